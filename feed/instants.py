@@ -1,0 +1,97 @@
+"""Instants and durations as text: ISO 8601 with a zone and up to nine digits, or integer nanoseconds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<time>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?P<zone>Z|[+-]\d{2}:?\d{2})"
+)
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ns|us|ms|s|m|h)")
+_UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_INSTANT = 2**63 - 1
+
+
+def parse_instant(text: str | int) -> int:
+    """Turn an instant into UTC nanoseconds, exactly.
+
+    Parameters
+    ----------
+    text : str or int
+        ``2024-08-01T13:36:32.491911683Z``, the same with an offset such as ``+02:00``, or integer nanoseconds.
+
+    Returns
+    -------
+    int
+        Nanoseconds since 1970-01-01T00:00:00Z.
+
+    Raises
+    ------
+    ValueError
+        Where the text is no instant, or names no zone.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        instant = text
+    else:
+        text = str(text).strip()
+        if text.isascii() and text.isdigit():
+            instant = int(text)
+        else:
+            found = _ISO.fullmatch(text)
+            if found is None:
+                raise ValueError(
+                    f"{text!r} is no instant: expected ISO 8601 with Z or an offset, such as 2024-08-01T13:36:32Z, "
+                    "or integer nanoseconds"
+                )
+            whole = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=_zone(found["zone"]))
+            seconds = (whole - _EPOCH) // timedelta(seconds=1)
+            instant = seconds * 10**9 + int((found["fraction"] or "0").ljust(9, "0"))
+    if not 0 <= instant <= LAST_INSTANT:
+        raise ValueError(f"{text!r} is outside 1970-01-01 to 2262-04-11")
+    return instant
+
+
+def _zone(text: str) -> timezone:
+    if text == "Z":
+        return UTC
+    minutes = int(text[1:3]) * 60 + int(text[-2:])
+    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+
+
+def format_instant(instant: int) -> str:
+    """Write UTC nanoseconds as ISO 8601 with nine digits and Z.
+
+    Parameters
+    ----------
+    instant : int
+        Nanoseconds since 1970-01-01T00:00:00Z.
+    """
+    seconds, fraction = divmod(int(instant), 10**9)
+    whole = _EPOCH + timedelta(seconds=seconds)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+def parse_duration(text: str | float) -> int:
+    """Turn a duration such as ``500ms``, ``60s``, ``10m`` or ``1h`` into nanoseconds.
+
+    Parameters
+    ----------
+    text : str or int
+        A number with a unit (ns, us, ms, s, m, h); a bare 0 is allowed, any other bare number is not.
+
+    Raises
+    ------
+    ValueError
+        Where the text is no duration.
+    """
+    if text in (0, "0"):
+        return 0
+    found = _DURATION.fullmatch(str(text).strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h")
+    whole, _, fraction = found["number"].partition(".")
+    scaled = int(whole + fraction) * _UNIT[found["unit"]]
+    return scaled // 10 ** len(fraction)

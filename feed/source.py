@@ -1,0 +1,133 @@
+"""Where quotes come from: one table from the scheme of a SOURCE to the plan that reads it.
+
+A source is read in three steps, so that the middle one can run anywhere: `plan_source` touches the place once and
+freezes what is there; `Range.read` turns one range into a block, a pure function of the range; `Plan.merge` joins the
+blocks, checks that they are whole and says where they came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from feed.errors import FeedUnavailable
+from feed.instants import format_instant
+from feed.tape import DAY, Provenance, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Block(Protocol):
+    """What one range held; `tape` is its fragment, the rest is the plan's own evidence."""
+
+    @property
+    def tape(self) -> Tape: ...  # noqa: D102
+
+
+class Range(Protocol):
+    """A bounded part of a source, small and picklable."""
+
+    def read(self) -> Block:
+        """Read it: a pure function of the range, so that it can be repeated after a loss."""
+
+
+class Plan(Protocol):
+    """A source, frozen: its ranges and how to join what they hold. Small and picklable."""
+
+    @property
+    def ranges(self) -> Sequence[Range]: ...  # noqa: D102
+
+    def merge(self, blocks: Sequence[Any]) -> tuple[Tape, Provenance]:
+        """Join blocks in the order of the ranges; FeedCorrupt where something is missing."""
+
+
+def _plan_file(place: str, *, symbol: str | None, replay: str | None) -> Plan:
+    from feed.databento import FilePlan
+
+    if replay is not None:
+        raise FeedUnavailable("a file holds no replay", place, "leave replay out")
+    return FilePlan(Path(place), symbol)
+
+
+def _plan_kafka(place: str, *, symbol: str | None, replay: str | None) -> Plan:
+    from feed.reader import plan_replay
+
+    return plan_replay(place, symbol=symbol, replay=replay)
+
+
+SCHEMES: dict[str, Callable[..., Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
+
+
+def plan_source(source: str, *, symbol: str | None = None, replay: str | None = None) -> Plan:
+    """Freeze what there is to read at a SOURCE.
+
+    Parameters
+    ----------
+    source : str
+        A path, ``file:PATH`` or ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
+    symbol : str, optional
+        Which symbol, where there are several.
+    replay : str, optional
+        Which replay of a topic; the newest complete one by default.
+
+    Raises
+    ------
+    FeedUnavailable
+        An unknown scheme, a missing file, no broker, an unknown topic or replay.
+    FeedCorrupt
+        A topic without a complete replay.
+    """
+    scheme, colon, rest = source.partition(":")
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme](source if scheme == "kafka" else rest, symbol=symbol, replay=replay)
+    if colon and rest.startswith("//"):
+        raise FeedUnavailable(
+            f"unknown kind of source {scheme!r}", source, f"use a path or one of {', '.join(sorted(SCHEMES))}"
+        )
+    return _plan_file(source, symbol=symbol, replay=replay)
+
+
+def select(tape: Tape, provenance: Provenance, start: int | None, end: int | None) -> tuple[Tape, Provenance]:
+    """Cut a tape to [start, end] and bring its provenance up to date.
+
+    Parameters
+    ----------
+    tape, provenance : Tape, Provenance
+    start, end : int, optional
+        UTC nanoseconds, both included; None leaves that end as it is. Warm-up is the caller's to subtract.
+
+    Raises
+    ------
+    FeedUnavailable
+        Nothing inside, or rows of more than one UTC date: quotes are not carried over a date.
+    """
+    where = provenance.place
+    if not tape.rows:
+        raise FeedUnavailable("there are no quotes", where, "check the file, or the symbol asked for")
+    first, last = tape.span
+    there = f"the data there spans {format_instant(first)} to {format_instant(last)}"
+    if start is not None or end is not None:
+        tape = tape.clip(first if start is None else start, last if end is None else end)
+        if not tape.rows:
+            raise FeedUnavailable("no quotes in the window", where, there)
+    first, last = tape.span
+    if first // DAY != last // DAY:
+        raise FeedUnavailable(
+            "the window holds more than one UTC date", where, f"{there}; set window.start and window.end within one date"
+        )
+    counts = {"digest": tape.digest(), "snapshots": tape.snapshots, "rows": tape.rows, "trades": len(tape.trades.ts)}
+    return tape, replace(provenance, **counts)
+
+
+def read_source(source: str, *, symbol: str | None = None, replay: str | None = None) -> tuple[Tape, Provenance]:
+    """Read a whole SOURCE in this process: the plan, its ranges one after the other, the merge.
+
+    Raises
+    ------
+    FeedError
+        As `plan_source`, and FeedCorrupt for what is malformed or missing.
+    """
+    plan = plan_source(source, symbol=symbol, replay=replay)
+    return plan.merge([part.read() for part in plan.ranges])

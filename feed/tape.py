@@ -1,0 +1,323 @@
+"""The tape: one symbol's published quotes and trades as columns, and the proof of what it holds.
+
+A tape keeps every published row, several of one venue at one instant included; which of them stands is the
+book's business (`allocator.book`). Rows are in one canonical order, so that the digest of the same data is the same
+whatever path it took.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+Int64 = NDArray[np.int64]
+Int32 = NDArray[np.int32]
+Int16 = NDArray[np.int16]
+Int8 = NDArray[np.int8]
+
+UNDEFINED_PRICE = np.iinfo(np.int64).max
+"""Databento's price of a side that has no quote."""
+
+PRICE_LIMIT = 2**53
+"""Prices stay below this many 1e-9 $ (9,007,199 $), so that a float64 of dollars names each of them exactly."""
+
+DAY = 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trades:
+    """Prints, ordered by (ts, venue, sequence), ties in order of arrival.
+
+    Attributes
+    ----------
+    ts : (M,) int64
+        UTC nanoseconds.
+    venue : (M,) int16
+        Databento publisher id.
+    px : (M,) int64
+        1e-9 $, above 0.
+    sz : (M,) int32
+        Shares, above 0.
+    side : (M,) int8
+        The aggressor: 1 buyer, -1 seller, 0 not said.
+    sequence : (M,) int64
+        The venue's message number.
+    """
+
+    ts: Int64
+    venue: Int16
+    px: Int64
+    sz: Int32
+    side: Int8
+    sequence: Int64
+
+
+TRADE_DTYPES = {"ts": "<i8", "venue": "<i2", "px": "<i8", "sz": "<i4", "side": "<i1", "sequence": "<i8"}
+QUOTE_DTYPES = {
+    "ts": "<i8",
+    "venue": "<i2",
+    "bid_px": "<i8",
+    "ask_px": "<i8",
+    "bid_sz": "<i4",
+    "ask_sz": "<i4",
+    "sequence": "<i8",
+}
+
+
+def no_trades() -> Trades:
+    """Trades of a tape that has none."""
+    return Trades(**{name: np.zeros(0, dtype) for name, dtype in TRADE_DTYPES.items()})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tape:
+    """One symbol's published quotes and trades.
+
+    Use `Tape.build`, which orders, normalises and checks; the bare constructor trusts its caller.
+
+    Attributes
+    ----------
+    symbol : str
+    ts : (N,) int64
+        UTC nanoseconds, ascending.
+    venue : (N,) int16
+        Databento publisher id; ascending within one instant, then by sequence, then in order of arrival.
+    bid_px, ask_px : (N,) int64
+        1e-9 $; 0 = no quote on that side.
+    bid_sz, ask_sz : (N,) int32
+        Shares displayed; 0 exactly where the price is 0.
+    sequence : (N,) int64
+        The venue's message number.
+    trades : Trades
+    """
+
+    symbol: str
+    ts: Int64
+    venue: Int16
+    bid_px: Int64
+    ask_px: Int64
+    bid_sz: Int32
+    ask_sz: Int32
+    sequence: Int64
+    trades: Trades = field(default_factory=no_trades)
+
+    @classmethod
+    def build(
+        cls,
+        symbol: str,
+        *,
+        ts: NDArray[Any],
+        venue: NDArray[Any],
+        bid_px: NDArray[Any],
+        ask_px: NDArray[Any],
+        bid_sz: NDArray[Any],
+        ask_sz: NDArray[Any],
+        sequence: NDArray[Any],
+        trades: dict[str, NDArray[Any]] | None = None,
+    ) -> Tape:
+        """Order, normalise and check columns given in order of arrival.
+
+        A side whose price is not positive, or Databento's undefined price, or whose size is not positive, has no
+        quote: price 0, size 0.
+
+        Parameters
+        ----------
+        symbol : str
+        ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence : (N,) integers
+            Units as the attributes'.
+        trades : dict of (M,) integers, optional
+            The columns of `Trades`.
+
+        Raises
+        ------
+        ValueError
+            Columns of different length, or a number beyond its column's type or the price limit.
+        """
+        quotes = _columns(
+            {
+                "ts": ts,
+                "venue": venue,
+                "bid_px": bid_px,
+                "ask_px": ask_px,
+                "bid_sz": bid_sz,
+                "ask_sz": ask_sz,
+                "sequence": sequence,
+            },
+            QUOTE_DTYPES,
+        )
+        for side in ("bid", "ask"):
+            px, sz = quotes[f"{side}_px"], quotes[f"{side}_sz"]
+            none = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
+            px[none] = 0
+            sz[none] = 0
+            _check_prices(px, f"{side}_px")
+        prints = _columns(trades, TRADE_DTYPES) if trades else {}
+        if prints:
+            _check_prices(prints["px"], "px")
+            if len(prints["px"]) and (prints["px"].min() <= 0 or prints["sz"].min() <= 0):
+                raise ValueError("a trade's price and size must be above 0")
+        return cls(symbol, **quotes, trades=Trades(**prints) if prints else no_trades())
+
+    @property
+    def rows(self) -> int:
+        """Published rows."""
+        return len(self.ts)
+
+    @property
+    def snapshots(self) -> int:
+        """Instants at which at least one venue published."""
+        return int(np.count_nonzero(np.diff(self.ts))) + 1 if self.rows else 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last instant, quotes and trades, UTC nanoseconds; a tape without rows has none (ValueError)."""
+        ends = [(int(ts[0]), int(ts[-1])) for ts in (self.ts, self.trades.ts) if len(ts)]
+        if not ends:
+            raise ValueError("an empty tape has no span")
+        return min(first for first, _ in ends), max(last for _, last in ends)
+
+    @property
+    def venues(self) -> Int16:
+        """(V,) int16, the publisher ids that published, ascending."""
+        return np.unique(self.venue)
+
+    def clip(self, start: int, end: int) -> Tape:
+        """Keep the rows and trades with start <= ts <= end (UTC nanoseconds). Columns are views."""
+        quotes = slice(*np.searchsorted(self.ts, [start, end + 1]).tolist())
+        prints = slice(*np.searchsorted(self.trades.ts, [start, end + 1]).tolist())
+        return Tape(
+            self.symbol,
+            **{name: getattr(self, name)[quotes] for name in QUOTE_DTYPES},
+            trades=Trades(**{name: getattr(self.trades, name)[prints] for name in TRADE_DTYPES}),
+        )
+
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of the little-endian columns in the order of `QUOTE_DTYPES`, the trades, the symbol."""
+        digest = hashlib.sha256()
+        for columns, dtypes in ((self, QUOTE_DTYPES), (self.trades, TRADE_DTYPES)):
+            for name, dtype in dtypes.items():
+                digest.update(np.ascontiguousarray(getattr(columns, name), dtype).data)
+        digest.update(self.symbol.encode())
+        return digest.hexdigest()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Quotes as a pandas frame, one row per published row, units as the attributes'."""
+        import pandas as pd
+
+        return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES})
+
+
+def _columns(columns: dict[str, NDArray[Any]], dtypes: dict[str, str]) -> dict[str, NDArray[Any]]:
+    """Cast without loss, then order by (ts, venue, sequence), equal keys in order of arrival."""
+    lengths = {name: len(columns[name]) for name in dtypes}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns differ in length: {lengths}")
+    cast = {name: _cast(columns[name], name, dtype) for name, dtype in dtypes.items()}
+    order = np.lexsort((cast["sequence"], cast["venue"], cast["ts"]))
+    return {name: column[order] for name, column in cast.items()}
+
+
+def _cast(column: NDArray[Any], name: str, dtype: str) -> NDArray[Any]:
+    column = np.asarray(column)
+    if column.dtype.kind not in "iu":
+        raise ValueError(f"column {name}: expected integers, but it had {column.dtype}")
+    info = np.iinfo(np.dtype(dtype))
+    if len(column) and (int(column.min()) < info.min or int(column.max()) > info.max):
+        raise ValueError(f"column {name}: {int(column.min())} to {int(column.max())} is beyond {info.dtype}")
+    return column.astype(dtype)
+
+
+def _check_prices(px: NDArray[Any], name: str) -> None:
+    if len(px) and int(px.max()) >= PRICE_LIMIT:
+        raise ValueError(f"column {name}: {int(px.max()) / 1e9:.2f} $ is beyond the {PRICE_LIMIT / 1e9:.0f} $ kept exactly")
+
+
+def join(tapes: Sequence[Tape]) -> Tape:
+    """Make one tape of fragments of one symbol, given in order of arrival.
+
+    Raises
+    ------
+    ValueError
+        No fragment, or fragments of several symbols.
+    """
+    if len(tapes) == 1:
+        return tapes[0]
+    symbols = sorted({tape.symbol for tape in tapes})
+    if len(symbols) != 1:
+        raise ValueError(f"expected fragments of one symbol, but there were {symbols}")
+    return Tape.build(
+        symbols[0],
+        **{name: np.concatenate([getattr(tape, name) for tape in tapes]) for name in QUOTE_DTYPES},
+        trades={name: np.concatenate([getattr(tape.trades, name) for tape in tapes]) for name in TRADE_DTYPES},
+    )
+
+
+def same(one: Tape, other: Tape) -> bool:
+    """Whether two tapes hold the same symbol, rows and trades."""
+    return one.symbol == other.symbol and all(
+        np.array_equal(getattr(one_part, f.name), getattr(other_part, f.name))
+        for one_part, other_part in ((one, other), (one.trades, other.trades))
+        for f in fields(one_part)
+        if f.name not in {"symbol", "trades"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What was read of one partition: offsets [start, end), end record included."""
+
+    partition: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a tape came from, and what proves it.
+
+    Attributes
+    ----------
+    source : str
+        ``file`` or ``kafka``.
+    place : str
+        Path, or servers and topic; never a secret.
+    digest : str
+        `Tape.digest` of the rows inside window and warm-up.
+    snapshots, rows, trades : int
+        Of the same rows.
+    topic, replay : str, optional
+        Where Kafka was read.
+    partitions : tuple of Partition
+        Empty for a file.
+    messages : int, optional
+        Data messages of the replay, the end records not counted.
+    resent : int
+        Records that a producer sent again and the reader dropped.
+    ignored : dict of str to int
+        What the file held besides book rows and usable trades, by reason, over the whole file.
+    notes : tuple of str
+        What the reader decided about the format.
+    """
+
+    source: str
+    place: str
+    digest: str
+    snapshots: int
+    rows: int
+    trades: int
+    topic: str | None = None
+    replay: str | None = None
+    partitions: tuple[Partition, ...] = ()
+    messages: int | None = None
+    resent: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
