@@ -1,0 +1,155 @@
+"""The cost of one split at one snapshot: Cont & Kukanov, eq. 3, with immediate fills (model section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.errors import AllocatorError
+from allocator.money import INFINITE, NANO, Amount, nano
+from allocator.order import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """One venue's ask at one snapshot.
+
+    Parameters
+    ----------
+    ask : float, str or Decimal
+        Dollars; 0 or less = no ask.
+    ask_size : int
+        Shares available, 0 or more.
+    fee : float, str or Decimal
+        Taker fee, dollars per share; negative = rebate.
+    rebate : float, str or Decimal
+        Maker rebate, dollars per share.
+
+    Raises
+    ------
+    AllocatorError
+        A price that is no finite number, a size that is no whole number of shares.
+    """
+
+    ask: float
+    ask_size: int
+    fee: float = 0.0
+    rebate: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("ask", "fee", "rebate"):
+            nano(getattr(self, name), name)
+        _whole(self.ask_size, "ask_size")
+
+    @property
+    def cost_nano(self) -> int:
+        """c = ask + fee, 1e-9 $."""
+        return nano(self.ask, "ask") + nano(self.fee, "fee")
+
+    @property
+    def available(self) -> int:
+        """Shares that can be bought; 0 where there is no ask."""
+        return int(self.ask_size) if nano(self.ask, "ask") > 0 else 0
+
+
+def _whole(value: float, name: str) -> int:
+    if isinstance(value, bool) or value != int(value) or value < 0:
+        raise AllocatorError(f"{name}: expected a whole number of shares, 0 or more, but it had {value!r}")
+    return int(value)
+
+
+def times(amount: Amount, shares: int) -> Amount:
+    """amount * shares, where no share costs nothing even at an infinite amount."""
+    return amount * shares if shares else 0
+
+
+def split_cost(
+    split: Sequence[int],
+    costs: Sequence[int],
+    available: Sequence[int],
+    rebates: Sequence[int],
+    size: int,
+    parameters: Parameters,
+) -> Amount:
+    """The cost of a split in integers.
+
+    Parameters
+    ----------
+    split, available : sequences of int
+        Shares sent to, and available at, each venue.
+    costs, rebates : sequences of int
+        c_i and r_i, 1e-9 $ per share; costs may be measured from any reference price.
+    size : int
+        Shares still to buy.
+    parameters : Parameters
+
+    Returns
+    -------
+    int or INFINITE
+        1e-9 $.
+    """
+    executed = [min(sent, there) for sent, there in zip(split, available, strict=True)]
+    total = sum(executed)
+    under, over = max(size - total, 0), max(total - size, 0)
+    paid = sum(e * c for e, c in zip(executed, costs, strict=True))
+    earned = sum(max(sent - e, 0) * r for sent, e, r in zip(split, executed, rebates, strict=True))
+    return (
+        paid
+        - earned
+        + times(parameters.theta_queue, under + over)
+        + times(parameters.lambda_under, under)
+        + times(parameters.lambda_over, over)
+    )
+
+
+def in_dollars(amount: Amount) -> float:
+    """1e-9 $ to dollars, correctly rounded; infinity stays."""
+    return INFINITE if amount == INFINITE else amount / NANO
+
+
+def compute_cost(
+    split: Sequence[int],
+    venues: Sequence[Venue],
+    order_size: int,
+    lambda_over: float,
+    lambda_under: float,
+    theta_queue: float,
+) -> float:
+    """What sending `split` costs, in dollars.
+
+    Parameters
+    ----------
+    split : sequence of int
+        Shares sent to each venue.
+    venues : sequence of Venue
+    order_size : int
+        Shares to buy.
+    lambda_over, lambda_under, theta_queue : float
+        Dollars per share, 0 or more, infinity allowed.
+
+    Returns
+    -------
+    float
+        sum e_i c_i - sum max(s_i - e_i, 0) r_i + theta (U + O) + lambda_under U + lambda_over O, with
+        e_i = min(s_i, a_i), U and O the shares short of and beyond the order.
+
+    Raises
+    ------
+    AllocatorError
+        A split of another length, negative shares, or a parameter that is negative or NaN.
+    """
+    if len(split) != len(venues):
+        raise AllocatorError(f"split: expected {len(venues)} numbers, one per venue, but it had {len(split)}")
+    return in_dollars(
+        split_cost(
+            [_whole(sent, "split") for sent in split],
+            [venue.cost_nano for venue in venues],
+            [venue.available for venue in venues],
+            [nano(venue.rebate) for venue in venues],
+            _whole(order_size, "order_size"),
+            Parameters.of(lambda_over, lambda_under, theta_queue),
+        )
+    )

@@ -1,0 +1,11 @@
+"""What the allocator refuses."""
+
+from __future__ import annotations
+
+
+class AllocatorError(ValueError):
+    """Root of the allocator's errors: the message says what was expected, what it had, and the remedy."""
+
+
+class NoPriceError(AllocatorError):
+    """Shares stayed unfilled and no quote was ever displayed to value them by."""

@@ -1,0 +1,196 @@
+"""The parent order, the router's parameters, the rules it is filled by, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from allocator.errors import AllocatorError
+from allocator.money import Amount, penalty
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+Side = Literal["buy", "sell"]
+Liquidity = Literal["persist", "refresh"]
+Leftover = Literal["sweep", "last_ask"]
+Reference = Literal["best", "mid", "arrival"]
+Infeasible = Literal["sweep", "wait"]
+
+SIGN: dict[str, int] = {"buy": 1, "sell": -1}
+"""A sell is a buy at negated prices; every rule is written once, for the buy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A parent order.
+
+    Attributes
+    ----------
+    side : str
+        ``buy`` or ``sell``.
+    size : int
+        Shares, above 0.
+    start, end : int
+        UTC nanoseconds, both included.
+    """
+
+    side: Side
+    size: int
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if self.side not in SIGN:
+            raise AllocatorError(f"order.side: expected buy or sell, but it had {self.side!r}")
+        if self.size <= 0:
+            raise AllocatorError(f"order.size: expected 1 share or more, but it had {self.size}")
+        if self.start > self.end:
+            raise AllocatorError("order.start is after order.end")
+
+    @property
+    def sign(self) -> int:
+        """1 for a buy, -1 for a sell."""
+        return SIGN[self.side]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the sweep varies, 1e-9 $ per share; `money.INFINITE` allowed.
+
+    Attributes
+    ----------
+    lambda_over, lambda_under : int or INFINITE
+        Penalty per share bought beyond, or short of, the order (Cont & Kukanov, eq. 3).
+    theta_queue : int or INFINITE
+        Penalty per share missed either way, for queue risk.
+    """
+
+    lambda_over: Amount
+    lambda_under: Amount
+    theta_queue: Amount
+
+    @classmethod
+    def of(
+        cls, lambda_over: float | str | Decimal, lambda_under: float | str | Decimal, theta_queue: float | str | Decimal
+    ) -> Parameters:
+        """From dollars per share.
+
+        Raises
+        ------
+        AllocatorError
+            Negative, NaN, no number.
+        """
+        return cls(
+            penalty(lambda_over, "lambda_over"),
+            penalty(lambda_under, "lambda_under"),
+            penalty(theta_queue, "theta_queue"),
+        )
+
+    @property
+    def tau(self) -> Amount:
+        """How much above the reference a share may cost and still be cheaper than missing it, 1e-9 $."""
+        return self.lambda_under + self.theta_queue
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How fills happen, whoever decides.
+
+    Attributes
+    ----------
+    liquidity : str
+        ``persist``: what was taken stays taken until the venue's price changes. ``refresh``: until it publishes.
+    leftover : str
+        At the order's last snapshot: ``sweep`` what is available, or buy all at the ``last_ask``.
+    unfilled_penalty : int
+        1e-9 $ per share that stayed unfilled, on top of the dearest quote.
+    """
+
+    liquidity: Liquidity
+    leftover: Leftover
+    unfilled_penalty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which policy decides, and its switches that no grid varies.
+
+    Attributes
+    ----------
+    policy : str
+        A name of `allocator.policies.POLICIES`.
+    step : int
+        Shares of a lot.
+    reference : str
+        What `static` measures prices from.
+    infeasible : str
+        What `pseudocode` does at a snapshot without a split.
+    lots_only : bool
+        `static` in whole lots.
+    """
+
+    policy: str = "static"
+    step: int = 100
+    reference: Reference = "best"
+    infeasible: Infeasible = "sweep"
+    lots_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One fill: snapshot index, venue index, shares, price in 1e-9 $ before the fee."""
+
+    snapshot: int
+    venue: int
+    shares: int
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of an order; money in 1e-9 $, shares whole.
+
+    filled + unfilled - overfilled == size, and total_cash == cash_filled + unfilled_value - overfilled_value.
+
+    Attributes
+    ----------
+    filled : int
+        Shares, the overfilled ones included.
+    unfilled, overfilled : int
+        Shares.
+    cash_filled : int
+        Paid for `filled` after fees; received, for a sell.
+    fees : int
+        Paid, rebates subtracted; contained in the cash.
+    unfilled_value : int
+        What the unfilled shares are valued at.
+    overfilled_value : int
+        What the overfilled shares fetched after fees; what buying them back cost, for a sell.
+    total_cash : int
+    fills : tuple of Fill
+        Only where they were asked for.
+    """
+
+    filled: int
+    unfilled: int
+    overfilled: int
+    cash_filled: int
+    fees: int
+    unfilled_value: int
+    overfilled_value: int
+    total_cash: int
+    fills: tuple[Fill, ...] = ()
+
+
+FIELDS: tuple[str, ...] = (
+    "filled",
+    "unfilled",
+    "overfilled",
+    "cash_filled",
+    "fees",
+    "unfilled_value",
+    "overfilled_value",
+    "total_cash",
+)
+"""The integer fields of an `Execution`, in the order of a result row's columns."""

@@ -1,0 +1,83 @@
+"""Exact splits of an order at one snapshot, in integers: closed forms of the searches in `allocator.exhaustive`.
+
+Every function takes, per venue, c_i in 1e-9 $ and the shares available; a reference price is kept doubled, because a
+mid may lie on half a nano-dollar.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.cost import times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.money import Amount
+    from allocator.order import Parameters
+
+
+def by_cost(costs: Sequence[int], available: Sequence[int]) -> list[int]:
+    """Venues that have shares, cheapest first, the highest index first among equals."""
+    return sorted((i for i, there in enumerate(available) if there > 0), key=lambda i: (costs[i], -i))
+
+
+def pseudocode(costs: Sequence[int], available: Sequence[int], size: int, step: int) -> tuple[int, ...] | None:
+    """The published study's split in whole lots, or None where no split adds up to the order (model 2.1)."""
+    if size % step or sum(step * (there // step) for there in available) < size:
+        return None
+    split = [0] * len(costs)
+    for i in by_cost(costs, available):
+        split[i] = min(step * (available[i] // step), size)
+        size -= split[i]
+    return tuple(split)
+
+
+def static(
+    costs: Sequence[int], available: Sequence[int], size: int, tau: Amount, reference2: int
+) -> tuple[int, ...]:
+    """Take whatever costs at most tau above the reference, odd lots included (model 2.2)."""
+    split = [0] * len(costs)
+    for i in by_cost(costs, available):
+        if 2 * costs[i] - reference2 > 2 * tau:
+            break
+        split[i] = min(available[i], size)
+        size -= split[i]
+    return tuple(split)
+
+
+def static_lots(
+    costs: Sequence[int],
+    available: Sequence[int],
+    size: int,
+    step: int,
+    parameters: Parameters,
+    reference2: int,
+    *,
+    may_exceed: bool = True,
+) -> tuple[int, ...]:
+    """`static` in whole lots, with one lot more where the excess costs less than the shortfall (model 2.2).
+
+    Parameters
+    ----------
+    costs, available, size, step, parameters, reference2
+        As above.
+    may_exceed : bool
+        Whether the excess can be sold back.
+    """
+    split = [0] * len(costs)
+    order = by_cost(costs, available)
+    short = size
+    for i in order:
+        if 2 * costs[i] - reference2 > 2 * parameters.tau:
+            break
+        split[i] = step * min(available[i] // step, short // step)
+        short -= split[i]
+    if may_exceed and 0 < short < step:
+        for i in order:
+            if available[i] - split[i] >= step:
+                excess = times(parameters.lambda_over + parameters.theta_queue, step - short)
+                if step * (2 * costs[i] - reference2) + 2 * excess < 2 * times(parameters.tau, short):
+                    split[i] += step
+                break
+    return tuple(split)
