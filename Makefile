@@ -1,0 +1,80 @@
+# Needs make, sh and a Python; everything else is installed into .venv. Stdout belongs to the command that a target runs.
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+# PYTHON=/path/to/python3 names the interpreter; otherwise the first of these that is new enough and whole.
+PYTHON ?=
+interpreters := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
+python := .venv/bin/python
+pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+real_parts := kafka or cluster or browser or command
+
+.PHONY: help install run test unit lint bench
+
+help: ## list the targets
+	@while IFS= read -r line; do \
+		case "$$line" in \
+		[a-z]*:*'## '*) printf '  make %-9s %s\n' "$${line%%:*}" "$${line##*## }" ;; \
+		esac; \
+	done < Makefile
+
+install: .venv/installed ## install the project at its pinned versions into .venv
+
+run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 ...' sets keys
+	@$(python) -m sweep $(ARGS)
+
+test: lint .venv/installed-test ## run the linters and every test
+	@$(python) -m pytest $(ARGS)
+
+unit: .venv/installed-test ## run the tests that start no process and open no socket
+	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)
+
+lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
+	@$(python) -m ruff check
+	@$(python) -m mypy
+	@.venv/bin/lint-imports
+
+bench: .venv/installed-test ## measure, and write benchmarks/results.json
+	@$(python) benchmarks/run.py $(ARGS)
+
+# A kept .venv whose interpreter is gone or too old is made anew; one that works is left alone.
+.venv/bin/python:
+	@found=; outdated=; broken=; \
+	for candidate in $(interpreters); do \
+		"$$candidate" -c 'import sys' >/dev/null 2>&1 || continue; \
+		if ! "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+			outdated="$$candidate"; \
+		elif ! "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+			broken="$$candidate"; \
+		else \
+			found="$$candidate"; break; \
+		fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		if [ -n "$$broken" ]; then \
+			echo "sor-sweep: $$broken cannot make a virtual environment: its modules venv and ensurepip are missing."; \
+		elif [ -n "$$outdated" ]; then \
+			echo "sor-sweep: $$outdated is too old: Python 3.11 or newer is needed."; \
+		else \
+			echo "sor-sweep: no Python 3.11 or newer was found (tried: $(interpreters))."; \
+		fi; \
+		echo "  Debian 12, Ubuntu 24.04:  apt-get install -y python3 python3-venv"; \
+		echo "  Ubuntu 22.04:             apt-get install -y python3.11 python3.11-venv"; \
+		echo "  Fedora, RHEL 9:           dnf install -y python3.11"; \
+		echo "  An interpreter elsewhere: make PYTHON=/path/to/python3 ..."; \
+		exit 2; \
+	fi >&2; \
+	"$$found" -m venv --clear .venv >&2
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
+	@$(pip_install) -e . >&2
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@echo "sor-sweep: installing the test tools into .venv" >&2
+	@$(pip_install) -e '.[test]' >&2
+	@touch $@
