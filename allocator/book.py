@@ -162,42 +162,36 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         raise AllocatorError(f"stub_band: expected 0 to 1, but it had {rules.stub_band / 1e9}")
     if rules.max_age < OFF:
         raise AllocatorError(f"max_age: expected 0 or more, but it had {rules.max_age} ns")
-    columns = [tape.ts, tape.venue, tape.bid_px, tape.ask_px, tape.bid_sz, tape.ask_sz]
-    if rules.require is not None:
-        keep = (tape.ask_px if rules.require == "ask" else tape.bid_px) > 0
-        columns = [column[keep] for column in columns]
-    ts, venue, *quotes = columns
+    rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
+    ts, venue = tape.ts[rows], tape.venue[rows]
     instants, venues = np.unique(ts), np.unique(venue)
     shape = len(instants), len(venues)
-    prices = [np.zeros(shape, np.int64) for _ in range(2)]
-    sizes = [np.zeros(shape, np.int32) for _ in range(2)]
-    flags = [np.zeros(shape, np.bool_) for _ in range(3)]
-    mid2, bid_volume, ask_volume = (np.zeros(shape[0], np.int64) for _ in range(3))
+    book = Book(
+        ts=instants,
+        venues=venues,
+        bid_px=np.zeros(shape, np.int64),
+        ask_px=np.zeros(shape, np.int64),
+        bid_sz=np.zeros(shape, np.int32),
+        ask_sz=np.zeros(shape, np.int32),
+        bid_moved=np.zeros(shape, np.bool_),
+        ask_moved=np.zeros(shape, np.bool_),
+        fresh=np.zeros(shape, np.bool_),
+        mid2=np.zeros(shape[0], np.int64),
+        bid_volume=np.zeros(shape[0], np.int64),
+        ask_volume=np.zeros(shape[0], np.int64),
+        counts={},
+    )
     counts = np.zeros(len(standing.COUNTS), np.int64)
     standing.derive(
         np.ascontiguousarray(ts),
         np.searchsorted(venues, venue).astype(np.int16),
-        *(np.ascontiguousarray(column) for column in quotes),
+        *(np.ascontiguousarray(column[rows]) for column in (tape.bid_px, tape.ask_px, tape.bid_sz, tape.ask_sz)),
         rules.book == "consolidated",
         rules.uncross,
         rules.stub_band,
         rules.max_age,
-        *prices,
-        *sizes,
-        *flags,
-        mid2,
-        bid_volume,
-        ask_volume,
+        *(getattr(book, name) for name in Book.__slots__[2:-1]),
         counts,
     )
-    return Book(
-        instants,
-        venues,
-        *prices,
-        *sizes,
-        *flags,
-        mid2,
-        bid_volume,
-        ask_volume,
-        dict(zip(standing.COUNTS, counts.tolist(), strict=True)),
-    )
+    book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=True))
+    return book
