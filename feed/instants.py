@@ -94,4 +94,5 @@ def parse_duration(text: str | float) -> int:
         raise ValueError(f"{text!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h")
     whole, _, fraction = found["number"].partition(".")
     scaled = int(whole + fraction) * _UNIT[found["unit"]]
-    return scaled // 10 ** len(fraction)
+    nanoseconds: int = scaled // 10 ** len(fraction)
+    return nanoseconds

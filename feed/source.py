@@ -115,10 +115,17 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     first, last = tape.span
     if first // DAY != last // DAY:
         raise FeedUnavailable(
-            "the window holds more than one UTC date", where, f"{there}; set window.start and window.end within one date"
+            "the window holds more than one UTC date",
+            where,
+            f"{there}; set window.start and window.end within one date",
         )
-    counts = {"digest": tape.digest(), "snapshots": tape.snapshots, "rows": tape.rows, "trades": len(tape.trades.ts)}
-    return tape, replace(provenance, **counts)
+    return tape, replace(
+        provenance,
+        digest=tape.digest(),
+        snapshots=tape.snapshots,
+        rows=tape.rows,
+        trades=len(tape.trades.ts),
+    )
 
 
 def read_source(source: str, *, symbol: str | None = None, replay: str | None = None) -> tuple[Tape, Provenance]:

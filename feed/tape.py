@@ -201,7 +201,7 @@ class Tape:
         )
 
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, of the little-endian columns in the order of `QUOTE_DTYPES`, the trades, the symbol."""
+        """SHA-256, in hexadecimal, of the little-endian columns (`QUOTE_DTYPES`), the trades, the symbol."""
         digest = hashlib.sha256()
         for columns, dtypes in ((self, QUOTE_DTYPES), (self.trades, TRADE_DTYPES)):
             for name, dtype in dtypes.items():
@@ -238,7 +238,9 @@ def _cast(column: NDArray[Any], name: str, dtype: str) -> NDArray[Any]:
 
 def _check_prices(px: NDArray[Any], name: str) -> None:
     if len(px) and int(px.max()) >= PRICE_LIMIT:
-        raise ValueError(f"column {name}: {int(px.max()) / 1e9:.2f} $ is beyond the {PRICE_LIMIT / 1e9:.0f} $ kept exactly")
+        raise ValueError(
+            f"column {name}: {int(px.max()) / 1e9:.2f} $ is beyond the {PRICE_LIMIT / 1e9:.0f} $ kept exactly"
+        )
 
 
 def join(tapes: Sequence[Tape]) -> Tape:
