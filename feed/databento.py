@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from _typeshed import WriteableBuffer as Buffer
-
     from numpy.typing import NDArray
 
     from feed.columns import Arrow, Text
