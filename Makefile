@@ -2,7 +2,6 @@
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
 # PYTHON=/path/to/python3 names the interpreter; otherwise the first of these that is new enough and whole.
@@ -40,7 +39,7 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) benchmarks/run.py $(ARGS)
 
-# A kept .venv whose interpreter is gone or too old is made anew; one that works is left alone.
+# A .venv whose interpreter is gone is made anew, one that works is left alone.
 .venv/bin/python:
 	@found=; outdated=; broken=; \
 	for candidate in $(interpreters); do \
@@ -71,6 +70,7 @@ bench: .venv/installed-test ## measure, and write benchmarks/results.json
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
+	@$(python) -m pip --version >/dev/null 2>&1 || $(python) -m ensurepip >&2
 	@$(pip_install) -e . >&2
 	@touch $@
 
