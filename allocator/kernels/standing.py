@@ -24,13 +24,13 @@ COUNTS = (
 
 
 @njit(types.int64(types.int64, types.int64), cache=True)
-def _share(price, fraction):  # type: ignore[no-untyped-def]
+def _share(price, fraction):
     """floor(price * fraction / 1e9) without leaving int64; fraction at most 1e9."""
     return price // 1_000_000_000 * fraction + price % 1_000_000_000 * fraction // 1_000_000_000
 
 
 @njit(types.int64(types.int64[::1], types.int64[::1], types.int64), cache=True)
-def _best(px, published, sign):  # type: ignore[no-untyped-def]
+def _best(px, published, sign):
     """The venue that stands for a side: best price, then the oldest, then the lowest index; -1 where none."""
     best = -1
     for v in range(len(px)):
@@ -50,7 +50,7 @@ def _best(px, published, sign):  # type: ignore[no-untyped-def]
     ),
     cache=True,
 )  # fmt: skip
-def derive(  # type: ignore[no-untyped-def]
+def derive(
     ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz,
     carry, uncross, band, max_age,
     bid_px, ask_px, bid_sz, ask_sz, bid_moved, ask_moved, fresh,

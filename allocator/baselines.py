@@ -1,0 +1,129 @@
+"""The baselines: schedules that buy at the best quote, under both conventions (model sections 1 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from allocator.engine import ChildOrder, View, best_quote
+from allocator.splits import by_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from allocator.book import Book
+    from allocator.order import Order, Parameters
+
+MINUTE = 60 * 10**9
+
+Conventions = Literal["fair", "classic"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """A policy that follows the clock.
+
+    Attributes
+    ----------
+    first : int
+        The order's first snapshot.
+    size : int
+        The order in units.
+    due : (past - first,) int64
+        Units: cumulative target at each snapshot; for a burst, what is bought there and only there.
+    unit : int
+        Units per share.
+    burst : bool
+        Buy `due` cheapest first over the venues and forget what could not be had; otherwise buy what the target
+        lacks at the one venue with the best quote, later if need be.
+    """
+
+    first: int
+    size: int
+    due: NDArray[np.int64]
+    unit: int = 1
+    burst: bool = False
+
+    def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:  # noqa: ARG002
+        """What the schedule is short of, whatever the parameters."""
+        due = int(self.due[view.snapshot - self.first])
+        if self.burst:
+            return self._burst(view, min(due, remaining))
+        due -= self.size - remaining
+        venue = best_quote(view.prices, view.available)
+        if due < self.unit or venue is None:
+            return []
+        return [ChildOrder(venue, min(due, view.available[venue]), view.prices[venue])]
+
+    @staticmethod
+    def _burst(view: View, due: int) -> list[ChildOrder]:
+        orders = []
+        for v in by_cost(view.costs, view.available):
+            orders.append(ChildOrder(v, min(due, view.available[v]), view.prices[v]))
+            due -= orders[-1].shares
+        return orders
+
+
+def _whole_order(book: Book, order: Order) -> Schedule:
+    first, past = book.span(order)
+    return Schedule(first, order.size, np.full(past - first, order.size, np.int64))
+
+
+def _minutes(order: Order) -> int:
+    return max(1, -(-(order.end - order.start) // MINUTE))
+
+
+def _fair_bins(book: Book, order: Order) -> NDArray[np.int64]:
+    """The minute of each snapshot since the order's start."""
+    first, past = book.span(order)
+    return np.minimum(_minutes(order) - 1, (book.ts[first:past] - order.start) // MINUTE)
+
+
+def _fair_twap(book: Book, order: Order) -> Schedule:
+    n = _minutes(order)
+    targets = np.array([order.size * (k + 1) // n for k in range(n)], np.int64)
+    return Schedule(book.span(order)[0], order.size, targets[_fair_bins(book, order)])
+
+
+def _fair_vwap(book: Book, order: Order) -> Schedule:
+    n, bins = _minutes(order), _fair_bins(book, order)
+    first, past = book.span(order)
+    volume = np.zeros(n, np.int64)
+    np.add.at(volume, bins, book.take_side(order.side).volume[first:past])
+    until = np.cumsum(volume).tolist()
+    targets = np.array([order.size * v // until[-1] if until[-1] else 0 for v in until], np.int64)
+    return Schedule(first, order.size, targets[bins])
+
+
+def _classic_twap(book: Book, order: Order) -> Schedule:
+    first, past = book.span(order)
+    since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
+    n = max(1, int(since[-1]) // MINUTE) if past > first else 1
+    # one slice at the first snapshot, one more strictly after each full minute
+    slices = 1 + np.minimum(n - 1, np.maximum(since - 1, 0) // MINUTE)
+    return Schedule(first, order.size * n, slices * order.size, unit=n)
+
+
+def _classic_vwap(book: Book, order: Order) -> Schedule:
+    first, past = book.span(order)
+    side = book.take_side(order.side)
+    since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
+    shown = side.sz[first:past].sum(axis=1, dtype=np.int64)
+    bins, opening, of = np.unique(since // MINUTE, return_index=True, return_inverse=True)
+    volume = np.zeros(len(bins), np.int64)
+    np.add.at(volume, of, shown)
+    total = int(volume.sum())
+    due = np.zeros(past - first, np.int64)
+    due[opening] = [order.size * v // total if total else 0 for v in volume.tolist()]
+    return Schedule(first, order.size, due, burst=True)
+
+
+BASELINES: dict[Conventions, dict[str, Callable[[Book, Order], Schedule]]] = {
+    "fair": {"best_ask": _whole_order, "twap": _fair_twap, "vwap": _fair_vwap},
+    "classic": {"best_ask": _whole_order, "twap": _classic_twap, "vwap": _classic_vwap},
+}
+"""Every baseline by conventions and name; for a sell, best_ask trades at the best bid."""

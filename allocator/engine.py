@@ -1,0 +1,261 @@
+"""The reference fill engine: plain Python, one snapshot at a time, whole numbers only. The oracle of every kernel.
+
+Prices inside are signed (model section 5): a sell is a buy at negated prices, so each rule is written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from allocator.errors import AllocatorError, NoPriceError
+from allocator.money import divide_half_even
+from allocator.order import Execution, Fill
+from allocator.splits import by_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from allocator.book import Book
+    from allocator.order import Order, Parameters, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a policy may see at one snapshot.
+
+    Attributes
+    ----------
+    snapshot : int
+        Index into the book.
+    prices, costs : sequences of int
+        Signed price, and c = signed price + taker fee, 1e-9 $; meaningful where something is displayed.
+    available : sequence of int
+        Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
+    mid2 : int, optional
+        Twice the consolidated mid, signed; None where the book is one-sided.
+    arrival2 : int, optional
+        Twice the arrival mid, signed; None before there was one.
+    can_sell_back : bool
+        Whether the other side shows a quote.
+    """
+
+    snapshot: int
+    prices: Sequence[int]
+    costs: Sequence[int]
+    available: Sequence[int]
+    mid2: int | None
+    arrival2: int | None
+    can_sell_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOrder:
+    """What a policy sends: shares (in units) to a venue, at no worse than a signed limit price."""
+
+    venue: int
+    shares: int
+    limit: int
+    kind: Literal["taker", "maker"] = "taker"
+
+
+class Policy(Protocol):
+    """Decides at each snapshot from what it sees.
+
+    Attributes
+    ----------
+    unit : int
+        Quantities are counted in 1/unit of a share; 1 but for schedules with fractional slices.
+    """
+
+    @property
+    def unit(self) -> int: ...  # noqa: D102
+
+    def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
+        """The orders to send now; together they may exceed `remaining` only where the excess can be sold back."""
+
+
+def dearest(book: Book, order: Order, fees: Sequence[int]) -> int | None:
+    """The highest signed c displayed at the last snapshot up to the order's end that displayed one; 1e-9 $."""
+    side = book.take_side(order.side)
+    past = book.span(order)[1]
+    shown = np.flatnonzero(side.px[:past].any(axis=1))
+    if not len(shown):
+        return None
+    row: list[int] = side.px[shown[-1]].tolist()
+    return max(side.sign * px + fee for px, fee in zip(row, fees, strict=True) if px)
+
+
+def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """Turn what was filled into the fields of an `Execution`, for integers or int64 columns alike.
+
+    Parameters
+    ----------
+    order, rules : Order, Rules
+    price : int, optional
+        `dearest`.
+    *filled_rows : five of int or (K,) int64
+        Shares filled; how many of them beyond the order; signed cash for the first; fees paid; signed cash that the
+        second fetched. Money in 1e-9 $.
+
+    Raises
+    ------
+    NoPriceError
+        Shares stayed unfilled and nothing was ever displayed.
+    """
+    filled, over, cash, fees, over_cash = filled_rows
+    sign = order.sign
+    unfilled = order.size - filled + over
+    if price is None:
+        if np.any(unfilled):
+            raise NoPriceError(
+                f"no {'ask' if sign > 0 else 'bid'} was displayed up to the order's end, so that its unfilled shares "
+                "have no value; choose a window in which the stream has quotes"
+            )
+        price = 0
+    unfilled_value = sign * unfilled * (price + rules.unfilled_penalty)
+    cash, over_cash = sign * cash, sign * over_cash
+    return filled, unfilled, over, cash, fees, unfilled_value, over_cash, cash + unfilled_value - over_cash
+
+
+def best_other(row: Sequence[int], fees: Sequence[int], sign: int) -> tuple[int, int] | None:
+    """Signed proceeds per share (after the fee) at the best opposite quote, and that fee; None where there is none.
+
+    Among equal prices the lowest publisher id stands.
+    """
+    shown = [v for v, px in enumerate(row) if px]
+    if not shown:
+        return None
+    best = max(shown, key=lambda v: (sign * row[v], -v))
+    return sign * row[best] - fees[best], fees[best]
+
+
+def execute(
+    book: Book,
+    order: Order,
+    rules: Rules,
+    fees: Sequence[int],
+    policy: Policy,
+    parameters: Parameters,
+    *,
+    record: bool = False,
+) -> Execution:
+    """Run one order through the book.
+
+    Parameters
+    ----------
+    book : Book
+    order : Order
+    rules : Rules
+    fees : (V,) sequence of int
+        Taker fee of each venue of the book, 1e-9 $ per share.
+    policy : Policy
+    parameters : Parameters
+    record : bool
+        Keep every fill.
+
+    Raises
+    ------
+    NoPriceError
+        Shares stayed unfilled and nothing was ever displayed.
+    AllocatorError
+        A policy that sends more than is available, or a passive order, which this engine does not fill.
+    """
+    side, unit, sign = book.take_side(order.side), policy.unit, order.sign
+    first, past = book.span(order)
+    arrival_at, arrival2 = book.arrival(order)
+    resets = side.moved if rules.liquidity == "persist" else book.fresh
+    taken = [0] * len(book.venues)
+    remaining = order.size * unit
+    filled = over = cash = paid = over_cash = 0
+    fills = []
+
+    for t in range(first, past):
+        displayed, sizes = side.px[t].tolist(), side.sz[t].tolist()
+        taken = [0 if reset else was for reset, was in zip(resets[t].tolist(), taken, strict=True)]
+        prices = [sign * px for px in displayed]
+        costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
+        available = [
+            max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)
+        ]
+        mid2 = int(book.mid2[t])
+        other = best_other(side.other_px[t].tolist(), fees, sign)
+        view = View(
+            t,
+            prices,
+            costs,
+            available,
+            sign * mid2 if mid2 else None,
+            sign * arrival2 if t >= arrival_at else None,
+            other is not None,
+        )
+        children = list(policy.decide(view, remaining, parameters))
+        if t == past - 1:
+            children += _leftover(view, remaining - sum(child.shares for child in children), children, rules)
+        for child in children:
+            v = child.venue
+            if child.kind != "taker":
+                raise AllocatorError("a passive order needs an engine that keeps queues")
+            if child.shares < 0 or (child.shares > available[v] and child.limit != LAST_ASK):
+                raise AllocatorError(f"a policy sent {child.shares} units where {available[v]} are available")
+            if child.limit != LAST_ASK and prices[v] > child.limit:
+                continue
+            available[v] -= child.shares
+            taken[v] += child.shares
+            filled += child.shares
+            cash += child.shares * costs[v]
+            paid += child.shares * fees[v]
+            remaining -= child.shares
+            if record and child.shares:
+                fills.append(Fill(t, v, child.shares, displayed[v]))
+        if remaining < 0:
+            if other is None:
+                raise AllocatorError("a policy exceeded the order with nowhere to sell the excess")
+            over -= remaining
+            over_cash -= remaining * other[0]
+            paid -= remaining * other[1]
+            remaining = 0
+        if remaining == 0:
+            break
+
+    whole = filled // unit
+    row: tuple[Any, ...] = settle(
+        order,
+        rules,
+        dearest(book, order, fees),
+        whole,
+        over // unit,
+        divide_half_even(cash, unit),
+        divide_half_even(paid, unit),
+        divide_half_even(over_cash, unit),
+    )
+    return replace(Execution(*row), fills=tuple(fills))
+
+
+LAST_ASK = 2**62
+"""The limit of an order that the last-ask rule fills whatever is displayed."""
+
+
+def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules) -> list[ChildOrder]:
+    """The orders that complete a parent order at its last snapshot."""
+    if missing <= 0:
+        return []
+    if rules.leftover == "last_ask":
+        venue = best_quote(view.prices, [bool(price) for price in view.prices])
+        return [] if venue is None else [ChildOrder(venue, missing, LAST_ASK)]
+    left = list(view.available)
+    for child in sent:
+        left[child.venue] -= child.shares
+    orders = []
+    for v in by_cost(view.costs, left):
+        orders.append(ChildOrder(v, min(left[v], missing), view.prices[v]))
+        missing -= orders[-1].shares
+    return orders
+
+
+def best_quote(prices: Sequence[int], shown: Sequence[float]) -> int | None:
+    """The venue of the lowest signed price among those shown, the lowest index first; fees do not steer it."""
+    return min((v for v, there in enumerate(shown) if there), key=lambda v: (prices[v], v), default=None)
