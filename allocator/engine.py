@@ -178,9 +178,7 @@ def execute(
         taken = [0 if reset else was for reset, was in zip(resets[t].tolist(), taken, strict=True)]
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
-        available = [
-            max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)
-        ]
+        available = [max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)]
         mid2 = int(book.mid2[t])
         other = best_other(side.other_px[t].tolist(), fees, sign)
         view = View(

@@ -33,9 +33,7 @@ def pseudocode(costs: Sequence[int], available: Sequence[int], size: int, step: 
     return tuple(split)
 
 
-def static(
-    costs: Sequence[int], available: Sequence[int], size: int, tau: Amount, reference2: int
-) -> tuple[int, ...]:
+def static(costs: Sequence[int], available: Sequence[int], size: int, tau: Amount, reference2: int) -> tuple[int, ...]:
     """Take whatever costs at most tau above the reference, odd lots included (model 2.2)."""
     split = [0] * len(costs)
     for i in by_cost(costs, available):

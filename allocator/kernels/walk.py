@@ -61,9 +61,7 @@ def _look(px, sz, resets, fees, sign, unit, t, taken, price, cost, left):
 
 
 @njit(
-    types.void(
-        types.int64, types.int64, types.int64[::1], _I64, types.int64[::1], types.int64[::1], types.int64[::1]
-    ),
+    types.void(types.int64, types.int64, types.int64[::1], _I64, types.int64[::1], types.int64[::1], types.int64[::1]),
     cache=True,
 )
 def _fill(v, shares, cost, fees, taken, left, out):

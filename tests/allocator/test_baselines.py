@@ -1,0 +1,78 @@
+"""The schedules of model sections 1 and 4 on books small enough to work out by hand."""
+
+from strategies import CENT, OPEN, SECOND
+from test_book import tape_of
+
+from allocator.baselines import BASELINES
+from allocator.book import OFF, BookRules, build_book
+from allocator.engine import execute
+from allocator.order import Order, Parameters, Rules
+
+FAIR = Rules("persist", "sweep", 50_000_000)
+CLASSIC = Rules("refresh", "last_ask", 50_000_000)
+
+
+def fills(book, order, rules, conventions, name):
+    schedule = BASELINES[conventions][name](book, order)
+    run = execute(book, order, rules, [0] * len(book.venues), schedule, Parameters(0, 0, 0), record=True)
+    return [(fill.snapshot, fill.venue, fill.shares / schedule.unit) for fill in run.fills], run
+
+
+def test_best_ask_takes_one_venue_a_snapshot_the_lowest_price_then_the_lowest_id():
+    book = build_book(tape_of((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 100, 10), (1, 2, 90, 1, 99, 5)), BookRules())
+    order = Order("buy", 18, OPEN, OPEN + SECOND)
+    found, run = fills(book, order, FAIR, "fair", "best_ask")
+    assert found == [(0, 0, 10), (1, 1, 5)]
+    assert (run.filled, run.unfilled) == (15, 3)
+
+
+def test_fees_do_not_steer_best_ask():
+    book = build_book(tape_of((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 101, 10)), BookRules())
+    order = Order("buy", 5, OPEN, OPEN)
+    run = execute(book, order, FAIR, [5 * CENT, -CENT], BASELINES["fair"]["best_ask"](book, order), Parameters(0, 0, 0))
+    assert run.cash_filled == 5 * 105 * CENT
+
+
+def test_fair_twap_follows_the_clock_and_catches_up():
+    rows = [(0, 1, 90, 1, 100, 3), (30, 1, 90, 1, 101, 9), (61, 1, 90, 1, 102, 9), (179, 1, 90, 1, 103, 9)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 14, OPEN, OPEN + 150 * SECOND)  # three minutes begun: targets 4, 9, 14
+    assert fills(book, order, FAIR, "fair", "twap")[0] == [(0, 0, 3), (1, 0, 1), (2, 0, 5), (2, 0, 4)]
+    whole = Order("buy", 14, OPEN, OPEN + 180 * SECOND)  # exactly three minutes
+    assert fills(book, whole, FAIR, "fair", "twap")[0] == [(0, 0, 3), (1, 0, 1), (2, 0, 5), (3, 0, 5)]
+
+
+def test_fair_vwap_follows_the_published_volume_of_the_whole_span():
+    rows = [(0, 1, 90, 1, 100, 10), (1, 2, 90, 1, 101, 20), (61, 1, 90, 1, 100, 10), (125, 1, 90, 1, 100, 60)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 20, OPEN, OPEN + 130 * SECOND)  # volumes 30, 10, 60: targets 6, 8, 20
+    # persist: venue 1 stays at 100 cents, so that its 10 shares are gone after 8, and 60 - 8 are there at the end
+    assert fills(book, order, FAIR, "fair", "vwap")[0] == [(0, 0, 6), (2, 0, 2), (3, 0, 12)]
+
+
+def test_without_volume_vwap_targets_nothing_and_the_leftover_rule_buys():
+    rows = [(0, 1, 90, 1, 100, 10), (61, 1, 90, 1, 0, 0), (62, 1, 90, 1, 0, 0)]
+    book = build_book(tape_of(*rows), BookRules())
+    late = Order("buy", 5, OPEN + 30 * SECOND, OPEN + 62 * SECOND)
+    found, run = fills(book, late, FAIR, "fair", "vwap")
+    assert found == []
+    assert run.unfilled == 5
+
+
+def test_classic_twap_buys_fractional_slices_after_each_full_minute():
+    rows = [(s, 1, 90, 1, 100, 50) for s in (0, 30, 60, 61, 121, 185)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order = Order("buy", 10, OPEN, OPEN + 200 * SECOND)  # three slices of 10/3
+    found, run = fills(book, order, CLASSIC, "classic", "twap")
+    third = 10 / 3
+    assert found == [(0, 0, third), (3, 0, third), (4, 0, third)]
+    assert (run.filled, run.cash_filled) == (10, 10 * 100 * CENT)
+
+
+def test_classic_vwap_buys_in_the_first_snapshot_of_each_bin_only():
+    rows = [(0, 1, 90, 1, 101, 5), (0, 2, 90, 1, 100, 5), (10, 1, 90, 1, 99, 90), (65, 1, 90, 1, 102, 100)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order = Order("buy", 40, OPEN, OPEN + 65 * SECOND)  # bins of 100 and 100: 20 each
+    found, run = fills(book, order, CLASSIC, "classic", "vwap")
+    assert found == [(0, 1, 5), (0, 0, 5), (2, 0, 20), (2, 0, 10)]
+    assert run.filled == 40

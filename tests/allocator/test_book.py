@@ -1,0 +1,150 @@
+"""The book kernel against the plain derivation, and the rules of model section 3 one by one."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_book import plain_book
+from strategies import CENT, OPEN, SECOND, tapes
+
+from allocator.book import OFF, BookRules, build_book
+from allocator.errors import AllocatorError
+from feed.tape import Tape
+
+
+def tape_of(*rows):
+    """Rows of (seconds, venue, bid, bid size, ask, ask size), prices in cents, sequence by position."""
+    at, venue, bid, bid_sz, ask, ask_sz = np.array(rows, np.int64).T
+    return Tape.build(
+        "XYZ",
+        ts=OPEN + at * SECOND,
+        venue=venue,
+        bid_px=bid * CENT,
+        ask_px=ask * CENT,
+        bid_sz=bid_sz,
+        ask_sz=ask_sz,
+        sequence=np.arange(len(rows)),
+    )
+
+
+def asks(book):
+    return (book.ask_px // CENT).tolist()
+
+
+def bids(book):
+    return (book.bid_px // CENT).tolist()
+
+
+@settings(max_examples=400)
+@given(
+    tapes(trades=False),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, Fraction(0), Fraction(1, 10), Fraction(1, 3 * 10**9)]),
+    st.sampled_from([None, 0, SECOND, 60 * SECOND]),
+    st.sampled_from([None, "ask", "bid"]),
+)
+def test_the_kernel_derives_what_the_plain_rules_say(tape, carry, uncross, band, max_age, require):
+    band = None if band is None else Fraction(int(band * 10**9), 10**9)
+    rules = BookRules(
+        "consolidated" if carry else "event",
+        uncross,
+        OFF if band is None else int(band * 10**9),
+        OFF if max_age is None else max_age,
+        require,
+    )
+    book = build_book(tape, rules)
+    plain = plain_book(tape, carry=carry, uncross=uncross, band=band, max_age=max_age, require=require)
+    assert book.ts.tolist() == [snapshot["ts"] for snapshot in plain]
+    for t, snapshot in enumerate(plain):
+        for side in ("bid", "ask"):
+            px, sz, moved = (getattr(book, f"{side}_{name}")[t].tolist() for name in ("px", "sz", "moved"))
+            shown = {v: (p, s) for v, p, s in zip(book.venues.tolist(), px, sz, strict=True) if p}
+            assert shown == snapshot[side]
+            assert {v for v, m in zip(book.venues.tolist(), moved, strict=True) if m} == snapshot["moved"][side]
+            assert int(getattr(book, f"{side}_volume")[t]) == snapshot["volume"][side]
+        assert {v for v, f in zip(book.venues.tolist(), book.fresh[t].tolist(), strict=True) if f} == snapshot["fresh"]
+        assert int(book.mid2[t]) == snapshot["mid2"]
+
+
+def test_a_quote_stands_until_its_venue_publishes_again_and_a_withdrawal_ends_it():
+    tape = tape_of((0, 1, 99, 100, 101, 200), (1, 2, 98, 100, 102, 300), (2, 1, 99, 100, 0, 0))
+    assert asks(build_book(tape, BookRules())) == [[101, 0], [101, 102], [0, 102]]
+    assert asks(build_book(tape, BookRules(book="event"))) == [[101, 0], [0, 102], [0, 0]]
+
+
+def test_the_last_row_of_a_venue_at_an_instant_stands():
+    tape = tape_of((0, 1, 99, 100, 101, 200), (0, 1, 99, 100, 102, 50))
+    book = build_book(tape, BookRules())
+    assert asks(book) == [[102]]
+    assert book.ask_volume.tolist() == [50]
+
+
+def test_classic_drops_rows_without_an_ask_before_the_last_one_is_kept():
+    tape = tape_of((0, 1, 99, 100, 101, 200), (0, 1, 99, 100, 0, 0))
+    assert asks(build_book(tape, BookRules("event", uncross=False, stub_band=OFF, require="ask"))) == [[101]]
+    assert asks(build_book(tape, BookRules())) == [[0]]
+
+
+def test_the_older_of_two_crossed_quotes_is_hidden_on_its_side_only():
+    tape = tape_of((0, 1, 98, 100, 100, 100), (1, 2, 101, 100, 102, 100))
+    book = build_book(tape, BookRules())
+    assert asks(book)[1] == [0, 102]
+    assert bids(book)[1] == [98, 101]
+    assert book.counts["crossed_snapshots"] == 1
+    assert book.counts["uncrossed_quotes"] == 1
+    assert asks(build_book(tape, BookRules(uncross=False)))[1] == [100, 102]
+
+
+def test_quotes_of_equal_age_that_cross_hide_the_lower_publisher_id():
+    tape = tape_of((0, 1, 98, 100, 100, 100), (0, 2, 101, 100, 102, 100))
+    assert asks(build_book(tape, BookRules())) == [[0, 102]]
+    tape = tape_of((0, 1, 101, 100, 102, 100), (0, 2, 98, 100, 100, 100))
+    book = build_book(tape, BookRules())
+    assert (bids(book), asks(book)) == ([[0, 98]], [[102, 100]])
+
+
+def test_a_venue_that_crosses_itself_is_hidden_on_both_sides_and_a_locked_one_stays():
+    tape = tape_of((0, 1, 101, 100, 100, 100), (0, 2, 98, 100, 102, 100))
+    book = build_book(tape, BookRules())
+    assert (bids(book), asks(book)) == ([[0, 98]], [[0, 102]])
+    locked = build_book(tape_of((0, 1, 100, 100, 100, 100)), BookRules())
+    assert (bids(locked), asks(locked)) == ([[100]], [[100]])
+    assert locked.counts["locked_snapshots"] == 1
+
+
+def test_stubs_are_hidden_strictly_beyond_the_band():
+    tape = tape_of((0, 1, 100, 100, 100, 100), (0, 2, 90, 100, 110, 100), (0, 3, 89, 100, 111, 100))
+    book = build_book(tape, BookRules())
+    assert (bids(book), asks(book)) == ([[100, 90, 0]], [[100, 110, 0]])
+    assert book.counts["stub_quotes"] == 2
+
+
+def test_hiding_is_no_change_of_price():
+    tape = tape_of((0, 1, 98, 100, 100, 100), (1, 2, 101, 100, 102, 100), (2, 2, 99, 100, 102, 100))
+    book = build_book(tape, BookRules())
+    assert asks(book) == [[100, 0], [0, 102], [100, 102]]
+    assert book.ask_moved.tolist() == [[True, False], [False, True], [False, False]]
+
+
+def test_max_age_hides_a_quote_strictly_older():
+    tape = tape_of((0, 1, 98, 100, 100, 100), (2, 2, 97, 100, 102, 100), (3, 2, 97, 100, 102, 100))
+    book = build_book(tape, BookRules(max_age=2 * SECOND))
+    assert asks(book) == [[100, 0], [100, 102], [0, 102]]
+    assert book.counts["expired_quotes"] == 2
+
+
+def test_an_empty_tape_makes_an_empty_book():
+    tape = tape_of((0, 1, 98, 100, 0, 0))
+    book = build_book(tape, BookRules(require="ask"))
+    assert book.ask_px.shape == (0, 0)
+
+
+def test_rules_out_of_range_are_refused():
+    tape = tape_of((0, 1, 98, 100, 100, 100))
+    with pytest.raises(AllocatorError, match="stub_band"):
+        build_book(tape, BookRules(stub_band=10**9 + 1))
+    with pytest.raises(AllocatorError, match="max_age"):
+        build_book(tape, BookRules(max_age=-2))

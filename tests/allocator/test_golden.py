@@ -1,0 +1,76 @@
+"""The published study and the TAQ day, to the cent (model section 1; the issue's figures)."""
+
+import pytest
+
+from allocator.book import OFF, BookRules, build_book
+from allocator.order import FIELDS, Order, Parameters, Routing, Rules
+from allocator.simulate import run_baselines, run_combinations
+from feed.instants import parse_instant
+from feed.source import read_source, select
+
+CENTS = 10**7
+MINUTE = 60 * 10**9
+STUDY_GRID = [Parameters.of(x, y, z) for x in (0.1, 0.5, 1) for y in (0.1, 0.5, 1) for z in (0.1, 0.5, 1)]
+DEFAULT_GRID = [Parameters.of(x, y, z) for x in (0, 0.01, 0.05) for y in (0, 0.03, 0.09) for z in (0, 0.01, 0.02)]
+
+
+@pytest.fixture(scope="module")
+def study(l1_day):
+    start, end = parse_instant("2024-08-01T13:36:32Z"), parse_instant("2024-08-01T13:45:14Z")
+    tape, provenance = select(*read_source(str(l1_day)), start, end)
+    book = build_book(tape, BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    return book, Order("buy", 5000, start, end), Rules("refresh", "last_ask", 50_000_000), provenance
+
+
+@pytest.mark.parametrize(("fee", "best_ask"), [(3_000_000, 111_411_728), (0, 111_410_228)])
+def test_the_published_study_comes_out_to_the_cent(study, fee, best_ask):
+    book, order, rules, provenance = study
+    assert len(book.ts) == provenance.snapshots == 54_305
+    baselines = run_baselines(book, order, rules, [fee], "classic")
+    assert baselines["best_ask"].total_cash == best_ask * CENTS
+    rows = run_combinations(book, order, rules, Routing(), [fee], STUDY_GRID)
+    assert {tuple(row) for row in rows.tolist()} == {tuple(getattr(baselines["best_ask"], name) for name in FIELDS)}
+    if fee:
+        assert baselines["twap"].total_cash == 111_526_503 * CENTS
+        assert baselines["vwap"].total_cash == 111_630_740 * CENTS
+
+
+@pytest.mark.parametrize(("fee", "cents"), [(3_000_000, 111_371_500), (0, 111_370_000)])
+def test_the_pseudocode_router_waits_for_one_exact_fit(study, fee, cents):
+    book, order, rules, _ = study
+    rows = run_combinations(book, order, rules, Routing("pseudocode", infeasible="wait"), [fee], STUDY_GRID)
+    assert set(rows[:, -1].tolist()) == {cents * CENTS}
+
+
+@pytest.mark.parametrize(("liquidity", "distinct"), [("persist", 4), ("refresh", 6)])
+def test_the_taq_day_tells_parameters_apart(taq_day, liquidity, distinct):
+    start, end = parse_instant("2018-01-02T16:00:00Z"), parse_instant("2018-01-02T16:09:00Z")
+    tape, _ = select(*read_source(str(taq_day)), start - 5 * MINUTE, end)
+    book = build_book(tape, BookRules())
+    order, rules = Order("buy", 20_000, start, end), Rules(liquidity, "sweep", 50_000_000)
+    fees = [3_000_000] * len(book.venues)
+    rows = run_combinations(book, order, rules, Routing(), fees, DEFAULT_GRID)
+    assert len({tuple(row) for row in rows.tolist()}) == distinct
+    baselines = run_baselines(book, order, rules, fees, "fair")
+    if liquidity == "persist":
+        assert baselines["best_ask"].total_cash == 315_072_500 * CENTS
+    assert {run.filled for run in baselines.values()} | set(rows[:, 0].tolist()) == {20_000}
+    assert len(flat_in(book, order, rules, fees)) == {"persist": 2, "refresh": 2}[liquidity]
+
+
+def flat_in(book, order, rules, fees):
+    """The distinct rows of a grid in dollars, 0.1 to 1, far above the cents that matter."""
+    in_dollars = [Parameters.of(x, y, z) for x in (0.1, 0.5, 1) for y in (0.1, 0.5, 1) for z in (0.1, 0.5, 1)]
+    return {tuple(row) for row in run_combinations(book, order, rules, Routing(), fees, in_dollars).tolist()}
+
+
+def test_penalties_in_dollars_are_flat_but_for_quotes_that_stood_before_the_window(taq_day):
+    start, end = parse_instant("2018-01-02T16:00:00Z"), parse_instant("2018-01-02T16:09:00Z")
+    order, rules = Order("buy", 20_000, start, end), Rules("persist", "sweep", 50_000_000)
+    whole = read_source(str(taq_day))
+    for warmup, distinct, totals in ((0, 1, None), (5 * MINUTE, 2, {314_980_400 * CENTS, 314_980_000 * CENTS})):
+        book = build_book(select(*whole, start - warmup, end)[0], BookRules())
+        rows = flat_in(book, order, rules, [3_000_000] * len(book.venues))
+        assert len(rows) == distinct
+        # tau 0.2 alone leaves two asks, 24 and 29 cents above the best, that the first snapshot inherits
+        assert totals is None or {row[-1] for row in rows} == totals
