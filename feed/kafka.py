@@ -1,0 +1,404 @@
+"""Kafka clients: the address of a topic, whether a broker answers there, a consumer, a producer, a bounded read."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_MESSAGE = 8 * 2**20
+"""Bytes of one message, and of what one fetch asks for."""
+
+MAX_BYTES = 16 * 2**30
+"""Decompressed bytes that one read takes in."""
+
+PROBE_SECONDS = 2.0
+CONNECT_SECONDS = 10.0
+STALL_SECONDS = 60.0
+"""A read without any progress for this long is an error, never an end."""
+
+_LISTED = 10
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
+_START = "start one with: python -m feed broker (it prints its address), or check host and port"
+
+# A user reads our one line; the client's own retries and tracebacks on stderr would bury it.
+_LOGGER = logging.getLogger("kafka")
+if _LOGGER.level == logging.NOTSET:
+    _LOGGER.setLevel(logging.CRITICAL)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a topic is.
+
+    Attributes
+    ----------
+    servers : tuple of str
+        ``HOST:PORT`` each.
+    topic : str
+    api_version : tuple of int, optional
+        The protocol to speak; negotiated with the broker where it is None.
+    """
+
+    servers: tuple[str, ...]
+    topic: str
+    api_version: tuple[int, ...] | None = None
+
+    @property
+    def place(self) -> str:
+        """Servers and topic as a URL."""
+        return f"kafka://{','.join(self.servers)}/{self.topic}"
+
+
+def parse_address(text: str) -> Address:
+    """Read ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    FeedUnavailable
+        It is no such address; what a user put before an @ is not repeated.
+    """
+    shown = re.sub(r"//[^/]*@", "//...@", text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise FeedUnavailable(f"no Kafka address: {error}", shown, _SHAPE) from error
+    if parts.scheme != "kafka":
+        raise FeedUnavailable("no Kafka address", shown, _SHAPE)
+    if "@" in parts.netloc:
+        raise FeedUnavailable("an address holds no user and no password", shown, _SHAPE)
+    servers = tuple(_server(server, shown) for server in parts.netloc.split(","))
+    topic = parts.path[1:]
+    if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
+        raise FeedUnavailable(
+            f"{topic!r} is no topic: expected 1 to 249 of A-Z a-z 0-9 . _ -" if topic else "the address names no topic",
+            shown,
+            _SHAPE,
+        )
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(set(options) - {"api_version"})
+    if unknown or parts.fragment:
+        raise FeedUnavailable(f"unknown option {unknown[0] if unknown else '#'!r}: there is api_version", shown, _SHAPE)
+    version = options.get("api_version")
+    if version is not None and not re.fullmatch(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", version):
+        raise FeedUnavailable(f"api_version {version!r} is no version such as 2.3", shown, _SHAPE)
+    return Address(servers, topic, tuple(map(int, version.split("."))) if version else None)
+
+
+def _server(server: str, shown: str) -> str:
+    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server)
+    if found is None or not 1 <= int(found[2]) <= 65535:
+        raise FeedUnavailable(f"{server!r} is no HOST:PORT", shown, _SHAPE)
+    return server
+
+
+def probe(address: Address) -> None:
+    """Find out within seconds whether a Kafka broker answers at any of the servers.
+
+    Raises
+    ------
+    FeedUnavailable
+        None does; says why for each and how to start one.
+    """
+    reasons = []
+    for server in address.servers:
+        host, _, port = server.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS) as peer:
+                _greet(peer)
+        except (OSError, struct.error) as error:
+            reasons.append(f"{server}: {str(error) or type(error).__name__}")
+        else:
+            return
+    raise FeedUnavailable(f"no Kafka broker answers ({'; '.join(reasons)})", address.place, _START)
+
+
+def _greet(peer: socket.socket) -> None:
+    """Ask for the protocol versions: kafka-python waits without limit for a peer that accepts and never speaks."""
+    question = struct.pack(">hhih", 18, 0, 1, -1)
+    peer.sendall(struct.pack(">i", len(question)) + question)
+    answer = b""
+    while len(answer) < 8:
+        part = peer.recv(8 - len(answer))
+        if not part:
+            raise OSError("it closed the connection, so it is no Kafka broker")
+        answer += part
+    if struct.unpack(">ii", answer)[1] != 1:
+        raise OSError("it speaks another protocol than Kafka's")
+
+
+@contextmanager
+def open_consumer(address: Address) -> Iterator[Any]:
+    """Connect a consumer without a group, which never skips and never creates a topic.
+
+    Parameters
+    ----------
+    address : Address
+
+    Yields
+    ------
+    kafka.KafkaConsumer
+
+    Raises
+    ------
+    FeedUnavailable
+        No broker, or one that speaks none of the client's versions.
+    """
+    from kafka import KafkaConsumer
+
+    consumer = _connect(
+        address,
+        lambda: KafkaConsumer(
+            **_common(address),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            fetch_max_bytes=MAX_MESSAGE,
+            max_partition_fetch_bytes=MAX_MESSAGE,
+            receive_message_max_bytes=2 * MAX_MESSAGE,
+            max_poll_records=2000,
+        ),
+    )
+    try:
+        with translated(address):
+            yield consumer
+    finally:
+        with suppress(Exception):
+            consumer.close(autocommit=False, timeout_ms=1000)
+
+
+@contextmanager
+def open_producer(address: Address) -> Iterator[Any]:
+    """Connect an idempotent producer that waits for all replicas; batches, gzip.
+
+    Parameters
+    ----------
+    address : Address
+
+    Yields
+    ------
+    kafka.KafkaProducer
+
+    Raises
+    ------
+    FeedUnavailable
+        As `open_consumer`.
+    """
+    from kafka import KafkaProducer
+
+    producer = _connect(
+        address,
+        lambda: KafkaProducer(
+            **_common(address),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="gzip",
+            linger_ms=20,
+            batch_size=512 * 1024,
+            max_request_size=MAX_MESSAGE,
+            max_block_ms=int(CONNECT_SECONDS * 1000),
+        ),
+    )
+    try:
+        with translated(address):
+            yield producer
+    finally:
+        with suppress(Exception):
+            producer.close(timeout=1)
+
+
+def _common(address: Address) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": list(address.servers),
+        "api_version": address.api_version,
+        "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
+        "client_id": "sor-sweep",
+        "metrics_enabled": False,
+    }
+
+
+def _connect(address: Address, build: Callable[[], Answer]) -> Answer:
+    probe(address)
+    with translated(address, "a broker that speaks an older protocol, as the embedded one, needs ?api_version=2.3"):
+        return within(CONNECT_SECONDS + 2, address, build)
+
+
+@contextmanager
+def translated(address: Address, remedy: str = "check that the broker is up, then repeat") -> Iterator[None]:
+    """Turn the client's errors into one line of ours."""
+    from kafka.errors import KafkaError, OffsetOutOfRangeError
+
+    try:
+        yield
+    except OffsetOutOfRangeError as error:
+        where = ", ".join(f"partition {tp.partition}, offset {offset}" for tp, offset in error.args[0].items())
+        raise FeedCorrupt(
+            f"{where} is gone: retention or a deletion took it", address.place, "replay again, or keep the topic longer"
+        ) from error
+    except KafkaError as error:
+        what = " ".join(str(error).split())[:300] or type(error).__name__
+        raise FeedUnavailable(f"the Kafka client gave up: {what}", address.place, remedy) from error
+
+
+def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answer:
+    """Run a client call that has no limit of its own under one.
+
+    Raises
+    ------
+    FeedUnavailable
+        It did not come back in time; the thread is a daemon and left behind.
+    """
+    results: list[Answer] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="sor-sweep-kafka")
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise FeedUnavailable(f"the broker did not answer within {seconds:.0f} s", address.place, _START)
+    return results[0]
+
+
+def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]:  # noqa: ANN401 - untyped client
+    """Freeze what the topic holds now.
+
+    Returns
+    -------
+    dict of int to (int, int)
+        Partition -> offsets [beginning, end).
+
+    Raises
+    ------
+    FeedUnavailable
+        There is no such topic; lists those there are.
+    """
+    from kafka import TopicPartition
+
+    # Asking offsets of a topic that is not listed answers 0 on one broker and hangs on another.
+    topics = within(CONNECT_SECONDS, address, consumer.topics)
+    if address.topic not in topics:
+        raise FeedUnavailable(
+            f"there is no topic {address.topic!r}; {listing('topics', topics)}",
+            address.place,
+            f"fill it with: python -m feed replay SOURCE {address.place}",
+        )
+    numbers = within(CONNECT_SECONDS, address, lambda: consumer.partitions_for_topic(address.topic))
+    parts = [TopicPartition(address.topic, number) for number in sorted(numbers)]
+    limit = int(CONNECT_SECONDS * 1000)
+    first = consumer.beginning_offsets(parts, timeout_ms=limit)
+    last = consumer.end_offsets(parts, timeout_ms=limit)
+    return {part.partition: (first[part], last[part]) for part in parts}
+
+
+def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
+    """Write which names there are, the first ten of many, escaped."""
+    ordered = sorted(names)
+    if not ordered:
+        return f"there are no {kind}"
+    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+    return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
+
+
+def records(
+    consumer: Any,  # noqa: ANN401 - untyped client
+    address: Address,
+    partition: int,
+    start: int,
+    end: int,
+    *,
+    stall: float = STALL_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Any]:
+    """Read the offsets [start, end) of a partition, to the end or to an error.
+
+    Parameters
+    ----------
+    consumer : kafka.KafkaConsumer
+    address : Address
+    partition, start, end : int
+    stall : float
+        Seconds without progress after which to give up.
+    clock : callable
+        Seconds, monotonic.
+
+    Yields
+    ------
+    kafka.consumer.fetcher.ConsumerRecord
+
+    Raises
+    ------
+    FeedCorrupt
+        No progress, offsets that are gone, a batch that cannot be unpacked, too many bytes.
+    """
+    from kafka import TopicPartition
+    from kafka.errors import CorruptRecordError, KafkaError
+
+    part = TopicPartition(address.topic, partition)
+    consumer.assign([part])
+    consumer.seek(part, start)
+    position, seen, since = start, 0, clock()
+    while position < end:
+        try:
+            batch = consumer.poll(timeout_ms=200).get(part, [])
+            reached = consumer.position(part, timeout_ms=200)
+        except CorruptRecordError as error:
+            raise _unreadable(address, partition, position, str(error)) from error
+        except (KafkaError, FeedError):
+            raise
+        except Exception as error:  # the client unpacks what came over the wire: any error of its parsers
+            raise _unreadable(address, partition, position, f"{type(error).__name__}: {error}") from error
+        for record in batch:
+            if record.offset >= end:
+                return
+            size = len(record.value or b"")
+            seen += size
+            if size > MAX_MESSAGE or seen > MAX_BYTES:
+                limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {MAX_BYTES} bytes"
+                raise FeedCorrupt(
+                    f"{limit} is beyond the bound", f"{address.place}, partition {partition}, offset {record.offset}"
+                )
+            yield record
+        if reached is not None and reached > position:
+            position, since = reached, clock()
+        elif clock() - since > stall:
+            raise FeedCorrupt(
+                f"no progress for {stall:.0f} s at offset {position} of [{start}, {end})",
+                f"{address.place}, partition {partition}",
+                "check that the broker is up and the topic still there, then repeat",
+            )
+
+
+def _unreadable(address: Address, partition: int, position: int, reason: str) -> FeedCorrupt:
+    return FeedCorrupt(
+        f"a batch cannot be unpacked: {' '.join(reason.split())[:200]}",
+        f"{address.place}, partition {partition}, offset {position}",
+        "replay the source again into a new topic",
+    )
