@@ -317,12 +317,14 @@ def encode_end(end: EndRecord) -> bytes:
 _END = msgspec.json.Decoder(EndRecord)
 
 
-def decode_end(record: Record) -> EndRecord:
-    """Read an end record's value; FeedCorrupt where it is malformed or contradicts itself."""
+def decode_end(record: Record, replay: str) -> EndRecord:
+    """Read the value of a replay's end record; FeedCorrupt where it is malformed or contradicts itself."""
     try:
         end = _END.decode(record.value)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise malformed(record, f"end record: {error}") from error
+    if end.replay != replay:
+        raise malformed(record, f"end record: header and value name different replays, {replay!r} and {end.replay!r}")
     if end.messages != sum(listed.messages for listed in end.partitions.values()):
         raise malformed(record, "end record: the partitions' counts do not add up")
     if any(listed.messages > listed.end - listed.start for listed in end.partitions.values()):

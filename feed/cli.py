@@ -1,0 +1,211 @@
+"""The command line: ``python -m feed replay | synth | check | broker``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from feed.errors import FeedError, FeedUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from feed.tape import Tape
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+_PLAIN_SECONDS = 2.0
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM, so that contexts close before the process ends."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; the process's own by default.
+
+    Returns
+    -------
+    int
+        0 ok, 2 usage or nothing to read, 3 the feed is malformed or incomplete, 130 interrupted, 143 terminated.
+    """
+    arguments = _parser().parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code: int = arguments.run(arguments)
+    except FeedError as error:
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except _TerminatedError:
+        print("terminated", file=sys.stderr)
+        return TERMINATED
+    return code
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise _TerminatedError
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey: parts of a message may come from the feed."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    source = "a path, file:PATH or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
+    parser = argparse.ArgumentParser(prog="python -m feed", description="Quotes in: replay, make, check, serve them.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    replay = commands.add_parser("replay", help="send quotes into a Kafka topic", description="Send quotes into Kafka.")
+    replay.add_argument("source", metavar="SOURCE", help=source)
+    replay.add_argument("address", metavar="kafka://HOST:PORT/TOPIC", help="the topic to fill")
+    replay.add_argument(
+        "--speed", type=float, default=0.0, metavar="X", help="recorded gaps divided by X; 0 = as fast as it goes"
+    )
+    replay.add_argument("--start", type=_instant, metavar="ISO", help="first instant, such as 2024-08-01T13:36:32Z")
+    replay.add_argument("--end", type=_instant, metavar="ISO", help="last instant, included")
+    replay.add_argument("--codec", default="json", help="how messages are written (default %(default)s)")
+    replay.set_defaults(run=_replay)
+
+    synth = commands.add_parser("synth", help="write a synthetic stream", description="Write a synthetic stream.")
+    synth.add_argument("path", metavar="OUT.csv.gz", help="the file to write")
+    synth.add_argument("--seed", type=int, metavar="N", help="the same seed writes the same stream")
+    synth.add_argument("--minutes", type=_positive, default=8.7, metavar="M", help="length (default %(default)s)")
+    synth.add_argument("--venues", type=int, default=5, metavar="V", help="how many venues (default %(default)s)")
+    synth.set_defaults(run=_synth)
+
+    check = commands.add_parser("check", help="count what is wrong with quotes", description="Check quotes.")
+    check.add_argument("source", metavar="SOURCE", help=source)
+    check.add_argument("--json", action="store_true", help="the counts as JSON")
+    check.set_defaults(run=_check)
+
+    broker = commands.add_parser(
+        "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
+    )
+    broker.add_argument(
+        "--port", type=int, default=0, metavar="P", help="only 0, a free port, which is the default: it chooses its own"
+    )
+    broker.set_defaults(run=_broker)
+    return parser
+
+
+def _instant(text: str) -> int:
+    from feed.instants import parse_instant
+
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return number
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from feed.kafka import parse_address, probe
+    from feed.replay import replay
+    from feed.source import read_source, select
+
+    address = parse_address(arguments.address)
+    # A long file is not read first, only to find that nobody listens.
+    probe(address)
+    tape, _ = select(*read_source(arguments.source), arguments.start, arguments.end)
+    with _progress(tape) as advance:
+        done = replay(tape, address, speed=arguments.speed, codec=arguments.codec, on_progress=advance)
+    line = asdict(done) | {"snapshots": tape.snapshots, "seconds": round(done.seconds, 3)}
+    print(json.dumps(line), flush=True)
+    return 0
+
+
+@contextmanager
+def _progress(tape: Tape) -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr how far a replay is: a bar on a terminal, a line now and then elsewhere."""
+    first, last = tape.span
+    span = max(last - first, 1)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("replay"), BarColumn(), TextColumn("{task.fields[sent]} messages"), TimeRemainingColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("replay", total=span, sent=0)
+            shown = 0.0
+
+            def draw(sent: int, ts: int) -> None:
+                nonlocal shown
+                if (now := time.monotonic()) - shown > 0.1 or ts == last:
+                    shown = now
+                    bar.update(task, completed=ts - first, sent=sent)
+
+            yield draw
+        return
+    began = said = time.monotonic()
+
+    def say(sent: int, ts: int) -> None:
+        nonlocal said
+        if (now := time.monotonic()) - said > _PLAIN_SECONDS or ts == last:
+            said = now
+            print(f"replay: {sent} messages, {100 * (ts - first) / span:.0f} %, {now - began:.1f} s", file=sys.stderr)
+
+    yield say
+
+
+def _synth(arguments: argparse.Namespace) -> int:
+    from feed import synthetic
+
+    seed = synthetic.SEED if arguments.seed is None else arguments.seed
+    try:
+        tape = synthetic.generate(seed=seed, seconds=round(arguments.minutes * 60), venues=arguments.venues)
+    except ValueError as error:
+        raise FeedUnavailable(f"no such stream: {error}") from error
+    try:
+        synthetic.write_csv(tape, arguments.path)
+    except OSError as error:
+        raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
+    print(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}", file=sys.stderr)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from feed.check import check, render
+    from feed.source import read_source
+
+    tape, provenance = read_source(arguments.source)
+    quality = check(tape)
+    if arguments.json:
+        answer: dict[str, Any] = {"feed": asdict(provenance), "quality": quality.to_dict()}
+        print(json.dumps(answer))
+    else:
+        print(render(quality, provenance))
+    return 3 if quality.errors else 0
+
+
+def _broker(arguments: argparse.Namespace) -> int:
+    from feed.broker import EmbeddedBroker
+
+    with EmbeddedBroker(arguments.port) as broker:
+        print(broker.source(), flush=True)
+        print("embedded broker, in memory, 5 MiB per partition; ctrl-C ends it", file=sys.stderr)
+        threading.Event().wait()
+    return 0

@@ -1,0 +1,289 @@
+"""The producer: a tape into a topic, with the recorded gaps or as fast as it goes, ended by a record that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from feed.codec import CODECS, SCHEMA, EndRecord, Listed, Message, data_headers, encode_end, end_headers
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import format_instant
+from feed.kafka import Address, open_consumer, open_producer, parse_address, translated
+from feed.tape import Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from feed.tape import Tape
+
+UNACKNOWLEDGED_BYTES = 32 * 2**20
+"""Values sent and not yet acknowledged: kafka-python's own buffer has no bound."""
+
+ACKNOWLEDGE_SECONDS = 150.0
+"""Longer than the client's delivery time-out of 120 s, which says why it gave up."""
+
+_REPLAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FIT = "use a real Kafka broker with enough retention, or a narrower --start and --end"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay put into its topic.
+
+    Attributes
+    ----------
+    replay : str
+    place : str
+        Servers and topic.
+    topic, symbol : str
+    partitions : tuple of Partition
+        Offsets [start, end), end record included.
+    messages : int
+        Data messages, the end records not counted.
+    digest : str
+        `Tape.digest` of what was sent.
+    seconds : float
+        From the first message to the last acknowledgement.
+    """
+
+    replay: str
+    place: str
+    topic: str
+    symbol: str
+    partitions: tuple[Partition, ...]
+    messages: int
+    digest: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition while it is being filled."""
+
+    messages: int = 0
+    start: int = -1
+    end: int = -1
+    hashes: Any = field(default_factory=hashlib.sha256)
+
+
+def new_replay_id() -> str:
+    """Name a replay: the UTC second and eight random digits, so that names sort by time and never meet."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def paced(
+    messages: Iterable[Message],
+    *,
+    speed: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    before_wait: Callable[[], None] = lambda: None,
+) -> Iterator[Message]:
+    """Hand messages on when they are due: recorded gaps divided by `speed`, anchored to the first one.
+
+    Parameters
+    ----------
+    messages : iterable of Message
+        Ascending instants.
+    speed : float
+        0 = at once.
+    clock, sleep : callable
+        Seconds, monotonic; a wait of seconds.
+    before_wait : callable
+        Called before each wait, to send what is still batched.
+
+    Yields
+    ------
+    Message
+    """
+    if speed == 0:
+        yield from messages
+        return
+    anchor: tuple[float, int] | None = None
+    for message in messages:
+        if anchor is None:
+            anchor = clock(), message.ts
+        due = anchor[0] + (message.ts - anchor[1]) / 1e9 / speed
+        if due > clock():
+            before_wait()
+            # A sleep may end early, and the flush took its time: only the clock says whether it is due.
+            while (left := due - clock()) > 0:
+                sleep(left)
+        yield message
+
+
+def replay(
+    tape: Tape,
+    address: Address | str,
+    *,
+    speed: float = 0.0,
+    codec: str = "json",
+    replay_id: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Replayed:
+    """Send a tape into a topic, then the end record, and check that the broker kept all of it.
+
+    Parameters
+    ----------
+    tape : Tape
+    address : Address or str
+    speed : float
+        0 = as fast as it goes; X = recorded gaps divided by X.
+    codec : str
+        A key of `feed.codec.CODECS`.
+    replay_id : str, optional
+        1 to 64 of A-Z a-z 0-9 . _ -; a new one by default.
+    on_progress : callable, optional
+        Called with the messages sent so far and the instant of the last, UTC nanoseconds.
+
+    Returns
+    -------
+    Replayed
+
+    Raises
+    ------
+    FeedUnavailable
+        No broker, a broker that gave up, an empty tape, an unknown codec, a bad speed or id.
+    FeedCorrupt
+        A message beyond the bound, or a stream that the broker did not keep.
+    """
+    address = parse_address(address) if isinstance(address, str) else address
+    name = new_replay_id() if replay_id is None else replay_id
+    _check(tape, address, speed=speed, codec=codec, name=name)
+    began = time.perf_counter()
+    with open_producer(address) as producer:
+        messages = paced(CODECS[codec].encode(tape), speed=speed, before_wait=producer.flush)
+        lanes = _send(producer, address, name, tape.symbol, codec, messages, on_progress)
+        end = EndRecord(
+            replay=name,
+            symbols=(tape.symbol,),
+            codec=codec,
+            schema=SCHEMA,
+            messages=sum(lane.messages for lane in lanes.values()),
+            digest=tape.digest(),
+            partitions={
+                partition: Listed(lane.messages, lane.start, lane.end, lane.hashes.hexdigest())
+                for partition, lane in lanes.items()
+            },
+        )
+        partitions = _finish(producer, address, end)
+    seconds = time.perf_counter() - began
+    _check_kept(address, partitions)
+    return Replayed(name, address.place, address.topic, tape.symbol, partitions, end.messages, end.digest, seconds)
+
+
+def _check(tape: Tape, address: Address, *, speed: float, codec: str, name: str) -> None:
+    if codec not in CODECS:
+        raise FeedUnavailable(f"unknown codec {codec!r}: there is {', '.join(sorted(CODECS))}")
+    if not 0 <= speed < float("inf"):
+        raise FeedUnavailable(f"speed {speed} is no speed", remedy="use 0 for as fast as it goes, 1 for recorded gaps")
+    if not _REPLAY_ID.fullmatch(name):
+        raise FeedUnavailable(f"replay id {name[:80]!r}: expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not tape.rows and not len(tape.trades.ts):
+        raise FeedUnavailable("there is nothing to replay: the tape is empty", address.place)
+
+
+def _send(
+    producer: Any,  # noqa: ANN401 - untyped client
+    address: Address,
+    name: str,
+    symbol: str,
+    codec: str,
+    messages: Iterable[Message],
+    on_progress: Callable[[int, int], None] | None,
+) -> dict[int, _Lane]:
+    """Send the data messages and wait until each is acknowledged."""
+    lanes: dict[int, _Lane] = {}
+    waiting: deque[tuple[Any, int]] = deque()
+    held = 0
+    for seq, message in enumerate(messages):
+        partition = 0
+        lane = lanes.setdefault(partition, _Lane())
+        headers = data_headers(name, symbol, codec, seq, lane.messages)
+        waiting.append((_post(producer, address, partition, message, headers), len(message.value)))
+        held += len(message.value)
+        lane.messages += 1
+        lane.hashes.update(hashlib.sha256(message.value).digest())
+        while waiting and (held > UNACKNOWLEDGED_BYTES or waiting[0][0].is_done):
+            held -= _acknowledge(waiting, lanes, address)
+        if on_progress is not None:
+            on_progress(seq + 1, message.ts)
+    producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+    while waiting:
+        _acknowledge(waiting, lanes, address)
+    return lanes
+
+
+def _post(
+    producer: Any,  # noqa: ANN401 - untyped client
+    address: Address,
+    partition: int,
+    message: Message,
+    headers: list[tuple[str, bytes]],
+) -> Any:  # noqa: ANN401 - untyped client
+    from kafka.errors import MessageSizeTooLargeError
+
+    try:
+        return producer.send(address.topic, value=message.value, headers=headers, partition=partition)
+    except MessageSizeTooLargeError as error:
+        raise FeedCorrupt(
+            f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of 8 MiB",
+            address.place,
+            "check the source for a burst of rows with one time stamp",
+        ) from error
+
+
+def _acknowledge(waiting: deque[tuple[Any, int]], lanes: dict[int, _Lane], address: Address) -> int:
+    """Wait for the oldest message, note its offset, return its bytes."""
+    future, size = waiting.popleft()
+    with translated(address, "the replay is incomplete: check the broker and replay again"):
+        kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+    lane = lanes[kept.partition]
+    if lane.start < 0:
+        lane.start = kept.offset
+    if kept.offset < lane.end:
+        raise FeedCorrupt(
+            f"the broker put offset {kept.offset} after {lane.end - 1}",
+            f"{address.place}, partition {kept.partition}",
+            "delete the topic or use a new one, and replay again",
+        )
+    lane.end = kept.offset + 1
+    return size
+
+
+def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client
+    """Write the end record into each partition that was used."""
+    value, headers = encode_end(end), end_headers(end.replay, end.codec)
+    futures = [
+        (producer.send(address.topic, value=value, headers=headers, partition=partition), partition, listed.start)
+        for partition, listed in sorted(end.partitions.items())
+    ]
+    producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+    with translated(address, "the replay has no end record: check the broker and replay again"):
+        return tuple(
+            Partition(partition, start, future.get(timeout=ACKNOWLEDGE_SECONDS).offset + 1)
+            for future, partition, start in futures
+        )
+
+
+def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:
+    """Refuse a stream whose first messages are gone again: a broker drops the oldest without an error."""
+    from kafka import TopicPartition
+
+    with open_consumer(address) as consumer:
+        first = consumer.beginning_offsets([TopicPartition(address.topic, part.partition) for part in partitions])
+    for tp, offset in first.items():
+        start = next(part.start for part in partitions if part.partition == tp.partition)
+        if offset > start:
+            raise FeedCorrupt(
+                f"the stream does not fit: the broker dropped offsets [{start}, {offset}) of partition {tp.partition} "
+                "(the embedded one keeps 5 MiB of a partition)",
+                address.place,
+                _FIT,
+            )
