@@ -1,0 +1,67 @@
+""".ci/run with a small suite in place of the project's: when it passes, and how it closes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.command
+
+PASSED = "def test_passed(): pass\n"
+SKIPPED = "import pytest\ndef test_skipped(): pytest.skip('no data')\n"
+EXPECTED = "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_expected(): assert False\n"
+FAILED = "def test_failed(): assert False\n"
+
+
+def ci(place, suite):
+    checkout = place / "a checkout"
+    (checkout / ".ci").mkdir(parents=True)
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", checkout / ".ci")
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (checkout / "Makefile").write_text("test:\n\t@.venv/bin/python -m pytest -p no:cacheprovider test_it.py\n")
+    (checkout / "test_it.py").write_text(suite)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST_"))}
+    return subprocess.run(
+        [checkout / ".ci" / "run"],
+        cwd=place,
+        env={**kept, "CI": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("suite", "passes", "closing"),
+    [
+        (PASSED, True, "1 passed in"),
+        (PASSED + EXPECTED, True, "1 passed, 1 xfailed in"),
+        (PASSED + SKIPPED, False, "1 passed, 1 skipped in"),
+        (PASSED + FAILED, False, "1 failed, 1 passed in"),
+    ],
+)
+def test_every_test_must_run_and_pytest_has_the_last_word(tmp_path, suite, passes, closing):
+    done = ci(tmp_path, suite)
+    assert (done.returncode == 0) == passes, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert closing in last
+    assert last.startswith("==")
+
+
+def test_what_was_skipped_is_named(tmp_path):
+    assert "test_it::test_skipped: no data" in ci(tmp_path, SKIPPED).stderr
+
+
+def test_no_test_at_all_is_a_failure(tmp_path):
+    assert ci(tmp_path, "").returncode != 0

@@ -1,0 +1,178 @@
+"""The documentation tells the truth: links and named files exist, commands parse, the version is the project's."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+FENCE = re.compile(r"^(```|~~~).*?\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+COMMAND = re.compile(r"python[0-9.]* -m (sweep|feed)\b(.*)")
+MAKE = re.compile(r"(?:^|[;&|]\s*)make((?:[ \t]+[^\s;&|>#]+)+)", re.MULTILINE)
+FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|md|ya?ml|sh)")
+SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<"}
+
+
+def blocks(text):
+    return [body.replace("\\\n", " ") for _, body in FENCE.findall(text)]
+
+
+def spans(text):
+    return SPAN.findall(FENCE.sub("", text))
+
+
+def anchors(text):
+    """The anchors of a page's headings, as a reader's browser makes them."""
+    titles = re.findall(r"^#+\s+(.*?)\s*#*$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(text, page):
+    broken = []
+    for link in LINK.findall(SPAN.sub("", FENCE.sub("", text))):
+        place, _, anchor = link.partition("#")
+        if re.match(r"[a-z][a-z+.-]*:", place):
+            continue
+        target = page.parent / place if place else page
+        if not target.exists():
+            broken.append(link)
+        elif anchor and target.suffix == ".md":
+            there = text if target == page else target.read_text()
+            if anchor not in anchors(there):
+                broken.append(link)
+    return broken
+
+
+def unknown_targets(text):
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set()
+    for words in MAKE.findall("\n".join([*blocks(text), *spans(text)])):
+        for word in shlex.split(words, comments=True):
+            if "=" not in word and not word.startswith("-"):
+                named.add(word)
+    return sorted(word for word in named - targets if re.fullmatch(r"[a-z][\w-]*", word))
+
+
+def parser_of(package):
+    cli = importlib.import_module(f"{package}.cli")
+    for name in ("build_parser", "_parser"):
+        if hasattr(cli, name):
+            return getattr(cli, name)()
+    raise AssertionError(f"{package}.cli makes no parser")
+
+
+def words_of(rest):
+    """The arguments of a command up to the shell's next word."""
+    words = []
+    lexer = shlex.shlex(rest, posix=True, punctuation_chars=True)
+    lexer.wordchars += "{}[]:,=@%?!"
+    for word in lexer:
+        if word in SHELL:
+            break
+        words.append(word)
+    # A redirected descriptor: the 2 of 2>.
+    return words[:-1] if re.search(r"\s2>", rest) and words and words[-1] == "2" else words
+
+
+def refusal(package, words):
+    """What the parser says against the arguments; None where it takes them."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            parser_of(package).parse_args(words)
+    except SystemExit as left:
+        if left.code:
+            return said.getvalue().strip()
+    return None
+
+
+def refused_commands(text):
+    refused = []
+    lines = [line for block in blocks(text) for line in block.splitlines()]
+    for package, rest in (found for line in lines for found in COMMAND.findall(line)):
+        # [brackets] and ... are a synopsis for people.
+        if "..." in rest or re.search(r"\s\[", rest):
+            continue
+        words = words_of(rest)
+        said = refusal(package, words)
+        if said:
+            refused.append((package, words, said))
+    for package, rest in (found for span in spans(text) for found in COMMAND.findall(span)):
+        words = words_of(rest)
+        # In running text a command is often only named: `python -m feed replay`.
+        if words and re.fullmatch(r"[a-z]+", words[0]):
+            said = refusal(package, [words[0], "--help"])
+            if said:
+                refused.append((package, words, said))
+    return refused
+
+
+def missing_files(text):
+    return [name for name in spans(text) if FILE.fullmatch(name) and not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+class TestPage:
+    def test_links_resolve(self, page):
+        assert broken_links(page.read_text(), page) == []
+
+    def test_make_targets_exist(self, page):
+        assert unknown_targets(page.read_text()) == []
+
+    def test_commands_parse(self, page):
+        assert refused_commands(page.read_text()) == []
+
+    def test_named_files_exist(self, page):
+        assert missing_files(page.read_text()) == []
+
+
+def test_newest_changes_are_of_the_project_s_version():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert newest[1] == version
+
+
+def test_continuous_integration_runs_the_documented_command():
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert "make test" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+class TestTheChecks:
+    """What the checks above would find."""
+
+    def test_a_broken_link(self):
+        text = "# A title, here\n[a](#a-title-here) [b](nowhere.md) [c](CHANGELOG.md#none) [d](https://x.example/y)\n"
+        assert broken_links(text, ROOT / "CONTRIBUTING.md") == ["nowhere.md", "CHANGELOG.md#none"]
+
+    def test_an_unknown_target(self):
+        text = "`make helpful` and `make run ARGS=x`, we make it\n```sh\nmake PYTHON=python3 tset && make lint  # a\n```\n"
+        assert unknown_targets(text) == ["helpful", "tset"]
+
+    def test_a_command_that_does_not_parse(self):
+        text = (
+            "`python -m feed replay` `python -m feed play`\n"
+            "```sh\n"
+            "python -m feed synth quotes.csv.gz --seed 7 \\\n    --minutes 1 2>log  # a comment\n"
+            "python -m feed check file:quotes.csv.gz --json | less\n"
+            "python -m feed replay SOURCE [--start ISO] ...\n"
+            "python -m feed replay quotes.csv.gz\n"
+            "```\n"
+        )
+        found = [(package, words) for package, words, _ in refused_commands(text)]
+        assert found == [("feed", ["replay", "quotes.csv.gz"]), ("feed", ["play"])]
+
+    def test_a_missing_file(self):
+        assert missing_files("`tests/conftest.py` `tests/confetti.py`") == ["tests/confetti.py"]
