@@ -1,0 +1,195 @@
+"""The quality check: each count against a hand-made tape, and all of the carried book against a plain loop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import CENT, OPEN, SECOND, tapes
+
+from feed import check as check_module
+from feed.check import CHECKS, check, render
+from feed.databento import FilePlan
+from feed.synthetic import VENUES, WINDOW, generate
+from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
+
+PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)
+
+
+def build(*rows):
+    """A tape of rows (seconds, venue, bid in cents, ask in cents, sequence), 100 shares each."""
+    table = np.array(rows, np.int64).reshape(-1, 5)
+    shares = np.full(len(table), 100)
+    columns = (OPEN + table[:, 0] * SECOND, table[:, 1], table[:, 2] * CENT, table[:, 3] * CENT, shares, shares)
+    return Tape.build("XYZ", **dict(zip(QUOTE_DTYPES, (*columns, table[:, 4]), strict=True)))
+
+
+def found(tape):
+    return {name: count for name, count in check(tape).counts.items() if count}
+
+
+def test_a_clean_tape_has_no_findings():
+    tape = build((0, 2, 100, 102, 1), (1, 2, 100, 101, 2), (1, 3, 99, 101, 1), (2, 3, 100, 102, 2))
+    quality = check(tape)
+    assert found(tape) == {}
+    assert (quality.rows, quality.snapshots, quality.trades) == (4, 3, 0)
+    assert quality.venues == {2: 2, 3: 2}
+    assert quality.largest_gap == SECOND
+    assert (quality.start, quality.end) == (OPEN, OPEN + 2 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            [(0, 2, 103, 102, 1), (1, 2, 100, 102, 2), (2, 2, 100, 102, 3)],
+            {"own_crossed_rows": 1, "crossed_snapshots": 1},
+        ),
+        ([(0, 2, 102, 102, 1)], {"own_locked_rows": 1, "locked_snapshots": 1}),
+        ([(0, 2, 100, 102, 1), (1, 3, 98, 99, 1)], {"crossed_snapshots": 1, "stale_quotes": 1}),
+        ([(0, 2, 100, 102, 1), (1, 3, 103, 104, 1)], {"crossed_snapshots": 1, "stale_quotes": 1}),
+        ([(0, 2, 100, 102, 1), (0, 3, 98, 99, 1)], {"crossed_snapshots": 1}),
+        ([(0, 2, 100, 102, 1), (1, 3, 99, 100, 1)], {"locked_snapshots": 1}),
+        ([(0, 2, 0, 102, 1)], {"withdrawn_bids": 1, "one_sided_snapshots": 1}),
+        ([(0, 2, 100, 0, 1)], {"withdrawn_asks": 1, "one_sided_snapshots": 1}),
+        ([(0, 2, 100, 102, 1), (1, 3, 90, 113, 1)], {"stub_quotes": 1}),
+        ([(0, 2, 100, 102, 1), (1, 3, 89, 112, 1)], {"stub_quotes": 1}),
+        ([(0, 2, 100, 102, 1), (0, 2, 100, 103, 2)], {"superseded_rows": 1}),
+        ([(0, 2, 100, 102, 1), (0, 2, 100, 102, 1)], {"superseded_rows": 1, "identical_rows": 1}),
+        ([(0, 2, 100, 102, 5), (1, 2, 100, 102, 4)], {"backward_sequences": 1}),
+        ([(0, 2, 100, 102, 1), (11, 2, 100, 102, 2)], {"time_gaps": 1}),
+        ([(at, 2, 100, 102, at + (at > 150)) for at in range(200)], {"sequence_gaps": 1}),
+        ([(at, 2, 100, 102, 3 * at) for at in range(200)], {}),
+    ],
+)
+def test_each_finding(rows, expected):
+    assert found(build(*rows)) == expected
+
+
+def test_an_old_quote_stood_over_a_minute_also_at_the_end():
+    every = [(at, 3, 100, 102, at) for at in range(0, 130, 5)]
+    assert found(build((0, 2, 100, 102, 1), (61, 2, 100, 102, 2), *every))["old_quotes"] == 2
+    assert found(build((0, 2, 100, 102, 1), (61, 2, 0, 0, 2), *every))["old_quotes"] == 1
+
+
+def test_a_venue_is_dead_after_silence_of_a_minute_and_a_quarter():
+    every = [(at, 3, 100, 102, at) for at in range(0, 201, 5)]
+    assert check(build((0, 2, 100, 102, 1), (139, 2, 100, 102, 2), *every)).dead_venues == (2,)
+    assert check(build((0, 2, 100, 102, 1), (140, 2, 100, 102, 2), *every)).dead_venues == ()
+    later = [(at, 3, 100, 102, at) for at in range(0, 401, 5)]
+    assert check(build((0, 2, 100, 102, 1), (310, 2, 100, 102, 2), *later)).dead_venues == ()
+
+
+def test_an_empty_tape_and_one_without_quotes_are_errors():
+    assert check(build()).errors == ("no_quotes",)
+    assert check(build()).to_dict()["start"] is None
+    assert check(build((0, 2, 0, 0, 1))).errors == ("no_quotes",)
+    assert "no_quotes" in render(check(build()), PROVENANCE)
+
+
+def test_swapped_sides_are_an_error():
+    assert check(build((0, 2, 103, 102, 1), (1, 2, 103, 102, 2))).errors == ("sides_swapped",)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "error"),
+    [
+        ("ask_sz", [100, 0], "unnormalised_rows"),
+        ("bid_px", [0, CENT], "unnormalised_rows"),
+        ("ask_px", [-1, 102 * CENT], "unnormalised_rows"),
+        ("ts", [OPEN + 1, OPEN], "unordered_rows"),
+    ],
+)
+def test_a_tape_that_was_not_built_is_an_error(column, values, error):
+    tape = build((0, 2, 100, 102, 1), (1, 2, 100, 102, 2))
+    columns = {f.name: getattr(tape, f.name) for f in fields(tape)}
+    columns[column] = np.array(values, columns[column].dtype)
+    assert check(Tape(**columns)).errors == (error,)
+
+
+def test_dates_beyond_the_first_are_a_warning():
+    quality = check(build((0, 2, 100, 102, 1), (DAY // SECOND, 2, 100, 102, 2)))
+    assert quality.counts["several_dates"] == 1
+    assert "several_dates" in quality.warnings
+    assert quality.errors == ()
+
+
+def plain_counts(tape):
+    """The carried book in a loop over rows, without arrays."""
+    counts = dict.fromkeys(("crossed", "locked", "one_sided", "stub"), 0)
+    stale, book = set(), {}
+    rows = list(zip(tape.ts.tolist(), tape.venue.tolist(), tape.bid_px.tolist(), tape.ask_px.tolist(), strict=True))
+    for ts in sorted({row[0] for row in rows}):
+        fresh = {venue: (at, bid, ask) for at, (row_ts, venue, bid, ask) in enumerate(rows) if row_ts == ts}
+        book |= fresh
+        bids = [bid for _, bid, _ in book.values() if bid]
+        asks = [ask for _, _, ask in book.values() if ask]
+        counts["one_sided"] += not bids or not asks
+        if bids and asks:
+            counts["crossed"] += max(bids) > min(asks)
+            counts["locked"] += max(bids) == min(asks)
+        for _, bid, ask in fresh.values():
+            counts["stub"] += bool(bid) and 10 * bid < 9 * max(bids)
+            counts["stub"] += bool(ask) and 10 * ask > 11 * min(asks)
+            for venue, (at, old_bid, old_ask) in book.items():
+                if venue not in fresh:
+                    stale |= {(at, "bid")} if ask and old_bid > ask else set()
+                    stale |= {(at, "ask")} if old_ask and old_ask < bid else set()
+    return counts | {"stale": len(stale)}
+
+
+@given(tapes(max_rows=30))
+def test_the_carried_counts_equal_a_plain_loop(tape):
+    counts, plain = check(tape).counts, plain_counts(tape)
+    for name in ("crossed", "locked", "one_sided"):
+        assert counts[f"{name}_snapshots"] == plain[name]
+    assert (counts["stub_quotes"], counts["stale_quotes"]) == (plain["stub"], plain["stale"])
+
+
+@given(tapes())
+def test_the_size_of_a_chunk_changes_nothing(tape):
+    whole = check(tape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check_module, "CHUNK", 3)
+        assert check(tape) == whole
+
+
+@given(tapes())
+def test_it_is_plain_json_and_complete(tape):
+    quality = check(tape)
+    assert json.loads(json.dumps(quality.to_dict())) == quality.to_dict()
+    assert list(quality.counts) == list(CHECKS)
+    assert sum(quality.venues.values()) == quality.rows
+    assert quality.errors in {(), ("no_quotes",), ("sides_swapped",)}
+
+
+def test_the_synthetic_stream_shows_what_it_promises():
+    tape = generate()
+    quality = check(tape)
+    assert quality.dead_venues == (VENUES[4],)
+    assert quality.errors == ()
+    alive = check(tape.clip(WINDOW[0] - 78 * SECOND, WINDOW[0] + 170 * SECOND))
+    assert alive.counts["stale_quotes"] > 20
+    assert 0 < alive.counts["crossed_snapshots"] < 0.2 * alive.snapshots
+    assert alive.counts["locked_snapshots"] > 0
+
+
+def test_the_table_is_escaped_and_says_the_level():
+    text = render(check(build((0, 2, 103, 102, 1), (1, 2, 100, 102, 2))), PROVENANCE)
+    assert "\x1b" not in text
+    assert "a\\x1b[31m.csv" in text
+    assert "warning            1  own_crossed_rows" in text
+    assert "-                  0  no_quotes" in text
+
+
+def test_real_days_are_usable(l1_day, taq_day):
+    for path, stale in ((l1_day, 0), (taq_day, 987)):
+        plan = FilePlan(path, None)
+        tape, provenance = plan.merge([part.read() for part in plan.ranges])
+        quality = check(tape)
+        assert quality.errors == ()
+        assert quality.counts["stale_quotes"] == stale
+        assert provenance.digest in render(quality, provenance)
