@@ -158,7 +158,7 @@ class TestTheChecks:
         assert broken_links(text, ROOT / "CONTRIBUTING.md") == ["nowhere.md", "CHANGELOG.md#none"]
 
     def test_an_unknown_target(self):
-        text = "`make helpful` and `make run ARGS=x`, we make it\n```sh\nmake PYTHON=python3 tset && make lint  # a\n```\n"
+        text = "`make helpful` and `make run A=1`\n```sh\nmake PYTHON=python3 tset && make lint  # a\n```\n"
         assert unknown_targets(text) == ["helpful", "tset"]
 
     def test_a_command_that_does_not_parse(self):
