@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,8 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 
+with warnings.catch_warnings():
+    # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition, errors
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
@@ -30,6 +36,7 @@ STALL_SECONDS = 60.0
 """A read without any progress for this long is an error, never an end."""
 
 _LISTED = 10
+_OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
 _START = "start one with: python -m feed broker (it prints its address), or check host and port"
@@ -163,8 +170,6 @@ def open_consumer(address: Address) -> Iterator[Any]:
     FeedUnavailable
         No broker, or one that speaks none of the client's versions.
     """
-    from kafka import KafkaConsumer
-
     consumer = _connect(
         address,
         lambda: KafkaConsumer(
@@ -204,8 +209,6 @@ def open_producer(address: Address) -> Iterator[Any]:
     FeedUnavailable
         As `open_consumer`.
     """
-    from kafka import KafkaProducer
-
     producer = _connect(
         address,
         lambda: KafkaProducer(
@@ -215,7 +218,7 @@ def open_producer(address: Address) -> Iterator[Any]:
             compression_type="gzip",
             linger_ms=20,
             batch_size=512 * 1024,
-            max_request_size=MAX_MESSAGE,
+            max_request_size=MAX_MESSAGE + _OVERHEAD,
             max_block_ms=int(CONNECT_SECONDS * 1000),
         ),
     )
@@ -246,16 +249,14 @@ def _connect(address: Address, build: Callable[[], Answer]) -> Answer:
 @contextmanager
 def translated(address: Address, remedy: str = "check that the broker is up, then repeat") -> Iterator[None]:
     """Turn the client's errors into one line of ours."""
-    from kafka.errors import KafkaError, OffsetOutOfRangeError
-
     try:
         yield
-    except OffsetOutOfRangeError as error:
+    except errors.OffsetOutOfRangeError as error:
         where = ", ".join(f"partition {tp.partition}, offset {offset}" for tp, offset in error.args[0].items())
         raise FeedCorrupt(
             f"{where} is gone: retention or a deletion took it", address.place, "replay again, or keep the topic longer"
         ) from error
-    except KafkaError as error:
+    except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__
         raise FeedUnavailable(f"the Kafka client gave up: {what}", address.place, remedy) from error
 
@@ -269,19 +270,19 @@ def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answ
         It did not come back in time; the thread is a daemon and left behind.
     """
     results: list[Answer] = []
-    errors: list[BaseException] = []
+    failures: list[BaseException] = []
 
     def run() -> None:
         try:
             results.append(call())
         except BaseException as error:  # noqa: BLE001 - handed to the caller
-            errors.append(error)
+            failures.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name="sor-sweep-kafka")
     thread.start()
     thread.join(seconds)
-    if errors:
-        raise errors[0]
+    if failures:
+        raise failures[0]
     if not results:
         raise FeedUnavailable(f"the broker did not answer within {seconds:.0f} s", address.place, _START)
     return results[0]
@@ -300,8 +301,6 @@ def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]
     FeedUnavailable
         There is no such topic; lists those there are.
     """
-    from kafka import TopicPartition
-
     # Asking offsets of a topic that is not listed answers 0 on one broker and hangs on another.
     topics = within(CONNECT_SECONDS, address, consumer.topics)
     if address.topic not in topics:
@@ -311,11 +310,17 @@ def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]
             f"fill it with: python -m feed replay SOURCE {address.place}",
         )
     numbers = within(CONNECT_SECONDS, address, lambda: consumer.partitions_for_topic(address.topic))
+    first = beginnings(consumer, address, numbers)
     parts = [TopicPartition(address.topic, number) for number in sorted(numbers)]
-    limit = int(CONNECT_SECONDS * 1000)
-    first = consumer.beginning_offsets(parts, timeout_ms=limit)
-    last = consumer.end_offsets(parts, timeout_ms=limit)
-    return {part.partition: (first[part], last[part]) for part in parts}
+    last = consumer.end_offsets(parts, timeout_ms=int(CONNECT_SECONDS * 1000))
+    return {part.partition: (first[part.partition], last[part]) for part in parts}
+
+
+def beginnings(consumer: Any, address: Address, partitions: Iterable[int]) -> dict[int, int]:  # noqa: ANN401
+    """Ask for the first offset that each of these partitions still holds."""
+    parts = [TopicPartition(address.topic, partition) for partition in partitions]
+    offsets = consumer.beginning_offsets(parts, timeout_ms=int(CONNECT_SECONDS * 1000))
+    return {part.partition: offset for part, offset in offsets.items()}
 
 
 def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
@@ -358,9 +363,6 @@ def records(
     FeedCorrupt
         No progress, offsets that are gone, a batch that cannot be unpacked, too many bytes.
     """
-    from kafka import TopicPartition
-    from kafka.errors import CorruptRecordError, KafkaError
-
     part = TopicPartition(address.topic, partition)
     consumer.assign([part])
     consumer.seek(part, start)
@@ -369,9 +371,9 @@ def records(
         try:
             batch = consumer.poll(timeout_ms=200).get(part, [])
             reached = consumer.position(part, timeout_ms=200)
-        except CorruptRecordError as error:
+        except errors.CorruptRecordError as error:
             raise _unreadable(address, partition, position, str(error)) from error
-        except (KafkaError, FeedError):
+        except (errors.KafkaError, FeedError):
             raise
         except Exception as error:  # the client unpacks what came over the wire: any error of its parsers
             raise _unreadable(address, partition, position, f"{type(error).__name__}: {error}") from error

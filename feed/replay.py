@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from feed.codec import CODECS, SCHEMA, EndRecord, Listed, Message, data_headers, encode_end, end_headers
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.kafka import Address, open_consumer, open_producer, parse_address, translated
+from feed.kafka import MAX_MESSAGE, Address, beginnings, open_consumer, open_producer, parse_address, translated
 from feed.tape import Partition
 
 if TYPE_CHECKING:
@@ -227,16 +227,14 @@ def _post(
     message: Message,
     headers: list[tuple[str, bytes]],
 ) -> Any:  # noqa: ANN401 - untyped client
-    from kafka.errors import MessageSizeTooLargeError
-
-    try:
-        return producer.send(address.topic, value=message.value, headers=headers, partition=partition)
-    except MessageSizeTooLargeError as error:
+    if len(message.value) > MAX_MESSAGE:
         raise FeedCorrupt(
-            f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of 8 MiB",
+            f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of "
+            f"{MAX_MESSAGE}",
             address.place,
             "check the source for a burst of rows with one time stamp",
-        ) from error
+        )
+    return producer.send(address.topic, value=message.value, headers=headers, partition=partition)
 
 
 def _acknowledge(waiting: deque[tuple[Any, int]], lanes: dict[int, _Lane], address: Address) -> int:
@@ -274,16 +272,14 @@ def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition,
 
 def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:
     """Refuse a stream whose first messages are gone again: a broker drops the oldest without an error."""
-    from kafka import TopicPartition
-
     with open_consumer(address) as consumer:
-        first = consumer.beginning_offsets([TopicPartition(address.topic, part.partition) for part in partitions])
-    for tp, offset in first.items():
-        start = next(part.start for part in partitions if part.partition == tp.partition)
+        first = beginnings(consumer, address, [part.partition for part in partitions])
+    for part in partitions:
+        start, offset = part.start, first[part.partition]
         if offset > start:
             raise FeedCorrupt(
-                f"the stream does not fit: the broker dropped offsets [{start}, {offset}) of partition {tp.partition} "
-                "(the embedded one keeps 5 MiB of a partition)",
+                f"the stream does not fit: the broker dropped offsets [{start}, {offset}) of partition "
+                f"{part.partition} (the embedded one keeps 5 MiB of a partition)",
                 address.place,
                 _FIT,
             )

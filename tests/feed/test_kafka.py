@@ -1,0 +1,143 @@
+"""Addresses of topics, and what a user reads when one is wrong."""
+
+import itertools
+import pickle
+import threading
+import zlib
+from types import SimpleNamespace
+
+import pytest
+
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.kafka import MAX_MESSAGE, Address, TopicPartition, errors, listing, parse_address, records, translated, within
+
+ADDRESS = Address(("nowhere:1",), "q")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("kafka://localhost:9092/quotes", Address(("localhost:9092",), "quotes")),
+        ("kafka://a:1,b.c:2/q.r_s-t?api_version=2.3", Address(("a:1", "b.c:2"), "q.r_s-t", (2, 3))),
+        ("kafka://[::1]:9092/q?api_version=4.1.0", Address(("[::1]:9092",), "q", (4, 1, 0))),
+    ],
+)
+def test_an_address_is_parsed(text, address):
+    assert parse_address(text) == address
+    assert pickle.loads(pickle.dumps(address)) == address  # noqa: S301 - our own bytes
+    assert address.place == text.partition("?")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("localhost:9092/quotes", "no Kafka address"),
+        ("http://localhost:9092/quotes", "no Kafka address"),
+        ("kafka://localhost/quotes", "'localhost' is no HOST:PORT"),
+        ("kafka://localhost:0/quotes", "no HOST:PORT"),
+        ("kafka://localhost:70000/quotes", "no HOST:PORT"),
+        ("kafka://a:1,,b:2/quotes", "'' is no HOST:PORT"),
+        ("kafka:///quotes", "no HOST:PORT"),
+        ("kafka://localhost:9092", "names no topic"),
+        ("kafka://localhost:9092/", "names no topic"),
+        ("kafka://localhost:9092/a/b", "'a/b' is no topic"),
+        ("kafka://localhost:9092/..", "is no topic"),
+        ("kafka://localhost:9092/" + "x" * 250, "is no topic"),
+        ("kafka://localhost:9092/q?version=2", "unknown option 'version'"),
+        ("kafka://localhost:9092/q?api_version=new", "api_version 'new' is no version"),
+        ("kafka://localhost:9092/q?api_version=", "is no version"),
+        ("kafka://[::1/q", "no Kafka address"),
+    ],
+)
+def test_what_is_no_address_is_said(text, reason):
+    with pytest.raises(FeedUnavailable, match=reason) as caught:
+        parse_address(text)
+    assert caught.value.exit_code == 2
+    assert "write kafka://HOST:PORT" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_is_refused_and_not_repeated():
+    with pytest.raises(FeedUnavailable, match="no user and no password") as caught:
+        parse_address("kafka://me:hunter2@localhost:9092/q")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_listings_are_bounded_and_escaped():
+    assert listing("topics", []) == "there are no topics"
+    assert listing("topics", ["b", "a\x1b"]) == r"topics there: a\x1b, b"
+    assert listing("topics", [f"t{i:02}" for i in range(12)]).endswith("t09 and 2 more")
+
+
+class Consumer:
+    """Stands for kafka-python's: each poll hands out records, moves to a position, or raises."""
+
+    def __init__(self, *polls):
+        self.polls, self.at = list(polls), 0
+
+    def assign(self, parts):
+        (self.part,) = parts
+
+    def seek(self, _part, offset):
+        self.at = offset
+
+    def poll(self, **_options):
+        step = self.polls.pop(0) if self.polls else ([], self.at)
+        if isinstance(step, Exception):
+            raise step
+        found, self.at = step
+        return {self.part: [SimpleNamespace(offset=offset, value=value) for offset, value in found]}
+
+    def position(self, _part, **_options):
+        return self.at
+
+
+def read(consumer, start, end, **options):
+    return [record.offset for record in records(consumer, ADDRESS, 0, start, end, **options)]
+
+
+def test_reading_stops_at_the_end_and_not_beyond():
+    assert read(Consumer(([(3, b"a"), (4, b"b"), (5, b"c")], 6)), 3, 5) == [3, 4]
+
+
+def test_offsets_without_records_are_passed():
+    assert read(Consumer(([(3, b"a")], 4), ([], 9)), 3, 9) == [3]
+
+
+def test_no_progress_is_an_error_and_no_end():
+    ticks = itertools.count()
+    with pytest.raises(FeedCorrupt, match=r"no progress for 60 s at offset 4 of \[3, 9\)"):
+        read(Consumer(([(3, b"a")], 4)), 3, 9, clock=lambda: float(next(ticks)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [zlib.error("bad data"), EOFError("cut"), ValueError("x"), IndexError("y"), errors.CorruptRecordError("crc")],
+)
+def test_a_batch_that_cannot_be_unpacked_is_named(error):
+    with pytest.raises(FeedCorrupt, match=r"q, partition 0, offset 4: a batch cannot be unpacked: .*replay the source"):
+        read(Consumer(([(3, b"a")], 4), error), 3, 9)
+
+
+def test_a_message_beyond_the_bound_is_refused():
+    with pytest.raises(FeedCorrupt, match="offset 3: a message of 8388609 bytes is beyond the bound"):
+        read(Consumer(([(3, b"x" * (MAX_MESSAGE + 1))], 4)), 3, 9)
+
+
+def test_the_clients_errors_become_one_line():
+    with pytest.raises(FeedUnavailable, match=r"the Kafka client gave up: .*two lines.*check that the broker"):  # noqa: SIM117
+        with translated(ADDRESS):
+            raise errors.KafkaTimeoutError("two\nlines")
+    with pytest.raises(FeedCorrupt, match="partition 1, offset 7 is gone"):  # noqa: SIM117
+        with translated(ADDRESS):
+            raise errors.OffsetOutOfRangeError({TopicPartition("q", 1): 7})
+
+
+def test_a_call_without_a_limit_gets_one():
+    assert within(5, ADDRESS, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5, ADDRESS, lambda: 1 / 0)
+    forever = threading.Event()
+    with pytest.raises(FeedUnavailable, match="did not answer within 0 s"):
+        within(0.01, ADDRESS, forever.wait)
+    forever.set()

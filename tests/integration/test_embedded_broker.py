@@ -1,0 +1,518 @@
+"""Real producer and reader over the embedded broker: whole streams come back whole, everything else is refused."""
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace as changed
+
+import numpy as np
+import pytest
+
+from feed import kafka as kafka_module
+from feed import reader as reader_module
+from feed.broker import EmbeddedBroker
+from feed.codec import EndRecord, Listed, data_headers, encode_end, encode_json, end_headers
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.kafka import open_producer, parse_address
+from feed.reader import plan_replay
+from feed.replay import replay
+from feed.source import read_source
+from feed.tape import Partition, Tape, same
+
+pytestmark = pytest.mark.kafka
+
+
+def tape(seed=0, instants=300, venues=3, symbol="AAPL"):
+    rng = np.random.default_rng(seed)
+    rows, prints = instants * venues, instants // 3
+    ts = 1_722_519_392 * 10**9 + np.cumsum(rng.integers(1, 10**7, instants))
+    bid = 222 * 10**9 + rng.integers(0, 100, rows) * 10**7
+    return Tape.build(
+        symbol,
+        ts=np.repeat(ts, venues),
+        venue=np.tile(np.arange(venues), instants),
+        bid_px=bid,
+        ask_px=bid + rng.integers(1, 4, rows) * 10**7,
+        bid_sz=rng.integers(0, 900, rows),
+        ask_sz=rng.integers(0, 900, rows),
+        sequence=np.arange(rows),
+        trades={
+            "ts": np.sort(rng.choice(ts, prints)) + rng.integers(0, 2, prints),
+            "venue": rng.integers(0, venues, prints),
+            "px": 222 * 10**9 + rng.integers(0, 100, prints) * 10**7,
+            "sz": rng.integers(1, 500, prints),
+            "side": rng.integers(-1, 2, prints),
+            "sequence": rng.integers(0, 10**6, prints),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def topic(broker, request):
+    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
+
+
+def put(source, items):
+    """Write (value, headers) as they are and return their offsets."""
+    address = parse_address(source)
+    with open_producer(address) as producer:
+        sent = [producer.send(address.topic, value=value, headers=headers, partition=0) for value, headers in items]
+        producer.flush(timeout=20)
+        return [future.get(timeout=20).offset for future in sent]
+
+
+def messages(stream, name="hand"):
+    return [
+        (message.value, data_headers(name, stream.symbol, "json", i, i))
+        for i, message in enumerate(encode_json(stream))
+    ]
+
+
+def ended(stream, items, name="hand", start=0, end=None, **fields):
+    """An end record that promises all of the stream, whatever was sent."""
+    values = [message.value for message in encode_json(stream)]
+    digest = hashlib.sha256(b"".join(hashlib.sha256(value).digest() for value in values)).hexdigest()
+    listed = Listed(len(values), start, len(items) + start if end is None else end, digest)
+    base = EndRecord(name, (stream.symbol,), "json", "1.0", len(values), stream.digest(), {0: listed})
+    return encode_end(type(base)(**{**{f: getattr(base, f) for f in base.__struct_fields__}, **fields}))
+
+
+def end_item(*arguments, name="hand", **fields):
+    return ended(*arguments, name=name, **fields), end_headers(name, "json")
+
+
+def test_round_trip(topic):
+    sent = tape()
+    done = replay(sent, topic)
+    got, provenance = read_source(topic)
+    assert same(got, sent)
+    assert done.digest == provenance.digest == got.digest() == sent.digest()
+    assert done.partitions == provenance.partitions == (Partition(0, 0, done.messages + 1),)
+    assert provenance.source == "kafka"
+    assert provenance.place == topic.partition("?")[0] == done.place
+    assert (provenance.messages, provenance.replay, provenance.resent) == (done.messages, done.replay, 0)
+    assert (provenance.snapshots, provenance.rows, provenance.trades) == (300, 900, 100)
+
+
+def test_plan_is_small_and_picklable_and_a_range_can_be_read_twice(topic):
+    replay(tape(), topic)
+    plan = plan_replay(topic)
+    wire = pickle.dumps(plan)
+    assert len(wire) < 2000
+    again = pickle.loads(wire)  # noqa: S301 - our own bytes
+    assert again == plan
+    first, second = (part.read() for part in (plan.ranges[0], again.ranges[0]))
+    assert same(first.tape, second.tape)
+    assert first.hashes == second.hashes
+
+
+def test_two_replays_are_never_mixed_and_the_newest_is_read(topic):
+    old, new = tape(1), tape(2)
+    replay(old, topic, replay_id="zz-old")
+    time.sleep(0.005)
+    replay(new, topic, replay_id="aa-new")
+    assert same(read_source(topic)[0], new)
+    got, provenance = read_source(topic, replay="zz-old")
+    assert same(got, old)
+    assert provenance.replay == "zz-old"
+
+
+def test_two_producers_at_once_are_two_whole_replays(topic):
+    one, other = tape(1), tape(2)
+    first, second = messages(one, "one"), messages(other, "other")
+    mixed = [item for pair in zip(first, second, strict=False) for item in pair]
+    mixed += first[len(second) :] + second[len(first) :]
+    count = len(mixed)
+    mixed += [
+        end_item(one, first, name="one", end=count),
+        end_item(other, second, name="other", end=count),
+    ]
+    put(topic, mixed)
+    assert same(read_source(topic, replay="one")[0], one)
+    assert same(read_source(topic, replay="other")[0], other)
+
+
+def test_unknown_replay_lists_those_there_are(topic):
+    replay(tape(), topic, replay_id="here")
+    with pytest.raises(FeedUnavailable, match="there is no replay 'gone'; replays there: here"):
+        plan_replay(topic, replay="gone")
+
+
+def test_symbol(topic):
+    replay(tape(), topic)
+    assert plan_replay(topic, symbol="AAPL").symbol == "AAPL"
+    with pytest.raises(FeedUnavailable, match="does not hold 'MSFT'; symbols there: AAPL"):
+        plan_replay(topic, symbol="MSFT")
+
+
+def test_a_replay_without_its_end_record_is_incomplete(topic):
+    put(topic, messages(tape(), "cut"))
+    with pytest.raises(FeedCorrupt, match=r"incomplete: no end record .*cut \(\d+ messages\).*replay") as caught:
+        plan_replay(topic)
+    assert caught.value.exit_code == 3
+    with pytest.raises(FeedCorrupt, match="incomplete"):
+        plan_replay(topic, replay="cut")
+
+
+def test_a_complete_replay_is_read_although_a_newer_one_is_incomplete(topic, monkeypatch):
+    monkeypatch.setattr(reader_module, "WINDOW", 50)
+    whole = tape(1)
+    replay(whole, topic)
+    put(topic, messages(tape(2), "cut"))
+    got, provenance = read_source(topic)
+    assert same(got, whole)
+    assert provenance.notes == ("newer and incomplete, passed over: replays there: cut",)
+
+
+def test_a_topic_without_messages(topic, broker):
+    address = parse_address(topic)
+    with open_producer(address) as producer:
+        producer.partitions_for(address.topic)
+    with pytest.raises(FeedCorrupt, match="the topic holds no message"):
+        plan_replay(topic)
+
+
+def test_an_unknown_topic_lists_those_there_are(topic, broker):
+    replay(tape(), topic)
+    with pytest.raises(FeedUnavailable, match=r"there is no topic 'gone'; topics there: .*feed replay"):
+        plan_replay(broker.source("gone"))
+    with pytest.raises(FeedUnavailable, match="there is no topic 'gone'"):
+        plan_replay(broker.source("gone"))
+
+
+def test_messages_without_headers(topic):
+    put(topic, [(b'{"snapshot":[]}', [])])
+    with pytest.raises(FeedCorrupt, match="partition 0, offset 0: malformed message: it carries no headers"):
+        plan_replay(topic)
+
+
+def test_a_malformed_message_is_named_with_its_offset(topic):
+    items = messages(tape())
+    items[17] = (b'{"snapshot":[{"ts_event":NaN}]}', items[17][1])
+    put(topic, [*items, end_item(tape(), items)])
+    with pytest.raises(FeedCorrupt, match=r"partition 0, offset 17: malformed message: JSON .* it begins"):
+        read_source(topic)
+
+
+@pytest.mark.parametrize(("header", "text"), [("pseq", "x"), ("codec", "arrow"), ("symbol", "MSFT"), ("schema", "2.0")])
+def test_a_wrong_header_is_named(topic, header, text):
+    items = messages(tape())
+    items[3] = (items[3][0], [(name, text.encode() if name == header else value) for name, value in items[3][1]])
+    put(topic, [*items, end_item(tape(), items)])
+    with pytest.raises(FeedCorrupt, match=f"offset 3: malformed message: header {header} is '{text}'"):
+        read_source(topic)
+
+
+def test_a_table_with_more_messages_than_offsets_is_refused(topic):
+    items = messages(tape())
+    kept = items[:20] + items[23:]
+    put(topic, [*kept, end_item(tape(), items, end=len(kept))])
+    with pytest.raises(FeedCorrupt, match="more messages than offsets"):
+        read_source(topic)
+
+
+def test_a_hole_is_named(topic):
+    items = messages(tape())
+    kept = items[:20] + items[23:]
+    filler = [(b"x", data_headers("other", "AAPL", "json", i, i)) for i in range(9)]
+    put(topic, [*kept, *filler, end_item(tape(), items, end=len(items) + 2)])
+    with pytest.raises(FeedCorrupt, match=r"a hole in replay hand: messages 20 to 22 of partition 0 .* offset 20 of"):
+        read_source(topic)
+
+
+def test_a_missing_tail_is_named(topic):
+    items = messages(tape())
+    filler = [(b"x", data_headers("other", "AAPL", "json", i, i)) for i in range(9)]
+    put(topic, [*items[:-2], *filler, end_item(tape(), items)])
+    last = len(items) - 1
+    with pytest.raises(FeedCorrupt, match=f"a hole in replay hand: messages {last - 1} to {last} of partition 0"):
+        read_source(topic)
+
+
+def test_records_sent_again_are_dropped_and_counted(topic):
+    items = messages(tape())
+    sent = items[:20] + items[15:] + items[-3:]
+    put(topic, [*sent, end_item(tape(), sent)])
+    got, provenance = read_source(topic)
+    assert same(got, tape())
+    assert provenance.resent == 8
+    assert provenance.digest == tape().digest()
+
+
+def test_a_tampered_value_is_a_digest_that_differs(topic):
+    items = messages(tape())
+    value = items[5][0]
+    items[5] = (value.replace(b'"sequence":', b'"sequence":1', 1), items[5][1])
+    put(topic, [*items, end_item(tape(), items)])
+    with pytest.raises(FeedCorrupt, match="partition 0: the messages' digest differs"):
+        read_source(topic)
+
+
+def test_an_end_record_with_another_digest(topic):
+    items = messages(tape())
+    put(topic, [*items, end_item(tape(), items, digest="0" * 64)])
+    with pytest.raises(FeedCorrupt, match="the tape's digest differs"):
+        read_source(topic)
+
+
+def test_an_end_record_that_lists_offsets_beyond_itself(topic):
+    items = messages(tape())
+    put(topic, [*items, end_item(tape(), items, end=10**6)])
+    with pytest.raises(FeedCorrupt, match="lists offsets to 1000000 of partition 0, not there"):
+        read_source(topic)
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), [("schema", "2.0", "schema '2.0'"), ("codec", "x", "codec 'x'")])
+def test_an_end_record_of_a_later_version(topic, field, value, reason):
+    items = messages(tape())
+    put(topic, [*items, end_item(tape(), items, **{field: value})])
+    with pytest.raises(FeedCorrupt, match=reason):
+        read_source(topic)
+
+
+def test_offsets_that_are_not_there_are_an_error(topic):
+    replay(tape(), topic)
+    part = plan_replay(topic).ranges[0]
+    with pytest.raises(FeedCorrupt, match=r"offset \d+ is gone"):
+        changed(part, start=10**6, end=10**6 + 5).read()
+
+
+def test_an_end_beyond_the_topic_is_an_error_and_no_silent_end(topic):
+    replay(tape(), topic)
+    part = plan_replay(topic).ranges[0]
+    with pytest.raises(FeedCorrupt, match="no progress for 1 s at offset"):
+        changed(part, end=part.end + 5, stall=1.0).read()
+
+
+def test_bytes_are_bounded(topic, monkeypatch):
+    replay(tape(), topic)
+    monkeypatch.setattr(kafka_module, "MAX_BYTES", 10_000)
+    with pytest.raises(FeedCorrupt, match="more than 10000 bytes is beyond the bound"):
+        read_source(topic)
+
+
+@pytest.fixture
+def noisy():
+    """More than the 5 MiB that the embedded broker keeps, however well it is compressed."""
+    rng, n = np.random.default_rng(1), 250_000
+    return Tape.build(
+        "AAPL",
+        ts=1_722_519_392 * 10**9 + np.arange(n) // 40,
+        venue=np.zeros(n, np.int64),
+        bid_px=rng.integers(1, 10**12, n),
+        ask_px=rng.integers(1, 10**12, n),
+        bid_sz=rng.integers(1, 10**9, n),
+        ask_sz=rng.integers(1, 10**9, n),
+        sequence=rng.integers(0, 2**60, n),
+    )
+
+
+def test_a_stream_that_does_not_fit_is_refused_on_both_sides(topic, noisy):
+    with pytest.raises(FeedCorrupt, match=r"the stream does not fit: the broker dropped offsets \[0, \d+\)"):
+        replay(noisy, topic)
+    with pytest.raises(FeedCorrupt, match=r"lost its start: offsets \[0, \d+\) of partition 0 are gone"):
+        read_source(topic)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("version", ["", "?api_version=2.3"])
+def test_no_broker_is_said_within_seconds(version):
+    began = time.monotonic()
+    with pytest.raises(FeedUnavailable, match=r"no Kafka broker answers .*refused.*python -m feed broker") as caught:
+        plan_replay(f"kafka://127.0.0.1:{free_port()}/q{version}")
+    assert time.monotonic() - began < 5
+    assert caught.value.exit_code == 2
+
+
+def test_a_port_that_never_speaks_is_said_within_seconds():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        with pytest.raises(FeedUnavailable, match=r"no Kafka broker answers .*timed out"):
+            plan_replay(f"kafka://127.0.0.1:{silent.getsockname()[1]}/q")
+    assert time.monotonic() - began < 5
+
+
+def test_the_second_server_is_tried(broker):
+    replay(tape(), broker.source("second"))
+    both = f"kafka://127.0.0.1:{free_port()},{broker.server}/second?api_version=2.3"
+    assert same(read_source(both)[0], tape())
+
+
+def test_a_closed_broker_frees_its_port():
+    with EmbeddedBroker() as running:
+        host, port = running.server.split(":")
+        assert host == "127.0.0.1"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=2)
+    running.close()
+
+
+def test_a_fixed_port_is_refused():
+    with pytest.raises(FeedUnavailable, match="cannot listen on port 9092: it chooses a free one"):
+        EmbeddedBroker(9092)
+
+
+def feed(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "feed", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def served():
+    """`python -m feed broker` as a user runs it: its process and the address that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "feed", "broker"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    yield process, process.stdout.readline().strip()
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_broker_command_serves_until_it_is_told_to_end(served, number, code):
+    process, source = served
+    assert source.startswith("kafka://127.0.0.1:")
+    assert source.endswith("/quotes?api_version=2.3")
+    replay(tape(), source)
+    assert same(read_source(source)[0], tape())
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in said
+    with pytest.raises(FeedUnavailable):
+        plan_replay(source)
+
+
+@pytest.mark.command
+def test_broker_command_refuses_a_fixed_port():
+    done = feed("broker", "--port", "9092")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: the embedded broker cannot listen on port 9092")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.command
+def test_replay_command_prints_one_json_line(topic, broker):
+    sent = tape()
+    replay(sent, topic)
+    target = broker.source("copied")
+    done = feed("replay", topic, target)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line)
+    count = len(list(encode_json(sent)))
+    assert said["topic"] == "copied"
+    assert said["digest"] == sent.digest()
+    assert said["messages"] == count
+    assert said["partitions"] == [{"partition": 0, "start": 0, "end": count + 1}]
+    assert f"replay: {count} messages, 100 %" in done.stderr
+    assert read_source(target)[1].replay == said["replay"]
+
+
+@pytest.mark.command
+def test_replay_command_cuts_to_the_window(topic, broker):
+    sent = tape()
+    replay(sent, topic)
+    start, end = int(sent.ts[30]), int(sent.ts[600])
+    done = feed("replay", topic, broker.source("cut"), "--start", str(start), "--end", str(end))
+    assert json.loads(done.stdout)["digest"] == sent.clip(start, end).digest()
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        (("--codec", "pickle"), "unknown codec 'pickle'"),
+        (("--speed", "-1"), "speed -1.0 is no speed"),
+        (("--start", "2030-01-01T00:00:00Z"), "no quotes in the window"),
+        (("--start", "yesterday"), "is no instant"),
+    ],
+)
+def test_replay_command_refuses_bad_options(topic, broker, extra, reason):
+    replay(tape(), topic)
+    done = feed("replay", topic, broker.source("never"), *extra)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.command
+def test_replay_command_without_a_broker():
+    began = time.monotonic()
+    done = feed("replay", "whatever.csv", f"kafka://127.0.0.1:{free_port()}/q")
+    assert time.monotonic() - began < 10
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: kafka://127.0.0.1:")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.command
+def test_replay_command_interrupted_leaves_an_incomplete_replay(topic, broker):
+    replay(tape(), topic)
+    target = broker.source("interrupted")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "feed", "replay", topic, target, "--speed", "0.05"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # It says something every two seconds, so this line means that it is in the middle.
+    assert process.stderr.readline().startswith("replay: ")
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    with pytest.raises(FeedCorrupt, match="incomplete"):
+        plan_replay(target)
+
+
+@pytest.mark.command
+def test_help_is_fast_and_loads_no_client():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            """import sys, feed.cli
+try: feed.cli.main(['--help'])
+except SystemExit: pass
+print({'kafka', 'confluent_kafka', 'pandas', 'ray'} & set(sys.modules))""",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "usage: python -m feed" in done.stdout
+    assert done.stdout.endswith("set()\n")
