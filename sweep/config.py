@@ -1,0 +1,247 @@
+"""The configuration: one YAML file, KEY=VALUE on top, validated once, here."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from allocator.errors import AllocatorError
+from allocator.money import NANO, nano
+from allocator.policies import POLICIES
+from feed.instants import parse_duration, parse_instant
+from sweep.errors import ConfigError
+from sweep.grid import AXES, build_grid
+from sweep.text import parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Instant = str | int | None
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """The span of the tape: start and end included; warm-up before it only builds the book."""
+
+    start: Instant = None
+    end: Instant = None
+    warmup: str | int | UnsetType = UNSET
+
+
+class OrderSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """The parent order; start and end default to the window's."""
+
+    side: Literal["buy", "sell"] = "buy"
+    size: int = 5000
+    start: Instant = None
+    end: Instant = None
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a sweep is told, checked; the README's configuration reference says what each key means.
+
+    Keys left UNSET follow `conventions`.
+    """
+
+    source: str = "embedded"
+    window: Window = Window()
+    order: OrderSpec = OrderSpec()
+    policy: str = "static"
+    step: int = 100
+    reference: Literal["best", "mid", "arrival"] = "best"
+    infeasible: Literal["sweep", "wait"] = "sweep"
+    lots_only: bool = False
+    conventions: Literal["fair", "classic"] = "fair"
+    book: Literal["consolidated", "event"] | UnsetType = UNSET
+    uncross: bool | UnsetType = UNSET
+    stub_band: float | UnsetType | None = UNSET
+    max_age: str | int | UnsetType | None = UNSET
+    liquidity: Literal["persist", "refresh"] | UnsetType = UNSET
+    leftover: Literal["last_ask", "sweep"] | UnsetType = UNSET
+    unfilled_penalty: float = 0.05
+    fees: dict[str, dict[str, float]] | UnsetType = UNSET
+    grid: dict[str, Any] = {}
+    symbol: str | None = None
+    replay: str | None = None
+    executor: Literal["ray", "inline"] = "ray"
+    address: str = "local"
+    workers: int | None = None
+    output: str | None = None
+
+
+WHERE_ONLY = ("source", "executor", "address", "workers", "output")
+"""Keys that say where a sweep runs and reads, and change no result row."""
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of what decides the result rows, 64 hexadecimal digits; spelling and place play no part."""
+    content = {name: value for name, value in msgspec.to_builtins(config).items() if name not in WHERE_ONLY}
+    content["grid"] = [[axis.name, [str(value) for value in axis.values]] for axis in build_grid(config.grid).axes]
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Config:
+    """Read a configuration: defaults, then the file, then KEY=VALUE, the last repeat winning.
+
+    Parameters
+    ----------
+    file : str, optional
+        A YAML mapping.
+    assignments : sequence of str
+        ``order.size=5000``, ``grid.theta_queue=[0, 0.01]``; VALUE is YAML.
+
+    Raises
+    ------
+    ConfigError
+        A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
+        of range.
+    """
+    tree = _read_file(file) if file is not None else {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"{text!r}: expected KEY=VALUE, such as order.size=5000")
+        _assign(tree, key.strip().split("."), parse_yaml(value, key))
+    return build_config(tree)
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """Make a configuration of a nested mapping, as a YAML file gives it.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    _refuse_unknown(tree, Config, "")
+    tree = dict(tree)
+    if isinstance(tree.get("fees"), str):
+        tree["fees"] = _read_file(tree["fees"])
+    if isinstance(tree.get("fees"), dict):
+        tree["fees"] = {str(venue): fee for venue, fee in tree["fees"].items()}
+    for name in ("symbol", "replay"):
+        if isinstance(tree.get(name), int) and not isinstance(tree[name], bool):
+            tree[name] = str(tree[name])
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        said, _, where = str(error).partition(" - at `$")
+        raise ConfigError(f"{where.rstrip('`').lstrip('.') or 'config'}: {said[0].lower()}{said[1:]}") from None
+    _check(config)
+    return config
+
+
+def _read_file(name: str) -> dict[str, Any]:
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}: is no text file") from None
+    tree = parse_yaml(text, name)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected a mapping of keys to values, but it had {type(tree).__name__}")
+    return tree
+
+
+def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 - YAML holds anything
+    *parents, leaf = path
+    for parent in parents:
+        child = tree.get(parent)
+        if isinstance(child, str) and parent == "fees":
+            child = _read_file(child)
+        child = dict(child) if isinstance(child, dict) else {}
+        tree[parent] = child
+        tree = child
+    tree[leaf] = value
+
+
+def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) -> None:
+    valid = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    for key, value in tree.items():
+        nested = valid.get(key)
+        if nested is None:
+            raise ConfigError(_unknown(f"{prefix}{key}", [f"{prefix}{name}" for name in valid]))
+        if isinstance(nested, type) and issubclass(nested, Struct) and isinstance(value, dict):
+            _refuse_unknown(value, nested, f"{prefix}{key}.")
+        elif key == "grid" and not prefix:
+            if not isinstance(value, dict):
+                raise ConfigError(f"grid: expected a mapping of axes to values, but it had {value!r}")
+            for axis in value:
+                if axis not in AXES:
+                    raise ConfigError(_unknown(f"grid.{axis}", [f"grid.{name}" for name in AXES]))
+
+
+def _unknown(key: str, valid: list[str]) -> str:
+    near = difflib.get_close_matches(key, valid, 1, cutoff=0.0)
+    return f"unknown key {key}; the nearest valid one is {near[0]}" if near else f"unknown key {key}"
+
+
+def _check(config: Config) -> None:
+    """What types alone cannot say."""
+    window, order = config.window, config.order
+    for key, instant in (
+        ("window.start", window.start),
+        ("window.end", window.end),
+        ("order.start", order.start),
+        ("order.end", order.end),
+    ):
+        _parsed(key, instant, parse_instant)
+    for key, duration in (("window.warmup", window.warmup), ("max_age", config.max_age)):
+        _parsed(key, duration, parse_duration)
+    for key, number, least in (("order.size", order.size, 1), ("step", config.step, 1), ("workers", config.workers, 1)):
+        if number is not None and not least <= number < 2**31:
+            raise ConfigError(f"{key}: expected a whole number, {least} or more, but it had {number}")
+    if config.policy not in POLICIES:
+        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
+    if config.lots_only and config.policy == "pseudocode":
+        raise ConfigError("lots_only: pseudocode is in lots already; set it with policy=static only")
+    if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
+        raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
+    _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
+    if config.fees is not UNSET:
+        for venue, fee in config.fees.items():
+            _check_fee(venue, fee)
+    if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
+        raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
+    build_grid(config.grid)
+
+
+def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
+    """Whether a key was left to the conventions or switched off."""
+    return value is UNSET or value is None
+
+
+def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
+    if not UNSET_or_none(value):
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}") from None
+
+
+def _check_fee(venue: str, fee: dict[str, float]) -> None:
+    key = f"fees.{venue}"
+    if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < 2**15):
+        raise ConfigError(f"{key}: expected a Databento publisher id or default")
+    for name, value in fee.items():
+        if name not in {"taker", "maker"}:
+            raise ConfigError(_unknown(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
+        _amount(f"{key}.{name}", value, signed=True)
+
+
+def _amount(key: str, value: float, *, signed: bool) -> None:
+    try:
+        amount = nano(value, key)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    if amount < 0 and not signed:
+        raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
+    if abs(amount) > 100 * NANO:
+        raise ConfigError(f"{key}: {value} $ per share is above 100 $; fees and penalties are in dollars per share")

@@ -1,0 +1,281 @@
+"""The driver: source -> tape and book in the object store -> chunks -> rows -> best -> document."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from allocator.order import Execution
+from allocator.simulate import engine_of
+from feed.source import plan_source
+from sweep import document, tasks
+from sweep.config import config_hash
+from sweep.conventions import OTHER_LIQUIDITY, resolve
+from sweep.errors import ConfigError, SweepError
+from sweep.executors import open_executor
+from sweep.grid import build_grid, in_dollars
+from sweep.origin import open_origin
+from sweep.plan import Plan, make_plan
+from sweep.progress import Silent
+from sweep.reduce import TOTAL, Best, find_best
+from sweep.sink import COLUMNS, KEYS, MemorySink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sweep.config import Config
+    from sweep.conventions import Settings
+    from sweep.executors import Executor, Handle
+    from sweep.origin import Origin
+    from sweep.progress import Progress
+    from sweep.tasks import Facts, Failure
+
+VERSIONED = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
+
+
+class AllFailed(SweepError):  # noqa: N818 - reads as what it says
+    """Not one combination could be simulated."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of a sweep.
+
+    Attributes
+    ----------
+    config : Config
+    document : dict
+        What is printed as JSON.
+    table : (R, 11) int64
+        Every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination); shares, and money
+        in 1e-9 $.
+    failures : tuple of Failure
+        Combinations without a row.
+    """
+
+    config: Config
+    document: dict[str, Any]
+    table: NDArray[np.int64]
+    failures: tuple[Failure, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as a pandas frame, with each combination's parameters in dollars."""
+        import pandas as pd
+
+        grid = build_grid(self.config.grid)
+        frame = pd.DataFrame(self.table, columns=list(COLUMNS))
+        points = [grid.point(number) for number in frame["combination"].tolist()]
+        for at, axis in enumerate(grid.axes):
+            values = [float("inf") if in_dollars(p[axis.name]) == ".inf" else in_dollars(p[axis.name]) for p in points]
+            frame.insert(len(KEYS) + at, axis.name, values)
+        return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Materialised:
+    """One tape in the object store: handles that the driver keeps, and what it knows of them."""
+
+    tape: Handle
+    book: Handle
+    facts: Facts
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds per phase, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 3)
+
+
+def run(config: Config, progress: Progress | None = None) -> Result:
+    """Run a sweep.
+
+    Parameters
+    ----------
+    config : Config
+    progress : Progress, optional
+        Told what happens; silent by default.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError
+        What was asked for cannot be run, or the feed is not whole.
+    AllFailed
+        Not one combination could be simulated.
+    """
+    progress = progress or Silent()
+    phases = Phases()
+    grid = build_grid(config.grid)
+    with phases.phase("total"), open_origin(config, progress) as origin:
+        with phases.phase("source"):
+            settings = resolve(config, origin.fees)
+            _check_window(origin)
+            source_plan = plan_source(origin.source, symbol=config.symbol, replay=config.replay)
+        with _started(open_executor(config), phases) as executor:
+            with phases.phase("materialise"):
+                tapes = materialise(executor, source_plan, origin, settings)
+            facts = tapes[0].facts
+            for note in facts.provenance.notes:
+                progress.say(f"{facts.provenance.place}: {note}")
+            progress.say(
+                f"{facts.provenance.rows:,} rows, {facts.provenance.snapshots:,} snapshots, "
+                f"{len(facts.venues)} venues, digest {facts.provenance.digest[:12]}"
+            )
+            compiled = engine_of(config.policy) == "kernel"
+            plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, compiled=compiled)
+            answer = _sweep(executor, tapes, plan, settings, progress, phases)
+    table, best, baselines, sensitivity, failures = answer
+    order, optimized = plan.orders[0], Execution(*best.row)
+    found = {
+        "best_parameters": document.best_parameters(grid, best.combination),
+        **document.strategies(optimized, baselines, order.side),
+        "objective": best.objective,
+        "sensitivity": sensitivity,
+        "order": document.order_section(order),
+        "rules": document.rules_section(settings),
+        "failed": [
+            {
+                "combination": each.combination,
+                "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
+                "error": each.message,
+            }
+            for each in failures
+        ],
+        "feed": document.feed_section(facts),
+        "run": {
+            "id": run_id(config, facts.provenance.digest),
+            "config_hash": config_hash(config),
+            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED},
+            "executor": config.executor,
+            "address": config.address if config.executor == "ray" else None,
+            "workers": executor.workers,
+            "kernel": "walk" if compiled else "reference",
+            "simulated": len(table),
+            "chunk_size": plan.chunk_size,
+            "object_store_bytes": plan.nbytes,
+            "seconds": phases.seconds,
+        },
+    }
+    return Result(config, found, table, failures)
+
+
+@contextmanager
+def _started(executor: Executor, phases: Phases) -> Iterator[Executor]:
+    with phases.phase("executor"):
+        executor.__enter__()
+    try:
+        yield executor
+    finally:
+        executor.__exit__()
+
+
+def _check_window(origin: Origin) -> None:
+    if origin.start is not None and origin.end is not None and origin.start > origin.end:
+        raise ConfigError("window.start is after window.end")
+
+
+def materialise(
+    executor: Executor,
+    plan: Any,
+    origin: Origin,
+    settings: Settings,
+) -> tuple[Materialised, ...]:
+    """Read a source into the object store, once.
+
+    The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
+    so that what is lost with a node is read again from the same offsets, and holds no column itself.
+
+    Raises
+    ------
+    FeedError
+        As `feed.source` and `tasks.assemble`.
+    """
+    blocks = [executor.call(tasks.read_range, part) for part in plan.ranges]
+    selection = tasks.Selection(origin.start, origin.end, settings.warmup, settings.book)
+    tape, book, facts = executor.call(tasks.assemble, plan, selection, *blocks, returns=3)
+    return (Materialised(tape, book, executor.get(facts)),)
+
+
+def _sweep(
+    executor: Executor,
+    tapes: tuple[Materialised, ...],
+    plan: Plan,
+    settings: Settings,
+    progress: Progress,
+    phases: Phases,
+) -> tuple[NDArray[np.int64], Best, dict[str, Execution], dict[str, Any] | None, tuple[Failure, ...]]:
+    """Run the chunks, reduce them, and run the winner once more under the other liquidity rule."""
+    order = plan.orders[0]
+    job = tasks.Job(order, settings, plan.grid)
+    book = tapes[0].book
+    sink, failures = MemorySink(), []
+    with phases.phase("sweep"):
+        baselines_handle = executor.call(tasks.baselines, book, job)
+        progress.start(plan.combinations)
+        done, best_so_far = 0, None
+        pick = min if order.side == "buy" else max
+        for (chunk,), rows in executor.stream(tasks.run_chunk, (book, job), ((each,) for each in plan.chunks())):
+            sink.append(chunk, rows)
+            failures += rows.failures
+            done += chunk.past - chunk.first
+            if len(rows.rows):
+                totals = [int(rows.rows[:, TOTAL].min()), int(rows.rows[:, TOTAL].max())]
+                best_so_far = pick(totals if best_so_far is None else [best_so_far, *totals])
+            progress.advance(done, best_so_far)
+        baselines = executor.get(baselines_handle)
+    with phases.phase("reduce"):
+        table = sink.table()
+        failures.sort(key=lambda each: each.combination)
+        if not len(table):
+            raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
+        best = find_best(table[:, 2], table[:, len(KEYS) :], plan.grid, order.side, baselines["best_ask"])
+        sensitivity = None
+        if settings.conventions == "fair":
+            other = OTHER_LIQUIDITY[settings.rules.liquidity]
+            again = executor.get(executor.call(tasks.under_other_liquidity, book, job, best.combination, other))
+            sensitivity = {other: document.strategies(*again, order.side)}
+    return table, best, baselines, sensitivity, tuple(failures)
+
+
+def run_id(config: Config, digest: str) -> str:
+    """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads."""
+    content = hashlib.sha256()
+    for part in (config_hash(config), digest, metadata.version("sor-sweep"), _sources_hash()):
+        content.update(part.encode())
+    return content.hexdigest()[:16]
+
+
+def _sources_hash() -> str:
+    """SHA-256 of the three packages' modules, by name."""
+    content = hashlib.sha256()
+    home = Path(__file__).resolve().parent.parent
+    for package in ("allocator", "feed", "sweep"):
+        for path in sorted((home / package).rglob("*.py")):
+            content.update(path.relative_to(home).as_posix().encode())
+            content.update(path.read_bytes())
+    return content.hexdigest()

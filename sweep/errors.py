@@ -1,0 +1,25 @@
+"""What can go wrong with a sweep, beyond the feed and the allocator."""
+
+from __future__ import annotations
+
+
+class SweepError(Exception):
+    """Root of the sweep's errors; `exit_code` is the process's."""
+
+    exit_code = 1
+
+
+class ConfigError(SweepError):
+    """A key, a value or a file of the configuration that cannot be used: what, where, remedy."""
+
+    exit_code = 2
+
+
+class WorkersLost(SweepError):  # noqa: N818 - reads as what it says
+    """The executor could not start, or lost what it needs to go on."""
+
+    exit_code = 2
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""

@@ -1,0 +1,183 @@
+"""Where tasks run: in this process, or on Ray. One contract, so that a breakpoint works and results are the same.
+
+An executor runs plain functions. `call` starts one and returns a handle (or several, one per element of the answer);
+handles may be arguments of later calls, at top level, and stand for what they hold; `get` waits for what one holds;
+`stream` runs one function over many items with a bounded number in flight and yields answers as they come.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from sweep.errors import ConfigError, WorkersLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sweep.config import Config
+
+Handle = Any
+
+
+class Executor(Protocol):
+    """The contract; `workers` is how many tasks run at once."""
+
+    workers: int
+
+    def call(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Handle:  # noqa: ANN401
+        """Start a function; with returns > 1 a list of as many handles."""
+
+    def get(self, handle: Handle) -> Any:  # noqa: ANN401
+        """Wait for what a handle holds; what the function raised is raised here."""
+
+    def stream(
+        self, function: Callable[..., Any], shared: tuple[Handle, ...], items: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """Yield (item, function(*shared, *item)) in any order."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *raised: object) -> None: ...
+
+
+class Inline:
+    """Every task in this process, at once when it is called."""
+
+    workers = 1
+
+    def call(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Handle:  # noqa: ANN401
+        """Run now; a handle is the answer itself."""
+        answer = function(*arguments)
+        return answer if returns == 1 else list(answer)
+
+    def get(self, handle: Handle) -> Any:  # noqa: ANN401
+        """The handle itself."""
+        return handle
+
+    def stream(
+        self, function: Callable[..., Any], shared: tuple[Handle, ...], items: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """One item after the other."""
+        for item in items:
+            yield item, function(*shared, *item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Nothing was started."""
+
+
+class OnRay:
+    """Every task on Ray: a local instance of our own, or a cluster that is up.
+
+    Parameters
+    ----------
+    address : str
+        ``local`` starts an instance that ends with this executor; ``auto`` or ``ray://HOST:PORT`` joins one.
+    workers : int, optional
+        CPUs of a local instance, or how many tasks are kept running on a cluster; all by default.
+    """
+
+    WINDOW_PER_WORKER = 4
+
+    def __init__(self, address: str, workers: int | None) -> None:
+        self._address, self._wanted = address, workers
+        self._remote: dict[tuple[Callable[..., Any], int], Any] = {}
+        self.workers = workers or 1
+
+    def __enter__(self) -> Self:
+        # read when ray is imported: no report to anybody, no lines of its own on our stderr
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
+        if self._address == "local":
+            options |= {"include_dashboard": False, "num_cpus": self._wanted}
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise WorkersLost(
+                f"address {self._address}: Ray did not start or answer ({said}); start a cluster with ray up, "
+                "or use address=local or executor=inline"
+            ) from None
+        self.workers = self._wanted or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End what was started here; leave a cluster that was joined."""
+        import ray
+
+        self._remote.clear()
+        ray.shutdown()
+
+    def _task(self, function: Callable[..., Any], returns: int) -> Any:  # noqa: ANN401 - ray is untyped
+        import ray
+
+        key = function, returns
+        if key not in self._remote:
+            # an exception is a bug or bad data, the same on every attempt; only a lost worker is worth another
+            self._remote[key] = ray.remote(function).options(
+                num_cpus=1, num_returns=returns, max_retries=3, retry_exceptions=False, name=function.__name__
+            )
+        return self._remote[key]
+
+    def call(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Handle:  # noqa: ANN401
+        """Submit; handles among the arguments are resolved on the worker, without a copy where it is on the node."""
+        return self._task(function, returns).remote(*arguments)
+
+    def get(self, handle: Handle) -> Any:  # noqa: ANN401
+        """Wait for an object reference."""
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return ray.get(handle)
+        except RayTaskError as error:
+            cause = error.cause
+            raise (cause if isinstance(cause, Exception) else error) from None
+        except RayError as error:
+            raise WorkersLost(f"a task was lost for good ({type(error).__name__}); run again") from None
+
+    def stream(
+        self, function: Callable[..., Any], shared: tuple[Handle, ...], items: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """Keep four tasks per worker in flight; the rest of the items is not made before there is room."""
+        import ray
+
+        remaining = iter(items)
+        flying: dict[Any, tuple[Any, ...]] = {}
+        while True:
+            while len(flying) < self.WINDOW_PER_WORKER * self.workers:
+                item = next(remaining, None)
+                if item is None:
+                    break
+                flying[self.call(function, *shared, *item)] = item
+            if not flying:
+                return
+            ready, _ = ray.wait(list(flying), num_returns=1)
+            for handle in ready:
+                yield flying.pop(handle), self.get(handle)
+
+
+EXECUTORS: dict[str, Callable[[Config], Executor]] = {
+    "inline": lambda _: Inline(),
+    "ray": lambda config: OnRay(config.address, config.workers),
+}
+"""Every executor by the name that the configuration uses."""
+
+
+def open_executor(config: Config) -> Executor:
+    """The executor of a configuration, to be used in a with statement.
+
+    Raises
+    ------
+    ConfigError
+        Workers for an executor that has one.
+    """
+    if config.executor == "inline" and (config.workers or 1) > 1:
+        raise ConfigError(f"workers: the inline executor has one, but it had {config.workers}; use executor=ray")
+    return EXECUTORS[config.executor](config)

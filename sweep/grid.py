@@ -1,0 +1,171 @@
+"""The grid: an ordered table of axes, never expanded; combinations are numbered row-major and made when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
+
+from allocator.errors import AllocatorError
+from allocator.money import INFINITE, NANO, Amount, nano, penalty
+from allocator.order import Parameters
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+COMBINATION_LIMIT: Final = 100_000_000
+AXIS_LIMIT: Final = 1_000_000
+
+AXES: Final[dict[str, Callable[[Any, str], Amount]]] = {
+    "lambda_over": penalty,
+    "lambda_under": penalty,
+    "theta_queue": penalty,
+}
+"""Every axis that a grid may name, and how its values become integers. The last three vary fastest, in this order."""
+
+DEFAULT: Final[dict[str, list[float]]] = {
+    "lambda_over": [0, 0.01, 0.05],
+    "lambda_under": [0, 0.03, 0.09],
+    "theta_queue": [0, 0.01, 0.02],
+}
+"""Nine different tau, 0 to 11 cents (model 2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis: its name, and its values in 1e-9 $ in the order of the configuration, none twice."""
+
+    name: str
+    values: tuple[Amount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every combination of the axes, the last axis fastest.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+        lambda_over, lambda_under, theta_queue last, in this order; further axes before them in config order.
+    """
+
+    axes: tuple[Axis, ...]
+
+    def __len__(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Values per axis."""
+        return tuple(len(axis.values) for axis in self.axes)
+
+    def point(self, number: int) -> dict[str, Amount]:
+        """The values of one combination, by axis, 1e-9 $."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"combination {number} of {len(self)}")
+        point = {}
+        for axis in reversed(self.axes):
+            number, at = divmod(number, len(axis.values))
+            point[axis.name] = axis.values[at]
+        return {axis.name: point[axis.name] for axis in self.axes}
+
+    def parameters(self, first: int, past: int) -> list[Parameters]:
+        """The router's parameters of the combinations [first, past)."""
+        return [Parameters(**self.point(number)) for number in range(first, past)]
+
+
+def build_grid(spec: Mapping[str, Any]) -> Grid:
+    """Check a grid's axes and order them.
+
+    Parameters
+    ----------
+    spec : mapping of axis name to a number, a list, or {start, stop, num, scale}
+        Axes that are not named keep the default's values.
+
+    Raises
+    ------
+    ConfigError
+        A value that is no number, NaN, negative, repeated, an empty list, a malformed range, or a grid beyond bounds.
+    """
+    values = {**{name: DEFAULT[name] for name in DEFAULT if name not in spec}, **spec}
+    order = [name for name in spec if name not in DEFAULT] + list(DEFAULT)
+    grid = Grid(tuple(Axis(name, _values(name, values[name])) for name in order))
+    if len(grid) > COMBINATION_LIMIT:
+        raise ConfigError(
+            f"grid: {len(grid):,} combinations are above the {COMBINATION_LIMIT:,} of one sweep; split it"
+        )
+    return grid
+
+
+def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whatever the configuration holds
+    key = f"grid.{name}"
+    if isinstance(spec, dict):
+        return _range(key, spec)
+    items: Sequence[Any] = spec if isinstance(spec, list) else [spec]
+    if not items:
+        raise ConfigError(f"{key}: expected one value or more, but it had an empty list")
+    if len(items) > AXIS_LIMIT:
+        raise ConfigError(f"{key}: {len(items):,} values are above the {AXIS_LIMIT:,} of one axis")
+    try:
+        for item in items:
+            if not isinstance(item, int | float) or isinstance(item, bool):
+                raise ConfigError(f"{key}: expected a number, but it had {item!r}")
+        values = tuple(AXES[name](item, key) for item in items)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    _refuse_repeats(key, values)
+    return values
+
+
+def _refuse_repeats(key: str, values: tuple[Amount, ...]) -> None:
+    seen: set[Amount] = set()
+    for value in values:
+        if value in seen:
+            raise ConfigError(f"{key}: {in_dollars(value)} stands twice; each value of an axis stands once")
+        seen.add(value)
+
+
+def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
+    """Points of {start, stop, num, scale}, both ends included, exact before they are rounded half-even to 1e-9 $."""
+    unknown = sorted(str(name) for name in set(spec) - {"start", "stop", "num", "scale"})
+    missing = sorted({"start", "stop", "num"} - set(spec))
+    if unknown or missing:
+        said = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
+        raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {said}")
+    num, scale = spec["num"], spec.get("scale", "linear")
+    if not isinstance(num, int) or isinstance(num, bool) or not 1 <= num <= AXIS_LIMIT:
+        raise ConfigError(f"{key}.num: expected a whole number, 1 to {AXIS_LIMIT:,}, but it had {num!r}")
+    if scale not in {"linear", "log"}:
+        raise ConfigError(f"{key}.scale: expected linear or log, but it had {scale!r}")
+    try:
+        for end in ("start", "stop"):
+            if not isinstance(spec[end], int | float) or isinstance(spec[end], bool):
+                raise ConfigError(f"{key}.{end}: expected a number, but it had {spec[end]!r}")
+            penalty(spec[end], f"{key}.{end}")
+        start, stop = (nano(spec[end], f"{key}.{end}") for end in ("start", "stop"))
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    if num == 1 and start != stop:
+        raise ConfigError(
+            f"{key}: one value from {spec['start']} to {spec['stop']}; both ends are included, so num is 2 or more"
+        )
+    if scale == "log":
+        if min(start, stop) <= 0:
+            raise ConfigError(f"{key}: a log range needs start and stop above 0")
+        inner = [round(start * (stop / start) ** (i / (num - 1))) for i in range(1, num - 1)]
+        values = (start, *inner, stop)[:num]
+    else:
+        values = (
+            tuple(round(Fraction(start * (num - 1 - i) + stop * i, max(num - 1, 1))) for i in range(num))
+            if num > 1
+            else (start,)
+        )
+    _refuse_repeats(key, values)
+    return values
+
+
+def in_dollars(value: Amount) -> float | str:
+    """An axis value as it is printed: dollars, or ``.inf``, which JSON has no number for."""
+    return ".inf" if value == INFINITE else value / NANO

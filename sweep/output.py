@@ -1,0 +1,53 @@
+"""Files of a result: the document, and the table with its exact integers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sweep.driver import Result
+
+
+def open_output(name: str) -> Path:
+    """Make the folder before anything runs.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be made or written to.
+    """
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output: {name} cannot be made ({error.strerror}); choose another folder") from None
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"output: {name} cannot be written to; choose another folder")
+    return folder
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write DIR/<run id>/result.json and results.parquet; each is whole or not there.
+
+    Raises
+    ------
+    ConfigError
+        The disk is full, or the folder went away.
+    """
+    home = folder / result.document["run"]["id"]
+    try:
+        home.mkdir(exist_ok=True)
+        part = home / "results.parquet.part"
+        result.to_frame().to_parquet(part, index=False)
+        part.replace(home / "results.parquet")
+        part = home / "result.json.part"
+        part.write_text(json.dumps(result.document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(home / "result.json")
+    except OSError as error:
+        raise ConfigError(f"output: {home} cannot be written ({error.strerror})") from None
+    return home

@@ -1,0 +1,102 @@
+"""The plan: which orders, how the grid is cut into chunks, how much memory it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.order import Order
+from feed.instants import format_instant, parse_instant
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sweep.config import Config
+    from sweep.grid import Grid
+    from sweep.tasks import Facts
+
+CHUNK_SECONDS = 0.1
+"""A chunk should take about this long: far above what a task costs, short enough to lose and to balance."""
+
+NANOSECONDS_PER_QUOTE = 8
+"""What one combination spends at most per snapshot and venue on the compiled walk; the reference engine: 100 times."""
+
+CHUNKS_PER_WORKER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The combinations [first, past) of one order on one tape."""
+
+    tape: int
+    order: int
+    first: int
+    past: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run.
+
+    Attributes
+    ----------
+    grid : Grid
+    orders : tuple of Order
+    tapes : int
+    chunk_size : int
+        Combinations per chunk at most; no result depends on it.
+    nbytes : int
+        Of tapes and books in the object store of each node.
+    """
+
+    grid: Grid
+    orders: tuple[Order, ...]
+    tapes: int
+    chunk_size: int
+    nbytes: int
+
+    @property
+    def combinations(self) -> int:
+        """Result rows: tapes x orders x combinations of the grid."""
+        return self.tapes * len(self.orders) * len(self.grid)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Every chunk once, made when asked for."""
+        for tape in range(self.tapes):
+            for order in range(len(self.orders)):
+                for first in range(0, len(self.grid), self.chunk_size):
+                    yield Chunk(tape, order, first, min(first + self.chunk_size, len(self.grid)))
+
+
+def make_plan(config: Config, grid: Grid, facts: tuple[Facts, ...], workers: int, *, compiled: bool) -> Plan:
+    """Cut the work.
+
+    Raises
+    ------
+    ConfigError
+        An order outside the window.
+    """
+    quotes = max(each.snapshots * len(each.venues) for each in facts)
+    cost = quotes * NANOSECONDS_PER_QUOTE * 1e-9 * (1 if compiled else 100)
+    by_time = int(CHUNK_SECONDS / cost) if cost else len(grid)
+    by_workers = -(-len(grid) // (CHUNKS_PER_WORKER * workers))
+    return Plan(
+        grid=grid,
+        orders=(_order(config, facts[0]),),
+        tapes=len(facts),
+        chunk_size=max(1, min(by_time, by_workers)),
+        nbytes=sum(each.nbytes for each in facts),
+    )
+
+
+def _order(config: Config, facts: Facts) -> Order:
+    spec = config.order
+    start = facts.start if spec.start is None else parse_instant(spec.start)
+    end = facts.end if spec.end is None else parse_instant(spec.end)
+    if not facts.start <= start <= end <= facts.end:
+        raise ConfigError(
+            f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "
+            f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
+        )
+    return Order(spec.side, spec.size, start, end)

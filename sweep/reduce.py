@@ -1,0 +1,100 @@
+"""From result rows to the best combination, and to how much that says (model section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.money import NANO, rounded
+from allocator.order import FIELDS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from allocator.order import Execution, Side
+    from sweep.grid import Grid
+
+FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best combination, and the document's `objective`."""
+
+    combination: int
+    row: tuple[int, ...]
+    objective: dict[str, Any]
+
+
+def find_best(
+    combinations: NDArray[np.int64], rows: NDArray[np.int64], grid: Grid, side: Side, best_ask: Execution
+) -> Best:
+    """Reduce the rows of one order on one tape.
+
+    Parameters
+    ----------
+    combinations : (K,) int64
+        Ascending; all of the grid but for those that failed.
+    rows : (K, 8) int64
+        The columns of `allocator.order.FIELDS`.
+    grid : Grid
+    side : str
+    best_ask : Execution
+        A combination that fills less than this baseline cannot be best unless all do.
+
+    Raises
+    ------
+    ValueError
+        No rows.
+    """
+    if not len(rows):
+        raise ValueError("no combination has a row")
+    net = rows[:, FILLED] - rows[:, OVERFILLED]
+    eligible = np.flatnonzero(net >= best_ask.filled - best_ask.overfilled)
+    if not len(eligible):
+        eligible = np.arange(len(rows))
+    totals = rows[eligible, TOTAL]
+    best_total = totals.min() if side == "buy" else totals.max()
+    ties = eligible[totals == best_total]
+    best = int(ties[0])
+    number = int(combinations[best])
+    distinct, groups = np.unique(rows, axis=0, return_inverse=True)
+    inert = _inert(combinations, groups.reshape(-1), grid)
+    point = grid.point(number)
+    edges = [
+        axis.name
+        for axis in grid.axes
+        if len(axis.values) > 1 and axis.name not in inert and point[axis.name] in {min(axis.values), max(axis.values)}
+    ]
+    span = int(rows[:, TOTAL].max()) - int(rows[:, TOTAL].min())
+    return Best(
+        number,
+        tuple(rows[best].tolist()),
+        {
+            "combinations": len(grid),
+            "distinct": len(distinct),
+            "best_ties": len(ties),
+            "range": rounded(span, NANO, 2),
+            "flat": len(distinct) == 1,
+            "inert": inert,
+            "best_at_edge": bool(edges),
+            "edges": edges,
+        },
+    )
+
+
+def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Grid) -> list[str]:
+    """The axes longer than 1 along which no row changes; a combination that failed says nothing."""
+    full = np.full(len(grid), -1, np.int64)
+    full[combinations] = groups
+    cube = full.reshape(grid.shape)
+    inert = []
+    for at, axis in enumerate(grid.axes):
+        known = cube >= 0
+        highest = cube.max(axis=at)
+        lowest = np.where(known, cube, np.iinfo(np.int64).max).min(axis=at)
+        if len(axis.values) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
+            inert.append(axis.name)
+    return inert
