@@ -318,14 +318,19 @@ def _read_rows(path: Path) -> _Rows:
     except (OSError, EOFError, UnicodeDecodeError) as damage:
         raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
     if not table.num_rows:
-        raise FeedUnavailable("the file holds a header and no rows", where, "export it again")
+        raise _no_rows(path)
     return _Rows(path, table, np.arange(table.num_rows))
+
+
+def _no_rows(path: Path) -> FeedUnavailable:
+    return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
 
 
 def _header(path: Path) -> list[str]:
     """Names of the columns that are read: the required ones, and the optional ones that are there."""
     with io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="") as lines:
-        there = next(csv.reader([lines.readline(2**20)]), [])
+        line = lines.readline(2**20)
+    there = next(csv.reader([line]), [])
     missing = [name for name in REQUIRED if name not in there]
     if missing:
         raise FeedUnavailable(
@@ -337,6 +342,8 @@ def _header(path: Path) -> list[str]:
     twice = [name for name in names if there.count(name) > 1]
     if twice:
         raise FeedUnavailable(f"columns there more than once: {', '.join(twice)}", str(path), "keep one of each")
+    if not line.endswith(("\n", "\r")):
+        raise _no_rows(path)
     return names
 
 

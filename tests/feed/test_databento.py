@@ -1,0 +1,393 @@
+"""Databento CSV files: exact numbers, formats decided once, and every bad file refused with what, where and why."""
+
+from __future__ import annotations
+
+import gzip
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from feed import databento
+from feed.columns import integers, prices
+from feed.databento import UNNAMED, FilePlan, read_file
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import parse_instant
+from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, same
+
+ROW = {
+    "ts_recv": "2024-08-01T13:36:32.600000000Z",
+    "ts_event": "2024-08-01T13:36:32.491911683Z",
+    "rtype": "1",
+    "publisher_id": "2",
+    "instrument_id": "38",
+    "action": "A",
+    "side": "B",
+    "depth": "0",
+    "price": "222.81",
+    "size": "190",
+    "flags": "130",
+    "ts_in_delta": "170625",
+    "sequence": "46542624",
+    "bid_px_00": "222.81",
+    "ask_px_00": "222.83",
+    "bid_sz_00": "421",
+    "ask_sz_00": "36",
+    "bid_ct_00": "4",
+    "ask_ct_00": "2",
+    "symbol": "AAPL",
+}
+NANO = {"price": "222810000000", "bid_px_00": "222810000000", "ask_px_00": "222830000000"}
+
+
+def text_of(*rows, drop=()):
+    names = [name for name in ROW if name not in drop]
+    lines = [",".join((ROW | row)[name] for name in names) for row in rows or ({},)]
+    return "\n".join([",".join(names), *lines]) + "\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write rows (changes to `ROW`), or a text, to a file, and read it."""
+
+    def write_and_read(*rows, symbol=None, drop=(), name="day.csv"):
+        text = rows[0] if rows and isinstance(rows[0], str) else text_of(*rows, drop=drop)
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return read_file(path, symbol)
+
+    return write_and_read
+
+
+def test_a_row_is_read_exactly(read):
+    block = read()
+    tape = block.tape
+    assert tape.symbol == "AAPL"
+    assert tape.ts.tolist() == [1722519392491911683]
+    assert (tape.venue.tolist(), tape.sequence.tolist()) == ([2], [46542624])
+    assert (tape.bid_px.tolist(), tape.ask_px.tolist()) == ([222_810_000_000], [222_830_000_000])
+    assert (tape.bid_sz.tolist(), tape.ask_sz.tolist()) == ([421], [36])
+    assert block.ignored == {}
+    assert block.notes == ("ts_event is ISO 8601 text", "prices are decimal dollars")
+
+
+def test_integer_stamps_and_prices_give_the_same_tape(read):
+    block = read(NANO | {"ts_event": "1722519392491911683"})
+    assert same(block.tape, read().tape)
+    assert block.notes == ("ts_event is integer nanoseconds", "prices are integers of 1e-9 $")
+
+
+@pytest.mark.parametrize(
+    ("change", "prices_are", "bid"),
+    [
+        ({"price": "223", "bid_px_00": "222", "ask_px_00": "223"}, "decimal dollars", 222 * 10**9),
+        ({"price": "", "bid_px_00": "9999998", "ask_px_00": "9999999"}, "decimal dollars", None),
+        ({"price": "", "bid_px_00": "9000000", "ask_px_00": "10000000"}, "integers of 1e-9 $", 9_000_000),
+        ({"price": "", "bid_px_00": "5", "ask_px_00": str(UNDEFINED_PRICE)}, "decimal dollars", 5 * 10**9),
+        ({"price": "10000000", "bid_px_00": "0", "ask_px_00": ""}, "integers of 1e-9 $", 0),
+        ({"price": "1e2", "bid_px_00": "100", "ask_px_00": "101"}, "decimal dollars", 100 * 10**9),
+    ],
+)
+def test_whole_numbers_are_dollars_or_nanos_by_the_largest_of_the_file(read, change, prices_are, bid):
+    if bid is None:
+        with pytest.raises(FeedCorrupt, match="below 9007199"):
+            read(change)
+        return
+    block = read(change)
+    assert block.notes[1] == f"prices are {prices_are}"
+    assert block.tape.bid_px.tolist() == [bid]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ask_px_00": ""},
+        {"ask_px_00": "NaN"},
+        {"ask_px_00": "nan"},
+        {"ask_px_00": "0"},
+        {"ask_px_00": "-1.5"},
+        {"ask_px_00": str(UNDEFINED_PRICE)},
+        {"ask_px_00": "9223372036.854775807"},
+        {"ask_sz_00": ""},
+        {"ask_sz_00": "0"},
+        {"ask_sz_00": "-100"},
+        {"ask_sz_00": str(2**32 - 1)},
+    ],
+)
+def test_no_price_or_size_is_no_quote_and_the_row_stays(read, change):
+    tape = read(change).tape
+    assert (tape.ask_px.tolist(), tape.ask_sz.tolist()) == ([0], [0])
+    assert (tape.bid_px.tolist(), tape.bid_sz.tolist()) == ([222_810_000_000], [421])
+
+
+def test_more_than_nine_decimals_are_rounded_half_even_and_said(read):
+    block = read({"bid_px_00": "1.0000000005", "ask_px_00": "1.0000000015"}, {"bid_px_00": "1.50000000000"})
+    assert block.tape.bid_px.tolist() == [1_000_000_000, 1_500_000_000]
+    assert block.tape.ask_px.tolist() == [1_000_000_002, 222_830_000_000]
+    assert block.notes[-1] == "2 prices with more than nine decimals were rounded half-even"
+
+
+@given(st.lists(st.decimals(-(10**6), 10**6, allow_nan=False, places=9).map(str), min_size=1, max_size=20))
+@example(["1E-9", "12.5e1", ".5", "5.", "+2"])
+@example(["0.1234567895", "1E-30", "9007199.25474099"])
+def test_prices_are_exact(texts):
+    expected = [int(Decimal(text).scaleb(9).to_integral_value(ROUND_HALF_EVEN)) for text in texts]
+    assert prices(pa.array(texts), nanos=False).tolist() == expected
+    chunked = pa.chunked_array([texts[:1], texts[1:]], pa.string())
+    assert prices(chunked, nanos=False).tolist() == expected
+    assert prices(pa.array(["x", *texts]).slice(1), nanos=False).tolist() == expected
+
+
+@given(st.lists(st.integers(-(2**62), PRICE_LIMIT - 1), max_size=20))
+def test_nano_prices_are_exact(numbers):
+    texts = pa.array([str(number) for number in numbers], pa.string())
+    assert prices(texts, nanos=True).tolist() == numbers
+    assert integers(texts, -(2**62), 2**62).tolist() == numbers
+
+
+def test_sizes_may_be_written_as_floats(read):
+    assert read({"bid_sz_00": "421.0", "ask_sz_00": "3.6e1"}).tape.bid_sz.tolist() == [421]
+
+
+@pytest.mark.parametrize("rtype", ["1", "10"])
+def test_both_schemas_are_read_and_other_rows_counted(read, rtype):
+    block = read({"rtype": rtype}, {"rtype": "19", "bid_px_00": "rubbish"}, {"rtype": rtype})
+    assert block.tape.rows == 2
+    assert block.ignored == {"other_rtype": 1}
+
+
+def test_optional_columns_may_be_missing(read):
+    names = ("ts_recv", "rtype", "instrument_id", "action", "side", "depth", "price", "size", "flags", "symbol")
+    block = read({}, drop=names)
+    assert block.tape.symbol == UNNAMED
+    assert len(block.tape.trades.ts) == 0
+    assert "names no symbol" in block.notes[0]
+    assert read({}, drop=names, symbol="IBM", name="other.csv").tape.symbol == "IBM"
+    assert read({}, drop=names, name="third.csv").tape.digest() == block.tape.digest()
+
+
+def test_rows_stay_as_they_came_several_of_one_venue_at_one_instant(read):
+    tape = read(*({"bid_sz_00": str(size)} for size in (5, 3, 9))).tape
+    assert tape.bid_sz.tolist() == [5, 3, 9]
+
+
+def test_trades_are_read_and_their_rows_stay_quotes(read):
+    trade = {"action": "T"}
+    block = read(
+        {},
+        trade | {"side": "A"},
+        trade | {"side": "B", "price": "222.83", "sequence": "46542625"},
+        trade | {"side": "N", "sequence": "46542626", "size": "7"},
+        trade | {"size": "0"},
+        trade | {"price": ""},
+        {"action": "F"},
+    )
+    trades = block.tape.trades
+    assert block.tape.rows == 7
+    assert trades.side.tolist() == [-1, 1, 0]
+    assert trades.px.tolist() == [222_810_000_000, 222_830_000_000, 222_810_000_000]
+    assert trades.sz.tolist() == [190, 190, 7]
+    assert trades.sequence.tolist() == [46542624, 46542625, 46542626]
+    assert set(trades.venue.tolist()) == {2}
+    assert block.ignored == {"unusable_trade": 2}
+
+
+def test_one_symbol_of_several_must_be_named(read):
+    rows = ({}, {"symbol": "MSFT", "bid_sz_00": "1"}, {})
+    with pytest.raises(FeedUnavailable, match=r"2 symbols \('AAPL', 'MSFT'\).*symbol=") as caught:
+        read(*rows)
+    assert caught.value.exit_code == 2
+    block = read(*rows, symbol="MSFT")
+    assert (block.tape.symbol, block.tape.rows, block.ignored) == ("MSFT", 1, {"other_symbol": 2})
+    with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'IBM'.*'AAPL', 'MSFT'"):
+        read(*rows, symbol="IBM")
+
+
+def test_a_long_list_of_symbols_is_bounded(read):
+    with pytest.raises(FeedUnavailable, match="and 30 more"):
+        read(*({"symbol": f"S{number:02d}"} for number in range(40)))
+
+
+def test_two_instruments_of_one_venue_without_symbols_are_refused(read):
+    venues = ({}, {"publisher_id": "3", "instrument_id": "12"})
+    assert read(*venues, drop=("symbol",)).tape.rows == 2
+    with pytest.raises(FeedUnavailable, match="several instruments"):
+        read(*venues, {"instrument_id": "39"}, drop=("symbol",))
+    assert read(*venues, {"instrument_id": "39"}).tape.rows == 3
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".csv.zst", ".CSV.GZ"])
+def test_compressed_files_read_the_same(tmp_path, ending):
+    path = tmp_path / f"day{ending}"
+    raw = text_of({}, {"sequence": "46542625"}).encode()
+    codec = {"gz": "gzip", "zst": "zstd"}.get(ending.lower().rpartition(".")[2])
+    with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
+        stream.write(raw)
+    assert read_file(path).tape.rows == 2
+
+
+@pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+def test_a_byte_order_mark_and_windows_lines_are_fine(read, change):
+    assert same(read(change(text_of())).tape, read().tape)
+
+
+# --- files that cannot be used: exit 2 ---
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n", "missing columns: ts_event"),
+        (text_of().splitlines()[0] + "\n", "no rows"),
+        (text_of().splitlines()[0], "no rows"),
+        ("a,b\n1,2\n", "missing columns: ts_event, publisher_id, sequence, bid_px_00"),
+        (text_of({"rtype": "19"}), "none of its 1 rows is a book row"),
+        (text_of().replace("ask_ct_00", "ask_px_00"), "columns there more than once: ask_px_00"),
+    ],
+)
+def test_nothing_usable_is_unavailable(read, text, message):
+    with pytest.raises(FeedUnavailable, match=message) as caught:
+        read(text)
+    assert caught.value.exit_code == 2
+    assert "day.csv" in caught.value.where
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("missing", databento.REQUIRED)
+def test_a_missing_column_is_named(read, missing):
+    with pytest.raises(FeedUnavailable, match=f"missing columns: {missing};"):
+        read({}, drop=(missing,))
+
+
+def test_a_missing_file_and_a_directory_are_unavailable(tmp_path):
+    for path, message in ((tmp_path / "absent.csv", "no such file"), (tmp_path, "directory")):
+        with pytest.raises(FeedUnavailable, match=message):
+            FilePlan(path, None)
+        with pytest.raises(FeedUnavailable, match=message):
+            read_file(path)
+
+
+# --- files that are damaged: exit 3 ---
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [
+        ("ts_event", "yesterday", "'yesterday'"),
+        ("ts_event", "2024-08-01T13:36:32", "'2024-08-01T13:36:32'"),
+        ("ts_event", "2024-08-01T13:36:32.1234567891Z", "'2024-08-01T13:36:32.1234567891Z'"),
+        ("ts_event", "1900-01-01T00:00:00Z", "'1900-01-01T00:00:00Z'"),
+        ("ts_event", "1722519392491911683", "'1722519392491911683'"),
+        ("ts_event", "", "empty"),
+        ("publisher_id", "two", "'two'"),
+        ("publisher_id", "40000", "'40000'"),
+        ("publisher_id", "", "empty"),
+        ("sequence", "1.5", "'1.5'"),
+        ("sequence", "-1", "'-1'"),
+        ("bid_px_00", "222.8.1", "'222.8.1'"),
+        ("bid_px_00", "1e999", "'1e999'"),
+        ("bid_px_00", "1e999999999", "'1e999999999'"),
+        ("bid_px_00", "inf", "'inf'"),
+        ("ask_px_00", "9007199.254740992", "'9007199.254740992'"),
+        ("ask_px_00", "1_0", "'1_0'"),
+        ("ask_px_00", "1" * 60, f"'{'1' * 40}'\\.\\.\\."),
+        ("ask_px_00", "\x1b[31m", r"'\\x1b\[31m'"),
+        ("ask_sz_00", "many", "'many'"),
+        ("ask_sz_00", "3000000000", "'3000000000'"),
+        ("ask_sz_00", "0.5", "'0.5'"),
+        ("rtype", "x", "'x'"),
+    ],
+)
+@pytest.mark.parametrize("at", [1, 5])
+def test_a_bad_value_is_named_with_its_line_and_column(read, column, value, shown, at):
+    rows = [{}] * 9
+    rows[at] = {column: value}
+    with pytest.raises(FeedCorrupt, match=f"line {at + 2}, column {column}: {shown} ") as caught:
+        read(*rows)
+    assert caught.value.exit_code == 3
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_decimal_price_in_a_file_of_integers_is_found(read):
+    with pytest.raises(FeedCorrupt, match="line 2, column bid_px_00: '222810000000'"):
+        read(NANO, NANO | {"bid_px_00": "222.81"})
+    with pytest.raises(FeedCorrupt, match="line 3, column bid_px_00: 'x'"):
+        read(NANO, NANO | {"bid_px_00": "x"})
+
+
+def test_the_line_is_right_after_rows_left_out_and_blank_lines(read):
+    text = text_of({"rtype": "19"}, {}, {"symbol": "MSFT"}, {"sequence": "x"})
+    lines = text.splitlines()
+    with pytest.raises(FeedCorrupt, match="line 5, column sequence: 'x'"):
+        read(text, symbol="AAPL")
+    with pytest.raises(FeedCorrupt, match="line 7, column sequence: 'x'"):
+        read("\n".join([*lines[:2], "", "", *lines[2:]]), symbol="AAPL", name="day.csv.gz")
+
+
+def test_a_row_cut_short_is_named(read):
+    text = text_of({}, {}, {})
+    with pytest.raises(FeedCorrupt, match="line 4: 5 fields, expected 20"):
+        read(",".join(text.splitlines()[-1].split(",")[:5]).join([text.rsplit("\n", 2)[0] + "\n", ""]))
+
+
+@pytest.mark.parametrize(
+    ("codec", "damage"),
+    [
+        ("gzip", "cut"),
+        ("gzip", "flipped"),  # a zstd stream may carry no checksum, and then a flipped bit cannot be known
+        ("gzip", "other"),
+        ("zstd", "cut"),
+        ("zstd", "other"),
+    ],
+)
+def test_damaged_compression_is_corrupt(tmp_path, codec, damage):
+    raw = text_of(*({"sequence": str(number * 7919)} for number in range(3000))).encode()
+    packed = bytearray(pa.compress(raw, codec, asbytes=True))
+    if damage == "cut":
+        packed = packed[: len(packed) // 2]
+    elif damage == "flipped":
+        packed[len(packed) // 2] ^= 0xFF
+    else:
+        packed = bytearray(b"this is no compressed file at all")
+    path = tmp_path / f"day.csv.{'gz' if codec == 'gzip' else 'zst'}"
+    path.write_bytes(packed)
+    with pytest.raises(FeedCorrupt) as caught:
+        read_file(path)
+    assert caught.value.where == str(path)
+
+
+def test_bytes_that_are_no_text_are_corrupt(tmp_path):
+    path = tmp_path / "day.csv"
+    path.write_bytes(text_of({"symbol": "X"}).encode().replace(b",X", b",\xff\xfe"))
+    with pytest.raises(FeedCorrupt, match="damaged"):
+        read_file(path)
+    path.write_bytes(b"\xff\xfe\x00\n1\n")
+    with pytest.raises(FeedCorrupt, match="damaged"):
+        read_file(path)
+
+
+def test_a_file_that_grows_beyond_bounds_is_refused(read, monkeypatch):
+    monkeypatch.setattr(databento, "MAX_BYTES", 10_000)
+    with pytest.raises(FeedCorrupt, match="more than 10000 bytes"):
+        read(*[{}] * 100, name="day.csv.gz")
+
+
+# --- real days ---
+
+
+def test_the_published_days_snapshots(l1_day):
+    block = read_file(l1_day)
+    tape = block.tape
+    inside = tape.clip(parse_instant("2024-08-01T13:36:32Z"), parse_instant("2024-08-01T13:45:14Z"))
+    assert len(np.unique(inside.ts[inside.ask_px > 0])) == 54_305
+    assert (tape.symbol, tape.rows, block.ignored) == ("AAPL", 59_999, {})
+    assert len(tape.trades.ts) > 0
+
+
+def test_the_day_of_twelve_venues(taq_day):
+    tape = read_file(taq_day).tape
+    assert (tape.symbol, tape.rows, len(tape.venues)) == ("XXX", 66_693, 12)
