@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feed.errors import FeedError, FeedUnavailable
@@ -56,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _TerminatedError:
         print("terminated", file=sys.stderr)
         return TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; the interpreter must not try to flush the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return code
 
 
@@ -180,7 +186,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise FeedUnavailable(f"no such stream: {error}") from error
     try:
-        synthetic.write_csv(tape, arguments.path)
+        synthetic.write_csv(tape, Path(arguments.path))
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
     print(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}", file=sys.stderr)
@@ -195,9 +201,9 @@ def _check(arguments: argparse.Namespace) -> int:
     quality = check(tape)
     if arguments.json:
         answer: dict[str, Any] = {"feed": asdict(provenance), "quality": quality.to_dict()}
-        print(json.dumps(answer))
+        print(json.dumps(answer), flush=True)
     else:
-        print(render(quality, provenance))
+        print(render(quality, provenance), flush=True)
     return 3 if quality.errors else 0
 
 

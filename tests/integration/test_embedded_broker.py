@@ -500,6 +500,52 @@ def test_replay_command_interrupted_leaves_an_incomplete_replay(topic, broker):
 
 
 @pytest.mark.command
+def test_a_synthetic_file_goes_through_the_broker_and_is_checked(topic, tmp_path):
+    path = tmp_path / "stream.csv.gz"
+    made = feed("synth", str(path), "--seed", "3", "--minutes", "0.5", "--venues", "4")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == ""
+    sent = feed("replay", str(path), topic)
+    assert sent.returncode == 0, sent.stderr
+    assert json.loads(sent.stdout)["digest"] == read_source(str(path))[0].digest()
+    checked = feed("check", topic, "--json")
+    assert checked.returncode == 0, checked.stderr
+    said = json.loads(checked.stdout)
+    assert said["feed"]["digest"] == json.loads(sent.stdout)["digest"]
+    assert said["quality"]["snapshots"] == said["feed"]["snapshots"]
+    assert said["feed"]["digest"] in feed("check", topic).stdout
+
+
+@pytest.mark.command
+def test_a_reader_that_has_enough_is_no_error(topic):
+    replay(tape(), topic)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "feed", "check", topic], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(20) == 0
+    assert said == ""
+
+
+@pytest.mark.command
+def test_synth_command_where_nothing_can_be_written(tmp_path):
+    done = feed("synth", str(tmp_path / "no" / "where.csv.gz"), "--minutes", "0.1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("extra", [("--venues", "0"), ("--venues", "999"), ("--minutes", "0"), ("--minutes", "x")])
+def test_synth_command_refuses_bad_options(tmp_path, extra):
+    done = feed("synth", str(tmp_path / "out.csv.gz"), *extra)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.command
 def test_help_is_fast_and_loads_no_client():
     done = subprocess.run(
         [
