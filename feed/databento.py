@@ -6,36 +6,31 @@ nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once p
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
-from feed.columns import are_iso, are_nanos, beyond_nanos, first_bad, instants, integers, prices, quoted
-from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.tape import UNDEFINED_PRICE, Provenance, Tape
+from feed.columns import are_iso, are_nanos, beyond_nanos, instants, integers, prices, quoted
+from feed.csvrows import Rows, check_there, read_rows
+from feed.errors import FeedUnavailable
+from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from _typeshed import WriteableBuffer as Buffer
     from numpy.typing import NDArray
 
-    from feed.columns import Arrow, Text
+    from feed.columns import Text
     from feed.tape import Int64
 
 REQUIRED = ("ts_event", "publisher_id", "sequence", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
 OPTIONAL = ("rtype", "action", "side", "price", "size", "symbol", "instrument_id")
-PRICES = ("bid_px_00", "ask_px_00", "price")
 LABELS = ("action", "side", "symbol")
+PRICES = ("bid_px_00", "ask_px_00", "price")
 
 BOOK_RTYPES = (1, 10)
 """Databento's record types of mbp-1 and mbp-10 rows."""
@@ -44,11 +39,6 @@ UNDEFINED_SIZE = 2**32 - 1
 UNNAMED = "UNKNOWN"
 """The symbol of a file that names none: the same for every path, because the digest covers the symbol."""
 
-MAX_BYTES = 16 * 2**30
-"""Decompressed bytes that are read of one file."""
-
-_NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
-_CODECS = {".gz": "gzip", ".zst": "zstd"}
 _AGGRESSOR = {"B": 1, "A": -1}
 _INT16, _INT32, _INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
 
@@ -112,7 +102,7 @@ class FilePlan:
     symbol: str | None
 
     def __post_init__(self) -> None:
-        _check_there(self.path)
+        check_there(self.path)
 
     @property
     def ranges(self) -> tuple[FileRange, ...]:
@@ -135,42 +125,6 @@ class FilePlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows of a file as text, with their place in it."""
-
-    path: Path
-    table: Arrow
-    index: Int64  # (N,) the row's number in the file, 0 = the first after the header, blank lines not counted
-
-    def keep(self, mask: NDArray[np.bool_]) -> _Rows:
-        return self if mask.all() else _Rows(self.path, self.table.filter(pa.array(mask)), self.index[mask])
-
-    def has(self, *names: str) -> bool:
-        return all(name in self.table.column_names for name in names)
-
-    def text(self, name: str) -> Text:
-        return self.table.column(name)
-
-    def label(self, name: str) -> Text:
-        return pc.fill_null(self.text(name).cast(pa.string()), "")
-
-    def parse(self, name: str, parser: Callable[[Text], Int64]) -> Int64:
-        """Parse a column; where a value is refused, say which."""
-        text = self.text(name)
-        try:
-            return parser(text)
-        except ValueError:
-            bad = first_bad(text, parser)
-        value = text[bad].as_py()
-        try:
-            parser(text.slice(bad, 1))
-        except ValueError as reason:
-            line = _line(self.path, int(self.index[bad]) + 1)
-            raise FeedCorrupt(f"line {line}, column {name}: {quoted(value)} ({reason})", str(self.path)) from None
-        raise AssertionError(f"{name}: a column was refused, none of its values was")  # a parser looks at each alone
-
-
 def read_file(path: Path, symbol: str | None = None) -> FileBlock:
     """Read one symbol of a Databento CSV file.
 
@@ -188,7 +142,7 @@ def read_file(path: Path, symbol: str | None = None) -> FileBlock:
         As `FileRange.read`.
     """
     where = str(path)
-    rows = _read_rows(path)
+    rows = read_rows(path, REQUIRED, OPTIONAL, LABELS)
     ignored: dict[str, int] = {}
     if rows.has("rtype"):
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
@@ -227,7 +181,7 @@ def read_file(path: Path, symbol: str | None = None) -> FileBlock:
 
 
 def _trades(
-    rows: _Rows, columns: dict[str, Int64], price: Callable[[Text], Int64], ignored: dict[str, int]
+    rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64], ignored: dict[str, int]
 ) -> dict[str, Int64] | None:
     if not rows.has("action", "side", "price", "size"):
         return None
@@ -256,13 +210,13 @@ def _sizes(text: Text) -> Int64:
     return sizes
 
 
-def _keep(rows: _Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: str) -> _Rows:
+def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: str) -> Rows:
     if not mask.all():
         ignored[reason] = int((~mask).sum())
     return rows.keep(mask)
 
 
-def _keep_symbol(rows: _Rows, symbol: str | None, ignored: dict[str, int]) -> tuple[_Rows, str, list[str]]:
+def _keep_symbol(rows: Rows, symbol: str | None, ignored: dict[str, int]) -> tuple[Rows, str, list[str]]:
     """Settle which symbol is read, keep its rows, and note where the file does not name it."""
     names = rows.label("symbol") if rows.has("symbol") else None
     there = sorted(pc.unique(names).to_pylist()) if names is not None else [""]
@@ -283,7 +237,7 @@ def _keep_symbol(rows: _Rows, symbol: str | None, ignored: dict[str, int]) -> tu
     return _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol"), symbol, []
 
 
-def _refuse_several_instruments(rows: _Rows, venue: Int64) -> None:
+def _refuse_several_instruments(rows: Rows, venue: Int64) -> None:
     """Refuse two instruments of one venue: without symbols their quotes would pass for one book."""
     if not rows.has("instrument_id"):
         return
@@ -295,123 +249,3 @@ def _refuse_several_instruments(rows: _Rows, venue: Int64) -> None:
             str(rows.path),
             "export it with a symbol column (map_symbols), or one instrument at a time",
         )
-
-
-def _check_there(path: Path) -> None:
-    where = str(path)
-    if path.is_dir():
-        raise FeedUnavailable("it is a directory", where, "name a .csv, .csv.gz or .csv.zst file")
-    if not path.is_file():
-        raise FeedUnavailable("no such file", where, "check the path")
-    if path.stat().st_size == 0:
-        raise FeedUnavailable("the file is empty", where, "export it again")
-
-
-def _read_rows(path: Path) -> _Rows:
-    where = str(path)
-    try:
-        _check_there(path)
-        names = _header(path)
-        table = _read_table(path, names, threads=True)
-    except PermissionError:
-        raise FeedUnavailable("the file may not be read", where, "check its permissions") from None
-    except (OSError, EOFError, UnicodeDecodeError) as damage:
-        raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
-    if not table.num_rows:
-        raise _no_rows(path)
-    return _Rows(path, table, np.arange(table.num_rows))
-
-
-def _no_rows(path: Path) -> FeedUnavailable:
-    return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
-
-
-def _header(path: Path) -> list[str]:
-    """Names of the columns that are read: the required ones, and the optional ones that are there."""
-    with io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="") as lines:
-        line = lines.readline(2**20)
-    there = next(csv.reader([line]), [])
-    missing = [name for name in REQUIRED if name not in there]
-    if missing:
-        raise FeedUnavailable(
-            f"missing columns: {', '.join(missing)}",
-            str(path),
-            "expected a Databento CSV of the schema mbp-1 or mbp-10",
-        )
-    names = [*REQUIRED, *(name for name in OPTIONAL if name in there)]
-    twice = [name for name in names if there.count(name) > 1]
-    if twice:
-        raise FeedUnavailable(f"columns there more than once: {', '.join(twice)}", str(path), "keep one of each")
-    if not line.endswith(("\n", "\r")):
-        raise _no_rows(path)
-    return names
-
-
-def _read_table(path: Path, names: list[str], *, threads: bool) -> Arrow:
-    broken: list[pa_csv.InvalidRow] = []
-
-    def refuse(row: pa_csv.InvalidRow) -> str:
-        broken.append(row)
-        return "error"
-
-    label = pa.dictionary(pa.int32(), pa.string())
-    try:
-        with _open(path) as stream:
-            return pa_csv.read_csv(
-                stream,
-                read_options=pa_csv.ReadOptions(use_threads=threads),
-                parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
-                convert_options=pa_csv.ConvertOptions(
-                    include_columns=names,
-                    column_types={name: label if name in LABELS else pa.string() for name in names},
-                    null_values=_NULLS,
-                    strings_can_be_null=True,
-                ),
-            )
-    except pa.ArrowInvalid as reason:
-        if threads:  # only one thread knows the number of a row
-            return _read_table(path, names, threads=False)
-        if not broken:
-            raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
-        row = broken[-1]
-        raise FeedCorrupt(
-            f"line {_line(path, row.number - 1)}: {row.actual_columns} fields, expected {row.expected_columns}: "
-            f"{quoted(row.text)}",
-            str(path),
-            "the file may be cut short; export it again",
-        ) from None
-
-
-def _line(path: Path, row: int) -> int:
-    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
-    with _open(path) as lines:
-        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
-        return next(islice(filled, row, None))
-
-
-def _open(path: Path) -> io.BufferedReader:
-    codec = _CODECS.get(path.suffix.lower())
-    stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
-    return io.BufferedReader(_Bounded(stream, str(path)), 2**20)
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than `MAX_BYTES`: a small compressed file can hold any amount."""
-
-    def __init__(self, stream: Arrow, where: str) -> None:
-        self._stream, self._where, self._left = stream, where, MAX_BYTES
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        count: int = self._stream.readinto(buffer)
-        self._left -= count
-        if self._left < 0:
-            raise FeedCorrupt(f"more than {MAX_BYTES} bytes when decompressed", self._where, "split the file by date")
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()

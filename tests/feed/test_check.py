@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import CENT, OPEN, SECOND, tapes
 
 from feed import check as check_module
@@ -16,6 +16,7 @@ from feed.databento import FilePlan
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
 
+FEW = settings(max_examples=40)
 PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)
 
 
@@ -141,6 +142,7 @@ def plain_counts(tape):
     return counts | {"stale": len(stale)}
 
 
+@FEW
 @given(tapes(max_rows=30))
 def test_the_carried_counts_equal_a_plain_loop(tape):
     counts, plain = check(tape).counts, plain_counts(tape)
@@ -149,6 +151,7 @@ def test_the_carried_counts_equal_a_plain_loop(tape):
     assert (counts["stub_quotes"], counts["stale_quotes"]) == (plain["stub"], plain["stale"])
 
 
+@FEW
 @given(tapes())
 def test_the_size_of_a_chunk_changes_nothing(tape):
     whole = check(tape)
@@ -157,6 +160,7 @@ def test_the_size_of_a_chunk_changes_nothing(tape):
         assert check(tape) == whole
 
 
+@FEW
 @given(tapes())
 def test_it_is_plain_json_and_complete(tape):
     quality = check(tape)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feed import databento
+from feed import csvrows, databento
 from feed.columns import integers, prices
 from feed.databento import UNNAMED, FilePlan, read_file
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -371,7 +371,7 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path):
 
 
 def test_a_file_that_grows_beyond_bounds_is_refused(read, monkeypatch):
-    monkeypatch.setattr(databento, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(csvrows, "MAX_BYTES", 10_000)
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes"):
         read(*[{}] * 100, name="day.csv.gz")
 

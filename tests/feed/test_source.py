@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import OPEN, SECOND, tapes
 
@@ -15,6 +15,8 @@ from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.source import SCHEMES, plan_source, read_source, select
 from feed.synthetic import generate, write_csv
 from feed.tape import DAY, Provenance, join, no_trades, same
+
+FEW = settings(max_examples=40)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,7 @@ def test_the_symbol_reaches_the_reader(path):
         read_source(str(path), symbol="MSFT")
 
 
+@FEW
 @given(tapes(), st.integers(0, 60), st.integers(0, 60))
 def test_selection_cuts_and_proves_what_is_left(tape, first, second):
     start, end = OPEN + first * SECOND, OPEN + second * SECOND
@@ -96,6 +99,7 @@ def test_selection_cuts_and_proves_what_is_left(tape, first, second):
     assert provenance == provenance_of(expected)
 
 
+@FEW
 @given(tapes())
 def test_an_open_end_keeps_all(tape):
     assert same(select(tape, provenance_of(tape), None, None)[0], tape)

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, tapes
 
@@ -23,6 +23,8 @@ from feed.tape import (
     same,
 )
 
+FEW = settings(max_examples=40)
+
 
 def build(rows, symbol="XYZ", trades=None):
     """A tape of rows (ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence)."""
@@ -34,6 +36,7 @@ def row_set(tape):
     return sorted(zip(*(getattr(tape, name).tolist() for name in QUOTE_DTYPES), strict=True))
 
 
+@FEW
 @given(tapes())
 def test_rows_are_in_canonical_order_and_typed(tape):
     keys = list(zip(tape.ts.tolist(), tape.venue.tolist(), tape.sequence.tolist(), strict=True))
@@ -43,6 +46,7 @@ def test_rows_are_in_canonical_order_and_typed(tape):
             assert getattr(columns, name).dtype == np.dtype(dtype)
 
 
+@FEW
 @given(tapes())
 def test_a_side_has_a_price_and_a_size_or_neither(tape):
     for side in ("bid", "ask"):
@@ -102,6 +106,7 @@ def test_an_empty_tape_has_no_rows_and_no_span():
         _ = tape.span
 
 
+@FEW
 @given(tapes())
 def test_counts_and_span(tape):
     stamps = tape.ts.tolist() + tape.trades.ts.tolist()
@@ -111,6 +116,7 @@ def test_counts_and_span(tape):
     assert len(tape.to_frame()) == tape.rows
 
 
+@FEW
 @given(tapes(), st.integers(-1, 60), st.integers(-1, 60))
 def test_clip_keeps_both_ends_and_nothing_else(tape, first, second):
     start, end = OPEN + first * 10**9, OPEN + second * 10**9
@@ -120,6 +126,7 @@ def test_clip_keeps_both_ends_and_nothing_else(tape, first, second):
     assert same(tape.clip(*tape.span), tape)
 
 
+@FEW
 @given(tapes(), st.data())
 def test_fragments_cut_anywhere_join_to_the_same_tape(tape, data):
     first, last = tape.span
@@ -138,6 +145,7 @@ def test_join_refuses_none_and_several_symbols():
         join([])
 
 
+@FEW
 @given(tapes(), st.randoms(use_true_random=False))
 def test_digest_does_not_depend_on_the_order_of_distinct_keys(tape, random):
     last = {
@@ -150,6 +158,7 @@ def test_digest_does_not_depend_on_the_order_of_distinct_keys(tape, random):
     assert build(rows).digest() == build(shuffled).digest()
 
 
+@FEW
 @given(tapes(max_rows=10), st.data())
 def test_digest_sees_every_value(tape, data):
     name = data.draw(st.sampled_from(list(QUOTE_DTYPES)))

@@ -1,0 +1,211 @@
+"""CSV rows as text, compressed or not, each with its place in the file, so that an error can name its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from feed.columns import first_bad, quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.tape import UNDEFINED_PRICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from _typeshed import WriteableBuffer as Buffer
+    from numpy.typing import NDArray
+
+    from feed.columns import Arrow, Text
+    from feed.tape import Int64
+
+MAX_BYTES = 16 * 2**30
+"""Decompressed bytes that are read of one file."""
+
+_NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a file as text, with their place in it."""
+
+    path: Path
+    table: Arrow
+    index: Int64  # (N,) the row's number in the file, 0 = the first after the header, blank lines not counted
+
+    def keep(self, mask: NDArray[np.bool_]) -> Rows:
+        """Rows where the (N,) mask is True."""
+        return self if mask.all() else Rows(self.path, self.table.filter(pa.array(mask)), self.index[mask])
+
+    def has(self, *names: str) -> bool:
+        """Whether the file has all these columns."""
+        return all(name in self.table.column_names for name in names)
+
+    def text(self, name: str) -> Text:
+        """A column as text, null where it was empty."""
+        return self.table.column(name)
+
+    def label(self, name: str) -> Text:
+        """A column as text, never null."""
+        return pc.fill_null(self.text(name).cast(pa.string()), "")
+
+    def parse(self, name: str, parser: Callable[[Text], Int64]) -> Int64:
+        """Parse a column; where a value is refused, FeedCorrupt names line, column and value."""
+        text = self.text(name)
+        try:
+            return parser(text)
+        except ValueError:
+            bad = first_bad(text, parser)
+        value = text[bad].as_py()
+        try:
+            parser(text.slice(bad, 1))
+        except ValueError as reason:
+            line = _line(self.path, int(self.index[bad]) + 1)
+            raise FeedCorrupt(f"line {line}, column {name}: {quoted(value)} ({reason})", str(self.path)) from None
+        raise AssertionError(f"{name}: a column was refused, none of its values was")  # a parser looks at each alone
+
+
+def check_there(path: Path) -> None:
+    """Refuse (FeedUnavailable) what is no file, or an empty one."""
+    where = str(path)
+    if path.is_dir():
+        raise FeedUnavailable("it is a directory", where, "name a .csv, .csv.gz or .csv.zst file")
+    if not path.is_file():
+        raise FeedUnavailable("no such file", where, "check the path")
+    if path.stat().st_size == 0:
+        raise FeedUnavailable("the file is empty", where, "export it again")
+
+
+def read_rows(path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str]) -> Rows:
+    """Read the named columns of a file, those that are `optional` where they are there.
+
+    Parameters
+    ----------
+    path : Path
+        Compressed where it ends in .gz or .zst.
+    required, optional, labels : sequence of str
+        Names of columns; `labels` are those of few distinct values.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, nothing in it, or columns missing.
+    FeedCorrupt
+        Damaged compression, or a row of another length.
+    """
+    where = str(path)
+    try:
+        check_there(path)
+        names = _header(path, required, optional)
+        table = _read_table(path, names, labels, threads=True)
+    except PermissionError:
+        raise FeedUnavailable("the file may not be read", where, "check its permissions") from None
+    except (OSError, EOFError, UnicodeDecodeError) as damage:
+        raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
+    if not table.num_rows:
+        raise _no_rows(path)
+    return Rows(path, table, np.arange(table.num_rows))
+
+
+def _no_rows(path: Path) -> FeedUnavailable:
+    return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
+
+
+def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[str]:
+    """Names of the columns that are read: the required ones, and the optional ones that are there."""
+    with io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="") as lines:
+        line = lines.readline(2**20)
+    there = next(csv.reader([line]), [])
+    missing = [name for name in required if name not in there]
+    if missing:
+        raise FeedUnavailable(
+            f"missing columns: {', '.join(missing)}",
+            str(path),
+            "expected a Databento CSV of the schema mbp-1 or mbp-10",
+        )
+    names = [*required, *(name for name in optional if name in there)]
+    twice = [name for name in names if there.count(name) > 1]
+    if twice:
+        raise FeedUnavailable(f"columns there more than once: {', '.join(twice)}", str(path), "keep one of each")
+    if not line.endswith(("\n", "\r")):
+        raise _no_rows(path)
+    return names
+
+
+def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads: bool) -> Arrow:
+    broken: list[pa_csv.InvalidRow] = []
+
+    def refuse(row: pa_csv.InvalidRow) -> str:
+        broken.append(row)
+        return "error"
+
+    label = pa.dictionary(pa.int32(), pa.string())
+    try:
+        with _open(path) as stream:
+            return pa_csv.read_csv(
+                stream,
+                read_options=pa_csv.ReadOptions(use_threads=threads),
+                parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
+                convert_options=pa_csv.ConvertOptions(
+                    include_columns=names,
+                    column_types={name: label if name in labels else pa.string() for name in names},
+                    null_values=_NULLS,
+                    strings_can_be_null=True,
+                ),
+            )
+    except pa.ArrowInvalid as reason:
+        if threads:  # only one thread knows the number of a row
+            return _read_table(path, names, labels, threads=False)
+        if not broken:
+            raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
+        row = broken[-1]
+        raise FeedCorrupt(
+            f"line {_line(path, row.number - 1)}: {row.actual_columns} fields, expected {row.expected_columns}: "
+            f"{quoted(row.text)}",
+            str(path),
+            "the file may be cut short; export it again",
+        ) from None
+
+
+def _line(path: Path, row: int) -> int:
+    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
+    with _open(path) as lines:
+        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
+        return next(islice(filled, row, None))
+
+
+def _open(path: Path) -> io.BufferedReader:
+    codec = _CODECS.get(path.suffix.lower())
+    stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
+    return io.BufferedReader(_Bounded(stream, str(path)), 2**20)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than `MAX_BYTES`: a small compressed file can hold any amount."""
+
+    def __init__(self, stream: Arrow, where: str) -> None:
+        self._stream, self._where, self._left = stream, where, MAX_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        count: int = self._stream.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise FeedCorrupt(f"more than {MAX_BYTES} bytes when decompressed", self._where, "split the file by date")
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
