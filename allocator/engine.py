@@ -12,7 +12,7 @@ import numpy as np
 
 from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import divide_half_even
-from allocator.order import Execution, Fill
+from allocator.order import Fill, execution_of
 from allocator.splits import by_cost
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from allocator.book import Book
-    from allocator.order import Order, Parameters, Rules
+    from allocator.order import Execution, Order, Parameters, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def execute(
         divide_half_even(paid, unit),
         divide_half_even(over_cash, unit),
     )
-    return replace(Execution(*row), fills=tuple(fills))
+    return replace(execution_of(row), fills=tuple(fills))
 
 
 LAST_ASK = 2**62

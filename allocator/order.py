@@ -9,6 +9,7 @@ from allocator.errors import AllocatorError
 from allocator.money import Amount, penalty
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
 Side = Literal["buy", "sell"]
@@ -194,3 +195,9 @@ FIELDS: tuple[str, ...] = (
     "total_cash",
 )
 """The integer fields of an `Execution`, in the order of a result row's columns."""
+
+
+def execution_of(row: Iterable[int]) -> Execution:
+    """The execution of a result row, in the order of `FIELDS`."""
+    filled, unfilled, overfilled, cash_filled, fees, unfilled_value, overfilled_value, total_cash = row
+    return Execution(filled, unfilled, overfilled, cash_filled, fees, unfilled_value, overfilled_value, total_cash)

@@ -10,7 +10,7 @@ from allocator.baselines import BASELINES, Schedule
 from allocator.engine import dearest, execute, settle
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE, NANO, SUM_LIMIT, Amount, divide_half_even
-from allocator.order import FIELDS, Execution, Parameters
+from allocator.order import FIELDS, Execution, Parameters, execution_of
 from allocator.policies import POLICIES
 
 if TYPE_CHECKING:
@@ -202,4 +202,4 @@ def _follow(book: Book, order: Order, rules: Rules, fees: Sequence[int], schedul
         divide_half_even(paid, unit),
         divide_half_even(over_cash, unit),
     )
-    return Execution(*row)
+    return execution_of(row)

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allocator.order import Execution
+from allocator.order import execution_of
 from allocator.simulate import engine_of
 from feed.source import plan_source
 from sweep import document, tasks
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from allocator.order import Execution
+    from feed.source import Plan as SourcePlan
     from sweep.config import Config
     from sweep.conventions import Settings
     from sweep.executors import Executor, Handle
@@ -150,7 +152,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, compiled=compiled)
             answer = _sweep(executor, tapes, plan, settings, progress, phases)
     table, best, baselines, sensitivity, failures = answer
-    order, optimized = plan.orders[0], Execution(*best.row)
+    order, optimized = plan.orders[0], execution_of(best.row)
     found = {
         "best_parameters": document.best_parameters(grid, best.combination),
         **document.strategies(optimized, baselines, order.side),
@@ -201,7 +203,7 @@ def _check_window(origin: Origin) -> None:
 
 def materialise(
     executor: Executor,
-    plan: Any,
+    plan: SourcePlan,
     origin: Origin,
     settings: Settings,
 ) -> tuple[Materialised, ...]:
@@ -257,8 +259,9 @@ def _sweep(
         sensitivity = None
         if settings.conventions == "fair":
             other = OTHER_LIQUIDITY[settings.rules.liquidity]
-            again = executor.get(executor.call(tasks.under_other_liquidity, book, job, best.combination, other))
-            sensitivity = {other: document.strategies(*again, order.side)}
+            handle = executor.call(tasks.under_other_liquidity, book, job, best.combination, other)
+            optimized, others = executor.get(handle)
+            sensitivity = {other: document.strategies(optimized, others, order.side)}
     return table, best, baselines, sensitivity, tuple(failures)
 
 

@@ -39,7 +39,7 @@ def write_result(folder: Path, result: Result) -> Path:
     ConfigError
         The disk is full, or the folder went away.
     """
-    home = folder / result.document["run"]["id"]
+    home: Path = folder / result.document["run"]["id"]
     try:
         home.mkdir(exist_ok=True)
         part = home / "results.parquet.part"

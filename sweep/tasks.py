@@ -10,7 +10,7 @@ import numpy as np
 
 from allocator.book import build_book
 from allocator.errors import AllocatorError
-from allocator.order import FIELDS, Execution
+from allocator.order import FIELDS, execution_of
 from allocator.simulate import run_baselines, run_combinations
 from feed.check import check
 from feed.errors import FeedUnavailable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book, BookRules
-    from allocator.order import Liquidity, Order
+    from allocator.order import Execution, Liquidity, Order
     from feed.source import Block, Plan, Range
     from feed.tape import Provenance, Tape
     from sweep.conventions import Settings
@@ -205,4 +205,4 @@ def under_other_liquidity(
     rules = replace(settings.rules, liquidity=liquidity)
     parameters = job.grid.parameters(combination, combination + 1)
     row = run_combinations(book, job.order, rules, settings.routing, settings.fees.of(book), parameters)[0]
-    return Execution(*row.tolist()), baselines(book, job, liquidity)
+    return execution_of(row.tolist()), baselines(book, job, liquidity)

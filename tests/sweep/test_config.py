@@ -1,0 +1,203 @@
+"""What a user may write, and what is refused with which line."""
+
+import pytest
+import yaml
+
+from sweep.config import build_config, config_hash, load_config
+from sweep.conventions import resolve
+from sweep.errors import ConfigError
+from sweep.text import parse_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        (".5", 0.5),
+        ("-3", -3),
+        (".inf", float("inf")),
+        ("1_000", 1000),
+        ("13:36:32", "13:36:32"),
+        ("2024-08-01T13:36:32.491911683Z", "2024-08-01T13:36:32.491911683Z"),
+        ("2024-08-01", "2024-08-01"),
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("0123", "0123"),
+        ("0x1F", "0x1F"),
+        ("~", None),
+        ("", None),
+        ("[0.1, 0.5]", [0.1, 0.5]),
+    ],
+)
+def test_yaml_without_its_surprises(text, value):
+    assert parse_yaml(text, "x") == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a: 1, a: 2}",
+        "[1, 2",
+        "&a [*a]",
+        "{a: &x 1, b: *x}",
+        "!!python/object/apply:os.system ['true']",
+        "[" * 3000,
+        "a: b: c",
+        "\x00",
+    ],
+)
+def test_yaml_that_is_refused(text):
+    with pytest.raises(ConfigError, match=r"^here: no valid YAML"):
+        parse_yaml(text, "here")
+
+
+def test_the_loader_is_no_other_than_a_safe_one():
+    from sweep.text import _Loader
+
+    assert issubclass(_Loader, yaml.SafeLoader)
+
+
+def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text("order: {size: 100, side: sell}\ngrid:\n  theta_queue: [0, 1e-3]\n")
+    config = load_config(str(file), ["order.size=1", "order.size=2", "grid.lambda_over=0.5"])
+    assert (config.order.size, config.order.side) == (2, "sell")
+    assert config.grid == {"theta_queue": [0, 0.001], "lambda_over": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("ordr.size=5", "unknown key ordr; the nearest valid one is order"),
+        ("order.sise=5", "unknown key order.sise; the nearest valid one is order.size"),
+        ("grid.lambda_overr=5", "unknown key grid.lambda_overr; the nearest valid one is grid.lambda_over"),
+        ("liquidty=persist", "unknown key liquidty; the nearest valid one is liquidity"),
+        ("order.size=0", "order.size: expected a whole number, 1 or more, but it had 0"),
+        ("order.size=-5", "order.size: expected a whole number, 1 or more, but it had -5"),
+        ("order.size=many", "order.size: expected `int`, got `str`"),
+        ("order.size=2.5", "order.size: expected `int`"),
+        ("order=5", "order: expected `object`, got `int`"),
+        ("order.side=hold", "order.side: invalid enum value 'hold'"),
+        ("grid.theta_queue=abc", "grid.theta_queue: expected a number, but it had 'abc'"),
+        ("grid.theta_queue=[0.1, x]", "grid.theta_queue: expected a number, but it had 'x'"),
+        ("grid.theta_queue=true", "grid.theta_queue: expected a number, but it had True"),
+        ("grid.theta_queue=[.nan]", "grid.theta_queue: expected a number, but it had NaN"),
+        ("grid.theta_queue=[0.1, 0.1]", "grid.theta_queue: 0.1 stands twice"),
+        ("grid.theta_queue=[0.1, 1e-1]", "grid.theta_queue: 0.1 stands twice"),
+        ("grid.theta_queue=[]", "grid.theta_queue: expected one value or more, but it had an empty list"),
+        ("grid.theta_queue=[-0.1]", "grid.theta_queue: expected 0 or more, but it had -0.1"),
+        ("grid.theta_queue=null", "grid.theta_queue: expected a number, but it had None"),
+        ("grid=5", "grid: expected a mapping of axes to values"),
+        ("window.start=2024-08-01T13:36:32", "window.start: '2024-08-01T13:36:32' is no instant"),
+        ("window.warmup=5", "window.warmup: 5 is no duration"),
+        ("max_age=soon", "max_age: 'soon' is no duration"),
+        ("stub_band=2", "stub_band: expected 0 to 1"),
+        ("stub_band=.nan", "stub_band: expected 0 to 1"),
+        ("unfilled_penalty=-1", "unfilled_penalty: expected 0 or more"),
+        ("policy=placement", "policy: expected one of static, pseudocode, but it had 'placement'"),
+        ("step=0", "step: expected a whole number, 1 or more"),
+        ("workers=0", "workers: expected a whole number, 1 or more"),
+        ("executor=dask", "executor: invalid enum value 'dask'"),
+        ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
+        ("fees={XNAS: {taker: 0.003}}", "fees.XNAS: expected a Databento publisher id or default"),
+        ("fees={2: {takr: 0.003}}", "unknown key fees.2.takr; the nearest valid one is fees.2.taker"),
+        ("fees={2: {taker: 3000}}", "fees.2.taker: 3000.0 $ per share is above 100 $"),
+        ("fees={2: 0.003}", "fees[...]: expected `object`, got `float`"),
+        ("fees=absent.yaml", "absent.yaml: cannot be read"),
+        ("lots_only=true", None),
+        ("order.size", "expected KEY=VALUE"),
+        ("=5", "expected KEY=VALUE"),
+        ("order.size=[1", "order.size: no valid YAML"),
+    ],
+)
+def test_bad_values_are_refused_with_one_line(assignment, says):
+    if says is None:
+        load_config(None, [assignment])
+        return
+    with pytest.raises(ConfigError) as error:
+        load_config(None, [assignment])
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_mapping_or_not_there_are_refused(tmp_path):
+    for text, says in (
+        ("- 1\n- 2\n", "expected a mapping"),
+        ("just text", "expected a mapping"),
+        ("a: [1", "no valid YAML"),
+    ):
+        file = tmp_path / "bad.yaml"
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=says):
+            load_config(str(file))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(str(tmp_path / "absent.yaml"))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(str(tmp_path))
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is no text file"):
+        load_config(str(tmp_path / "binary.yaml"))
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert load_config(str(tmp_path / "empty.yaml")) == build_config({})
+
+
+def test_conventions_fill_what_was_left_open():
+    fair, classic = (resolve(build_config({"conventions": name})) for name in ("fair", "classic"))
+    assert (fair.book.book, fair.book.uncross, fair.book.stub_band, fair.warmup) == (
+        "consolidated",
+        True,
+        100_000_000,
+        300 * 10**9,
+    )
+    assert (fair.rules.liquidity, fair.rules.leftover, fair.fees.default) == ("persist", "sweep", 3_000_000)
+    assert (classic.book.book, classic.book.uncross, classic.book.stub_band, classic.warmup) == ("event", False, -1, 0)
+    assert (classic.rules.liquidity, classic.rules.leftover, classic.book.require) == ("refresh", "last_ask", "ask")
+    assert fair.book.require is None
+
+
+def test_explicit_keys_override_the_conventions():
+    settings = resolve(
+        build_config(
+            {
+                "conventions": "classic",
+                "liquidity": "persist",
+                "stub_band": 0.2,
+                "window": {"warmup": "2m"},
+                "max_age": "500ms",
+                "order": {"side": "sell"},
+            }
+        )
+    )
+    assert settings.rules.liquidity == "persist"
+    assert settings.book.stub_band == 200_000_000
+    assert settings.warmup == 120 * 10**9
+    assert settings.book.max_age == 500_000_000
+    assert settings.book.require == "bid"
+    assert resolve(build_config({"stub_band": None})).book.stub_band == -1
+
+
+def test_fees_are_merged_over_the_sources_own_and_over_the_default(tmp_path):
+    fees = resolve(
+        build_config({"fees": {2: {"taker": 0.001}}}), {"2": {"taker": "0.0005"}, "3": {"taker": "-0.0014"}}
+    ).fees
+    assert (fees.default, fees.venues) == (3_000_000, {2: 1_000_000, 3: -1_400_000})
+    file = tmp_path / "fees.yaml"
+    file.write_text("default: {taker: 0.002}\n43: {maker: -0.003}\n")
+    fees = resolve(build_config({"fees": str(file)})).fees
+    assert (fees.default, fees.venues) == (2_000_000, {43: 2_000_000})
+
+
+def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
+    base = config_hash(build_config({}))
+    same = [
+        {"executor": "inline"},
+        {"workers": 2},
+        {"source": "file:x.csv"},
+        {"output": "there"},
+        {"grid": {"lambda_over": [0.0, 1e-2, 0.05]}},
+        {"grid": {"theta_queue": {"start": 0, "stop": 0.02, "num": 3}}},
+    ]
+    assert {config_hash(build_config(tree)) for tree in same} == {base}
+    others = [{"step": 10}, {"order": {"size": 1}}, {"grid": {"lambda_over": 0}}, {"fees": {"2": {"taker": 0}}}]
+    assert len({base, *(config_hash(build_config(tree)) for tree in others)}) == 5

@@ -1,0 +1,89 @@
+"""Axes, ranges, numbering; nothing is expanded that need not be."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocator.money import INFINITE
+from allocator.order import Parameters
+from sweep.errors import ConfigError
+from sweep.grid import AXES, Axis, Grid, build_grid, in_dollars
+
+CENT = 10**7
+
+
+def test_the_default_grid_has_nine_different_tau():
+    grid = build_grid({})
+    assert len(grid) == 27
+    assert len({each.tau for each in grid.parameters(0, 27)}) == 9
+    assert max(each.tau for each in grid.parameters(0, 27)) == 11 * CENT
+
+
+def test_combinations_are_numbered_row_major_with_theta_innermost_whatever_the_config_order():
+    grid = build_grid({"theta_queue": [0, 0.01], "lambda_under": [0.02, 0.03], "lambda_over": [0.04, 0.05]})
+    expected = [Parameters(*p) for p in itertools.product((4 * CENT, 5 * CENT), (2 * CENT, 3 * CENT), (0, CENT))]
+    assert grid.parameters(0, 8) == expected
+    assert [axis.name for axis in grid.axes] == ["lambda_over", "lambda_under", "theta_queue"]
+
+
+@given(st.lists(st.integers(1, 4), min_size=3, max_size=3), st.data())
+def test_a_slice_of_the_grid_is_that_slice_of_the_product(sizes, data):
+    axes = tuple(Axis(name, tuple(range(n))) for name, n in zip(AXES, sizes, strict=True))
+    grid = Grid(axes)
+    every = [Parameters(*point) for point in itertools.product(*(axis.values for axis in axes))]
+    first = data.draw(st.integers(0, len(grid)))
+    past = data.draw(st.integers(first, len(grid)))
+    assert grid.parameters(first, past) == every[first:past]
+    with pytest.raises(IndexError):
+        grid.point(len(grid))
+
+
+def test_values_keep_their_order_and_a_scalar_is_an_axis_of_one():
+    grid = build_grid({"lambda_over": [0.05, 0, 0.01], "theta_queue": 0.5, "lambda_under": float("inf")})
+    assert [axis.values for axis in grid.axes] == [(5 * CENT, 0, CENT), (INFINITE,), (50 * CENT,)]
+    assert in_dollars(INFINITE) == ".inf"
+    assert in_dollars(CENT) == 0.01
+
+
+def test_ranges_include_both_ends_exactly():
+    linear = build_grid({"theta_queue": {"start": 0, "stop": 0.1, "num": 11}}).axes[-1].values
+    assert linear == tuple(CENT * i for i in range(11))
+    thirds = build_grid({"theta_queue": {"start": 0, "stop": 1, "num": 4, "scale": "linear"}}).axes[-1].values
+    assert thirds == (0, 333_333_333, 666_666_667, 10**9)
+    log = build_grid({"theta_queue": {"start": 0.001, "stop": 1, "num": 4, "scale": "log"}}).axes[-1].values
+    assert log == (10**6, 10**7, 10**8, 10**9)
+    assert build_grid({"theta_queue": {"start": 0.1, "stop": 0.1, "num": 1}}).axes[-1].values == (10 * CENT,)
+    assert build_grid({"theta_queue": {"start": 0.1, "stop": 0, "num": 2}}).axes[-1].values == (10 * CENT, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"start": 0, "stop": 1}, "num is missing"),
+        ({"start": 0, "stop": 1, "num": 2, "step": 1}, "it had step"),
+        ({"start": 0, "stop": 1, "num": 0}, "num: expected a whole number"),
+        ({"start": 0, "stop": 1, "num": 2.0}, "num: expected a whole number"),
+        ({"start": 0, "stop": 1, "num": 1}, "both ends are included"),
+        ({"start": 0, "stop": 1, "num": 3, "scale": "log"}, "above 0"),
+        ({"start": 0, "stop": 1, "num": 3, "scale": "cubic"}, "scale: expected linear or log"),
+        ({"start": -1, "stop": 1, "num": 3}, "start: expected 0 or more"),
+        ({"start": "a", "stop": 1, "num": 3}, "start: expected a number"),
+        ({"start": 0, "stop": float("inf"), "num": 3}, "stop: expected a finite amount"),
+        ({"start": 0, "stop": 1e-9, "num": 5}, "stands twice"),
+    ],
+)
+def test_malformed_ranges_are_refused(spec, says):
+    with pytest.raises(ConfigError, match=says):
+        build_grid({"theta_queue": spec})
+
+
+def test_a_grid_beyond_bounds_is_refused_and_a_large_one_costs_nothing():
+    axis = {"start": 0, "stop": 1, "num": 400}
+    large = build_grid({"lambda_over": axis, "lambda_under": axis, "theta_queue": axis})
+    assert len(large) == 64_000_000
+    assert large.parameters(63_999_999, 64_000_000) == [Parameters(10**9, 10**9, 10**9)]
+    wider = {"start": 0, "stop": 1, "num": 500}
+    with pytest.raises(ConfigError, match="125,000,000 combinations are above"):
+        build_grid({"lambda_over": wider, "lambda_under": wider, "theta_queue": wider})
