@@ -1,0 +1,86 @@
+"""The same sweep in this process and on Ray: the executor contract, and byte-identical rows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conformance import ExecutorContract
+
+from feed import synthetic
+from feed.instants import format_instant
+from sweep.executors import OnRay
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+GRID = ["grid.lambda_over=[0, 0.01]", "grid.lambda_under={start: 0, stop: 0.09, num: 10}"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A HOME of our own: Ray writes its token there."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def environment(home):
+    return {**os.environ, "HOME": str(home)}
+
+
+@pytest.fixture(scope="module")
+def executor(home):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests" / "sweep")]))
+        with OnRay("local", 2) as executor:
+            yield executor
+
+
+class TestOnRay(ExecutorContract):
+    def test_its_workers_are_those_asked_for(self, executor):
+        assert executor.workers == 2
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stream") / "synth.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
+    return path
+
+
+def sweep(environment, *words):
+    """Run the command as a user would; stdout and stderr apart."""
+    command = [sys.executable, "-m", "sweep", *map(str, words)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=150, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, environment, tmp_path):
+    start, end = synthetic.window(60.0)
+    words = [f"source={stream}", f"window.start={format_instant(start)}", f"window.end={format_instant(end)}", *GRID]
+    tables, documents = [], []
+    for name, executor in (("inline", ["executor=inline"]), ("one", ["workers=1"]), ("two", ["workers=2"])):
+        ran = sweep(environment, *words, *executor, "--output", tmp_path / name)
+        document = json.loads(ran.stdout)
+        documents.append({key: value for key, value in document.items() if key != "run"})
+        (table,) = (tmp_path / name).glob("*/results.parquet")
+        tables.append(table.read_bytes())
+        assert table.parent.name == document["run"]["id"]
+        assert ran.stderr.rstrip().splitlines()[-1].startswith("wrote ")
+        assert not any(word in ran.stderr for word in ("ray", "Ray", "raylet", "WARNING"))
+    assert len(tables[0]) > 0
+    assert tables[0] == tables[1] == tables[2]
+    assert documents[0] == documents[1] == documents[2]
+
+
+def test_no_cluster_at_the_address_is_one_line_and_exit_2(environment, stream):
+    command = [sys.executable, "-m", "sweep", f"source={stream}", "address=auto"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=100, check=False)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert "Traceback" not in ran.stderr
+    assert "address auto: Ray did not start or answer" in ran.stderr

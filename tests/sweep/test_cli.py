@@ -1,0 +1,190 @@
+"""The command line in this process: exit codes, one line on stderr, JSON alone on stdout."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import pytest
+from test_driver import stream  # noqa: F401 - a fixture
+
+from sweep import cli
+
+HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"
+ROW = "2024-08-01T13:36:32.5Z,2,1,100.00,100.01,100,100,XYZ\n"
+
+
+def call(capsys, *words):
+    code = cli.main([*words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def refused(capsys, *words):
+    """The exit code and the one line of a refusal, after what was said of the format."""
+    code, out, err = call(capsys, "executor=inline", *words)
+    assert out == ""
+    assert "Traceback" not in err
+    *_, last = err.splitlines()
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == [last]
+    return code, last
+
+
+def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):  # noqa: F811
+    code, out, err = call(
+        capsys, "run", "executor=inline", f"source={stream}", "order.size=300", "--output", str(tmp_path)
+    )
+    assert code == 0
+    document = json.loads(out)
+    home = tmp_path / document["run"]["id"]
+    assert json.loads((home / "result.json").read_text()) == document
+    assert "27/27 combinations" in err
+    import pandas as pd
+
+    table = pd.read_parquet(home / "results.parquet")
+    assert len(table) == 27
+    assert (table["filled"] + table["unfilled"] - table["overfilled"] == 300).all()
+    assert sorted(path.name for path in home.iterdir()) == ["result.json", "results.parquet"]
+
+
+def test_missing_empty_and_wrong_files(capsys, tmp_path):
+    missing = tmp_path / "absent.csv"
+    code, err = refused(capsys, f"source={missing}")
+    assert code == 2
+    assert "absent.csv" in err
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    code, err = refused(capsys, f"source=file:{empty}")
+    assert code == 2
+    assert "empty" in err
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("ts_event,publisher_id,sequence,bid_px_00\n1,2,3,4\n")
+    code, err = refused(capsys, f"source={wrong}")
+    assert code == 2
+    assert all(name in err for name in ("ask_px_00", "bid_sz_00", "ask_sz_00"))
+    assert code == 2
+    headed = tmp_path / "headed.csv"
+    headed.write_text(HEADER)
+    assert refused(capsys, f"source={headed}")[0] == 2
+
+
+def test_a_malformed_file_is_the_feeds_fault(capsys, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text(HEADER + ROW + ROW.replace("100.01", "a lot"))
+    code, err = refused(capsys, f"source={bad}")
+    assert code == 3
+    assert "a lot" in err
+    cut = tmp_path / "cut.csv.gz"
+    cut.write_bytes(gzip.compress((HEADER + ROW * 1000).encode())[:-20])
+    assert refused(capsys, f"source={cut}")[0] == 3
+
+
+def test_a_window_without_data_says_what_span_there_is(capsys, tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text(HEADER + ROW)
+    code, err = refused(capsys, f"source={file}", "window.start=2024-08-02T00:00:00Z")
+    assert code == 2
+    assert "2024-08-01T13:36:32.500000000Z" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["order.size=0"], "order.size"),
+        (["order.size=-1"], "order.size"),
+        (["grid.theta_queue=x"], "grid.theta_queue"),
+        (["grid.theta_queue=.nan"], "NaN"),
+        (["grid.theta_queue=[1,1]"], "stands twice"),
+        (["grid.theta_queue=[]"], "empty list"),
+        (["gird.theta_queue=1"], "the nearest valid one is grid"),
+        (["--config", "absent.yaml"], "absent.yaml"),
+        (["source=ftp://x"], "unknown kind of source"),
+        (["source=kafka://nowhere"], "kafka://"),
+        (["replay=x", "source=some.csv"], "a file holds no replay"),
+        (["order.start=2020-01-01T00:00:00Z"], "no order acts on warm-up"),
+    ],
+)
+def test_a_bad_configuration_is_refused_with_exit_2(words, says, capsys, tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text(HEADER + ROW)
+    words = words if any(word.startswith("source=") for word in words) else [f"source={file}", *words]
+    code, err = refused(capsys, *words)
+    assert code == 2
+    assert says in err
+
+
+def test_yaml_that_is_no_mapping_is_refused(capsys, tmp_path):
+    file = tmp_path / "list.yaml"
+    file.write_text("- 1\n")
+    code, err = refused(capsys, "--config", str(file))
+    assert code == 2
+    assert "expected a mapping" in err
+
+
+def test_a_feed_that_never_showed_an_ask_ends_with_exit_2(capsys, tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text(HEADER + ROW.replace("100.01", ""))
+    code, err = refused(capsys, f"source={file}")
+    assert code == 2
+    assert "no ask was displayed" in err
+
+
+def test_an_output_that_cannot_be_made_is_refused_before_anything_runs(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, err = refused(capsys, "source=absent.csv", "--output", str(tmp_path / "file" / "below"))
+    assert code == 2
+    assert "output" in err
+
+
+def test_an_unknown_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["sweeep"])
+    assert stop.value.code == 2
+    assert "unknown command 'sweeep'" in capsys.readouterr().err
+
+
+def test_some_failed_combinations_exit_4_with_the_document(stream, capsys, monkeypatch):  # noqa: F811
+    from allocator import simulate
+    from sweep import tasks
+
+    original = simulate.run_combinations
+
+    def fails(book, order, rules, routing, fees, parameters, **keywords):
+        if any(p.theta_queue == 20_000_000 for p in parameters):
+            raise ZeroDivisionError("a bug")
+        return original(book, order, rules, routing, fees, parameters, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    code, out, err = call(capsys, "executor=inline", f"source={stream}")
+    assert code == 4
+    assert len(json.loads(out)["failed"]) == 9
+    assert "ZeroDivisionError: a bug" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (cli._terminate, 143), (ZeroDivisionError("bug"), 1)]
+)
+def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypatch):
+    def raises(*_):
+        if callable(error):
+            error(15, None)
+        raise error
+
+    monkeypatch.setattr(cli, "_run", raises)
+    assert cli.main([]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("Traceback" in err) == (code == 1)
+
+
+def test_help_loads_neither_ray_nor_numba():
+    script = (
+        "import sys\n"
+        "from sweep import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'ray', 'numba', 'pandas', 'pyarrow', 'kafka', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "KEY=VALUE" in shown.stdout
+    assert shown.stderr.strip() == "[]"

@@ -1,0 +1,200 @@
+"""The whole way from a file to the document, in this process."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+import sweep
+from allocator import simulate
+from allocator.errors import AllocatorError
+from feed import synthetic
+from feed.errors import FeedUnavailable
+from feed.instants import format_instant
+from sweep import tasks
+from sweep.config import build_config
+from sweep.driver import AllFailed, run
+from sweep.errors import ConfigError
+from sweep.progress import Plain, open_progress, printable
+from sweep.sink import COLUMNS
+
+SECOND = 10**9
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    """A synthetic minute, as a file."""
+    path = tmp_path_factory.mktemp("stream") / "synth.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
+    return path
+
+
+def config_of(stream, **keys):
+    start, end = synthetic.window(60.0)
+    tree = {
+        "source": str(stream),
+        "executor": "inline",
+        "window": {"start": format_instant(start), "end": format_instant(end)},
+        "order": {"size": 2000},
+    }
+    return build_config({**tree, **keys})
+
+
+def test_the_document_has_what_the_public_interface_promises(stream):
+    found = run(config_of(stream)).document
+    assert set(found) >= {
+        "best_parameters",
+        "optimized",
+        "baselines",
+        "savings_vs_baselines_bps",
+        "objective",
+        "feed",
+        "run",
+    }
+    assert list(found["best_parameters"]) == ["lambda_over", "lambda_under", "theta_queue"]
+    assert set(found["baselines"]) == set(found["savings_vs_baselines_bps"]) == {"best_ask", "twap", "vwap"}
+    for strategy in (found["optimized"], *found["baselines"].values()):
+        assert strategy["filled"] + strategy["unfilled"] - strategy["overfilled"] == 2000
+        assert set(strategy) >= {"total_cash", "avg_fill_px", "cash_filled", "unfilled_value", "fees"}
+    assert found["baselines"]["vwap"]["lookahead"] is True
+    assert set(found["sensitivity"]) == {"refresh"}
+    assert set(found["sensitivity"]["refresh"]) == {"optimized", "baselines", "savings_vs_baselines_bps"}
+    assert found["feed"]["source"] == "file"
+    assert found["run"]["simulated"] == found["objective"]["combinations"] == 27
+    assert set(found["run"]) >= {"id", "config_hash", "versions", "executor", "kernel", "seconds"}
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_sensitivity_is_a_run_under_the_other_rule(stream):
+    persist = run(config_of(stream)).document
+    best = {f"grid.{name}": value for name, value in persist["best_parameters"].items()}
+    refresh = run(
+        config_of(stream, liquidity="refresh", grid={name.removeprefix("grid."): v for name, v in best.items()})
+    ).document
+    assert persist["sensitivity"]["refresh"] == {
+        name: refresh[name] for name in ("optimized", "baselines", "savings_vs_baselines_bps")
+    }
+    assert run(config_of(stream, conventions="classic")).document["sensitivity"] is None
+
+
+def test_rows_do_not_depend_on_how_the_grid_is_cut(stream, monkeypatch):
+    whole = run(config_of(stream)).table
+    for seconds in (1e-9, 100.0):
+        monkeypatch.setattr("sweep.plan.CHUNK_SECONDS", seconds)
+        monkeypatch.setattr("sweep.plan.CHUNKS_PER_WORKER", 1)
+        assert run(config_of(stream)).table.tobytes() == whole.tobytes()
+    assert whole.dtype == np.int64
+    assert whole[:, COLUMNS.index("combination")].tolist() == list(range(27))
+
+
+def test_the_same_question_has_the_same_id_and_another_one_another(stream):
+    ids = [run(config_of(stream, **keys)).document["run"]["id"] for keys in ({}, {}, {"step": 10})]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_failing_combination_is_reported_and_the_others_go_on(stream, monkeypatch):
+    original = simulate.run_combinations
+
+    def fails(book, order, rules, routing, fees, parameters, **keywords):
+        if any(p.lambda_under == 30_000_000 and p.theta_queue == 0 for p in parameters):
+            raise ZeroDivisionError("a bug in one corner")
+        return original(book, order, rules, routing, fees, parameters, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    result = run(config_of(stream))
+    assert [failure.combination for failure in result.failures] == [3, 12, 21]
+    assert len(result.table) == 24
+    assert result.document["failed"][0] == {
+        "combination": 3,
+        "parameters": {"lambda_over": 0.0, "lambda_under": 0.03, "theta_queue": 0.0},
+        "error": "ZeroDivisionError: a bug in one corner",
+    }
+    assert "Traceback" in result.failures[0].details
+    assert result.document["run"]["simulated"] == 24
+
+    def always_fails(*_, **__):
+        raise ZeroDivisionError("everywhere")
+
+    monkeypatch.setattr(tasks, "run_combinations", always_fails)
+    with pytest.raises(AllFailed, match="everywhere"):
+        run(config_of(stream))
+
+
+def test_an_order_must_lie_in_the_window(stream):
+    start, end = synthetic.window(60.0)
+    early = {"size": 100, "start": format_instant(start - SECOND)}
+    with pytest.raises(ConfigError, match="no order acts on warm-up"):
+        run(config_of(stream, order=early))
+    backwards = {"start": format_instant(end), "end": format_instant(start)}
+    with pytest.raises(ConfigError, match=r"window\.start is after window\.end"):
+        run(config_of(stream, window=backwards))
+    inside = {"size": 100, "start": format_instant(start + SECOND), "end": format_instant(end - SECOND)}
+    assert run(config_of(stream, order=inside)).document["order"]["start"] == inside["start"]
+
+
+def test_a_window_without_data_says_what_there_is(stream):
+    _, end = synthetic.window(60.0)
+    for start, past in ((end + SECOND, end + 2 * SECOND), (end + 1, end + 2)):
+        window = {"start": format_instant(start), "end": format_instant(past)}
+        with pytest.raises(FeedUnavailable, match=r"no quotes in the window; the data there spans .*Z to .*Z"):
+            run(config_of(stream, window=window))
+
+
+def test_an_order_beyond_exact_money_is_refused_in_one_line(stream):
+    with pytest.raises(AllocatorError, match=r"^order\.size: .* at most"):
+        run(config_of(stream, order={"size": 2**31 - 1}, unfilled_penalty=100), None)
+
+
+def test_the_window_defaults_to_the_data(stream):
+    found = run(build_config({"source": f"file:{stream}", "executor": "inline"})).document["feed"]
+    assert found["window"] == {"start": found["quality"]["start"], "end": found["quality"]["end"]}
+
+
+def test_the_frame_has_parameters_in_dollars_beside_the_integers(stream):
+    frame = run(config_of(stream, grid={"theta_queue": [0, float("inf")]})).to_frame()
+    assert list(frame.columns)[:6] == ["tape", "order", "combination", "lambda_over", "lambda_under", "theta_queue"]
+    assert frame["theta_queue"].tolist()[:2] == [0.0, float("inf")]
+    assert frame["total_cash"].dtype == "int64"
+
+
+def test_the_packages_face_is_lazy_and_whole():
+    assert sweep.run is run
+    assert sweep.Config is type(build_config({}))
+    with pytest.raises(AttributeError, match="no attribute 'walk'"):
+        _ = sweep.walk
+
+
+def test_plain_progress_says_rate_time_left_and_best_but_not_too_often():
+    now, out = [0.0], io.StringIO()
+    plain = Plain(out, lambda: now[0])
+    plain.start(1000)
+    for done, at in ((10, 0.1), (100, 2.5), (200, 3.0), (1000, 5.0)):
+        now[0] = at
+        plain.advance(done, 123_450_000_000)
+    assert out.getvalue().splitlines() == [
+        "100/1,000 combinations, 40/s, 22 s left, best so far 123.45",
+        "1,000/1,000 combinations, 200/s, 0 s left, best so far 123.45",
+    ]
+
+
+def test_a_terminal_gets_a_bar_and_anything_else_plain_lines():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = Terminal()
+    with open_progress(shown) as progress:
+        progress.say("a step \x1b[31m")
+        progress.start(10)
+        progress.advance(10, 10**9)
+    assert "best so far 1.00" in shown.getvalue()
+    assert "\x1b[31m" not in shown.getvalue().replace("\\x1b[31m", "")
+    plain = io.StringIO()
+    with open_progress(plain) as progress:
+        progress.say("a step")
+    assert plain.getvalue() == "a step\n"
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    assert printable("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\nc"
