@@ -32,6 +32,9 @@ MAX_BYTES = 16 * 2**30
 
 PROBE_SECONDS = 2.0
 CONNECT_SECONDS = 10.0
+DELIVERY_SECONDS = 60.0
+"""How long the producer tries to get a message acknowledged; a broker may restart within."""
+
 STALL_SECONDS = 60.0
 """A read without any progress for this long is an error, never an end."""
 
@@ -219,6 +222,7 @@ def open_producer(address: Address) -> Iterator[Any]:
             linger_ms=20,
             batch_size=512 * 1024,
             max_request_size=MAX_MESSAGE + _OVERHEAD,
+            delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
             max_block_ms=int(CONNECT_SECONDS * 1000),
         ),
     )
@@ -226,8 +230,18 @@ def open_producer(address: Address) -> Iterator[Any]:
         with translated(address):
             yield producer
     finally:
-        with suppress(Exception):
-            producer.close(timeout=1)
+        _close(producer)
+
+
+def _close(producer: Any) -> None:  # noqa: ANN401 - untyped client
+    """Close a producer for good: with records pending its own close gives up and leaves its thread sending."""
+    with suppress(Exception):
+        producer.close(timeout=1)
+        return
+    with suppress(Exception):
+        producer._sender.force_close()  # noqa: SLF001 - there is no public way
+        producer._sender.join(1)  # noqa: SLF001
+        producer._closed = True  # noqa: SLF001 - or its finaliser closes again, and prints the failure
 
 
 def _common(address: Address) -> dict[str, Any]:

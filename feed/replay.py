@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from feed.codec import CODECS, SCHEMA, EndRecord, Listed, Message, data_headers, encode_end, end_headers
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.kafka import MAX_MESSAGE, Address, beginnings, open_consumer, open_producer, parse_address, translated
+from feed.kafka import (
+    DELIVERY_SECONDS,
+    MAX_MESSAGE,
+    Address,
+    beginnings,
+    open_consumer,
+    open_producer,
+    parse_address,
+    translated,
+)
 from feed.tape import Partition
 
 if TYPE_CHECKING:
@@ -25,10 +34,11 @@ if TYPE_CHECKING:
 UNACKNOWLEDGED_BYTES = 32 * 2**20
 """Values sent and not yet acknowledged: kafka-python's own buffer has no bound."""
 
-ACKNOWLEDGE_SECONDS = 150.0
-"""Longer than the client's delivery time-out of 120 s, which says why it gave up."""
+ACKNOWLEDGE_SECONDS = DELIVERY_SECONDS + 15
+"""Longer than the client's own limit, which says why it gave up."""
 
 _REPLAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_INCOMPLETE = "the replay is incomplete: check that the broker is up and replay again"
 _FIT = "use a real Kafka broker with enough retention, or a narrower --start and --end"
 
 
@@ -214,7 +224,8 @@ def _send(
             held -= _acknowledge(waiting, lanes, address)
         if on_progress is not None:
             on_progress(seq + 1, message.ts)
-    producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+    with translated(address, _INCOMPLETE):
+        producer.flush(timeout=ACKNOWLEDGE_SECONDS)
     while waiting:
         _acknowledge(waiting, lanes, address)
     return lanes
@@ -240,7 +251,7 @@ def _post(
 def _acknowledge(waiting: deque[tuple[Any, int]], lanes: dict[int, _Lane], address: Address) -> int:
     """Wait for the oldest message, note its offset, return its bytes."""
     future, size = waiting.popleft()
-    with translated(address, "the replay is incomplete: check the broker and replay again"):
+    with translated(address, _INCOMPLETE):
         kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
     lane = lanes[kept.partition]
     if lane.start < 0:
@@ -262,8 +273,8 @@ def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition,
         (producer.send(address.topic, value=value, headers=headers, partition=partition), partition, listed.start)
         for partition, listed in sorted(end.partitions.items())
     ]
-    producer.flush(timeout=ACKNOWLEDGE_SECONDS)
-    with translated(address, "the replay has no end record: check the broker and replay again"):
+    with translated(address, _INCOMPLETE):
+        producer.flush(timeout=ACKNOWLEDGE_SECONDS)
         return tuple(
             Partition(partition, start, future.get(timeout=ACKNOWLEDGE_SECONDS).offset + 1)
             for future, partition, start in futures

@@ -411,6 +411,35 @@ def test_broker_command_serves_until_it_is_told_to_end(served, number, code):
 
 
 @pytest.mark.command
+def test_a_broker_that_dies_in_a_replay_is_one_line():
+    code = """import sys, threading
+from feed import cli, kafka, replay
+from feed.broker import EmbeddedBroker
+kafka.DELIVERY_SECONDS, replay.ACKNOWLEDGE_SECONDS = 31, 2
+broker = EmbeddedBroker()
+end = replay.paced
+def dying(messages, **options):
+    for number, message in enumerate(end(messages, **options)):
+        if number == 50:
+            broker.close()
+        yield message
+replay.paced = dying
+sys.exit(cli.main(["replay", sys.argv[1], broker.source()]))
+"""
+    with EmbeddedBroker() as origin:
+        replay(tape(), origin.source())
+        done = subprocess.run(
+            [sys.executable, "-c", code, origin.source()], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: kafka://127.0.0.1:")
+    assert last.endswith("the replay is incomplete: check that the broker is up and replay again")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.command
 def test_broker_command_refuses_a_fixed_port():
     done = feed("broker", "--port", "9092")
     assert done.returncode == 2
