@@ -9,8 +9,8 @@ from typing import Final
 from allocator.errors import AllocatorError
 
 NANO: Final = 10**9
-LIMIT: Final = 2**53
-"""A finite amount stays below this many 1e-9 $ (9,007,199 $)."""
+LIMIT: Final = 2**23 * NANO
+"""A finite amount stays below this many 1e-9 $ (8,388,608 $), so that it survives a float of dollars."""
 
 SUM_LIMIT: Final = 2**62
 """Sums of money stay below this many 1e-9 $, so that int64 never wraps."""
@@ -58,7 +58,7 @@ def nano(value: float | str | Decimal, name: str = "value") -> int:
     number = decimal(value, name)
     if number.is_infinite():
         raise AllocatorError(f"{name}: expected a finite amount, but it had {value}")
-    if abs(number) >= LIMIT // NANO + 1:
+    if abs(number) >= LIMIT // NANO:
         raise AllocatorError(f"{name}: {value} $ is beyond the {LIMIT // NANO:,} $ that are kept exactly")
     with localcontext() as context:
         context.prec = 200

@@ -27,8 +27,9 @@ Int8 = NDArray[np.int8]
 UNDEFINED_PRICE = np.iinfo(np.int64).max
 """Databento's price of a side that has no quote."""
 
-PRICE_LIMIT = 2**53
-"""Prices stay below this many 1e-9 $ (9,007,199 $), so that a float64 of dollars names each of them exactly."""
+PRICE_LIMIT = 2**23 * 10**9
+"""Prices stay below this many 1e-9 $ (8,388,608 $): up to there two neighbouring float64 of dollars are less than
+1e-9 $ apart, so that a price survives its float."""
 
 DAY = 86_400 * 10**9
 
@@ -239,7 +240,7 @@ def _cast(column: NDArray[Any], name: str, dtype: str) -> NDArray[Any]:
 def _check_prices(px: NDArray[Any], name: str) -> None:
     if len(px) and int(px.max()) >= PRICE_LIMIT:
         raise ValueError(
-            f"column {name}: {int(px.max()) / 1e9:.2f} $ is beyond the {PRICE_LIMIT / 1e9:.0f} $ kept exactly"
+            f"column {name}: {int(px.max()) / 1e9:.2f} $ is beyond the {PRICE_LIMIT // 10**9:,} $ kept exactly"
         )
 
 

@@ -8,6 +8,8 @@ handles may be arguments of later calls, at top level, and stand for what they h
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sweep.errors import ConfigError, WorkersLost
@@ -93,6 +95,7 @@ class OnRay:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
+        on_terminate = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
@@ -104,6 +107,9 @@ class OnRay:
                 f"address {self._address}: Ray did not start or answer ({said}); start a cluster with ray up, "
                 "or use address=local or executor=inline"
             ) from None
+        if threading.current_thread() is threading.main_thread():
+            # ray's own handler ends the process with a stack dump and another exit code
+            signal.signal(signal.SIGTERM, on_terminate)
         self.workers = self._wanted or max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
 

@@ -14,6 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items):
+    """Unit tests first: they are quick to fail."""
+    items.sort(key=lambda item: bool(REAL_PARTS & {mark.name for mark in item.iter_markers()}))
+
+
 @pytest.fixture(autouse=True)
 def _unit_tests_stay_inside(request, monkeypatch):
     """Raise where a test without a marker for real parts opens a socket, sleeps or starts Ray."""

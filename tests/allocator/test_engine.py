@@ -88,7 +88,7 @@ def outcome(run):
         return "no price"
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(cases(), routings)
 def test_the_kernel_equals_the_reference_engine(case, routing):
     book, order, rules, fees = case
@@ -110,7 +110,7 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     assert kernel == reference
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(cases(), routings)
 def test_the_identities_hold_for_every_strategy(case, routing):
     book, order, rules, fees = case
@@ -141,7 +141,7 @@ def mirrored(tape, constant):
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data(), routings, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
 def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))

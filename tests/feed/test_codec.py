@@ -137,8 +137,8 @@ def test_more_than_nine_decimals_round_half_even():
         return decode_json("AAPL", [Record(0, 0, value)]).ask_px[0]
 
     assert nano("1.2345678914") == 1_234_567_891
-    assert nano("8388609.1234567885") == 8_388_609_123_456_788
-    assert nano("8388609.1234567895") == 8_388_609_123_456_790
+    assert nano("8388607.1234567885") == 8_388_607_123_456_788
+    assert nano("8388607.1234567895") == 8_388_607_123_456_790
     assert nano("223") == 223 * 10**9
 
 

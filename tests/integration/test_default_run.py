@@ -1,0 +1,118 @@
+"""`python -m sweep` as a user runs it: the embedded broker, the real producer and reader, Ray, the document; ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.command]
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = [f"grid.{name}={{start: 0, stop: 0.2, num: 100}}" for name in ("lambda_over", "lambda_under", "theta_queue")]
+
+
+@pytest.fixture
+def marked(tmp_path):
+    """An environment with a HOME of its own and a mark by which its processes are found."""
+    return {**os.environ, "HOME": str(tmp_path), "SWEEP_TEST_MARK": uuid.uuid4().hex}
+
+
+def living(environment):
+    """The processes that carry the mark."""
+    mark = f"SWEEP_TEST_MARK={environment['SWEEP_TEST_MARK']}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
+        except OSError:
+            continue
+    return found
+
+
+def nothing_lives_on(environment):
+    for _ in range(100):
+        if not living(environment):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"left behind: {living(environment)}")
+
+
+def run(environment, *words):
+    command = [sys.executable, "-m", "sweep", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=150, check=False)
+
+
+def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked):
+    documents = []
+    for _ in range(2):
+        ran = run(marked)
+        assert ran.returncode == 0, ran.stderr
+        documents.append(json.loads(ran.stdout))
+        nothing_lives_on(marked)
+    one, other = documents
+    feed = one["feed"]
+    assert feed["source"] == "kafka"
+    ((partition, start, end),) = ((p["partition"], p["start"], p["end"]) for p in feed["partitions"])
+    assert (partition, start, end) == (0, 0, feed["messages"] + 1)  # the end record is the last
+    assert feed["messages"] == feed["snapshots"]
+    assert len(feed["digest"]) == 64
+    assert one["objective"]["flat"] is False
+    assert one["run"]["executor"] == "ray"
+    place = {"place", "replay"}
+    assert {k: v for k, v in one.items() if k not in {"run", "feed"}} == {
+        k: v for k, v in other.items() if k not in {"run", "feed"}
+    }
+    assert {k: v for k, v in feed.items() if k not in place} == {
+        k: v for k, v in other["feed"].items() if k not in place
+    }
+    assert one["run"]["id"] == other["run"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "group", "until"),
+    [
+        (signal.SIGINT, 130, True, "combinations,"),
+        (signal.SIGINT, 130, False, "combinations,"),
+        (signal.SIGINT, 130, True, "replayed"),
+        (signal.SIGTERM, 143, False, "combinations,"),
+    ],
+)
+def test_an_interrupt_ends_everything_that_was_started(marked, number, code, group, until):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep", *LONG],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=marked,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if until in line:
+            break
+    (os.killpg if group else os.kill)(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, "".join(said) + err
+    assert out == ""
+    assert "Traceback" not in err
+    assert "nothing was stored" in err
+    nothing_lives_on(marked)
+
+
+def test_no_broker_at_the_address_is_said_within_seconds(marked):
+    began = time.monotonic()
+    ran = run(marked, "source=kafka://127.0.0.1:9/quotes")
+    assert time.monotonic() - began < 8
+    assert ran.returncode == 2
+    assert "python -m feed broker" in ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.count("\n") == 1
