@@ -83,6 +83,7 @@ class OnRay:
     """
 
     WINDOW_PER_WORKER = 4
+    LEAST_ON_A_CLUSTER = 16
 
     def __init__(self, address: str, workers: int | None) -> None:
         self._address, self._wanted = address, workers
@@ -110,7 +111,9 @@ class OnRay:
         if threading.current_thread() is threading.main_thread():
             # ray's own handler ends the process with a stack dump and another exit code
             signal.signal(signal.SIGTERM, on_terminate)
-        self.workers = self._wanted or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        # an autoscaled cluster may have no worker yet: it starts nodes for the tasks that it sees waiting
+        least = 1 if self._address == "local" else self.LEAST_ON_A_CLUSTER
+        self.workers = self._wanted or max(least, int(ray.cluster_resources().get("CPU", 1)))
         return self
 
     def __exit__(self, *raised: object) -> None:
