@@ -1,0 +1,294 @@
+"""The frame of the benchmarks: a case and its baseline, timed in turns in one run, reported as medians.
+
+A case says what is measured, in which unit and against what. Preparing it makes a `Duel`: two sides that can be run
+again and again, and a guard that warms both (everything compiled included) and fails where they disagree.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Clock = Callable[[], float]
+
+SAMPLE_SECONDS = 0.05
+"""What is shorter is repeated within a sample until it takes this long: the clock and the call then weigh nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How seconds and work become a figure: scale * seconds / work, or work / seconds for a rate."""
+
+    scale: float = 1.0
+    rate: bool = False
+
+    def value(self, seconds: float, work: float) -> float:
+        """The figure of one run."""
+        return work / seconds if self.rate else self.scale * seconds / work
+
+    def ratio(self, value: float, baseline: float) -> float | None:
+        """How many times better than the baseline, above 1 = better; None of nothing."""
+        better, worse = (value, baseline) if self.rate else (baseline, value)
+        return better / worse if better and worse else None
+
+    def meets(self, value: float, target: float | None) -> bool | None:
+        """Whether a figure reaches its target; None where there is none."""
+        if target is None:
+            return None
+        return value >= target if self.rate else value <= target
+
+
+UNITS: dict[str, Unit] = {
+    "ns per t v": Unit(1e9),
+    "us": Unit(1e6),
+    "ms": Unit(1e3),
+    "s": Unit(),
+    "rows/s": Unit(rate=True),
+    "messages/s": Unit(rate=True),
+}
+"""Every unit by name; t v = one snapshot of one venue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How large a run is, and where its files go.
+
+    Attributes
+    ----------
+    quick : bool
+        Smaller sizes and fewer rounds: to see that everything works, not to quote.
+    scratch : Path
+        An empty directory that is removed afterwards.
+    """
+
+    quick: bool
+    scratch: Path
+
+    def pick(self, full: int, quick: int) -> int:
+        """The size of this run."""
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two things that are timed: what to call, and how much work (in the unit's sense) a call does."""
+
+    run: Callable[[], Any]
+    work: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """A case that is ready to be timed.
+
+    Attributes
+    ----------
+    subject, baseline : Side
+    guard : callable
+        Warms both sides and raises AssertionError where their results differ.
+    sizes : str
+        What was measured, in words.
+    parts : callable, optional
+        Result of a side -> seconds by name: figures of their own, beside the whole.
+    """
+
+    subject: Side
+    baseline: Side
+    guard: Callable[[], None]
+    sizes: str
+    parts: Callable[[Any], Mapping[str, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A figure of the table.
+
+    Attributes
+    ----------
+    name : str
+    unit : str
+        A name of `UNITS`.
+    against : str
+        What the baseline is.
+    prepare : callable
+        Scale -> Duel.
+    target : float, optional
+        In the unit; the value has to reach it.
+    rounds : int
+        Samples of each side; `quick_rounds` in a quick run.
+    """
+
+    name: str
+    unit: str
+    against: str
+    prepare: Callable[[Scale], Duel]
+    target: float | None = None
+    rounds: int = 7
+    quick_rounds: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of results.json; `value` and `baseline` are medians in `unit`, `ratio` above 1 means better."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float | None
+    target: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Seconds per call of both sides, round by round, and the same of their parts."""
+
+    subject: list[float] = field(default_factory=list)
+    baseline: list[float] = field(default_factory=list)
+    subject_parts: list[Mapping[str, float]] = field(default_factory=list)
+    baseline_parts: list[Mapping[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a case: its figures (the whole first, then the parts) and what they rest on.
+
+    Attributes
+    ----------
+    case : Case
+    sizes : str
+    rounds : int
+    figures : list of Figure
+    spread : tuple of float
+        Lowest and highest value of the rounds, in the unit.
+    """
+
+    case: Case
+    sizes: str
+    rounds: int
+    figures: list[Figure]
+    spread: tuple[float, float]
+
+
+def measure(case: Case, duel: Duel, rounds: int, clock: Clock = time.perf_counter) -> Measured:
+    """Guard, then time both sides in turns, then take medians.
+
+    Parameters
+    ----------
+    case : Case
+    duel : Duel
+        The case, prepared.
+    rounds : int
+        1 or more.
+    clock : callable
+        Seconds.
+
+    Raises
+    ------
+    AssertionError
+        The sides disagree: there is nothing to compare.
+    """
+    duel.guard()
+    samples = take_samples(duel, rounds, clock)
+    unit = UNITS[case.unit]
+    values = [unit.value(seconds, duel.subject.work) for seconds in samples.subject]
+    baselines = [unit.value(seconds, duel.baseline.work) for seconds in samples.baseline]
+    figures = [figure(case.name, case.unit, values, baselines, case.target)]
+    if duel.parts is not None:
+        for part in samples.subject_parts[0]:
+            sides = [[each[part] for each in side] for side in (samples.subject_parts, samples.baseline_parts)]
+            figures.append(figure(f"{case.name}.{part}", "s", *sides))
+    return Measured(case, duel.sizes, rounds, figures, (min(values), max(values)))
+
+
+def take_samples(duel: Duel, rounds: int, clock: Clock) -> Samples:
+    """Time subject, baseline, subject, baseline ...: a machine that drifts is then slow for both."""
+    sides = duel.subject, duel.baseline
+    loops = [calls_per_sample(side.run, clock) if duel.parts is None else 1 for side in sides]
+    samples = Samples()
+    for _ in range(rounds):
+        for side, calls, seconds, parts in zip(
+            sides,
+            loops,
+            (samples.subject, samples.baseline),
+            (samples.subject_parts, samples.baseline_parts),
+            strict=True,
+        ):
+            gc.collect()
+            began = clock()
+            for _ in range(calls):
+                result = side.run()
+            seconds.append((clock() - began) / calls)
+            if duel.parts is not None:
+                parts.append(duel.parts(result))
+            del result
+    return samples
+
+
+def calls_per_sample(run: Callable[[], Any], clock: Clock) -> int:
+    """How many calls make a sample of `SAMPLE_SECONDS`, by the time that one takes."""
+    began = clock()
+    run()
+    once = clock() - began
+    return max(1, math.ceil(SAMPLE_SECONDS / once)) if once > 0 else 1000
+
+
+def figure(name: str, unit: str, values: list[float], baselines: list[float], target: float | None = None) -> Figure:
+    """Medians of both sides, and how they compare."""
+    value, baseline = significant(median(values)), significant(median(baselines))
+    ratio = UNITS[unit].ratio(value, baseline)
+    met = UNITS[unit].meets(value, target)
+    return Figure(name, value, unit, baseline, None if ratio is None else significant(ratio), target, met)
+
+
+def significant(number: float) -> float:
+    """Four significant digits: more than a machine repeats."""
+    return float(f"{number:.4g}")
+
+
+def shown(number: float | None) -> str:
+    """A number as the table prints it."""
+    if number is None:
+        return "-"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+
+
+def table(measured: list[Measured]) -> str:
+    """The figures as aligned text, then what each of them measured."""
+    head = ("name", "value", "unit", "low - high", "baseline", "ratio", "target", "met")
+    lines = [head]
+    for each in measured:
+        for at, one in enumerate(each.figures):
+            lines.append(
+                (
+                    one.name,
+                    shown(one.value),
+                    one.unit,
+                    "" if at else " - ".join(map(shown, each.spread)),
+                    shown(one.baseline),
+                    f"{shown(one.ratio)}x" if one.ratio is not None else "-",
+                    shown(one.target),
+                    {None: "-", True: "yes", False: "NO"}[one.met],
+                )
+            )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    left = {0, 2}
+    text = [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    text.insert(1, "-" * len(text[0]))
+    notes = [f"{each.case.name}: {each.sizes}; against {each.case.against}; {each.rounds} rounds" for each in measured]
+    return "\n".join([*text, "", *notes])

@@ -1,0 +1,91 @@
+"""Measure every case, print the table, write results.json and machine.json beside this file.
+
+Run by ``make bench``; options by ``make bench ARGS=--quick``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+HERE = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    sys.path[0] = str(HERE.parent)  # a script finds its neighbours, not its packages
+
+from benchmarks import allocator_bench, feed_bench, sweep_bench  # noqa: E402 - the path comes first
+from benchmarks.frame import Case, Scale, measure, table  # noqa: E402 - the same
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *sweep_bench.CASES)
+
+VERSIONED = ("sor-sweep", "numpy", "numba", "pandas", "pyarrow", "msgspec", "ray", "kafka-python", "confluent-kafka")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds: not to quote")
+    parser.add_argument("--only", metavar="NAME", action="append", help="cases whose name holds NAME; may be repeated")
+    parser.add_argument("--rounds", metavar="N", type=int, help="samples of each side, for every case")
+    arguments = parser.parse_args(argv)
+    if not __debug__:
+        parser.error("asserts guard the figures: run without -O")
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds: expected 1 or more")
+    chosen = [case for case in CASES if not arguments.only or any(name in case.name for name in arguments.only)]
+    if not chosen:
+        parser.error(f"--only: there is none of that name; the cases are {', '.join(case.name for case in CASES)}")
+
+    machine = describe_machine() | {"quick": arguments.quick, "load_before": os.getloadavg()}
+    began = time.perf_counter()
+    measured = []
+    for case in chosen:
+        print(f"measuring {case.name}", file=sys.stderr)
+        rounds = arguments.rounds or (case.quick_rounds if arguments.quick else case.rounds)
+        with tempfile.TemporaryDirectory(prefix="sor-sweep-bench-") as scratch:
+            measured.append(measure(case, case.prepare(Scale(arguments.quick, Path(scratch))), rounds))
+    machine |= {"load_after": os.getloadavg(), "seconds": round(time.perf_counter() - began, 1)}
+
+    figures = [asdict(figure) for each in measured for figure in each.figures]
+    (HERE / "results.json").write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    (HERE / "machine.json").write_text(json.dumps(machine, indent=2) + "\n")
+    print(table(measured))
+    print(
+        f"\n{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}; {machine['seconds']:.0f} s in all"
+    )
+    print("load average {:.1f} before, {:.1f} after".format(machine["load_before"][0], machine["load_after"][0]))
+    return 0
+
+
+def describe_machine() -> dict[str, object]:
+    """What the figures were measured on; no name of the machine."""
+    return {
+        "cpu": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in VERSIONED},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Tapes of any length for the benchmarks: the project's synthetic stream, laid end to end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feed import synthetic
+from feed.tape import QUOTE_DTYPES, Tape
+
+
+def long_tape(snapshots: int, venues: int) -> Tape:
+    """A tape of exactly so many snapshots, without trades.
+
+    Each copy of the default stream (same seed, so the same tape everywhere) begins with a quote of every venue.
+    """
+    block = synthetic.generate(venues=venues)
+    copies = -(-snapshots // block.snapshots)
+    first, last = block.span
+    columns = {name: np.tile(getattr(block, name), copies) for name in QUOTE_DTYPES}
+    columns["ts"] += np.repeat(np.arange(copies) * (last - first + 10**9), block.rows)
+    instant = np.concatenate([[0], np.cumsum(np.diff(columns["ts"]) != 0)])
+    return Tape.build(block.symbol, **{name: column[instant < snapshots] for name, column in columns.items()})
+
+
+def first_rows(tape: Tape, rows: int) -> Tape:
+    """The first rows of a tape, without trades."""
+    return Tape.build(tape.symbol, **{name: getattr(tape, name)[:rows] for name in QUOTE_DTYPES})
