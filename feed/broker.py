@@ -14,6 +14,8 @@ from feed.errors import FeedUnavailable
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from feed.forward import Forwarder
+
 API_VERSION = "2.3"
 """What the mock cluster speaks with kafka-python; negotiation fails on it."""
 
@@ -21,7 +23,13 @@ TOPIC = "quotes"
 
 
 class EmbeddedBroker:
-    """A broker that lives as long as this context, on a loopback port that it chooses.
+    """A broker that lives as long as this context, on loopback.
+
+    Parameters
+    ----------
+    port : int
+        Where clients bootstrap; 0 = a free port. The mock cluster binds a port of its own choice, so one that is asked
+        for only passes on to it; a client goes on to the other as soon as it has read the broker's metadata.
 
     Attributes
     ----------
@@ -31,31 +39,45 @@ class EmbeddedBroker:
     Raises
     ------
     FeedUnavailable
-        A fixed port was asked for (librdkafka's mock cluster binds its own), or it did not start.
+        The port cannot be had, or the broker did not start.
     """
 
     def __init__(self, port: int = 0) -> None:
+        self._cluster: Any = None
+        self._forwarder: Forwarder | None = None
         if port:
-            raise FeedUnavailable(
-                f"the embedded broker cannot listen on port {port}: it chooses a free one itself",
-                remedy="leave --port out and use the address it prints, or run a real Kafka broker",
-            )
+            from feed.forward import Forwarder
+
+            # First, so that the mock cluster does not happen to take this very port.
+            self._forwarder = Forwarder(port)
+        try:
+            host, chosen = self._start()
+            if self._forwarder is not None:
+                self._forwarder.start(chosen)
+        except BaseException:
+            self.close()
+            raise
+        self.server = f"{host}:{chosen}" if self._forwarder is None else self._forwarder.server
+
+    def _start(self) -> tuple[str, int]:
+        """Start the mock cluster; the host and port that it chose."""
         from confluent_kafka import KafkaException, Producer
 
-        self._cluster: Any = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+        self._cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
         try:
             broker = next(iter(self._cluster.list_topics(timeout=10).brokers.values()))
         except (KafkaException, StopIteration) as error:
-            self.close()
             raise FeedUnavailable(f"the embedded broker did not start: {error}") from error
-        self.server = f"{broker.host}:{broker.port}"
+        return broker.host, broker.port
 
     def source(self, topic: str = TOPIC) -> str:
         """Write the SOURCE of a topic on this broker."""
         return f"kafka://{self.server}/{topic}?api_version={API_VERSION}"
 
     def close(self) -> None:
-        """Stop it and free its port and threads; a second call does nothing."""
+        """Stop it and free its ports and threads; a second call does nothing."""
+        if self._forwarder is not None:
+            self._forwarder.close()
         cluster, self._cluster = self._cluster, None
         if cluster is not None:
             with suppress(Exception):

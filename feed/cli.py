@@ -106,7 +106,11 @@ def _parser() -> argparse.ArgumentParser:
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
     )
     broker.add_argument(
-        "--port", type=int, default=0, metavar="P", help="only 0, a free port, which is the default: it chooses its own"
+        "--port",
+        type=int,
+        default=0,
+        metavar="P",
+        help="the port of 127.0.0.1 that clients are given (default: a free one)",
     )
     broker.set_defaults(run=_broker)
     return parser

@@ -1,6 +1,5 @@
 """Real producer and reader over the embedded broker: whole streams come back whole, everything else is refused."""
 
-import hashlib
 import json
 import os
 import pickle
@@ -8,16 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace as changed
 
 import numpy as np
 import pytest
+from handmade import end_item, free_port, messages, put, tape
 
 from feed import kafka as kafka_module
 from feed import reader as reader_module
 from feed.broker import EmbeddedBroker
-from feed.codec import EndRecord, Listed, data_headers, encode_end, encode_json, end_headers
+from feed.codec import data_headers, encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import open_producer, parse_address
 from feed.reader import plan_replay
@@ -26,31 +27,6 @@ from feed.source import read_source
 from feed.tape import Partition, Tape, same
 
 pytestmark = pytest.mark.kafka
-
-
-def tape(seed=0, instants=300, venues=3, symbol="AAPL"):
-    rng = np.random.default_rng(seed)
-    rows, prints = instants * venues, instants // 3
-    ts = 1_722_519_392 * 10**9 + np.cumsum(rng.integers(1, 10**7, instants))
-    bid = 222 * 10**9 + rng.integers(0, 100, rows) * 10**7
-    return Tape.build(
-        symbol,
-        ts=np.repeat(ts, venues),
-        venue=np.tile(np.arange(venues), instants),
-        bid_px=bid,
-        ask_px=bid + rng.integers(1, 4, rows) * 10**7,
-        bid_sz=rng.integers(0, 900, rows),
-        ask_sz=rng.integers(0, 900, rows),
-        sequence=np.arange(rows),
-        trades={
-            "ts": np.sort(rng.choice(ts, prints)) + rng.integers(0, 2, prints),
-            "venue": rng.integers(0, venues, prints),
-            "px": 222 * 10**9 + rng.integers(0, 100, prints) * 10**7,
-            "sz": rng.integers(1, 500, prints),
-            "side": rng.integers(-1, 2, prints),
-            "sequence": rng.integers(0, 10**6, prints),
-        },
-    )
 
 
 @pytest.fixture(scope="module")
@@ -62,35 +38,6 @@ def broker():
 @pytest.fixture
 def topic(broker, request):
     return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
-
-
-def put(source, items):
-    """Write (value, headers) as they are and return their offsets."""
-    address = parse_address(source)
-    with open_producer(address) as producer:
-        sent = [producer.send(address.topic, value=value, headers=headers, partition=0) for value, headers in items]
-        producer.flush(timeout=20)
-        return [future.get(timeout=20).offset for future in sent]
-
-
-def messages(stream, name="hand"):
-    return [
-        (message.value, data_headers(name, stream.symbol, "json", i, i))
-        for i, message in enumerate(encode_json(stream))
-    ]
-
-
-def ended(stream, items, name="hand", start=0, end=None, **fields):
-    """An end record that promises all of the stream, whatever was sent."""
-    values = [message.value for message in encode_json(stream)]
-    digest = hashlib.sha256(b"".join(hashlib.sha256(value).digest() for value in values)).hexdigest()
-    listed = Listed(len(values), start, len(items) + start if end is None else end, digest)
-    base = EndRecord(name, (stream.symbol,), "json", "1.0", len(values), stream.digest(), {0: listed})
-    return encode_end(type(base)(**{**{f: getattr(base, f) for f in base.__struct_fields__}, **fields}))
-
-
-def end_item(*arguments, name="hand", **fields):
-    return ended(*arguments, name=name, **fields), end_headers(name, "json")
 
 
 def test_round_trip(topic):
@@ -326,12 +273,6 @@ def test_a_stream_that_does_not_fit_is_refused_on_both_sides(topic, noisy):
         read_source(topic)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.mark.parametrize("version", ["", "?api_version=2.3"])
 def test_no_broker_is_said_within_seconds(version):
     began = time.monotonic()
@@ -366,9 +307,44 @@ def test_a_closed_broker_frees_its_port():
     running.close()
 
 
-def test_a_fixed_port_is_refused():
-    with pytest.raises(FeedUnavailable, match="cannot listen on port 9092: it chooses a free one"):
-        EmbeddedBroker(9092)
+def test_a_port_that_was_asked_for_leads_to_the_broker():
+    port, threads = free_port(), threading.active_count()
+    for _ in range(2):  # the second one gets the port although the first one's connections have just ended
+        with EmbeddedBroker(port) as running:
+            assert running.server == f"127.0.0.1:{port}"
+            source = running.source()
+            assert source == f"kafka://127.0.0.1:{port}/quotes?api_version=2.3"
+            done = replay(tape(), source)
+            got, provenance = read_source(source)
+            assert same(got, tape())
+            assert provenance.place == done.place == f"kafka://127.0.0.1:{port}/quotes"
+            assert provenance.partitions == (Partition(0, 0, done.messages + 1),)  # each time a broker of its own
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=2)
+        running.close()
+        assert threading.active_count() == threads
+
+
+def test_a_port_that_is_taken_is_said(broker):
+    port = parse_port(broker.source())
+    with pytest.raises(FeedUnavailable, match=f"127.0.0.1:{port}: cannot listen: Address already in use; .* --port"):
+        EmbeddedBroker(port)
+
+
+def test_a_broker_that_does_not_start_frees_its_port(monkeypatch):
+    def broken(_self):
+        raise FeedUnavailable("the embedded broker did not start")
+
+    monkeypatch.setattr(EmbeddedBroker, "_start", broken)
+    port = free_port()
+    with pytest.raises(FeedUnavailable, match="did not start"):
+        EmbeddedBroker(port)
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+def parse_port(source):
+    return int(parse_address(source).servers[0].rpartition(":")[2])
 
 
 def feed(*arguments, **options):
@@ -383,10 +359,19 @@ def feed(*arguments, **options):
 
 
 @pytest.fixture
-def served():
+def port(request):
+    """0 as by default, or the port that a test asks for."""
+    return free_port() if getattr(request, "param", False) else 0
+
+
+@pytest.fixture
+def served(port):
     """`python -m feed broker` as a user runs it: its process and the address that it printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "feed", "broker"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "feed", "broker", *(["--port", str(port)] if port else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     yield process, process.stdout.readline().strip()
     if process.poll() is None:
@@ -395,15 +380,18 @@ def served():
 
 
 @pytest.mark.command
+@pytest.mark.parametrize("port", [False, True], indirect=True, ids=["any port", "this port"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_broker_command_serves_until_it_is_told_to_end(served, number, code):
+def test_broker_command_serves_until_it_is_told_to_end(served, port, number, code):
     process, source = served
     assert source.startswith("kafka://127.0.0.1:")
     assert source.endswith("/quotes?api_version=2.3")
+    assert not port or source == f"kafka://127.0.0.1:{port}/quotes?api_version=2.3"
     replay(tape(), source)
     assert same(read_source(source)[0], tape())
-    process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    with socket.create_connection(("127.0.0.1", parse_port(source)), timeout=5):  # a client that never goes
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
     assert process.returncode == code
     assert "Traceback" not in said
     with pytest.raises(FeedUnavailable):
@@ -440,11 +428,17 @@ sys.exit(cli.main(["replay", sys.argv[1], broker.source()]))
 
 
 @pytest.mark.command
-def test_broker_command_refuses_a_fixed_port():
-    done = feed("broker", "--port", "9092")
+@pytest.mark.parametrize("port", ["taken", "-1", "65536"])
+def test_broker_command_without_its_port_is_one_line(broker, port):
+    taken = str(parse_port(broker.source()))
+    done = feed("broker", "--port", taken if port == "taken" else port)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("error: the embedded broker cannot listen on port 9092")
+    assert done.stderr.startswith(
+        f"error: 127.0.0.1:{taken}: cannot listen: Address already in use"
+        if port == "taken"
+        else f"error: {port} is no"
+    )
     assert done.stderr.count("\n") == 1
 
 
