@@ -1,0 +1,178 @@
+"""`python -m sweep` from a topic: the same document as from the file that filled it; bad feeds end it with one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from handmade import end_item, messages, put, tape
+from test_golden_cli import STUDY, WAITING, check_study, sweep
+
+from feed.codec import data_headers
+
+pytestmark = [pytest.mark.kafka, pytest.mark.command]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PLACE = {"source", "place", "topic", "replay", "partitions", "messages", "resent", "ignored", "notes"}
+"""What `feed` says of where the data was; the rest of it depends on the data."""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    return {**os.environ, "HOME": str(tmp_path_factory.mktemp("home"))}
+
+
+@pytest.fixture(scope="module")
+def broker(environment):
+    """`python -m feed broker`: how the SOURCE of a topic on it is written."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "feed", "broker"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+    )
+    try:
+        address = process.stdout.readline().strip()
+        assert address.endswith("/quotes?api_version=2.3")
+        yield lambda topic: address.replace("/quotes?", f"/{topic}?")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 143
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run(environment, package, *words):
+    command = [sys.executable, "-m", package, *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def study(broker, environment, l1_day):
+    """The study's file, replayed into a topic: the topic's SOURCE and what the replay said."""
+    source = broker("study")
+    ran = run(environment, "feed", "replay", str(l1_day), source)
+    assert ran.returncode == 0, ran.stderr
+    return source, json.loads(ran.stdout)
+
+
+def beside_place(document):
+    """The document without what the place, the time and the machine decide, as text: the order of keys counts."""
+    kept = {key: value for key, value in document.items() if key != "run"}
+    return json.dumps(kept | {"feed": {key: value for key, value in kept["feed"].items() if key not in PLACE}})
+
+
+@pytest.mark.parametrize(
+    ("executor", "words", "numbers"),
+    [
+        (("executor=inline",), (), ()),
+        pytest.param(
+            ("executor=ray", "workers=2"),
+            WAITING,
+            (1113715.0, {"best_ask": 3.61, "twap": 13.9, "vwap": 23.22}),
+            marks=pytest.mark.cluster,
+        ),
+    ],
+    ids=["inline", "ray, waiting for an exact fit"],
+)
+def test_a_topic_gives_the_document_of_the_file_that_filled_it(
+    study, environment, l1_day, capsys, executor, words, numbers
+):
+    source, sent = study
+    ran = run(environment, "sweep", *executor, f"source={source}", *STUDY, *words)
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    check_study(document, *numbers)
+    of_file = sweep(capsys, f"source=file:{l1_day}", *STUDY, *words)
+    assert beside_place(document) == beside_place(of_file)
+    feed = document["feed"]
+    assert feed["digest"] == of_file["feed"]["digest"]
+    assert feed["source"] == "kafka"
+    assert feed["place"] == source.partition("?")[0] == sent["place"]
+    assert feed["topic"] == "study"
+    assert (feed["replay"], feed["messages"], feed["partitions"]) == (
+        sent["replay"],
+        sent["messages"],
+        sent["partitions"],
+    )
+    assert (feed["resent"], feed["notes"]) == (0, [])
+    assert f"executor={document['run']['executor']}" == executor[0]
+
+
+@pytest.fixture(scope="module")
+def topics(broker):
+    """Topics that are whole, cut short, or broken."""
+    items = messages(tape())
+    put(broker("whole"), [*items, end_item(tape(), items)])
+    put(broker("incomplete"), items)
+    filler = [(b"x", data_headers("other", "AAPL", "json", i, i)) for i in range(9)]
+    put(broker("truncated"), [*items[:-2], *filler, end_item(tape(), items)])
+    broken = [*items]
+    broken[17] = (b'{"snapshot":[{"ts_event":NaN}]}', items[17][1])
+    put(broker("malformed"), [*broken, end_item(tape(), items)])
+    return ["incomplete", "malformed", "truncated", "whole"], len(items)
+
+
+def refused(environment, *words):
+    """The exit code and the one line of a refusal."""
+    ran = run(environment, "sweep", *words)
+    assert ran.stdout == ""
+    assert "Traceback" not in ran.stderr
+    *_, last = ran.stderr.splitlines()
+    assert [line for line in ran.stderr.splitlines() if line.startswith("error:")] == [last]
+    return ran.returncode, last
+
+
+def test_an_unknown_topic_lists_those_there_are(broker, topics, environment):
+    code, line = refused(environment, "executor=inline", f"source={broker('gone')}")
+    assert code == 2
+    assert "there is no topic 'gone'; topics there: " in line
+    assert all(topic in line for topic in topics[0])
+    assert "python -m feed replay" in line
+
+
+@pytest.mark.parametrize(
+    ("topic", "words", "code", "says"),
+    [
+        (
+            "incomplete",
+            (),
+            3,
+            "incomplete: no end record in partition 0 [0, {count}); replays there: hand ({count} mess",
+        ),
+        ("truncated", (), 3, "a hole in replay hand: messages {last_but_one} to {last} of partition 0 are missing"),
+        ("malformed", (), 3, "partition 0, offset 17: malformed message: JSON is malformed"),
+        ("whole", ("replay=gone",), 2, "there is no replay 'gone'; replays there: hand"),
+        ("whole", ("symbol=MSFT",), 2, "replay hand does not hold 'MSFT'; symbols there: AAPL"),
+        (
+            "whole",
+            ("window.start=2024-08-02T00:00:00Z",),
+            2,
+            "no quotes in the window; the data there spans {first_instant} to {last_instant}",
+        ),
+    ],
+    ids=["incomplete", "truncated", "malformed", "unknown replay", "unknown symbol", "no data in the window"],
+)
+def test_a_bad_feed_ends_the_run_with_one_line(broker, topics, environment, topic, words, code, says):
+    from feed.instants import format_instant
+
+    count = topics[1]
+    first, last = map(format_instant, tape().span)
+    expected = says.format(count=count, last=count - 1, last_but_one=count - 2, first_instant=first, last_instant=last)
+    got, line = refused(environment, "executor=inline", f"source={broker(topic)}", *words)
+    assert expected in line
+    assert got == code
+
+
+@pytest.mark.cluster
+def test_a_malformed_message_is_one_line_from_a_task_on_ray_too(broker, topics, environment):
+    code, line = refused(environment, "executor=ray", "workers=1", f"source={broker('malformed')}")
+    assert code == 3
+    assert "partition 0, offset 17: malformed message: JSON is malformed" in line

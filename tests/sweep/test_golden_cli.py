@@ -1,0 +1,124 @@
+"""The published study's numbers and a fragmented day: from real files to the document that the command line prints."""
+
+import json
+
+import pytest
+
+from sweep import cli
+
+STUDY = (
+    "conventions=classic",
+    "window.start=2024-08-01T13:36:32Z",
+    "window.end=2024-08-01T13:45:14Z",
+    "order.size=5000",
+    "grid.lambda_over=[0.1,0.5,1.0]",
+    "grid.lambda_under=[0.1,0.5,1.0]",
+    "grid.theta_queue=[0.1,0.5,1.0]",
+)
+"""The published study, as KEY=VALUE."""
+
+WAITING = ("policy=pseudocode", "infeasible=wait")
+"""The study's literal allocator: it waits for an exact fit."""
+
+FRAGMENTED = (
+    "window.start=2018-01-02T16:00:00Z",
+    "window.end=2018-01-02T16:09:00Z",
+    "fees={default: {taker: 0.003, maker: -0.002}}",
+)
+
+BASELINES = {"best_ask": 1114117.28, "twap": 1115265.03, "vwap": 1116307.4}
+
+
+def check_study(document, optimized=1114117.28, savings=None):
+    """Assert the study's numbers, to the cent."""
+    assert document["optimized"]["total_cash"] == optimized
+    assert {name: run["total_cash"] for name, run in document["baselines"].items()} == BASELINES
+    if savings is None:
+        savings = {"best_ask": 0.0, "twap": 10.29, "vwap": 19.62}
+    assert document["savings_vs_baselines_bps"] == savings
+    assert document["objective"]["flat"] is True
+    assert document["objective"]["best_ties"] == 27
+    assert document["sensitivity"] is None
+
+
+def sweep(capsys, *words):
+    """Run the command line in this process; the document it prints."""
+    code = cli.main(["executor=inline", *words])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    return json.loads(out)
+
+
+def strategies(document, liquidity):
+    """Every strategy of a document, under both liquidity rules: (name, its numbers)."""
+    (other,) = document["sensitivity"]
+    assert {liquidity, other} == {"persist", "refresh"}
+    for rule, part in ((liquidity, document), (other, document["sensitivity"][other])):
+        yield f"{rule} optimized", part["optimized"]
+        for name, run in part["baselines"].items():
+            yield f"{rule} {name}", run
+
+
+def cents(dollars):
+    return round(100 * dollars)
+
+
+def check_identities(document, liquidity, size):
+    """Shares and cash add up in every strategy, under both liquidity rules."""
+    names = []
+    for name, run in strategies(document, liquidity):
+        assert run["filled"] + run["unfilled"] - run["overfilled"] == size, name
+        parts = cents(run["cash_filled"]) + cents(run["unfilled_value"]) - cents(run["overfilled_value"])
+        assert cents(run["total_cash"]) == parts, name
+        names.append(name)
+    assert len(names) == 8
+
+
+def test_the_published_study(l1_day, capsys):
+    document = sweep(capsys, f"source=file:{l1_day}", *STUDY)
+    check_study(document)
+    assert document["optimized"]["avg_fill_px"] == 222.8235
+    assert document["feed"]["snapshots"] == 54305
+
+
+def test_the_published_studys_accident_of_waiting_for_an_exact_fit(l1_day, capsys):
+    document = sweep(capsys, f"source=file:{l1_day}", *STUDY, *WAITING)
+    check_study(document, 1113715.0, {"best_ask": 3.61, "twap": 13.9, "vwap": 23.22})
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+def test_a_fragmented_day(taq_day, capsys, liquidity):
+    document = sweep(capsys, f"source=file:{taq_day}", *FRAGMENTED, "order.size=20000", f"liquidity={liquidity}")
+    assert document["objective"]["flat"] is False
+    assert document["objective"]["distinct"] >= 3
+    persist = document if liquidity == "persist" else document["sensitivity"]["persist"]
+    assert persist["baselines"]["best_ask"]["total_cash"] == 3150725.0
+    check_identities(document, liquidity, 20000)
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("order.size=400000",), "unfilled"),
+        (
+            ("order.size=20030", "lots_only=true", "grid={lambda_over: 0, lambda_under: 0.09, theta_queue: 0}"),
+            "overfilled",
+        ),
+    ],
+    ids=["more than there is", "whole lots"],
+)
+def test_identities_hold_where_shares_are_missing_or_too_many(taq_day, capsys, words, part, liquidity):
+    document = sweep(capsys, f"source=file:{taq_day}", *FRAGMENTED, *words, f"liquidity={liquidity}")
+    check_identities(document, liquidity, document["order"]["size"])
+    assert any(run[part] for _, run in strategies(document, liquidity))
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+def test_penalties_beyond_every_spread_say_flat(taq_day, capsys, liquidity):
+    dollars = [f"grid.{name}=[0.5, 1.0]" for name in ("lambda_over", "lambda_under", "theta_queue")]
+    document = sweep(
+        capsys, f"source=file:{taq_day}", *FRAGMENTED, "order.size=20000", f"liquidity={liquidity}", *dollars
+    )
+    assert document["objective"]["flat"] is True
+    assert document["objective"]["inert"] == ["lambda_over", "lambda_under", "theta_queue"]
