@@ -73,6 +73,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output: str | None = None
 
 
+FILE_LIMIT = 2**20
+"""Bytes of a configuration or fee file."""
+
 WHERE_ONLY = ("source", "executor", "address", "workers", "output")
 """Keys that say where a sweep runs and reads, and change no result row."""
 
@@ -137,11 +140,15 @@ def build_config(tree: Mapping[str, Any]) -> Config:
 
 def _read_file(name: str) -> dict[str, Any]:
     try:
-        text = Path(name).read_text(encoding="utf-8")
+        with Path(name).open("rb") as file:
+            content = file.read(FILE_LIMIT + 1)
+        text = content.decode()
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{name}: is no text file") from None
+    if len(content) > FILE_LIMIT:
+        raise ConfigError(f"{name}: is over {FILE_LIMIT:,} bytes, which no configuration needs; check the path")
     tree = parse_yaml(text, name)
     if tree is None:
         return {}
@@ -200,8 +207,6 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{key}: expected a whole number, {least} or more, but it had {number}")
     if config.policy not in POLICIES:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
-    if config.lots_only and config.policy == "pseudocode":
-        raise ConfigError("lots_only: pseudocode is in lots already; set it with policy=static only")
     if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
         raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
     _amount("unfilled_penalty", config.unfilled_penalty, signed=False)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sweep.errors import ConfigError, WorkersLost
@@ -95,6 +97,7 @@ class OnRay:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
+        from ray.exceptions import RayError
 
         on_terminate = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
@@ -102,12 +105,13 @@ class OnRay:
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
         try:
             ray.init(**options)
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        except (ConnectionError, RayError, RuntimeError, TimeoutError, ValueError) as error:
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise WorkersLost(
                 f"address {self._address}: Ray did not start or answer ({said}); start a cluster with ray up, "
                 "or use address=local or executor=inline"
             ) from None
+        _keep_private(Path.home() / ".ray" / "auth_token")
         if threading.current_thread() is threading.main_thread():
             # ray's own handler ends the process with a stack dump and another exit code
             signal.signal(signal.SIGTERM, on_terminate)
@@ -170,6 +174,13 @@ class OnRay:
             ready, _ = ray.wait(list(flying), num_returns=1)
             for handle in ready:
                 yield flying.pop(handle), self.get(handle)
+
+
+def _keep_private(token: Path) -> None:
+    """Let nobody else read the token that opens Ray's ports; Ray writes it readable by all."""
+    with suppress(OSError):
+        if token.stat().st_uid == os.getuid():
+            token.chmod(0o600)
 
 
 EXECUTORS: dict[str, Callable[[Config], Executor]] = {

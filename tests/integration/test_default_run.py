@@ -73,6 +73,16 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
         k: v for k, v in other["feed"].items() if k not in place
     }
     assert one["run"]["id"] == other["run"]["id"]
+    shown = (ROOT / "README.md").read_text()
+    for figure in (
+        feed["digest"],
+        *(f'"total_cash": {one["baselines"][name]["total_cash"]}' for name in one["baselines"]),
+        f'"total_cash": {one["optimized"]["total_cash"]}',
+        f'"savings_vs_baselines_bps": {json.dumps(one["savings_vs_baselines_bps"])}',
+        f'"distinct": {one["objective"]["distinct"]}, "best_ties": {one["objective"]["best_ties"]}',
+        f'"best_parameters": {json.dumps(one["best_parameters"])}',
+    ):
+        assert figure in shown
 
 
 @pytest.mark.parametrize(

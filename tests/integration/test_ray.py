@@ -40,6 +40,12 @@ def executor(home):
 
 
 class TestOnRay(ExecutorContract):
+    @pytest.mark.usefixtures("executor")
+    def test_the_token_that_opens_its_ports_is_private(self, home):
+        token = home / ".ray" / "auth_token"
+        assert len(token.read_text()) >= 32
+        assert token.stat().st_mode & 0o077 == 0
+
     def test_its_workers_are_those_asked_for(self, executor):
         assert executor.workers == 2
 
@@ -77,7 +83,8 @@ def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, envir
     assert documents[0] == documents[1] == documents[2]
 
 
-def test_no_cluster_at_the_address_is_one_line_and_exit_2(environment, stream):
+def test_no_cluster_at_the_address_is_one_line_and_exit_2(environment, stream, tmp_path):
+    environment = {**environment, "RAY_TMPDIR": str(tmp_path)}  # where Ray looks for one on this machine
     command = [sys.executable, "-m", "sweep", f"source={stream}", "address=auto"]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=100, check=False)
     assert ran.returncode == 2
