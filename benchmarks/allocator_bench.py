@@ -16,15 +16,15 @@ from benchmarks.frame import Case, Duel, Scale, Side
 from benchmarks.tapes import long_tape
 
 VENUES = 8
-SIZE = 25_000_000
-"""Shares: more than the whole tape offers, so that no walk ends early."""
 
 
 def _walk(scale: Scale, liquidity) -> Duel:
     snapshots, few = scale.pick(200_000, 50_000), scale.pick(4_000, 1_000)
-    book = build_book(long_tape(snapshots, VENUES), BookRules())
-    whole = Order("buy", SIZE, int(book.ts[0]), int(book.ts[-1]))
-    part = Order("buy", SIZE, int(book.ts[0]), int(book.ts[few - 1]))
+    tape = long_tape(snapshots, VENUES)
+    book = build_book(tape, BookRules())
+    size = int(tape.ask_sz.sum()) + 1  # more than was ever offered, so that no walk ends early
+    whole = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
+    part = Order("buy", size, int(book.ts[0]), int(book.ts[few - 1]))
     rules, routing = Rules(liquidity, "sweep", 50_000_000), Routing()
     fees = np.full(VENUES, 3_000_000, np.int64)
     listed = fees.tolist()

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import frame, run
 from benchmarks.frame import UNITS, Case, Duel, Figure, Measured, Scale, Side, Unit, measure
+from benchmarks.tapes import long_tape
+from feed.tape import DAY
 
 
 class Time:
@@ -220,6 +222,14 @@ def test_the_table_shows_every_figure():
     assert whole.split() == ["fake", "123,456", "rows/s", "1", "-", "200,000", "2", "61,728x", "5", "yes"]
     assert part.split() == ["fake.part", "1.5", "s", "0", "-", "1", "NO"]
     assert note == "fake: ten rows; against another fake; 3 rounds"
+
+
+def test_a_long_tape_has_as_many_snapshots_as_asked_for():
+    tape = long_tape(30_000, 2)
+    assert tape.snapshots == 30_000
+    assert len(tape.venues) == 2
+    assert len({ts // DAY for ts in tape.span}) == 1
+    assert tape.ask_px[tape.ask_px > 0].min() > 10**9
 
 
 def test_the_scale_picks_the_size(tmp_path):
