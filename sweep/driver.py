@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator.order import execution_of
 from allocator.simulate import engine_of
@@ -28,6 +28,7 @@ from sweep.sink import COLUMNS, KEYS, MemorySink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import numpy as np
     import pandas as pd
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from sweep.origin import Origin
     from sweep.progress import Progress
     from sweep.tasks import Facts, Failure
+
+Entered = TypeVar("Entered")
 
 VERSIONED = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
 
@@ -109,6 +112,14 @@ class Phases:
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
 
+    @contextmanager
+    def entering(self, name: str, context: AbstractContextManager[Entered]) -> Iterator[Entered]:
+        """Time how long it takes to enter a context."""
+        with ExitStack() as stack:
+            with self.phase(name):
+                entered = stack.enter_context(context)
+            yield entered
+
 
 def run(config: Config, progress: Progress | None = None) -> Result:
     """Run a sweep.
@@ -133,12 +144,12 @@ def run(config: Config, progress: Progress | None = None) -> Result:
     progress = progress or Silent()
     phases = Phases()
     grid = build_grid(config.grid)
-    with phases.phase("total"), open_origin(config, progress) as origin:
+    with phases.phase("total"), phases.entering("origin", open_origin(config, progress)) as origin:
         with phases.phase("source"):
             settings = resolve(config, origin.fees)
             _check_window(origin)
             source_plan = plan_source(origin.source, symbol=config.symbol, replay=config.replay)
-        with _started(open_executor(config), phases) as executor:
+        with phases.entering("executor", open_executor(config)) as executor:
             with phases.phase("materialise"):
                 tapes = materialise(executor, source_plan, origin, settings)
             facts = tapes[0].facts
@@ -148,6 +159,9 @@ def run(config: Config, progress: Progress | None = None) -> Result:
                 f"{facts.provenance.rows:,} rows, {facts.provenance.snapshots:,} snapshots, "
                 f"{len(facts.venues)} venues, digest {facts.provenance.digest[:12]}"
             )
+            for level in ("error", "warning"):
+                for finding in facts.quality[f"{level}s"]:
+                    progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
             compiled = engine_of(config.policy) == "kernel"
             plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, compiled=compiled)
             answer = _sweep(executor, tapes, plan, settings, progress, phases)
@@ -184,16 +198,6 @@ def run(config: Config, progress: Progress | None = None) -> Result:
         },
     }
     return Result(config, found, table, failures)
-
-
-@contextmanager
-def _started(executor: Executor, phases: Phases) -> Iterator[Executor]:
-    with phases.phase("executor"):
-        executor.__enter__()
-    try:
-        yield executor
-    finally:
-        executor.__exit__()
 
 
 def _check_window(origin: Origin) -> None:
