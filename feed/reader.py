@@ -1,4 +1,4 @@
-"""The consumer: find a complete replay in a topic, read bounded offset ranges of it, prove that nothing is missing."""
+"""The consumer: find a complete replay in a topic, freeze its offset ranges, prove that nothing is missing of them."""
 
 from __future__ import annotations
 
@@ -9,121 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from feed.codec import CODECS, END, SCHEMA, EndRecord, Listed, Record, decode_end, malformed
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import STALL_SECONDS, Address, listing, open_consumer, parse_address, partitions_of, records
+from feed.kafka import Address, listing, open_consumer, parse_address, partitions_of, records
+from feed.ranges import AGAIN, KafkaBlock, KafkaRange, headers_of, record_of
 from feed.tape import Partition, Provenance, Tape, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 WINDOW = 1000
 """Offsets that one step backwards looks at for an end record."""
-
-_AGAIN = "replay the source again: python -m feed replay SOURCE"
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaBlock:
-    """What one range held.
-
-    Attributes
-    ----------
-    tape : Tape
-    partition, start, end : int
-        Offsets [start, end).
-    hashes : bytes
-        SHA-256 of each data message, 32 bytes each, in the order of `pseq`.
-    resent : int
-        Records dropped because they had come before.
-    """
-
-    tape: Tape
-    partition: int
-    start: int
-    end: int
-    hashes: bytes
-    resent: int
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaRange:
-    """A bounded part of one replay in one partition; reading it is a pure function of these fields.
-
-    Attributes
-    ----------
-    address : Address
-    partition, start, end : int
-        Offsets [start, end).
-    replay, symbol, codec : str
-    first, messages : int
-        The `pseq` it begins with and how many data messages it must hold.
-    stall : float
-        Seconds without progress after which reading is an error.
-    """
-
-    address: Address
-    partition: int
-    start: int
-    end: int
-    replay: str
-    symbol: str
-    codec: str
-    first: int
-    messages: int
-    stall: float = STALL_SECONDS
-
-    def read(self) -> KafkaBlock:
-        """Read, drop what was sent twice, decode.
-
-        Raises
-        ------
-        FeedUnavailable
-            No broker.
-        FeedCorrupt
-            A hole, a malformed message, one without headers, offsets that are gone, no progress.
-        """
-        tally = _Tally()
-        with open_consumer(self.address) as consumer:
-            raw = records(consumer, self.address, self.partition, self.start, self.end, stall=self.stall)
-            tape = CODECS[self.codec].decode(self.symbol, self._own(raw, tally))
-        found = len(tally.hashes) // 32
-        if found != self.messages:
-            raise self._hole(self.first + found, self.first + self.messages, self.end)
-        return KafkaBlock(tape, self.partition, self.start, self.end, bytes(tally.hashes), tally.resent)
-
-    def _own(self, raw: Iterator[Any], tally: _Tally) -> Iterator[Record]:
-        """Keep this replay's data messages, each once, in order."""
-        expected = self.first
-        for item in raw:
-            record = _record(item)
-            headers = _headers(item, record)
-            if headers["replay"] != self.replay or headers.get("kind") == END:
-                continue
-            pseq = _number(headers, "pseq", record)
-            if pseq < expected:
-                tally.resent += 1
-                continue
-            if pseq > expected:
-                raise self._hole(expected, pseq, record.offset)
-            for name, value in (("codec", self.codec), ("symbol", self.symbol), ("schema", SCHEMA)):
-                if headers.get(name) != value:
-                    raise malformed(record, f"header {name} is {headers.get(name)!r}, expected {value!r}")
-            expected += 1
-            tally.hashes += hashlib.sha256(record.value).digest()
-            yield record
-
-    def _hole(self, first: int, following: int, offset: int) -> FeedCorrupt:
-        return FeedCorrupt(
-            f"a hole in replay {self.replay}: messages {first} to {following - 1} of partition {self.partition} are "
-            f"missing before offset {offset} of [{self.start}, {self.end})",
-            self.address.place,
-            f"{_AGAIN} {self.address.place}",
-        )
-
-
-@dataclass(slots=True)
-class _Tally:
-    hashes: bytearray = field(default_factory=bytearray)
-    resent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +82,7 @@ class ReplayPlan:
         )
 
     def _differs(self, what: str) -> FeedCorrupt:
-        return FeedCorrupt(f"replay {self.replay}, {what}", self.address.place, f"{_AGAIN} {self.address.place}")
+        return FeedCorrupt(f"replay {self.replay}, {what}", self.address.place, f"{AGAIN} {self.address.place}")
 
 
 def plan_replay(source: str, *, symbol: str | None = None, replay: str | None = None) -> ReplayPlan:
@@ -271,9 +165,9 @@ def _look_back(
         found: list[tuple[int, str, EndRecord, Record]] = []
         after: Counter[str] = Counter()
         for item in records(consumer, address, partition, low, high):
-            record = _record(item)
+            record = record_of(item)
             try:
-                headers = _headers(item, record)
+                headers = headers_of(item, record)
             except FeedCorrupt:
                 bare = bare or record
                 continue
@@ -298,7 +192,7 @@ def _look_back(
 def _no_replay(
     address: Address, held: dict[int, tuple[int, int]], seen: _Seen, replay: str | None
 ) -> FeedUnavailable | FeedCorrupt:
-    remedy = f"{_AGAIN} {address.place}"
+    remedy = f"{AGAIN} {address.place}"
     if not any(last > first for first, last in held.values()):
         gone = max((last for _, last in held.values()), default=0)
         what = f"the topic is empty: retention took all before offset {gone}" if gone else "the topic holds no message"
@@ -331,26 +225,5 @@ def _check_listed(address: Address, end: EndRecord, record: Record, held: dict[i
                 f"replay {end.replay} lost its start: offsets [{listed.start}, {min(first, listed.end)}) of partition "
                 f"{partition} are gone, retention or a deletion took them",
                 address.place,
-                f"{_AGAIN} {address.place}, or keep the topic longer",
+                f"{AGAIN} {address.place}, or keep the topic longer",
             )
-
-
-def _record(item: Any) -> Record:  # noqa: ANN401 - untyped client
-    return Record(item.partition, item.offset, item.value or b"")
-
-
-def _headers(item: Any, record: Record) -> dict[str, str]:  # noqa: ANN401 - untyped client
-    try:
-        headers = {name: (value or b"").decode() for name, value in item.headers}
-    except UnicodeDecodeError as error:
-        raise malformed(record, "a header is no text") from error
-    if not headers.get("replay"):
-        raise malformed(record, "it carries no headers of a replay")
-    return headers
-
-
-def _number(headers: dict[str, str], name: str, record: Record) -> int:
-    text = headers.get(name, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise malformed(record, f"header {name} is {text[:40]!r}, expected a number")
-    return int(text)
