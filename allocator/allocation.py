@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from allocator import exhaustive, splits
-from allocator.cost import Venue, _whole, in_dollars, split_cost
+from allocator.cost import Venue, in_dollars, split_cost, whole_shares
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE, decimal, nano
 from allocator.order import Parameters
@@ -86,8 +86,8 @@ def allocate(
     ------
     R. Cont, A. Kukanov, Optimal order placement in limit order markets, Quantitative Finance 17(1), 2017.
     """
-    size = _whole(order_size, "order_size")
-    step = _whole(step, "step")
+    size = whole_shares(order_size, "order_size")
+    step = whole_shares(step, "step")
     if step == 0:
         raise AllocatorError("step: expected 1 share or more, but it had 0")
     for name, value, valid in (

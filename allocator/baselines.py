@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -59,6 +60,10 @@ class Schedule:
             return []
         return [ChildOrder(venue, min(due, view.available[venue]), view.prices[venue])]
 
+    def in_whole_shares(self) -> Schedule:
+        """The same schedule, its targets rounded down to whole shares."""
+        return replace(self, size=self.size // self.unit, due=self.due // self.unit, unit=1)
+
     @staticmethod
     def _burst(view: View, due: int) -> list[ChildOrder]:
         orders = []
@@ -105,7 +110,8 @@ def _classic_twap(book: Book, order: Order) -> Schedule:
     n = max(1, int(since[-1]) // MINUTE) if past > first else 1
     # one slice at the first snapshot, one more strictly after each full minute
     slices = 1 + np.minimum(n - 1, np.maximum(since - 1, 0) // MINUTE)
-    return Schedule(first, order.size * n, slices * order.size, unit=n)
+    unit = n // gcd(n, order.size)
+    return Schedule(first, order.size * unit, slices * (order.size * unit // n), unit=unit)
 
 
 def _classic_vwap(book: Book, order: Order) -> Schedule:

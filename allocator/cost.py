@@ -42,7 +42,7 @@ class Venue:
     def __post_init__(self) -> None:
         for name in ("ask", "fee", "rebate"):
             nano(getattr(self, name), name)
-        _whole(self.ask_size, "ask_size")
+        whole_shares(self.ask_size, "ask_size")
 
     @property
     def cost_nano(self) -> int:
@@ -55,10 +55,21 @@ class Venue:
         return int(self.ask_size) if nano(self.ask, "ask") > 0 else 0
 
 
-def _whole(value: float, name: str) -> int:
-    if isinstance(value, bool) or value != int(value) or value < 0:
+def whole_shares(value: float, name: str) -> int:
+    """A whole number of shares, 0 or more.
+
+    Raises
+    ------
+    AllocatorError
+        Anything else.
+    """
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = -1
+    if isinstance(value, bool) or whole != value or whole < 0:
         raise AllocatorError(f"{name}: expected a whole number of shares, 0 or more, but it had {value!r}")
-    return int(value)
+    return whole
 
 
 def times(amount: Amount, shares: int) -> Amount:
@@ -145,11 +156,11 @@ def compute_cost(
         raise AllocatorError(f"split: expected {len(venues)} numbers, one per venue, but it had {len(split)}")
     return in_dollars(
         split_cost(
-            [_whole(sent, "split") for sent in split],
+            [whole_shares(sent, "split") for sent in split],
             [venue.cost_nano for venue in venues],
             [venue.available for venue in venues],
             [nano(venue.rebate) for venue in venues],
-            _whole(order_size, "order_size"),
+            whole_shares(order_size, "order_size"),
             Parameters.of(lambda_over, lambda_under, theta_queue),
         )
     )

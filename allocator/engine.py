@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from allocator.errors import AllocatorError, NoPriceError
+from allocator.errors import AllocatorError, FractionLeftError, NoPriceError
 from allocator.money import divide_half_even
 from allocator.order import Fill, execution_of
 from allocator.splits import by_cost
@@ -121,6 +121,19 @@ def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> 
     return filled, unfilled, over, cash, fees, unfilled_value, over_cash, cash + unfilled_value - over_cash
 
 
+def in_shares(unit: int, filled: int, over: int, cash: int, fees: int, over_cash: int) -> tuple[int, ...]:
+    """Units to whole shares; money, which was counted per unit, half-even to 1e-9 $.
+
+    Raises
+    ------
+    FractionLeftError
+        The units filled are no whole shares.
+    """
+    if filled % unit:
+        raise FractionLeftError(f"{filled}/{unit} shares were filled")
+    return filled // unit, over // unit, *(divide_half_even(money, unit) for money in (cash, fees, over_cash))
+
+
 def best_other(row: Sequence[int], fees: Sequence[int], sign: int) -> tuple[int, int] | None:
     """Signed proceeds per share (after the fee) at the best opposite quote, and that fee; None where there is none.
 
@@ -161,6 +174,8 @@ def execute(
     ------
     NoPriceError
         Shares stayed unfilled and nothing was ever displayed.
+    FractionLeftError
+        A schedule of fractional slices ended on a part of a share.
     AllocatorError
         A policy that sends more than is available, or a passive order, which this engine does not fill.
     """
@@ -219,17 +234,7 @@ def execute(
         if remaining == 0:
             break
 
-    whole = filled // unit
-    row: tuple[Any, ...] = settle(
-        order,
-        rules,
-        dearest(book, order, fees),
-        whole,
-        over // unit,
-        divide_half_even(cash, unit),
-        divide_half_even(paid, unit),
-        divide_half_even(over_cash, unit),
-    )
+    row = settle(order, rules, dearest(book, order, fees), *in_shares(unit, filled, over, cash, paid, over_cash))
     return replace(execution_of(row), fills=tuple(fills))
 
 

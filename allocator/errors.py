@@ -9,3 +9,7 @@ class AllocatorError(ValueError):
 
 class NoPriceError(AllocatorError):
     """Shares stayed unfilled and no quote was ever displayed to value them by."""
+
+
+class FractionLeftError(AllocatorError):
+    """A schedule of fractional slices ended on a part of a share, which nothing can hold."""

@@ -32,7 +32,7 @@ def decimal(value: float | str | Decimal, name: str = "value") -> Decimal:
     if isinstance(value, bool):
         raise AllocatorError(f"{name}: expected a number, but it had {value}")
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else str(value))
+        number = Decimal(float.__repr__(value) if isinstance(value, float) else str(value))
     except InvalidOperation:
         raise AllocatorError(f"{name}: expected a number, but it had {value!r}") from None
     if number.is_nan():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from allocator.baselines import BASELINES, Schedule
-from allocator.engine import dearest, execute, settle
-from allocator.errors import AllocatorError
-from allocator.money import INFINITE, NANO, SUM_LIMIT, Amount, divide_half_even
+from allocator.engine import dearest, execute, in_shares, settle
+from allocator.errors import AllocatorError, FractionLeftError
+from allocator.money import INFINITE, NANO, SUM_LIMIT, Amount
 from allocator.order import FIELDS, Execution, Parameters, execution_of
 from allocator.policies import POLICIES
 
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 Engine = Literal["kernel", "reference"]
 
 
-def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int], unit: int = 1) -> None:
+def _dearest_possible(book: Book, rules: Rules, fees: Sequence[int]) -> int:
+    """No share can cost or be valued at more than this, 1e-9 $."""
+    top = max((int(px.max()) for px in (book.ask_px, book.bid_px) if px.size), default=0)
+    return top + max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
+
+
+def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> None:
     """Refuse an order whose cash could leave int64, before anything runs.
 
     Raises
@@ -35,13 +41,11 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int], unit
     AllocatorError
         size * the dearest possible price >= 2^62 nano-dollars.
     """
-    top = max((int(px.max()) for px in (book.ask_px, book.bid_px) if px.size), default=0)
-    top += max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
-    if order.size * unit * top >= SUM_LIMIT:
-        limit = (SUM_LIMIT - 1) // (top * unit)
+    top = _dearest_possible(book, rules, fees)
+    if order.size * top >= SUM_LIMIT:
         raise AllocatorError(
             f"order.size: {order.size:,} shares at up to {top / NANO:.2f} $ are beyond exact 64-bit money; "
-            f"at most {limit:,} shares"
+            f"at most {(SUM_LIMIT - 1) // top:,} shares"
         )
 
 
@@ -58,7 +62,11 @@ def _walk(
     tau = np.array([_capped(p.tau, walk.INFINITE) for p in parameters], np.int64)
     over = np.array([_capped(p.lambda_over + p.theta_queue, walk.INFINITE) for p in parameters], np.int64)
     finite = [int(x.max()) for x in (tau[tau < walk.INFINITE], over[over < walk.INFINITE]) if x.size]
-    if routing.lots_only and 4 * routing.step * (max(finite, default=0) + 2**53) >= 2**63:
+    # what the walk compares for one lot more: step (2c - 2p) + 2 over (step - u) with 2 tau u
+    if (
+        routing.lots_only
+        and 2 * routing.step * (_dearest_possible(book, rules, fees.tolist()) + max(finite, default=0)) >= 2**63
+    ):
         raise AllocatorError(f"step: lots of {routing.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 5), np.int64)
     walk.walk(
@@ -160,18 +168,24 @@ def run_baselines(
     conventions : str
         ``fair`` or ``classic``.
     """
+    check_sums(book, order, rules, fees)
+    top = _dearest_possible(book, rules, fees)
     runs = {}
     for name, make in BASELINES[conventions].items():
         schedule = make(book, order)
-        check_sums(book, order, rules, fees, schedule.unit)
-        if engine == "kernel":
-            runs[name] = _follow(book, order, rules, fees, schedule)
-        else:
-            runs[name] = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0))
+        try:
+            runs[name] = _follow(book, order, rules, fees, schedule, top, engine)
+        except FractionLeftError:  # no leftover rule completed the last slice, and nobody holds half a share
+            runs[name] = _follow(book, order, rules, fees, schedule.in_whole_shares(), top, engine)
     return runs
 
 
-def _follow(book: Book, order: Order, rules: Rules, fees: Sequence[int], schedule: Schedule) -> Execution:
+def _follow(
+    book: Book, order: Order, rules: Rules, fees: Sequence[int], schedule: Schedule, top: int, engine: Engine
+) -> Execution:
+    """Run one schedule; on the reference engine also where its units would leave int64."""
+    if engine == "reference" or schedule.size * top >= SUM_LIMIT:
+        return execute(book, order, rules, fees, schedule, Parameters(0, 0, 0))
     from allocator.kernels import walk
 
     side = book.take_side(order.side)
@@ -190,16 +204,4 @@ def _follow(book: Book, order: Order, rules: Rules, fees: Sequence[int], schedul
         {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover],
         out,
     )
-    filled, over, cash, paid, over_cash = out.tolist()
-    unit = schedule.unit
-    row: tuple[Any, ...] = settle(
-        order,
-        rules,
-        dearest(book, order, fees),
-        filled // unit,
-        over // unit,
-        divide_half_even(cash, unit),
-        divide_half_even(paid, unit),
-        divide_half_even(over_cash, unit),
-    )
-    return execution_of(row)
+    return execution_of(settle(order, rules, dearest(book, order, fees), *in_shares(schedule.unit, *out.tolist())))

@@ -162,8 +162,8 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             for level in ("error", "warning"):
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
-            compiled = engine_of(config.policy) == "kernel"
-            plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, compiled=compiled)
+            engine = engine_of(config.policy)
+            plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, engine)
             answer = _sweep(executor, tapes, plan, settings, progress, phases)
     table, best, baselines, sensitivity, failures = answer
     order, optimized = plan.orders[0], execution_of(best.row)
@@ -190,7 +190,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,
             "workers": executor.workers,
-            "kernel": "walk" if compiled else "reference",
+            "kernel": "walk" if engine == "kernel" else "reference",
             "simulated": len(table),
             "chunk_size": plan.chunk_size,
             "object_store_bytes": plan.nbytes,

@@ -12,6 +12,7 @@ from sweep.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from allocator.simulate import Engine
     from sweep.config import Config
     from sweep.grid import Grid
     from sweep.tasks import Facts
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 CHUNK_SECONDS = 0.1
 """A chunk should take about this long: far above what a task costs, short enough to lose and to balance."""
 
-NANOSECONDS_PER_QUOTE = 8
-"""What one combination spends at most per snapshot and venue on the compiled walk; the reference engine: 100 times."""
+NANOSECONDS_PER_QUOTE = {"kernel": 20, "reference": 5000}
+"""What one combination spends per snapshot and venue, about, where it walks the whole tape."""
 
 CHUNKS_PER_WORKER = 8
 
@@ -69,7 +70,7 @@ class Plan:
                     yield Chunk(tape, order, first, min(first + self.chunk_size, len(self.grid)))
 
 
-def make_plan(config: Config, grid: Grid, facts: tuple[Facts, ...], workers: int, *, compiled: bool) -> Plan:
+def make_plan(config: Config, grid: Grid, facts: tuple[Facts, ...], workers: int, engine: Engine) -> Plan:
     """Cut the work.
 
     Raises
@@ -78,7 +79,7 @@ def make_plan(config: Config, grid: Grid, facts: tuple[Facts, ...], workers: int
         An order outside the window.
     """
     quotes = max(each.snapshots * len(each.venues) for each in facts)
-    cost = quotes * NANOSECONDS_PER_QUOTE * 1e-9 * (1 if compiled else 100)
+    cost = quotes * NANOSECONDS_PER_QUOTE[engine] * 1e-9
     by_time = int(CHUNK_SECONDS / cost) if cost else len(grid)
     by_workers = -(-len(grid) // (CHUNKS_PER_WORKER * workers))
     return Plan(

@@ -16,6 +16,7 @@ from feed.check import check
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.source import select
+from feed.tape import DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +132,8 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
     """
     whole, provenance = plan.merge(blocks)
     start, end = selection.start, selection.end
-    earliest = None if start is None else max(start - selection.warmup, 0)
+    # quotes are not carried over a date: a warm-up that reaches over midnight begins there
+    earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
     tape, provenance = select(whole, provenance, earliest, end)
     book = build_book(tape, selection.book)
     start = tape.span[0] if start is None else start

@@ -1,5 +1,7 @@
 """The schedules of model sections 1 and 4 on books small enough to work out by hand."""
 
+from dataclasses import replace
+
 from strategies import CENT, OPEN, SECOND
 from test_book import tape_of
 
@@ -7,8 +9,10 @@ from allocator.baselines import BASELINES
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.order import Order, Parameters, Rules
+from allocator.simulate import run_baselines
 
 FAIR = Rules("persist", "sweep", 50_000_000)
+FEE = 3_000_000
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)
 
 
@@ -67,6 +71,36 @@ def test_classic_twap_buys_fractional_slices_after_each_full_minute():
     third = 10 / 3
     assert found == [(0, 0, third), (3, 0, third), (4, 0, third)]
     assert (run.filled, run.cash_filled) == (10, 10 * 100 * CENT)
+
+
+def test_a_part_of_a_share_that_is_due_waits_for_the_next_slice():
+    rows = [(0, 1, 90, 1, 100, 3), (30, 1, 90, 1, 100, 50), (61, 1, 90, 1, 100, 50), (185, 1, 90, 1, 100, 50)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order = Order("buy", 10, OPEN, OPEN + 200 * SECOND)
+    found, _ = fills(book, order, CLASSIC, "classic", "twap")
+    assert found == [(0, 0, 3), (2, 0, 11 / 3), (3, 0, 10 / 3)]
+    kernel = run_baselines(book, order, CLASSIC, [FEE], "classic")["twap"]
+    assert kernel == run_baselines(book, order, CLASSIC, [FEE], "classic", engine="reference")["twap"]
+
+
+def test_a_twap_that_ends_on_half_a_share_is_run_in_whole_shares():
+    rows = [(0, 1, 90, 1, 1000, 500), (120, 1, 90, 1, 1000, 1)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order, rules = Order("buy", 101, OPEN, OPEN + 120 * SECOND), replace(CLASSIC, leftover="sweep")
+    for engine in ("kernel", "reference"):
+        twap = run_baselines(book, order, rules, [FEE], "classic", engine=engine)["twap"]
+        assert (twap.filled, twap.unfilled) == (51, 50)
+        assert twap.cash_filled == 51 * (10 * 10**9 + FEE)
+        assert twap.unfilled_value == 50 * (10 * 10**9 + FEE + 50_000_000)
+
+
+def test_slices_of_many_minutes_do_not_lower_the_largest_order():
+    rows = [(0, 1, 90, 1, 22_200, 10**9), (390 * 60, 1, 90, 1, 22_200, 10**9)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    for size in (390_000, 20_000_001):
+        order = Order("buy", size, OPEN, OPEN + 390 * 60 * SECOND)
+        twap = run_baselines(book, order, CLASSIC, [FEE], "classic")["twap"]
+        assert (twap.filled, twap.cash_filled) == (size, size * (222 * 10**9 + FEE))
 
 
 def test_classic_vwap_buys_in_the_first_snapshot_of_each_bin_only():

@@ -11,6 +11,7 @@ from strategies import CENT, OPEN, SECOND, tapes
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
+from allocator.order import Order
 from feed.tape import Tape
 
 
@@ -140,6 +141,16 @@ def test_an_empty_tape_makes_an_empty_book():
     tape = tape_of((0, 1, 98, 100, 0, 0))
     book = build_book(tape, BookRules(require="ask"))
     assert book.ask_px.shape == (0, 0)
+
+
+def test_the_arrival_mid_is_the_standing_book_at_the_start_or_the_first_two_sided_one_after():
+    book = build_book(tape_of((0, 1, 98, 1, 100, 1), (2, 1, 98, 1, 0, 0), (4, 1, 99, 1, 101, 1)), BookRules())
+    two_sided = {0: (0, 198 * CENT), 1: (0, 198 * CENT), 2: (2, 200 * CENT), 4: (2, 200 * CENT), 9: (2, 200 * CENT)}
+    for second, expected in two_sided.items():
+        assert book.arrival(Order("buy", 1, OPEN + second * SECOND, OPEN + 10 * SECOND)) == expected
+    assert book.arrival(Order("buy", 1, OPEN - SECOND, OPEN)) == (0, 198 * CENT)
+    none = build_book(tape_of((0, 1, 98, 1, 0, 0)), BookRules())
+    assert none.arrival(Order("buy", 1, OPEN, OPEN)) == (1, 0)
 
 
 def test_rules_out_of_range_are_refused():

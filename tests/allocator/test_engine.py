@@ -69,8 +69,8 @@ def orders(draw, tape):
 
 
 def fees_of(book):
-    """One fee per venue: rebates, ties and a dear one."""
-    return [(FEE, -2_000_000, FEE, 0, CENT)[i] for i in range(len(book.venues))]
+    """One fee per venue: a rebate, ties, and a cent, so that different prices and fees make one c."""
+    return [(0, CENT, FEE, -2_000_000, FEE)[i] for i in range(len(book.venues))]
 
 
 @st.composite
@@ -336,6 +336,20 @@ def test_an_order_that_could_leave_int64_is_refused_before_it_runs(case, convent
         run_combinations(book, huge, rules, Routing(), fees, GRID)
     with pytest.raises(AllocatorError, match=r"order\.size"):
         run_baselines(book, huge, rules, fees, conventions)
+
+
+@pytest.mark.parametrize("step", [256, 1000, 100_000])
+def test_large_lots_run_where_their_money_is_exact(step):
+    book = build_book(tape_of((0, 1, 99, 10**6, 100, 10**6), (0, 2, 99, 10**6, 101, 10**6)), BookRules())
+    order = Order("buy", 2 * step + step // 2, OPEN, OPEN)
+    routing = Routing(step=step, lots_only=True)
+    rows = [
+        run_combinations(book, order, FAIR, routing, [0, FEE], GRID, engine=engine).tolist()
+        for engine in ("kernel", "reference")
+    ]
+    assert rows[0] == rows[1]
+    with pytest.raises(AllocatorError, match="step: lots of"):
+        run_combinations(book, order, FAIR, replace(routing, step=2**31 - 1), [0, FEE], [Parameters(0, 2**52, 0)])
 
 
 def test_orders_are_checked():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -151,6 +152,10 @@ def test_compute_cost_is_the_formula():
         ((100, [Venue(10.0, 100)], 0, 0, 0), {"policy": "best"}, "policy: expected static or pseudocode"),
         ((100, [Venue(10.0, 100)], 0, 0, 0), {"reference": "mid"}, "needs bids"),
         ((100, [Venue(10.0, 100)], 0, 0, 0), {"step": 0}, "step"),
+        ((float("inf"), [Venue(10.0, 100)], 0, 0, 0), {}, "order_size"),
+        ((float("nan"), [Venue(10.0, 100)], 0, 0, 0), {}, "order_size"),
+        ((None, [Venue(10.0, 100)], 0, 0, 0), {}, "order_size"),
+        (("100", [Venue(10.0, 100)], 0, 0, 0), {}, "order_size"),
         ((10**4, [Venue(10.0, 10**4)] * 2, 0, 0, 0), {"method": "exhaustive"}, "use method='exact'"),
     ],
 )
@@ -158,6 +163,12 @@ def test_arguments_out_of_range_are_refused(arguments, options, says):
     with pytest.raises(AllocatorError, match=says) as error:
         allocate(*arguments, **options)
     assert isinstance(error.value, ValueError)
+
+
+def test_numbers_of_numpy_are_numbers():
+    venues = [Venue(np.float64(10.1), np.int64(7), fee=np.float32(0.25))]
+    answer = allocate(np.int32(5), venues, np.float64(0.1), np.float64(0.2), np.float32(0.5))
+    assert answer == allocate(5, [Venue(10.1, 7, fee=0.25)], 0.1, 0.2, 0.5)
 
 
 def test_a_split_of_another_length_and_a_negative_size_are_refused():

@@ -146,6 +146,19 @@ def test_an_order_beyond_exact_money_is_refused_in_one_line(stream):
         run(config_of(stream, order={"size": 2**31 - 1}, unfilled_penalty=100), None)
 
 
+def test_a_warm_up_that_reaches_over_midnight_begins_there(tmp_path):
+    path = tmp_path / "night.csv"
+    path.write_text(
+        "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+        "2024-08-01T23:59:58Z,3,1,99.90,99.95,100,100\n"
+        "2024-08-02T00:00:01Z,2,2,100.00,100.01,100,100\n"
+    )
+    keys = {"source": str(path), "executor": "inline", "order": {"size": 100}}
+    found = run(build_config({**keys, "window": {"start": "2024-08-02T00:00:00Z"}})).document
+    assert found["feed"]["rows"] == 1
+    assert found["optimized"]["avg_fill_px"] == 100.013
+
+
 def test_the_window_defaults_to_the_data(stream):
     found = run(build_config({"source": f"file:{stream}", "executor": "inline"})).document["feed"]
     assert found["window"] == {"start": found["quality"]["start"], "end": found["quality"]["end"]}
