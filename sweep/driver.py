@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator.order import execution_of
 from allocator.simulate import engine_of
-from feed.source import plan_source
 from sweep import document, tasks
 from sweep.config import config_hash
 from sweep.conventions import OTHER_LIQUIDITY, resolve
@@ -145,11 +144,13 @@ def run(config: Config, progress: Progress | None = None) -> Result:
     phases = Phases()
     grid = build_grid(config.grid)
     with phases.phase("total"), phases.entering("origin", open_origin(config, progress)) as origin:
-        with phases.phase("source"):
-            settings = resolve(config, origin.fees)
-            _check_window(origin)
-            source_plan = plan_source(origin.source, symbol=config.symbol, replay=config.replay)
+        settings = resolve(config, origin.fees)
+        _check_window(origin)
         with phases.entering("executor", open_executor(config)) as executor:
+            for _ in range(executor.workers if config.executor == "ray" else 0):
+                executor.call(tasks.warm)
+            with phases.phase("source"):
+                source_plan = origin.plan()
             with phases.phase("materialise"):
                 tapes = materialise(executor, source_plan, origin, settings)
             facts = tapes[0].facts

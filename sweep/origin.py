@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from feed import synthetic
 from feed.instants import parse_instant
+from feed.source import plan_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from feed.replay import Replayed
+    from feed.source import Plan
     from sweep.config import Config
     from sweep.progress import Progress
 
@@ -19,19 +25,19 @@ EMBEDDED = "embedded"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A source that is ready to be read.
+    """A source that is ready to be read, or soon will be.
 
     Attributes
     ----------
-    source : str
-        What `feed.source.plan_source` takes.
+    plan : callable
+        Waits until the source is ready, and gives its plan.
     start, end : int, optional
         The window asked for, UTC nanoseconds.
     fees : mapping
         The fee table that the source brings of its own.
     """
 
-    source: str
+    plan: Callable[[], Plan]
     start: int | None
     end: int | None
     fees: Mapping[str, Mapping[str, Any]]
@@ -41,27 +47,54 @@ class Origin:
 def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     """Make the configuration's source ready, and end what that took.
 
+    What can be known to be missing is found here, before an executor starts.
+
     Raises
     ------
     FeedError
-        The embedded broker did not start, or did not keep the stream.
+        As `feed.source.plan_source`; or the embedded broker did not start.
     """
     start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
-    if config.source != EMBEDDED:
-        yield Origin(config.source, start, end, {})
+    if config.source == EMBEDDED:
+        with _embedded(config, progress) as plan:
+            yield Origin(
+                plan,
+                synthetic.WINDOW[0] if start is None else start,
+                synthetic.WINDOW[1] if end is None else end,
+                {str(venue): fee for venue, fee in synthetic.FEES.items()},
+            )
         return
-    from feed import synthetic
+    planned = plan_source(config.source, symbol=config.symbol, replay=config.replay)
+    yield Origin(lambda: planned, start, end, {})
+
+
+@contextmanager
+def _embedded(config: Config, progress: Progress) -> Iterator[Callable[[], Plan]]:
+    """An embedded broker that is filled while the executor starts."""
     from feed.broker import EmbeddedBroker
     from feed.replay import replay
 
-    with EmbeddedBroker() as broker:
+    given_up = threading.Event()
+
+    def fill(source: str) -> Replayed:
+        return replay(synthetic.generate(), source, on_progress=lambda *_: _go_on(given_up))
+
+    with EmbeddedBroker() as broker, ThreadPoolExecutor(1, "replay") as thread:
         source = broker.source()
         progress.say(f"embedded broker at {broker.server}; replaying the synthetic stream")
-        sent = replay(synthetic.generate(), source)
-        progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
-        yield Origin(
-            source,
-            synthetic.WINDOW[0] if start is None else start,
-            synthetic.WINDOW[1] if end is None else end,
-            {str(venue): fee for venue, fee in synthetic.FEES.items()},
-        )
+        filling = thread.submit(fill, source)
+
+        def plan() -> Plan:
+            sent = filling.result()
+            progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
+            return plan_source(source, symbol=config.symbol, replay=config.replay)
+
+        try:
+            yield plan
+        finally:
+            given_up.set()
+
+
+def _go_on(given_up: threading.Event) -> None:
+    if given_up.is_set():
+        raise CancelledError

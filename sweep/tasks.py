@@ -115,6 +115,11 @@ class ChunkRows:
     failures: tuple[Failure, ...]
 
 
+def warm() -> None:
+    """Load the kernels on a worker while the source is still being read."""
+    from allocator.kernels import standing, walk  # noqa: F401 - compiled or read from the cache on import
+
+
 def read_range(part: Range) -> Block:
     """Read one range of a source: a pure function of the range, so that a lost block is read again."""
     return part.read()

@@ -90,6 +90,7 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
     [
         (signal.SIGINT, 130, True, "combinations,"),
         (signal.SIGINT, 130, False, "combinations,"),
+        (signal.SIGINT, 130, True, "embedded broker"),
         (signal.SIGINT, 130, True, "replayed"),
         (signal.SIGTERM, 143, False, "combinations,"),
     ],
