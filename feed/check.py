@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from feed.console import printable
 from feed.instants import format_instant
 from feed.tape import DAY, PRICE_LIMIT, QUOTE_DTYPES, Tape
 
@@ -308,13 +309,9 @@ def render(quality: Quality, provenance: Provenance) -> str:
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
         *(("note", note) for note in provenance.notes),
     ]
-    lines = [f"{name:<12} {_printable(text)}" for name, text in facts]
+    lines = [f"{name:<12} {printable(text)}" for name, text in facts]
     lines += ["", f"{'level':<8} {'count':>11}  check"]
     for name, (level, about) in CHECKS.items():
         count = quality.counts[name]
         lines.append(f"{level if count else '-':<8} {count:>11,}  {name}: {about}")
     return "\n".join(lines)
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feed.console import INTERRUPTED, TERMINATED, Terminated, printable, raise_on_sigterm
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
     from feed.tape import Tape
 
-INTERRUPTED = 130
-TERMINATED = 143
-
 _PLAIN_SECONDS = 2.0
-
-
-class _TerminatedError(BaseException):
-    """SIGTERM, so that contexts close before the process ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,17 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 ok, 2 usage or nothing to read, 3 the feed is malformed or incomplete, 130 interrupted, 143 terminated.
     """
     arguments = _parser().parse_args(argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+    raise_on_sigterm()
     try:
         code: int = arguments.run(arguments)
     except FeedError as error:
-        print(f"error: {_printable(str(error))}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except _TerminatedError:
+    except Terminated:
         print("terminated", file=sys.stderr)
         return TERMINATED
     except BrokenPipeError:
@@ -63,15 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    raise _TerminatedError
-
-
-def _printable(text: str) -> str:
-    """Escape what a terminal would obey: parts of a message may come from the feed."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -117,7 +117,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
         raise FeedUnavailable(
             "the window holds more than one UTC date",
             where,
-            f"{there}; set window.start and window.end within one date",
+            f"{there}; narrow the window to one date",
         )
     return tape, replace(
         provenance,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 import traceback
 from typing import TYPE_CHECKING
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED_SOME = 4
-INTERRUPTED = 130
-TERMINATED = 143
 BUG = 1
 
 COMMANDS = ("run",)
@@ -72,12 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(file: str | None, assignments: list[str]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
+    from feed.console import INTERRUPTED, TERMINATED, Terminated, printable, raise_on_sigterm
     from feed.errors import FeedError
-    from sweep.errors import SweepError, Terminated
-    from sweep.progress import printable
+    from sweep.errors import SweepError
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+    raise_on_sigterm()
     try:
         return _run(file, assignments)
     except (FeedError, SweepError) as error:
@@ -97,12 +92,6 @@ def _guarded(file: str | None, assignments: list[str]) -> int:
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
         return BUG
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    from sweep.errors import Terminated
-
-    raise Terminated
 
 
 def _run(file: str | None, assignments: list[str]) -> int:

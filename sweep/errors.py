@@ -19,7 +19,3 @@ class WorkersLost(SweepError):  # noqa: N818 - reads as what it says
     """The executor could not start, or lost what it needs to go on."""
 
     exit_code = 2
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from allocator.money import NANO, rounded
+from feed.console import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,11 +78,6 @@ class Plain:
 
 def _best(best: int | None) -> str:
     return "" if best is None else f", best so far {rounded(best, NANO, 2):,.2f}"
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would obey: parts of a line may come from the feed or the configuration."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 class _Live:

@@ -8,6 +8,7 @@ import sys
 import pytest
 from test_driver import stream  # noqa: F401 - a fixture
 
+from feed.console import Terminated
 from sweep import cli
 
 HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"
@@ -162,12 +163,10 @@ def test_some_failed_combinations_exit_4_with_the_document(stream, capsys, monke
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt(), 130), (cli._terminate, 143), (ZeroDivisionError("bug"), 1)]
+    ("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143), (ZeroDivisionError("bug"), 1)]
 )
 def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypatch):
     def raises(*_):
-        if callable(error):
-            error(15, None)
         raise error
 
     monkeypatch.setattr(cli, "_run", raises)

@@ -10,13 +10,14 @@ import sweep
 from allocator import simulate
 from allocator.errors import AllocatorError
 from feed import synthetic
+from feed.console import printable
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from sweep import tasks
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError
-from sweep.progress import Plain, open_progress, printable
+from sweep.progress import Plain, open_progress
 from sweep.sink import COLUMNS
 
 SECOND = 10**9
