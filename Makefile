@@ -33,6 +33,7 @@ unit: .venv/installed-test ## run the tests that start no process and open no so
 
 lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
 	@$(python) -m ruff check
+	@$(python) -m ruff format --check --quiet
 	@$(python) -m mypy
 	@.venv/bin/lint-imports
 
