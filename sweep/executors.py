@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -104,7 +105,9 @@ class OnRay:
         if self._address == "local":
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
         try:
-            ray.init(**options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what failed is said once, below
+                ray.init(**options)
         except (ConnectionError, RayError, RuntimeError, TimeoutError, ValueError) as error:
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise WorkersLost(
