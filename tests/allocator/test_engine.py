@@ -25,10 +25,13 @@ FAIR = Rules("persist", "sweep", 50_000_000)
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)
 FEE = 3_000_000
 GRID = [
-    Parameters(over, under, theta)
-    for over in (0, CENT)
-    for under in (0, 2 * CENT, INFINITE)
-    for theta in (0, CENT // 2, 3 * CENT)
+    Parameters(0, 0, 0),
+    Parameters(0, 2 * CENT, 0),
+    Parameters(CENT, 0, 3 * CENT),
+    Parameters(0, 2 * CENT, CENT // 2),
+    Parameters(CENT, 2 * CENT, 3 * CENT),
+    Parameters(CENT, INFINITE, 0),
+    Parameters(INFINITE, INFINITE, CENT),
 ]
 
 routings = st.builds(
