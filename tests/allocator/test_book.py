@@ -38,7 +38,7 @@ def bids(book):
     return (book.bid_px // CENT).tolist()
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(
     tapes(trades=False),
     st.booleans(),

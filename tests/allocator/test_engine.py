@@ -91,7 +91,7 @@ def outcome(run):
         return "no price"
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(cases(), routings)
 def test_the_kernel_equals_the_reference_engine(case, routing):
     book, order, rules, fees = case
@@ -102,7 +102,7 @@ def test_the_kernel_equals_the_reference_engine(case, routing):
     assert kernel == reference
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(cases(), st.sampled_from(["fair", "classic"]))
 def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     book, order, rules, fees = case
@@ -113,7 +113,7 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     assert kernel == reference
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cases(), routings)
 def test_the_identities_hold_for_every_strategy(case, routing):
     book, order, rules, fees = case
@@ -144,7 +144,7 @@ def mirrored(tape, constant):
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.data(), routings, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
 def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))
