@@ -121,8 +121,8 @@ def _server(server: str, shown: str) -> str:
     return server
 
 
-def probe(address: Address) -> None:
-    """Find out within seconds whether a Kafka broker answers at any of the servers.
+def probe(address: Address) -> str:
+    """Find out within seconds at which of the servers a Kafka broker answers: the first that does.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def probe(address: Address) -> None:
         except (OSError, struct.error) as error:
             reasons.append(f"{server}: {str(error) or type(error).__name__}")
         else:
-            return
+            return server
     raise FeedUnavailable(f"no Kafka broker answers ({'; '.join(reasons)})", address.place, _START)
 
 
@@ -175,8 +175,8 @@ def open_consumer(address: Address) -> Iterator[Any]:
     """
     consumer = _connect(
         address,
-        lambda: KafkaConsumer(
-            **_common(address),
+        lambda server: KafkaConsumer(
+            **_common(address, server),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -214,8 +214,8 @@ def open_producer(address: Address) -> Iterator[Any]:
     """
     producer = _connect(
         address,
-        lambda: KafkaProducer(
-            **_common(address),
+        lambda server: KafkaProducer(
+            **_common(address, server),
             acks="all",
             enable_idempotence=True,
             compression_type="gzip",
@@ -244,9 +244,10 @@ def _close(producer: Any) -> None:  # noqa: ANN401 - untyped client
         producer._closed = True  # noqa: SLF001 - or its finaliser closes again, and prints the failure
 
 
-def _common(address: Address) -> dict[str, Any]:
+def _common(address: Address, server: str) -> dict[str, Any]:
     return {
-        "bootstrap_servers": list(address.servers),
+        # The others are told by this one; the client goes back to a dead one again and again, and waits each time.
+        "bootstrap_servers": [server],
         "api_version": address.api_version,
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
         "client_id": "sor-sweep",
@@ -254,10 +255,10 @@ def _common(address: Address) -> dict[str, Any]:
     }
 
 
-def _connect(address: Address, build: Callable[[], Answer]) -> Answer:
-    probe(address)
+def _connect(address: Address, build: Callable[[str], Answer]) -> Answer:
+    server = probe(address)
     with translated(address, "a broker that speaks an older protocol, as the embedded one, needs ?api_version=2.3"):
-        return within(CONNECT_SECONDS + 2, address, build)
+        return within(CONNECT_SECONDS + 2, address, lambda: build(server))
 
 
 @contextmanager
