@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feed.console import INTERRUPTED, TERMINATED, Terminated, printable, raise_on_sigterm
+from feed.console import INTERRUPTED, TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 ok, 2 usage or nothing to read, 3 the feed is malformed or incomplete, 130 interrupted, 143 terminated.
     """
+    guard_streams()
     arguments = _parser().parse_args(argv)
     raise_on_sigterm()
     try:

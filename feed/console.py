@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
+from pathlib import Path
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -11,6 +14,14 @@ TERMINATED = 143
 
 class Terminated(BaseException):
     """SIGTERM arrived; contexts close on its way out."""
+
+
+def guard_streams() -> None:
+    """Open what a process was started without, stdout or stderr, to nowhere: `print` and argparse want both."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open to the end
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - the same
 
 
 def raise_on_sigterm() -> None:
