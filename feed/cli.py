@@ -8,10 +8,10 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.console import INTERRUPTED, TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
 from feed.errors import FeedError, FeedUnavailable
@@ -38,24 +38,54 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 ok, 2 usage or nothing to read, 3 the feed is malformed or incomplete, 130 interrupted, 143 terminated.
     """
     guard_streams()
-    arguments = _parser().parse_args(argv)
-    raise_on_sigterm()
     try:
+        try:
+            arguments = _parser().parse_args(argv)
+        except SystemExit:
+            _answer("", end="")  # what --help left unflushed
+            raise
+        raise_on_sigterm()
         code: int = arguments.run(arguments)
     except FeedError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        _tell(f"error: {printable(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _tell("interrupted")
         return INTERRUPTED
     except Terminated:
-        print("terminated", file=sys.stderr)
+        _tell("terminated")
         return TERMINATED
     except BrokenPipeError:
-        # Whoever read our output has enough of it; the interpreter must not try to flush the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough of it.
         return 0
     return code
+
+
+def _answer(text: str, end: str = "\n") -> None:
+    """Print to stdout now: what cannot be written is an error here, and none at the interpreter's end."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        _drop(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise FeedUnavailable(f"stdout cannot be written: {error.strerror or error}") from error
+
+
+def _tell(text: str) -> None:
+    """Print to stderr, where that can be written: nothing ends because nobody can be told."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Send what a stream still holds to nowhere, or the interpreter tries it again at its end and fails."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError):  # a stream without a file
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,7 +158,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     with _progress(tape) as advance:
         done = replay(tape, address, speed=arguments.speed, codec=arguments.codec, on_progress=advance)
     line = asdict(done) | {"snapshots": tape.snapshots, "seconds": round(done.seconds, 3)}
-    print(json.dumps(line), flush=True)
+    _answer(json.dumps(line))
     return 0
 
 
@@ -160,7 +190,7 @@ def _progress(tape: Tape) -> Iterator[Callable[[int, int], None]]:
         nonlocal said
         if (now := time.monotonic()) - said > _PLAIN_SECONDS or ts == last:
             said = now
-            print(f"replay: {sent} messages, {100 * (ts - first) / span:.0f} %, {now - began:.1f} s", file=sys.stderr)
+            _tell(f"replay: {sent} messages, {100 * (ts - first) / span:.0f} %, {now - began:.1f} s")
 
     yield say
 
@@ -177,7 +207,7 @@ def _synth(arguments: argparse.Namespace) -> int:
         synthetic.write_csv(tape, Path(arguments.path))
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
-    print(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}", file=sys.stderr)
+    _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}")
     return 0
 
 
@@ -189,9 +219,9 @@ def _check(arguments: argparse.Namespace) -> int:
     quality = check(tape)
     if arguments.json:
         answer: dict[str, Any] = {"feed": asdict(provenance), "quality": quality.to_dict()}
-        print(json.dumps(answer), flush=True)
+        _answer(json.dumps(answer))
     else:
-        print(render(quality, provenance), flush=True)
+        _answer(render(quality, provenance))
     return 3 if quality.errors else 0
 
 
@@ -199,7 +229,7 @@ def _broker(arguments: argparse.Namespace) -> int:
     from feed.broker import EmbeddedBroker
 
     with EmbeddedBroker(arguments.port) as broker:
-        print(broker.source(), flush=True)
-        print("embedded broker, in memory, 5 MiB per partition; ctrl-C ends it", file=sys.stderr)
+        _answer(broker.source())
+        _tell("embedded broker, in memory, 5 MiB per partition; ctrl-C ends it")
         threading.Event().wait()
     return 0

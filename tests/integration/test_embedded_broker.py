@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace as changed
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -510,14 +511,20 @@ def test_replay_command_interrupted_leaves_an_incomplete_replay(topic, broker):
         start_new_session=True,
     )
     # It says something every two seconds, so this line means that it is in the middle.
-    assert process.stderr.readline().startswith("replay: ")
+    first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert out == ""
-    assert "Traceback" not in said
-    with pytest.raises(ProcessLookupError):
+    out, rest = process.communicate(timeout=20)
+    said = f"exit {process.returncode}, stdout {out!r}, stderr:\n{first}{rest}"
+    assert first.startswith("replay: "), said
+    assert process.returncode == 130, said
+    assert out == "", said
+    assert "Traceback" not in rest, said
+    try:
         os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        pass
+    else:
+        pytest.fail(f"its process group is still there; {said}")
     with pytest.raises(FeedCorrupt, match="incomplete"):
         plan_replay(target)
 
@@ -550,6 +557,47 @@ def test_a_reader_that_has_enough_is_no_error(topic):
     process.stderr.close()
     assert process.wait(20) == 0
     assert said == ""
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+
+
+def redirected(redirection, *arguments):
+    """Run a command as a shell starts it: with a stream that is closed, or takes nothing."""
+    return subprocess.run(
+        ["sh", "-c", f'"$0" -m feed "$@" {redirection}', sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@FULL
+@pytest.mark.command
+@pytest.mark.parametrize("arguments", [("check", "TOPIC"), ("check", "TOPIC", "--json"), ("broker",), ("--help",)])
+def test_a_full_stdout_is_one_line(topic, arguments):
+    replay(tape(), topic)
+    done = redirected(">/dev/full", *(topic if argument == "TOPIC" else argument for argument in arguments))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == "error: stdout cannot be written: No space left on device\n"
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("stream", [pytest.param("2>/dev/full", marks=FULL), "2>&-"])
+def test_a_replay_goes_on_where_nobody_can_be_told(topic, broker, stream):
+    replay(tape(), topic)
+    done = redirected(stream, "replay", topic, broker.source("untold"))
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["digest"] == tape().digest()
+    assert redirected(stream, "check", "absent.csv").returncode == 2
+
+
+@pytest.mark.command
+def test_a_check_without_stdout_still_has_its_code(topic):
+    replay(tape(), topic)
+    done = redirected(">&-", "check", topic)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.command
