@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED_SOME = 4
+INTERRUPTED = 130
 BUG = 1
 
 COMMANDS = ("run",)
@@ -55,23 +57,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     arguments = parser.parse_intermixed_args(argv)
-    words = list(arguments.words)
-    if words and "=" not in words[0]:
-        command = words.pop(0)
-        if command not in COMMANDS:
-            parser.error(f"unknown command {command!r}: expected run, or KEY=VALUE")
+    commands = [word for word in arguments.words if "=" not in word]
+    words = [word for word in arguments.words if "=" in word]
+    if commands not in ([], *([command] for command in COMMANDS)):
+        parser.error(f"unknown command {' '.join(commands)!r}: expected run, or KEY=VALUE")
+    if arguments.output == "":
+        parser.error("--output: expected a folder, but it had nothing")
     if arguments.output is not None:
         words.append(f"output={json.dumps(arguments.output)}")
-    return _guarded(arguments.config, words)
+    try:
+        return _guarded(arguments.config, words)
+    except KeyboardInterrupt:  # while modules were loaded
+        return INTERRUPTED
 
 
 def _guarded(file: str | None, assignments: list[str]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
-    from feed.console import INTERRUPTED, TERMINATED, Terminated, printable, raise_on_sigterm
+    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
     from feed.errors import FeedError
     from sweep.errors import SweepError
 
+    closed = sys.stdout is None
+    guard_streams()
+    if closed:
+        print("error: stdout is closed; give the document somewhere to go", file=sys.stderr)
+        return 2
     raise_on_sigterm()
     try:
         return _run(file, assignments)
@@ -94,6 +105,19 @@ def _guarded(file: str | None, assignments: list[str]) -> int:
         return BUG
 
 
+def _print(document: str) -> None:
+    """Write the document; a reader that has gone, as in ``| head``, wanted no more of it."""
+    from sweep.errors import ConfigError
+
+    try:
+        print(document, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ConfigError(f"stdout cannot be written ({error.strerror}); use --output DIR to keep results") from None
+
+
 def _run(file: str | None, assignments: list[str]) -> int:
     from sweep.config import load_config
     from sweep.output import open_output, write_result
@@ -111,5 +135,5 @@ def _run(file: str | None, assignments: list[str]) -> int:
             progress.say(f"combination {failure.combination} failed: {failure.message}")
             for line in failure.details.splitlines():
                 progress.say(line)
-    print(json.dumps(result.document, indent=2, allow_nan=False))
+    _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -73,6 +73,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output: str | None = None
 
 
+TEXT_KEYS = ("source", "symbol", "replay", "address", "output")
+"""Keys whose VALUE on the command line is taken as it is."""
+
 FILE_LIMIT = 2**20
 """Bytes of a configuration or fee file."""
 
@@ -108,7 +111,8 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{text!r}: expected KEY=VALUE, such as order.size=5000")
-        _assign(tree, key.strip().split("."), parse_yaml(value, key))
+        path = key.strip().split(".")
+        _assign(tree, path, _verbatim(value) if key.strip() in TEXT_KEYS else parse_yaml(value, key))
     return build_config(tree)
 
 
@@ -133,9 +137,18 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
         said, _, where = str(error).partition(" - at `$")
-        raise ConfigError(f"{where.rstrip('`').lstrip('.') or 'config'}: {said[0].lower()}{said[1:]}") from None
+        where = where.rstrip("`").lstrip(".")
+        raise ConfigError(f"{where or 'config'}: {said[0].lower()}{said[1:]}{_choices(where)}") from None
     _check(config)
     return config
+
+
+def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
+    """A path or a name as it was typed: '#', ': ' or '[' in it mean nothing; quotes around it may stand."""
+    value = value.strip()
+    if value in {"", "~", "null"}:
+        return None
+    return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
 
 
 def _read_file(name: str) -> dict[str, Any]:
@@ -185,6 +198,19 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
                     raise ConfigError(_unknown(f"grid.{axis}", [f"grid.{name}" for name in AXES]))
 
 
+def _choices(where: str) -> str:
+    """What a key with few values may be, for the end of a message."""
+    parent, _, leaf = where.rpartition(".")
+    structs: dict[str, type[Struct]] = {"": Config, "window": Window, "order": OrderSpec}
+    struct = structs.get(parent, Config)
+    for field in msgspec.structs.fields(struct):
+        if field.name == leaf:
+            options = [each for part in (field.type, *get_args(field.type)) for each in get_args(part)]
+            names = dict.fromkeys(each for each in (*options, *get_args(field.type)) if isinstance(each, str))
+            return f"; expected {' or '.join(names)}" if names else ""
+    return ""
+
+
 def _unknown(key: str, valid: list[str]) -> str:
     near = difflib.get_close_matches(key, valid, 1, cutoff=0.0)
     return f"unknown key {key}; the nearest valid one is {near[0]}" if near else f"unknown key {key}"
@@ -204,7 +230,7 @@ def _check(config: Config) -> None:
         _parsed(key, duration, parse_duration)
     for key, number, least in (("order.size", order.size, 1), ("step", config.step, 1), ("workers", config.workers, 1)):
         if number is not None and not least <= number < 2**31:
-            raise ConfigError(f"{key}: expected a whole number, {least} or more, but it had {number}")
+            raise ConfigError(f"{key}: expected a whole number, {least} to {2**31 - 1:,}, but it had {number}")
     if config.policy not in POLICIES:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
     if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from allocator.baselines import MINUTE
 from allocator.order import execution_of
 from allocator.simulate import engine_of
 from sweep import document, tasks
@@ -20,9 +21,9 @@ from sweep.errors import ConfigError, SweepError
 from sweep.executors import open_executor
 from sweep.grid import build_grid, in_dollars
 from sweep.origin import open_origin
-from sweep.plan import Plan, make_plan
+from sweep.plan import Plan, make_order, make_plan
 from sweep.progress import Silent
-from sweep.reduce import TOTAL, Best, find_best
+from sweep.reduce import TOTAL, Best, eligible, find_best
 from sweep.sink import COLUMNS, KEYS, MemorySink
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from allocator.order import Execution
+    from allocator.order import Execution, Order
     from feed.source import Plan as SourcePlan
     from sweep.config import Config
     from sweep.conventions import Settings
@@ -164,8 +165,13 @@ def run(config: Config, progress: Progress | None = None) -> Result:
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
             engine = engine_of(config.policy)
-            plan = make_plan(config, grid, tuple(t.facts for t in tapes), executor.workers, engine)
-            answer = _sweep(executor, tapes, plan, settings, progress, phases)
+            job = tasks.Job(make_order(config, facts), settings, grid)
+            for said in _around(job.order, facts):
+                progress.say(said)
+            with phases.phase("calibrate"):
+                spent = executor.get(executor.call(tasks.seconds_per_combination, tapes[0].book, job))
+            plan = make_plan(grid, (job.order,), tuple(t.facts for t in tapes), executor.workers, spent)
+            answer = _sweep(executor, tapes, plan, job, progress, phases)
     table, best, baselines, sensitivity, failures = answer
     order, optimized = plan.orders[0], execution_of(best.row)
     found = {
@@ -201,6 +207,14 @@ def run(config: Config, progress: Progress | None = None) -> Result:
     return Result(config, found, table, failures)
 
 
+def _around(order: Order, facts: Facts) -> Iterator[str]:
+    """Say where an order's clock runs without quotes: schedules pile up on the first, or end early."""
+    if order.start < facts.first - MINUTE:
+        yield f"warning: the order starts {(facts.first - order.start) / 1e9:,.0f} s before the first quote"
+    if order.end > facts.last + MINUTE:
+        yield f"warning: the order ends {(order.end - facts.last) / 1e9:,.0f} s after the last quote"
+
+
 def _check_window(origin: Origin) -> None:
     if origin.start is not None and origin.end is not None and origin.start > origin.end:
         raise ConfigError("window.start is after window.end")
@@ -232,17 +246,16 @@ def _sweep(
     executor: Executor,
     tapes: tuple[Materialised, ...],
     plan: Plan,
-    settings: Settings,
+    job: tasks.Job,
     progress: Progress,
     phases: Phases,
 ) -> tuple[NDArray[np.int64], Best, dict[str, Execution], dict[str, Any] | None, tuple[Failure, ...]]:
     """Run the chunks, reduce them, and run the winner once more under the other liquidity rule."""
-    order = plan.orders[0]
-    job = tasks.Job(order, settings, plan.grid)
+    order, settings = job.order, job.settings
     book = tapes[0].book
     sink, failures = MemorySink(), []
     with phases.phase("sweep"):
-        baselines_handle = executor.call(tasks.baselines, book, job)
+        baselines = executor.get(executor.call(tasks.baselines, book, job))
         progress.start(plan.combinations)
         done, best_so_far = 0, None
         pick = min if order.side == "buy" else max
@@ -250,11 +263,11 @@ def _sweep(
             sink.append(chunk, rows)
             failures += rows.failures
             done += chunk.past - chunk.first
-            if len(rows.rows):
-                totals = [int(rows.rows[:, TOTAL].min()), int(rows.rows[:, TOTAL].max())]
-                best_so_far = pick(totals if best_so_far is None else [best_so_far, *totals])
+            totals = rows.rows[eligible(rows.rows, baselines["best_ask"]), TOTAL]
+            if len(totals):
+                ends = [int(totals.min()), int(totals.max())]
+                best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
             progress.advance(done, best_so_far)
-        baselines = executor.get(baselines_handle)
     with phases.phase("reduce"):
         table = sink.table()
         failures.sort(key=lambda each: each.combination)

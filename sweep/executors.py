@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from feed.console import Terminated
 from sweep.errors import ConfigError, WorkersLost
 
 if TYPE_CHECKING:
@@ -108,8 +109,11 @@ class OnRay:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what failed is said once, below
                 ray.init(**options)
-        except (ConnectionError, RayError, RuntimeError, TimeoutError, ValueError) as error:
-            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        except SystemExit:  # what ray's own SIGTERM handler raises until ours is back
+            ray.shutdown()
+            raise Terminated from None
+        except (OSError, RayError, RuntimeError, ValueError) as error:
+            said = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise WorkersLost(
                 f"address {self._address}: Ray did not start or answer ({said}); start a cluster with ray up, "
                 "or use address=local or executor=inline"

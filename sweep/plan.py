@@ -12,16 +12,12 @@ from sweep.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from allocator.simulate import Engine
     from sweep.config import Config
     from sweep.grid import Grid
     from sweep.tasks import Facts
 
 CHUNK_SECONDS = 0.1
 """A chunk should take about this long: far above what a task costs, short enough to lose and to balance."""
-
-NANOSECONDS_PER_QUOTE = {"kernel": 20, "reference": 5000}
-"""What one combination spends per snapshot and venue, about, where it walks the whole tape."""
 
 CHUNKS_PER_WORKER = 8
 
@@ -70,28 +66,39 @@ class Plan:
                     yield Chunk(tape, order, first, min(first + self.chunk_size, len(self.grid)))
 
 
-def make_plan(config: Config, grid: Grid, facts: tuple[Facts, ...], workers: int, engine: Engine) -> Plan:
+def make_plan(
+    grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, seconds_per_combination: float
+) -> Plan:
     """Cut the work.
 
-    Raises
-    ------
-    ConfigError
-        An order outside the window.
+    Parameters
+    ----------
+    grid, orders, facts
+        What is to run, on which tapes.
+    workers : int
+        Of the executor.
+    seconds_per_combination : float
+        As measured; only the size of chunks depends on it.
     """
-    quotes = max(each.snapshots * len(each.venues) for each in facts)
-    cost = quotes * NANOSECONDS_PER_QUOTE[engine] * 1e-9
-    by_time = int(CHUNK_SECONDS / cost) if cost else len(grid)
+    by_time = int(CHUNK_SECONDS / max(seconds_per_combination, 1e-9))
     by_workers = -(-len(grid) // (CHUNKS_PER_WORKER * workers))
     return Plan(
         grid=grid,
-        orders=(_order(config, facts[0]),),
+        orders=orders,
         tapes=len(facts),
         chunk_size=max(1, min(by_time, by_workers)),
         nbytes=sum(each.nbytes for each in facts),
     )
 
 
-def _order(config: Config, facts: Facts) -> Order:
+def make_order(config: Config, facts: Facts) -> Order:
+    """The parent order of a configuration.
+
+    Raises
+    ------
+    ConfigError
+        It lies outside the window.
+    """
     spec = config.order
     start = facts.start if spec.start is None else parse_instant(spec.start)
     end = facts.end if spec.end is None else parse_instant(spec.end)

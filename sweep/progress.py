@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from allocator.money import NANO, rounded
@@ -58,7 +58,8 @@ class Plain:
 
     def say(self, text: str) -> None:
         """The text on a line of its own."""
-        print(printable(text), file=self._stream, flush=True)
+        with suppress(OSError):  # a log that nobody reads any more costs no sweep
+            print(printable(text), file=self._stream, flush=True)
 
     def start(self, total: int) -> None:
         """Remember the total and the time."""

@@ -28,6 +28,12 @@ class Best:
     objective: dict[str, Any]
 
 
+def eligible(rows: NDArray[np.int64], best_ask: Execution) -> NDArray[np.bool_]:
+    """(K,) bool, which rows fill no less than best_ask does."""
+    filled: NDArray[np.bool_] = rows[:, FILLED] - rows[:, OVERFILLED] >= best_ask.filled - best_ask.overfilled
+    return filled
+
+
 def find_best(
     combinations: NDArray[np.int64], rows: NDArray[np.int64], grid: Grid, side: Side, best_ask: Execution
 ) -> Best:
@@ -51,13 +57,12 @@ def find_best(
     """
     if not len(rows):
         raise ValueError("no combination has a row")
-    net = rows[:, FILLED] - rows[:, OVERFILLED]
-    eligible = np.flatnonzero(net >= best_ask.filled - best_ask.overfilled)
-    if not len(eligible):
-        eligible = np.arange(len(rows))
-    totals = rows[eligible, TOTAL]
+    may_be_best = np.flatnonzero(eligible(rows, best_ask))
+    if not len(may_be_best):
+        may_be_best = np.arange(len(rows))
+    totals = rows[may_be_best, TOTAL]
     best_total = totals.min() if side == "buy" else totals.max()
-    ties = eligible[totals == best_total]
+    ties = may_be_best[totals == best_total]
     best = int(ties[0])
     number = int(combinations[best])
     distinct, groups = np.unique(rows, axis=0, return_inverse=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from allocator.errors import AllocatorError
 from allocator.order import FIELDS, execution_of
 from allocator.simulate import run_baselines, run_combinations
 from feed.check import check
-from feed.errors import FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.source import select
 from feed.tape import DAY
@@ -61,6 +63,8 @@ class Facts:
     symbol : str
     start, end : int
         The window, UTC nanoseconds.
+    first, last : int
+        First and last instant of the tape, warm-up included.
     venues : tuple of int
         Publisher ids of the book, ascending.
     snapshots : int
@@ -74,6 +78,8 @@ class Facts:
     symbol: str
     start: int
     end: int
+    first: int
+    last: int
     venues: tuple[int, ...]
     snapshots: int
     nbytes: int
@@ -140,9 +146,23 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
     # quotes are not carried over a date: a warm-up that reaches over midnight begins there
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
     tape, provenance = select(whole, provenance, earliest, end)
+    first, last = tape.span
+    start = first if start is None else start
+    end = last if end is None else end
+    if end > start // DAY * DAY + DAY:
+        raise FeedUnavailable(
+            f"the window, {format_instant(start)} to {format_instant(end)}, is longer than one UTC date",
+            provenance.place,
+            "set window.start and window.end within the date of the quotes",
+        )
+    quality = check(tape)
+    if quality.errors:
+        raise FeedCorrupt(
+            f"the quotes cannot be used: {', '.join(quality.errors)}",
+            provenance.place,
+            "see python -m feed check SOURCE",
+        )
     book = build_book(tape, selection.book)
-    start = tape.span[0] if start is None else start
-    end = tape.span[1] if end is None else end
     if not len(book.ts) or book.ts[-1] < start:
         first, last = whole.span
         raise FeedUnavailable(
@@ -156,10 +176,12 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
         book,
         Facts(
             provenance=provenance,
-            quality={**check(tape).to_dict(), "book": book.counts},
+            quality={**quality.to_dict(), "book": book.counts},
             symbol=tape.symbol,
             start=start,
             end=end,
+            first=first,
+            last=last,
             venues=tuple(book.venues.tolist()),
             snapshots=len(book.ts),
             nbytes=book.nbytes + sum(column.nbytes for column in columns),
@@ -195,6 +217,22 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
                 failures.append(Failure(number, f"{type(error).__name__}: {error}", traceback.format_exc()))
         table = np.array(rows, np.int64).reshape(-1, len(FIELDS))
         return ChunkRows(np.array(kept, np.int64), table, tuple(failures))
+
+
+def seconds_per_combination(book: Book, job: Job) -> float:
+    """What a combination takes on this worker: the mean of up to eight, spread over the grid."""
+    count = min(len(job.grid), 8)
+    settings = job.settings
+    fees = settings.fees.of(book)
+    numbers = [k * len(job.grid) // count for k in range(count)]
+    spent = 0.0
+    for _ in range(2):  # the first round loads the kernel
+        began = time.perf_counter()
+        parameters = [job.grid.parameters(number, number + 1)[0] for number in numbers]
+        with suppress(Exception):  # a combination that fails is reported where it runs
+            run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters)
+        spent = time.perf_counter() - began
+    return spent / count
 
 
 def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[str, Execution]:

@@ -86,16 +86,17 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "group", "until"),
+    ("number", "code", "group", "until", "later"),
     [
-        (signal.SIGINT, 130, True, "combinations,"),
-        (signal.SIGINT, 130, False, "combinations,"),
-        (signal.SIGINT, 130, True, "embedded broker"),
-        (signal.SIGINT, 130, True, "replayed"),
-        (signal.SIGTERM, 143, False, "combinations,"),
+        (signal.SIGINT, 130, True, "combinations,", 0),
+        (signal.SIGINT, 130, False, "combinations,", 0),
+        (signal.SIGINT, 130, True, "embedded broker", 0),
+        (signal.SIGINT, 130, True, "replayed", 0),
+        (signal.SIGTERM, 143, False, "combinations,", 0),
+        (signal.SIGTERM, 143, False, "embedded broker", 3.0),  # while Ray starts
     ],
 )
-def test_an_interrupt_ends_everything_that_was_started(marked, number, code, group, until):
+def test_an_interrupt_ends_everything_that_was_started(marked, number, code, group, until, later):
     process = subprocess.Popen(
         [sys.executable, "-m", "sweep", *LONG],
         stdout=subprocess.PIPE,
@@ -110,6 +111,7 @@ def test_an_interrupt_ends_everything_that_was_started(marked, number, code, gro
         said.append(line)
         if until in line:
             break
+    time.sleep(later)
     (os.killpg if group else os.kill)(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, "".join(said) + err

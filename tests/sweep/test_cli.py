@@ -176,6 +176,34 @@ def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypat
     assert ("Traceback" in err) == (code == 1)
 
 
+def test_the_command_may_stand_anywhere_and_once(stream, capsys):  # noqa: F811
+    assert call(capsys, "executor=inline", f"source={stream}", "run")[0] == 0
+    for words in (["run", "run"], ["--output="], ["plan"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(words)
+        assert stop.value.code == 2
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">/dev/full", 2, "error: stdout cannot be written (No space left on device)"),
+        ("| true", 0, ""),
+        ("2>/dev/full >/dev/null", 0, ""),
+        ("2>&- >/dev/null", 0, ""),
+        (">&-", 2, "error: stdout is closed"),
+    ],
+)
+def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, said):  # noqa: F811
+    command = f"set -o pipefail; {sys.executable} -m sweep executor=inline source={stream} {redirection}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ran.returncode == code, ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr + ran.stdout
+    assert ran.stdout == ""
+
+
 def test_help_loads_neither_ray_nor_numba():
     script = (
         "import sys\n"

@@ -73,10 +73,21 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("order.sise=5", "unknown key order.sise; the nearest valid one is order.size"),
         ("grid.lambda_overr=5", "unknown key grid.lambda_overr; the nearest valid one is grid.lambda_over"),
         ("liquidty=persist", "unknown key liquidty; the nearest valid one is liquidity"),
-        ("order.size=0", "order.size: expected a whole number, 1 or more, but it had 0"),
-        ("order.size=-5", "order.size: expected a whole number, 1 or more, but it had -5"),
+        ("order.size=0", "order.size: expected a whole number, 1 to 2,147,483,647, but it had 0"),
+        ("order.size=-5", "order.size: expected a whole number, 1 to 2,147,483,647, but it had -5"),
         ("order.size=many", "order.size: expected `int`, got `str`"),
         ("order.size=2.5", "order.size: expected `int`"),
+        ("order.size=2147483648", "order.size: expected a whole number, 1 to 2,147,483,647, but it had 2147483648"),
+        ("order.size=" + "9" * 5000, "order.size: no valid YAML"),
+        ("order.size=!!int foo", "order.size: no valid YAML"),
+        ("unfilled_penalty=!!float x", "unfilled_penalty: no valid YAML"),
+        ("lots_only=!!bool foo", "lots_only: no valid YAML"),
+        ("order.start=!!timestamp 2020-13-45", "order.start: no valid YAML"),
+        ("grid.theta_queue=1e400", "1e400 is beyond any number; infinity is written .inf"),
+        ("order.side=BUY", "order.side: invalid enum value 'BUY'; expected buy or sell"),
+        ("reference=Mid", "reference: invalid enum value 'Mid'; expected best or mid or arrival"),
+        ("liquidity=x", "liquidity: invalid enum value 'x'; expected persist or refresh"),
+        ("source=", "source: expected `str`, got `null`"),
         ("order=5", "order: expected `object`, got `int`"),
         ("order.side=hold", "order.side: invalid enum value 'hold'"),
         ("grid.theta_queue=abc", "grid.theta_queue: expected a number, but it had 'abc'"),
@@ -96,8 +107,8 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("stub_band=.nan", "stub_band: expected 0 to 1"),
         ("unfilled_penalty=-1", "unfilled_penalty: expected 0 or more"),
         ("policy=placement", "policy: expected one of static, pseudocode, but it had 'placement'"),
-        ("step=0", "step: expected a whole number, 1 or more"),
-        ("workers=0", "workers: expected a whole number, 1 or more"),
+        ("step=0", "step: expected a whole number, 1 to"),
+        ("workers=0", "workers: expected a whole number, 1 to"),
         ("executor=dask", "executor: invalid enum value 'dask'"),
         ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
         ("fees={XNAS: {taker: 0.003}}", "fees.XNAS: expected a Databento publisher id or default"),
@@ -115,6 +126,14 @@ def test_bad_values_are_refused_with_one_line(assignment, says):
         load_config(None, [assignment])
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["my #1.csv", "123", "a: b", "[a].csv", "*.csv", "it's.csv", "1e3"])
+def test_paths_and_names_are_taken_as_they_are(path):
+    for key in ("source", "output", "symbol", "replay"):
+        assert getattr(load_config(None, [f"{key}={path}"]), key) == path
+    assert load_config(None, ["source='a # b'"]).source == "a # b"
+    assert load_config(None, ["symbol=null"]).symbol is None
 
 
 def test_files_that_are_no_mapping_or_not_there_are_refused(tmp_path):

@@ -11,13 +11,13 @@ from allocator import simulate
 from allocator.errors import AllocatorError
 from feed import synthetic
 from feed.console import printable
-from feed.errors import FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from sweep import tasks
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError
-from sweep.progress import Plain, open_progress
+from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 
 SECOND = 10**9
@@ -145,6 +145,62 @@ def test_a_window_without_data_says_what_there_is(stream):
 def test_an_order_beyond_exact_money_is_refused_in_one_line(stream):
     with pytest.raises(AllocatorError, match=r"^order\.size: .* at most"):
         run(config_of(stream, order={"size": 2**31 - 1}, unfilled_penalty=100), None)
+
+
+def test_a_window_longer_than_a_date_is_refused_before_a_book_is_made(stream):
+    start, end = synthetic.window(60.0)
+    for window in (
+        {"start": 1},
+        {"start": 1, "end": 2**63 - 1},
+        {"start": format_instant(start), "end": format_instant(end + 86_400 * SECOND)},
+    ):
+        with pytest.raises(FeedUnavailable, match=r"is longer than one UTC date; set window\.start and window\.end"):
+            run(config_of(stream, window=window))
+
+
+def test_an_order_that_begins_or_ends_far_from_the_quotes_is_said(stream):
+    said = []
+
+    class Listening(Silent):
+        def say(self, text):
+            said.append(text)
+
+    start, end = synthetic.window(60.0)
+    window = {"start": format_instant(start - 600 * SECOND), "end": format_instant(end + 600 * SECOND)}
+    run(config_of(stream, window=window), Listening())
+    assert [line for line in said if "the order" in line] == [
+        "warning: the order starts 590 s before the first quote",
+        "warning: the order ends 600 s after the last quote",
+    ]
+
+
+def test_quotes_that_cannot_be_used_end_a_sweep_as_they_end_a_check(tmp_path):
+    path = tmp_path / "swapped.csv"
+    rows = [f"2024-08-01T14:00:{s:02d}Z,2,{s},100.05,100.01,100,100\n" for s in range(30)]
+    path.write_text("ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n" + "".join(rows))
+    with pytest.raises(FeedCorrupt, match="the quotes cannot be used: sides_swapped"):
+        run(build_config({"source": str(path), "executor": "inline", "uncross": False}))
+
+
+def test_the_best_so_far_ends_as_the_best(stream):
+    last = []
+
+    class Listening(Silent):
+        def advance(self, done, best):
+            last.append((done, best))
+
+    for keys in ({}, {"order": {"side": "sell", "size": 6000}, "reference": "mid"}):
+        result = run(config_of(stream, **keys), Listening())
+        assert last[-1][0] == 27
+        best = result.table[result.table[:, COLUMNS.index("combination")] == _best_of(result), -1]
+        assert last[-1][1] == best[0]
+
+
+def _best_of(result):
+    """The number of the best combination: its parameters in the frame."""
+    frame, best = result.to_frame(), result.document["best_parameters"]
+    found = frame[(frame[list(best)] == list(best.values())).all(axis=1)]
+    return int(found["combination"].iloc[0])
 
 
 def test_a_warm_up_that_reaches_over_midnight_begins_there(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import ray
 from conformance import ExecutorContract
 
+from feed.console import Terminated
 from sweep.config import build_config
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import EXECUTORS, Inline, OnRay, open_executor
@@ -36,6 +37,28 @@ def test_no_cluster_at_the_address_is_one_line_with_a_remedy(monkeypatch):
         "address auto: Ray did not start or answer (Could not find any running Ray instance.); start a cluster with "
         "ray up, or use address=local or executor=inline"
     )
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "/proc/.ray"), OSError(30, "Read-only file system")]
+)
+def test_a_home_that_cannot_be_written_is_one_line(monkeypatch, error):
+    def fails(**_):
+        raise error
+
+    monkeypatch.setattr(ray, "init", fails)
+    with pytest.raises(WorkersLost, match="Ray did not start"), OnRay("local", 1):
+        pass
+
+
+def test_a_sigterm_while_ray_starts_is_a_sigterm(monkeypatch):
+    def exits(**_):
+        raise SystemExit(15)  # what ray's own handler does
+
+    monkeypatch.setattr(ray, "init", exits)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(Terminated), OnRay("local", 1):
+        pass
 
 
 def test_inline_has_one_worker():
