@@ -71,8 +71,9 @@ class Address:
 
     @property
     def place(self) -> str:
-        """Servers and topic as a URL."""
-        return f"kafka://{','.join(self.servers)}/{self.topic}"
+        """The address as text that can be copied: `parse_address` gives it back."""
+        option = "" if self.api_version is None else f"?api_version={'.'.join(map(str, self.api_version))}"
+        return f"kafka://{','.join(self.servers)}/{self.topic}{option}"
 
 
 def parse_address(text: str) -> Address:

@@ -50,7 +50,7 @@ class Replayed:
     ----------
     replay : str
     place : str
-        Servers and topic.
+        The address, as text.
     topic, symbol : str
     partitions : tuple of Partition
         Offsets [start, end), end record included.

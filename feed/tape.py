@@ -292,7 +292,7 @@ class Provenance:
     source : str
         ``file`` or ``kafka``.
     place : str
-        Path, or servers and topic; never a secret.
+        Path, or the address of the topic; never a secret.
     digest : str
         `Tape.digest` of the rows inside window and warm-up.
     snapshots, rows, trades : int

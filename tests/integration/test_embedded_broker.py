@@ -49,7 +49,7 @@ def test_round_trip(topic):
     assert done.digest == provenance.digest == got.digest() == sent.digest()
     assert done.partitions == provenance.partitions == (Partition(0, 0, done.messages + 1),)
     assert provenance.source == "kafka"
-    assert provenance.place == topic.partition("?")[0] == done.place
+    assert provenance.place == topic == done.place
     assert (provenance.messages, provenance.replay, provenance.resent) == (done.messages, done.replay, 0)
     assert (provenance.snapshots, provenance.rows, provenance.trades) == (300, 900, 100)
 
@@ -136,8 +136,10 @@ def test_an_unknown_topic_lists_those_there_are(topic, broker):
     replay(tape(), topic)
     with pytest.raises(FeedUnavailable, match=r"there is no topic 'gone'; topics there: .*feed replay"):
         plan_replay(broker.source("gone"))
-    with pytest.raises(FeedUnavailable, match="there is no topic 'gone'"):
+    with pytest.raises(FeedUnavailable, match="there is no topic 'gone'") as caught:
         plan_replay(broker.source("gone"))
+    assert str(caught.value).startswith(f"{broker.source('gone')}: ")
+    assert str(caught.value).endswith(f"feed replay SOURCE {broker.source('gone')}")
 
 
 def test_messages_without_headers(topic):
@@ -318,7 +320,7 @@ def test_a_port_that_was_asked_for_leads_to_the_broker():
             done = replay(tape(), source)
             got, provenance = read_source(source)
             assert same(got, tape())
-            assert provenance.place == done.place == f"kafka://127.0.0.1:{port}/quotes"
+            assert provenance.place == done.place == source
             assert provenance.partitions == (Partition(0, 0, done.messages + 1),)  # each time a broker of its own
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=2)
