@@ -31,6 +31,7 @@ MAX_BYTES = 16 * 2**30
 """Decompressed bytes that are read of one file."""
 
 _NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
+_SHOWN = 60
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -79,8 +80,10 @@ def check_there(path: Path) -> None:
     where = str(path)
     if path.is_dir():
         raise FeedUnavailable("it is a directory", where, "name a .csv, .csv.gz or .csv.zst file")
-    if not path.is_file():
+    if not path.exists():
         raise FeedUnavailable("no such file", where, "check the path")
+    if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
+        raise FeedUnavailable("it is not a regular file", where, "write it to a .csv, .csv.gz or .csv.zst file first")
     if path.stat().st_size == 0:
         raise FeedUnavailable("the file is empty", where, "export it again")
 
@@ -127,8 +130,12 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> lis
     there = next(csv.reader([line]), [])
     missing = [name for name in required if name not in there]
     if missing:
+        found = ""
+        if len(missing) == len(required):  # no header of such a file at all: show what stands there instead
+            begins = ascii(line.rstrip("\r\n")[:_SHOWN])[1:-1][:_SHOWN]
+            found = f"; the header there begins '{begins}'" if begins else "; the first line is blank"
         raise FeedUnavailable(
-            f"missing columns: {', '.join(missing)}",
+            f"missing columns: {', '.join(missing)}{found}",
             str(path),
             "expected a Databento CSV of the schema mbp-1 or mbp-10",
         )

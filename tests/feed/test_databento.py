@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -263,8 +265,32 @@ def test_a_missing_column_is_named(read, missing):
         read({}, drop=(missing,))
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\n\n" + text_of(), "; the first line is blank; expected"),
+        (
+            text_of().replace(",", ";"),
+            "; the header there begins 'ts_recv;ts_event;rtype;publisher_id;instrument_id;action;sid'; expected",
+        ),
+        ("a\x1b[31m,b\n1,2\n", r"; the header there begins 'a\x1b[31m,b'; expected"),
+        ("\x1b" * 99 + "\n", r"; the header there begins '" + r"\x1b" * 15 + "'; expected"),
+    ],
+)
+def test_what_stands_in_place_of_a_header_is_shown(read, text, shown):
+    with pytest.raises(FeedUnavailable) as caught:
+        read(text)
+    assert shown in str(caught.value)
+
+
 def test_a_missing_file_and_a_directory_are_unavailable(tmp_path):
-    for path, message in ((tmp_path / "absent.csv", "no such file"), (tmp_path, "directory")):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, message in (
+        (tmp_path / "absent.csv", "no such file"),
+        (tmp_path, "directory"),
+        (tmp_path / "pipe.csv", "not a regular file"),
+        (Path(os.devnull), "not a regular file"),
+    ):
         with pytest.raises(FeedUnavailable, match=message):
             FilePlan(path, None)
         with pytest.raises(FeedUnavailable, match=message):
