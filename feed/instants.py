@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<time>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
-    r"(?P<zone>Z|[+-]\d{2}:?\d{2})"
+    r"(?P<zone>Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
 )
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ns|us|ms|s|m|h)")
+_DURATION = re.compile(r"(?P<number>\d{1,30}(?:\.\d{1,30})?)\s*(?P<unit>ns|us|ms|s|m|h)")
 _UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = 2**63 - 1
+_DIGITS = 100
+_SHOWN = 60
 
 
 def parse_instant(text: str | int) -> int:
@@ -38,20 +41,27 @@ def parse_instant(text: str | int) -> int:
     else:
         text = str(text).strip()
         if text.isascii() and text.isdigit():
-            instant = int(text)
+            instant = int(text) if len(text) < _DIGITS else LAST_INSTANT + 1
         else:
-            found = _ISO.fullmatch(text)
-            if found is None:
-                raise ValueError(
-                    f"{text!r} is no instant: expected ISO 8601 with Z or an offset, such as 2024-08-01T13:36:32Z, "
-                    "or integer nanoseconds"
-                )
-            whole = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=_zone(found["zone"]))
-            seconds = (whole - _EPOCH) // timedelta(seconds=1)
-            instant = seconds * 10**9 + int((found["fraction"] or "0").ljust(9, "0"))
+            instant = _iso(text)
     if not 0 <= instant <= LAST_INSTANT:
-        raise ValueError(f"{text!r} is outside 1970-01-01 to 2262-04-11")
+        raise ValueError(f"{str(text)[:_SHOWN]!r} is outside 1970-01-01 to 2262-04-11")
     return instant
+
+
+def _iso(text: str) -> int:
+    found = _ISO.fullmatch(text)
+    whole = None
+    if found is not None:
+        with suppress(ValueError):  # a day or an hour that there is not
+            whole = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=_zone(found["zone"]))
+    if found is None or whole is None:
+        raise ValueError(
+            f"{text[:_SHOWN]!r} is no instant: expected ISO 8601 with Z or an offset, such as 2024-08-01T13:36:32Z, "
+            "or integer nanoseconds"
+        )
+    seconds = (whole - _EPOCH) // timedelta(seconds=1)
+    return seconds * 10**9 + int((found["fraction"] or "0").ljust(9, "0"))
 
 
 def _zone(text: str) -> timezone:
@@ -91,7 +101,9 @@ def parse_duration(text: str | float) -> int:
         return 0
     found = _DURATION.fullmatch(str(text).strip())
     if found is None:
-        raise ValueError(f"{text!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h")
+        raise ValueError(
+            f"{str(text)[:_SHOWN]!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h"
+        )
     whole, _, fraction = found["number"].partition(".")
     scaled = int(whole + fraction) * _UNIT[found["unit"]]
     nanoseconds: int = scaled // 10 ** len(fraction)
