@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
     synth = commands.add_parser("synth", help="write a synthetic stream", description="Write a synthetic stream.")
     synth.add_argument("path", metavar="OUT.csv.gz", help="the file to write")
-    synth.add_argument("--seed", type=int, metavar="N", help="the same seed writes the same stream")
+    synth.add_argument("--seed", type=_seed, metavar="N", help="the same seed writes the same stream")
     synth.add_argument("--minutes", type=_positive, default=8.7, metavar="M", help="length (default %(default)s)")
     synth.add_argument("--venues", type=int, default=5, metavar="V", help="how many venues (default %(default)s)")
     synth.set_defaults(run=_synth)
@@ -140,10 +140,17 @@ def _instant(text: str) -> int:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
-    return number
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def _seed(text: str) -> int:
+    with suppress(ValueError):
+        if (number := int(text)) >= 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -190,6 +190,8 @@ def generate(*, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, war
         raise ValueError(f"warmup: expected 0 to {(STARTS - OPENS) // 10**9} seconds, but it had {warmup}")
     if not 1 <= venues <= len(VENUES):
         raise ValueError(f"venues: expected 1 to {len(VENUES)}, but it had {venues}")
+    if seed < 0:
+        raise ValueError(f"seed: expected 0 or more, but it had {seed}")
     rng = np.random.Generator(np.random.PCG64(seed))
     pulses = _pulses(rng, first, end)
     agenda = [(ts, ticket, _PULSE) for ticket, ts in enumerate(pulses.tolist())]

@@ -611,10 +611,16 @@ def test_synth_command_where_nothing_can_be_written(tmp_path):
 
 
 @pytest.mark.command
-@pytest.mark.parametrize("extra", [("--venues", "0"), ("--venues", "999"), ("--minutes", "0"), ("--minutes", "x")])
+@pytest.mark.parametrize(
+    "extra",
+    [("--venues", "0"), ("--venues", "999"), ("--minutes", "0"), ("--minutes", "x"), ("--seed", "-1"), ("--seed", "x")],
+)
 def test_synth_command_refuses_bad_options(tmp_path, extra):
     done = feed("synth", str(tmp_path / "out.csv.gz"), *extra)
     assert done.returncode == 2, done.stderr
+    option, value = extra
+    assert f"{option[2:]}: " in done.stderr
+    assert value in done.stderr
     assert "Traceback" not in done.stderr
 
 
