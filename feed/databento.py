@@ -52,7 +52,8 @@ class FileBlock:
     tape : Tape
     ignored : dict of str to int
         Rows left out, by reason: ``other_rtype``, ``other_symbol``, ``unusable_trade`` (only as
-        trades: their quotes stay).
+        trades: their quotes stay), ``negative_numbers`` (only that side's quote, of a price or a
+        size below 0: the rows stay).
     notes : tuple of str
         What was decided about the format.
     """
@@ -174,6 +175,9 @@ def read_file(path: Path, symbol: str | None = None) -> FileBlock:
         "ask_sz": rows.parse("ask_sz_00", _sizes),
         "sequence": rows.parse("sequence", partial(integers, low=0, high=_INT64)),
     }
+    negative = np.any([columns[name] < 0 for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")], axis=0)
+    if negative.any():
+        ignored["negative_numbers"] = int(negative.sum())
     if not rows.has("symbol"):
         _refuse_several_instruments(rows, columns["venue"])
     trades = _trades(rows, columns, price, ignored)
@@ -202,9 +206,9 @@ def _trades(
 
 
 def _sizes(text: Text) -> Int64:
-    """Parse sizes; a size that is undefined or not positive is 0."""
+    """Parse sizes; an undefined one is 0, one below 0 is -1: neither is a quote or a trade."""
     sizes = integers(text, low=-_INT64, high=_INT64, empty=0)
-    sizes = np.where((sizes < 0) | (sizes == UNDEFINED_SIZE), 0, sizes)
+    sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
     if len(sizes) and sizes.max() > _INT32:
         raise ValueError(f"expected a size up to {_INT32}")
     return sizes

@@ -172,7 +172,7 @@ MALFORMED = {
     "stamp without fraction": (json.dumps({"snapshot": [changed(QUOTE, ts_event=STAMP[:19])]}).encode(), "nine digits"),
     "no such day": (
         json.dumps({"snapshot": [changed(QUOTE, ts_event="2024-02-31T00:00:00.000000000Z")]}).encode(),
-        "day",
+        "is no instant",
     ),
     "before 1970": (
         json.dumps({"snapshot": [changed(QUOTE, ts_event="1969-12-31T00:00:00.000000000Z")]}).encode(),

@@ -125,6 +125,20 @@ def test_no_price_or_size_is_no_quote_and_the_row_stays(read, change):
     assert (tape.bid_px.tolist(), tape.bid_sz.tolist()) == ([222_810_000_000], [421])
 
 
+def test_rows_with_a_negative_number_are_counted_and_stay(read):
+    bad = {"bid_px_00": "-1", "ask_px_00": "-2.5"}, {"ask_sz_00": "-100"}, {"bid_sz_00": str(-(2**40))}
+    block = read({}, *bad, {"ask_sz_00": "0", "bid_px_00": "0", "bid_sz_00": str(2**32 - 1)})
+    assert block.ignored == {"negative_numbers": 3}
+    nothing = (
+        {"bid_px_00": "", "ask_px_00": ""},
+        {"ask_sz_00": ""},
+        {"bid_sz_00": ""},
+        {"bid_px_00": "", "ask_sz_00": ""},
+    )
+    assert same(block.tape, read({}, *nothing).tape)
+    assert "negative_numbers" not in read().ignored
+
+
 def test_more_than_nine_decimals_are_rounded_half_even_and_said(read):
     block = read({"bid_px_00": "1.0000000005", "ask_px_00": "1.0000000015"}, {"bid_px_00": "1.50000000000"})
     assert block.tape.bid_px.tolist() == [1_000_000_000, 1_500_000_000]
