@@ -101,7 +101,7 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("grid.theta_queue=null", "grid.theta_queue: expected a number, but it had None"),
         ("grid=5", "grid: expected a mapping of axes to values"),
         ("window.start=2024-08-01T13:36:32", "window.start: '2024-08-01T13:36:32' is no instant"),
-        ("window.warmup=5", "window.warmup: 5 is no duration"),
+        ("window.warmup=5", "window.warmup: '5' is no duration"),
         ("max_age=soon", "max_age: 'soon' is no duration"),
         ("stub_band=2", "stub_band: expected 0 to 1"),
         ("stub_band=.nan", "stub_band: expected 0 to 1"),
