@@ -74,7 +74,7 @@ def test_classic_twap_buys_fractional_slices_after_each_full_minute():
 
 
 def test_a_part_of_a_share_that_is_due_waits_for_the_next_slice():
-    rows = [(0, 1, 90, 1, 100, 3), (30, 1, 90, 1, 100, 50), (61, 1, 90, 1, 100, 50), (185, 1, 90, 1, 100, 50)]
+    rows = [(0, 1, 90, 1, 100, 3), (30, 1, 90, 1, 120, 50), (61, 1, 90, 1, 100, 50), (185, 1, 90, 1, 100, 50)]
     book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
     order = Order("buy", 10, OPEN, OPEN + 200 * SECOND)
     found, _ = fills(book, order, CLASSIC, "classic", "twap")

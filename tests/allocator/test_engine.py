@@ -323,6 +323,18 @@ def test_mid_waits_on_a_one_sided_book_and_arrival_before_there_is_one():
     assert rows[0, 0] == 10 + 0  # 104 is 3 cents above the arrival mid of 101, 99 below it
 
 
+@pytest.mark.parametrize("engine", ["kernel", "reference"])
+@pytest.mark.parametrize("policy", ["static", "pseudocode"])
+def test_of_equal_c_the_highest_index_is_taken_first(engine, policy):
+    book = build_book(tape_of((0, 1, 90, 1, 101, 100), (0, 2, 90, 1, 100, 100), (0, 3, 90, 1, 101, 100)), BookRules())
+    order = Order("buy", 100, OPEN, OPEN)
+    # c is 101 cents at the first two, by different fees, which tell who was taken
+    row = run_combinations(
+        book, order, FAIR, Routing(policy), (0, CENT, 2 * CENT), [Parameters(0, 0, 0)], engine=engine
+    )[0]
+    assert row[FIELDS.index("fees")] == 100 * CENT
+
+
 def test_a_threshold_exactly_on_a_price_takes_it():
     book = build_book(tape_of((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 103, 10), (1, 1, 90, 1, 100, 10)), BookRules())
     assert taken_by(bought(book, 15, parameters=Parameters(0, 3 * CENT, 0)))[:2] == [(0, 0, 10), (0, 1, 5)]
