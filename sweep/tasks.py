@@ -170,7 +170,8 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
             provenance.place,
             f"the data there spans {format_instant(first)} to {format_instant(last)}",
         )
-    columns = [getattr(tape, name) for name in tape.__slots__ if isinstance(getattr(tape, name), np.ndarray)]
+    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
+    columns = [column for column in columns if isinstance(column, np.ndarray)]
     return (
         tape,
         book,
