@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
 
 from allocator.errors import AllocatorError
-from allocator.money import Amount, penalty
+from allocator.money import INFINITE, Amount, penalty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
+
+    from numpy.typing import NDArray
+
+    Int64 = NDArray[np.int64]
 
 Side = Literal["buy", "sell"]
 Liquidity = Literal["persist", "refresh"]
@@ -92,6 +98,61 @@ class Parameters:
     def tau(self) -> Amount:
         """How much above the reference a share may cost and still be cheaper than missing it, 1e-9 $."""
         return self.lambda_under + self.theta_queue
+
+
+UNBOUNDED: Final = 2**60
+"""Stands for an infinite penalty among integers; beyond any difference of prices, and twice of it still fits int64."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParameterColumns:
+    """The parameters of K combinations as columns, 1e-9 $ per share, `UNBOUNDED` where infinite.
+
+    Attributes
+    ----------
+    lambda_over, lambda_under, theta_queue : (K,) int64
+        As in `Parameters`.
+    """
+
+    lambda_over: Int64
+    lambda_under: Int64
+    theta_queue: Int64
+
+    @classmethod
+    def of(cls, parameters: Sequence[Parameters]) -> ParameterColumns:
+        """From one `Parameters` per combination."""
+        names = cls.__slots__
+        columns = ([getattr(each, name) for each in parameters] for name in names)
+        return cls(*(np.array([bounded(value) for value in column], np.int64) for column in columns))
+
+    def __len__(self) -> int:
+        return len(self.lambda_over)
+
+    def __getitem__(self, k: int) -> Parameters:
+        return Parameters(*(_amount(int(getattr(self, name)[k])) for name in self.__slots__))
+
+    def take(self, which: NDArray[np.intp]) -> ParameterColumns:
+        """The combinations of these positions."""
+        return ParameterColumns(*(getattr(self, name)[which] for name in self.__slots__))
+
+    @property
+    def tau(self) -> Int64:
+        """(K,) int64, lambda_under + theta_queue."""
+        return np.minimum(self.lambda_under + self.theta_queue, UNBOUNDED)
+
+    @property
+    def over(self) -> Int64:
+        """(K,) int64, lambda_over + theta_queue: what a share too many costs."""
+        return np.minimum(self.lambda_over + self.theta_queue, UNBOUNDED)
+
+
+def bounded(amount: Amount) -> int:
+    """An amount as an integer, `UNBOUNDED` for infinity."""
+    return UNBOUNDED if amount == INFINITE else int(amount)
+
+
+def _amount(bound: int) -> Amount:
+    return INFINITE if bound >= UNBOUNDED else bound
 
 
 @dataclass(frozen=True, slots=True)

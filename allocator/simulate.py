@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from allocator.baselines import BASELINES, Schedule
 from allocator.engine import dearest, execute, in_shares, settle
 from allocator.errors import AllocatorError, FractionLeftError
-from allocator.money import INFINITE, NANO, SUM_LIMIT, Amount
-from allocator.order import FIELDS, Execution, Parameters, execution_of
+from allocator.money import NANO, SUM_LIMIT
+from allocator.order import FIELDS, UNBOUNDED, Execution, ParameterColumns, Parameters, execution_of
 from allocator.policies import POLICIES
 
 if TYPE_CHECKING:
@@ -49,19 +50,14 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
         )
 
 
-def _capped(amount: Amount, infinite: int) -> int:
-    return infinite if amount == INFINITE else int(amount)
-
-
 def _walk(
-    book: Book, order: Order, rules: Rules, routing: Routing, fees: NDArray[np.int64], parameters: Sequence[Parameters]
+    book: Book, order: Order, rules: Rules, routing: Routing, fees: NDArray[np.int64], parameters: ParameterColumns
 ) -> Rows:
     from allocator.kernels import walk
 
     side = book.take_side(order.side)
-    tau = np.array([_capped(p.tau, walk.INFINITE) for p in parameters], np.int64)
-    over = np.array([_capped(p.lambda_over + p.theta_queue, walk.INFINITE) for p in parameters], np.int64)
-    finite = [int(x.max()) for x in (tau[tau < walk.INFINITE], over[over < walk.INFINITE]) if x.size]
+    tau, over = parameters.tau, parameters.over
+    finite = [int(x.max()) for x in (tau[tau < UNBOUNDED], over[over < UNBOUNDED]) if x.size]
     # what the walk compares for one lot more: step (2c - 2p) + 2 over (step - u) with 2 tau u
     if (
         routing.lots_only
@@ -90,16 +86,48 @@ def _walk(
         over,
         out,
     )
-    return out
+    return np.stack(np.broadcast_arrays(*settle(order, rules, dearest(book, order, fees.tolist()), *out.T)), axis=1)
 
 
-KERNELS: dict[str, Callable[..., Rows]] = {"static": _walk, "pseudocode": _walk}
-"""The compiled specialisation of each policy that has one."""
+def _reference(
+    book: Book, order: Order, rules: Rules, routing: Routing, fees: NDArray[np.int64], parameters: ParameterColumns
+) -> Rows:
+    policy = POLICIES[routing.policy](routing)
+    executions = [execute(book, order, rules, fees.tolist(), policy, each) for each in parameters]
+    return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
 
 
-def engine_of(policy: str) -> Engine:
-    """Where combinations of a policy run."""
-    return "kernel" if policy in KERNELS else "reference"
+KERNELS: dict[str, Callable[..., Rows]] = {"walk": _walk, "reference": _reference}
+"""Every way to simulate combinations, all with the same rows."""
+
+KERNELS_OF: dict[str, tuple[str, ...]] = {"static": ("walk",), "pseudocode": ("walk",)}
+"""The compiled kernels of each policy that has one."""
+
+
+def kernels_for(book: Book, rules: Rules, routing: Routing, fees: Sequence[int]) -> tuple[str, ...]:  # noqa: ARG001
+    """Names of the kernels that can run a job, a good guess first; the reference engine where there is none."""
+    return KERNELS_OF.get(routing.policy, ("reference",))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What came of K combinations, those that decide alike simulated once.
+
+    Attributes
+    ----------
+    rows : (R, 8) int64
+        One row per simulation; the columns of `allocator.order.FIELDS`; shares, and money in 1e-9 $.
+    of : (K,) int32
+        The row of each combination.
+    """
+
+    rows: Rows
+    of: NDArray[np.int32]
+
+    @property
+    def table(self) -> Rows:
+        """(K, 8) int64, the row of each combination."""
+        return self.rows[self.of]
 
 
 def run_combinations(
@@ -108,10 +136,11 @@ def run_combinations(
     rules: Rules,
     routing: Routing,
     fees: Sequence[int],
-    parameters: Sequence[Parameters],
+    parameters: ParameterColumns,
     *,
-    engine: Engine | None = None,
-) -> Rows:
+    kernel: str | None = None,
+    collapse: bool = True,  # noqa: ARG001 - TEMPORARY
+) -> Outcomes:
     """Run one order for several combinations.
 
     Parameters
@@ -122,14 +151,16 @@ def run_combinations(
     routing : Routing
     fees : (V,) sequence of int
         Taker fees of the book's venues, 1e-9 $ per share.
-    parameters : (K,) sequence of Parameters
-    engine : str, optional
-        ``kernel`` or ``reference``; the kernel where there is one by default.
+    parameters : ParameterColumns
+        Of K combinations.
+    kernel : str, optional
+        One of `kernels_for`, all of which give the same rows; the first of them by default.
+    collapse : bool
+        Simulate combinations once that provably decide alike.
 
     Returns
     -------
-    (K, 8) int64
-        The columns of `allocator.order.FIELDS`; shares, and money in 1e-9 $.
+    Outcomes
 
     Raises
     ------
@@ -137,12 +168,9 @@ def run_combinations(
         An order too large for exact money, or (`NoPriceError`) one whose unfilled shares have no value.
     """
     check_sums(book, order, rules, fees)
-    if (engine or engine_of(routing.policy)) == "kernel":
-        raw = KERNELS[routing.policy](book, order, rules, routing, np.array(fees, np.int64), parameters)
-        return np.stack(np.broadcast_arrays(*settle(order, rules, dearest(book, order, fees), *raw.T)), axis=1)
-    policy = POLICIES[routing.policy](routing)
-    executions = [execute(book, order, rules, fees, policy, each) for each in parameters]
-    return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
+    kernel = kernel or kernels_for(book, rules, routing, fees)[0]
+    rows = KERNELS[kernel](book, order, rules, routing, np.array(fees, np.int64), parameters)
+    return Outcomes(rows, np.arange(len(parameters), dtype=np.int32))
 
 
 def as_row(execution: Execution) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from allocator import Order, Parameters, Venue, allocate
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
-from allocator.order import Routing, Rules
+from allocator.order import ParameterColumns, Routing, Rules
 from allocator.policies import POLICIES
 from allocator.simulate import KERNELS, check_sums, run_combinations
 from benchmarks.frame import Case, Duel, Scale, Side
@@ -29,21 +29,21 @@ def _walk(scale: Scale, liquidity) -> Duel:
     fees = np.full(VENUES, 3_000_000, np.int64)
     listed = fees.tolist()
     parameters = Parameters.of("0.01", "0.01", "0.01")
-    policy = POLICIES["static"](routing)
+    columns, policy = ParameterColumns.of([parameters]), POLICIES["static"](routing)
 
     def guard():
         rows = [
-            run_combinations(book, part, rules, routing, listed, [parameters], engine=engine)
-            for engine in ("kernel", "reference")
+            run_combinations(book, part, rules, routing, listed, columns, kernel=kernel).table
+            for kernel in ("walk", "reference")
         ]
         assert np.array_equal(*rows), f"kernel {rows[0]} is not reference {rows[1]}"
         check_sums(book, whole, rules, listed)
-        filled, unfilled = run_combinations(book, whole, rules, routing, listed, [parameters])[0, :2].tolist()
+        filled, unfilled = run_combinations(book, whole, rules, routing, listed, columns).rows[0, :2].tolist()
         assert filled > 0, "nothing was bought"
         assert unfilled > 0, "the walk ended before the tape did"
 
     return Duel(
-        Side(partial(KERNELS["static"], book, whole, rules, routing, fees, [parameters]), snapshots * VENUES),
+        Side(partial(KERNELS["walk"], book, whole, rules, routing, fees, columns), snapshots * VENUES),
         Side(partial(execute, book, part, rules, listed, policy, parameters), few * VENUES),
         guard,
         f"T={snapshots:,} V={VENUES}, one combination (baseline T={few:,})",

@@ -43,7 +43,9 @@ def _sweep(_scale: Scale) -> Duel:
         return answer[1].rows, baselines
 
     def reference():
-        rows = run_combinations(book, order, settings.rules, settings.routing, fees, parameters, engine="reference")
+        rows = run_combinations(
+            book, order, settings.rules, settings.routing, fees, parameters, kernel="reference"
+        ).table
         return rows, run_baselines(book, order, settings.rules, fees, settings.conventions, engine="reference")
 
     def guard():

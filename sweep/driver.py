@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator.baselines import MINUTE
 from allocator.order import execution_of
-from allocator.simulate import engine_of
 from sweep import document, tasks
 from sweep.config import config_hash
 from sweep.conventions import OTHER_LIQUIDITY, resolve
@@ -164,7 +163,6 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             for level in ("error", "warning"):
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
-            engine = engine_of(config.policy)
             job = tasks.Job(make_order(config, facts), settings, grid)
             for said in _around(job.order, facts):
                 progress.say(said)
@@ -197,7 +195,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,
             "workers": executor.workers,
-            "kernel": "walk" if engine == "kernel" else "reference",
+            "kernel": "walk",
             "simulated": len(table),
             "chunk_size": plan.chunk_size,
             "object_store_bytes": plan.nbytes,

@@ -7,13 +7,17 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE, NANO, Amount, nano, penalty
-from allocator.order import Parameters
+from allocator.order import ParameterColumns, bounded
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 COMBINATION_LIMIT: Final = 100_000_000
 AXIS_LIMIT: Final = 1_000_000
@@ -71,9 +75,18 @@ class Grid:
             point[axis.name] = axis.values[at]
         return {axis.name: point[axis.name] for axis in self.axes}
 
-    def parameters(self, first: int, past: int) -> list[Parameters]:
+    def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
+        columns = {}
+        for axis in reversed(self.axes):
+            numbers, at = np.divmod(numbers, len(axis.values))
+            columns[axis.name] = np.array([bounded(value) for value in axis.values], np.int64)[at]
+        return {axis.name: columns[axis.name] for axis in self.axes}
+
+    def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
-        return [Parameters(**self.point(number)) for number in range(first, past)]
+        columns = self.columns(np.arange(first, past, dtype=np.int64))
+        return ParameterColumns(**{name: columns[name] for name in DEFAULT})
 
 
 def build_grid(spec: Mapping[str, Any]) -> Grid:

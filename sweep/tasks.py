@@ -12,7 +12,7 @@ import numpy as np
 
 from allocator.book import build_book
 from allocator.errors import AllocatorError
-from allocator.order import FIELDS, execution_of
+from allocator.order import FIELDS, ParameterColumns, execution_of
 from allocator.simulate import run_baselines, run_combinations
 from feed.check import check
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -201,7 +201,7 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
 
     def rows_of(first: int, past: int) -> NDArray[np.int64]:
         parameters = job.grid.parameters(first, past)
-        return run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters)
+        return run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters).table
 
     try:
         numbers = np.arange(chunk.first, chunk.past, dtype=np.int64)
@@ -229,7 +229,7 @@ def seconds_per_combination(book: Book, job: Job) -> float:
     spent = 0.0
     for _ in range(2):  # the first round loads the kernel
         began = time.perf_counter()
-        parameters = [job.grid.parameters(number, number + 1)[0] for number in numbers]
+        parameters = ParameterColumns(**job.grid.columns(np.array(numbers)))
         with suppress(Exception):  # a combination that fails is reported where it runs
             run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters)
         spent = time.perf_counter() - began
@@ -250,5 +250,5 @@ def under_other_liquidity(
     settings = job.settings
     rules = replace(settings.rules, liquidity=liquidity)
     parameters = job.grid.parameters(combination, combination + 1)
-    row = run_combinations(book, job.order, rules, settings.routing, settings.fees.of(book), parameters)[0]
+    row = run_combinations(book, job.order, rules, settings.routing, settings.fees.of(book), parameters).rows[0]
     return execution_of(row.tolist()), baselines(book, job, liquidity)

@@ -18,7 +18,7 @@ BEST, MID, ARRIVAL = 0, 1, 2
 SWEEP, LAST_ASK = 0, 1
 
 INFINITE = 2**60
-"""Stands for an infinite penalty; beyond any difference of prices, and twice of it still fits int64."""
+"""`allocator.order.UNBOUNDED`."""
 
 FILLED, OVER, CASH, FEES, OVER_CASH = range(5)
 

@@ -16,7 +16,7 @@ from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
-from allocator.order import FIELDS, Order, Parameters, Routing, Rules
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.policies import POLICIES, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.tape import Tape
@@ -24,7 +24,7 @@ from feed.tape import Tape
 FAIR = Rules("persist", "sweep", 50_000_000)
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)
 FEE = 3_000_000
-GRID = [
+POINTS = [
     Parameters(0, 0, 0),
     Parameters(0, 2 * CENT, 0),
     Parameters(CENT, 0, 3 * CENT),
@@ -33,6 +33,7 @@ GRID = [
     Parameters(CENT, INFINITE, 0),
     Parameters(INFINITE, INFINITE, CENT),
 ]
+GRID = ParameterColumns.of(POINTS)
 
 routings = st.builds(
     Routing,
@@ -96,8 +97,12 @@ def outcome(run):
 def test_the_kernel_equals_the_reference_engine(case, routing):
     book, order, rules, fees = case
     kernel, reference = (
-        outcome(lambda engine=engine: run_combinations(book, order, rules, routing, fees, GRID, engine=engine).tolist())
-        for engine in ("kernel", "reference")
+        outcome(
+            lambda kernel=kernel: run_combinations(
+                book, order, rules, routing, fees, GRID, kernel=kernel
+            ).table.tolist()
+        )
+        for kernel in ("walk", "reference")
     )
     assert kernel == reference
 
@@ -118,7 +123,7 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
 def test_the_identities_hold_for_every_strategy(case, routing):
     book, order, rules, fees = case
     try:
-        rows = run_combinations(book, order, rules, routing, fees, GRID)
+        rows = run_combinations(book, order, rules, routing, fees, GRID).table
         baselines = run_baselines(book, order, rules, fees, "fair")
     except NoPriceError:
         assume(False)
@@ -170,13 +175,13 @@ def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules
 
 
 def _all_rows(book, order, rules, routing, fees, conventions):
-    rows = run_combinations(book, order, rules, routing, fees, GRID).tolist()
+    rows = run_combinations(book, order, rules, routing, fees, GRID).table.tolist()
     return rows + [
         [getattr(run, name) for name in FIELDS] for run in run_baselines(book, order, rules, fees, conventions).values()
     ]
 
 
-@given(tapes(max_venues=1, trades=False), st.sampled_from(["persist", "refresh"]), st.sampled_from(GRID))
+@given(tapes(max_venues=1, trades=False), st.sampled_from(["persist", "refresh"]), st.sampled_from(POINTS))
 def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, parameters):
     book = build_book(tape, BookRules())
     order = Order("buy", 700, tape.ts[0], tape.ts[-1])
@@ -185,7 +190,7 @@ def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, param
         baseline = run_baselines(book, order, rules, [FEE], "fair")["best_ask"]
     except NoPriceError:
         assume(False)
-    row = run_combinations(book, order, rules, Routing(), [FEE], [parameters])[0]
+    row = run_combinations(book, order, rules, Routing(), [FEE], ParameterColumns.of([parameters])).rows[0]
     assert row.tolist() == [getattr(baseline, name) for name in FIELDS]
 
 
@@ -203,7 +208,9 @@ def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape):
             missing -= shares
             cash += shares * (px + FEE)
     assume(missing < 700 or book.ask_px.any())
-    row = run_combinations(book, order, FAIR, Routing(), fees, [Parameters(0, INFINITE, 0)])[0]
+    row = run_combinations(book, order, FAIR, Routing(), fees, ParameterColumns.of([Parameters(0, INFINITE, 0)])).rows[
+        0
+    ]
     assert row[:4].tolist() == [700 - missing, missing, 0, cash]
 
 
@@ -279,7 +286,7 @@ def test_the_leftover_is_swept_at_the_last_snapshot_or_bought_at_the_last_ask():
 def test_an_order_without_a_snapshot_stays_unfilled_and_is_valued_by_the_standing_book():
     book = build_book(tape_of((0, 1, 90, 1, 100, 10), (9, 1, 90, 1, 101, 10)), BookRules())
     order = Order("buy", 5, OPEN + SECOND, OPEN + 2 * SECOND)
-    row = run_combinations(book, order, FAIR, Routing(), [0], [Parameters(0, 0, 0)])[0]
+    row = run_combinations(book, order, FAIR, Routing(), [0], ParameterColumns.of([Parameters(0, 0, 0)])).rows[0]
     assert row.tolist() == [0, 5, 0, 0, 0, 5 * (100 * CENT + FAIR.unfilled_penalty), 0, row[-1]]
 
 
@@ -319,19 +326,25 @@ def test_mid_waits_on_a_one_sided_book_and_arrival_before_there_is_one():
         (3, 0, 10),
     ]
     late = Order("buy", 100, int(book.ts[2]), int(book.ts[3]))
-    rows = run_combinations(book, late, FAIR, Routing(reference="arrival"), [0], [one_cent])
+    rows = run_combinations(book, late, FAIR, Routing(reference="arrival"), [0], ParameterColumns.of([one_cent])).rows
     assert rows[0, 0] == 10 + 0  # 104 is 3 cents above the arrival mid of 101, 99 below it
 
 
-@pytest.mark.parametrize("engine", ["kernel", "reference"])
+@pytest.mark.parametrize("kernel", ["walk", "reference"])
 @pytest.mark.parametrize("policy", ["static", "pseudocode"])
-def test_of_equal_c_the_highest_index_is_taken_first(engine, policy):
+def test_of_equal_c_the_highest_index_is_taken_first(kernel, policy):
     book = build_book(tape_of((0, 1, 90, 1, 101, 100), (0, 2, 90, 1, 100, 100), (0, 3, 90, 1, 101, 100)), BookRules())
     order = Order("buy", 100, OPEN, OPEN)
     # c is 101 cents at the first two, by different fees, which tell who was taken
     row = run_combinations(
-        book, order, FAIR, Routing(policy), (0, CENT, 2 * CENT), [Parameters(0, 0, 0)], engine=engine
-    )[0]
+        book,
+        order,
+        FAIR,
+        Routing(policy),
+        (0, CENT, 2 * CENT),
+        ParameterColumns.of([Parameters(0, 0, 0)]),
+        kernel=kernel,
+    ).rows[0]
     assert row[FIELDS.index("fees")] == 100 * CENT
 
 
@@ -359,12 +372,19 @@ def test_large_lots_run_where_their_money_is_exact(step):
     order = Order("buy", 2 * step + step // 2, OPEN, OPEN)
     routing = Routing(step=step, lots_only=True)
     rows = [
-        run_combinations(book, order, FAIR, routing, [0, FEE], GRID, engine=engine).tolist()
-        for engine in ("kernel", "reference")
+        run_combinations(book, order, FAIR, routing, [0, FEE], GRID, kernel=kernel).table.tolist()
+        for kernel in ("walk", "reference")
     ]
     assert rows[0] == rows[1]
     with pytest.raises(AllocatorError, match="step: lots of"):
-        run_combinations(book, order, FAIR, replace(routing, step=2**31 - 1), [0, FEE], [Parameters(0, 2**52, 0)])
+        run_combinations(
+            book,
+            order,
+            FAIR,
+            replace(routing, step=2**31 - 1),
+            [0, FEE],
+            ParameterColumns.of([Parameters(0, 2**52, 0)]),
+        )
 
 
 def test_orders_are_checked():
