@@ -11,7 +11,7 @@ from allocator.errors import AllocatorError
 from allocator.money import INFINITE, Amount, penalty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from numpy.typing import NDArray
@@ -131,6 +131,9 @@ class ParameterColumns:
     def __getitem__(self, k: int) -> Parameters:
         return Parameters(*(_amount(int(getattr(self, name)[k])) for name in self.__slots__))
 
+    def __iter__(self) -> Iterator[Parameters]:
+        return (self[k] for k in range(len(self)))
+
     def take(self, which: NDArray[np.intp]) -> ParameterColumns:
         """The combinations of these positions."""
         return ParameterColumns(*(getattr(self, name)[which] for name in self.__slots__))
@@ -138,12 +141,14 @@ class ParameterColumns:
     @property
     def tau(self) -> Int64:
         """(K,) int64, lambda_under + theta_queue."""
-        return np.minimum(self.lambda_under + self.theta_queue, UNBOUNDED)
+        tau: Int64 = np.minimum(self.lambda_under + self.theta_queue, UNBOUNDED)
+        return tau
 
     @property
     def over(self) -> Int64:
         """(K,) int64, lambda_over + theta_queue: what a share too many costs."""
-        return np.minimum(self.lambda_over + self.theta_queue, UNBOUNDED)
+        over: Int64 = np.minimum(self.lambda_over + self.theta_queue, UNBOUNDED)
+        return over
 
 
 def bounded(amount: Amount) -> int:
