@@ -88,6 +88,11 @@ def _fair_bins(book: Book, order: Order) -> NDArray[np.int64]:
     return np.minimum(_minutes(order) - 1, (book.ts[first:past] - order.start) // MINUTE)
 
 
+def _openings(bins: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where each bin of an ascending column begins."""
+    return np.flatnonzero(np.diff(bins, prepend=-1))
+
+
 def _fair_twap(book: Book, order: Order) -> Schedule:
     n = _minutes(order)
     targets = np.array([order.size * (k + 1) // n for k in range(n)], np.int64)
@@ -97,8 +102,9 @@ def _fair_twap(book: Book, order: Order) -> Schedule:
 def _fair_vwap(book: Book, order: Order) -> Schedule:
     n, bins = _minutes(order), _fair_bins(book, order)
     first, past = book.span(order)
-    volume = np.zeros(n, np.int64)
-    np.add.at(volume, bins, book.take_side(order.side).volume[first:past])
+    volume, opening = np.zeros(n, np.int64), _openings(bins)
+    if len(opening):
+        volume[bins[opening]] = np.add.reduceat(book.take_side(order.side).volume[first:past], opening)
     until = np.cumsum(volume).tolist()
     targets = np.array([order.size * v // until[-1] if until[-1] else 0 for v in until], np.int64)
     return Schedule(first, order.size, targets[bins])
@@ -119,9 +125,8 @@ def _classic_vwap(book: Book, order: Order) -> Schedule:
     side = book.take_side(order.side)
     since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
     shown = side.sz[first:past].sum(axis=1, dtype=np.int64)
-    bins, opening, of = np.unique(since // MINUTE, return_index=True, return_inverse=True)
-    volume = np.zeros(len(bins), np.int64)
-    np.add.at(volume, of, shown)
+    opening = _openings(since // MINUTE)
+    volume = np.add.reduceat(shown, opening) if len(opening) else np.zeros(0, np.int64)
     total = int(volume.sum())
     due = np.zeros(past - first, np.int64)
     due[opening] = [order.size * v // total if total else 0 for v in volume.tolist()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from allocator.errors import AllocatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from allocator.order import Order, Side
     from feed.tape import Tape
 
@@ -18,6 +20,9 @@ Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 Int16 = NDArray[np.int16]
 Flags = NDArray[np.bool_]
+Bits = NDArray[np.uint64]
+Ticks = NDArray[Any]
+"""int32 or int64."""
 
 OFF = -1
 
@@ -51,52 +56,94 @@ class BookRules:
 class Book:
     """What is displayed at each of T snapshots by V venues; read-only, shared by all.
 
+    A price is base + tick * ticks. Sets of venues are bits: venue v is bit v % 64 of word v // 64.
+
     Attributes
     ----------
     ts : (T,) int64
         UTC nanoseconds, strictly ascending; warm-up included.
     venues : (V,) int16
         Publisher ids, ascending: the index order is the id order.
-    bid_px, ask_px : (T, V) int64
-        1e-9 $, 0 = nothing displayed (none, or hidden).
+    base, tick : int
+        1e-9 $.
+    bid_ticks, ask_ticks : (T, V) int32, or int64 where the prices do not fit
+        Above 0; 0 = nothing displayed (none, or hidden).
     bid_sz, ask_sz : (T, V) int32
         Shares displayed.
-    bid_moved, ask_moved : (T, V) bool
-        The venue's published price changed here, withdrawal included; hiding is no change.
-    fresh : (T, V) bool
-        The venue published here.
+    bid_moved, ask_moved : (T, W) uint64
+        Whose published price changed here, withdrawal included; hiding is no change.
+    published : (T, W) uint64
+        Who published here.
+    bid_shown, ask_shown : (T, W) uint64
+        Who displays something.
     mid2 : (T,) int64
         Best bid + best ask, 1e-9 $; 0 = one-sided.
     bid_volume, ask_volume : (T,) int64
         Shares of the rows published here, the last one of each venue.
+    bid_tiles, ask_tiles : Tiles, optional
+        The same quotes column by column, where each displayed quote was published at its snapshot: no walk over
+        columns is exact where quotes stand.
+    highest : int
+        The highest price displayed, 1e-9 $.
     counts : dict of str to int
         What was crossed, locked and hidden.
     """
 
     ts: Int64
     venues: Int16
-    bid_px: Int64
-    ask_px: Int64
+    base: int
+    tick: int
+    bid_ticks: Ticks
+    ask_ticks: Ticks
     bid_sz: Int32
     ask_sz: Int32
-    bid_moved: Flags
-    ask_moved: Flags
-    fresh: Flags
+    bid_moved: Bits
+    ask_moved: Bits
+    published: Bits
+    bid_shown: Bits
+    ask_shown: Bits
     mid2: Int64
     bid_volume: Int64
     ask_volume: Int64
+    bid_tiles: Tiles | None
+    ask_tiles: Tiles | None
+    highest: int
     counts: dict[str, int]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
-        return sum(getattr(self, name).nbytes for name in self.__slots__ if name != "counts")
+        own = sum(column.nbytes for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray))
+        return own + sum(tiles.ticks.nbytes + tiles.sz.nbytes for tiles in (self.bid_tiles, self.ask_tiles) if tiles)
+
+    @property
+    def bid_px(self) -> Int64:
+        """(T, V) int64, 1e-9 $, 0 = nothing displayed; made when asked for."""
+        return self._prices(self.bid_ticks)
+
+    @property
+    def ask_px(self) -> Int64:
+        """(T, V) int64, 1e-9 $, 0 = nothing displayed; made when asked for."""
+        return self._prices(self.ask_ticks)
+
+    def _prices(self, ticks: Ticks) -> Int64:
+        return np.where(ticks != 0, self.base + self.tick * ticks.astype(np.int64), 0)
+
+    def flags_of(self, bits: Bits) -> Flags:
+        """Sets of venues as booleans: (..., W) uint64 to (..., V) bool."""
+        v = np.arange(len(self.venues))
+        flags: Flags = (bits[..., v // 64] >> (v % 64).astype(np.uint64) & np.uint64(1)).astype(np.bool_)
+        return flags
 
     def take_side(self, side: Side) -> TakeSide:
         """The side an order of `side` takes from, and the other one."""
-        if side == "buy":
-            return TakeSide(1, self.ask_px, self.ask_sz, self.ask_moved, self.ask_volume, self.bid_px)
-        return TakeSide(-1, self.bid_px, self.bid_sz, self.bid_moved, self.bid_volume, self.ask_px)
+        own, other, sign = ("ask", "bid", 1) if side == "buy" else ("bid", "ask", -1)
+        of = {name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")}
+        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **of)
+
+    def price_list(self, ticks: Sequence[int]) -> list[int]:
+        """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""
+        return [self.base + self.tick * each if each else 0 for each in ticks]
 
     def span(self, order: Order) -> tuple[int, int]:
         """The snapshots [first, past) at which an order acts."""
@@ -120,26 +167,53 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Tiles:
+    """One side of a book column by column, in tiles that fit a first-level cache.
+
+    Attributes
+    ----------
+    ticks, sz : (B, V, R) int32
+        Snapshot t is column entry t % R of tile t // R; zeros behind the book's end.
+    """
+
+    ticks: Int32
+    sz: Int32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TakeSide:
     """The columns an order takes from.
 
     Attributes
     ----------
     sign : int
-        1 for a buy, -1 for a sell: sign * px is what the order minimises.
-    px, sz, moved : (T, V)
-        Of the side taken from.
+        1 for a buy, -1 for a sell: sign * price is what the order minimises.
+    ticks, sz : (T, V)
+    moved, shown : (T, W) uint64
+    tiles : Tiles, optional
     volume : (T,) int64
-    other_px : (T, V) int64
+        Of the side taken from, as in `Book`.
+    other_ticks : (T, V)
         Of the opposite side.
     """
 
     sign: int
-    px: Int64
+    ticks: Ticks
     sz: Int32
-    moved: Flags
+    moved: Bits
+    shown: Bits
     volume: Int64
-    other_px: Int64
+    tiles: Tiles | None
+    other_ticks: Ticks
+
+
+TILE_BYTES = 32 * 1024
+"""Prices and sizes of a tile: two thirds of a first-level data cache as small as 48 KiB."""
+
+
+def tile_rows(venues: int) -> int:
+    """Snapshots of a tile."""
+    return max(16, min(1024, TILE_BYTES // (8 * venues) // 16 * 16))
 
 
 def build_book(tape: Tape, rules: BookRules) -> Book:
@@ -163,35 +237,66 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     if rules.max_age < OFF:
         raise AllocatorError(f"max_age: expected 0 or more, but it had {rules.max_age} ns")
     rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
-    ts, venue = tape.ts[rows], tape.venue[rows]
-    instants, venues = np.unique(ts), np.unique(venue)
-    shape = len(instants), len(venues)
-    book = Book(
-        ts=instants,
-        venues=venues,
-        bid_px=np.zeros(shape, np.int64),
-        ask_px=np.zeros(shape, np.int64),
-        bid_sz=np.zeros(shape, np.int32),
-        ask_sz=np.zeros(shape, np.int32),
-        bid_moved=np.zeros(shape, np.bool_),
-        ask_moved=np.zeros(shape, np.bool_),
-        fresh=np.zeros(shape, np.bool_),
-        mid2=np.zeros(shape[0], np.int64),
-        bid_volume=np.zeros(shape[0], np.int64),
-        ask_volume=np.zeros(shape[0], np.int64),
-        counts={},
-    )
-    counts = np.zeros(len(standing.COUNTS), np.int64)
+    names = ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
+    columns = {name: np.ascontiguousarray(getattr(tape, name)[rows]) for name in names}
+    there, found = np.zeros(standing.IDS, np.bool_), np.zeros(4, np.int64)
+    standing.outline(*(columns[name] for name in names[:4]), there, found)
+    snapshots, least, most, tick = found.tolist()
+    tick = tick or 1
+    fits = (most - least) // tick < TICK_LIMIT
+    base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
+    venues = np.flatnonzero(there) - standing.IDS // 2
+    book = _empty(snapshots, venues.astype(np.int16), base, tick, dtype, most)
+    counts = np.zeros(len(standing.COUNTS) + 1, np.int64)
     standing.derive(
-        np.ascontiguousarray(ts),
-        np.searchsorted(venues, venue).astype(np.int16),
-        *(np.ascontiguousarray(column[rows]) for column in (tape.bid_px, tape.ask_px, tape.bid_sz, tape.ask_sz)),
+        *columns.values(),
+        np.cumsum(there) - 1,
+        base,
+        tick,
         rules.book == "consolidated",
         rules.uncross,
         rules.stub_band,
         rules.max_age,
-        *(getattr(book, name) for name in Book.__slots__[2:-1]),
+        *(getattr(book, name) for name in _DERIVED),
         counts,
     )
-    book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=True))
-    return book
+    book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=False))
+    stands = bool(counts[-1])
+    if stands or not fits:
+        return book
+    return replace(book, bid_tiles=_tiles(book.bid_ticks, book.bid_sz), ask_tiles=_tiles(book.ask_ticks, book.ask_sz))
+
+
+TICK_LIMIT = 2**30
+"""Prices are int32 ticks where they span fewer ticks than this."""
+
+_DERIVED = (
+    *("bid_ticks", "ask_ticks", "bid_sz", "ask_sz", "bid_moved", "ask_moved", "published", "bid_shown", "ask_shown"),
+    *("ts", "mid2", "bid_volume", "ask_volume"),
+)
+"""The columns that `standing.derive` fills, in the order of its arguments."""
+
+
+def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type, highest: int) -> Book:
+    words = -(-len(venues) // 64)
+    shapes: dict[str, tuple[tuple[int, ...], type]] = {
+        **dict.fromkeys(_DERIVED[:2], ((snapshots, len(venues)), dtype)),
+        **dict.fromkeys(_DERIVED[2:4], ((snapshots, len(venues)), np.int32)),
+        **dict.fromkeys(_DERIVED[4:9], ((snapshots, words), np.uint64)),
+        **dict.fromkeys(_DERIVED[9:], ((snapshots,), np.int64)),
+    }
+    columns: dict[str, Any] = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
+    return Book(
+        venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=highest, counts={}, **columns
+    )
+
+
+def _tiles(ticks: Ticks, sz: Int32) -> Tiles:
+    from allocator.kernels import standing
+
+    snapshots, venues = ticks.shape
+    rows = tile_rows(max(venues, 1))
+    made = [np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2)]
+    for grid, tiles in zip((ticks, sz), made, strict=True):
+        standing.tile(grid, tiles)
+    return Tiles(*made)

@@ -12,7 +12,7 @@ import numpy as np
 
 from allocator.errors import AllocatorError, FractionLeftError, NoPriceError
 from allocator.money import divide_half_even
-from allocator.order import Fill, execution_of
+from allocator.order import FIELDS, Fill, execution_of
 from allocator.splits import by_cost
 
 if TYPE_CHECKING:
@@ -81,12 +81,11 @@ class Policy(Protocol):
 def dearest(book: Book, order: Order, fees: Sequence[int]) -> int | None:
     """The highest signed c displayed at the last snapshot up to the order's end that displayed one; 1e-9 $."""
     side = book.take_side(order.side)
-    past = book.span(order)[1]
-    shown = np.flatnonzero(side.px[:past].any(axis=1))
-    if not len(shown):
-        return None
-    row: list[int] = side.px[shown[-1]].tolist()
-    return max(side.sign * px + fee for px, fee in zip(row, fees, strict=True) if px)
+    for t in range(book.span(order)[1] - 1, -1, -1):
+        if side.shown[t].any():
+            row = book.price_list(side.ticks[t].tolist())
+            return max(side.sign * px + fee for px, fee in zip(row, fees, strict=True) if px)
+    return None
 
 
 def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> tuple[Any, ...]:  # noqa: ANN401
@@ -119,6 +118,11 @@ def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> 
     unfilled_value = sign * unfilled * (price + rules.unfilled_penalty)
     cash, over_cash = sign * cash, sign * over_cash
     return filled, unfilled, over, cash, fees, unfilled_value, over_cash, cash + unfilled_value - over_cash
+
+
+def as_row(execution: Execution) -> tuple[int, ...]:
+    """The integer fields of an execution, in the order of a result row's columns."""
+    return tuple(getattr(execution, name) for name in FIELDS)
 
 
 def in_shares(unit: int, filled: int, over: int, cash: int, fees: int, over_cash: int) -> tuple[int, ...]:
@@ -182,20 +186,20 @@ def execute(
     side, unit, sign = book.take_side(order.side), policy.unit, order.sign
     first, past = book.span(order)
     arrival_at, arrival2 = book.arrival(order)
-    resets = side.moved if rules.liquidity == "persist" else book.fresh
+    resets = side.moved if rules.liquidity == "persist" else book.published
     taken = [0] * len(book.venues)
     remaining = order.size * unit
     filled = over = cash = paid = over_cash = 0
     fills = []
 
     for t in range(first, past):
-        displayed, sizes = side.px[t].tolist(), side.sz[t].tolist()
-        taken = [0 if reset else was for reset, was in zip(resets[t].tolist(), taken, strict=True)]
+        displayed, sizes = book.price_list(side.ticks[t].tolist()), side.sz[t].tolist()
+        taken = [0 if reset else was for reset, was in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
         available = [max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)]
         mid2 = int(book.mid2[t])
-        other = best_other(side.other_px[t].tolist(), fees, sign)
+        other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
         view = View(
             t,
             prices,

@@ -73,3 +73,27 @@ def tapes(draw, *, min_rows=1, max_rows=40, max_venues=4, trades=True, symbol="X
         sequence=np.array(sequence, np.int64),
         trades=prints,
     )
+
+
+def random_tape(seed, snapshots, venues, *, dense=False):
+    """A long tape, of a seed: prices in cents around 100 $, crossed and withdrawn at times; dense = all publish always.
+
+    Publisher ids are 1, 2, ...; a snapshot a second.
+    """
+    rng = np.random.default_rng(seed)
+    publishes = rng.random((snapshots, venues)) < (1 if dense else min(1, 1.5 / venues))
+    publishes[np.arange(snapshots), rng.integers(venues, size=snapshots)] = True
+    at, venue = np.nonzero(publishes)
+    rows = len(at)
+    middle = 10_000 + np.cumsum(rng.integers(-1, 2, snapshots))[at]
+    there = rng.random((2, rows)) < 0.95
+    return Tape.build(
+        "XYZ",
+        ts=OPEN + at * SECOND,
+        venue=venue + 1,
+        bid_px=np.where(there[0], (middle - rng.integers(0, 4, rows)) * CENT, 0),
+        ask_px=np.where(there[1], (middle + rng.integers(0, 5, rows)) * CENT, 0),
+        bid_sz=rng.integers(1, 9, rows) * 50,
+        ask_sz=rng.integers(1, 9, rows) * 50,
+        sequence=np.arange(rows),
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from allocator.kernels.compiling import kernel
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C", readonly=True)
 _I16 = types.Array(types.int16, 1, "C", readonly=True)
-_PX = types.int64[:, ::1]
-_SZ = types.int32[:, ::1]
-_FLAG = types.boolean[:, ::1]
+_BITS = types.uint64[:, ::1]
 
 COUNTS = (
     "crossed_snapshots",
@@ -22,123 +22,227 @@ COUNTS = (
 )
 """What `derive` counts, in the order of its `counts`: snapshots, or hidden (snapshot, venue, side)."""
 
+SNAPSHOTS, LEAST, MOST, TICK = range(4)
+IDS = 2**16
+FAR = 2**62
 
-@njit(types.int64(types.int64, types.int64), cache=True)
+
+@kernel(types.void(_I64, _I16, _I64, _I64, types.boolean[::1], types.int64[::1]))
+def outline(ts, venue, bid_px, ask_px, there, found):
+    """What a book's shape and scale rest on, in one pass over a tape's rows.
+
+    Parameters
+    ----------
+    ts, venue, bid_px, ask_px : (N,)
+        The tape's columns, in its order.
+    there : (IDS,) bool, output, zeroed
+        Whether publisher id - 2^15 has a row.
+    found : (4,) int64, output
+        Instants; lowest and highest price, 0 where there is none; the greatest common divisor of all differences of
+        prices, 0 where there are fewer than two.
+    """
+    snapshots, least, most, tick, anchor = 0, FAR, 0, 0, 0
+    for row in range(len(ts)):
+        if row == 0 or ts[row] != ts[row - 1]:
+            snapshots += 1
+        there[np.int64(venue[row]) + IDS // 2] = True
+        for side in range(2):
+            px = bid_px[row] if side == 0 else ask_px[row]
+            if px == 0:
+                continue
+            least, most = min(least, px), max(most, px)
+            if anchor == 0:
+                anchor = px
+            away = abs(px - anchor)
+            if away != 0 and (tick == 0 or away % tick != 0):
+                one, other = tick, away
+                while other != 0:
+                    one, other = other, one % other
+                tick = one
+    found[SNAPSHOTS], found[MOST], found[TICK] = snapshots, most, tick
+    found[LEAST] = least if most > 0 else 0
+
+
+@kernel(types.int64(types.int64, types.int64))
 def _share(price, fraction):
     """floor(price * fraction / 1e9) without leaving int64; fraction at most 1e9."""
     return price // 1_000_000_000 * fraction + price % 1_000_000_000 * fraction // 1_000_000_000
 
 
-@njit(types.int64(types.int64[::1], types.int64[::1], types.int64), cache=True)
-def _best(px, published, sign):
-    """The venue that stands for a side: best price, then the oldest, then the lowest index; -1 where none."""
-    best = -1
-    for v in range(len(px)):
-        if px[v] == 0:
-            continue
-        if best < 0 or sign * (px[v] - px[best]) < 0 or (px[v] == px[best] and published[v] < published[best]):
-            best = v
-    return best
+@kernel(types.UniTuple(types.int64, 2)(types.int64[::1]))
+def _edges(ticks):
+    """The lowest and the highest of the quotes displayed; `FAR` and 0 where there is none."""
+    low, high = np.int64(FAR), np.int64(0)
+    for v in range(len(ticks)):
+        high = max(high, ticks[v])
+        low = min(low, ticks[v] if ticks[v] != 0 else np.int64(FAR))
+    return low, high
 
 
-@njit(
-    types.void(
-        _I64, _I16, _I64, _I64, _I32, _I32,
+@kernel(types.int64(types.int64[::1], types.int64[::1], types.int64))
+def _oldest(ticks, since, best):
+    """The venue that stands for a side: of those at the best price the oldest, then the lowest index."""
+    oldest = -1
+    for v in range(len(ticks)):
+        if ticks[v] == best and (oldest < 0 or since[v] < since[oldest]):
+            oldest = v
+    return oldest
+
+
+@kernel(types.void(types.int64[::1], types.int64[::1], types.int64[::1], types.int64, types.int64, types.int64[::1]))
+def _uncross(bid, ask, since, top_bid, low_ask, counts):
+    """While the best bid is above the best ask, hide the older one of the two."""
+    while top_bid > low_ask:
+        counts[4] += 1
+        best_bid, best_ask = _oldest(bid, since, top_bid), _oldest(ask, since, low_ask)
+        older = since[best_bid] - since[best_ask]
+        if older < 0 or (older == 0 and best_bid < best_ask):
+            bid[best_bid] = 0
+            _, top_bid = _edges(bid)
+        else:
+            ask[best_ask] = 0
+            low_ask, _ = _edges(ask)
+
+
+def _signature(ticks):
+    grid = types.Array(ticks, 2, "C")
+    return types.void(
+        _I64, _I16, _I64, _I64, _I32, _I32, _I64, types.int64, types.int64,
         types.boolean, types.boolean, types.int64, types.int64,
-        _PX, _PX, _SZ, _SZ, _FLAG, _FLAG, _FLAG,
-        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
-    ),
-    cache=True,
-)  # fmt: skip
+        grid, grid, types.int32[:, ::1], types.int32[:, ::1], _BITS, _BITS, _BITS, _BITS, _BITS,
+        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
+    )  # fmt: skip
+
+
+@kernel(_signature(types.int32), _signature(types.int64))
 def derive(
-    ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz,
+    ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz, index, base, tick,
     carry, uncross, band, max_age,
-    bid_px, ask_px, bid_sz, ask_sz, bid_moved, ask_moved, fresh,
-    mid2, bid_volume, ask_volume, counts,
+    bid_ticks, ask_ticks, bid_sz, ask_sz, bid_moved, ask_moved, published, bid_shown, ask_shown,
+    instants, mid2, bid_volume, ask_volume, counts,
 ):  # fmt: skip
     """Fill the book's arrays from a tape's rows.
 
     Parameters
     ----------
-    ts, row_* : (N,)
+    ts, venue, row_* : (N,)
         The tape's columns, in its order.
-    venue : (N,) int16
-        Index of the row's venue, 0..V-1.
+    index : (IDS,) int64
+        Venue index of publisher id - 2^15.
+    base, tick : int64
+        A price is base + tick * ticks, ticks above 0.
     carry, uncross : bool
     band, max_age : int64
         1e-9 of the best price; ns. Negative = off.
-    bid_px .. ask_volume : outputs
-        The columns of `allocator.book.Book`, zeroed.
-    counts : (6,) int64, output
-        See `COUNTS`.
+    bid_ticks .. ask_volume : outputs
+        The columns of `allocator.book.Book`, zeroed; `instants` are its ts.
+    counts : (7,) int64, output, zeroed
+        See `COUNTS`; then at how many snapshots a quote is displayed that was not published there.
     """
-    rows, venues = len(ts), bid_px.shape[1]
+    rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     stand_bid_sz, stand_ask_sz = np.zeros(venues, np.int32), np.zeros(venues, np.int32)
-    published = np.zeros(venues, np.int64)
+    since, fresh = np.zeros(venues, np.int64), np.zeros(venues, np.bool_)
+    bid_px, ask_px = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     bid, ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    own_crossed = 0
+    ask_best, ask_edge, bid_best, bid_edge = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     row = 0
-    for t in range(bid_px.shape[0]):
+    for t in range(len(instants)):
         now = ts[row]
+        instants[t] = now
+        if not carry:
+            fresh[:] = False
         while row < rows and ts[row] == now:
-            v = venue[row]
-            last = row + 1 == rows or ts[row + 1] != now or venue[row + 1] != v
+            last = row + 1 == rows or ts[row + 1] != now or venue[row + 1] != venue[row]
             if last:
-                fresh[t, v] = True
-                bid_moved[t, v] = row_bid_px[row] != stand_bid[v]
-                ask_moved[t, v] = row_ask_px[row] != stand_ask[v]
-                stand_bid[v], stand_bid_sz[v] = row_bid_px[row], row_bid_sz[row]
-                stand_ask[v], stand_ask_sz[v] = row_ask_px[row], row_ask_sz[row]
-                published[v] = now
+                v = index[np.int64(venue[row]) + IDS // 2]
+                word, bit = v >> 6, np.uint64(1) << np.uint64(v & 63)
+                published[t, word] |= bit
+                own_crossed -= stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
+                if row_bid_px[row] != bid_px[v]:
+                    bid_moved[t, word] |= bit
+                    bid_px[v] = row_bid_px[row]
+                    stand_bid[v] = (bid_px[v] - base) // tick if bid_px[v] != 0 else 0
+                if row_ask_px[row] != ask_px[v]:
+                    ask_moved[t, word] |= bit
+                    ask_px[v] = row_ask_px[row]
+                    stand_ask[v] = (ask_px[v] - base) // tick if ask_px[v] != 0 else 0
+                own_crossed += stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
+                stand_bid_sz[v], stand_ask_sz[v] = row_bid_sz[row], row_ask_sz[row]
+                since[v] = now
+                fresh[v] = True
                 bid_volume[t] += row_bid_sz[row]
                 ask_volume[t] += row_ask_sz[row]
             row += 1
 
-        for v in range(venues):
-            shown = carry or fresh[t, v]
-            bid[v] = stand_bid[v] if shown else 0
-            ask[v] = stand_ask[v] if shown else 0
-            if max_age >= 0 and shown and now - published[v] > max_age:
-                counts[3] += (bid[v] != 0) + (ask[v] != 0)
-                bid[v] = ask[v] = 0
-
-        best_bid, best_ask = _best(bid, published, -1), _best(ask, published, 1)
-        if best_bid >= 0 and best_ask >= 0 and bid[best_bid] > ask[best_ask]:
+        if carry and max_age < 0:
+            bid[:], ask[:] = stand_bid, stand_ask
+        else:
+            for v in range(venues):
+                hidden = not carry and not fresh[v]
+                bid[v], ask[v] = 0 if hidden else stand_bid[v], 0 if hidden else stand_ask[v]
+                if max_age >= 0 and now - since[v] > max_age:
+                    counts[3] += (bid[v] != 0) + (ask[v] != 0)
+                    bid[v] = ask[v] = 0
+        (low_bid, top_bid), (low_ask, top_ask) = _edges(bid), _edges(ask)
+        if top_bid > low_ask:
             counts[0] += 1
             if uncross:
-                for v in range(venues):
-                    if ask[v] != 0 and bid[v] > ask[v]:
-                        bid[v] = ask[v] = 0
-                        counts[2] += 2
-                while True:
-                    best_bid, best_ask = _best(bid, published, -1), _best(ask, published, 1)
-                    if best_bid < 0 or best_ask < 0 or bid[best_bid] <= ask[best_ask]:
-                        break
-                    counts[4] += 1
-                    older = published[best_bid] - published[best_ask]
-                    if older < 0 or (older == 0 and best_bid < best_ask):
-                        bid[best_bid] = 0
-                    else:
-                        ask[best_ask] = 0
-        if best_bid >= 0 and best_ask >= 0 and bid[best_bid] == ask[best_ask]:
+                if own_crossed > 0:  # a venue's own crossed quotes are hidden first, on both sides
+                    for v in range(venues):
+                        if ask[v] != 0 and bid[v] > ask[v]:
+                            bid[v] = ask[v] = 0
+                            counts[2] += 2
+                    (_, top_bid), (low_ask, _) = _edges(bid), _edges(ask)
+                _uncross(bid, ask, since, top_bid, low_ask, counts)
+                (low_bid, top_bid), (low_ask, top_ask) = _edges(bid), _edges(ask)
+        if top_bid == low_ask:
             counts[1] += 1
         if band >= 0:
-            if best_ask >= 0:
-                limit = ask[best_ask] + _share(ask[best_ask], band)
-                for v in range(venues):
-                    if ask[v] > limit:
-                        ask[v] = 0
-                        counts[5] += 1
-            if best_bid >= 0:
-                limit = bid[best_bid] - _share(bid[best_bid], band)
-                for v in range(venues):
-                    if bid[v] != 0 and bid[v] < limit:
-                        bid[v] = 0
-                        counts[5] += 1
-        if best_bid >= 0 and best_ask >= 0:
-            mid2[t] = bid[best_bid] + ask[best_ask]
+            # the edges are counted in ticks, and change with the best quote only
+            if top_ask > 0:
+                if low_ask != ask_best:
+                    best = base + tick * low_ask
+                    ask_best, ask_edge = low_ask, (best + _share(best, band) - base) // tick
+                if top_ask > ask_edge:
+                    for v in range(venues):
+                        if ask[v] > ask_edge:
+                            ask[v] = 0
+                            counts[5] += 1
+            if top_bid > 0:
+                if top_bid != bid_best:
+                    best = base + tick * top_bid
+                    bid_best, bid_edge = top_bid, -((base - best + _share(best, band)) // tick)
+                if low_bid < bid_edge:
+                    for v in range(venues):
+                        if bid[v] != 0 and bid[v] < bid_edge:
+                            bid[v] = 0
+                            counts[5] += 1
+        if top_bid > 0 and top_ask > 0:
+            mid2[t] = 2 * base + tick * (top_bid + low_ask)
         for v in range(venues):
-            if bid[v] != 0:
-                bid_px[t, v], bid_sz[t, v] = bid[v], stand_bid_sz[v]
-            if ask[v] != 0:
-                ask_px[t, v], ask_sz[t, v] = ask[v], stand_ask_sz[v]
+            bid_ticks[t, v], ask_ticks[t, v] = bid[v], ask[v]
+            bid_sz[t, v] = stand_bid_sz[v] if bid[v] != 0 else 0
+            ask_sz[t, v] = stand_ask_sz[v] if ask[v] != 0 else 0
+        for word in range(published.shape[1]):
+            shows_bid, shows_ask, bit = np.uint64(0), np.uint64(0), np.uint64(1)
+            for v in range(word * 64, min(word * 64 + 64, venues)):
+                shows_bid |= bit if bid[v] != 0 else np.uint64(0)
+                shows_ask |= bit if ask[v] != 0 else np.uint64(0)
+                bit += bit
+            bid_shown[t, word], ask_shown[t, word] = shows_bid, shows_ask
+            counts[6] += (shows_bid | shows_ask) & ~published[t, word] != np.uint64(0)
+
+
+@kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32[:, :, ::1]))
+def tile(grid, tiles):
+    """Lay a (T, V) grid out as (B, V, R) tiles, zeros behind its end."""
+    blocks, venues, rows = tiles.shape
+    for block in range(blocks):
+        past = min((block + 1) * rows, grid.shape[0])
+        for v in range(venues):
+            for t in range(block * rows, past):
+                tiles[block, v, t - block * rows] = grid[t, v]
+            for at in range(past - block * rows, rows):
+                tiles[block, v, at] = 0

@@ -1,4 +1,4 @@
-"""The fill engine compiled: one pass over the book per combination, and the baselines' schedules.
+"""The whole fill engine compiled: any policy and switch, one pass per combination, and the baselines' schedules.
 
 Prices are signed as in `allocator.engine`, which these functions equal.
 """
@@ -6,12 +6,14 @@ Prices are signed as in `allocator.engine`, which these functions equal.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from allocator.kernels.compiling import kernel, lowest
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
-_PX = types.Array(types.int64, 2, "C", readonly=True)
+_GRIDS = tuple(types.Array(each, 2, "C", readonly=True) for each in (types.int32, types.int64))
 _SZ = types.Array(types.int32, 2, "C", readonly=True)
-_FLAG = types.Array(types.boolean, 2, "C", readonly=True)
+_BITS = types.Array(types.uint64, 2, "C", readonly=True)
 
 STATIC, PSEUDOCODE = 0, 1
 BEST, MID, ARRIVAL = 0, 1, 2
@@ -23,7 +25,7 @@ INFINITE = 2**60
 FILLED, OVER, CASH, FEES, OVER_CASH = range(5)
 
 
-@njit(types.int64(types.int64[::1], types.int64[::1]), cache=True)
+@kernel(types.int64(types.int64[::1], types.int64[::1]))
 def _cheapest(cost, left):
     """Venue with the least (c, -index) among those with shares left; -1 where none."""
     best = -1
@@ -33,7 +35,7 @@ def _cheapest(cost, left):
     return best
 
 
-@njit(types.int64(types.int64[::1], types.int64[::1]), cache=True)
+@kernel(types.int64(types.int64[::1], types.int64[::1]))
 def _best_quote(price, left):
     """Venue with the lowest price among those with shares left, the lowest index first; -1 where none."""
     best = -1
@@ -43,26 +45,27 @@ def _best_quote(price, left):
     return best
 
 
-@njit(
-    types.void(
-        _PX, _SZ, _FLAG, _I64, types.int64, types.int64, types.int64,
-        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
-    ),
-    cache=True,
+@kernel(
+    *(
+        types.void(
+            grid, _SZ, _BITS, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
+            types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
+        )
+        for grid in _GRIDS
+    )
 )  # fmt: skip
-def _look(px, sz, resets, fees, sign, unit, t, taken, price, cost, left):
+def _look(ticks, sz, resets, fees, sign, base, tick, unit, t, taken, price, cost, left):
     """Bring taken, price, cost and what is left up to snapshot t."""
     for v in range(len(taken)):
-        if resets[t, v]:
+        if resets[t, v >> 6] >> np.uint64(v & 63) & np.uint64(1):
             taken[v] = 0
-        price[v] = sign * px[t, v]
+        price[v] = sign * (base + tick * ticks[t, v]) if ticks[t, v] != 0 else 0
         cost[v] = price[v] + fees[v]
-        left[v] = max(sz[t, v] * unit - taken[v], 0) if px[t, v] != 0 else 0
+        left[v] = max(sz[t, v] * unit - taken[v], 0) if ticks[t, v] != 0 else 0
 
 
-@njit(
-    types.void(types.int64, types.int64, types.int64[::1], _I64, types.int64[::1], types.int64[::1], types.int64[::1]),
-    cache=True,
+@kernel(
+    types.void(types.int64, types.int64, types.int64[::1], _I64, types.int64[::1], types.int64[::1], types.int64[::1])
 )
 def _fill(v, shares, cost, fees, taken, left, out):
     taken[v] += shares
@@ -72,15 +75,14 @@ def _fill(v, shares, cost, fees, taken, left, out):
     out[FEES] += shares * fees[v]
 
 
-@njit(
+@kernel(
     types.void(
         types.int64, types.int64, types.int64[::1], types.int64[::1], _I64,
         types.int64[::1], types.int64[::1], types.int64[::1],
-    ),
-    cache=True,
+    )
 )  # fmt: skip
 def _complete(leftover, remaining, price, cost, fees, taken, left, out):
-    """Apply the leftover rule at an order's last snapshot."""
+    """Apply the leftover rule at an order's last snapshot; price is 0 where nothing is displayed."""
     if leftover == LAST_ASK:
         best = -1
         for v in range(len(price)):
@@ -98,16 +100,19 @@ def _complete(leftover, remaining, price, cost, fees, taken, left, out):
         remaining -= shares
 
 
-@njit(
-    types.void(
-        _PX, _SZ, _FLAG, _PX, _I64, _I64, types.int64, types.int64, types.int64, types.int64,
-        types.int64, types.int64, types.boolean, types.boolean, types.int64, types.int64, types.int64, types.int64,
-        _I64, _I64, types.int64[:, ::1],
-    ),
-    cache=True,
+@kernel(
+    *(
+        types.void(
+            grid, _SZ, _BITS, grid, _I64, _I64, types.int64, types.int64, types.int64,
+            types.int64, types.int64, types.int64,
+            types.int64, types.int64, types.boolean, types.boolean, types.int64, types.int64, types.int64, types.int64,
+            _I64, _I64, types.int64[:, ::1],
+        )
+        for grid in _GRIDS
+    )
 )  # fmt: skip
 def walk(
-    px, sz, resets, other_px, mid2, fees, sign, first, past, size,
+    ticks, sz, resets, other_ticks, mid2, fees, sign, base, tick, first, past, size,
     policy, step, wait, lots_only, reference, arrival_at, arrival2, leftover,
     tau, over, out,
 ):  # fmt: skip
@@ -115,12 +120,16 @@ def walk(
 
     Parameters
     ----------
-    px, sz, resets, other_px : (T, V)
-        The side taken from, where `taken` is reset, and the other side's prices.
+    ticks, sz, other_ticks : (T, V)
+        The side taken from, and the other side's prices; 0 = nothing displayed.
+    resets : (T, W) uint64
+        Where `taken` is reset.
     mid2 : (T,) int64
         Unsigned, 0 = none.
     fees : (V,) int64
-    sign, first, past, size
+    sign, base, tick
+        A signed price is sign * (base + tick * ticks).
+    first, past, size
         Of the order.
     policy, step, wait, lots_only, reference, leftover
         The routing and the rule, as the constants above.
@@ -131,7 +140,7 @@ def walk(
     out : (K, 5) int64, output, zeroed
         FILLED, OVER, CASH, FEES, OVER_CASH, signed as in `allocator.engine.settle`.
     """
-    venues = px.shape[1]
+    venues = ticks.shape[1]
     taken, price, cost, left = (
         np.zeros(venues, np.int64),
         np.zeros(venues, np.int64),
@@ -144,7 +153,7 @@ def walk(
         remaining = size
         row = out[k]
         for t in range(first, past):
-            _look(px, sz, resets, fees, sign, 1, t, taken, price, cost, left)
+            _look(ticks, sz, resets, fees, sign, base, tick, 1, t, taken, price, cost, left)
             act, whole = True, False
             if policy == PSEUDOCODE:
                 lots = 0
@@ -180,7 +189,9 @@ def walk(
                 if lots_only and not whole and 0 < short < step:
                     other = -1
                     for v in range(venues):
-                        if other_px[t, v] != 0 and (other < 0 or sign * (other_px[t, v] - other_px[t, other]) > 0):
+                        if other_ticks[t, v] != 0 and (
+                            other < 0 or sign * (other_ticks[t, v] - other_ticks[t, other]) > 0
+                        ):
                             other = v
                     for v in range(venues):
                         rest[v] = (left[v] - split[v]) // step
@@ -197,7 +208,7 @@ def walk(
                         split[v] += step
                         excess = step - short
                         row[OVER] += excess
-                        row[OVER_CASH] += excess * (sign * other_px[t, other] - fees[other])
+                        row[OVER_CASH] += excess * (sign * (base + tick * other_ticks[t, other]) - fees[other])
                         row[FEES] += excess * fees[other]
                         short = 0
                 for v in range(venues):
@@ -210,41 +221,65 @@ def walk(
                 break
 
 
-@njit(
-    types.void(
-        _PX, _SZ, _FLAG, _I64, types.int64, types.int64, types.int64, types.int64,
-        types.int64, _I64, types.boolean, types.int64, types.int64[::1],
-    ),
-    cache=True,
-)  # fmt: skip
-def follow(px, sz, resets, fees, sign, first, past, size, unit, due, burst, leftover, out):
-    """Run one schedule: `size` and `due` in units, `out` (5,) int64, zeroed, in units."""
-    venues = px.shape[1]
-    taken, price, cost, left = (
-        np.zeros(venues, np.int64),
-        np.zeros(venues, np.int64),
-        np.zeros(venues, np.int64),
-        np.zeros(venues, np.int64),
+@kernel(
+    *(
+        types.void(
+            grid, _SZ, _BITS, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
+            _I64, _I64, types.Array(types.int64, 2, "C", readonly=True),
+            types.Array(types.boolean, 1, "C", readonly=True), types.int64, types.int64[:, ::1],
+        )
+        for grid in _GRIDS
     )
+)  # fmt: skip
+def follow(ticks, sz, resets, fees, sign, base, tick, first, past, sizes, units, due, bursts, leftover, out):
+    """Run N schedules over one pass. A schedule that is short of nothing at a snapshot looks at no quote.
+
+    Parameters
+    ----------
+    ticks, sz, resets, fees, sign, base, tick, first, past, leftover
+        As `walk`.
+    sizes, units : (N,) int64
+        The order in units, and units per share.
+    due : (N, past - first) int64
+        As `allocator.baselines.Schedule`, in units.
+    bursts : (N,) bool
+    out : (N, 5) int64, output, zeroed
+        In units.
+    """
+    schedules, venues, words = len(sizes), ticks.shape[1], resets.shape[1]
+    taken = np.zeros((schedules, venues), np.int64)
+    price, cost, left = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    holding = np.zeros((schedules, words), np.uint64)
     for t in range(first, past):
-        _look(px, sz, resets, fees, sign, unit, t, taken, price, cost, left)
-        remaining = size - out[FILLED]
-        if burst:
-            buy = min(due[t - first], remaining)
-            while buy > 0:
-                v = _cheapest(cost, left)
-                if v < 0:
-                    break
-                shares = min(left[v], buy)
-                _fill(v, shares, cost, fees, taken, left, out)
-                buy -= shares
-        else:
-            buy = due[t - first] - out[FILLED]
-            v = _best_quote(price, left)
-            if buy >= unit and v >= 0:
-                _fill(v, min(left[v], buy), cost, fees, taken, left, out)
-        remaining = size - out[FILLED]
-        if remaining > 0 and t == past - 1:
-            _complete(leftover, remaining, price, cost, fees, taken, left, out)
-        if remaining == 0:
-            break
+        for n in range(schedules):
+            row, size = out[n], sizes[n]
+            if row[FILLED] == size:
+                continue
+            for word in range(words):
+                back = resets[t, word] & holding[n, word]
+                holding[n, word] ^= back
+                while back != np.uint64(0):
+                    taken[n, word * 64 + lowest(back)] = 0
+                    back &= back - np.uint64(1)
+            buy = min(due[n, t - first], size - row[FILLED]) if bursts[n] else due[n, t - first] - row[FILLED]
+            short = buy > 0 if bursts[n] else buy >= units[n]
+            if not short and t < past - 1:
+                continue
+            _look(ticks, sz, resets, fees, sign, base, tick, units[n], t, taken[n], price, cost, left)
+            if bursts[n]:
+                while buy > 0:
+                    v = _cheapest(cost, left)
+                    if v < 0:
+                        break
+                    shares = min(left[v], buy)
+                    _fill(v, shares, cost, fees, taken[n], left, row)
+                    buy -= shares
+            elif short:
+                v = _best_quote(price, left)
+                if v >= 0:
+                    _fill(v, min(left[v], buy), cost, fees, taken[n], left, row)
+            if t == past - 1 and row[FILLED] < size:
+                _complete(leftover, size - row[FILLED], price, cost, fees, taken[n], left, row)
+            for v in range(venues):
+                if taken[n, v] != 0:
+                    holding[n, v >> 6] |= np.uint64(1) << np.uint64(v & 63)

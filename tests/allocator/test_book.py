@@ -61,12 +61,16 @@ def test_the_kernel_derives_what_the_plain_rules_say(tape, carry, uncross, band,
     assert book.ts.tolist() == [snapshot["ts"] for snapshot in plain]
     for t, snapshot in enumerate(plain):
         for side in ("bid", "ask"):
-            px, sz, moved = (getattr(book, f"{side}_{name}")[t].tolist() for name in ("px", "sz", "moved"))
+            px, sz = (getattr(book, f"{side}_{name}")[t].tolist() for name in ("px", "sz"))
+            moved = book.flags_of(getattr(book, f"{side}_moved"))[t].tolist()
+            assert book.flags_of(getattr(book, f"{side}_shown"))[t].tolist() == [p != 0 for p in px]
             shown = {v: (p, s) for v, p, s in zip(book.venues.tolist(), px, sz, strict=True) if p}
             assert shown == snapshot[side]
             assert {v for v, m in zip(book.venues.tolist(), moved, strict=True) if m} == snapshot["moved"][side]
             assert int(getattr(book, f"{side}_volume")[t]) == snapshot["volume"][side]
-        assert {v for v, f in zip(book.venues.tolist(), book.fresh[t].tolist(), strict=True) if f} == snapshot["fresh"]
+        assert {
+            v for v, f in zip(book.venues.tolist(), book.flags_of(book.published)[t].tolist(), strict=True) if f
+        } == snapshot["fresh"]
         assert int(book.mid2[t]) == snapshot["mid2"]
 
 
@@ -127,7 +131,7 @@ def test_hiding_is_no_change_of_price():
     tape = tape_of((0, 1, 98, 100, 100, 100), (1, 2, 101, 100, 102, 100), (2, 2, 99, 100, 102, 100))
     book = build_book(tape, BookRules())
     assert asks(book) == [[100, 0], [0, 102], [100, 102]]
-    assert book.ask_moved.tolist() == [[True, False], [False, True], [False, False]]
+    assert book.flags_of(book.ask_moved).tolist() == [[True, False], [False, True], [False, False]]
 
 
 def test_max_age_hides_a_quote_strictly_older():

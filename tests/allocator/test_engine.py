@@ -201,7 +201,7 @@ def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape):
     fees = [FEE] * len(book.venues)
     missing, cash, taken = 700, 0, [0] * len(fees)
     for t in range(len(book.ts)):
-        taken = [0 if moved else was for moved, was in zip(book.ask_moved[t], taken, strict=True)]
+        taken = [0 if moved else was for moved, was in zip(book.flags_of(book.ask_moved[t]), taken, strict=True)]
         for px, _, v in sorted((int(px), -v, v) for v, px in enumerate(book.ask_px[t]) if px):
             shares = min(max(int(book.ask_sz[t, v]) - taken[v], 0), missing)
             taken[v] += shares
@@ -405,4 +405,5 @@ def test_a_jitted_function_calls_jitted_functions_of_its_own_module_only():
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
-        assert imported <= {"annotations", "np", "njit", "types"}, path
+        allowed = {"annotations", "np", "types", "kernel", "lowest"}
+        assert path.name == "compiling.py" or imported <= allowed, path

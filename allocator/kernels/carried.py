@@ -1,0 +1,508 @@
+"""Walks over books whose quotes stand: what was taken of each venue is state, kept from snapshot to snapshot.
+
+For `static` in whole shares on at most 64 venues. A quote is looked at when it is published or may be had: sets of
+venues are bit masks, so that a snapshot at which nothing can be had costs a few instructions, and no snapshot is
+sorted but the one at which an order is partly filled.
+
+Costs are integers of `unit`, relative to `c0`: c = c0 + unit * (slope * ticks + offset[v]); see `allocator.compact`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from allocator.kernels.compiling import kernel, lowest
+
+BEST, MID, ARRIVAL, WAIT = 0, 1, 2, 3
+"""What prices are measured from; `WAIT` = the policy does not act."""
+
+SWEEP, LAST_ASK, NONE = 0, 1, 2
+
+SHARES, COST, FEES = range(3)
+"""The sums of a walk: shares; shares * cost, and shares * offset, in units."""
+
+LANES = 64
+"""Combinations that are walked side by side; the vector loops over them have this constant length."""
+
+BLOCK = 512
+"""Snapshots between two looks at which lanes are done."""
+
+ALL = 2**31 - 1
+"""Stands for a quote that was taken whole, where only its publication can bring it back."""
+
+FAR = 2**31 - 1
+"""Dearer than any cost; these stay below 2^30."""
+
+_I32 = types.Array(types.int32, 2, "C", readonly=True)
+_BITS = types.Array(types.uint64, 1, "C", readonly=True)
+_ROW = types.Array(types.int64, 1, "C", readonly=True)
+_BOOK = (_I32, _I32, _BITS, _BITS, _BITS, _ROW)
+_COSTS = (types.int64, _ROW, types.int64, types.int64, types.int64)
+_RULES = (types.boolean, types.int64, types.int64)
+
+
+@kernel(types.int64(types.int64, types.int64, types.int64, types.int64, types.int64))
+def _limit(tau, middle, sign, c0, unit):
+    """The dearest cost, in units, that is taken where costs are measured from a mid; `middle` is that mid, doubled."""
+    return (sign * middle - 2 * c0 + 2 * tau) // (2 * unit)
+
+
+@kernel(
+    types.int64(
+        *_BOOK, *_COSTS, *_RULES, types.int64, types.int64, types.int64, types.int64, types.int64,
+        types.int64[::1], types.int64[::1],
+    )
+)  # fmt: skip
+def _through(
+    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+    tau, t, until, size, farthest, taken, sums,
+):  # fmt: skip
+    """Walk on from snapshot t while every share that costs little enough is wanted.
+
+    Parameters
+    ----------
+    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2
+        As `walk_each`.
+    tau : int64
+        1e-9 $.
+    t, until : int64
+        The snapshots [t, until).
+    size : int64
+        Of the order; the walk stops before the snapshot that would reach it.
+    farthest : int64
+        No cost is farther above another one than this, in units: what caps tau.
+    taken : (V,) int64, in and out
+        Shares taken at each venue since its reset; `ALL` or 0 where not `persist`.
+    sums : (3,) int64, in and out
+
+    Returns
+    -------
+    int64
+        `until`, or the snapshot at which the order completes; taken and sums are those before it.
+    """
+    one = np.uint64(1)
+    zero = np.uint64(0)
+    free, doubt, held = zero, zero, zero
+    for v in range(ticks.shape[1]):
+        bit = one << np.uint64(v)
+        if persist or taken[v] == 0:
+            free |= bit
+        if persist:
+            doubt |= bit
+            if taken[v] != 0:
+                held |= bit
+        taken[v] = taken[v] if persist else 0
+    shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
+    reach = min(tau // unit, farthest)
+    limit = np.int64(0)
+    if reference == ARRIVAL:
+        limit = _limit(tau, arrival2, sign, c0, unit)
+    while t < until:
+        free |= published[t]
+        if persist:
+            again = resets[t]
+            back = again & held
+            held &= ~again
+            doubt = (doubt | published[t]) & ~again
+            while back != zero:
+                taken[lowest(back)] = 0
+                back &= back - one
+        there = free & shown[t]
+        if persist:
+            unsure = there & doubt
+            if unsure != zero:
+                doubt &= ~unsure
+                while unsure != zero:
+                    v = lowest(unsure)
+                    bit = unsure & (~unsure + one)
+                    unsure ^= bit
+                    if sizes[t, v] <= taken[v]:
+                        free &= ~bit
+                        there &= ~bit
+        if there == zero or (reference == MID and mid2[t] == 0):
+            t += 1
+            continue
+        if reference == BEST and there & (there - one) == zero:
+            v = lowest(there)
+            left = sizes[t, v] - taken[v]
+            if shares + left >= size:
+                break
+            shares += left
+            cost += left * (slope * ticks[t, v] + offset[v])
+            fees += left * offset[v]
+            free &= ~there
+            if persist:
+                taken[v] += left
+                held |= there
+            t += 1
+            continue
+        if reference == BEST:
+            best = np.int64(FAR)
+            rest = there
+            while rest != zero:
+                v = lowest(rest)
+                rest &= rest - one
+                best = min(best, slope * ticks[t, v] + offset[v])
+            limit = best + reach
+        elif reference == MID:
+            limit = _limit(tau, mid2[t], sign, c0, unit)
+        wanted = zero
+        more, more_cost, more_fees = np.int64(0), np.int64(0), np.int64(0)
+        rest = there
+        while rest != zero:
+            v = lowest(rest)
+            bit = rest & (~rest + one)
+            rest ^= bit
+            c = slope * ticks[t, v] + offset[v]
+            if c <= limit:
+                left = sizes[t, v] - taken[v]
+                wanted |= bit
+                more += left
+                more_cost += left * c
+                more_fees += left * offset[v]
+        if shares + more >= size:
+            break
+        shares += more
+        cost += more_cost
+        fees += more_fees
+        free &= ~wanted
+        if persist:
+            held |= wanted
+            while wanted != zero:
+                v = lowest(wanted)
+                wanted &= wanted - one
+                taken[v] = sizes[t, v]
+        t += 1
+    sums[SHARES], sums[COST], sums[FEES] = shares, cost, fees
+    if not persist:
+        for v in range(ticks.shape[1]):
+            taken[v] = 0 if free >> np.uint64(v) & one else ALL
+    return t
+
+
+@kernel(
+    types.void(
+        _I32, _I32, _BITS, _ROW, *_COSTS, types.int64, types.int64, types.int64, types.int64, types.int64,
+        types.int64, types.int64, types.int64[::1], types.int64[::1],
+    )
+)  # fmt: skip
+def _close(
+    ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2,
+    tau, t, size, farthest, leftover, taken, sums,
+):  # fmt: skip
+    """Act at snapshot t, cheapest first, as far as the order goes; then apply the leftover rule, if any."""
+    venues = ticks.shape[1]
+    left, cost = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    best = np.int64(FAR)
+    for v in range(venues):
+        if resets[t] >> np.uint64(v) & np.uint64(1):
+            taken[v] = 0
+        if ticks[t, v] != 0:
+            left[v] = max(sizes[t, v] - taken[v], 0)
+            cost[v] = slope * ticks[t, v] + offset[v]
+            if left[v] > 0:
+                best = min(best, cost[v])
+    limit = np.int64(-FAR)
+    if reference == BEST:
+        limit = best + min(tau // unit, farthest)
+    elif reference == ARRIVAL:
+        limit = _limit(tau, arrival2, sign, c0, unit)
+    elif reference == MID and mid2[t] != 0:
+        limit = _limit(tau, mid2[t], sign, c0, unit)
+    if leftover == SWEEP:  # first what the policy takes, then all the rest, in the same order
+        limit = np.int64(2 * FAR)
+    while sums[SHARES] < size:
+        at = -1
+        for v in range(venues):
+            if left[v] > 0 and (at < 0 or cost[v] <= cost[at]):
+                at = v
+        if at < 0 or cost[at] > limit:
+            break
+        shares = min(left[at], size - sums[SHARES])
+        left[at] -= shares
+        sums[SHARES] += shares
+        sums[COST] += shares * cost[at]
+        sums[FEES] += shares * offset[at]
+    if leftover == LAST_ASK and sums[SHARES] < size:
+        at = -1
+        for v in range(venues):  # the lowest price, which fees do not steer
+            if ticks[t, v] != 0 and (at < 0 or slope * (ticks[t, v] - ticks[t, at]) < 0):
+                at = v
+        if at >= 0:
+            shares = size - sums[SHARES]
+            sums[SHARES] += shares
+            sums[COST] += shares * cost[at]
+            sums[FEES] += shares * offset[at]
+
+
+@kernel(
+    types.void(
+        *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
+        _ROW, types.int64[:, ::1],
+    )
+)  # fmt: skip
+def walk_each(
+    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+    starts, last, size, farthest, at_last, leftover, tau, out,
+):  # fmt: skip
+    """Walk one combination after the other.
+
+    Parameters
+    ----------
+    ticks, sizes : (T, V) int32
+        Of the side taken from; 0 = nothing displayed. 1 <= V <= 64.
+    resets, published, shown : (T,) uint64
+        Bit v: what was taken at venue v counts no more; it published; it displays something.
+    mid2 : (T,) int64
+        Doubled mid, 1e-9 $, unsigned, 0 = none.
+    slope : int64
+        Units of cost per tick, signed as the order.
+    offset : (V,) int64
+        Units, 0 or more.
+    sign, c0, unit : int64
+        1 or -1; signed 1e-9 $; 1e-9 $.
+    persist : bool
+        Whether a publication without a reset leaves what was taken as it was.
+    reference, arrival2 : int64
+        `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
+    starts : (K,) int64
+        The snapshot at which each walk begins, with nothing taken; not after `last`.
+    last, size : int64
+        The order's last snapshot, and shares.
+    farthest : int64
+        As `_through`.
+    at_last : int64
+        `reference`, or `WAIT` where the policy does not act at the last snapshot.
+    leftover : int64
+        `SWEEP` or `LAST_ASK`.
+    tau : (K,) int64
+        1e-9 $.
+    out : (K, 3) int64, in and out
+        The sums, here those before the starts.
+    """
+    taken = np.zeros(ticks.shape[1], np.int64)
+    for k in range(len(tau)):
+        taken[:] = 0
+        sums = out[k]
+        t = _through(
+            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+            tau[k], starts[k], last, size, farthest, taken, sums,
+        )  # fmt: skip
+        _close(
+            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last if t == last else reference, arrival2,
+            tau[k], t, size, farthest, leftover if t == last else NONE, taken, sums,
+        )  # fmt: skip
+
+
+@kernel(
+    types.void(
+        *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
+        _ROW, types.int64[:, ::1],
+    )
+)  # fmt: skip
+def walk_lanes(
+    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+    starts, last, size, farthest, at_last, leftover, tau, out,
+):  # fmt: skip
+    """Walk `LANES` combinations over one pass; parameters as `walk_each`, all starts the same.
+
+    A lane whose order completes inside a block goes back to the block's start and is walked alone from there.
+    """
+    venues = ticks.shape[1]
+    one, zero = np.uint64(1), np.uint64(0)
+    uneven = False
+    for v in range(venues):
+        uneven |= offset[v] != 0
+    taken, before = np.zeros((venues, LANES), np.int32), np.zeros((venues, LANES), np.int32)
+    sums, sums_before = np.zeros((3, LANES), np.int64), np.zeros((3, LANES), np.int64)
+    shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
+    reach, part, limit = np.zeros(LANES, np.int32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int32)
+    done = np.zeros(LANES, np.bool_)
+    alone = np.zeros(venues, np.int64)
+    for group in range(0, len(tau), LANES):
+        lanes = min(LANES, len(tau) - group)
+        for k in range(LANES):
+            each = tau[group + min(k, lanes - 1)]
+            reach[k] = min(each // unit, farthest)
+            part[k] = 2 * (each % unit)
+            done[k] = k >= lanes
+        taken[:] = 0
+        sums[:] = 0
+        active = ~zero
+        t, open_lanes = starts[group], lanes
+        while t < last and open_lanes > 0:
+            start, until = t, min(t + BLOCK, last)
+            before[:] = taken
+            sums_before[:] = sums
+            while t < until:
+                active |= published[t]
+                again = resets[t]
+                while again != zero:
+                    taken[lowest(again)][:] = 0
+                    again &= again - one
+                there = active & shown[t]
+                if there == zero or (reference == MID and mid2[t] == 0):
+                    t += 1
+                    continue
+                if reference == BEST and there & (there - one) == zero:
+                    v = lowest(there)
+                    size_there = sizes[t, v]
+                    c = slope * ticks[t, v] + offset[v]
+                    row = taken[v]
+                    for k in range(LANES):
+                        left = max(np.int32(size_there - row[k]), np.int32(0))
+                        shares[k] += left
+                        cost[k] += np.int64(left) * c
+                        row[k] += left
+                        if uneven:
+                            fees[k] += np.int64(left) * offset[v]
+                    active &= ~there
+                    t += 1
+                    continue
+                if reference == BEST:
+                    limit[:] = FAR
+                    rest = there
+                    while rest != zero:
+                        v = lowest(rest)
+                        rest &= rest - one
+                        size_there = sizes[t, v]
+                        near = np.int32(slope * ticks[t, v] + offset[v])
+                        row = taken[v]
+                        for k in range(LANES):
+                            limit[k] = min(limit[k], near if row[k] < size_there else np.int32(FAR))
+                    for k in range(LANES):
+                        limit[k] = np.int32(min(limit[k], np.int32(FAR - reach[k])) + reach[k])
+                else:
+                    middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
+                    whole, rest_of = middle // (2 * unit), middle % (2 * unit)
+                    for k in range(LANES):
+                        limit[k] = np.int32(whole + reach[k] + (1 if rest_of + part[k] >= 2 * unit else 0))
+                rest = there
+                while rest != zero:
+                    v = lowest(rest)
+                    bit = rest & (~rest + one)
+                    rest ^= bit
+                    size_there = sizes[t, v]
+                    c = slope * ticks[t, v] + offset[v]
+                    near = np.int32(c)
+                    row = taken[v]
+                    kept = np.int32(0)
+                    for k in range(LANES):
+                        left = max(np.int32(size_there - row[k]), np.int32(0))
+                        more = left if near <= limit[k] else np.int32(0)
+                        shares[k] += more
+                        cost[k] += np.int64(more) * c
+                        row[k] += more
+                        kept |= left - more
+                        if uneven:
+                            fees[k] += np.int64(more) * offset[v]
+                    if kept == 0:
+                        active &= ~bit
+                t += 1
+            for k in range(lanes):
+                if not done[k] and shares[k] >= size:
+                    done[k] = True
+                    open_lanes -= 1
+                    row_out = out[group + k]
+                    for v in range(venues):
+                        alone[v] = before[v, k] if persist or before[v, k] == 0 else ALL
+                    row_out[:] = sums_before[:, k]
+                    stop = _through(
+                        ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference,
+                        arrival2, tau[group + k], start, until, size, farthest, alone, row_out,
+                    )  # fmt: skip
+                    _close(
+                        ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau[group +
+                        k], stop, size, farthest, NONE, alone, row_out,
+                    )  # fmt: skip
+        for k in range(lanes):
+            if not done[k]:
+                row_out = out[group + k]
+                for v in range(venues):
+                    alone[v] = taken[v, k]
+                row_out[:] = sums[:, k]
+                _close(
+                    ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last, arrival2, tau[group + k],
+                    last, size, farthest, leftover, alone, row_out,
+                )  # fmt: skip
+
+
+@kernel(
+    types.void(
+        *_BOOK, *_COSTS, *_RULES, _ROW, _ROW, _ROW, types.int64, types.int64, types.int64, types.int64,
+        types.int64[:, ::1],
+    )
+)  # fmt: skip
+def walk_orders(
+    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+    firsts, pasts, wanted, farthest, leftover, every, tau, out,
+):  # fmt: skip
+    """Walk many orders under one combination, sharing one long walk; `reference` is `BEST` or `MID`.
+
+    The long walk wants every share, from the first order's start to the last one's end, and is remembered every
+    `every` snapshots. An order is walked alone until all that it took of what is not reset yet is what the long walk
+    took: from there on both take the same, so its end is looked up in the long walk's sums, and walked alone again
+    inside the last interval.
+
+    Parameters
+    ----------
+    firsts, pasts, wanted : (N,) int64
+        The orders' snapshots [first, past), at least one each, and shares.
+    every : int64
+        Snapshots.
+    out : (N, 3) int64, output
+        The sums of each order.
+    others
+        As `walk_each`.
+    """
+    venues = ticks.shape[1]
+    begin, end = firsts.min(), pasts.max() - 1
+    marks = (end - begin) // every + 1
+    marked, marked_taken = np.zeros((marks, 3), np.int64), np.zeros((marks, venues), np.int64)
+    taken, sums = np.zeros(venues, np.int64), np.zeros(3, np.int64)
+    endless = np.int64(2**62)
+    for mark in range(marks):
+        marked[mark], marked_taken[mark] = sums, taken
+        here = begin + mark * every
+        _through(
+            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+            tau, here, min(here + every, end), endless, farthest, taken, sums,
+        )  # fmt: skip
+    for n in range(len(firsts)):
+        t, last, size, sums = firsts[n], pasts[n] - 1, wanted[n], out[n]
+        taken[:] = 0
+        sums[:] = 0
+        mark = -((begin - t) // every)  # the first one that is not before t
+        joined = False
+        while t < last:
+            until = min(begin + mark * every, last)
+            stop = _through(
+                ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference,
+                arrival2, tau, t, until, size, farthest, taken, sums,
+            )  # fmt: skip
+            completes = stop < until
+            t = stop
+            if completes or t == last:
+                break
+            if not joined:
+                joined = True
+                for v in range(venues):
+                    joined &= taken[v] == marked_taken[mark, v]
+                if joined:  # on to the last mark before the order completes or ends
+                    low, high = mark, (last - begin) // every
+                    needed = size - sums[SHARES] + marked[mark, SHARES]
+                    while low < high:
+                        middle = (low + high + 1) // 2
+                        if marked[middle, SHARES] < needed:
+                            low = middle
+                        else:
+                            high = middle - 1
+                    sums += marked[low] - marked[mark]
+                    taken[:] = marked_taken[low]
+                    t, mark = begin + low * every, low
+            mark += 1
+        _close(
+            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau, t, size, farthest,
+            leftover if t == last else NONE, taken, sums,
+        )  # fmt: skip

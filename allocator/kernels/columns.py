@@ -1,0 +1,195 @@
+"""Walks over books of which every quote is published at its snapshot: nothing that was taken comes back or is kept.
+
+For `static` in whole shares measured from the best. Without state a walk is sums over columns: tile by tile, first the
+lowest cost of each snapshot over the venues, then per venue the shares within reach of it. Both functions stop at the
+tile in which an order completes, and leave it to `carried.walk_each` to go through that one.
+
+Costs are int32 units, slope * ticks + offset[v], as in `carried`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from allocator.kernels.compiling import kernel
+
+SHARES, COST, FEES = range(3)
+"""The sums of a walk, as in `carried`."""
+
+FAR = 2**31 - 1
+"""Dearer than any cost."""
+
+TABLE = 2**16
+"""Up to this reach a table tells which combination is the first to take a cost; beyond it a search does."""
+
+_TILES = types.Array(types.int32, 3, "C", readonly=True)
+_ROW = types.Array(types.int64, 1, "C", readonly=True)
+
+
+@kernel(
+    types.void(
+        _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, types.int64, types.int32[::1]
+    )
+)  # fmt: skip
+def _lowest(ticks, slope, offset, tile, low, high, reach, limit):
+    """The lowest cost of each snapshot of a tile's part [low, high), plus reach, into limit[: high - low]."""
+    part = limit[: high - low]
+    part[:] = FAR
+    for v in range(ticks.shape[1]):
+        row = ticks[tile, v, low:high]
+        extra = np.int32(offset[v])
+        for i in range(len(row)):
+            near = np.int32(row[i] * slope + extra) if row[i] != 0 else np.int32(FAR)
+            part[i] = min(part[i], near)
+    for i in range(len(part)):
+        part[i] = np.int32(min(part[i], np.int32(FAR - 1 - reach)) + reach)
+
+
+@kernel(
+    types.void(
+        _TILES, _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, _ROW, types.int64[::1],
+        types.int64[:, ::1],
+    )
+)  # fmt: skip
+def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out):
+    """One combination after the other, a pass over the columns each.
+
+    Parameters
+    ----------
+    ticks, sizes : (B, V, R) int32
+        Tiles of R snapshots, column per venue, of the side taken from; 0 = nothing displayed.
+    slope : int32
+        Units of cost per tick, signed as the order.
+    offset : (V,) int64
+        Units, 0 or more.
+    first, past, size : int64
+        The snapshots [first, past), and shares.
+    reach : (K,) int64
+        Units above the best within which a share is taken.
+    stops : (K,) int64, output
+        Where the order completes: the first snapshot, of those walked, of that tile; `past` where it does not.
+    out : (K, 3) int64, output
+        The sums before `stops`.
+    """
+    _, venues, rows = ticks.shape
+    limit = np.empty(rows, np.int32)
+    for k in range(len(reach)):
+        out[k, :] = 0
+        stops[k] = past
+        for tile in range(first // rows, (past + rows - 1) // rows):
+            low, high = max(first - tile * rows, 0), min(past - tile * rows, rows)
+            _lowest(ticks, slope, offset, tile, low, high, reach[k], limit)
+            shares, cost, fees = np.int64(0), np.int64(0), np.int64(0)
+            for v in range(venues):
+                row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], np.int32(offset[v])
+                dearest = limit[: len(row)]
+                taken = np.int64(0)
+                for i in range(len(row)):
+                    near = np.int32(np.int32(row[i] * slope) + extra)
+                    more = there[i] if near <= dearest[i] else np.int32(0)
+                    taken += more
+                    cost += np.int64(more) * np.int64(near)
+                shares += taken
+                fees += offset[v] * taken
+            if out[k, SHARES] + shares >= size:
+                stops[k] = tile * rows + low
+                break
+            out[k, SHARES] += shares
+            out[k, COST] += cost
+            out[k, FEES] += fees
+
+
+@kernel(
+    types.int64(
+        _TILES, _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, _ROW,
+        types.Array(types.int32, 1, "C", readonly=True), types.int64, types.int64, types.int32[::1],
+        types.int64[:, ::1],
+    )
+)  # fmt: skip
+def _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, first_bins, times, best, bins):
+    """Add each quote of a tile's part, `times` over, to the bin of the first combination that takes it.
+
+    Bin K is for what none takes. Returns the shares that went into the first bins.
+    """
+    _lowest(ticks, slope, offset, tile, low, high, 0, best)
+    farthest = len(table) - 1
+    total = np.int64(0)
+    for v in range(ticks.shape[1]):
+        row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], offset[v]
+        for i in range(len(row)):
+            if there[i] > 0:
+                cost = np.int64(row[i]) * slope + extra
+                above = cost - best[i]
+                at = np.int64(table[min(above, farthest)]) if farthest >= 0 else np.searchsorted(reach, above)
+                shares = times * there[i]
+                bins[at, SHARES] += shares
+                bins[at, COST] += shares * cost
+                if extra != 0:
+                    bins[at, FEES] += shares * extra
+                if at < first_bins:
+                    total += shares
+    return total
+
+
+@kernel(
+    types.void(
+        _TILES, _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, _ROW, types.int64[::1],
+        types.int64[:, ::1],
+    )
+)  # fmt: skip
+def scan_together(ticks, sizes, slope, offset, first, past, size, reach, stops, out):
+    """All combinations over one pass, however many.
+
+    Without state, what a combination takes of a snapshot contains what one of smaller reach takes: each quote is
+    counted once, for the first combination that takes it, and the sums of all are running sums of these counts. The
+    combination of the greatest reach fills first.
+
+    Parameters
+    ----------
+    reach : (K,) int64
+        Ascending, one at least.
+    others
+        As `scan_each`.
+    """
+    combinations, rows = len(reach), ticks.shape[2]
+    table = np.empty(0, np.int32)
+    if reach[combinations - 1] < TABLE:
+        table = np.empty(reach[combinations - 1] + 2, np.int32)
+        for above in range(len(table)):
+            table[above] = np.searchsorted(reach, above)
+    best = np.empty(rows, np.int32)
+    bins, here = np.zeros((combinations + 1, 3), np.int64), np.zeros((combinations + 1, 3), np.int64)
+    top, top_here = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    stops[:] = past
+    unfilled, shares = combinations, np.int64(0)
+    for tile in range(first // rows, (past + rows - 1) // rows):
+        low, high = max(first - tile * rows, 0), min(past - tile * rows, rows)
+        more = _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, unfilled, 1, best, bins)
+        shares += more
+        if shares < size:
+            continue
+        # some complete in this tile: take it back, and find out which
+        _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, unfilled, -1, best, bins)
+        here[:] = 0
+        _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, unfilled, 1, best, here)
+        top[:] = 0
+        top_here[:] = 0
+        for k in range(unfilled):
+            top += bins[k]
+            top_here += here[k]
+        while unfilled > 0 and top[SHARES] + top_here[SHARES] >= size:
+            unfilled -= 1
+            stops[unfilled] = tile * rows + low
+            out[unfilled] = top
+            top -= bins[unfilled]
+            top_here -= here[unfilled]
+        if unfilled == 0:
+            return
+        for k in range(unfilled):
+            bins[k] += here[k]
+        shares = top[SHARES] + top_here[SHARES]
+    top[:] = 0
+    for k in range(unfilled):
+        top += bins[k]
+        out[k] = top

@@ -1,0 +1,79 @@
+"""Costs as small integers: c of every venue and snapshot in one unit, relative to one origin, exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.book import Book, Int64
+    from allocator.order import Side
+
+SMALL = 2**30
+"""Costs that span fewer units than this, and differences of them, are int32 without a doubt."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CostUnits:
+    """How a signed cost is counted: c = origin + unit * (slope * ticks + offset[venue]), 1e-9 $.
+
+    Attributes
+    ----------
+    unit : int
+        1e-9 $; the greatest amount that divides the tick and every difference of fees.
+    slope : int
+        Units per tick, negative for a sell.
+    offset : (V,) int64
+        Units by which a venue's fee exceeds the lowest one.
+    origin : int
+        1e-9 $, signed.
+    farthest : int
+        Units by which no cost of the book exceeds another one.
+    """
+
+    unit: int
+    slope: int
+    offset: Int64
+    origin: int
+    farthest: int
+
+    @property
+    def small(self) -> bool:
+        """Whether every cost fits the int32 kernels."""
+        return self.farthest < SMALL
+
+    def reach(self, tau: Int64) -> Int64:
+        """How many units above the best a share may cost; (K,) int64.
+
+        Two tau of the same reach take the same shares of any snapshot: each cost is the best one plus a whole number
+        of units, and none lies farther away than `farthest`.
+        """
+        reach: Int64 = np.minimum(tau // self.unit, self.farthest)
+        return reach
+
+
+def cost_units(book: Book, side: Side, fees: Sequence[int]) -> CostUnits:
+    """The units of a book's costs under some fees.
+
+    Parameters
+    ----------
+    book : Book
+    side : str
+        Of the order.
+    fees : (V,) sequence of int
+        Taker fees, 1e-9 $ per share.
+    """
+    sign = 1 if side == "buy" else -1
+    lowest = min(fees, default=0)
+    unit = gcd(book.tick, *(fee - lowest for fee in fees))
+    offset = np.array([(fee - lowest) // unit for fee in fees], np.int64)
+    slope = book.tick // unit
+    ticks = max(book.highest - book.base, 0) // book.tick
+    return CostUnits(
+        unit, sign * slope, offset, sign * book.base + lowest, slope * ticks + max(offset.tolist(), default=0)
+    )

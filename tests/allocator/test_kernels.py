@@ -1,0 +1,272 @@
+"""Every runner gives the reference engine's rows: small books against it, long ones against the compiled engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import CENT, OPEN, SECOND, random_tape, tapes
+from test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
+
+from allocator.book import BookRules, build_book
+from allocator.errors import AllocatorError
+from allocator.money import INFINITE
+from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.runners import RUNNERS, Task, runners_for
+from allocator.simulate import kernels_for, run_combinations
+from feed.tape import Tape
+
+EVENT = BookRules("event", uncross=False)
+REFRESH = Rules("refresh", "sweep", 50_000_000)
+FAST = ("rows", "lanes", "columns", "ladder")
+THRESHOLDS = (0, 1, CENT - 1, CENT, CENT + 1, 2 * CENT, 3 * CENT, 5 * CENT, 40 * CENT, 4000 * CENT, INFINITE)
+LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
+"""Thresholds on, just below and just above differences of prices in cents."""
+
+
+def rows(book, order, rules, routing, fees, kernel, parameters=LADDER, *, collapse=False):
+    return outcome(
+        lambda: run_combinations(
+            book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse
+        ).table.tolist()
+    )
+
+
+@st.composite
+def dense_tapes(draw):
+    """Every venue publishes at each snapshot, so that no quote outlives one."""
+    venues, snapshots = draw(st.integers(1, 4)), draw(st.integers(1, 12))
+    cells = venues * snapshots
+    ticks = st.lists(st.integers(0, 6), min_size=cells, max_size=cells)
+    sizes = st.lists(st.sampled_from([0, 1, 40, 100, 300, 1000]), min_size=cells, max_size=cells)
+    above = np.array(draw(ticks), np.int64)
+    return Tape.build(
+        "XYZ",
+        ts=np.repeat(OPEN + np.arange(snapshots) * SECOND, venues),
+        venue=np.tile(np.arange(venues) + 1, snapshots),
+        bid_px=(9_990 + np.array(draw(ticks), np.int64)) * CENT,
+        ask_px=(10_000 + above) * CENT * (above != 6),
+        bid_sz=np.array(draw(sizes), np.int64),
+        ask_sz=np.array(draw(sizes), np.int64),
+        sequence=np.arange(cells),
+    )
+
+
+@settings(max_examples=300)
+@given(st.data(), book_rules, rules_of, routings)
+def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
+    tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
+    book, order = build_book(tape, made), data.draw(orders(tape))
+    fees = fees_of(book)
+    expected = rows(book, order, rules, routing, fees, "reference")
+    for kernel in {*kernels_for(book, order, rules, routing, fees), "walk"}:
+        assert rows(book, order, rules, routing, fees, kernel) == expected, kernel
+
+
+@settings(max_examples=150)
+@given(st.data(), st.sampled_from([1, 40, 137, 500, 2500, 10**6]), st.sampled_from(["buy", "sell"]))
+def test_walks_over_columns_equal_the_reference_engine(data, size, side):
+    tape = data.draw(dense_tapes())
+    book = build_book(tape, EVENT)
+    order = Order(side, size, *tape.span)
+    fees = fees_of(book)
+    assert kernels_for(book, order, REFRESH, Routing(), fees) == FAST
+    expected = rows(book, order, REFRESH, Routing(), fees, "reference")
+    for kernel in FAST:
+        assert rows(book, order, REFRESH, Routing(), fees, kernel) == expected, kernel
+
+
+@settings(max_examples=150)
+@given(st.data(), book_rules, rules_of, routings)
+def test_combinations_that_are_collapsed_decide_alike(data, made, rules, routing):
+    tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
+    book, order = build_book(tape, made), data.draw(orders(tape))
+    fees = fees_of(book)
+    amounts = st.sampled_from(THRESHOLDS)
+    points = data.draw(st.lists(st.builds(Parameters, amounts, amounts, amounts), min_size=1, max_size=12))
+    parameters = ParameterColumns.of(points)
+    expected = rows(book, order, rules, routing, fees, "walk", parameters)
+    assert rows(book, order, rules, routing, fees, "walk", parameters, collapse=True) == expected
+    assume(expected != "no price")
+    done = run_combinations(book, order, rules, routing, fees, parameters)
+    assert done.table.tolist() == expected
+    assert len(done.rows) == len(set(done.of.tolist())) <= len(points)
+
+
+def test_what_is_collapsed():
+    book = build_book(random_tape(1, 50, 3), BookRules())
+    order, fees = Order("buy", 500, *span(book)), [FEE] * 3
+    counts = {
+        # 0, 1, 2, 3, 5 cents and what is farther than the book spans: prices lie on whole cents
+        Routing(): 6,
+        Routing(reference="mid"): len(THRESHOLDS),
+        Routing(lots_only=True): len(THRESHOLDS),
+        Routing("pseudocode", infeasible="wait"): 1,
+        Routing("pseudocode"): 6,
+    }
+    for routing, count in counts.items():
+        for rules in (FAIR, REFRESH):
+            done = run_combinations(book, order, rules, routing, fees, LADDER)
+            assert (len(done.rows), len(done.of)) == (count, len(THRESHOLDS)), routing
+            plain = run_combinations(book, order, rules, routing, fees, LADDER, collapse=False)
+            assert len(plain.rows) == len(THRESHOLDS)
+            assert np.array_equal(plain.table, done.table)
+    cent_fees = run_combinations(book, order, FAIR, Routing(), [FEE, FEE + 1, FEE], LADDER)
+    assert len(cent_fees.rows) == len(THRESHOLDS) - 2  # a fee one nano-dollar off tells all apart that the book spans
+
+
+def span(book):
+    return int(book.ts[0]), int(book.ts[-1])
+
+
+def uneven(book):
+    return [(FEE, 0, -2_000_000, 500_000, CENT)[v % 5] for v in range(len(book.venues))]
+
+
+@pytest.mark.parametrize("venues", [1, 2, 8, 64, 65, 130])
+@pytest.mark.parametrize(("rules", "made"), [(FAIR, BookRules()), (REFRESH, BookRules()), (REFRESH, EVENT)])
+def test_long_walks_over_blocks_and_tiles(venues, rules, made):
+    """Across the blocks of the lanes and the tiles of the columns, at sizes that end anywhere in them."""
+    snapshots = 2500 if venues < 64 else 700 if venues == 64 else 160
+    book = build_book(random_tape(venues, snapshots, venues, dense=made is EVENT), made)
+    everything = int(book.ask_sz.sum(dtype=np.int64))
+    rng = np.random.default_rng(venues)
+    many = ParameterColumns.of([Parameters(0, int(tau), 0) for tau in rng.integers(0, 8 * CENT, 150)])
+    for fees in ([FEE] * len(book.venues), uneven(book)):
+        for size in (1, everything // 50, everything // 3, min(everything + 1, 45_000_000)):
+            late = int(book.ts[rng.integers(snapshots // 2)])
+            order = Order("buy", size, late, int(book.ts[-1]))
+            expected = rows(book, order, rules, Routing(), fees, "walk", many)
+            kernels = kernels_for(book, order, rules, Routing(), fees)
+            assert kernels == (
+                ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else FAST[:2]
+            )
+            for kernel in kernels:
+                assert rows(book, order, rules, Routing(), fees, kernel, many) == expected, (kernel, size)
+
+
+@pytest.mark.parametrize("reference", ["mid", "arrival"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("rules", [FAIR, REFRESH, Rules("persist", "last_ask", 0)])
+def test_long_walks_measured_from_a_mid(reference, side, rules):
+    book = build_book(random_tape(5, 1500, 5), BookRules())
+    fees = uneven(book)
+    for size in (300, 100_000, 10**7):
+        order = Order(side, size, int(book.ts[40]), int(book.ts[-3]))
+        routing = Routing(reference=reference)
+        expected = rows(book, order, rules, routing, fees, "walk")
+        for kernel in ("rows", "lanes"):
+            assert rows(book, order, rules, routing, fees, kernel) == expected, (kernel, size)
+
+
+def test_prices_that_fit_no_int32_ticks_are_int64():
+    tape = random_tape(3, 60, 3)
+    odd = Tape.build(
+        tape.symbol,
+        ts=tape.ts,
+        venue=tape.venue,
+        bid_px=np.where(tape.bid_px > 0, tape.bid_px + np.arange(tape.rows), 0),
+        ask_px=np.where(tape.ask_px > 0, tape.ask_px + 3 * np.arange(tape.rows), 0),
+        bid_sz=tape.bid_sz,
+        ask_sz=tape.ask_sz,
+        sequence=tape.sequence,
+    )
+    stretched = replace(odd, ask_px=np.where(odd.venue == 1, odd.ask_px + 2 * 10**9, odd.ask_px))
+    narrow, wide = build_book(odd, BookRules()), build_book(stretched, BookRules(stub_band=-1))
+    assert (narrow.ask_ticks.dtype, narrow.tick, wide.ask_ticks.dtype, wide.tick) == (np.int32, 1, np.int64, 1)
+    assert wide.ask_px.max() > wide.ask_px[wide.ask_px > 0].min() + 2**30
+    for book in (narrow, wide):
+        order, fees = Order("buy", 2_000, *span(book)), uneven(book)
+        assert kernels_for(book, order, FAIR, Routing(), fees) == (("walk",) if book is wide else FAST[:2])
+        for rules in (FAIR, REFRESH):
+            expected = rows(book, order, rules, Routing(), fees, "reference")
+            for kernel in kernels_for(book, order, rules, Routing(), fees):
+                assert rows(book, order, rules, Routing(), fees, kernel) == expected
+
+
+@pytest.mark.parametrize("rules", [FAIR, REFRESH])
+@pytest.mark.parametrize("made", [BookRules(), EVENT])
+def test_int32_ticks_and_int64_prices_give_the_same_rows(rules, made):
+    book = build_book(random_tape(4, 300, 4, dense=made is EVENT), made)
+    wide = replace(book, base=0, tick=1, bid_ticks=book.bid_px, ask_ticks=book.ask_px, bid_tiles=None, ask_tiles=None)
+    for side in ("buy", "sell"):
+        order, fees = Order(side, 20_000, *span(book)), uneven(book)
+        expected = rows(wide, order, rules, Routing(), fees, "walk")
+        for kernel in (*kernels_for(book, order, rules, Routing(), fees), "walk", "reference"):
+            assert rows(book, order, rules, Routing(), fees, kernel) == expected, kernel
+
+
+def test_a_tape_of_one_snapshot_and_one_without_a_quote():
+    one = build_book(random_tape(9, 1, 4, dense=True), EVENT)
+    dead = build_book(
+        Tape.build(
+            "XYZ",
+            **{name: np.zeros(3, np.int64) for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")},
+            ts=OPEN + np.arange(3) * SECOND,
+            venue=np.array([1, 2, 1]),
+            sequence=np.arange(3),
+        ),
+        BookRules(),
+    )
+    assert not dead.ask_ticks.any()
+    for book in (one, dead):
+        for rules in (FAIR, REFRESH):
+            order, fees = Order("buy", 700, *span(book)), fees_of(book)
+            expected = rows(book, order, rules, Routing(), fees, "reference")
+            assert (expected == "no price") == (book is dead)
+            for kernel in kernels_for(book, order, rules, Routing(), fees):
+                assert rows(book, order, rules, Routing(), fees, kernel) == expected
+
+
+def test_sizes_near_the_limit_of_int32_do_not_wrap():
+    size = 2**31 - 1
+    tape = random_tape(2, 40, 3, dense=True)
+    cheap = Tape.build(
+        "XYZ",
+        ts=tape.ts,
+        venue=tape.venue,
+        bid_px=np.full(tape.rows, 10**5),
+        ask_px=2 * 10**5 + tape.ask_px % (7 * CENT) // 10_000,  # fractions of a cent: a share costs next to nothing
+        bid_sz=np.full(tape.rows, size),
+        ask_sz=np.full(tape.rows, size),
+        sequence=tape.sequence,
+    )
+    for made in (BookRules(), EVENT):
+        book = build_book(cheap, made)
+        for rules in (FAIR, REFRESH):
+            order = Order("buy", 60 * size, *span(book))
+            mild = replace(rules, unfilled_penalty=0)
+            expected = rows(book, order, mild, Routing(), [0] * 3, "reference")
+            assert expected[-1][0] > 2**31
+            for kernel in kernels_for(book, order, mild, Routing(), [0] * 3):
+                assert rows(book, order, mild, Routing(), [0] * 3, kernel) == expected, kernel
+            with pytest.raises(AllocatorError, match=r"order\.size"):
+                run_combinations(book, replace(order, size=2**55), mild, Routing(), [0] * 3, LADDER)
+
+
+def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_collapsed(monkeypatch):
+    from allocator import policies
+
+    monkeypatch.setitem(policies.POLICIES, "mine", policies.POLICIES["static"])
+    book = build_book(random_tape(1, 20, 2), BookRules())
+    order, fees = Order("buy", 500, *span(book)), [FEE] * 2
+    task = Task.of(book, order, FAIR, Routing("mine"), fees)
+    assert runners_for(task) == ("reference",)
+    done = run_combinations(book, order, FAIR, Routing("mine"), fees, LADDER)
+    assert len(done.rows) == len(LADDER)
+    assert done.table.tolist() == rows(book, order, FAIR, Routing(), fees, "walk")
+    assert set(RUNNERS) == {"reference", "walk", *FAST}
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+def test_any_number_of_combinations_fills_the_lanes(count):
+    book = build_book(random_tape(6, 300, 4, dense=True), EVENT)
+    order, fees = Order("buy", 30_000, *span(book)), uneven(book)
+    rng = np.random.default_rng(count)
+    parameters = ParameterColumns.of([Parameters(0, int(tau), 0) for tau in rng.integers(0, 9 * CENT, count)])
+    expected = rows(book, order, REFRESH, Routing(), fees, "walk", parameters)
+    for kernel in FAST:
+        assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
