@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 2**30
 """Decompressed bytes that are read of one file."""
 
-_NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
+NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
+"""Texts of a field that holds nothing."""
+
 _SHOWN = 60
-_CODECS = {".gz": "gzip", ".zst": "zstd"}
+CODECS = {".gz": "gzip", ".zst": "zstd"}
+"""Compression by the ending of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def _no_rows(path: Path) -> FeedUnavailable:
 
 def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[str]:
     """Names of the columns that are read: the required ones, and the optional ones that are there."""
-    with io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="") as lines:
+    with io.TextIOWrapper(open_text(path), encoding="utf-8-sig", newline="") as lines:
         line = lines.readline(2**20)
     there = next(csv.reader([line]), [])
     missing = [name for name in required if name not in there]
@@ -157,7 +160,7 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads:
 
     label = pa.dictionary(pa.int32(), pa.string())
     try:
-        with _open(path) as stream:
+        with open_text(path) as stream:
             return pa_csv.read_csv(
                 stream,
                 read_options=pa_csv.ReadOptions(use_threads=threads),
@@ -165,7 +168,7 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads:
                 convert_options=pa_csv.ConvertOptions(
                     include_columns=names,
                     column_types={name: label if name in labels else pa.string() for name in names},
-                    null_values=_NULLS,
+                    null_values=NULLS,
                     strings_can_be_null=True,
                 ),
             )
@@ -185,13 +188,14 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads:
 
 def _line(path: Path, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
-    with _open(path) as lines:
+    with open_text(path) as lines:
         filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
         return next(islice(filled, row, None))
 
 
-def _open(path: Path) -> io.BufferedReader:
-    codec = _CODECS.get(path.suffix.lower())
+def open_text(path: Path) -> io.BufferedReader:
+    """Open a file for its decompressed bytes, of which at most `MAX_BYTES` are given (FeedCorrupt)."""
+    codec = CODECS.get(path.suffix.lower())
     stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
     return io.BufferedReader(_Bounded(stream, str(path)), 2**20)
 

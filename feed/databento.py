@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from feed.columns import are_iso, are_nanos, beyond_nanos, instants, integers, prices, quoted
-from feed.csvrows import Rows, check_there, read_rows
-from feed.errors import FeedUnavailable
+from feed.columns import NANO_PRICES_FROM, are_iso, are_nanos, beyond_nanos, instants, integers, prices, quoted
+from feed.csvrows import CODECS, NULLS, Rows, check_there, open_text, read_rows
+from feed.errors import FeedError, FeedUnavailable
+from feed.plaincsv import read_plain
 from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ PRICES = ("bid_px_00", "ask_px_00", "price")
 
 BOOK_RTYPES = (1, 10)
 """Databento's record types of mbp-1 and mbp-10 rows."""
+
+PLAIN_FROM = 2**26
+"""Bytes from which on a file is worth the start of a compiled reader; compressed ones count `PACKED` times."""
+
+PACKED = 8
 
 UNDEFINED_SIZE = 2**32 - 1
 UNNAMED = "UNKNOWN"
@@ -142,6 +148,34 @@ def read_file(path: Path, symbol: str | None = None) -> FileBlock:
     FeedUnavailable, FeedCorrupt
         As `FileRange.read`.
     """
+    check_there(path)
+    if path.stat().st_size * (PACKED if path.suffix.lower() in CODECS else 1) >= PLAIN_FROM:
+        block = _read_plain(path, symbol)
+        if block is not None:
+            return block
+    return _read_text(path, symbol)
+
+
+def _read_plain(path: Path, symbol: str | None) -> FileBlock | None:
+    """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
+    try:
+        with open_text(path) as stream:
+            plain = read_plain(stream, NULLS)
+    except (OSError, FeedError):
+        return None
+    if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
+        return None
+    if not plain.points and plain.largest < NANO_PRICES_FROM:
+        return None
+    if plain.instrument is not None and not plain.symbol and _several(plain.columns["venue"], plain.instrument):
+        return None
+    called, notes = (plain.symbol, []) if plain.symbol else _unnamed(symbol)
+    notes += _forms(iso=plain.iso, nanos=not plain.points)
+    ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
+    return FileBlock(Tape.build(called, **plain.columns, trades=plain.trades), ignored, tuple(notes))
+
+
+def _read_text(path: Path, symbol: str | None) -> FileBlock:
     where = str(path)
     rows = read_rows(path, REQUIRED, OPTIONAL, LABELS)
     ignored: dict[str, int] = {}
@@ -157,10 +191,9 @@ def read_file(path: Path, symbol: str | None = None) -> FileBlock:
     rows, symbol, notes = _keep_symbol(rows, symbol, ignored)
 
     iso = are_iso(rows.text("ts_event"))
-    notes.append(f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}")
     priced = [rows.text(name) for name in PRICES if rows.has(name)]
     nanos = are_nanos(priced)
-    notes.append(f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}")
+    notes += _forms(iso=iso, nanos=nanos)
     rounded = 0 if nanos else sum(beyond_nanos(text) for text in priced)
     if rounded:
         notes.append(f"{rounded} prices with more than nine decimals were rounded half-even")
@@ -225,8 +258,7 @@ def _keep_symbol(rows: Rows, symbol: str | None, ignored: dict[str, int]) -> tup
     names = rows.label("symbol") if rows.has("symbol") else None
     there = sorted(pc.unique(names).to_pylist()) if names is not None else [""]
     if there == [""]:
-        called = symbol or UNNAMED
-        return rows, called, [f"the file names no symbol; its rows are taken as {quoted(called)}"]
+        return rows, *_unnamed(symbol)
     listed = ", ".join(quoted(name) for name in there[:10])
     if len(there) > 10:
         listed += f" and {len(there) - 10} more"
@@ -241,15 +273,35 @@ def _keep_symbol(rows: Rows, symbol: str | None, ignored: dict[str, int]) -> tup
     return _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol"), symbol, []
 
 
+def _unnamed(symbol: str | None) -> tuple[str, list[str]]:
+    """What the symbol of a file that names none is called, and the note of it."""
+    called = symbol or UNNAMED
+    return called, [f"the file names no symbol; its rows are taken as {quoted(called)}"]
+
+
+def _forms(*, iso: bool, nanos: bool) -> list[str]:
+    """Notes of what was decided about stamps and prices."""
+    return [
+        f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
+        f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",
+    ]
+
+
 def _refuse_several_instruments(rows: Rows, venue: Int64) -> None:
     """Refuse two instruments of one venue: without symbols their quotes would pass for one book."""
     if not rows.has("instrument_id"):
         return
-    instrument = rows.parse("instrument_id", partial(integers, low=0, high=_INT64))
-    pairs = np.unique(np.stack([venue, instrument]), axis=1)
-    if pairs.shape[1] > len(np.unique(pairs[0])):
+    if _several(venue, rows.parse("instrument_id", partial(integers, low=0, high=_INT64))):
         raise FeedUnavailable(
             "the file holds several instruments of one venue and no symbol column",
             str(rows.path),
             "export it with a symbol column (map_symbols), or one instrument at a time",
         )
+
+
+def _several(venue: NDArray[Any], instrument: Int64) -> bool:
+    """Whether a venue has several instruments."""
+    if (instrument == instrument[0]).all():
+        return False
+    pairs = np.unique(np.stack([venue, instrument]), axis=1)
+    return bool(pairs.shape[1] > len(np.unique(pairs[0])))
