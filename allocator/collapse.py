@@ -55,12 +55,16 @@ def classes(
     of : (K,) int32
         The class of each combination.
     """
-    count = len(parameters)
     if routing.policy not in ACTING:
-        return np.arange(count), np.arange(count, dtype=np.int32)
-    code = np.zeros(count, np.int64)
+        return each_alone(parameters)
+    code = np.zeros(len(parameters), np.int64)
     for column in ACTING[routing.policy](routing, units, parameters):
         _, digit = np.unique(column, return_inverse=True)
         _, code = np.unique(code * (digit.max(initial=0) + 1) + digit, return_inverse=True)
     _, first, of = np.unique(code, return_index=True, return_inverse=True)
     return first, of.astype(np.int32)
+
+
+def each_alone(parameters: ParameterColumns) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """As `classes`, where nothing is collapsed."""
+    return np.arange(len(parameters)), np.arange(len(parameters), dtype=np.int32)

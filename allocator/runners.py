@@ -152,7 +152,7 @@ def _walk(task: Task, parameters: ParameterColumns) -> Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Carried:
+class Carried:
     """What the kernels of `allocator.kernels.carried` are given, in the order of their arguments."""
 
     book: tuple[Any, ...]
@@ -162,7 +162,7 @@ class _Carried:
     leftover: int
 
     @classmethod
-    def of(cls, task: Task) -> _Carried:
+    def of(cls, task: Task) -> Carried:
         from allocator.kernels import carried
 
         book, order, units = task.book, task.order, task.units
@@ -202,7 +202,7 @@ def _carried(task: Task, tau: Int64, *, lanes: bool) -> Rows:
     from allocator.kernels import carried
 
     out = np.zeros((len(tau), 3), np.int64)
-    given = _Carried.of(task)
+    given = Carried.of(task)
     if given.begin <= given.last:
         run = carried.walk_lanes if lanes else carried.walk_each
         run(
@@ -216,7 +216,7 @@ def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
     from allocator.kernels import carried, columns
 
     out, starts = np.zeros((len(tau), 3), np.int64), np.zeros(len(tau), np.int64)
-    given, tiles = _Carried.of(task), task.book.take_side(task.order.side).tiles
+    given, tiles = Carried.of(task), task.book.take_side(task.order.side).tiles
     if tiles is not None and given.begin <= given.last and len(tau):
         scan = columns.scan_together if together else columns.scan_each
         reach = task.units.reach(tau)
@@ -243,6 +243,38 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "ladder": lambda task, parameters: _columns(task, parameters.tau, together=True),
 }
 """Every runner by name."""
+
+MARKS_EVERY = 256
+"""Snapshots between two marks of a walk that orders share."""
+
+
+def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows]:
+    """(K, 8) rows of each of N orders, which share one long walk per combination; where `may_share` says so."""
+    from allocator.kernels import carried
+
+    tau = parameters.tau
+    spans = np.array([task.book.span(task.order) for task in tasks], np.int64).reshape(-1, 2)
+    acting = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    sizes = np.array([task.order.size for task in tasks], np.int64)
+    sums = np.zeros((len(tasks), len(tau), 3), np.int64)
+    if len(acting):
+        given = Carried.of(tasks[0])
+        first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
+        for k, each in enumerate(tau.tolist()):
+            out = np.zeros((len(acting), 3), np.int64)
+            carried.walk_orders(
+                *given.book, first, past, sizes[acting], tasks[0].units.farthest, given.leftover, MARKS_EVERY, each,
+                out,
+            )  # fmt: skip
+            sums[acting, k] = out
+    return [_from_units(task, sums[n]) for n, task in enumerate(tasks)]
+
+
+def may_share(tasks: Sequence[Task]) -> bool:
+    """Whether orders can share a walk: `rows` can run them, on one side, and no price is measured from an arrival."""
+    one_side = len({task.order.side for task in tasks}) == 1
+    return one_side and "rows" in runners_for(tasks[0]) and tasks[0].routing.reference != "arrival"
+
 
 COMPILED = ("static", "pseudocode")
 """The policies that `walk` knows."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from allocator.baselines import BASELINES
-from allocator.collapse import classes
+from allocator.collapse import classes, each_alone
 from allocator.engine import dearest, execute, in_shares, settle
 from allocator.errors import FractionLeftError
 from allocator.money import SUM_LIMIT
 from allocator.order import Execution, Parameters, execution_of
-from allocator.runners import RUNNERS, Task, check_sums, dearest_possible, runners_for
+from allocator.runners import RUNNERS, Task, check_sums, dearest_possible, may_share, run_shared, runners_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 Engine = Literal["kernel", "reference"]
+
+SHARED = "shared"
+"""The kernel of many orders that share one walk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,10 +97,56 @@ def run_combinations(
     """
     task = Task.of(book, order, rules, routing, fees)
     run = RUNNERS[kernel or runners_for(task)[0]]
-    if not collapse:
-        return Outcomes(run(task, parameters), np.arange(len(parameters), dtype=np.int32))
-    first, of = classes(routing, task.units, parameters)
+    first, of = classes(routing, task.units, parameters) if collapse else each_alone(parameters)
     return Outcomes(run(task, parameters.take(first)), of)
+
+
+def kernels_for_orders(
+    book: Book, orders: Sequence[Order], rules: Rules, routing: Routing, fees: Sequence[int]
+) -> tuple[str, ...]:
+    """As `kernels_for`, for many orders: `SHARED` stands first where they can share a walk."""
+    tasks = [Task.of(book, order, rules, routing, fees) for order in orders]
+    return ((SHARED,) if may_share(tasks) else ()) + runners_for(tasks[0])
+
+
+def run_orders(
+    book: Book,
+    orders: Sequence[Order],
+    rules: Rules,
+    routing: Routing,
+    fees: Sequence[int],
+    parameters: ParameterColumns,
+    *,
+    kernel: str | None = None,
+    collapse: bool = True,
+) -> list[Outcomes]:
+    """Run many orders, that do not see one another, for several combinations.
+
+    Parameters
+    ----------
+    book, rules, routing, fees, parameters, collapse
+        As `run_combinations`.
+    orders : sequence of Order
+        One at least.
+    kernel : str, optional
+        One of `kernels_for_orders`, all of which give the same rows; by default the first that runs orders one by one.
+        `SHARED` pays where most orders are long: each combination then costs one walk over all, and little per order.
+
+    Returns
+    -------
+    list of Outcomes
+        One per order.
+    """
+    if kernel != SHARED:
+        return [
+            run_combinations(book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse)
+            for order in orders
+        ]
+    tasks = [Task.of(book, order, rules, routing, fees) for order in orders]
+    if not may_share(tasks):
+        raise ValueError("these orders cannot share a walk; see kernels_for_orders")
+    first, of = classes(routing, tasks[0].units, parameters) if collapse else each_alone(parameters)
+    return [Outcomes(rows, of) for rows in run_shared(tasks, parameters.take(first))]
 
 
 def run_baselines(

@@ -1,58 +1,162 @@
-"""Figures of `allocator`: one snapshot's split, tape to book, the walk of one combination."""
+"""Figures of `allocator`: one snapshot's split, tape to book, walks of one combination and of many, many orders."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
+from numba import njit
 
-from allocator import Order, Parameters, Venue, allocate
-from allocator.book import OFF, BookRules, build_book
+from allocator import Order, Parameters, Venue, allocate, exhaustive
+from allocator.book import OFF, Book, BookRules, build_book
 from allocator.engine import execute
 from allocator.order import ParameterColumns, Routing, Rules
 from allocator.policies import POLICIES
-from allocator.simulate import KERNELS, check_sums, run_combinations
+from allocator.runners import RUNNERS, Carried, Task
+from allocator.simulate import SHARED, run_baselines, run_orders
 from benchmarks.frame import Case, Duel, Scale, Side
-from benchmarks.tapes import long_tape
+from benchmarks.tapes import dense_tape, long_tape
 
 VENUES = 8
+FEE = 3_000_000
+CENT = 10**7
+EVENT = BookRules("event", uncross=False, stub_band=OFF)
+"""Only what is published at a snapshot is there: nothing stands, so walks over columns are exact."""
+
+TAU = 3 * CENT
 
 
-def _walk(scale: Scale, liquidity) -> Duel:
-    snapshots, few = scale.pick(200_000, 50_000), scale.pick(4_000, 1_000)
-    tape = long_tape(snapshots, VENUES)
-    book = build_book(tape, BookRules())
-    size = int(tape.ask_sz.sum()) + 1  # more than was ever offered, so that no walk ends early
-    whole = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
-    part = Order("buy", size, int(book.ts[0]), int(book.ts[few - 1]))
-    rules, routing = Rules(liquidity, "sweep", 50_000_000), Routing()
-    fees = np.full(VENUES, 3_000_000, np.int64)
-    listed = fees.tolist()
-    parameters = Parameters.of("0.01", "0.01", "0.01")
-    columns, policy = ParameterColumns.of([parameters]), POLICIES["static"](routing)
+@cache
+def carried_book(snapshots: int, venues: int) -> Book:
+    return build_book(long_tape(snapshots, venues), BookRules())
 
-    def guard():
-        rows = [
-            run_combinations(book, part, rules, routing, listed, columns, kernel=kernel).table
-            for kernel in ("walk", "reference")
-        ]
-        assert np.array_equal(*rows), f"kernel {rows[0]} is not reference {rows[1]}"
-        check_sums(book, whole, rules, listed)
-        filled, unfilled = run_combinations(book, whole, rules, routing, listed, columns).rows[0, :2].tolist()
-        assert filled > 0, "nothing was bought"
-        assert unfilled > 0, "the walk ended before the tape did"
 
+@cache
+def dense_book(snapshots: int, venues: int) -> Book:
+    return build_book(dense_tape(snapshots, venues), EVENT)
+
+
+def endless(book: Book, liquidity: str, snapshots: int | None = None) -> Task:
+    """An order for more than is ever offered, so that no walk ends early."""
+    last = int(book.ts[-1 if snapshots is None else snapshots - 1])
+    size = int(book.ask_sz.sum(dtype=np.int64)) + 1
+    order = Order("buy", size, int(book.ts[0]), last)
+    return Task.of(book, order, Rules(liquidity, "sweep", 50_000_000), Routing(), [FEE] * len(book.venues))
+
+
+def taus(*each: int) -> ParameterColumns:
+    return ParameterColumns.of([Parameters(0, tau, 0) for tau in each])
+
+
+def spread(count: int) -> ParameterColumns:
+    """So many thresholds, 0 to 12 cents."""
+    return taus(*(12 * CENT * k // count for k in range(count)))
+
+
+def same_rows(task: Task, parameters: ParameterColumns, *runners: str) -> None:
+    """Fail where runners differ, or where the order ends before the tape does."""
+    first, *others = (RUNNERS[name](task, parameters) for name in runners)
+    for name, other in zip(runners[1:], others, strict=True):
+        assert np.array_equal(first, other), f"{name} is not {runners[0]}"
+    assert first[:, 0].min() > 0, "nothing was bought"
+    assert first[:, 1].min() > 0, "the walk ended before the tape did"
+
+
+@njit(cache=True)
+def read_all(words):
+    """Every word once, nothing else: what memory allows."""
+    total = np.int64(0)
+    for i in range(len(words)):
+        total += words[i]
+    return total
+
+
+def _columns(scale: Scale, venues: int) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    task, one = endless(dense_book(snapshots, venues), "refresh"), taus(TAU)
+    tiles = task.book.ask_tiles
+    words = [each.reshape(-1).view(np.int64) for each in (tiles.ticks, tiles.sz)]
     return Duel(
-        Side(partial(KERNELS["walk"], book, whole, rules, routing, fees, columns), snapshots * VENUES),
-        Side(partial(execute, book, part, rules, listed, policy, parameters), few * VENUES),
-        guard,
-        f"T={snapshots:,} V={VENUES}, one combination (baseline T={few:,})",
+        Side(partial(RUNNERS["columns"], task, one), snapshots * venues),
+        Side(lambda: [read_all(each) for each in words], snapshots * venues),
+        lambda: (same_rows(task, one, "columns", "rows", "walk"), [read_all(each) for each in words]),
+        f"T={snapshots:,} V={venues}, every venue publishes at each snapshot, one combination, 8 bytes per t v",
     )
 
 
-def _book(scale: Scale) -> Duel:
-    snapshots = scale.pick(200_000, 50_000)
-    tape = long_tape(snapshots, VENUES)
+def _rows(scale: Scale, liquidity: str, venues: int = VENUES) -> Duel:
+    snapshots, few = scale.pick(1_000_000, 50_000), scale.pick(4_000, 1_000)
+    book = carried_book(snapshots, venues)
+    task, part = endless(book, liquidity), endless(book, liquidity, few)
+    policy, fees = POLICIES["static"](Routing()), [FEE] * venues
+    reference = partial(execute, book, part.order, part.rules, fees, policy, Parameters(0, TAU, 0))
+
+    def guard():
+        same_rows(task, taus(TAU), "rows", "walk")
+        same_rows(part, taus(TAU), "rows", "reference")
+
+    return Duel(
+        Side(partial(RUNNERS["rows"], task, taus(TAU)), snapshots * venues),
+        Side(reference, few * venues),
+        guard,
+        f"T={snapshots:,} V={venues}, quotes stand, one combination (baseline T={few:,})",
+    )
+
+
+def _together(scale: Scale, count: int) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    task, many = endless(carried_book(snapshots, VENUES), "persist"), spread(count)
+    work = snapshots * VENUES * count
+    return Duel(
+        Side(partial(RUNNERS["lanes"], task, many), work),
+        Side(partial(RUNNERS["rows"], task, many), work),
+        lambda: same_rows(task, many, "lanes", "rows"),
+        f"T={snapshots:,} V={VENUES}, quotes stand, {count} combinations",
+    )
+
+
+def _lanes(scale: Scale, count: int) -> Duel:
+    from allocator.kernels import carried
+
+    snapshots, resident, repeats = scale.pick(1_000_000, 50_000), 256, 40
+    task, many = endless(carried_book(snapshots, VENUES), "refresh"), spread(count)
+    small = endless(carried_book(resident, VENUES), "refresh")
+    given, tau = Carried.of(small), np.tile(many.tau, repeats)
+    starts = np.full(len(tau), given.begin)
+
+    def again_and_again():
+        out = np.zeros((len(tau), 3), np.int64)
+        carried.walk_lanes(
+            *given.book, starts, given.last, small.order.size, small.units.farthest, given.at_last, given.leftover,
+            tau, out,
+        )  # fmt: skip
+
+    def guard():
+        same_rows(task, many, "lanes", "rows")
+        again_and_again()
+
+    return Duel(
+        Side(partial(RUNNERS["lanes"], task, many), snapshots * VENUES * count),
+        Side(again_and_again, resident * VENUES * len(tau)),
+        guard,
+        f"T={snapshots:,} V={VENUES}, quotes stand, {count} combinations (baseline T={resident}, {repeats} times over)",
+    )
+
+
+def _ladder(scale: Scale, count: int) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    task, many, few = endless(dense_book(snapshots, VENUES), "refresh"), spread(count), spread(64)
+    return Duel(
+        Side(partial(RUNNERS["ladder"], task, many), snapshots * VENUES * count),
+        Side(partial(RUNNERS["columns"], task, few), snapshots * VENUES * len(few)),
+        lambda: same_rows(task, few, "ladder", "columns"),
+        f"T={snapshots:,} V={VENUES}, every venue publishes at each snapshot, {count:,} combinations (baseline 64)",
+    )
+
+
+def _book(scale: Scale, *, dense: bool) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    tape = (dense_tape if dense else long_tape)(snapshots, VENUES)
 
     def forward_fill():
         instants, at = np.unique(tape.ts, return_inverse=True)
@@ -64,7 +168,8 @@ def _book(scale: Scale) -> Duel:
         return [np.where(row >= 0, column[row], 0) for column in columns]
 
     def guard():
-        build_book(tape, BookRules())
+        made = build_book(tape, BookRules())
+        assert (made.ask_tiles is not None) == dense, "the layouts are not those that are meant"
         book = build_book(tape, BookRules(uncross=False, stub_band=OFF))
         pairs = zip((book.bid_px, book.ask_px, book.bid_sz, book.ask_sz), forward_fill(), strict=True)
         assert all(np.array_equal(ours, theirs) for ours, theirs in pairs), "the carried quotes differ"
@@ -74,7 +179,172 @@ def _book(scale: Scale) -> Duel:
         Side(partial(build_book, tape, BookRules()), work),
         Side(forward_fill, work),
         guard,
-        f"T={snapshots:,} V={VENUES}, {tape.rows:,} rows",
+        f"T={snapshots:,} V={VENUES}, {tape.rows:,} rows, {'both layouts' if dense else 'rows and sets of venues'}",
+    )
+
+
+def _plain_snapshots(book: Book, snapshots: int) -> list[list[tuple[int, int]]]:
+    """(c, size) of every quote displayed, as a plain script would hold them."""
+    px, sz = book.ask_px[:snapshots].tolist(), book.ask_sz[:snapshots].tolist()
+    return [[(p + FEE, s) for p, s in zip(*row, strict=True) if s] for row in zip(px, sz, strict=True)]
+
+
+def greedy(snapshots: list[list[tuple[int, int]]], tau: int) -> tuple[int, int]:
+    """Shares and cash of the same decisions, snapshot by snapshot in plain Python."""
+    shares = cash = 0
+    for quotes in snapshots:
+        cheapest = sorted(quotes)
+        for cost, size in cheapest:
+            if cost - cheapest[0][0] > tau:
+                break
+            shares += size
+            cash += size * cost
+    return shares, cash
+
+
+def searched(snapshots: list[list[tuple[int, int]]], size: int, parameters: Parameters) -> tuple[int, int]:
+    """The same by the exhaustive search over lots of 100."""
+    shares = cash = 0
+    for quotes in snapshots:
+        costs, available = [c for c, _ in quotes], [s for _, s in quotes]
+        relative = [2 * (c - min(costs)) for c in costs]
+        split = exhaustive.static(relative, available, [0] * len(quotes), size, parameters, step=100, lots_only=True)
+        shares += sum(split)
+        cash += sum(sent * c for sent, c in zip(split, costs, strict=True))
+    return shares, cash
+
+
+def _against_python(scale: Scale, runner: str, count: int) -> Duel:
+    snapshots, few, venues = scale.pick(1_000_000, 50_000), scale.pick(20_000, 5_000), 3
+    book = dense_book(snapshots, venues)
+    task, part, many = endless(book, "refresh"), endless(book, "refresh", few), taus(*[TAU] * count)
+    plain = _plain_snapshots(book, few)
+
+    def guard():
+        same_rows(task, many, runner, "rows")
+        _same_sums(part, runner, greedy(plain[:-1], TAU))
+
+    return Duel(
+        Side(partial(RUNNERS[runner], task, many), snapshots * venues * count),
+        Side(partial(greedy, plain, TAU), few * venues),
+        guard,
+        f"T={snapshots:,} V={venues}, {count} combinations (baseline T={few:,}, one)",
+    )
+
+
+def _same_sums(part: Task, runner: str, expected: tuple[int, int]) -> None:
+    """The leftover rule sweeps the last snapshot, so decisions are compared up to the one before."""
+    before = endless(part.book, part.rules.liquidity, part.book.span(part.order)[1] - 1)
+    row = RUNNERS[runner](before, taus(TAU))[0]
+    last = before.book.span(before.order)[1] - 1
+    swept = int(before.book.ask_sz[last].sum()) if last >= 0 else 0
+    quotes = _plain_snapshots(before.book, last + 1)[-1]
+    taken = greedy([quotes], TAU)
+    all_of_it = greedy([quotes], 2**60)
+    assert swept == all_of_it[0]
+    shares, cash = row[0] - all_of_it[0] + taken[0], row[3] - all_of_it[1] + taken[1]
+    assert (shares, cash) == expected, f"{runner} bought {shares, cash}, the plain script {expected}"
+
+
+def _against_search(scale: Scale) -> Duel:
+    snapshots, few, venues, lots = scale.pick(1_000_000, 50_000), scale.pick(60, 20), 3, 10
+    tape = dense_tape(snapshots, venues)
+    sizes = 100 * (1 + np.arange(tape.rows) % lots)
+    sizes[: venues * few] = 100 * lots
+    lotted = type(tape).build(
+        tape.symbol,
+        ts=tape.ts, venue=tape.venue, bid_px=tape.bid_px, ask_px=tape.ask_px, bid_sz=tape.bid_sz, ask_sz=sizes,
+        sequence=tape.sequence,
+    )  # fmt: skip
+    book = build_book(lotted, EVENT)
+    task, part = endless(book, "refresh"), endless(book, "refresh", few)
+    plain, parameters = _plain_snapshots(book, few), Parameters(0, TAU, 0)
+    search = partial(searched, plain, task.order.size, parameters)
+
+    def guard():
+        same_rows(task, taus(TAU), "columns", "rows")
+        _same_sums(part, "columns", searched(plain[:-1], task.order.size, parameters))
+
+    return Duel(
+        Side(partial(RUNNERS["columns"], task, taus(TAU)), snapshots * venues),
+        Side(search, few * venues),
+        guard,
+        f"T={snapshots:,} V={venues}, {lots} lots of 100 a quote (baseline T={few}: {lots + 1}^V splits a snapshot)",
+    )
+
+
+def _against_numpy(scale: Scale, runner: str, count: int) -> Duel:
+    snapshots, few = scale.pick(1_000_000, 50_000), 8
+    book = dense_book(snapshots, VENUES)
+    task, many = endless(book, "refresh"), spread(count) if count > 1 else taus(TAU)
+    px, sz = book.ask_px, book.ask_sz.astype(np.int64)
+
+    def vectorised(thresholds):
+        cost = np.where(px > 0, px + FEE, 2**62)
+        best = cost.min(axis=1, keepdims=True)
+        sums = []
+        for tau in thresholds:
+            taken = np.where(cost <= best + tau, sz, 0)
+            sums.append((int(taken.sum()), int((taken * np.where(px > 0, cost, 0)).sum())))
+        return sums
+
+    def guard():
+        same_rows(task, many, runner, "rows")
+        ((shares, cash),) = vectorised([TAU])
+        row = RUNNERS[runner](task, taus(TAU))[0]
+        quotes = _plain_snapshots(book, snapshots)[-1]
+        (some, some_cash), (swept, swept_cash) = greedy([quotes], TAU), greedy([quotes], 2**60)
+        assert (shares - some + swept, cash - some_cash + swept_cash) == (row[0], row[3]), "numpy decides otherwise"
+
+    thresholds = many.tau.tolist()[:few]
+    return Duel(
+        Side(partial(RUNNERS[runner], task, many), snapshots * VENUES * count),
+        Side(partial(vectorised, thresholds), snapshots * VENUES * len(thresholds)),
+        guard,
+        f"T={snapshots:,} V={VENUES}, {count} combinations (baseline {len(thresholds)})",
+    )
+
+
+def _orders(scale: Scale, shares: int) -> Duel:
+    snapshots, count = scale.pick(1_000_000, 50_000), scale.pick(1_000, 100)
+    book, rng = carried_book(snapshots, VENUES), np.random.default_rng(5)
+    starts = book.ts[np.sort(rng.integers(0, snapshots // 2, count))].tolist()
+    sizes = rng.integers(shares // 2, shares * 3 // 2, count).tolist()
+    end = int(book.ts[-1])
+    orders = [Order("buy", size, start, end) for size, start in zip(sizes, starts, strict=True)]
+    run = partial(run_orders, book, orders, Rules("refresh", "sweep", 50_000_000), Routing(), [FEE] * VENUES, taus(TAU))
+
+    def guard():
+        shared, alone = run(kernel=SHARED), run(kernel="rows")
+        assert all(np.array_equal(one.rows, other.rows) for one, other in zip(shared, alone, strict=True))
+
+    return Duel(
+        Side(partial(run, kernel=SHARED), count),
+        Side(partial(run, kernel="rows"), count),
+        guard,
+        f"T={snapshots:,} V={VENUES}, {count:,} orders of about {shares:,} shares, one combination, per order",
+    )
+
+
+def _baselines(scale: Scale) -> Duel:
+    snapshots = scale.pick(200_000, 20_000)
+    book = carried_book(snapshots, 5)
+    order, rules, fees = (
+        Order("buy", 50_000, *book.ts[[0, -1]].tolist()),
+        Rules("persist", "sweep", 50_000_000),
+        [FEE] * 5,
+    )
+    run = partial(run_baselines, book, order, rules, fees, "fair")
+
+    def guard():
+        assert run() == run(engine="reference"), "the baselines differ"
+
+    work = snapshots * 5
+    return Duel(
+        Side(run, work),
+        Side(partial(run, engine="reference"), work),
+        guard,
+        f"T={snapshots:,} V=5, all three, 50,000 shares",
     )
 
 
@@ -96,8 +366,8 @@ def _allocate(scale: Scale) -> Duel:
         ]
 
     def guard():
-        exact, searched = run("exact"), run("exhaustive")
-        assert exact == searched, "the closed form is not the search"
+        exact, found = run("exact"), run("exhaustive")
+        assert exact == found, "the closed form is not the search"
         assert all(answer.split for answer in exact), "an order did not fit"
 
     return Duel(
@@ -108,9 +378,82 @@ def _allocate(scale: Scale) -> Duel:
     )
 
 
+READING, ENGINE = "reading prices and sizes once, nothing else", "the plain-Python reference engine"
+TV, TVK = "ns per t v", "ns per t v k"
 CASES = (
-    Case("walk_refresh", "ns per t v", "the plain-Python reference engine", partial(_walk, liquidity="refresh")),
-    Case("walk_persist", "ns per t v", "the plain-Python reference engine", partial(_walk, liquidity="persist")),
-    Case("book", "ns per t v", "a numpy forward fill (no uncross, band, flags, mid, volumes or counts)", _book),
+    Case("walk_columns_8", TV, READING, partial(_columns, venues=8), target=0.8, least_ratio=0.4),
+    Case("walk_columns_16", TV, READING, partial(_columns, venues=16), target=0.8, least_ratio=0.4),
+    Case("walk_refresh", TV, ENGINE, partial(_rows, liquidity="refresh"), target=1.7),
+    Case("walk_refresh_16", TV, ENGINE, partial(_rows, liquidity="refresh", venues=16), target=1.7, rounds=5),
+    Case("walk_persist", TV, ENGINE, partial(_rows, liquidity="persist"), target=6.0),
+    Case("together_27", TVK, "27 single passes", partial(_together, count=27), least_ratio=1.5, rounds=5),
+    Case(
+        "lanes_32",
+        TVK,
+        "the same loop on data in the first-level cache",
+        partial(_lanes, count=32),
+        target=0.15,
+        least_ratio=0.5,
+    ),
+    Case(
+        "lanes_64",
+        TVK,
+        "the same loop on data in the first-level cache",
+        partial(_lanes, count=64),
+        target=0.15,
+        least_ratio=0.5,
+    ),
+    Case("ladder_64", TVK, "64 single passes over columns", partial(_ladder, count=64), target=0.15),
+    Case("ladder_10000", TVK, "64 single passes over columns", partial(_ladder, count=10_000), target=0.15, rounds=5),
+    Case(
+        "book",
+        TV,
+        "a numpy forward fill (no uncross, band, flags, mid, volumes or counts)",
+        partial(_book, dense=False),
+        target=15.0,
+        rounds=5,
+    ),
+    Case(
+        "book_dense",
+        TV,
+        "a numpy forward fill (no uncross, band, flags, mid, volumes or counts)",
+        partial(_book, dense=True),
+        target=15.0,
+        rounds=5,
+    ),
+    Case(
+        "greedy_one",
+        TVK,
+        "a greedy allocator in plain Python",
+        partial(_against_python, runner="columns", count=1),
+        least_ratio=300,
+    ),
+    Case(
+        "greedy_many",
+        TVK,
+        "a greedy allocator in plain Python",
+        partial(_against_python, runner="ladder", count=64),
+        least_ratio=2_000,
+    ),
+    Case("search", TV, "the exhaustive search over lots", _against_search, least_ratio=45_000, rounds=5),
+    Case(
+        "numpy_one",
+        TVK,
+        "the same walk vectorised in numpy",
+        partial(_against_numpy, runner="columns", count=1),
+        least_ratio=10,
+        rounds=5,
+    ),
+    Case(
+        "numpy_many",
+        TVK,
+        "the same walk vectorised in numpy",
+        partial(_against_numpy, runner="ladder", count=64),
+        least_ratio=50,
+        rounds=5,
+    ),
+    Case("orders_long", "us", "each order walked alone", partial(_orders, shares=3_000_000), rounds=5),
+    Case("orders_short", "us", "each order walked alone", partial(_orders, shares=5_000), rounds=5),
+    Case("baselines", TV, ENGINE, _baselines, rounds=5),
     Case("allocate", "us", "the exhaustive search over whole lots", _allocate),
 )

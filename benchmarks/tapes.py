@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from allocator.book import OFF, BookRules, build_book
 from feed import synthetic
 from feed.tape import QUOTE_DTYPES, Tape
 
@@ -30,3 +31,15 @@ def long_tape(snapshots: int, venues: int) -> Tape:
 def first_rows(tape: Tape, rows: int) -> Tape:
     """The first rows of a tape, without trades."""
     return Tape.build(tape.symbol, **{name: getattr(tape, name)[:rows] for name in QUOTE_DTYPES})
+
+
+def dense_tape(snapshots: int, venues: int) -> Tape:
+    """The same quotes, every venue publishing at each snapshot: no quote outlives the snapshot that shows it."""
+    book = build_book(long_tape(snapshots, venues), BookRules(uncross=False, stub_band=OFF))
+    return Tape.build(
+        "SYNTH",
+        ts=np.repeat(book.ts, venues),
+        venue=np.tile(book.venues, snapshots),
+        **{name: getattr(book, name).ravel() for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")},
+        sequence=np.arange(snapshots * venues),
+    )

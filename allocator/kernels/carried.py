@@ -125,11 +125,11 @@ def _through(
             continue
         if reference == BEST and there & (there - one) == zero:
             v = lowest(there)
-            left = sizes[t, v] - taken[v]
+            left = np.int64(sizes[t, v]) - taken[v]
             if shares + left >= size:
                 break
             shares += left
-            cost += left * (slope * ticks[t, v] + offset[v])
+            cost += left * (slope * np.int64(ticks[t, v]) + offset[v])
             fees += left * offset[v]
             free &= ~there
             if persist:
@@ -143,7 +143,7 @@ def _through(
             while rest != zero:
                 v = lowest(rest)
                 rest &= rest - one
-                best = min(best, slope * ticks[t, v] + offset[v])
+                best = min(best, slope * np.int64(ticks[t, v]) + offset[v])
             limit = best + reach
         elif reference == MID:
             limit = _limit(tau, mid2[t], sign, c0, unit)
@@ -154,9 +154,9 @@ def _through(
             v = lowest(rest)
             bit = rest & (~rest + one)
             rest ^= bit
-            c = slope * ticks[t, v] + offset[v]
+            c = slope * np.int64(ticks[t, v]) + offset[v]
             if c <= limit:
-                left = sizes[t, v] - taken[v]
+                left = np.int64(sizes[t, v]) - taken[v]
                 wanted |= bit
                 more += left
                 more_cost += left * c
@@ -199,8 +199,8 @@ def _close(
         if resets[t] >> np.uint64(v) & np.uint64(1):
             taken[v] = 0
         if ticks[t, v] != 0:
-            left[v] = max(sizes[t, v] - taken[v], 0)
-            cost[v] = slope * ticks[t, v] + offset[v]
+            left[v] = max(np.int64(sizes[t, v]) - taken[v], 0)
+            cost[v] = slope * np.int64(ticks[t, v]) + offset[v]
             if left[v] > 0:
                 best = min(best, cost[v])
     limit = np.int64(-FAR)
@@ -227,7 +227,7 @@ def _close(
     if leftover == LAST_ASK and sums[SHARES] < size:
         at = -1
         for v in range(venues):  # the lowest price, which fees do not steer
-            if ticks[t, v] != 0 and (at < 0 or slope * (ticks[t, v] - ticks[t, at]) < 0):
+            if ticks[t, v] != 0 and (at < 0 or slope * (np.int64(ticks[t, v]) - np.int64(ticks[t, at])) < 0):
                 at = v
         if at >= 0:
             shares = size - sums[SHARES]
@@ -348,7 +348,7 @@ def walk_lanes(
                 if reference == BEST and there & (there - one) == zero:
                     v = lowest(there)
                     size_there = sizes[t, v]
-                    c = slope * ticks[t, v] + offset[v]
+                    c = slope * np.int64(ticks[t, v]) + offset[v]
                     row = taken[v]
                     for k in range(LANES):
                         left = max(np.int32(size_there - row[k]), np.int32(0))
@@ -367,7 +367,7 @@ def walk_lanes(
                         v = lowest(rest)
                         rest &= rest - one
                         size_there = sizes[t, v]
-                        near = np.int32(slope * ticks[t, v] + offset[v])
+                        near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
                         row = taken[v]
                         for k in range(LANES):
                             limit[k] = min(limit[k], near if row[k] < size_there else np.int32(FAR))
@@ -384,7 +384,7 @@ def walk_lanes(
                     bit = rest & (~rest + one)
                     rest ^= bit
                     size_there = sizes[t, v]
-                    c = slope * ticks[t, v] + offset[v]
+                    c = slope * np.int64(ticks[t, v]) + offset[v]
                     near = np.int32(c)
                     row = taken[v]
                     kept = np.int32(0)

@@ -226,11 +226,11 @@ def derive(
             bid_sz[t, v] = stand_bid_sz[v] if bid[v] != 0 else 0
             ask_sz[t, v] = stand_ask_sz[v] if ask[v] != 0 else 0
         for word in range(published.shape[1]):
-            shows_bid, shows_ask, bit = np.uint64(0), np.uint64(0), np.uint64(1)
+            shows_bid, shows_ask = np.uint64(0), np.uint64(0)
             for v in range(word * 64, min(word * 64 + 64, venues)):
+                bit = np.uint64(1) << np.uint64(v & 63)
                 shows_bid |= bit if bid[v] != 0 else np.uint64(0)
                 shows_ask |= bit if ask[v] != 0 else np.uint64(0)
-                bit += bit
             bid_shown[t, word], ask_shown[t, word] = shows_bid, shows_ask
             counts[6] += (shows_bid | shows_ask) & ~published[t, word] != np.uint64(0)
 

@@ -59,9 +59,9 @@ def _look(ticks, sz, resets, fees, sign, base, tick, unit, t, taken, price, cost
     for v in range(len(taken)):
         if resets[t, v >> 6] >> np.uint64(v & 63) & np.uint64(1):
             taken[v] = 0
-        price[v] = sign * (base + tick * ticks[t, v]) if ticks[t, v] != 0 else 0
+        price[v] = sign * (base + tick * np.int64(ticks[t, v])) if ticks[t, v] != 0 else 0
         cost[v] = price[v] + fees[v]
-        left[v] = max(sz[t, v] * unit - taken[v], 0) if ticks[t, v] != 0 else 0
+        left[v] = max(np.int64(sz[t, v]) * unit - taken[v], 0) if ticks[t, v] != 0 else 0
 
 
 @kernel(
@@ -190,7 +190,7 @@ def walk(
                     other = -1
                     for v in range(venues):
                         if other_ticks[t, v] != 0 and (
-                            other < 0 or sign * (other_ticks[t, v] - other_ticks[t, other]) > 0
+                            other < 0 or sign * (np.int64(other_ticks[t, v]) - np.int64(other_ticks[t, other])) > 0
                         ):
                             other = v
                     for v in range(venues):
@@ -208,7 +208,9 @@ def walk(
                         split[v] += step
                         excess = step - short
                         row[OVER] += excess
-                        row[OVER_CASH] += excess * (sign * (base + tick * other_ticks[t, other]) - fees[other])
+                        row[OVER_CASH] += excess * (
+                            sign * (base + tick * np.int64(other_ticks[t, other])) - fees[other]
+                        )
                         row[FEES] += excess * fees[other]
                         short = 0
                 for v in range(venues):

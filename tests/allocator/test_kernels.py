@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from strategies import CENT, OPEN, SECOND, random_tape, tapes
 from test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
 
+from allocator import runners
 from allocator.book import BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.runners import RUNNERS, Task, runners_for
-from allocator.simulate import kernels_for, run_combinations
+from allocator.simulate import SHARED, kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
 
 EVENT = BookRules("event", uncross=False)
@@ -28,11 +29,11 @@ LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
 
 
 def rows(book, order, rules, routing, fees, kernel, parameters=LADDER, *, collapse=False):
-    return outcome(
-        lambda: run_combinations(
-            book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse
-        ).table.tolist()
-    )
+    def run():
+        done = run_combinations(book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse)
+        return done.table.tolist()
+
+    return outcome(run)
 
 
 @st.composite
@@ -270,3 +271,56 @@ def test_any_number_of_combinations_fills_the_lanes(count):
     expected = rows(book, order, REFRESH, Routing(), fees, "walk", parameters)
     for kernel in FAST:
         assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
+
+
+@settings(max_examples=150)
+@given(st.data(), book_rules, rules_of, st.sampled_from(["best", "mid"]), st.integers(1, 9))
+def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, reference, every):
+    tape = data.draw(st.one_of(tapes(max_rows=30, trades=False), dense_tapes()))
+    book = build_book(tape, made)
+    side = data.draw(st.sampled_from(["buy", "sell"]))
+    some = [replace(data.draw(orders(tape)), side=side) for _ in range(data.draw(st.integers(1, 5)))]
+    fees, routing = fees_of(book), Routing(reference=reference)
+    kernels = kernels_for_orders(book, some, rules, routing, fees)
+    assume(SHARED in kernels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runners, "MARKS_EVERY", every)
+        shared, alone = (
+            outcome(
+                lambda kernel=kernel: [
+                    each.table.tolist() for each in run_orders(book, some, rules, routing, fees, LADDER, kernel=kernel)
+                ]
+            )
+            for kernel in (SHARED, "walk")
+        )
+    assert shared == alone
+
+
+@pytest.mark.parametrize(("rules", "made"), [(FAIR, BookRules()), (REFRESH, BookRules()), (REFRESH, EVENT)])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_long_orders_join_the_walk_that_they_share(rules, made, side):
+    book = build_book(random_tape(7, 3000, 4, dense=made is EVENT), made)
+    rng, fees = np.random.default_rng(8), uneven(book)
+    ends = np.sort(rng.integers(0, 3000, (40, 2)), axis=1)
+    sizes = rng.choice([50, 5_000, 100_000, 40_000_000], 40)
+    many = [Order(side, int(n), *book.ts[end].tolist()) for n, end in zip(sizes, ends, strict=True)]
+    for reference in ("best", "mid"):
+        routing = Routing(reference=reference)
+        shared = run_orders(book, many, rules, routing, fees, LADDER, kernel=SHARED)
+        alone = run_orders(book, many, rules, routing, fees, LADDER, kernel="walk")
+        assert [each.table.tolist() for each in shared] == [each.table.tolist() for each in alone]
+
+
+def test_which_orders_can_share_a_walk():
+    book = build_book(random_tape(1, 50, 3), BookRules())
+    buy, fees = Order("buy", 500, *span(book)), [FEE] * 3
+    assert kernels_for_orders(book, [buy, buy], FAIR, Routing(), fees)[0] == SHARED
+    refused = [
+        ([buy, replace(buy, side="sell")], Routing()),
+        ([buy, buy], Routing(reference="arrival")),
+        ([buy, buy], Routing(lots_only=True)),
+    ]
+    for some, routing in refused:
+        assert SHARED not in kernels_for_orders(book, some, FAIR, routing, fees)
+        with pytest.raises(ValueError, match="cannot share"):
+            run_orders(book, some, FAIR, routing, fees, LADDER, kernel=SHARED)

@@ -1,0 +1,98 @@
+"""Kernels give the same rows compiled, not compiled, from a cold cache and without one; the cache cannot go stale."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from every_kernel import digest
+
+from allocator.kernels import compiling
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return digest()
+
+
+def digest_of(**environment):
+    """The digest that a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(HERE / "every_kernel.py")],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.command
+def test_kernels_that_are_not_compiled_give_the_same_rows(expected):
+    assert digest_of(NUMBA_DISABLE_JIT="1") == expected
+
+
+@pytest.mark.command
+def test_a_cold_cache_is_filled_and_then_used(expected, tmp_path):
+    assert digest_of(SOR_SWEEP_CACHE_DIR=str(tmp_path)) == expected
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == f"kernels-{compiling.sources_hash()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    compiled = {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")}
+    assert len(compiled) > 10
+    assert digest_of(SOR_SWEEP_CACHE_DIR=str(tmp_path)) == expected
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")} == compiled
+
+
+@pytest.mark.command
+def test_a_place_that_cannot_hold_a_cache_costs_time_only(expected, tmp_path):
+    nowhere = tmp_path / "a file"
+    nowhere.write_text("where a folder should be")
+    assert digest_of(SOR_SWEEP_CACHE_DIR=str(nowhere)) == expected
+    assert nowhere.read_text() == "where a folder should be"
+
+
+def test_the_cache_is_named_by_every_kernel_source(tmp_path, monkeypatch):
+    folder = Path(compiling.__file__).parent
+    copy = tmp_path / "kernels"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(compiling, "__file__", str(copy / "compiling.py"))
+    names = {compiling.sources_hash()}
+    for path in sorted(copy.glob("*.py")):
+        path.write_text(path.read_text() + "\n# edited\n")
+        names.add(compiling.sources_hash())
+    assert len(names) == 1 + len(list(copy.glob("*.py")))
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv(compiling.ROOT_VARIABLE, str(tmp_path))
+    folder = compiling.cache_folder()
+    assert folder is not None
+    folder.chmod(0o777)
+    assert compiling.cache_folder() is None
+
+
+def test_without_a_place_of_the_users_own_a_private_temporary_one_is_used(tmp_path, monkeypatch):
+    for name in (compiling.ROOT_VARIABLE, "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    blocked = tmp_path / "cache"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    folder = compiling.cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path / "tmp")
+
+
+def test_the_lowest_bit():
+    for bits in (1, 2, 3, 12, 2**63, 2**63 + 2**40):
+        assert compiling.lowest(bits) == next(v for v in range(64) if bits >> v & 1)
