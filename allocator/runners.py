@@ -3,7 +3,7 @@
 reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
-lanes : the same, 64 combinations to a pass.
+lanes : the same, 32 combinations to a pass.
 columns, ladder : the same without state (no quote outlives its snapshot, refresh), a pass per combination over
     columns, or one pass for all.
 """

@@ -22,7 +22,7 @@ SWEEP, LAST_ASK, NONE = 0, 1, 2
 SHARES, COST, FEES = range(3)
 """The sums of a walk: shares; shares * cost, and shares * offset, in units."""
 
-LANES = 64
+LANES = 32
 """Combinations that are walked side by side; the vector loops over them have this constant length."""
 
 BLOCK = 512
@@ -317,7 +317,7 @@ def walk_lanes(
     taken, before = np.zeros((venues, LANES), np.int32), np.zeros((venues, LANES), np.int32)
     sums, sums_before = np.zeros((3, LANES), np.int64), np.zeros((3, LANES), np.int64)
     shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
-    reach, part, limit = np.zeros(LANES, np.int32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int32)
+    reach, part, base = np.zeros(LANES, np.int32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int32)
     done = np.zeros(LANES, np.bool_)
     alone = np.zeros(venues, np.int64)
     for group in range(0, len(tau), LANES):
@@ -361,8 +361,13 @@ def walk_lanes(
                     t += 1
                     continue
                 if reference == BEST:
-                    limit[:] = FAR
-                    rest = there
+                    v = lowest(there)
+                    rest = there & (there - one)
+                    size_there = sizes[t, v]
+                    near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
+                    row = taken[v]
+                    for k in range(LANES):
+                        base[k] = near if row[k] < size_there else np.int32(FAR)
                     while rest != zero:
                         v = lowest(rest)
                         rest &= rest - one
@@ -370,14 +375,12 @@ def walk_lanes(
                         near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
                         row = taken[v]
                         for k in range(LANES):
-                            limit[k] = min(limit[k], near if row[k] < size_there else np.int32(FAR))
-                    for k in range(LANES):
-                        limit[k] = np.int32(min(limit[k], np.int32(FAR - reach[k])) + reach[k])
+                            base[k] = min(base[k], near if row[k] < size_there else np.int32(FAR))
                 else:
                     middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
                     whole, rest_of = middle // (2 * unit), middle % (2 * unit)
                     for k in range(LANES):
-                        limit[k] = np.int32(whole + reach[k] + (1 if rest_of + part[k] >= 2 * unit else 0))
+                        base[k] = np.int32(whole + (1 if rest_of + part[k] >= 2 * unit else 0))
                 rest = there
                 while rest != zero:
                     v = lowest(rest)
@@ -390,7 +393,7 @@ def walk_lanes(
                     kept = np.int32(0)
                     for k in range(LANES):
                         left = max(np.int32(size_there - row[k]), np.int32(0))
-                        more = left if near <= limit[k] else np.int32(0)
+                        more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
                         shares[k] += more
                         cost[k] += np.int64(more) * c
                         row[k] += more

@@ -29,21 +29,22 @@ _ROW = types.Array(types.int64, 1, "C", readonly=True)
 
 @kernel(
     types.void(
-        _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, types.int64, types.int32[::1]
+        _TILES, types.int32, _ROW, types.int64, types.int64, types.int64, types.int32[::1]
     )
 )  # fmt: skip
-def _lowest(ticks, slope, offset, tile, low, high, reach, limit):
-    """The lowest cost of each snapshot of a tile's part [low, high), plus reach, into limit[: high - low]."""
-    part = limit[: high - low]
-    part[:] = FAR
+def _lowest(ticks, slope, offset, tile, low, high, best):
+    """The lowest cost of each snapshot of a tile's part [low, high) into best[: high - low]; `FAR` of nothing."""
+    part = best[: high - low]
     for v in range(ticks.shape[1]):
         row = ticks[tile, v, low:high]
         extra = np.int32(offset[v])
-        for i in range(len(row)):
-            near = np.int32(row[i] * slope + extra) if row[i] != 0 else np.int32(FAR)
-            part[i] = min(part[i], near)
-    for i in range(len(part)):
-        part[i] = np.int32(min(part[i], np.int32(FAR - 1 - reach)) + reach)
+        if v == 0:
+            for i in range(len(row)):
+                part[i] = np.int32(np.int32(row[i] * slope) + extra) if row[i] != 0 else np.int32(FAR)
+        else:
+            for i in range(len(row)):
+                near = np.int32(np.int32(row[i] * slope) + extra) if row[i] != 0 else np.int32(FAR)
+                part[i] = min(part[i], near)
 
 
 @kernel(
@@ -73,21 +74,22 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
         The sums before `stops`.
     """
     _, venues, rows = ticks.shape
-    limit = np.empty(rows, np.int32)
+    best = np.empty(rows, np.int32)
     for k in range(len(reach)):
+        within = np.int32(reach[k])
         out[k, :] = 0
         stops[k] = past
         for tile in range(first // rows, (past + rows - 1) // rows):
             low, high = max(first - tile * rows, 0), min(past - tile * rows, rows)
-            _lowest(ticks, slope, offset, tile, low, high, reach[k], limit)
+            _lowest(ticks, slope, offset, tile, low, high, best)
             shares, cost, fees = np.int64(0), np.int64(0), np.int64(0)
             for v in range(venues):
                 row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], np.int32(offset[v])
-                dearest = limit[: len(row)]
+                cheapest = best[: len(row)]
                 taken = np.int64(0)
                 for i in range(len(row)):
                     near = np.int32(np.int32(row[i] * slope) + extra)
-                    more = there[i] if near <= dearest[i] else np.int32(0)
+                    more = there[i] if np.int32(near - within) <= cheapest[i] else np.int32(0)
                     taken += more
                     cost += np.int64(more) * np.int64(near)
                 shares += taken
@@ -112,7 +114,7 @@ def _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, 
 
     Bin K is for what none takes. Returns the shares that went into the first bins.
     """
-    _lowest(ticks, slope, offset, tile, low, high, 0, best)
+    _lowest(ticks, slope, offset, tile, low, high, best)
     farthest = len(table) - 1
     total = np.int64(0)
     for v in range(ticks.shape[1]):

@@ -27,9 +27,44 @@ IDS = 2**16
 FAR = 2**62
 
 
+@kernel(types.UniTuple(types.int64, 2)(_I64))
+def _range(px):
+    """The lowest and the highest price; `FAR` and 0 where there is none."""
+    least, most = np.int64(FAR), np.int64(0)
+    for row in range(len(px)):
+        most = max(most, px[row])
+        least = min(least, px[row] if px[row] != 0 else np.int64(FAR))
+    return least, most
+
+
+@kernel(types.boolean(_I64, types.int64, types.int64))
+def _are_multiples(px, origin, tick):
+    """Whether every price is a whole number of ticks from the origin; False may be wrong, where these are 2^51 or more.
+
+    A rounded float quotient that fits is exact, and costs a tenth of a division.
+    """
+    per_tick = 1.0 / tick
+    off = 0
+    for row in range(len(px)):
+        away = px[row] - origin if px[row] != 0 else np.int64(0)
+        off += np.int64(away * per_tick + 0.5) * tick != away
+    return off == 0
+
+
+@kernel(types.int64(_I64, types.int64, types.int64, types.int64))
+def _divisor(px, origin, tick, past):
+    """The greatest common divisor of a tick and of the distances of the first prices from the origin."""
+    for row in range(min(past, len(px))):
+        one, other = tick, px[row] - origin if px[row] != 0 else 0
+        while other != 0:
+            one, other = other, one % other
+        tick = one
+    return tick
+
+
 @kernel(types.void(_I64, _I16, _I64, _I64, types.boolean[::1], types.int64[::1]))
 def outline(ts, venue, bid_px, ask_px, there, found):
-    """What a book's shape and scale rest on, in one pass over a tape's rows.
+    """What a book's shape and scale rest on.
 
     Parameters
     ----------
@@ -41,32 +76,35 @@ def outline(ts, venue, bid_px, ask_px, there, found):
         Instants; lowest and highest price, 0 where there is none; the greatest common divisor of all differences of
         prices, 0 where there are fewer than two.
     """
-    snapshots, least, most, tick, anchor = 0, FAR, 0, 0, 0
-    for row in range(len(ts)):
-        if row == 0 or ts[row] != ts[row - 1]:
-            snapshots += 1
+    snapshots = np.int64(min(len(ts), 1))
+    for row in range(1, len(ts)):
+        snapshots += ts[row] != ts[row - 1]
+    for row in range(len(venue)):
         there[np.int64(venue[row]) + IDS // 2] = True
-        for side in range(2):
-            px = bid_px[row] if side == 0 else ask_px[row]
-            if px == 0:
-                continue
-            least, most = min(least, px), max(most, px)
-            if anchor == 0:
-                anchor = px
-            away = abs(px - anchor)
-            if away != 0 and (tick == 0 or away % tick != 0):
-                one, other = tick, away
-                while other != 0:
-                    one, other = other, one % other
-                tick = one
-    found[SNAPSHOTS], found[MOST], found[TICK] = snapshots, most, tick
-    found[LEAST] = least if most > 0 else 0
+    (low_bid, high_bid), (low_ask, high_ask) = _range(bid_px), _range(ask_px)
+    most, least = max(high_bid, high_ask), min(low_bid, low_ask)
+    least = least if most > 0 else 0
+    tick = np.int64(0)
+    for px in (bid_px, ask_px):  # the first prices tell the tick as a rule
+        tick = _divisor(px, least, tick, 1000)
+    for px in (bid_px, ask_px):
+        if tick == 0 or not _are_multiples(px, least, tick):
+            tick = _divisor(px, least, tick, len(px))
+    found[SNAPSHOTS], found[LEAST], found[MOST], found[TICK] = snapshots, least, most, tick
 
 
 @kernel(types.int64(types.int64, types.int64))
 def _share(price, fraction):
     """floor(price * fraction / 1e9) without leaving int64; fraction at most 1e9."""
     return price // 1_000_000_000 * fraction + price % 1_000_000_000 * fraction // 1_000_000_000
+
+
+@kernel(types.int64(types.int64, types.int64, types.int64, types.float64))
+def _ticks(px, base, tick, per_tick):
+    """A price in ticks, 0 of none; exact, as there are fewer than 2^30 of them where a tick is more than 1e-9 $."""
+    if px == 0 or tick == 1:
+        return px - base if px != 0 else 0
+    return np.int64((px - base) * per_tick + 0.5)
 
 
 @kernel(types.UniTuple(types.int64, 2)(types.int64[::1]))
@@ -142,45 +180,48 @@ def derive(
     rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     stand_bid_sz, stand_ask_sz = np.zeros(venues, np.int32), np.zeros(venues, np.int32)
-    since, fresh = np.zeros(venues, np.int64), np.zeros(venues, np.bool_)
+    since = np.zeros(venues, np.int64)
     bid_px, ask_px = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     bid, ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
-    own_crossed = 0
+    own_crossed, per_tick, zero = 0, 1.0 / tick, np.uint64(0)
     ask_best, ask_edge, bid_best, bid_edge = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     row = 0
     for t in range(len(instants)):
         now = ts[row]
         instants[t] = now
-        if not carry:
-            fresh[:] = False
+        word, all_published, bids_moved, asks_moved = 0, zero, zero, zero
+        bid_shares, ask_shares = np.int64(0), np.int64(0)
         while row < rows and ts[row] == now:
             last = row + 1 == rows or ts[row + 1] != now or venue[row + 1] != venue[row]
             if last:
                 v = index[np.int64(venue[row]) + IDS // 2]
-                word, bit = v >> 6, np.uint64(1) << np.uint64(v & 63)
-                published[t, word] |= bit
-                own_crossed -= stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
-                if row_bid_px[row] != bid_px[v]:
-                    bid_moved[t, word] |= bit
-                    bid_px[v] = row_bid_px[row]
-                    stand_bid[v] = (bid_px[v] - base) // tick if bid_px[v] != 0 else 0
-                if row_ask_px[row] != ask_px[v]:
-                    ask_moved[t, word] |= bit
-                    ask_px[v] = row_ask_px[row]
-                    stand_ask[v] = (ask_px[v] - base) // tick if ask_px[v] != 0 else 0
-                own_crossed += stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
+                if v >> 6 != word:  # the rows of an instant ascend by venue
+                    published[t, word], bid_moved[t, word], ask_moved[t, word] = all_published, bids_moved, asks_moved
+                    word, all_published, bids_moved, asks_moved = v >> 6, zero, zero, zero
+                bit = np.uint64(1) << np.uint64(v & 63)
+                all_published |= bit
+                new_bid, new_ask = row_bid_px[row], row_ask_px[row]
+                if new_bid != bid_px[v] or new_ask != ask_px[v]:
+                    bids_moved |= bit if new_bid != bid_px[v] else zero
+                    asks_moved |= bit if new_ask != ask_px[v] else zero
+                    own_crossed -= stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
+                    bid_px[v], ask_px[v] = new_bid, new_ask
+                    stand_bid[v] = _ticks(new_bid, base, tick, per_tick)
+                    stand_ask[v] = _ticks(new_ask, base, tick, per_tick)
+                    own_crossed += stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
                 stand_bid_sz[v], stand_ask_sz[v] = row_bid_sz[row], row_ask_sz[row]
                 since[v] = now
-                fresh[v] = True
-                bid_volume[t] += row_bid_sz[row]
-                ask_volume[t] += row_ask_sz[row]
+                bid_shares += row_bid_sz[row]
+                ask_shares += row_ask_sz[row]
             row += 1
+        published[t, word], bid_moved[t, word], ask_moved[t, word] = all_published, bids_moved, asks_moved
+        bid_volume[t], ask_volume[t] = bid_shares, ask_shares
 
         if carry and max_age < 0:
             bid[:], ask[:] = stand_bid, stand_ask
         else:
             for v in range(venues):
-                hidden = not carry and not fresh[v]
+                hidden = not carry and since[v] != now
                 bid[v], ask[v] = 0 if hidden else stand_bid[v], 0 if hidden else stand_ask[v]
                 if max_age >= 0 and now - since[v] > max_age:
                     counts[3] += (bid[v] != 0) + (ask[v] != 0)
@@ -226,13 +267,13 @@ def derive(
             bid_sz[t, v] = stand_bid_sz[v] if bid[v] != 0 else 0
             ask_sz[t, v] = stand_ask_sz[v] if ask[v] != 0 else 0
         for word in range(published.shape[1]):
-            shows_bid, shows_ask = np.uint64(0), np.uint64(0)
+            shows_bid, shows_ask = zero, zero
             for v in range(word * 64, min(word * 64 + 64, venues)):
                 bit = np.uint64(1) << np.uint64(v & 63)
-                shows_bid |= bit if bid[v] != 0 else np.uint64(0)
-                shows_ask |= bit if ask[v] != 0 else np.uint64(0)
+                shows_bid |= bit if bid[v] != 0 else zero
+                shows_ask |= bit if ask[v] != 0 else zero
             bid_shown[t, word], ask_shown[t, word] = shows_bid, shows_ask
-            counts[6] += (shows_bid | shows_ask) & ~published[t, word] != np.uint64(0)
+            counts[6] += (shows_bid | shows_ask) & ~published[t, word] != zero
 
 
 @kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32[:, :, ::1]))
