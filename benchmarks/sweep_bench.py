@@ -16,11 +16,11 @@ from allocator.simulate import run_baselines, run_combinations
 from benchmarks.frame import Case, Duel, Scale, Side
 from feed import synthetic
 from sweep import tasks
+from sweep.chunks import Chunk
 from sweep.config import Config
 from sweep.conventions import resolve
 from sweep.executors import Inline
 from sweep.grid import build_grid
-from sweep.plan import Chunk
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE_AND_TIME = {"run", "feed"}
@@ -40,7 +40,7 @@ def _sweep(_scale: Scale) -> Duel:
         executor = Inline()
         baselines = executor.call(tasks.baselines, book, job)
         (answer,) = executor.stream(tasks.run_chunk, (book, job), [(Chunk(0, 0, 0, len(grid)),)])
-        return answer[1].rows, baselines
+        return answer[1].rows[answer[1].of], baselines
 
     def reference():
         rows = run_combinations(

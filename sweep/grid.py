@@ -75,13 +75,31 @@ class Grid:
             point[axis.name] = axis.values[at]
         return {axis.name: point[axis.name] for axis in self.axes}
 
+    def spread(self, count: int) -> NDArray[np.int64]:
+        """(count,) int64, numbers of combinations spread over the grid, no axis held still: golden-ratio steps."""
+        golden = (np.sqrt(5) - 1) / 2
+        numbers: NDArray[np.int64] = (np.arange(count) * golden % 1 * len(self)).astype(np.int64)
+        return numbers
+
+    def positions(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Where many combinations lie on each axis, (K,) int64 by axis, counted from 0."""
+        positions = {}
+        for axis in reversed(self.axes):
+            numbers, positions[axis.name] = np.divmod(numbers, len(axis.values))
+        return {axis.name: positions[axis.name] for axis in self.axes}
+
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
-        columns = {}
-        for axis in reversed(self.axes):
-            numbers, at = np.divmod(numbers, len(axis.values))
-            columns[axis.name] = np.array([bounded(value) for value in axis.values], np.int64)[at]
-        return {axis.name: columns[axis.name] for axis in self.axes}
+        at = self.positions(numbers)
+        return {
+            axis.name: np.array([bounded(value) for value in axis.values], np.int64)[at[axis.name]]
+            for axis in self.axes
+        }
+
+    def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
+        at = self.positions(numbers)
+        return {axis.name: np.array([value / NANO for value in axis.values])[at[axis.name]] for axis in self.axes}
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
