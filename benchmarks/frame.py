@@ -25,10 +25,20 @@ SAMPLE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """How seconds and work become a figure: scale * seconds / work, or work / seconds for a rate."""
+    """How seconds and work become a figure: scale * seconds / work, or work / seconds for a rate.
+
+    Attributes
+    ----------
+    scale : float
+    rate : bool
+        Larger is better.
+    timed : bool
+        False where nothing is timed: what a side's `run` returns stands in place of the seconds.
+    """
 
     scale: float = 1.0
     rate: bool = False
+    timed: bool = True
 
     def value(self, seconds: float, work: float) -> float:
         """The figure of one run."""
@@ -48,13 +58,20 @@ class Unit:
 
 UNITS: dict[str, Unit] = {
     "ns per t v": Unit(1e9),
+    "ns per t v k": Unit(1e9),
     "us": Unit(1e6),
     "ms": Unit(1e3),
     "s": Unit(),
     "rows/s": Unit(rate=True),
     "messages/s": Unit(rate=True),
+    "combinations/s": Unit(rate=True),
+    "chunks/s": Unit(rate=True),
+    "GB/s": Unit(rate=True),
+    "MB": Unit(1e-6, timed=False),
+    "x": Unit(rate=True),
 }
-"""Every unit by name; t v = one snapshot of one venue."""
+"""Every unit by name; t v = one snapshot of one venue, t v k = that for one combination. Work is counted in the unit's
+noun (GB: 1e9 bytes); a side in MB returns bytes; x is of the ratios alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,10 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two things that are timed: what to call, and how much work (in the unit's sense) a call does."""
+    """One of the two things that are timed: what to call, and how much work (in the unit's sense) a call does.
+
+    Where the baseline is the fastest of several, `prepare` chooses it by timing each once or twice (`fastest`).
+    """
 
     run: Callable[[], Any]
     work: float = 1.0
@@ -124,6 +144,8 @@ class Case:
         In the unit; the value has to reach it.
     rounds : int
         Samples of each side; `quick_rounds` in a quick run.
+    least_ratio : float, optional
+        How many times as good as the baseline it has to be: a figure of its own, NAME.ratio.
     """
 
     name: str
@@ -133,6 +155,7 @@ class Case:
     target: float | None = None
     rounds: int = 7
     quick_rounds: int = 3
+    least_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +173,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Seconds per call of both sides, round by round, and the same of their parts."""
+    """Seconds per call of both sides (what they return, of a unit that is not timed), round by round; their parts."""
 
     subject: list[float] = field(default_factory=list)
     baseline: list[float] = field(default_factory=list)
@@ -160,7 +183,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of a case: its figures (the whole first, then the parts) and what they rest on.
+    """What came of a case: its figures (the whole first, then its ratio and its parts) and what they rest on.
 
     Attributes
     ----------
@@ -198,11 +221,13 @@ def measure(case: Case, duel: Duel, rounds: int, clock: Clock = time.perf_counte
         The sides disagree: there is nothing to compare.
     """
     duel.guard()
-    samples = take_samples(duel, rounds, clock)
     unit = UNITS[case.unit]
+    samples = take_samples(duel, rounds, clock, timed=unit.timed)
     values = [unit.value(seconds, duel.subject.work) for seconds in samples.subject]
     baselines = [unit.value(seconds, duel.baseline.work) for seconds in samples.baseline]
     figures = [figure(case.name, case.unit, values, baselines, case.target)]
+    if case.least_ratio is not None:
+        figures.append(paired(case, values, baselines))
     if duel.parts is not None:
         for part in samples.subject_parts[0]:
             sides = [[each[part] for each in side] for side in (samples.subject_parts, samples.baseline_parts)]
@@ -210,10 +235,11 @@ def measure(case: Case, duel: Duel, rounds: int, clock: Clock = time.perf_counte
     return Measured(case, duel.sizes, rounds, figures, (min(values), max(values)))
 
 
-def take_samples(duel: Duel, rounds: int, clock: Clock) -> Samples:
+def take_samples(duel: Duel, rounds: int, clock: Clock, *, timed: bool = True) -> Samples:
     """Time subject, baseline, subject, baseline ...: a machine that drifts is then slow for both."""
     sides = duel.subject, duel.baseline
-    loops = [calls_per_sample(side.run, clock) if duel.parts is None else 1 for side in sides]
+    repeated = timed and duel.parts is None
+    loops = [calls_per_sample(side.run, clock) if repeated else 1 for side in sides]
     samples = Samples()
     for _ in range(rounds):
         for side, calls, seconds, parts in zip(
@@ -227,7 +253,7 @@ def take_samples(duel: Duel, rounds: int, clock: Clock) -> Samples:
             began = clock()
             for _ in range(calls):
                 result = side.run()
-            seconds.append((clock() - began) / calls)
+            seconds.append((clock() - began) / calls if timed else float(result))
             if duel.parts is not None:
                 parts.append(duel.parts(result))
             del result
@@ -248,6 +274,41 @@ def figure(name: str, unit: str, values: list[float], baselines: list[float], ta
     ratio = UNITS[unit].ratio(value, baseline)
     met = UNITS[unit].meets(value, target)
     return Figure(name, value, unit, baseline, None if ratio is None else significant(ratio), target, met)
+
+
+def paired(case: Case, values: list[float], baselines: list[float]) -> Figure:
+    """The ratio of a case as a figure: the median of the rounds' ratios.
+
+    The two samples of a round are neighbours in time, so what slows the machine for a while drops out of their ratio;
+    it would stay in a ratio of medians.
+    """
+    found = [UNITS[case.unit].ratio(value, baseline) for value, baseline in zip(values, baselines, strict=True)]
+    ratios = [each for each in found if each is not None] or [0.0]
+    return figure(f"{case.name}.ratio", "x", ratios, [1.0], case.least_ratio)
+
+
+def fastest(candidates: Mapping[str, Side], clock: Clock = time.perf_counter) -> tuple[str, str]:
+    """Choose the baseline of a case that is held against the fastest of several.
+
+    Each is run twice and its better run counts: the first one also warms it.
+
+    Returns
+    -------
+    tuple of str
+        The name of the fastest, and what each took in words, for the duel's `sizes`.
+    """
+    took = {}
+    for name, side in candidates.items():
+        began = clock()
+        side.run()
+        middle = clock()
+        side.run()
+        took[name] = min(middle - began, clock() - middle) / side.work
+    best = min(took, key=lambda name: took[name])
+    listed = ", ".join(
+        f"{name} {took[name] * candidates[best].work:.3g} s" for name in sorted(took, key=lambda name: took[name])
+    )
+    return best, f"baseline {best}, the fastest of {listed}"
 
 
 def significant(number: float) -> float:

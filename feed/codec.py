@@ -6,67 +6,34 @@ instant has trades only; `trades` is left out where there are none.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from feed.errors import FeedCorrupt
-from feed.instants import format_instant, parse_instant
-from feed.tape import PRICE_LIMIT, Tape
+from feed.instants import format_instant
+from feed.jsonrows import REFUSALS, SIDES, JsonRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from feed.tape import Tape
+
 SCHEMA = "1.0"
 END = "end"
 
-FLOAT_EXACT = 2.0**51 / 1e9
-"""Below this many dollars `round(x * 1e9)` gives back the nanodollars exactly; above it the text decides."""
+BATCH = 1024
+"""Messages that are decoded together."""
+
+BATCH_BYTES = 2**22
+"""Bytes of values after which a batch is full: a message may be large."""
 
 _NANO = 10**9
-_SIDES = {1: "B", -1: "A", 0: "N"}
-_AGGRESSORS = {letter: side for side, letter in _SIDES.items()}
 _SHOWN = 60
-_Columns: TypeAlias = "dict[str, array[int]]"
 _OFFSETS = 2**62
-
-Price = TypeVar("Price", float, Decimal)
-_Publisher = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
-_Shares = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-
-
-class _Quote(msgspec.Struct, Generic[Price], gc=False):
-    ts_event: str
-    publisher_id: _Publisher
-    ask_px_00: Price
-    ask_sz_00: _Shares
-    bid_px_00: Price
-    bid_sz_00: _Shares
-    sequence: int
-
-
-class _Trade(msgspec.Struct, Generic[Price], gc=False):
-    ts_event: str
-    publisher_id: _Publisher
-    price: Price
-    size: _Shares
-    side: Literal["A", "B", "N"]
-    sequence: int
-
-
-class _Message(msgspec.Struct, Generic[Price]):
-    snapshot: tuple[_Quote[Price], ...] = ()
-    trades: tuple[_Trade[Price], ...] = ()
-
-
-_BINARY = msgspec.json.Decoder(_Message[float])
-_DECIMAL = msgspec.json.Decoder(_Message[Decimal])
 
 
 class Message(NamedTuple):
@@ -150,7 +117,7 @@ def encode_json(tape: Tape) -> Iterator[Message]:
         text += "]"
         if trade_ts == ts and trade_rows is not None:
             rows = ",".join(
-                f'{stamp}{venue},"price":{dollars[px]},"size":{size},"side":"{_SIDES[side]}","sequence":{sequence}}}'
+                f'{stamp}{venue},"price":{dollars[px]},"size":{size},"side":"{SIDES[side]}","sequence":{sequence}}}'
                 for _, venue, px, size, side, sequence in trade_rows
             )
             text += f',"trades":[{rows}]'
@@ -179,7 +146,7 @@ def decode_json(symbol: str, records: Iterable[Record]) -> Tape:
     ----------
     symbol : str
     records : iterable of Record
-        In order of arrival; each is dropped once its rows are in the columns.
+        In order of arrival; a batch is dropped once its rows are in the columns.
 
     Returns
     -------
@@ -191,74 +158,33 @@ def decode_json(symbol: str, records: Iterable[Record]) -> Tape:
     FeedCorrupt
         The first malformed message: partition, offset, reason and its first bytes.
     """
-    quotes = {name: array("q") for name in ("ts", "venue", "ask_px", "ask_sz", "bid_px", "bid_sz", "sequence")}
-    trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
-    seconds: dict[str, int] = {}
-    for record in records:
-        try:
-            _append(record.value, seconds, quotes, trades)
-        except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise malformed(record, str(error)) from error
-    return Tape.build(symbol, **_arrays(quotes), trades=_arrays(trades))
+    rows = JsonRows()
+    for batch in _batches(records):
+        if rows.extend([record.value for record in batch]):
+            continue
+        for record in batch:
+            try:
+                rows.append(record.value)
+            except REFUSALS as error:
+                raise malformed(record, str(error)) from error
+    return rows.tape(symbol)
 
 
-def _append(value: bytes, seconds: dict[str, int], quotes: _Columns, trades: _Columns) -> None:
-    message: _Message[Any] = _BINARY.decode(value)
-    if any(row.ask_px_00 >= FLOAT_EXACT or row.bid_px_00 >= FLOAT_EXACT for row in message.snapshot) or any(
-        row.price >= FLOAT_EXACT for row in message.trades
-    ):
-        message = _DECIMAL.decode(value)
-    rows: tuple[Any, ...] = (*message.snapshot, *message.trades)
-    if not rows:
-        raise ValueError("it holds neither quotes nor trades")
-    stamp = rows[0].ts_event
-    if any(row.ts_event != stamp for row in rows):
-        raise ValueError("it holds rows of several instants")
-    ts = _instant(stamp, seconds)
-    for quote in message.snapshot:
-        quotes["ts"].append(ts)
-        quotes["venue"].append(quote.publisher_id)
-        quotes["ask_px"].append(_nano(quote.ask_px_00))
-        quotes["ask_sz"].append(quote.ask_sz_00)
-        quotes["bid_px"].append(_nano(quote.bid_px_00))
-        quotes["bid_sz"].append(quote.bid_sz_00)
-        quotes["sequence"].append(quote.sequence)
-    for trade in message.trades:
-        px = _nano(trade.price)
-        if px == 0 or trade.size == 0:
-            raise ValueError("a trade's price and size must be above 0")
-        trades["ts"].append(ts)
-        trades["venue"].append(trade.publisher_id)
-        trades["px"].append(px)
-        trades["sz"].append(trade.size)
-        trades["side"].append(_AGGRESSORS[trade.side])
-        trades["sequence"].append(trade.sequence)
-
-
-def _nano(price: float | Decimal) -> int:
-    if isinstance(price, float):
-        px = round(price * _NANO)
-    elif price >= PRICE_LIMIT:
-        px = PRICE_LIMIT
-    else:
-        px = int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
-    if not 0 <= px < PRICE_LIMIT:
-        raise ValueError(f"price {price} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
-    return px
-
-
-def _arrays(columns: _Columns) -> dict[str, Any]:
-    return {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
-
-
-def _instant(stamp: str, seconds: dict[str, int]) -> int:
-    """Stamp to nanoseconds, whole seconds remembered: parsing a date costs more than the rest of a row."""
-    second, nano = stamp[:19], stamp[20:29]
-    if not (len(stamp) == 30 and stamp[19] == "." and stamp[29] == "Z" and nano.isascii() and nano.isdigit()):
-        raise ValueError(f"stamp {stamp[:40]!r} is not ISO 8601 in UTC with nine digits")
-    if second not in seconds:
-        seconds[second] = parse_instant(f"{second}Z")
-    return parse_instant(seconds[second] + int(nano))
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Gather records; where their source fails, those before that are still given, then it is said."""
+    batch: list[Record] = []
+    size = 0
+    try:
+        for record in records:
+            batch.append(record)
+            size += len(record.value)
+            if len(batch) == BATCH or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except Exception:  # a malformed message before the fault is the first thing wrong
+        yield batch
+        raise
+    yield batch
 
 
 CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json)}

@@ -39,8 +39,8 @@ class Time:
         return Side(one, work)
 
 
-def case(unit="s", target=None):
-    return Case("fake", unit, "another fake", lambda _: None, target)
+def case(unit="s", target=None, least_ratio=None):
+    return Case("fake", unit, "another fake", lambda _: None, target, least_ratio=least_ratio)
 
 
 def duel(subject, baseline, guard=lambda: None, parts=None):
@@ -111,8 +111,78 @@ class TestMeasure:
         assert (whole.name, whole.value, whole.met) == ("fake", 8, True)
         assert part == Figure("fake.start", 4.0, "s", 1.0, 0.25, None, None)
 
+    def test_a_least_ratio_is_a_figure_of_its_own(self):
+        time = Time()
+        sides = time.side("a", [1]), time.side("b", [3])
+        whole, ratio = measure(case(least_ratio=2.5), duel(*sides), 3, time).figures
+        assert whole == Figure("fake", 1.0, "s", 3.0, 3.0, None, None)
+        assert ratio == Figure("fake.ratio", 3.0, "x", 1.0, 3.0, 2.5, True)
+
+    @pytest.mark.parametrize(("least", "met"), [(3.0, True), (3.001, False)])
+    def test_a_ratio_is_of_work_done_in_a_rate_too(self, least, met):
+        time = Time()
+        sides = time.side("a", [1], work=300), time.side("b", [1], work=100)
+        _, ratio = measure(case("rows/s", 299, least), duel(*sides), 2, time).figures
+        assert (ratio.value, ratio.ratio, ratio.met) == (3, 3, met)
+
+    def test_a_least_ratio_is_held_against_the_rounds_pairs(self):
+        # Twice as good in two of three rounds on a machine that slows down; the medians alone are 18 and 4.
+        time = Time()
+        sides = time.side("a", [1, 4, 9]), time.side("b", [2, 18, 18])
+        whole, ratio = measure(case(least_ratio=2), duel(*sides, parts=without_parts), 3, time).figures
+        assert whole.ratio == 4.5
+        assert (ratio.value, ratio.met) == (2, True)
+
+    def test_a_ratio_stands_before_the_parts(self):
+        time = Time()
+        sides = time.side("a", [1]), time.side("b", [1])
+        ready = duel(*sides, parts=lambda _: {"start": 1.0})
+        names = [figure.name for figure in measure(case(least_ratio=1), ready, 1, time).figures]
+        assert names == ["fake", "fake.ratio", "fake.start"]
+
+    def test_a_clock_that_stands_still_meets_no_ratio(self):
+        sides = Side(lambda: 0), Side(lambda: 0)
+        _, ratio = measure(case(least_ratio=1), duel(*sides, parts=without_parts), 1, lambda: 0.0).figures
+        assert (ratio.value, ratio.met) == (0, False)
+
+    def test_what_is_not_timed_is_what_a_side_returns(self):
+        time = Time()
+        sides = Side(lambda: 3 * 10**6), Side(lambda: 12 * 10**6)
+        whole, ratio = measure(case("MB", 4, 4), duel(*sides), 3, time).figures
+        assert whole == Figure("fake", 3.0, "MB", 12.0, 4.0, 4, True)
+        assert ratio.value == 4
+
+
+class TestFastest:
+    def test_the_better_of_two_runs_counts(self):
+        time = Time()
+        sides = {"cold": time.side("cold", [9, 2]), "even": time.side("even", [3, 3])}
+        name, said = frame.fastest(sides, time)
+        assert (name, said) == ("cold", "baseline cold, the fastest of cold 2 s, even 3 s")
+        assert time.log == ["cold", "cold", "even", "even"]
+
+    def test_work_counts(self):
+        time = Time()
+        sides = {"small": time.side("a", [1], work=1), "large": time.side("b", [2], work=4)}
+        assert frame.fastest(sides, time)[0] == "large"
+
 
 class TestUnits:
+    @pytest.mark.parametrize(
+        ("name", "larger_is_better"),
+        [
+            ("ns per t v k", False),
+            ("MB", False),
+            ("x", True),
+            ("GB/s", True),
+            ("combinations/s", True),
+            ("chunks/s", True),
+        ],
+    )
+    def test_every_unit_has_a_better_side(self, name, larger_is_better):
+        assert UNITS[name].meets(2, 1) is larger_is_better
+        assert UNITS[name].meets(1, 2) is not larger_is_better
+
     def test_a_time_per_work(self):
         unit = Unit(1e9)
         assert unit.value(seconds=2, work=1e9) == 2
@@ -143,6 +213,7 @@ class TestCases:
         assert callable(each.prepare)
         assert each.rounds >= each.quick_rounds >= 1
         assert each.target is None or each.target > 0
+        assert each.least_ratio is None or each.least_ratio > 0
 
 
 def fake_case(name, seconds, target=None):

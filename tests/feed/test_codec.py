@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from feed.codec import (
     CODECS,
-    FLOAT_EXACT,
     EndRecord,
     Listed,
     Record,
@@ -22,6 +21,7 @@ from feed.codec import (
     end_headers,
 )
 from feed.errors import FeedCorrupt
+from feed.jsonrows import FLOAT_EXACT
 from feed.tape import PRICE_LIMIT, Tape, same
 
 TS = 1_722_519_392_491_911_683

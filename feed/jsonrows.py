@@ -1,0 +1,251 @@
+"""JSON messages turned into columns: a batch at a time where nothing is unusual in it, else one by one.
+
+`JsonRows.append` is the truth: it checks a message field by field and says what is wrong with it. `JsonRows.extend`
+does the same to a batch in whole columns and takes it only where every check holds; it never says why one does not.
+"""
+
+from __future__ import annotations
+
+from array import array
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+
+from feed.instants import LAST_INSTANT, parse_instant
+from feed.tape import PRICE_LIMIT, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feed.tape import Int64
+
+FLOAT_EXACT = 2.0**51 / 1e9
+"""Below this many dollars `round(x * 1e9)` gives back the nanodollars exactly; above it the text decides."""
+
+SIDES = {1: "B", -1: "A", 0: "N"}
+"""The aggressor of a trade on the wire, by `Trades.side`."""
+
+REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
+"""What `JsonRows.append` raises of a malformed message; its text is the reason."""
+
+_NANO = 10**9
+_AGGRESSORS = {letter: side for side, letter in SIDES.items()}
+_STAMP = len("2024-08-01T13:36:32.491911683Z")
+_DIGITS = slice(20, 29)
+_POWERS = 10 ** np.arange(8, -1, -1, dtype=np.int64)
+_Columns: TypeAlias = "dict[str, array[int]]"
+
+Price = TypeVar("Price", float, Decimal)
+_Publisher = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
+_Shares = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class _Quote(msgspec.Struct, Generic[Price], gc=False):
+    ts_event: str
+    publisher_id: _Publisher
+    ask_px_00: Price
+    ask_sz_00: _Shares
+    bid_px_00: Price
+    bid_sz_00: _Shares
+    sequence: int
+
+
+class _Trade(msgspec.Struct, Generic[Price], gc=False):
+    ts_event: str
+    publisher_id: _Publisher
+    price: Price
+    size: _Shares
+    side: Literal["A", "B", "N"]
+    sequence: int
+
+
+class _Message(msgspec.Struct, Generic[Price], gc=False):
+    snapshot: tuple[_Quote[Price], ...] = ()
+    trades: tuple[_Trade[Price], ...] = ()
+
+
+_BINARY = msgspec.json.Decoder(_Message[float])
+_DECIMAL = msgspec.json.Decoder(_Message[Decimal])
+
+
+class JsonRows:
+    """The rows of JSON messages, in order of arrival, in columns that grow."""
+
+    def __init__(self) -> None:
+        self._quotes = {
+            name: array("q") for name in ("ts", "venue", "ask_px", "ask_sz", "bid_px", "bid_sz", "sequence")
+        }
+        self._trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
+        self._seconds = _Seconds()
+
+    def tape(self, symbol: str) -> Tape:
+        """Make a tape of the rows so far; none may be added while it is made."""
+        return Tape.build(symbol, **_arrays(self._quotes), trades=_arrays(self._trades))
+
+    def extend(self, values: Sequence[bytes]) -> bool:
+        """Add the rows of all messages, or, where any check of any message fails or is left to `append`, of none.
+
+        Parameters
+        ----------
+        values : sequence of bytes
+            One message each.
+
+        Returns
+        -------
+        bool
+            True: what `append` would have added is added. False: nothing is; append them one by one.
+        """
+        try:
+            messages = list(map(_BINARY.decode, values))
+            rows: list[tuple[Any, ...]] = [message.snapshot or message.trades for message in messages]
+            if not all(rows):
+                return False
+            stamps = [each[0].ts_event for each in rows]
+            ts = self._instants(stamps)
+            quotes = _quote_columns([message.snapshot for message in messages], stamps, ts)
+            trades = _trade_columns([message.trades for message in messages], stamps, ts)
+        except (_Unusual, *REFUSALS):
+            return False
+        for columns, added in ((self._quotes, quotes), (self._trades, trades)):
+            for name, column in added.items():
+                columns[name].frombytes(column.tobytes())
+        return True
+
+    def append(self, value: bytes) -> None:
+        """Add the rows of one message; one of `REFUSALS` where it is malformed (nothing may be added after that).
+
+        Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
+        """
+        message: _Message[Any] = _BINARY.decode(value)
+        if any(row.ask_px_00 >= FLOAT_EXACT or row.bid_px_00 >= FLOAT_EXACT for row in message.snapshot) or any(
+            row.price >= FLOAT_EXACT for row in message.trades
+        ):
+            message = _DECIMAL.decode(value)
+        rows: tuple[Any, ...] = (*message.snapshot, *message.trades)
+        if not rows:
+            raise ValueError("it holds neither quotes nor trades")
+        stamp = rows[0].ts_event
+        if any(row.ts_event != stamp for row in rows):
+            raise ValueError("it holds rows of several instants")
+        ts = self._instant(stamp)
+        quotes, trades = self._quotes, self._trades
+        for quote in message.snapshot:
+            quotes["ts"].append(ts)
+            quotes["venue"].append(quote.publisher_id)
+            quotes["ask_px"].append(_nano(quote.ask_px_00))
+            quotes["ask_sz"].append(quote.ask_sz_00)
+            quotes["bid_px"].append(_nano(quote.bid_px_00))
+            quotes["bid_sz"].append(quote.bid_sz_00)
+            quotes["sequence"].append(quote.sequence)
+        for trade in message.trades:
+            px = _nano(trade.price)
+            if px == 0 or trade.size == 0:
+                raise ValueError("a trade's price and size must be above 0")
+            trades["ts"].append(ts)
+            trades["venue"].append(trade.publisher_id)
+            trades["px"].append(px)
+            trades["sz"].append(trade.size)
+            trades["side"].append(_AGGRESSORS[trade.side])
+            trades["sequence"].append(trade.sequence)
+
+    def _instant(self, stamp: str) -> int:
+        nano = stamp[_DIGITS]
+        if not (len(stamp) == _STAMP and stamp[19] == "." and stamp[29] == "Z" and nano.isascii() and nano.isdigit()):
+            raise ValueError(f"stamp {stamp[:40]!r} is not ISO 8601 in UTC with nine digits")
+        return parse_instant(self._seconds[stamp[:19]] + int(nano))
+
+    def _instants(self, stamps: list[str]) -> Int64:
+        """Stamps to nanoseconds; `_Unusual` or ValueError where `_instant` might refuse one."""
+        _require(set(map(len, stamps)) <= {_STAMP})
+        letters = np.frombuffer("".join(stamps).encode("ascii"), np.uint8).reshape(-1, _STAMP)
+        digits = letters[:, _DIGITS] - np.uint8(ord("0"))  # what lies below "0" wraps around, beyond 9
+        _require((letters[:, 19] == ord(".")).all() and (letters[:, 29] == ord("Z")).all() and (digits <= 9).all())
+        seconds = self._seconds
+        whole = np.array([seconds[stamp[:19]] for stamp in stamps], np.int64)
+        _require((whole <= LAST_INSTANT - _NANO).all())
+        nanos: Int64 = whole + digits @ _POWERS
+        return nanos
+
+
+class _Seconds(dict[str, int]):
+    """Whole seconds to nanoseconds, remembered: parsing a date costs more than the rest of a row."""
+
+    def __missing__(self, second: str) -> int:
+        self[second] = instant = parse_instant(f"{second}Z")
+        return instant
+
+
+class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
+    """A batch that is read message by message."""
+
+
+def _require(usual: bool | np.bool_) -> None:
+    if not usual:
+        raise _Unusual
+
+
+def _quote_columns(parts: list[tuple[_Quote[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:
+    """Quotes of a batch as columns; `ts` and `stamps` are the messages'."""
+    rows = list(chain.from_iterable(parts))
+    counts = _counts_of_one_instant(parts, rows, stamps)
+    return {
+        "ts": np.repeat(ts, counts),
+        "venue": np.array([row.publisher_id for row in rows], np.int64),
+        "ask_px": _nanos([row.ask_px_00 for row in rows]),
+        "ask_sz": np.array([row.ask_sz_00 for row in rows], np.int64),
+        "bid_px": _nanos([row.bid_px_00 for row in rows]),
+        "bid_sz": np.array([row.bid_sz_00 for row in rows], np.int64),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+    }
+
+
+def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:
+    """Trades of a batch as columns."""
+    rows = list(chain.from_iterable(parts))
+    if not rows:
+        return {}
+    counts = _counts_of_one_instant(parts, rows, stamps)
+    columns = {
+        "ts": np.repeat(ts, counts),
+        "venue": np.array([row.publisher_id for row in rows], np.int64),
+        "px": _nanos([row.price for row in rows]),
+        "sz": np.array([row.size for row in rows], np.int64),
+        "side": np.array([_AGGRESSORS[row.side] for row in rows], np.int64),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+    }
+    _require((columns["px"] > 0).all() and (columns["sz"] > 0).all())
+    return columns
+
+
+def _counts_of_one_instant(parts: list[tuple[Any, ...]], rows: list[Any], stamps: list[str]) -> list[int]:
+    """Rows per message, each of which has its message's stamp."""
+    counts = list(map(len, parts))
+    _require([row.ts_event for row in rows] == list(chain.from_iterable(map(repeat, stamps, counts))))
+    return counts
+
+
+def _nanos(prices: list[float]) -> Int64:
+    """Dollars to 1e-9 $, what `_nano` gives: the product of the same two floats, rounded half-even."""
+    dollars = np.array(prices, np.float64)
+    _require(((dollars >= 0) & (dollars < FLOAT_EXACT)).all())
+    nanos: Int64 = np.rint(dollars * _NANO).astype(np.int64)
+    return nanos
+
+
+def _nano(price: float | Decimal) -> int:
+    if isinstance(price, float):
+        px = round(price * _NANO)
+    elif price >= PRICE_LIMIT:
+        px = PRICE_LIMIT
+    else:
+        px = int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
+    if not 0 <= px < PRICE_LIMIT:
+        raise ValueError(f"price {price} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
+    return px
+
+
+def _arrays(columns: _Columns) -> dict[str, Any]:
+    return {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
