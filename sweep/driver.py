@@ -143,7 +143,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             for level in ("error", "warning"):
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
-            job = tasks.Job(make_order(config, facts), settings, grid, collapse=config.collapse)
+            job = tasks.Job(make_order(config, facts), settings, grid.packed(), collapse=config.collapse)
             for said in _around(job.order, facts):
                 progress.say(said)
             with phases.phase("calibrate"):
