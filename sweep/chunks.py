@@ -28,6 +28,9 @@ FIRST: Final = 64
 GROWTH: Final = 4
 """A chunk is at most so many times as large as the largest one measured."""
 
+LARGEST: Final = 2**18
+"""Combinations of a chunk at most: 18 MB of result where no two of them share a row."""
+
 REMEMBERED: Final = 8
 """Measurements kept per size class, the latest; their median counts, so that one slow chunk decides nothing."""
 
@@ -54,7 +57,7 @@ class Cutter:
     - to take `TARGET_SECONDS`, or as long as two passes where those are longer, so that the pass is half of it at most;
     - or smaller, so that each worker has `PER_WORKER` of them, and towards the end half of its share of what is left;
       but never below `LEAST_SECONDS` of work, nor below what its pass takes;
-    - never larger than a worker's share of the whole, nor than `GROWTH` times what was measured.
+    - never larger than a worker's share of the whole, than `GROWTH` times what was measured, or than `LARGEST`.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ class Cutter:
         least = max(LEAST_SECONDS, self._pass) / self._each if self._each else inf
         left = self._total - self._handed
         balanced = min(-(-self._total // (PER_WORKER * self._workers)), -(-left // (2 * self._workers)))
-        return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest)))
+        return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest, LARGEST)))
 
 
 def fit(points: list[tuple[float, ...]]) -> tuple[float, float]:

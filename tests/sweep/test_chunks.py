@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.chunks import GROWTH, LEAST_SECONDS, PER_WORKER, TARGET_SECONDS, Chunk, Cutter, fit
+from sweep.chunks import GROWTH, LARGEST, LEAST_SECONDS, PER_WORKER, TARGET_SECONDS, Chunk, Cutter, fit
 
 WINDOW = 4
 
@@ -53,6 +53,7 @@ def test_chunks_grow_by_a_bounded_factor():
     for size in sizes:
         assert size <= GROWTH * largest
         largest = max(largest, size)
+    assert largest == LARGEST
 
 
 def test_every_worker_has_several_where_the_work_is_long_enough():

@@ -1,9 +1,12 @@
 """What runs on a worker: chunks whose combinations share rows or fail, and the choice of a kernel."""
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from allocator.book import build_book
 from allocator.errors import AllocatorError
@@ -14,8 +17,9 @@ from sweep import tasks
 from sweep.chunks import Chunk
 from sweep.config import build_config
 from sweep.conventions import resolve
-from sweep.grid import build_grid
+from sweep.grid import AXES, build_grid
 from sweep.plan import make_plan
+from sweep.sink import MemorySink
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def test_those_that_fail_are_found_and_the_others_keep_their_rows(book, monkeypa
     expected = rows_by_combination(tasks.run_chunk(book, job, Chunk(0, 0, 0, 27)))
 
     def fails(*arguments, **keywords):
-        point = {tuple(p.__getattribute__(name) for name in p.__slots__) for p in arguments[-1]}
+        point = {tuple(getattr(p, name) for name in p.__slots__) for p in arguments[-1]}
         if any(tuple(job.grid.point(number).values()) in point for number in broken):
             raise ZeroDivisionError("a bug in one corner")
         table = run_combinations(*arguments, **keywords).table
@@ -143,3 +147,18 @@ def test_warming_loads_every_kernel_and_only_once(monkeypatch):
     assert {"allocator.kernels.walk", "allocator.kernels.standing"} < set(loaded)
     assert len(loaded) == len(set(loaded))
     tasks._load_kernels.cache_clear()
+
+
+@given(st.sets(st.integers(1, 63), max_size=12), st.randoms(use_true_random=False))
+def test_the_table_is_the_same_however_the_grid_is_cut(book, cuts, random):
+    job = job_of(book, {name: [0, 0.01, 0.02, 0.05] for name in AXES}, size=3000)
+
+    def table_of(ends):
+        chunks = [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
+        random.shuffle(chunks)
+        sink = MemorySink(1, 1, 64)
+        for chunk in chunks:
+            sink.append(chunk, tasks.run_chunk(book, job, chunk))
+        return sink.table().tobytes()
+
+    assert table_of([0, *sorted(cuts), 64]) == table_of([0, 64])
