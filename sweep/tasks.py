@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -135,7 +136,9 @@ def _simulate(
         raise
     except Exception as error:  # noqa: BLE001 - reported with its traceback
         if past - first == 1:
-            failure = Failure(first, f"{type(error).__name__}: {error}", traceback.format_exc())
+            # interned: a bug that ends a million combinations has one traceback, here and in the answer
+            details = sys.intern(traceback.format_exc())
+            failure = Failure(first, f"{type(error).__name__}: {error}", details)
             return np.full(1, -1, np.int32), np.empty((0, len(FIELDS)), np.int64), (failure,)
     else:
         return outcomes.of, outcomes.rows, ()
