@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conformance import ExecutorContract, keep_a_copy, make_column, total, warmed
+from conformance import ExecutorContract, keep_a_copy, make_column, total
 
 from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import tasks
 from sweep.executors import OnRay
 
 pytestmark = pytest.mark.cluster
@@ -50,12 +49,6 @@ class TestOnRay(ExecutorContract):
 
     def test_its_workers_are_those_asked_for(self, executor):
         assert executor.workers == 2
-
-    def test_a_worker_that_was_warmed_has_the_kernels(self, executor):
-        for _ in range(executor.workers):
-            executor.call(tasks.warm)
-        _, loaded = executor.get(executor.call(warmed))
-        assert {"allocator.kernels.standing", "allocator.kernels.walk"} <= set(loaded)
 
     def test_what_all_items_share_is_sent_once(self, executor, monkeypatch):
         import ray

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import numpy as np
 import pytest
 
 from benchmarks.footprint import own_bytes, simulate_and_measure
 from feed.errors import FeedCorrupt
-from sweep import tasks
 
 
 def double(number):
@@ -32,11 +28,6 @@ def make_column(size):
 
 def corrupt():
     raise FeedCorrupt("a hole", "topic, offset 7", "replay it")
-
-
-def warmed():
-    tasks.warm()
-    return os.getpid(), sorted(name for name in sys.modules if name.startswith("allocator.kernels."))
 
 
 kept = []

@@ -13,11 +13,12 @@ from feed import synthetic
 from feed.console import printable
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from sweep import tasks
+from sweep import driver, tasks
 from sweep.chunks import Cutter
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError
+from sweep.executors import Inline
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 
@@ -287,3 +288,19 @@ def test_rows_that_are_shared_count_as_simulated_once_and_collapse_changes_nothi
     assert other.document["run"]["simulated"] == 27
     assert one.table.tobytes() == other.table.tobytes()
     assert one.document["run"]["id"] == other.document["run"]["id"]
+
+
+def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_read(stream, monkeypatch):
+    called = []
+
+    class Three(Inline):
+        workers = 3
+
+        def call(self, function, *arguments, returns=1):
+            called.append(function.__name__)
+            return super().call(function, *arguments, returns=returns)
+
+    monkeypatch.setattr(driver, "open_executor", lambda _: Three())
+    run(config_of(stream))
+    assert called[:5] == ["warm", "warm", "read_range", "assemble", "calibrate"]
+    assert called.count("warm") == 2
