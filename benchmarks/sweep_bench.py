@@ -1,11 +1,11 @@
-"""Figures of `sweep`: the 27 combinations of the default grid, and the command as a whole process."""
+"""Figures of `sweep`: the default grid, a million combinations, Ray against a pool, memory, and the whole command."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,15 @@ import numpy as np
 from allocator.book import build_book
 from allocator.order import Order
 from allocator.simulate import run_baselines, run_combinations
+from benchmarks import contenders, footprint
 from benchmarks.frame import Case, Duel, Scale, Side
 from feed import synthetic
 from sweep import tasks
+from sweep.chunks import Chunk
 from sweep.config import Config
 from sweep.conventions import resolve
-from sweep.executors import Inline
+from sweep.executors import Inline, OnRay
 from sweep.grid import build_grid
-from sweep.plan import Chunk
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE_AND_TIME = {"run", "feed"}
@@ -40,7 +41,7 @@ def _sweep(_scale: Scale) -> Duel:
         executor = Inline()
         baselines = executor.call(tasks.baselines, book, job)
         (answer,) = executor.stream(tasks.run_chunk, (book, job), [(Chunk(0, 0, 0, len(grid)),)])
-        return answer[1].rows, baselines
+        return answer[1].rows[answer[1].of], baselines
 
     def reference():
         rows = run_combinations(
@@ -108,8 +109,86 @@ def _help(_scale: Scale) -> Duel:
     return Duel(Side(show), Side(partial(_process, "-c", "pass")), guard, "python -m sweep --help, whole process")
 
 
+def _stream_and_side(scale: Scale) -> tuple[Path, int, str]:
+    """The default stream as a file, the length of three axes, and both in words."""
+    source, side = scale.scratch / "synthetic.csv.gz", scale.pick(100, 40)
+    synthetic.write_csv(synthetic.generate(), source)
+    return source, side, f"{side**3:,} combinations on the default stream, 5,000 shares"
+
+
+def _million(scale: Scale) -> Duel:
+    source, side, sizes = _stream_and_side(scale)
+    axes = [f"grid.{name}={json.dumps(footprint.axis(side))}" for name in footprint.AXES]
+
+    def sweep(*words: str) -> dict:
+        document = _document(f"source={source}", *axes, *words)
+        assert document["objective"]["combinations"] == side**3
+        assert not document["failed"]
+        return document
+
+    def guard() -> None:
+        assert _answer(sweep()) == _answer(sweep("executor=inline")), "the answers differ"
+
+    return Duel(
+        Side(sweep),
+        Side(partial(sweep, "executor=inline")),
+        guard,
+        f"python -m sweep, whole process; {sizes}, all CPUs",
+        lambda document: document["run"]["seconds"],
+    )
+
+
+def _million_memory(scale: Scale) -> Duel:
+    source, side, sizes = _stream_and_side(scale)
+
+    def grown(executor: str) -> int:
+        found = json.loads(_process("-m", "benchmarks.footprint", str(source), str(side), executor))
+        assert found["rows"] == side**3, "rows are missing"
+        return found["grown"]
+
+    return Duel(
+        Side(partial(grown, "ray")),
+        Side(partial(grown, "inline")),
+        lambda: None,
+        f"{sizes}; peak RSS of the driver during the run over its RSS before it",
+    )
+
+
+def _worker_memory(scale: Scale) -> Duel:
+    """What a worker has for itself after a task on a large book and on a small one."""
+    large, small = scale.pick(10**9, 10**8), 10**6
+
+    @cache
+    def found() -> tuple[int, int]:
+        with OnRay("local", 1) as executor:
+            books = [executor.call(footprint.make_book, nbytes) for nbytes in (small, large)]
+            return footprint.worker_memory(executor, *books)
+
+    return Duel(
+        Side(lambda: max(0, found()[1] - found()[0])),
+        Side(lambda: found()[0]),
+        lambda: None,
+        f"USS of one worker after a task on a book of {large:,} bytes over its USS after one of {small:,} bytes",
+    )
+
+
+def _contend(seconds: float, chunks: tuple[int, int], scale: Scale) -> Duel:
+    """Chunks of so many seconds, (full, quick) of them, on Ray and in a pool."""
+    return contenders.prepare(seconds, scale.pick(*chunks))
+
+
+POOL = "multiprocessing.Pool.imap_unordered"
+
 CASES = (
     Case("sweep_27", "ms", "the plain-Python reference engine", _sweep, rounds=5),
+    Case("million", "s", "the same with executor=inline", _million, rounds=3, quick_rounds=1),
+    Case(
+        "million_memory", "MB", "the same with executor=inline", _million_memory, target=400, rounds=1, quick_rounds=1
+    ),
+    Case("worker_memory", "MB", "that USS on the small book", _worker_memory, target=10, rounds=1, quick_rounds=1),
     Case("default_run", "s", "the same with executor=inline", _default_run, target=20.0, rounds=3, quick_rounds=1),
     Case("help", "s", "python -c pass", _help, target=0.5, rounds=15, quick_rounds=5),
+    # last: what they start runs until the process ends
+    Case("ray_100ms", "chunks/s", POOL, partial(_contend, 0.1, (80, 12)), rounds=5, quick_rounds=2, least_ratio=0.92),
+    Case("ray_1s", "chunks/s", POOL, partial(_contend, 1.0, (6, 2)), rounds=5, quick_rounds=1, least_ratio=0.97),
 )

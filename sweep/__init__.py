@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweep.config import Config
-    from sweep.driver import Result, run
+    from sweep.driver import run
+    from sweep.result import Result
 
 __all__ = ["Config", "Result", "run"]
 
-_HOMES = {"run": "sweep.driver", "Config": "sweep.config", "Result": "sweep.driver"}
+_HOMES = {"run": "sweep.driver", "Config": "sweep.config", "Result": "sweep.result"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of __all__

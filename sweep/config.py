@@ -70,6 +70,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
+    collapse: bool = True
     output: str | None = None
 
 
@@ -79,8 +80,8 @@ TEXT_KEYS = ("source", "symbol", "replay", "address", "output")
 FILE_LIMIT = 2**20
 """Bytes of a configuration or fee file."""
 
-WHERE_ONLY = ("source", "executor", "address", "workers", "output")
-"""Keys that say where a sweep runs and reads, and change no result row."""
+WHERE_ONLY = ("source", "executor", "address", "workers", "collapse", "output")
+"""Keys that say where and how a sweep runs and reads, and change no result row."""
 
 
 def config_hash(config: Config) -> str:

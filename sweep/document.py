@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from allocator.order import Execution, Order, Side
     from sweep.conventions import Settings
     from sweep.grid import Grid
-    from sweep.tasks import Facts
+    from sweep.materialise import Facts
 
 
 def money(execution: Execution) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator.baselines import MINUTE
@@ -19,28 +17,29 @@ from sweep.conventions import OTHER_LIQUIDITY, resolve
 from sweep.errors import ConfigError, SweepError
 from sweep.executors import open_executor
 from sweep.grid import build_grid, in_dollars
+from sweep.identity import run_id
+from sweep.materialise import materialise
 from sweep.origin import open_origin
 from sweep.plan import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
-from sweep.sink import COLUMNS, KEYS, MemorySink
+from sweep.result import Result
+from sweep.sink import KEYS, MemorySink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Order
-    from feed.source import Plan as SourcePlan
     from sweep.config import Config
-    from sweep.conventions import Settings
     from sweep.executors import Executor, Handle
+    from sweep.materialise import Facts
     from sweep.origin import Origin
     from sweep.progress import Progress
-    from sweep.tasks import Facts, Failure
+    from sweep.tasks import Failure
 
 Entered = TypeVar("Entered")
 
@@ -54,46 +53,26 @@ class AllFailed(SweepError):  # noqa: N818 - reads as what it says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """What came of a sweep.
+class Swept:
+    """What came of the chunks.
 
     Attributes
     ----------
-    config : Config
-    document : dict
-        What is printed as JSON.
     table : (R, 11) int64
-        Every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination); shares, and money
-        in 1e-9 $.
+        As in `Result`.
     failures : tuple of Failure
-        Combinations without a row.
+        Ascending.
+    simulated : int
+        Rows that were simulated; fewer than combinations where some provably decide alike.
+    chunks, chunk_size : int
+        How many, and the combinations of the largest.
     """
 
-    config: Config
-    document: dict[str, Any]
     table: NDArray[np.int64]
     failures: tuple[Failure, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """The table as a pandas frame, with each combination's parameters in dollars."""
-        import pandas as pd
-
-        grid = build_grid(self.config.grid)
-        frame = pd.DataFrame(self.table, columns=list(COLUMNS))
-        points = [grid.point(number) for number in frame["combination"].tolist()]
-        for at, axis in enumerate(grid.axes):
-            values = [float("inf") if in_dollars(p[axis.name]) == ".inf" else in_dollars(p[axis.name]) for p in points]
-            frame.insert(len(KEYS) + at, axis.name, values)
-        return frame
-
-
-@dataclass(frozen=True, slots=True)
-class Materialised:
-    """One tape in the object store: handles that the driver keeps, and what it knows of them."""
-
-    tape: Handle
-    book: Handle
-    facts: Facts
+    simulated: int
+    chunks: int
+    chunk_size: int
 
 
 @dataclass(slots=True)
@@ -147,7 +126,8 @@ def run(config: Config, progress: Progress | None = None) -> Result:
         settings = resolve(config, origin.fees)
         _check_window(origin)
         with phases.entering("executor", open_executor(config)) as executor:
-            for _ in range(executor.workers if config.executor == "ray" else 0):
+            # one worker is left to read at once; it loads the kernels when it runs the first of them
+            for _ in range(executor.workers - 1):
                 executor.call(tasks.warm)
             with phases.phase("source"):
                 source_plan = origin.plan()
@@ -163,14 +143,19 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             for level in ("error", "warning"):
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
-            job = tasks.Job(make_order(config, facts), settings, grid)
+            job = tasks.Job(make_order(config, facts), settings, grid.packed(), collapse=config.collapse)
             for said in _around(job.order, facts):
                 progress.say(said)
             with phases.phase("calibrate"):
-                spent = executor.get(executor.call(tasks.seconds_per_combination, tapes[0].book, job))
-            plan = make_plan(grid, (job.order,), tuple(t.facts for t in tapes), executor.workers, spent)
-            answer = _sweep(executor, tapes, plan, job, progress, phases)
-    table, best, baselines, sensitivity, failures = answer
+                calibrated = executor.get(executor.call(tasks.calibrate, tapes[0].book, job))
+            plan = make_plan(grid, (job.order,), tuple(t.facts for t in tapes), executor.workers, calibrated)
+            job = replace(job, kernel=plan.kernel)
+            with phases.phase("sweep"):
+                baselines = executor.get(executor.call(tasks.baselines, tapes[0].book, job))
+                swept = _sweep(executor, tapes[0].book, plan, job, baselines["best_ask"], progress)
+            with phases.phase("reduce"):
+                best = _reduce(swept, plan, baselines["best_ask"])
+                sensitivity = _sensitivity(executor, tapes[0].book, job, best.combination)
     order, optimized = plan.orders[0], execution_of(best.row)
     found = {
         "best_parameters": document.best_parameters(grid, best.combination),
@@ -185,7 +170,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
                 "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
                 "error": each.message,
             }
-            for each in failures
+            for each in swept.failures
         ],
         "feed": document.feed_section(facts),
         "run": {
@@ -195,14 +180,15 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,
             "workers": executor.workers,
-            "kernel": "walk",
-            "simulated": len(table),
-            "chunk_size": plan.chunk_size,
+            "kernel": plan.kernel,
+            "simulated": swept.simulated,
+            "chunks": swept.chunks,
+            "chunk_size": swept.chunk_size,
             "object_store_bytes": plan.nbytes,
             "seconds": phases.seconds,
         },
     }
-    return Result(config, found, table, failures)
+    return Result(config, found, swept.table, swept.failures)
 
 
 def _around(order: Order, facts: Facts) -> Iterator[str]:
@@ -218,83 +204,48 @@ def _check_window(origin: Origin) -> None:
         raise ConfigError("window.start is after window.end")
 
 
-def materialise(
-    executor: Executor,
-    plan: SourcePlan,
-    origin: Origin,
-    settings: Settings,
-) -> tuple[Materialised, ...]:
-    """Read a source into the object store, once.
-
-    The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
-    so that what is lost with a node is read again from the same offsets, and holds no column itself.
-
-    Raises
-    ------
-    FeedError
-        As `feed.source` and `tasks.assemble`.
-    """
-    blocks = [executor.call(tasks.read_range, part) for part in plan.ranges]
-    selection = tasks.Selection(origin.start, origin.end, settings.warmup, settings.book)
-    tape, book, facts = executor.call(tasks.assemble, plan, selection, *blocks, returns=3)
-    return (Materialised(tape, book, executor.get(facts)),)
-
-
 def _sweep(
-    executor: Executor,
-    tapes: tuple[Materialised, ...],
-    plan: Plan,
-    job: tasks.Job,
-    progress: Progress,
-    phases: Phases,
-) -> tuple[NDArray[np.int64], Best, dict[str, Execution], dict[str, Any] | None, tuple[Failure, ...]]:
-    """Run the chunks, reduce them, and run the winner once more under the other liquidity rule."""
-    order, settings = job.order, job.settings
-    book = tapes[0].book
-    sink, failures = MemorySink(), []
-    with phases.phase("sweep"):
-        baselines = executor.get(executor.call(tasks.baselines, book, job))
-        progress.start(plan.combinations)
-        done, best_so_far = 0, None
-        pick = min if order.side == "buy" else max
-        for (chunk,), rows in executor.stream(tasks.run_chunk, (book, job), ((each,) for each in plan.chunks())):
-            sink.append(chunk, rows)
-            failures += rows.failures
-            done += chunk.past - chunk.first
-            totals = rows.rows[eligible(rows.rows, baselines["best_ask"]), TOTAL]
-            if len(totals):
-                ends = [int(totals.min()), int(totals.max())]
-                best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
-            progress.advance(done, best_so_far)
-    with phases.phase("reduce"):
-        table = sink.table()
-        failures.sort(key=lambda each: each.combination)
-        if not len(table):
-            raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
-        best = find_best(table[:, 2], table[:, len(KEYS) :], plan.grid, order.side, baselines["best_ask"])
-        sensitivity = None
-        if settings.conventions == "fair":
-            other = OTHER_LIQUIDITY[settings.rules.liquidity]
-            handle = executor.call(tasks.under_other_liquidity, book, job, best.combination, other)
-            optimized, others = executor.get(handle)
-            sensitivity = {other: document.strategies(optimized, others, order.side)}
-    return table, best, baselines, sensitivity, tuple(failures)
+    executor: Executor, book: Handle, plan: Plan, job: tasks.Job, best_ask: Execution, progress: Progress
+) -> Swept:
+    """Run every chunk; how the next ones are cut follows what the finished ones took."""
+    sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
+    cutter = plan.cutter()
+    failures: list[Failure] = []
+    done = simulated = chunks = largest = 0
+    best_so_far = None
+    pick = min if job.order.side == "buy" else max
+    progress.start(plan.combinations)
+    for (chunk,), rows in executor.stream(tasks.run_chunk, (book, job), ((each,) for each in cutter)):
+        sink.append(chunk, rows)
+        failures += rows.failures
+        if not rows.failures:  # the search for what failed says nothing about the next chunk
+            cutter.finished(len(chunk), rows.seconds)
+        done, simulated, chunks, largest = (
+            done + len(chunk),
+            simulated + len(rows.rows),
+            chunks + 1,
+            max(largest, len(chunk)),
+        )
+        totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
+        if len(totals):
+            ends = [int(totals.min()), int(totals.max())]
+            best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
+        progress.advance(done, best_so_far)
+    failures.sort(key=lambda each: each.combination)
+    return Swept(sink.table(), tuple(failures), simulated, chunks, largest)
 
 
-def run_id(config: Config, digest: str) -> str:
-    """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads."""
-    content = hashlib.sha256()
-    for part in (config_hash(config), digest, metadata.version("sor-sweep"), _sources_hash()):
-        content.update(part.encode())
-    return content.hexdigest()[:16]
+def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
+    table, failures = swept.table, swept.failures
+    if not len(table):
+        raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
+    return find_best(table[:, 2], table[:, len(KEYS) :], plan.grid, plan.orders[0].side, best_ask)
 
 
-def _sources_hash() -> str:
-    """SHA-256 of the three packages' modules, by name."""
-    content = hashlib.sha256()
-    home = Path(__file__).resolve().parent.parent
-    for package in ("allocator", "feed", "sweep"):
-        for path in sorted((home / package).rglob("*.py")):
-            content.update(path.relative_to(home).as_posix().encode())
-            content.update(path.read_bytes())
-    return content.hexdigest()
+def _sensitivity(executor: Executor, book: Handle, job: tasks.Job, best: int) -> dict[str, Any] | None:
+    """Under fair, the winner and the baselines once more under the other liquidity rule."""
+    if job.settings.conventions != "fair":
+        return None
+    other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
+    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other))
+    return {other: document.strategies(optimized, baselines, job.order.side)}

@@ -168,6 +168,8 @@ class OnRay:
         """Keep four tasks per worker in flight; the rest of the items is not made before there is room."""
         import ray
 
+        # what is no handle yet is sent once, not with every item
+        shared = tuple(each if isinstance(each, ray.ObjectRef) else ray.put(each) for each in shared)
         remaining = iter(items)
         flying: dict[Any, tuple[Any, ...]] = {}
         while True:

@@ -39,10 +39,24 @@ DEFAULT: Final[dict[str, list[float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: its name, and its values in 1e-9 $ in the order of the configuration, none twice."""
+    """One axis: its name, and its values in the order of the configuration, none twice.
+
+    Attributes
+    ----------
+    name : str
+    values : tuple of Amount, or (N,) int64
+        1e-9 $; as an array with `UNBOUNDED` where infinite, which is what workers are sent.
+    """
 
     name: str
-    values: tuple[Amount, ...]
+    values: tuple[Amount, ...] | NDArray[np.int64]
+
+    @property
+    def column(self) -> NDArray[np.int64]:
+        """(N,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
+        if isinstance(self.values, np.ndarray):
+            return self.values
+        return np.array([bounded(value) for value in self.values], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,10 @@ class Grid:
         """Values per axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
+    def packed(self) -> Grid:
+        """The same grid with axes of arrays: a million values then cost a worker nothing but their bytes, once."""
+        return Grid(tuple(Axis(axis.name, axis.column) for axis in self.axes))
+
     def point(self, number: int) -> dict[str, Amount]:
         """The values of one combination, by axis, 1e-9 $."""
         if not 0 <= number < len(self):
@@ -75,13 +93,28 @@ class Grid:
             point[axis.name] = axis.values[at]
         return {axis.name: point[axis.name] for axis in self.axes}
 
+    def spread(self, count: int) -> NDArray[np.int64]:
+        """(count,) int64, numbers of combinations spread over the grid, no axis held still: golden-ratio steps."""
+        golden = (np.sqrt(5) - 1) / 2
+        numbers: NDArray[np.int64] = (np.arange(count) * golden % 1 * len(self)).astype(np.int64)
+        return numbers
+
+    def positions(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Where many combinations lie on each axis, (K,) int64 by axis, counted from 0."""
+        positions = {}
+        for axis in reversed(self.axes):
+            numbers, positions[axis.name] = np.divmod(numbers, len(axis.values))
+        return {axis.name: positions[axis.name] for axis in self.axes}
+
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
-        columns = {}
-        for axis in reversed(self.axes):
-            numbers, at = np.divmod(numbers, len(axis.values))
-            columns[axis.name] = np.array([bounded(value) for value in axis.values], np.int64)[at]
-        return {axis.name: columns[axis.name] for axis in self.axes}
+        at = self.positions(numbers)
+        return {axis.name: axis.column[at[axis.name]] for axis in self.axes}
+
+    def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
+        at = self.positions(numbers)
+        return {axis.name: np.array([value / NANO for value in axis.values])[at[axis.name]] for axis in self.axes}
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sweep.driver import Result
+    from sweep.result import Result
+
+
+ROWS_AT_A_TIME = 2**17
+"""Rows of a row group, which is all that is held twice."""
 
 
 def open_output(name: str) -> Path:
@@ -43,7 +47,7 @@ def write_result(folder: Path, result: Result) -> Path:
     try:
         home.mkdir(exist_ok=True)
         part = home / "results.parquet.part"
-        result.to_frame().to_parquet(part, index=False)
+        _write_table(part, result)
         part.replace(home / "results.parquet")
         part = home / "result.json.part"
         part.write_text(json.dumps(result.document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -51,3 +55,15 @@ def write_result(folder: Path, result: Result) -> Path:
     except OSError as error:
         raise ConfigError(f"output: {home} cannot be written ({error.strerror})") from None
     return home
+
+
+def _write_table(part: Path, result: Result) -> None:
+    """Write the frame of a result, a row group at a time."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    schema = pa.Schema.from_pandas(result.to_frame(0, 1), preserve_index=False)
+    with ParquetWriter(part, schema) as writer:
+        for first in range(0, len(result.table), ROWS_AT_A_TIME):
+            frame = result.to_frame(first, first + ROWS_AT_A_TIME)
+            writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))

@@ -1,4 +1,4 @@
-"""The plan: which orders, how the grid is cut into chunks, how much memory it takes."""
+"""The plan: which orders, by which kernel, in how many chunks, how much memory it takes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,16 @@ from typing import TYPE_CHECKING
 
 from allocator.order import Order
 from feed.instants import format_instant, parse_instant
+from sweep.chunks import Cutter
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
+    from sweep.chunks import Measured
     from sweep.config import Config
     from sweep.grid import Grid
-    from sweep.tasks import Facts
-
-CHUNK_SECONDS = 0.1
-"""A chunk should take about this long: far above what a task costs, short enough to lose and to balance."""
-
-CHUNKS_PER_WORKER = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """The combinations [first, past) of one order on one tape."""
-
-    tape: int
-    order: int
-    first: int
-    past: int
+    from sweep.materialise import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +28,12 @@ class Plan:
     grid : Grid
     orders : tuple of Order
     tapes : int
-    chunk_size : int
-        Combinations per chunk at most; no result depends on it.
+    workers : int
+        Of the executor.
+    kernel : str
+        The one that simulates; no result depends on it.
+    measured : tuple of (combinations, seconds)
+        What the kernel took where it was calibrated; only the size of the first chunks depends on it.
     nbytes : int
         Of tapes and books in the object store of each node.
     """
@@ -50,7 +41,9 @@ class Plan:
     grid: Grid
     orders: tuple[Order, ...]
     tapes: int
-    chunk_size: int
+    workers: int
+    kernel: str
+    measured: Measured
     nbytes: int
 
     @property
@@ -58,18 +51,15 @@ class Plan:
         """Result rows: tapes x orders x combinations of the grid."""
         return self.tapes * len(self.orders) * len(self.grid)
 
-    def chunks(self) -> Iterator[Chunk]:
+    def cutter(self) -> Cutter:
         """Every chunk once, made when asked for."""
-        for tape in range(self.tapes):
-            for order in range(len(self.orders)):
-                for first in range(0, len(self.grid), self.chunk_size):
-                    yield Chunk(tape, order, first, min(first + self.chunk_size, len(self.grid)))
+        return Cutter(self.tapes, len(self.orders), len(self.grid), self.workers, self.measured)
 
 
 def make_plan(
-    grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, seconds_per_combination: float
+    grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, calibrated: Mapping[str, Measured]
 ) -> Plan:
-    """Cut the work.
+    """Choose the kernel.
 
     Parameters
     ----------
@@ -77,16 +67,19 @@ def make_plan(
         What is to run, on which tapes.
     workers : int
         Of the executor.
-    seconds_per_combination : float
-        As measured; only the size of chunks depends on it.
+    calibrated : mapping of str to (combinations, seconds)
+        By kernel, as `sweep.tasks.calibrate` gives them; the least per combination wins, of equals the first.
     """
-    by_time = int(CHUNK_SECONDS / max(seconds_per_combination, 1e-9))
-    by_workers = -(-len(grid) // (CHUNKS_PER_WORKER * workers))
+    kernel = min(
+        calibrated, key=lambda name: min((seconds / count for count, seconds in calibrated[name]), default=0.0)
+    )
     return Plan(
         grid=grid,
         orders=orders,
         tapes=len(facts),
-        chunk_size=max(1, min(by_time, by_workers)),
+        workers=workers,
+        kernel=kernel,
+        measured=calibrated[kernel],
         nbytes=sum(each.nbytes for each in facts),
     )
 

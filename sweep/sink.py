@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from allocator.order import FIELDS
+from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sweep.plan import Chunk
+    from sweep.chunks import Chunk
     from sweep.tasks import ChunkRows
 
 KEYS = ("tape", "order", "combination")
 COLUMNS = (*KEYS, *FIELDS)
+
+_AWAITED, _ROW, _FAILED = 0, 1, 2
+
+_BLOCK = 65_536
+"""Rows that are moved at a time where failed combinations are dropped."""
 
 
 class ResultSink(Protocol):
@@ -26,20 +32,70 @@ class ResultSink(Protocol):
 
 
 class MemorySink:
-    """Keeps rows in memory: 88 bytes a combination."""
+    """Keeps rows in memory, each at its place: 88 bytes a combination and one for what became of it.
 
-    def __init__(self) -> None:
-        self._blocks: list[NDArray[np.int64]] = []
+    Parameters
+    ----------
+    tapes, orders, combinations : int
+        How many of each; combinations are those of the grid.
+
+    Raises
+    ------
+    ConfigError
+        So much memory is not there.
+    """
+
+    def __init__(self, tapes: int, orders: int, combinations: int) -> None:
+        self._orders, self._grid = orders, combinations
+        total = tapes * orders * combinations
+        try:
+            self._table = np.empty((total, len(COLUMNS)), np.int64)
+            self._state = np.zeros(total, np.uint8)
+        except MemoryError:
+            raise ConfigError(
+                f"grid: {total:,} combinations need {total * 8 * len(COLUMNS) / 1e9:.1f} GB for their rows, which this "
+                "machine does not give; split the grid"
+            ) from None
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
-        """Keep the rows of a chunk."""
-        block = np.empty((len(rows.combinations), len(COLUMNS)), np.int64)
-        block[:, 0], block[:, 1], block[:, 2] = chunk.tape, chunk.order, rows.combinations
-        block[:, 3:] = rows.rows
-        self._blocks.append(block)
+        """Write the rows of a chunk to their place.
+
+        Raises
+        ------
+        RuntimeError
+            One of its combinations is there already, or it does not hold each of its own: a bug.
+        """
+        if len(rows.of) != len(chunk):
+            raise RuntimeError(f"{chunk} came with {len(rows.of)} combinations")
+        first = (chunk.tape * self._orders + chunk.order) * self._grid + chunk.first
+        place = slice(first, first + len(chunk))
+        if self._state[place].any():
+            raise RuntimeError(f"{chunk} arrived twice")
+        block, state = self._table[place], self._state[place]
+        block[:, 0], block[:, 1] = chunk.tape, chunk.order
+        block[:, 2] = np.arange(chunk.first, chunk.past)
+        if rows.failures:
+            has_row = rows.of >= 0
+            block[has_row, len(KEYS) :] = rows.rows[rows.of[has_row]]
+            state[:] = np.where(has_row, _ROW, _FAILED)
+        else:
+            block[:, len(KEYS) :] = rows.rows[rows.of]
+            state[:] = _ROW
 
     def table(self) -> NDArray[np.int64]:
-        """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys."""
-        blocks = self._blocks or [np.empty((0, len(COLUMNS)), np.int64)]
-        table = np.concatenate(blocks)
-        return table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
+        """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys; the sink is done with.
+
+        Raises
+        ------
+        RuntimeError
+            A chunk never arrived: a bug.
+        """
+        if len(self._state) and not self._state.all():
+            raise RuntimeError(f"{np.count_nonzero(self._state == _AWAITED):,} combinations never arrived")
+        if not (self._state == _FAILED).any():
+            return self._table
+        kept = np.flatnonzero(self._state == _ROW)
+        for at in range(0, len(kept), _BLOCK):  # in place: rows only move forward, past none that is still to be read
+            block = kept[at : at + _BLOCK]
+            self._table[at : at + len(block)] = self._table[block]
+        return self._table[: len(kept)]

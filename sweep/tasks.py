@@ -2,96 +2,63 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocator.book import build_book
 from allocator.errors import AllocatorError
 from allocator.order import FIELDS, ParameterColumns, execution_of
-from allocator.simulate import run_baselines, run_combinations
-from feed.check import check
-from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.instants import format_instant
-from feed.source import select
-from feed.tape import DAY
+from allocator.simulate import kernels_for, run_baselines, run_combinations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allocator.book import Book, BookRules
+    from allocator.book import Book
     from allocator.order import Execution, Liquidity, Order
-    from feed.source import Block, Plan, Range
-    from feed.tape import Provenance, Tape
+    from sweep.chunks import Chunk
     from sweep.conventions import Settings
     from sweep.grid import Grid
-    from sweep.plan import Chunk
 
+SMALL: Final = 64
+"""A grid of so many combinations is one pass over the tape: a single kernel is not calibrated for it."""
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which part of a source makes the tape, and how it becomes a book.
+SAMPLE: Final = 16
+"""Combinations that a kernel is calibrated on: enough to tell a pass that they share from what each costs."""
 
-    Attributes
-    ----------
-    start, end : int, optional
-        The window, UTC nanoseconds, both included; None = where the data ends.
-    warmup : int
-        Nanoseconds before start that only build the book.
-    book : BookRules
-    """
+SAMPLE_SECONDS: Final = 0.05
+"""Where the sample would take longer, a quarter of it does, unless the grid is large beside it."""
 
-    start: int | None
-    end: int | None
-    warmup: int
-    book: BookRules
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the driver needs to know of a tape that it never holds.
-
-    Attributes
-    ----------
-    provenance : Provenance
-    quality : dict
-        The counts of `feed.check` and of the book's derivation.
-    symbol : str
-    start, end : int
-        The window, UTC nanoseconds.
-    first, last : int
-        First and last instant of the tape, warm-up included.
-    venues : tuple of int
-        Publisher ids of the book, ascending.
-    snapshots : int
-        T of the book, warm-up included.
-    nbytes : int
-        Bytes of tape and book in the object store.
-    """
-
-    provenance: Provenance
-    quality: dict[str, Any]
-    symbol: str
-    start: int
-    end: int
-    first: int
-    last: int
-    venues: tuple[int, ...]
-    snapshots: int
-    nbytes: int
+HOPELESS: Final = 10
+"""A kernel so many times slower than the best at one combination is not tried on the sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order on one tape: all that a chunk needs beside the book."""
+    """One order on one tape: all that a chunk needs beside the book.
+
+    Attributes
+    ----------
+    order : Order
+    settings : Settings
+    grid : Grid
+    kernel : str, optional
+        One of `allocator.simulate.kernels_for`; None = its first.
+    collapse : bool
+        Simulate combinations once that provably decide alike.
+    """
 
     order: Order
     settings: Settings
     grid: Grid
+    kernel: str | None = None
+    collapse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,89 +72,36 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkRows:
-    """The result of a chunk.
+    """The result of a chunk of K combinations, R of them simulated.
 
     Attributes
     ----------
-    combinations : (K,) int64
-        Numbers of the combinations that have a row, ascending.
-    rows : (K, 8) int64
+    of : (K,) int32
+        The row of each combination, in the order of their numbers; -1 where it failed.
+    rows : (R, 8) int64
         The columns of `allocator.order.FIELDS`.
     failures : tuple of Failure
+    seconds : float
+        What the simulation took on its worker, loading the kernels left out.
     """
 
-    combinations: NDArray[np.int64]
+    of: NDArray[np.int32]
     rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
+    seconds: float
 
 
 def warm() -> None:
     """Load the kernels on a worker while the source is still being read."""
-    from allocator.kernels import standing, walk  # noqa: F401 - compiled or read from the cache on import
+    _load_kernels()
 
 
-def read_range(part: Range) -> Block:
-    """Read one range of a source: a pure function of the range, so that a lost block is read again."""
-    return part.read()
-
-
-def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
-    """Join the blocks of a source, cut the window, derive the book.
-
-    Raises
-    ------
-    FeedError
-        Blocks that are not whole; a window without quotes.
-    AllocatorError
-        Rules of the book out of range.
-    """
-    whole, provenance = plan.merge(blocks)
-    start, end = selection.start, selection.end
-    # quotes are not carried over a date: a warm-up that reaches over midnight begins there
-    earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
-    tape, provenance = select(whole, provenance, earliest, end)
-    first, last = tape.span
-    start = first if start is None else start
-    end = last if end is None else end
-    if end > start // DAY * DAY + DAY:
-        raise FeedUnavailable(
-            f"the window, {format_instant(start)} to {format_instant(end)}, is longer than one UTC date",
-            provenance.place,
-            "set window.start and window.end within the date of the quotes",
-        )
-    quality = check(tape)
-    if quality.errors:
-        raise FeedCorrupt(
-            f"the quotes cannot be used: {', '.join(quality.errors)}",
-            provenance.place,
-            "see python -m feed check SOURCE",
-        )
-    book = build_book(tape, selection.book)
-    if not len(book.ts) or book.ts[-1] < start:
-        first, last = whole.span
-        raise FeedUnavailable(
-            "no quotes in the window",
-            provenance.place,
-            f"the data there spans {format_instant(first)} to {format_instant(last)}",
-        )
-    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
-    columns = [column for column in columns if isinstance(column, np.ndarray)]
-    return (
-        tape,
-        book,
-        Facts(
-            provenance=provenance,
-            quality={**quality.to_dict(), "book": book.counts},
-            symbol=tape.symbol,
-            start=start,
-            end=end,
-            first=first,
-            last=last,
-            venues=tuple(book.venues.tolist()),
-            snapshots=len(book.ts),
-            nbytes=book.nbytes + sum(column.nbytes for column in columns),
-        ),
-    )
+@cache
+def _load_kernels() -> None:
+    """Import every module of kernels: compiled then, or read from the cache."""
+    package = import_module("allocator.kernels")
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")
 
 
 def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
@@ -196,44 +110,100 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     A combination that fails is reported and the others go on; an order that cannot be run at all (an AllocatorError)
     ends the sweep.
     """
+    warm()  # a worker that was started late; what it costs says nothing about the next chunk
+    began = time.perf_counter()
+    of, rows, failures = _simulate(book, job, chunk.first, chunk.past)
+    return ChunkRows(of, rows, failures, time.perf_counter() - began)
+
+
+def _simulate(
+    book: Book, job: Job, first: int, past: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
+    """Simulate [first, past); where something fails, each half of it, until the combination that does is alone."""
     settings = job.settings
-    fees = settings.fees.of(book)
-
-    def rows_of(first: int, past: int) -> NDArray[np.int64]:
-        parameters = job.grid.parameters(first, past)
-        return run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters).table
-
     try:
-        numbers = np.arange(chunk.first, chunk.past, dtype=np.int64)
-        return ChunkRows(numbers, rows_of(chunk.first, chunk.past), ())
+        outcomes = run_combinations(
+            book,
+            job.order,
+            settings.rules,
+            settings.routing,
+            settings.fees.of(book),
+            job.grid.parameters(first, past),
+            kernel=job.kernel,
+            collapse=job.collapse,
+        )
     except AllocatorError:
         raise
-    except Exception:  # noqa: BLE001 - found again one by one below, with its number
-        kept, rows, failures = [], [], []
-        for number in range(chunk.first, chunk.past):
-            try:
-                rows.append(rows_of(number, number + 1)[0])
-                kept.append(number)
-            except Exception as error:  # noqa: BLE001 - reported with its traceback
-                failures.append(Failure(number, f"{type(error).__name__}: {error}", traceback.format_exc()))
-        table = np.array(rows, np.int64).reshape(-1, len(FIELDS))
-        return ChunkRows(np.array(kept, np.int64), table, tuple(failures))
+    except Exception as error:  # noqa: BLE001 - reported with its traceback
+        if past - first == 1:
+            # interned: a bug that ends a million combinations has one traceback, here and in the answer
+            details = sys.intern(traceback.format_exc())
+            failure = Failure(first, f"{type(error).__name__}: {error}", details)
+            return np.full(1, -1, np.int32), np.empty((0, len(FIELDS)), np.int64), (failure,)
+    else:
+        return outcomes.of, outcomes.rows, ()
+    middle = (first + past) // 2
+    (of, rows, failures), (more_of, more, more_failures) = (
+        _simulate(book, job, first, middle),
+        _simulate(book, job, middle, past),
+    )
+    shifted = np.where(more_of < 0, more_of, more_of + np.int32(len(rows)))
+    return np.concatenate([of, shifted]), np.concatenate([rows, more]), failures + more_failures
 
 
-def seconds_per_combination(book: Book, job: Job) -> float:
-    """What a combination takes on this worker: the mean of up to eight, spread over the grid."""
-    count = min(len(job.grid), 8)
+def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
+    """What combinations take on this worker, by kernel.
+
+    Each kernel runs one combination; then those that are not hopeless run a sample spread over the grid, whose
+    combinations share what they share in a chunk.
+
+    Returns
+    -------
+    dict of str to tuple of (combinations, seconds)
+        What each kernel that can run the job took for one and for the sample, a good guess first; nothing where there
+        is nothing to decide.
+
+    Raises
+    ------
+    AllocatorError
+        The order cannot be run at all.
+    """
     settings = job.settings
-    fees = settings.fees.of(book)
-    numbers = [k * len(job.grid) // count for k in range(count)]
-    spent = 0.0
-    for _ in range(2):  # the first round loads the kernel
-        began = time.perf_counter()
-        parameters = ParameterColumns(**job.grid.columns(np.array(numbers)))
-        with suppress(Exception):  # a combination that fails is reported where it runs
-            run_combinations(book, job.order, settings.rules, settings.routing, fees, parameters)
-        spent = time.perf_counter() - began
-    return spent / count
+    names = kernels_for(book, settings.rules, settings.routing, settings.fees.of(book))
+    if len(names) == 1 and len(job.grid) <= SMALL:
+        return dict.fromkeys(names, ())
+    warm()
+    measured = {name: (_measure(book, job, name, 1),) for name in names}
+    best = min(seconds for ((_, seconds),) in measured.values())
+    short = best * SAMPLE > SAMPLE_SECONDS and len(job.grid) < 100 * SAMPLE
+    count = min(len(job.grid), SAMPLE // 4 if short else SAMPLE)
+    return {
+        name: (alone, _measure(book, job, name, count)) if alone[1] < HOPELESS * best else (alone,)
+        for name, (alone,) in measured.items()
+    }
+
+
+def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]:
+    """Run so many combinations at once by one kernel: how many, and the seconds that they took."""
+    settings = job.settings
+    parameters = ParameterColumns(**job.grid.columns(job.grid.spread(count)))
+    began = time.perf_counter()
+    try:
+        run_combinations(
+            book,
+            job.order,
+            settings.rules,
+            settings.routing,
+            settings.fees.of(book),
+            parameters,
+            kernel=kernel,
+            collapse=job.collapse,
+        )
+    except AllocatorError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - a combination that fails is reported where it runs
+        pass
+    return count, time.perf_counter() - began
 
 
 def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[str, Execution]:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conformance import ExecutorContract
+from conformance import ExecutorContract, keep_a_copy, make_column, total
 
+from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
 from sweep.executors import OnRay
@@ -49,6 +50,22 @@ class TestOnRay(ExecutorContract):
     def test_its_workers_are_those_asked_for(self, executor):
         assert executor.workers == 2
 
+    def test_what_all_items_share_is_sent_once(self, executor, monkeypatch):
+        import ray
+
+        put, original = [], ray.put
+
+        def noting(each):
+            put.append(each)
+            return original(each)
+
+        monkeypatch.setattr(ray, "put", noting)
+
+        column = executor.call(make_column, 3)
+        answers = list(executor.stream(total, (column, 100), ((n,) for n in range(20))))
+        assert sorted(answers) == [((n,), 103 + n) for n in range(20)]
+        assert put == [100]
+
 
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory):
@@ -81,3 +98,23 @@ def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, envir
     assert len(tables[0]) > 0
     assert tables[0] == tables[1] == tables[2]
     assert documents[0] == documents[1] == documents[2]
+
+
+@pytest.fixture(scope="module")
+def one_worker(executor, home):
+    """A Ray of one worker; the other one of this module has ended, as a process has one at a time."""
+    executor.__exit__()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests" / "sweep")]))
+        with OnRay("local", 1) as one:
+            yield one
+
+
+def test_a_worker_holds_no_copy_of_the_book(one_worker):
+    small, large = (one_worker.call(make_book, nbytes) for nbytes in (10**6, 3 * 10**8))
+    little, much = worker_memory(one_worker, small, large)
+    assert much - little <= 10_000_000
+    # arrays this large are given back when they are let go, so that the two figures differ by what is kept
+    little, much = worker_memory(one_worker, small, large, keep_a_copy)
+    assert much - little > 100_000_000, "a copy of the prices alone was not seen"

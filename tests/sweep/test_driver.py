@@ -13,10 +13,12 @@ from feed import synthetic
 from feed.console import printable
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from sweep import tasks
+from sweep import driver, tasks
+from sweep.chunks import Cutter
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError
+from sweep.executors import Inline
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 
@@ -81,10 +83,11 @@ def test_the_sensitivity_is_a_run_under_the_other_rule(stream):
 
 def test_rows_do_not_depend_on_how_the_grid_is_cut(stream, monkeypatch):
     whole = run(config_of(stream)).table
-    for seconds in (1e-9, 100.0):
-        monkeypatch.setattr("sweep.plan.CHUNK_SECONDS", seconds)
-        monkeypatch.setattr("sweep.plan.CHUNKS_PER_WORKER", 1)
-        assert run(config_of(stream)).table.tobytes() == whole.tobytes()
+    for size, chunks in ((1, 27), (2, 14), (5, 6), (100, 1)):
+        monkeypatch.setattr(Cutter, "_size", lambda _, size=size: size)
+        result = run(config_of(stream))
+        assert (result.document["run"]["chunks"], result.document["run"]["chunk_size"]) == (chunks, min(size, 27))
+        assert result.table.tobytes() == whole.tobytes()
     assert whole.dtype == np.int64
     assert whole[:, COLUMNS.index("combination")].tolist() == list(range(27))
 
@@ -268,3 +271,36 @@ def test_a_terminal_gets_a_bar_and_anything_else_plain_lines():
 
 def test_what_a_terminal_would_obey_is_escaped():
     assert printable("a\x1b[2Jb\nc") == "a\\x1b[2Jb\\nc"
+
+
+def test_rows_that_are_shared_count_as_simulated_once_and_collapse_changes_nothing_else(stream, monkeypatch):
+    def shared(*arguments, collapse=True, **keywords):
+        table = simulate.run_combinations(*arguments, **keywords).table
+        if not collapse:
+            return simulate.Outcomes(table, np.arange(len(table), dtype=np.int32))
+        rows, of = np.unique(table, axis=0, return_inverse=True)
+        return simulate.Outcomes(rows, of.reshape(-1).astype(np.int32))
+
+    monkeypatch.setattr(tasks, "run_combinations", shared)
+    one = run(config_of(stream))
+    other = run(config_of(stream, collapse=False))
+    assert one.document["run"]["simulated"] == one.document["objective"]["distinct"] < 27
+    assert other.document["run"]["simulated"] == 27
+    assert one.table.tobytes() == other.table.tobytes()
+    assert one.document["run"]["id"] == other.document["run"]["id"]
+
+
+def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_read(stream, monkeypatch):
+    called = []
+
+    class Three(Inline):
+        workers = 3
+
+        def call(self, function, *arguments, returns=1):
+            called.append(function.__name__)
+            return super().call(function, *arguments, returns=returns)
+
+    monkeypatch.setattr(driver, "open_executor", lambda _: Three())
+    run(config_of(stream))
+    assert called[:5] == ["warm", "warm", "read_range", "assemble", "calibrate"]
+    assert called.count("warm") == 2

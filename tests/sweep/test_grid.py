@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +88,22 @@ def test_a_grid_beyond_bounds_is_refused_and_a_large_one_costs_nothing():
     wider = {"start": 0, "stop": 1, "num": 500}
     with pytest.raises(ConfigError, match="125,000,000 combinations are above"):
         build_grid({"lambda_over": wider, "lambda_under": wider, "theta_queue": wider})
+
+
+def test_columns_in_dollars_are_those_of_each_point_and_infinity_stays():
+    grid = build_grid({"lambda_over": [0, 0.1, float("inf")], "theta_queue": [1e-9, 0.3, 8_388_607.987654321]})
+    numbers = np.array([0, 26, 5, 13, 20])
+    columns = grid.dollars(numbers)
+    for at, number in enumerate(numbers.tolist()):
+        printed = {name: in_dollars(value) for name, value in grid.point(number).items()}
+        expected = {name: float("inf") if value == ".inf" else value for name, value in printed.items()}
+        assert {name: column[at] for name, column in columns.items()} == expected
+
+
+def test_a_spread_sample_moves_along_every_axis():
+    grid = build_grid(
+        {name: {"start": 0, "stop": 0.99, "num": 100} for name in ("lambda_over", "lambda_under", "theta_queue")}
+    )
+    for column in grid.columns(grid.spread(16)).values():
+        assert len(set(column.tolist())) >= 12
+    assert build_grid({}).spread(4).tolist() == [0, 16, 6, 23]

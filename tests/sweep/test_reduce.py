@@ -1,13 +1,20 @@
-"""Best, ties, inert axes and edges on hand-made rows."""
+"""Best, ties, inert axes and edges: on hand-made rows, and against the plain way to find them."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from allocator.order import FIELDS, execution_of
+from allocator.money import rounded
+from allocator.order import execution_of
+from sweep.chunks import Chunk
 from sweep.document import best_parameters, money, savings_bps
-from sweep.grid import Axis, Grid
-from sweep.reduce import find_best
-from sweep.sink import COLUMNS, MemorySink
+from sweep.grid import AXES, Axis, Grid
+from sweep.reduce import find_best, group
+from sweep.sink import MemorySink
+from sweep.tasks import ChunkRows
 
 GRID = Grid((Axis("lambda_over", (0, 1)), Axis("lambda_under", (0, 1, 2)), Axis("theta_queue", (5,))))
 
@@ -95,16 +102,100 @@ def test_best_parameters_name_the_three_and_further_axes_longer_than_one():
     assert best_parameters(grid, 6) == {"lambda_over": 0.0, "lambda_under": 0.0, "theta_queue": 5e-9, "step": 2e-9}
 
 
-def test_the_sink_sorts_by_key_whatever_the_order_of_arrival():
-    from sweep.plan import Chunk
-    from sweep.tasks import ChunkRows
+def plain(combinations, rows, grid, side, baseline):
+    """`find_best`, spelled out: one row after the other, in Python integers."""
+    by_number = dict(zip(combinations.tolist(), map(tuple, rows.tolist()), strict=True))
+    bought = baseline.filled - baseline.overfilled
+    allowed = {n: row for n, row in by_number.items() if row[0] - row[2] >= bought} or by_number
+    pick = min if side == "buy" else max
+    best_total = pick(row[-1] for row in allowed.values())
+    ties = [n for n, row in allowed.items() if row[-1] == best_total]
+    inert, edges = [], []
+    for axis in grid.axes:
+        if len(axis.values) == 1:
+            continue
+        lines = {}
+        for n, row in by_number.items():
+            others = tuple(value for name, value in grid.point(n).items() if name != axis.name)
+            lines.setdefault(others, set()).add(row)
+        if all(len(seen) == 1 for seen in lines.values()):
+            inert.append(axis.name)
+        elif grid.point(min(ties))[axis.name] in {min(axis.values), max(axis.values)}:
+            edges.append(axis.name)
+    totals = [row[-1] for row in by_number.values()]
+    return {
+        "combination": min(ties),
+        "row": by_number[min(ties)],
+        "combinations": len(grid),
+        "distinct": len(set(by_number.values())),
+        "best_ties": len(ties),
+        "range": rounded(max(totals) - min(totals), 10**9, 2),
+        "flat": len(set(by_number.values())) == 1,
+        "inert": inert,
+        "best_at_edge": bool(edges),
+        "edges": edges,
+    }
 
-    sink = MemorySink()
-    for first in (4, 0, 2):
-        numbers = np.arange(first, first + 2)
-        sink.append(Chunk(0, 0, first, first + 2), ChunkRows(numbers, rows_of(first, first + 1), ()))
-    table = sink.table()
-    assert table[:, COLUMNS.index("combination")].tolist() == [0, 1, 2, 3, 4, 5]
-    assert table[:, COLUMNS.index("total_cash")].tolist() == [0, 1, 2, 3, 4, 5]
-    assert len(COLUMNS) == 3 + len(FIELDS)
-    assert MemorySink().table().shape == (0, len(COLUMNS))
+
+@st.composite
+def sweeps(draw):
+    """A small grid with axes that may do nothing, and rows of few values, some of them missing."""
+    shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
+    grid = Grid(tuple(Axis(name, tuple(range(size))) for name, size in zip(AXES, shape, strict=True)))
+    acting = draw(st.tuples(*[st.booleans()] * 3))
+    pool = draw(st.lists(st.tuples(*[st.integers(0, 2)] * 7, st.integers(-2, 2)), min_size=1, max_size=6))
+    positions = grid.positions(np.arange(len(grid)))
+    key = sum(10**at * positions[axis.name] * on for at, (axis, on) in enumerate(zip(grid.axes, acting, strict=True)))
+    rows = np.array([pool[k % len(pool)] for k in key.tolist()], np.int64)
+    rows[:, -1] *= draw(st.sampled_from([1, 10**9, 2**58]))
+    kept = (
+        np.flatnonzero(draw(st.lists(st.booleans(), min_size=len(grid), max_size=len(grid))))
+        if draw(st.booleans())
+        else np.arange(len(grid))
+    )
+    return grid, kept, rows[kept]
+
+
+@given(sweeps(), st.sampled_from(["buy", "sell"]), st.integers(0, 2))
+def test_the_reduction_equals_the_plain_one(sweep, side, filled):
+    grid, numbers, rows = sweep
+    assume(len(numbers))
+    baseline = execution_of([filled, 0, 0, 0, 0, 0, 0, 0])
+    best = find_best(numbers, rows, grid, side, baseline)
+    assert {"combination": best.combination, "row": best.row, **best.objective} == plain(
+        numbers, rows, grid, side, baseline
+    )
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1) | st.integers(0, 1)] * 8), max_size=20))
+def test_rows_have_the_same_number_where_they_are_equal(rows):
+    groups, distinct = group(np.array(rows, np.int64).reshape(-1, 8))
+    assert distinct == len(set(rows))
+    assert len(set(zip(rows, groups.tolist(), strict=True))) == distinct
+    assert all(0 <= number < distinct for number in groups.tolist())
+
+
+def test_sink_and_reduction_take_a_bounded_memory_per_combination():
+    side = 60
+    grid = Grid(tuple(Axis(name, tuple(range(side))) for name in AXES))
+    total, size = len(grid), 12_000  # 216,000
+    rng = np.random.default_rng(1)
+    blocks = []
+    for first in range(0, total, size):
+        # every row different and every column telling some apart: the most that grouping can be asked
+        rows = rng.integers(0, 2**40, (size, 8))
+        rows[:, :3] = rows[:, :3] % 7
+        blocks.append((Chunk(0, 0, first, first + size), ChunkRows(np.arange(size, dtype=np.int32), rows, (), 0.0)))
+    tracemalloc.start()
+    try:
+        sink = MemorySink(1, 1, total)
+        for chunk, rows in blocks:
+            sink.append(chunk, rows)
+        table = sink.table()
+        kept, _ = tracemalloc.get_traced_memory()
+        find_best(table[:, 2], table[:, 3:], grid, "buy", best_ask(filled=0))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept / total < 92
+    assert peak / total < 92 + 110

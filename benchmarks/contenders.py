@@ -1,0 +1,117 @@
+"""Ray against a pool of processes: the same chunks on as many workers, both started, warmed and holding the book.
+
+Ray's workers read one copy of it; each process of the pool has its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from allocator.book import build_book
+from allocator.order import Order
+from benchmarks.frame import Duel, Side
+from benchmarks.tapes import long_tape
+from sweep import tasks
+from sweep.chunks import Chunk
+from sweep.config import build_config
+from sweep.conventions import resolve
+from sweep.executors import OnRay
+from sweep.grid import build_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from multiprocessing.pool import Pool
+
+    from allocator.book import Book
+
+SNAPSHOTS, VENUES = 40_000, 8
+ENDLESS = 50_000_000
+"""Shares: more than the tape offers, so that every combination walks all of it."""
+
+
+def make_book() -> Book:
+    """The book of both sides, made by a task for Ray."""
+    return build_book(long_tape(SNAPSHOTS, VENUES), resolve(build_config({})).book)
+
+
+def make_job(book: Book) -> tasks.Job:
+    """Combinations that all differ in tau; each is simulated, by the kernel that walks once for each."""
+    config = build_config({"grid": {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.1, "num": 100_001}}})
+    order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
+    return tasks.Job(order, resolve(config), build_grid(config.grid).packed(), kernel="walk", collapse=False)
+
+
+_held: list[Any] = []
+"""In a process of the pool: the book and the job."""
+
+
+def _hold(book: Book, job: tasks.Job) -> None:
+    tasks.warm()
+    _held[:] = [book, job]
+
+
+def _run(chunk: Chunk) -> tasks.ChunkRows:
+    return tasks.run_chunk(*_held, chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class Contenders:
+    """Both, started."""
+
+    ray: OnRay
+    book: Any
+    job: tasks.Job
+    pool: Pool
+    per_second: float
+
+    def on_ray(self, chunks: Iterable[Chunk]) -> list[tuple[Chunk, tasks.ChunkRows]]:
+        """Through the executor, as the driver does."""
+        stream = self.ray.stream(tasks.run_chunk, (self.book, self.job), ((chunk,) for chunk in chunks))
+        return [(chunk, rows) for (chunk,), rows in stream]
+
+    def in_pool(self, chunks: Iterable[Chunk]) -> list[tasks.ChunkRows]:
+        """As a script would: one task per chunk, answers as they come."""
+        return list(self.pool.imap_unordered(_run, chunks))
+
+
+@cache
+def start() -> Contenders:
+    """Start both once for all cases; they end with this process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    workers = len(os.sched_getaffinity(0))
+    ray = stack.enter_context(OnRay("local", workers))
+    book = make_book()
+    job = make_job(book)
+    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(workers, _hold, (book, job)))
+    both = Contenders(ray, ray.call(make_book), job, pool, 1.0)
+    few = [Chunk(0, 0, 8 * at, 8 * at + 8) for at in range(8 * workers)]
+    for run in (both.on_ray, both.in_pool):  # every process is up and has its kernels before the next line
+        run(few)
+    return replace(both, per_second=max(len(rows.of) / rows.seconds for rows in both.in_pool(few)))
+
+
+def prepare(seconds: float, chunks: int) -> Duel:
+    """Chunks of so many seconds on one core, on Ray and in the pool."""
+    both = start()
+    size = max(1, round(seconds * both.per_second))
+    cuts = [Chunk(0, 0, at * size, (at + 1) * size) for at in range(chunks)]
+
+    def guard() -> None:
+        few = cuts[: both.ray.workers]
+        mine = sorted(rows.rows.tobytes() for _, rows in both.on_ray(few))
+        assert mine == sorted(rows.rows.tobytes() for rows in both.in_pool(few)), "the rows differ"
+
+    return Duel(
+        Side(lambda: both.on_ray(cuts), chunks),
+        Side(lambda: both.in_pool(cuts), chunks),
+        guard,
+        f"{chunks} chunks of {size} combinations, {SNAPSHOTS:,} snapshots x {VENUES} venues each, about {seconds} s on "
+        f"one core; {both.ray.workers} workers on each side",
+    )

@@ -1,0 +1,127 @@
+"""How the grid is cut into chunks, one at a time, by what the chunks before took. No result depends on the cuts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Measured = Sequence[tuple[int, float]]
+
+TARGET_SECONDS: Final = 0.1
+"""A chunk should take about this long: far above what a task costs, short enough to lose and to balance."""
+
+LEAST_SECONDS: Final = 0.01
+"""No chunk is cut below this much work only so that every worker has several."""
+
+PER_WORKER: Final = 8
+"""Chunks of each worker where the work is long enough: one that ends late then costs little."""
+
+FIRST: Final = 64
+"""Combinations of a chunk at most where nothing was measured: what one pass over the tape serves."""
+
+GROWTH: Final = 4
+"""A chunk is at most so many times as large as the largest one measured."""
+
+LARGEST: Final = 2**18
+"""Combinations of a chunk at most: 18 MB of result where no two of them share a row."""
+
+REMEMBERED: Final = 8
+"""Measurements kept per size class, the latest; their median counts, so that one slow chunk decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The combinations [first, past) of one order on one tape."""
+
+    tape: int
+    order: int
+    first: int
+    past: int
+
+    def __len__(self) -> int:
+        return self.past - self.first
+
+
+class Cutter:
+    """Hands out every combination once, in chunks, lazily; sizes follow what is said about finished ones.
+
+    A chunk of K combinations takes about pass + each * K seconds: it shares one pass over the tape. Both are fitted to
+    the chunks that finished, size class by size class. A chunk is then sized
+
+    - to take `TARGET_SECONDS`, or as long as two passes where those are longer, so that the pass is half of it at most;
+    - or smaller, so that each worker has `PER_WORKER` of them, and towards the end half of its share of what is left;
+      but never below `LEAST_SECONDS` of work, nor below what its pass takes;
+    - never larger than a worker's share of the whole, than `GROWTH` times what was measured, or than `LARGEST`.
+
+    Parameters
+    ----------
+    tapes, orders, combinations : int
+        How many of each; combinations are those of the grid.
+    workers : int
+    measured : sequence of (combinations, seconds)
+        What is known already.
+    """
+
+    def __init__(self, tapes: int, orders: int, combinations: int, workers: int, measured: Measured = ()) -> None:
+        self._orders, self._grid, self._workers = orders, combinations, workers
+        self._total = tapes * orders * combinations
+        self._handed = 0
+        self._pass = self._each = 0.0
+        self._largest = 0
+        self._classes: dict[int, deque[tuple[int, float]]] = {}
+        for known in measured:
+            self.finished(*known)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        if self._handed == self._total:
+            raise StopIteration
+        block, first = divmod(self._handed, self._grid)
+        tape, order = divmod(block, self._orders)
+        past = min(first + self._size(), self._grid)
+        self._handed += past - first
+        return Chunk(tape, order, first, past)
+
+    def finished(self, combinations: int, seconds: float) -> None:
+        """Learn what a chunk of so many combinations took."""
+        self._largest = max(self._largest, combinations)
+        of_size = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
+        of_size.append((combinations, seconds))
+        self._pass, self._each = fit([tuple(map(median, zip(*each, strict=True))) for each in self._classes.values()])
+
+    def _size(self) -> int:
+        share = -(-self._total // self._workers)
+        if not self._largest:
+            return min(share, FIRST)
+        target = max(TARGET_SECONDS, 2 * self._pass)
+        by_time = (target - self._pass) / self._each if self._each else inf
+        least = max(LEAST_SECONDS, self._pass) / self._each if self._each else inf
+        left = self._total - self._handed
+        balanced = min(-(-self._total // (PER_WORKER * self._workers)), -(-left // (2 * self._workers)))
+        return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest, LARGEST)))
+
+
+def fit(points: list[tuple[float, ...]]) -> tuple[float, float]:
+    """Seconds of a pass, and of each combination beside it, by least squares; neither below 0.
+
+    Parameters
+    ----------
+    points : list of (combinations, seconds)
+        One or more. Points of one size cannot tell the two apart: all is then taken to be the combinations'.
+    """
+    sizes, seconds = [size for size, _ in points], [spent for _, spent in points]
+    middle, mean = fmean(sizes), fmean(seconds)
+    spread = sum((size - middle) ** 2 for size in sizes)
+    if spread:
+        each = max(0.0, sum((size - middle) * spent for size, spent in points) / spread)
+        if mean >= each * middle:
+            return mean - each * middle, each
+    return 0.0, sum(size * spent for size, spent in points) / sum(size * size for size in sizes)

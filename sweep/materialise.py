@@ -1,0 +1,171 @@
+"""From a source to one tape and one book in the object store: read in ranges, join, cut the window, derive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.book import build_book
+from feed.check import check
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import format_instant
+from feed.source import select
+from feed.tape import DAY
+
+if TYPE_CHECKING:
+    from allocator.book import Book, BookRules
+    from feed.source import Block, Plan, Range
+    from feed.tape import Provenance, Tape
+    from sweep.conventions import Settings
+    from sweep.executors import Executor, Handle
+    from sweep.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a source makes the tape, and how it becomes a book.
+
+    Attributes
+    ----------
+    start, end : int, optional
+        The window, UTC nanoseconds, both included; None = where the data ends.
+    warmup : int
+        Nanoseconds before start that only build the book.
+    book : BookRules
+    """
+
+    start: int | None
+    end: int | None
+    warmup: int
+    book: BookRules
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the driver needs to know of a tape that it never holds.
+
+    Attributes
+    ----------
+    provenance : Provenance
+    quality : dict
+        The counts of `feed.check` and of the book's derivation.
+    symbol : str
+    start, end : int
+        The window, UTC nanoseconds.
+    first, last : int
+        First and last instant of the tape, warm-up included.
+    venues : tuple of int
+        Publisher ids of the book, ascending.
+    snapshots : int
+        T of the book, warm-up included.
+    nbytes : int
+        Bytes of tape and book in the object store.
+    """
+
+    provenance: Provenance
+    quality: dict[str, Any]
+    symbol: str
+    start: int
+    end: int
+    first: int
+    last: int
+    venues: tuple[int, ...]
+    snapshots: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Materialised:
+    """One tape in the object store: handles that the driver keeps, and what it knows of them."""
+
+    tape: Handle
+    book: Handle
+    facts: Facts
+
+
+def materialise(
+    executor: Executor,
+    plan: Plan,
+    origin: Origin,
+    settings: Settings,
+) -> tuple[Materialised, ...]:
+    """Read a source into the object store, once.
+
+    The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
+    so that what is lost with a node is read again from the same offsets, and holds no column itself.
+
+    Raises
+    ------
+    FeedError
+        As `feed.source` and `assemble`.
+    """
+    blocks = [executor.call(read_range, part) for part in plan.ranges]
+    selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
+    tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)
+    return (Materialised(tape, book, executor.get(facts)),)
+
+
+def read_range(part: Range) -> Block:
+    """Read one range of a source: a pure function of the range, so that a lost block is read again."""
+    return part.read()
+
+
+def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
+    """Join the blocks of a source, cut the window, derive the book.
+
+    Raises
+    ------
+    FeedError
+        Blocks that are not whole; a window without quotes.
+    AllocatorError
+        Rules of the book out of range.
+    """
+    whole, provenance = plan.merge(blocks)
+    start, end = selection.start, selection.end
+    # quotes are not carried over a date: a warm-up that reaches over midnight begins there
+    earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
+    tape, provenance = select(whole, provenance, earliest, end)
+    first, last = tape.span
+    start = first if start is None else start
+    end = last if end is None else end
+    if end > start // DAY * DAY + DAY:
+        raise FeedUnavailable(
+            f"the window, {format_instant(start)} to {format_instant(end)}, is longer than one UTC date",
+            provenance.place,
+            "set window.start and window.end within the date of the quotes",
+        )
+    quality = check(tape)
+    if quality.errors:
+        raise FeedCorrupt(
+            f"the quotes cannot be used: {', '.join(quality.errors)}",
+            provenance.place,
+            "see python -m feed check SOURCE",
+        )
+    book = build_book(tape, selection.book)
+    if not len(book.ts) or book.ts[-1] < start:
+        first, last = whole.span
+        raise FeedUnavailable(
+            "no quotes in the window",
+            provenance.place,
+            f"the data there spans {format_instant(first)} to {format_instant(last)}",
+        )
+    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
+    columns = [column for column in columns if isinstance(column, np.ndarray)]
+    return (
+        tape,
+        book,
+        Facts(
+            provenance=provenance,
+            quality={**quality.to_dict(), "book": book.counts},
+            symbol=tape.symbol,
+            start=start,
+            end=end,
+            first=first,
+            last=last,
+            venues=tuple(book.venues.tolist()),
+            snapshots=len(book.ts),
+            nbytes=book.nbytes + sum(column.nbytes for column in columns),
+        ),
+    )

@@ -1,0 +1,48 @@
+"""What came of a sweep: the document, the table, and the table as a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweep.grid import build_grid
+from sweep.sink import COLUMNS, KEYS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sweep.config import Config
+    from sweep.tasks import Failure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of a sweep.
+
+    Attributes
+    ----------
+    config : Config
+    document : dict
+        What is printed as JSON.
+    table : (R, 11) int64
+        Every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination); shares, and money
+        in 1e-9 $.
+    failures : tuple of Failure
+        Combinations without a row.
+    """
+
+    config: Config
+    document: dict[str, Any]
+    table: NDArray[np.int64]
+    failures: tuple[Failure, ...]
+
+    def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
+        """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars."""
+        import pandas as pd
+
+        rows = self.table[first:past]
+        columns = {name: rows[:, at] for at, name in enumerate(COLUMNS)}
+        keys = {name: columns.pop(name) for name in KEYS}
+        return pd.DataFrame({**keys, **build_grid(self.config.grid).dollars(keys["combination"]), **columns})

@@ -1,0 +1,125 @@
+"""The cutter with made-up seconds: every combination once, and sizes that follow what chunks take."""
+
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.chunks import GROWTH, LARGEST, LEAST_SECONDS, PER_WORKER, TARGET_SECONDS, Chunk, Cutter, fit
+
+WINDOW = 4
+
+
+def cut(total, workers, cost, *measured):
+    """Sizes in order, where chunks finish in order and a window of them is in flight."""
+    cutter = Cutter(1, 1, total, workers, [(size, cost(size)) for size in measured])
+    flying, sizes = deque(), []
+    while True:
+        while len(flying) < WINDOW * workers and (chunk := next(cutter, None)):
+            flying.append(len(chunk))
+            sizes.append(len(chunk))
+        if not flying:
+            return sizes
+        size = flying.popleft()
+        cutter.finished(size, cost(size))
+
+
+def test_a_linear_cost_settles_at_the_target():
+    sizes = cut(100_000, 2, lambda k: 0.001 * k, 1, 16)
+    assert sizes[0] == 64
+    middle = sizes[len(sizes) // 4 : len(sizes) // 2]
+    assert {round(0.001 * size, 3) for size in middle} == {TARGET_SECONDS}
+
+
+def test_a_pass_that_is_all_the_cost_makes_chunks_grow():
+    sizes = cut(1_000_000, 2, lambda _: 0.05, 1, 16)
+    assert len(sizes) < 80
+    assert max(sizes) > 50_000
+    long = cut(1_000_000, 2, lambda _: 3.0, 1, 16)
+    assert len(long) < 80
+
+
+def test_a_long_pass_is_shared_until_it_is_half_of_the_chunk():
+    sizes = cut(1_000_000, 2, lambda k: 0.5 + 0.0005 * k, 1, 16)
+    assert max(sizes) == pytest.approx(1000, rel=0.05)
+    assert sizes[20:60] == pytest.approx([1000] * 40, rel=0.05)
+
+
+def test_chunks_grow_by_a_bounded_factor():
+    sizes = cut(10_000_000, 1, lambda _: 1e-6, 1, 16)
+    assert sizes[0] == 64
+    largest = 64
+    for size in sizes:
+        assert size <= GROWTH * largest
+        largest = max(largest, size)
+    assert largest == LARGEST
+
+
+def test_every_worker_has_several_where_the_work_is_long_enough():
+    sizes = cut(4000, 2, lambda k: 0.001 * k, 1, 16)
+    assert len(sizes) >= PER_WORKER * 2
+    assert all(size <= 100 for size in sizes)
+
+
+def test_no_chunk_is_below_ten_milliseconds_only_to_have_several():
+    sizes = cut(640, 2, lambda k: 0.0002 * k, 1, 16)  # 128 ms in all: 16 chunks would be of 8 ms
+    assert min(sizes[:-1]) * 0.0002 == pytest.approx(LEAST_SECONDS, rel=0.05)
+
+
+@pytest.mark.parametrize("measured", [(), (1, 16)])
+def test_a_tiny_grid_is_one_chunk_per_worker(measured):
+    assert cut(27, 2, lambda k: 0.0002 * k, *measured) == [14, 13]
+    assert cut(27, 1, lambda k: 0.0002 * k, *measured) == [27]
+    assert cut(1, 8, lambda k: 0.0002 * k, *measured) == [1]
+
+
+@pytest.mark.parametrize(("start", "each"), [(0.0, 0.001), (0.02, 0.001), (0.2, 0.0001)])
+def test_the_last_chunks_do_not_keep_the_others_waiting(start, each):
+    workers, sizes = 8, cut(200_000, 8, lambda k: start + each * k, 1, 16)
+    left = sum(sizes)
+    for size in sizes:
+        worth = max(LEAST_SECONDS, start) / each
+        assert size <= max(-(-left // (2 * workers)), worth * 1.1 + 1)
+        left -= size
+
+
+def test_one_slow_chunk_decides_nothing():
+    calls = iter(range(10**6))
+    sizes = cut(400_000, 2, lambda k: 0.001 * k + (2.0 if next(calls) % 9 == 5 else 0.0), 1, 16)
+    middle = sorted(sizes[len(sizes) // 4 : len(sizes) // 2])
+    assert middle[len(middle) // 2] == pytest.approx(100, rel=0.3)
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 3000), st.integers(1, 9),
+    st.lists(st.tuples(st.integers(1, 100), st.sampled_from([0.0, 1e-9, 1e-4, 0.01, 10.0])), max_size=2),
+    st.lists(st.sampled_from([0.0, 1e-9, 1e-5, 0.01, 0.1, 1.0, 1e3]), min_size=1, max_size=20),
+)  # fmt: skip
+def test_every_combination_once_whatever_is_said(tapes, orders, combinations, workers, measured, seconds):
+    cutter = Cutter(tapes, orders, combinations, workers, measured)
+    found = []
+    for at, chunk in enumerate(cutter):
+        assert chunk.first < chunk.past
+        found += [(chunk.tape, chunk.order, number) for number in range(chunk.first, chunk.past)]
+        if at % 3:
+            cutter.finished(len(chunk), seconds[at % len(seconds)])
+    assert found == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
+
+
+def test_a_chunk_knows_its_length():
+    assert len(Chunk(0, 0, 3, 7)) == 4
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([(10.0, 0.5)], (0.0, 0.05)),
+        ([(10.0, 0.3), (20.0, 0.4)], (0.2, 0.01)),
+        ([(10.0, 0.4), (20.0, 0.3)], (0.35, 0.0)),
+        ([(10.0, 0.0), (20.0, 0.0)], (0.0, 0.0)),
+        ([(10.0, 0.01), (100.0, 1.0)], (0.0, (0.1 + 100) / (100 + 10_000))),
+    ],
+)
+def test_the_fit_is_never_negative(points, expected):
+    assert fit(points) == pytest.approx(expected)

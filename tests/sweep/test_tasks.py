@@ -1,0 +1,165 @@
+"""What runs on a worker: chunks whose combinations share rows or fail, and the choice of a kernel."""
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocator.book import build_book
+from allocator.errors import AllocatorError
+from allocator.order import Order
+from allocator.simulate import Outcomes, run_combinations
+from feed import synthetic
+from sweep import tasks
+from sweep.chunks import Chunk
+from sweep.config import build_config
+from sweep.conventions import resolve
+from sweep.grid import AXES, build_grid
+from sweep.plan import make_plan
+from sweep.sink import MemorySink
+
+
+@pytest.fixture(scope="module")
+def book():
+    return build_book(synthetic.generate(seconds=30.0, warmup=5.0), resolve(build_config({})).book)
+
+
+def job_of(book, grid=None, size=2000, **keys):
+    config = build_config({"grid": grid or {}, **keys})
+    order = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
+    return tasks.Job(order, resolve(config), build_grid(config.grid), collapse=config.collapse)
+
+
+def rows_by_combination(result):
+    return [None if at < 0 else tuple(result.rows[at].tolist()) for at in result.of.tolist()]
+
+
+def test_a_chunk_holds_the_rows_of_its_combinations_and_its_seconds(book):
+    job = job_of(book)
+    whole = tasks.run_chunk(book, job, Chunk(0, 0, 0, 27))
+    part = tasks.run_chunk(book, job, Chunk(0, 0, 5, 9))
+    assert rows_by_combination(part) == rows_by_combination(whole)[5:9]
+    assert whole.seconds > 0
+    assert (whole.of.dtype, whole.rows.dtype, whole.failures) == (np.int32, np.int64, ())
+
+
+@pytest.mark.parametrize("broken", [set(), {0}, {3, 4}, {26}, {0, 5, 13, 25, 26}, set(range(27))])
+@pytest.mark.parametrize("shares", [False, True])
+def test_those_that_fail_are_found_and_the_others_keep_their_rows(book, monkeypatch, broken, shares):
+    job = job_of(book)
+    expected = rows_by_combination(tasks.run_chunk(book, job, Chunk(0, 0, 0, 27)))
+
+    def fails(*arguments, **keywords):
+        point = {tuple(getattr(p, name) for name in p.__slots__) for p in arguments[-1]}
+        if any(tuple(job.grid.point(number).values()) in point for number in broken):
+            raise ZeroDivisionError("a bug in one corner")
+        table = run_combinations(*arguments, **keywords).table
+        if not shares:
+            return Outcomes(table, np.arange(len(table), dtype=np.int32))
+        rows, of = np.unique(table, axis=0, return_inverse=True)
+        return Outcomes(rows, of.reshape(-1).astype(np.int32))
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    result = tasks.run_chunk(book, job, Chunk(0, 0, 0, 27))
+    assert [failure.combination for failure in result.failures] == sorted(broken)
+    assert rows_by_combination(result) == [None if n in broken else row for n, row in enumerate(expected)]
+    assert len({id(failure.details) for failure in result.failures}) <= 1
+
+
+def test_the_kernel_and_the_collapse_of_a_job_reach_the_simulation(book, monkeypatch):
+    seen = []
+
+    def listening(*arguments, **keywords):
+        seen.append(keywords)
+        return run_combinations(*arguments, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", listening)
+    job = job_of(book, collapse=False)
+    tasks.run_chunk(book, tasks.replace(job, kernel="reference"), Chunk(0, 0, 0, 1))
+    assert seen == [{"kernel": "reference", "collapse": False}]
+
+
+def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
+    cost = {"slow": 0.005, "quick": 0.001, "hopeless": 0.2, "shares": 0.004}
+    now, ran = [0.0], []
+
+    def counted(*arguments, kernel, collapse):
+        ran.append((kernel, len(arguments[-1])))
+        now[0] += cost[kernel] * (1 if kernel == "shares" else len(arguments[-1]))
+
+    monkeypatch.setattr(tasks, "run_combinations", counted)
+    monkeypatch.setattr(tasks, "kernels_for", lambda *_: tuple(cost))
+    monkeypatch.setattr(tasks.time, "perf_counter", lambda: now[0])
+    job = job_of(book)
+    measured = tasks.calibrate(book, job)
+    assert ran == [*((name, 1) for name in cost), ("slow", 16), ("quick", 16), ("shares", 16)]
+    assert measured["quick"] == ((1, pytest.approx(0.001)), (16, pytest.approx(0.016)))
+    assert measured["hopeless"] == ((1, pytest.approx(0.2)),)
+    plan = make_plan(job.grid, (job.order,), (), 2, measured)
+    assert (plan.kernel, plan.measured) == ("shares", measured["shares"])
+
+
+def test_a_calibration_that_would_take_long_runs_a_smaller_sample(book, monkeypatch):
+    now, ran = [0.0], []
+
+    def counted(*arguments, **_):
+        ran.append(len(arguments[-1]))
+        now[0] += 0.01 * len(arguments[-1])
+
+    monkeypatch.setattr(tasks, "run_combinations", counted)
+    monkeypatch.setattr(tasks.time, "perf_counter", lambda: now[0])
+    tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 20}}))
+    tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 200}}))
+    assert ran == [1, 4, 1, 16]
+
+
+def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatch):
+    monkeypatch.setattr(tasks, "run_combinations", None)
+    job = job_of(book)
+    measured = tasks.calibrate(book, job)
+    assert measured == {"walk": ()}
+    plan = make_plan(job.grid, (job.order,), (), 1, measured)
+    assert (plan.kernel, plan.measured) == ("walk", ())
+
+
+def test_an_order_that_cannot_be_run_is_refused_by_the_calibration(book):
+    grid = {"lambda_over": {"start": 0, "stop": 1, "num": 20}}
+    with pytest.raises(AllocatorError, match=r"^order\.size: .* at most"):
+        tasks.calibrate(book, job_of(book, grid, size=2**31 - 1, unfilled_penalty=100))
+
+
+def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch):
+    def fails(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    assert set(tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 20}}))) == {"walk"}
+
+
+def test_warming_loads_every_kernel_and_only_once(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(tasks, "import_module", lambda name: loaded.append(name) or sys.modules["allocator.kernels"])
+    tasks._load_kernels.cache_clear()
+    tasks.warm()
+    tasks.warm()
+    assert {"allocator.kernels.walk", "allocator.kernels.standing"} < set(loaded)
+    assert len(loaded) == len(set(loaded))
+    tasks._load_kernels.cache_clear()
+
+
+@given(st.sets(st.integers(1, 63), max_size=12), st.randoms(use_true_random=False))
+def test_the_table_is_the_same_however_the_grid_is_cut(book, cuts, random):
+    job = job_of(book, {name: [0, 0.01, 0.02, 0.05] for name in AXES}, size=3000)
+
+    def table_of(ends):
+        chunks = [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
+        random.shuffle(chunks)
+        sink = MemorySink(1, 1, 64)
+        for chunk in chunks:
+            sink.append(chunk, tasks.run_chunk(book, job, chunk))
+        return sink.table().tobytes()
+
+    assert table_of([0, *sorted(cuts), 64]) == table_of([0, 64])
