@@ -163,12 +163,13 @@ class Carried:
 
     @classmethod
     def of(cls, task: Task) -> Carried:
+        """The arguments of a task."""
         from allocator.kernels import carried
 
         book, order, units = task.book, task.order, task.units
         side = book.take_side(order.side)
         reference = {"best": carried.BEST, "mid": carried.MID, "arrival": carried.ARRIVAL}[task.routing.reference]
-        arrival_at, arrival2 = book.arrival(order)
+        arrival_at, arrival2 = book.arrival(order) if reference == carried.ARRIVAL else (0, 0)
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
         if (

@@ -169,7 +169,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         The order cannot be run at all.
     """
     settings = job.settings
-    names = kernels_for(book, settings.rules, settings.routing, settings.fees.of(book))
+    names = kernels_for(book, job.order, settings.rules, settings.routing, settings.fees.of(book))
     if len(names) == 1 and len(job.grid) <= SMALL:
         return dict.fromkeys(names, ())
     warm()

@@ -110,6 +110,7 @@ def test_a_calibration_that_would_take_long_runs_a_smaller_sample(book, monkeypa
         now[0] += 0.01 * len(arguments[-1])
 
     monkeypatch.setattr(tasks, "run_combinations", counted)
+    monkeypatch.setattr(tasks, "kernels_for", lambda *_: ("walk",))
     monkeypatch.setattr(tasks.time, "perf_counter", lambda: now[0])
     tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 20}}))
     tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 200}}))
@@ -118,6 +119,7 @@ def test_a_calibration_that_would_take_long_runs_a_smaller_sample(book, monkeypa
 
 def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatch):
     monkeypatch.setattr(tasks, "run_combinations", None)
+    monkeypatch.setattr(tasks, "kernels_for", lambda *_: ("walk",))
     job = job_of(book)
     measured = tasks.calibrate(book, job)
     assert measured == {"walk": ()}
@@ -136,7 +138,8 @@ def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch
         raise ZeroDivisionError
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
-    assert set(tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 20}}))) == {"walk"}
+    grid = {"lambda_over": {"start": 0, "stop": 1, "num": 20}}
+    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes"}
 
 
 def test_warming_loads_every_kernel_and_only_once(monkeypatch):
