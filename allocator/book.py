@@ -166,6 +166,10 @@ class Book:
         return found, int(self.mid2[found])
 
 
+NOTHING = 2**31 - 1
+"""The ticks, in a tile, of a venue that displays nothing: dearer than any cost, so that a minimum passes it by."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiles:
     """One side of a book column by column, in tiles that fit a first-level cache.
@@ -173,7 +177,7 @@ class Tiles:
     Attributes
     ----------
     ticks, sz : (B, V, R) int32
-        Snapshot t is column entry t % R of tile t // R; zeros behind the book's end.
+        Snapshot t is column entry t % R of tile t // R; `NOTHING`, 0 = nothing displayed, also behind the book's end.
     """
 
     ticks: Int32
@@ -297,6 +301,6 @@ def _tiles(ticks: Ticks, sz: Int32) -> Tiles:
     snapshots, venues = ticks.shape
     rows = tile_rows(max(venues, 1))
     made = [np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2)]
-    for grid, tiles in zip((ticks, sz), made, strict=True):
-        standing.tile(grid, tiles)
+    for grid, nothing, tiles in zip((ticks, sz), (NOTHING, 0), made, strict=True):
+        standing.tile(grid, nothing, tiles)
     return Tiles(*made)

@@ -39,7 +39,7 @@ def dense_book(snapshots: int, venues: int) -> Book:
 def endless(book: Book, liquidity: str, snapshots: int | None = None) -> Task:
     """An order for more than is ever offered, so that no walk ends early."""
     last = int(book.ts[-1 if snapshots is None else snapshots - 1])
-    size = int(book.ask_sz.sum(dtype=np.int64)) + 1
+    size = int(book.ask_volume.sum()) + 1
     order = Order("buy", size, int(book.ts[0]), last)
     return Task.of(book, order, Rules(liquidity, "sweep", 50_000_000), Routing(), [FEE] * len(book.venues))
 
@@ -247,7 +247,7 @@ def _same_sums(part: Task, runner: str, expected: tuple[int, int]) -> None:
 
 
 def _against_search(scale: Scale) -> Duel:
-    snapshots, few, venues, lots = scale.pick(1_000_000, 50_000), scale.pick(60, 20), 3, 10
+    snapshots, few, venues, lots = scale.pick(150_000, 50_000), scale.pick(60, 20), 3, 10
     tape = dense_tape(snapshots, venues)
     sizes = 100 * (1 + np.arange(tape.rows) % lots)
     sizes[: venues * few] = 100 * lots

@@ -11,6 +11,9 @@ from feed.tape import QUOTE_DTYPES, Tape
 CHEAPER = 140 * 10**9
 """1e-9 $ taken off each price: an order for all that a million snapshots offer then still has an exact sum."""
 
+FEWER = 40
+"""What sizes are divided by, for the same reason."""
+
 
 def long_tape(snapshots: int, venues: int) -> Tape:
     """A tape of exactly so many snapshots, without trades.
@@ -24,6 +27,8 @@ def long_tape(snapshots: int, venues: int) -> Tape:
     columns["ts"] += np.repeat(np.arange(copies) * (last - first + 10**9), block.rows)
     for side in ("bid_px", "ask_px"):
         columns[side] = np.where(columns[side] > 0, columns[side] - CHEAPER, 0)
+    for side in ("bid_sz", "ask_sz"):
+        columns[side] = -(-columns[side] // FEWER)
     instant = np.concatenate([[0], np.cumsum(np.diff(columns["ts"]) != 0)])
     return Tape.build(block.symbol, **{name: column[instant < snapshots] for name, column in columns.items()})
 

@@ -18,7 +18,7 @@ SHARES, COST, FEES = range(3)
 """The sums of a walk, as in `carried`."""
 
 FAR = 2**31 - 1
-"""Dearer than any cost."""
+"""Dearer than any cost; the ticks, in a tile, of a venue that displays nothing."""
 
 TABLE = 2**16
 """Up to this reach a table tells which combination is the first to take a cost; beyond it a search does."""
@@ -40,11 +40,41 @@ def _lowest(ticks, slope, offset, tile, low, high, best):
         extra = np.int32(offset[v])
         if v == 0:
             for i in range(len(row)):
-                part[i] = np.int32(np.int32(row[i] * slope) + extra) if row[i] != 0 else np.int32(FAR)
+                part[i] = np.int32(np.int32(row[i] * slope) + extra) if row[i] != FAR else np.int32(FAR)
         else:
             for i in range(len(row)):
-                near = np.int32(np.int32(row[i] * slope) + extra) if row[i] != 0 else np.int32(FAR)
+                near = np.int32(np.int32(row[i] * slope) + extra) if row[i] != FAR else np.int32(FAR)
                 part[i] = min(part[i], near)
+
+
+@kernel(
+    types.void(
+        _TILES, types.int64, _TILES, types.int64, _ROW, types.int64, types.int64, types.int32, types.int32[::1],
+        types.int64[::1],
+    )
+)  # fmt: skip
+def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
+    """The sums of what lies within reach of the best in a tile's part, whose costs are costs[at]."""
+    sums[:] = 0
+    cheapest = best[: high - low]
+    for v in range(costs.shape[1]):
+        row = costs[at, v, low:high]
+        if v == 0:
+            for i in range(len(row)):
+                cheapest[i] = row[i]
+        else:
+            for i in range(len(row)):
+                cheapest[i] = min(cheapest[i], row[i])
+    for v in range(costs.shape[1]):
+        row, there = costs[at, v, low:high], sizes[tile, v, low:high]
+        shares, cost = np.int64(0), np.int64(0)
+        for i in range(len(row)):
+            more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+            shares += more
+            cost += np.int64(more) * np.int64(row[i])
+        sums[SHARES] += shares
+        sums[COST] += cost
+        sums[FEES] += shares * offset[v]
 
 
 @kernel(
@@ -59,7 +89,7 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
     Parameters
     ----------
     ticks, sizes : (B, V, R) int32
-        Tiles of R snapshots, column per venue, of the side taken from; 0 = nothing displayed.
+        Tiles of R snapshots, column per venue, of the side taken from; `FAR`, 0 = nothing displayed.
     slope : int32
         Units of cost per tick, signed as the order.
     offset : (V,) int64
@@ -74,32 +104,30 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
         The sums before `stops`.
     """
     _, venues, rows = ticks.shape
-    best = np.empty(rows, np.int32)
+    direct = slope == 1  # the ticks are the costs, as where all fees are equal
+    for v in range(venues):
+        direct &= offset[v] == 0
+    priced = np.empty((1, venues, rows), np.int32)
+    best, here = np.empty(rows, np.int32), np.zeros(3, np.int64)
     for k in range(len(reach)):
-        within = np.int32(reach[k])
         out[k, :] = 0
         stops[k] = past
+        within = np.int32(reach[k])
         for tile in range(first // rows, (past + rows - 1) // rows):
             low, high = max(first - tile * rows, 0), min(past - tile * rows, rows)
-            _lowest(ticks, slope, offset, tile, low, high, best)
-            shares, cost, fees = np.int64(0), np.int64(0), np.int64(0)
-            for v in range(venues):
-                row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], np.int32(offset[v])
-                cheapest = best[: len(row)]
-                taken = np.int64(0)
-                for i in range(len(row)):
-                    near = np.int32(np.int32(row[i] * slope) + extra)
-                    more = there[i] if np.int32(near - within) <= cheapest[i] else np.int32(0)
-                    taken += more
-                    cost += np.int64(more) * np.int64(near)
-                shares += taken
-                fees += offset[v] * taken
-            if out[k, SHARES] + shares >= size:
+            if direct:
+                _take(ticks, tile, sizes, tile, offset, low, high, within, best, here)
+            else:
+                for v in range(venues):
+                    row, costs, extra = ticks[tile, v, low:high], priced[0, v, low:high], np.int32(offset[v])
+                    for i in range(len(row)):
+                        near = np.int32(np.int32(row[i] * slope) + extra)
+                        costs[i] = near if row[i] != FAR else np.int32(FAR)
+                _take(priced, 0, sizes, tile, offset, low, high, within, best, here)
+            if out[k, SHARES] + here[SHARES] >= size:
                 stops[k] = tile * rows + low
                 break
-            out[k, SHARES] += shares
-            out[k, COST] += cost
-            out[k, FEES] += fees
+            out[k] += here
 
 
 @kernel(

@@ -276,14 +276,14 @@ def derive(
             counts[6] += (shows_bid | shows_ask) & ~published[t, word] != zero
 
 
-@kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32[:, :, ::1]))
-def tile(grid, tiles):
-    """Lay a (T, V) grid out as (B, V, R) tiles, zeros behind its end."""
+@kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32, types.int32[:, :, ::1]))
+def tile(grid, nothing, tiles):
+    """Lay a (T, V) grid out as (B, V, R) tiles; `nothing` stands for 0, and behind the grid's end."""
     blocks, venues, rows = tiles.shape
     for block in range(blocks):
         past = min((block + 1) * rows, grid.shape[0])
         for v in range(venues):
             for t in range(block * rows, past):
-                tiles[block, v, t - block * rows] = grid[t, v]
+                tiles[block, v, t - block * rows] = grid[t, v] if grid[t, v] != 0 else nothing
             for at in range(past - block * rows, rows):
-                tiles[block, v, at] = 0
+                tiles[block, v, at] = nothing
