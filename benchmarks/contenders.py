@@ -10,15 +10,18 @@ import multiprocessing
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from allocator.book import build_book
-from allocator.order import Order
+import numpy as np
+
+from allocator.book import BookRules, build_book
+from allocator.order import FIELDS, Order, ParameterColumns
+from allocator.simulate import run_combinations
 from benchmarks.frame import Duel, Side
 from benchmarks.tapes import long_tape
 from sweep import tasks
-from sweep.chunks import Chunk
+from sweep.chunks import Chunk, Cutter
 from sweep.config import build_config
 from sweep.conventions import resolve
 from sweep.executors import OnRay
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from multiprocessing.pool import Pool
 
+    from numpy.typing import NDArray
+
     from allocator.book import Book
+    from benchmarks.frame import Scale
 
 SNAPSHOTS, VENUES = 40_000, 8
 ENDLESS = 50_000_000
@@ -95,6 +101,48 @@ def start() -> Contenders:
     for run in (both.on_ray, both.in_pool):  # every process is up and has its kernels before the next line
         run(few)
     return replace(both, per_second=max(len(rows.of) / rows.seconds for rows in both.in_pool(few)))
+
+
+def endless_grid(scale: Scale) -> Duel:
+    """Many combinations over the whole of a long tape, on Ray as the driver cuts it, and on one core by the kernel."""
+    snapshots, count, few = scale.pick(1_000_000, 50_000), scale.pick(10_000, 1_000), 256
+    spec = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.12, "num": count}, "theta_queue": 0}
+    config = build_config({"grid": spec, "liquidity": "refresh"})
+    book, grid, settings = _endless_book(snapshots), build_grid(config.grid).packed(), resolve(config)
+    order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
+    job = tasks.Job(order, settings, grid, kernel="lanes", collapse=False)
+    ray = start().ray
+    held = ray.call(_endless_book, snapshots)
+    alone = partial(
+        run_combinations, book, order, settings.rules, settings.routing, settings.fees.of(book),
+        kernel="lanes", collapse=False,
+    )  # fmt: skip
+    numbers = np.arange(0, count, -(-count // few))
+    parameters = ParameterColumns(**grid.columns(numbers))
+
+    def on_ray() -> NDArray[np.int64]:
+        cutter, found = Cutter(1, 1, count, ray.workers), np.zeros((count, 8), np.int64)
+        for (chunk,), rows in ray.stream(tasks.run_chunk, (held, job), ((chunk,) for chunk in cutter)):
+            cutter.finished(len(chunk), rows.seconds)
+            found[chunk.first : chunk.past] = rows.rows[rows.of]
+        return found
+
+    def guard() -> None:
+        rows = on_ray()
+        assert np.array_equal(rows[numbers], alone(parameters).table), "the rows differ"
+        assert rows[:, FIELDS.index("unfilled")].min() > 0, "a walk ended before the tape did"
+
+    return Duel(
+        Side(on_ray, count),
+        Side(partial(alone, parameters), len(numbers) * ray.workers),
+        guard,
+        f"{count:,} combinations over T={snapshots:,} V={VENUES}, quotes stand, refresh, collapse off, {ray.workers} "
+        f"workers (baseline {len(numbers)} combinations on one core, times {ray.workers})",
+    )
+
+
+def _endless_book(snapshots: int) -> Book:
+    return build_book(long_tape(snapshots, VENUES), BookRules())
 
 
 def prepare(seconds: float, chunks: int) -> Duel:

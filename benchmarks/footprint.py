@@ -36,11 +36,16 @@ def own_bytes() -> int:
     return 1024 * sum(int(words[1]) for words in lines if words[0] in {"Private_Clean:", "Private_Dirty:"})
 
 
+def columns_of(book: Book) -> dict[str, np.ndarray]:
+    """Every array of a book whose quotes stand, by name."""
+    return {name: each for name in book.__slots__ if isinstance(each := getattr(book, name), np.ndarray)}
+
+
 def make_book(nbytes: int) -> Book:
     """A book of about so many bytes: a synthetic minute, laid end to end."""
     book = build_book(synthetic.generate(seconds=60.0, warmup=0.0), resolve(build_config({})).book)
     copies = max(1, round(nbytes / book.nbytes))
-    columns = {name: getattr(book, name) for name in book.__slots__ if name not in {"venues", "counts"}}
+    columns = {name: each for name, each in columns_of(book).items() if name != "venues"}
     tiled = {name: np.tile(each, (copies, 1) if each.ndim == 2 else copies) for name, each in columns.items()}
     tiled["ts"] += np.repeat(np.arange(copies) * (book.ts[-1] - book.ts[0] + 1), len(book.ts))
     return replace(book, **tiled)
@@ -56,9 +61,7 @@ def simulate_and_measure(book: Book) -> tuple[int, int]:
 
 def touch(book: Book) -> int:
     """Look at every page; a page that a second process has mapped is nobody's own."""
-    return sum(
-        int(getattr(book, name).view(np.uint8).ravel()[::4096].sum()) for name in book.__slots__ if name != "counts"
-    )
+    return sum(int(column.view(np.uint8).ravel()[::4096].sum()) for column in columns_of(book).values())
 
 
 def worker_memory(

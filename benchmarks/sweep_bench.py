@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,15 +15,20 @@ from allocator.book import build_book
 from allocator.order import Order
 from allocator.simulate import run_baselines, run_combinations
 from benchmarks import contenders, footprint
+from benchmarks.feed_bench import write_mbp10
 from benchmarks.frame import Case, Duel, Scale, Side
-from feed import synthetic
+from benchmarks.tapes import first_rows, long_tape
+from feed import Provenance, Tape, synthetic
+from feed.source import SCHEMES
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config import Config
+from sweep.config import Config, build_config
 from sweep.conventions import resolve
+from sweep.driver import run
 from sweep.executors import Inline, OnRay
 from sweep.grid import build_grid
 
+VENUES = 8
 ROOT = Path(__file__).resolve().parent.parent
 PLACE_AND_TIME = {"run", "feed"}
 """What two runs of the same question may differ in."""
@@ -56,6 +62,83 @@ def _sweep(_scale: Scale) -> Duel:
 
     sizes = f"{len(grid)} combinations and 3 baselines, {order.size:,} shares, T={len(book.ts):,} V={len(book.venues)}"
     return Duel(Side(inline), Side(reference), guard, sizes)
+
+
+L1_SNAPSHOTS = 54_305
+"""As many as the published study's day has."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlan:
+    """A source that is parsed already: its one range is held in memory."""
+
+    tape: Tape
+
+    @property
+    def ranges(self) -> tuple[HeldPlan, ...]:
+        """The one range."""
+        return (self,)
+
+    def read(self) -> HeldPlan:
+        """The block, which is there."""
+        return self
+
+    def merge(self, blocks: list[HeldPlan]) -> tuple[Tape, Provenance]:
+        """The tape, and its digest."""
+        (block,) = blocks
+        tape = block.tape
+        return tape, Provenance("held", "memory", tape.digest(), tape.snapshots, tape.rows, 0)
+
+
+def _after_parse(_scale: Scale) -> Duel:
+    """The whole sweep of a parsed day of one venue: digest, checks, book, baselines, grid, sensitivity, document."""
+    held = HeldPlan(long_tape(L1_SNAPSHOTS, 1))
+    SCHEMES["held"] = lambda _, **__: held
+    config = build_config({"source": "held:memory", "executor": "inline", "window": {"warmup": 0}})
+    settings = resolve(config)
+    book = build_book(held.tape, settings.book)
+    order, grid = Order("buy", config.order.size, int(book.ts[0]), int(book.ts[-1])), build_grid(config.grid)
+    arguments = book, order, settings.rules
+    fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
+
+    def reference():
+        rows = run_combinations(*arguments, settings.routing, fees, parameters, kernel="reference").table
+        return rows, run_baselines(*arguments, fees, settings.conventions, engine="reference")
+
+    def guard():
+        result = run(config)
+        rows, baselines = reference()
+        assert np.array_equal(result.table[:, 3:], rows), "the combinations' rows differ"
+        assert result.document["baselines"]["vwap"]["total_cash"] == round(baselines["vwap"].total_cash / 1e9, 2)
+
+    return Duel(
+        Side(partial(run, config)),
+        Side(reference),
+        guard,
+        f"{len(grid)} combinations and 3 baselines, inline, after the parse, T={L1_SNAPSHOTS:,} V=1, everything up to "
+        "the document (baseline combinations and baselines only)",
+    )
+
+
+def _book_of_cold_run(scale: Scale) -> Duel:
+    """How little of a run from a file is the book."""
+    rows = scale.pick(600_000, 20_000)
+    tape, path = first_rows(long_tape(rows, VENUES), rows), scale.scratch / "mbp-10.csv"
+    write_mbp10(tape, path)
+    config = build_config({"source": str(path), "executor": "inline", "order": {"size": 100_000}})
+    book = build_book(tape, resolve(config).book)
+
+    def guard():
+        result = run(config)
+        assert result.document["feed"]["snapshots"] == len(book.ts)
+
+    return Duel(
+        Side(partial(build_book, tape, resolve(config).book)),
+        Side(partial(run, config)),
+        guard,
+        f"Tape to Book, T={len(book.ts):,} V={VENUES}, against the whole run: a file of {rows:,} rows x 74 columns is "
+        "parsed and checked, 27 combinations of 100,000 shares and 3 baselines, inline",
+    )
 
 
 def _process(*arguments: str) -> str:
@@ -181,6 +264,8 @@ POOL = "multiprocessing.Pool.imap_unordered"
 
 CASES = (
     Case("sweep_27", "ms", "the plain-Python reference engine", _sweep, rounds=5),
+    Case("after_parse", "ms", "the plain-Python reference engine", _after_parse, target=50.0, rounds=5),
+    Case("book_share", "s", "the whole run from a file, inline", _book_of_cold_run, rounds=5),
     Case("million", "s", "the same with executor=inline", _million, rounds=3, quick_rounds=1),
     Case(
         "million_memory", "MB", "the same with executor=inline", _million_memory, target=400, rounds=1, quick_rounds=1
@@ -189,6 +274,15 @@ CASES = (
     Case("default_run", "s", "the same with executor=inline", _default_run, target=20.0, rounds=3, quick_rounds=1),
     Case("help", "s", "python -c pass", _help, target=0.5, rounds=15, quick_rounds=5),
     # last: what they start runs until the process ends
+    Case(
+        "ray_grid",
+        "combinations/s",
+        "the kernel on one core, times the workers",
+        contenders.endless_grid,
+        rounds=5,
+        quick_rounds=2,
+        least_ratio=0.85,
+    ),
     Case("ray_100ms", "chunks/s", POOL, partial(_contend, 0.1, (80, 12)), rounds=5, quick_rounds=2, least_ratio=0.92),
     Case("ray_1s", "chunks/s", POOL, partial(_contend, 1.0, (6, 2)), rounds=5, quick_rounds=1, least_ratio=0.97),
 )
