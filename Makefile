@@ -73,6 +73,8 @@ bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
 	@$(python) -m pip --version >/dev/null 2>&1 || $(python) -m ensurepip >&2
 	@$(pip_install) -e . >&2
+	@echo "sor-sweep: compiling the kernels (once)" >&2
+	@$(python) -m allocator.kernels >&2
 	@touch $@
 
 .venv/installed-test: .venv/installed

@@ -50,7 +50,7 @@ def make_job(book: Book) -> tasks.Job:
     """Combinations that all differ in tau; each is simulated, by the kernel that walks once for each."""
     config = build_config({"grid": {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.1, "num": 100_001}}})
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job(order, resolve(config), build_grid(config.grid).packed(), kernel="walk", collapse=False)
+    return tasks.Job((order,), resolve(config), build_grid(config.grid).packed(), kernel="walk", collapse=False)
 
 
 _held: list[Any] = []
@@ -110,7 +110,7 @@ def endless_grid(scale: Scale) -> Duel:
     config = build_config({"grid": spec, "liquidity": "refresh"})
     book, grid, settings = _endless_book(snapshots), build_grid(config.grid).packed(), resolve(config)
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    job = tasks.Job(order, settings, grid, kernel="lanes", collapse=False)
+    job = tasks.Job((order,), settings, grid, kernel="lanes", collapse=False)
     ray = start().ray
     held = ray.call(_endless_book, snapshots)
     alone = partial(

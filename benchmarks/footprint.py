@@ -54,7 +54,9 @@ def make_book(nbytes: int) -> Book:
 def simulate_and_measure(book: Book) -> tuple[int, int]:
     """A chunk over the whole book, then this process's id and USS."""
     config = build_config({"order": {"size": ENDLESS}})
-    job = tasks.Job(Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])), resolve(config), build_grid({}).packed())
+    job = tasks.Job(
+        (Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])),), resolve(config), build_grid({}).packed()
+    )
     tasks.run_chunk(book, job, Chunk(0, 0, 0, 2))
     return os.getpid(), own_bytes()
 

@@ -40,7 +40,7 @@ def _sweep(_scale: Scale) -> Duel:
     start, end = synthetic.WINDOW
     book = build_book(synthetic.generate().clip(start - settings.warmup, end), settings.book)
     order, grid = Order(config.order.side, config.order.size, start, end), build_grid(config.grid)
-    job = tasks.Job(order, settings, grid)
+    job = tasks.Job((order,), settings, grid)
     fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
 
     def inline():

@@ -37,15 +37,23 @@ REMEMBERED: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The combinations [first, past) of one order on one tape."""
+    """The combinations [first, past) of an order on a tape, or of several orders that share what they cost.
+
+    Attributes
+    ----------
+    tape, order, first, past : int
+    orders : int
+        How many orders, from `order` on.
+    """
 
     tape: int
     order: int
     first: int
     past: int
+    orders: int = 1
 
     def __len__(self) -> int:
-        return self.past - self.first
+        return self.orders * (self.past - self.first)
 
 
 class Cutter:
@@ -66,11 +74,23 @@ class Cutter:
     workers : int
     measured : sequence of (combinations, seconds)
         What is known already.
+    together : bool
+        All orders of a tape are in each chunk; its combinations are then counted once, not once per order.
     """
 
-    def __init__(self, tapes: int, orders: int, combinations: int, workers: int, measured: Measured = ()) -> None:
-        self._orders, self._grid, self._workers = orders, combinations, workers
-        self._total = tapes * orders * combinations
+    def __init__(
+        self,
+        tapes: int,
+        orders: int,
+        combinations: int,
+        workers: int,
+        measured: Measured = (),
+        *,
+        together: bool = False,
+    ) -> None:
+        self._in_chunk = orders if together else 1
+        self._orders, self._grid, self._workers = orders // self._in_chunk, combinations, workers
+        self._total = tapes * self._orders * combinations
         self._handed = 0
         self._pass = self._each = 0.0
         self._largest = 0
@@ -88,7 +108,7 @@ class Cutter:
         tape, order = divmod(block, self._orders)
         past = min(first + self._size(), self._grid)
         self._handed += past - first
-        return Chunk(tape, order, first, past)
+        return Chunk(tape, order, first, past, self._in_chunk)
 
     def finished(self, combinations: int, seconds: float) -> None:
         """Learn what a chunk of so many combinations took."""

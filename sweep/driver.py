@@ -143,12 +143,12 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             for level in ("error", "warning"):
                 for finding in facts.quality[f"{level}s"]:
                     progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
-            job = tasks.Job(make_order(config, facts), settings, grid.packed(), collapse=config.collapse)
+            job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
             for said in _around(job.order, facts):
                 progress.say(said)
             with phases.phase("calibrate"):
                 calibrated = executor.get(executor.call(tasks.calibrate, tapes[0].book, job))
-            plan = make_plan(grid, (job.order,), tuple(t.facts for t in tapes), executor.workers, calibrated)
+            plan = make_plan(grid, job.orders, tuple(t.facts for t in tapes), executor.workers, calibrated)
             job = replace(job, kernel=plan.kernel)
             with phases.phase("sweep"):
                 baselines = executor.get(executor.call(tasks.baselines, tapes[0].book, job))
@@ -219,7 +219,7 @@ def _sweep(
         sink.append(chunk, rows)
         failures += rows.failures
         if not rows.failures:  # the search for what failed says nothing about the next chunk
-            cutter.finished(len(chunk), rows.seconds)
+            cutter.finished(chunk.past - chunk.first, rows.seconds)
         done, simulated, chunks, largest = (
             done + len(chunk),
             simulated + len(rows.rows),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.order import Order
+from allocator.simulate import SHARED
 from feed.instants import format_instant, parse_instant
 from sweep.chunks import Cutter
 from sweep.errors import ConfigError
@@ -53,7 +54,8 @@ class Plan:
 
     def cutter(self) -> Cutter:
         """Every chunk once, made when asked for."""
-        return Cutter(self.tapes, len(self.orders), len(self.grid), self.workers, self.measured)
+        together = self.kernel == SHARED
+        return Cutter(self.tapes, len(self.orders), len(self.grid), self.workers, self.measured, together=together)
 
 
 def make_plan(
@@ -68,11 +70,14 @@ def make_plan(
     workers : int
         Of the executor.
     calibrated : mapping of str to (combinations, seconds)
-        By kernel, as `sweep.tasks.calibrate` gives them; the least per combination wins, of equals the first.
+        By kernel, as `sweep.tasks.calibrate` gives them; the least per order and combination wins, of equals the first.
     """
-    kernel = min(
-        calibrated, key=lambda name: min((seconds / count for count, seconds in calibrated[name]), default=0.0)
-    )
+
+    def least(name: str) -> float:
+        sharing = len(orders) if name == SHARED else 1
+        return min((seconds / count / sharing for count, seconds in calibrated[name]), default=0.0)
+
+    kernel = min(calibrated, key=least)
     return Plan(
         grid=grid,
         orders=orders,

@@ -67,20 +67,21 @@ class MemorySink:
         """
         if len(rows.of) != len(chunk):
             raise RuntimeError(f"{chunk} came with {len(rows.of)} combinations")
-        first = (chunk.tape * self._orders + chunk.order) * self._grid + chunk.first
-        place = slice(first, first + len(chunk))
-        if self._state[place].any():
-            raise RuntimeError(f"{chunk} arrived twice")
-        block, state = self._table[place], self._state[place]
-        block[:, 0], block[:, 1] = chunk.tape, chunk.order
-        block[:, 2] = np.arange(chunk.first, chunk.past)
-        if rows.failures:
-            has_row = rows.of >= 0
-            block[has_row, len(KEYS) :] = rows.rows[rows.of[has_row]]
-            state[:] = np.where(has_row, _ROW, _FAILED)
-        else:
-            block[:, len(KEYS) :] = rows.rows[rows.of]
-            state[:] = _ROW
+        for order, of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
+            first = (chunk.tape * self._orders + order) * self._grid + chunk.first
+            place = slice(first, first + len(of))
+            if self._state[place].any():
+                raise RuntimeError(f"{chunk} arrived twice")
+            block, state = self._table[place], self._state[place]
+            block[:, 0], block[:, 1] = chunk.tape, order
+            block[:, 2] = np.arange(chunk.first, chunk.past)
+            if rows.failures:
+                has_row = of >= 0
+                block[has_row, len(KEYS) :] = rows.rows[of[has_row]]
+                state[:] = np.where(has_row, _ROW, _FAILED)
+            else:
+                block[:, len(KEYS) :] = rows.rows[of]
+                state[:] = _ROW
 
     def table(self) -> NDArray[np.int64]:
         """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys; the sink is done with.

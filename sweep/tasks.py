@@ -7,15 +7,20 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from allocator.errors import AllocatorError
 from allocator.order import FIELDS, ParameterColumns, execution_of
-from allocator.simulate import kernels_for, run_baselines, run_combinations
+from allocator.simulate import (
+    SHARED,
+    kernels_for,
+    kernels_for_orders,
+    run_baselines,
+    run_combinations,
+    run_orders,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,24 +46,30 @@ HOPELESS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order on one tape: all that a chunk needs beside the book.
+    """The orders on one tape: all that a chunk needs beside the book.
 
     Attributes
     ----------
-    order : Order
+    orders : tuple of Order
+        One at least; they do not see one another.
     settings : Settings
     grid : Grid
     kernel : str, optional
-        One of `allocator.simulate.kernels_for`; None = its first.
+        One of `allocator.simulate.kernels_for_orders`; None = the first that runs orders one by one.
     collapse : bool
         Simulate combinations once that provably decide alike.
     """
 
-    order: Order
+    orders: tuple[Order, ...]
     settings: Settings
     grid: Grid
     kernel: str | None = None
     collapse: bool = True
+
+    @property
+    def order(self) -> Order:
+        """The first order."""
+        return self.orders[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ class ChunkRows:
     Attributes
     ----------
     of : (K,) int32
-        The row of each combination, in the order of their numbers; -1 where it failed.
+        The row of each combination, order by order, in the order of their numbers; -1 where it failed.
     rows : (R, 8) int64
         The columns of `allocator.order.FIELDS`.
     failures : tuple of Failure
@@ -91,17 +102,12 @@ class ChunkRows:
     seconds: float
 
 
-def warm() -> None:
-    """Load the kernels on a worker while the source is still being read."""
-    _load_kernels()
-
-
 @cache
-def _load_kernels() -> None:
-    """Import every module of kernels: compiled then, or read from the cache."""
-    package = import_module("allocator.kernels")
-    for module in iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+def warm() -> None:
+    """Load the kernels on a worker, once, while the source is still being read."""
+    from allocator.kernels import load
+
+    load()
 
 
 def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
@@ -112,41 +118,47 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     """
     warm()  # a worker that was started late; what it costs says nothing about the next chunk
     began = time.perf_counter()
-    of, rows, failures = _simulate(book, job, chunk.first, chunk.past)
+    orders = job.orders[chunk.order : chunk.order + chunk.orders]
+    of, rows, failures = _simulate(book, job, orders, chunk.first, chunk.past)
     return ChunkRows(of, rows, failures, time.perf_counter() - began)
 
 
-def _simulate(
-    book: Book, job: Job, first: int, past: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
-    """Simulate [first, past); where something fails, each half of it, until the combination that does is alone."""
+def _run(
+    book: Book, job: Job, orders: tuple[Order, ...], parameters: ParameterColumns, kernel: str | None
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Which row each order and combination has, order by order, and the rows."""
     settings = job.settings
+    rest = settings.rules, settings.routing, settings.fees.of(book), parameters
+    if len(orders) == 1 and kernel != SHARED:
+        one = run_combinations(book, orders[0], *rest, kernel=kernel, collapse=job.collapse)
+        return one.of, one.rows
+    many = run_orders(book, orders, *rest, kernel=kernel, collapse=job.collapse)
+    before = np.cumsum([0, *(len(each.rows) for each in many[:-1])]).astype(np.int32)
+    of = np.concatenate([each.of + at for each, at in zip(many, before, strict=True)])
+    return of, np.concatenate([each.rows for each in many])
+
+
+def _simulate(
+    book: Book, job: Job, orders: tuple[Order, ...], first: int, past: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
+    """Simulate [first, past) of some orders; where something fails, each half, until what does is alone."""
     try:
-        outcomes = run_combinations(
-            book,
-            job.order,
-            settings.rules,
-            settings.routing,
-            settings.fees.of(book),
-            job.grid.parameters(first, past),
-            kernel=job.kernel,
-            collapse=job.collapse,
-        )
+        of, rows = _run(book, job, orders, job.grid.parameters(first, past), job.kernel)
     except AllocatorError:
         raise
     except Exception as error:  # noqa: BLE001 - reported with its traceback
-        if past - first == 1:
+        if past - first == len(orders) == 1:
             # interned: a bug that ends a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
             failure = Failure(first, f"{type(error).__name__}: {error}", details)
             return np.full(1, -1, np.int32), np.empty((0, len(FIELDS)), np.int64), (failure,)
     else:
-        return outcomes.of, outcomes.rows, ()
-    middle = (first + past) // 2
-    (of, rows, failures), (more_of, more, more_failures) = (
-        _simulate(book, job, first, middle),
-        _simulate(book, job, middle, past),
-    )
+        return of, rows, ()
+    half, middle = len(orders) // 2, (first + past) // 2
+    parts = ((orders[:half], first, past), (orders[half:], first, past))
+    if not half:
+        parts = ((orders, first, middle), (orders, middle, past))
+    (of, rows, failures), (more_of, more, more_failures) = (_simulate(book, job, *part) for part in parts)
     shifted = np.where(more_of < 0, more_of, more_of + np.int32(len(rows)))
     return np.concatenate([of, shifted]), np.concatenate([rows, more]), failures + more_failures
 
@@ -161,7 +173,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
     -------
     dict of str to tuple of (combinations, seconds)
         What each kernel that can run the job took for one and for the sample, a good guess first; nothing where there
-        is nothing to decide.
+        is nothing to decide. For one order, but for `SHARED`: that is for all of them.
 
     Raises
     ------
@@ -169,36 +181,34 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         The order cannot be run at all.
     """
     settings = job.settings
-    names = kernels_for(book, job.order, settings.rules, settings.routing, settings.fees.of(book))
+    about = settings.rules, settings.routing, settings.fees.of(book)
+    names = kernels_for(book, job.order, *about)
+    if len(job.orders) > 1:
+        names = kernels_for_orders(book, job.orders, *about)
     if len(names) == 1 and len(job.grid) <= SMALL:
         return dict.fromkeys(names, ())
     warm()
     measured = {name: (_measure(book, job, name, 1),) for name in names}
-    best = min(seconds for ((_, seconds),) in measured.values())
+    best = min(seconds for name, ((_, seconds),) in measured.items() if name != SHARED)
     short = best * SAMPLE > SAMPLE_SECONDS and len(job.grid) < 100 * SAMPLE
     count = min(len(job.grid), SAMPLE // 4 if short else SAMPLE)
     return {
-        name: (alone, _measure(book, job, name, count)) if alone[1] < HOPELESS * best else (alone,)
+        name: (alone, _measure(book, job, name, count)) if name != SHARED and alone[1] < HOPELESS * best else (alone,)
         for name, (alone,) in measured.items()
     }
 
 
 def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]:
-    """Run so many combinations at once by one kernel: how many, and the seconds that they took."""
-    settings = job.settings
+    """Run so many combinations at once by one kernel: how many, and the seconds that they took.
+
+    Orders that share a walk run all together; otherwise one of middling size stands for each of them.
+    """
     parameters = ParameterColumns(**job.grid.columns(job.grid.spread(count)))
+    by_size = sorted(job.orders, key=lambda order: order.size)
+    orders = job.orders if kernel == SHARED else (by_size[len(by_size) // 2],)
     began = time.perf_counter()
     try:
-        run_combinations(
-            book,
-            job.order,
-            settings.rules,
-            settings.routing,
-            settings.fees.of(book),
-            parameters,
-            kernel=kernel,
-            collapse=job.collapse,
-        )
+        _run(book, job, orders, parameters, kernel)
     except AllocatorError:
         raise
     except Exception:  # noqa: BLE001, S110 - a combination that fails is reported where it runs

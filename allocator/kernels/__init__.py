@@ -1,6 +1,20 @@
 """Compiled specialisations of the plain code, each tested equal to it.
 
 A kernel module is whole in itself: a jitted function calls jitted functions of its own module only, because numba's
-cache does not notice a change in another one. Signatures are eager and take read-only arrays, as the object store
-gives them.
+cache does not notice a change in another one (and the cache is named by the hash of all of them, for what that rule
+does not see). Signatures are eager and take read-only arrays, as the object store gives them.
+
+load : import every kernel: compiled then, once per version of the sources, or read from the cache.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+
+def load() -> None:
+    """Import every module of kernels."""
+    for module in iter_modules(__path__):
+        if not module.name.startswith("__"):
+            import_module(f"{__name__}.{module.name}")

@@ -36,15 +36,11 @@ def _lowest(ticks, slope, offset, tile, low, high, best):
     """The lowest cost of each snapshot of a tile's part [low, high) into best[: high - low]; `FAR` of nothing."""
     part = best[: high - low]
     for v in range(ticks.shape[1]):
-        row = ticks[tile, v, low:high]
-        extra = np.int32(offset[v])
-        if v == 0:
-            for i in range(len(row)):
-                part[i] = np.int32(np.int32(row[i] * slope) + extra) if row[i] != FAR else np.int32(FAR)
-        else:
-            for i in range(len(row)):
-                near = np.int32(np.int32(row[i] * slope) + extra) if row[i] != FAR else np.int32(FAR)
-                part[i] = min(part[i], near)
+        row, extra = ticks[tile, v, low:high], offset[v]
+        for i in range(len(row)):
+            near = np.int64(row[i]) * slope + extra
+            cost = np.int32(near if row[i] != FAR else FAR)
+            part[i] = min(part[i], cost) if v > 0 else cost
 
 
 @kernel(
@@ -57,14 +53,13 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
     """The sums of what lies within reach of the best in a tile's part, whose costs are costs[at]."""
     sums[:] = 0
     cheapest = best[: high - low]
-    for v in range(costs.shape[1]):
+    one, other = costs[at, 0, low:high], costs[at, min(1, costs.shape[1] - 1), low:high]
+    for i in range(len(one)):
+        cheapest[i] = min(one[i], other[i])
+    for v in range(2, costs.shape[1]):
         row = costs[at, v, low:high]
-        if v == 0:
-            for i in range(len(row)):
-                cheapest[i] = row[i]
-        else:
-            for i in range(len(row)):
-                cheapest[i] = min(cheapest[i], row[i])
+        for i in range(len(row)):
+            cheapest[i] = min(cheapest[i], row[i])
     for v in range(costs.shape[1]):
         row, there = costs[at, v, low:high], sizes[tile, v, low:high]
         shares, cost = np.int64(0), np.int64(0)
@@ -119,10 +114,10 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
                 _take(ticks, tile, sizes, tile, offset, low, high, within, best, here)
             else:
                 for v in range(venues):
-                    row, costs, extra = ticks[tile, v, low:high], priced[0, v, low:high], np.int32(offset[v])
+                    row, costs, extra = ticks[tile, v, low:high], priced[0, v, low:high], offset[v]
                     for i in range(len(row)):
-                        near = np.int32(np.int32(row[i] * slope) + extra)
-                        costs[i] = near if row[i] != FAR else np.int32(FAR)
+                        near = np.int64(row[i]) * slope + extra
+                        costs[i] = np.int32(near if row[i] != FAR else FAR)
                 _take(priced, 0, sizes, tile, offset, low, high, within, best, here)
             if out[k, SHARES] + here[SHARES] >= size:
                 stops[k] = tile * rows + low

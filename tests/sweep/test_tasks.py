@@ -1,6 +1,5 @@
 """What runs on a worker: chunks whose combinations share rows or fail, and the choice of a kernel."""
 
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -8,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allocator import kernels
 from allocator.book import build_book
 from allocator.errors import AllocatorError
 from allocator.order import Order
-from allocator.simulate import Outcomes, run_combinations
+from allocator.simulate import SHARED, Outcomes, run_combinations
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk
@@ -30,7 +30,7 @@ def book():
 def job_of(book, grid=None, size=2000, **keys):
     config = build_config({"grid": grid or {}, **keys})
     order = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job(order, resolve(config), build_grid(config.grid), collapse=config.collapse)
+    return tasks.Job((order,), resolve(config), build_grid(config.grid), collapse=config.collapse)
 
 
 def rows_by_combination(result):
@@ -144,13 +144,13 @@ def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch
 
 def test_warming_loads_every_kernel_and_only_once(monkeypatch):
     loaded = []
-    monkeypatch.setattr(tasks, "import_module", lambda name: loaded.append(name) or sys.modules["allocator.kernels"])
-    tasks._load_kernels.cache_clear()
+    monkeypatch.setattr(kernels, "import_module", loaded.append)
+    tasks.warm.cache_clear()
     tasks.warm()
     tasks.warm()
-    assert {"allocator.kernels.walk", "allocator.kernels.standing"} < set(loaded)
-    assert len(loaded) == len(set(loaded))
-    tasks._load_kernels.cache_clear()
+    names = ("carried", "columns", "compiling", "standing", "walk")
+    assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
+    tasks.warm.cache_clear()
 
 
 @given(st.sets(st.integers(1, 63), max_size=12), st.randoms(use_true_random=False))
@@ -166,3 +166,63 @@ def test_the_table_is_the_same_however_the_grid_is_cut(book, cuts, random):
         return sink.table().tobytes()
 
     assert table_of([0, *sorted(cuts), 64]) == table_of([0, 64])
+
+
+def many_orders(book, sizes, **keys):
+    job = job_of(book, **keys)
+    starts = [int(ts) for ts in book.ts[np.linspace(0, len(book.ts) // 2, len(sizes)).astype(int)]]
+    orders = tuple(Order("buy", size, start, int(book.ts[-1])) for size, start in zip(sizes, starts, strict=True))
+    return tasks.replace(job, orders=orders)
+
+
+@pytest.mark.parametrize("collapse", [False, True])
+def test_orders_of_one_chunk_have_the_rows_of_a_chunk_each(book, collapse):
+    job = tasks.replace(many_orders(book, [500, 20_000, 900_000]), collapse=collapse)
+    each = MemorySink(1, 3, 27)
+    for order in range(3):
+        chunk = Chunk(0, order, 0, 27)
+        each.append(chunk, tasks.run_chunk(book, job, chunk))
+    shared, sink = tasks.replace(job, kernel=SHARED), MemorySink(1, 3, 27)
+    for first, past in ((0, 10), (10, 27)):
+        chunk = Chunk(0, 0, first, past, 3)
+        result = tasks.run_chunk(book, shared, chunk)
+        assert len(result.of) == len(chunk) == 3 * (past - first)
+        sink.append(chunk, result)
+    assert sink.table().tobytes() == each.table().tobytes()
+
+
+def test_an_order_that_fails_for_one_combination_leaves_the_others_their_rows(book, monkeypatch):
+    job = many_orders(book, [500, 20_000, 900_000])
+    expected = rows_by_combination(tasks.run_chunk(book, tasks.replace(job, kernel=SHARED), Chunk(0, 0, 0, 27, 3)))
+
+    def fails(book, order, *rest, **keywords):
+        if order.size == 20_000 and any(p.theta_queue == 0 for p in rest[-1]):
+            raise ZeroDivisionError("a bug in one corner")
+        return run_combinations(book, order, *rest, **keywords)
+
+    def always(*_, **__):
+        raise ZeroDivisionError("the shared walk")
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    monkeypatch.setattr(tasks, "run_orders", always)
+    result = tasks.run_chunk(book, job, Chunk(0, 0, 0, 27, 3))
+    broken = {27 + number for number in range(0, 27, 3)}
+    assert rows_by_combination(result) == [None if at in broken else row for at, row in enumerate(expected)]
+    assert [failure.combination for failure in result.failures] == list(range(0, 27, 3))
+
+
+def test_the_plan_lets_orders_share_a_walk_where_that_is_cheaper(book):
+    job = many_orders(book, [1000] * 40)
+    quick, slow = ((1, 0.001), (16, 0.004)), ((1, 0.02),)
+    alone = tasks.replace(make_plan(job.grid, job.orders, (), 2, {SHARED: slow, "lanes": quick}), tapes=1)
+    assert alone.kernel == "lanes"  # 0.25 ms an order and combination, against 0.5
+    assert {chunk.orders for chunk in alone.cutter()} == {1}
+    sharing = make_plan(job.grid, job.orders, (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
+    assert sharing.kernel == SHARED
+    sharing = tasks.replace(sharing, tapes=1)
+    chunks = list(sharing.cutter())
+    assert {(chunk.order, chunk.orders) for chunk in chunks} == {(0, 40)}
+    assert [n for chunk in chunks for n in range(chunk.first, chunk.past)] == list(range(27))
+    measured = tasks.calibrate(book, job)
+    assert next(iter(measured)) == SHARED
+    assert len(measured[SHARED]) == 1
