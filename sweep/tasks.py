@@ -6,7 +6,6 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -102,9 +101,8 @@ class ChunkRows:
     seconds: float
 
 
-@cache
 def warm() -> None:
-    """Load the kernels on a worker, once, while the source is still being read."""
+    """Load the kernels on a worker while the source is still being read; again, it costs nothing."""
     from allocator.kernels import load
 
     load()
