@@ -84,7 +84,7 @@ def _columns(scale: Scale, venues: int) -> Duel:
     )
 
 
-def _rows(scale: Scale, liquidity: str, venues: int = VENUES) -> Duel:
+def _rows(scale: Scale, liquidity: str, venues: int = VENUES, runner: str = "rows") -> Duel:
     snapshots, few = scale.pick(1_000_000, 50_000), scale.pick(4_000, 1_000)
     book = carried_book(snapshots, venues)
     task, part = endless(book, liquidity), endless(book, liquidity, few)
@@ -93,10 +93,10 @@ def _rows(scale: Scale, liquidity: str, venues: int = VENUES) -> Duel:
 
     def guard():
         same_rows(task, taus(TAU), "rows", "walk")
-        same_rows(part, taus(TAU), "rows", "reference")
+        same_rows(part, taus(TAU), runner, "reference")
 
     return Duel(
-        Side(partial(RUNNERS["rows"], task, taus(TAU)), snapshots * venues),
+        Side(partial(RUNNERS[runner], task, taus(TAU)), snapshots * venues),
         Side(reference, few * venues),
         guard,
         f"T={snapshots:,} V={venues}, quotes stand, one combination (baseline T={few:,})",
@@ -118,18 +118,20 @@ def _together(scale: Scale, count: int) -> Duel:
 def _lanes(scale: Scale, count: int) -> Duel:
     from allocator.kernels import carried
 
-    snapshots, resident, repeats = scale.pick(1_000_000, 50_000), 256, 40
+    snapshots, resident, windows, repeats = scale.pick(1_000_000, 50_000), 448, 16, 20
     task, many = endless(carried_book(snapshots, VENUES), "refresh"), spread(count)
-    small = endless(carried_book(resident, VENUES), "refresh")
-    given, tau = Carried.of(small), np.tile(many.tau, repeats)
-    starts = np.full(len(tau), given.begin)
+    given, tau = Carried.of(task), np.tile(many.tau, repeats)
+    begins = [snapshots * at // windows for at in range(windows)]
 
     def again_and_again():
         out = np.zeros((len(tau), 3), np.int64)
-        carried.walk_lanes(
-            *given.book, starts, given.last, small.order.size, small.units.farthest, given.at_last, given.leftover,
-            tau, out,
-        )  # fmt: skip
+        for (
+            begin
+        ) in begins:  # what a walk meets differs along the tape; each window stays in the cache while it is used
+            carried.walk_lanes(
+                *given.book, np.full(len(tau), begin), begin + resident - 1, task.order.size, task.units.farthest,
+                given.at_last, given.leftover, tau, out,
+            )  # fmt: skip
 
     def guard():
         same_rows(task, many, "lanes", "rows")
@@ -137,9 +139,10 @@ def _lanes(scale: Scale, count: int) -> Duel:
 
     return Duel(
         Side(partial(RUNNERS["lanes"], task, many), snapshots * VENUES * count),
-        Side(again_and_again, resident * VENUES * len(tau)),
+        Side(again_and_again, windows * resident * VENUES * len(tau)),
         guard,
-        f"T={snapshots:,} V={VENUES}, quotes stand, {count} combinations (baseline T={resident}, {repeats} times over)",
+        f"T={snapshots:,} V={VENUES}, quotes stand, {count} combinations (baseline {windows} windows of {resident} "
+        f"snapshots, each {repeats} times over)",
     )
 
 
@@ -385,6 +388,7 @@ CASES = (
     Case("walk_columns_16", TV, READING, partial(_columns, venues=16), target=0.8, least_ratio=0.4),
     Case("walk_refresh", TV, ENGINE, partial(_rows, liquidity="refresh"), target=1.7),
     Case("walk_refresh_16", TV, ENGINE, partial(_rows, liquidity="refresh", venues=16), target=1.7, rounds=5),
+    Case("walk_any", TV, ENGINE, partial(_rows, liquidity="persist", runner="walk"), rounds=5),
     Case("walk_persist", TV, ENGINE, partial(_rows, liquidity="persist"), target=6.0),
     Case("together_27", TVK, "27 single passes", partial(_together, count=27), least_ratio=1.5, rounds=5),
     Case(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from feed.console import Terminated
+from sweep import processes
 from sweep.errors import ConfigError, WorkersLost
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class OnRay:
         import ray
         from ray.exceptions import RayError
 
+        before = processes.descendants(os.getpid())
         on_terminate = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
@@ -110,8 +112,11 @@ class OnRay:
                 warnings.simplefilter("ignore")  # what failed is said once, below
                 ray.init(**options)
         except SystemExit:  # what ray's own SIGTERM handler raises until ours is back
-            ray.shutdown()
+            _end_what_started(before)
             raise Terminated from None
+        except KeyboardInterrupt:
+            _end_what_started(before)
+            raise
         except (OSError, RayError, RuntimeError, ValueError) as error:
             said = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise WorkersLost(
@@ -183,6 +188,15 @@ class OnRay:
             ready, _ = ray.wait(list(flying), num_returns=1)
             for handle in ready:
                 yield flying.pop(handle), self.get(handle)
+
+
+def _end_what_started(before: processes.Started) -> None:
+    """End a Ray whose start was cut short: what it had begun to start may not know that it is to end."""
+    import ray
+
+    begun = {pid: at for pid, at in processes.descendants(os.getpid()).items() if before.get(pid) != at}
+    ray.shutdown()
+    processes.end(begun)
 
 
 def _keep_private(token: Path) -> None:

@@ -1,0 +1,49 @@
+"""Processes that this one started, and theirs: found and ended by id where an interrupted start leaves some behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE = 2.0
+"""Seconds in which they may end by themselves."""
+
+Started = dict[int, str]
+"""Process id to the time it was started, which tells it from a later process of the same id."""
+
+
+def descendants(pid: int) -> Started:
+    """Every living process below one, whoever started it in between; nothing where there is no /proc."""
+    parents: dict[int, int] = {}
+    started: Started = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            parents[int(entry.name)], started[int(entry.name)] = int(fields[1]), fields[19]
+    below = {pid}
+    while more := {child for child, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {each: started[each] for each in below - {pid}}
+
+
+def end(processes: Started) -> None:
+    """Wait a little for processes to end, then kill those that have not."""
+    deadline = time.monotonic() + PATIENCE
+    while (left := _alive(processes)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in left:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _alive(processes: Started) -> list[int]:
+    left = []
+    for pid, started in processes.items():
+        with suppress(OSError, IndexError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            if fields[19] == started and fields[0] != "Z":
+                left.append(pid)
+    return left
