@@ -1,8 +1,18 @@
 """``python -m sweep``."""
 
+import os
 import sys
+from contextlib import suppress
 
-from sweep.cli import main
+from feed.console import TERMINATED
+from sweep.cli import INTERRUPTED, main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code in {INTERRUPTED, TERMINATED}:
+        # all that was started has ended; a Ray whose start was cut short may abort in the teardown of its libraries
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
