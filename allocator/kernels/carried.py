@@ -317,15 +317,17 @@ def walk_lanes(
     taken, before = np.zeros((venues, LANES), np.int32), np.zeros((venues, LANES), np.int32)
     sums, sums_before = np.zeros((3, LANES), np.int64), np.zeros((3, LANES), np.int64)
     shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
-    reach, part, base = np.zeros(LANES, np.int32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int32)
+    reach, base = np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
+    above, part = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     done = np.zeros(LANES, np.bool_)
     alone = np.zeros(venues, np.int64)
     for group in range(0, len(tau), LANES):
         lanes = min(LANES, len(tau) - group)
         for k in range(LANES):
             each = tau[group + min(k, lanes - 1)]
-            reach[k] = min(each // unit, farthest)
-            part[k] = 2 * (each % unit)
+            # a mid, to which no fee is added, may lie farther than `farthest` from every cost
+            reach[k] = min(each // unit, farthest) if reference == BEST else 0
+            above[k], part[k] = each // unit, 2 * (each % unit)
             done[k] = k >= lanes
         taken[:] = 0
         sums[:] = 0
@@ -380,7 +382,8 @@ def walk_lanes(
                     middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
                     whole, rest_of = middle // (2 * unit), middle % (2 * unit)
                     for k in range(LANES):
-                        base[k] = np.int32(whole + (1 if rest_of + part[k] >= 2 * unit else 0))
+                        limit = whole + above[k] + (1 if rest_of + part[k] >= 2 * unit else 0)
+                        base[k] = np.int32(min(max(limit, np.int64(-FAR)), np.int64(FAR)))
                 rest = there
                 while rest != zero:
                     v = lowest(rest)

@@ -163,6 +163,33 @@ def test_long_walks_measured_from_a_mid(reference, side, rules):
             assert rows(book, order, rules, routing, fees, kernel) == expected, (kernel, size)
 
 
+@pytest.mark.parametrize("reference", ["mid", "arrival"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("fee", [5 * CENT, -5 * CENT, 5 * 10**9, -5 * 10**9])
+@pytest.mark.parametrize("tick", [CENT, 1])
+def test_a_fee_may_lie_farther_from_the_mid_than_all_prices_span(reference, side, fee, tick):
+    """No fee is added to a mid, so that a cost may be farther from it than costs are from each other."""
+    book = build_book(
+        Tape.build(
+            "XYZ",
+            ts=OPEN + np.arange(3) * SECOND,
+            venue=np.ones(3, np.int64),
+            bid_px=10**10 - tick * np.array([1, 2, 1]),
+            ask_px=10**10 + tick * np.array([1, 2, 1]),
+            bid_sz=np.array([100, 200, 300]),
+            ask_sz=np.array([100, 200, 300]),
+            sequence=np.arange(3),
+        ),
+        BookRules(),
+    )
+    order, routing = Order(side, 500, *span(book)), Routing(reference=reference)
+    around = (fee + tick * step for step in (-1, 0, 1, 2, 3) if fee + tick * step >= 0)
+    parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, *around, INFINITE)])
+    expected = rows(book, order, FAIR, routing, [fee], "reference", parameters)
+    for kernel in ("walk", "rows", "lanes"):
+        assert rows(book, order, FAIR, routing, [fee], kernel, parameters) == expected, kernel
+
+
 def test_prices_that_fit_no_int32_ticks_are_int64():
     tape = random_tape(3, 60, 3)
     odd = Tape.build(
