@@ -3,7 +3,7 @@
 reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
-lanes : the same, 32 combinations to a pass.
+lanes, wide : the same, 32 or 64 combinations to a pass.
 columns, ladder : the same without state (no quote outlives its snapshot, refresh), a pass per combination over
     columns, or one pass for all.
 """
@@ -199,14 +199,13 @@ def _from_units(task: Task, sums: Rows) -> Rows:
     return _settled(task, raw)
 
 
-def _carried(task: Task, tau: Int64, *, lanes: bool) -> Rows:
+def _carried(task: Task, tau: Int64, walk: str) -> Rows:
     from allocator.kernels import carried
 
     out = np.zeros((len(tau), 3), np.int64)
     given = Carried.of(task)
     if given.begin <= given.last:
-        run = carried.walk_lanes if lanes else carried.walk_each
-        run(
+        getattr(carried, walk)(
             *given.book, np.full(len(tau), given.begin), given.last, task.order.size, task.units.farthest,
             given.at_last, given.leftover, tau, out,
         )  # fmt: skip
@@ -238,8 +237,9 @@ def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "reference": _reference,
     "walk": _walk,
-    "rows": lambda task, parameters: _carried(task, parameters.tau, lanes=False),
-    "lanes": lambda task, parameters: _carried(task, parameters.tau, lanes=True),
+    "rows": lambda task, parameters: _carried(task, parameters.tau, "walk_each"),
+    "lanes": lambda task, parameters: _carried(task, parameters.tau, "walk_lanes"),
+    "wide": lambda task, parameters: _carried(task, parameters.tau, "walk_wide"),
     "columns": lambda task, parameters: _columns(task, parameters.tau, together=False),
     "ladder": lambda task, parameters: _columns(task, parameters.tau, together=True),
 }
@@ -291,5 +291,5 @@ def runners_for(task: Task) -> tuple[str, ...]:
         return ("walk",)
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
     if stateless and routing.reference == "best":
-        return ("rows", "lanes", "columns", "ladder")
-    return ("rows", "lanes")
+        return ("rows", "lanes", "wide", "columns", "ladder")
+    return ("rows", "lanes", "wide")

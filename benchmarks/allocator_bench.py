@@ -115,12 +115,13 @@ def _together(scale: Scale, count: int) -> Duel:
     )
 
 
-def _lanes(scale: Scale, count: int) -> Duel:
+def _lanes(scale: Scale, runner: str, count: int) -> Duel:
     from allocator.kernels import carried
 
     snapshots, resident, windows, repeats = scale.pick(1_000_000, 50_000), 448, 16, 20
     task, many = endless(carried_book(snapshots, VENUES), "refresh"), spread(count)
     given, tau = Carried.of(task), np.tile(many.tau, repeats)
+    walk = {"lanes": carried.walk_lanes, "wide": carried.walk_wide}[runner]
     begins = [snapshots * at // windows for at in range(windows)]
 
     def again_and_again():
@@ -128,17 +129,17 @@ def _lanes(scale: Scale, count: int) -> Duel:
         for (
             begin
         ) in begins:  # what a walk meets differs along the tape; each window stays in the cache while it is used
-            carried.walk_lanes(
+            walk(
                 *given.book, np.full(len(tau), begin), begin + resident - 1, task.order.size, task.units.farthest,
                 given.at_last, given.leftover, tau, out,
             )  # fmt: skip
 
     def guard():
-        same_rows(task, many, "lanes", "rows")
+        same_rows(task, many, runner, "rows")
         again_and_again()
 
     return Duel(
-        Side(partial(RUNNERS["lanes"], task, many), snapshots * VENUES * count),
+        Side(partial(RUNNERS[runner], task, many), snapshots * VENUES * count),
         Side(again_and_again, windows * resident * VENUES * len(tau)),
         guard,
         f"T={snapshots:,} V={VENUES}, quotes stand, {count} combinations (baseline {windows} windows of {resident} "
@@ -395,7 +396,7 @@ CASES = (
         "lanes_32",
         TVK,
         "the same loop on data in the first-level cache",
-        partial(_lanes, count=32),
+        partial(_lanes, runner="lanes", count=32),
         target=0.15,
         least_ratio=0.5,
     ),
@@ -403,7 +404,7 @@ CASES = (
         "lanes_64",
         TVK,
         "the same loop on data in the first-level cache",
-        partial(_lanes, count=64),
+        partial(_lanes, runner="wide", count=64),
         target=0.15,
         least_ratio=0.5,
     ),

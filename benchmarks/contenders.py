@@ -110,12 +110,12 @@ def endless_grid(scale: Scale) -> Duel:
     config = build_config({"grid": spec, "liquidity": "refresh"})
     book, grid, settings = _endless_book(snapshots), build_grid(config.grid).packed(), resolve(config)
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    job = tasks.Job((order,), settings, grid, kernel="lanes", collapse=False)
+    job = tasks.Job((order,), settings, grid, kernel="wide", collapse=False)
     ray = start().ray
     held = ray.call(_endless_book, snapshots)
     alone = partial(
         run_combinations, book, order, settings.rules, settings.routing, settings.fees.of(book),
-        kernel="lanes", collapse=False,
+        kernel="wide", collapse=False,
     )  # fmt: skip
     numbers = np.arange(0, count, -(-count // few))
     parameters = ParameterColumns(**grid.columns(numbers))

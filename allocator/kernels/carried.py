@@ -22,8 +22,8 @@ SWEEP, LAST_ASK, NONE = 0, 1, 2
 SHARES, COST, FEES = range(3)
 """The sums of a walk: shares; shares * cost, and shares * offset, in units."""
 
-LANES = 32
-"""Combinations that are walked side by side; the vector loops over them have this constant length."""
+LANES, WIDE = 32, 64
+"""Combinations that are walked side by side."""
 
 BLOCK = 512
 """Snapshots between two looks at which lanes are done."""
@@ -295,140 +295,152 @@ def walk_each(
         )  # fmt: skip
 
 
-@kernel(
-    types.void(
-        *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
-        _ROW, types.int64[:, ::1],
-    )
-)  # fmt: skip
-def walk_lanes(
-    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-    starts, last, size, farthest, at_last, leftover, tau, out,
-):  # fmt: skip
-    """Walk `LANES` combinations over one pass; parameters as `walk_each`, all starts the same.
+def _lanes(width):
+    """The walk of so many combinations side by side: the length of its inner loops is a constant to the compiler."""
 
-    A lane whose order completes inside a block goes back to the block's start and is walked alone from there.
-    """
-    venues = ticks.shape[1]
-    one, zero = np.uint64(1), np.uint64(0)
-    uneven = False
-    for v in range(venues):
-        uneven |= offset[v] != 0
-    taken, before = np.zeros((venues, LANES), np.int32), np.zeros((venues, LANES), np.int32)
-    sums, sums_before = np.zeros((3, LANES), np.int64), np.zeros((3, LANES), np.int64)
-    shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
-    reach, part, base = np.zeros(LANES, np.int32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int32)
-    done = np.zeros(LANES, np.bool_)
-    alone = np.zeros(venues, np.int64)
-    for group in range(0, len(tau), LANES):
-        lanes = min(LANES, len(tau) - group)
-        for k in range(LANES):
-            each = tau[group + min(k, lanes - 1)]
-            reach[k] = min(each // unit, farthest)
-            part[k] = 2 * (each % unit)
-            done[k] = k >= lanes
-        taken[:] = 0
-        sums[:] = 0
-        active = ~zero
-        t, open_lanes = starts[group], lanes
-        while t < last and open_lanes > 0:
-            start, until = t, min(t + BLOCK, last)
-            before[:] = taken
-            sums_before[:] = sums
-            while t < until:
-                active |= published[t]
-                again = resets[t]
-                while again != zero:
-                    taken[lowest(again)][:] = 0
-                    again &= again - one
-                there = active & shown[t]
-                if there == zero or (reference == MID and mid2[t] == 0):
-                    t += 1
-                    continue
-                if reference == BEST and there & (there - one) == zero:
-                    v = lowest(there)
-                    size_there = sizes[t, v]
-                    c = slope * np.int64(ticks[t, v]) + offset[v]
-                    row = taken[v]
-                    for k in range(LANES):
-                        left = max(np.int32(size_there - row[k]), np.int32(0))
-                        shares[k] += left
-                        cost[k] += np.int64(left) * c
-                        row[k] += left
-                        if uneven:
-                            fees[k] += np.int64(left) * offset[v]
-                    active &= ~there
-                    t += 1
-                    continue
-                if reference == BEST:
-                    v = lowest(there)
-                    rest = there & (there - one)
-                    size_there = sizes[t, v]
-                    near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
-                    row = taken[v]
-                    for k in range(LANES):
-                        base[k] = near if row[k] < size_there else np.int32(FAR)
-                    while rest != zero:
-                        v = lowest(rest)
-                        rest &= rest - one
+    @kernel(
+        types.void(
+            *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
+            _ROW, types.int64[:, ::1],
+        )
+    )  # fmt: skip
+    def walk_lanes(
+        ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
+        starts, last, size, farthest, at_last, leftover, tau, out,
+    ):  # fmt: skip
+        """Walk `width` combinations over one pass; parameters as `walk_each`, all starts the same.
+
+        A lane whose order completes inside a block goes back to the block's start and is walked alone from there.
+        """
+        venues = ticks.shape[1]
+        one, zero = np.uint64(1), np.uint64(0)
+        uneven = False
+        for v in range(venues):
+            uneven |= offset[v] != 0
+        taken, before = np.zeros((venues, width), np.int32), np.zeros((venues, width), np.int32)
+        sums, sums_before = np.zeros((3, width), np.int64), np.zeros((3, width), np.int64)
+        shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
+        reach, base = np.zeros(width, np.int32), np.zeros(width, np.int32)
+        above, part = np.zeros(width, np.int64), np.zeros(width, np.int64)
+        done = np.zeros(width, np.bool_)
+        alone = np.zeros(venues, np.int64)
+        for group in range(0, len(tau), width):
+            lanes = min(width, len(tau) - group)
+            for k in range(width):
+                each = tau[group + min(k, lanes - 1)]
+                # a mid, to which no fee is added, may lie farther than `farthest` from every cost
+                reach[k] = min(each // unit, farthest) if reference == BEST else 0
+                above[k], part[k] = each // unit, 2 * (each % unit)
+                done[k] = k >= lanes
+            taken[:] = 0
+            sums[:] = 0
+            active = ~zero
+            t, open_lanes = starts[group], lanes
+            while t < last and open_lanes > 0:
+                start, until = t, min(t + BLOCK, last)
+                before[:] = taken
+                sums_before[:] = sums
+                while t < until:
+                    active |= published[t]
+                    again = resets[t]
+                    while again != zero:
+                        taken[lowest(again)][:] = 0
+                        again &= again - one
+                    there = active & shown[t]
+                    if there == zero or (reference == MID and mid2[t] == 0):
+                        t += 1
+                        continue
+                    if reference == BEST and there & (there - one) == zero:
+                        v = lowest(there)
+                        size_there = sizes[t, v]
+                        c = slope * np.int64(ticks[t, v]) + offset[v]
+                        row = taken[v]
+                        for k in range(width):
+                            left = max(np.int32(size_there - row[k]), np.int32(0))
+                            shares[k] += left
+                            cost[k] += np.int64(left) * c
+                            row[k] += left
+                            if uneven:
+                                fees[k] += np.int64(left) * offset[v]
+                        active &= ~there
+                        t += 1
+                        continue
+                    if reference == BEST:
+                        v = lowest(there)
+                        rest = there & (there - one)
                         size_there = sizes[t, v]
                         near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
                         row = taken[v]
-                        for k in range(LANES):
-                            base[k] = min(base[k], near if row[k] < size_there else np.int32(FAR))
-                else:
-                    middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
-                    whole, rest_of = middle // (2 * unit), middle % (2 * unit)
-                    for k in range(LANES):
-                        base[k] = np.int32(whole + (1 if rest_of + part[k] >= 2 * unit else 0))
-                rest = there
-                while rest != zero:
-                    v = lowest(rest)
-                    bit = rest & (~rest + one)
-                    rest ^= bit
-                    size_there = sizes[t, v]
-                    c = slope * np.int64(ticks[t, v]) + offset[v]
-                    near = np.int32(c)
-                    row = taken[v]
-                    kept = np.int32(0)
-                    for k in range(LANES):
-                        left = max(np.int32(size_there - row[k]), np.int32(0))
-                        more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
-                        shares[k] += more
-                        cost[k] += np.int64(more) * c
-                        row[k] += more
-                        kept |= left - more
-                        if uneven:
-                            fees[k] += np.int64(more) * offset[v]
-                    if kept == 0:
-                        active &= ~bit
-                t += 1
+                        for k in range(width):
+                            base[k] = near if row[k] < size_there else np.int32(FAR)
+                        while rest != zero:
+                            v = lowest(rest)
+                            rest &= rest - one
+                            size_there = sizes[t, v]
+                            near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
+                            row = taken[v]
+                            for k in range(width):
+                                base[k] = min(base[k], near if row[k] < size_there else np.int32(FAR))
+                    else:
+                        middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
+                        whole, rest_of = middle // (2 * unit), middle % (2 * unit)
+                        for k in range(width):
+                            limit = whole + above[k] + (1 if rest_of + part[k] >= 2 * unit else 0)
+                            base[k] = np.int32(min(max(limit, np.int64(-FAR)), np.int64(FAR)))
+                    rest = there
+                    while rest != zero:
+                        v = lowest(rest)
+                        bit = rest & (~rest + one)
+                        rest ^= bit
+                        size_there = sizes[t, v]
+                        c = slope * np.int64(ticks[t, v]) + offset[v]
+                        near = np.int32(c)
+                        row = taken[v]
+                        kept = np.int32(0)
+                        for k in range(width):
+                            left = max(np.int32(size_there - row[k]), np.int32(0))
+                            more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
+                            shares[k] += more
+                            cost[k] += np.int64(more) * c
+                            row[k] += more
+                            kept |= left - more
+                            if uneven:
+                                fees[k] += np.int64(more) * offset[v]
+                        if kept == 0:
+                            active &= ~bit
+                    t += 1
+                for k in range(lanes):
+                    if not done[k] and shares[k] >= size:
+                        done[k] = True
+                        open_lanes -= 1
+                        row_out = out[group + k]
+                        for v in range(venues):
+                            alone[v] = before[v, k] if persist or before[v, k] == 0 else ALL
+                        row_out[:] = sums_before[:, k]
+                        stop = _through(
+                            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist,
+                            reference, arrival2, tau[group + k], start, until, size, farthest, alone, row_out,
+                        )  # fmt: skip
+                        _close(
+                            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau[group +
+                            k], stop, size, farthest, NONE, alone, row_out,
+                        )  # fmt: skip
             for k in range(lanes):
-                if not done[k] and shares[k] >= size:
-                    done[k] = True
-                    open_lanes -= 1
+                if not done[k]:
                     row_out = out[group + k]
                     for v in range(venues):
-                        alone[v] = before[v, k] if persist or before[v, k] == 0 else ALL
-                    row_out[:] = sums_before[:, k]
-                    stop = _through(
-                        ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference,
-                        arrival2, tau[group + k], start, until, size, farthest, alone, row_out,
-                    )  # fmt: skip
+                        alone[v] = taken[v, k]
+                    row_out[:] = sums[:, k]
                     _close(
-                        ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau[group +
-                        k], stop, size, farthest, NONE, alone, row_out,
+                        ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last, arrival2, tau[group + k],
+                        last, size, farthest, leftover, alone, row_out,
                     )  # fmt: skip
-        for k in range(lanes):
-            if not done[k]:
-                row_out = out[group + k]
-                for v in range(venues):
-                    alone[v] = taken[v, k]
-                row_out[:] = sums[:, k]
-                _close(
-                    ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last, arrival2, tau[group + k],
-                    last, size, farthest, leftover, alone, row_out,
-                )  # fmt: skip
+
+    return walk_lanes
+
+
+walk_lanes, walk_wide = _lanes(LANES), _lanes(WIDE)
+"""The narrow one wastes less on a small grid, the wide one shares more on a large one."""
 
 
 @kernel(

@@ -114,10 +114,9 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
                 _take(ticks, tile, sizes, tile, offset, low, high, within, best, here)
             else:
                 for v in range(venues):
-                    row, costs, extra = ticks[tile, v, low:high], priced[0, v, low:high], offset[v]
+                    row, costs, extra = ticks[tile, v, low:high], priced[0, v, low:high], np.int32(offset[v])
                     for i in range(len(row)):
-                        near = np.int64(row[i]) * slope + extra
-                        costs[i] = np.int32(near if row[i] != FAR else FAR)
+                        costs[i] = np.int32(np.int32(row[i] * slope) + extra) if row[i] != FAR else np.int32(FAR)
                 _take(priced, 0, sizes, tile, offset, low, high, within, best, here)
             if out[k, SHARES] + here[SHARES] >= size:
                 stops[k] = tile * rows + low

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsInt
@@ -17,7 +18,7 @@ from numba import config, njit, types
 from numba.extending import intrinsic, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT_VARIABLE = "SOR_SWEEP_CACHE_DIR"
 
@@ -35,34 +36,50 @@ def cache_folder() -> Path | None:
     """Where machine code is kept: the first of these places that can be written; None where there is none.
 
     ``$SOR_SWEEP_CACHE_DIR``, ``$NUMBA_CACHE_DIR``, the user's cache folder, a private folder among the temporary files.
-    What is there is unpickled, so a folder that others can write to is not used.
+    What is there is unpickled, so a folder that others can write to, or can put in place of ours, is not used; whether
+    others can exchange what lies in a place that a variable names is its user's choice.
     """
     chosen = [Path(os.environ[name]) for name in (ROOT_VARIABLE, "NUMBA_CACHE_DIR") if os.environ.get(name)]
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    temporary = Path(tempfile.gettempdir()) / f"sor-sweep-{os.getuid()}"
-    for root in chosen[:1] or (Path(home) / "sor-sweep", temporary):
+    for root in chosen[:1] or _own_places():
         folder = root / f"kernels-{sources_hash()}"
         with suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = folder.stat()
-            if owner.st_uid == os.getuid() and not owner.st_mode & 0o022:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if _is_private(folder) and (chosen or _is_private(root)):
                 tempfile.TemporaryFile(dir=folder).close()
                 return folder
     return None
 
 
+def _own_places() -> Iterator[Path]:
+    home = os.environ.get("XDG_CACHE_HOME")
+    with suppress(RuntimeError):  # a user without a home
+        yield (Path(home) if home else Path("~/.cache").expanduser()) / "sor-sweep"
+    yield Path(tempfile.gettempdir()) / f"sor-sweep-{os.getuid()}"
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder, and the link to it if it is one, is this user's, and nobody else can write to it."""
+    owner = folder.stat()
+    return {owner.st_uid, folder.lstat().st_uid} == {os.getuid()} and not owner.st_mode & 0o022
+
+
 _FOLDER = None if config.DISABLE_JIT else cache_folder()
+
+_SETTING = threading.Lock()
+"""Held while numba's setting is ours: two threads may import two modules of kernels."""
 
 
 def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function for these signatures when its module is imported, or load what was compiled before."""
 
     def compiled(function: Callable[..., Any]) -> Any:
-        before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
-        try:
-            return njit(list(signatures), cache=_FOLDER is not None, error_model="numpy")(function)
-        finally:
-            config.CACHE_DIR = before
+        with _SETTING:
+            before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
+            try:
+                return njit(list(signatures), cache=_FOLDER is not None, error_model="numpy")(function)
+            finally:
+                config.CACHE_DIR = before
 
     return compiled
 

@@ -81,13 +81,53 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, monkeypatch):
     assert compiling.cache_folder() is None
 
 
-def test_without_a_place_of_the_users_own_a_private_temporary_one_is_used(tmp_path, monkeypatch):
+def without_a_choice(monkeypatch, home, temporary):
     for name in (compiling.ROOT_VARIABLE, "NUMBA_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(temporary))
+
+
+def test_a_place_where_others_could_exchange_the_folder_is_not_used(tmp_path, monkeypatch):
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    without_a_choice(monkeypatch, home, temporary)
+    (home / "sor-sweep").mkdir(parents=True)
+    (home / "sor-sweep").chmod(0o777)
+    folder = compiling.cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(temporary)
+    folder.parent.chmod(0o777)
+    assert compiling.cache_folder() is None
+
+
+def test_places_of_our_own_are_made_private_whatever_the_umask(tmp_path, monkeypatch):
+    without_a_choice(monkeypatch, tmp_path / "home", tmp_path / "tmp")
+    before = os.umask(0)
+    try:
+        folder = compiling.cache_folder()
+    finally:
+        os.umask(before)
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path / "home")
+    assert [place.stat().st_mode & 0o777 for place in (folder, folder.parent)] == [0o700, 0o700]
+
+
+def test_a_user_without_a_home_has_the_temporary_place(tmp_path, monkeypatch):
+    without_a_choice(monkeypatch, "", tmp_path)
+
+    def homeless(_path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(compiling.Path, "expanduser", homeless)
+    folder = compiling.cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(tmp_path)
+
+
+def test_without_a_place_of_the_users_own_a_private_temporary_one_is_used(tmp_path, monkeypatch):
     blocked = tmp_path / "cache"
     blocked.write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    monkeypatch.setattr(compiling.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    without_a_choice(monkeypatch, blocked, tmp_path / "tmp")
     folder = compiling.cache_folder()
     assert folder is not None
     assert folder.is_relative_to(tmp_path / "tmp")

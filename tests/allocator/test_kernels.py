@@ -12,7 +12,7 @@ from strategies import CENT, OPEN, SECOND, random_tape, tapes
 from test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
 
 from allocator import runners
-from allocator.book import BookRules, build_book
+from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
@@ -22,7 +22,7 @@ from feed.tape import Tape
 
 EVENT = BookRules("event", uncross=False)
 REFRESH = Rules("refresh", "sweep", 50_000_000)
-FAST = ("rows", "lanes", "columns", "ladder")
+FAST = ("rows", "lanes", "wide", "columns", "ladder")
 THRESHOLDS = (0, 1, CENT - 1, CENT, CENT + 1, 2 * CENT, 3 * CENT, 5 * CENT, 40 * CENT, 4000 * CENT, INFINITE)
 LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
 """Thresholds on, just below and just above differences of prices in cents."""
@@ -56,12 +56,19 @@ def dense_tapes(draw):
     )
 
 
+def any_fees(book):
+    """Fees as `fees_of`, or all equal, or a nano-dollar apart, or farther apart than prices are."""
+    wide = [(0, -2 * 10**9, 10**9, 40 * CENT, 0)[v] for v in range(len(book.venues))]
+    close = [FEE + v % 2 for v in range(len(book.venues))]
+    return st.sampled_from([fees_of(book), fees_of(book), [FEE] * len(book.venues), close, wide])
+
+
 @settings(max_examples=300)
 @given(st.data(), book_rules, rules_of, routings)
 def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
     book, order = build_book(tape, made), data.draw(orders(tape))
-    fees = fees_of(book)
+    fees = data.draw(any_fees(book))
     expected = rows(book, order, rules, routing, fees, "reference")
     for kernel in {*kernels_for(book, order, rules, routing, fees), "walk"}:
         assert rows(book, order, rules, routing, fees, kernel) == expected, kernel
@@ -73,7 +80,7 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     tape = data.draw(dense_tapes())
     book = build_book(tape, EVENT)
     order = Order(side, size, *tape.span)
-    fees = fees_of(book)
+    fees = data.draw(any_fees(book))
     assert kernels_for(book, order, REFRESH, Routing(), fees) == FAST
     expected = rows(book, order, REFRESH, Routing(), fees, "reference")
     for kernel in FAST:
@@ -119,6 +126,15 @@ def test_what_is_collapsed():
     assert len(cent_fees.rows) == len(THRESHOLDS) - 2  # a fee one nano-dollar off tells all apart that the book spans
 
 
+def test_in_whole_lots_the_penalty_of_a_share_too_many_tells_combinations_apart():
+    book = build_book(random_tape(1, 50, 3), BookRules())
+    order, routing = Order("buy", 530, *span(book)), Routing(lots_only=True)
+    parameters = ParameterColumns.of([Parameters(over, CENT, 0) for over in (0, INFINITE)])
+    expected = rows(book, order, FAIR, routing, [FEE] * 3, "walk", parameters)
+    assert expected[0] != expected[1]
+    assert rows(book, order, FAIR, routing, [FEE] * 3, "walk", parameters, collapse=True) == expected
+
+
 def span(book):
     return int(book.ts[0]), int(book.ts[-1])
 
@@ -143,7 +159,7 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
             expected = rows(book, order, rules, Routing(), fees, "walk", many)
             kernels = kernels_for(book, order, rules, Routing(), fees)
             assert kernels == (
-                ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else FAST[:2]
+                ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else FAST[:3]
             )
             for kernel in kernels:
                 assert rows(book, order, rules, Routing(), fees, kernel, many) == expected, (kernel, size)
@@ -159,8 +175,96 @@ def test_long_walks_measured_from_a_mid(reference, side, rules):
         order = Order(side, size, int(book.ts[40]), int(book.ts[-3]))
         routing = Routing(reference=reference)
         expected = rows(book, order, rules, routing, fees, "walk")
-        for kernel in ("rows", "lanes"):
+        for kernel in FAST[:3]:
             assert rows(book, order, rules, routing, fees, kernel) == expected, (kernel, size)
+
+
+@pytest.mark.parametrize("reference", ["mid", "arrival"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("fee", [5 * CENT, -5 * CENT, 5 * 10**9, -5 * 10**9])
+@pytest.mark.parametrize("tick", [CENT, 1])
+def test_a_fee_may_lie_farther_from_the_mid_than_all_prices_span(reference, side, fee, tick):
+    """No fee is added to a mid, so that a cost may be farther from it than costs are from each other."""
+    book = build_book(
+        Tape.build(
+            "XYZ",
+            ts=OPEN + np.arange(3) * SECOND,
+            venue=np.ones(3, np.int64),
+            bid_px=10**10 - tick * np.array([1, 2, 1]),
+            ask_px=10**10 + tick * np.array([1, 2, 1]),
+            bid_sz=np.array([100, 200, 300]),
+            ask_sz=np.array([100, 200, 300]),
+            sequence=np.arange(3),
+        ),
+        BookRules(),
+    )
+    order, routing = Order(side, 500, *span(book)), Routing(reference=reference)
+    around = (fee + tick * step for step in (-1, 0, 1, 2, 3) if fee + tick * step >= 0)
+    parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, *around, INFINITE)])
+    expected = rows(book, order, FAIR, routing, [fee], "reference", parameters)
+    for kernel in ("walk", "rows", "lanes"):
+        assert rows(book, order, FAIR, routing, [fee], kernel, parameters) == expected, kernel
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("mid_at", range(5))
+def test_measured_from_an_arrival_nothing_is_taken_before_there_was_one(side, mid_at):
+    """One-sided up to a snapshot, or to the end: at 4."""
+    dark = np.arange(4) < mid_at
+    bid, ask = 9_999 * CENT + np.arange(4) * CENT, 10_001 * CENT + np.arange(4) * CENT
+    tape = Tape.build(
+        "XYZ",
+        ts=OPEN + np.arange(4) * SECOND,
+        venue=np.ones(4, np.int64),
+        bid_px=np.where(dark, 0, bid) if side == "buy" else bid,
+        ask_px=np.where(dark, 0, ask) if side == "sell" else ask,
+        bid_sz=np.full(4, 100),
+        ask_sz=np.full(4, 100),
+        sequence=np.arange(4),
+    )
+    book, routing = build_book(tape, BookRules()), Routing(reference="arrival")
+    for liquidity, leftover in (("persist", "sweep"), ("refresh", "last_ask")):
+        for size, past in ((250, 4), (1000, 4), (1000, 2)):
+            order = Order(side, size, OPEN - SECOND, int(book.ts[past - 1]))
+            rules = Rules(liquidity, leftover, 0)
+            expected = rows(book, order, rules, routing, [FEE], "reference")
+            for kernel in ("walk", "rows", "lanes"):
+                assert rows(book, order, rules, routing, [FEE], kernel) == expected, (kernel, size)
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_costs_that_span_almost_what_int32_holds(side):
+    """Fees one nano-dollar apart make a unit of 1e-9 $, of which prices may span 2^30."""
+    cents = 2**30 // CENT
+    tape = random_tape(11, 80, 3, dense=True)
+    away = np.random.default_rng(11).choice([0, 1, cents // 2, cents - 3, cents - 2], (2, tape.rows)) * CENT
+    spread = Tape.build(
+        tape.symbol,
+        ts=tape.ts,
+        venue=tape.venue,
+        bid_px=np.where(np.arange(tape.rows) == 0, 10**10, 10**10 + away[0]),
+        ask_px=np.where(np.arange(tape.rows) == 1, 10**10 + CENT * (cents - 1), 10**10 + away[1]),
+        bid_sz=tape.bid_sz + 1,
+        ask_sz=tape.ask_sz + 1,
+        sequence=tape.sequence,
+    )
+    book = build_book(spread, BookRules("event", uncross=False, stub_band=OFF))
+    wider = build_book(
+        replace(spread, ask_px=np.where(np.arange(tape.rows) == 1, 10**10 + CENT * cents, spread.ask_px)),
+        BookRules("event", uncross=False, stub_band=OFF),
+    )
+    fees = [FEE, FEE + 1, FEE]
+    far = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, 1, CENT, cents * CENT, 2**30 - 1, 2**30, INFINITE)])
+    for size in (500, 10_000, 10**6):
+        order = Order(side, size, *span(book))
+        assert kernels_for(wider, order, REFRESH, Routing(), fees) == ("walk",)
+        for reference in ("best", "mid"):
+            routing = Routing(reference=reference)
+            expected = rows(book, order, REFRESH, routing, fees, "walk", far)
+            kernels = kernels_for(book, order, REFRESH, routing, fees)
+            assert kernels == (FAST if reference == "best" else FAST[:3])
+            for kernel in kernels:
+                assert rows(book, order, REFRESH, routing, fees, kernel, far) == expected, (kernel, size)
 
 
 def test_prices_that_fit_no_int32_ticks_are_int64():
@@ -181,7 +285,7 @@ def test_prices_that_fit_no_int32_ticks_are_int64():
     assert wide.ask_px.max() > wide.ask_px[wide.ask_px > 0].min() + 2**30
     for book in (narrow, wide):
         order, fees = Order("buy", 2_000, *span(book)), uneven(book)
-        assert kernels_for(book, order, FAIR, Routing(), fees) == (("walk",) if book is wide else FAST[:2])
+        assert kernels_for(book, order, FAIR, Routing(), fees) == (("walk",) if book is wide else FAST[:3])
         for rules in (FAIR, REFRESH):
             expected = rows(book, order, rules, Routing(), fees, "reference")
             for kernel in kernels_for(book, order, rules, Routing(), fees):
@@ -262,7 +366,7 @@ def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_colla
     assert set(RUNNERS) == {"reference", "walk", *FAST}
 
 
-@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 64, 65, 200])
 def test_any_number_of_combinations_fills_the_lanes(count):
     book = build_book(random_tape(6, 300, 4, dense=True), EVENT)
     order, fees = Order("buy", 30_000, *span(book)), uneven(book)

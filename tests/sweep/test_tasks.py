@@ -139,7 +139,7 @@ def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     grid = {"lambda_over": {"start": 0, "stop": 1, "num": 20}}
-    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes"}
+    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes", "wide"}
 
 
 def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
