@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from strategies import CENT, OPEN, SECOND
+import numpy as np
+import pytest
+from strategies import CENT, OPEN, SECOND, random_tape
 from test_book import tape_of
 
 from allocator.baselines import BASELINES
@@ -81,6 +83,30 @@ def test_a_part_of_a_share_that_is_due_waits_for_the_next_slice():
     assert found == [(0, 0, 3), (2, 0, 11 / 3), (3, 0, 10 / 3)]
     kernel = run_baselines(book, order, CLASSIC, [FEE], "classic")["twap"]
     assert kernel == run_baselines(book, order, CLASSIC, [FEE], "classic", engine="reference")["twap"]
+
+
+def test_one_share_taken_of_a_quote_is_forgotten_when_its_price_changes_while_nothing_is_due():
+    rows = [(0, 1, 90, 1, 100, 1), (30, 1, 90, 1, 101, 1), (61, 1, 90, 1, 101, 1), (119, 1, 90, 1, 105, 9)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 2, OPEN, OPEN + 120 * SECOND)  # one share a minute
+    for engine in ("kernel", "reference"):
+        twap = run_baselines(book, order, FAIR, [0], "fair", engine=engine)["twap"]
+        assert twap.cash_filled == (100 + 101) * CENT
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+def test_the_compiled_schedules_keep_what_is_taken_of_more_venues_than_a_word_has_bits(dense, liquidity):
+    tape = random_tape(3, 130, 70, dense=dense)
+    dear = np.where((tape.venue <= 64) & (tape.ask_px > 0), 10 * CENT, 0)
+    book = build_book(replace(tape, ask_px=tape.ask_px + dear), BookRules(uncross=False, stub_band=OFF))
+    fees, rules = [FEE] * len(book.venues), replace(FAIR, liquidity=liquidity)
+    assert len(book.venues) > 64
+    for size in (3000, 60_000):
+        order = Order("buy", size, *book.ts[[0, -1]].tolist())
+        for conventions in ("fair", "classic"):
+            kernel = run_baselines(book, order, rules, fees, conventions)
+            assert kernel == run_baselines(book, order, rules, fees, conventions, engine="reference")
 
 
 def test_a_twap_that_ends_on_half_a_share_is_run_in_whole_shares():

@@ -81,10 +81,12 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     book = build_book(tape, EVENT)
     order = Order(side, size, *tape.span)
     fees = data.draw(any_fees(book))
+    taus = data.draw(st.one_of(st.just(THRESHOLDS), st.lists(st.sampled_from(THRESHOLDS), max_size=4)))
+    parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
     assert kernels_for(book, order, REFRESH, Routing(), fees) == FAST
-    expected = rows(book, order, REFRESH, Routing(), fees, "reference")
+    expected = rows(book, order, REFRESH, Routing(), fees, "reference", parameters)
     for kernel in FAST:
-        assert rows(book, order, REFRESH, Routing(), fees, kernel) == expected, kernel
+        assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
 
 
 @settings(max_examples=150)
@@ -151,8 +153,10 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
     book = build_book(random_tape(venues, snapshots, venues, dense=made is EVENT), made)
     everything = int(book.ask_sz.sum(dtype=np.int64))
     rng = np.random.default_rng(venues)
-    many = ParameterColumns.of([Parameters(0, int(tau), 0) for tau in rng.integers(0, 8 * CENT, 150)])
-    for fees in ([FEE] * len(book.venues), uneven(book)):
+    around = np.maximum(rng.integers(0, 8, 150) * CENT + rng.choice([-1, 0, 1, CENT // 3], 150), 0)
+    many = ParameterColumns.of([Parameters(0, tau, 0) for tau in around.tolist()])
+    close = [FEE + v % 2 for v in range(len(book.venues))]  # costs in 1e-9 $, so that a reach is beyond any table
+    for fees in ([FEE] * len(book.venues), uneven(book), *([close] if 1 < venues < 64 else [])):
         for size in (1, everything // 50, everything // 3, min(everything + 1, 45_000_000)):
             late = int(book.ts[rng.integers(snapshots // 2)])
             order = Order("buy", size, late, int(book.ts[-1]))
