@@ -153,7 +153,19 @@ def _walk(task: Task, parameters: ParameterColumns) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the kernels of `allocator.kernels.carried` are given, in the order of their arguments."""
+    """What the kernels of `allocator.kernels.carried` are given.
+
+    Attributes
+    ----------
+    book : tuple
+        Their first arguments, in their order.
+    begin, last : int
+        The snapshots at which a walk begins and ends; begin is after last where the order has no snapshot.
+    at_last : int
+        The reference at the last snapshot, or `WAIT`.
+    leftover : int
+        Which rule completes the order.
+    """
 
     book: tuple[Any, ...]
     begin: int
@@ -172,9 +184,8 @@ class Carried:
         arrival_at, arrival2 = book.arrival(order) if reference == carried.ARRIVAL else (0, 0)
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
-        if (
-            reference == carried.ARRIVAL and first < past
-        ):  # nothing is taken before there is such a mid: a walk may as well begin there
+        if reference == carried.ARRIVAL and first < past:
+            # nothing is taken before there is such a mid: a walk may as well begin there
             begin = min(max(first, arrival_at), last)
             at_last = reference if arrival_at <= last else carried.WAIT
         words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
