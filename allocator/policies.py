@@ -72,4 +72,4 @@ class Pseudocode:
 
 
 POLICIES: dict[str, Callable[[Routing], Policy]] = {"static": Static, "pseudocode": Pseudocode}
-"""Every policy by name; one without a kernel in `allocator.simulate.KERNELS` runs on the reference engine."""
+"""Every policy by name; one that `allocator.runners.COMPILED` does not name runs on the reference engine."""
