@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -23,9 +24,14 @@ from feed.tape import Tape
 EVENT = BookRules("event", uncross=False)
 REFRESH = Rules("refresh", "sweep", 50_000_000)
 FAST = ("rows", "lanes", "wide", "columns", "ladder")
-THRESHOLDS = (0, 1, CENT - 1, CENT, CENT + 1, 2 * CENT, 3 * CENT, 5 * CENT, 40 * CENT, 4000 * CENT, INFINITE)
+THRESHOLDS = (
+    *(0, 1, CENT - 1, CENT, CENT + 1, 2 * CENT, 3 * CENT, 5 * CENT, 40 * CENT, 4000 * CENT, INFINITE),
+    *(CENT // 2, CENT // 2 + FEE, CENT + FEE),
+)
 LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
-"""Thresholds on, just below and just above differences of prices in cents."""
+"""Thresholds on, just below and just above differences of prices in cents, and of a cost and a mid on half a cent."""
+PLAIN = st.builds(Routing, reference=st.sampled_from(["best", "mid", "arrival"]))
+"""What has a runner of its own."""
 
 
 def rows(book, order, rules, routing, fees, kernel, parameters=LADDER, *, collapse=False):
@@ -64,7 +70,7 @@ def any_fees(book):
 
 
 @settings(max_examples=300)
-@given(st.data(), book_rules, rules_of, routings)
+@given(st.data(), book_rules, rules_of, st.one_of(PLAIN, routings))
 def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
     book, order = build_book(tape, made), data.draw(orders(tape))
@@ -174,8 +180,7 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
 @pytest.mark.parametrize("rules", [FAIR, REFRESH, Rules("persist", "last_ask", 0)])
 def test_long_walks_measured_from_a_mid(reference, side, rules):
     book = build_book(random_tape(5, 1500, 5), BookRules())
-    fees = uneven(book)
-    for size in (300, 100_000, 10**7):
+    for size, fees in itertools.product((300, 100_000, 10**7), ([FEE] * 5, uneven(book))):
         order = Order(side, size, int(book.ts[40]), int(book.ts[-3]))
         routing = Routing(reference=reference)
         expected = rows(book, order, rules, routing, fees, "walk")
@@ -206,34 +211,37 @@ def test_a_fee_may_lie_farther_from_the_mid_than_all_prices_span(reference, side
     around = (fee + tick * step for step in (-1, 0, 1, 2, 3) if fee + tick * step >= 0)
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, *around, INFINITE)])
     expected = rows(book, order, FAIR, routing, [fee], "reference", parameters)
-    for kernel in ("walk", "rows", "lanes"):
+    for kernel in ("walk", *FAST[:3]):
         assert rows(book, order, FAIR, routing, [fee], kernel, parameters) == expected, kernel
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("reference", ["mid", "arrival"])
 @pytest.mark.parametrize("mid_at", range(5))
-def test_measured_from_an_arrival_nothing_is_taken_before_there_was_one(side, mid_at):
+def test_measured_from_a_mid_nothing_is_taken_before_there_was_one(side, reference, mid_at):
     """One-sided up to a snapshot, or to the end: at 4."""
     dark = np.arange(4) < mid_at
     bid, ask = 9_999 * CENT + np.arange(4) * CENT, 10_001 * CENT + np.arange(4) * CENT
+    bid, ask = np.where(dark & (side == "buy"), 0, bid), np.where(dark & (side == "sell"), 0, ask)
+    further = CENT * np.repeat([0, 1], 4)
     tape = Tape.build(
         "XYZ",
-        ts=OPEN + np.arange(4) * SECOND,
-        venue=np.ones(4, np.int64),
-        bid_px=np.where(dark, 0, bid) if side == "buy" else bid,
-        ask_px=np.where(dark, 0, ask) if side == "sell" else ask,
-        bid_sz=np.full(4, 100),
-        ask_sz=np.full(4, 100),
-        sequence=np.arange(4),
+        ts=OPEN + np.tile(np.arange(4), 2) * SECOND,
+        venue=np.repeat([1, 2], 4),
+        bid_px=np.tile(bid, 2) - further,
+        ask_px=np.where(np.tile(ask, 2) > 0, np.tile(ask, 2) + further, 0),
+        bid_sz=np.full(8, 100),
+        ask_sz=np.full(8, 100),
+        sequence=np.arange(8),
     )
-    book, routing = build_book(tape, BookRules()), Routing(reference="arrival")
+    book, routing = build_book(tape, BookRules()), Routing(reference=reference)
     for liquidity, leftover in (("persist", "sweep"), ("refresh", "last_ask")):
         for size, past in ((250, 4), (1000, 4), (1000, 2)):
             order = Order(side, size, OPEN - SECOND, int(book.ts[past - 1]))
             rules = Rules(liquidity, leftover, 0)
-            expected = rows(book, order, rules, routing, [FEE], "reference")
-            for kernel in ("walk", "rows", "lanes"):
-                assert rows(book, order, rules, routing, [FEE], kernel) == expected, (kernel, size)
+            expected = rows(book, order, rules, routing, [FEE] * 2, "reference")
+            for kernel in ("walk", *FAST[:3]):
+                assert rows(book, order, rules, routing, [FEE] * 2, kernel) == expected, (kernel, size)
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
