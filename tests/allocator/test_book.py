@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_book import plain_book
-from strategies import CENT, OPEN, SECOND, tapes
+from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
-from allocator.book import OFF, BookRules, build_book
+from allocator.book import NOTHING, OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.order import Order
 from feed.tape import Tape
@@ -57,21 +57,46 @@ def test_the_kernel_derives_what_the_plain_rules_say(tape, carry, uncross, band,
         require,
     )
     book = build_book(tape, rules)
-    plain = plain_book(tape, carry=carry, uncross=uncross, band=band, max_age=max_age, require=require)
+    compare(book, plain_book(tape, carry=carry, uncross=uncross, band=band, max_age=max_age, require=require))
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("venues", [64, 65, 130])
+def test_more_venues_than_a_word_has_bits(venues, dense):
+    tape = random_tape(venues, 60, venues, dense=dense)
+    compare(build_book(tape, BookRules()), plain_book(tape))
+    event = build_book(tape, BookRules("event", uncross=False, stub_band=OFF))
+    compare(event, plain_book(tape, carry=False, uncross=False, band=None))
+
+
+def compare(book, plain):
+    """Assert that a book is the plain one, and its tiles lay the same quotes out."""
     assert book.ts.tolist() == [snapshot["ts"] for snapshot in plain]
-    for t, snapshot in enumerate(plain):
-        for side in ("bid", "ask"):
-            px, sz = (getattr(book, f"{side}_{name}")[t].tolist() for name in ("px", "sz"))
-            moved = book.flags_of(getattr(book, f"{side}_moved"))[t].tolist()
-            assert book.flags_of(getattr(book, f"{side}_shown"))[t].tolist() == [p != 0 for p in px]
-            shown = {v: (p, s) for v, p, s in zip(book.venues.tolist(), px, sz, strict=True) if p}
-            assert shown == snapshot[side]
-            assert {v for v, m in zip(book.venues.tolist(), moved, strict=True) if m} == snapshot["moved"][side]
-            assert int(getattr(book, f"{side}_volume")[t]) == snapshot["volume"][side]
-        assert {
-            v for v, f in zip(book.venues.tolist(), book.flags_of(book.published)[t].tolist(), strict=True) if f
-        } == snapshot["fresh"]
-        assert int(book.mid2[t]) == snapshot["mid2"]
+    ids = book.venues.tolist()
+
+    def named(flags):
+        return [{v for v, flag in zip(ids, row, strict=True) if flag} for row in book.flags_of(flags).tolist()]
+
+    for side in ("bid", "ask"):
+        px, sz = getattr(book, f"{side}_px"), getattr(book, f"{side}_sz")
+        rows = zip(px.tolist(), sz.tolist(), strict=True)
+        shown = [{v: (p, s) for v, p, s in zip(ids, *row, strict=True) if p} for row in rows]
+        assert shown == [snapshot[side] for snapshot in plain]
+        assert not sz[px == 0].any()
+        assert named(getattr(book, f"{side}_shown")) == [set(snapshot[side]) for snapshot in plain]
+        assert named(getattr(book, f"{side}_moved")) == [snapshot["moved"][side] for snapshot in plain]
+        assert getattr(book, f"{side}_volume").tolist() == [snapshot["volume"][side] for snapshot in plain]
+        tiles = getattr(book, f"{side}_tiles")
+        if tiles is not None:
+            for grid, nothing, laid in ((getattr(book, f"{side}_ticks"), NOTHING, tiles.ticks), (sz, 0, tiles.sz)):
+                flat = laid.swapaxes(1, 2).reshape(laid.shape[0] * laid.shape[2], len(ids))
+                assert np.array_equal(flat[: len(grid)], np.where(grid != 0, grid, nothing))
+                assert (flat[len(grid) :] == nothing).all()
+    assert named(book.published) == [snapshot["fresh"] for snapshot in plain]
+    assert book.mid2.tolist() == [snapshot["mid2"] for snapshot in plain]
+    stands = any({*snapshot["bid"], *snapshot["ask"]} - snapshot["fresh"] for snapshot in plain)
+    if book.ask_ticks.dtype == np.int32:
+        assert [tiles is None for tiles in (book.bid_tiles, book.ask_tiles)] == [stands] * 2
 
 
 def test_a_quote_stands_until_its_venue_publishes_again_and_a_withdrawal_ends_it():
@@ -125,6 +150,12 @@ def test_stubs_are_hidden_strictly_beyond_the_band():
     book = build_book(tape, BookRules())
     assert (bids(book), asks(book)) == ([[100, 90, 0]], [[100, 110, 0]])
     assert book.counts["stub_quotes"] == 2
+
+
+def test_a_band_that_ends_between_two_ticks_hides_what_is_beyond_it():
+    rows = [(0, 1, 101, 100, 101, 100), (0, 2, 91, 100, 111, 100), (0, 3, 90, 100, 112, 100)]
+    book = build_book(tape_of(*rows), BookRules())  # 90.9 and 111.1
+    assert (bids(book), asks(book)) == ([[101, 91, 0]], [[101, 111, 0]])
 
 
 def test_hiding_is_no_change_of_price():
