@@ -1,5 +1,6 @@
 """The book kernel against the plain derivation, and the rules of model section 3 one by one."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -134,6 +135,28 @@ def test_quotes_of_equal_age_that_cross_hide_the_lower_publisher_id():
     tape = tape_of((0, 1, 101, 100, 102, 100), (0, 2, 98, 100, 100, 100))
     book = build_book(tape, BookRules())
     assert (bids(book), asks(book)) == ([[0, 98]], [[102, 100]])
+
+
+def test_of_quotes_of_one_price_and_age_the_lowest_publisher_id_stands_for_the_side():
+    tape = tape_of((0, 1, 101, 100, 103, 100), (0, 2, 98, 100, 100, 100), (0, 3, 101, 100, 103, 100))
+    book = build_book(tape, BookRules())  # 1 crosses 2 and is hidden, then 2 crosses 3 and is hidden
+    assert (bids(book), asks(book)) == ([[0, 98, 101]], [[103, 0, 103]])
+
+
+def test_a_locked_venue_stays_where_another_one_crosses_itself():
+    book = build_book(tape_of((0, 1, 102, 100, 100, 100), (0, 2, 101, 100, 101, 100)), BookRules())
+    assert (bids(book), asks(book)) == ([[0, 101]], [[0, 101]])
+
+
+def test_a_finer_tick_than_the_first_prices_tell_is_found():
+    for odd in (1, CENT // 2):
+        tape = random_tape(5, 1500, 2)
+        late = np.where((np.arange(tape.rows) == tape.rows - 9) & (tape.ask_px > 0), odd, 0)
+        assert late.any()
+        tape = replace(tape, ask_px=tape.ask_px + late)
+        book = build_book(tape, BookRules())
+        assert book.tick == odd
+        compare(book, plain_book(tape))
 
 
 def test_a_venue_that_crosses_itself_is_hidden_on_both_sides_and_a_locked_one_stays():
