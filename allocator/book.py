@@ -84,7 +84,7 @@ class Book:
         The same quotes column by column, where each displayed quote was published at its snapshot: no walk over
         columns is exact where quotes stand.
     highest : int
-        The highest price displayed, 1e-9 $.
+        The highest price displayed, 1e-9 $; 0 = none.
     counts : dict of str to int
         What was crossed, locked and hidden.
     """
@@ -250,7 +250,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     fits = (most - least) // tick < TICK_LIMIT
     base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
     venues = np.flatnonzero(there) - standing.IDS // 2
-    book = _empty(snapshots, venues.astype(np.int16), base, tick, dtype, most)
+    book = _empty(snapshots, venues.astype(np.int16), base, tick, dtype)
     counts = np.zeros(len(standing.COUNTS) + 1, np.int64)
     standing.derive(
         *columns.values(),
@@ -265,6 +265,9 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         counts,
     )
     book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=False))
+    # what is displayed, not what was published: a hidden stub of 200,000 $ would bound every order
+    top = max(int(ticks.max(initial=0)) for ticks in (book.bid_ticks, book.ask_ticks))
+    book = replace(book, highest=base + tick * top if top else 0)
     stands = bool(counts[-1])
     if stands or not fits:
         return book
@@ -281,7 +284,7 @@ _DERIVED = (
 """The columns that `standing.derive` fills, in the order of its arguments."""
 
 
-def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type, highest: int) -> Book:
+def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> Book:
     words = -(-len(venues) // 64)
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
         **dict.fromkeys(_DERIVED[:2], ((snapshots, len(venues)), dtype)),
@@ -290,9 +293,7 @@ def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type, hig
         **dict.fromkeys(_DERIVED[9:], ((snapshots,), np.int64)),
     }
     columns: dict[str, Any] = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
-    return Book(
-        venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=highest, counts={}, **columns
-    )
+    return Book(venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=0, counts={}, **columns)
 
 
 def _tiles(ticks: Ticks, sz: Int32) -> Tiles:

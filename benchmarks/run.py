@@ -30,7 +30,18 @@ if TYPE_CHECKING:
 
 CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *sweep_bench.CASES)
 
-VERSIONED = ("sor-sweep", "numpy", "numba", "pandas", "pyarrow", "msgspec", "ray", "kafka-python", "confluent-kafka")
+VERSIONED = (
+    "sor-sweep",
+    "numpy",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "msgspec",
+    "ray",
+    "kafka-python",
+    "confluent-kafka",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

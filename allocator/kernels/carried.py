@@ -4,7 +4,7 @@ For `static` in whole shares on at most 64 venues. A quote is looked at when it 
 venues are bit masks, so that a snapshot at which nothing can be had costs a few instructions, and no snapshot is
 sorted but the one at which an order is partly filled.
 
-Costs are integers of `unit`, relative to `c0`: c = c0 + unit * (slope * ticks + offset[v]); see `allocator.compact`.
+Costs are integers of `unit`, relative to `c0`: c = c0 + unit * (slope * ticks + offset[v]); see `allocator.units`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 from allocator.book import NOTHING, OFF, BookRules, build_book
 from allocator.errors import AllocatorError
-from allocator.order import Order
+from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.simulate import run_combinations
 from feed.tape import Tape
 
 
@@ -217,3 +218,15 @@ def test_rules_out_of_range_are_refused():
         build_book(tape, BookRules(stub_band=10**9 + 1))
     with pytest.raises(AllocatorError, match="max_age"):
         build_book(tape, BookRules(max_age=-2))
+
+
+def test_a_hidden_stub_does_not_bound_what_may_be_bought():
+    tape = tape_of((0, 1, 99, 100, 101, 200), (0, 2, 99, 100, 19_999_999, 200), (1, 1, 99, 100, 102, 200))
+    book = build_book(tape, BookRules())
+    assert book.highest == 102 * CENT
+    large = Order("buy", 2**62 // (200 * CENT), OPEN, OPEN + SECOND)
+    rules = Rules("persist", "sweep", 50_000_000)
+    done = run_combinations(book, large, rules, Routing(), [0, 0], ParameterColumns.of([Parameters(0, 0, 0)]))
+    assert done.rows[0, 0] == 400
+    assert build_book(tape, BookRules(stub_band=OFF)).highest == 19_999_999 * CENT
+    assert build_book(tape_of((0, 1, 0, 0, 0, 0)), BookRules()).highest == 0
