@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache, partial
 
 import numpy as np
@@ -184,6 +185,64 @@ def _book(scale: Scale, *, dense: bool) -> Duel:
         Side(forward_fill, work),
         guard,
         f"T={snapshots:,} V={VENUES}, {tape.rows:,} rows, {'both layouts' if dense else 'rows and sets of venues'}",
+    )
+
+
+def _book_parts(scale: Scale) -> Duel:
+    """Where the time of a book goes, every venue publishing at each snapshot, and where quotes stand."""
+    from allocator import book as module
+    from allocator.kernels import standing
+
+    snapshots = scale.pick(1_000_000, 50_000)
+
+    def parts_of(tape):
+        columns = [getattr(tape, name) for name in ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")]
+
+        def run():
+            seconds, marks = {}, [time.perf_counter()]
+
+            def mark(name):
+                marks.append(time.perf_counter())
+                seconds[name] = marks[-1] - marks[-2]
+
+            there, found = np.zeros(standing.IDS, np.bool_), np.zeros(4, np.int64)
+            standing.outline(*columns[:4], there, found)
+            mark("outline")
+            count, least, _, tick = found.tolist()
+            ids = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
+            made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
+            outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
+            mark("allocate")
+            for name, uncross in (("derive_first_touch", True), ("derive", True), ("derive_no_uncross", False)):
+                counts = np.zeros(len(standing.COUNTS) + 1, np.int64)
+                index, carry = np.cumsum(there) - 1, True
+                standing.derive(
+                    *columns,
+                    index,
+                    least - tick,
+                    tick,
+                    carry,
+                    uncross,
+                    10**8,
+                    OFF,
+                    *outputs,
+                    counts,
+                )
+                mark(name)
+            module._tiles(made.ask_ticks, made.ask_sz)  # noqa: SLF001 - the same
+            module._tiles(made.bid_ticks, made.bid_sz)  # noqa: SLF001 - the same
+            mark("tiles")
+            return seconds
+
+        return run
+
+    dense, carried = parts_of(dense_tape(snapshots, VENUES)), parts_of(long_tape(snapshots, VENUES))
+    return Duel(
+        Side(dense),
+        Side(carried),
+        lambda: (dense(), carried()),
+        f"T={snapshots:,} V={VENUES}; 1 ms = {1e6 / snapshots / VENUES:.3g} ns per t v",
+        lambda seconds: seconds,
     )
 
 
@@ -426,6 +485,7 @@ CASES = (
         target=15.0,
         rounds=5,
     ),
+    Case("book_parts", "s", "the same where quotes stand", _book_parts, rounds=5),
     Case(
         "greedy_one",
         TVK,
