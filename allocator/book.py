@@ -251,7 +251,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
     venues = np.flatnonzero(there) - standing.IDS // 2
     book = _empty(snapshots, venues.astype(np.int16), base, tick, dtype)
-    counts = np.zeros(len(standing.COUNTS) + 1, np.int64)
+    counts = np.zeros(len(standing.COUNTS) + 2, np.int64)
     standing.derive(
         *columns.values(),
         np.cumsum(there) - 1,
@@ -266,9 +266,9 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     )
     book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=False))
     # what is displayed, not what was published: a hidden stub of 200,000 $ would bound every order
-    top = max(int(ticks.max(initial=0)) for ticks in (book.bid_ticks, book.ask_ticks))
+    top = int(counts[standing.HIGHEST])
     book = replace(book, highest=base + tick * top if top else 0)
-    stands = bool(counts[-1])
+    stands = bool(counts[standing.STANDING])
     if stands or not fits:
         return book
     return replace(book, bid_tiles=_tiles(book.bid_ticks, book.bid_sz), ask_tiles=_tiles(book.ask_ticks, book.ask_sz))

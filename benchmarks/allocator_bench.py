@@ -214,7 +214,7 @@ def _book_parts(scale: Scale) -> Duel:
             outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
             mark("allocate")
             for name, uncross in (("derive_first_touch", True), ("derive", True), ("derive_no_uncross", False)):
-                counts = np.zeros(len(standing.COUNTS) + 1, np.int64)
+                counts = np.zeros(len(standing.COUNTS) + 2, np.int64)
                 index, carry = np.cumsum(there) - 1, True
                 standing.derive(
                     *columns,

@@ -22,6 +22,8 @@ COUNTS = (
 )
 """What `derive` counts, in the order of its `counts`: snapshots, or hidden (snapshot, venue, side)."""
 
+STANDING, HIGHEST = len(COUNTS), len(COUNTS) + 1
+
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
 FAR = 2**62
@@ -174,8 +176,9 @@ def derive(
         1e-9 of the best price; ns. Negative = off.
     bid_ticks .. ask_volume : outputs
         The columns of `allocator.book.Book`, zeroed; `instants` are its ts.
-    counts : (7,) int64, output, zeroed
-        See `COUNTS`; then at how many snapshots a quote is displayed that was not published there.
+    counts : (8,) int64, output, zeroed
+        See `COUNTS`; at `STANDING`, at how many snapshots a quote is displayed that was not published there; at
+        `HIGHEST`, the highest price displayed, in ticks.
     """
     rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
@@ -251,6 +254,7 @@ def derive(
                         if ask[v] > ask_edge:
                             ask[v] = 0
                             counts[5] += 1
+                    _, top_ask = _edges(ask)
             if top_bid > 0:
                 if top_bid != bid_best:
                     best = base + tick * top_bid
@@ -260,6 +264,7 @@ def derive(
                         if bid[v] != 0 and bid[v] < bid_edge:
                             bid[v] = 0
                             counts[5] += 1
+        counts[HIGHEST] = max(counts[HIGHEST], top_bid, top_ask)
         if top_bid > 0 and top_ask > 0:
             mid2[t] = 2 * base + tick * (top_bid + low_ask)
         for v in range(venues):
@@ -273,7 +278,7 @@ def derive(
                 shows_bid |= bit if bid[v] != 0 else zero
                 shows_ask |= bit if ask[v] != 0 else zero
             bid_shown[t, word], ask_shown[t, word] = shows_bid, shows_ask
-            counts[6] += (shows_bid | shows_ask) & ~published[t, word] != zero
+            counts[STANDING] += (shows_bid | shows_ask) & ~published[t, word] != zero
 
 
 @kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32, types.int32[:, :, ::1]))

@@ -74,6 +74,8 @@ def test_more_venues_than_a_word_has_bits(venues, dense):
 def compare(book, plain):
     """Assert that a book is the plain one, and its tiles lay the same quotes out."""
     assert book.ts.tolist() == [snapshot["ts"] for snapshot in plain]
+    shown = [px for snapshot in plain for side in ("bid", "ask") for px, _ in snapshot[side].values()]
+    assert book.highest == max(shown, default=0)
     ids = book.venues.tolist()
 
     def named(flags):
