@@ -128,8 +128,9 @@ def _no_rows(path: Path) -> FeedUnavailable:
 
 def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[str]:
     """Names of the columns that are read: the required ones, and the optional ones that are there."""
-    with io.TextIOWrapper(open_text(path), encoding="utf-8-sig", newline="") as lines:
-        line = lines.readline(2**20)
+    with open_text(path) as lines:  # decoded alone: no column that is not looked at has to be text
+        line = lines.readline(2**20).decode("utf-8-sig")
+    line = io.StringIO(line, newline="").readline()
     there = next(csv.reader([line]), [])
     missing = [name for name in required if name not in there]
     if missing:

@@ -179,9 +179,7 @@ def _read(blocks: _Blocks, labels: Sequence[str]) -> PlainRows:
 def _form_of(text: bytes, labels: Sequence[str]) -> _Form:
     """Tell the form by the header, the first row and the first price that is there."""
     header, *lines = text[:-1].split(b"\n")
-    if not text.isascii():  # the text path decodes what follows the header with it
-        raise _Unusual
-    if b'"' in header or not header.decode().isprintable() or len(header) >= 2**20:
+    if b'"' in header or not header.isascii() or not header.decode().isprintable() or len(header) >= 2**20:
         raise _Unusual
     names = header.split(b",")
     roles = np.zeros(len(names), np.int8)
@@ -197,7 +195,9 @@ def _form_of(text: bytes, labels: Sequence[str]) -> _Form:
     if len(first) != len(names):
         raise _Unusual
     symbol = first[place["symbol"]] if "symbol" in place else b""
-    if "symbol" in place and (b'"' in symbol or not symbol.decode().isprintable() or symbol.decode() in labels):
+    if not symbol.isascii() or not symbol.decode().isprintable() or b'"' in symbol:
+        raise _Unusual
+    if "symbol" in place and symbol.decode() in labels:
         raise _Unusual
     prices = [place[name] for name in ("bid_px_00", "ask_px_00", "price") if name in place]
     for line in lines:
