@@ -3,7 +3,7 @@
 reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
-lanes, wide : the same, 32 or 64 combinations to a pass.
+lanes, wide : the same, 64 or 128 combinations to a pass.
 columns, ladder : the same without state (no quote outlives its snapshot, refresh), a pass per combination over
     columns, or one pass for all.
 """

@@ -22,7 +22,7 @@ SWEEP, LAST_ASK, NONE = 0, 1, 2
 SHARES, COST, FEES = range(3)
 """The sums of a walk: shares; shares * cost, and shares * offset, in units."""
 
-LANES, WIDE = 32, 64
+LANES, WIDE = 64, 128
 """Combinations that are walked side by side."""
 
 BLOCK = 512
@@ -295,6 +295,15 @@ def walk_each(
         )  # fmt: skip
 
 
+@kernel(types.void(types.int32[:, ::1], types.int64, types.int64[:, ::1]))
+def _flush(few, pivot, sums):
+    """Add int32 sums of shares, and of what these cost above a pivot, to the sums of each lane, and begin anew."""
+    for k in range(sums.shape[1]):
+        sums[SHARES, k] += few[SHARES, k]
+        sums[COST, k] += few[COST, k] + few[SHARES, k] * pivot
+    few[:] = 0
+
+
 def _lanes(width):
     """The walk of so many combinations side by side: the length of its inner loops is a constant to the compiler."""
 
@@ -311,6 +320,7 @@ def _lanes(width):
         """Walk `width` combinations over one pass; parameters as `walk_each`, all starts the same.
 
         A lane whose order completes inside a block goes back to the block's start and is walked alone from there.
+        Sums are int32, of costs above a pivot, as long as the sizes looked at say that they fit.
         """
         venues = ticks.shape[1]
         one, zero = np.uint64(1), np.uint64(0)
@@ -319,7 +329,9 @@ def _lanes(width):
             uneven |= offset[v] != 0
         taken, before = np.zeros((venues, width), np.int32), np.zeros((venues, width), np.int32)
         sums, sums_before = np.zeros((3, width), np.int64), np.zeros((3, width), np.int64)
-        shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
+        shares, fees = sums[SHARES], sums[FEES]
+        few = np.zeros((2, width), np.int32)
+        some, above_pivot = few[SHARES], few[COST]
         reach, base = np.zeros(width, np.int32), np.zeros(width, np.int32)
         above, part = np.zeros(width, np.int64), np.zeros(width, np.int64)
         done = np.zeros(width, np.bool_)
@@ -336,6 +348,7 @@ def _lanes(width):
             sums[:] = 0
             active = ~zero
             t, open_lanes = starts[group], lanes
+            pivot, room, room_above = np.int64(0), np.int64(0), np.int64(0)
             while t < last and open_lanes > 0:
                 start, until = t, min(t + BLOCK, last)
                 before[:] = taken
@@ -354,11 +367,17 @@ def _lanes(width):
                         v = lowest(there)
                         size_there = sizes[t, v]
                         c = slope * np.int64(ticks[t, v]) + offset[v]
+                        room -= size_there
+                        room_above -= size_there * abs(c - pivot)
+                        if min(room, room_above) < 0:
+                            _flush(few, pivot, sums)
+                            pivot, room, room_above = c, np.int64(ALL) - size_there, np.int64(ALL)
+                        beyond = np.int32(c - pivot)
                         row = taken[v]
                         for k in range(width):
                             left = max(np.int32(size_there - row[k]), np.int32(0))
-                            shares[k] += left
-                            cost[k] += np.int64(left) * c
+                            some[k] += left
+                            above_pivot[k] += left * beyond
                             row[k] += left
                             if uneven:
                                 fees[k] += np.int64(left) * offset[v]
@@ -394,21 +413,28 @@ def _lanes(width):
                         rest ^= bit
                         size_there = sizes[t, v]
                         c = slope * np.int64(ticks[t, v]) + offset[v]
-                        near = np.int32(c)
+                        room -= size_there
+                        room_above -= size_there * abs(c - pivot)
+                        if min(room, room_above) < 0:
+                            _flush(few, pivot, sums)
+                            pivot, room, room_above = c, np.int64(ALL) - size_there, np.int64(ALL)
+                        near, beyond = np.int32(c), np.int32(c - pivot)
                         row = taken[v]
                         kept = np.int32(0)
                         for k in range(width):
                             left = max(np.int32(size_there - row[k]), np.int32(0))
                             more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
-                            shares[k] += more
-                            cost[k] += np.int64(more) * c
+                            some[k] += more
+                            above_pivot[k] += more * beyond
                             row[k] += more
-                            kept |= left - more
+                            kept = np.int32(kept | np.int32(left - more))  # an int64 would halve the vectors
                             if uneven:
                                 fees[k] += np.int64(more) * offset[v]
                         if kept == 0:
                             active &= ~bit
                     t += 1
+                _flush(few, pivot, sums)
+                pivot, room, room_above = np.int64(0), np.int64(0), np.int64(0)
                 for k in range(lanes):
                     if not done[k] and shares[k] >= size:
                         done[k] = True

@@ -50,7 +50,11 @@ def _lowest(ticks, slope, offset, tile, low, high, best):
     )
 )  # fmt: skip
 def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
-    """The sums of what lies within reach of the best in a tile's part, whose costs are costs[at]."""
+    """The sums of what lies within reach of the best in a tile's part, whose costs are costs[at].
+
+    What is taken costs little more than the least of all costs, and sizes are small as a rule: sums over a tile then
+    fit int32, which costs half. Where they might not, they are made again in int64.
+    """
     sums[:] = 0
     cheapest = best[: high - low]
     one, other = costs[at, 0, low:high], costs[at, min(1, costs.shape[1] - 1), low:high]
@@ -60,13 +64,28 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
         row = costs[at, v, low:high]
         for i in range(len(row)):
             cheapest[i] = min(cheapest[i], row[i])
+    least, most = np.int32(FAR), np.int32(-FAR)
+    for i in range(len(cheapest)):
+        least = min(least, cheapest[i])
+        most = max(most, cheapest[i] if cheapest[i] != FAR else np.int32(-FAR))
+    if least == FAR:  # nothing is displayed
+        return
+    span = max(np.int64(most) + reach - least, np.int64(1))
     for v in range(costs.shape[1]):
         row, there = costs[at, v, low:high], sizes[tile, v, low:high]
-        shares, cost = np.int64(0), np.int64(0)
+        few, above, seen = np.int32(0), np.int32(0), np.int32(0)
         for i in range(len(row)):
             more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
-            shares += more
-            cost += np.int64(more) * np.int64(row[i])
+            few = np.int32(np.int64(few) + more)  # of int64, so that it wraps in silence without a compiler too
+            above = np.int32(np.int64(more) * (np.int64(row[i]) - least) + above)
+            seen = np.int32(seen | there[i])
+        shares, cost = np.int64(few), np.int64(few) * least + above
+        if np.int64(seen) * span * len(row) > FAR:
+            shares, cost = np.int64(0), np.int64(0)
+            for i in range(len(row)):
+                more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+                shares += more
+                cost += np.int64(more) * np.int64(row[i])
         sums[SHARES] += shares
         sums[COST] += cost
         sums[FEES] += shares * offset[v]

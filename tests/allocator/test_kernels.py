@@ -364,6 +364,36 @@ def test_sizes_near_the_limit_of_int32_do_not_wrap():
                 run_combinations(book, replace(order, size=2**55), mild, Routing(), [0] * 3, LADDER)
 
 
+@pytest.mark.parametrize("ticks", [2, 2**9, 2**18])
+@pytest.mark.parametrize("most", [2**8, 2**12, 2**19, 2**22, 2**30])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_sums_that_fit_int32_and_sums_that_do_not(side, most, ticks):
+    rng, snapshots, venues = np.random.default_rng([most, ticks]), 1_100, 2
+    count = snapshots * venues
+    ask = 10**6 + rng.integers(0, ticks, count)  # 1e-9 $
+    tape = Tape.build(
+        "XYZ",
+        ts=OPEN + np.repeat(np.arange(snapshots), venues) * SECOND,
+        venue=np.tile([1, 2], snapshots),
+        bid_px=ask - ticks - rng.integers(0, ticks, count),
+        ask_px=ask,
+        bid_sz=rng.integers(most // 2, most, count),
+        ask_sz=rng.integers(most // 2, most, count),
+        sequence=np.arange(count),
+    )
+    mild = replace(REFRESH, unfilled_penalty=0)
+    reaches = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, 1, ticks // 2, ticks, 2 * ticks)])
+    for made in (EVENT, BookRules(uncross=False, stub_band=OFF)):
+        book = build_book(tape, made)
+        for fees in ([0, 0], [5, 0]):
+            order = Order(side, int(tape.ask_sz.sum()) + int(tape.bid_sz.sum()), *span(book))
+            kernels = kernels_for(book, order, mild, Routing(), fees)
+            assert kernels == FAST
+            expected = rows(book, order, mild, Routing(), fees, "walk", reaches)
+            for kernel in kernels:
+                assert rows(book, order, mild, Routing(), fees, kernel, reaches) == expected, kernel
+
+
 def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_collapsed(monkeypatch):
     from allocator import policies
 
