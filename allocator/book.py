@@ -166,10 +166,6 @@ class Book:
         return found, int(self.mid2[found])
 
 
-NOTHING = 2**31 - 1
-"""The ticks, in a tile, of a venue that displays nothing: dearer than any cost, so that a minimum passes it by."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiles:
     """One side of a book column by column, in tiles that fit a first-level cache.
@@ -177,7 +173,8 @@ class Tiles:
     Attributes
     ----------
     ticks, sz : (B, V, R) int32
-        Snapshot t is column entry t % R of tile t // R; `NOTHING`, 0 = nothing displayed, also behind the book's end.
+        Snapshot t is column entry t % R of tile t // R; 2^31 - 1 (dearer than any
+        cost, so that a minimum passes it by), 0 = nothing displayed, also behind the book's end.
     """
 
     ticks: Int32
@@ -246,32 +243,44 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     there, found = np.zeros(standing.IDS, np.bool_), np.zeros(4, np.int64)
     standing.outline(*(columns[name] for name in names[:4]), there, found)
     snapshots, least, most, tick = found.tolist()
-    tick = tick or 1
-    fits = (most - least) // tick < TICK_LIMIT
-    base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
-    venues = np.flatnonzero(there) - standing.IDS // 2
-    book = _empty(snapshots, venues.astype(np.int16), base, tick, dtype)
-    counts = np.zeros(len(standing.COUNTS) + 2, np.int64)
-    standing.derive(
-        *columns.values(),
-        np.cumsum(there) - 1,
-        base,
-        tick,
-        rules.book == "consolidated",
-        rules.uncross,
-        rules.stub_band,
-        rules.max_age,
-        *(getattr(book, name) for name in _DERIVED),
-        counts,
-    )
-    book.counts.update(zip(standing.COUNTS, counts.tolist(), strict=False))
+    venues = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
+
+    def derive(tick: int) -> tuple[Book, list[int]]:
+        fits = (most - least) // tick < TICK_LIMIT
+        base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
+        book = _empty(snapshots, venues, base, tick, dtype)
+        tiles = [_no_tiles(snapshots if fits else 0, len(venues)) for _ in range(2)]
+        counts = np.zeros(len(standing.COUNTS) + 3, np.int64)
+        standing.derive(
+            *columns.values(),
+            venues,
+            base,
+            tick,
+            rules.uncross,
+            rules.stub_band,
+            *(getattr(book, name) for name in _DERIVED),
+            *(each.ticks for each in tiles),
+            *(each.sz for each in tiles),
+            counts,
+            np.cumsum(there) - 1,
+            rules.book == "consolidated",
+            rules.max_age,
+            fits,
+        )
+        if fits and not counts[standing.STANDING]:
+            book = replace(book, bid_tiles=tiles[0], ask_tiles=tiles[1])
+        return book, counts.tolist()
+
+    def all_prices() -> int:
+        return standing.divisor(columns["bid_px"], columns["ask_px"], least, tick, len(tape.ts)) or 1
+
+    book, counts = derive(tick or all_prices())
+    if counts[standing.OFF_GRID]:  # the first prices did not tell the tick
+        book, counts = derive(all_prices())
+    book.counts.update(zip(standing.COUNTS, counts, strict=False))
     # what is displayed, not what was published: a hidden stub of 200,000 $ would bound every order
-    top = int(counts[standing.HIGHEST])
-    book = replace(book, highest=base + tick * top if top else 0)
-    stands = bool(counts[standing.STANDING])
-    if stands or not fits:
-        return book
-    return replace(book, bid_tiles=_tiles(book.bid_ticks, book.bid_sz), ask_tiles=_tiles(book.ask_ticks, book.ask_sz))
+    top = counts[standing.HIGHEST]
+    return replace(book, highest=book.base + book.tick * top if top else 0)
 
 
 TICK_LIMIT = 2**30
@@ -292,16 +301,12 @@ def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> 
         **dict.fromkeys(_DERIVED[4:9], ((snapshots, words), np.uint64)),
         **dict.fromkeys(_DERIVED[9:], ((snapshots,), np.int64)),
     }
-    columns: dict[str, Any] = {name: np.zeros(shape, kind) for name, (shape, kind) in shapes.items()}
+    columns: dict[str, Any] = {name: np.empty(shape, kind) for name, (shape, kind) in shapes.items()}
     return Book(venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=0, counts={}, **columns)
 
 
-def _tiles(ticks: Ticks, sz: Int32) -> Tiles:
-    from allocator.kernels import standing
-
-    snapshots, venues = ticks.shape
+def _no_tiles(snapshots: int, venues: int) -> Tiles:
+    """Room for one side's tiles; memory that is not written to costs nothing."""
     rows = tile_rows(max(venues, 1))
-    made = [np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2)]
-    for grid, nothing, tiles in zip((ticks, sz), (NOTHING, 0), made, strict=True):
-        standing.tile(grid, nothing, tiles)
-    return Tiles(*made)
+    ticks, sz = (np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2))
+    return Tiles(ticks, sz)

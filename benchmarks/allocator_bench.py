@@ -212,26 +212,27 @@ def _book_parts(scale: Scale) -> Duel:
             ids = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
             made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
             outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
+            tiles = [module._no_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
+            outputs += [each.ticks for each in tiles] + [each.sz for each in tiles]
             mark("allocate")
-            for name, uncross in (("derive_first_touch", True), ("derive", True), ("derive_no_uncross", False)):
-                counts = np.zeros(len(standing.COUNTS) + 2, np.int64)
+            for name, uncross, tiled in (
+                ("derive_first_touch", True, True),
+                ("derive", True, True),
+                ("derive_no_uncross", False, True),
+                ("derive_no_tiles", False, False),
+            ):
+                counts = np.zeros(len(standing.COUNTS) + 3, np.int64)
                 index, carry = np.cumsum(there) - 1, True
-                standing.derive(
-                    *columns,
-                    index,
-                    least - tick,
-                    tick,
-                    carry,
-                    uncross,
-                    10**8,
-                    OFF,
-                    *outputs,
-                    counts,
-                )
+                scale_of = (ids, least - tick, tick, uncross, 10**8)
+                standing.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
                 mark(name)
-            module._tiles(made.ask_ticks, made.ask_sz)  # noqa: SLF001 - the same
-            module._tiles(made.bid_ticks, made.bid_sz)  # noqa: SLF001 - the same
-            mark("tiles")
+            stands = bool(counts[standing.STANDING])
+            bare = [np.empty_like(each) for each in outputs[: 13 if stands else 17]]
+            for each in columns:
+                read_all(each)
+            for each in bare:
+                each.fill(1)
+            mark("read_and_write_alone")
             return seconds
 
         return run

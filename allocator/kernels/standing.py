@@ -22,7 +22,10 @@ COUNTS = (
 )
 """What `derive` counts, in the order of its `counts`: snapshots, or hidden (snapshot, venue, side)."""
 
-STANDING, HIGHEST = len(COUNTS), len(COUNTS) + 1
+STANDING, HIGHEST, OFF_GRID = range(len(COUNTS), len(COUNTS) + 3)
+
+NOTHING = 2**31 - 1
+"""The ticks, in a tile, of a venue that displays nothing."""
 
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
@@ -39,28 +42,15 @@ def _range(px):
     return least, most
 
 
-@kernel(types.boolean(_I64, types.int64, types.int64))
-def _are_multiples(px, origin, tick):
-    """Whether every price is a whole number of ticks from the origin; False may be wrong, where these are 2^51 or more.
-
-    A rounded float quotient that fits is exact, and costs a tenth of a division.
-    """
-    per_tick = 1.0 / tick
-    off = 0
-    for row in range(len(px)):
-        away = px[row] - origin if px[row] != 0 else np.int64(0)
-        off += np.int64(away * per_tick + 0.5) * tick != away
-    return off == 0
-
-
-@kernel(types.int64(_I64, types.int64, types.int64, types.int64))
-def _divisor(px, origin, tick, past):
-    """The greatest common divisor of a tick and of the distances of the first prices from the origin."""
-    for row in range(min(past, len(px))):
-        one, other = tick, px[row] - origin if px[row] != 0 else 0
-        while other != 0:
-            one, other = other, one % other
-        tick = one
+@kernel(types.int64(_I64, _I64, types.int64, types.int64, types.int64))
+def divisor(bid_px, ask_px, origin, tick, past):
+    """The greatest common divisor of a tick and of the distances from the origin of the first prices of both sides."""
+    for px in (bid_px, ask_px):
+        for row in range(min(past, len(px))):
+            one, other = tick, px[row] - origin if px[row] != 0 else 0
+            while other != 0:
+                one, other = other, one % other
+            tick = one
     return tick
 
 
@@ -75,8 +65,8 @@ def outline(ts, venue, bid_px, ask_px, there, found):
     there : (IDS,) bool, output, zeroed
         Whether publisher id - 2^15 has a row.
     found : (4,) int64, output
-        Instants; lowest and highest price, 0 where there is none; the greatest common divisor of all differences of
-        prices, 0 where there are fewer than two.
+        Instants; lowest and highest price, 0 where there is none; the greatest common divisor of the differences of
+        the first prices, which is that of all as a rule, 0 where these are fewer than two.
     """
     snapshots = np.int64(min(len(ts), 1))
     for row in range(1, len(ts)):
@@ -86,12 +76,7 @@ def outline(ts, venue, bid_px, ask_px, there, found):
     (low_bid, high_bid), (low_ask, high_ask) = _range(bid_px), _range(ask_px)
     most, least = max(high_bid, high_ask), min(low_bid, low_ask)
     least = least if most > 0 else 0
-    tick = np.int64(0)
-    for px in (bid_px, ask_px):  # the first prices tell the tick as a rule
-        tick = _divisor(px, least, tick, 1000)
-    for px in (bid_px, ask_px):
-        if tick == 0 or not _are_multiples(px, least, tick):
-            tick = _divisor(px, least, tick, len(px))
+    tick = divisor(bid_px, ask_px, least, 0, 1000)
     found[SNAPSHOTS], found[LEAST], found[MOST], found[TICK] = snapshots, least, most, tick
 
 
@@ -144,22 +129,44 @@ def _uncross(bid, ask, since, top_bid, low_ask, counts):
             low_ask, _ = _edges(ask)
 
 
-def _signature(ticks):
+def _signature(ticks, *more):
     grid = types.Array(ticks, 2, "C")
-    return types.void(
-        _I64, _I16, _I64, _I64, _I32, _I32, _I64, types.int64, types.int64,
-        types.boolean, types.boolean, types.int64, types.int64,
+    tiles = types.int32[:, :, ::1]
+    return (
+        _I64, _I16, _I64, _I64, _I32, _I32, _I16, types.int64, types.int64, types.boolean, types.int64,
         grid, grid, types.int32[:, ::1], types.int32[:, ::1], _BITS, _BITS, _BITS, _BITS, _BITS,
-        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
+        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
+        tiles, tiles, tiles, tiles, types.int64[::1], *more,
     )  # fmt: skip
 
 
-@kernel(_signature(types.int32), _signature(types.int64))
+@kernel(
+    *(
+        types.void(types.Array(ticks, 2, "C"), types.int64, types.int64, types.int32, types.int32[:, :, ::1])
+        for ticks in (types.int32, types.int64)
+    )
+)
+def _lay_out(grid, tile, rows, nothing, tiles):
+    """Lay the first rows of a tile out column by column; `nothing` stands for 0, and for what is behind these rows."""
+    part = grid[tile * tiles.shape[2] :][:rows]
+    for v in range(tiles.shape[1]):
+        column = tiles[tile, v]
+        for at in range(len(part)):
+            there = np.int32(part[at, v])
+            column[at] = there if there != 0 else nothing
+        for at in range(rows, len(column)):
+            column[at] = nothing
+
+
+_MORE = (_I64, types.boolean, types.int64, types.boolean)
+
+
+@kernel(*(types.void(*_signature(ticks, *_MORE)) for ticks in (types.int32, types.int64)))
 def derive(
-    ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz, index, base, tick,
-    carry, uncross, band, max_age,
+    ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz, ids, base, tick, uncross, band,
     bid_ticks, ask_ticks, bid_sz, ask_sz, bid_moved, ask_moved, published, bid_shown, ask_shown,
-    instants, mid2, bid_volume, ask_volume, counts,
+    instants, mid2, bid_volume, ask_volume, bid_tiles, ask_tiles, bid_sz_tiles, ask_sz_tiles, counts,
+    index, carry, max_age, tiled,
 ):  # fmt: skip
     """Fill the book's arrays from a tape's rows.
 
@@ -167,18 +174,28 @@ def derive(
     ----------
     ts, venue, row_* : (N,)
         The tape's columns, in its order.
-    index : (IDS,) int64
-        Venue index of publisher id - 2^15.
+    ids : (V,) int16
+        Publisher ids, ascending.
     base, tick : int64
         A price is base + tick * ticks, ticks above 0.
-    carry, uncross : bool
-    band, max_age : int64
-        1e-9 of the best price; ns. Negative = off.
+    uncross : bool
+    band : int64
+        1e-9 of the best price, negative = off.
     bid_ticks .. ask_volume : outputs
-        The columns of `allocator.book.Book`, zeroed; `instants` are its ts.
-    counts : (8,) int64, output, zeroed
+        The columns of `allocator.book.Book`; `instants` are its ts.
+    bid_tiles .. ask_sz_tiles : (B, V, R) int32, outputs
+        See `allocator.book.Tiles`; complete where no quote stands.
+    counts : (9,) int64, output, zeroed
         See `COUNTS`; at `STANDING`, at how many snapshots a quote is displayed that was not published there; at
-        `HIGHEST`, the highest price displayed, in ticks.
+        `HIGHEST`, the highest price displayed, in ticks; at `OFF_GRID`, above 0 where a price is no whole number of
+        ticks: then nothing else is of use.
+    index : (IDS,) int64
+        Venue index of publisher id - 2^15.
+    carry : bool
+    max_age : int64
+        ns, negative = off.
+    tiled : bool
+        Whether tiles are laid out, until a quote stands.
     """
     rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
@@ -188,12 +205,40 @@ def derive(
     bid, ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     own_crossed, per_tick, zero = 0, 1.0 / tick, np.uint64(0)
     ask_best, ask_edge, bid_best, bid_edge = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    row = 0
+    row, words, lane, off = 0, published.shape[1], bid_tiles.shape[2], np.int64(0)
     for t in range(len(instants)):
         now = ts[row]
         instants[t] = now
+        if words > 1:
+            published[t], bid_moved[t], ask_moved[t] = zero, zero, zero
         word, all_published, bids_moved, asks_moved = 0, zero, zero, zero
         bid_shares, ask_shares = np.int64(0), np.int64(0)
+        past = row + venues
+        whole = venues <= 64 and past <= rows and ts[past - 1] == now and (past == rows or ts[past] != now)
+        if whole:
+            strangers = 0
+            for v in range(venues):
+                strangers += venue[np.uint64(row + v)] != ids[v]
+            whole = strangers == 0
+        if whole:  # every venue, once each: the rows are the standing quotes
+            own_crossed = 0
+            low_bid, top_bid, low_ask, top_ask = np.int64(FAR), np.int64(0), np.int64(FAR), np.int64(0)
+            for v in range(venues):
+                at = np.uint64(row + v)  # without a sign an index is not looked at twice
+                bit, new_bid, new_ask = np.uint64(1) << np.uint64(v), row_bid_px[at], row_ask_px[at]
+                bids_moved |= bit if new_bid != bid_px[v] else zero
+                asks_moved |= bit if new_ask != ask_px[v] else zero
+                bid_px[v], ask_px[v] = new_bid, new_ask
+                one, other = _ticks(new_bid, base, tick, per_tick), _ticks(new_ask, base, tick, per_tick)
+                off |= (base + tick * one - new_bid) * (one != 0) | (base + tick * other - new_ask) * (other != 0)
+                own_crossed += other != 0 and one > other
+                stand_bid[v], stand_ask[v], bid[v], ask[v], since[v] = one, other, one, other, now
+                top_bid, low_bid = max(top_bid, one), min(low_bid, one if one != 0 else np.int64(FAR))
+                top_ask, low_ask = max(top_ask, other), min(low_ask, other if other != 0 else np.int64(FAR))
+                stand_bid_sz[v], stand_ask_sz[v] = row_bid_sz[at], row_ask_sz[at]
+                bid_shares += row_bid_sz[at]
+                ask_shares += row_ask_sz[at]
+            row, all_published = past, ~zero >> np.uint64(64 - venues)
         while row < rows and ts[row] == now:
             last = row + 1 == rows or ts[row + 1] != now or venue[row + 1] != venue[row]
             if last:
@@ -212,6 +257,8 @@ def derive(
                     stand_bid[v] = _ticks(new_bid, base, tick, per_tick)
                     stand_ask[v] = _ticks(new_ask, base, tick, per_tick)
                     own_crossed += stand_ask[v] != 0 and stand_bid[v] > stand_ask[v]
+                    off |= (base + tick * stand_bid[v] - new_bid) * (stand_bid[v] != 0)
+                    off |= (base + tick * stand_ask[v] - new_ask) * (stand_ask[v] != 0)
                 stand_bid_sz[v], stand_ask_sz[v] = row_bid_sz[row], row_ask_sz[row]
                 since[v] = now
                 bid_shares += row_bid_sz[row]
@@ -220,8 +267,11 @@ def derive(
         published[t, word], bid_moved[t, word], ask_moved[t, word] = all_published, bids_moved, asks_moved
         bid_volume[t], ask_volume[t] = bid_shares, ask_shares
 
-        if carry and max_age < 0:
+        if whole:
+            pass
+        elif carry and max_age < 0:
             bid[:], ask[:] = stand_bid, stand_ask
+            (low_bid, top_bid), (low_ask, top_ask) = _edges(bid), _edges(ask)
         else:
             for v in range(venues):
                 hidden = not carry and since[v] != now
@@ -229,7 +279,7 @@ def derive(
                 if max_age >= 0 and now - since[v] > max_age:
                     counts[3] += (bid[v] != 0) + (ask[v] != 0)
                     bid[v] = ask[v] = 0
-        (low_bid, top_bid), (low_ask, top_ask) = _edges(bid), _edges(ask)
+            (low_bid, top_bid), (low_ask, top_ask) = _edges(bid), _edges(ask)
         if top_bid > low_ask:
             counts[0] += 1
             if uncross:
@@ -265,30 +315,25 @@ def derive(
                             bid[v] = 0
                             counts[5] += 1
         counts[HIGHEST] = max(counts[HIGHEST], top_bid, top_ask)
-        if top_bid > 0 and top_ask > 0:
-            mid2[t] = 2 * base + tick * (top_bid + low_ask)
+        mid2[t] = 2 * base + tick * (top_bid + low_ask) if top_bid > 0 and top_ask > 0 else 0
+        shows_bid, shows_ask, stands = zero, zero, False
         for v in range(venues):
-            bid_ticks[t, v], ask_ticks[t, v] = bid[v], ask[v]
-            bid_sz[t, v] = stand_bid_sz[v] if bid[v] != 0 else 0
-            ask_sz[t, v] = stand_ask_sz[v] if ask[v] != 0 else 0
-        for word in range(published.shape[1]):
-            shows_bid, shows_ask = zero, zero
-            for v in range(word * 64, min(word * 64 + 64, venues)):
-                bit = np.uint64(1) << np.uint64(v & 63)
-                shows_bid |= bit if bid[v] != 0 else zero
-                shows_ask |= bit if ask[v] != 0 else zero
-            bid_shown[t, word], ask_shown[t, word] = shows_bid, shows_ask
-            counts[STANDING] += (shows_bid | shows_ask) & ~published[t, word] != zero
-
-
-@kernel(types.void(types.Array(types.int32, 2, "C", readonly=True), types.int32, types.int32[:, :, ::1]))
-def tile(grid, nothing, tiles):
-    """Lay a (T, V) grid out as (B, V, R) tiles; `nothing` stands for 0, and behind the grid's end."""
-    blocks, venues, rows = tiles.shape
-    for block in range(blocks):
-        past = min((block + 1) * rows, grid.shape[0])
-        for v in range(venues):
-            for t in range(block * rows, past):
-                tiles[block, v, t - block * rows] = grid[t, v] if grid[t, v] != 0 else nothing
-            for at in range(past - block * rows, rows):
-                tiles[block, v, at] = nothing
+            bit, one, other = np.uint64(1) << np.uint64(v & 63), bid[v], ask[v]
+            shows_bid |= bit if one != 0 else zero
+            shows_ask |= bit if other != 0 else zero
+            bid_ticks[t, v], ask_ticks[t, v] = one, other
+            bid_sz[t, v] = stand_bid_sz[v] if one != 0 else np.int32(0)
+            ask_sz[t, v] = stand_ask_sz[v] if other != 0 else np.int32(0)
+            if v & 63 == 63 or v == venues - 1:
+                bid_shown[t, v >> 6], ask_shown[t, v >> 6] = shows_bid, shows_ask
+                stands |= (shows_bid | shows_ask) & ~published[t, v >> 6] != zero
+                shows_bid, shows_ask = zero, zero
+        counts[STANDING] += stands
+        tiled &= not stands
+        if tiled and ((t + 1) % lane == 0 or t + 1 == len(instants)):
+            tile, filled = t // lane, t % lane + 1
+            _lay_out(bid_ticks, tile, filled, np.int32(NOTHING), bid_tiles)
+            _lay_out(ask_ticks, tile, filled, np.int32(NOTHING), ask_tiles)
+            _lay_out(bid_sz, tile, filled, np.int32(0), bid_sz_tiles)
+            _lay_out(ask_sz, tile, filled, np.int32(0), ask_sz_tiles)
+    counts[OFF_GRID] += off != 0

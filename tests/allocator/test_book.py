@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from plain_book import plain_book
 from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
-from allocator.book import NOTHING, OFF, BookRules, build_book
+from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
+from allocator.kernels.standing import NOTHING
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.simulate import run_combinations
 from feed.tape import Tape
