@@ -227,10 +227,9 @@ def _book_parts(scale: Scale) -> Duel:
                 standing.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
                 mark(name)
             stands = bool(counts[standing.STANDING])
-            bare = [np.empty_like(each) for each in outputs[: 13 if stands else 17]]
             for each in columns:
                 read_all(each)
-            for each in bare:
+            for each in outputs[: 13 if stands else 17]:
                 each.fill(1)
             mark("read_and_write_alone")
             return seconds
