@@ -249,7 +249,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         fits = (most - least) // tick < TICK_LIMIT
         base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
         book = _empty(snapshots, venues, base, tick, dtype)
-        tiles = [_no_tiles(snapshots if fits else 0, len(venues)) for _ in range(2)]
+        tiles = [_empty_tiles(snapshots if fits else 0, len(venues)) for _ in range(2)]
         counts = np.zeros(len(standing.COUNTS) + 3, np.int64)
         standing.derive(
             *columns.values(),
@@ -305,7 +305,7 @@ def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> 
     return Book(venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=0, counts={}, **columns)
 
 
-def _no_tiles(snapshots: int, venues: int) -> Tiles:
+def _empty_tiles(snapshots: int, venues: int) -> Tiles:
     """Room for one side's tiles; memory that is not written to costs nothing."""
     rows = tile_rows(max(venues, 1))
     ticks, sz = (np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2))

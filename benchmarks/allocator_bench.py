@@ -212,7 +212,7 @@ def _book_parts(scale: Scale) -> Duel:
             ids = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
             made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
             outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
-            tiles = [module._no_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
+            tiles = [module._empty_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
             outputs += [each.ticks for each in tiles] + [each.sz for each in tiles]
             mark("allocate")
             for name, uncross, tiled in (

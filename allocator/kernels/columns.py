@@ -80,7 +80,7 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
             above = np.int32(np.int64(more) * (np.int64(row[i]) - least) + above)
             seen = np.int32(seen | there[i])
         shares, cost = np.int64(few), np.int64(few) * least + above
-        if np.int64(seen) * span * len(row) > FAR:
+        if np.int64(seen) * span > FAR // len(row):  # the product of all three might wrap
             shares, cost = np.int64(0), np.int64(0)
             for i in range(len(row)):
                 more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)

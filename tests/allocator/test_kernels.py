@@ -394,6 +394,27 @@ def test_sums_that_fit_int32_and_sums_that_do_not(side, most, ticks):
                 assert rows(book, order, mild, Routing(), fees, kernel, reaches) == expected, kernel
 
 
+def test_a_bound_that_would_itself_leave_int64():
+    at, count, size = [3, 500, 1_000], 1_100, 2**30
+    ask, sizes = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    ask[at], sizes[at] = [10, 11, 10 + 2**29 + 2**23], size
+    tape = Tape.build(
+        "XYZ",
+        ts=OPEN + np.arange(count) * SECOND,
+        venue=np.ones(count, np.int64),
+        bid_px=np.zeros(count, np.int64),
+        ask_px=ask,
+        bid_sz=np.zeros(count, np.int64),
+        ask_sz=sizes,
+        sequence=np.arange(count),
+    )
+    book, mild = build_book(tape, EVENT), replace(REFRESH, unfilled_penalty=0)
+    order = Order("buy", 3 * size + 1, *span(book))
+    expected = rows(book, order, mild, Routing(), [0], "walk")
+    for kernel in kernels_for(book, order, mild, Routing(), [0]):
+        assert rows(book, order, mild, Routing(), [0], kernel) == expected, kernel
+
+
 def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_collapsed(monkeypatch):
     from allocator import policies
 
