@@ -7,9 +7,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 INTERRUPTED = 130
 TERMINATED = 143
+
+_LISTED = 10
 
 
 class Terminated(BaseException):
@@ -37,3 +40,12 @@ def _terminate(_signal: int, _frame: object) -> None:
 def printable(text: str) -> str:
     """Escape what a terminal would obey: parts of a line may come from the feed or the configuration."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
+    """Write which names there are, the first ten of many, escaped."""
+    ordered = sorted(names)
+    if not ordered:
+        return f"there are no {kind}"
+    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
+    return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"

@@ -116,11 +116,11 @@ class FilePlan:
         """The one range, the whole file."""
         return (FileRange(self.path, self.symbol),)
 
-    def merge(self, blocks: Sequence[FileBlock]) -> tuple[Tape, Provenance]:
+    def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Take the one block and say where it came from."""
         (block,) = blocks
         tape = block.tape
-        return tape, Provenance(
+        provenance = Provenance(
             source="file",
             place=str(self.path),
             digest=tape.digest(),
@@ -130,6 +130,7 @@ class FilePlan:
             ignored=dict(block.ignored),
             notes=block.notes,
         )
+        return ((tape, provenance),)
 
 
 def read_file(path: Path, symbol: str | None = None) -> FileBlock:

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from feed.instants import LAST_INSTANT, parse_instant
-from feed.tape import PRICE_LIMIT, Tape
+from feed.messages import Decoded
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ _POWERS = 10 ** np.arange(8, -1, -1, dtype=np.int64)
 _Columns: TypeAlias = "dict[str, array[int]]"
 
 Price = TypeVar("Price", float, Decimal)
-_Publisher = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
+_Publisher = Annotated[int, msgspec.Meta(ge=0, lt=2**15)]
 _Shares = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
@@ -79,11 +80,16 @@ class JsonRows:
             name: array("q") for name in ("ts", "venue", "ask_px", "ask_sz", "bid_px", "bid_sz", "sequence")
         }
         self._trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
+        self._counts = array("q"), array("q")
         self._seconds = _Seconds()
 
-    def tape(self, symbol: str) -> Tape:
-        """Make a tape of the rows so far; none may be added while it is made."""
-        return Tape.build(symbol, **_arrays(self._quotes), trades=_arrays(self._trades))
+    def decoded(self) -> Decoded:
+        """Give the rows so far; none may be added afterwards."""
+        return Decoded(
+            _arrays(self._quotes, QUOTE_DTYPES),
+            _arrays(self._trades, TRADE_DTYPES),
+            *(np.frombuffer(counts, np.int64) for counts in self._counts),
+        )
 
     def extend(self, values: Sequence[bytes]) -> bool:
         """Add the rows of all messages, or, where any check of any message fails or is left to `append`, of none.
@@ -112,10 +118,17 @@ class JsonRows:
         for columns, added in ((self._quotes, quotes), (self._trades, trades)):
             for name, column in added.items():
                 columns[name].frombytes(column.tobytes())
+        self._counts[0].extend([len(message.snapshot) for message in messages])
+        self._counts[1].extend([len(message.trades) for message in messages])
         return True
 
+    def skip(self) -> None:
+        """Count a message that has no rows."""
+        self._counts[0].append(0)
+        self._counts[1].append(0)
+
     def append(self, value: bytes) -> None:
-        """Add the rows of one message; one of `REFUSALS` where it is malformed (nothing may be added after that).
+        """Add the rows of one message, or, where it is malformed, none: one of `REFUSALS`, whose text is the reason.
 
         Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
         """
@@ -130,26 +143,31 @@ class JsonRows:
         stamp = rows[0].ts_event
         if any(row.ts_event != stamp for row in rows):
             raise ValueError("it holds rows of several instants")
+        if any(not -(2**63) <= row.sequence < 2**63 for row in rows):
+            raise ValueError("a sequence is beyond int64")
         ts = self._instant(stamp)
+        prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
+        paid = [_nano(trade.price) for trade in message.trades]
+        if not all(px and trade.size for px, trade in zip(paid, message.trades, strict=True)):
+            raise ValueError("a trade's price and size must be above 0")
         quotes, trades = self._quotes, self._trades
-        for quote in message.snapshot:
+        for quote, (ask_px, bid_px) in zip(message.snapshot, prices, strict=True):
             quotes["ts"].append(ts)
             quotes["venue"].append(quote.publisher_id)
-            quotes["ask_px"].append(_nano(quote.ask_px_00))
+            quotes["ask_px"].append(ask_px)
             quotes["ask_sz"].append(quote.ask_sz_00)
-            quotes["bid_px"].append(_nano(quote.bid_px_00))
+            quotes["bid_px"].append(bid_px)
             quotes["bid_sz"].append(quote.bid_sz_00)
             quotes["sequence"].append(quote.sequence)
-        for trade in message.trades:
-            px = _nano(trade.price)
-            if px == 0 or trade.size == 0:
-                raise ValueError("a trade's price and size must be above 0")
+        for trade, px in zip(message.trades, paid, strict=True):
             trades["ts"].append(ts)
             trades["venue"].append(trade.publisher_id)
             trades["px"].append(px)
             trades["sz"].append(trade.size)
             trades["side"].append(_AGGRESSORS[trade.side])
             trades["sequence"].append(trade.sequence)
+        self._counts[0].append(len(message.snapshot))
+        self._counts[1].append(len(message.trades))
 
     def _instant(self, stamp: str) -> int:
         nano = stamp[_DIGITS]
@@ -247,5 +265,5 @@ def _nano(price: float | Decimal) -> int:
     return px
 
 
-def _arrays(columns: _Columns) -> dict[str, Any]:
-    return {name: np.frombuffer(column, np.int64) for name, column in columns.items()}
+def _arrays(columns: _Columns, dtypes: dict[str, str]) -> dict[str, Any]:
+    return {name: np.frombuffer(columns[name], np.int64).astype(dtype, copy=False) for name, dtype in dtypes.items()}

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from feed.access import Access
+from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.options import MAX_BYTES
 
 with warnings.catch_warnings():
     # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
 
-MAX_BYTES = 16 * 2**30
-"""Decompressed bytes that one read takes in."""
-
 PROBE_SECONDS = 2.0
 CONNECT_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
@@ -38,7 +38,6 @@ DELIVERY_SECONDS = 60.0
 STALL_SECONDS = 60.0
 """A read without any progress for this long is an error, never an end."""
 
-_LISTED = 10
 _OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
@@ -63,11 +62,14 @@ class Address:
     topic : str
     api_version : tuple of int, optional
         The protocol to speak; negotiated with the broker where it is None.
+    access : Access
+        How the broker lets us in.
     """
 
     servers: tuple[str, ...]
     topic: str
     api_version: tuple[int, ...] | None = None
+    access: Access = Access()
 
     @property
     def place(self) -> str:
@@ -76,12 +78,13 @@ class Address:
         return f"kafka://{','.join(self.servers)}/{self.topic}{option}"
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, access: Access = Access()) -> Address:  # noqa: B008 - frozen
     """Read ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
 
     Parameters
     ----------
     text : str
+    access : Access
 
     Raises
     ------
@@ -112,7 +115,7 @@ def parse_address(text: str) -> Address:
     version = options.get("api_version")
     if version is not None and not re.fullmatch(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", version):
         raise FeedUnavailable(f"api_version {version!r} is no version such as 2.3", shown, _SHAPE)
-    return Address(servers, topic, tuple(map(int, version.split("."))) if version else None)
+    return Address(servers, topic, tuple(map(int, version.split("."))) if version else access.api_version, access)
 
 
 def _server(server: str, shown: str) -> str:
@@ -337,15 +340,6 @@ def beginnings(consumer: Any, address: Address, partitions: Iterable[int]) -> di
     parts = [TopicPartition(address.topic, partition) for partition in partitions]
     offsets = consumer.beginning_offsets(parts, timeout_ms=int(CONNECT_SECONDS * 1000))
     return {part.partition: offset for part, offset in offsets.items()}
-
-
-def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
-    """Write which names there are, the first ten of many, escaped."""
-    ordered = sorted(names)
-    if not ordered:
-        return f"there are no {kind}"
-    more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
-    return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
 
 
 def records(

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from feed.errors import FeedUnavailable
+from feed.console import listing
 from feed.instants import format_instant
+from feed.options import ReadOptions
 from feed.tape import DAY, Provenance, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Block(Protocol):
-    """What one range held; `tape` is its fragment, the rest is the plan's own evidence."""
-
-    @property
-    def tape(self) -> Tape: ...  # noqa: D102
+Block = Any
+"""What one range held: known to the plan that made the range, and to nobody else."""
 
 
 class Range(Protocol):
@@ -39,38 +38,35 @@ class Plan(Protocol):
     @property
     def ranges(self) -> Sequence[Range]: ...  # noqa: D102
 
-    def merge(self, blocks: Sequence[Any]) -> tuple[Tape, Provenance]:
-        """Join blocks in the order of the ranges; FeedCorrupt where something is missing."""
+    def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join blocks in the order of the ranges, one tape per symbol; FeedCorrupt where something is missing."""
 
 
-def _plan_file(place: str, *, symbol: str | None, replay: str | None) -> Plan:
+def _plan_file(place: str, options: ReadOptions) -> Plan:
     from feed.databento import FilePlan
 
-    if replay is not None:
+    if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
-    return FilePlan(Path(place), symbol)
+    return FilePlan(Path(place), options.symbol)
 
 
-def _plan_kafka(place: str, *, symbol: str | None, replay: str | None) -> Plan:
+def _plan_kafka(place: str, options: ReadOptions) -> Plan:
     from feed.reader import plan_replay
 
-    return plan_replay(place, symbol=symbol, replay=replay)
+    return plan_replay(place, options)
 
 
-SCHEMES: dict[str, Callable[..., Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
+SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
 
 
-def plan_source(source: str, *, symbol: str | None = None, replay: str | None = None) -> Plan:
+def plan_source(source: str, options: ReadOptions = ReadOptions()) -> Plan:  # noqa: B008 - frozen
     """Freeze what there is to read at a SOURCE.
 
     Parameters
     ----------
     source : str
         A path, ``file:PATH`` or ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
-    symbol : str, optional
-        Which symbol, where there are several.
-    replay : str, optional
-        Which replay of a topic; the newest complete one by default.
+    options : ReadOptions
 
     Raises
     ------
@@ -81,12 +77,12 @@ def plan_source(source: str, *, symbol: str | None = None, replay: str | None = 
     """
     scheme, colon, rest = source.partition(":")
     if colon and scheme in SCHEMES:
-        return SCHEMES[scheme](source if scheme == "kafka" else rest, symbol=symbol, replay=replay)
+        return SCHEMES[scheme](source if scheme == "kafka" else rest, options)
     if colon and rest.startswith("//"):
         raise FeedUnavailable(
             f"unknown kind of source {scheme!r}", source, f"use a path or one of {', '.join(sorted(SCHEMES))}"
         )
-    return _plan_file(source, symbol=symbol, replay=replay)
+    return _plan_file(source, options)
 
 
 def select(tape: Tape, provenance: Provenance, start: int | None, end: int | None) -> tuple[Tape, Provenance]:
@@ -128,7 +124,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     )
 
 
-def read_source(source: str, *, symbol: str | None = None, replay: str | None = None) -> tuple[Tape, Provenance]:
+def read_tapes(source: str, options: ReadOptions = ReadOptions()) -> tuple[tuple[Tape, Provenance], ...]:  # noqa: B008
     """Read a whole SOURCE in this process: the plan, its ranges one after the other, the merge.
 
     Raises
@@ -136,5 +132,32 @@ def read_source(source: str, *, symbol: str | None = None, replay: str | None = 
     FeedError
         As `plan_source`, and FeedCorrupt for what is malformed or missing.
     """
-    plan = plan_source(source, symbol=symbol, replay=replay)
+    plan = plan_source(source, options)
     return plan.merge([part.read() for part in plan.ranges])
+
+
+def read_source(source: str, options: ReadOptions = ReadOptions()) -> tuple[Tape, Provenance]:  # noqa: B008 - frozen
+    """Read the one tape of a SOURCE.
+
+    Raises
+    ------
+    FeedError
+        As `read_tapes`; FeedUnavailable where there are several.
+    """
+    return only(read_tapes(source, options))
+
+
+def only(tapes: Sequence[tuple[Tape, Provenance]]) -> tuple[Tape, Provenance]:
+    """Take the one tape there is.
+
+    Raises
+    ------
+    FeedUnavailable
+        There are several; lists their symbols and dates.
+    """
+    if len(tapes) == 1:
+        return tapes[0]
+    there = listing("tapes", {f"{tape.symbol} {format_instant(tape.span[0])[:10]}" for tape, _ in tapes})
+    raise FeedUnavailable(
+        f"it holds {len(tapes)} tapes; {there}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
+    )

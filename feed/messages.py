@@ -1,0 +1,162 @@
+"""Messages and the rows in them: what every codec writes, what it is given, what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from feed.errors import FeedCorrupt
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from feed.tape import Int64
+
+BATCH = 1024
+"""Messages that are decoded together."""
+
+BATCH_BYTES = 2**22
+"""Bytes of values after which a batch is full: a message may be large."""
+
+_SHOWN = 60
+
+
+class Message(NamedTuple):
+    """One message to send.
+
+    Attributes
+    ----------
+    ts : int
+        The instant at which it is due, UTC nanoseconds: its last row's.
+    value : bytes
+    rows : int
+        Quotes and trades in it.
+    """
+
+    ts: int
+    value: bytes
+    rows: int
+
+
+class Record(NamedTuple):
+    """One message received: where it lay and its value."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """The rows of M messages, in order of arrival; a refused message has none.
+
+    Attributes
+    ----------
+    quotes : dict of str to (N,) array
+        The columns of `feed.tape.QUOTE_DTYPES`.
+    trades : dict of str to (K,) array
+        The columns of `feed.tape.TRADE_DTYPES`.
+    quote_counts, trade_counts : (M,) int64
+        Rows of each message; they add up to N and K.
+    """
+
+    quotes: dict[str, NDArray[Any]]
+    trades: dict[str, NDArray[Any]]
+    quote_counts: Int64
+    trade_counts: Int64
+
+    def tape(self, symbol: str) -> Tape:
+        """Make a tape of the rows."""
+        return Tape.build(symbol, **self.quotes, trades=self.trades)
+
+    def take(self, messages: Int64) -> Decoded:
+        """Keep the rows of these messages, in this order.
+
+        Parameters
+        ----------
+        messages : (L,) int64
+            Indices into the M messages.
+        """
+        if len(messages) == len(self.quote_counts) and (messages == np.arange(len(messages))).all():
+            return self
+        quotes, trades = (_rows_of(counts, messages) for counts in (self.quote_counts, self.trade_counts))
+        return Decoded(
+            {name: column[quotes] for name, column in self.quotes.items()},
+            {name: column[trades] for name, column in self.trades.items()},
+            self.quote_counts[messages],
+            self.trade_counts[messages],
+        )
+
+
+def _rows_of(counts: Int64, messages: Int64) -> Int64:
+    """Indices of the rows of these messages."""
+    taken = counts[messages]
+    first = (np.cumsum(counts) - counts)[messages]
+    return np.repeat(first - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))
+
+
+def concatenate(parts: Sequence[Decoded]) -> Decoded:
+    """Put the messages of several parts one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    nothing = np.zeros(0, np.int64)
+    return Decoded(
+        {name: _joined([part.quotes[name] for part in parts], dtype) for name, dtype in QUOTE_DTYPES.items()},
+        {name: _joined([part.trades[name] for part in parts], dtype) for name, dtype in TRADE_DTYPES.items()},
+        np.concatenate([nothing, *(part.quote_counts for part in parts)]),
+        np.concatenate([nothing, *(part.trade_counts for part in parts)]),
+    )
+
+
+def _joined(columns: list[NDArray[Any]], dtype: str) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *columns])
+
+
+def malformed(record: Record, reason: str) -> FeedCorrupt:
+    """Say which message is malformed, why, and how it begins, escaped.
+
+    Parameters
+    ----------
+    record : Record
+    reason : str
+    """
+    head = repr(bytes(record.value[:_SHOWN]))[1:]
+    more = "..." if len(record.value) > _SHOWN else ""
+    return FeedCorrupt(
+        f"malformed message: {reason}; it begins {head}{more}",
+        f"partition {record.partition}, offset {record.offset}",
+        "replay the source again into a new topic",
+    )
+
+
+def refuse(record: Record, reason: str) -> None:
+    """Tolerate no malformed message.
+
+    Raises
+    ------
+    FeedCorrupt
+        Always: partition, offset, reason and the first bytes, escaped.
+    """
+    raise malformed(record, reason)
+
+
+def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Gather records; where their source fails, those before that are still given, then it is said."""
+    batch: list[Record] = []
+    size = 0
+    try:
+        for record in records:
+            batch.append(record)
+            size += len(record.value)
+            if len(batch) == BATCH or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except Exception:  # a malformed message before the fault is the first thing wrong
+        yield batch
+        raise
+    yield batch
