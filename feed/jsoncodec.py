@@ -94,7 +94,7 @@ def decode_json(records: Iterable[Record], refuse: Callable[[Record, str], None]
     Returns
     -------
     Decoded
-        Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
     """
     rows = JsonRows()
     for batch in batches(records):

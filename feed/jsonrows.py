@@ -130,7 +130,7 @@ class JsonRows:
     def append(self, value: bytes) -> None:
         """Add the rows of one message, or, where it is malformed, none: one of `REFUSALS`, whose text is the reason.
 
-        Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
         message: _Message[Any] = _BINARY.decode(value)
         if any(row.ask_px_00 >= FLOAT_EXACT or row.bid_px_00 >= FLOAT_EXACT for row in message.snapshot) or any(
@@ -246,10 +246,11 @@ def _counts_of_one_instant(parts: list[tuple[Any, ...]], rows: list[Any], stamps
 
 
 def _nanos(prices: list[float]) -> Int64:
-    """Dollars to 1e-9 $, what `_nano` gives: the product of the same two floats, rounded half-even."""
+    """Dollars to 1e-9 $, what `_nano` gives: each must be the float nearest to a whole number of them."""
     dollars = np.array(prices, np.float64)
     _require(((dollars >= 0) & (dollars < FLOAT_EXACT)).all())
     nanos: Int64 = np.rint(dollars * _NANO).astype(np.int64)
+    _require((nanos / _NANO == dollars).all())
     return nanos
 
 
@@ -262,6 +263,8 @@ def _nano(price: float | Decimal) -> int:
         px = int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
     if not 0 <= px < PRICE_LIMIT:
         raise ValueError(f"price {price} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
+    if px / _NANO != price if isinstance(price, float) else px != price * _NANO:
+        raise ValueError(f"price {price} has more than nine decimals")
     return px
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from feed.errors import FeedUnavailable
 from feed.console import listing
+from feed.errors import FeedUnavailable
 from feed.instants import format_instant
-from feed.options import ReadOptions
+from feed.options import DEFAULTS, ReadOptions
 from feed.tape import DAY, Provenance, Tape
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _plan_kafka(place: str, options: ReadOptions) -> Plan:
 SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
 
 
-def plan_source(source: str, options: ReadOptions = ReadOptions()) -> Plan:  # noqa: B008 - frozen
+def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     """Freeze what there is to read at a SOURCE.
 
     Parameters
@@ -124,7 +124,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     )
 
 
-def read_tapes(source: str, options: ReadOptions = ReadOptions()) -> tuple[tuple[Tape, Provenance], ...]:  # noqa: B008
+def read_tapes(source: str, options: ReadOptions = DEFAULTS) -> tuple[tuple[Tape, Provenance], ...]:
     """Read a whole SOURCE in this process: the plan, its ranges one after the other, the merge.
 
     Raises
@@ -136,7 +136,7 @@ def read_tapes(source: str, options: ReadOptions = ReadOptions()) -> tuple[tuple
     return plan.merge([part.read() for part in plan.ranges])
 
 
-def read_source(source: str, options: ReadOptions = ReadOptions()) -> tuple[Tape, Provenance]:  # noqa: B008 - frozen
+def read_source(source: str, options: ReadOptions = DEFAULTS) -> tuple[Tape, Provenance]:
     """Read the one tape of a SOURCE.
 
     Raises

@@ -11,7 +11,7 @@ from allocator.book import build_book
 from feed.check import check
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.source import select
+from feed.source import only, select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
@@ -112,6 +112,15 @@ def read_range(part: Range) -> Block:
     return part.read()
 
 
+def _in_window(
+    tapes: tuple[tuple[Tape, Provenance], ...], start: int | None, end: int | None
+) -> tuple[Tape, Provenance]:
+    """Take the one tape with quotes in the window; where none has any, the first, which says so later."""
+    if start is not None and end is not None and len(tapes) > 1:
+        tapes = tuple(pair for pair in tapes if pair[0].clip(start, end).rows) or tapes[:1]
+    return only(tapes)
+
+
 def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
     """Join the blocks of a source, cut the window, derive the book.
 
@@ -122,8 +131,8 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
     AllocatorError
         Rules of the book out of range.
     """
-    whole, provenance = plan.merge(blocks)
     start, end = selection.start, selection.end
+    whole, provenance = _in_window(plan.merge(blocks), start, end)
     # quotes are not carried over a date: a warm-up that reaches over midnight begins there
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
     tape, provenance = select(whole, provenance, earliest, end)

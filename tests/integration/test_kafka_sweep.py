@@ -11,7 +11,7 @@ import pytest
 from handmade import end_item, messages, put, tape
 from test_golden_cli import STUDY, WAITING, check_study, sweep
 
-from feed.codec import data_headers
+from feed.headers import data_headers
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 
