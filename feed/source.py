@@ -51,6 +51,10 @@ def _plan_file(place: str, options: ReadOptions) -> Plan:
 
 
 def _plan_kafka(place: str, options: ReadOptions) -> Plan:
+    if options.foreign:
+        from feed.foreign import plan_foreign
+
+        return plan_foreign(place, options)
     from feed.reader import plan_replay
 
     return plan_replay(place, options)
