@@ -16,7 +16,7 @@ from feed.kafka import Address, NoTopic, open_consumer, parse_address, partition
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
-from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of
+from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of, spans, tolerated
 from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
