@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from feed.arrowcodec import decode_arrow, encode_arrow
 from feed.jsoncodec import decode_json, encode_json
 
 if TYPE_CHECKING:
@@ -32,4 +33,4 @@ class Codec:
     decode: Callable[[Iterable[Record], Callable[[Record, str], None]], Decoded]
 
 
-CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json)}
+CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json), "arrow": Codec(encode_arrow, decode_arrow)}
