@@ -125,7 +125,7 @@ class KafkaRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            decoded = CODECS[self.codec].decode(self._own(raw, tally), tally.refuse)
+            decoded = CODECS[self.codec].decode(self._own(raw, tally), tally.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
