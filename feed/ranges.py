@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from feed.headers import END, SCHEMA
 from feed.kafka import STALL_SECONDS, Address, open_consumer, records
 from feed.messages import Decoded, Record, malformed
 from feed.options import DEFAULTS, ReadOptions
-from feed.tape import BadMessage
+from feed.tape import BadMessage, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -113,7 +113,7 @@ class KafkaRange:
         FeedCorrupt
             A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
         """
-        tally = _Tally(self.options.max_bad)
+        tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
         with open_consumer(self.address) as consumer:
             raw = records(
                 consumer,
@@ -125,7 +125,8 @@ class KafkaRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            decoded = CODECS[self.codec].decode(self._own(raw, tally), tally.refuse, self.options.max_bytes)
+            own = self._own(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
@@ -143,10 +144,10 @@ class KafkaRange:
             tally.nbytes,
             tally.resent,
             self.end - self.start - tally.records,
-            tuple(sorted(tally.bad, key=lambda message: message.offset)),
+            tolerance.bad,
         )
 
-    def _own(self, raw: Iterator[Any], tally: _Tally) -> Iterator[Record]:
+    def _own(self, raw: Iterator[Any], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
         """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
         expected = 0
         taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
@@ -159,7 +160,7 @@ class KafkaRange:
             headers = dict(item.headers)
             if headers.get("replay") != replay:
                 if not headers.get("replay"):
-                    tally.refuse(record_of(item), NO_HEADERS)
+                    refuse(record_of(item), NO_HEADERS)
                 continue
             if headers.get("kind") == end:
                 continue
@@ -172,7 +173,7 @@ class KafkaRange:
                 _check_promised(headers, promised)
                 code = _code_of(headers, codes)
             except ValueError as error:
-                tally.refuse(record, str(error))
+                refuse(record, str(error))
                 continue
             nothing = record.offset - self.start - tally.records + 1
             # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
@@ -199,11 +200,72 @@ class KafkaRange:
         )
 
 
+def spans(ranges: Iterable[PartitionRange]) -> tuple[Partition, ...]:
+    """What ranges, given by partition and then by offset, cover of each partition."""
+    found: dict[int, Partition] = {}
+    for part in ranges:
+        start = found[part.partition].start if part.partition in found else part.start
+        found[part.partition] = Partition(part.partition, start, part.end)
+    return tuple(found.values())
+
+
+def tolerated(blocks: Iterable[WithBad], most: int) -> tuple[BadMessage, ...]:
+    """Gather what the blocks of a read put aside; FeedCorrupt where it is more than so many messages in all."""
+    bad = tuple(message for block in blocks for message in block.bad)
+    if len(bad) > most:
+        extra = bad[most]
+        raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
+    return bad
+
+
+class PartitionRange(Protocol):
+    """Offsets [start, end) of a partition."""
+
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def end(self) -> int: ...  # noqa: D102
+
+
+class WithBad(Protocol):
+    """A block that may have put messages aside."""
+
+    @property
+    def bad(self) -> tuple[BadMessage, ...]: ...  # noqa: D102
+
+
+class Tolerance:
+    """Malformed messages put aside, up to a number.
+
+    Parameters
+    ----------
+    most : int
+        How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bad: list[BadMessage] = []
+
+    @property
+    def bad(self) -> tuple[BadMessage, ...]:
+        """What was put aside, by offset."""
+        return tuple(sorted(self._bad, key=lambda message: message.offset))
+
+    def refuse(self, record: Record, reason: str) -> None:
+        """Put a message aside; FeedCorrupt where no more of them are tolerated."""
+        if len(self._bad) >= self._most:
+            raise malformed(record, reason)
+        value = bytes(record.value)
+        self._bad.append(BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES]))
+
+
 @dataclass(slots=True)
 class _Tally:
     """What reading a range has noted so far."""
 
-    max_bad: int
     records: int = 0
     resent: int = 0
     nbytes: int = 0
@@ -213,7 +275,6 @@ class _Tally:
     symbol: array[int] = field(default_factory=lambda: array("h"))
     chosen: array[int] = field(default_factory=lambda: array("q"))
     hashes: bytearray = field(default_factory=bytearray)
-    bad: list[BadMessage] = field(default_factory=list)
 
     def note(self, record: Record, pseq: int, seq: int, code: int) -> None:
         self.pseq.append(pseq)
@@ -222,13 +283,6 @@ class _Tally:
         self.symbol.append(code)
         self.nbytes += len(record.value)
         self.hashes += hashlib.sha256(record.value).digest()
-
-    def refuse(self, record: Record, reason: str) -> None:
-        """Put a malformed message aside; FeedCorrupt where no more of them are tolerated."""
-        if len(self.bad) >= self.max_bad:
-            raise malformed(record, reason)
-        value = bytes(record.value)
-        self.bad.append(BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES]))
 
 
 def _check_promised(headers: Mapping[str, bytes | None], promised: Iterable[tuple[str, bytes]]) -> None:

@@ -16,8 +16,8 @@ from feed.kafka import Address, NoTopic, open_consumer, parse_address, partition
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
-from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of
-from feed.tape import Partition, Provenance, Tape
+from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of, spans, tolerated
+from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,18 +71,11 @@ class ReplayPlan:
         FeedCorrupt
             A count or a digest differs, or too many malformed messages in all.
         """
-        bad = tuple(message for block in blocks for message in block.bad)
-        if len(bad) > self.options.max_bad:
-            extra = bad[self.options.max_bad]
-            raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
+        bad = tolerated(blocks, self.options.max_bad)
         tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
         notes = self.notes
         if bad:
             notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
-        partitions: dict[int, Partition] = {}
-        for part in self.ranges:
-            first = partitions[part.partition].start if part.partition in partitions else part.start
-            partitions[part.partition] = Partition(part.partition, first, part.end)
         return tuple(
             (
                 tape,
@@ -95,7 +88,7 @@ class ReplayPlan:
                     trades=len(tape.trades.ts),
                     topic=self.address.topic,
                     replay=self.end.replay,
-                    partitions=tuple(partitions.values()),
+                    partitions=spans(self.ranges),
                     messages=self.end.messages,
                     resent=resent + sum(block.resent for block in blocks),
                     empty=sum(block.empty for block in blocks),

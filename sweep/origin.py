@@ -65,6 +65,8 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
                 {str(venue): fee for venue, fee in synthetic.FEES.items()},
             )
         return
+    if parse_duration(config.feed.wait):
+        progress.say(f"waiting up to {config.feed.wait} for a complete replay at {config.source}")
     planned = plan_source(config.source, read_options(config))
     yield Origin(lambda: planned, start, end, {})
 
