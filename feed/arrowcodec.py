@@ -12,7 +12,6 @@ leave no offsets to check.
 
 from __future__ import annotations
 
-import struct
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from feed.arrowmeta import UNCOMPRESSED, ZSTD, layout_of
 from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT, format_instant
-from feed.messages import Decoded, Message
+from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded, Message, too_large
 from feed.options import MAX_BYTES
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
@@ -63,7 +62,6 @@ _TRADE_BOUNDS = {
     "side": (-1, 1),
 }
 _STREAMS = (("quotes", QUOTE_DTYPES, _QUOTE_BOUNDS), ("trades", TRADE_DTYPES, _TRADE_BOUNDS))
-_WIDTHS = tuple(sum(np.dtype(dtype).itemsize for dtype in dtypes.values()) for _, dtypes, _ in _STREAMS)
 
 _Columns = dict[str, "NDArray[Any]"]
 
@@ -111,7 +109,8 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
 
 def _distinct(ts: Int64) -> Int64:
     """Each of ascending instants once."""
-    return ts[np.append(True, ts[1:] != ts[:-1])[: len(ts)]]
+    distinct: Int64 = ts[np.append(True, ts[1:] != ts[:-1])[: len(ts)]]
+    return distinct
 
 
 def _write(*parts: _Columns) -> bytes:
@@ -149,7 +148,7 @@ def decode_arrow(
     refuse : callable
         Told of each malformed message and why it is; where it returns, the message counts no rows.
     max_bytes : int
-        Bytes of all rows together: a message is small where its rows are alike.
+        Of all rows together; rows that are alike make a small message.
 
     Raises
     ------
@@ -158,7 +157,7 @@ def decode_arrow(
     """
     import pyarrow as pa
 
-    refusals = (pa.ArrowException, ValueError, OSError, EOFError, struct.error)
+    refusals = (pa.ArrowException, ValueError, OSError, EOFError)
     parts: tuple[list[_Columns], list[_Columns]] = ([], [])
     counts: tuple[list[int], list[int]] = ([], [])
     size = 0
@@ -166,25 +165,26 @@ def decode_arrow(
         try:
             read = _read(record.value)
         except refusals as error:
-            refuse(record, printable(" ".join(str(error).split()))[:_SHOWN])
-            for count in counts:
-                count.append(0)
-            continue
-        for part, count, columns, width in zip(parts, counts, read, _WIDTHS, strict=True):
-            rows = len(columns["ts"])
+            refuse(record, _reason(error))
+            read = [{}, {}]
+        for part, count, columns, width in zip(parts, counts, read, (QUOTE_BYTES, TRADE_BYTES), strict=True):
+            rows = len(columns.get("ts", ()))
             count.append(rows)
             size += rows * width
             if rows:
                 part.append(columns)
         if size > max_bytes:
-            raise FeedCorrupt(
-                f"rows of more than {max_bytes} bytes are beyond the bound",
-                f"partition {record.partition}, offset {record.offset}",
-            )
-    return Decoded(
-        *(_joined(part, dtypes) for part, (_, dtypes, _) in zip(parts, _STREAMS, strict=True)),
-        *(np.array(count, np.int64) for count in counts),
-    )
+            raise too_large(record, max_bytes)
+    quotes, trades = (_joined(part, dtypes) for part, (_, dtypes, _) in zip(parts, _STREAMS, strict=True))
+    return Decoded(quotes, trades, *(np.array(count, np.int64) for count in counts))
+
+
+def _reason(error: Exception) -> str:
+    """One line of why a message is malformed; part of it may come from the message."""
+    import pyarrow as pa
+
+    text = printable(" ".join(str(error).split()))[:_SHOWN]
+    return f"no Arrow record batches: {text}" if isinstance(error, pa.ArrowException) else text
 
 
 def _read(value: bytes) -> list[_Columns]:

@@ -53,10 +53,15 @@ def layout_of(metadata: bytes, body: memoryview) -> Layout:
     Raises
     ------
     ValueError
-        It is no record batch, or a buffer lies outside the body.
-    struct.error
-        A position outside the metadata.
+        It is no record batch, or something lies outside the metadata or the body.
     """
+    try:
+        return _layout(metadata, body)
+    except (struct.error, IndexError) as error:
+        raise ValueError("the metadata points outside of itself") from error
+
+
+def _layout(metadata: bytes, body: memoryview) -> Layout:
     message = _Table(metadata, _unsigned(metadata, 0))
     kind = message.slot(_KIND)
     header = message.slot(_HEADER)

@@ -86,7 +86,7 @@ class ForeignRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            rows = CODECS["json"].decode(own(raw), tolerance.refuse)
+            rows = CODECS["json"].decode(own(raw), tolerance.refuse, self.options.max_bytes)
         empty = self.end - self.start - count["records"]
         return ForeignBlock(rows, bytes(hashes), tolerance.bad, count["bytes"], empty, count["headed"])
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from feed.instants import LAST_INSTANT, parse_instant
-from feed.messages import Decoded
+from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class JsonRows:
         self._trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
         self._counts = array("q"), array("q")
         self._seconds = _Seconds()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows so far, as `decoded` gives them."""
+        return len(self._quotes["ts"]) * QUOTE_BYTES + len(self._trades["ts"]) * TRADE_BYTES
 
     def decoded(self) -> Decoded:
         """Give the rows so far; none may be added afterwards."""

@@ -125,7 +125,8 @@ class KafkaRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            decoded = CODECS[self.codec].decode(self._own(raw, tally, tolerance.refuse), tolerance.refuse)
+            own = self._own(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
