@@ -202,7 +202,7 @@ class Cluster:
 
     def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
         """Delete what lies before an offset, by partition."""
-        part = _client().TopicPartition
+        part = kafka_python().TopicPartition
         with self.admin() as admin:
             admin.delete_records({part(topic, partition): offset for partition, offset in before.items()})
 
@@ -262,7 +262,7 @@ class Cluster:
     def _lists(self, count: int) -> bool:
         """Whether the cluster lists that many brokers; a broker listens before it may serve."""
         # Whoever listens may be a stranger, or a broker of another run, where ours is about to find its port taken.
-        with suppress(_client().errors.KafkaError), self.admin(seconds=2) as admin:
+        with suppress(kafka_python().errors.KafkaError), self.admin(seconds=2) as admin:
             described = admin.describe_cluster()
             return described["cluster_id"] == self._identity and len(described["brokers"]) == count
         return False
@@ -271,7 +271,7 @@ class Cluster:
     def admin(self, seconds: float = 30) -> Iterator[Any]:
         """A kafka-python admin client of the brokers that run, which must answer within so many seconds."""
         servers = [f"{HOST}:{node.ports[PLAIN.name]}" for node in self.nodes if node.alive]
-        client = _client().KafkaAdminClient(
+        client = kafka_python().KafkaAdminClient(
             bootstrap_servers=servers,
             bootstrap_timeout_ms=int(seconds * 1000),
             reconnect_backoff_max_ms=500,
@@ -332,6 +332,8 @@ class Cluster:
             "message.max.bytes": str(9 * 2**20),  # a batch that holds one message of 8 MiB
             "replica.fetch.max.bytes": str(9 * 2**20),
             "log.cleaner.dedupe.buffer.size": str(8 * 2**20),  # the default is a quarter of the heap
+            "log.cleaner.backoff.ms": "300",  # how often it looks for what to compact
+            "log.initial.task.delay.ms": "300",
             "group.initial.rebalance.delay.ms": "0",
             "broker.session.timeout.ms": "4000",  # how long a dead leader goes unnoticed
             "broker.heartbeat.interval.ms": "500",
@@ -389,7 +391,7 @@ class Cluster:
         self.nodes.clear()
 
 
-def _client() -> Any:
+def kafka_python() -> Any:
     """kafka-python, imported by way of `feed.kafka`, which silences what that import warns of."""
     import_module("feed.kafka")
     return import_module("kafka")
