@@ -181,10 +181,8 @@ def decode_arrow(
 
 def _reason(error: Exception) -> str:
     """One line of why a message is malformed; part of it may come from the message."""
-    import pyarrow as pa
-
     text = printable(" ".join(str(error).split()))[:_SHOWN]
-    return f"no Arrow record batches: {text}" if isinstance(error, pa.ArrowException) else text
+    return text if type(error) is ValueError else f"no Arrow record batches: {text}"  # Arrow's are subclasses
 
 
 def _read(value: bytes) -> list[_Columns]:

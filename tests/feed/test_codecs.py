@@ -267,7 +267,9 @@ def test_rows_beyond_the_bound_of_bytes_are_refused(codec):
     rows = codec.decode(records, refuse)
     size = sum(column.nbytes for column in (*rows.quotes.values(), *rows.trades.values()))
     assert same(codec.decode(records, refuse, size).tape("AAPL"), GOOD)
-    with pytest.raises(FeedCorrupt, match=f"partition 0, offset {len(records) - 1}: rows of more than {size - 1} bytes"):
+    with pytest.raises(
+        FeedCorrupt, match=f"partition 0, offset {len(records) - 1}: rows of more than {size - 1} bytes"
+    ):
         codec.decode(records, refuse, size - 1)
 
 

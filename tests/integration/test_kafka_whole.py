@@ -10,8 +10,9 @@ import pytest
 from faults import WAYS, assert_once, begin, checked, contents, ended, refused, replayed, topic_of
 from handmade import end_item, messages, put, tape
 
-from feed.codec import Listed, data_headers
+from feed.headers import Listed, data_headers
 from feed.kafka import open_producer, parse_address
+from feed.options import ReadOptions
 from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
@@ -59,7 +60,7 @@ def test_two_producers_at_once_are_two_whole_replays(kafka_one, request, l1_day,
     assert other["partitions"][0]["start"] < one["partitions"][0]["end"]
     expected = {one["replay"]: stream.clip(first, middle), other["replay"]: stream.clip(middle + 1, last)}
     for said in (one, other):
-        got, provenance = read_source(source, replay=said["replay"])
+        got, provenance = read_source(source, ReadOptions(replay=said["replay"]))
         assert got.digest() == expected[said["replay"]].digest() == said["digest"]
         assert (provenance.messages, provenance.resent) == (said["messages"], 0)
     assert sum(map(len, contents(kafka_one, topic, way.partitions)[one["replay"]].values())) == (
@@ -82,7 +83,7 @@ def test_the_newest_replay_is_read_or_the_one_that_is_asked_for(cluster, request
     time.sleep(0.005)
     replay(tape(2), source, replay_id="aa-new")
     assert same(read_source(source)[0], tape(2))
-    assert same(read_source(source, replay="zz-old")[0], tape(1))
+    assert same(read_source(source, ReadOptions(replay="zz-old"))[0], tape(1))
 
 
 def test_a_message_of_eight_mebibytes_passes(cluster, request):
@@ -94,7 +95,7 @@ def test_a_message_of_eight_mebibytes_passes(cluster, request):
     stream = tape()
     items[7] = (padding + items[7][0], items[7][1])
     digest = hashlib.sha256(b"".join(hashlib.sha256(value).digest() for value, _ in items)).hexdigest()
-    listed = {0: Listed(len(items), 0, len(items), digest)}
+    listed = {0: Listed(len(items), 1000, sum(len(value) for value, _ in items), 0, len(items), digest)}
     put(source, [*items, end_item(stream, items, partitions=listed)])
     assert same(read_source(source)[0], stream)
 
