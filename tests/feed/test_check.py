@@ -192,7 +192,7 @@ def test_the_table_is_escaped_and_says_the_level():
 def test_real_days_are_usable(l1_day, taq_day):
     for path, stale in ((l1_day, 0), (taq_day, 987)):
         plan = FilePlan(path, None)
-        tape, provenance = plan.merge([part.read() for part in plan.ranges])
+        ((tape, provenance),) = plan.merge([part.read() for part in plan.ranges])
         quality = check(tape)
         assert quality.errors == ()
         assert quality.counts["stale_quotes"] == stale
