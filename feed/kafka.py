@@ -260,6 +260,8 @@ def _common(address: Address, server: str) -> dict[str, Any]:
         "bootstrap_servers": [server],
         "api_version": address.api_version,
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
+        # A broker that restarts is found again soon; by default the client waits ever longer, up to half a minute.
+        "reconnect_backoff_max_ms": 1000,
         "client_id": "sor-sweep",
         "metrics_enabled": False,
     }
