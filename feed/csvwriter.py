@@ -37,7 +37,9 @@ def write_csv(tape: Tape, path: Path) -> None:
         A trade without such a row.
     """
     print_of = rows_of_trades(tape)
-    body = pa_csv.WriteOptions(include_header=False, quoting_style="needed")  # pyarrow would quote the header
+    # of all columns only the symbol can need quotes, and a file without any is read by the compiled reader
+    style = "needed" if set(tape.symbol) & set('",\r\n') else "none"
+    body = pa_csv.WriteOptions(include_header=False, quoting_style=style)  # pyarrow would quote the header
     codec = CODECS.get(path.suffix.lower())
     with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
         stream.write(f"{','.join(_table(tape, print_of, slice(0, 0)).column_names)}\n".encode())

@@ -236,5 +236,5 @@ def _beside(pattern: str) -> str:
     while glob.has_magic(str(folder)):
         folder = folder.parent
     if not folder.is_dir():
-        return f"there is no directory {quoted(str(folder))}"
+        return f"there is no directory {folder}"
     return listing("files", {path.name for path in folder.iterdir()})
