@@ -11,7 +11,7 @@ python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 real_parts := kafka or cluster or browser or command
 
-.PHONY: help install run test unit lint bench
+.PHONY: help install run kafka test unit lint bench
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -24,6 +24,9 @@ install: .venv/installed ## install the project at its pinned versions into .ven
 
 run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 ...' sets keys
 	@$(python) -m sweep $(ARGS)
+
+kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C; PORT=... changes the port
+	@$(python) tests/brokers.py $(if $(PORT),--port $(PORT))
 
 test: lint .venv/installed-test ## run the linters and every test
 	@$(python) -m pytest $(ARGS)

@@ -16,8 +16,9 @@ import pyarrow.csv as pa_csv
 from allocator.book import OFF, BookRules, build_book
 from benchmarks.frame import Case, Duel, Scale, Side, fastest
 from benchmarks.tapes import first_rows, long_tape
-from feed.codec import Record, decode_json, encode_json
 from feed.databento import PLAIN_FROM, REQUIRED, read_file
+from feed.jsoncodec import decode_json, encode_json
+from feed.messages import Record, refuse
 from feed.tape import Tape, same
 
 LEVELS = 10
@@ -188,11 +189,11 @@ def _decode(scale: Scale) -> Duel:
     records = [Record(0, offset, value) for offset, value in enumerate(values)]
 
     def guard():
-        assert same(decode_json("SYNTH", records), tape), "the messages did not come back"
+        assert same(decode_json(records, refuse).tape("SYNTH"), tape), "the messages did not come back"
         assert same(plain_decode(values), tape), "the json module's columns differ"
 
     return Duel(
-        Side(partial(decode_json, "SYNTH", records), len(values)),
+        Side(partial(decode_json, records, refuse), len(values)),
         Side(partial(plain_decode, values), len(values)),
         guard,
         sizes,

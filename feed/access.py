@@ -31,3 +31,7 @@ class Access:
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     api_version: tuple[int, ...] | None = None
+
+
+PLAIN = Access()
+"""No encryption and no name."""

@@ -103,7 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--start", type=_instant, metavar="ISO", help="first instant, such as 2024-08-01T13:36:32Z")
     replay.add_argument("--end", type=_instant, metavar="ISO", help="last instant, included")
-    replay.add_argument("--codec", default="json", help="how messages are written (default %(default)s)")
+    replay.add_argument("--codec", default="json", help="how messages are written: json or arrow (default %(default)s)")
+    replay.add_argument(
+        "--partition",
+        default="symbol",
+        help="where messages go: symbol, those of one symbol to one partition; spread, in turn (default %(default)s)",
+    )
+    replay.add_argument("--replay", metavar="ID", help="what the replay is called (default: time and random digits)")
     replay.set_defaults(run=_replay)
 
     synth = commands.add_parser("synth", help="write a synthetic stream", description="Write a synthetic stream.")
@@ -173,23 +179,33 @@ def _seed(text: str) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from feed.kafka import parse_address, probe
     from feed.replay import replay
-    from feed.source import read_source, select
+    from feed.source import inside, read_tapes, select
 
     address = parse_address(arguments.address)
     # A long file is not read first, only to find that nobody listens.
     probe(address)
-    tape, _ = select(*read_source(arguments.source), arguments.start, arguments.end)
-    with _progress(tape) as advance:
-        done = replay(tape, address, speed=arguments.speed, codec=arguments.codec, on_progress=advance)
-    line = asdict(done) | {"snapshots": tape.snapshots, "seconds": round(done.seconds, 3)}
+    window = arguments.start, arguments.end
+    tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source), *window)]
+    with _progress(tapes) as advance:
+        done = replay(
+            tapes,
+            address,
+            speed=arguments.speed,
+            codec=arguments.codec,
+            partition=arguments.partition,
+            replay_id=arguments.replay,
+            on_progress=advance,
+        )
+    snapshots = sum(tape.snapshots for tape in tapes)
+    line = asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}
     _answer(json.dumps(line))
     return 0
 
 
 @contextmanager
-def _progress(tape: Tape) -> Iterator[Callable[[int, int], None]]:
+def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
     """Show on stderr how far a replay is: a bar on a terminal, a line now and then elsewhere."""
-    first, last = tape.span
+    first, last = min(tape.span[0] for tape in tapes), max(tape.span[1] for tape in tapes)
     span = max(last - first, 1)
     if sys.stderr.isatty():
         from rich.console import Console

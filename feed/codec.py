@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from feed.arrowcodec import decode_arrow, encode_arrow
 from feed.jsoncodec import decode_json, encode_json
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ class Codec:
     encode : callable
         Tape -> iterator of `Message`, ascending instants.
     decode : callable
-        `Record` in order of arrival, and what is told of a malformed one -> `Decoded`, one entry for each record.
+        `Record` in order of arrival, what is told of a malformed one, and how many bytes all rows may take ->
+        `Decoded`, one entry for each record.
     """
 
     encode: Callable[[Tape], Iterator[Message]]
-    decode: Callable[[Iterable[Record], Callable[[Record, str], None]], Decoded]
+    decode: Callable[[Iterable[Record], Callable[[Record, str], None], int], Decoded]
 
 
-CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json)}
+CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json), "arrow": Codec(encode_arrow, decode_arrow)}

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from feed.messages import Record, malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEMA = "1.0"
 END = "end"
 
 _OFFSETS = 2**62
 
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
 
 class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a replay put into one partition: data messages, the offsets [start, end) they lie in, their digest."""
+    """What a replay put into one partition.
+
+    Attributes
+    ----------
+    messages, rows, bytes : int
+        Data messages, the quotes and trades in them, the bytes of their values.
+    start, end : int
+        The offsets [start, end) they lie in.
+    digest : str
+        SHA-256 of the SHA-256 of each message, in the order of `pseq`.
+    """
 
     messages: Annotated[int, msgspec.Meta(ge=1, le=_OFFSETS)]
+    rows: Annotated[int, msgspec.Meta(ge=0, le=_OFFSETS)]
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=_OFFSETS)]
     start: Annotated[int, msgspec.Meta(ge=0, le=_OFFSETS)]
     end: Annotated[int, msgspec.Meta(ge=1, le=_OFFSETS)]
-    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    digest: Digest
 
 
 class EndRecord(msgspec.Struct, frozen=True):
@@ -29,22 +47,38 @@ class EndRecord(msgspec.Struct, frozen=True):
     Attributes
     ----------
     replay : str
-    symbols : tuple of str
     codec, schema : str
     messages : int
         Data messages of all partitions.
     digest : str
-        `Tape.digest` of what was sent.
+        `replay_digest` of what was sent.
+    tapes : dict of str to str
+        The symbols that were sent, and `Tape.digest` of each.
     partitions : dict of int to Listed
     """
 
     replay: str
-    symbols: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     codec: str
     schema: str
     messages: int
-    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    digest: Digest
+    tapes: Annotated[dict[str, Digest], msgspec.Meta(min_length=1)]
     partitions: Annotated[dict[int, Listed], msgspec.Meta(min_length=1)]
+
+
+def replay_digest(tapes: Mapping[str, str]) -> str:
+    """Digest of a replay: its tape's, or, of several, the SHA-256 of lines of symbol and digest, by symbol.
+
+    Parameters
+    ----------
+    tapes : mapping of str to str
+        Symbol to `Tape.digest`.
+    """
+    if len(tapes) == 1:
+        return next(iter(tapes.values()))
+    return hashlib.sha256(
+        "".join(f"{symbol} {digest}\n" for symbol, digest in sorted(tapes.items())).encode()
+    ).hexdigest()
 
 
 def data_headers(replay: str, symbol: str, codec: str, seq: int, pseq: int) -> list[tuple[str, bytes]]:
@@ -77,6 +111,8 @@ def decode_end(record: Record, replay: str) -> EndRecord:
         raise malformed(record, f"end record: header and value name different replays, {replay!r} and {end.replay!r}")
     if end.messages != sum(listed.messages for listed in end.partitions.values()):
         raise malformed(record, "end record: the partitions' counts do not add up")
+    if end.digest != replay_digest(end.tapes):
+        raise malformed(record, "end record: the tapes' digests do not make the replay's")
     if any(listed.messages > listed.end - listed.start for listed in end.partitions.values()):
         raise malformed(record, "end record: more messages than offsets")
     return end

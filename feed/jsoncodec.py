@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from feed.instants import format_instant
 from feed.jsonrows import REFUSALS, SIDES, JsonRows
-from feed.messages import Message, batches
+from feed.messages import Message, batches, too_large
+from feed.options import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +82,9 @@ class _Dollars(dict[int, str]):
         return text
 
 
-def decode_json(records: Iterable[Record], refuse: Callable[[Record, str], None]) -> Decoded:
+def decode_json(
+    records: Iterable[Record], refuse: Callable[[Record, str], None], max_bytes: int = MAX_BYTES
+) -> Decoded:
     """Read JSON messages back into the rows they were written from.
 
     Parameters
@@ -90,20 +93,28 @@ def decode_json(records: Iterable[Record], refuse: Callable[[Record, str], None]
         In order of arrival; a batch is dropped once its rows are in the columns.
     refuse : callable
         Told of each malformed message and why it is; where it returns, the message counts no rows.
+    max_bytes : int
+        Of all rows together.
 
     Returns
     -------
     Decoded
-        Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
+
+    Raises
+    ------
+    FeedCorrupt
+        More bytes than that; whatever `refuse` raises.
     """
     rows = JsonRows()
     for batch in batches(records):
-        if rows.extend([record.value for record in batch]):
-            continue
-        for record in batch:
-            try:
-                rows.append(record.value)
-            except REFUSALS as error:
-                refuse(record, str(error))
-                rows.skip()
+        if not rows.extend([record.value for record in batch]):
+            for record in batch:
+                try:
+                    rows.append(record.value)
+                except REFUSALS as error:
+                    refuse(record, str(error))
+                    rows.skip()
+        if rows.nbytes > max_bytes:
+            raise too_large(batch[-1], max_bytes)
     return rows.decoded()

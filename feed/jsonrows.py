@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from feed.instants import LAST_INSTANT, parse_instant
-from feed.messages import Decoded
+from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ class JsonRows:
         self._counts = array("q"), array("q")
         self._seconds = _Seconds()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows so far, as `decoded` gives them."""
+        return len(self._quotes["ts"]) * QUOTE_BYTES + len(self._trades["ts"]) * TRADE_BYTES
+
     def decoded(self) -> Decoded:
         """Give the rows so far; none may be added afterwards."""
         return Decoded(
@@ -130,7 +135,7 @@ class JsonRows:
     def append(self, value: bytes) -> None:
         """Add the rows of one message, or, where it is malformed, none: one of `REFUSALS`, whose text is the reason.
 
-        Prices in 1e-9 $, rounded half-even where a foreign writer gave more than nine decimals.
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
         message: _Message[Any] = _BINARY.decode(value)
         if any(row.ask_px_00 >= FLOAT_EXACT or row.bid_px_00 >= FLOAT_EXACT for row in message.snapshot) or any(
@@ -246,10 +251,11 @@ def _counts_of_one_instant(parts: list[tuple[Any, ...]], rows: list[Any], stamps
 
 
 def _nanos(prices: list[float]) -> Int64:
-    """Dollars to 1e-9 $, what `_nano` gives: the product of the same two floats, rounded half-even."""
+    """Dollars to 1e-9 $, what `_nano` gives: each must be the float nearest to a whole number of them."""
     dollars = np.array(prices, np.float64)
     _require(((dollars >= 0) & (dollars < FLOAT_EXACT)).all())
     nanos: Int64 = np.rint(dollars * _NANO).astype(np.int64)
+    _require((nanos / _NANO == dollars).all())
     return nanos
 
 
@@ -262,6 +268,8 @@ def _nano(price: float | Decimal) -> int:
         px = int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
     if not 0 <= px < PRICE_LIMIT:
         raise ValueError(f"price {price} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
+    if px / _NANO != price if isinstance(price, float) else px != price * _NANO:
+        raise ValueError(f"price {price} has more than nine decimals")
     return px
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import socket
 import struct
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from feed.access import Access
+from feed.access import PLAIN, Access
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.options import MAX_BYTES
@@ -23,6 +24,7 @@ with warnings.catch_warnings():
     # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition, errors
+    from kafka.partitioner import murmur2 as murmur2  # noqa: PLC0414 - also used by the producer's side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +53,10 @@ if _LOGGER.level == logging.NOTSET:
 Answer = TypeVar("Answer")
 
 
+class NoTopic(FeedUnavailable):
+    """The broker has no such topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a topic is.
@@ -69,7 +75,7 @@ class Address:
     servers: tuple[str, ...]
     topic: str
     api_version: tuple[int, ...] | None = None
-    access: Access = Access()
+    access: Access = PLAIN
 
     @property
     def place(self) -> str:
@@ -78,7 +84,7 @@ class Address:
         return f"kafka://{','.join(self.servers)}/{self.topic}{option}"
 
 
-def parse_address(text: str, access: Access = Access()) -> Address:  # noqa: B008 - frozen
+def parse_address(text: str, access: Access = PLAIN) -> Address:
     """Read ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
 
     Parameters
@@ -317,13 +323,13 @@ def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]
 
     Raises
     ------
-    FeedUnavailable
+    NoTopic
         There is no such topic; lists those there are.
     """
     # Asking offsets of a topic that is not listed answers 0 on one broker and hangs on another.
     topics = within(CONNECT_SECONDS, address, consumer.topics)
     if address.topic not in topics:
-        raise FeedUnavailable(
+        raise NoTopic(
             f"there is no topic {address.topic!r}; {listing('topics', topics)}",
             address.place,
             f"fill it with: python -m feed replay SOURCE {address.place}",
@@ -350,6 +356,8 @@ def records(
     end: int,
     *,
     stall: float = STALL_SECONDS,
+    deadline: float = math.inf,
+    max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Any]:
     """Read the offsets [start, end) of a partition, to the end or to an error.
@@ -361,6 +369,10 @@ def records(
     partition, start, end : int
     stall : float
         Seconds without progress after which to give up.
+    deadline : float
+        Seconds after which to give up, progress or not.
+    max_bytes : int
+        Decompressed bytes of all values.
     clock : callable
         Seconds, monotonic.
 
@@ -371,13 +383,20 @@ def records(
     Raises
     ------
     FeedCorrupt
-        No progress, offsets that are gone, a batch that cannot be unpacked, too many bytes.
+        No progress, too late, offsets that are gone, a batch that cannot be unpacked, too many bytes.
     """
     part = TopicPartition(address.topic, partition)
     consumer.assign([part])
     consumer.seek(part, start)
-    position, seen, since = start, 0, clock()
+    began = since = clock()
+    position, seen = start, 0
     while position < end:
+        if clock() - began > deadline:
+            raise FeedCorrupt(
+                f"not read within {deadline:.0f} s: at offset {position} of [{start}, {end})",
+                f"{address.place}, partition {partition}",
+                "set feed.deadline",
+            )
         try:
             batch = consumer.poll(timeout_ms=200).get(part, [])
             reached = consumer.position(part, timeout_ms=200)
@@ -392,8 +411,8 @@ def records(
                 return
             size = len(record.value or b"")
             seen += size
-            if size > MAX_MESSAGE or seen > MAX_BYTES:
-                limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {MAX_BYTES} bytes"
+            if size > MAX_MESSAGE or seen > max_bytes:
+                limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {max_bytes} bytes"
                 raise FeedCorrupt(
                     f"{limit} is beyond the bound", f"{address.place}, partition {partition}, offset {record.offset}"
                 )

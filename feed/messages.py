@@ -23,6 +23,11 @@ BATCH = 1024
 BATCH_BYTES = 2**22
 """Bytes of values after which a batch is full: a message may be large."""
 
+QUOTE_BYTES, TRADE_BYTES = (
+    sum(np.dtype(dtype).itemsize for dtype in dtypes.values()) for dtypes in (QUOTE_DTYPES, TRADE_DTYPES)
+)
+"""Bytes of a row in columns."""
+
 _SHOWN = 60
 
 
@@ -143,6 +148,21 @@ def refuse(record: Record, reason: str) -> None:
         Always: partition, offset, reason and the first bytes, escaped.
     """
     raise malformed(record, reason)
+
+
+def too_large(record: Record, max_bytes: int) -> FeedCorrupt:
+    """Say at which message the rows of a read became more than it may take in.
+
+    Parameters
+    ----------
+    record : Record
+    max_bytes : int
+    """
+    return FeedCorrupt(
+        f"rows of more than {max_bytes:,} bytes are beyond the bound",
+        f"partition {record.partition}, offset {record.offset}",
+        "set feed.max_bytes",
+    )
 
 
 def batches(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from feed.access import Access
+from feed.access import PLAIN, Access
 
 MAX_BYTES = 16 * 2**30
 """Decompressed bytes that one read takes in."""
@@ -41,4 +41,8 @@ class ReadOptions:
     deadline: float = 3600.0
     max_bytes: int = MAX_BYTES
     foreign: bool = False
-    access: Access = Access()
+    access: Access = PLAIN
+
+
+DEFAULTS = ReadOptions()
+"""All there is, at once and without tolerance."""

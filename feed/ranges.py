@@ -3,43 +3,74 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from feed.codec import CODECS, END, SCHEMA, Record, malformed
+import numpy as np
+
+from feed.codec import CODECS
+from feed.console import listing
 from feed.errors import FeedCorrupt
+from feed.headers import END, SCHEMA
 from feed.kafka import STALL_SECONDS, Address, open_consumer, records
+from feed.messages import Decoded, Record, malformed
+from feed.options import DEFAULTS, ReadOptions
+from feed.tape import BadMessage, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from feed.tape import Tape
+    from numpy.typing import NDArray
+
+    from feed.tape import Int64
 
 AGAIN = "replay the source again: python -m feed replay SOURCE"
 """The remedy for a replay that is not whole; the topic's place follows."""
 
+KEPT_BYTES = 2**16
+"""Bytes of a malformed message that are put aside with it."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class KafkaBlock:
-    """What one range held.
+    """What one range held: M data messages of the replay, each once, in order of arrival.
 
     Attributes
     ----------
-    tape : Tape
     partition, start, end : int
         Offsets [start, end).
-    hashes : bytes
-        SHA-256 of each data message, 32 bytes each, in the order of `pseq`.
+    pseq, seq, offsets : (M,) int64
+        Number within the partition, within the replay, and where it lay.
+    symbol : (M,) int16
+        Index into the symbols of the range.
+    hashes : (M, 32) uint8
+        SHA-256 of each message.
+    rows : Decoded
+        Their rows; of a symbol that was not asked for, none.
+    nbytes : int
+        Bytes of the values.
     resent : int
         Records dropped because they had come before.
+    empty : int
+        Offsets that hold no record: control records, or what compaction or a deletion took.
+    bad : tuple of BadMessage
+        Malformed messages, put aside.
     """
 
-    tape: Tape
     partition: int
     start: int
     end: int
-    hashes: bytes
+    pseq: Int64
+    seq: Int64
+    offsets: Int64
+    symbol: NDArray[np.int16]
+    hashes: NDArray[np.uint8]
+    rows: Decoded
+    nbytes: int
     resent: int
+    empty: int
+    bad: tuple[BadMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +82,12 @@ class KafkaRange:
     address : Address
     partition, start, end : int
         Offsets [start, end).
-    replay, symbol, codec : str
-    first, messages : int
-        The `pseq` it begins with and how many data messages it must hold.
+    replay, codec : str
+    symbols : tuple of str
+        Those of the replay.
+    first : bool
+        The replay's part of this partition begins here, so that nothing may be missing before the first message.
+    options : ReadOptions
     stall : float
         Seconds without progress after which reading is an error.
     """
@@ -63,10 +97,10 @@ class KafkaRange:
     start: int
     end: int
     replay: str
-    symbol: str
     codec: str
-    first: int
-    messages: int
+    symbols: tuple[str, ...]
+    first: bool = True
+    options: ReadOptions = DEFAULTS
     stall: float = STALL_SECONDS
 
     def read(self) -> KafkaBlock:
@@ -77,51 +111,197 @@ class KafkaRange:
         FeedUnavailable
             No broker.
         FeedCorrupt
-            A hole, a malformed message, one without headers, offsets that are gone, no progress.
+            A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
         """
-        tally = _Tally()
+        tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
         with open_consumer(self.address) as consumer:
-            raw = records(consumer, self.address, self.partition, self.start, self.end, stall=self.stall)
-            tape = CODECS[self.codec].decode(self.symbol, self._own(raw, tally))
-        found = len(tally.hashes) // 32
-        if found != self.messages:
-            raise self._hole(self.first + found, self.first + self.messages, self.end)
-        return KafkaBlock(tape, self.partition, self.start, self.end, bytes(tally.hashes), tally.resent)
+            raw = records(
+                consumer,
+                self.address,
+                self.partition,
+                self.start,
+                self.end,
+                stall=self.stall,
+                deadline=self.options.deadline,
+                max_bytes=self.options.max_bytes,
+            )
+            own = self._own(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
+        messages = len(tally.pseq)
+        chosen = np.frombuffer(tally.chosen, np.int64)
+        counts = np.zeros((2, messages), np.int64)
+        counts[0, chosen], counts[1, chosen] = decoded.quote_counts, decoded.trade_counts
+        return KafkaBlock(
+            self.partition,
+            self.start,
+            self.end,
+            np.frombuffer(tally.pseq, np.int64),
+            np.frombuffer(tally.seq, np.int64),
+            np.frombuffer(tally.offsets, np.int64),
+            np.frombuffer(tally.symbol, np.int16),
+            np.frombuffer(tally.hashes, np.uint8).reshape(messages, 32),
+            Decoded(decoded.quotes, decoded.trades, *counts),
+            tally.nbytes,
+            tally.resent,
+            self.end - self.start - tally.records,
+            tolerance.bad,
+        )
 
-    def _own(self, raw: Iterator[Any], tally: _Tally) -> Iterator[Record]:
-        """Keep this replay's data messages, each once, in order."""
-        expected = self.first
+    def _own(self, raw: Iterator[Any], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+        """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
+        expected = 0
+        taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
+        codes = {symbol.encode(): code for code, symbol in enumerate(self.symbols)}
+        replay, end = self.replay.encode(), END.encode()
+        promised = [(name, value.encode()) for name, value in (("codec", self.codec), ("schema", SCHEMA))]
+        empty = 0
         for item in raw:
+            tally.records += 1
+            headers = dict(item.headers)
+            if headers.get("replay") != replay:
+                if not headers.get("replay"):
+                    refuse(record_of(item), NO_HEADERS)
+                continue
+            if headers.get("kind") == end:
+                continue
             record = record_of(item)
-            headers = headers_of(item, record)
-            if headers["replay"] != self.replay or headers.get("kind") == END:
+            try:
+                pseq, seq = number_of(headers, "pseq"), number_of(headers, "seq")
+                if pseq < expected:
+                    tally.resent += 1
+                    continue
+                _check_promised(headers, promised)
+                code = _code_of(headers, codes)
+            except ValueError as error:
+                refuse(record, str(error))
                 continue
-            pseq = _number(headers, "pseq", record)
-            if pseq < expected:
-                tally.resent += 1
-                continue
-            if pseq > expected:
-                raise self._hole(expected, pseq, record.offset)
-            for name, value in (("codec", self.codec), ("symbol", self.symbol), ("schema", SCHEMA)):
-                if headers.get(name) != value:
-                    raise malformed(record, f"header {name} is {headers.get(name)!r}, expected {value!r}")
-            expected += 1
-            tally.hashes += hashlib.sha256(record.value).digest()
-            yield record
+            nothing = record.offset - self.start - tally.records + 1
+            # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
+            if pseq > expected and self.first:
+                raise self.hole(expected, pseq, record.offset, compacted=nothing > empty)
+            expected, empty = pseq + 1, nothing
+            tally.note(record, pseq, seq, code)
+            if taken is None or code == taken:
+                tally.chosen.append(len(tally.pseq) - 1)
+                yield record
 
-    def _hole(self, first: int, following: int, offset: int) -> FeedCorrupt:
+    def hole(self, first: int, following: int, offset: int, *, compacted: bool) -> FeedCorrupt:
+        """Say which messages are missing, and whether they were taken away again or never came."""
+        how = (
+            "offsets there hold no record: compaction or a deletion took them"
+            if compacted
+            else "no offset is free there: they never came, or came out of order"
+        )
         return FeedCorrupt(
             f"a hole in replay {self.replay}: messages {first} to {following - 1} of partition {self.partition} are "
-            f"missing before offset {offset} of [{self.start}, {self.end})",
+            f"missing before offset {offset} of [{self.start}, {self.end}); {how}",
             self.address.place,
             f"{AGAIN} {self.address.place}",
         )
 
 
+def spans(ranges: Iterable[PartitionRange]) -> tuple[Partition, ...]:
+    """What ranges, given by partition and then by offset, cover of each partition."""
+    found: dict[int, Partition] = {}
+    for part in ranges:
+        start = found[part.partition].start if part.partition in found else part.start
+        found[part.partition] = Partition(part.partition, start, part.end)
+    return tuple(found.values())
+
+
+def tolerated(blocks: Iterable[WithBad], most: int) -> tuple[BadMessage, ...]:
+    """Gather what the blocks of a read put aside; FeedCorrupt where it is more than so many messages in all."""
+    bad = tuple(message for block in blocks for message in block.bad)
+    if len(bad) > most:
+        extra = bad[most]
+        raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
+    return bad
+
+
+class PartitionRange(Protocol):
+    """Offsets [start, end) of a partition."""
+
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def start(self) -> int: ...  # noqa: D102
+    @property
+    def end(self) -> int: ...  # noqa: D102
+
+
+class WithBad(Protocol):
+    """A block that may have put messages aside."""
+
+    @property
+    def bad(self) -> tuple[BadMessage, ...]: ...  # noqa: D102
+
+
+class Tolerance:
+    """Malformed messages put aside, up to a number.
+
+    Parameters
+    ----------
+    most : int
+        How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bad: list[BadMessage] = []
+
+    @property
+    def bad(self) -> tuple[BadMessage, ...]:
+        """What was put aside, by offset."""
+        return tuple(sorted(self._bad, key=lambda message: message.offset))
+
+    def refuse(self, record: Record, reason: str) -> None:
+        """Put a message aside; FeedCorrupt where no more of them are tolerated."""
+        if len(self._bad) >= self._most:
+            raise malformed(record, reason)
+        value = bytes(record.value)
+        self._bad.append(BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES]))
+
+
 @dataclass(slots=True)
 class _Tally:
-    hashes: bytearray = field(default_factory=bytearray)
+    """What reading a range has noted so far."""
+
+    records: int = 0
     resent: int = 0
+    nbytes: int = 0
+    pseq: array[int] = field(default_factory=lambda: array("q"))
+    seq: array[int] = field(default_factory=lambda: array("q"))
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    symbol: array[int] = field(default_factory=lambda: array("h"))
+    chosen: array[int] = field(default_factory=lambda: array("q"))
+    hashes: bytearray = field(default_factory=bytearray)
+
+    def note(self, record: Record, pseq: int, seq: int, code: int) -> None:
+        self.pseq.append(pseq)
+        self.seq.append(seq)
+        self.offsets.append(record.offset)
+        self.symbol.append(code)
+        self.nbytes += len(record.value)
+        self.hashes += hashlib.sha256(record.value).digest()
+
+
+def _check_promised(headers: Mapping[str, bytes | None], promised: Iterable[tuple[str, bytes]]) -> None:
+    """Compare a message's headers with what holds for all of its replay; ValueError where one differs."""
+    for name, value in promised:
+        if headers.get(name) != value:
+            raise ValueError(f"header {name} is {shown(headers.get(name))}, expected {value.decode()!r}")
+
+
+def _code_of(headers: Mapping[str, bytes | None], codes: Mapping[bytes, int]) -> int:
+    """Look up which of the replay's symbols a message is of; ValueError where of none."""
+    code = codes.get(headers.get("symbol") or b"")
+    if code is None:
+        there = listing("symbols", [symbol.decode() for symbol in codes])
+        raise ValueError(f"header symbol is {shown(headers.get('symbol'))}; {there}")
+    return code
+
+
+NO_HEADERS = "it carries no headers of a replay"
 
 
 def record_of(item: Any) -> Record:  # noqa: ANN401 - untyped client
@@ -142,12 +322,18 @@ def headers_of(item: Any, record: Record) -> dict[str, str]:  # noqa: ANN401 - u
     except UnicodeDecodeError as error:
         raise malformed(record, "a header is no text") from error
     if not headers.get("replay"):
-        raise malformed(record, "it carries no headers of a replay")
+        raise malformed(record, NO_HEADERS)
     return headers
 
 
-def _number(headers: dict[str, str], name: str, record: Record) -> int:
-    text = headers.get(name, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise malformed(record, f"header {name} is {text[:40]!r}, expected a number")
+def number_of(headers: Mapping[str, bytes | None], name: str) -> int:
+    """Read a number from a header; ValueError where it is none."""
+    text = headers.get(name) or b""
+    if not (text.isdigit() and len(text) < 19):
+        raise ValueError(f"header {name} is {shown(text)}, expected a number")
     return int(text)
+
+
+def shown(value: bytes | None) -> str:
+    """Show a header's value on one short line of plain ASCII."""
+    return "missing" if value is None else repr(value[:40])[1:]

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from feed.codec import CODECS, END, SCHEMA, EndRecord, Listed, Record, decode_end, malformed
-from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import Address, listing, open_consumer, parse_address, partitions_of, records
-from feed.ranges import AGAIN, KafkaBlock, KafkaRange, headers_of, record_of
-from feed.tape import Partition, Provenance, Tape, join
+from feed.codec import CODECS
+from feed.console import listing
+from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.headers import END, SCHEMA, EndRecord, decode_end
+from feed.kafka import Address, NoTopic, open_consumer, parse_address, partitions_of, records
+from feed.merge import merge_blocks
+from feed.messages import Record, malformed
+from feed.options import DEFAULTS, ReadOptions
+from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of, spans, tolerated
+from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 WINDOW = 1000
 """Offsets that one step backwards looks at for an end record."""
+
+RANGE_BYTES = 64 * 2**20
+"""Bytes of values from which on a partition is read in several ranges."""
+
+RANGE_ROWS = 2**20
+"""The same, of quotes and trades: what they take once decoded does not follow from the bytes."""
+
+LOOK_SECONDS = 0.5
+"""How often a replay that is waited for is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +42,23 @@ class ReplayPlan:
     Attributes
     ----------
     address : Address
-    replay, symbol : str
-    digest : str
-        `Tape.digest` of what was sent.
+    end : EndRecord
     ranges : tuple of KafkaRange
-    listed : tuple of (int, Listed)
-        Partition and what the end record says of it.
+        By partition, then by offset.
+    symbols : tuple of str
+        The tapes to make, ascending.
+    options : ReadOptions
     notes : tuple of str
     """
 
     address: Address
-    replay: str
-    symbol: str
-    digest: str
+    end: EndRecord
     ranges: tuple[KafkaRange, ...]
-    listed: tuple[tuple[int, Listed], ...]
+    symbols: tuple[str, ...]
+    options: ReadOptions = DEFAULTS
     notes: tuple[str, ...] = ()
 
-    def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[Tape, Provenance]:
+    def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks and prove them against the end record.
 
         Parameters
@@ -55,47 +69,55 @@ class ReplayPlan:
         Raises
         ------
         FeedCorrupt
-            A count or a digest differs.
+            A count or a digest differs, or too many malformed messages in all.
         """
-        for partition, listed in self.listed:
-            hashes = b"".join(block.hashes for block in blocks if block.partition == partition)
-            if len(hashes) // 32 != listed.messages:
-                raise self._differs(f"partition {partition}: {len(hashes) // 32} of {listed.messages} messages")
-            if hashlib.sha256(hashes).hexdigest() != listed.digest:
-                raise self._differs(f"partition {partition}: the messages' digest differs from the end record's")
-        tape = join([block.tape for block in blocks])
-        if tape.digest() != self.digest:
-            raise self._differs("the tape's digest differs from the end record's")
-        return tape, Provenance(
-            source="kafka",
-            place=self.address.place,
-            digest=self.digest,
-            snapshots=tape.snapshots,
-            rows=tape.rows,
-            trades=len(tape.trades.ts),
-            topic=self.address.topic,
-            replay=self.replay,
-            partitions=tuple(Partition(part.partition, part.start, part.end) for part in self.ranges),
-            messages=sum(listed.messages for _, listed in self.listed),
-            resent=sum(block.resent for block in blocks),
-            notes=self.notes,
+        bad = tolerated(blocks, self.options.max_bad)
+        tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
+        notes = self.notes
+        if bad:
+            notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
+        return tuple(
+            (
+                tape,
+                Provenance(
+                    source="kafka",
+                    place=self.address.place,
+                    digest=tape.digest() if bad else self.end.tapes[tape.symbol],
+                    snapshots=tape.snapshots,
+                    rows=tape.rows,
+                    trades=len(tape.trades.ts),
+                    topic=self.address.topic,
+                    replay=self.end.replay,
+                    partitions=spans(self.ranges),
+                    messages=self.end.messages,
+                    resent=resent + sum(block.resent for block in blocks),
+                    empty=sum(block.empty for block in blocks),
+                    bad=bad,
+                    notes=notes,
+                ),
+            )
+            for tape in tapes
         )
 
-    def _differs(self, what: str) -> FeedCorrupt:
-        return FeedCorrupt(f"replay {self.replay}, {what}", self.address.place, f"{AGAIN} {self.address.place}")
 
-
-def plan_replay(source: str, *, symbol: str | None = None, replay: str | None = None) -> ReplayPlan:
+def plan_replay(
+    source: str,
+    options: ReadOptions = DEFAULTS,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ReplayPlan:
     """Freeze a topic's offsets and choose the replay to read.
 
     Parameters
     ----------
     source : str
         ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
-    symbol : str, optional
-        Must be the replay's, where given.
-    replay : str, optional
-        The newest complete one by default: greatest time of its end record, ties by id.
+    options : ReadOptions
+        Where `wait` is above 0, a topic or replay that is not there, or not ended, is waited for until nothing new has
+        come for that long.
+    clock, sleep : callable
+        Seconds, monotonic; a wait of seconds.
 
     Raises
     ------
@@ -104,110 +126,184 @@ def plan_replay(source: str, *, symbol: str | None = None, replay: str | None = 
     FeedCorrupt
         No message, no complete replay, messages without headers, a start that retention took.
     """
-    address = parse_address(source)
+    address = parse_address(source, options.access)
+    seen = _Seen()
     with open_consumer(address) as consumer:
-        held = partitions_of(consumer, address)
-        seen = _Seen()
-        for partition, (first, last) in held.items():
-            _look_back(consumer, address, partition, first, last, seen, replay)
-    if not seen.ends:
-        raise _no_replay(address, held, seen, replay)
-    _, _, end, record = max(seen.ends, key=lambda found: (found[0], found[1]))
-    _check_listed(address, end, record, held)
-    if symbol is not None and symbol not in end.symbols:
+        since, known = clock(), seen.looked
+        while True:
+            held, missing = {}, None
+            try:
+                held = partitions_of(consumer, address)
+                seen.look(consumer, address, held, options)
+                missing = seen.missing(address, held, options)
+            except NoTopic as error:
+                missing = error
+            if known != (known := dict(seen.looked)):
+                since = clock()
+            if missing is None and not (options.wait and options.replay is None and seen.newer):
+                break
+            if clock() - since >= options.wait:
+                if missing is not None:
+                    raise missing
+                break
+            sleep(min(LOOK_SECONDS, options.wait))
+    _, _, end, record = max(seen.ends, key=lambda found: found[:2])
+    return _plan(address, end, record, held, seen, options)
+
+
+def _plan(
+    address: Address,
+    end: EndRecord,
+    record: Record,
+    held: dict[int, tuple[int, int]],
+    seen: _Seen,
+    options: ReadOptions,
+) -> ReplayPlan:
+    _check_listed(address, end, record, held, options)
+    if options.symbol is not None and options.symbol not in end.tapes:
         raise FeedUnavailable(
-            f"replay {end.replay} does not hold {symbol!r}; {listing('symbols', end.symbols)}", address.place
+            f"replay {end.replay} does not hold {options.symbol!r}; {listing('symbols', end.tapes)}", address.place
         )
-    chosen = end.symbols[0] if symbol is None else symbol
-    ranges = tuple(
-        KafkaRange(
-            address,
-            partition,
-            listed.start,
-            record.offset + 1 if partition == record.partition else listed.end,
-            end.replay,
-            chosen,
-            end.codec,
-            0,
-            listed.messages,
-        )
-        for partition, listed in sorted(end.partitions.items())
-    )
-    listed = tuple(sorted(end.partitions.items(), key=lambda item: item[0]))
-    newer = sorted(set(seen.counts) - {end.replay}) if replay is None else []
+    ranges = []
+    ended = {found.partition: found.offset + 1 for _, name, _, found in seen.ends if name == end.replay}
+    for partition, listed in sorted(end.partitions.items()):
+        last = ended.get(partition, listed.end)
+        pieces = max(1, -(-listed.bytes // RANGE_BYTES), -(-listed.rows // RANGE_ROWS))
+        pieces = min(pieces, last - listed.start)
+        bounds = [listed.start + (last - listed.start) * i // pieces for i in range(pieces + 1)]
+        ranges += [
+            KafkaRange(
+                address,
+                partition,
+                low,
+                high,
+                end.replay,
+                end.codec,
+                tuple(end.tapes),
+                first=low == listed.start,
+                options=options,
+            )
+            for low, high in itertools.pairwise(bounds)
+        ]
+    newer = sorted(seen.newer) if options.replay is None else []
     notes = (f"newer and incomplete, passed over: {listing('replays', newer)}",) if newer else ()
-    return ReplayPlan(address, end.replay, chosen, end.digest, ranges, listed, notes)
+    symbols = tuple(sorted(end.tapes)) if options.symbol is None else (options.symbol,)
+    return ReplayPlan(address, end, tuple(ranges), symbols, options, notes)
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What looking back found: end records by broker time and replay, data messages after them by replay."""
+    """What looking through a topic found so far.
+
+    Attributes
+    ----------
+    ends : list
+        Broker time, replay, end record and where it lay.
+    complete : set of str
+        Replays whose end record was seen.
+    counts : Counter of str
+        Data messages seen of each replay, in part where an end record was found before the start was reached.
+    newest : dict of str to int
+        Broker time of the last data message seen of each replay.
+    looked : dict of int to int
+        Up to which offset each partition was looked through.
+    bare : Record, optional
+        A message without headers.
+    """
 
     ends: list[tuple[int, str, EndRecord, Record]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
     complete: set[str] = field(default_factory=set)
-
-
-def _look_back(
-    consumer: Any,  # noqa: ANN401 - untyped client
-    address: Address,
-    partition: int,
-    first: int,
-    last: int,
-    seen: _Seen,
-    replay: str | None,
-) -> None:
-    """Go through a partition from its tail until a window holds the end record that is looked for."""
-    high = last
+    counts: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, int] = field(default_factory=dict)
+    looked: dict[int, int] = field(default_factory=dict)
     bare: Record | None = None
-    while high > first:
-        low = max(first, high - WINDOW)
-        found: list[tuple[int, str, EndRecord, Record]] = []
-        after: Counter[str] = Counter()
-        for item in records(consumer, address, partition, low, high):
+
+    @property
+    def ended(self) -> int:
+        """Broker time of the newest end record; -1 where there is none."""
+        return max((found[0] for found in self.ends), default=-1)
+
+    @property
+    def newer(self) -> set[str]:
+        """Replays without an end record whose last message came after the newest complete one ended."""
+        return {name for name, when in self.newest.items() if name not in self.complete and when >= self.ended}
+
+    def look(
+        self,
+        consumer: Any,  # noqa: ANN401 - untyped client
+        address: Address,
+        held: dict[int, tuple[int, int]],
+        options: ReadOptions,
+    ) -> None:
+        """Look through what came since the last time, from the tail of each partition to the end record wanted."""
+        for partition, (first, last) in held.items():
+            low = max(first, self.looked.get(partition, first))
+            high = last
+            while high > low:
+                at = max(low, high - WINDOW)
+                ends, latest = self._window(
+                    records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
+                )
+                if ends:
+                    when, name, record = max(ends, key=lambda found: found[:2])
+                    self.ends.append((when, name, decode_end(record, name), record))
+                    break
+                if options.replay is None and latest is not None and latest < self.ended:
+                    break  # nothing before it is newer than an end record of another partition
+                high = at
+            self.looked[partition] = last
+
+    def _window(self, items: Iterator[Any], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
+        """Note what some records are; the end records wanted among them, and the newest broker time."""
+        ends: list[tuple[int, str, Record]] = []
+        latest = None
+        for item in items:
             record = record_of(item)
+            latest = item.timestamp if latest is None else max(latest, item.timestamp)
             try:
                 headers = headers_of(item, record)
             except FeedCorrupt:
-                bare = bare or record
+                self.bare = self.bare or record
                 continue
             name = headers["replay"]
-            if headers.get("kind") == END:
-                seen.complete.add(name)
-                if replay is None:
-                    after.clear()
-                if replay in {None, name}:
-                    found.append((item.timestamp, name, decode_end(record, name), record))
-            else:
-                after[name] += 1
-        seen.counts += after
-        if found:
-            seen.ends.append(max(found, key=lambda candidate: candidate[:2]))
-            return
-        high = low
-    if bare is not None and not seen.complete and not seen.counts:
-        raise malformed(bare, "it carries no headers of a replay")
+            if headers.get("kind") != END:
+                self.counts[name] += 1
+                self.newest[name] = max(item.timestamp, self.newest.get(name, -1))
+                continue
+            self.complete.add(name)
+            if replay in {None, name}:
+                ends.append((item.timestamp, name, record))
+        return ends, latest
+
+    def missing(self, address: Address, held: dict[int, tuple[int, int]], options: ReadOptions) -> FeedError | None:
+        """Why there is no replay to read; None where there is one."""
+        if self.ends:
+            return None
+        remedy = f"{AGAIN} {address.place}"
+        replay = options.replay
+        if not any(last > first for first, last in held.values()):
+            gone = max((last for _, last in held.values()), default=0)
+            what = (
+                f"the topic is empty: retention took all before offset {gone}" if gone else "the topic holds no message"
+            )
+            return FeedCorrupt(what, address.place, remedy)
+        if self.bare is not None and not self.complete and not self.counts:
+            return malformed(self.bare, NO_HEADERS)
+        if replay is not None and replay not in self.counts:
+            there = listing("replays", {*self.complete, *self.counts})
+            return FeedUnavailable(f"there is no replay {replay!r}; {there}", address.place, remedy)
+        counts = {f"{name} ({count} messages)" for name, count in self.counts.items() if replay in {None, name}}
+        ranges = ", ".join(
+            f"partition {part} [{first}, {last})" for part, (first, last) in held.items() if last > first
+        )
+        return FeedCorrupt(
+            f"incomplete: no end record in {ranges[:300]}; {listing('replays', counts)}", address.place, remedy
+        )
 
 
-def _no_replay(
-    address: Address, held: dict[int, tuple[int, int]], seen: _Seen, replay: str | None
-) -> FeedUnavailable | FeedCorrupt:
-    remedy = f"{AGAIN} {address.place}"
-    if not any(last > first for first, last in held.values()):
-        gone = max((last for _, last in held.values()), default=0)
-        what = f"the topic is empty: retention took all before offset {gone}" if gone else "the topic holds no message"
-        return FeedCorrupt(what, address.place, remedy)
-    if replay is not None and replay not in seen.counts:
-        there = listing("replays", {*seen.complete, *seen.counts})
-        return FeedUnavailable(f"there is no replay {replay!r}; {there}", address.place, remedy)
-    counts = {f"{name} ({count} messages)" for name, count in seen.counts.items() if replay in {None, name}}
-    ranges = ", ".join(f"partition {part} [{first}, {last})" for part, (first, last) in held.items() if last > first)
-    return FeedCorrupt(
-        f"incomplete: no end record in {ranges[:300]}; {listing('replays', counts)}", address.place, remedy
-    )
-
-
-def _check_listed(address: Address, end: EndRecord, record: Record, held: dict[int, tuple[int, int]]) -> None:
+def _check_listed(
+    address: Address, end: EndRecord, record: Record, held: dict[int, tuple[int, int]], options: ReadOptions
+) -> None:
     """Compare the end record's table with what the topic holds."""
     if end.schema.partition(".")[0] != SCHEMA.partition(".")[0]:
         raise malformed(record, f"schema {end.schema!r}, this reader knows {SCHEMA}")
@@ -227,3 +323,10 @@ def _check_listed(address: Address, end: EndRecord, record: Record, held: dict[i
                 address.place,
                 f"{AGAIN} {address.place}, or keep the topic longer",
             )
+    promised = sum(listed.bytes for listed in end.partitions.values())
+    if promised > options.max_bytes:
+        raise FeedCorrupt(
+            f"replay {end.replay} has {promised:,} bytes, more than the bound of {options.max_bytes:,}",
+            address.place,
+            "set feed.max_bytes",
+        )

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import re
 import secrets
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from feed.codec import CODECS, SCHEMA, EndRecord, Listed, Message, data_headers, encode_end, end_headers
+from feed.codec import CODECS
+from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.headers import SCHEMA, EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
 from feed.instants import format_instant
 from feed.kafka import (
     DELIVERY_SECONDS,
     MAX_MESSAGE,
     Address,
     beginnings,
+    murmur2,
     open_consumer,
     open_producer,
     parse_address,
     translated,
 )
-from feed.tape import Partition
+from feed.tape import Partition, Tape, join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from feed.tape import Tape
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 UNACKNOWLEDGED_BYTES = 32 * 2**20
 """Values sent and not yet acknowledged: kafka-python's own buffer has no bound."""
@@ -51,13 +55,15 @@ class Replayed:
     replay : str
     place : str
         The address, as text.
-    topic, symbol : str
+    topic : str
+    symbols : tuple of str
+        Ascending.
     partitions : tuple of Partition
         Offsets [start, end), end record included.
     messages : int
         Data messages, the end records not counted.
     digest : str
-        `Tape.digest` of what was sent.
+        `feed.headers.replay_digest` of what was sent.
     seconds : float
         From the first message to the last acknowledgement.
     """
@@ -65,11 +71,33 @@ class Replayed:
     replay: str
     place: str
     topic: str
-    symbol: str
+    symbols: tuple[str, ...]
     partitions: tuple[Partition, ...]
     messages: int
     digest: str
     seconds: float
+
+
+class Outgoing(NamedTuple):
+    """A message, due at `ts` (UTC nanoseconds), of a symbol; `rows` quotes and trades in it."""
+
+    ts: int
+    symbol: str
+    value: bytes
+    rows: int
+
+
+@cache
+def _by_symbol(count: int, symbol: str) -> int:
+    place: int = murmur2(symbol.encode())
+    return (place & 0x7FFFFFFF) % count
+
+
+PARTITIONERS: dict[str, Callable[[int, str, int], int]] = {
+    "symbol": lambda count, symbol, _seq: _by_symbol(count, symbol),
+    "spread": lambda count, _symbol, seq: seq % count,
+}
+"""Which of so many partitions a message goes to, by symbol and number: Kafka's own rule for a key, or in turn."""
 
 
 @dataclass(slots=True)
@@ -77,6 +105,8 @@ class _Lane:
     """One partition while it is being filled."""
 
     messages: int = 0
+    rows: int = 0
+    nbytes: int = 0
     start: int = -1
     end: int = -1
     hashes: Any = field(default_factory=hashlib.sha256)
@@ -88,18 +118,18 @@ def new_replay_id() -> str:
 
 
 def paced(
-    messages: Iterable[Message],
+    messages: Iterable[Outgoing],
     *,
     speed: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     before_wait: Callable[[], None] = lambda: None,
-) -> Iterator[Message]:
+) -> Iterator[Outgoing]:
     """Hand messages on when they are due: recorded gaps divided by `speed`, anchored to the first one.
 
     Parameters
     ----------
-    messages : iterable of Message
+    messages : iterable of Outgoing
         Ascending instants.
     speed : float
         0 = at once.
@@ -110,7 +140,7 @@ def paced(
 
     Yields
     ------
-    Message
+    Outgoing
     """
     if speed == 0:
         yield from messages
@@ -129,24 +159,28 @@ def paced(
 
 
 def replay(
-    tape: Tape,
+    tapes: Tape | Sequence[Tape],
     address: Address | str,
     *,
     speed: float = 0.0,
     codec: str = "json",
+    partition: str = "symbol",
     replay_id: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Replayed:
-    """Send a tape into a topic, then the end record, and check that the broker kept all of it.
+    """Send tapes into a topic, by time, then the end record, and check that the broker kept all of it.
 
     Parameters
     ----------
-    tape : Tape
+    tapes : Tape or sequence of Tape
+        Several of one symbol are joined.
     address : Address or str
     speed : float
         0 = as fast as it goes; X = recorded gaps divided by X.
     codec : str
         A key of `feed.codec.CODECS`.
+    partition : str
+        A key of `PARTITIONERS`.
     replay_id : str, optional
         1 to 64 of A-Z a-z 0-9 . _ -; a new one by default.
     on_progress : callable, optional
@@ -159,83 +193,139 @@ def replay(
     Raises
     ------
     FeedUnavailable
-        No broker, a broker that gave up, an empty tape, an unknown codec, a bad speed or id.
+        No broker, a broker that gave up, an empty tape, an unknown codec or partitioner, a bad speed or id.
     FeedCorrupt
         A message beyond the bound, or a stream that the broker did not keep.
     """
     address = parse_address(address) if isinstance(address, str) else address
     name = new_replay_id() if replay_id is None else replay_id
-    _check(tape, address, speed=speed, codec=codec, name=name)
+    tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
+    _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     began = time.perf_counter()
     with open_producer(address) as producer:
-        messages = paced(CODECS[codec].encode(tape), speed=speed, before_wait=producer.flush)
-        lanes = _send(producer, address, name, tape.symbol, codec, messages, on_progress)
+        numbers = _numbers(producer, address)
+        messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
+        fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
+        fill.send(messages, on_progress)
+        digests = {tape.symbol: tape.digest() for tape in tapes}
         end = EndRecord(
             replay=name,
-            symbols=(tape.symbol,),
             codec=codec,
             schema=SCHEMA,
-            messages=sum(lane.messages for lane in lanes.values()),
-            digest=tape.digest(),
+            messages=sum(lane.messages for lane in fill.lanes.values()),
+            digest=replay_digest(digests),
+            tapes=digests,
             partitions={
-                partition: Listed(lane.messages, lane.start, lane.end, lane.hashes.hexdigest())
-                for partition, lane in lanes.items()
+                number: Listed(lane.messages, lane.rows, lane.nbytes, lane.start, lane.end, lane.hashes.hexdigest())
+                for number, lane in fill.lanes.items()
             },
         )
         partitions = _finish(producer, address, end)
     seconds = time.perf_counter() - began
     _check_kept(address, partitions)
-    return Replayed(name, address.place, address.topic, tape.symbol, partitions, end.messages, end.digest, seconds)
+    return Replayed(name, address.place, address.topic, tuple(digests), partitions, end.messages, end.digest, seconds)
 
 
-def _check(tape: Tape, address: Address, *, speed: float, codec: str, name: str) -> None:
+def _by_name(tapes: Sequence[Tape]) -> list[Tape]:
+    """One tape per symbol, ascending."""
+    of: dict[str, list[Tape]] = {}
+    for tape in tapes:
+        of.setdefault(tape.symbol, []).append(tape)
+    return [join(parts) for _, parts in sorted(of.items())]
+
+
+def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:
+    """The messages of all tapes, by time; at one instant by symbol."""
+
+    def of(tape: Tape) -> Iterator[Outgoing]:
+        for ts, value, rows in CODECS[codec].encode(tape):
+            yield Outgoing(ts, tape.symbol, value, rows)
+
+    return of(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(of, tapes), key=itemgetter(0))
+
+
+def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
     if codec not in CODECS:
         raise FeedUnavailable(f"unknown codec {codec!r}: there is {', '.join(sorted(CODECS))}")
+    if partition not in PARTITIONERS:
+        raise FeedUnavailable(f"unknown partitioner {partition!r}; {listing('partitioners', PARTITIONERS)}")
     if not 0 <= speed < float("inf"):
         raise FeedUnavailable(f"speed {speed} is no speed", remedy="use 0 for as fast as it goes, 1 for recorded gaps")
     if not _REPLAY_ID.fullmatch(name):
         raise FeedUnavailable(f"replay id {name[:80]!r}: expected 1 to 64 of A-Z a-z 0-9 . _ -")
-    if not tape.rows and not len(tape.trades.ts):
+    if not tapes or any(not tape.rows and not len(tape.trades.ts) for tape in tapes):
         raise FeedUnavailable("there is nothing to replay: the tape is empty", address.place)
 
 
-def _send(
-    producer: Any,  # noqa: ANN401 - untyped client
-    address: Address,
-    name: str,
-    symbol: str,
-    codec: str,
-    messages: Iterable[Message],
-    on_progress: Callable[[int, int], None] | None,
-) -> dict[int, _Lane]:
-    """Send the data messages and wait until each is acknowledged."""
-    lanes: dict[int, _Lane] = {}
-    waiting: deque[tuple[Any, int]] = deque()
-    held = 0
-    for seq, message in enumerate(messages):
-        partition = 0
-        lane = lanes.setdefault(partition, _Lane())
-        headers = data_headers(name, symbol, codec, seq, lane.messages)
-        waiting.append((_post(producer, address, partition, message, headers), len(message.value)))
-        held += len(message.value)
-        lane.messages += 1
-        lane.hashes.update(hashlib.sha256(message.value).digest())
-        while waiting and (held > UNACKNOWLEDGED_BYTES or waiting[0][0].is_done):
-            held -= _acknowledge(waiting, lanes, address)
-        if on_progress is not None:
-            on_progress(seq + 1, message.ts)
-    with translated(address, _INCOMPLETE):
-        producer.flush(timeout=ACKNOWLEDGE_SECONDS)
-    while waiting:
-        _acknowledge(waiting, lanes, address)
-    return lanes
+def _numbers(producer: Any, address: Address) -> list[int]:  # noqa: ANN401 - untyped client
+    """The partitions of the topic, ascending; a broker that makes topics on demand makes it now."""
+    with translated(address, "create the topic"):
+        return sorted(producer.partitions_for(address.topic))
+
+
+class _Fill:
+    """The data messages of a replay on their way into their partitions, each of them acknowledged in the end."""
+
+    def __init__(
+        self,
+        producer: Any,  # noqa: ANN401 - untyped client
+        address: Address,
+        name: str,
+        codec: str,
+        numbers: list[int],
+        partitioner: Callable[[int, str, int], int],
+    ) -> None:
+        self._producer, self._address, self._name, self._codec = producer, address, name, codec
+        self._numbers, self._partitioner = numbers, partitioner
+        self._waiting: deque[tuple[Any, int]] = deque()
+        self.lanes: dict[int, _Lane] = {}
+
+    def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
+        """Send them and wait until each is acknowledged."""
+        held = 0
+        waiting, numbers = self._waiting, self._numbers
+        for seq, message in enumerate(messages):
+            number = numbers[self._partitioner(len(numbers), message.symbol, seq)]
+            lane = self.lanes.setdefault(number, _Lane())
+            headers = data_headers(self._name, message.symbol, self._codec, seq, lane.messages)
+            waiting.append((_post(self._producer, self._address, number, message, headers), len(message.value)))
+            held += len(message.value)
+            lane.messages += 1
+            lane.rows += message.rows
+            lane.nbytes += len(message.value)
+            lane.hashes.update(hashlib.sha256(message.value).digest())
+            while waiting and (held > UNACKNOWLEDGED_BYTES or waiting[0][0].is_done):
+                held -= self._acknowledge()
+            if on_progress is not None:
+                on_progress(seq + 1, message.ts)
+        with translated(self._address, _INCOMPLETE):
+            self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+        while waiting:
+            self._acknowledge()
+
+    def _acknowledge(self) -> int:
+        """Wait for the oldest message, note its offset, return its bytes."""
+        future, size = self._waiting.popleft()
+        with translated(self._address, _INCOMPLETE):
+            kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+        lane = self.lanes[kept.partition]
+        if lane.start < 0:
+            lane.start = kept.offset
+        if kept.offset < lane.end:
+            raise FeedCorrupt(
+                f"the broker put offset {kept.offset} after {lane.end - 1}",
+                f"{self._address.place}, partition {kept.partition}",
+                "delete the topic or use a new one, and replay again",
+            )
+        lane.end = kept.offset + 1
+        return size
 
 
 def _post(
     producer: Any,  # noqa: ANN401 - untyped client
     address: Address,
     partition: int,
-    message: Message,
+    message: Outgoing,
     headers: list[tuple[str, bytes]],
 ) -> Any:  # noqa: ANN401 - untyped client
     if len(message.value) > MAX_MESSAGE:
@@ -245,25 +335,9 @@ def _post(
             address.place,
             "check the source for a burst of rows with one time stamp",
         )
-    return producer.send(address.topic, value=message.value, headers=headers, partition=partition)
-
-
-def _acknowledge(waiting: deque[tuple[Any, int]], lanes: dict[int, _Lane], address: Address) -> int:
-    """Wait for the oldest message, note its offset, return its bytes."""
-    future, size = waiting.popleft()
-    with translated(address, _INCOMPLETE):
-        kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
-    lane = lanes[kept.partition]
-    if lane.start < 0:
-        lane.start = kept.offset
-    if kept.offset < lane.end:
-        raise FeedCorrupt(
-            f"the broker put offset {kept.offset} after {lane.end - 1}",
-            f"{address.place}, partition {kept.partition}",
-            "delete the topic or use a new one, and replay again",
-        )
-    lane.end = kept.offset + 1
-    return size
+    return producer.send(
+        address.topic, value=message.value, key=message.symbol.encode(), headers=headers, partition=partition
+    )
 
 
 def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client

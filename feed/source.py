@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from feed.errors import FeedUnavailable
 from feed.console import listing
+from feed.errors import FeedUnavailable
 from feed.instants import format_instant
-from feed.options import ReadOptions
+from feed.options import DEFAULTS, ReadOptions
 from feed.tape import DAY, Provenance, Tape
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def _plan_file(place: str, options: ReadOptions) -> Plan:
 
 
 def _plan_kafka(place: str, options: ReadOptions) -> Plan:
+    if options.foreign:
+        from feed.foreign import plan_foreign
+
+        return plan_foreign(place, options)
     from feed.reader import plan_replay
 
     return plan_replay(place, options)
@@ -59,7 +63,7 @@ def _plan_kafka(place: str, options: ReadOptions) -> Plan:
 SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
 
 
-def plan_source(source: str, options: ReadOptions = ReadOptions()) -> Plan:  # noqa: B008 - frozen
+def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     """Freeze what there is to read at a SOURCE.
 
     Parameters
@@ -125,7 +129,15 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     )
 
 
-def read_tapes(source: str, options: ReadOptions = ReadOptions()) -> tuple[tuple[Tape, Provenance], ...]:  # noqa: B008
+def inside(
+    tapes: Sequence[tuple[Tape, Provenance]], start: int | None, end: int | None
+) -> tuple[tuple[Tape, Provenance], ...]:
+    """Keep the tapes with quotes in [start, end]; where none has any, the first, so that `select` can say so."""
+    low, high = (0 if start is None else start), (2**63 - 2 if end is None else end)
+    return tuple(pair for pair in tapes if pair[0].clip(low, high).rows) or tuple(tapes[:1])
+
+
+def read_tapes(source: str, options: ReadOptions = DEFAULTS) -> tuple[tuple[Tape, Provenance], ...]:
     """Read a whole SOURCE in this process: the plan, its ranges one after the other, the merge.
 
     Raises
@@ -137,7 +149,7 @@ def read_tapes(source: str, options: ReadOptions = ReadOptions()) -> tuple[tuple
     return plan.merge([part.read() for part in plan.ranges])
 
 
-def read_source(source: str, options: ReadOptions = ReadOptions()) -> tuple[Tape, Provenance]:  # noqa: B008 - frozen
+def read_source(source: str, options: ReadOptions = DEFAULTS) -> tuple[Tape, Provenance]:
     """Read the one tape of a SOURCE.
 
     Raises
@@ -158,7 +170,10 @@ def only(tapes: Sequence[tuple[Tape, Provenance]]) -> tuple[Tape, Provenance]:
     """
     if len(tapes) == 1:
         return tapes[0]
-    there = listing("tapes", {f"{tape.symbol} {format_instant(tape.span[0])[:10]}" for tape, _ in tapes})
+    named = [
+        f"{tape.symbol} {format_instant(int(tape.ts[0]))[:10] if tape.rows else '(no quotes)'}" for tape, _ in tapes
+    ]
+    there = listing("tapes", named)
     raise FeedUnavailable(
         f"it holds {len(tapes)} tapes; {there}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
     )

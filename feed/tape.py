@@ -296,6 +296,27 @@ class Partition:
 
 
 @dataclass(frozen=True, slots=True)
+class BadMessage:
+    """A malformed message that was put aside.
+
+    Attributes
+    ----------
+    partition, offset : int
+    reason : str
+    size : int
+        Bytes of its value.
+    value : bytes
+        The first of them.
+    """
+
+    partition: int
+    offset: int
+    reason: str
+    size: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a tape came from, and what proves it.
 
@@ -317,6 +338,10 @@ class Provenance:
         Data messages of the replay, the end records not counted.
     resent : int
         Records that a producer sent again and the reader dropped.
+    empty : int
+        Offsets of the partitions that hold no record: control records, or what compaction took of other messages.
+    bad : tuple of BadMessage
+        Malformed messages that were tolerated and put aside.
     ignored : dict of str to int
         What the file held besides book rows and usable trades, by reason, over the whole file.
     notes : tuple of str
@@ -334,5 +359,7 @@ class Provenance:
     partitions: tuple[Partition, ...] = ()
     messages: int | None = None
     resent: int = 0
+    empty: int = 0
+    bad: tuple[BadMessage, ...] = ()
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

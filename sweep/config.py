@@ -14,6 +14,7 @@ from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
 from allocator.policies import POLICIES
 from feed.instants import parse_duration, parse_instant
+from feed.options import MAX_BYTES
 from sweep.errors import ConfigError
 from sweep.grid import AXES, build_grid
 from sweep.text import parse_yaml
@@ -39,6 +40,17 @@ class OrderSpec(Struct, frozen=True, forbid_unknown_fields=True):
     size: int = 5000
     start: Instant = None
     end: Instant = None
+
+
+class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How patient and how tolerant the reader of a topic is, and where it puts what it tolerated."""
+
+    max_bad: int = 0
+    quarantine: str = "quarantine.jsonl"
+    wait: str | int = "0s"
+    deadline: str | int = "1h"
+    max_bytes: int = MAX_BYTES
+    foreign: bool = False
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +79,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grid: dict[str, Any] = {}
     symbol: str | None = None
     replay: str | None = None
+    feed: FeedSpec = FeedSpec()
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
@@ -74,13 +87,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output: str | None = None
 
 
-TEXT_KEYS = ("source", "symbol", "replay", "address", "output")
+MAX_BAD = 10_000
+"""Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
+
+TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine")
 """Keys whose VALUE on the command line is taken as it is."""
 
 FILE_LIMIT = 2**20
 """Bytes of a configuration or fee file."""
 
-WHERE_ONLY = ("source", "executor", "address", "workers", "collapse", "output")
+WHERE_ONLY = ("source", "feed", "executor", "address", "workers", "collapse", "output")
 """Keys that say where and how a sweep runs and reads, and change no result row."""
 
 
@@ -202,7 +218,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
 def _choices(where: str) -> str:
     """What a key with few values may be, for the end of a message."""
     parent, _, leaf = where.rpartition(".")
-    structs: dict[str, type[Struct]] = {"": Config, "window": Window, "order": OrderSpec}
+    structs: dict[str, type[Struct]] = {"": Config, "window": Window, "order": OrderSpec, "feed": FeedSpec}
     struct = structs.get(parent, Config)
     for field in msgspec.structs.fields(struct):
         if field.name == leaf:
@@ -227,11 +243,23 @@ def _check(config: Config) -> None:
         ("order.end", order.end),
     ):
         _parsed(key, instant, parse_instant)
-    for key, duration in (("window.warmup", window.warmup), ("max_age", config.max_age)):
+    feed = config.feed
+    for key, duration in (
+        ("window.warmup", window.warmup),
+        ("max_age", config.max_age),
+        ("feed.wait", feed.wait),
+        ("feed.deadline", feed.deadline),
+    ):
         _parsed(key, duration, parse_duration)
-    for key, number, least in (("order.size", order.size, 1), ("step", config.step, 1), ("workers", config.workers, 1)):
-        if number is not None and not least <= number < 2**31:
-            raise ConfigError(f"{key}: expected a whole number, {least} to {2**31 - 1:,}, but it had {number}")
+    for key, number, least, limit in (
+        ("order.size", order.size, 1, 2**31),
+        ("step", config.step, 1, 2**31),
+        ("workers", config.workers, 1, 2**31),
+        ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
+        ("feed.max_bytes", feed.max_bytes, 1, 2**50),
+    ):
+        if number is not None and not least <= number < limit:
+            raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
     if config.policy not in POLICIES:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
     if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]

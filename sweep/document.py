@@ -104,6 +104,8 @@ def feed_section(facts: Facts) -> dict[str, Any]:
         "partitions": [asdict(partition) for partition in provenance.partitions],
         "messages": provenance.messages,
         "resent": provenance.resent,
+        "empty": provenance.empty,
+        "bad": len(provenance.bad),
         "ignored": provenance.ignored,
         "notes": list(provenance.notes),
         "digest": provenance.digest,

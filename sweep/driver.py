@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from allocator.baselines import MINUTE
@@ -19,7 +20,8 @@ from sweep.executors import open_executor
 from sweep.grid import build_grid, in_dollars
 from sweep.identity import run_id
 from sweep.materialise import materialise
-from sweep.origin import open_origin
+from sweep.origin import open_origin, read_options
+from sweep.output import quarantine
 from sweep.plan import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
@@ -132,8 +134,11 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             with phases.phase("source"):
                 source_plan = origin.plan()
             with phases.phase("materialise"):
-                tapes = materialise(executor, source_plan, origin, settings)
+                tapes = materialise(executor, source_plan, origin, settings, read_options(config).deadline)
             facts = tapes[0].facts
+            if config.feed.max_bad:
+                quarantine(Path(config.feed.quarantine), facts.provenance)
+                progress.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
             for note in facts.provenance.notes:
                 progress.say(f"{facts.provenance.place}: {note}")
             progress.say(

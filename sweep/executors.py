@@ -35,8 +35,8 @@ class Executor(Protocol):
     def call(self, function: Callable[..., Any], *arguments: Any, returns: int = 1) -> Handle:  # noqa: ANN401
         """Start a function; with returns > 1 a list of as many handles."""
 
-    def get(self, handle: Handle) -> Any:  # noqa: ANN401
-        """Wait for what a handle holds; what the function raised is raised here."""
+    def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Wait for what a handle holds; what the function raised is raised here, TimeoutError after so many seconds."""
 
     def stream(
         self, function: Callable[..., Any], shared: tuple[Handle, ...], items: Iterable[tuple[Any, ...]]
@@ -58,7 +58,7 @@ class Inline:
         answer = function(*arguments)
         return answer if returns == 1 else list(answer)
 
-    def get(self, handle: Handle) -> Any:  # noqa: ANN401
+    def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002
         """The handle itself."""
         return handle
 
@@ -154,13 +154,15 @@ class OnRay:
         """Submit; handles among the arguments are resolved on the worker, without a copy where it is on the node."""
         return self._task(function, returns).remote(*arguments)
 
-    def get(self, handle: Handle) -> Any:  # noqa: ANN401
+    def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
         """Wait for an object reference."""
         import ray
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
         try:
-            return ray.get(handle)
+            return ray.get(handle, timeout=timeout)
+        except GetTimeoutError as error:
+            raise TimeoutError from error
         except RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, Exception) else error) from None

@@ -11,7 +11,7 @@ from allocator.book import build_book
 from feed.check import check
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.source import select
+from feed.source import inside, only, select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
@@ -90,21 +90,35 @@ def materialise(
     plan: Plan,
     origin: Origin,
     settings: Settings,
+    deadline: float | None = None,
 ) -> tuple[Materialised, ...]:
     """Read a source into the object store, once.
 
     The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
     so that what is lost with a node is read again from the same offsets, and holds no column itself.
 
+    Parameters
+    ----------
+    executor : Executor
+    plan : Plan
+    origin : Origin
+    settings : Settings
+    deadline : float, optional
+        Seconds from now after which a source that is still read is an error.
+
     Raises
     ------
     FeedError
-        As `feed.source` and `assemble`.
+        As `feed.source` and `assemble`; FeedCorrupt after the deadline.
     """
     blocks = [executor.call(read_range, part) for part in plan.ranges]
     selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
     tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)
-    return (Materialised(tape, book, executor.get(facts)),)
+    try:
+        found = executor.get(facts, timeout=deadline)
+    except TimeoutError:
+        raise FeedCorrupt(f"the source was not read within {deadline:.0f} s", remedy="set feed.deadline") from None
+    return (Materialised(tape, book, found),)
 
 
 def read_range(part: Range) -> Block:
@@ -122,8 +136,8 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
     AllocatorError
         Rules of the book out of range.
     """
-    whole, provenance = plan.merge(blocks)
     start, end = selection.start, selection.end
+    whole, provenance = only(inside(plan.merge(blocks), start, end))
     # quotes are not carried over a date: a warm-up that reaches over midnight begins there
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
     tape, provenance = select(whole, provenance, earliest, end)

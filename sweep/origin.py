@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feed import synthetic
-from feed.instants import parse_instant
+from feed.instants import parse_duration, parse_instant
+from feed.options import ReadOptions
 from feed.source import plan_source
 
 if TYPE_CHECKING:
@@ -64,8 +65,24 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
                 {str(venue): fee for venue, fee in synthetic.FEES.items()},
             )
         return
-    planned = plan_source(config.source, symbol=config.symbol, replay=config.replay)
+    if parse_duration(config.feed.wait):
+        progress.say(f"waiting up to {config.feed.wait} for a complete replay at {config.source}")
+    planned = plan_source(config.source, read_options(config))
     yield Origin(lambda: planned, start, end, {})
+
+
+def read_options(config: Config) -> ReadOptions:
+    """What a configuration tells the reader of its source."""
+    feed = config.feed
+    return ReadOptions(
+        symbol=config.symbol,
+        replay=config.replay,
+        max_bad=feed.max_bad,
+        wait=parse_duration(feed.wait) / 1e9,
+        deadline=parse_duration(feed.deadline) / 1e9,
+        max_bytes=feed.max_bytes,
+        foreign=feed.foreign,
+    )
 
 
 @contextmanager
@@ -87,7 +104,7 @@ def _embedded(config: Config, progress: Progress) -> Iterator[Callable[[], Plan]
         def plan() -> Plan:
             sent = filling.result()
             progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
-            return plan_source(source, symbol=config.symbol, replay=config.replay)
+            return plan_source(source, read_options(config))
 
         try:
             yield plan

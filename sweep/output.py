@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
+    from feed.tape import Provenance
     from sweep.result import Result
 
 
@@ -33,6 +35,36 @@ def open_output(name: str) -> Path:
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"output: {name} cannot be written to; choose another folder")
     return folder
+
+
+def quarantine(path: Path, provenance: Provenance) -> None:
+    """Write the malformed messages that were put aside, one JSON line each; the file is whole or not there.
+
+    A line holds partition, offset, reason, size (bytes of the value) and value_base64, at most its first 64 KiB.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    lines = [
+        {
+            "place": provenance.place,
+            "replay": provenance.replay,
+            "partition": bad.partition,
+            "offset": bad.offset,
+            "reason": bad.reason,
+            "size": bad.size,
+            "value_base64": base64.b64encode(bad.value).decode(),
+        }
+        for bad in provenance.bad
+    ]
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"feed.quarantine: {path} cannot be written ({error.strerror})") from None
 
 
 def write_result(folder: Path, result: Result) -> Path:

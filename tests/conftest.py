@@ -1,13 +1,16 @@
-"""Shared fixtures: unit tests start no Ray, open no socket and do not sleep; real data where it is."""
+"""Shared fixtures: unit tests start no Ray, open no socket and do not sleep; real data, a real Kafka."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from brokers import Cluster
+from kafkajars import KafkaAbsentError, jars, java
 
 REAL_PARTS = {"kafka", "cluster", "browser", "command"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +20,21 @@ DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data
 def pytest_collection_modifyitems(items):
     """Unit tests first: they are quick to fail."""
     items.sort(key=lambda item: bool(REAL_PARTS & {mark.name for mark in item.iter_markers()}))
+
+
+KAFKA = pytest.StashKey[str]()
+"""Why Apache Kafka cannot be run here; empty where it can."""
+
+
+def pytest_collection_finish(session):
+    """Fetch Apache Kafka before the first test, so that this takes nothing of the time that one test may take."""
+    wanted = any("kafka_runs" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        try:
+            java()
+            jars()
+        except KafkaAbsentError as error:
+            session.config.stash[KAFKA] = f"no Apache Kafka: {error}"
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +68,33 @@ def l1_day():
 def taq_day():
     """A US stock, 2018-01-02, twelve venues."""
     return _data("taq_2018-01-02.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def kafka_runs(request):
+    """Skip where Apache Kafka cannot be run, and say why."""
+    if reason := request.config.stash.get(KAFKA, ""):
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka_one(kafka_runs, tmp_path_factory):
+    """One broker for the whole run of tests, so nobody kills it: each test has topics of its own."""
+    with Cluster(tmp_path_factory.mktemp("kafka-one")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kafka_three(kafka_runs, tmp_path_factory):
+    """Three brokers, as `kafka_one`: replication 3, min.insync.replicas 2."""
+    with Cluster(tmp_path_factory.mktemp("kafka-three"), 3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_fresh(kafka_runs, tmp_path_factory):
+    """Start a cluster of a test's own, whose brokers it may kill; takes what `Cluster` takes after the folder."""
+    with ExitStack() as ending:
+        yield lambda brokers=1, **options: ending.enter_context(
+            Cluster(tmp_path_factory.mktemp("kafka"), brokers, **options)
+        )

@@ -10,6 +10,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import kafkajars
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,6 +144,11 @@ def test_newest_changes_are_of_the_project_s_version():
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == version
+
+
+def test_the_container_image_is_of_the_version_that_the_tests_run():
+    text = (ROOT / "README.md").read_text()
+    assert set(re.findall(r"(?:apache/kafka:|Apache Kafka )([\d.]+\d)", text)) == {kafkajars.VERSION}
 
 
 def test_continuous_integration_runs_the_documented_command():

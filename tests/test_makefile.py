@@ -27,6 +27,8 @@ case "$1 $2" in
 "-m sweep")
     shift 2
     echo "{\\"arguments\\": \\"$*\\"}" ;;
+"tests/brokers.py "*)
+    echo "$@" ;;
 esac
 """
 TOO_OLD = '#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\n'
@@ -116,6 +118,12 @@ def test_run_prints_the_json_only_and_installs_once(checkout):
     assert installs(checkout)[0].endswith("-c constraints.txt -e .")
 
 
+def test_kafka_runs_on_the_port_that_is_asked_for(checkout):
+    interpreter(checkout, PYTHON)
+    assert make(checkout, "kafka").stdout == "tests/brokers.py\n"
+    assert make(checkout, "kafka", "PORT=9093").stdout == "tests/brokers.py --port 9093\n"
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_requirement_is_installed(checkout, name):
     interpreter(checkout, PYTHON)
@@ -138,7 +146,7 @@ def test_help_is_the_default_and_lists_every_target(checkout):
     done = make(checkout)
     assert done.returncode == 0
     listed = {line.split()[1] for line in done.stdout.splitlines()}
-    assert listed == {"help", "install", "run", "test", "unit", "lint", "bench"}
+    assert listed == {"help", "install", "run", "kafka", "test", "unit", "lint", "bench"}
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     assert listed == set(phony.split()[1:])
 

@@ -10,10 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import tapes
 
-from feed import codec
-from feed.codec import Record, decode_json, encode_json, malformed
+from feed import messages
 from feed.errors import FeedCorrupt
+from feed.jsoncodec import decode_json, encode_json
 from feed.jsonrows import REFUSALS, JsonRows
+from feed.messages import Record, malformed, refuse
 from feed.tape import same
 
 STAMP = "2024-08-01T13:36:32.491911683Z"
@@ -32,11 +33,11 @@ def one_by_one(values):
             rows.append(value)
         except REFUSALS as error:
             raise malformed(Record(0, offset, value), str(error)) from error
-    return rows.tape("XYZ")
+    return rows.decoded().tape("XYZ")
 
 
 def in_batches(values):
-    return decode_json("XYZ", (Record(0, offset, value) for offset, value in enumerate(values)))
+    return decode_json((Record(0, offset, value) for offset, value in enumerate(values)), refuse).tape("XYZ")
 
 
 def outcome(read, values):
@@ -56,7 +57,7 @@ def assert_agree(values):
 def _small_batches():
     """Several batches in a small tape."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "BATCH", 4)
+        patch.setattr(messages, "BATCH", 4)
         yield
 
 
@@ -188,38 +189,3 @@ def test_rows_that_share_the_text_of_their_stamps_are_of_several_instants():
     shifted = [{**quote, "ts_event": text} for text in (STAMP, STAMP[:10], STAMP[10:] + STAMP)]
     with pytest.raises(FeedCorrupt, match="several instants"):
         in_batches([json.dumps({"snapshot": shifted}).encode()])
-
-
-class TestBatches:
-    def test_a_batch_is_bounded_in_messages_and_in_bytes(self, monkeypatch):
-        monkeypatch.setattr(codec, "BATCH_BYTES", 10)
-        values = [b"x", b"", b"y", b"z", b"w", b"a" * 12, b"b" * 9, b"c", b"d"]
-        batches = list(codec._batches(Record(0, 0, value) for value in values))
-        assert [[record.value[:1] for record in batch] for batch in batches] == [
-            [b"x", b"", b"y", b"z"],
-            [b"w", b"a"],
-            [b"b", b"c"],
-            [b"d"],
-        ]
-
-    def test_records_are_taken_as_they_come(self):
-        given_out = []
-
-        def source():
-            for offset in range(10):
-                given_out.append(offset)
-                yield Record(0, offset, GOOD)
-
-        batches = codec._batches(source())
-        assert len(next(batches)) == 4
-        assert given_out == [0, 1, 2, 3]
-
-    @pytest.mark.parametrize(("value", "named"), [(b"{}", "offset 1"), (GOOD, "no more")])
-    def test_what_is_malformed_before_the_source_fails_is_named_first(self, value, named):
-        def source():
-            yield Record(0, 0, GOOD)
-            yield Record(0, 1, value)
-            raise FeedCorrupt("no more")
-
-        with pytest.raises(FeedCorrupt, match=named):
-            decode_json("XYZ", source())

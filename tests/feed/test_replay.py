@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from feed import replay as replay_module
-from feed.codec import EndRecord, Listed, Message, encode_json
+from feed.codec import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.headers import EndRecord, Listed, replay_digest
+from feed.jsoncodec import encode_json
 from feed.kafka import MAX_MESSAGE, Address, errors
-from feed.replay import new_replay_id, paced, replay
+from feed.replay import PARTITIONERS, Outgoing, new_replay_id, paced, replay
 from feed.tape import Partition, Tape
 
 ADDRESS = Address(("nowhere:1",), "q")
@@ -31,7 +33,7 @@ class Clock:
 
 def schedule(stamps, speed, *, clock, cost=0.0):
     out = []
-    messages = (Message(int(ts * 1e9), b"") for ts in stamps)
+    messages = (Outgoing(int(ts * 1e9), "AAPL", b"", 0) for ts in stamps)
     for message in paced(messages, speed=speed, clock=clock, sleep=clock.sleep):
         out.append((message.ts / 1e9, clock.now - 100.0))
         clock.now += cost
@@ -62,7 +64,9 @@ def test_delays_do_not_add_up():
 
 def test_a_late_replay_catches_up_without_waiting():
     clock = Clock()
-    stream = paced((Message(int(ts * 1e9), b"") for ts in (0, 1, 2, 10)), speed=1, clock=clock, sleep=clock.sleep)
+    stream = paced(
+        (Outgoing(int(ts * 1e9), "AAPL", b"", 0) for ts in (0, 1, 2, 10)), speed=1, clock=clock, sleep=clock.sleep
+    )
     next(stream)
     clock.now += 5
     next(stream), next(stream)
@@ -73,7 +77,7 @@ def test_a_late_replay_catches_up_without_waiting():
 
 def test_what_is_batched_is_sent_before_a_wait():
     clock, flushes = Clock(), []
-    messages = [Message(0, b""), Message(0, b""), Message(10**9, b"")]
+    messages = [Outgoing(ts, "AAPL", b"", 0) for ts in (0, 0, 10**9)]
     list(paced(messages, speed=1, clock=clock, sleep=clock.sleep, before_wait=lambda: flushes.append(clock.now)))
     assert flushes == [100.0]
 
@@ -82,10 +86,11 @@ class Producer:
     """Stands for kafka-python's: acknowledges at once, or fails where told."""
 
     def __init__(self, *, first=70, fail_at=None):
-        self.sent, self.first, self.fail_at = [], first, fail_at
+        self.sent, self.keys, self.first, self.fail_at = [], [], first, fail_at
 
-    def send(self, _topic, *, value, headers, partition):
+    def send(self, _topic, *, value, headers, partition, key=None):
         self.sent.append((partition, value, dict(headers)))
+        self.keys.append(key)
         offset = self.first + len(self.sent) - 1
         failing = self.fail_at == len(self.sent) - 1
 
@@ -100,11 +105,11 @@ class Producer:
         pass
 
 
-def tape():
+def tape(symbol="AAPL"):
     n = 4
     ones = np.ones(n, np.int64)
     return Tape.build(
-        "AAPL",
+        symbol,
         ts=np.arange(n) // 2,
         venue=ones,
         bid_px=ones * 10**9,
@@ -115,26 +120,55 @@ def tape():
     )
 
 
+def fill(producer, tapes, *, numbers=(0,), partition="symbol", codec="json", on_progress=None):
+    filled = replay_module._Fill(producer, ADDRESS, "r", codec, list(numbers), PARTITIONERS[partition])
+    filled.send(replay_module._outgoing(tapes, codec), on_progress)
+    return filled.lanes
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_spread_takes_partitions_in_turn_and_symbol_keeps_one_for_each(codec):
+    tapes = [tape("A"), tape("B")]
+    messages = sum(len(list(CODECS[codec].encode(each))) for each in tapes)
+    producer = Producer()
+    lanes = fill(producer, tapes, numbers=(3, 4, 8), partition="spread", codec=codec)
+    assert [partition for partition, _, _ in producer.sent] == [(3, 4, 8)[i % 3] for i in range(messages)]
+    assert sum(lane.rows for lane in lanes.values()) == 8
+    # Kafka's own client hashes these keys to these 32-bit numbers, and takes the lower 31 bits of them.
+    hashes = {b"21": -973932308, b"foobar": -790332482}
+    producer = Producer()
+    fill(producer, [tape(key.decode()) for key in hashes], numbers=(3, 4, 8), codec=codec)
+    assert {headers["symbol"]: partition for partition, _, headers in producer.sent} == {
+        key: (3, 4, 8)[(number & 0x7FFFFFFF) % 3] for key, number in hashes.items()
+    }
+
+
+def test_the_digest_of_several_tapes_names_each():
+    one, two = {"A": "a" * 64, "B": "b" * 64}, {"A": "b" * 64, "B": "a" * 64}
+    assert replay_digest({"A": "a" * 64}) == "a" * 64
+    assert replay_digest(one) == replay_digest(dict(reversed(one.items()))) != replay_digest(two)
+
+
 def test_headers_number_the_messages_and_the_table_proves_them():
     producer, progress = Producer(), []
     messages = list(encode_json(tape()))
-    lanes = replay_module._send(
-        producer, ADDRESS, "r", "AAPL", "json", messages, lambda sent, ts: progress.append((sent, ts))
-    )
+    lanes = fill(producer, [tape()], on_progress=lambda sent, ts: progress.append((sent, ts)))
     assert [headers["seq"] for _, _, headers in producer.sent] == [b"0", b"1"]
     assert [headers["pseq"] for _, _, headers in producer.sent] == [b"0", b"1"]
     assert {partition for partition, _, _ in producer.sent} == {0}
     assert progress == [(1, 0), (2, 1)]
     lane = lanes[0]
-    assert (lane.messages, lane.start, lane.end) == (2, 70, 72)
+    assert (lane.messages, lane.rows, lane.start, lane.end) == (2, 4, 70, 72)
+    assert lane.nbytes == sum(len(message.value) for message in messages)
+    assert producer.keys == [b"AAPL"] * 2
     each = b"".join(hashlib.sha256(message.value).digest() for message in messages)
     assert lane.hashes.hexdigest() == hashlib.sha256(each).hexdigest()
 
 
 def test_every_used_partition_gets_an_end_record_with_the_whole_table():
     producer = Producer(first=9)
-    listed = {part: Listed(2, 5, 8, "a" * 64) for part in (0, 2)}
-    end = EndRecord("r", ("AAPL",), "json", "1.0", 4, "b" * 64, listed)
+    listed = {part: Listed(2, 2, 9, 5, 8, "a" * 64) for part in (0, 2)}
+    end = EndRecord("r", "json", "1.0", 4, "b" * 64, {"AAPL": "b" * 64}, listed)
     assert replay_module._finish(producer, ADDRESS, end) == (Partition(0, 5, 10), Partition(2, 5, 11))
     assert [partition for partition, _, _ in producer.sent] == [0, 2]
     for _, value, headers in producer.sent:
@@ -144,19 +178,20 @@ def test_every_used_partition_gets_an_end_record_with_the_whole_table():
 
 def test_a_send_that_fails_is_one_line():
     with pytest.raises(FeedUnavailable, match=r"batch expired.*the replay is incomplete"):
-        replay_module._send(Producer(fail_at=1), ADDRESS, "r", "AAPL", "json", encode_json(tape()), None)
+        fill(Producer(fail_at=1), [tape()])
 
 
 def test_a_message_beyond_the_bound_is_named():
-    messages = [Message(0, b"x" * (MAX_MESSAGE + 1))]
+    message = Outgoing(0, "AAPL", b"x" * (MAX_MESSAGE + 1), 1)
     with pytest.raises(FeedCorrupt, match=r"message of 1970-01-01T00:00:00.000000000Z has 8388609 bytes"):
-        replay_module._send(Producer(), ADDRESS, "r", "AAPL", "json", messages, None)
+        replay_module._post(Producer(), ADDRESS, 0, message, [])
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"codec": "pickle"}, "unknown codec 'pickle'"),
+        ({"partition": "random"}, "unknown partitioner 'random'; partitioners there: spread, symbol"),
         ({"speed": -1.0}, "is no speed"),
         ({"speed": float("nan")}, "is no speed"),
         ({"replay_id": "a b"}, "replay id 'a b'"),

@@ -12,6 +12,7 @@ from strategies import OPEN, SECOND, tapes
 
 from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.options import ReadOptions
 from feed.source import SCHEMES, plan_source, read_source, select
 from feed.synthetic import generate, write_csv
 from feed.tape import DAY, Provenance, join, no_trades, same
@@ -49,7 +50,7 @@ def test_a_path_is_read_with_or_without_its_scheme(tape, path, prefix):
 def test_a_plan_and_its_blocks_survive_pickling(tape, path):
     plan = pickle.loads(pickle.dumps(plan_source(str(path))))  # noqa: S301 - our own bytes
     blocks = [pickle.loads(pickle.dumps(part)).read() for part in plan.ranges]  # noqa: S301 - our own bytes
-    assert same(plan.merge(blocks)[0], tape)
+    assert same(plan.merge(blocks)[0][0], tape)
     error = pickle.loads(pickle.dumps(FeedCorrupt("what", "where", "remedy")))  # noqa: S301 - our own bytes
     assert str(error) == "where: what; remedy"
 
@@ -67,7 +68,7 @@ def test_an_unknown_scheme_lists_the_known_ones():
 
 def test_a_file_holds_no_replay(path):
     with pytest.raises(FeedUnavailable, match="no replay"):
-        plan_source(str(path), replay="1")
+        plan_source(str(path), ReadOptions(replay="1"))
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "", "file:absent.csv"])
@@ -80,8 +81,8 @@ def test_a_missing_file_is_refused_by_the_plan(tmp_path, monkeypatch, name):
 
 
 def test_the_symbol_reaches_the_reader(path):
-    with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'MSFT'.*'SYNTH'"):
-        read_source(str(path), symbol="MSFT")
+    with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'MSFT'.*SYNTH"):
+        read_source(str(path), ReadOptions(symbol="MSFT"))
 
 
 @FEW

@@ -5,7 +5,8 @@ import socket
 
 import numpy as np
 
-from feed.codec import EndRecord, Listed, data_headers, encode_end, encode_json, end_headers
+from feed.headers import EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
+from feed.jsoncodec import encode_json
 from feed.kafka import open_producer, parse_address
 from feed.tape import Tape
 
@@ -53,10 +54,13 @@ def messages(stream, name="hand"):
 
 def ended(stream, items, name="hand", start=0, end=None, **fields):
     """An end record that promises all of the stream, whatever was sent."""
-    values = [message.value for message in encode_json(stream)]
+    sent = list(encode_json(stream))
+    values = [message.value for message in sent]
     digest = hashlib.sha256(b"".join(hashlib.sha256(value).digest() for value in values)).hexdigest()
-    listed = Listed(len(values), start, len(items) + start if end is None else end, digest)
-    base = EndRecord(name, (stream.symbol,), "json", "1.0", len(values), stream.digest(), {0: listed})
+    rows, size = sum(message.rows for message in sent), sum(map(len, values))
+    listed = Listed(len(values), rows, size, start, len(items) + start if end is None else end, digest)
+    tapes = fields.pop("tapes", {stream.symbol: stream.digest()})
+    base = EndRecord(name, "json", "1.0", len(values), replay_digest(tapes), tapes, {0: listed})
     return encode_end(type(base)(**{**{f: getattr(base, f) for f in base.__struct_fields__}, **fields}))
 
 

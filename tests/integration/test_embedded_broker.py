@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from handmade import end_item, free_port, messages, put, tape
 
-from feed import kafka as kafka_module
 from feed import reader as reader_module
 from feed.broker import EmbeddedBroker
-from feed.codec import data_headers, encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.headers import data_headers
+from feed.jsoncodec import encode_json
 from feed.kafka import open_producer, parse_address
+from feed.options import ReadOptions
 from feed.reader import plan_replay
 from feed.replay import replay
 from feed.source import read_source
@@ -47,7 +48,8 @@ def test_round_trip(topic):
     got, provenance = read_source(topic)
     assert same(got, sent)
     assert done.digest == provenance.digest == got.digest() == sent.digest()
-    assert done.partitions == provenance.partitions == (Partition(0, 0, done.messages + 1),)
+    (part,) = done.partitions
+    assert done.partitions == provenance.partitions == (Partition(part.partition, 0, done.messages + 1),)
     assert provenance.source == "kafka"
     assert provenance.place == topic == done.place
     assert (provenance.messages, provenance.replay, provenance.resent) == (done.messages, done.replay, 0)
@@ -62,8 +64,8 @@ def test_plan_is_small_and_picklable_and_a_range_can_be_read_twice(topic):
     again = pickle.loads(wire)  # noqa: S301 - our own bytes
     assert again == plan
     first, second = (part.read() for part in (plan.ranges[0], again.ranges[0]))
-    assert same(first.tape, second.tape)
-    assert first.hashes == second.hashes
+    assert same(first.rows.tape("AAPL"), second.rows.tape("AAPL"))
+    assert (first.hashes == second.hashes).all()
 
 
 def test_two_replays_are_never_mixed_and_the_newest_is_read(topic):
@@ -72,7 +74,7 @@ def test_two_replays_are_never_mixed_and_the_newest_is_read(topic):
     time.sleep(0.005)
     replay(new, topic, replay_id="aa-new")
     assert same(read_source(topic)[0], new)
-    got, provenance = read_source(topic, replay="zz-old")
+    got, provenance = read_source(topic, ReadOptions(replay="zz-old"))
     assert same(got, old)
     assert provenance.replay == "zz-old"
 
@@ -88,21 +90,21 @@ def test_two_producers_at_once_are_two_whole_replays(topic):
         end_item(other, second, name="other", end=count),
     ]
     put(topic, mixed)
-    assert same(read_source(topic, replay="one")[0], one)
-    assert same(read_source(topic, replay="other")[0], other)
+    assert same(read_source(topic, ReadOptions(replay="one"))[0], one)
+    assert same(read_source(topic, ReadOptions(replay="other"))[0], other)
 
 
 def test_unknown_replay_lists_those_there_are(topic):
     replay(tape(), topic, replay_id="here")
     with pytest.raises(FeedUnavailable, match="there is no replay 'gone'; replays there: here"):
-        plan_replay(topic, replay="gone")
+        plan_replay(topic, ReadOptions(replay="gone"))
 
 
 def test_symbol(topic):
     replay(tape(), topic)
-    assert plan_replay(topic, symbol="AAPL").symbol == "AAPL"
+    assert plan_replay(topic, ReadOptions(symbol="AAPL")).symbols == ("AAPL",)
     with pytest.raises(FeedUnavailable, match="does not hold 'MSFT'; symbols there: AAPL"):
-        plan_replay(topic, symbol="MSFT")
+        plan_replay(topic, ReadOptions(symbol="MSFT"))
 
 
 def test_a_replay_without_its_end_record_is_incomplete(topic):
@@ -111,7 +113,7 @@ def test_a_replay_without_its_end_record_is_incomplete(topic):
         plan_replay(topic)
     assert caught.value.exit_code == 3
     with pytest.raises(FeedCorrupt, match="incomplete"):
-        plan_replay(topic, replay="cut")
+        plan_replay(topic, ReadOptions(replay="cut"))
 
 
 def test_a_complete_replay_is_read_although_a_newer_one_is_incomplete(topic, monkeypatch):
@@ -212,8 +214,8 @@ def test_a_tampered_value_is_a_digest_that_differs(topic):
 
 def test_an_end_record_with_another_digest(topic):
     items = messages(tape())
-    put(topic, [*items, end_item(tape(), items, digest="0" * 64)])
-    with pytest.raises(FeedCorrupt, match="the tape's digest differs"):
+    put(topic, [*items, end_item(tape(), items, tapes={"AAPL": "0" * 64})])
+    with pytest.raises(FeedCorrupt, match="the digest of the tape of 'AAPL' differs"):
         read_source(topic)
 
 
@@ -247,10 +249,14 @@ def test_an_end_beyond_the_topic_is_an_error_and_no_silent_end(topic):
 
 
 def test_bytes_are_bounded(topic, monkeypatch):
-    replay(tape(), topic)
-    monkeypatch.setattr(kafka_module, "MAX_BYTES", 10_000)
+    done = replay(tape(), topic)
+    few = ReadOptions(max_bytes=10_000)
+    with pytest.raises(FeedCorrupt, match=r"has [\d,]+ bytes, more than the bound of 10,000; set feed.max_bytes"):
+        read_source(topic, few)
+    part = changed(plan_replay(topic).ranges[0], options=few)
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes is beyond the bound"):
-        read_source(topic)
+        part.read()
+    assert done.messages
 
 
 @pytest.fixture
@@ -272,7 +278,7 @@ def noisy():
 def test_a_stream_that_does_not_fit_is_refused_on_both_sides(topic, noisy):
     with pytest.raises(FeedCorrupt, match=r"the stream does not fit: the broker dropped offsets \[0, \d+\)"):
         replay(noisy, topic)
-    with pytest.raises(FeedCorrupt, match=r"lost its start: offsets \[0, \d+\) of partition 0 are gone"):
+    with pytest.raises(FeedCorrupt, match=r"lost its start: offsets \[0, \d+\) of partition 1 are gone"):
         read_source(topic)
 
 
@@ -321,7 +327,8 @@ def test_a_port_that_was_asked_for_leads_to_the_broker():
             got, provenance = read_source(source)
             assert same(got, tape())
             assert provenance.place == done.place == source
-            assert provenance.partitions == (Partition(0, 0, done.messages + 1),)  # each time a broker of its own
+            assert provenance.partitions == done.partitions
+            assert done.partitions[0].start == 0  # each time a broker of its own
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=2)
         running.close()
@@ -458,7 +465,7 @@ def test_replay_command_prints_one_json_line(topic, broker):
     assert said["topic"] == "copied"
     assert said["digest"] == sent.digest()
     assert said["messages"] == count
-    assert said["partitions"] == [{"partition": 0, "start": 0, "end": count + 1}]
+    assert [(part["start"], part["end"]) for part in said["partitions"]] == [(0, count + 1)]
     assert f"replay: {count} messages, 100 %" in done.stderr
     assert read_source(target)[1].replay == said["replay"]
 

@@ -1,5 +1,6 @@
 """`python -m sweep` from a topic: the same document as from the file that filled it; bad feeds end it with one line."""
 
+import base64
 import json
 import os
 import signal
@@ -11,13 +12,14 @@ import pytest
 from handmade import end_item, messages, put, tape
 from test_golden_cli import STUDY, WAITING, check_study, sweep
 
-from feed.codec import data_headers
+from feed.headers import data_headers
+from feed.replay import replay
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PLACE = {"source", "place", "topic", "replay", "partitions", "messages", "resent", "ignored", "notes"}
+PLACE = {"source", "place", "topic", "replay", "partitions", "messages", "resent", "empty", "bad", "ignored", "notes"}
 """What `feed` says of where the data was; the rest of it depends on the data."""
 
 
@@ -117,6 +119,8 @@ def topics(broker):
     broken = [*items]
     broken[17] = (b'{"snapshot":[{"ts_event":NaN}]}', items[17][1])
     put(broker("malformed"), [*broken, end_item(tape(), items)])
+    replay([tape(1, symbol="AAPL"), tape(2, symbol="MSFT")], broker("two"))
+    put(broker("noisy"), [(b"\x1b[2J", []), *items, end_item(tape(), items, end=len(items) + 1)])
     return ["incomplete", "malformed", "truncated", "whole"], len(items)
 
 
@@ -151,6 +155,13 @@ def test_an_unknown_topic_lists_those_there_are(broker, topics, environment):
         ("malformed", (), 3, "partition 0, offset 17: malformed message: JSON is malformed"),
         ("whole", ("replay=gone",), 2, "there is no replay 'gone'; replays there: hand"),
         ("whole", ("symbol=MSFT",), 2, "replay hand does not hold 'MSFT'; symbols there: AAPL"),
+        ("two", (), 2, "it holds 2 tapes; tapes there: AAPL 2024-08-01, MSFT 2024-08-01; name one: symbol=..."),
+        (
+            "noisy",
+            (),
+            3,
+            r"partition 0, offset 0: malformed message: it carries no headers of a replay; it begins '\x1b[2J'",
+        ),
         (
             "whole",
             ("window.start=2024-08-02T00:00:00Z",),
@@ -158,7 +169,16 @@ def test_an_unknown_topic_lists_those_there_are(broker, topics, environment):
             "no quotes in the window; the data there spans {first_instant} to {last_instant}",
         ),
     ],
-    ids=["incomplete", "truncated", "malformed", "unknown replay", "unknown symbol", "no data in the window"],
+    ids=[
+        "incomplete",
+        "truncated",
+        "malformed",
+        "unknown replay",
+        "unknown symbol",
+        "two symbols",
+        "no headers",
+        "no data in the window",
+    ],
 )
 def test_a_bad_feed_ends_the_run_with_one_line(broker, topics, environment, topic, words, code, says):
     from feed.instants import format_instant
@@ -169,6 +189,56 @@ def test_a_bad_feed_ends_the_run_with_one_line(broker, topics, environment, topi
     got, line = refused(environment, "executor=inline", f"source={broker(topic)}", *words)
     assert expected in line
     assert got == code
+
+
+@pytest.mark.parametrize(
+    "executor", ["executor=inline", pytest.param("executor=ray", marks=pytest.mark.cluster)], ids=["inline", "ray"]
+)
+def test_what_is_tolerated_is_counted_and_put_into_a_file(broker, topics, environment, tmp_path, executor):
+    aside = tmp_path / "aside.jsonl"
+    order = ["order.size=100", executor]
+    ran = run(environment, "sweep", *order, f"source={broker('noisy')}", "feed.max_bad=1", f"feed.quarantine={aside}")
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["feed"]["bad"] == 1
+    (line,) = map(json.loads, aside.read_text().splitlines())
+    assert (line["partition"], line["offset"], line["size"]) == (0, 0, 4)
+    assert base64.b64decode(line["value_base64"]) == b"\x1b[2J"
+    assert line["reason"] == "it carries no headers of a replay"
+    assert "1 malformed messages put aside in" in ran.stderr
+    whole = json.loads(run(environment, "sweep", *order, f"source={broker('whole')}").stdout)
+    assert document["best_parameters"] == whole["best_parameters"]
+    assert document["feed"]["rows"] == whole["feed"]["rows"]
+
+
+def test_one_of_several_symbols_is_swept(broker, topics, environment):
+    ran = run(environment, "sweep", "executor=inline", "order.size=100", f"source={broker('two')}", "symbol=MSFT")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["feed"]["digest"] == tape(2, symbol="MSFT").digest()
+
+
+def test_a_quarantine_that_cannot_be_written_is_one_line(broker, topics, environment, tmp_path):
+    where = tmp_path / "absent" / "aside.jsonl"
+    words = "executor=inline", f"source={broker('noisy')}", "feed.max_bad=1", f"feed.quarantine={where}"
+    code, line = refused(environment, *words)
+    assert code == 2
+    assert "feed.quarantine" in line
+
+
+def test_a_sweep_that_begins_before_the_replay(broker, environment, tmp_path):
+    source = broker("later")
+    command = [sys.executable, "-m", "sweep", "executor=inline", "order.size=100", f"source={source}", "feed.wait=60s"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+    try:
+        assert "waiting up to 60s for a complete replay" in process.stderr.readline()
+        sent = replay(tape(), source)
+        out, said = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert json.loads(out)["feed"]["replay"] == sent.replay
 
 
 @pytest.mark.cluster

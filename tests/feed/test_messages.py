@@ -1,0 +1,139 @@
+"""Rows of messages, taken and joined as plain lists would be; messages gathered in bounded batches; what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed import messages
+from feed.errors import FeedCorrupt
+from feed.messages import Decoded, Record, batches, concatenate, malformed, refuse, too_large
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
+
+small = st.integers(1, 100)
+quote_rows = st.lists(st.tuples(*[small] * len(QUOTE_DTYPES)), max_size=3)
+trade_rows = st.lists(st.tuples(*[small] * len(TRADE_DTYPES)), max_size=2)
+several = st.lists(st.tuples(quote_rows, trade_rows), max_size=8)
+"""The plain model: a list of messages, each a list of quotes and a list of trades."""
+
+
+def decoded(model):
+    quotes, trades = ([row for message in model for row in message[part]] for part in (0, 1))
+    return Decoded(
+        {name: np.array([row[i] for row in quotes], dtype) for i, (name, dtype) in enumerate(QUOTE_DTYPES.items())},
+        {name: np.array([row[i] for row in trades], dtype) for i, (name, dtype) in enumerate(TRADE_DTYPES.items())},
+        np.array([len(message[0]) for message in model], np.int64),
+        np.array([len(message[1]) for message in model], np.int64),
+    )
+
+
+def model_of(rows):
+    """The messages that columns and counts stand for."""
+    parts = []
+    for columns, dtypes, counts in (
+        (rows.quotes, QUOTE_DTYPES, rows.quote_counts),
+        (rows.trades, TRADE_DTYPES, rows.trade_counts),
+    ):
+        assert {name: column.dtype for name, column in columns.items()} == {
+            name: np.dtype(dtype) for name, dtype in dtypes.items()
+        }
+        listed = iter(list(zip(*(column.tolist() for column in columns.values()), strict=True)))
+        parts.append([[next(listed) for _ in range(count)] for count in counts.tolist()])
+        assert list(listed) == []
+    return list(zip(*parts, strict=True))
+
+
+@given(several)
+def test_the_model_is_what_the_columns_hold(model):
+    assert model_of(decoded(model)) == model
+
+
+@given(several, st.data())
+def test_messages_are_taken_in_the_order_asked_for(model, data):
+    index = st.integers(0, len(model) - 1) if model else st.nothing()
+    chosen = data.draw(st.lists(index, max_size=10) if model else st.just([]))
+    assert model_of(decoded(model).take(np.array(chosen, np.int64))) == [model[i] for i in chosen]
+
+
+@given(several)
+def test_all_in_order_are_not_copied(model):
+    rows = decoded(model)
+    assert rows.take(np.arange(len(model))) is rows
+    assert model_of(rows.take(np.arange(len(model))[::-1])) == model[::-1]
+
+
+@given(st.lists(several, max_size=4))
+def test_parts_are_joined_one_after_the_other(models):
+    joined = concatenate([decoded(model) for model in models])
+    assert model_of(joined) == [message for model in models for message in model]
+
+
+def test_rows_become_a_tape_in_order_of_arrival():
+    quote, later, trade = (5, 1, 10, 11, 1, 1, 7), (5, 1, 12, 13, 1, 1, 7), (5, 1, 11, 3, 1, 8)
+    tape = decoded([([quote], []), ([], [trade]), ([later], [])]).tape("XYZ")
+    again = Tape.build(
+        "XYZ",
+        **{name: np.array([quote[i], later[i]]) for i, name in enumerate(QUOTE_DTYPES)},
+        trades={name: np.array([trade[i]]) for i, name in enumerate(TRADE_DTYPES)},
+    )
+    assert same(tape, again)
+    assert tape.bid_px.tolist() == [10, 12]
+
+
+def test_a_malformed_message_shows_where_it_is_and_how_it_begins():
+    record = Record(3, 42, b"\x1b[2J\n" + b"x" * 100)
+    error = malformed(record, "it is nonsense")
+    where, what = "partition 3, offset 42: malformed message: it is nonsense", r"it begins '\x1b[2J\n"
+    assert str(error) == f"{where}; {what}{'x' * 55}'...; replay the source again into a new topic"
+    assert "..." not in str(malformed(Record(0, 0, b"x" * 60), "short"))
+    with pytest.raises(FeedCorrupt) as caught:
+        refuse(record, "it is nonsense")
+    assert str(caught.value) == str(error)
+
+
+def test_what_is_too_large_says_which_key_bounds_it():
+    error = too_large(Record(1, 7, b""), 2**20)
+    assert (
+        str(error)
+        == "partition 1, offset 7: rows of more than 1,048,576 bytes are beyond the bound; set feed.max_bytes"
+    )
+    assert error.exit_code == 3
+
+
+class TestBatches:
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch):
+        monkeypatch.setattr(messages, "BATCH", 4)
+
+    def test_a_batch_is_bounded_in_messages_and_in_bytes(self, monkeypatch):
+        monkeypatch.setattr(messages, "BATCH_BYTES", 10)
+        values = [b"x", b"", b"y", b"z", b"w", b"a" * 12, b"b" * 9, b"c", b"d"]
+        assert [
+            [record.value[:1] for record in batch] for batch in batches(Record(0, 0, value) for value in values)
+        ] == [
+            [b"x", b"", b"y", b"z"],
+            [b"w", b"a"],
+            [b"b", b"c"],
+            [b"d"],
+        ]
+
+    def test_records_are_taken_as_they_come(self):
+        given_out = []
+
+        def source():
+            for offset in range(10):
+                given_out.append(offset)
+                yield Record(0, offset, b"x")
+
+        assert len(next(batches(source()))) == 4
+        assert given_out == [0, 1, 2, 3]
+
+    def test_what_came_before_a_failing_source_is_still_given(self):
+        def source():
+            yield Record(0, 0, b"x")
+            raise FeedCorrupt("no more")
+
+        gathered = batches(source())
+        assert [record.offset for record in next(gathered)] == [0]
+        with pytest.raises(FeedCorrupt, match="no more"):
+            next(gathered)

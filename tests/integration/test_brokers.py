@@ -1,0 +1,215 @@
+"""The launcher of a real Apache Kafka: it starts, it says why not, and nothing of it outlives who started it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import brokers
+import kafkajars
+import pytest
+from handmade import tape
+from ports import free_ports
+
+from feed.replay import replay
+from feed.source import read_source
+from feed.tape import same
+
+pytestmark = pytest.mark.kafka
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def launched(port):
+    """`make kafka` without make, which leaves its own child behind where it is killed."""
+    command = [sys.executable, "tests/brokers.py", "--port", str(port)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def refuses(port):
+    """Whether the port closes within seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.command
+@pytest.mark.usefixtures("kafka_runs")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_it_serves_until_its_end_and_nothing_is_left(number, code):
+    (port,) = free_ports(1)
+    process = launched(port)
+    try:
+        source = process.stdout.readline().strip()
+        assert source == f"kafka://127.0.0.1:{port}/quotes", process.stderr.read()
+        starting, stored = process.stderr.readline(), process.stderr.readline()
+        assert starting == f"starting Apache Kafka {kafkajars.VERSION}\n"
+        folder = Path(stored.split()[2].rstrip(","))
+        assert folder.is_dir()
+        replay(tape(), source)
+        assert same(read_source(source)[0], tape())
+        process.send_signal(number)
+        out, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, out, said) == (code, "", "")
+    assert refuses(port)
+    assert folder.exists() == (number == signal.SIGKILL)
+
+
+@pytest.mark.command
+@pytest.mark.usefixtures("kafka_runs")
+def test_a_port_that_is_taken_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = launched(port)
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, "")
+    *_, last = said.splitlines()
+    assert last == (
+        f"error: 127.0.0.1:{port}: cannot listen: Address already in use; choose another: make kafka PORT=9093"
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_what_is_no_port_is_refused(port, capsys):
+    assert brokers.main(["--port", port]) == 2
+    assert f"{port} is no port" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("kafka_runs")
+def test_a_chosen_port_that_somebody_took_meanwhile_is_another_try(tmp_path, monkeypatch):
+    first = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+
+        def choose(count):
+            if first:
+                return free_ports(count)
+            first.append(taken.getsockname()[1])
+            return [*first, *free_ports(count - 1)]
+
+        monkeypatch.setattr(brokers, "free_ports", choose)
+        with brokers.Cluster(tmp_path) as cluster:
+            assert str(first[0]) not in cluster.servers
+            assert same_through(cluster.address("q"))
+            assert [path.name for path in sorted(tmp_path.iterdir())] == ["try-1", "try-2"]
+
+
+def same_through(source):
+    replay(tape(), source)
+    return same(read_source(source)[0], tape())
+
+
+@pytest.mark.usefixtures("kafka_runs")
+def test_a_broker_that_does_not_start_says_why(tmp_path):
+    with pytest.raises(brokers.BrokerError, match=r"broker 0 .*\n(.*\n)*.*log.cleaner.threads"):
+        brokers.Cluster(tmp_path, properties={"log.cleaner.threads": "many"})
+
+
+def test_a_further_listener_has_a_port_and_a_name_of_its_own(kafka_fresh):
+    inside = brokers.Listener("INSIDE", "PLAINTEXT", host="localhost")
+    cluster = kafka_fresh(listeners=[inside], properties={"num.partitions": "3"})
+    source = cluster.address("q", "INSIDE")
+    assert source.startswith("kafka://localhost:")
+    assert source != cluster.address("q")
+    assert same_through(source)
+    with cluster.admin() as admin:
+        (described,) = admin.describe_topics(["q"])
+    assert len(described["partitions"]) == 3
+
+
+def test_three_brokers_keep_three_replicas_of_which_two_must_acknowledge(kafka_three):
+    name = "replicated"
+    kafka_three.create_topic(name)
+    kafka_three.wait_in_sync(name)
+    with kafka_three.admin() as admin:
+        (described,) = admin.describe_topics([name])
+    (part,) = described["partitions"]
+    assert sorted(part["replica_nodes"]) == [1, 2, 3]
+    assert kafka_three.leader_of(name) == part["leader_id"] - 1
+
+
+def test_the_storage_is_where_it_is_told_and_listens_on_loopback_only(kafka_one):
+    from kafka import KafkaConsumer  # after feed.kafka, whose import silences what the client's own one warns of
+
+    listening = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
+    listening |= {line.split()[1] for line in Path("/proc/net/tcp6").read_text().splitlines() if " 0A " in line}
+    for port in kafka_one.nodes[0].ports.values():
+        (where,) = {address for address in listening if address.endswith(f":{port:04X}")}
+        assert where.partition(":")[0] in {"0100007F", "0000000000000000FFFF00000100007F"}
+    consumer = KafkaConsumer(bootstrap_servers=kafka_one.servers)
+    assert isinstance(consumer.topics(), set)
+    consumer.close()
+
+
+class TestWithoutKafka:
+    """What is said where it cannot be run."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_remembered(self, monkeypatch, tmp_path):
+        kafkajars.java.cache_clear()
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        yield
+        kafkajars.java.cache_clear()
+
+    @staticmethod
+    def program(path, script):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def test_no_java(self):
+        with pytest.raises(kafkajars.KafkaAbsentError, match="no java on PATH; Java 17 or newer is needed: apt-get"):
+            kafkajars.java()
+
+    def test_an_old_java(self, tmp_path):
+        self.program(tmp_path / "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""")
+        with pytest.raises(kafkajars.KafkaAbsentError, match="is Java 11; Java 17 or newer"):
+            kafkajars.java()
+
+    def test_java_home_goes_first(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
+        with pytest.raises(kafkajars.KafkaAbsentError, match="there is no java in JAVA_HOME="):
+            kafkajars.java()
+        self.program(tmp_path / "home" / "bin" / "java", """echo 'openjdk version "21" 2023-09-19' >&2""")
+        assert kafkajars.java() == str(tmp_path / "home" / "bin" / "java")
+
+    def test_no_maven(self):
+        with pytest.raises(kafkajars.KafkaAbsentError, match="no mvn on PATH to fill it; apt-get install maven"):
+            kafkajars.jars()
+
+    def test_a_maven_that_fails_leaves_nothing(self, tmp_path):
+        self.program(tmp_path / "mvn", "echo '[ERROR] it is offline'; exit 1")
+        with pytest.raises(kafkajars.KafkaAbsentError, match=r"could not fetch Apache Kafka 4.*: \[ERROR\] it is off"):
+            kafkajars.jars()
+        assert list((tmp_path / "cache" / "sor-sweep").iterdir()) == []
+
+    def test_a_maven_that_hangs(self, tmp_path):
+        self.program(tmp_path / "mvn", f"exec {Path('/bin/sleep').resolve()} 60")
+        with pytest.raises(kafkajars.KafkaAbsentError, match=r"did not fetch Apache Kafka .* within 0 s"):
+            kafkajars.jars(0.2)
+
+    def test_jars_are_put_in_place_at_once_and_whoever_comes_second_takes_them(self, tmp_path):
+        place = kafkajars.folder()
+        jar = f"kafka_2.13-{kafkajars.VERSION}.jar"
+        # While this Maven copies, another run has finished.
+        self.program(
+            tmp_path / "mvn",
+            f"""for word; do case $word in -DoutputDirectory=*) out=${{word#*=}}; esac; done
+/bin/mkdir "$out" "{place}"; echo mine > "$out/{jar}"; echo theirs > "{place}/{jar}" """,
+        )
+        assert kafkajars.jars() == place
+        assert (place / jar).read_text() == "theirs\n"
+        assert list(place.parent.iterdir()) == [place]
+        self.program(tmp_path / "mvn", "exit 1")
+        assert kafkajars.jars() == place
