@@ -1,4 +1,4 @@
-"""The command line: ``python -m feed replay | synth | check | broker``."""
+"""The command line: ``python -m feed replay | synth | check | convert | broker``."""
 
 from __future__ import annotations
 
@@ -89,8 +89,10 @@ def _drop(stream: TextIO) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    source = "a path, file:PATH or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
-    parser = argparse.ArgumentParser(prog="python -m feed", description="Quotes in: replay, make, check, serve them.")
+    source = "a file, directory or glob, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
+    parser = argparse.ArgumentParser(
+        prog="python -m feed", description="Quotes in: replay, make, check, convert, serve them."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     replay = commands.add_parser("replay", help="send quotes into a Kafka topic", description="Send quotes into Kafka.")
@@ -121,6 +123,21 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("source", metavar="SOURCE", help=source)
     check.add_argument("--json", action="store_true", help="the counts as JSON")
     check.set_defaults(run=_check)
+
+    convert = commands.add_parser(
+        "convert", help="write quotes to files", description="Write quotes to files, and prove what was written."
+    )
+    convert.add_argument("source", metavar="IN", help=source)
+    convert.add_argument(
+        "out",
+        metavar="OUT",
+        help="a file that ends in .csv, .csv.gz, .csv.zst, .parquet, .dbn or .dbn.zst, or a directory: "
+        "one file per symbol and date",
+    )
+    convert.add_argument(
+        "--ending", default=".parquet", metavar=".EXT", help="of the files in a directory (default %(default)s)"
+    )
+    convert.set_defaults(run=_convert)
 
     broker = commands.add_parser(
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
@@ -220,6 +237,7 @@ def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
 
 def _synth(arguments: argparse.Namespace) -> int:
     from feed import synthetic
+    from feed.csvwriter import write_csv
 
     seed = synthetic.SEED if arguments.seed is None else arguments.seed
     try:
@@ -227,7 +245,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise FeedUnavailable(f"no such stream: {error}") from error
     try:
-        synthetic.write_csv(tape, Path(arguments.path))
+        write_csv(tape, Path(arguments.path))
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
     _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}")
@@ -236,16 +254,29 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from feed.check import check, render
-    from feed.source import read_source
+    from feed.source import read_tapes
 
-    tape, provenance = read_source(arguments.source)
-    quality = check(tape)
+    found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source)]
     if arguments.json:
-        answer: dict[str, Any] = {"feed": asdict(provenance), "quality": quality.to_dict()}
-        _answer(json.dumps(answer))
+        answers: list[dict[str, Any]] = [
+            {"feed": asdict(provenance), "quality": quality.to_dict()} for quality, provenance in found
+        ]
+        _answer(json.dumps(answers[0] if len(answers) == 1 else {"tapes": answers}))
     else:
-        _answer(render(quality, provenance))
-    return 3 if quality.errors else 0
+        _answer("\n\n".join(render(quality, provenance) for quality, provenance in found))
+    return 3 if any(quality.errors for quality, _ in found) else 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from feed.convert import check_place, convert
+    from feed.source import read_tapes
+
+    check_place(arguments.out, arguments.ending)
+    tapes = [tape for tape, _ in read_tapes(arguments.source)]
+    written = convert(tapes, arguments.out, arguments.ending)
+    totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
+    _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))
+    return 0
 
 
 def _broker(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,10 @@
-"""CSV rows as text, compressed or not, each with its place in the file, so that an error can name its line."""
+"""CSV rows as text, each with its place in the file, so that an error can name its line."""
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,27 +15,22 @@ import pyarrow.csv as pa_csv
 
 from feed.columns import first_bad, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.streams import check_there, damage_told, open_bytes
 from feed.tape import UNDEFINED_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from _typeshed import WriteableBuffer as Buffer
     from numpy.typing import NDArray
 
     from feed.columns import Arrow, Text
     from feed.tape import Int64
 
-MAX_BYTES = 16 * 2**30
-"""Decompressed bytes that are read of one file."""
-
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
 """Texts of a field that holds nothing."""
 
 _SHOWN = 60
-CODECS = {".gz": "gzip", ".zst": "zstd"}
-"""Compression by the ending of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +38,13 @@ class Rows:
     """Rows of a file as text, with their place in it."""
 
     path: Path
+    max_bytes: int
     table: Arrow
     index: Int64  # (N,) the row's number in the file, 0 = the first after the header, blank lines not counted
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
         """Rows where the (N,) mask is True."""
-        return self if mask.all() else Rows(self.path, self.table.filter(pa.array(mask)), self.index[mask])
+        return self if mask.all() else replace(self, table=self.table.filter(pa.array(mask)), index=self.index[mask])
 
     def has(self, *names: str) -> bool:
         """Whether the file has all these columns."""
@@ -73,25 +69,14 @@ class Rows:
         try:
             parser(text.slice(bad, 1))
         except ValueError as reason:
-            line = _line(self.path, int(self.index[bad]) + 1)
+            line = _line(self.path, self.max_bytes, int(self.index[bad]) + 1)
             raise FeedCorrupt(f"line {line}, column {name}: {quoted(value)} ({reason})", str(self.path)) from None
         raise AssertionError(f"{name}: a column was refused, none of its values was")  # a parser looks at each alone
 
 
-def check_there(path: Path) -> None:
-    """Refuse (FeedUnavailable) what is no file, or an empty one."""
-    where = str(path)
-    if path.is_dir():
-        raise FeedUnavailable("it is a directory", where, "name a .csv, .csv.gz or .csv.zst file")
-    if not path.exists():
-        raise FeedUnavailable("no such file", where, "check the path")
-    if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
-        raise FeedUnavailable("it is not a regular file", where, "write it to a .csv, .csv.gz or .csv.zst file first")
-    if path.stat().st_size == 0:
-        raise FeedUnavailable("the file is empty", where, "export it again")
-
-
-def read_rows(path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str]) -> Rows:
+def read_rows(
+    path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str], max_bytes: int
+) -> Rows:
     """Read the named columns of a file, those that are `optional` where they are there.
 
     Parameters
@@ -100,6 +85,8 @@ def read_rows(path: Path, required: Sequence[str], optional: Sequence[str], labe
         Compressed where it ends in .gz or .zst.
     required, optional, labels : sequence of str
         Names of columns; `labels` are those of few distinct values.
+    max_bytes : int
+        Decompressed bytes that may be read.
 
     Raises
     ------
@@ -108,27 +95,22 @@ def read_rows(path: Path, required: Sequence[str], optional: Sequence[str], labe
     FeedCorrupt
         Damaged compression, or a row of another length.
     """
-    where = str(path)
-    try:
+    with damage_told(path):
         check_there(path)
-        names = _header(path, required, optional)
-        table = _read_table(path, names, labels, threads=True)
-    except PermissionError:
-        raise FeedUnavailable("the file may not be read", where, "check its permissions") from None
-    except (OSError, EOFError, UnicodeDecodeError) as damage:
-        raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
+        names = _header(path, required, optional, max_bytes)
+        table = _read_table(path, names, labels, max_bytes, threads=True)
     if not table.num_rows:
         raise _no_rows(path)
-    return Rows(path, table, np.arange(table.num_rows))
+    return Rows(path, max_bytes, table, np.arange(table.num_rows))
 
 
 def _no_rows(path: Path) -> FeedUnavailable:
     return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
 
 
-def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[str]:
+def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_bytes: int) -> list[str]:
     """Names of the columns that are read: the required ones, and the optional ones that are there."""
-    with open_text(path) as lines:  # decoded alone: no column that is not looked at has to be text
+    with open_bytes(path, max_bytes) as lines:  # decoded alone: no column that is not looked at has to be text
         line = lines.readline(2**20).decode("utf-8-sig")
     line = io.StringIO(line, newline="").readline()
     there = next(csv.reader([line]), [])
@@ -152,7 +134,7 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str]) -> lis
     return names
 
 
-def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads: bool) -> Arrow:
+def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: int, *, threads: bool) -> Arrow:
     broken: list[pa_csv.InvalidRow] = []
 
     def refuse(row: pa_csv.InvalidRow) -> str:
@@ -161,7 +143,7 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads:
 
     label = pa.dictionary(pa.int32(), pa.string())
     try:
-        with open_text(path) as stream:
+        with open_bytes(path, max_bytes) as stream:
             return pa_csv.read_csv(
                 stream,
                 read_options=pa_csv.ReadOptions(use_threads=threads),
@@ -175,49 +157,20 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], *, threads:
             )
     except pa.ArrowInvalid as reason:
         if threads:  # only one thread knows the number of a row
-            return _read_table(path, names, labels, threads=False)
+            return _read_table(path, names, labels, max_bytes, threads=False)
         if not broken:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
         row = broken[-1]
+        line = _line(path, max_bytes, row.number - 1)
         raise FeedCorrupt(
-            f"line {_line(path, row.number - 1)}: {row.actual_columns} fields, expected {row.expected_columns}: "
-            f"{quoted(row.text)}",
+            f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(row.text)}",
             str(path),
             "the file may be cut short; export it again",
         ) from None
 
 
-def _line(path: Path, row: int) -> int:
+def _line(path: Path, max_bytes: int, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
-    with open_text(path) as lines:
+    with open_bytes(path, max_bytes) as lines:
         filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
         return next(islice(filled, row, None))
-
-
-def open_text(path: Path) -> io.BufferedReader:
-    """Open a file for its decompressed bytes, of which at most `MAX_BYTES` are given (FeedCorrupt)."""
-    codec = CODECS.get(path.suffix.lower())
-    stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
-    return io.BufferedReader(_Bounded(stream, str(path)), 2**20)
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than `MAX_BYTES`: a small compressed file can hold any amount."""
-
-    def __init__(self, stream: Arrow, where: str) -> None:
-        self._stream, self._where, self._left = stream, where, MAX_BYTES
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        count: int = self._stream.readinto(buffer)
-        self._left -= count
-        if self._left < 0:
-            raise FeedCorrupt(f"more than {MAX_BYTES} bytes when decompressed", self._where, "split the file by date")
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()

@@ -6,21 +6,38 @@ nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from feed.columns import NANO_PRICES_FROM, are_iso, are_nanos, beyond_nanos, instants, integers, prices, quoted
-from feed.csvrows import CODECS, NULLS, Rows, check_there, open_text, read_rows
-from feed.errors import FeedError, FeedUnavailable
+from feed.columns import NANO_PRICES_FROM, are_iso, are_nanos, beyond_nanos, instants, integers, prices
+from feed.csvrows import NULLS, Rows, read_rows
+from feed.errors import FeedError
+from feed.fragments import (
+    INT16,
+    INT32,
+    INT64,
+    UNDEFINED_SIZE,
+    UNNAMED,
+    FileBlock,
+    Fragment,
+    Labels,
+    instruments_unnamed,
+    make_fragments,
+    no_book_rows,
+    several_instruments,
+    unnamed,
+)
+from feed.options import MAX_BYTES
 from feed.plaincsv import read_plain
-from feed.tape import Provenance, Tape
+from feed.streams import CODECS, check_there, open_bytes
+from feed.tape import Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,126 +58,41 @@ PLAIN_FROM = 2**26
 
 PACKED = 8
 
-UNDEFINED_SIZE = 2**32 - 1
-UNNAMED = "UNKNOWN"
-"""The symbol of a file that names none: the same for every path, because the digest covers the symbol."""
-
-_AGGRESSOR = {"B": 1, "A": -1}
-_INT16, _INT32, _INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
+AGGRESSOR = {"B": 1, "A": -1}
 
 
-@dataclass(frozen=True, slots=True)
-class FileBlock:
-    """What a file held.
-
-    Attributes
-    ----------
-    tape : Tape
-    ignored : dict of str to int
-        Rows left out, by reason: ``other_rtype``, ``other_symbol``, ``unusable_trade`` (only as
-        trades: their quotes stay), ``negative_numbers`` (only that side's quote, of a price or a
-        size below 0: the rows stay).
-    notes : tuple of str
-        What was decided about the format.
-    """
-
-    tape: Tape
-    ignored: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FileRange:
-    """One whole file."""
-
-    path: Path
-    symbol: str | None
-
-    def read(self) -> FileBlock:
-        """Read the file.
-
-        Raises
-        ------
-        FeedUnavailable
-            No such file, nothing in it, columns missing, or the symbol not settled.
-        FeedCorrupt
-            Damaged compression, a broken row, or a value that is no number; says line, column and value.
-        """
-        return read_file(self.path, self.symbol)
-
-
-@dataclass(frozen=True, slots=True)
-class FilePlan:
-    """The plan of a Databento CSV file: one range.
-
-    Parameters
-    ----------
-    path : Path
-    symbol : str or None
-        Which symbol to keep; may be None where the file holds one.
-
-    Raises
-    ------
-    FeedUnavailable
-        No such file, a directory, or an empty file.
-    """
-
-    path: Path
-    symbol: str | None
-
-    def __post_init__(self) -> None:
-        check_there(self.path)
-
-    @property
-    def ranges(self) -> tuple[FileRange, ...]:
-        """The one range, the whole file."""
-        return (FileRange(self.path, self.symbol),)
-
-    def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Take the one block and say where it came from."""
-        (block,) = blocks
-        tape = block.tape
-        provenance = Provenance(
-            source="file",
-            place=str(self.path),
-            digest=tape.digest(),
-            snapshots=tape.snapshots,
-            rows=tape.rows,
-            trades=len(tape.trades.ts),
-            ignored=dict(block.ignored),
-            notes=block.notes,
-        )
-        return ((tape, provenance),)
-
-
-def read_file(path: Path, symbol: str | None = None) -> FileBlock:
-    """Read one symbol of a Databento CSV file.
+def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+    """Read a Databento CSV file.
 
     Parameters
     ----------
     path : Path
         Compressed where it ends in .gz or .zst.
     symbol : str, optional
-        Which symbol, where there are several. A file without a symbol column holds one, called as asked for, or
+        Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
         `UNNAMED`.
+    max_bytes : int
+        Decompressed bytes that may be read.
 
     Raises
     ------
-    FeedUnavailable, FeedCorrupt
-        As `FileRange.read`.
+    FeedUnavailable
+        No such file, nothing in it, columns missing, or several instruments that it does not name.
+    FeedCorrupt
+        Damaged compression, a broken row, or a value that is no number; says line, column and value.
     """
     check_there(path)
     if path.stat().st_size * (PACKED if path.suffix.lower() in CODECS else 1) >= PLAIN_FROM:
-        block = _read_plain(path, symbol)
+        block = _read_plain(path, symbol, max_bytes)
         if block is not None:
             return block
-    return _read_text(path, symbol)
+    return _read_text(path, symbol, max_bytes)
 
 
-def _read_plain(path: Path, symbol: str | None) -> FileBlock | None:
+def _read_plain(path: Path, symbol: str | None, max_bytes: int) -> FileBlock | None:
     """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
     try:
-        with open_text(path) as stream:
+        with open_bytes(path, max_bytes) as stream:
             plain = read_plain(stream, NULLS)
     except (OSError, FeedError):
         return None
@@ -168,83 +100,99 @@ def _read_plain(path: Path, symbol: str | None) -> FileBlock | None:
         return None
     if not plain.points and plain.largest < NANO_PRICES_FROM:
         return None
-    if plain.instrument is not None and not plain.symbol and _several(plain.columns["venue"], plain.instrument):
+    nameless = None if plain.symbol else plain.instrument
+    if nameless is not None and several_instruments(plain.columns["venue"], nameless):
         return None
-    called, notes = (plain.symbol, []) if plain.symbol else _unnamed(symbol)
+    called, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
     notes += _forms(iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
-    return FileBlock(Tape.build(called, **plain.columns, trades=plain.trades), ignored, tuple(notes))
+    tape = Tape.build(called, **plain.columns, trades=plain.trades)
+    there = (called,) if plain.symbol else ()
+    return FileBlock((Fragment(tape, ignored, notes, named=bool(there)),), there)
 
 
-def _read_text(path: Path, symbol: str | None) -> FileBlock:
-    where = str(path)
-    rows = read_rows(path, REQUIRED, OPTIONAL, LABELS)
+def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+    rows = read_rows(path, REQUIRED, OPTIONAL, LABELS, max_bytes)
     ignored: dict[str, int] = {}
     if rows.has("rtype"):
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
         rows = _keep(rows, np.isin(rtype, BOOK_RTYPES), ignored, "other_rtype")
         if not len(rows.index):
-            raise FeedUnavailable(
-                f"none of its {len(rtype)} rows is a book row (rtype 1 or 10)",
-                where,
-                "export the schema mbp-1 or mbp-10",
-            )
-    rows, symbol, notes = _keep_symbol(rows, symbol, ignored)
-
+            raise no_book_rows(len(rtype), str(path))
     iso = are_iso(rows.text("ts_event"))
-    priced = [rows.text(name) for name in PRICES if rows.has(name)]
-    nanos = are_nanos(priced)
+    priced = [name for name in PRICES if rows.has(name)]
+    nanos = are_nanos([rows.text(name) for name in priced])
+    names = _names(rows)
+    there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
+    called, notes = ("", ()) if there else unnamed(symbol)
+    if there and symbol is not None:
+        if symbol not in there:
+            return FileBlock((), there)
+        rows = _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol")
+        names = None
+        called = symbol
     notes += _forms(iso=iso, nanos=nanos)
-    rounded = 0 if nanos else sum(beyond_nanos(text) for text in priced)
+    rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
     if rounded:
-        notes.append(f"{rounded} prices with more than nine decimals were rounded half-even")
+        notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
 
     price = partial(prices, nanos=nanos)
     columns = {
         "ts": rows.parse("ts_event", partial(instants, iso=iso)),
-        "venue": rows.parse("publisher_id", partial(integers, low=0, high=_INT16)),
+        "venue": rows.parse("publisher_id", partial(integers, low=0, high=INT16)),
         "bid_px": rows.parse("bid_px_00", price),
         "ask_px": rows.parse("ask_px_00", price),
         "bid_sz": rows.parse("bid_sz_00", _sizes),
         "ask_sz": rows.parse("ask_sz_00", _sizes),
-        "sequence": rows.parse("sequence", partial(integers, low=0, high=_INT64)),
+        "sequence": rows.parse("sequence", partial(integers, low=0, high=INT64)),
     }
-    negative = np.any([columns[name] < 0 for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")], axis=0)
-    if negative.any():
-        ignored["negative_numbers"] = int(negative.sum())
+    codes = np.zeros(len(rows.index), np.int64)
+    if names is not None:
+        codes = pc.index_in(names, pa.array(there)).to_numpy()
+    labels = there if names is not None else (called,)
+    if rows.has("instrument_id") and (not there or UNNAMED in labels):
+        instrument = rows.parse("instrument_id", partial(integers, low=0, high=INT64))
+        nameless = codes == (labels.index(UNNAMED) if there else 0)
+        if several_instruments(columns["venue"][nameless], instrument[nameless]):
+            raise instruments_unnamed(str(path))
+    trades, is_trade = _trades(rows, columns, price)
+    which = Labels(labels, codes, codes[is_trade], named=bool(there))
+    return FileBlock(make_fragments(which, columns, trades, ignored, notes), there)
+
+
+def _names(rows: Rows) -> Text | None:
+    """Symbols of the rows, `UNNAMED` where there is none; None where no row names any."""
     if not rows.has("symbol"):
-        _refuse_several_instruments(rows, columns["venue"])
-    trades = _trades(rows, columns, price, ignored)
-    return FileBlock(Tape.build(symbol, **columns, trades=trades), ignored, tuple(notes))
+        return None
+    names = rows.label("symbol")
+    nameless = pc.equal(names, "")
+    if not pc.any(nameless).as_py():
+        return names
+    return None if pc.all(nameless).as_py() else pc.if_else(nameless, UNNAMED, names)
 
 
 def _trades(
-    rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64], ignored: dict[str, int]
-) -> dict[str, Int64] | None:
+    rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64]
+) -> tuple[dict[str, Int64] | None, NDArray[np.bool_]]:
+    """Give the trades, unusable ones too, and (N,) bool, which rows they are of."""
     if not rows.has("action", "side", "price", "size"):
-        return None
+        return None, np.zeros(len(rows.index), np.bool_)
     is_trade = pc.equal(rows.label("action"), "T").to_numpy()
     prints = rows.keep(is_trade)
-    px = prints.parse("price", price)
-    sz = prints.parse("size", _sizes)
     side = prints.label("side")
-    usable = (px > 0) & (sz > 0)
-    if not usable.all():
-        ignored["unusable_trade"] = int((~usable).sum())
-    aggressor = np.zeros(len(px), np.int64)
-    for letter, sign in _AGGRESSOR.items():
+    aggressor = np.zeros(len(prints.index), np.int64)
+    for letter, sign in AGGRESSOR.items():
         aggressor[pc.equal(side, letter).to_numpy()] = sign
-    taken = {"px": px, "sz": sz, "side": aggressor}
-    taken |= {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}
-    return {name: column[usable] for name, column in taken.items()}
+    taken = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
+    return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
 
 
 def _sizes(text: Text) -> Int64:
     """Parse sizes; an undefined one is 0, one below 0 is -1: neither is a quote or a trade."""
-    sizes = integers(text, low=-_INT64, high=_INT64, empty=0)
+    sizes = integers(text, low=-INT64, high=INT64, empty=0)
     sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
-    if len(sizes) and sizes.max() > _INT32:
-        raise ValueError(f"expected a size up to {_INT32}")
+    if len(sizes) and sizes.max() > INT32:
+        raise ValueError(f"expected a size up to {INT32}")
     return sizes
 
 
@@ -254,55 +202,9 @@ def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: 
     return rows.keep(mask)
 
 
-def _keep_symbol(rows: Rows, symbol: str | None, ignored: dict[str, int]) -> tuple[Rows, str, list[str]]:
-    """Settle which symbol is read, keep its rows, and note where the file does not name it."""
-    names = rows.label("symbol") if rows.has("symbol") else None
-    there = sorted(pc.unique(names).to_pylist()) if names is not None else [""]
-    if there == [""]:
-        return rows, *_unnamed(symbol)
-    listed = ", ".join(quoted(name) for name in there[:10])
-    if len(there) > 10:
-        listed += f" and {len(there) - 10} more"
-    if symbol is None:
-        if len(there) > 1:
-            raise FeedUnavailable(
-                f"the file holds {len(there)} symbols ({listed})", str(rows.path), "name one: symbol=..."
-            )
-        return rows, there[0], []
-    if symbol not in there:
-        raise FeedUnavailable(f"no rows of symbol {quoted(symbol)}", str(rows.path), f"the file holds {listed}")
-    return _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol"), symbol, []
-
-
-def _unnamed(symbol: str | None) -> tuple[str, list[str]]:
-    """What the symbol of a file that names none is called, and the note of it."""
-    called = symbol or UNNAMED
-    return called, [f"the file names no symbol; its rows are taken as {quoted(called)}"]
-
-
-def _forms(*, iso: bool, nanos: bool) -> list[str]:
+def _forms(*, iso: bool, nanos: bool) -> tuple[str, ...]:
     """Notes of what was decided about stamps and prices."""
-    return [
+    return (
         f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
         f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",
-    ]
-
-
-def _refuse_several_instruments(rows: Rows, venue: Int64) -> None:
-    """Refuse two instruments of one venue: without symbols their quotes would pass for one book."""
-    if not rows.has("instrument_id"):
-        return
-    if _several(venue, rows.parse("instrument_id", partial(integers, low=0, high=_INT64))):
-        raise FeedUnavailable(
-            "the file holds several instruments of one venue and no symbol column",
-            str(rows.path),
-            "export it with a symbol column (map_symbols), or one instrument at a time",
-        )
-
-
-def _several(venue: NDArray[Any], instrument: Int64) -> bool:
-    """Whether a venue has several instruments."""
-    if (instrument == instrument[0]).all():
-        return False
-    pairs = np.unique(np.stack([venue, instrument]), axis=1)
-    return bool(pairs.shape[1] > len(np.unique(pairs[0])))
+    )

@@ -8,7 +8,6 @@ blocks, checks that they are whole and says where they came from.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from feed.console import listing
@@ -39,15 +38,16 @@ class Plan(Protocol):
     def ranges(self) -> Sequence[Range]: ...  # noqa: D102
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join blocks in the order of the ranges, one tape per symbol; FeedCorrupt where something is missing."""
+        """Join blocks in the order of the ranges: a tape per symbol, and date where files are joined.
+
+        FeedCorrupt where something is missing.
+        """
 
 
 def _plan_file(place: str, options: ReadOptions) -> Plan:
-    from feed.databento import FilePlan
+    from feed.files import plan_files
 
-    if options.replay is not None:
-        raise FeedUnavailable("a file holds no replay", place, "leave replay out")
-    return FilePlan(Path(place), options.symbol)
+    return plan_files(place, options)
 
 
 def _plan_kafka(place: str, options: ReadOptions) -> Plan:
@@ -69,7 +69,8 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     Parameters
     ----------
     source : str
-        A path, ``file:PATH`` or ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
+        A path or ``file:PATH``, of a file, a directory or a glob, or
+        ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
     options : ReadOptions
 
     Raises

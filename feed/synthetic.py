@@ -15,16 +15,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
+from feed.csvwriter import write_csv  # noqa: F401 - a stream is made to be written
 from feed.instants import parse_instant
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from feed.tape import Int64
 
 SEED = 92
@@ -318,77 +315,3 @@ def _tape(market: _Market) -> Tape:
         **dict(zip(QUOTE_DTYPES, quotes, strict=True)),
         trades=dict(zip(TRADE_DTYPES, prints, strict=True)),
     )
-
-
-def write_csv(tape: Tape, path: Path) -> None:
-    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.databento` reads the identical tape back.
-
-    Parameters
-    ----------
-    tape : Tape
-        Each trade must have a row of its own venue, instant and sequence, as in Databento's mbp-1.
-    path : Path
-        Compressed where it ends in .gz or .zst.
-
-    Raises
-    ------
-    ValueError
-        A trade without such a row.
-    """
-    print_of = _rows_of_trades(tape)
-    action = np.where(print_of >= 0, "T", "M")
-    trades = tape.trades
-    taken = print_of[print_of >= 0]
-    side, price, size = np.full(tape.rows, "N"), np.zeros(tape.rows, np.int64), np.zeros(tape.rows, np.int64)
-    side[print_of >= 0] = np.array(["A", "N", "B"])[trades.side[taken] + 1]
-    price[print_of >= 0] = trades.px[taken]
-    size[print_of >= 0] = trades.sz[taken]
-    stamps = np.char.add(np.datetime_as_string(tape.ts.astype("datetime64[ns]"), unit="ns"), "Z")
-    table = {
-        "ts_recv": stamps,
-        "ts_event": stamps,
-        "rtype": np.ones(tape.rows, np.int64),
-        "publisher_id": tape.venue,
-        "instrument_id": np.ones(tape.rows, np.int64),
-        "action": action,
-        "side": side,
-        "depth": np.zeros(tape.rows, np.int64),
-        "price": _dollars(price),
-        "size": size,
-        "flags": np.zeros(tape.rows, np.int64),
-        "ts_in_delta": np.zeros(tape.rows, np.int64),
-        "sequence": tape.sequence,
-        "bid_px_00": _dollars(tape.bid_px),
-        "ask_px_00": _dollars(tape.ask_px),
-        "bid_sz_00": tape.bid_sz,
-        "ask_sz_00": tape.ask_sz,
-        "bid_ct_00": (tape.bid_px > 0).astype(np.int64),
-        "ask_ct_00": (tape.ask_px > 0).astype(np.int64),
-        "symbol": [tape.symbol] * tape.rows,
-    }
-    body = pa_csv.WriteOptions(include_header=False, quoting_style="needed")  # pyarrow would quote the header
-    codec = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix.lower())
-    with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
-        stream.write(f"{','.join(table)}\n".encode())
-        pa_csv.write_csv(pa.table(table), stream, body)
-
-
-def _rows_of_trades(tape: Tape) -> Int64:
-    """(N,) int64, the trade that each row carries, -1 = none; equal keys pair up in order."""
-    trades = tape.trades
-    waiting: dict[tuple[int, int, int], list[int]] = {}
-    for at, key in enumerate(zip(trades.ts.tolist(), trades.venue.tolist(), trades.sequence.tolist(), strict=True)):
-        waiting.setdefault(key, []).append(at)
-    carried = np.full(tape.rows, -1, np.int64)
-    for row in np.flatnonzero(np.isin(tape.ts, trades.ts)).tolist():
-        queue = waiting.get((int(tape.ts[row]), int(tape.venue[row]), int(tape.sequence[row])))
-        if queue:
-            carried[row] = queue.pop(0)
-    left = sum(map(len, waiting.values()))
-    if left:
-        raise ValueError(f"{left} trades have no row of their venue, instant and sequence to be written with")
-    return carried
-
-
-def _dollars(px: Int64) -> list[str | None]:
-    return [f"{price // 10**9}.{price % 10**9:09d}" if price else None for price in px.tolist()]

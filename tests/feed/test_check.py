@@ -12,7 +12,7 @@ from strategies import CENT, OPEN, SECOND, tapes
 
 from feed import check as check_module
 from feed.check import CHECKS, check, render
-from feed.databento import FilePlan
+from feed.source import read_source
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
 
@@ -191,8 +191,7 @@ def test_the_table_is_escaped_and_says_the_level():
 
 def test_real_days_are_usable(l1_day, taq_day):
     for path, stale in ((l1_day, 0), (taq_day, 987)):
-        plan = FilePlan(path, None)
-        ((tape, provenance),) = plan.merge([part.read() for part in plan.ranges])
+        tape, provenance = read_source(str(path))
         quality = check(tape)
         assert quality.errors == ()
         assert quality.counts["stale_quotes"] == stale

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feed import csvrows, databento
+from feed import databento
 from feed.columns import integers, prices
-from feed.databento import UNNAMED, FilePlan, read_file
+from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.fragments import UNNAMED
 from feed.instants import parse_instant
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, same
 
@@ -53,13 +54,14 @@ def text_of(*rows, drop=()):
 
 @pytest.fixture
 def read(tmp_path):
-    """Write rows (changes to `ROW`), or a text, to a file, and read it."""
+    """Write rows (changes to `ROW`), or a text, to a file, and read it: the fragment of its one symbol."""
 
     def write_and_read(*rows, symbol=None, drop=(), name="day.csv"):
         text = rows[0] if rows and isinstance(rows[0], str) else text_of(*rows, drop=drop)
         path = tmp_path / name
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-        return read_file(path, symbol)
+        block = read_file(path, symbol)
+        return block.fragments[0] if len(block.fragments) == 1 else block
 
     return write_and_read
 
@@ -211,20 +213,28 @@ def test_trades_are_read_and_their_rows_stay_quotes(read):
     assert block.ignored == {"unusable_trade": 2}
 
 
-def test_one_symbol_of_several_must_be_named(read):
-    rows = ({}, {"symbol": "MSFT", "bid_sz_00": "1"}, {})
-    with pytest.raises(FeedUnavailable, match=r"2 symbols \('AAPL', 'MSFT'\).*symbol=") as caught:
-        read(*rows)
-    assert caught.value.exit_code == 2
-    block = read(*rows, symbol="MSFT")
-    assert (block.tape.symbol, block.tape.rows, block.ignored) == ("MSFT", 1, {"other_symbol": 2})
-    with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'IBM'.*'AAPL', 'MSFT'"):
-        read(*rows, symbol="IBM")
+def test_several_symbols_are_a_fragment_each(read):
+    trade = {"action": "T", "side": "A"}
+    rows = ({}, trade | {"symbol": "MSFT", "bid_sz_00": "-1"}, trade | {"size": "0"}, {"rtype": "19"})
+    block = read(*rows)
+    assert block.symbols == ("AAPL", "MSFT")
+    one, other = block.fragments
+    assert (one.tape.symbol, one.tape.rows, one.ignored) == ("AAPL", 2, {"other_rtype": 1, "unusable_trade": 1})
+    assert (other.tape.symbol, other.tape.rows, other.ignored) == ("MSFT", 1, {"other_rtype": 1, "negative_numbers": 1})
+    assert (len(one.tape.trades.ts), len(other.tape.trades.ts)) == (0, 1)
+    for fragment in block.fragments:
+        alone = read(*rows, symbol=fragment.tape.symbol)
+        assert same(alone.tape, fragment.tape)
+        assert alone.ignored.pop("other_symbol") == 3 - fragment.tape.rows
+        assert alone.ignored == fragment.ignored
+    assert read(*rows, symbol="IBM").fragments == ()
 
 
-def test_a_long_list_of_symbols_is_bounded(read):
-    with pytest.raises(FeedUnavailable, match="and 30 more"):
-        read(*({"symbol": f"S{number:02d}"} for number in range(40)))
+def test_rows_that_name_no_symbol_beside_some_that_do_are_a_fragment_of_their_own(read):
+    block = read({}, {"symbol": ""}, {"symbol": "", "publisher_id": "3", "instrument_id": "12"})
+    assert [(each.tape.symbol, each.tape.rows) for each in block.fragments] == [("AAPL", 1), (UNNAMED, 2)]
+    with pytest.raises(FeedUnavailable, match="several instruments"):
+        read({}, {"symbol": ""}, {"symbol": "", "instrument_id": "39"})
 
 
 def test_two_instruments_of_one_venue_without_symbols_are_refused(read):
@@ -305,8 +315,6 @@ def test_a_missing_file_and_a_directory_are_unavailable(tmp_path):
         (tmp_path / "pipe.csv", "not a regular file"),
         (Path(os.devnull), "not a regular file"),
     ):
-        with pytest.raises(FeedUnavailable, match=message):
-            FilePlan(path, None)
         with pytest.raises(FeedUnavailable, match=message):
             read_file(path)
 
@@ -410,17 +418,18 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path):
         read_file(path)
 
 
-def test_a_file_that_grows_beyond_bounds_is_refused(read, monkeypatch):
-    monkeypatch.setattr(csvrows, "MAX_BYTES", 10_000)
+def test_a_file_that_grows_beyond_bounds_is_refused(tmp_path):
+    path = tmp_path / "day.csv.gz"
+    path.write_bytes(gzip.compress(text_of(*[{}] * 100).encode()))
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes"):
-        read(*[{}] * 100, name="day.csv.gz")
+        read_file(path, max_bytes=10_000)
 
 
 # --- real days ---
 
 
 def test_the_published_days_snapshots(l1_day):
-    block = read_file(l1_day)
+    (block,) = read_file(l1_day).fragments
     tape = block.tape
     inside = tape.clip(parse_instant("2024-08-01T13:36:32Z"), parse_instant("2024-08-01T13:45:14Z"))
     assert len(np.unique(inside.ts[inside.ask_px > 0])) == 54_305

@@ -13,10 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import tapes
 
-from feed import csvkernel, csvrows, databento, plaincsv
-from feed.databento import FileBlock, read_file
+from feed import csvkernel, databento, plaincsv
+from feed.databento import read_file
 from feed.errors import FeedError
+from feed.fragments import FileBlock
 from feed.instants import format_instant, parse_instant
+from feed.options import MAX_BYTES
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape, same
 
 ROW = {
@@ -77,12 +79,12 @@ def outcome(read, *arguments):
         return str(error)
 
 
-def agree(folder, text, symbol=None):
+def agree(folder, text, symbol=None, max_bytes=MAX_BYTES):
     """Hold the two ways to read a text against each other; whether the compiled reader took it."""
     path = folder / "day.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    plain = databento._read_plain(path, symbol)
-    text_path = outcome(databento._read_text, path, symbol)
+    plain = databento._read_plain(path, symbol, max_bytes)
+    text_path = outcome(databento._read_text, path, symbol, max_bytes)
     if plain is not None:
         assert isinstance(text_path, FileBlock), text_path
         assert_same(plain, text_path)
@@ -92,7 +94,9 @@ def agree(folder, text, symbol=None):
 def assert_same(one, other):
     assert same(one.tape, other.tape)
     assert [column.dtype for column in vars_of(one.tape)] == [column.dtype for column in vars_of(other.tape)]
-    assert (one.ignored, one.notes) == (other.ignored, other.notes)
+    assert one.symbols == other.symbols
+    for fragment, its in zip(one.fragments, other.fragments, strict=True):
+        assert (fragment.ignored, fragment.notes, fragment.named) == (its.ignored, its.notes, its.named)
 
 
 def vars_of(tape):
@@ -199,11 +203,11 @@ class TestUsualFiles:
         path = folder / f"day.csv.{ending}"
         raw = text_of(*({"sequence": str(number)} for number in range(100))).encode()
         path.write_bytes(gzip.compress(raw) if ending == "gz" else pa.compress(raw, "zstd", asbytes=True))
-        plain = databento._read_plain(path, None)
+        plain = databento._read_plain(path, None, MAX_BYTES)
         assert plain.tape.sequence.tolist() == list(range(100))
-        assert_same(plain, databento._read_text(path, None))
+        assert_same(plain, databento._read_text(path, None, MAX_BYTES))
         path.write_bytes(path.read_bytes()[:-20])
-        assert databento._read_plain(path, None) is None
+        assert databento._read_plain(path, None, MAX_BYTES) is None
 
     def test_small_files_are_not_worth_a_compiler(self, folder, monkeypatch):
         path = folder / "small.csv"
@@ -215,12 +219,11 @@ class TestUsualFiles:
     def test_other_files_are_read_all_the_same(self, folder):
         path = folder / "quoted.csv"
         path.write_text(text_of({}, {"symbol": '"AAPL"'}))
-        assert databento._read_plain(path, None) is None
-        assert_same(read_file(path), databento._read_text(path, None))
+        assert databento._read_plain(path, None, MAX_BYTES) is None
+        assert_same(read_file(path), databento._read_text(path, None, MAX_BYTES))
 
-    def test_more_than_may_be_read_is_refused(self, folder, monkeypatch):
-        monkeypatch.setattr(csvrows, "MAX_BYTES", 3000)
-        assert not agree(folder, text_of(*[{}] * 100))
+    def test_more_than_may_be_read_is_refused(self, folder):
+        assert not agree(folder, text_of(*[{}] * 100), max_bytes=3000)
 
 
 VALUES = [

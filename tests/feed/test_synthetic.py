@@ -148,7 +148,7 @@ def test_every_venue_has_fees_in_decimal_text():
 def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, ending):
     path = tmp_path / f"stream{ending}"
     write_csv(stream, path)
-    block = read_file(path)
+    (block,) = read_file(path).fragments
     assert same(block.tape, stream)
     assert block.ignored == {}
     with path.open("rb") as file:

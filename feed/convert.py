@@ -1,0 +1,165 @@
+"""Quotes from any source into files: written beside their place, read back, put there only where nothing differs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from feed.console import listing
+from feed.errors import FeedError, FeedUnavailable
+from feed.files import days_of, ending_of, of_day, read_file
+from feed.instants import format_instant
+from feed.tape import DAY, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from feed.tape import Tape
+
+PARQUET_HOLDS_ANY = "write .parquet, which holds any tape"
+
+
+def _write_csv(tape: Tape, path: Path) -> None:
+    from feed.csvwriter import write_csv
+
+    write_csv(tape, path)
+
+
+def _write_dbn(tape: Tape, path: Path) -> None:
+    from feed.dbnwriter import write_dbn
+
+    write_dbn(tape, path)
+
+
+def _write_parquet(tape: Tape, path: Path) -> None:
+    from feed.parquet import write_parquet
+
+    write_parquet([tape], path)
+
+
+WRITERS: dict[str, Callable[[Tape, Path], None]] = {
+    ".csv": _write_csv,
+    ".csv.gz": _write_csv,
+    ".csv.zst": _write_csv,
+    ".dbn": _write_dbn,
+    ".dbn.zst": _write_dbn,
+    ".parquet": _write_parquet,
+}
+"""How a tape is written, by the ending of the file's name; ValueError where a format cannot hold it."""
+
+
+def check_place(place: str, ending: str = ".parquet") -> Path:
+    """Refuse a place that cannot be written before anything is read; make a directory where it ends in ``/``.
+
+    Raises
+    ------
+    FeedUnavailable
+        An ending that no format has, or no such directory.
+    """
+    out = Path(place)
+    if place.endswith("/"):
+        with _refusing(place):
+            out.mkdir(exist_ok=True)
+    its = ending if out.is_dir() else ending_of(out.name)
+    if its not in WRITERS:
+        raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
+    if not out.parent.is_dir():
+        raise FeedUnavailable("there is no such directory", str(out.parent), "make it first")
+    return out
+
+
+def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list[dict[str, Any]]:
+    """Write tapes to a file, or into a directory, one file per symbol and date.
+
+    Parameters
+    ----------
+    tapes : sequence of Tape
+    place : str
+        A file, whose name's ending says how it is written; or a directory, which is made where it ends in ``/``.
+    ending : str
+        How the files in a directory are written.
+
+    Returns
+    -------
+    list of dict
+        Of each file: place, symbol, rows, snapshots, trades, digest, bytes.
+
+    Raises
+    ------
+    FeedUnavailable
+        As `check_place`; several tapes and one file; a format that cannot hold a tape; a file that cannot be written.
+    """
+    out = check_place(place, ending)
+    if out.is_dir():
+        parts = [of_day(tape, day) for tape in tapes for day in days_of(tape)]
+        return [_write(tape, out / name_of(tape, ending), ending) for tape in parts]
+    if len(tapes) != 1:
+        names = {f"{tape.symbol} {_date(tape)}" for tape in tapes}
+        raise FeedUnavailable(
+            f"one file cannot hold {len(tapes)} tapes; {listing('tapes', names)}",
+            place,
+            "name a directory, such as quotes/: each gets a file of its own",
+        )
+    return [_write(tapes[0], out, ending_of(out.name) or ending)]
+
+
+def name_of(tape: Tape, ending: str) -> str:
+    """Name the file of a symbol and a date: a symbol is text from outside, and no path."""
+    symbol = quote(tape.symbol, safe="")
+    return f"{'%2E' + symbol[1:] if symbol.startswith('.') else symbol}-{_date(tape)}{ending}"
+
+
+def _date(tape: Tape) -> str:
+    return format_instant(tape.span[0] // DAY * DAY)[:10]
+
+
+def _write(tape: Tape, out: Path, ending: str) -> dict[str, Any]:
+    """Write one file, and prove it."""
+    where = str(out)
+    if not tape.rows and not len(tape.trades.ts):
+        raise FeedUnavailable("there is nothing to write", where, "check the source, or the symbol asked for")
+    beside = out.with_name(f".{os.getpid()}-{out.name}")  # hidden: a directory is never read with half of it
+    try:
+        with _refusing(where):
+            WRITERS[ending](tape, beside)
+            differs = None if _reads_back(tape, beside) else "what was read back differs"
+            size = beside.stat().st_size
+            if not differs:
+                beside.replace(out)
+    except ValueError as reason:
+        differs = str(reason)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    if differs:
+        raise FeedUnavailable(f"a {ending} file cannot hold this tape: {differs}", where, PARQUET_HOLDS_ANY)
+    return {
+        "place": where,
+        "symbol": tape.symbol,
+        "rows": tape.rows,
+        "snapshots": tape.snapshots,
+        "trades": len(tape.trades.ts),
+        "digest": tape.digest(),
+        "bytes": size,
+    }
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Say in one line why a place cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise FeedUnavailable(f"it cannot be written: {error.strerror or error}", where) from error
+
+
+def _reads_back(tape: Tape, path: Path) -> bool:
+    """Whether a file holds the tape, and nothing else."""
+    try:
+        (fragment,) = read_file(path).fragments
+    except (FeedError, ValueError):
+        return False
+    return fragment.named and not fragment.ignored and same(fragment.tape, tape)

@@ -1,0 +1,334 @@
+"""Databento's binary encoding (DBN), the schemas mbp-1, tbbo and mbp-10: .dbn and .dbn.zst, level 0 only.
+
+The library databento-dbn decodes the metadata; records are taken in bulk, as views of their bytes. They say what the
+CSV of the same data says, and are read by the same rules, so that both give the same tape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feed.columns import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.fragments import (
+    UNNAMED,
+    FileBlock,
+    Labels,
+    defined,
+    instruments_unnamed,
+    make_fragments,
+    no_book_rows,
+    out_of_bounds,
+    several_instruments,
+    unnamed,
+)
+from feed.options import MAX_BYTES
+from feed.streams import check_there, damage_told, open_bytes
+from feed.tape import DAY, QUOTE_DTYPES, TRADE_DTYPES
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from feed.fragments import Columns
+    from feed.tape import Int64
+
+BLOCK = 2**22
+"""Bytes of records that are looked at together."""
+
+VERSIONS = (1, 2, 3)
+"""Of the encoding: the records of these schemas are the same in all of them."""
+
+RECORD_BYTES = {1: 80, 10: 368}
+"""What a record of mbp-1 (tbbo likewise) and of mbp-10 takes at least, by its rtype; a stamp may follow."""
+
+AGGRESSOR = {b"B": 1, b"A": -1}
+
+FIELDS = {
+    "length": ("u1", 0),  # in words of four bytes
+    "rtype": ("u1", 1),
+    "publisher_id": ("<u2", 2),
+    "instrument_id": ("<u4", 4),
+    "ts_event": ("<u8", 8),
+    "price": ("<i8", 16),
+    "size": ("<u4", 24),
+    "action": ("S1", 28),
+    "side": ("S1", 29),
+    "ts_recv": ("<u8", 32),
+    "sequence": ("<u4", 44),
+    "bid_px_00": ("<i8", 48),
+    "ask_px_00": ("<i8", 56),
+    "bid_sz_00": ("<u4", 64),
+    "ask_sz_00": ("<u4", 68),
+}
+"""Type and place of what is read of a record; those up to ts_event are in every one."""
+
+_EPOCH = date(1970, 1, 1)
+_HEADER = 16
+_METADATA = 2**26
+_UNDEFINED_STAMP = 2**64 - 1
+_QUOTES = {
+    "ts": "ts_event",
+    "venue": "publisher_id",
+    "bid_px": "bid_px_00",
+    "ask_px": "ask_px_00",
+    "bid_sz": "bid_sz_00",
+    "ask_sz": "ask_sz_00",
+    "sequence": "sequence",
+}
+
+
+@dataclass(slots=True)
+class _Names:
+    """Symbols by instrument and date, as the metadata maps them."""
+
+    spans: dict[int, list[tuple[int, int, str]]]  # instrument -> first day, day past the last, symbol
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for spans in self.spans.values():
+            for _, _, name in spans:
+                self.codes.setdefault(name, len(self.codes))
+
+    def code(self, instrument: int, day: int) -> int:
+        """Index of the symbol of an instrument on a day since 1970."""
+        for first, past, name in self.spans.get(instrument, ()):
+            if first <= day < past:
+                return self.codes[name]
+        return self.codes.setdefault(UNNAMED, len(self.codes))
+
+    def of(self, records: NDArray[Any]) -> Int64:
+        """(N,) int64, the index of each record's symbol."""
+        stamps = np.where(records["ts_recv"] == _UNDEFINED_STAMP, records["ts_event"], records["ts_recv"])
+        keys = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
+        if len(keys) and (keys == keys[0]).all():
+            return np.full(len(keys), self.code(int(records["instrument_id"][0]), int(keys[0]) >> 32))
+        pairs, which = np.unique(keys, return_inverse=True)
+        return np.array([self.code(key & 0xFFFFFFFF, key >> 32) for key in pairs.tolist()], np.int64)[which]
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Columns of the records that were taken so far."""
+
+    quotes: list[Columns] = field(default_factory=list)
+    trades: list[Columns] = field(default_factory=list)
+    codes: list[Int64] = field(default_factory=list)
+    trade_codes: list[Int64] = field(default_factory=list)
+    instruments: list[NDArray[np.uint32]] = field(default_factory=list)
+    records: int = 0
+    other_rtype: int = 0
+    other_symbol: int = 0
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+    """Read a DBN file.
+
+    Parameters
+    ----------
+    path : Path
+        Compressed where it ends in .zst.
+    symbol : str, optional
+        Which symbol; all that there are by default. A file whose metadata maps no instrument holds one, called as
+        asked for, or `feed.fragments.UNNAMED`.
+    max_bytes : int
+        Decompressed bytes that may be read.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, no book record in it, a version that is not known, the library not installed.
+    FeedCorrupt
+        Damaged or cut short, or a number that no tape holds; says record and byte.
+    """
+    check_there(path)
+    where = str(path)
+    with damage_told(path), open_bytes(path, max_bytes) as stream:
+        names, note, start = _metadata(stream, where)
+        taken = _Taken()
+        for first_byte, run in _runs(stream, start, where, taken):
+            _take(run, first_byte, where, names, symbol, taken)
+    if not taken.records:
+        raise FeedUnavailable("the file holds no records", where, "export it again")
+    if taken.other_rtype == taken.records:
+        raise no_book_rows(taken.records, where)
+    codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)
+    quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
+    trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
+    ignored = {"other_rtype": taken.other_rtype, "other_symbol": taken.other_symbol}
+    ignored = {reason: count for reason, count in ignored.items() if count}
+    if not names.spans:
+        called, notes = unnamed(symbol)
+        if several_instruments(quotes["venue"], _joined(taken.instruments)):
+            raise instruments_unnamed(where)
+        labels = Labels([called], codes, trade_codes, named=False)
+        return FileBlock(make_fragments(labels, quotes, trades, ignored, (*notes, note)))
+    there = tuple(sorted(names.codes))
+    if UNNAMED in names.codes:
+        nameless = codes == names.codes[UNNAMED]
+        if several_instruments(quotes["venue"][nameless], _joined(taken.instruments)[nameless]):
+            raise instruments_unnamed(where)
+    labels = Labels(list(names.codes), codes, trade_codes)
+    return FileBlock(make_fragments(labels, quotes, trades, ignored, (note,)), there)
+
+
+def library(where: str) -> Any:  # noqa: ANN401 - it brings types of its own, and may be absent
+    """Import databento-dbn, or say how to install it (FeedUnavailable)."""
+    try:
+        import databento_dbn
+    except ImportError:
+        raise FeedUnavailable(
+            "DBN needs the library databento-dbn, which is not installed", where, "pip install 'sor-sweep[dbn]'"
+        ) from None
+    return databento_dbn
+
+
+def _metadata(stream: io.BufferedReader, where: str) -> tuple[_Names, str, int]:
+    """Read what stands before the records: symbols, a note of the format, the bytes it takes."""
+    dbn = library(where)
+    head = stream.read(8)
+    if not b"DBN".startswith(head[:3]):
+        raise FeedCorrupt(f"it does not begin as DBN: {head!r}", where, "name a DBN file with its metadata")
+    if len(head) < 8:
+        raise _cut_short(where, f"inside its metadata, at byte {len(head)}")
+    version, length = head[3], int.from_bytes(head[4:], "little")
+    if version not in VERSIONS:
+        raise FeedUnavailable(f"DBN version {version}, this reader knows {VERSIONS[0]} to {VERSIONS[-1]}", where)
+    if length > _METADATA:
+        raise FeedCorrupt(f"{length} bytes of metadata are beyond the bound of {_METADATA}", where)
+    body = stream.read(length)
+    if len(body) < length:
+        raise _cut_short(where, f"inside its metadata, at byte {len(head) + len(body)}")
+    try:
+        metadata = dbn.Metadata.decode(head + body)
+        spans = _spans(metadata, dbn.SType.INSTRUMENT_ID)
+    except (dbn.DBNError, ValueError) as error:
+        raise FeedCorrupt(f"its metadata is damaged: {quoted(str(error))}", where, "download it again") from None
+    return _Names(spans), f"DBN version {version}, schema {metadata.schema or 'mixed'}", len(head) + length
+
+
+def _spans(metadata: Any, instrument_id: Any) -> dict[int, list[tuple[int, int, str]]]:  # noqa: ANN401 - as `library`
+    """Turn the mappings, which may go either way, into symbols by instrument; none where they name none."""
+    spans: dict[int, list[tuple[int, int, str]]] = {}
+    if instrument_id not in {metadata.stype_in, metadata.stype_out} or metadata.stype_in == metadata.stype_out:
+        return spans
+    for key, intervals in metadata.mappings.items():
+        for each in intervals:
+            name, number = (key, each["symbol"]) if metadata.stype_out == instrument_id else (each["symbol"], key)
+            if not name or not number:  # on these days it stood for nothing
+                continue
+            days = ((each[end] - _EPOCH).days for end in ("start_date", "end_date"))
+            spans.setdefault(int(number), []).append((*days, name))
+    return spans
+
+
+def _runs(stream: io.BufferedReader, start: int, where: str, taken: _Taken) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Give runs of records of one length, each with the place of its first byte, and count them."""
+    rest = b""
+    while block := stream.read(BLOCK):
+        data = rest + block
+        at = 0
+        while len(data) - at >= _HEADER:
+            size = 4 * data[at]
+            if size < _HEADER:
+                raise FeedCorrupt(
+                    f"record {taken.records + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
+                    where,
+                    "the file is damaged; download it again",
+                )
+            count = _same_length(data, at, size)
+            if not count:
+                break
+            yield start + at, _view(data, at, size, count)
+            taken.records += count
+            at += count * size
+        start += at
+        rest = data[at:]
+    if rest:
+        raise _cut_short(where, f"inside record {taken.records + 1} (byte {start})")
+
+
+def _same_length(data: bytes, at: int, size: int) -> int:
+    """How many whole records from a place on have this length, one after the other."""
+    whole = (len(data) - at) // size
+    seen, step = 0, 16
+    while seen < whole:  # in growing steps: a file of mixed records has short runs
+        lengths = np.frombuffer(data, np.uint8, offset=at + seen * size)[: (whole - seen) * size : size][:step]
+        other = lengths != size // 4
+        if other.any():
+            return seen + int(np.argmax(other))
+        seen += len(lengths)
+        step *= 4
+    return seen
+
+
+def _view(data: bytes, at: int, size: int, count: int) -> NDArray[Any]:
+    """See bytes as records; of short ones, the fields that they have."""
+    fields = {name: place for name, place in FIELDS.items() if size >= RECORD_BYTES[1] or place[1] < _HEADER}
+    formats, offsets = zip(*fields.values(), strict=True)
+    dtype = np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size})
+    return np.frombuffer(data, dtype, count, at)
+
+
+def _take(run: NDArray[Any], first_byte: int, where: str, names: _Names, symbol: str | None, taken: _Taken) -> None:
+    """Take the columns of a run's book records."""
+    book = np.isin(run["rtype"], list(RECORD_BYTES))
+    taken.other_rtype += len(run) - int(book.sum())
+    if not book.any():
+        return
+    size = run.dtype.itemsize
+    for rtype, least in RECORD_BYTES.items():
+        if size < least and (short := run["rtype"] == rtype).any():
+            first = int(np.argmax(short))
+            raise FeedCorrupt(
+                f"{_place(taken, first_byte, size, first)}: {size} bytes, expected {least} of rtype {rtype}",
+                where,
+                "the file is damaged; download it again",
+            )
+    at = np.flatnonzero(book)
+    records = run if book.all() else run[at]
+    codes = names.of(records) if names.spans else np.zeros(len(records), np.int64)
+    if names.spans and symbol is not None:
+        mine = codes == names.codes.get(symbol, -1)
+        taken.other_symbol += len(mine) - int(mine.sum())
+        records, codes, at = records[mine], codes[mine], at[mine]
+    quotes = defined({name: records[column] for name, column in _QUOTES.items()})
+    is_trade = records["action"] == b"T"
+    prints = records[is_trade]
+    side = np.zeros(len(prints), np.int64)
+    for letter, sign in AGGRESSOR.items():
+        side[prints["side"] == letter] = sign
+    trades = defined({"px": prints["price"], "sz": prints["size"]})
+    trades |= {name: quotes[name][is_trade] for name in ("ts", "venue", "sequence")} | {"side": side}
+    for columns, places in ((quotes, at), (trades, at[is_trade])):
+        bad = out_of_bounds(columns)
+        if bad is not None:
+            name, row, expected = bad
+            raise FeedCorrupt(
+                f"{_place(taken, first_byte, size, int(places[row]))}, {name}: {columns[name][row]} ({expected})",
+                where,
+            )
+    taken.quotes.append({name: column.astype(QUOTE_DTYPES[name]) for name, column in quotes.items()})
+    taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
+    taken.codes.append(codes)
+    taken.trade_codes.append(codes[is_trade])
+    taken.instruments.append(records["instrument_id"].copy())
+
+
+def _place(taken: _Taken, first_byte: int, size: int, at: int) -> str:
+    return f"record {taken.records + at + 1} (byte {first_byte + at * size})"
+
+
+def _cut_short(where: str, place: str) -> FeedCorrupt:
+    return FeedCorrupt(f"the file is cut short {place}", where, "download it again")
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts)

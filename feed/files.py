@@ -1,0 +1,240 @@
+"""Quotes in files: which ending is read how, and a file, a directory or a glob as one plan."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feed.columns import quoted
+from feed.console import listing
+from feed.errors import FeedUnavailable
+from feed.options import MAX_BYTES
+from feed.streams import check_there
+from feed.tape import DAY, Provenance, Tape, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from feed.fragments import FileBlock, Fragment
+    from feed.options import ReadOptions
+    from feed.source import Range
+
+    Read = Callable[[Path, str | None, int], FileBlock]
+
+
+def _read_csv(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+    from feed.databento import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+def _read_dbn(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+    from feed.dbn import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+def _read_parquet(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+    from feed.parquet import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+READERS: dict[str, Read] = {
+    ".csv": _read_csv,
+    ".csv.gz": _read_csv,
+    ".csv.zst": _read_csv,
+    ".dbn": _read_dbn,
+    ".dbn.zst": _read_dbn,
+    ".parquet": _read_parquet,
+}
+"""How a file is read, by the ending of its name."""
+
+
+def ending_of(name: str) -> str | None:
+    """The ending of a file's name that `READERS` knows; None where it knows none."""
+    return next((ending for ending in READERS if name.lower().endswith(ending)), None)
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+    """Read a file by its ending; as CSV where that is not known.
+
+    Parameters
+    ----------
+    path : Path
+    symbol : str, optional
+        Which symbol; all that there are by default.
+    max_bytes : int
+        Decompressed bytes that may be read.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, nothing in it, columns missing, the library for it not installed.
+    FeedCorrupt
+        The file is damaged, or holds what no tape does; says where in it.
+    """
+    return READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """One whole file."""
+
+    path: Path
+    symbol: str | None
+    max_bytes: int
+
+    def read(self) -> FileBlock:
+        """Read the file; FeedError as `read_file`."""
+        return read_file(self.path, self.symbol, self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """Files, frozen: a range each.
+
+    Attributes
+    ----------
+    source : str
+        The kind of place, for the provenance.
+    place : str
+        The file, the directory or the glob, as it was given.
+    ranges : tuple of Range
+        In the order of the files' names.
+    symbol : str or None
+        The one to keep; all by default.
+    joined : bool
+        Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
+    """
+
+    source: str
+    place: str
+    ranges: tuple[Range, ...]
+    symbol: str | None
+    joined: bool
+
+    def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join what the files hold, by symbol and date, and say where it came from.
+
+        Raises
+        ------
+        FeedUnavailable
+            The symbol is in no file, or several files of one date do not name theirs.
+        """
+        if not any(block.fragments for block in blocks):
+            there = {name for block in blocks for name in block.symbols}
+            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", there))
+        if not self.joined:
+            return tuple(self._tape([fragment]) for block in blocks for fragment in block.fragments)
+        parts: dict[tuple[str, int], list[Fragment]] = {}
+        for fragment in (fragment for block in blocks for fragment in block.fragments):
+            for day in days_of(fragment.tape):
+                part = of_day(fragment.tape, day)
+                parts.setdefault((part.symbol, day), []).append(replace(fragment, tape=part))
+        return tuple(self._tape(found) for _, found in sorted(parts.items(), key=lambda item: item[0]))
+
+    def _tape(self, parts: Sequence[Fragment]) -> tuple[Tape, Provenance]:
+        if len(parts) > 1 and self.symbol is None and not all(part.named for part in parts):
+            raise FeedUnavailable(
+                f"{len(parts)} files of one date, and not all name their symbol: they may not be of one instrument",
+                self.place,
+                "name it: symbol=...",
+            )
+        tape = join([part.tape for part in parts])
+        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+        if self.joined:
+            notes = (f"read from {len(parts)} of {len(self.ranges)} files", *notes)
+        return tape, Provenance(
+            source=self.source,
+            place=self.place,
+            digest=tape.digest(),
+            snapshots=tape.snapshots,
+            rows=tape.rows,
+            trades=len(tape.trades.ts),
+            ignored=_added(part.ignored for part in parts),
+            notes=notes,
+        )
+
+
+def days_of(tape: Tape) -> list[int]:
+    """Days since 1970 on which there are quotes or trades, ascending."""
+    days: list[int] = np.unique(np.concatenate([tape.ts, tape.trades.ts]) // DAY).tolist()
+    return days
+
+
+def of_day(tape: Tape, day: int) -> Tape:
+    """What a tape holds of one UTC date, given in days since 1970."""
+    return tape.clip(day * DAY, day * DAY + DAY - 1)
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for reason, count in each.items():
+            total[reason] = total.get(reason, 0) + count
+    return total
+
+
+def plan_files(place: str, options: ReadOptions) -> FilePlan:
+    """Freeze which files there are to read.
+
+    Parameters
+    ----------
+    place : str
+        A file; or a directory or a glob, whose files of a known ending are read in the order of their names.
+    options : ReadOptions
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, an empty one, no file of a known ending, a replay asked for.
+    """
+    if options.replay is not None:
+        raise FeedUnavailable("a file holds no replay", place, "leave replay out")
+    paths, joined = [Path(place)], False
+    if place and paths[0].is_dir():
+        there = [path for path in paths[0].iterdir() if path.is_file()]
+        paths, joined = known(place, there), True
+    elif glob.has_magic(place) and not paths[0].exists():
+        matches = glob.iglob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
+        there = [path for path in map(Path, matches) if path.is_file()]
+        if not there:
+            raise FeedUnavailable("no file matches", place, _beside(place))
+        paths, joined = known(place, there), True
+    for path in paths:
+        check_there(path)
+    ranges = tuple(FileRange(path, options.symbol, options.max_bytes) for path in paths)
+    return FilePlan("file", place, ranges, options.symbol, joined)
+
+
+def known(place: str, paths: Sequence[Path]) -> list[Path]:
+    """Sort the paths whose ending is known by name; hidden ones, which may be half written, are left out.
+
+    Raises
+    ------
+    FeedUnavailable
+        There is none; says what is there.
+    """
+    found = sorted(path for path in paths if ending_of(path.name) and not path.name.startswith("."))
+    if not found:
+        raise FeedUnavailable(
+            f"no file there ends in one of {', '.join(READERS)}",
+            place,
+            listing("files", {path.name for path in paths}),
+        )
+    return found
+
+
+def _beside(pattern: str) -> str:
+    """Say what is there instead: in the last folder of a glob that has no wildcard in it."""
+    folder = Path(pattern)
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"there is no directory {folder}"
+    return listing("files", {path.name for path in folder.iterdir()})

@@ -1,0 +1,258 @@
+"""Tapes in Parquet: one file holds quotes, trades and symbols, in the units of the tape, and gives the same tape back.
+
+A row is a quote or a trade, as `kind` says. No column holds nulls: the columns of the other kind are 0, so that a frame
+made of the file keeps its integers. What others write is read too where it has the columns of quotes as integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from feed.columns import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.fragments import UNNAMED, FileBlock, Labels, defined, make_fragments, out_of_bounds, unnamed
+from feed.options import MAX_BYTES
+from feed.streams import check_there, damage_told, too_large
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from feed.columns import Arrow
+    from feed.fragments import Columns
+    from feed.tape import Int64, Tape
+
+QUOTE, TRADE = "quote", "trade"
+
+LABEL = pa.dictionary(pa.int32(), pa.string())
+STAMP = pa.timestamp("ns", "UTC")
+SCHEMA = pa.schema(
+    {
+        "kind": LABEL,
+        "symbol": LABEL,
+        "ts": STAMP,
+        "venue": pa.int16(),
+        "sequence": pa.int64(),
+        "bid_px": pa.int64(),
+        "ask_px": pa.int64(),
+        "bid_sz": pa.int32(),
+        "ask_sz": pa.int32(),
+        "px": pa.int64(),
+        "sz": pa.int32(),
+        "side": pa.int8(),
+    }
+)
+"""What is written; of a file that is read, the columns of trades, `kind` and `symbol` may be missing."""
+
+LABELS = ("kind", "symbol")
+TRADES_ONLY = ("px", "sz", "side")
+ROWS = 2**20
+"""Rows of a group, and of what is decoded together."""
+
+_EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
+_NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
+
+
+def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
+    """Write tapes into one file, zstd, with checksums: of each, the quotes, then the trades.
+
+    Parameters
+    ----------
+    tapes : sequence of Tape
+    path : Path
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+        for tape in tapes:
+            for kind, part, columns in ((QUOTE, tape, QUOTE_DTYPES), (TRADE, tape.trades, TRADE_DTYPES)):
+                for start in range(0, len(part.ts), ROWS):
+                    taken = {name: getattr(part, name)[start : start + ROWS] for name in columns}
+                    writer.write_table(_table(kind, tape.symbol, taken), row_group_size=ROWS)
+
+
+def _table(kind: str, symbol: str, columns: Columns) -> Arrow:
+    first = pa.array(np.zeros(len(columns["ts"]), np.int32))
+    labels = {"kind": kind, "symbol": symbol}
+    arrays = []
+    for each in SCHEMA:
+        if each.name in labels:
+            arrays.append(pa.DictionaryArray.from_arrays(first, [labels[each.name]]))
+        elif each.name == "ts":
+            arrays.append(pa.array(columns["ts"]).view(STAMP))
+        else:
+            arrays.append(pa.array(columns.get(each.name, np.zeros(len(first), np.int8))).cast(each.type))
+    return pa.table(arrays, schema=SCHEMA)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What was taken of the batches so far."""
+
+    codes: dict[str, int] = field(default_factory=dict)  # symbol, empty where a row names none
+    quotes: list[Columns] = field(default_factory=list)
+    trades: list[Columns] = field(default_factory=list)
+    quote_codes: list[Int64] = field(default_factory=list)
+    trade_codes: list[Int64] = field(default_factory=list)
+    rows: int = 0
+    nbytes: int = 0
+    other_symbol: int = 0
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+    """Read a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    symbol : str, optional
+        Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
+        `feed.fragments.UNNAMED`.
+    max_bytes : int
+        Bytes of decoded columns that may be read.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, no rows, columns missing or of another type.
+    FeedCorrupt
+        Damaged, a null where none may be, or a number that no tape holds; says row and column.
+    """
+    import pyarrow.parquet as pq
+
+    check_there(path)
+    where = str(path)
+    taken = _Taken()
+    with damage_told(path):
+        try:
+            names = _columns_of(pq.read_schema(path), where)
+            labels = [name for name in LABELS if name in names]
+            with pq.ParquetFile(path, read_dictionary=labels, page_checksum_verification=True) as file:
+                for batch in file.iter_batches(ROWS, columns=names):
+                    taken.nbytes += batch.nbytes
+                    if taken.nbytes > max_bytes:
+                        raise too_large(where, max_bytes)
+                    _take(batch, where, symbol, taken)
+        except pa.ArrowException as damage:
+            raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
+    if not taken.rows:
+        raise FeedUnavailable("the file holds no rows", where, "export it again")
+    quotes, trades = _joined(taken.quotes, QUOTE_DTYPES), _joined(taken.trades, TRADE_DTYPES)
+    quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
+    if set(taken.codes) <= {""}:
+        called, notes = unnamed(symbol)
+        which = Labels([called], quote_codes, trade_codes, named=False)
+        return FileBlock(make_fragments(which, quotes, trades, {}, notes))
+    there = sorted({name or UNNAMED for name in taken.codes})
+    code = np.array([there.index(name or UNNAMED) for name in taken.codes], np.int64)
+    quote_codes, trade_codes = code[quote_codes], code[trade_codes]
+    other = taken.other_symbol
+    if symbol is not None and symbol in there:  # rows without one were taken too, in case that none names one
+        other += sum(int((codes != there.index(symbol)).sum()) for codes in (quote_codes, trade_codes))
+    ignored = {"other_symbol": other} if other else {}
+    found = make_fragments(Labels(there, quote_codes, trade_codes), quotes, trades, ignored, ())
+    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), tuple(there))
+
+
+def _columns_of(schema: Arrow, where: str) -> list[str]:
+    """Names of the columns to read; FeedUnavailable where one is missing, twice there, or of another type."""
+    there = schema.names
+    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in there else ())]
+    wrong = [f"{name} is missing" for name in needed if name not in there]
+    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in there]
+    for name in names:
+        if there.count(name) > 1:
+            wrong.append(f"{name} is there more than once")
+        elif not _fits(name, its := schema.field(name).type):
+            wrong.append(f"{name} is {its}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}")
+    if wrong:
+        raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, "expected what python -m feed convert writes")
+    return names
+
+
+def _fits(name: str, its: Arrow) -> bool:
+    """Whether a column has a type that can be read without loss."""
+    if name in LABELS:
+        text = its.value_type if pa.types.is_dictionary(its) else its
+        return bool(pa.types.is_string(text) or pa.types.is_large_string(text))
+    if name == "ts" and pa.types.is_timestamp(its):
+        return its.tz is not None
+    return bool(pa.types.is_integer(its))
+
+
+def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
+    """Take the columns of a batch, quotes and trades apart."""
+    columns = {name: _numbers(batch, name, where, taken) for name in batch.schema.names if name not in LABELS}
+    kinds, kind = _labels(batch, "kind", QUOTE)
+    for at, each in enumerate(kinds):
+        if each not in {QUOTE, TRADE} and (unknown := kind == at).any():
+            raise FeedCorrupt(
+                f"{_place(taken, int(np.argmax(unknown)))}, kind: {quoted(each)} (expected {QUOTE} or {TRADE})", where
+            )
+    symbols, which = _labels(batch, "symbol", "")
+    used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may name what no row has
+    codes = np.array(
+        [
+            taken.codes.setdefault(name, len(taken.codes)) if there else -1
+            for name, there in zip(symbols, used, strict=True)
+        ]
+    )[which]
+    keep = np.ones(batch.num_rows, np.bool_)
+    if symbol is not None:
+        keep = np.isin(codes, [taken.codes[name] for name in (symbol, "", UNNAMED) if name in taken.codes])
+        taken.other_symbol += batch.num_rows - int(keep.sum())
+    is_trade = np.array([each == TRADE for each in kinds], np.bool_)[kind]
+    for mask, dtypes, parts, part_codes in (
+        (keep & ~is_trade, QUOTE_DTYPES, taken.quotes, taken.quote_codes),
+        (keep & is_trade, TRADE_DTYPES, taken.trades, taken.trade_codes),
+    ):
+        found = defined({name: columns[name][mask] for name in dtypes if name in columns})
+        if len(found) < len(dtypes):  # a file of quotes alone
+            found = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+        bad = out_of_bounds(found)
+        if bad is not None:
+            name, row, expected = bad
+            at = int(np.flatnonzero(mask)[row])
+            raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
+        parts.append({name: column.astype(dtypes[name]) for name, column in found.items()})
+        part_codes.append(codes[mask])
+    taken.rows += batch.num_rows
+
+
+def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]:
+    """Take a column of integers; null is 0 where that is nothing."""
+    column = batch.column(name)
+    if column.null_count and name not in _NULLABLE:
+        at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise FeedCorrupt(f"{_place(taken, at)}, {name}: empty", where)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(STAMP).view(pa.int64())
+    numbers: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:
+    """Texts of a column, and (N,) int64, which of them each row has; `default` for null and without a column."""
+    if name not in batch.schema.names:
+        return [default], np.zeros(batch.num_rows, np.int64)
+    column = batch.column(name)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    texts = [default if text is None else text for text in column.dictionary.to_pylist()]
+    which = column.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return [*texts, default], which
+
+
+def _place(taken: _Taken, at: int) -> str:
+    return f"row {taken.rows + at + 1}"
+
+
+def _joined(parts: list[Columns], dtypes: dict[str, str]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in dtypes}

@@ -1,0 +1,81 @@
+"""Files as streams of bytes: there, readable, decompressed, and never more of them than allowed."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from feed.columns import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from _typeshed import WriteableBuffer as Buffer
+
+    from feed.columns import Arrow
+
+CODECS = {".gz": "gzip", ".zst": "zstd"}
+"""Compression by the ending of a file's name."""
+
+
+def check_there(path: Path) -> None:
+    """Refuse (FeedUnavailable) what is no file, or an empty one."""
+    where = str(path)
+    if path.is_dir():
+        raise FeedUnavailable("it is a directory", where, "name a file")
+    if not path.exists():
+        raise FeedUnavailable("no such file", where, "check the path")
+    if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
+        raise FeedUnavailable("it is not a regular file", where, "write it to a file first")
+    if path.stat().st_size == 0:
+        raise FeedUnavailable("the file is empty", where, "export it again")
+
+
+def open_bytes(path: Path, max_bytes: int) -> io.BufferedReader:
+    """Open a file for its decompressed bytes, of which at most `max_bytes` are given (FeedCorrupt)."""
+    codec = CODECS.get(path.suffix.lower())
+    stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
+    return io.BufferedReader(_Bounded(stream, str(path), max_bytes), 2**20)
+
+
+def too_large(where: str, max_bytes: int) -> FeedCorrupt:
+    """Say that a file holds more than may be read."""
+    return FeedCorrupt(f"more than {max_bytes} bytes when decompressed", where, "split the file by date")
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what the system and the decompressor say into one line of ours."""
+    try:
+        yield
+    except PermissionError:
+        raise FeedUnavailable("the file may not be read", str(path), "check its permissions") from None
+    except (OSError, EOFError, UnicodeDecodeError) as damage:
+        raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", str(path), "copy or export it again") from None
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than it may: a small compressed file can hold any amount."""
+
+    def __init__(self, stream: Arrow, where: str, max_bytes: int) -> None:
+        self._stream, self._where, self._max, self._left = stream, where, max_bytes, max_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        count: int = self._stream.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise too_large(self._where, self._max)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()

@@ -1,0 +1,77 @@
+"""DBN made by the library itself, and the CSV that the library makes of it."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+from types import SimpleNamespace
+
+import databento_dbn as dbn
+
+TS = 1722519392491911683
+FIRST, PAST = date(2024, 8, 1), date(2024, 8, 2)
+ACTIONS = {"T": dbn.Action.TRADE, "A": dbn.Action.ADD, "C": dbn.Action.CANCEL, "M": dbn.Action.MODIFY}
+SIDES = {"B": dbn.Side.BID, "A": dbn.Side.ASK, "N": dbn.Side.NONE}
+ROW = {
+    "publisher_id": 2,
+    "instrument_id": 38,
+    "ts_event": TS,
+    "price": 222_810_000_000,
+    "size": 190,
+    "action": "A",
+    "side": "B",
+    "ts_recv": TS + 170_625,
+    "sequence": 46_542_624,
+    "bid_px": 222_810_000_000,
+    "ask_px": 222_830_000_000,
+    "bid_sz": 421,
+    "ask_sz": 36,
+}
+"""A row of AAPL."""
+
+
+def mapping(symbol, *intervals):
+    """Intervals (first date, date past the last, instrument id) of a symbol."""
+    spans = [SimpleNamespace(start_date=first, end_date=past, symbol=str(number)) for first, past, number in intervals]
+    return SimpleNamespace(raw_symbol=symbol, intervals=spans)
+
+
+AAPL = mapping("AAPL", (FIRST, PAST, 38))
+
+
+def metadata(*mappings, schema=dbn.Schema.MBP_1, version=3, ts_out=False, **stypes):
+    stypes = {"stype_in": dbn.SType.RAW_SYMBOL, "stype_out": dbn.SType.INSTRUMENT_ID} | stypes
+    return dbn.Metadata(
+        dataset="XNAS.ITCH", start=TS, schema=schema, mappings=mappings, version=version, ts_out=ts_out, **stypes
+    ).encode()
+
+
+def record(levels=1, **change):
+    """One record of mbp-1, or of mbp-10: changes to `ROW`."""
+    row = ROW | change
+    best = dbn.BidAskPair(
+        bid_px=row.pop("bid_px"),
+        ask_px=row.pop("ask_px"),
+        bid_sz=row.pop("bid_sz"),
+        ask_sz=row.pop("ask_sz"),
+        bid_ct=1,
+        ask_ct=1,
+    )
+    row |= {"action": ACTIONS[row["action"]], "side": SIDES[row["side"]], "depth": 0}
+    if levels == 1:
+        return bytes(dbn.MBP1Msg(levels=best, **row))
+    return bytes(dbn.MBP10Msg(levels=[best] * levels, **row))
+
+
+def trade_record():
+    """One record of the schema trades, which is shorter and no book row."""
+    return bytes(dbn.TradeMsg(2, 38, TS, 1, 1, dbn.Action.TRADE, dbn.Side.BID, 0, TS))
+
+
+def csv_of(raw, **options):
+    """The CSV that the library makes of DBN."""
+    out = io.BytesIO()
+    transcoder = dbn.Transcoder(out, dbn.Encoding.CSV, dbn.Compression.NONE, **options)
+    transcoder.write(raw)
+    transcoder.finish()
+    return out.getvalue()

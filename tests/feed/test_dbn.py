@@ -1,0 +1,291 @@
+"""DBN files, made by Databento's own library: the tape of the CSV that it makes of them, and no other."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+
+import databento_dbn as dbn
+import numpy as np
+import pyarrow as pa
+import pytest
+from dbnfile import AAPL, FIRST, PAST, SIDES, TS, csv_of, mapping, metadata, record, trade_record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feed import databento
+from feed import dbn as dbn_module
+from feed.dbn import FIELDS, RECORD_BYTES, read_file
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.fragments import UNNAMED
+from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, same
+
+FEW = settings(max_examples=60, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("dbn")
+
+
+@pytest.fixture
+def read(folder):
+    """Write metadata and records to a file, and read it."""
+
+    def write_and_read(*parts, symbol=None, name="day.dbn", **options):
+        path = folder / name
+        raw = b"".join(parts)
+        path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if name.endswith(".zst") else raw)
+        return read_file(path, symbol, **options)
+
+    return write_and_read
+
+
+def as_csv(folder, raw, symbol=None, **options):
+    (folder / "day.csv").write_bytes(csv_of(raw, **options))
+    return databento.read_file(folder / "day.csv", symbol)
+
+
+def test_the_places_of_the_fields_are_the_library_s():
+    for message, rtype in ((dbn.MBP1Msg, 1), (dbn.MBP10Msg, 10)):
+        its = np.dtype(message._dtypes)
+        assert its.itemsize == RECORD_BYTES[rtype]
+        for name, (kind, offset) in FIELDS.items():
+            assert its.fields[name] == (np.dtype(kind), offset)
+
+
+def test_a_row_is_read_exactly(read):
+    (fragment,) = read(metadata(AAPL), record()).fragments
+    tape = fragment.tape
+    assert (tape.symbol, tape.ts.tolist(), tape.venue.tolist()) == ("AAPL", [TS], [2])
+    assert (tape.bid_px.tolist(), tape.ask_px.tolist()) == ([222_810_000_000], [222_830_000_000])
+    assert (tape.bid_sz.tolist(), tape.ask_sz.tolist(), tape.sequence.tolist()) == ([421], [36], [46_542_624])
+    assert (fragment.ignored, fragment.notes, fragment.named) == ({}, ("DBN version 3, schema mbp-1",), True)
+
+
+_prices = st.one_of(st.integers(-(10**12), 10**12), st.sampled_from([0, UNDEFINED_PRICE, PRICE_LIMIT - 1]))
+_sizes = st.one_of(st.integers(0, 1000), st.sampled_from([2**32 - 1, 2**31 - 1]))
+_rows = st.fixed_dictionaries(
+    {
+        "publisher_id": st.integers(0, 2**15 - 1),
+        "instrument_id": st.sampled_from([38, 39, 40]),
+        "ts_event": st.integers(TS - DAY, TS + DAY),
+        "price": _prices,
+        "size": _sizes,
+        "action": st.sampled_from("TTAC"),
+        "side": st.sampled_from("BAN"),
+        "ts_recv": st.integers(TS - 10, TS + 10),
+        "sequence": st.integers(0, 2**32 - 1),
+        "bid_px": _prices,
+        "ask_px": _prices,
+        "bid_sz": _sizes,
+        "ask_sz": _sizes,
+    }
+)
+_MAPPINGS = (AAPL, mapping("MSFT", (FIRST, PAST, 39)), mapping("GME", (FIRST, PAST, 40)))
+
+
+@FEW
+@given(
+    rows=st.lists(_rows, min_size=1, max_size=30),
+    others=st.lists(st.integers(0, 30), max_size=4),
+    levels=st.sampled_from([1, 10]),
+    pretty=st.booleans(),
+    zstd=st.booleans(),
+    block=st.integers(1, 999),
+)
+def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, levels, pretty, zstd, block):
+    schema = dbn.Schema.MBP_1 if levels == 1 else dbn.Schema.MBP_10
+    records = [record(levels, **row) for row in rows]
+    raw = metadata(*_MAPPINGS, schema=schema) + b"".join(records)
+    if pretty:
+        expected = as_csv(folder, raw)
+    else:  # whole numbers are told from dollars by the largest one: make it large
+        raw += record(levels, price=10**12, action="A")
+        records.append(record(levels, price=10**12, action="A"))
+        expected = as_csv(folder, raw, pretty_px=False, pretty_ts=False)
+    for at in others:
+        records.insert(at, trade_record())
+    raw = metadata(*_MAPPINGS, schema=schema) + b"".join(records)
+    path = folder / ("day.dbn.zst" if zstd else "day.dbn")
+    path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if zstd else raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbn_module, "BLOCK", block)
+        found = read_file(path)
+    ignored = {"other_rtype": len(others)} if others else {}
+    for one, other in zip(found.fragments, expected.fragments, strict=True):
+        assert same(one.tape, other.tape)
+        assert one.tape.digest() == other.tape.digest()
+        assert one.ignored == other.ignored | ignored
+        alone = read_file(path, one.tape.symbol)
+        assert same(alone.tape, one.tape)
+        assert alone.fragments[0].ignored.pop("other_symbol", 0) == len(records) - len(others) - one.tape.rows
+
+
+def test_trades_are_told_by_their_action(read):
+    trades = read(
+        metadata(AAPL),
+        *(record(action="T", side=side, sequence=number) for number, side in enumerate(SIDES)),
+        record(action="A"),
+        record(action="T", size=0),
+        record(action="T", price=UNDEFINED_PRICE),
+    ).fragments[0]
+    assert trades.tape.trades.side.tolist() == [1, -1, 0]
+    assert trades.tape.rows == 6
+    assert trades.ignored == {"unusable_trade": 2}
+
+
+def test_a_stamp_behind_each_record_is_passed_over(read):
+    stamped = read(metadata(AAPL, ts_out=True), record(ts_out=99), record(ts_out=98))
+    assert same(stamped.tape, read(metadata(AAPL), record(), record()).tape)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_version_is_read(read, version):
+    assert read(metadata(AAPL, version=version), record()).tape.symbol == "AAPL"
+
+
+# --- symbols ---
+
+
+def test_a_symbol_is_that_of_the_date_of_receipt(read):
+    second = date(2024, 8, 2), date(2024, 8, 3), 38
+    maps = mapping("OLD", (FIRST, PAST, 38)), mapping("NEW", second)
+    block = read(metadata(*maps), record(), record(ts_recv=TS + DAY), record(ts_recv=TS + DAY, sequence=1))
+    assert [(each.tape.symbol, each.tape.rows) for each in block.fragments] == [("NEW", 2), ("OLD", 1)]
+    assert block.symbols == ("NEW", "OLD")
+
+
+def test_mappings_may_go_the_other_way(read):
+    both = {"stype_in": dbn.SType.INSTRUMENT_ID, "stype_out": dbn.SType.RAW_SYMBOL}
+    block = read(metadata(mapping("38", (FIRST, PAST, "AAPL")), **both), record())
+    assert block.tape.symbol == "AAPL"
+
+
+def test_an_instrument_on_a_date_without_a_mapping_is_unnamed(read):
+    block = read(metadata(AAPL), record(), record(ts_recv=TS + DAY))
+    assert [(each.tape.symbol, each.tape.rows) for each in block.fragments] == [("AAPL", 1), (UNNAMED, 1)]
+    with pytest.raises(FeedUnavailable, match="several instruments"):
+        read(metadata(AAPL), record(instrument_id=7), record(instrument_id=8))
+
+
+def test_without_mappings_the_file_is_called_as_asked_for(read):
+    (fragment,) = read(metadata(), record(), record(publisher_id=3, instrument_id=12)).fragments
+    assert (fragment.tape.symbol, fragment.named) == (UNNAMED, False)
+    assert "names no symbol" in fragment.notes[0]
+    assert read(metadata(), record(), symbol="IBM").tape.symbol == "IBM"
+    with pytest.raises(FeedUnavailable, match=r"several instruments.*map_symbols"):
+        read(metadata(), record(), record(instrument_id=39))
+
+
+def test_a_symbol_that_is_not_there_leaves_nothing(read):
+    block = read(metadata(*_MAPPINGS), record(), symbol="IBM")
+    assert (block.fragments, block.symbols) == ((), ("AAPL", "GME", "MSFT"))
+
+
+# --- files that cannot be used: exit 2 ---
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((metadata(AAPL),), "holds no records"),
+        ((metadata(AAPL), trade_record(), trade_record()), "none of its 2 rows is a book row"),
+        ((b"DBN\x04" + metadata(AAPL)[4:], record()), "DBN version 4, this reader knows 1 to 3"),
+        ((b"",), "the file is empty"),
+    ],
+)
+def test_nothing_usable_is_unavailable(read, parts, message):
+    with pytest.raises(FeedUnavailable, match=message) as caught:
+        read(*parts)
+    assert "day.dbn" in caught.value.where
+
+
+def test_without_the_library_it_says_what_to_install(read, monkeypatch):
+    monkeypatch.setitem(sys.modules, "databento_dbn", None)
+    with pytest.raises(FeedUnavailable, match=r"not installed; pip install 'sor-sweep\[dbn\]'$"):
+        read(metadata(AAPL), record())
+
+
+# --- files that are damaged: exit 3 ---
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"ts_event": 2**64 - 1}, rf"ts: {2**64 - 1} \(expected 0 to"),
+        ({"publisher_id": 40_000}, r"venue: 40000 \(expected 0 to 32767"),
+        ({"bid_px": PRICE_LIMIT}, rf"bid_px: {PRICE_LIMIT} \(expected a price below 8388608 \$"),
+        ({"ask_sz": 2**31}, rf"ask_sz: {2**31} \(expected a size up to"),
+        ({"size": 2**31, "action": "T"}, rf"sz: {2**31} \(expected a size up to"),
+        ({"price": PRICE_LIMIT, "action": "T"}, r"px: \d+ \(expected a price"),
+    ],
+)
+def test_a_number_that_no_tape_holds_is_named_with_its_record(read, change, shown):
+    head = metadata(AAPL)
+    with pytest.raises(FeedCorrupt, match=rf"record 4 \(byte {len(head) + 48 + 160}\), {shown}"):
+        read(head, trade_record(), record(), record(), record(**change), record())
+    if change.get("action") == "T":
+        assert read(head, record(**change | {"action": "A"})).tape.rows == 1
+
+
+def test_a_file_cut_anywhere_is_damaged_and_says_where(read):
+    head = metadata(AAPL)
+    whole = head + record() + record()
+    for end in range(1, len(whole)):
+        if end in {len(head), len(head) + 80}:
+            continue
+        with pytest.raises(FeedCorrupt) as caught:
+            read(whole[:end])
+        if end > len(head):
+            number, first = (1, len(head)) if end < len(head) + 80 else (2, len(head) + 80)
+            assert f"cut short inside record {number} (byte {first})" in str(caught.value)
+
+
+def test_damaged_compression_is_corrupt(folder):
+    path = folder / "cut.dbn.zst"
+    packed = pa.compress(metadata(AAPL) + record() * 99, "zstd", asbytes=True)
+    for raw in (packed[:-9], packed[: len(packed) // 2], b"this is no compressed file at all"):
+        path.write_bytes(raw)
+        with pytest.raises(FeedCorrupt, match="damaged"):
+            read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"ts_recv,ts_event\n", "does not begin as DBN: b'ts_recv,'"),
+        (metadata(AAPL) + b"\x03" + record()[1:], "record 1 .byte 288. says it takes 12 bytes"),
+        (
+            metadata(AAPL) + record() + bytes([12]) + record()[1:],
+            "record 2 .byte 368.: 48 bytes, expected 80 of rtype 1",
+        ),
+        (metadata(AAPL) + b"\x14\x0a" + record()[2:], "record 1 .byte 288.: 80 bytes, expected 368 of rtype 10"),
+        (metadata(AAPL)[:8] + b"\xff" * 352 + record(), "metadata is damaged"),
+        (metadata(mapping("AAPL", (FIRST, PAST, "x"))) + record(), "metadata is damaged"),
+        (b"DBN\x03" + b"\xff" * 999, "bytes of metadata are beyond the bound"),
+    ],
+)
+def test_damage_is_named(read, raw, message):
+    with pytest.raises(FeedCorrupt, match=message):
+        read(raw)
+
+
+def test_more_than_may_be_read_is_refused(read):
+    with pytest.raises(FeedCorrupt, match="more than 9999 bytes"):
+        read(metadata(AAPL), record() * 1000, name="day.dbn.zst", max_bytes=9999)
+
+
+@FEW
+@given(st.integers(0, 359 + 240), st.integers(0, 255), st.integers(0, 999))
+def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
+    raw = bytearray(metadata(AAPL) + record() + trade_record() + record())
+    raw[at % len(raw)] = value
+    path = folder / "changed.dbn"
+    path.write_bytes(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbn_module, "BLOCK", 1 + block)
+        try:
+            assert read_file(path).fragments
+        except (FeedCorrupt, FeedUnavailable) as error:
+            assert str(path) in str(error)

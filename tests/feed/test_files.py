@@ -1,0 +1,242 @@
+"""Files, directories and globs: what is read how, what is joined, and what is there where nothing fits."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import CENT, OPEN, SECOND, tapes
+
+from feed.cli import main
+from feed.convert import WRITERS
+from feed.csvwriter import write_csv
+from feed.dbnwriter import write_dbn
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.files import READERS, ending_of
+from feed.fragments import UNNAMED
+from feed.options import ReadOptions
+from feed.parquet import write_parquet
+from feed.source import plan_source, read_source, read_tapes
+from feed.tape import DAY, Tape, join, same
+
+FEW = settings(max_examples=40, deadline=None)
+
+
+def build(symbol, *rows):
+    """A tape of rows (days, seconds, venue, sequence)."""
+    day, second, venue, sequence = (list(column) for column in zip(*rows, strict=True))
+    here = len(rows)
+    return Tape.build(
+        symbol,
+        **{
+            name: values
+            for name, values in {
+                "ts": [OPEN + each * DAY + at * SECOND for each, at in zip(day, second, strict=True)],
+                "venue": venue,
+                "bid_px": [100 * CENT] * here,
+                "ask_px": [101 * CENT] * here,
+                "bid_sz": [100] * here,
+                "ask_sz": [200] * here,
+                "sequence": sequence,
+            }.items()
+        },
+    )
+
+
+ONE = build("AAPL", (0, 0, 2, 1), (0, 1, 2, 2))
+LATER = build("AAPL", (0, 1, 3, 1), (0, 2, 2, 3), (1, 0, 2, 4))
+OTHER = build("MSFT", (0, 0, 2, 1), (1, 0, 2, 2))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three files of two symbols and two dates, and two that are none."""
+    write_csv(ONE, tmp_path / "a.csv.gz")
+    write_dbn(LATER, tmp_path / "b.dbn.zst")
+    write_parquet([OTHER], tmp_path / "c.parquet")
+    (tmp_path / "README.md").write_text("not quotes")
+    (tmp_path / ".half.csv").write_text("half written")
+    (tmp_path / "sub.csv").mkdir()
+    return tmp_path
+
+
+def test_every_ending_that_is_read_is_written_too():
+    assert set(READERS) == set(WRITERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [("a.csv", ".csv"), ("A.CSV.GZ", ".csv.gz"), ("x.dbn.zst", ".dbn.zst"), ("x.gz", None), ("csv", None)],
+)
+def test_the_ending_says_how_a_file_is_read(name, ending):
+    assert ending_of(name) == ending
+
+
+@pytest.mark.parametrize("place", ["", "/", "/*", "/*.*", "/**"])
+def test_a_directory_or_a_glob_is_a_tape_per_symbol_and_date(folder, place):
+    found = read_tapes(f"{folder}{place}")
+    assert [(tape.symbol, tape.span[0] // DAY - OPEN // DAY) for tape, _ in found] == [
+        ("AAPL", 0),
+        ("AAPL", 1),
+        ("MSFT", 0),
+        ("MSFT", 1),
+    ]
+    both = join([ONE, LATER])
+    midnight = OPEN // DAY * DAY + DAY
+    assert same(found[0][0], both.clip(0, midnight - 1))
+    assert same(found[1][0], both.clip(midnight, midnight + DAY))
+    assert [provenance.notes[0] for _, provenance in found] == [
+        "read from 2 of 3 files",
+        "read from 1 of 3 files",
+        "read from 1 of 3 files",
+        "read from 1 of 3 files",
+    ]
+    for tape, provenance in found:
+        assert (provenance.source, provenance.place) == ("file", f"{folder}{place}")
+        assert (provenance.digest, provenance.rows) == (tape.digest(), tape.rows)
+        assert (provenance.snapshots, provenance.trades) == (tape.snapshots, 0)
+
+
+def test_each_file_is_a_range_in_the_order_of_the_names(folder):
+    plan = pickle.loads(pickle.dumps(plan_source(str(folder))))  # noqa: S301 - our own bytes
+    assert [part.path.name for part in plan.ranges] == ["a.csv.gz", "b.dbn.zst", "c.parquet"]
+    assert [part.path.name for part in plan_source(f"{folder}/[ab]*").ranges] == ["a.csv.gz", "b.dbn.zst"]
+
+
+def test_a_symbol_is_taken_from_the_files_that_have_it(folder):
+    found = read_tapes(str(folder), ReadOptions(symbol="MSFT"))
+    assert [tape.symbol for tape, _ in found] == ["MSFT", "MSFT"]
+    assert found[0][1].notes[0] == "read from 1 of 3 files"
+    with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'IBM'; symbols there: AAPL, MSFT$") as caught:
+        read_tapes(str(folder), ReadOptions(symbol="IBM"))
+    assert caught.value.where == str(folder)
+
+
+def test_one_tape_is_asked_for_and_there_are_several(folder):
+    with pytest.raises(FeedUnavailable, match=r"4 tapes; tapes there: AAPL 2024-08-01, AAPL 2024-08-02, MSFT.*symbol="):
+        read_source(str(folder))
+
+
+def test_a_file_by_itself_is_a_tape_per_symbol_whatever_its_dates(tmp_path):
+    write_parquet([LATER, OTHER], tmp_path / "a.parquet")
+    found = read_tapes(str(tmp_path / "a.parquet"))
+    assert same(found[0][0], LATER)
+    assert same(found[1][0], OTHER)
+    assert found[0][1].notes == ()
+    assert [tape.symbol for tape, _ in read_tapes(str(tmp_path / "*.parquet"))] == ["AAPL", "AAPL", "MSFT", "MSFT"]
+
+
+def test_a_name_that_looks_like_a_glob_is_a_file_where_it_is_there(tmp_path):
+    write_csv(ONE, tmp_path / "day[1].csv")
+    assert same(read_source(str(tmp_path / "day[1].csv"))[0], ONE)
+
+
+def unnamed_file(path, tape):
+    write_csv(tape, path)
+    names, *lines = path.read_text().splitlines()
+    assert names.endswith(",symbol")
+    path.write_text("\n".join(line.rpartition(",")[0] for line in (names, *lines)) + "\n")
+
+
+def test_files_of_one_date_that_name_no_symbol_are_joined_only_where_one_is_given(tmp_path):
+    first = build("X", (0, 0, 2, 1))
+    unnamed_file(tmp_path / "a.csv", first)
+    unnamed_file(tmp_path / "b.csv", build("X", (1, 0, 2, 2)))
+    assert [tape.symbol for tape, _ in read_tapes(str(tmp_path))] == [UNNAMED, UNNAMED]
+    unnamed_file(tmp_path / "c.csv", first)
+    with pytest.raises(FeedUnavailable, match="2 files of one date, and not all name their symbol.*symbol="):
+        read_tapes(str(tmp_path))
+    assert [tape.rows for tape, _ in read_tapes(str(tmp_path), ReadOptions(symbol="X"))] == [2, 1]
+
+
+def test_what_files_left_out_adds_up(tmp_path):
+    for name in "ab":
+        write_csv(ONE, tmp_path / f"{name}.csv")
+        with (tmp_path / f"{name}.csv").open("a") as file:
+            file.write(
+                (tmp_path / f"{name}.csv").read_text().splitlines()[-1].replace(",1,2,1,M,", ",19,2,1,M,") + "\n"
+            )
+    ((_, provenance),) = read_tapes(str(tmp_path))
+    assert provenance.ignored == {"other_rtype": 2}
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("*.txt", r"no file matches; files there: \.half\.csv, README\.md, a\.csv\.gz"),
+        ("none/*.csv", "no file matches; there is no directory .*none$"),
+        ("*.md", r"no file there ends in one of \.csv, .*parquet; files there: README\.md"),
+        ("sub.csv", "no file there ends in one of .*; there are no files"),
+        ("absent.csv", "no such file"),
+    ],
+)
+def test_nothing_there_says_what_is(folder, place, message):
+    with pytest.raises(FeedUnavailable, match=message) as caught:
+        plan_source(str(folder / place))
+    assert caught.value.exit_code == 2
+
+
+def test_a_damaged_file_among_others_is_named(folder):
+    (folder / "d.csv").write_bytes((folder / "a.csv.gz").read_bytes())
+    with pytest.raises((FeedUnavailable, FeedCorrupt)) as caught:
+        read_tapes(str(folder))
+    assert caught.value.where == str(folder / "d.csv")
+    (folder / "e.csv").touch()
+    with pytest.raises(FeedUnavailable, match=r"e\.csv: the file is empty"):
+        plan_source(str(folder))
+
+
+def test_a_bound_is_of_each_file(folder):
+    with pytest.raises(FeedCorrupt, match=r"a\.csv\.gz: more than 100 bytes"):
+        read_tapes(str(folder), ReadOptions(max_bytes=100))
+
+
+def test_a_replay_is_not_there(folder):
+    with pytest.raises(FeedUnavailable, match="no replay"):
+        plan_source(str(folder), ReadOptions(replay="1"))
+
+
+@FEW
+@given(
+    tape=tapes(trades=False),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    endings=st.lists(st.sampled_from(sorted(WRITERS)), min_size=4, max_size=4),
+)
+def test_a_tape_cut_into_files_of_any_kind_is_joined_again(tape, cuts, endings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cut")
+    edges = [0, *sorted(min(cut, tape.rows) for cut in cuts), tape.rows]
+    for number, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        if low < high:
+            part = Tape.build("XYZ", **{name: getattr(tape, name)[low:high] for name in tape.__slots__[1:-1]})
+            WRITERS[endings[number]](part, folder / f"{number}{endings[number]}")
+    ((found, _),) = read_tapes(str(folder))
+    assert same(found, tape)
+
+
+def test_check_prints_each_tape_and_keeps_its_shape_for_one(folder, capsys):
+    assert main(["check", f"{folder}/a*", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"feed", "quality"}
+    assert main(["check", str(folder), "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)["tapes"]
+    assert [(each["quality"]["symbol"], each["feed"]["rows"]) for each in answers] == [
+        ("AAPL", 4),
+        ("AAPL", 1),
+        ("MSFT", 1),
+        ("MSFT", 1),
+    ]
+    assert main(["check", str(folder)]) == 0
+    assert capsys.readouterr().out.count("symbol       ") == 4
+
+
+def test_check_is_an_error_where_one_tape_is(folder, capsys):
+    (folder / "d.csv.gz").write_bytes(
+        gzip.compress(
+            gzip.decompress((folder / "a.csv.gz").read_bytes()).replace(b"AAPL", b"SWAP").replace(b"1.01", b"0.01")
+        )
+    )
+    assert main(["check", str(folder)]) == 3
+    assert "error" in capsys.readouterr().out
