@@ -5,7 +5,7 @@ from handmade import messages, put, tape
 
 from feed import foreign
 from feed.broker import EmbeddedBroker
-from feed.databento import UNNAMED
+from feed.fragments import UNNAMED
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.jsoncodec import encode_json
 from feed.options import ReadOptions
