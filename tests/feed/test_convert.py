@@ -77,13 +77,8 @@ def test_any_tape_is_written_exactly_or_refused(tape, symbol, ending, chain, tmp
         said = outcome(tape, folder / name)
         if isinstance(said, str):
             assert not name.endswith(".parquet")
-<<<<<<< HEAD
-            assert "cannot hold this tape" in str(error)
-            assert not list(folder.glob("**/*.*"))
-=======
             assert "cannot hold this tape" in said
             assert not list(folder.iterdir())
->>>>>>> formats
             return
         assert said["digest"] == tape.digest()
         ((tape, _),) = read_tapes(str(folder / name))
