@@ -9,9 +9,10 @@ from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.headers import END, decode_end
 from feed.instants import format_instant
-from feed.kafka import open_consumer, parse_address, partitions_of, records
+from feed.kafka import open_consumer, parse_address, partitions_of
 from feed.options import DEFAULTS, ReadOptions
 from feed.ranges import headers_of, record_of
+from feed.records import records
 
 if TYPE_CHECKING:
     from typing import Any
