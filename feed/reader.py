@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WINDOW = 1000
-"""Offsets that one step backwards looks at for an end record."""
+"""Offsets that the first step backwards looks at for an end record."""
+
+WIDER = 4
+"""How many times more each further step looks at: a step fetches anew, and mostly there is only one."""
 
 RANGE_BYTES = 64 * 2**20
 """Bytes of values from which on a partition is read in several ranges."""
@@ -239,9 +242,9 @@ class _Seen:
         """Look through what came since the last time, from the tail of each partition to the end record wanted."""
         for partition, (first, last) in held.items():
             low = max(first, self.looked.get(partition, first))
-            high = last
+            high, width = last, WINDOW
             while high > low:
-                at = max(low, high - WINDOW)
+                at = max(low, high - width)
                 ends, latest = self._window(
                     records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
                 )
@@ -251,7 +254,7 @@ class _Seen:
                     break
                 if options.replay is None and latest is not None and latest < self.ended:
                     break  # nothing before it is newer than an end record of another partition
-                high = at
+                high, width = at, WIDER * width
             self.looked[partition] = last
 
     def _window(self, items: Iterator[Any], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
