@@ -179,9 +179,9 @@ def open_consumer(address: Address) -> Iterator[Any]:
     FeedUnavailable
         No broker, or one that speaks none of the client's versions.
     """
-    consumer = _connect(
-        address,
-        lambda server: KafkaConsumer(
+
+    def build(server: str) -> Any:  # noqa: ANN401 - untyped client
+        consumer = KafkaConsumer(
             **_common(address, server),
             group_id=None,
             enable_auto_commit=False,
@@ -191,8 +191,12 @@ def open_consumer(address: Address) -> Iterator[Any]:
             max_partition_fetch_bytes=MAX_MESSAGE,
             receive_message_max_bytes=2 * MAX_MESSAGE,
             max_poll_records=2000,
-        ),
-    )
+        )
+        # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
+        consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        return consumer
+
+    consumer = _connect(address, build)
     try:
         with translated(address):
             yield consumer
@@ -278,6 +282,12 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
         where = ", ".join(f"partition {tp.partition}, offset {offset}" for tp, offset in error.args[0].items())
         raise FeedCorrupt(
             f"{where} is gone: retention or a deletion took it", address.place, "replay again, or keep the topic longer"
+        ) from error
+    except errors.LogTruncationError as error:
+        raise FeedCorrupt(
+            "the broker no longer has what was read: the topic was made anew, or its log was cut back",
+            address.place,
+            "replay the source again",
         ) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__

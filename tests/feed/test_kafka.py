@@ -73,6 +73,9 @@ def test_the_clients_errors_become_one_line():
     with pytest.raises(FeedCorrupt, match="partition 1, offset 7 is gone"):  # noqa: SIM117
         with translated(ADDRESS):
             raise errors.OffsetOutOfRangeError({TopicPartition("q", 1): 7})
+    with pytest.raises(FeedCorrupt, match="the topic was made anew, or its log was cut back; replay the source"):  # noqa: SIM117
+        with translated(ADDRESS):
+            raise errors.LogTruncationError({TopicPartition("q", 1): None})
 
 
 def test_a_call_without_a_limit_gets_one():
