@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ CONNECT_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
 """How long the producer tries to get a message acknowledged; a broker may restart within."""
 
+_AGAIN_SECONDS = 0.5
 _OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
@@ -135,12 +137,14 @@ def probe(address: Address) -> str:
 
 
 @contextmanager
-def open_consumer(address: Address) -> Iterator[Any]:
+def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
     """Connect a consumer without a group, which never skips and never creates a topic.
 
     Parameters
     ----------
     address : Address
+    patience : float
+        Seconds within which a broker may come back: it was there a moment ago.
 
     Yields
     ------
@@ -168,7 +172,7 @@ def open_consumer(address: Address) -> Iterator[Any]:
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
         return consumer
 
-    consumer = _connect(address, build)
+    consumer = _connect(address, build, patience)
     try:
         with translated(address):
             yield consumer
@@ -240,7 +244,18 @@ def _common(address: Address, server: str) -> dict[str, Any]:
     }
 
 
-def _connect(address: Address, build: Callable[[str], Answer]) -> Answer:
+def _connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _connect_now(address, build)
+        except FeedUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
+def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
     server = probe(address)
     with translated(address, "a broker that speaks an older protocol, as the embedded one, needs ?api_version=2.3"):
         return within(CONNECT_SECONDS + 2, address, lambda: build(server))
