@@ -15,9 +15,10 @@ import numpy as np
 from feed.codec import CODECS
 from feed.errors import FeedCorrupt
 from feed.fragments import UNNAMED
-from feed.kafka import Address, open_consumer, parse_address, partitions_of, records
+from feed.kafka import Address, open_consumer, parse_address, partitions_of
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, record_of, spans, tolerated
+from feed.records import records
 from feed.tape import BadMessage, Provenance, Tape
 
 if TYPE_CHECKING:

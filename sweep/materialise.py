@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sweep.origin import Origin
 
 
+MAX_VENUES = 1024
+"""Publishers of a tape: the book has a column for each, and broken ids would make it as wide as there are of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which part of a source makes the tape, and how it becomes a book.
@@ -156,6 +160,13 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
             f"the quotes cannot be used: {', '.join(quality.errors)}",
             provenance.place,
             "see python -m feed check SOURCE",
+        )
+    venues = len(tape.venues)
+    if venues > MAX_VENUES:
+        raise FeedCorrupt(
+            f"the quotes name {venues:,} venues, more than the bound of {MAX_VENUES:,}",
+            provenance.place,
+            "check the publisher ids of the source",
         )
     book = build_book(tape, selection.book)
     if not len(book.ts) or book.ts[-1] < start:
