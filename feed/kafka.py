@@ -26,8 +26,12 @@ with warnings.catch_warnings():
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition, errors
     from kafka.partitioner import murmur2 as murmur2  # noqa: PLC0414 - also used by the producer's side
 
+    from feed.recordbatch import unpack_lean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from feed.messages import Record
 
 MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
@@ -197,6 +201,7 @@ def open_consumer(address: Address) -> Iterator[Any]:
             max_poll_records=2000,
         ),
     )
+    unpack_lean(consumer)
     try:
         with translated(address):
             yield consumer
@@ -361,7 +366,7 @@ def records(
     deadline: float = math.inf,
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Any]:
+) -> Iterator[Record]:
     """Read the offsets [start, end) of a partition, to the end or to an error.
 
     Parameters
@@ -380,7 +385,7 @@ def records(
 
     Yields
     ------
-    kafka.consumer.fetcher.ConsumerRecord
+    Record
 
     Raises
     ------
@@ -411,7 +416,7 @@ def records(
         for record in batch:
             if record.offset >= end:
                 return
-            size = len(record.value or b"")
+            size = len(record.value)
             seen += size
             if size > MAX_MESSAGE or seen > max_bytes:
                 limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {max_bytes} bytes"
