@@ -25,6 +25,8 @@ with warnings.catch_warnings():
     from kafka import errors as errors  # noqa: PLC0414 - the same
     from kafka.partitioner import murmur2 as murmur2  # noqa: PLC0414 - also used by the producer's side
 
+    from feed.recordbatch import unpack_lean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -170,6 +172,7 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
         )
         # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        unpack_lean(consumer)
         return consumer
 
     consumer = _connect(address, build, patience)
