@@ -18,7 +18,7 @@ from feed.fragments import UNNAMED
 from feed.kafka import Address, open_consumer, parse_address, partitions_of
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, record_of, spans, tolerated
-from feed.records import records
+from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Provenance, Tape
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ForeignRange:
                 hashes.extend(hashlib.sha256(record.value).digest())
                 yield record
 
-        with open_consumer(self.address) as consumer:
+        with open_consumer(self.address, STALL_SECONDS) as consumer:
             raw = records(
                 consumer,
                 self.address,

@@ -115,7 +115,7 @@ class KafkaRange:
             A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
         """
         tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
-        with open_consumer(self.address) as consumer:
+        with open_consumer(self.address, self.stall) as consumer:
             raw = records(
                 consumer,
                 self.address,
