@@ -26,7 +26,7 @@ from feed.tape import same
 
 pytestmark = pytest.mark.s3
 
-SECRET = "do-not-show-this/secret"  # noqa: S105 - it opens nothing
+SECRET = "do-not-show-this/secret"
 BUCKET = "quotes-of-a-test"
 
 
