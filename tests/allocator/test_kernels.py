@@ -89,9 +89,11 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     fees = data.draw(any_fees(book))
     taus = data.draw(st.one_of(st.just(THRESHOLDS), st.lists(st.sampled_from(THRESHOLDS), max_size=4)))
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
-    assert kernels_for(book, order, REFRESH, Routing(), fees) == FAST
+    kernels = kernels_for(book, order, REFRESH, Routing(), fees)
+    quoted = (tape.bid_px > 0).any() or (tape.ask_px > 0).any()
+    assert kernels == (FAST if quoted else ("walk",))  # without a quote there are no ticks to count
     expected = rows(book, order, REFRESH, Routing(), fees, "reference", parameters)
-    for kernel in FAST:
+    for kernel in kernels:
         assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
 
 
