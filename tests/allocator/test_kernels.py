@@ -91,7 +91,7 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
     kernels = kernels_for(book, order, REFRESH, Routing(), fees)
     quoted = (tape.bid_px > 0).any() or (tape.ask_px > 0).any()
-    assert kernels == (FAST if quoted else ("walk",))  # without a quote there are no ticks to count
+    assert kernels == FAST or not quoted  # without a quote the fees alone make the unit, and may not be small in it
     expected = rows(book, order, REFRESH, Routing(), fees, "reference", parameters)
     for kernel in kernels:
         assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
