@@ -61,7 +61,8 @@ def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of t
 def without_secrets(text: str) -> str:
     """Mask what may be a secret in text that a user typed, before it is shown.
 
-    What stands in an address before an @, as an option that there is not or behind a #, and what follows a word such as password.
+    What stands in an address before an @, as an option that there is not or behind a #, and what follows a word such as
+    password.
     """
     text = _BEFORE_AT.sub("//...@", text)
     for pattern in (_OPTION, _FRAGMENT, _NAMED):
