@@ -98,7 +98,7 @@ def _drop(stream: TextIO) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    source = "a file, directory or glob, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
+    source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
     parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ with warnings.catch_warnings():
     from kafka import errors as errors  # noqa: PLC0414 - the same
     from kafka.partitioner import murmur2 as murmur2  # noqa: PLC0414 - also used by the producer's side
 
+    from feed.recordbatch import unpack_lean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -34,6 +37,7 @@ CONNECT_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
 """How long the producer tries to get a message acknowledged; a broker may restart within."""
 
+_AGAIN_SECONDS = 0.5
 _OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _NAME = "set kafka.sasl_username and the place of the password, kafka.sasl_password_env or kafka.sasl_password_file"
@@ -145,12 +149,14 @@ def probe(address: Address) -> str:
 
 
 @contextmanager
-def open_consumer(address: Address) -> Iterator[Any]:
+def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
     """Connect a consumer without a group, which never skips and never creates a topic.
 
     Parameters
     ----------
     address : Address
+    patience : float
+        Seconds within which a broker may come back: it was there a moment ago.
 
     Yields
     ------
@@ -176,9 +182,10 @@ def open_consumer(address: Address) -> Iterator[Any]:
         )
         # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        unpack_lean(consumer)
         return consumer
 
-    consumer = _connect(address, build)
+    consumer = _connect(address, build, patience)
     try:
         with _explained(address, lambda: consumer._cluster), translated(address):  # noqa: SLF001 - it has no other name
             yield consumer
@@ -250,7 +257,18 @@ def _common(address: Address, server: str) -> dict[str, Any]:
     }
 
 
-def _connect(address: Address, build: Callable[[str], Answer]) -> Answer:
+def _connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _connect_now(address, build)
+        except FeedUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
+def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
     server = probe(address)
     with translated(address, "a broker that speaks an older protocol, as the embedded one, needs ?api_version=2.3"):
         return within(CONNECT_SECONDS + 2, address, lambda: build(server))
