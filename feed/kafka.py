@@ -284,8 +284,8 @@ def _explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
             named = {
                 (f"[{each.host}]" if ":" in each.host else each.host) + f":{each.port}" for each in cluster().brokers()
             }
-            reasons = {server: refusal(server, address.access) for server in sorted(named - set(address.servers))[:3]}
-            if said := [f"{server}: {reason}" for server, reason in reasons.items() if reason]:
+            reasons = [refusal(server, address.access) for server in sorted(named - set(address.servers))[:3]]
+            if said := list(filter(None, reasons)):
                 raise NoAnswer(
                     f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(said)})",
                     address.place,

@@ -69,7 +69,7 @@ def first_that_answers(servers: Sequence[str], place: str, access: Access = PLAI
 
 
 def refusal(server: str, access: Access) -> str:
-    """Why a server is of no use; empty where it answers and lets us in."""
+    """Name a server and why it is of no use; empty where it answers and lets us in."""
     try:
         first_that_answers([server], "", access)
     except FeedUnavailable as error:
