@@ -1,0 +1,53 @@
+"""The fuzzers' targets, by name: valid inputs, changes to them, and what must hold of any input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fuzz import files, mutations, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+    from feed.tape import Tape
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader of bytes from outside.
+
+    Attributes
+    ----------
+    check : callable
+        Input -> whether it was accepted, in whole or in part; any exception that leaves it is a finding.
+    valid : callable
+        A tape -> inputs made of it, most of which are accepted.
+    change : callable
+        Input and random numbers -> another input that gets past the parser.
+    size : int
+        Bytes of an input at most.
+    """
+
+    check: Callable[[bytes], bool]
+    valid: Callable[[Tape], Iterable[bytes]]
+    change: Callable[[bytes, Random], bytes]
+    size: int = 8192
+
+
+TARGETS = {
+    "json": Target(wire.check_json, lambda tape: wire.values_of("json", tape), mutations.change_json),
+    "arrow": Target(wire.check_arrow, lambda tape: wire.values_of("arrow", tape), mutations.change_arrow),
+    "end": Target(wire.check_end, wire.end_records, mutations.change_json),
+    "range": Target(wire.check_range, wire.range_programs, mutations.damage, 512),
+    "csv": Target(files.check_csv, files.csv_files, mutations.change_csv),
+    "gzip": Target(
+        files.check_gzip, files.packed_files("gzip"), mutations.change_packed("gzip", mutations.change_csv), 4096
+    ),
+    "zstd": Target(
+        files.check_zstd, files.packed_files("zstd"), mutations.change_packed("zstd", mutations.change_csv), 4096
+    ),
+    "dbn": Target(files.check_dbn, files.dbn_files, mutations.change_dbn),
+    "parquet": Target(files.check_parquet, files.parquet_files, mutations.change_parquet, 16384),
+}
