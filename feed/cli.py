@@ -124,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="the counts as JSON")
     check.set_defaults(run=_check)
 
+    replays = commands.add_parser("replays", help="list the replays of a topic", description="List replays.")
+    replays.add_argument("source", metavar="kafka://HOST:PORT/TOPIC", help="the topic")
+    replays.add_argument("--json", action="store_true", help="the list as JSON")
+    replays.set_defaults(run=_replays)
+
     convert = commands.add_parser(
         "convert", help="write quotes to files", description="Write quotes to files, and prove what was written."
     )
@@ -265,6 +270,17 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         _answer("\n\n".join(render(quality, provenance) for quality, provenance in found))
     return 3 if any(quality.errors for quality, _ in found) else 0
+
+
+def _replays(arguments: argparse.Namespace) -> int:
+    from feed.replays import list_replays, render
+
+    found, bare = list_replays(arguments.source)
+    if arguments.json:
+        _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
+    else:
+        _answer(render(found, bare))
+    return 0
 
 
 def _convert(arguments: argparse.Namespace) -> int:

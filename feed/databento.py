@@ -23,7 +23,6 @@ from feed.fragments import (
     UNDEFINED_SIZE,
     UNNAMED,
     FileBlock,
-    Fragment,
     Labels,
     instruments_unnamed,
     make_fragments,
@@ -34,7 +33,6 @@ from feed.fragments import (
 from feed.options import MAX_BYTES
 from feed.plaincsv import read_plain
 from feed.streams import CODECS, check_there, open_bytes
-from feed.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,9 +104,10 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: int) -> FileBlock | N
     called, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
     notes += _forms(iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
-    tape = Tape.build(called, **plain.columns, trades=plain.trades)
     there = (called,) if plain.symbol else ()
-    return FileBlock((Fragment(tape, ignored, notes, named=bool(there)),), there)
+    none = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
+    which = Labels((called,), none, none, named=bool(there))
+    return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
 
 
 def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feed.codec import CODECS
-from feed.databento import UNNAMED
 from feed.errors import FeedCorrupt
-from feed.kafka import Address, open_consumer, parse_address, partitions_of, records
+from feed.fragments import UNNAMED
+from feed.kafka import Address, open_consumer, parse_address, partitions_of
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, record_of, spans, tolerated
+from feed.records import records
 from feed.tape import BadMessage, Provenance, Tape
 
 if TYPE_CHECKING:

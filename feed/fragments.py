@@ -45,8 +45,9 @@ class Fragment:
     tape : Tape
     ignored : dict of str to int
         Rows left out, by reason: ``other_rtype``, ``other_symbol``, ``unusable_trade`` (only as
-        trades: their quotes stay), ``negative_numbers`` (only that side's quote, of a price or a
-        size below 0: the rows stay).
+        trades: their quotes stay), ``negative_numbers`` and ``zero_size`` (only that side's quote, of a price or a
+        size below 0, of a price without a size: the rows stay); and ``out_of_order``, rows before their predecessor
+        in time, which are put in their place.
     notes : tuple of str
         What was decided about the format.
     named : bool
@@ -203,8 +204,13 @@ def _of(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
     """Make the tape, and count what it cannot hold."""
     negative = np.any([quotes[name] < 0 for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")], axis=0)
-    if negative.any():
-        ignored["negative_numbers"] = int(negative.sum())
+    sizeless = np.any([(quotes[f"{side}_px"] > 0) & (quotes[f"{side}_sz"] == 0) for side in ("bid", "ask")], axis=0)
+    found = {
+        "negative_numbers": int(negative.sum()),
+        "zero_size": int(sizeless.sum()),
+        "out_of_order": int((quotes["ts"][1:] < quotes["ts"][:-1]).sum()),
+    }
+    ignored |= {reason: count for reason, count in found.items() if count}
     if trades is not None:
         usable = (trades["px"] > 0) & (trades["sz"] > 0)
         if not usable.all():

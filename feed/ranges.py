@@ -13,9 +13,10 @@ from feed.codec import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt
 from feed.headers import END, SCHEMA
-from feed.kafka import STALL_SECONDS, Address, open_consumer, records
+from feed.kafka import Address, open_consumer
 from feed.messages import Decoded, Record, malformed
 from feed.options import DEFAULTS, ReadOptions
+from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Partition
 
 if TYPE_CHECKING:

@@ -12,18 +12,22 @@ from feed.codec import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.headers import END, SCHEMA, EndRecord, decode_end
-from feed.kafka import Address, NoTopic, open_consumer, parse_address, partitions_of, records
+from feed.kafka import Address, NoTopic, open_consumer, parse_address, partitions_of
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
 from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of, spans, tolerated
+from feed.records import records
 from feed.tape import Provenance, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WINDOW = 1000
-"""Offsets that one step backwards looks at for an end record."""
+"""Offsets that the first step backwards looks at for an end record."""
+
+WIDER = 4
+"""How many times more each further step looks at: a step fetches anew, and mostly there is only one."""
 
 RANGE_BYTES = 64 * 2**20
 """Bytes of values from which on a partition is read in several ranges."""
@@ -238,9 +242,9 @@ class _Seen:
         """Look through what came since the last time, from the tail of each partition to the end record wanted."""
         for partition, (first, last) in held.items():
             low = max(first, self.looked.get(partition, first))
-            high = last
+            high, width = last, WINDOW
             while high > low:
-                at = max(low, high - WINDOW)
+                at = max(low, high - width)
                 ends, latest = self._window(
                     records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
                 )
@@ -250,7 +254,7 @@ class _Seen:
                     break
                 if options.replay is None and latest is not None and latest < self.ended:
                     break  # nothing before it is newer than an end record of another partition
-                high = at
+                high, width = at, WIDER * width
             self.looked[partition] = last
 
     def _window(self, items: Iterator[Any], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:

@@ -22,6 +22,7 @@ from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
     from feed.tape import Int64
 
 SEED = 92

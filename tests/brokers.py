@@ -194,6 +194,12 @@ class Cluster:
             admin.create_topics(wanted, wait_for_metadata=True)
         return self.address(name)
 
+    def configure_topic(self, name: str, configs: Mapping[str, str]) -> None:
+        """Change settings of a topic."""
+        from_admin = import_module("kafka.admin")
+        with self.admin() as admin:
+            admin.alter_configs([from_admin.ConfigResource("TOPIC", name, dict(configs))])
+
     def delete_topic(self, name: str) -> None:
         """Delete a topic and wait until the brokers list it no more."""
         with self.admin() as admin:
@@ -334,6 +340,7 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size": str(8 * 2**20),  # the default is a quarter of the heap
             "log.cleaner.backoff.ms": "300",  # how often it looks for what to compact
             "log.initial.task.delay.ms": "300",
+            "log.retention.check.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
             "broker.session.timeout.ms": "4000",  # how long a dead leader goes unnoticed
             "broker.heartbeat.interval.ms": "500",

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+from decimal import Decimal
 
+import databento_dbn as dbn
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import CENT, OPEN, SECOND, tapes
 
 from feed import check as check_module
-from feed.check import CHECKS, check, render
+from feed.check import CHECKS, PUBLISHERS, check, render
 from feed.source import read_source
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
 
 FEW = settings(max_examples=40)
 PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)
+
+_prices = st.one_of(
+    st.integers(0, 300).map(lambda cents: cents * CENT),
+    st.integers(0, 30_000).map(lambda part: part * CENT // 100),
+    st.integers(0, 3 * 10**9),
+)
 
 
 def build(*rows):
@@ -68,6 +77,53 @@ def test_a_clean_tape_has_no_findings():
 )
 def test_each_finding(rows, expected):
     assert found(build(*rows)) == expected
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "count"),
+    [
+        (100 * CENT, 101 * CENT, 0),
+        (100 * CENT + CENT // 2, 101 * CENT, 1),
+        (100 * CENT + 1, 101 * CENT - 1, 2),
+        (100 * CENT - CENT // 100, 100 * CENT, 0),  # below a dollar
+        (99 * CENT + 1, 100 * CENT, 1),
+        (CENT // 100, CENT, 0),
+        (0, 0, 0),
+    ],
+)
+def test_a_quote_is_off_tick_by_the_cent_and_below_a_dollar_by_its_hundredth(bid, ask, count):
+    tape = replace(build((0, 2, 100, 101, 1)), bid_px=np.array([bid]), ask_px=np.array([ask]))
+    assert check(tape).counts["off_tick"] == count
+
+
+def test_publishers_are_those_that_databento_s_library_knows():
+    known = [
+        venue
+        for venue in range(500)
+        if f"({venue})" in repr(dbn.MBP1Msg(venue, 1, 1, 1, 1, dbn.Action.TRADE, dbn.Side.BID, 0, 1))
+    ]
+    assert known[0] == PUBLISHERS[0]
+    assert set(PUBLISHERS) <= set(known)  # a newer library may know more
+
+
+@FEW
+@given(
+    st.lists(st.tuples(st.integers(0, 300), _prices, _prices), max_size=20),
+)
+def test_ticks_and_publishers_are_counted_as_in_a_plain_loop(rows):
+    venue, bid, ask = (
+        (np.array(column, np.int64) for column in zip(*rows, strict=True)) if rows else [np.zeros(0, int)] * 3
+    )
+    several = {"ts": OPEN + np.arange(len(rows)), "sequence": np.arange(len(rows))}
+    shares = np.ones(len(rows), np.int64)
+    tape = Tape.build("XYZ", venue=venue, bid_px=bid, ask_px=ask, bid_sz=shares, ask_sz=shares, **several)
+    counts = check(tape).counts
+    assert counts["unknown_publishers"] == sum(not 1 <= row[0] <= 153 for row in rows)
+    off = 0
+    for px in (px for row in rows for px in row[1:]):
+        tick = Decimal("0.01") if px >= 10**9 else Decimal("0.0001")
+        off += px > 0 and Decimal(px) / 10**9 % tick != 0
+    assert counts["off_tick"] == off
 
 
 def test_an_old_quote_stood_over_a_minute_also_at_the_end():

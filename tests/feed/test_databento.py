@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feed import databento
@@ -130,7 +130,7 @@ def test_no_price_or_size_is_no_quote_and_the_row_stays(read, change):
 def test_rows_with_a_negative_number_are_counted_and_stay(read):
     bad = {"bid_px_00": "-1", "ask_px_00": "-2.5"}, {"ask_sz_00": "-100"}, {"bid_sz_00": str(-(2**40))}
     block = read({}, *bad, {"ask_sz_00": "0", "bid_px_00": "0", "bid_sz_00": str(2**32 - 1)})
-    assert block.ignored == {"negative_numbers": 3}
+    assert block.ignored == {"negative_numbers": 3, "zero_size": 1}
     nothing = (
         {"bid_px_00": "", "ask_px_00": ""},
         {"ask_sz_00": ""},
@@ -139,6 +139,40 @@ def test_rows_with_a_negative_number_are_counted_and_stay(read):
     )
     assert same(block.tape, read({}, *nothing).tape)
     assert "negative_numbers" not in read().ignored
+
+
+def plain_counts(rows):
+    """The counts of published rows in a loop, without arrays."""
+    counts = dict.fromkeys(("negative_numbers", "zero_size", "out_of_order"), 0)
+    for at, row in enumerate(rows):
+        sides = [[int(row[f"{side}_{what}_00"] or 0) for what in ("px", "sz")] for side in ("bid", "ask")]
+        counts["negative_numbers"] += any(number < 0 for side in sides for number in side)
+        counts["zero_size"] += any(px > 0 and sz in {0, 2**32 - 1} for px, sz in sides)
+        counts["out_of_order"] += at > 0 and int(row["ts_event"]) < int(rows[at - 1]["ts_event"])
+    return {reason: count for reason, count in counts.items() if count}
+
+
+_published = st.fixed_dictionaries(
+    {
+        "ts_event": st.integers(10**18, 10**18 + 3).map(str),
+        "bid_px_00": st.sampled_from(["", "0", "-10000000", "10000000", "20000000"]),
+        "ask_px_00": st.sampled_from(["0", "20000000"]),
+        "bid_sz_00": st.sampled_from(["", "0", "-5", "7", str(2**32 - 1)]),
+        "ask_sz_00": st.sampled_from(["0", "9"]),
+    }
+)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(_published, min_size=1, max_size=12), compiled=st.booleans())
+def test_what_is_counted_of_the_rows_as_published_equals_a_plain_loop(rows, compiled, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "published.csv"
+    path.write_text(text_of(*(NANO | row for row in rows)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(databento, "PLAIN_FROM", 0 if compiled else 2**40)
+        (fragment,) = read_file(path).fragments
+    assert fragment.ignored == plain_counts(rows)
+    assert fragment.tape.rows == len(rows)
 
 
 def test_more_than_nine_decimals_are_rounded_half_even_and_said(read):

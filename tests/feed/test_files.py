@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -32,18 +33,13 @@ def build(symbol, *rows):
     here = len(rows)
     return Tape.build(
         symbol,
-        **{
-            name: values
-            for name, values in {
-                "ts": [OPEN + each * DAY + at * SECOND for each, at in zip(day, second, strict=True)],
-                "venue": venue,
-                "bid_px": [100 * CENT] * here,
-                "ask_px": [101 * CENT] * here,
-                "bid_sz": [100] * here,
-                "ask_sz": [200] * here,
-                "sequence": sequence,
-            }.items()
-        },
+        ts=[OPEN + each * DAY + at * SECOND for each, at in zip(day, second, strict=True)],
+        venue=venue,
+        bid_px=[100 * CENT] * here,
+        ask_px=[101 * CENT] * here,
+        bid_sz=[100] * here,
+        ask_sz=[200] * here,
+        sequence=sequence,
     )
 
 
@@ -148,7 +144,7 @@ def test_files_of_one_date_that_name_no_symbol_are_joined_only_where_one_is_give
     unnamed_file(tmp_path / "b.csv", build("X", (1, 0, 2, 2)))
     assert [tape.symbol for tape, _ in read_tapes(str(tmp_path))] == [UNNAMED, UNNAMED]
     unnamed_file(tmp_path / "c.csv", first)
-    with pytest.raises(FeedUnavailable, match="2 files of one date, and not all name their symbol.*symbol="):
+    with pytest.raises(FeedUnavailable, match=r"2 files of one date, and not all name their symbol.*symbol="):
         read_tapes(str(tmp_path))
     assert [tape.rows for tape, _ in read_tapes(str(tmp_path), ReadOptions(symbol="X"))] == [2, 1]
 
@@ -209,7 +205,7 @@ def test_a_replay_is_not_there(folder):
 def test_a_tape_cut_into_files_of_any_kind_is_joined_again(tape, cuts, endings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cut")
     edges = [0, *sorted(min(cut, tape.rows) for cut in cuts), tape.rows]
-    for number, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (low, high) in enumerate(pairwise(edges)):
         if low < high:
             part = Tape.build("XYZ", **{name: getattr(tape, name)[low:high] for name in tape.__slots__[1:-1]})
             WRITERS[endings[number]](part, folder / f"{number}{endings[number]}")

@@ -1,15 +1,12 @@
 """Addresses of topics, and what a user reads when one is wrong."""
 
-import itertools
 import pickle
 import threading
-import zlib
-from types import SimpleNamespace
 
 import pytest
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import MAX_MESSAGE, Address, TopicPartition, errors, listing, parse_address, records, translated, within
+from feed.kafka import Address, TopicPartition, errors, listing, parse_address, translated, within
 
 ADDRESS = Address(("nowhere:1",), "q")
 
@@ -69,61 +66,6 @@ def test_listings_are_bounded_and_escaped():
     assert listing("topics", [f"t{i:02}" for i in range(12)]).endswith("t09 and 2 more")
 
 
-class Consumer:
-    """Stands for kafka-python's: each poll hands out records, moves to a position, or raises."""
-
-    def __init__(self, *polls):
-        self.polls, self.at = list(polls), 0
-
-    def assign(self, parts):
-        (self.part,) = parts
-
-    def seek(self, _part, offset):
-        self.at = offset
-
-    def poll(self, **_options):
-        step = self.polls.pop(0) if self.polls else ([], self.at)
-        if isinstance(step, Exception):
-            raise step
-        found, self.at = step
-        return {self.part: [SimpleNamespace(offset=offset, value=value) for offset, value in found]}
-
-    def position(self, _part, **_options):
-        return self.at
-
-
-def read(consumer, start, end, **options):
-    return [record.offset for record in records(consumer, ADDRESS, 0, start, end, **options)]
-
-
-def test_reading_stops_at_the_end_and_not_beyond():
-    assert read(Consumer(([(3, b"a"), (4, b"b"), (5, b"c")], 6)), 3, 5) == [3, 4]
-
-
-def test_offsets_without_records_are_passed():
-    assert read(Consumer(([(3, b"a")], 4), ([], 9)), 3, 9) == [3]
-
-
-def test_no_progress_is_an_error_and_no_end():
-    ticks = itertools.count()
-    with pytest.raises(FeedCorrupt, match=r"no progress for 60 s at offset 4 of \[3, 9\)"):
-        read(Consumer(([(3, b"a")], 4)), 3, 9, clock=lambda: float(next(ticks)))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [zlib.error("bad data"), EOFError("cut"), ValueError("x"), IndexError("y"), errors.CorruptRecordError("crc")],
-)
-def test_a_batch_that_cannot_be_unpacked_is_named(error):
-    with pytest.raises(FeedCorrupt, match=r"q, partition 0, offset 4: a batch cannot be unpacked: .*replay the source"):
-        read(Consumer(([(3, b"a")], 4), error), 3, 9)
-
-
-def test_a_message_beyond_the_bound_is_refused():
-    with pytest.raises(FeedCorrupt, match="offset 3: a message of 8388609 bytes is beyond the bound"):
-        read(Consumer(([(3, b"x" * (MAX_MESSAGE + 1))], 4)), 3, 9)
-
-
 def test_the_clients_errors_become_one_line():
     with pytest.raises(FeedUnavailable, match=r"the Kafka client gave up: .*two lines.*check that the broker"):  # noqa: SIM117
         with translated(ADDRESS):
@@ -131,6 +73,9 @@ def test_the_clients_errors_become_one_line():
     with pytest.raises(FeedCorrupt, match="partition 1, offset 7 is gone"):  # noqa: SIM117
         with translated(ADDRESS):
             raise errors.OffsetOutOfRangeError({TopicPartition("q", 1): 7})
+    with pytest.raises(FeedCorrupt, match="the topic was made anew, or its log was cut back; replay the source"):  # noqa: SIM117
+        with translated(ADDRESS):
+            raise errors.LogTruncationError({TopicPartition("q", 1): None})
 
 
 def test_a_call_without_a_limit_gets_one():

@@ -29,6 +29,10 @@ class Way:
         return ["--codec", self.codec, *self.words]
 
 
+SPREAD = ("--partition", "spread")
+EVERY_WAY = [Way(codec, *parts) for codec in ("json", "arrow") for parts in ((1,), (4, SPREAD))]
+"""How a whole day goes through Kafka."""
+
 WAYS = [Way()]
 """Add a codec or a partitioning here, and it goes through every fault."""
 

@@ -5,8 +5,8 @@ from handmade import messages, put, tape
 
 from feed import foreign
 from feed.broker import EmbeddedBroker
-from feed.databento import UNNAMED
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.fragments import UNNAMED
 from feed.jsoncodec import encode_json
 from feed.options import ReadOptions
 from feed.replay import replay

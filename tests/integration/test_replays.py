@@ -1,0 +1,60 @@
+"""The list of what a topic holds."""
+
+import json
+
+import pytest
+from faults import run
+from handmade import messages, put, tape
+
+from feed.broker import EmbeddedBroker
+from feed.replay import replay
+from feed.replays import Found, list_replays, render
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def source():
+    with EmbeddedBroker() as running:
+        yield running.source("many")
+
+
+@pytest.fixture(scope="module")
+def sent(source):
+    done = replay([tape(1), tape(2, symbol="MSFT")], source, partition="spread", replay_id="both")
+    put(source, [*messages(tape(), "cut")[:100], (b"bare", [])])
+    return done
+
+
+def test_each_is_there_with_its_state(source, sent):
+    found, bare = list_replays(source)
+    assert bare == 1
+    assert [(each.replay, each.state, each.messages, each.promised) for each in found] == [
+        ("both", "whole", sent.messages, sent.messages),
+        ("cut", "incomplete", 100, None),
+    ]
+    assert (found[0].symbols, found[0].codec, found[0].partitions) == (["AAPL", "MSFT"], "json", [0, 1, 2, 3])
+    assert (found[1].symbols, found[1].partitions) == (["AAPL"], [0])
+    assert 0 < found[0].first <= found[0].last <= found[1].last
+
+
+@pytest.mark.command
+def test_the_command_prints_a_table_or_json(source, sent):
+    code, out, said = run("replays", source)
+    assert (code, said) == (0, "")
+    lines = out.splitlines()
+    assert lines[1].split()[:4] == ["both", "whole", f"{sent.messages:,}", "json"]
+    assert lines[1].endswith("AAPL, MSFT")
+    assert lines[-1] == "1 messages without headers of a replay"
+    code, out, _ = run("replays", source, "--json")
+    assert [each["state"] for each in json.loads(out)["replays"]] == ["whole", "incomplete"]
+    code, out, said = run("replays", source.replace("many", "none"))
+    assert (code, out) == (2, "")
+    assert "there is no topic 'none'" in said
+
+
+def test_names_from_a_topic_cannot_command_a_terminal():
+    text = render([Found("\x1b[2J", 5, 9, ["\x07"], "json", [0], 0, 0)], 0)
+    assert "short" in text
+    assert text.replace("\n", "").isprintable()
+    assert render([], 0) == "no replays"
