@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from contextlib import contextmanager
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
@@ -69,6 +70,18 @@ def assert_line(error):
 
 
 @contextmanager
+def quiet():
+    """Nothing is said past the caller: what Python cannot raise it prints, as a traceback on the user's terminal."""
+    said = []
+    hook, sys.unraisablehook = sys.unraisablehook, said.append
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+    assert not said, f"printed, not raised: {said[0].exc_value!r} in {said[0].object!r}"
+
+
+@contextmanager
 def bounded_memory(most):
     """Arrow may not have asked for more than this at any time, whether or not it was given or touched."""
     pool = pa.default_memory_pool()
@@ -80,7 +93,7 @@ def bounded_memory(most):
 
 def plain_json(value):
     """Rows of a JSON message, read with Python's own parser: quotes and trades as tuples in the tape's columns."""
-    message = json.loads(value, parse_float=Decimal)
+    message = json.loads(value.decode(errors="replace"), parse_float=Decimal)  # what is not looked at need not be text
     quotes = [
         (
             parse_instant(row["ts_event"]),

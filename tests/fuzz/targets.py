@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fuzz import files, mutations, wire
+from fuzz.oracles import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,3 +52,9 @@ TARGETS = {
     "dbn": Target(files.check_dbn, files.dbn_files, mutations.change_dbn),
     "parquet": Target(files.check_parquet, files.parquet_files, mutations.change_parquet, 16384),
 }
+
+
+def accepted(target: Target, data: bytes) -> bool:
+    """Hold an input against all that must hold of it; whether it was accepted."""
+    with quiet():
+        return bool(target.check(data))
