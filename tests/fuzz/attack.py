@@ -19,7 +19,9 @@ from random import Random
 
 import atheris
 
-with atheris.instrument_imports(include=["feed"], exclude=["feed.csvkernel"]):  # numba wants its bytecode as it is
+COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else ["feed.csvkernel"]  # numba wants its bytecode as it is
+
+with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
     from fuzz.targets import TARGETS, accepted
 
 TELL_SECONDS = 0.2
@@ -49,9 +51,8 @@ class Attack:
             self.tell()
 
     def _note(self, data, error):
-        place = next(
-            (f"{Path(at.filename).name}:{at.lineno}" for at in reversed(traceback.extract_tb(error.__traceback__))), ""
-        )
+        frames = traceback.extract_tb(error.__traceback__)[-2:]
+        place = ", ".join(f"{Path(at.filename).name}:{at.lineno}" for at in frames)
         key = f"{type(error).__name__} at {place}"
         known = self.found.get(key)
         if known is not None and len(known) <= len(data):
@@ -92,5 +93,4 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("RUST_BACKTRACE", "0")
     main()

@@ -105,11 +105,12 @@ def change_json(data, rng):
         return b"".join(tokens)
     try:
         said = json.loads(data)
+        for _ in range(rng.randint(1, 2)):
+            said = change_said(said, rng)
+        text = json.dumps(said, separators=(",", ":"), ensure_ascii=rng.random() < 0.5)
     except (ValueError, RecursionError):
         return damage(data, rng)
-    for _ in range(rng.randint(1, 2)):
-        said = change_said(said, rng)
-    return json.dumps(said, separators=(",", ":"), ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
 def change_token(tokens, rng):

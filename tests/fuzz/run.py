@@ -59,7 +59,9 @@ def attack(name, seconds, corpus, findings):
             *(sys.executable, "-m", "fuzz.attack", name, str(findings), str(corpus), str(tally)),
             *(f"-max_total_time={max(1, round(left))}", f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={MEMORY_MB}"),
         ]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS))}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS)), "RUST_BACKTRACE": "0"}
+        if TARGETS[name].compiled:  # numbers that wrap around are meant to, and numpy warns of them
+            environment |= {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(
             command,
             cwd=ROOT,

@@ -29,12 +29,15 @@ class Target:
         Input and random numbers -> another input that gets past the parser.
     size : int
         Bytes of an input at most.
+    compiled : bool
+        By numba: under atheris it is interpreted, so that what is covered can be seen.
     """
 
     check: Callable[[bytes], bool]
     valid: Callable[[Tape], Iterable[bytes]]
     change: Callable[[bytes, Random], bytes]
     size: int = 8192
+    compiled: bool = False
 
 
 TARGETS = {
@@ -43,6 +46,7 @@ TARGETS = {
     "end": Target(wire.check_end, wire.end_records, mutations.change_json),
     "range": Target(wire.check_range, wire.range_programs, mutations.damage, 512),
     "csv": Target(files.check_csv, files.csv_files, mutations.change_csv),
+    "plain": Target(files.check_plain, files.csv_files, mutations.change_csv, 4096, compiled=True),
     "gzip": Target(
         files.check_gzip, files.packed_files("gzip"), mutations.change_packed("gzip", mutations.change_csv), 4096
     ),
