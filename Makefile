@@ -9,7 +9,7 @@ PYTHON ?=
 interpreters := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
-real_parts := kafka or cluster or browser or command
+real_parts := kafka or s3 or cluster or browser or command
 
 .PHONY: help install run kafka test unit lint bench
 

@@ -1,23 +1,51 @@
-"""How a broker lets us in: the security settings of the Kafka client, without the secrets themselves."""
+"""How a broker lets us in: the security settings of the Kafka client, without the secrets themselves.
+
+A password is named by where it is kept, an environment variable or a file, and read there by the process that connects,
+at that moment. So a plan or a range can travel, be shown and be stored: it holds no secret.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+import ssl
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feed.errors import FeedUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
+
+LITERALS = ("sasl_password", "sasl_plain_password", "ssl_password", "password")
+"""What somebody would call a password that is written where anybody can read it; refused."""
+
+SECRET_BYTES = 4096
+"""Of a password file; more is no password but another file."""
+
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?")
+_PLACES = "set kafka.sasl_password_env=VARIABLE or kafka.sasl_password_file=PATH"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Security settings of a Kafka client; a secret is named by where it is kept, and never held.
+    """Security settings of a Kafka client; `access_of` makes one and checks it.
 
     Attributes
     ----------
     security_protocol : str
-        ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
-    sasl_mechanism, sasl_username : str, optional
+        One of `PROTOCOLS`.
+    sasl_mechanism : str, optional
+        One of `MECHANISMS`.
+    sasl_username : str, optional
     sasl_password_env, sasl_password_file : str, optional
         The environment variable, or the file, that holds the password.
     ssl_cafile, ssl_certfile, ssl_keyfile : str, optional
-        PEM files.
+        PEM files: whom to trust (the system's authorities by default), and who we are.
     api_version : tuple of int, optional
         The protocol to speak; negotiated with the broker where it is None.
     """
@@ -32,6 +60,193 @@ class Access:
     ssl_keyfile: str | None = None
     api_version: tuple[int, ...] | None = None
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def named(self) -> bool:
+        """Whether the broker asks who we are by SASL."""
+        return self.security_protocol.startswith("SASL")
+
 
 PLAIN = Access()
 """No encryption and no name."""
+
+NAMES = tuple(field.name for field in fields(Access))
+"""The settings, as they are called behind ``kafka.``."""
+
+
+def parse_version(text: str, where: str = "kafka.api_version", remedy: str = "") -> tuple[int, ...]:
+    """Read a protocol version such as 2.3; FeedUnavailable where it is none."""
+    if not _VERSION.fullmatch(text):
+        raise FeedUnavailable(f"api_version {text[:40]!r} is no version such as 2.3", where, remedy)
+    return tuple(map(int, text.split(".")))
+
+
+def refuse_literal(name: str) -> None:
+    """Refuse a password that is written out; what it is, is not repeated.
+
+    Parameters
+    ----------
+    name : str
+        A setting, without ``kafka.``.
+    """
+    if name in LITERALS:
+        raise FeedUnavailable("a password is not written here, where others can read it", f"kafka.{name}", _PLACES)
+
+
+def access_of(settings: Mapping[str, str | None]) -> Access:
+    """Check settings and put them together.
+
+    Parameters
+    ----------
+    settings : mapping of str to str
+        By the names of `Access`; None or absent = left out.
+
+    Raises
+    ------
+    FeedUnavailable
+        An unknown or missing one, a contradiction, a file that cannot be read, a variable that is not set, a password
+        that is written out.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name in given:
+        refuse_literal(name)
+        if name not in NAMES:
+            raise FeedUnavailable("unknown setting", f"kafka.{name}", f"there are {', '.join(NAMES)}")
+    version = given.pop("api_version", None)
+    access = Access(**given, api_version=None if version is None else parse_version(version))
+    _check_protocol(access)
+    if access.named:
+        _check_sasl(access)
+    if access.encrypted:
+        tls_context(access)
+    return access
+
+
+def _check_protocol(access: Access) -> None:
+    """Refuse settings that the protocol would not use: whoever gave them relies on them."""
+    protocol = access.security_protocol
+    if protocol not in PROTOCOLS:
+        raise FeedUnavailable(
+            f"expected one of {', '.join(PROTOCOLS)}, but it had {protocol[:40]!r}", "kafka.security_protocol"
+        )
+    for prefix, used in (("sasl_", access.named), ("ssl_", access.encrypted)):
+        unused = [name for name in NAMES if name.startswith(prefix) and getattr(access, name) is not None]
+        if unused and not used:
+            wanted = " or ".join(each for each in PROTOCOLS if prefix.rstrip("_").upper() in each.split("_"))
+            raise FeedUnavailable(
+                f"it is not used by kafka.security_protocol={protocol}", f"kafka.{unused[0]}", f"set it to {wanted}"
+            )
+
+
+def _check_sasl(access: Access) -> None:
+    if access.sasl_mechanism not in MECHANISMS:
+        had = "nothing" if access.sasl_mechanism is None else repr(access.sasl_mechanism[:40])
+        raise FeedUnavailable(f"expected one of {', '.join(MECHANISMS)}, but it had {had}", "kafka.sasl_mechanism")
+    if access.sasl_mechanism == "PLAIN" and not access.encrypted:
+        raise FeedUnavailable(
+            "PLAIN sends the password as it is",
+            "kafka.sasl_mechanism",
+            "use kafka.security_protocol=SASL_SSL or a SCRAM mechanism",
+        )
+    if not access.sasl_username:
+        raise FeedUnavailable("SASL needs a user name", "kafka.sasl_username", "set it")
+    if access.sasl_password_env is not None and access.sasl_password_file is not None:
+        raise FeedUnavailable("there are two places for the password", "kafka.sasl_password_env", "set one of them")
+    read_password(access)
+
+
+def read_password(access: Access) -> str:
+    """Read the password where it is kept.
+
+    Raises
+    ------
+    FeedUnavailable
+        There is no place, or nothing in it; the secret is never part of the message.
+    """
+    if access.sasl_password_env is not None:
+        password = os.environ.get(access.sasl_password_env)
+        if not password:
+            raise FeedUnavailable(
+                f"the environment variable {access.sasl_password_env[:80]!r} is not set", "kafka.sasl_password_env"
+            )
+        return password
+    if access.sasl_password_file is None:
+        raise FeedUnavailable("SASL needs a password", "kafka", _PLACES)
+    where = "kafka.sasl_password_file"
+    try:
+        with Path(access.sasl_password_file).open("rb") as file:
+            content = file.read(SECRET_BYTES + 1)
+        password = content.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise FeedUnavailable(f"{access.sasl_password_file} cannot be read ({error.strerror})", where) from None
+    except UnicodeDecodeError:
+        raise FeedUnavailable(f"{access.sasl_password_file} is no text", where) from None
+    if not password or len(content) > SECRET_BYTES:
+        raise FeedUnavailable(f"{access.sasl_password_file} is empty or over {SECRET_BYTES} bytes", where)
+    return password
+
+
+def tls_context(access: Access) -> ssl.SSLContext:
+    """Make a context that checks the broker's certificate and its host name, always.
+
+    Raises
+    ------
+    FeedUnavailable
+        A file that cannot be read or is no PEM of its kind.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if access.ssl_cafile is None:
+        context.load_default_certs()
+    else:
+        with _reading("kafka.ssl_cafile", access.ssl_cafile):
+            context.load_verify_locations(access.ssl_cafile)
+    if access.ssl_keyfile is not None and access.ssl_certfile is None:
+        raise FeedUnavailable("a key without its certificate", "kafka.ssl_keyfile", "set kafka.ssl_certfile")
+    if access.ssl_certfile is not None:
+        with _reading("kafka.ssl_certfile", access.ssl_certfile), _reading("kafka.ssl_keyfile", access.ssl_keyfile):
+            # An encrypted key would ask at the terminal: there is no place for its password.
+            context.load_cert_chain(access.ssl_certfile, access.ssl_keyfile, password=lambda: b"")
+    return context
+
+
+class _reading:  # noqa: N801 - used as a statement
+    """Say which file it was that could not be used."""
+
+    def __init__(self, where: str, path: str | None) -> None:
+        self._where, self._path = where, path
+
+    def __enter__(self) -> None:
+        if self._path is not None and not os.access(self._path, os.R_OK):
+            reason = "there is no such file" if not Path(self._path).exists() else "it cannot be read"
+            raise FeedUnavailable(f"{self._path}: {reason}", self._where)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (ssl.SSLError, OSError)):
+            raise FeedUnavailable(
+                f"{self._path} is no PEM file that fits (an encrypted key cannot be used)", self._where
+            ) from None
+
+
+def client_options(access: Access) -> dict[str, Any]:
+    """What the Kafka client is told; read with the password now, and kept nowhere.
+
+    Raises
+    ------
+    FeedUnavailable
+        As `read_password` and `tls_context`.
+    """
+    options: dict[str, Any] = {"security_protocol": access.security_protocol, "api_version": access.api_version}
+    if access.encrypted:
+        options["ssl_context"] = tls_context(access)
+    if access.named:
+        options |= {
+            "sasl_mechanism": access.sasl_mechanism,
+            "sasl_plain_username": access.sasl_username,
+            "sasl_plain_password": read_password(access),
+        }
+    return options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -19,9 +20,11 @@ from feed.errors import FeedError, FeedUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from feed.options import ReadOptions
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
+_SETTING = re.compile(r"kafka\.\w+=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     guard_streams()
     try:
         try:
-            arguments = _parser().parse_args(argv)
+            words, settings = _split(sys.argv[1:] if argv is None else argv)
+            arguments = _parser().parse_args(words)
+            arguments.settings = settings
         except SystemExit:
             _answer("", end="")  # what --help left unflushed
             raise
@@ -89,9 +94,11 @@ def _drop(stream: TextIO) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    source = "a file, directory or glob, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
+    source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
     parser = argparse.ArgumentParser(
-        prog="python -m feed", description="Quotes in: replay, make, check, convert, serve them."
+        prog="python -m feed",
+        description="Quotes in: replay, make, check, convert, serve them.",
+        epilog="kafka.KEY=VALUE, anywhere, says how a broker lets us in, as in kafka.security_protocol=SASL_SSL",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -158,6 +165,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
+    settings = [word for word in words if _SETTING.match(word)]
+    return [word for word in words if not _SETTING.match(word)], settings
+
+
+def _options(arguments: argparse.Namespace) -> ReadOptions:
+    """How the broker of the source, or of the topic, lets us in."""
+    from feed.access import access_of
+    from feed.options import ReadOptions
+
+    given = dict(text.removeprefix("kafka.").split("=", 1) for text in arguments.settings)
+    return ReadOptions(access=access_of(given))
+
+
 def _instant(text: str) -> int:
     from feed.instants import parse_instant
 
@@ -186,11 +208,12 @@ def _replay(arguments: argparse.Namespace) -> int:
     from feed.replay import replay
     from feed.source import inside, read_tapes, select
 
-    address = parse_address(arguments.address)
+    options = _options(arguments)
+    address = parse_address(arguments.address, options.access)
     # A long file is not read first, only to find that nobody listens.
     probe(address)
     window = arguments.start, arguments.end
-    tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source), *window)]
+    tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source, options), *window)]
     with _progress(tapes) as advance:
         done = replay(
             tapes,
@@ -261,7 +284,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from feed.check import check, render
     from feed.source import read_tapes
 
-    found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source)]
+    found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source, _options(arguments))]
     if arguments.json:
         answers: list[dict[str, Any]] = [
             {"feed": asdict(provenance), "quality": quality.to_dict()} for quality, provenance in found
@@ -275,7 +298,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _replays(arguments: argparse.Namespace) -> int:
     from feed.replays import list_replays, render
 
-    found, bare = list_replays(arguments.source)
+    found, bare = list_replays(arguments.source, _options(arguments))
     if arguments.json:
         _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
     else:
@@ -288,7 +311,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from feed.source import read_tapes
 
     check_place(arguments.out, arguments.ending)
-    tapes = [tape for tape, _ in read_tapes(arguments.source)]
+    tapes = [tape for tape, _ in read_tapes(arguments.source, _options(arguments))]
     written = convert(tapes, arguments.out, arguments.ending)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))

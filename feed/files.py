@@ -198,21 +198,21 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
     paths, joined = [Path(place)], False
     if place and paths[0].is_dir():
-        there = [path for path in paths[0].iterdir() if path.is_file()]
-        paths, joined = known(place, there), True
+        there = [str(path) for path in paths[0].iterdir() if path.is_file()]
+        paths, joined = list(map(Path, known(place, there))), True
     elif glob.has_magic(place) and not paths[0].exists():
         matches = glob.iglob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
-        there = [path for path in map(Path, matches) if path.is_file()]
+        there = [path for path in matches if Path(path).is_file()]
         if not there:
             raise FeedUnavailable("no file matches", place, _beside(place))
-        paths, joined = known(place, there), True
+        paths, joined = list(map(Path, known(place, there))), True
     for path in paths:
         check_there(path)
     ranges = tuple(FileRange(path, options.symbol, options.max_bytes) for path in paths)
     return FilePlan("file", place, ranges, options.symbol, joined)
 
 
-def known(place: str, paths: Sequence[Path]) -> list[Path]:
+def known(place: str, paths: Sequence[str]) -> list[str]:
     """Sort the paths whose ending is known by name; hidden ones, which may be half written, are left out.
 
     Raises
@@ -220,12 +220,11 @@ def known(place: str, paths: Sequence[Path]) -> list[Path]:
     FeedUnavailable
         There is none; says what is there.
     """
-    found = sorted(path for path in paths if ending_of(path.name) and not path.name.startswith("."))
+    names = {path: path.rpartition("/")[2] for path in paths}
+    found = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
     if not found:
         raise FeedUnavailable(
-            f"no file there ends in one of {', '.join(READERS)}",
-            place,
-            listing("files", {path.name for path in paths}),
+            f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))
         )
     return found
 

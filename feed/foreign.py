@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from feed.errors import FeedCorrupt
 from feed.fragments import UNNAMED
 from feed.kafka import Address, open_consumer, parse_address, partitions_of
 from feed.messages import Decoded, Record, concatenate
-from feed.ranges import Tolerance, record_of, spans, tolerated
-from feed.records import records
+from feed.ranges import Tolerance, spans, tolerated
+from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Provenance, Tape
 
 if TYPE_CHECKING:
@@ -66,18 +66,17 @@ class ForeignRange:
         hashes = bytearray()
         count = {"records": 0, "headed": 0, "bytes": 0}
 
-        def own(raw: Iterator[Any]) -> Iterator[Record]:
-            for item in raw:
+        def own(raw: Iterator[Record]) -> Iterator[Record]:
+            for record in raw:
                 count["records"] += 1
-                if any(name == "replay" for name, _ in item.headers):
+                if any(name == "replay" for name, _ in record.headers):
                     count["headed"] += 1
                     continue
-                record = record_of(item)
                 count["bytes"] += len(record.value)
                 hashes.extend(hashlib.sha256(record.value).digest())
                 yield record
 
-        with open_consumer(self.address) as consumer:
+        with open_consumer(self.address, STALL_SECONDS) as consumer:
             raw = records(
                 consumer,
                 self.address,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
-import struct
 import threading
+import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from feed.access import PLAIN, Access
+from feed.access import PLAIN, Access, client_options, parse_version
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.probe import START, first_that_answers
 
 with warnings.catch_warnings():
     # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
@@ -25,21 +25,22 @@ with warnings.catch_warnings():
     from kafka import errors as errors  # noqa: PLC0414 - the same
     from kafka.partitioner import murmur2 as murmur2  # noqa: PLC0414 - also used by the producer's side
 
+    from feed.recordbatch import unpack_lean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
 
-PROBE_SECONDS = 2.0
 CONNECT_SECONDS = 10.0
 DELIVERY_SECONDS = 60.0
 """How long the producer tries to get a message acknowledged; a broker may restart within."""
 
+_AGAIN_SECONDS = 0.5
 _OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
-_START = "start one with: python -m feed broker (it prints its address), or check host and port"
 
 # A user reads our one line; the client's own retries and tracebacks on stderr would bury it.
 _LOGGER = logging.getLogger("kafka")
@@ -115,9 +116,8 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
     if unknown or parts.fragment:
         raise FeedUnavailable(f"unknown option {unknown[0] if unknown else '#'!r}: there is api_version", shown, _SHAPE)
     version = options.get("api_version")
-    if version is not None and not re.fullmatch(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?", version):
-        raise FeedUnavailable(f"api_version {version!r} is no version such as 2.3", shown, _SHAPE)
-    return Address(servers, topic, tuple(map(int, version.split("."))) if version else access.api_version, access)
+    spoken = access.api_version if version is None else parse_version(version, shown, _SHAPE)
+    return Address(servers, topic, spoken, access)
 
 
 def _server(server: str, shown: str) -> str:
@@ -135,40 +135,18 @@ def probe(address: Address) -> str:
     FeedUnavailable
         None does; says why for each and how to start one.
     """
-    reasons = []
-    for server in address.servers:
-        host, _, port = server.rpartition(":")
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS) as peer:
-                _greet(peer)
-        except (OSError, struct.error) as error:
-            reasons.append(f"{server}: {str(error) or type(error).__name__}")
-        else:
-            return server
-    raise FeedUnavailable(f"no Kafka broker answers ({'; '.join(reasons)})", address.place, _START)
-
-
-def _greet(peer: socket.socket) -> None:
-    """Ask for the protocol versions: kafka-python waits without limit for a peer that accepts and never speaks."""
-    question = struct.pack(">hhih", 18, 0, 1, -1)
-    peer.sendall(struct.pack(">i", len(question)) + question)
-    answer = b""
-    while len(answer) < 8:
-        part = peer.recv(8 - len(answer))
-        if not part:
-            raise OSError("it closed the connection, so it is no Kafka broker")
-        answer += part
-    if struct.unpack(">ii", answer)[1] != 1:
-        raise OSError("it speaks another protocol than Kafka's")
+    return first_that_answers(address.servers, address.place, address.access)
 
 
 @contextmanager
-def open_consumer(address: Address) -> Iterator[Any]:
+def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
     """Connect a consumer without a group, which never skips and never creates a topic.
 
     Parameters
     ----------
     address : Address
+    patience : float
+        Seconds within which a broker may come back: it was there a moment ago.
 
     Yields
     ------
@@ -194,9 +172,10 @@ def open_consumer(address: Address) -> Iterator[Any]:
         )
         # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        unpack_lean(consumer)
         return consumer
 
-    consumer = _connect(address, build)
+    consumer = _connect(address, build, patience)
     try:
         with translated(address):
             yield consumer
@@ -258,6 +237,7 @@ def _common(address: Address, server: str) -> dict[str, Any]:
     return {
         # The others are told by this one; the client goes back to a dead one again and again, and waits each time.
         "bootstrap_servers": [server],
+        **client_options(address.access),
         "api_version": address.api_version,
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
         # A broker that restarts is found again soon; by default the client waits ever longer, up to half a minute.
@@ -267,7 +247,18 @@ def _common(address: Address, server: str) -> dict[str, Any]:
     }
 
 
-def _connect(address: Address, build: Callable[[str], Answer]) -> Answer:
+def _connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _connect_now(address, build)
+        except FeedUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
+def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
     server = probe(address)
     with translated(address, "a broker that speaks an older protocol, as the embedded one, needs ?api_version=2.3"):
         return within(CONNECT_SECONDS + 2, address, lambda: build(server))
@@ -288,6 +279,12 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
             "the broker no longer has what was read: the topic was made anew, or its log was cut back",
             address.place,
             "replay the source again",
+        ) from error
+    except errors.SaslAuthenticationFailedError as error:
+        raise FeedUnavailable(
+            f"the broker does not accept {address.access.sasl_username!r} by {address.access.sasl_mechanism}",
+            address.place,
+            "check kafka.sasl_username, kafka.sasl_mechanism and the password's place",
         ) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__
@@ -317,7 +314,7 @@ def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answ
     if failures:
         raise failures[0]
     if not results:
-        raise FeedUnavailable(f"the broker did not answer within {seconds:.0f} s", address.place, _START)
+        raise FeedUnavailable(f"the broker did not answer within {seconds:.0f} s", address.place, START)
     return results[0]
 
 

@@ -50,12 +50,34 @@ class Message(NamedTuple):
     rows: int
 
 
+Header = tuple[str, bytes | None]
+
+
 class Record(NamedTuple):
-    """One message received: where it lay and its value."""
+    """One message received.
+
+    Attributes
+    ----------
+    partition, offset : int
+        Where it lay.
+    value : bytes
+    timestamp : int
+        The broker's or the producer's, as the topic says; milliseconds.
+    common, own : tuple of (str, bytes or None)
+        Its headers; `common` is one object for neighbours whose headers begin alike.
+    """
 
     partition: int
     offset: int
     value: bytes
+    timestamp: int = 0
+    common: tuple[Header, ...] = ()
+    own: tuple[Header, ...] = ()
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All of its headers, in order."""
+        return self.common + self.own
 
 
 @dataclass(frozen=True, slots=True, eq=False)

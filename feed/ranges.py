@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from feed.messages import Header
     from feed.tape import Int64
 
 AGAIN = "replay the source again: python -m feed replay SOURCE"
@@ -115,7 +116,7 @@ class KafkaRange:
             A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
         """
         tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
-        with open_consumer(self.address) as consumer:
+        with open_consumer(self.address, self.stall) as consumer:
             raw = records(
                 consumer,
                 self.address,
@@ -148,33 +149,38 @@ class KafkaRange:
             tolerance.bad,
         )
 
-    def _own(self, raw: Iterator[Any], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
         """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
         expected = 0
         taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
         codes = {symbol.encode(): code for code, symbol in enumerate(self.symbols)}
         replay, end = self.replay.encode(), END.encode()
         promised = [(name, value.encode()) for name, value in (("codec", self.codec), ("schema", SCHEMA))]
-        empty = 0
-        for item in raw:
+        empty = code = 0
+        known: object = None  # the headers, but for the numbers, of a message that had all that it must
+        for record in raw:
             tally.records += 1
-            headers = dict(item.headers)
-            if headers.get("replay") != replay:
-                if not headers.get("replay"):
-                    refuse(record_of(item), NO_HEADERS)
-                continue
-            if headers.get("kind") == end:
-                continue
-            record = record_of(item)
-            try:
-                pseq, seq = number_of(headers, "pseq"), number_of(headers, "seq")
-                if pseq < expected:
-                    tally.resent += 1
+            numbers = _numbers(record.own)
+            if numbers is None or record.common is not known:
+                headers = dict(record.headers)
+                if headers.get("replay") != replay:
+                    if not headers.get("replay"):
+                        refuse(record, NO_HEADERS)
                     continue
-                _check_promised(headers, promised)
-                code = _code_of(headers, codes)
-            except ValueError as error:
-                refuse(record, str(error))
+                if headers.get("kind") == end:
+                    continue
+                try:
+                    numbers = number_of(headers, "seq"), number_of(headers, "pseq")
+                    if numbers[1] >= expected:
+                        _check_promised(headers, promised)
+                        code = _code_of(headers, codes)
+                        known = record.common if _numbers(record.own) else None
+                except ValueError as error:
+                    refuse(record, str(error))
+                    continue
+            seq, pseq = numbers
+            if pseq < expected:
+                tally.resent += 1
                 continue
             nothing = record.offset - self.start - tally.records + 1
             # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
@@ -305,12 +311,7 @@ def _code_of(headers: Mapping[str, bytes | None], codes: Mapping[bytes, int]) ->
 NO_HEADERS = "it carries no headers of a replay"
 
 
-def record_of(item: Any) -> Record:  # noqa: ANN401 - untyped client
-    """What the codecs need of a client's record."""
-    return Record(item.partition, item.offset, item.value or b"")
-
-
-def headers_of(item: Any, record: Record) -> dict[str, str]:  # noqa: ANN401 - untyped client
+def headers_of(record: Record) -> dict[str, str]:
     """Read a record's headers.
 
     Raises
@@ -319,12 +320,21 @@ def headers_of(item: Any, record: Record) -> dict[str, str]:  # noqa: ANN401 - u
         They are no text, or not those of a replay.
     """
     try:
-        headers = {name: (value or b"").decode() for name, value in item.headers}
+        headers = {name: (value or b"").decode() for name, value in record.headers}
     except UnicodeDecodeError as error:
         raise malformed(record, "a header is no text") from error
     if not headers.get("replay"):
         raise malformed(record, NO_HEADERS)
     return headers
+
+
+def _numbers(own: Sequence[Header]) -> tuple[int, int] | None:
+    """`seq` and `pseq` where these are a message's own headers and numbers, as `number_of` gives them."""
+    if len(own) == 2 and own[0][0] == "seq" and own[1][0] == "pseq":
+        seq, pseq = own[0][1] or b"", own[1][1] or b""
+        if seq.isdigit() and pseq.isdigit() and len(seq) < 19 and len(pseq) < 19:
+            return int(seq), int(pseq)
+    return None
 
 
 def number_of(headers: Mapping[str, bytes | None], name: str) -> int:

@@ -16,7 +16,7 @@ from feed.kafka import Address, NoTopic, open_consumer, parse_address, partition
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
-from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, record_of, spans, tolerated
+from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, spans, tolerated
 from feed.records import records
 from feed.tape import Provenance, Tape
 
@@ -257,26 +257,25 @@ class _Seen:
                 high, width = at, WIDER * width
             self.looked[partition] = last
 
-    def _window(self, items: Iterator[Any], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
+    def _window(self, items: Iterator[Record], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
         """Note what some records are; the end records wanted among them, and the newest broker time."""
         ends: list[tuple[int, str, Record]] = []
         latest = None
-        for item in items:
-            record = record_of(item)
-            latest = item.timestamp if latest is None else max(latest, item.timestamp)
+        for record in items:
+            latest = record.timestamp if latest is None else max(latest, record.timestamp)
             try:
-                headers = headers_of(item, record)
+                headers = headers_of(record)
             except FeedCorrupt:
                 self.bare = self.bare or record
                 continue
             name = headers["replay"]
             if headers.get("kind") != END:
                 self.counts[name] += 1
-                self.newest[name] = max(item.timestamp, self.newest.get(name, -1))
+                self.newest[name] = max(record.timestamp, self.newest.get(name, -1))
                 continue
             self.complete.add(name)
             if replay in {None, name}:
-                ends.append((item.timestamp, name, record))
+                ends.append((record.timestamp, name, record))
         return ends, latest
 
     def missing(self, address: Address, held: dict[int, tuple[int, int]], options: ReadOptions) -> FeedError | None:

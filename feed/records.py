@@ -13,6 +13,8 @@ from feed.options import MAX_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from feed.messages import Record
+
 STALL_SECONDS = 60.0
 """A read without any progress for this long is an error, never an end."""
 
@@ -32,7 +34,7 @@ def records(
     max_bytes: int = MAX_BYTES,
     clock: Callable[[], float] = time.monotonic,
     deleted: Callable[[Address], bool] | None = None,
-) -> Iterator[Any]:
+) -> Iterator[Record]:
     """Read the offsets [start, end) of a partition, to the end or to an error.
 
     Parameters
@@ -53,7 +55,7 @@ def records(
 
     Yields
     ------
-    kafka.consumer.fetcher.ConsumerRecord
+    Record
 
     Raises
     ------
@@ -95,7 +97,7 @@ def records(
         for record in batch:
             if record.offset >= end:
                 return
-            size = len(record.value or b"")
+            size = len(record.value)
             seen += size
             if size > MAX_MESSAGE or seen > max_bytes:
                 limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {max_bytes} bytes"

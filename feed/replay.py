@@ -357,7 +357,7 @@ def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition,
 
 def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:
     """Refuse a stream whose first messages are gone again: a broker drops the oldest without an error."""
-    with open_consumer(address) as consumer:
+    with open_consumer(address, DELIVERY_SECONDS) as consumer:
         first = beginnings(consumer, address, [part.partition for part in partitions])
     for part in partitions:
         start, offset = part.start, first[part.partition]

@@ -11,7 +11,7 @@ from feed.headers import END, decode_end
 from feed.instants import format_instant
 from feed.kafka import open_consumer, parse_address, partitions_of
 from feed.options import DEFAULTS, ReadOptions
-from feed.ranges import headers_of, record_of
+from feed.ranges import headers_of
 from feed.records import records
 
 if TYPE_CHECKING:
@@ -105,16 +105,15 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
                 deadline=options.deadline,
                 max_bytes=options.max_bytes,
             )
-            for item in items:
-                record = record_of(item)
+            for record in items:
                 try:
-                    headers = headers_of(item, record)
+                    headers = headers_of(record)
                 except FeedCorrupt:
                     bare += 1
                     continue
                 name = headers["replay"]
                 each = found.setdefault(name, Found(name))
-                _note(each, headers, partition, item.timestamp)
+                _note(each, headers, partition, record.timestamp)
                 if headers.get("kind") == END:
                     each.promised = decode_end(record, name).messages
                 else:

@@ -60,7 +60,13 @@ def _plan_kafka(place: str, options: ReadOptions) -> Plan:
     return plan_replay(place, options)
 
 
-SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka}
+def _plan_s3(place: str, options: ReadOptions) -> Plan:
+    from feed.s3 import plan_s3
+
+    return plan_s3(place, options)
+
+
+SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka, "s3": _plan_s3}
 
 
 def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
@@ -69,7 +75,7 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     Parameters
     ----------
     source : str
-        A path or ``file:PATH``, of a file, a directory or a glob, or
+        A path or ``file:PATH``, of a file, a directory or a glob; ``s3://BUCKET/KEY`` likewise; or
         ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
     options : ReadOptions
 
@@ -82,7 +88,7 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     """
     scheme, colon, rest = source.partition(":")
     if colon and scheme in SCHEMES:
-        return SCHEMES[scheme](source if scheme == "kafka" else rest, options)
+        return SCHEMES[scheme](rest if scheme == "file" else source, options)
     if colon and rest.startswith("//"):
         raise FeedUnavailable(
             f"unknown kind of source {scheme!r}", source, f"use a path or one of {', '.join(sorted(SCHEMES))}"

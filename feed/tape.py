@@ -323,7 +323,7 @@ class Provenance:
     Attributes
     ----------
     source : str
-        ``file`` or ``kafka``.
+        ``file``, ``s3`` or ``kafka``.
     place : str
         Path, or the address of the topic; never a secret.
     digest : str

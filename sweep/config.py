@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
 from allocator.policies import POLICIES
+from feed.access import NAMES, refuse_literal
 from feed.instants import parse_duration, parse_instant
 from feed.options import MAX_BYTES
 from sweep.errors import ConfigError
@@ -53,6 +55,20 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     foreign: bool = False
 
 
+class KafkaSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the broker of the source lets us in: the names of `feed.access.Access`, none of them a secret."""
+
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password_env: str | None = None
+    sasl_password_file: str | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    api_version: str | None = None
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sweep is told, checked; the README's configuration reference says what each key means.
 
@@ -80,6 +96,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     symbol: str | None = None
     replay: str | None = None
     feed: FeedSpec = FeedSpec()
+    kafka: KafkaSpec = KafkaSpec()
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
@@ -90,13 +107,21 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 MAX_BAD = 10_000
 """Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
 
-TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine")
+_STRUCTS: dict[str, type[Struct]] = {
+    "": Config,
+    "window": Window,
+    "order": OrderSpec,
+    "feed": FeedSpec,
+    "kafka": KafkaSpec,
+}
+
+TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine", *(f"kafka.{name}" for name in NAMES))
 """Keys whose VALUE on the command line is taken as it is."""
 
 FILE_LIMIT = 2**20
 """Bytes of a configuration or fee file."""
 
-WHERE_ONLY = ("source", "feed", "executor", "address", "workers", "collapse", "output")
+WHERE_ONLY = ("source", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
 """Keys that say where and how a sweep runs and reads, and change no result row."""
 
 
@@ -126,6 +151,8 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
     tree = _read_file(file) if file is not None else {}
     for text in assignments:
         key, equals, value = text.partition("=")
+        if key.strip().startswith("kafka."):
+            refuse_literal(re.match(r"\w*", key.strip()[6:])[0])  # type: ignore[index]
         if not equals or not key.strip():
             raise ConfigError(f"{text!r}: expected KEY=VALUE, such as order.size=5000")
         path = key.strip().split(".")
@@ -202,6 +229,8 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
 def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) -> None:
     valid = {field.name: field.type for field in msgspec.structs.fields(struct)}
     for key, value in tree.items():
+        if struct is KafkaSpec:
+            refuse_literal(str(key))
         nested = valid.get(key)
         if nested is None:
             raise ConfigError(_unknown(f"{prefix}{key}", [f"{prefix}{name}" for name in valid]))
@@ -218,7 +247,13 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
 def _choices(where: str) -> str:
     """What a key with few values may be, for the end of a message."""
     parent, _, leaf = where.rpartition(".")
-    structs: dict[str, type[Struct]] = {"": Config, "window": Window, "order": OrderSpec, "feed": FeedSpec}
+    structs: dict[str, type[Struct]] = {
+        "": Config,
+        "window": Window,
+        "order": OrderSpec,
+        "feed": FeedSpec,
+        "kafka": KafkaSpec,
+    }
     struct = structs.get(parent, Config)
     for field in msgspec.structs.fields(struct):
         if field.name == leaf:

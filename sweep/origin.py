@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from feed import synthetic
+from feed.access import PLAIN, access_of
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
@@ -82,6 +85,7 @@ def read_options(config: Config) -> ReadOptions:
         deadline=parse_duration(feed.deadline) / 1e9,
         max_bytes=feed.max_bytes,
         foreign=feed.foreign,
+        access=access_of(msgspec.to_builtins(config.kafka)),
     )
 
 
@@ -104,7 +108,7 @@ def _embedded(config: Config, progress: Progress) -> Iterator[Callable[[], Plan]
         def plan() -> Plan:
             sent = filling.result()
             progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
-            return plan_source(source, read_options(config))
+            return plan_source(source, replace(read_options(config), access=PLAIN))
 
         try:
             yield plan

@@ -12,7 +12,7 @@ import pytest
 from brokers import Cluster
 from kafkajars import KafkaAbsentError, jars, java
 
-REAL_PARTS = {"kafka", "cluster", "browser", "command"}
+REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 

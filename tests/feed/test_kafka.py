@@ -2,9 +2,11 @@
 
 import pickle
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from feed import kafka
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import Address, TopicPartition, errors, listing, parse_address, translated, within
 
@@ -86,3 +88,23 @@ def test_a_call_without_a_limit_gets_one():
     with pytest.raises(FeedUnavailable, match="did not answer within 0 s"):
         within(0.01, ADDRESS, forever.wait)
     forever.set()
+
+
+@pytest.mark.parametrize(("patience", "tries"), [(0.0, 1), (3.0, 5)])
+def test_a_broker_that_was_there_is_waited_for(monkeypatch, patience, tries):
+    asked, now = [], [0.0]
+
+    def probe(address):
+        asked.append(now[0])
+        now[0] += 0.25
+        raise FeedUnavailable("no Kafka broker answers", address.place)
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(kafka, "probe", probe)
+    monkeypatch.setattr(kafka, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    with pytest.raises(FeedUnavailable, match="no Kafka broker answers"), kafka.open_consumer(ADDRESS, patience):
+        pytest.fail("nobody is there")
+    assert len(asked) == tries
+    assert asked == sorted(asked)

@@ -11,16 +11,22 @@ from pathlib import Path
 
 from brokers import kafka_python
 
+from feed import reader
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a stream goes through Kafka: the options of the replay, and the partitions of its topic."""
+    """How a stream goes through Kafka: the options of the replay, and the partitions of its topic.
+
+    `enough` is how many of l1_day's messages are its beginning: a fault after them falls into the middle.
+    """
 
     codec: str = "json"
     partitions: int = 1
     words: tuple[str, ...] = ()
+    enough: int = 5000
 
     def __str__(self):
         return f"{self.codec}-{self.partitions}"
@@ -33,8 +39,8 @@ SPREAD = ("--partition", "spread")
 EVERY_WAY = [Way(codec, *parts) for codec in ("json", "arrow") for parts in ((1,), (4, SPREAD))]
 """How a whole day goes through Kafka."""
 
-WAYS = [Way()]
-"""Add a codec or a partitioning here, and it goes through every fault."""
+WAYS = [Way(), Way("arrow", 4, (*SPREAD, "--speed", "100"), enough=12)]
+"""Add a codec or a partitioning here, and it goes through every fault; of few messages, each is sent on its own."""
 
 
 def topic_of(request):
@@ -133,6 +139,12 @@ KafkaConsumer.__init__, KafkaConsumer.poll = build, poll
 import feed.cli
 sys.exit(feed.cli.main(sys.argv[1:]))
 """
+
+
+def third_of(said, way):
+    """How many records a read has taken in once it has looked for the end record and read a third of the stream."""
+    looked = min(reader.WINDOW * way.partitions, said["messages"] + way.partitions)
+    return looked + said["messages"] // 3
 
 
 class PausedRead:

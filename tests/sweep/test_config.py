@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from feed.errors import FeedUnavailable
 from sweep.config import build_config, config_hash, load_config
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
@@ -115,6 +116,8 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("feed.wait=5", "feed.wait: '5' is no duration"),
         ("feed.deadline=never", "feed.deadline: 'never' is no duration"),
         ("feed.patience=5s", "unknown key feed.patience; the nearest valid one is feed."),
+        ("kafka.security_protocl=SSL", "unknown key kafka.security_protocl; the nearest valid one is kafka.security_p"),
+        ("kafka=5", "kafka: expected `object`, got `int`"),
         ("feed=5", "feed: expected `object`, got `int`"),
         ("executor=dask", "executor: invalid enum value 'dask'"),
         ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
@@ -133,6 +136,28 @@ def test_bad_values_are_refused_with_one_line(assignment, says):
         load_config(None, [assignment])
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["kafka.sasl_password", "kafka.ssl_password", " kafka.sasl_plain_password "])
+@pytest.mark.parametrize("value", ["=hunter2", "=[hunter2", ":hunter2", " hunter2", "=", ""])
+def test_a_password_that_is_written_out_is_refused_and_not_repeated(key, value):
+    with pytest.raises(FeedUnavailable, match=r"a password is not written here.*kafka.sasl_password_env") as caught:
+        load_config(None, [f"{key}{value}"])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_in_a_file_is_refused_too(tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text("kafka: {sasl_username: alice, sasl_password: hunter2}")
+    with pytest.raises(FeedUnavailable, match=r"kafka\.sasl_password: a password is not written here") as caught:
+        load_config(str(file))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_security_settings_are_text_as_they_are():
+    settings = ["kafka.api_version=2.10", "kafka.sasl_password_file=/run/a #1", "kafka.sasl_username=123"]
+    kafka = load_config(None, settings).kafka
+    assert (kafka.api_version, kafka.sasl_password_file, kafka.sasl_username) == ("2.10", "/run/a #1", "123")
 
 
 @pytest.mark.parametrize("path", ["my #1.csv", "123", "a: b", "[a].csv", "*.csv", "it's.csv", "1e3"])
@@ -221,6 +246,7 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
         {"source": "file:x.csv"},
         {"output": "there"},
         {"feed": {"wait": "60s", "max_bad": 3}},
+        {"kafka": {"security_protocol": "SSL"}},
         {"grid": {"lambda_over": [0.0, 1e-2, 0.05]}},
         {"grid": {"theta_queue": {"start": 0, "stop": 0.02, "num": 3}}},
     ]

@@ -1,0 +1,195 @@
+"""Record batches are unpacked to what the client itself makes of them, and never to more than a bound."""
+
+import contextlib
+import gzip
+import zlib
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from feed.headers import data_headers
+from feed.kafka import TopicPartition
+from feed.messages import Record
+from feed.recordbatch import MAX_BATCH, CorruptRecordError, Fetcher, IsolationLevel, inflate, unpack, unpack_lean
+
+PART = TopicPartition("q", 3)
+NONE, GZIP, TRANSACTIONAL, CONTROL, LOG_APPEND = 0, 1, 16, 32, 8
+
+texts = st.one_of(st.none(), st.binary(max_size=70), st.binary(min_size=130, max_size=140))
+headers = st.lists(st.tuples(st.text(max_size=3), texts), max_size=8)
+ours = st.tuples(st.integers(0, 200), st.integers(0, 200)).map(lambda pair: data_headers("r", "AAPL", "json", *pair))
+record = st.tuples(st.integers(0, 2**41), texts, texts, st.one_of(headers, ours, ours))
+several = st.lists(record, min_size=1, max_size=8)
+
+
+def batch_of(records, *, compression=NONE, base=0, offsets=None, flags=0):
+    """The bytes of one batch as a broker hands them out: of (timestamp, key, value, headers)."""
+    from kafka.record.default_records import DefaultRecordBatchBuilder
+    from kafka.record.util import calc_crc32c
+
+    builder = DefaultRecordBatchBuilder(2, compression, bool(flags & TRANSACTIONAL), 5, 0, 0, 2**25)
+    for at, (timestamp, key, value, pairs) in enumerate(records):
+        assert builder.append(at if offsets is None else offsets[at], timestamp, key, value, pairs)
+    raw = bytearray(builder.build())
+    raw[:8] = base.to_bytes(8, "big")
+    raw[22] |= flags & (CONTROL | LOG_APPEND)  # what a broker sets; the checksum is made anew
+    raw[17:21] = calc_crc32c(memoryview(raw)[21:]).to_bytes(4, "big")
+    return bytes(raw)
+
+
+def fetched(raw):
+    from kafka.record import MemoryRecords
+
+    return MemoryRecords(raw)
+
+
+def take_all(kind, raw, *, at=0, isolation=IsolationLevel.READ_UNCOMMITTED, crcs=True, aborted=()):
+    parts = kind(at, PART, fetched(raw), check_crcs=crcs, isolation_level=isolation, aborted_transactions=list(aborted))
+    found = parts.take() if parts else []
+    return [plain(each) for each in found], parts.next_fetch_offset
+
+
+def plain(each):
+    return each.partition, each.offset, each.timestamp, each.value or b"", list(each.headers)
+
+
+@pytest.fixture(scope="module")
+def lean():
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(PartitionRecords=Fetcher.PartitionRecords))
+    unpack_lean(consumer)
+    return consumer._fetcher.PartitionRecords
+
+
+@settings(max_examples=200)
+@given(st.lists(several, min_size=1, max_size=3), st.sampled_from([NONE, GZIP]), st.sampled_from([0, LOG_APPEND]))
+def test_records_are_the_clients_own(lean, batches, compression, flags):
+    base, raw = 7, b""
+    for records in batches:
+        raw += batch_of(records, compression=compression, base=base, flags=flags)
+        base += len(records)
+    assert take_all(lean, raw, at=8) == take_all(Fetcher.PartitionRecords, raw, at=8)
+
+
+def test_neighbours_with_headers_that_begin_alike_share_them(lean):
+    raw = batch_of([(1, None, b"v", data_headers("r", "AAPL", "json", seq, seq * 70)) for seq in range(5)])
+    found = lean(0, PART, fetched(raw)).take()
+    assert [dict(each.headers)["pseq"] for each in found] == [b"0", b"70", b"140", b"210", b"280"]
+    assert {id(each.common) for each in found} == {id(found[0].common)}
+    assert [name for name, _ in found[0].own] == ["seq", "pseq"]
+    assert isinstance(found[0], Record)
+
+
+def test_offsets_that_compaction_left_out_are_passed(lean):
+    raw = batch_of([(1, b"k", b"v", [])] * 3, base=10, offsets=[0, 4, 9])
+    found, following = take_all(lean, raw, at=10)
+    assert [offset for _, offset, *_ in found] == [10, 14, 19]
+    assert following == 20
+
+
+def test_control_batches_are_passed(lean):
+    commit = batch_of([(1, b"\x00\x00\x00\x01", bytes(6), [])], base=1, flags=CONTROL | TRANSACTIONAL)
+    raw = batch_of([(1, None, b"a", [])]) + commit
+    assert take_all(lean, raw) == take_all(Fetcher.PartitionRecords, raw)
+    assert take_all(lean, raw)[1] == 2
+
+
+@pytest.mark.parametrize("isolation", [IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED])
+def test_aborted_transactions_are_the_clients_to_leave_out(lean, isolation):
+    abort = batch_of([(1, b"\x00\x00\x00\x00", bytes(6), [])], base=1, flags=CONTROL | TRANSACTIONAL)
+    raw = batch_of([(1, None, b"a", [])], flags=TRANSACTIONAL) + abort + batch_of([(1, None, b"b", [])], base=2)
+    aborted = [SimpleNamespace(producer_id=5, first_offset=0)]
+    outcome = take_all(lean, raw, isolation=isolation, aborted=aborted)
+    assert outcome == take_all(Fetcher.PartitionRecords, raw, isolation=isolation, aborted=aborted)
+    assert len(outcome[0]) == (1 if isolation == IsolationLevel.READ_COMMITTED else 2)
+
+
+def test_messages_of_the_format_before_are_read(lean):
+    from kafka.record.legacy_records import LegacyRecordBatchBuilder
+
+    builder = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=2**20)
+    builder.append(0, timestamp=9, key=None, value=b"old")
+    assert take_all(lean, bytes(builder.build())) == ([(3, 0, 9, b"old", [])], 1)
+
+
+def test_a_batch_in_part_can_be_gone_on_with(lean):
+    parts = lean(0, PART, fetched(batch_of([(1, None, b"%d" % at, []) for at in range(5)])))
+    assert [each.value for each in parts.take(2)] == [b"0", b"1"]
+    assert parts.next_fetch_offset == 2
+    assert [each.value for each in parts.take(9)] == [b"2", b"3", b"4"]
+
+
+def test_a_checksum_that_differs_is_an_error(lean):
+    raw = bytearray(batch_of([(1, None, b"value", [])], base=41))
+    raw[-3] ^= 1
+    with pytest.raises(CorruptRecordError, match="checksum of the batch at offset 41"):
+        take_all(lean, bytes(raw))
+
+
+@settings(max_examples=400)
+@given(several, st.data())
+def test_damage_that_no_checksum_shows_is_refused_or_read(lean, records, data):
+    raw = bytearray(batch_of(records))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(61, len(raw) - 1))] = data.draw(st.sampled_from([0, 1, 2, 5, 0x7F, 0x80, 0xFF]))
+    with contextlib.suppress(CorruptRecordError):
+        read = take_all(lean, bytes(raw), crcs=False)
+        with contextlib.suppress(CorruptRecordError, UnicodeDecodeError):
+            assert read == take_all(Fetcher.PartitionRecords, bytes(raw), crcs=False)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=80), st.integers(-1, 5))
+@example(b"\xff" * 11, 1)
+@example(b"\x00", 2**31 - 1)
+def test_no_bytes_do_anything_but_be_read_or_refused(data, count):
+    with contextlib.suppress(CorruptRecordError):
+        assert len(unpack(0, data, count, 0, 0)) == max(count, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "reason"),
+    [
+        (b"\x00", 0, "1 bytes follow"),
+        (b"", 1, "index out of range"),
+        (b"\x0e\x00\x00\x00\x01\x01\x00\x00", 0, "8 bytes follow"),
+        (b"\x10\x00\x00\x00\x01\x01\x00", 1, "it takes 6 bytes and says 8"),
+        (b"\x0c\x00\x00\x00\x01\x01\x01", 1, "fewer headers than none"),
+        (b"\x10\x00\x00\x00\x01\x01\x02\x01\x01", 1, "a header has no name"),
+        (b"\x80" * 12, 1, "beyond 64 bits"),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said(data, count, reason):
+    with pytest.raises(CorruptRecordError, match=reason):
+        unpack(0, data, count, 0, 0)
+
+
+class TestInflate:
+    def test_members_one_after_the_other(self):
+        assert inflate(gzip.compress(b"ab") + gzip.compress(b"") + gzip.compress(b"cd")) == b"abcd"
+
+    def test_the_bound_is_of_all_together(self):
+        data = gzip.compress(b"x" * 600) + gzip.compress(b"y" * 400)
+        assert len(inflate(data, 1000)) == 1000
+        with pytest.raises(CorruptRecordError, match="more than the bound"):
+            inflate(data, 999)
+
+    @pytest.mark.parametrize("cut", [1, 8, 12])
+    def test_what_is_cut_is_refused(self, cut):
+        with pytest.raises(CorruptRecordError, match="cut"):
+            inflate(gzip.compress(b"hello" * 9)[:-cut])
+
+    @pytest.mark.parametrize("data", [b"hello", zlib.compress(b"x"), gzip.compress(b"x") + b"rest"])
+    def test_what_is_no_gzip_is_refused(self, data):
+        with pytest.raises(CorruptRecordError, match="cannot be decompressed"):
+            inflate(data)
+
+    def test_a_bomb_is_refused_before_it_has_grown(self, lean):
+        """128 MiB of zeros in 128 kB."""
+        bomb = gzip.compress(bytes(2 * MAX_BATCH))
+        raw = bytearray(batch_of([(1, None, b"v", [])])[:61] + bomb)
+        raw[22] |= GZIP
+        raw[8:12] = (len(raw) - 12).to_bytes(4, "big")
+        with pytest.raises(CorruptRecordError, match="more than the bound"):
+            take_all(lean, bytes(raw), crcs=False)
