@@ -182,7 +182,7 @@ def _broken_row(path: Path, max_bytes: int) -> pa_csv.InvalidRow | None:
 
 
 def _line(path: Path, max_bytes: int, row: int) -> int:
-    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
-    with open_bytes(path, max_bytes) as lines:
-        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
+    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
+    with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
+        filled = (number for number, line in enumerate(lines, 1) if line != "\n")
         return next(islice(filled, row, None))

@@ -424,6 +424,18 @@ def test_the_line_is_right_after_rows_left_out_and_blank_lines(read):
         read("\n".join([*lines[:2], "", "", *lines[2:]]), symbol="AAPL", name="day.csv.gz")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_is_right_however_lines_end(tmp_path, end):
+    path = tmp_path / "day.csv"
+    lines = text_of({}, {}, {"sequence": "x"}).splitlines()
+    path.write_bytes(end.join([*lines[:2], "", *lines[2:], ""]).encode())
+    with pytest.raises(FeedCorrupt, match="line 5, column sequence: 'x'"):
+        read_file(path)
+    path.write_bytes(end.join([*lines[:2], "", "2024,2"]).encode())
+    with pytest.raises(FeedCorrupt, match="line 4: 2 fields, expected 20"):
+        read_file(path)
+
+
 def test_a_row_cut_short_is_named(read):
     text = text_of({}, {}, {})
     with pytest.raises(FeedCorrupt, match="line 4: 5 fields, expected 20"):
