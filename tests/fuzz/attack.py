@@ -1,4 +1,6 @@
-"""One target under atheris, in a process of its own: python -m fuzz.attack TARGET FINDINGS CORPUS TALLY [-libFuzzer options].
+"""One target under atheris, in a process of its own.
+
+python -m fuzz.attack TARGET FINDINGS CORPUS TALLY [options of libFuzzer]
 
 What Python raises is a finding that is written down, once for each place that raises it, and the attack goes on; what
 ends the process (a crash in a library, an input that takes too long or too much memory) libFuzzer writes down itself.

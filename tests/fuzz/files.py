@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from databento_dbn import DBNError, Metadata
 from dbnfile import AAPL, TS, csv_of, metadata, record, trade_record
+from fuzz.mutations import packed
+from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bounded_memory, built, plain_csv
 
 from feed import databento, dbn, parquet, plaincsv
 from feed.csvwriter import write_csv
@@ -24,8 +26,6 @@ from feed.errors import FeedCorrupt, FeedError
 from feed.fragments import FileBlock
 from feed.parquet import write_parquet
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
-from fuzz.mutations import packed
-from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bounded_memory, built, plain_csv
 
 MIB = 2**20
 SMALL = 4 * MIB
@@ -262,9 +262,7 @@ def check_against_library(data, block):
 def parquet_files(tape):
     """A tape as Parquet; quotes alone; two symbols."""
     path = folder() / "again.parquet"
-    other = Tape(
-        "AAPL", **{name: getattr(tape, name) for name in QUOTE_DTYPES}, trades=tape.clip(0, 0).trades
-    )
+    other = Tape("AAPL", **{name: getattr(tape, name) for name in QUOTE_DTYPES}, trades=tape.clip(0, 0).trades)
     for tapes in ([tape], [other], [tape, other]):
         write_parquet(tapes, path)
         yield path.read_bytes()
@@ -303,5 +301,3 @@ def defined(name, number):
     if number is None or (name.endswith("px") and number == 2**63 - 1) or (name.endswith("sz") and number == 2**32 - 1):
         return 0
     return max(number, -1) if name.endswith("sz") else number
-
-

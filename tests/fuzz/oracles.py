@@ -176,10 +176,7 @@ def plain_csv(data):
 def built(symbol, quotes, trades):
     """A tape of tuples in the tape's columns."""
     columns, prints = [
-        {
-            name: np.array([row[at] for row in listed], object).astype(np.int64)
-            for at, name in enumerate(dtypes)
-        }
+        {name: np.array([row[at] for row in listed], object).astype(np.int64) for at, name in enumerate(dtypes)}
         for listed, dtypes in ((quotes, QUOTE_DTYPES), (trades, TRADE_DTYPES))
     ]
     return Tape.build(symbol, **columns, trades=prints)

@@ -35,6 +35,7 @@ class Outcome:
     """What came of one target's attack."""
 
     name: str
+    seeds: int = 0
     seconds: float = 0.0
     inputs: int = 0
     accepted: int = 0
@@ -51,7 +52,7 @@ class Outcome:
 
 def attack(name, seconds, corpus, findings):
     """Attack a target for so many seconds; where something ends the process, begin again."""
-    outcome = Outcome(name)
+    outcome = Outcome(name, len(list(corpus.iterdir())))
     began = time.monotonic()
     tally = corpus.with_suffix(".json")
     while (left := seconds - (time.monotonic() - began)) >= 1 or not outcome.seconds:
@@ -100,8 +101,10 @@ def main(arguments=None):
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)}; all by default")
     parser.add_argument("--seconds", type=float, default=600, help="of all targets together")
     parser.add_argument("--findings", type=Path, help="folder for inputs that were found; a new one by default")
-    parser.add_argument("--corpus", type=Path, help="folder that keeps inputs from one run to the next; none by default")
-    parser.add_argument("--least", type=int, default=1, help="inputs that each target has to try")
+    parser.add_argument(
+        "--corpus", type=Path, help="folder that keeps inputs from one run to the next; none by default"
+    )
+    parser.add_argument("--least", type=int, default=1, help="inputs that each target has to try beside its seeds")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.targets) - set(TARGETS))
     if unknown:
@@ -117,7 +120,7 @@ def main(arguments=None):
             fill(TARGETS[name], corpus)
             outcomes.append(attack(name, given.seconds / len(names), corpus, findings))
             print(outcomes[-1].row(), flush=True)
-    idle = [each.name for each in outcomes if each.inputs < given.least or not each.accepted]
+    idle = [each.name for each in outcomes if each.inputs - each.seeds < given.least or not each.accepted]
     found = [f"{each.name}: {finding}" for each in outcomes for finding in each.findings]
     for line in [*found, *(f"{name}: too little was tried, or nothing of it accepted" for name in idle)]:
         print(line)

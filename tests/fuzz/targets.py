@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuzz import files, mutations, wire
+from fuzz import files, mutations, partition, wire
 from fuzz.oracles import quiet
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ TARGETS = {
     "json": Target(wire.check_json, lambda tape: wire.values_of("json", tape), mutations.change_json),
     "arrow": Target(wire.check_arrow, lambda tape: wire.values_of("arrow", tape), mutations.change_arrow),
     "end": Target(wire.check_end, wire.end_records, mutations.change_json),
-    "range": Target(wire.check_range, wire.range_programs, mutations.damage, 512),
+    "batch": Target(partition.check_batch, partition.batches_of, partition.change_batch),
+    "range": Target(partition.check_range, partition.range_programs, mutations.damage, 512),
     "csv": Target(files.check_csv, files.csv_files, mutations.change_csv),
     "plain": Target(files.check_plain, files.csv_files, mutations.change_csv, 4096, compiled=True),
     "gzip": Target(
