@@ -279,7 +279,9 @@ def check_parquet(data):
             return False
         check_block(block)
     with pq.ParquetFile(path) as file:
-        rows = file.read([name for name in file.schema_arrow.names if name in parquet.SCHEMA.names]).to_pylist()
+        there = file.schema_arrow.names
+        names = parquet.SCHEMA.names if "kind" in there else [*QUOTE_DTYPES, "symbol"]  # else px, sz, side are unused
+        rows = file.read([name for name in there if name in names]).to_pylist()
     named = any(row.get("symbol") for row in rows)
     found = {}
     for row in rows:
