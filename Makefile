@@ -11,7 +11,7 @@ python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit lint bench
+.PHONY: help install run kafka test unit lint bench fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -42,6 +42,10 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) benchmarks/run.py $(ARGS)
+
+fuzz: .venv/installed-test ## attack all readers of files and messages; SECONDS=600 in all, FINDINGS=... names a folder
+	@PYTHONPATH=.:tests:tests/feed $(python) -m fuzz.run --seconds $(or $(SECONDS),600) \
+		$(if $(FINDINGS),--findings $(FINDINGS)) $(ARGS)
 
 # A .venv whose interpreter is gone is made anew, one that works is left alone.
 .venv/bin/python:

@@ -44,7 +44,7 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
     try:
         numbers = _int64(text)
     except pa.ArrowInvalid:
-        nanos, nothing = np.divmod(_decimals(text), 10**9)
+        nanos, nothing = np.divmod(_decimals(text, exact=True), 10**9)
         if nothing.any():
             raise ValueError("expected a whole number") from None
         numbers = nanos
@@ -129,7 +129,18 @@ def quoted(value: str | None) -> str:
 
 
 def _int64(text: Text) -> Int64:
+    if _holds_x(text):  # pyarrow takes 0x10 for 16
+        raise pa.ArrowInvalid("expected decimal digits")
     return _numpy(text.cast(pa.int64()))
+
+
+def _holds_x(text: Text) -> bool:
+    """Whether any text holds an x: the bytes of all are looked at first, those of a slice lie among others'."""
+    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
+    for data in (chunk.buffers()[2] for chunk in chunks):
+        if data is not None and ((np.frombuffer(data, np.uint8) | 32) == ord("x")).any():
+            return bool(pc.any(pc.match_substring_regex(text, "[xX]"), min_count=0).as_py())
+    return False
 
 
 def _numpy(column: Arrow) -> Int64:
@@ -137,13 +148,16 @@ def _numpy(column: Arrow) -> Int64:
     return numbers
 
 
-def _decimals(text: Text) -> Int64:
-    """Decimal text to integers of 1e-9, through 128-bit decimals where they hold it, one by one where not."""
+def _decimals(text: Text, *, exact: bool = False) -> Int64:
+    """Decimal text to integers of 1e-9, through 128-bit decimals where they hold it, one by one where not.
+
+    Digits beyond the ninth decimal are rounded half-even, or, where it has to be `exact`, refused.
+    """
     try:
         column = text.cast(_NANO_DOLLARS)
     except pa.ArrowInvalid:
         seen = pc.unique(text)
-        scaled = np.array([_scaled(value) for value in seen.to_pylist()], np.int64)
+        scaled = np.array([_scaled(value, exact=exact) for value in seen.to_pylist()], np.int64)
         return scaled[_numpy(pc.index_in(text, seen))]
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([_unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
@@ -158,11 +172,14 @@ def _unscaled(column: Arrow) -> Int64:
     return numbers
 
 
-def _scaled(value: str) -> int:
+def _scaled(value: str, *, exact: bool) -> int:
     if _NUMBER.fullmatch(value) is None:
         raise ValueError("expected a number")
     with localcontext(prec=1200):
-        scaled = int(Decimal(value).scaleb(9).to_integral_value(ROUND_HALF_EVEN))
+        number = Decimal(value).scaleb(9)
+        scaled = int(number.to_integral_value(ROUND_HALF_EVEN))
+        if exact and scaled != number:
+            raise ValueError("expected a whole number")
     if abs(scaled) > UNDEFINED_PRICE:
         raise ValueError("expected a smaller number")
     return scaled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -98,7 +99,7 @@ def read_rows(
     with damage_told(path):
         check_there(path)
         names = _header(path, required, optional, max_bytes)
-        table = _read_table(path, names, labels, max_bytes, threads=True)
+        table = _read_table(path, names, labels, max_bytes)
     if not table.num_rows:
         raise _no_rows(path)
     return Rows(path, max_bytes, table, np.arange(table.num_rows))
@@ -134,20 +135,12 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
     return names
 
 
-def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: int, *, threads: bool) -> Arrow:
-    broken: list[pa_csv.InvalidRow] = []
-
-    def refuse(row: pa_csv.InvalidRow) -> str:
-        broken.append(row)
-        return "error"
-
+def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: int) -> Arrow:
     label = pa.dictionary(pa.int32(), pa.string())
     try:
         with open_bytes(path, max_bytes) as stream:
             return pa_csv.read_csv(
                 stream,
-                read_options=pa_csv.ReadOptions(use_threads=threads),
-                parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
                 convert_options=pa_csv.ConvertOptions(
                     include_columns=names,
                     column_types={name: label if name in labels else pa.string() for name in names},
@@ -156,21 +149,40 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: 
                 ),
             )
     except pa.ArrowInvalid as reason:
-        if threads:  # only one thread knows the number of a row
-            return _read_table(path, names, labels, max_bytes, threads=False)
-        if not broken:
+        row = _broken_row(path, max_bytes)
+        if row is None:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
-        row = broken[-1]
         line = _line(path, max_bytes, row.number - 1)
+        text = row.text.encode("latin-1").decode(errors="replace")
         raise FeedCorrupt(
-            f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(row.text)}",
+            f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(text)}",
             str(path),
             "the file may be cut short; export it again",
         ) from None
 
 
+def _broken_row(path: Path, max_bytes: int) -> pa_csv.InvalidRow | None:
+    """Find the first row of another length, its bytes as the letters of Latin-1: a broken one need not be UTF-8.
+
+    pyarrow prints a traceback, and raises nothing, where the row that it shows is no text.
+    """
+    broken: list[pa_csv.InvalidRow] = []
+
+    def refuse(row: pa_csv.InvalidRow) -> str:
+        broken.append(row)
+        return "error"
+
+    with suppress(pa.ArrowInvalid), open_bytes(path, max_bytes) as stream:
+        pa_csv.read_csv(  # only one thread knows the number of a row
+            stream,
+            read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True, encoding="latin-1"),
+            parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
+        )
+    return broken[0] if broken else None
+
+
 def _line(path: Path, max_bytes: int, row: int) -> int:
-    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows."""
-    with open_bytes(path, max_bytes) as lines:
-        filled = (number for number, line in enumerate(lines, 1) if line.strip(b"\r\n"))
+    """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
+    with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
+        filled = (number for number, line in enumerate(lines, 1) if line != "\n")
         return next(islice(filled, row, None))

@@ -72,7 +72,7 @@ FIELDS = {
 
 _EPOCH = date(1970, 1, 1)
 _HEADER = 16
-_METADATA = 2**26
+_METADATA_LEAST, _METADATA = 104, 2**26
 _UNDEFINED_STAMP = 2**64 - 1
 _QUOTES = {
     "ts": "ts_event",
@@ -214,8 +214,8 @@ def _metadata(stream: io.BufferedReader, where: str) -> tuple[_Names, str, int]:
     version, length = head[3], int.from_bytes(head[4:], "little")
     if version not in VERSIONS:
         raise FeedUnavailable(f"DBN version {version}, this reader knows {VERSIONS[0]} to {VERSIONS[-1]}", where)
-    if length > _METADATA:
-        raise FeedCorrupt(f"{length} bytes of metadata are beyond the bound of {_METADATA}", where)
+    if not _METADATA_LEAST <= length <= _METADATA:  # the library panics at some that are too short
+        raise FeedCorrupt(f"{length} bytes of metadata, expected {_METADATA_LEAST} to {_METADATA}", where)
     body = stream.read(length)
     if len(body) < length:
         raise _cut_short(where, f"inside its metadata, at byte {len(head) + len(body)}")

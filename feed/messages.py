@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
@@ -29,6 +30,7 @@ QUOTE_BYTES, TRADE_BYTES = (
 """Bytes of a row in columns."""
 
 _SHOWN = 60
+_REASON = 1000
 
 
 class Message(NamedTuple):
@@ -176,11 +178,12 @@ def malformed(record: Record, reason: str) -> FeedCorrupt:
     ----------
     record : Record
     reason : str
+        Part of it may come from the message: it is cut and escaped.
     """
     head = repr(bytes(record.value[:_SHOWN]))[1:]
     more = "..." if len(record.value) > _SHOWN else ""
     return FeedCorrupt(
-        f"malformed message: {reason}; it begins {head}{more}",
+        f"malformed message: {printable(reason[:_REASON])}; it begins {head}{more}",
         f"partition {record.partition}, offset {record.offset}",
         "replay the source again into a new topic",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
@@ -202,6 +203,19 @@ def test_nano_prices_are_exact(numbers):
 
 def test_sizes_may_be_written_as_floats(read):
     assert read({"bid_sz_00": "421.0", "ask_sz_00": "3.6e1"}).tape.bid_sz.tolist() == [421]
+
+
+@pytest.mark.parametrize("value", ["1e-10", "421.0000000001", f"0.{'0' * 40}1", "1e-400", "0x10", "0X1F", "-0x1"])
+@pytest.mark.parametrize("column", ["bid_sz_00", "sequence", "publisher_id"])
+def test_what_is_no_whole_number_is_not_rounded_to_one(read, column, value):
+    expected = "number" if "x" in value.lower() else "whole number"
+    with pytest.raises(FeedCorrupt, match=f"line 2, column {column}: .*expected a {expected}"):
+        read({column: value})
+
+
+def test_hexadecimal_prices_are_refused(read):
+    with pytest.raises(FeedCorrupt, match="line 3, column bid_px_00: '0x33dfd3ac80'"):
+        read(NANO, NANO | {"bid_px_00": "0x33dfd3ac80"})
 
 
 @pytest.mark.parametrize("rtype", ["1", "10"])
@@ -410,10 +424,33 @@ def test_the_line_is_right_after_rows_left_out_and_blank_lines(read):
         read("\n".join([*lines[:2], "", "", *lines[2:]]), symbol="AAPL", name="day.csv.gz")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_is_right_however_lines_end(tmp_path, end):
+    path = tmp_path / "day.csv"
+    lines = text_of({}, {}, {"sequence": "x"}).splitlines()
+    path.write_bytes(end.join([*lines[:2], "", *lines[2:], ""]).encode())
+    with pytest.raises(FeedCorrupt, match="line 5, column sequence: 'x'"):
+        read_file(path)
+    path.write_bytes(end.join([*lines[:2], "", "2024,2"]).encode())
+    with pytest.raises(FeedCorrupt, match="line 4: 2 fields, expected 20"):
+        read_file(path)
+
+
 def test_a_row_cut_short_is_named(read):
     text = text_of({}, {}, {})
     with pytest.raises(FeedCorrupt, match="line 4: 5 fields, expected 20"):
         read(",".join(text.splitlines()[-1].split(",")[:5]).join([text.rsplit("\n", 2)[0] + "\n", ""]))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_row_of_another_length_that_is_no_text_is_named_and_nothing_printed(tmp_path, monkeypatch, mark):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    path = tmp_path / "day.csv"
+    path.write_bytes(mark + text_of({}, {}).encode() + b"2024-08-01T13:36:32.49\xff\xfe,\xcc,1\n")
+    with pytest.raises(FeedCorrupt, match=r"line 4: 3 fields, expected 20: '2024-08-01T13:36:32.49\\ufffd\\ufffd,"):
+        read_file(path)
+    assert printed == []
 
 
 @pytest.mark.parametrize(

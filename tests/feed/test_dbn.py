@@ -273,7 +273,8 @@ def test_damaged_compression_is_corrupt(folder):
         (metadata(AAPL) + b"\x14\x0a" + record()[2:], "record 1 .byte 288.: 80 bytes, expected 368 of rtype 10"),
         (metadata(AAPL)[:8] + b"\xff" * 352 + record(), "metadata is damaged"),
         (metadata(mapping("AAPL", (FIRST, PAST, "x"))) + record(), "metadata is damaged"),
-        (b"DBN\x03" + b"\xff" * 999, "bytes of metadata are beyond the bound"),
+        (b"DBN\x03" + b"\xff" * 999, "4294967295 bytes of metadata, expected 104 to 67108864"),
+        (b"DBN\x03\x67\0\0\0" + metadata(AAPL)[8:], "103 bytes of metadata"),  # at 100 to 103 the library panics
     ],
 )
 def test_damage_is_named(read, raw, message):

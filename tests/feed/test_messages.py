@@ -91,6 +91,13 @@ def test_a_malformed_message_shows_where_it_is_and_how_it_begins():
     assert str(caught.value) == str(error)
 
 
+def test_what_a_reason_takes_from_the_message_is_cut_and_escaped():
+    text = str(malformed(Record(0, 0, b"x"), "unknown field `\ufeff\x1b[2J" + "x" * 10**6))
+    assert r"unknown field `\ufeff\x1b[2Jxxx" in text
+    assert text.isprintable()
+    assert len(text) < 1200
+
+
 def test_what_is_too_large_says_which_key_bounds_it():
     error = too_large(Record(1, 7, b""), 2**20)
     assert (

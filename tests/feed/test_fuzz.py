@@ -1,0 +1,35 @@
+"""The fuzzers' targets as properties: valid inputs, changed a little, are read right or refused, and nothing else.
+
+`make fuzz` attacks the same targets for longer, guided by what the inputs cover.
+"""
+
+import pytest
+from fuzz.corpus import seed_tapes
+from fuzz.targets import TARGETS, accepted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import tapes
+
+
+@st.composite
+def inputs(draw, target):
+    """A valid input, some changes to it made."""
+    data = draw(st.sampled_from(list(target.valid(draw(tapes(max_rows=6))))))
+    rng = draw(st.randoms(use_true_random=False))
+    for _ in range(draw(st.integers(0, 2))):
+        data = target.change(data, rng)
+    return data[: target.size]
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+@settings(max_examples=25)
+@given(st.data())
+def test_an_input_is_read_right_or_refused(target, data):
+    accepted(target, data.draw(inputs(target)))
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_most_seeds_are_accepted(target):
+    seeds = [data for tape in seed_tapes()[:4] for data in target.valid(tape)]
+    taken = [accepted(target, data) for data in seeds]
+    assert sum(taken) > len(seeds) / 2

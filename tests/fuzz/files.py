@@ -1,0 +1,305 @@
+"""What comes out of files: CSV both ways, compressed CSV, DBN, Parquet."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import warnings
+import zlib
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from databento_dbn import DBNError, Metadata
+from dbnfile import AAPL, TS, csv_of, metadata, record, trade_record
+from fuzz.mutations import packed
+from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bounded_memory, built, plain_csv
+
+from feed import databento, dbn, parquet, plaincsv
+from feed.csvwriter import write_csv
+from feed.dbnwriter import write_dbn
+from feed.errors import FeedCorrupt, FeedError
+from feed.fragments import FileBlock
+from feed.parquet import write_parquet
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
+
+MIB = 2**20
+SMALL = 4 * MIB
+"""Decompressed bytes that a read may take in."""
+
+
+@cache
+def folder():
+    """A folder of this process, in memory where there is one."""
+    memory = Path("/dev/shm")  # noqa: S108 - a place to write, made new and removed
+    made = Path(tempfile.mkdtemp(prefix="sor-sweep-fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def put(data, ending):
+    path = folder() / f"day{ending}"
+    path.write_bytes(data)
+    return path
+
+
+def outcome(read, *arguments):
+    """What a reader gives, or the error that it says."""
+    try:
+        return read(*arguments)
+    except FeedError as error:
+        assert_line(error)
+        return error
+
+
+def carried(tape):
+    """The same quotes with trades that rows carry, as Databento's files have them."""
+    trades = {name: getattr(tape.trades, name) for name in TRADE_DTYPES}
+    rows = np.linspace(0, tape.rows - 1, min(tape.rows, len(tape.trades.ts))).astype(int)
+    rows = np.unique(rows)
+    prints = {name: trades[name][: len(rows)] for name in ("px", "sz", "side")}
+    prints |= {name: getattr(tape, name)[rows] for name in ("ts", "venue", "sequence")}
+    return Tape.build(tape.symbol, **{name: getattr(tape, name) for name in QUOTE_DTYPES}, trades=prints)
+
+
+def written(write, tape, ending):
+    path = folder() / f"again{ending}"
+    write(tape, path)
+    return path.read_bytes()
+
+
+def csv_files(tape):
+    """A tape as CSV: as it is written, with stamps and prices as integers, and without all that is optional."""
+    text = written(write_csv, carried(tape), ".csv")
+    yield text
+    lines = [line.split(b",") for line in text.splitlines()]
+    header = lines[0]
+    needed = [at for at, name in enumerate(header) if name.decode() in databento.REQUIRED]
+    yield b"".join(b",".join(line[at] for at in needed) + b"\n" for line in lines)
+    stamps = [header.index(name) for name in (b"ts_recv", b"ts_event")]
+    priced = [at for at, name in enumerate(header) if name.decode() in databento.PRICES]
+    for row, ts in zip(lines[1:], tape.ts.tolist(), strict=True):
+        for at in stamps:
+            row[at] = str(ts).encode()
+        for at in priced:
+            row[at] = row[at].replace(b".", b"").lstrip(b"0") or b"9223372036854775807"
+    yield b"\n".join(b",".join(line) for line in lines)
+
+
+def check_plain(data):
+    """Where the compiled reader takes a file, the other one reads the same; whether it took it."""
+    path = put(data, ".csv")
+    with patch.object(plaincsv, "BLOCK", 1024):
+        plain = databento._read_plain(path, None, SMALL)
+    if plain is None:
+        return False
+    text = outcome(databento._read_text, path, None, SMALL)
+    assert isinstance(text, FileBlock), f"it takes what the other one refuses: {text}"
+    assert_same(plain.tape, text.tape, "compiled and text")
+    assert plain.symbols == text.symbols
+    (one,), (other,) = plain.fragments, text.fragments
+    assert (one.ignored, one.notes, one.named) == (other.ignored, other.notes, other.named)
+    return True
+
+
+def check_csv(data, ending=".csv"):
+    """What is read is what a plain second reading gives, and no other way to ask gives another tape."""
+    path = put(data, ending)
+    text = outcome(databento._read_text, path, None, SMALL)
+    if not isinstance(text, FileBlock):
+        return False
+    check_block(text)
+    if ending == ".csv":
+        try:
+            expected = plain_csv(data)
+        except UnsureError:
+            expected = None
+        if expected is not None:
+            assert_same_tapes(text, expected, "read plainly")
+        assert isinstance(outcome(databento._read_text, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
+    for symbol in text.symbols[:2]:
+        chosen = outcome(databento._read_text, path, symbol, SMALL)
+        of_all = [each.tape for each in text.fragments if each.tape.symbol == symbol]
+        assert [each.tape for each in chosen.fragments] == of_all or all(
+            same(one, other) for one, other in zip([each.tape for each in chosen.fragments], of_all, strict=True)
+        ), f"symbol {symbol!r} asked for"
+    return True
+
+
+def assert_same_tapes(block, expected, what):
+    found = {each.tape.symbol: each.tape for each in block.fragments}
+    assert set(found) == set(expected), f"{what}: symbols {sorted(expected)}"
+    for symbol, tape in expected.items():
+        assert_same(found[symbol], tape, what)
+
+
+def check_block(block):
+    """Every fragment is whole, and comes back from what it is written to."""
+    names = [each.tape.symbol for each in block.fragments]
+    assert names == sorted(set(names))
+    for fragment in block.fragments:
+        tape = fragment.tape
+        assert_whole(tape)
+        assert tape.rows or len(tape.trades.ts) or fragment.ignored
+        assert all(count > 0 for count in fragment.ignored.values())
+        assert all(note.isprintable() for note in fragment.notes)
+    if len(block.fragments) <= 3 and zlib.crc32(block.fragments[0].tape.ts.tobytes()) % 4 == 0:  # it takes its time
+        path = folder() / "again.parquet"
+        write_parquet([each.tape for each in block.fragments], path)
+        again = parquet.read_file(path)
+        for one, other in zip(block.fragments, again.fragments, strict=True):
+            assert_same(one.tape, other.tape, "through Parquet")
+
+
+def packed_files(codec):
+    """CSV, compressed."""
+    return lambda tape: (packed(text, codec) for text in csv_files(tape))
+
+
+def check_gzip(data):
+    """What is read of a .gz is what zlib finds in it, all of it."""
+    return check_packed(data, ".csv.gz", plain_gzip(data))
+
+
+def plain_gzip(data):
+    """Members one after the other; None where one is damaged, or cut short."""
+    plain, rest = b"", data
+    try:
+        while rest:
+            member = zlib.decompressobj(31)
+            plain += member.decompress(rest, SMALL)
+            if not member.eof:
+                return None
+            rest = member.unused_data
+    except zlib.error:
+        return None
+    return plain
+
+
+def check_zstd(data):
+    """What is read of a .zst is what Arrow finds in it at once, all of it."""
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+            plain = stream.read(SMALL + 1)
+    except (OSError, EOFError):
+        plain = None
+    return check_packed(data, ".csv.zst", plain)
+
+
+def check_packed(data, ending, plain):
+    """A compressed file gives the tape of what is in it; one that is cut short gives none."""
+    with bounded_memory(256 * MIB):
+        if not check_csv(data, ending):
+            return False
+    path = folder() / f"day{ending}"
+    block = databento.read_file(path, None, SMALL)
+    assert plain is not None, "read although it is damaged or cut short"
+    assert_same_tapes(
+        databento.read_file(put(plain, ".csv"), None, SMALL),
+        {each.tape.symbol: each.tape for each in block.fragments},
+        "decompressed before",
+    )
+    for cut in (1, 4, 8, len(data) // 3):
+        short = outcome(databento.read_file, put(data[:-cut], ending), None, SMALL)
+        if isinstance(short, FileBlock):  # what was cut off held nothing
+            assert [each.tape.digest() for each in short.fragments] == [
+                each.tape.digest() for each in block.fragments
+            ], f"cut short by {cut} bytes"
+    return True
+
+
+def dbn_files(tape):
+    """A tape as DBN, and what the library makes of a few records of both schemas."""
+    yield written(write_dbn, carried(tape), ".dbn")
+    rows = [record(1, action="T"), record(1, side="N"), record(1, sequence=1, ts_event=TS + 5)]
+    yield metadata(AAPL) + b"".join(rows)
+    yield metadata(version=1) + b"".join(rows)
+    yield metadata(AAPL, version=2) + record(10) + trade_record() + record(10, bid_px=0)
+
+
+def check_dbn(data, ending=".dbn"):
+    """What is read of DBN is what the library finds in it."""
+    with bounded_memory(256 * MIB):
+        path = put(data, ending)
+        block = outcome(dbn.read_file, path, None, SMALL)
+        if not isinstance(block, FileBlock):
+            return False
+        check_block(block)
+    if ending == ".dbn":
+        assert isinstance(outcome(dbn.read_file, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
+        check_against_library(data, block)
+    for symbol in block.symbols[:2]:
+        chosen = outcome(dbn.read_file, path, symbol, SMALL)
+        of_all = [each.tape for each in block.fragments if each.tape.symbol == symbol]
+        its = [each.tape for each in chosen.fragments] if isinstance(chosen, FileBlock) else []
+        assert [each.digest() for each in its] == [each.digest() for each in of_all], f"symbol {symbol!r} asked for"
+    return True
+
+
+def check_against_library(data, block):
+    """Where the library makes a CSV of all records, that CSV is the same."""
+    start = 8 + int.from_bytes(data[4:8], "little")
+    body = data[start:]
+    if len(body) % 80 or set(body[::80]) != {20} or set(body[1::80]) != {1} or Metadata.decode(data[:start]).ts_out:
+        return  # it gives up at records of another schema, and at stamps that are promised and not there
+    if b"\xff" * 8 in {body[at + 32 : at + 40] for at in range(0, len(body), 80)}:
+        return  # without ts_recv it gives a record no symbol; here ts_event says the day
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = csv_of(data, has_metadata=True, map_symbols=True)
+    except (DBNError, ValueError, OSError):
+        return
+    its = outcome(databento._read_text, put(text, ".csv"), None, 64 * MIB)
+    if isinstance(its, FileBlock):
+        assert_same_tapes(block, {each.tape.symbol: each.tape for each in its.fragments}, "as the library reads it")
+
+
+def parquet_files(tape):
+    """A tape as Parquet; quotes alone; two symbols."""
+    path = folder() / "again.parquet"
+    other = Tape("AAPL", **{name: getattr(tape, name) for name in QUOTE_DTYPES}, trades=tape.clip(0, 0).trades)
+    for tapes in ([tape], [other], [tape, other]):
+        write_parquet(tapes, path)
+        yield path.read_bytes()
+    pq.write_table(pa.table({name: getattr(tape, name) for name in QUOTE_DTYPES}), path)
+    yield path.read_bytes()
+
+
+def check_parquet(data):
+    """What is read of Parquet is what the rows say, one by one."""
+    path = put(data, ".parquet")
+    with bounded_memory(512 * MIB):
+        block = outcome(parquet.read_file, path, None, SMALL)
+        if not isinstance(block, FileBlock):
+            return False
+        check_block(block)
+    with pq.ParquetFile(path) as file:
+        there = file.schema_arrow.names
+        names = parquet.SCHEMA.names if "kind" in there else [*QUOTE_DTYPES, "symbol"]  # else px, sz, side are unused
+        rows = file.read([name for name in there if name in names]).to_pylist()
+    named = any(row.get("symbol") for row in rows)
+    found = {}
+    for row in rows:
+        symbol = row.get("symbol") or "UNKNOWN" if named else "UNKNOWN"
+        quotes, trades = found.setdefault(symbol, ([], []))
+        row["ts"] = row["ts"].value if hasattr(row["ts"], "value") else row["ts"]
+        trade = row.get("kind") == "trade"
+        values = [defined(name, row[name]) for name in (TRADE_DTYPES if trade else QUOTE_DTYPES)]
+        if not trade:
+            quotes.append(values)
+        elif values[2] > 0 and values[3] > 0:
+            trades.append(values)
+    assert_same_tapes(block, {symbol: built(symbol, *parts) for symbol, parts in found.items()}, "row by row")
+    return True
+
+
+def defined(name, number):
+    """A number as the tape has it; nothing and what stands for nothing are 0."""
+    if number is None or (name.endswith("px") and number == 2**63 - 1) or (name.endswith("sz") and number == 2**32 - 1):
+        return 0
+    return max(number, -1) if name.endswith("sz") else number
