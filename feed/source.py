@@ -165,7 +165,7 @@ def read_tapes(
     """
     began = clock()
     plan = plan_source(source, options)
-    blocks = []
+    blocks: list[Block] = []
     for part in plan.ranges:
         if clock() - began > options.deadline:
             raise FeedCorrupt(
