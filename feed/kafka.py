@@ -34,6 +34,9 @@ MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
 
 CONNECT_SECONDS = 10.0
+RETRY_MS = 20
+"""How long a reader waits before it asks the same again: each range of a partition has a reader of its own."""
+
 DELIVERY_SECONDS = 60.0
 """How long the producer tries to get a message acknowledged; a broker may restart within."""
 
@@ -181,9 +184,12 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
             max_partition_fetch_bytes=MAX_MESSAGE,
             receive_message_max_bytes=2 * MAX_MESSAGE,
             max_poll_records=2000,
+            retry_backoff_ms=RETRY_MS,
         )
         # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        # The same: after its first question to a broker it would wait 100 ms for its second, the one about the topic.
+        consumer._cluster.config["retry_backoff_ms"] = RETRY_MS  # noqa: SLF001
         unpack_lean(consumer)
         return consumer
 
@@ -197,12 +203,14 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
 
 
 @contextmanager
-def open_producer(address: Address) -> Iterator[Any]:
-    """Connect an idempotent producer that waits for all replicas; batches, gzip.
+def open_producer(address: Address, *, compression: str | None = "gzip") -> Iterator[Any]:
+    """Connect an idempotent producer that waits for all replicas, and sends in batches.
 
     Parameters
     ----------
     address : Address
+    compression : str, optional
+        Of the batches; None where values are compressed already.
 
     Yields
     ------
@@ -219,7 +227,7 @@ def open_producer(address: Address) -> Iterator[Any]:
             **_common(address, server),
             acks="all",
             enable_idempotence=True,
-            compression_type="gzip",
+            compression_type=compression,
             linger_ms=20,
             batch_size=512 * 1024,
             max_request_size=MAX_MESSAGE + _OVERHEAD,

@@ -202,7 +202,7 @@ def replay(
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     began = time.perf_counter()
-    with open_producer(address) as producer:
+    with open_producer(address, compression=CODECS[codec].compression) as producer:
         numbers = _numbers(producer, address)
         messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
         fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
