@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",
-        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay and feed.* say what to read, and kafka.* how a broker "
+        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay and feed.* say what to read, kafka.* how a broker "
         "lets us in (kafka.security_protocol=SASL_SSL)",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
