@@ -9,7 +9,6 @@ from faults import run
 from handmade import end_item, messages, put, tape
 
 from feed import reader
-from feed.broker import EmbeddedBroker
 from feed.codec import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.headers import Listed
@@ -20,17 +19,6 @@ from feed.source import read_source, read_tapes
 from feed.tape import same
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker, request):
-    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
 
 
 @pytest.fixture
