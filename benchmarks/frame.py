@@ -23,6 +23,10 @@ SAMPLE_SECONDS = 0.05
 """What is shorter is repeated within a sample until it takes this long: the clock and the call then weigh nothing."""
 
 
+class Absent(Exception):  # noqa: N818 - reads as what it says
+    """What a case needs is not there, such as a broker; its text says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """How seconds and work become a figure: scale * seconds / work, or work / seconds for a rate.
@@ -64,6 +68,7 @@ UNITS: dict[str, Unit] = {
     "s": Unit(),
     "rows/s": Unit(rate=True),
     "messages/s": Unit(rate=True),
+    "snapshots/s": Unit(rate=True),
     "combinations/s": Unit(rate=True),
     "chunks/s": Unit(rate=True),
     "GB/s": Unit(rate=True),

@@ -22,13 +22,13 @@ HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path[0] = str(HERE.parent)  # a script finds its neighbours, not its packages
 
-from benchmarks import allocator_bench, feed_bench, sweep_bench  # noqa: E402 - the path comes first
-from benchmarks.frame import Case, Scale, measure, table  # noqa: E402 - the same
+from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench  # noqa: E402 - the path comes first
+from benchmarks.frame import Absent, Case, Scale, measure, table  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *sweep_bench.CASES)
+CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *kafka_bench.CASES, *sweep_bench.CASES)
 
 VERSIONED = (
     "sor-sweep",
@@ -65,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"measuring {case.name}", file=sys.stderr)
         rounds = arguments.rounds or (case.quick_rounds if arguments.quick else case.rounds)
         with tempfile.TemporaryDirectory(prefix="sor-sweep-bench-") as scratch:
-            measured.append(measure(case, case.prepare(Scale(arguments.quick, Path(scratch))), rounds))
+            try:
+                measured.append(measure(case, case.prepare(Scale(arguments.quick, Path(scratch))), rounds))
+            except Absent as error:
+                print(f"left out {case.name}: {error}", file=sys.stderr)
     machine |= {"load_after": os.getloadavg(), "seconds": round(time.perf_counter() - began, 1)}
 
     figures = [asdict(figure) for each in measured for figure in each.figures]

@@ -6,9 +6,11 @@ at that moment. So a plan or a range can travel, be shown and be stored: it hold
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
+import stat
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +18,24 @@ from typing import TYPE_CHECKING, Any
 from feed.errors import FeedUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 
-LITERALS = ("sasl_password", "sasl_plain_password", "ssl_password", "password")
-"""What somebody would call a password that is written where anybody can read it; refused."""
+PREFIX = "kafka."
+"""What every setting begins with, in a configuration and on a command line."""
 
 SECRET_BYTES = 4096
 """Of a password file; more is no password but another file."""
 
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SECRET = re.compile(r"passw|passphrase|pwd|secret|token|jaas", re.IGNORECASE)
+_SHOWN = re.compile(r"[\w.-]{0,80}")
+_TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
+"""Loggers of the client that show every byte it sends, a password's among them, where they are asked for details."""
+
 _PLACES = "set kafka.sasl_password_env=VARIABLE or kafka.sasl_password_file=PATH"
 
 
@@ -85,16 +93,36 @@ def parse_version(text: str, where: str = "kafka.api_version", remedy: str = "")
     return tuple(map(int, text.split(".")))
 
 
-def refuse_literal(name: str) -> None:
-    """Refuse a password that is written out; what it is, is not repeated.
+def refuse_literal(key: str) -> None:
+    """Refuse a key whose value would be a secret that is written out; nothing is repeated that may belong to it.
 
     Parameters
     ----------
-    name : str
-        A setting, without ``kafka.``.
+    key : str
+        Whatever a user wrote before ``=`` or as a key of a mapping.
     """
-    if name in LITERALS:
-        raise FeedUnavailable("a password is not written here, where others can read it", f"kafka.{name}", _PLACES)
+    key = key.strip()
+    if key.removeprefix(PREFIX) not in NAMES and _SECRET.search(key):
+        shown = _SHOWN.match(key)
+        raise FeedUnavailable(
+            "a password is not written here, where others can read it", shown[0] if shown else "", _PLACES
+        )
+
+
+def parse_words(words: Sequence[str]) -> Access:
+    """Read ``kafka.KEY=VALUE ...`` of a command line; VALUE as it is, the last repeat wins.
+
+    Raises
+    ------
+    FeedUnavailable
+        As `access_of`.
+    """
+    settings: dict[str, str | None] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        refuse_literal(key)
+        settings[key.strip().removeprefix(PREFIX)] = value.strip() or None
+    return access_of(settings)
 
 
 def access_of(settings: Mapping[str, str | None]) -> Access:
@@ -113,9 +141,9 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
     """
     given = {name: value for name, value in settings.items() if value is not None}
     for name in given:
-        refuse_literal(name)
+        refuse_literal(f"{PREFIX}{name}")
         if name not in NAMES:
-            raise FeedUnavailable("unknown setting", f"kafka.{name}", f"there are {', '.join(NAMES)}")
+            raise FeedUnavailable("unknown setting", f"{PREFIX}{name[:80]}", f"there are {', '.join(NAMES)}")
     version = given.pop("api_version", None)
     access = Access(**given, api_version=None if version is None else parse_version(version))
     _check_protocol(access)
@@ -154,6 +182,13 @@ def _check_sasl(access: Access) -> None:
         )
     if not access.sasl_username:
         raise FeedUnavailable("SASL needs a user name", "kafka.sasl_username", "set it")
+    if not access.sasl_username.isprintable() or len(access.sasl_username) > 255:
+        raise FeedUnavailable("expected up to 255 printable characters", "kafka.sasl_username")
+    if access.sasl_password_env is not None and not _VARIABLE.fullmatch(access.sasl_password_env):
+        # Not repeated: who takes it for the password's own key has written the password.
+        raise FeedUnavailable(
+            "expected the name of an environment variable: letters, digits and _", "kafka.sasl_password_env"
+        )
     if access.sasl_password_env is not None and access.sasl_password_file is not None:
         raise FeedUnavailable("there are two places for the password", "kafka.sasl_password_env", "set one of them")
     read_password(access)
@@ -171,7 +206,9 @@ def read_password(access: Access) -> str:
         password = os.environ.get(access.sasl_password_env)
         if not password:
             raise FeedUnavailable(
-                f"the environment variable {access.sasl_password_env[:80]!r} is not set", "kafka.sasl_password_env"
+                f"the environment variable {access.sasl_password_env!r} is not set",
+                "kafka.sasl_password_env",
+                "export it where this runs, on a cluster on every node, or use kafka.sasl_password_file",
             )
         return password
     if access.sasl_password_file is None:
@@ -244,9 +281,32 @@ def client_options(access: Access) -> dict[str, Any]:
     if access.encrypted:
         options["ssl_context"] = tls_context(access)
     if access.named:
+        name = access.sasl_username or ""
+        if access.sasl_mechanism != "PLAIN":
+            name = name.replace("=", "=3D").replace(",", "=2C")  # RFC 5802, 5.1; the client leaves it to us
         options |= {
             "sasl_mechanism": access.sasl_mechanism,
-            "sasl_plain_username": access.sasl_username,
+            "sasl_plain_username": name,
             "sasl_plain_password": read_password(access),
         }
+        for logger in map(logging.getLogger, _TALKATIVE):
+            if logger.getEffectiveLevel() < logging.INFO:
+                logger.setLevel(logging.INFO)
     return options
+
+
+def exposed(access: Access) -> tuple[str, ...]:
+    """Name the files that hold a secret and that others of this machine can read or change, one line each.
+
+    Something to warn of, and no error: containers mount secrets so that all inside can read them. A file of root's may
+    be read by its group.
+    """
+    lines = []
+    for key in ("ssl_keyfile", "sasl_password_file"):
+        name = getattr(access, key)
+        if name is not None and Path(name).is_file():
+            found = Path(name).stat()
+            mode = stat.S_IMODE(found.st_mode)
+            if mode & ~(0o740 if found.st_uid == 0 else 0o700):
+                lines.append(f"{PREFIX}{key}: {name} can be read or changed by others (mode {mode:03o}); chmod 600 it")
+    return tuple(lines)

@@ -21,7 +21,7 @@ from feed.arrowmeta import UNCOMPRESSED, ZSTD, layout_of
 from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT, format_instant
-from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded, Message, too_large
+from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded, Message, by_instant, too_large
 from feed.options import MAX_BYTES
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.messages import Record
-    from feed.tape import Int64, Tape
+    from feed.tape import Tape
 
 SNAPSHOTS = 1000
 """Instants of a message; fewer where they have many rows."""
@@ -84,8 +84,7 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
         An instant has more rows than a message may hold.
     """
     prints = tape.trades
-    instants = np.union1d(_distinct(tape.ts), _distinct(prints.ts))
-    starts = [np.append(np.searchsorted(ts, instants), len(ts)) for ts in (tape.ts, prints.ts)]
+    instants, *starts = by_instant(tape)
     rows = starts[0] + starts[1]
     first = 0
     while first < len(instants):
@@ -105,12 +104,6 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
         )
         yield Message(ts, value, count)
         first = last
-
-
-def _distinct(ts: Int64) -> Int64:
-    """Each of ascending instants once."""
-    distinct: Int64 = ts[np.append(True, ts[1:] != ts[:-1])[: len(ts)]]
-    return distinct
 
 
 def _write(*parts: _Columns) -> bytes:

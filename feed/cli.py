@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from feed.console import INTERRUPTED, TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
+from feed.access import exposed, parse_words, refuse_literal
+from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_sigterm
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.\w+=")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)")
+"""A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             words, settings = _split(sys.argv[1:] if argv is None else argv)
             arguments = _parser().parse_args(words)
             arguments.settings = settings
+            if settings and arguments.run not in {_replay, _check, _replays, _convert}:
+                raise FeedUnavailable("this command reads no topic, so kafka.* settings do nothing")
         except SystemExit:
             _answer("", end="")  # what --help left unflushed
             raise
@@ -95,7 +99,7 @@ def _drop(stream: TextIO) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",
         epilog="kafka.KEY=VALUE, anywhere, says how a broker lets us in, as in kafka.security_protocol=SASL_SSL",
@@ -168,16 +172,19 @@ def _parser() -> argparse.ArgumentParser:
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
     settings = [word for word in words if _SETTING.match(word)]
+    for word in settings:
+        refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
     return [word for word in words if not _SETTING.match(word)], settings
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
     """How the broker of the source, or of the topic, lets us in."""
-    from feed.access import access_of
     from feed.options import ReadOptions
 
-    given = dict(text.removeprefix("kafka.").split("=", 1) for text in arguments.settings)
-    return ReadOptions(access=access_of(given))
+    access = parse_words(arguments.settings)
+    for line in exposed(access):
+        _tell(f"warning: {printable(line)}")
+    return ReadOptions(access=access)
 
 
 def _instant(text: str) -> int:

@@ -28,10 +28,16 @@ class Codec:
     decode : callable
         `Record` in order of arrival, what is told of a malformed one, and how many bytes all rows may take ->
         `Decoded`, one entry for each record.
+    compression : str, optional
+        How the producer is to compress batches of values; None = they are compressed already.
     """
 
     encode: Callable[[Tape], Iterator[Message]]
     decode: Callable[[Iterable[Record], Callable[[Record, str], None], int], Decoded]
+    compression: str | None = "gzip"
 
 
-CODECS: dict[str, Codec] = {"json": Codec(encode_json, decode_json), "arrow": Codec(encode_arrow, decode_arrow)}
+CODECS: dict[str, Codec] = {
+    "json": Codec(encode_json, decode_json),
+    "arrow": Codec(encode_arrow, decode_arrow, compression=None),
+}

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 INTERRUPTED = 130
 TERMINATED = 143
 
 _LISTED = 10
+
+_BEFORE_AT = re.compile(r"//.*@")
+_OPTION = re.compile(r"([?&](?!api_version=)[^=&\s]*=)[^&\s]*")
+_FRAGMENT = re.compile(r"(://[^#]*#).+")
+_NAMED = re.compile(r"([\w.-]*(?:passw|passphrase|pwd|secret|token|jaas)[\w.-]*[=:\s]+)\S+", re.IGNORECASE)
 
 
 class Terminated(BaseException):
@@ -49,3 +56,23 @@ def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of t
         return f"there are no {kind}"
     more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
     return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
+
+
+def without_secrets(text: str) -> str:
+    """Mask what may be a secret in text that a user typed, before it is shown.
+
+    What stands in an address before an @, as an option that there is not or behind a #, and what follows a word such as
+    password.
+    """
+    text = _BEFORE_AT.sub("//...@", text)
+    for pattern in (_OPTION, _FRAGMENT, _NAMED):
+        text = pattern.sub(r"\1...", text)
+    return text
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints repeat no secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, and exit."""
+        super().error(without_secrets(message))

@@ -68,7 +68,7 @@ FIELDS = {
     "bid_sz_00": ("<u4", 64),
     "ask_sz_00": ("<u4", 68),
 }
-"""Type and place of what is read of a record; those up to ts_event are in every one."""
+"""Type and place of what is read of a book record."""
 
 _EPOCH = date(1970, 1, 1)
 _HEADER = 16
@@ -128,6 +128,19 @@ class _Taken:
     other_symbol: int = 0
 
 
+@dataclass(slots=True)
+class _Block:
+    """Book records, with the byte of the file at which each begins, and its number among all records."""
+
+    first_byte: Int64
+    number: Int64
+    records: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def place(self, at: int) -> str:
+        """Where a record is, for a message."""
+        return f"record {self.number[at]} (byte {self.first_byte[at]})"
+
+
 def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
     """Read a DBN file.
 
@@ -153,8 +166,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     with damage_told(path), open_bytes(path, max_bytes) as stream:
         names, note, start = _metadata(stream, where)
         taken = _Taken()
-        for first_byte, run in _runs(stream, start, where, taken):
-            _take(run, first_byte, where, names, symbol, taken)
+        for block in _blocks(stream, start, where, taken):
+            _take(block, where, names, symbol, taken)
     if not taken.records:
         raise FeedUnavailable("the file holds no records", where, "export it again")
     if taken.other_rtype == taken.records:
@@ -229,71 +242,72 @@ def _spans(metadata: Any, instrument_id: Any) -> dict[int, list[tuple[int, int, 
     return spans
 
 
-def _runs(stream: io.BufferedReader, start: int, where: str, taken: _Taken) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Give runs of records of one length, each with the place of its first byte, and count them."""
+def _blocks(stream: io.BufferedReader, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
+    """Give the book records of one block of bytes after the other, and count all."""
     rest = b""
     while block := stream.read(BLOCK):
         data = rest + block
-        at = 0
-        while len(data) - at >= _HEADER:
-            size = 4 * data[at]
-            if size < _HEADER:
+        size = 4 * data[0]
+        whole = len(data) // size if size >= _HEADER else 0
+        values = np.frombuffer(data, np.uint8)
+        # lengths that are the same at each step of that length are the lengths of the records
+        alike = whole and bool((values[: whole * size : size] == size // 4).all())
+        first = np.arange(whole) * size if alike else np.zeros(0, np.int64)
+        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(first))
+        if len(tail):
+            first, alike = np.concatenate([first, tail]), False
+        end = int(first[-1]) + 4 * data[first[-1]] if len(first) else 0
+        book = np.isin(values[first + 1], list(RECORD_BYTES))
+        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1)
+        for rtype, least in RECORD_BYTES.items():
+            short = (values[first[book] + 1] == rtype) & (values[first[book]] < least // 4)
+            if short.any():
+                at = int(np.argmax(short))
                 raise FeedCorrupt(
-                    f"record {taken.records + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
+                    f"{found.place(at)}: {4 * data[first[book][at]]} bytes, expected {least} of rtype {rtype}",
                     where,
                     "the file is damaged; download it again",
                 )
-            count = _same_length(data, at, size)
-            if not count:
-                break
-            yield start + at, _view(data, at, size, count)
-            taken.records += count
-            at += count * size
-        start += at
-        rest = data[at:]
+        if alike and book.all():
+            found.records = np.ndarray(whole, _dtype(size), data)
+        else:
+            taken_bytes = values[first[book][:, None] + np.arange(RECORD_BYTES[1])]
+            found.records = taken_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
+        taken.records += len(first)
+        taken.other_rtype += len(first) - len(found.records)
+        yield found
+        start += end
+        rest = data[end:]
     if rest:
         raise _cut_short(where, f"inside record {taken.records + 1} (byte {start})")
 
 
-def _same_length(data: bytes, at: int, size: int) -> int:
-    """How many whole records from a place on have this length, one after the other."""
-    whole = (len(data) - at) // size
-    seen, step = 0, 16
-    while seen < whole:  # in growing steps: a file of mixed records has short runs
-        lengths = np.frombuffer(data, np.uint8, offset=at + seen * size)[: (whole - seen) * size : size][:step]
-        other = lengths != size // 4
-        if other.any():
-            return seen + int(np.argmax(other))
-        seen += len(lengths)
-        step *= 4
-    return seen
-
-
-def _view(data: bytes, at: int, size: int, count: int) -> NDArray[Any]:
-    """See bytes as records; of short ones, the fields that they have."""
-    fields = {name: place for name, place in FIELDS.items() if size >= RECORD_BYTES[1] or place[1] < _HEADER}
-    formats, offsets = zip(*fields.values(), strict=True)
-    dtype = np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size})
-    return np.frombuffer(data, dtype, count, at)
-
-
-def _take(run: NDArray[Any], first_byte: int, where: str, names: _Names, symbol: str | None, taken: _Taken) -> None:
-    """Take the columns of a run's book records."""
-    book = np.isin(run["rtype"], list(RECORD_BYTES))
-    taken.other_rtype += len(run) - int(book.sum())
-    if not book.any():
-        return
-    size = run.dtype.itemsize
-    for rtype, least in RECORD_BYTES.items():
-        if size < least and (short := run["rtype"] == rtype).any():
-            first = int(np.argmax(short))
+def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
+    """Go from record to record; give the first byte of each whole one."""
+    found: list[int] = []
+    while at < len(data):
+        size = 4 * data[at]
+        if size < _HEADER:
             raise FeedCorrupt(
-                f"{_place(taken, first_byte, size, first)}: {size} bytes, expected {least} of rtype {rtype}",
+                f"record {before + len(found) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
                 where,
                 "the file is damaged; download it again",
             )
-    at = np.flatnonzero(book)
-    records = run if book.all() else run[at]
+        if at + size > len(data):
+            break
+        found.append(at)
+        at += size
+    return np.array(found, np.int64)
+
+
+def _dtype(size: int) -> np.dtype[Any]:
+    formats, offsets = zip(*FIELDS.values(), strict=True)
+    return np.dtype({"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+def _take(block: _Block, where: str, names: _Names, symbol: str | None, taken: _Taken) -> None:
+    """Take the columns of a block's book records."""
+    records, at = block.records, np.arange(len(block.records))
     codes = names.of(records) if names.spans else np.zeros(len(records), np.int64)
     if names.spans and symbol is not None:
         mine = codes == names.codes.get(symbol, -1)
@@ -311,19 +325,12 @@ def _take(run: NDArray[Any], first_byte: int, where: str, names: _Names, symbol:
         bad = out_of_bounds(columns)
         if bad is not None:
             name, row, expected = bad
-            raise FeedCorrupt(
-                f"{_place(taken, first_byte, size, int(places[row]))}, {name}: {columns[name][row]} ({expected})",
-                where,
-            )
+            raise FeedCorrupt(f"{block.place(int(places[row]))}, {name}: {columns[name][row]} ({expected})", where)
     taken.quotes.append({name: column.astype(QUOTE_DTYPES[name]) for name, column in quotes.items()})
     taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
     taken.codes.append(codes)
     taken.trade_codes.append(codes[is_trade])
     taken.instruments.append(records["instrument_id"].copy())
-
-
-def _place(taken: _Taken, first_byte: int, size: int, at: int) -> str:
-    return f"record {taken.records + at + 1} (byte {first_byte + at * size})"
 
 
 def _cut_short(where: str, place: str) -> FeedCorrupt:

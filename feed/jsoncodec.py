@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from feed.instants import format_instant
+import numpy as np
+
 from feed.jsonrows import REFUSALS, SIDES, JsonRows
-from feed.messages import Message, batches, too_large
+from feed.messages import Message, batches, by_instant, too_large
 from feed.options import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _NANO = 10**9
+_CHUNK = 4096
+_QUOTE, _TRADE = "venue ask_px ask_sz bid_px bid_sz sequence", "venue px sz side sequence"
 
 
 def encode_json(tape: Tape) -> Iterator[Message]:
@@ -35,41 +36,38 @@ def encode_json(tape: Tape) -> Iterator[Message]:
     Message
         Ascending instants; rows in the tape's order; prices in dollars, whose decimal text is exact.
     """
-    quotes = groupby(
-        zip(*(_listed(tape, "ts venue ask_px ask_sz bid_px bid_sz sequence")), strict=True), key=itemgetter(0)
-    )
-    trades = groupby(zip(*(_listed(tape.trades, "ts venue px sz side sequence")), strict=True), key=itemgetter(0))
+    instants, *starts = by_instant(tape)
     dollars = _Dollars()
-    quote_ts, quote_rows = next(quotes, (None, None))
-    trade_ts, trade_rows = next(trades, (None, None))
-    while quote_ts is not None or trade_ts is not None:
-        ts: int = min(instant for instant in (quote_ts, trade_ts) if instant is not None)
-        stamp = f'{{"ts_event":"{format_instant(ts)}","publisher_id":'
-        text = '{"snapshot":['
-        count = 0
-        if quote_ts == ts and quote_rows is not None:
-            listed = [
-                f'{stamp}{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},'
-                f'"bid_sz_00":{bid_sz},"sequence":{sequence}}}'
-                for _, venue, ask, ask_sz, bid, bid_sz, sequence in quote_rows
-            ]
-            text += ",".join(listed)
-            count += len(listed)
-            quote_ts, quote_rows = next(quotes, (None, None))
-        text += "]"
-        if trade_ts == ts and trade_rows is not None:
-            listed = [
-                f'{stamp}{venue},"price":{dollars[px]},"size":{size},"side":"{SIDES[side]}","sequence":{sequence}}}'
-                for _, venue, px, size, side, sequence in trade_rows
-            ]
-            text += f',"trades":[{",".join(listed)}]'
-            count += len(listed)
-            trade_ts, trade_rows = next(trades, (None, None))
-        yield Message(ts, f"{text}}}".encode(), count)
+    for first in range(0, len(instants), _CHUNK):
+        some = instants[first : first + _CHUNK]
+        stamps = np.datetime_as_string(some.astype("datetime64[ns]")).tolist()
+        quote_at, trade_at = (start[first : first + len(some) + 1].tolist() for start in starts)
+        quotes = [
+            f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
+            f'"sequence":{sequence}}}'
+            for venue, ask, ask_sz, bid, bid_sz, sequence in _rows(tape, _QUOTE, quote_at)
+        ]
+        trades = [
+            f'{venue},"price":{dollars[px]},"size":{size},"side":"{SIDES[side]}","sequence":{sequence}}}'
+            for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
+        ]
+        quote, trade = quote_at[0], trade_at[0]
+        for ts, stamp, quote_end, trade_end in zip(some.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
+            head = f'{{"ts_event":"{stamp}Z","publisher_id":'
+            following = f",{head}"
+            listed = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
+            text = f'{{"snapshot":[{head}{following.join(listed)}]' if listed else '{"snapshot":[]'
+            listed = trades[trade - trade_at[0] : trade_end - trade_at[0]]
+            if listed:
+                text += f',"trades":[{head}{following.join(listed)}]'
+            yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
+            quote, trade = quote_end, trade_end
 
 
-def _listed(columns: Any, names: str) -> list[list[int]]:  # noqa: ANN401 - a Tape or its Trades
-    return [getattr(columns, name).tolist() for name in names.split()]
+def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ...]]:  # noqa: ANN401 - Tape or Trades
+    """Rows between the bounds, as tuples."""
+    rows = slice(bounds[0], bounds[-1])
+    return zip(*(getattr(columns, name)[rows].tolist() for name in names.split()), strict=True)
 
 
 class _Dollars(dict[int, str]):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from array import array
 from decimal import ROUND_HALF_EVEN, Decimal
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 
-from feed.instants import LAST_INSTANT, parse_instant
+from feed.instants import parse_instant
 from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
@@ -34,9 +34,12 @@ REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 
 _NANO = 10**9
 _AGGRESSORS = {letter: side for side, letter in SIDES.items()}
-_STAMP = len("2024-08-01T13:36:32.491911683Z")
+_SHAPE = "0000-00-00T00:00:00.000000000Z"
+_STAMP = len(_SHAPE)
 _DIGITS = slice(20, 29)
-_POWERS = 10 ** np.arange(8, -1, -1, dtype=np.int64)
+_MARKED = [at for at, letter in enumerate(_SHAPE) if letter != "0"]
+_MARKS = np.frombuffer(_SHAPE.encode(), np.uint8)[_MARKED]
+_NUMBERED = [at for at, letter in enumerate(_SHAPE) if letter == "0"]
 _Columns: TypeAlias = "dict[str, array[int]]"
 
 Price = TypeVar("Price", float, Decimal)
@@ -70,6 +73,17 @@ class _Message(msgspec.Struct, Generic[Price], gc=False):
 
 _BINARY = msgspec.json.Decoder(_Message[float])
 _DECIMAL = msgspec.json.Decoder(_Message[Decimal])
+
+
+def _places(*widths: int) -> Int64:
+    """(digits, numbers): what each digit is worth, of numbers of so many digits that stand one after the other."""
+    places = np.zeros((sum(widths), len(widths)), np.int64)
+    for number, (width, end) in enumerate(zip(widths, accumulate(widths), strict=True)):
+        places[end - width : end, number] = 10 ** np.arange(width - 1, -1, -1)
+    return places
+
+
+_PLACES = _places(4, 2, 2, 2, 2, 2, 9)
 
 
 class JsonRows:
@@ -115,7 +129,7 @@ class JsonRows:
             if not all(rows):
                 return False
             stamps = [each[0].ts_event for each in rows]
-            ts = self._instants(stamps)
+            ts = _instants(stamps)
             quotes = _quote_columns([message.snapshot for message in messages], stamps, ts)
             trades = _trade_columns([message.trades for message in messages], stamps, ts)
         except (_Unusual, *REFUSALS):
@@ -180,17 +194,22 @@ class JsonRows:
             raise ValueError(f"stamp {stamp[:40]!r} is not ISO 8601 in UTC with nine digits")
         return parse_instant(self._seconds[stamp[:19]] + int(nano))
 
-    def _instants(self, stamps: list[str]) -> Int64:
-        """Stamps to nanoseconds; `_Unusual` or ValueError where `_instant` might refuse one."""
-        _require(set(map(len, stamps)) <= {_STAMP})
-        letters = np.frombuffer("".join(stamps).encode("ascii"), np.uint8).reshape(-1, _STAMP)
-        digits = letters[:, _DIGITS] - np.uint8(ord("0"))  # what lies below "0" wraps around, beyond 9
-        _require((letters[:, 19] == ord(".")).all() and (letters[:, 29] == ord("Z")).all() and (digits <= 9).all())
-        seconds = self._seconds
-        whole = np.array([seconds[stamp[:19]] for stamp in stamps], np.int64)
-        _require((whole <= LAST_INSTANT - _NANO).all())
-        nanos: Int64 = whole + digits @ _POWERS
-        return nanos
+
+def _instants(stamps: list[str]) -> Int64:
+    """Stamps to nanoseconds; `_Unusual` or ValueError where `JsonRows._instant` might refuse one."""
+    _require(set(map(len, stamps)) <= {_STAMP})
+    letters = np.frombuffer("".join(stamps).encode("ascii"), np.uint8).reshape(-1, _STAMP)
+    _require((letters[:, _MARKED] == _MARKS).all())
+    digits = letters[:, _NUMBERED] - np.uint8(ord("0"))  # what lies below "0" wraps around, beyond 9
+    _require((digits <= 9).all())
+    year, month, day, hour, minute, second, nano = (digits.astype(np.int64) @ _PLACES).T
+    _require(((year >= 1970) & (year <= 2261) & (month >= 1) & (month <= 12) & (day >= 1)).all())
+    _require(((hour <= 23) & (minute <= 59) & (second <= 59)).all())
+    months = (year * 12 + (month - 1 - 1970 * 12)).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1)
+    _require((days.astype("datetime64[M]") == months).all())
+    nanos: Int64 = (((days.astype(np.int64) * 24 + hour) * 60 + minute) * 60 + second) * _NANO + nano
+    return nanos
 
 
 class _Seconds(dict[str, int]):

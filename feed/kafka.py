@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from feed.access import PLAIN, Access, client_options, parse_version
-from feed.console import listing
+from feed.console import listing, without_secrets
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.probe import START, first_that_answers
+from feed.probe import START, first_that_answers, refusal
 
 with warnings.catch_warnings():
     # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
@@ -34,12 +34,16 @@ MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
 
 CONNECT_SECONDS = 10.0
+RETRY_MS = 20
+"""How long a reader waits before it asks the same again: each range of a partition has a reader of its own."""
+
 DELIVERY_SECONDS = 60.0
 """How long the producer tries to get a message acknowledged; a broker may restart within."""
 
 _AGAIN_SECONDS = 0.5
 _OVERHEAD = 64 * 1024
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_NAME = "set kafka.sasl_username and the place of the password, kafka.sasl_password_env or kafka.sasl_password_file"
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
 
 # A user reads our one line; the client's own retries and tracebacks on stderr would bury it.
@@ -52,6 +56,10 @@ Answer = TypeVar("Answer")
 
 class NoTopic(FeedUnavailable):
     """The broker has no such topic."""
+
+
+class NoAnswer(FeedUnavailable):
+    """The client gave up, or had to be given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +102,16 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
     FeedUnavailable
         It is no such address; what a user put before an @ is not repeated.
     """
-    shown = re.sub(r"//[^/]*@", "//...@", text)
+    shown = without_secrets(text)
+    # First of all: what is quoted below may be a part of a password.
+    if "@" in text:
+        raise FeedUnavailable("an address holds no user and no password", shown, f"{_SHAPE}, and {_NAME}")
     try:
         parts = urlsplit(text)
     except ValueError as error:
         raise FeedUnavailable(f"no Kafka address: {error}", shown, _SHAPE) from error
     if parts.scheme != "kafka":
         raise FeedUnavailable("no Kafka address", shown, _SHAPE)
-    if "@" in parts.netloc:
-        raise FeedUnavailable("an address holds no user and no password", shown, _SHAPE)
     servers = tuple(_server(server, shown) for server in parts.netloc.split(","))
     topic = parts.path[1:]
     if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
@@ -114,7 +123,11 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(options) - {"api_version"})
     if unknown or parts.fragment:
-        raise FeedUnavailable(f"unknown option {unknown[0] if unknown else '#'!r}: there is api_version", shown, _SHAPE)
+        raise FeedUnavailable(
+            f"unknown option {unknown[0][:40] if unknown else '#'!r}: there is api_version",
+            shown,
+            _SHAPE,
+        )
     version = options.get("api_version")
     spoken = access.api_version if version is None else parse_version(version, shown, _SHAPE)
     return Address(servers, topic, spoken, access)
@@ -164,20 +177,25 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            # A replay is no transaction, its end record completes it; one that somebody left open must not hold it up.
+            isolation_level="read_uncommitted",
             allow_auto_create_topics=False,
             fetch_max_bytes=MAX_MESSAGE,
             max_partition_fetch_bytes=MAX_MESSAGE,
             receive_message_max_bytes=2 * MAX_MESSAGE,
             max_poll_records=2000,
+            retry_backoff_ms=RETRY_MS,
         )
         # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
+        # The same: after its first question to a broker it would wait 100 ms for its second, the one about the topic.
+        consumer._cluster.config["retry_backoff_ms"] = RETRY_MS  # noqa: SLF001
         unpack_lean(consumer)
         return consumer
 
     consumer = _connect(address, build, patience)
     try:
-        with translated(address):
+        with _explained(address, lambda: consumer._cluster), translated(address):  # noqa: SLF001 - it has no other name
             yield consumer
     finally:
         with suppress(Exception):
@@ -185,12 +203,14 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
 
 
 @contextmanager
-def open_producer(address: Address) -> Iterator[Any]:
-    """Connect an idempotent producer that waits for all replicas; batches, gzip.
+def open_producer(address: Address, *, compression: str | None = "gzip") -> Iterator[Any]:
+    """Connect an idempotent producer that waits for all replicas, and sends in batches.
 
     Parameters
     ----------
     address : Address
+    compression : str, optional
+        Of the batches; None where values are compressed already.
 
     Yields
     ------
@@ -207,7 +227,7 @@ def open_producer(address: Address) -> Iterator[Any]:
             **_common(address, server),
             acks="all",
             enable_idempotence=True,
-            compression_type="gzip",
+            compression_type=compression,
             linger_ms=20,
             batch_size=512 * 1024,
             max_request_size=MAX_MESSAGE + _OVERHEAD,
@@ -216,7 +236,7 @@ def open_producer(address: Address) -> Iterator[Any]:
         ),
     )
     try:
-        with translated(address):
+        with _explained(address, lambda: producer._metadata), translated(address):  # noqa: SLF001 - the same
             yield producer
     finally:
         _close(producer)
@@ -265,6 +285,26 @@ def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
 
 
 @contextmanager
+def _explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
+    """Where a client gives up, look whether the brokers can be reached by the names that the cluster gives them."""
+    try:
+        yield
+    except NoAnswer as error:
+        with suppress(AttributeError):
+            named = {
+                (f"[{each.host}]" if ":" in each.host else each.host) + f":{each.port}" for each in cluster().brokers()
+            }
+            reasons = [refusal(server, address.access) for server in sorted(named - set(address.servers))[:3]]
+            if said := list(filter(None, reasons)):
+                raise NoAnswer(
+                    f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(said)})",
+                    address.place,
+                    "check the brokers' advertised.listeners, and their certificates",
+                ) from error
+        raise
+
+
+@contextmanager
 def translated(address: Address, remedy: str = "check that the broker is up, then repeat") -> Iterator[None]:
     """Turn the client's errors into one line of ours."""
     try:
@@ -286,9 +326,15 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
             address.place,
             "check kafka.sasl_username, kafka.sasl_mechanism and the password's place",
         ) from error
+    except errors.AuthorizationError as error:
+        raise FeedUnavailable(
+            f"the broker does not allow that to this user ({type(error).__name__})",
+            address.place,
+            "ask for the rights to describe and read the topic, and to replay those to create and write it",
+        ) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__
-        raise FeedUnavailable(f"the Kafka client gave up: {what}", address.place, remedy) from error
+        raise NoAnswer(f"the Kafka client gave up: {what}", address.place, remedy) from error
 
 
 def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answer:
@@ -314,7 +360,7 @@ def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answ
     if failures:
         raise failures[0]
     if not results:
-        raise FeedUnavailable(f"the broker did not answer within {seconds:.0f} s", address.place, START)
+        raise NoAnswer(f"the broker did not answer within {seconds:.0f} s", address.place, START)
     return results[0]
 
 

@@ -146,6 +146,31 @@ def _joined(columns: list[NDArray[Any]], dtype: str) -> NDArray[Any]:
     return np.concatenate([np.zeros(0, dtype), *columns])
 
 
+def by_instant(tape: Tape) -> tuple[Int64, Int64, Int64]:
+    """Find the instants of a tape and the rows of each.
+
+    Parameters
+    ----------
+    tape : Tape
+
+    Returns
+    -------
+    instants : (T,) int64
+        Each at which there is a quote or a trade, once, ascending.
+    quotes, trades : (T + 1,) int64
+        Where the rows of each begin; the last one is where they end.
+    """
+    instants = np.union1d(_distinct(tape.ts), _distinct(tape.trades.ts))
+    quotes, trades = (np.append(np.searchsorted(ts, instants), len(ts)) for ts in (tape.ts, tape.trades.ts))
+    return instants, quotes, trades
+
+
+def _distinct(ts: Int64) -> Int64:
+    """Each of ascending instants once."""
+    distinct: Int64 = ts[np.append(True, ts[1:] != ts[:-1])[: len(ts)]]
+    return distinct
+
+
 def malformed(record: Record, reason: str) -> FeedCorrupt:
     """Say which message is malformed, why, and how it begins, escaped.
 

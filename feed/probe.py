@@ -55,7 +55,7 @@ def first_that_answers(servers: Sequence[str], place: str, access: Access = PLAI
     reasons, remedy = [], START
     for server in servers:
         try:
-            _ask(server, options)
+            _ask(server, options, access.sasl_username)
         except _Refused as error:
             reason, *more = map(str, error.args)
             reasons.append(f"{server}: {reason}")
@@ -69,7 +69,7 @@ def first_that_answers(servers: Sequence[str], place: str, access: Access = PLAI
 
 
 def refusal(server: str, access: Access) -> str:
-    """Why a server is of no use; empty where it answers and lets us in."""
+    """Name a server and why it is of no use; empty where it answers and lets us in."""
     try:
         first_that_answers([server], "", access)
     except FeedUnavailable as error:
@@ -77,18 +77,18 @@ def refusal(server: str, access: Access) -> str:
     return ""
 
 
-def _ask(server: str, options: Mapping[str, Any]) -> None:
+def _ask(server: str, options: Mapping[str, Any], user: str | None) -> None:
     host, _, port = server.rpartition(":")
     host = host.strip("[]")
     with socket.create_connection((host, int(port)), timeout=PROBE_SECONDS) as raw:
         raw.settimeout(GREET_SECONDS)
         context = options.get("ssl_context")
         if context is None:
-            _greet(_Peer(raw), options)
+            _greet(_Peer(raw), options, user)
             return
         with _shake_hands(raw, host, context) as secured:
             try:
-                _greet(_Peer(secured), options)
+                _greet(_Peer(secured), options, user)
             except ssl.SSLError as error:
                 # With TLS 1.3 a broker says only now that it wants to know who we are, or does not believe it.
                 raise _Refused(
@@ -114,14 +114,14 @@ def _reason(error: ssl.SSLError) -> str:
     return (error.reason or "no TLS").lower().replace("_", " ")
 
 
-def _greet(peer: _Peer, options: Mapping[str, Any]) -> None:
+def _greet(peer: _Peer, options: Mapping[str, Any], user: str | None) -> None:
     """Ask for the protocol versions, as any client does before anything else, and then say who we are."""
     answer = peer.ask(_API_VERSIONS, 0)
     _, count = answer.numbers(">hi")
     offered = {key: (low, high) for key, low, high in (answer.numbers(">hhh") for _ in range(count))}
     mechanism = options.get("sasl_mechanism")
     if mechanism is not None:
-        _log_in(peer, mechanism, options)
+        _log_in(peer, mechanism, options, user)
         return
     low, high = offered.get(_SASL_HANDSHAKE, (0, 0))
     if not low <= 1 <= high:
@@ -145,7 +145,7 @@ def _shake(peer: _Peer, mechanism: str) -> tuple[int, str]:
     return code, ", ".join(sorted(answer.text() for _ in range(count)))[:200] or "no mechanism"
 
 
-def _log_in(peer: _Peer, name: str, options: Mapping[str, Any]) -> None:
+def _log_in(peer: _Peer, name: str, options: Mapping[str, Any], user: str | None) -> None:
     """Prove by the client's own means that the broker knows the password; it would try a wrong one for long."""
     from kafka.net.sasl import get_sasl_mechanism
 
@@ -164,7 +164,7 @@ def _log_in(peer: _Peer, name: str, options: Mapping[str, Any]) -> None:
         (code,), said = answer.numbers(">h"), answer.text()
         if code:
             raise _Refused(
-                f"the broker does not accept {options['sasl_plain_username']!r} by {name}: {said[:200] or code}",
+                f"the broker does not accept {user!r} by {name}: {said[:200] or code}",
                 "check kafka.sasl_username, kafka.sasl_mechanism and the password's place",
             )
         try:

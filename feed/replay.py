@@ -202,7 +202,7 @@ def replay(
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     began = time.perf_counter()
-    with open_producer(address) as producer:
+    with open_producer(address, compression=CODECS[codec].compression) as producer:
         numbers = _numbers(producer, address)
         messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
         fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
@@ -278,47 +278,55 @@ class _Fill:
         self._producer, self._address, self._name, self._codec = producer, address, name, codec
         self._numbers, self._partitioner = numbers, partitioner
         self._waiting: deque[tuple[Any, int]] = deque()
+        self._held = 0
         self.lanes: dict[int, _Lane] = {}
 
     def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
         """Send them and wait until each is acknowledged."""
-        held = 0
-        waiting, numbers = self._waiting, self._numbers
+        waiting = self._waiting
         for seq, message in enumerate(messages):
-            number = numbers[self._partitioner(len(numbers), message.symbol, seq)]
-            lane = self.lanes.setdefault(number, _Lane())
+            number, lane = self._lane(message.symbol, seq)
             headers = data_headers(self._name, message.symbol, self._codec, seq, lane.messages)
-            waiting.append((_post(self._producer, self._address, number, message, headers), len(message.value)))
-            held += len(message.value)
+            size = len(message.value)
+            waiting.append((_post(self._producer, self._address, number, message, headers), size))
+            self._held += size
             lane.messages += 1
             lane.rows += message.rows
-            lane.nbytes += len(message.value)
+            lane.nbytes += size
             lane.hashes.update(hashlib.sha256(message.value).digest())
-            while waiting and (held > UNACKNOWLEDGED_BYTES or waiting[0][0].is_done):
-                held -= self._acknowledge()
+            if waiting[0][0].is_done or self._held > UNACKNOWLEDGED_BYTES:
+                self._acknowledge(UNACKNOWLEDGED_BYTES)
             if on_progress is not None:
                 on_progress(seq + 1, message.ts)
         with translated(self._address, _INCOMPLETE):
             self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
-        while waiting:
-            self._acknowledge()
+        self._acknowledge(0)
 
-    def _acknowledge(self) -> int:
-        """Wait for the oldest message, note its offset, return its bytes."""
-        future, size = self._waiting.popleft()
+    def _lane(self, symbol: str, seq: int) -> tuple[int, _Lane]:
+        number = self._numbers[self._partitioner(len(self._numbers), symbol, seq)]
+        lane = self.lanes.get(number)
+        if lane is None:
+            lane = self.lanes[number] = _Lane()
+        return number, lane
+
+    def _acknowledge(self, bound: int) -> None:
+        """Note the offsets of the oldest messages that are acknowledged; wait while more than `bound` bytes are not."""
+        waiting = self._waiting
         with translated(self._address, _INCOMPLETE):
-            kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
-        lane = self.lanes[kept.partition]
-        if lane.start < 0:
-            lane.start = kept.offset
-        if kept.offset < lane.end:
-            raise FeedCorrupt(
-                f"the broker put offset {kept.offset} after {lane.end - 1}",
-                f"{self._address.place}, partition {kept.partition}",
-                "delete the topic or use a new one, and replay again",
-            )
-        lane.end = kept.offset + 1
-        return size
+            while waiting and (self._held > bound or waiting[0][0].is_done):
+                future, size = waiting.popleft()
+                kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+                self._held -= size
+                lane = self.lanes[kept.partition]
+                if lane.start < 0:
+                    lane.start = kept.offset
+                if kept.offset < lane.end:
+                    raise FeedCorrupt(
+                        f"the broker put offset {kept.offset} after {lane.end - 1}",
+                        f"{self._address.place}, partition {kept.partition}",
+                        "delete the topic or use a new one, and replay again",
+                    )
+                lane.end = kept.offset + 1
 
 
 def _post(

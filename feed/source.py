@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from feed.console import listing
+from feed.console import listing, without_secrets
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.options import DEFAULTS, ReadOptions
@@ -91,7 +91,9 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
         return SCHEMES[scheme](rest if scheme == "file" else source, options)
     if colon and rest.startswith("//"):
         raise FeedUnavailable(
-            f"unknown kind of source {scheme!r}", source, f"use a path or one of {', '.join(sorted(SCHEMES))}"
+            f"unknown kind of source {scheme!r}",
+            without_secrets(source),
+            f"use a path or one of {', '.join(sorted(SCHEMES))}",
         )
     return _plan_file(source, options)
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,18 @@ failed; 130 interrupted; 143 terminated; 1 a bug
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints repeat no secret."""
+
+    def error(self, message: str) -> NoReturn:
+        from feed.console import without_secrets  # not before: --help is to be fast
+
+        super().error(without_secrets(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m sweep",
         description="Sweep a smart order router's parameters over a quote stream; one JSON document on stdout.",
         epilog=_EPILOG,

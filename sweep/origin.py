@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from feed import synthetic
-from feed.access import PLAIN, access_of
+from feed.access import PLAIN, access_of, exposed
+from feed.console import without_secrets
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
@@ -69,8 +70,11 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
             )
         return
     if parse_duration(config.feed.wait):
-        progress.say(f"waiting up to {config.feed.wait} for a complete replay at {config.source}")
-    planned = plan_source(config.source, read_options(config))
+        progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
+    options = read_options(config)
+    for line in exposed(options.access):
+        progress.say(f"warning: {line}")
+    planned = plan_source(config.source, options)
     yield Origin(lambda: planned, start, end, {})
 
 

@@ -17,6 +17,9 @@ _NUMBER = re.compile(
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 
 
+_SECRET = re.compile(r"passw|passphrase|pwd|secret|token|jaas", re.IGNORECASE)
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader without its surprises.
 
@@ -80,5 +83,12 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:  # tags, too
-        said = " ".join(str(error).split())
+        # What PyYAML quotes of the text may hold what somebody takes for a configuration's business: a password.
+        said = " ".join(str(error).split()) if not _SECRET.search(text) else _place(error)
         raise ConfigError(f"{where}: no valid YAML ({said})") from None
+
+
+def _place(error: Exception) -> str:
+    """Where an error of PyYAML's is, without what stands there."""
+    mark = getattr(error, "problem_mark", None)
+    return "it speaks of a secret" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"

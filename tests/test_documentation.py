@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import kafkajars
+import msgspec
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,6 +150,20 @@ def test_newest_changes_are_of_the_project_s_version():
 def test_the_container_image_is_of_the_version_that_the_tests_run():
     text = (ROOT / "README.md").read_text()
     assert set(re.findall(r"(?:apache/kafka:|Apache Kafka )([\d.]+\d)", text)) == {kafkajars.VERSION}
+
+
+def test_the_example_of_a_secured_broker_is_a_configuration(tmp_path, monkeypatch):
+    from feed.access import NAMES, Access, access_of
+    from sweep.config import load_config
+
+    text = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(source: .*?)^```$", text, re.MULTILINE | re.DOTALL)
+    file = tmp_path / "sweep.yaml"
+    file.write_text(example.replace("/etc/kafka/ca.pem", "null"))
+    monkeypatch.setenv("KAFKA_PASSWORD", "x")
+    settings = msgspec.to_builtins(load_config(str(file)).kafka)
+    assert access_of(settings) == Access("SASL_SSL", "SCRAM-SHA-512", "alice", "KAFKA_PASSWORD")
+    assert all(f"`kafka.{name}`" in text for name in NAMES)
 
 
 def test_continuous_integration_runs_the_documented_command():

@@ -92,7 +92,7 @@ def outcome(run):
         return "no price"
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(cases(), routings)
 def test_the_kernel_equals_the_reference_engine(case, routing):
     book, order, rules, fees = case
@@ -107,7 +107,7 @@ def test_the_kernel_equals_the_reference_engine(case, routing):
     assert kernel == reference
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cases(), st.sampled_from(["fair", "classic"]))
 def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     book, order, rules, fees = case

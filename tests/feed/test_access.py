@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import ssl
 
 import pytest
 from certificates import Authority
 
-from feed.access import LITERALS, NAMES, PLAIN, access_of, client_options, read_password, tls_context
+from feed.access import NAMES, PLAIN, access_of, client_options, exposed, parse_words, read_password, tls_context
 from feed.errors import FeedUnavailable
 
 SECRET = "hunter2-and-more"
@@ -91,7 +92,18 @@ def test_what_cannot_work_is_one_line(changed, says):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("name", LITERALS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl_password",
+        "sasl_plain_password",
+        "ssl_password",
+        "password",
+        "Passwort_secret",
+        "sasl-password",
+        "sasl_jaas_config",
+    ],
+)
 def test_a_password_that_is_written_out_is_refused_and_not_repeated(name):
     with pytest.raises(
         FeedUnavailable, match=f"kafka.{name}: a password is not written here.*sasl_password_env"
@@ -133,3 +145,51 @@ def test_an_encrypted_key_is_refused_and_asks_nobody(authority, client, tmp_path
         access_of(
             {"security_protocol": "SSL", "ssl_certfile": str(client.certificate), "ssl_keyfile": str(locked)},
         )
+
+
+def test_words_are_settings_and_the_last_repeat_wins():
+    given = [f"kafka.{name}={value}" for name, value in SCRAM.items()]
+    assert parse_words([*given, "kafka.sasl_username=x = y", "kafka.ssl_cafile="]).sasl_username == "x = y"
+    with pytest.raises(FeedUnavailable, match=r"kafka\.sasl_user: unknown setting"):
+        parse_words(["kafka.sasl_user=alice"])
+
+
+def test_a_password_in_the_place_of_its_variables_name_is_not_repeated():
+    with pytest.raises(FeedUnavailable, match="expected the name of an environment variable") as caught:
+        access_of({**SCRAM, "sasl_password_env": SECRET})
+    assert SECRET not in str(caught.value)
+
+
+def test_a_name_is_one_line_of_text():
+    for name in ("a\0b", "a\nb", "x" * 256):
+        with pytest.raises(FeedUnavailable, match="expected up to 255 printable characters"):
+            access_of({**SCRAM, "sasl_username": name})
+
+
+def test_details_that_are_logged_hold_no_bytes_of_a_connection_with_a_password(monkeypatch):
+    names = ["kafka.net.connection", "kafka.protocol.parser"]
+    root = logging.getLogger("kafka")
+    before = root.level, [logging.getLogger(name).level for name in names]
+    try:
+        root.setLevel(logging.DEBUG)
+        client_options(PLAIN)
+        assert all(logging.getLogger(name).isEnabledFor(logging.DEBUG) for name in names)
+        client_options(access_of(SCRAM))
+        assert not any(logging.getLogger(name).isEnabledFor(logging.DEBUG) for name in names)
+        assert all(logging.getLogger(name).isEnabledFor(logging.WARNING) for name in names)
+    finally:
+        root.setLevel(before[0])
+        for name, level in zip(names, before[1], strict=True):
+            logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize(("mode", "says"), [(0o600, 0), (0o400, 0), (0o644, 1), (0o660, 1), (0o602, 1)])
+def test_files_with_secrets_that_others_can_read_are_named(tmp_path, monkeypatch, mode, says):
+    file = tmp_path / "password"
+    file.write_text(SECRET)
+    file.chmod(mode)
+    access = access_of({**SCRAM, "sasl_password_env": None, "sasl_password_file": str(file)})
+    lines = exposed(access)
+    assert len(lines) == says
+    assert all(f"kafka.sasl_password_file: {file} can be read or changed by others (mode {mode:o})" in x for x in lines)
+    assert exposed(access_of(SCRAM)) == ()

@@ -69,7 +69,7 @@ trades = st.lists(
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(quotes=quotes, trades=trades)
 def test_any_tape_survives_the_round_trip(codec, quotes, trades):
     tape = build(quotes, trades)
@@ -296,7 +296,7 @@ def damaged(draw):
     return name, [*values[:at], bytes(value), *values[at + 1 :]]
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(damaged())
 def test_a_damaged_message_is_read_or_refused(case):
     name, values = case
@@ -304,7 +304,7 @@ def test_a_damaged_message_is_read_or_refused(case):
         CODECS[name].decode([Record(0, offset, value) for offset, value in enumerate(values)], refuse).tape("AAPL")
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(CODECS)), st.binary(max_size=60))
 def test_no_value_does_anything_but_decode_or_be_refused(name, value):
     with contextlib.suppress(FeedCorrupt):

@@ -92,7 +92,7 @@ _MAPPINGS = (AAPL, mapping("MSFT", (FIRST, PAST, 39)), mapping("GME", (FIRST, PA
     levels=st.sampled_from([1, 10]),
     pretty=st.booleans(),
     zstd=st.booleans(),
-    block=st.integers(1, 999),
+    block=st.integers(50, 999),
 )
 def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, levels, pretty, zstd, block):
     schema = dbn.Schema.MBP_1 if levels == 1 else dbn.Schema.MBP_10
@@ -133,6 +133,16 @@ def test_trades_are_told_by_their_action(read):
     assert trades.tape.trades.side.tolist() == [1, -1, 0]
     assert trades.tape.rows == 6
     assert trades.ignored == {"unusable_trade": 2}
+
+
+def test_records_of_other_lengths_anywhere_are_passed_over(read, monkeypatch):
+    book, other = record(), trade_record()
+    for order in ("ob", "bo", "bbo", "obo", "oobbb", "bobobo", "bbbbo", "obbbb", "bbobb"):
+        parts = [metadata(AAPL), *(book if each == "b" else other for each in order)]
+        for block in (60, 79, 80, 81, 130, 2**22):
+            monkeypatch.setattr(dbn_module, "BLOCK", block)
+            (fragment,) = read(*parts).fragments
+            assert (fragment.tape.rows, fragment.ignored) == (order.count("b"), {"other_rtype": order.count("o")})
 
 
 def test_a_stamp_behind_each_record_is_passed_over(read):
@@ -278,14 +288,14 @@ def test_more_than_may_be_read_is_refused(read):
 
 
 @FEW
-@given(st.integers(0, 359 + 240), st.integers(0, 255), st.integers(0, 999))
+@given(st.integers(0, 359 + 240), st.integers(0, 255), st.integers(0, 500))
 def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
     raw = bytearray(metadata(AAPL) + record() + trade_record() + record())
     raw[at % len(raw)] = value
     path = folder / "changed.dbn"
     path.write_bytes(raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_module, "BLOCK", 1 + block)
+        patch.setattr(dbn_module, "BLOCK", 40 + block)
         said = outcome(path)
     assert isinstance(said, FileBlock) or str(path) in said
 

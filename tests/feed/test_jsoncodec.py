@@ -37,7 +37,7 @@ def build(quotes, trades=()):
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.integers(0, PRICE_LIMIT - 1))
 def test_the_decimal_text_of_a_price_is_exact(px):
     (message,) = encode_json(build([(TS, 1, px, px, 1, 1, 0)]))
@@ -47,7 +47,7 @@ def test_the_decimal_text_of_a_price_is_exact(px):
     assert len(fraction) <= 9
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.one_of(
         st.binary(max_size=60),

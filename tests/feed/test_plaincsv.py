@@ -144,7 +144,7 @@ def rows_of(tape, *, iso, points):
 
 class TestUsualFiles:
     @given(tape=tapes(), iso=st.booleans(), points=st.booleans(), order=st.permutations(NAMES))
-    @settings(max_examples=150)
+    @settings(max_examples=75)
     def test_a_tape_is_read_the_same_whatever_the_order_of_columns(self, folder, tape, iso, points, order):
         rows = rows_of(tape, iso=iso, points=points)
         priced = any(row["bid_px_00"] or row["ask_px_00"] or row["price"] for row in rows)
@@ -359,7 +359,7 @@ class TestUnusualValues:
         agree(folder, change(text), "AAPL")
 
     @given(data=st.data(), form=st.sampled_from(list(FORMS.values())))
-    @settings(max_examples=300)
+    @settings(max_examples=100)
     def test_bytes_changed_anywhere_are_read_or_refused_the_same(self, folder, data, form):
         text = bytearray(text_of(form, form | TRADE, form, form | TRADE).encode())
         for _ in range(data.draw(st.integers(1, 2))):

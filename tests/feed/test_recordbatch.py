@@ -62,7 +62,7 @@ def lean():
     return consumer._fetcher.PartitionRecords
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(several, min_size=1, max_size=3), st.sampled_from([NONE, GZIP]), st.sampled_from([0, LOG_APPEND]))
 def test_records_are_the_clients_own(lean, batches, compression, flags):
     base, raw = 7, b""
@@ -127,7 +127,7 @@ def test_a_checksum_that_differs_is_an_error(lean):
         take_all(lean, bytes(raw))
 
 
-@settings(max_examples=400)
+@settings(max_examples=120)
 @given(several, st.data())
 def test_damage_that_no_checksum_shows_is_refused_or_read(lean, records, data):
     raw = bytearray(batch_of(records))
@@ -139,7 +139,7 @@ def test_damage_that_no_checksum_shows_is_refused_or_read(lean, records, data):
             assert read == take_all(Fetcher.PartitionRecords, bytes(raw), crcs=False)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary(max_size=80), st.integers(-1, 5))
 @example(b"\xff" * 11, 1)
 @example(b"\x00", 2**31 - 1)

@@ -1,5 +1,6 @@
 """The launcher of a real Apache Kafka: it starts, it says why not, and nothing of it outlives who started it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -22,10 +23,16 @@ pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def launched(port):
+def launched(port, scratch):
     """`make kafka` without make, which leaves its own child behind where it is killed."""
-    command = [sys.executable, "tests/brokers.py", "--port", str(port)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "tests/brokers.py", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def refuses(port):
@@ -43,9 +50,9 @@ def refuses(port):
 @pytest.mark.command
 @pytest.mark.usefixtures("kafka_runs")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_it_serves_until_its_end_and_nothing_is_left(number, code):
+def test_it_serves_until_its_end_and_nothing_is_left(tmp_path, number, code):
     (port,) = free_ports(1)
-    process = launched(port)
+    process = launched(port, tmp_path)
     try:
         source = process.stdout.readline().strip()
         assert source == f"kafka://127.0.0.1:{port}/quotes", process.stderr.read()
@@ -67,10 +74,10 @@ def test_it_serves_until_its_end_and_nothing_is_left(number, code):
 
 @pytest.mark.command
 @pytest.mark.usefixtures("kafka_runs")
-def test_a_port_that_is_taken_is_one_line():
+def test_a_port_that_is_taken_is_one_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = launched(port)
+        process = launched(port, tmp_path)
         out, said = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
     *_, last = said.splitlines()
