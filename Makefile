@@ -43,7 +43,7 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) benchmarks/run.py $(ARGS)
 
-fuzz: .venv/installed-test ## attack all readers of files and messages; SECONDS=600 in all, FINDINGS=... names a folder
+fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 in all, FINDINGS=... names a folder
 	@PYTHONPATH=.:tests:tests/feed $(python) -m fuzz.run --seconds $(or $(SECONDS),600) \
 		$(if $(FINDINGS),--findings $(FINDINGS)) $(ARGS)
 

@@ -34,8 +34,9 @@ PARTS = 4
 class Attack:
     """What was tried of one target, and what came of it."""
 
-    def __init__(self, name, findings, tally):
+    def __init__(self, name, findings, seeds, tally):
         self.name, self.target, self.findings, self.tally = name, TARGETS[name], findings, tally
+        self.seeds = [path.read_bytes() for path in sorted(seeds.iterdir())]
         self.inputs = self.taken = 0
         self.told = 0.0
         self.found = {}
@@ -65,10 +66,12 @@ class Attack:
         (self.findings / f"{stem}.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
     def change(self, data, most, seed):
-        """Change an input: mostly so that it gets past the parser."""
+        """Change an input: mostly so that it gets past the parser; a seed as often, most that is kept is refused."""
         rng = Random(seed)
         if rng.randrange(PARTS) == 0:
             return atheris.Mutate(data, most)
+        if rng.randrange(2):
+            data = rng.choice(self.seeds)
         for _ in range(rng.randint(1, 2)):
             data = self.target.change(data, rng)
         return data[:most]
@@ -84,7 +87,7 @@ class Attack:
 
 def main():
     name, findings, corpus, tally, *options = sys.argv[1:]
-    attack = Attack(name, Path(findings), Path(tally))
+    attack = Attack(name, Path(findings), Path(corpus), Path(tally))
     arguments = [
         sys.argv[0],
         *(f"-max_len={attack.target.size}", f"-artifact_prefix={Path(findings) / name}-", "-print_final_stats=1"),

@@ -103,9 +103,11 @@ TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[\[\]{},:]|\s+|[^\s\[
 
 def change_json(data, rng):
     """Change tokens of JSON, or parts of what it says."""
-    how = rng.randrange(3)
+    how = rng.randrange(6)
     if how == 0:
         return damage(data, rng)
+    if how > 2:
+        return change_value(data, rng)
     if how == 1:
         tokens = TOKEN.findall(data[:MOST])
         for _ in range(rng.randint(1, 3)):
@@ -120,6 +122,37 @@ def change_json(data, rng):
     except (ValueError, ArithmeticError, RecursionError):
         return damage(data, rng)
     return text.encode("utf-8", "surrogatepass")
+
+
+def is_json(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return "N" not in text and "I" not in text  # NaN and Infinity are Python's own
+
+
+JSON_NUMBERS = [text.encode() for text in NUMBERS if len(text) < 50 and is_json(text)]
+VALUE = re.compile(rb'(?<=":)(?:"[^"\\]*"|-?[0-9][0-9.eE+-]*)')
+
+
+def change_value(data, rng):
+    """Put another value of its kind in one or two places of JSON, and leave the rest as it is."""
+    for _ in range(rng.randint(1, 2)):
+        places = list(VALUE.finditer(data[:MOST]))
+        if not places:
+            return damage(data, rng)
+        place = rng.choice(places)
+        old = place.group()
+        if old.startswith(b'"'):
+            value = rng.choice([*(b'"%s"' % each.encode() for each in STAMPS), b'"A"', b'"B"', b'"N"', b'"C"', b'""'])
+        elif rng.randrange(3) == 0:  # a digit more, or another one
+            at = rng.randint(0, len(old))
+            value = old[:at] + b"%d" % rng.randrange(10) + old[at + rng.randrange(2) :]
+        else:
+            value = rng.choice(JSON_NUMBERS)
+        data = data[: place.start()] + value + data[place.end() :]
+    return data
 
 
 def change_token(tokens, rng):
@@ -217,7 +250,7 @@ def change_table(lines, rng):
             if at < len(each) > 1:
                 each[at : at + 1] = rng.choice([[], [each[at], each[at]]])
     elif how == 6:  # a column of one other value
-        value = field(rng)
+        value = field(rng, lines[0][at] if at < len(lines[0]) else b"")
         for each in lines[1:]:
             if at < len(each):
                 each[at] = value
@@ -231,16 +264,31 @@ def change_table(lines, rng):
         other = rng.randrange(len(lines))
         lines[row], lines[other] = lines[other], lines[row]
     else:
-        line[at] = field(rng)
+        line[at] = field(rng, lines[0][at] if at < len(lines[0]) else b"")
 
 
-def field(rng):
+POINTED = [text for text in NUMBERS if "." in text and len(text) < 25]
+PRICES = (*POINTED, "8388608.000000000", "9999999.99", "1e3", "")
+WHOLE = tuple(text for text in NUMBERS if text.lstrip("-").isdigit() and len(text) < 25)
+
+
+def field(rng, column=b""):
+    """A value of a CSV's field: mostly one that the column might have."""
+    if column and rng.randrange(3):
+        named = (
+            [PRICES]
+            if b"_px" in column or column == b"price"
+            else [STAMPS]
+            if b"ts_" in column
+            else [WHOLE, WHOLE, WORDS]
+        )
+        return rng.choice(rng.choice(named)).encode()
     return rng.choice(rng.choice([NUMBERS, NUMBERS, STAMPS, WORDS])).encode()
 
 
 def change_arrow(data, rng):
     """Change what Arrow streams hold, how they are written, or their bytes."""
-    how = rng.randrange(4)
+    how = rng.randrange(6)
     if how == 0:
         return damage(data, rng)
     if how == 1:  # lengths and places in the metadata are aligned
@@ -292,7 +340,7 @@ def change_columns(table, rng):
     for _ in range(rng.randint(1, 2)):
         at = rng.randrange(table.num_columns)
         column, each = table.column(at), table.schema.field(at)
-        how = rng.randrange(9)
+        how = rng.randrange(18)
         if how == 0:
             table = table.slice(rng.randint(0, table.num_rows), rng.choice([0, 1, 3]))
         elif how == 1:
@@ -320,8 +368,10 @@ def changed_value(kind, rng):
     if rng.randrange(10) == 0:
         return None
     if pa.types.is_integer(kind):
-        width = kind.bit_width
-        return rng.choice([each for each in EDGES if -(2 ** (width - 1)) <= each < 2 ** (width - 1)] + [0])
+        limit = 2 ** (kind.bit_width - 1)
+        if rng.randrange(2):
+            return rng.choice([-limit, -1, 0, 1, 2, limit - 1])
+        return rng.choice([each for each in EDGES if -limit <= each < limit])
     if pa.types.is_timestamp(kind):
         return pa.scalar(rng.choice(EDGES[:30]), pa.int64()).cast(kind)
     return rng.choice(WORDS)

@@ -44,17 +44,22 @@ def assert_whole(tape):
             name: np.dtype(dtype) for name, dtype in dtypes.items()
         }
         assert len({len(column) for column in columns.values()}) == 1, "columns differ in length"
-        for name, (low, high) in bounds.items():
-            if len(columns[name]):
-                least, most = int(columns[name].min()), int(columns[name].max())
-                assert low <= least, f"{name} {least}"
-                assert most <= high, f"{name} {most}"
+        assert_within(columns, bounds)
         keys = list(zip(*(columns[name].tolist() for name in ("ts", "venue", "sequence")), strict=True))
         assert keys == sorted(keys), "rows out of order"
     for side in ("bid", "ask"):
         px, sz = getattr(tape, f"{side}_px"), getattr(tape, f"{side}_sz")
         assert ((px == 0) == (sz == 0)).all(), f"a {side} that is there by halves"
     assert len(tape.digest()) == 64
+
+
+def assert_within(columns, bounds):
+    """Numbers are within the bounds of their columns, of rows that are no tape yet."""
+    for name, (low, high) in bounds.items():
+        if len(columns[name]):
+            least, most = int(columns[name].min()), int(columns[name].max())
+            assert low <= least, f"{name} {least}"
+            assert most <= high, f"{name} {most}"
 
 
 def assert_same(one, other, what):

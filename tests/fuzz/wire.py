@@ -9,7 +9,17 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from fuzz.oracles import assert_line, assert_same, assert_whole, bounded_memory, plain_json, rows_of
+from fuzz.oracles import (
+    QUOTE_BOUNDS,
+    TRADE_BOUNDS,
+    assert_line,
+    assert_same,
+    assert_whole,
+    assert_within,
+    bounded_memory,
+    plain_json,
+    rows_of,
+)
 from strategies import random_tape
 
 from feed import arrowcodec
@@ -64,6 +74,8 @@ def check_codec(codec, value):
         assert decoded.quote_counts[1] == decoded.trade_counts[1] == 0
         return False
     assert not isinstance(alone, FeedCorrupt), f"accepted among others, refused alone: {alone}"
+    assert_within(alone.quotes, QUOTE_BOUNDS)
+    assert_within(alone.trades, TRADE_BOUNDS)
     assert alone.quote_counts[0] + alone.trade_counts[0] > 0
     tape = alone.tape("XYZ")
     assert_same(decoded.take(np.array([1])).tape("XYZ"), tape, "among others and alone")
