@@ -90,7 +90,8 @@ def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list
     Raises
     ------
     FeedUnavailable
-        As `check_place`; nothing in any tape; several tapes and one file; a format that cannot hold a tape; a file that cannot be written.
+        As `check_place`; nothing in any tape; several tapes and one file; a format that cannot hold a tape; a file
+        that cannot be written.
     """
     out = check_place(place, ending)
     tapes = [tape for tape in tapes if tape.rows or len(tape.trades.ts)]
