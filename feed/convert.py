@@ -72,7 +72,7 @@ def check_place(place: str, ending: str = ".parquet") -> Path:
 
 
 def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list[dict[str, Any]]:
-    """Write tapes to a file, or into a directory, one file per symbol and date.
+    """Write tapes to a file, or into a directory, one file per symbol and date; of empty ones, none.
 
     Parameters
     ----------
@@ -90,9 +90,13 @@ def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list
     Raises
     ------
     FeedUnavailable
-        As `check_place`; several tapes and one file; a format that cannot hold a tape; a file that cannot be written.
+        As `check_place`; nothing in any tape; several tapes and one file; a format that cannot hold a tape; a file
+        that cannot be written.
     """
     out = check_place(place, ending)
+    tapes = [tape for tape in tapes if tape.rows or len(tape.trades.ts)]
+    if not tapes:
+        raise FeedUnavailable("there is nothing to write", str(out), "check the source, or the symbol asked for")
     if out.is_dir():
         parts = [of_day(tape, day) for tape in tapes for day in days_of(tape)]
         return [_write(tape, out / name_of(tape, ending), ending) for tape in parts]
@@ -119,8 +123,6 @@ def _date(tape: Tape) -> str:
 def _write(tape: Tape, out: Path, ending: str) -> dict[str, Any]:
     """Write one file, and prove it."""
     where = str(out)
-    if not tape.rows and not len(tape.trades.ts):
-        raise FeedUnavailable("there is nothing to write", where, "check the source, or the symbol asked for")
     beside = out.with_name(f".{os.getpid()}-{out.name}")  # hidden: a directory is never read with half of it
     try:
         with _refusing(where):

@@ -29,6 +29,9 @@ case "$1 $2" in
     echo "{\\"arguments\\": \\"$*\\"}" ;;
 "tests/brokers.py "*)
     echo "$@" ;;
+"-m fuzz.run")
+    shift 2
+    echo "$@" ;;
 esac
 """
 TOO_OLD = '#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\n'
@@ -124,6 +127,13 @@ def test_kafka_runs_on_the_port_that_is_asked_for(checkout):
     assert make(checkout, "kafka", "PORT=9093").stdout == "tests/brokers.py --port 9093\n"
 
 
+def test_fuzz_takes_its_time_and_its_folder(checkout):
+    interpreter(checkout, PYTHON)
+    assert make(checkout, "fuzz").stdout == "--seconds 600\n"
+    asked = make(checkout, "fuzz", "SECONDS=60", "FINDINGS=found", "ARGS=csv")
+    assert asked.stdout == "--seconds 60 --findings found csv\n"
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_requirement_is_installed(checkout, name):
     interpreter(checkout, PYTHON)
@@ -146,7 +156,7 @@ def test_help_is_the_default_and_lists_every_target(checkout):
     done = make(checkout)
     assert done.returncode == 0
     listed = {line.split()[1] for line in done.stdout.splitlines()}
-    assert listed == {"help", "install", "run", "kafka", "test", "unit", "lint", "bench"}
+    assert listed == {"help", "install", "run", "kafka", "test", "unit", "lint", "bench", "fuzz"}
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     assert listed == set(phony.split()[1:])
 

@@ -206,3 +206,10 @@ def test_a_file_may_be_converted_to_itself(tape, source):
 def test_an_empty_tape_is_refused(tape, tmp_path):
     with pytest.raises(FeedUnavailable, match="nothing to write"):
         convert([tape.clip(0, 1)], str(tmp_path / "x.csv"))
+    with pytest.raises(FeedUnavailable, match="nothing to write"):
+        convert([tape.clip(0, 1)], f"{tmp_path}/days/")
+
+
+def test_an_empty_tape_among_others_is_left_out(tape, tmp_path):
+    (written,) = convert([tape.clip(0, 1), tape], str(tmp_path / "x.parquet"))
+    assert (written["symbol"], written["rows"]) == (tape.symbol, tape.rows)

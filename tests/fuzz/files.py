@@ -147,12 +147,13 @@ def check_block(block):
         assert tape.rows or len(tape.trades.ts) or fragment.ignored
         assert all(count > 0 for count in fragment.ignored.values())
         assert all(note.isprintable() for note in fragment.notes)
-    if len(block.fragments) <= 3 and zlib.crc32(block.fragments[0].tape.ts.tobytes()) % 4 == 0:  # it takes its time
+    filled = [each.tape for each in block.fragments if each.tape.rows or len(each.tape.trades.ts)]
+    if 0 < len(filled) <= 3 and zlib.crc32(filled[0].ts.tobytes()) % 4 == 0:  # it takes its time
         path = folder() / "again.parquet"
-        write_parquet([each.tape for each in block.fragments], path)
+        write_parquet(filled, path)
         again = parquet.read_file(path)
-        for one, other in zip(block.fragments, again.fragments, strict=True):
-            assert_same(one.tape, other.tape, "through Parquet")
+        for one, other in zip(filled, again.fragments, strict=True):
+            assert_same(one, other.tape, "through Parquet")
 
 
 def packed_files(codec):
