@@ -34,6 +34,9 @@ DOLLAR = 10**9
 PUBLISHERS = range(1, 154)
 """Databento's publisher ids, as of its library databento-dbn 0.72.0, October 2026."""
 
+SHOWN = 20
+"""Malformed messages that a table names; `--json` names them all."""
+
 CHUNK = 2**19
 """Cells of the carried book that are looked at together: bounds memory, changes no count."""
 
@@ -325,6 +328,7 @@ def render(quality: Quality, provenance: Provenance) -> str:
         ("dead", ", ".join(map(str, quality.dead_venues)) or "none"),
         ("largest gap", f"{quality.largest_gap / 1e9:,.3f} s"),
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
+        *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
     ]
     lines = [f"{name:<12} {printable(text)}" for name, text in facts]

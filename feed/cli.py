@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
 
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = _parser().parse_args(words)
             arguments.settings = settings
             if settings and arguments.run not in {_replay, _check, _replays, _convert}:
-                raise FeedUnavailable("this command reads no topic, so kafka.* settings do nothing")
+                raise FeedUnavailable("this command reads no topic, so settings of a source do nothing")
         except SystemExit:
             _answer("", end="")  # what --help left unflushed
             raise
@@ -102,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",
-        epilog="kafka.KEY=VALUE, anywhere, says how a broker lets us in, as in kafka.security_protocol=SASL_SSL",
+        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay and feed.* say what to read, kafka.* how a broker "
+        "lets us in (kafka.security_protocol=SASL_SSL)",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -178,13 +179,13 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
-    """How the broker of the source, or of the topic, lets us in."""
-    from feed.options import ReadOptions
+    """What was set: how the broker of the source, or of the topic, lets us in, and what to read of the source."""
+    from feed.options import options_of
 
-    access = parse_words(arguments.settings)
+    access = parse_words([word for word in arguments.settings if word.startswith("kafka.")])
     for line in exposed(access):
         _tell(f"warning: {printable(line)}")
-    return ReadOptions(access=access)
+    return options_of([word for word in arguments.settings if not word.startswith("kafka.")], access)
 
 
 def _instant(text: str) -> int:
@@ -294,7 +295,7 @@ def _check(arguments: argparse.Namespace) -> int:
     found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source, _options(arguments))]
     if arguments.json:
         answers: list[dict[str, Any]] = [
-            {"feed": asdict(provenance), "quality": quality.to_dict()} for quality, provenance in found
+            {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
         ]
         _answer(json.dumps(answers[0] if len(answers) == 1 else {"tapes": answers}))
     else:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from feed.access import PLAIN, Access
+from feed.errors import FeedUnavailable
+from feed.instants import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MAX_BYTES = 16 * 2**30
 """Decompressed bytes that one read takes in."""
@@ -46,3 +52,57 @@ class ReadOptions:
 
 DEFAULTS = ReadOptions()
 """All there is, at once and without tolerance."""
+
+
+def _seconds(text: str) -> float:
+    return parse_duration(text) / 1e9
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise ValueError(f"expected a whole number, but it had {text[:40]!r}")
+    return int(text)
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(f"expected true or false, but it had {text[:40]!r}")
+    return text == "true"
+
+
+WORDS: dict[str, Callable[[str], object]] = {
+    "symbol": str,
+    "replay": str,
+    "feed.max_bad": _count,
+    "feed.wait": _seconds,
+    "feed.deadline": _seconds,
+    "feed.max_bytes": _count,
+    "feed.foreign": _flag,
+}
+"""The options by the names that the sweep's configuration has for them, and how their text is read."""
+
+
+def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
+    """Read options as they stand on a command line.
+
+    Parameters
+    ----------
+    words : sequence of str
+        ``KEY=VALUE`` each, the last repeat wins.
+    access : Access
+
+    Raises
+    ------
+    FeedUnavailable
+        An unknown key, or a value of the wrong kind.
+    """
+    found: dict[str, object] = {"access": access}
+    for word in words:
+        key, _, text = word.partition("=")
+        if key not in WORDS:
+            raise FeedUnavailable("unknown option", key[:40], f"there are {', '.join(WORDS)} and kafka.*")
+        try:
+            found[key.removeprefix("feed.")] = WORDS[key](text)
+        except ValueError as error:
+            raise FeedUnavailable(str(error), key) from None
+    return ReadOptions(**found)  # type: ignore[arg-type]

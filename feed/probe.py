@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 2.0
 """How long a server may take to accept a connection."""
 
-GREET_SECONDS = 5.0
+GREET_SECONDS = 4.0
 """How long it may then take for TLS, and again for its versions and the password: a cold broker takes its time."""
 
 START = "start one with: python -m feed broker (it prints its address), or check host and port"

@@ -7,11 +7,12 @@ blocks, checks that they are whole and says where they came from.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from feed.console import listing, without_secrets
-from feed.errors import FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.options import DEFAULTS, ReadOptions
 from feed.tape import DAY, Provenance, Tape
@@ -145,16 +146,35 @@ def inside(
     return tuple(pair for pair in tapes if pair[0].clip(low, high).rows) or tuple(tapes[:1])
 
 
-def read_tapes(source: str, options: ReadOptions = DEFAULTS) -> tuple[tuple[Tape, Provenance], ...]:
+def read_tapes(
+    source: str, options: ReadOptions = DEFAULTS, *, clock: Callable[[], float] = time.monotonic
+) -> tuple[tuple[Tape, Provenance], ...]:
     """Read a whole SOURCE in this process: the plan, its ranges one after the other, the merge.
+
+    Parameters
+    ----------
+    source : str
+    options : ReadOptions
+    clock : callable
+        Seconds, monotonic.
 
     Raises
     ------
     FeedError
-        As `plan_source`, and FeedCorrupt for what is malformed or missing.
+        As `plan_source`, and FeedCorrupt for what is malformed or missing, or after the deadline.
     """
+    began = clock()
     plan = plan_source(source, options)
-    return plan.merge([part.read() for part in plan.ranges])
+    blocks: list[Block] = []
+    for part in plan.ranges:
+        if clock() - began > options.deadline:
+            raise FeedCorrupt(
+                f"not read within {options.deadline:.0f} s: {len(blocks)} of {len(plan.ranges)} ranges were",
+                source,
+                "set feed.deadline",
+            )
+        blocks.append(part.read())
+    return plan.merge(blocks)
 
 
 def read_source(source: str, options: ReadOptions = DEFAULTS) -> tuple[Tape, Provenance]:

@@ -8,7 +8,7 @@ whatever path it took.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -363,3 +363,11 @@ class Provenance:
     bad: tuple[BadMessage, ...] = ()
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: the attributes; of messages put aside, all but their bytes."""
+        bad = [
+            {"partition": each.partition, "offset": each.offset, "reason": each.reason, "size": each.size}
+            for each in self.bad
+        ]
+        return asdict(replace(self, bad=())) | {"bad": bad}

@@ -13,7 +13,7 @@ from strategies import OPEN, SECOND, tapes
 from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.options import ReadOptions
-from feed.source import SCHEMES, plan_source, read_source, select
+from feed.source import SCHEMES, plan_source, read_source, read_tapes, select
 from feed.synthetic import generate, write_csv
 from feed.tape import DAY, Provenance, join, no_trades, same
 
@@ -122,3 +122,11 @@ def test_two_dates_and_no_quotes_are_refused(tape):
 
 def test_reading_twice_gives_the_same_block(path):
     assert same(read_file(Path(path)).tape, read_file(Path(path)).tape)
+
+
+def test_the_deadline_holds_for_all_ranges_together(tape, tmp_path):
+    for name in ("a.csv", "b.csv", "c.csv"):
+        write_csv(tape, tmp_path / name)
+    seconds = iter([0.0, 1.0, 4.0, 11.0])
+    with pytest.raises(FeedCorrupt, match=r"not read within 10 s: 2 of 3 ranges were; set feed.deadline"):
+        read_tapes(str(tmp_path), ReadOptions(deadline=10.0), clock=lambda: next(seconds))

@@ -31,17 +31,6 @@ from feed.tape import Partition, Tape, same
 pytestmark = pytest.mark.kafka
 
 
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker, request):
-    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
-
-
 def test_round_trip(topic):
     sent = tape()
     done = replay(sent, topic)

@@ -4,7 +4,6 @@ import pytest
 from handmade import messages, put, tape
 
 from feed import foreign
-from feed.broker import EmbeddedBroker
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED
 from feed.jsoncodec import encode_json
@@ -15,17 +14,6 @@ from feed.tape import same
 
 pytestmark = pytest.mark.kafka
 ASKED = ReadOptions(foreign=True, symbol="AAPL")
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker, request):
-    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
 
 
 def bare(stream):

@@ -1,13 +1,14 @@
 """Several partitions, several ranges, several symbols: one replay, the same tapes."""
 
+import json
 from dataclasses import replace as changed
 from hashlib import sha256
 
 import pytest
+from faults import run
 from handmade import end_item, messages, put, tape
 
 from feed import reader
-from feed.broker import EmbeddedBroker
 from feed.codec import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.headers import Listed
@@ -18,17 +19,6 @@ from feed.source import read_source, read_tapes
 from feed.tape import same
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker, request):
-    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
 
 
 @pytest.fixture
@@ -117,6 +107,7 @@ def test_malformed_messages_are_tolerated_up_to_a_number(topic):
         read_source(topic, ReadOptions(max_bad=2))
 
 
+@pytest.mark.command
 @pytest.mark.parametrize("rows", [100, 10**6])
 def test_a_message_that_was_malformed_when_it_was_sent(topic, monkeypatch, rows):
     stream = tape()
@@ -137,6 +128,12 @@ def test_a_message_that_was_malformed_when_it_was_sent(topic, monkeypatch, rows)
         (0, len(items), 4, b"bare"),
     ]
     assert "2 malformed messages were put aside" in provenance.notes[-1]
+    code, out, said = run("check", "--json", topic, "feed.max_bad=2", "symbol=AAPL")
+    assert code == 0, said
+    told = [(bad["offset"], bad["size"], bad["reason"]) for bad in json.loads(out)["feed"]["bad"]]
+    assert told == [(7, 2, "it holds neither quotes nor trades"), (len(items), 4, "it carries no headers of a replay")]
+    code, out, said = run("check", topic, "feed.max_bad=2")
+    assert "partition 0, offset 7: it holds neither quotes nor trades" in out, said
 
 
 def test_a_deadline_is_an_error_and_no_end(topic):

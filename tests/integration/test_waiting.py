@@ -6,7 +6,6 @@ import time
 import pytest
 from handmade import end_item, messages, put, tape
 
-from feed.broker import EmbeddedBroker
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.options import ReadOptions
 from feed.reader import plan_replay
@@ -16,17 +15,6 @@ from feed.tape import same
 
 pytestmark = pytest.mark.kafka
 WAIT = ReadOptions(wait=20.0)
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with EmbeddedBroker() as running:
-        yield running
-
-
-@pytest.fixture
-def topic(broker, request):
-    return broker.source("".join(letter if letter.isalnum() else "-" for letter in request.node.name))
 
 
 class Steps:
