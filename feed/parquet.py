@@ -243,6 +243,7 @@ def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:
     if name not in batch.schema.names:
         return [default], np.zeros(batch.num_rows, np.int64)
     column = batch.column(name)
+    column.validate(full=True)  # pyarrow hands on indices that a damaged dictionary does not have
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     texts = [default if text is None else text for text in column.dictionary.to_pylist()]

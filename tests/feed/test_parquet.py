@@ -228,6 +228,21 @@ def test_a_file_cut_short_is_damaged(folder, tape_file, cut):
         read_file(folder / "cut.parquet")
 
 
+def test_a_label_that_its_dictionary_does_not_have_is_damage(folder):
+    path = folder / "trades.parquet"
+    for count in (1, 2):
+        kinds = [QUOTE, TRADE][-count:]
+        columns = {name: values[:count] for name, values in (QUOTES | TRADES).items()} | {"kind": kinds}
+        columns = {"kind": columns.pop("kind"), **columns}
+        pq.write_table(pa.table(columns | {"px": [1] * count, "sz": [1] * count}), path, compression="none")
+        assert read_file(path).tape.rows == count - 1
+        raw = path.read_bytes()
+        entries = b"\x4c\x15" + bytes([2 * count])  # in the header of a page that is a dictionary
+        path.write_bytes(raw.replace(entries, entries[:2] + b"\x00", 1))
+        with pytest.raises(FeedCorrupt, match="damaged"):
+            read_file(path)
+
+
 def test_more_than_may_be_read_is_refused(folder, tape_file):
     path, _ = tape_file
     with pytest.raises(FeedCorrupt, match="more than 9000 bytes"):

@@ -285,13 +285,16 @@ def check_parquet(data):
     with pq.ParquetFile(path) as file:
         there = file.schema_arrow.names
         names = parquet.SCHEMA.names if "kind" in there else [*QUOTE_DTYPES, "symbol"]  # else px, sz, side are unused
-        rows = file.read([name for name in there if name in names]).to_pylist()
+        table = file.read([name for name in there if name in names])
+    if pa.types.is_timestamp(table.schema.field("ts").type):  # in UTC, whatever zone it is to be shown in
+        ts = table.column("ts").cast(parquet.STAMP).cast(pa.int64())
+        table = table.set_column(table.schema.names.index("ts"), "ts", ts)
+    rows = table.to_pylist()
     named = any(row.get("symbol") for row in rows)
     found = {}
     for row in rows:
         symbol = row.get("symbol") or "UNKNOWN" if named else "UNKNOWN"
         quotes, trades = found.setdefault(symbol, ([], []))
-        row["ts"] = row["ts"].value if hasattr(row["ts"], "value") else row["ts"]
         trade = row.get("kind") == "trade"
         values = [defined(name, row[name]) for name in (TRADE_DTYPES if trade else QUOTE_DTYPES)]
         if not trade:
