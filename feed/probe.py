@@ -60,6 +60,8 @@ def first_that_answers(servers: Sequence[str], place: str, access: Access = PLAI
             reason, *more = map(str, error.args)
             reasons.append(f"{server}: {reason}")
             remedy = more[0] if more else _SETTINGS
+        except UnicodeError:
+            reasons.append(f"{server}: it is no name of a host")
         except (OSError, struct.error) as error:
             reasons.append(f"{server}: {error or type(error).__name__}")
         else:

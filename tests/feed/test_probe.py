@@ -194,3 +194,10 @@ def test_a_peer_that_trickles_does_not_hold_us_up(answering, monkeypatch):
     monkeypatch.setattr(probe.time, "monotonic", lambda: float(next(ticks)))
     assert "timed out" in refused(answering, Peer(lead=struct.pack(">i", 1000) + bytes(1000)))
     assert next(ticks) < 10
+
+
+@pytest.mark.parametrize("host", ["a..b", "..", "x" * 70])
+def test_what_is_no_name_of_a_host_is_one_line(host):
+    with pytest.raises(FeedUnavailable, match="it is no name of a host") as caught:
+        probe.first_that_answers([f"{host}:9092"], "kafka://...")
+    assert "\n" not in str(caught.value)
