@@ -1,8 +1,8 @@
 """Kafka's record batches, format 2, unpacked: what the client does itself, for a fraction of its time and bounded.
 
-kafka-python spends most of a read on turning batches into records: sizes that nobody asks for, headers that are the same
-in every message, a varint at a time. Here a batch is unpacked in one pass; headers that begin as those of
-the message before are not read again. And a batch is never decompressed beyond a bound, where the client has none.
+kafka-python spends most of a read on turning batches into records: sizes that nobody asks for, headers that are the
+same in every message, a varint at a time. Here a batch is unpacked in one pass; headers that begin as those of the
+message before are not read again. And a batch is never decompressed beyond a bound, where the client has none.
 """
 
 from __future__ import annotations
