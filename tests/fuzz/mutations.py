@@ -315,8 +315,9 @@ def read_streams(data):
         raise ValueError
     tables = []
     source = pa.BufferReader(data)
+    apart = pa.system_memory_pool()  # what a change asks for is not the reader's doing
     while source.tell() < len(data) and len(tables) < 4:
-        stream = pa.ipc.open_stream(source)
+        stream = pa.ipc.open_stream(source, memory_pool=apart)
         tables.append(stream.read_all())
         if tables[-1].num_rows > 1000 or tables[-1].nbytes > MOST:
             raise ValueError
@@ -384,7 +385,7 @@ def change_parquet(data, rng):
     try:
         if len(data) > MOST:
             raise ValueError  # noqa: TRY301 - the one way out
-        source = pq.ParquetFile(pa.BufferReader(data))
+        source = pq.ParquetFile(pa.BufferReader(data), memory_pool=pa.system_memory_pool())
         if source.metadata.num_rows > 1000 or source.metadata.num_columns > 50:
             raise ValueError  # noqa: TRY301 - the one way out
         table = change_columns(source.read(), rng)
@@ -472,11 +473,14 @@ def packed(data, codec):
     return sink.getvalue().to_pybytes()
 
 
-def unpacked(data, codec):
+def unpacked(data, codec, most=MOST):
     """Decompress up to a bound; None where that fails or there is more."""
-    try:
+    plain = bytearray(most + 1)
+    filled = 0
+    try:  # not by read: where that fails, pyarrow never frees what it was to be read into
         with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
-            plain = stream.read(MOST)
+            while count := stream.readinto(memoryview(plain)[filled:]):
+                filled += count
     except (OSError, EOFError, ValueError, pa.ArrowException):
         return None
-    return plain if len(plain) < MOST else None
+    return bytes(plain[:filled]) if filled <= most else None

@@ -66,6 +66,12 @@ def assert_same(one, other, what):
     assert same(one, other), f"{what}: {one} is not {other}"
 
 
+def bare(error):
+    """An error without the frames it came through: they hold what was open, and refer to each other."""
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
 def assert_line(error):
     """An error is one line of plain text: it may be printed on any terminal."""
     text = str(error)
@@ -88,7 +94,10 @@ def quiet():
 
 @contextmanager
 def bounded_memory(most):
-    """Arrow may not have asked for more than this at any time, whether or not it was given or touched."""
+    """Arrow may not have asked for more than this at any time, whether or not it was given or touched.
+
+    Its tally of the most has no way back: what asked for more before, outside of this, hides what asks for less.
+    """
     pool = pa.default_memory_pool()
     before = pool.max_memory()
     yield

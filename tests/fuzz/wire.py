@@ -16,6 +16,7 @@ from fuzz.oracles import (
     assert_same,
     assert_whole,
     assert_within,
+    bare,
     bounded_memory,
     plain_json,
     rows_of,
@@ -89,7 +90,7 @@ def strictly(decode, value):
     try:
         return decode([Record(0, 0, value)], refuse)
     except FeedCorrupt as error:
-        return error
+        return bare(error)
 
 
 def check_json(value):
@@ -123,7 +124,7 @@ def check_json(value):
 
 def check_arrow(value):
     """What the arrow codec accepts is what Arrow's own reader gives, and asks for no more memory than that takes."""
-    with bounded_memory(256 * MIB):
+    with bounded_memory(64 * MIB):
         accepted = check_codec("arrow", value)
         if not accepted:
             return False
