@@ -41,7 +41,7 @@ def bids(book):
     return (book.bid_px // CENT).tolist()
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     tapes(trades=False),
     st.booleans(),

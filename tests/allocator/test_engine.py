@@ -92,7 +92,7 @@ def outcome(run):
         return "no price"
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(cases(), routings)
 def test_the_kernel_equals_the_reference_engine(case, routing):
     book, order, rules, fees = case
@@ -107,7 +107,7 @@ def test_the_kernel_equals_the_reference_engine(case, routing):
     assert kernel == reference
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(cases(), st.sampled_from(["fair", "classic"]))
 def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     book, order, rules, fees = case
@@ -118,7 +118,7 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     assert kernel == reference
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(cases(), routings)
 def test_the_identities_hold_for_every_strategy(case, routing):
     book, order, rules, fees = case
@@ -149,7 +149,7 @@ def mirrored(tape, constant):
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(st.data(), routings, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
 def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))

@@ -69,7 +69,7 @@ def any_fees(book):
     return st.sampled_from([fees_of(book), fees_of(book), [FEE] * len(book.venues), close, wide])
 
 
-@settings(max_examples=150)
+@settings(max_examples=90)
 @given(st.data(), book_rules, rules_of, st.one_of(PLAIN, routings))
 def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
@@ -80,7 +80,7 @@ def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
         assert rows(book, order, rules, routing, fees, kernel) == expected, kernel
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(st.data(), st.sampled_from([1, 40, 137, 500, 2500, 10**6]), st.sampled_from(["buy", "sell"]))
 def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     tape = data.draw(dense_tapes())
@@ -97,7 +97,7 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
         assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(st.data(), book_rules, rules_of, routings)
 def test_combinations_that_are_collapsed_decide_alike(data, made, rules, routing):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
@@ -442,7 +442,7 @@ def test_any_number_of_combinations_fills_the_lanes(count):
         assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(st.data(), book_rules, rules_of, st.sampled_from(["best", "mid"]), st.integers(1, 9))
 def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, reference, every):
     tape = data.draw(st.one_of(tapes(max_rows=30, trades=False), dense_tapes()))

@@ -296,7 +296,7 @@ def damaged(draw):
     return name, [*values[:at], bytes(value), *values[at + 1 :]]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(damaged())
 def test_a_damaged_message_is_read_or_refused(case):
     name, values = case

@@ -22,7 +22,7 @@ def inputs(draw, target):
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.data())
 def test_an_input_is_read_right_or_refused(target, data):
     accepted(target, data.draw(inputs(target)))
