@@ -3,7 +3,11 @@
 `make fuzz` attacks the same targets for longer, guided by what the inputs cover.
 """
 
+import sys
+from random import Random
+
 import pytest
+from fuzz import mutations
 from fuzz.corpus import seed_tapes
 from fuzz.targets import TARGETS, accepted
 from hypothesis import given, settings
@@ -33,3 +37,20 @@ def test_most_seeds_are_accepted(target):
     seeds = [data for tape in seed_tapes()[:4] for data in target.valid(tape)]
     taken = [accepted(target, data) for data in seeds]
     assert sum(taken) > len(seeds) / 2
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_changes_know_what_valid_inputs_are_made_of(target, monkeypatch):
+    damage, failed = mutations.damage, []
+
+    def noted(data, rng):
+        if sys.exception() is not None:
+            failed.append(sys.exception())
+        return damage(data, rng)
+
+    monkeypatch.setattr(mutations, "damage", noted)
+    seeds = [data for tape in seed_tapes()[:4] for data in target.valid(tape)]
+    rng = Random(20240801)
+    for _ in range(200):
+        target.change(rng.choice(seeds), rng)
+    assert len(failed) < 10, failed[0]
