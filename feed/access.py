@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feed.console import SENSITIVE
 from feed.errors import FeedUnavailable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SECRET_BYTES = 4096
 
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_SECRET = re.compile(r"passw|passphrase|pwd|secret|token|jaas", re.IGNORECASE)
+_SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 _SHOWN = re.compile(r"[\w.-]{0,80}")
 _TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
 """Loggers of the client that show every byte it sends, a password's among them, where they are asked for details."""

@@ -16,10 +16,13 @@ TERMINATED = 143
 
 _LISTED = 10
 
+SENSITIVE = "passw|passphrase|pwd|secret|token|jaas"
+"""A regular expression of what somebody calls a secret, whatever its case."""
+
 _BEFORE_AT = re.compile(r"//.*@")
 _OPTION = re.compile(r"([?&](?!api_version=)[^=&\s]*=)[^&\s]*")
 _FRAGMENT = re.compile(r"(://[^#]*#).+")
-_NAMED = re.compile(r"([\w.-]*(?:passw|passphrase|pwd|secret|token|jaas)[\w.-]*[=:\s]+)\S+", re.IGNORECASE)
+_NAMED = re.compile(rf"([\w.-]*(?:{SENSITIVE})[\w.-]*[=:\s]+)\S+", re.IGNORECASE)
 
 
 class Terminated(BaseException):

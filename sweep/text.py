@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from feed.console import SENSITIVE
 from sweep.errors import ConfigError
 
 _NUMBER = re.compile(
@@ -15,9 +16,7 @@ _NUMBER = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
-
-
-_SECRET = re.compile(r"passw|passphrase|pwd|secret|token|jaas", re.IGNORECASE)
+_SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 
 
 class _Loader(yaml.SafeLoader):
