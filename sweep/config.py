@@ -244,14 +244,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
 def _choices(where: str) -> str:
     """What a key with few values may be, for the end of a message."""
     parent, _, leaf = where.rpartition(".")
-    structs: dict[str, type[Struct]] = {
-        "": Config,
-        "window": Window,
-        "order": OrderSpec,
-        "feed": FeedSpec,
-        "kafka": KafkaSpec,
-    }
-    struct = structs.get(parent, Config)
+    struct = _STRUCTS.get(parent, Config)
     for field in msgspec.structs.fields(struct):
         if field.name == leaf:
             options = [each for part in (field.type, *get_args(field.type)) for each in get_args(part)]

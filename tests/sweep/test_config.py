@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
+from feed.access import NAMES
 from feed.errors import FeedUnavailable
-from sweep.config import build_config, config_hash, load_config
+from sweep.config import KafkaSpec, build_config, config_hash, load_config
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
 from sweep.text import parse_yaml
@@ -152,6 +153,10 @@ def test_a_password_in_a_file_is_refused_too(tmp_path):
     with pytest.raises(FeedUnavailable, match=r"kafka\.sasl_password: a password is not written here") as caught:
         load_config(str(file))
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_security_settings_are_those_of_the_feed():
+    assert KafkaSpec.__struct_fields__ == NAMES
 
 
 def test_security_settings_are_text_as_they_are():
