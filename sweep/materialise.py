@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from feed.source import inside, only, select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from allocator.book import Book, BookRules
     from feed.source import Block, Plan, Range
     from feed.tape import Provenance, Tape
@@ -94,7 +97,8 @@ def materialise(
     plan: Plan,
     origin: Origin,
     settings: Settings,
-    deadline: float | None = None,
+    deadline: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Materialised, ...]:
     """Read a source into the object store, once.
 
@@ -107,22 +111,37 @@ def materialise(
     plan : Plan
     origin : Origin
     settings : Settings
-    deadline : float, optional
+    deadline : float
         Seconds from now after which a source that is still read is an error.
+    clock : callable
+        Seconds, monotonic.
 
     Raises
     ------
     FeedError
         As `feed.source` and `assemble`; FeedCorrupt after the deadline.
     """
-    blocks = [executor.call(read_range, part) for part in plan.ranges]
+    began = clock()
+    blocks: list[Handle] = []
+    for part in plan.ranges:  # an executor without workers of its own reads each of them here
+        blocks.append(executor.call(read_range, part))
+        _check_time(clock() - began, deadline)
     selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
     tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)
     try:
-        found = executor.get(facts, timeout=deadline)
+        found = executor.get(facts, timeout=max(deadline - (clock() - began), 0.0))
     except TimeoutError:
-        raise FeedCorrupt(f"the source was not read within {deadline:.0f} s", remedy="set feed.deadline") from None
+        raise _too_late(deadline) from None
     return (Materialised(tape, book, found),)
+
+
+def _check_time(passed: float, deadline: float) -> None:
+    if passed > deadline:
+        raise _too_late(deadline)
+
+
+def _too_late(deadline: float) -> FeedCorrupt:
+    return FeedCorrupt(f"the source was not read within {deadline:.0f} s", remedy="set feed.deadline")
 
 
 def read_range(part: Range) -> Block:

@@ -59,9 +59,10 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     FeedError
         As `feed.source.plan_source`; or the embedded broker did not start.
     """
+    options = read_options(config)
     start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
     if config.source == EMBEDDED:
-        with _embedded(config, progress) as plan:
+        with _embedded(replace(options, access=PLAIN), progress) as plan:
             yield Origin(
                 plan,
                 synthetic.WINDOW[0] if start is None else start,
@@ -71,7 +72,6 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
         return
     if parse_duration(config.feed.wait):
         progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
-    options = read_options(config)
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
     planned = plan_source(config.source, options)
@@ -94,7 +94,7 @@ def read_options(config: Config) -> ReadOptions:
 
 
 @contextmanager
-def _embedded(config: Config, progress: Progress) -> Iterator[Callable[[], Plan]]:
+def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], Plan]]:
     """An embedded broker that is filled while the executor starts."""
     from feed.broker import EmbeddedBroker
     from feed.replay import replay
@@ -112,7 +112,7 @@ def _embedded(config: Config, progress: Progress) -> Iterator[Callable[[], Plan]
         def plan() -> Plan:
             sent = filling.result()
             progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
-            return plan_source(source, replace(read_options(config), access=PLAIN))
+            return plan_source(source, options)
 
         try:
             yield plan

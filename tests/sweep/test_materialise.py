@@ -10,7 +10,11 @@ import pytest
 from allocator.book import BookRules
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tape import DAY, Provenance, Tape
-from sweep.materialise import MAX_VENUES, Selection, assemble
+from sweep.config import build_config
+from sweep.conventions import resolve
+from sweep.executors import Inline
+from sweep.materialise import MAX_VENUES, Selection, assemble, materialise
+from sweep.origin import Origin
 
 OPEN = 1_722_519_392 * 10**9
 
@@ -18,6 +22,8 @@ OPEN = 1_722_519_392 * 10**9
 @dataclass(frozen=True)
 class Plan:
     """Stands for a source: its blocks are its tapes."""
+
+    ranges: tuple = ()
 
     def merge(self, blocks):
         return tuple((tape, Provenance("file", "here", tape.digest(), tape.snapshots, tape.rows, 0)) for tape in blocks)
@@ -57,3 +63,43 @@ def test_venues_are_bounded():
     assert assembled(made_of(venues=MAX_VENUES))[2].snapshots == 1
     with pytest.raises(FeedCorrupt, match=r"name 1,025 venues, more than the bound of 1,024"):
         assembled(made_of(venues=MAX_VENUES + 1))
+
+
+class Part:
+    """Stands for a range whose reading takes seconds."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def read(self):
+        self._clock.now += 4
+        return made_of()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("parts", "whole"), [(2, True), (3, False), (4, False)])
+def test_the_deadline_holds_for_all_ranges_together(parts, whole):
+    clock = Clock()
+
+    class Joined(Plan):
+        def merge(self, blocks):
+            return super().merge(blocks[:1])
+
+    def made():
+        plan = Joined(tuple(Part(clock) for _ in range(parts)))
+        settings = resolve(build_config({"executor": "inline"}), {})
+        return materialise(Inline(), plan, Origin(lambda: plan, None, None, {}), settings, 10.0, clock)
+
+    if whole:
+        ((_, _, facts),) = ((each.tape, each.book, each.facts) for each in made())
+        assert facts.snapshots == 1
+        return
+    with pytest.raises(FeedCorrupt, match=r"the source was not read within 10 s; set feed\.deadline"):
+        made()
+    assert clock.now == 12  # no range is begun after that
