@@ -6,11 +6,9 @@ image brings a virtual environment in which nothing but the project itself is mi
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -21,6 +19,7 @@ from allocator.kernels.compiling import cache_folder
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
+    from pathlib import Path
 
 HEALTH = {
     "RAY_health_check_initial_delay_ms": 1000,
