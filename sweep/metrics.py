@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sweep.executors import from_outside
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,7 +55,7 @@ class Unread:
         """Nothing."""
 
 
-class OnRay:
+class RayMeter:
     """A meter of Ray's.
 
     Parameters
@@ -115,6 +117,4 @@ def _make(kind: str, name: str, description: str) -> Any:  # noqa: ANN401 - ray 
 
 def open_meter(config: Config, run: str) -> Meter:
     """The meter of a run: Ray's where the driver is on a node of Ray."""
-    if config.executor != "ray" or config.address.startswith("ray://"):
-        return Unread()
-    return OnRay(run)
+    return RayMeter(run) if config.executor == "ray" and not from_outside(config) else Unread()

@@ -54,10 +54,9 @@ def _here() -> str:
 def _marks() -> Path:
     """Where the task that runs marks its beginnings: in the folder of this node's Ray, and gone with it."""
     import ray
-    from ray._private.worker import global_worker
 
-    folder = Path(global_worker.node.get_session_dir_path()) / "sor-sweep"
-    return folder / str(ray.get_runtime_context().get_task_id())
+    context = ray.get_runtime_context()
+    return Path(context.get_temp_dir(), context.get_session_name(), "sor-sweep", context.get_task_id())
 
 
 @contextmanager

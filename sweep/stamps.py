@@ -64,8 +64,8 @@ def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: st
     ]
     if differing:
         raise NodeDiffers(
-            f"node {node} differs from the driver: {', '.join(differing)}; bring both to the same versions: ray up from "
-            "the driver's checkout, or pip install -c constraints.txt on that node"
+            f"node {node} differs from the driver: {', '.join(differing)}; bring both to the same: ray up again from "
+            "the driver's checkout, or pip install -c constraints.txt -e . there"
         )
 
 
@@ -76,7 +76,7 @@ def make_probe() -> Callable[[], Any]:
     """
 
     def probe() -> dict[str, str]:
-        import platform  # noqa: PLC0415 - its globals are not sent along
+        import platform
 
         try:
             from sweep.stamps import stamp
