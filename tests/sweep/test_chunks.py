@@ -130,9 +130,11 @@ def test_one_driver_can_feed_them_all(workers):
     sizes = cut(5_000_000, workers, lambda k: 0.001 * k, 1, 16)
     middle = sizes[len(sizes) // 2 : len(sizes) * 6 // 10]
     assert min(middle) * 0.001 == pytest.approx(max(TARGET_SECONDS, 2 * TASK_SECONDS * workers), rel=0.05)
-    short = cut(8 * workers * 20, workers, lambda k: 0.001 * k, 1, 16)  # 20 ms each, were there several for each
-    # the last one is what is left
-    assert min(short[:-1]) * 0.001 >= min(TASK_SECONDS * workers, 0.001 * 8 * 20) * 0.95
+
+
+def test_no_chunk_is_below_what_the_driver_takes_to_feed_the_workers_only_to_have_several():
+    cutter = Cutter(1, 1, 64 * PER_WORKER * 20, 64, [(1, 0.001), (1024, 1.024)])  # 20 ms each, were there several
+    assert len(next(cutter)) * 0.001 == pytest.approx(64 * TASK_SECONDS, rel=0.05)
 
 
 def test_sizes_follow_the_workers_that_there_are():
