@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sweep.config import config_hash
 
 if TYPE_CHECKING:
     from sweep.config import Config
+    from sweep.conventions import Settings
+    from sweep.materialise import Facts
 
 
-def run_id(config: Config, digest: str) -> str:
-    """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads."""
-    content = hashlib.sha256()
-    for part in (config_hash(config), digest, metadata.version("sor-sweep"), _sources_hash()):
+HOME = Path(__file__).resolve().parent.parent
+"""Where the packages lie."""
+
+
+def run_id(config: Config, settings: Settings, facts: Facts) -> str:
+    """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
+
+    The embedded source brings a window and fees that the configuration does not name: what they came to counts too.
+    """
+    resolved = msgspec.json.encode([settings, facts.start, facts.end], order="deterministic")
+    content = hashlib.sha256(resolved)
+    for part in (config_hash(config), facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
         content.update(part.encode())
     return content.hexdigest()[:16]
 
 
-def _sources_hash() -> str:
+@cache
+def sources_hash() -> str:
     """SHA-256 of the three packages' modules, by name."""
     content = hashlib.sha256()
-    home = Path(__file__).resolve().parent.parent
     for package in ("allocator", "feed", "sweep"):
-        for path in sorted((home / package).rglob("*.py")):
-            content.update(path.relative_to(home).as_posix().encode())
+        for path in sorted((HOME / package).rglob("*.py")):
+            content.update(path.relative_to(HOME).as_posix().encode())
             content.update(path.read_bytes())
     return content.hexdigest()

@@ -16,6 +16,7 @@ from feed.console import without_secrets
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
+from sweep.config import EMBEDDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from feed.source import Plan
     from sweep.config import Config
     from sweep.progress import Progress
-
-EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
