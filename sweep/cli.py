@@ -1,4 +1,4 @@
-"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``, and what goes on with it."""
+"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``, and others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EPILOG = """\
 commands:
   run [KEY=VALUE ...]          the sweep, which is what stands without a command too; --config, --output, --force
   resume RUN [KEY=VALUE ...]   run what is missing of DIR/runs/ID
-  verify RUN [KEY=VALUE ...]   read its source again, compute its answer and a sample of its rows again; --sample, --seed
+  verify RUN [KEY=VALUE ...]   read its source again, compute its answer and some of its rows again; --sample, --seed
 
 examples:
   python -m sweep

@@ -27,8 +27,8 @@ def run_id(config: Config, settings: Settings, facts: Facts) -> str:
 
     The embedded source brings a window and fees that the configuration does not name: what they came to counts too.
     """
-    resolved = msgspec.json.encode([settings, facts.start, facts.end], order="deterministic")
-    content = hashlib.sha256(resolved)
+    resolved = [msgspec.to_builtins(settings, str_keys=True), facts.start, facts.end]
+    content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     for part in (config_hash(config), facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
         content.update(part.encode())
     return content.hexdigest()[:16]

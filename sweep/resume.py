@@ -8,7 +8,7 @@ from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.identity import sources_hash
 from sweep.manifest import config_of, read_manifest
-from sweep.store import locked, read_result
+from sweep.store import read_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +32,15 @@ def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result
     Raises
     ------
     ConfigError
-        No run, one of other code, one that another process writes, or a key that would change the question.
+        No run, one of other code, one that another process is writing, or a key that would change the question.
     FeedCorrupt
         The source holds other data than the run was made of.
     """
     manifest = read_manifest(home)
     config = config_of(manifest, assignments)
     if manifest.status == "complete":
-        with locked(home):
-            progress.say(f"{home} is complete")
-            return read_result(home, manifest)
+        progress.say(f"{home} is complete")
+        return read_result(home, manifest)
     if manifest.sources_hash != sources_hash():
         raise ConfigError(
             f"{home}: was begun by other code, version {manifest.versions['sor-sweep']}"

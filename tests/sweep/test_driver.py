@@ -13,7 +13,7 @@ from feed import synthetic
 from feed.console import printable
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from sweep import driver, tasks
+from sweep import session, tasks
 from sweep.chunks import Cutter
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
@@ -311,7 +311,7 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
             called.append(function.__name__)
             return super().call(function, *arguments, returns=returns)
 
-    monkeypatch.setattr(driver, "open_executor", lambda _: Three())
+    monkeypatch.setattr(session, "open_executor", lambda _: Three())
     run(config_of(stream))
     assert called[:5] == ["warm", "warm", "read_range", "assemble", "calibrate"]
     assert called.count("warm") == 2
