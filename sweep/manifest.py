@@ -250,7 +250,7 @@ def _revision() -> str | None:
 
     def ask(*words: str) -> str:
         asked = [git, "-C", str(HOME), *words]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:
         changed = ask("status", "--porcelain", "--", "allocator", "feed", "sweep")
