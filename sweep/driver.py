@@ -10,10 +10,12 @@ from allocator.baselines import MINUTE
 from sweep import document, tasks
 from sweep.config import config_hash
 from sweep.conventions import OTHER_LIQUIDITY
-from sweep.errors import SweepError
+from sweep.errors import SweepError, WorkersLost
+from sweep.executors import Lost
 from sweep.grid import build_grid
 from sweep.identity import run_id
 from sweep.manifest import versions
+from sweep.metrics import open_meter
 from sweep.plan import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
@@ -33,10 +35,14 @@ if TYPE_CHECKING:
     from sweep.config import Config
     from sweep.executors import Executor, Handle
     from sweep.materialise import Facts
+    from sweep.metrics import Meter
     from sweep.progress import Progress
     from sweep.session import Session
     from sweep.store import Store
     from sweep.tasks import Failure
+
+CRASHES_PER_WORKER = 64
+"""Worker processes that may end, for each worker, without one chunk being done: then it is not the combinations."""
 
 
 class AllFailed(SweepError):  # noqa: N818 - reads as what it says
@@ -123,7 +129,9 @@ def _answer(
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep"):
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
-        swept = _sweep(executor, tape.book, plan, job, baselines["best_ask"], store, progress)
+        meter = open_meter(config, identifier)
+        meter.start(plan.nbytes, len(tape.facts.provenance.bad))
+        swept = _sweep(executor, tape.book, plan, job, baselines["best_ask"], identifier, store, meter, progress)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
         sensitivity = sensitivity_of(executor, tape.book, job, best.combination)
@@ -165,18 +173,32 @@ def _sweep(
     plan: Plan,
     job: tasks.Job,
     best_ask: Execution,
+    name: str,
     store: Store,
+    meter: Meter,
     progress: Progress,
 ) -> Swept:
     """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
     cutter = store.begin(plan)
-    done, largest = store.arrived, 0
+    done, largest, crashes, in_a_row = store.arrived, 0, 0, 0
     best_so_far = None
     pick = min if job.order.side == "buy" else max
     progress.start(plan.combinations)
     if done:
         progress.say(f"{done:,} of {plan.combinations:,} combinations are stored already")
-    for (chunk,), rows in executor.stream(tasks.run_chunk, (book, job), ((each,) for each in cutter)):
+    # not a generator: what is lost goes back into the cutter, after it may have run out
+    items = zip(cutter, strict=False)
+    for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
+        rows = answer
+        in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
+        if isinstance(answer, Lost):
+            crashes += 1
+            if in_a_row > CRASHES_PER_WORKER * executor.workers:
+                raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
+            progress.say(f"{chunk} lost: {answer.why}")
+            if cutter.lost(chunk):
+                continue
+            rows = tasks.given_up(chunk, answer.why)
         store.append(chunk, rows)
         if not rows.failures:  # the search for what failed says nothing about the next chunk
             cutter.finished(chunk.past - chunk.first, rows.seconds)
@@ -186,6 +208,9 @@ def _sweep(
             ends = [int(totals.min()), int(totals.max())]
             best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
         progress.advance(done, best_so_far)
+        cutter.workers = executor.workers
+        meter.advance(done, executor.again + crashes)
+    meter.close()
     return Swept(*store.ended(), largest)
 
 

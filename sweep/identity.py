@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sweep.config import config_hash
+from sweep.stamps import sources_hash
 
 if TYPE_CHECKING:
     from sweep.config import Config
     from sweep.conventions import Settings
     from sweep.materialise import Facts
-
-
-HOME = Path(__file__).resolve().parent.parent
-"""Where the packages lie."""
 
 
 def run_id(config: Config, settings: Settings, facts: Facts) -> str:
@@ -32,14 +27,3 @@ def run_id(config: Config, settings: Settings, facts: Facts) -> str:
     for part in (config_hash(config), facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
         content.update(part.encode())
     return content.hexdigest()[:16]
-
-
-@cache
-def sources_hash() -> str:
-    """SHA-256 of the three packages' modules, by name."""
-    content = hashlib.sha256()
-    for package in ("allocator", "feed", "sweep"):
-        for path in sorted((HOME / package).rglob("*.py")):
-            content.update(path.relative_to(HOME).as_posix().encode())
-            content.update(path.read_bytes())
-    return content.hexdigest()

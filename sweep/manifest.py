@@ -20,7 +20,7 @@ from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, config_hash
 from sweep.durable import write_text
 from sweep.errors import ConfigError
-from sweep.identity import HOME, sources_hash
+from sweep.stamps import HOME, sources_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

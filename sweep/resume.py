@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sweep.driver import run
 from sweep.errors import ConfigError
-from sweep.identity import sources_hash
 from sweep.manifest import config_of, read_manifest
+from sweep.stamps import sources_hash
 from sweep.store import read_result
 
 if TYPE_CHECKING:

@@ -11,15 +11,9 @@ from sweep.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sweep.chunks import Chunk
     from sweep.progress import Progress
 
 NAME: Final = "log.jsonl"
-
-
-def chunk_id(chunk: Chunk) -> str:
-    """Tape, order and combinations of a chunk, as they stand in the log and in Ray's dashboard."""
-    return f"{chunk.tape}.{chunk.order}.{chunk.first}-{chunk.past}"
 
 
 class RunLog:

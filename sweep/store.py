@@ -24,7 +24,7 @@ from sweep.manifest import Manifest, Planned, config_of, new_manifest, now, read
 from sweep.output import write_table
 from sweep.parts import Done, PartWriter, list_parts, read_part
 from sweep.result import Result
-from sweep.runlog import RunLog, chunk_id
+from sweep.runlog import RunLog
 from sweep.sink import COLUMNS, MemorySink
 from sweep.tasks import Failure
 
@@ -167,7 +167,7 @@ class StoredRun(Store):
         self._parts.put(Done(chunk, kept, len(rows.rows), rows.failures))
         self.note(
             "chunk",
-            chunk=chunk_id(chunk),
+            chunk=str(chunk),
             combinations=len(chunk),
             simulated=len(rows.rows),
             failed=len(rows.failures),

@@ -11,14 +11,15 @@ from sweep import document, tasks
 from sweep.chunks import Chunk
 from sweep.driver import sensitivity_of
 from sweep.durable import sha256
-from sweep.errors import ConfigError
+from sweep.errors import ConfigError, WorkersLost
+from sweep.executors import Lost
 from sweep.grid import build_grid, in_dollars
-from sweep.identity import sources_hash
 from sweep.manifest import config_of, read_manifest
 from sweep.plan import make_order
 from sweep.reduce import find_best
 from sweep.session import Phases, open_session
 from sweep.sink import KEYS
+from sweep.stamps import sources_hash
 from sweep.store import TABLE, read_document, read_table
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ def _check_rows(
     for (chunk,), rows in session.executor.stream(
         tasks.run_chunk, (session.tape.book, job), ((each,) for each in chunks)
     ):
+        if isinstance(rows, Lost):
+            raise WorkersLost(f"combination {chunk.first}: {rows.why}")
         found = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
         if found != stored[chunk]:
             named = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}

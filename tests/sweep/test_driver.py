@@ -307,9 +307,9 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
     class Three(Inline):
         workers = 3
 
-        def call(self, function, *arguments, returns=1):
+        def call(self, function, *arguments, returns=1, **keywords):
             called.append(function.__name__)
-            return super().call(function, *arguments, returns=returns)
+            return super().call(function, *arguments, returns=returns, **keywords)
 
     monkeypatch.setattr(session, "open_executor", lambda _: Three())
     run(config_of(stream))
