@@ -193,8 +193,9 @@ class StoredRun(Store):
             write_table(self.home / TABLE, result)
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
             files = {name: sha256(self.home / name) for name in (TABLE, DOCUMENT)}
-            self._manifest = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
-            write_manifest(self.home, self._manifest)
+            complete = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
+            write_manifest(self.home, complete)
+            self._manifest = complete
             shutil.rmtree(self.home / PARTS)
         self.note("complete", failed=len(result.failures))
 
