@@ -58,13 +58,15 @@ def test_a_worker_process_that_is_killed(running):
 
 
 def test_a_cable_that_is_cut_and_put_back(running):
-    sweep = begin(running, "cable", 60_000)
+    sweep = begin(running, "cable", 90_000)
     sweep.until(6_000)
     cut = running.cluster.workers[0]
     cut.cut()
-    sweep.pause(30)
-    cut.plug()
-    check(running, sweep, "cable", 60_000, 15)
+    try:
+        sweep.pause(30)
+    finally:
+        cut.plug()
+    check(running, sweep, "cable", 90_000, 15)
     running.cluster.wait(host.address for host in running.cluster.hosts.all)
 
 
