@@ -71,19 +71,19 @@ def test_a_cable_that_is_cut_and_put_back(running):
 
 
 def test_a_host_without_power(running):
-    sweep = begin(running, "power", 40_000)
+    sweep = begin(running, "power", 30_000)
     sweep.until(10_000)
     running.cluster.workers[0].power_off()
-    check(running, sweep, "power", 40_000, 10)
+    check(running, sweep, "power", 30_000, 10)
 
 
 def test_a_host_that_joins_late(running):
     late, there = running.cluster.workers
     assert not late.alive
-    sweep = begin(running, "late", 50_000)
+    sweep = begin(running, "late", 40_000)
     sweep.until(5_000)
     late.boot()
-    check(running, sweep, "late", 50_000, 10)
+    check(running, sweep, "late", 40_000, 10)
     chunks = [task["address"] for task in running.cluster.tasks() if "run_chunk" in task["function"]]
     assert set(chunks) == {late.address, there.address}
 
