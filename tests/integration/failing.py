@@ -54,3 +54,10 @@ def slow_total(column, number):
     """Take half a second for a sum."""
     time.sleep(0.5)
     return int(column.sum()) + number
+
+
+def name_of(_):
+    """Say what this task is called."""
+    import ray
+
+    return ray.get_runtime_context().get_task_name()

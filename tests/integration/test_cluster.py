@@ -164,13 +164,20 @@ def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp
         patch.setenv("PYTHONPATH", str(tmp_path))
         node = cluster.add()
     try:
-        # a driver in a folder of its own: Ray adds the driver's paths to those of the workers
-        (tmp_path / "elsewhere").mkdir()
-        driver = tmp_path / "elsewhere" / "driver.py"
+        # a driver in a folder of its own: Ray puts the driver's before the paths of a worker
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        driver = elsewhere / "driver.py"
         driver.write_text(DRIVER.replace("NODE", node.node_id))
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         ran = subprocess.run(
-            [sys.executable, driver], capture_output=True, text=True, env=environment, timeout=100, check=False
+            [sys.executable, driver],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=elsewhere,
+            timeout=100,
+            check=False,
         )
     finally:
         cluster.remove(node)
