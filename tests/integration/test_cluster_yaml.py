@@ -12,6 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import policies
 import pytest
 import yaml
 
@@ -23,8 +24,20 @@ PROFILE = "ray-autoscaler-v1"
 pytestmark = pytest.mark.cluster
 
 
-def cluster(image=PLACEHOLDER):
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text().replace(PLACEHOLDER, image))
+def text(image=PLACEHOLDER):
+    return (ROOT / "cluster.yaml").read_text().replace(PLACEHOLDER, image)
+
+
+def one_node(content):
+    """The file with the section for one node, its last, uncommented."""
+    above, section = content.rsplit("\n\n", 1)
+    lines = section.splitlines(keepends=True)
+    first = lines.index("# max_workers: 0\n")
+    return f"{above}\n\n" + "".join([*lines[:first], *(line.removeprefix("# ") for line in lines[first:])])
+
+
+def cluster(image=PLACEHOLDER, change=str):
+    return yaml.safe_load(change(text(image)))
 
 
 def launched(ec2):
@@ -86,11 +99,37 @@ def bootstrapped(aws):
     return bootstrap_aws(config)
 
 
-def test_ray_s_schema_accepts_it_and_would_refuse_a_misspelt_key():
+def asked_of_ec2(monkeypatch):
+    """A list that grows by the parameters of every RunInstances."""
+    from botocore.client import BaseClient
+
+    asked = []
+    call = BaseClient._make_api_call
+
+    def listen(client, operation, parameters):
+        if operation == "RunInstances":
+            asked.append(parameters)
+        return call(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", listen)
+    return asked
+
+
+def start(config, name):
+    """Start a node of a kind, as Ray's autoscaler does."""
+    from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    tags = {"ray-node-kind": name, "ray-user-node-type": name, "ray-node-status": "new"}
+    provider.create_node(config["available_node_types"][name]["node_config"], tags, 1)
+
+
+@pytest.mark.parametrize("change", [str, one_node])
+def test_ray_s_schema_accepts_it_and_would_refuse_a_misspelt_key(change):
     from jsonschema import ValidationError
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    config = prepare_config(cluster())
+    config = prepare_config(cluster(change=change))
     validate_config(config)
     misspelt = copy.deepcopy(config)
     misspelt["idle_timeout_minute"] = 5
@@ -99,11 +138,10 @@ def test_ray_s_schema_accepts_it_and_would_refuse_a_misspelt_key():
 
 
 def test_a_value_that_must_be_replaced_is_marked_and_cannot_work():
-    text = (ROOT / "cluster.yaml").read_text()
-    marked = text[text.index("# REPLACE:") :]
+    marked = text()[text().index("# REPLACE:") :]
     value = next(line for line in marked.splitlines() if not line.lstrip().startswith("#"))
     assert value.split() == ["ImageId:", "&image", PLACEHOLDER]
-    assert text.count(PLACEHOLDER) == 1
+    assert text().count(PLACEHOLDER) == 1
     assert not re.fullmatch(r"ami-[0-9a-f]{8,17}", PLACEHOLDER)
     assert [kind["node_config"]["ImageId"] for kind in cluster()["available_node_types"].values()] == [PLACEHOLDER] * 2
 
@@ -119,7 +157,7 @@ def test_what_is_mounted_is_what_the_installation_needs():
 
 
 def test_no_foreign_host_is_named():
-    assert "://" not in (ROOT / "cluster.yaml").read_text()
+    assert "://" not in text()
 
 
 class TestBootstrap:
@@ -153,24 +191,10 @@ class TestBootstrap:
         assert zones == set(bootstrapped["provider"]["availability_zone"].split(","))
 
     def test_instances_are_as_described(self, aws, bootstrapped, monkeypatch):
-        from botocore.client import BaseClient
-        from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
-
         ec2, image = aws
-        asked = []
-        call = BaseClient._make_api_call
-
-        def listen(client, operation, parameters):
-            if operation == "RunInstances":
-                asked.append(parameters)
-            return call(client, operation, parameters)
-
-        monkeypatch.setattr(BaseClient, "_make_api_call", listen)
-        provider = AWSNodeProvider(bootstrapped["provider"], bootstrapped["cluster_name"])
-        kinds = bootstrapped["available_node_types"]
+        asked = asked_of_ec2(monkeypatch)
         for name in ("head", "worker"):
-            tags = {"ray-node-kind": name, "ray-user-node-type": name, "ray-node-status": "new"}
-            provider.create_node(kinds[name]["node_config"], tags, 1)
+            start(bootstrapped, name)
         head, worker = asked
         for request in asked:
             assert request["ImageId"] == image
@@ -190,6 +214,104 @@ class TestBootstrap:
         volumes = ec2.describe_volumes()["Volumes"]
         assert len(volumes) == 2
         assert all(volume["Encrypted"] for volume in volumes)
+
+    def test_a_parameter_s_name_instead_of_an_image_reaches_ec2_as_it_is(self, aws, bootstrapped, monkeypatch):
+        name = re.search(r"--name (/aws/service/\S+)", text())[1]
+        kinds = {kind: each["node_config"] for kind, each in bootstrapped["available_node_types"].items()}
+        monkeypatch.setitem(kinds["worker"], "ImageId", f"resolve:ssm:{name}")
+        asked = asked_of_ec2(monkeypatch)
+        start(bootstrapped, "worker")
+        assert [request["ImageId"] for request in asked] == [f"resolve:ssm:{name}"]
+
+    def test_one_node_has_all_cpus_of_its_machine_and_no_workers(self, aws):
+        from ray.autoscaler._private.aws.config import bootstrap_aws
+        from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+        from ray.autoscaler._private.util import prepare_config
+
+        filled = prepare_config(cluster(aws[1], one_node))
+        config = bootstrap_aws(AWSNodeProvider.fillout_available_node_types_resources(filled))
+        assert set(config["available_node_types"]) == {config["head_node_type"]} == {"head"}
+        assert config["max_workers"] == 0
+        head = config["available_node_types"]["head"]
+        assert head["resources"]["CPU"] == 16
+        whole = cluster(aws[1])["available_node_types"]["head"]["node_config"]
+        same = set(whole) - {"InstanceType"}
+        assert {name: head["node_config"][name] for name in same} == {name: whole[name] for name in same}
+
+
+class TestSetup:
+    """The setup commands as a shell runs them, beside stand-ins for apt, Python and pip that note what they are asked."""
+
+    @pytest.fixture
+    def node(self, tmp_path):
+        for folder in ("bin", "sor-sweep"):
+            (tmp_path / folder).mkdir()
+        self.put(tmp_path / "bin" / "sudo", 'exec env "$@"')
+        self.put(tmp_path / "bin" / "dpkg", "test -e ~/installed")
+        self.put(tmp_path / "bin" / "apt-get", 'case "$*" in *install*) touch ~/installed;; esac')
+        self.put(
+            tmp_path / "bin" / "python3",
+            "mkdir -p ~/venv/bin && cp ~/bin/noted ~/venv/bin/pip && cp ~/bin/noted ~/venv/bin/python",
+        )
+        self.put(tmp_path / "bin" / "noted", "true")
+        self.put(tmp_path / "bin" / "sleep", "true")
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+        (tmp_path / ".bashrc").touch()
+        return tmp_path
+
+    @staticmethod
+    def put(file, body):
+        file.write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >> ~/calls\n{body}\n')
+        file.chmod(0o755)
+
+    @staticmethod
+    def set_up(node, commands):
+        for command in commands:
+            subprocess.run(
+                ["bash", "-c", command],
+                env={"HOME": str(node), "PATH": f"{node / 'bin'}:{os.environ['PATH']}"},
+                timeout=30,
+                check=True,
+            )
+
+    def calls(self, node):
+        told = (node / "calls").read_text().splitlines()
+        (node / "calls").unlink()
+        return told
+
+    def test_a_second_time_nothing_is_installed_anew(self, node):
+        config = cluster()
+        commands = [*config["setup_commands"], *config["head_setup_commands"]]
+        self.set_up(node, commands)
+        first = self.calls(node)
+        assert [call for call in first if call.startswith(("pip", "python "))] == [
+            "pip install -q -c constraints.txt -e .",
+            "python -m allocator.kernels",
+            "pip install -q -c constraints.txt boto3",
+        ]
+        assert "python3 -m venv" in " ".join(first)
+        assert (node / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
+        shell = (node / ".bashrc").read_text()
+        self.set_up(node, commands)
+        assert not [call for call in self.calls(node) if call.startswith(("apt-get", "python3"))]
+        assert (node / ".bashrc").read_text() == shell
+
+    def test_apt_that_is_busy_is_asked_again(self, node):
+        self.put(
+            node / "bin" / "apt-get",
+            'case "$*" in *install*) touch ~/installed;; *) test "$(grep -c update ~/calls)" -gt 4;; esac',
+        )
+        self.set_up(node, cluster()["setup_commands"])
+        told = [call.split()[-1] for call in self.calls(node) if call.startswith("apt-get")]
+        assert told == ["update"] * 3 + ["python3-venv"]
+
+    def test_every_version_is_pinned_and_boto3_is_among_them(self):
+        commands = [*cluster()["setup_commands"], *cluster()["head_setup_commands"]]
+        installing = [command for command in commands if "pip install" in command]
+        assert len(installing) == 2
+        assert all("-c constraints.txt" in command for command in installing)
+        assert re.search(r"^boto3==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="class")
