@@ -1,4 +1,4 @@
-"""What EC2 asks an IAM policy about a request, and what the policy answers: as much of IAM as the project's policies use.
+"""What EC2 asks IAM policies about a request, and what they answer: as much of IAM as the project's policies use.
 
 The requests are those that moto's server has recorded. A request is allowed where every question about it is answered
 by a statement; there is no Deny in the policies.
@@ -11,9 +11,18 @@ import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 ACCOUNT = "ACCOUNT"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sor-sweep-head"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "ec2.md"
+
+
+def published(beginning):
+    """The policy of docs/ec2.md below the paragraph that begins so."""
+    _, _, after = PAGE.read_text().partition(f"\n\n{beginning}")
+    return json.loads(re.search(r"^```json\n(.*?)^```$", after, re.MULTILINE | re.DOTALL)[1])
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,8 @@ def recorded(path):
     return found
 
 
-def questions(request, tags_of, role=""):
-    """What is asked about a request.
-
-    `tags_of` tells the tags of what exists by its id, `role` whose role the profile of an instance holds.
-    """
+def questions(request, tags):
+    """What is asked about a request, where `tags` are those of what it changes."""
     here = {"aws:RequestedRegion": request.region}
 
     def arn(kind, account=ACCOUNT, name="x"):
@@ -85,10 +91,9 @@ def questions(request, tags_of, role=""):
         if tags:
             yield Asked("ec2:CreateTags", arn(kind), {**here, **tags, "ec2:CreateAction": request.action})
 
-    def existing(kind, pattern):
-        for each in request.values(pattern):
-            tags = {f"aws:ResourceTag/{key}": value for key, value in tags_of(each).items()}
-            yield Asked(f"ec2:{request.action}", arn(kind), {**here, **tags})
+    def existing(kind):
+        there = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        yield Asked(f"ec2:{request.action}", arn(kind), {**here, **there})
 
     def started():
         yield from made("instance", **{"ec2:InstanceType": request.parameters["InstanceType"]})
@@ -99,21 +104,21 @@ def questions(request, tags_of, role=""):
             yield Asked("ec2:RunInstances", arn(kind), here)
         yield Asked("ec2:RunInstances", arn("image", account=""), here)
         if request.values(r"IamInstanceProfile\..*"):
-            yield Asked("iam:PassRole", role, {"iam:PassedToService": "ec2.amazonaws.com"})
+            yield Asked("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"})
 
     if request.action.startswith("Describe"):
         return [Asked(f"ec2:{request.action}", "*", here)]
     return list(
         {
             "RunInstances": started,
-            "CreateTags": lambda: existing("instance", r"ResourceId\.\d+"),
-            "TerminateInstances": lambda: existing("instance", r"InstanceId\.\d+"),
+            "CreateTags": lambda: existing("instance"),
+            "TerminateInstances": lambda: existing("instance"),
             "CreateKeyPair": lambda: made("key-pair", name=request.parameters["KeyName"]),
             "CreateSecurityGroup": lambda: [
                 Asked("ec2:CreateSecurityGroup", arn("vpc"), here),
                 *made("security-group"),
             ],
-            "AuthorizeSecurityGroupIngress": lambda: existing("security-group", "GroupId"),
+            "AuthorizeSecurityGroupIngress": lambda: existing("security-group"),
         }[request.action]()
     )
 
@@ -130,6 +135,17 @@ def answering(policy, asked):
         ):
             return statement["Sid"]
     return None
+
+
+def check(policy, requests, tags):
+    """Fail where the policy refuses one of these requests, or has an action that none of them needs.
+
+    `tags` are those of what the requests change.
+    """
+    asked = [each for request in requests for each in questions(request, tags)]
+    assert [each for each in asked if answering(policy, each) is None] == []
+    allowed = {action for statement in policy["Statement"] for action in _several(statement["Action"])}
+    assert allowed == {each.action for each in asked}
 
 
 def _several(value):

@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACEHOLDER = "ami-REPLACE"
 REGION = "us-east-1"
 PROFILE = "ray-autoscaler-v1"
+USER = "laptop"
+"""The access key that `ray up` and `ray down` sign with; the tests themselves sign with another."""
+OWN_PROFILE = "arn:aws:iam::ACCOUNT:instance-profile/NAME"
 
 pytestmark = pytest.mark.cluster
 
@@ -44,11 +47,12 @@ def launched(ec2):
     return [instance for answer in ec2.describe_instances()["Reservations"] for instance in answer["Instances"]]
 
 
-def make_profile(iam):
-    """Make the head's instance profile beforehand: where Ray makes it, Ray sleeps half a minute."""
-    iam.create_role(RoleName=PROFILE, AssumeRolePolicyDocument="{}")
-    iam.create_instance_profile(InstanceProfileName=PROFILE)
-    iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
+def make_profile(iam, name=PROFILE):
+    """Make an instance profile and its role: where Ray makes its own, it sleeps half a minute."""
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    made = iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    return made["InstanceProfile"]["Arn"]
 
 
 @pytest.fixture(scope="class")
@@ -215,7 +219,7 @@ class TestBootstrap:
         assert len(volumes) == 2
         assert all(volume["Encrypted"] for volume in volumes)
 
-    def test_a_parameter_s_name_instead_of_an_image_reaches_ec2_as_it_is(self, aws, bootstrapped, monkeypatch):
+    def test_a_parameter_s_name_instead_of_an_image_reaches_ec2_as_it_is(self, bootstrapped, monkeypatch):
         name = re.search(r"--name (/aws/service/\S+)", text())[1]
         kinds = {kind: each["node_config"] for kind, each in bootstrapped["available_node_types"].items()}
         monkeypatch.setitem(kinds["worker"], "ImageId", f"resolve:ssm:{name}")
@@ -240,7 +244,7 @@ class TestBootstrap:
 
 
 class TestSetup:
-    """The setup commands as a shell runs them, beside stand-ins for apt, Python and pip that note what they are asked."""
+    """The setup commands as a shell runs them, beside stand-ins for apt and Python that note what they are asked."""
 
     @pytest.fixture
     def node(self, tmp_path):
@@ -315,10 +319,13 @@ class TestSetup:
 
 
 @pytest.fixture(scope="class")
-def server(home):
-    """EC2 and IAM as a server on a free port of loopback, in a thread of this process: its address."""
+def server(home, environment):
+    """EC2 and IAM as a server on a free port of loopback, in a thread of this process: its address, and its record."""
+    from moto.moto_api import recorder
     from moto.server import ThreadedMotoServer
 
+    record = home / "requests"
+    environment.setattr(recorder, "_location", str(record))
     thread = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     thread.start()
     host, port = thread.get_host_and_port()
@@ -326,13 +333,18 @@ def server(home):
     connection.request("POST", "/moto-api/reset")  # it shares its memory with the stand-ins of this process
     assert connection.getresponse().status == 200
     connection.close()
-    yield f"http://{host}:{port}"
+    recorder.start_recording()
+    yield f"http://{host}:{port}", record
+    recorder.stop_recording()
     thread.stop()
 
 
 @pytest.fixture(scope="class")
 def laptop(home, server, environment):
-    """A checkout with an image filled in, and ssh and rsync that note what they are asked: (checkout, log)."""
+    """A checkout with an image and a profile filled in, and ssh and rsync that note what they are asked.
+
+    It is (checkout, what they noted, what EC2 was asked).
+    """
     import boto3
 
     log = home / "calls.log"
@@ -342,8 +354,9 @@ def laptop(home, server, environment):
         (stubs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{log}"\n')
         (stubs / name).chmod(0o755)
     environment.setenv("PATH", f"{stubs}{os.pathsep}{os.environ['PATH']}")
-    environment.setenv("AWS_ENDPOINT_URL", server)
-    make_profile(boto3.client("iam", REGION))
+    address, record = server
+    environment.setenv("AWS_ENDPOINT_URL", address)
+    profile = make_profile(boto3.client("iam", REGION), "sor-sweep-head")
     checkout = home / "checkout"
     checkout.mkdir()
     for source in cluster()["file_mounts"].values():
@@ -354,14 +367,18 @@ def laptop(home, server, environment):
         else:
             shutil.copy(ROOT / source, checkout / source)
     image = boto3.client("ec2", REGION).describe_images()["Images"][0]["ImageId"]
-    (checkout / "cluster.yaml").write_text((ROOT / "cluster.yaml").read_text().replace(PLACEHOLDER, image))
-    return checkout, log
+    named = f'# IamInstanceProfile: {{Arn: "{OWN_PROFILE}"}}'
+    assert named in text()
+    filled = text(image).replace(named, named.removeprefix("# ").replace(OWN_PROFILE, profile))
+    (checkout / "cluster.yaml").write_text(filled)
+    return checkout, log, record
 
 
 def ray(checkout, *arguments):
     done = subprocess.run(
         [Path(sys.executable).parent / "ray", *arguments],
         cwd=checkout,
+        env={**os.environ, "AWS_ACCESS_KEY_ID": USER},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -371,30 +388,94 @@ def ray(checkout, *arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_ray_up_and_ray_down(laptop):
-    import boto3
+class TestUpAndDown:
+    def test_the_head_is_started_and_set_up_and_everything_ends(self, laptop):
+        import boto3
 
-    checkout, log = laptop
-    ec2 = boto3.client("ec2", REGION)
-    ray(checkout, "up", "--yes", "--no-config-cache", "cluster.yaml")
+        checkout, log, _ = laptop
+        ec2 = boto3.client("ec2", REGION)
+        ray(checkout, "up", "--yes", "--no-config-cache", "cluster.yaml")
 
-    (head,) = launched(ec2)
-    assert {tag["Key"]: tag["Value"] for tag in head["Tags"]}["ray-user-node-type"] == "head"
-    calls = log.read_text()
-    shipped = [line for line in calls.splitlines() if line.startswith("rsync ")]
-    for target, source in cluster()["file_mounts"].items():
-        there = [line for line in shipped if target in line and source.removeprefix("~/") in line]
-        assert there, f"{source} was not sent to {target}"
-    assert all("--exclude **/__pycache__" in line and "dir-merge,- .gitignore" in line for line in shipped)
-    for command in (
-        "chmod 600 ~/.ray/auth_token",
-        "pip install -q -c constraints.txt -e .",
-        "pip install -q -c constraints.txt boto3",
-        "RAY_AUTH_MODE=token ray start --head",
-        "--dashboard-host=127.0.0.1",
-        "--autoscaling-config=~/ray_bootstrap_config.yaml",
-    ):
-        assert command in calls
+        (head,) = launched(ec2)
+        assert {tag["Key"]: tag["Value"] for tag in head["Tags"]}["ray-user-node-type"] == "head"
+        assert head["IamInstanceProfile"]["Arn"].endswith("/sor-sweep-head")
+        calls = log.read_text()
+        shipped = [line for line in calls.splitlines() if line.startswith("rsync ")]
+        for target, source in cluster()["file_mounts"].items():
+            there = [line for line in shipped if target in line and source.removeprefix("~/") in line]
+            assert there, f"{source} was not sent to {target}"
+        assert all("--exclude **/__pycache__" in line and "dir-merge,- .gitignore" in line for line in shipped)
+        for command in (
+            "chmod 600 ~/.ray/auth_token",
+            "pip install -q -c constraints.txt -e .",
+            "python -m allocator.kernels",
+            "pip install -q -c constraints.txt boto3",
+            "RAY_AUTH_MODE=token ray start --head",
+            "--dashboard-host=127.0.0.1",
+            "--autoscaling-config=~/ray_bootstrap_config.yaml",
+        ):
+            assert command in calls
 
-    ray(checkout, "down", "--yes", "cluster.yaml")
-    assert {instance["State"]["Name"] for instance in launched(ec2)} <= {"terminated", "shutting-down"}
+        ray(checkout, "down", "--yes", "cluster.yaml")
+        assert {instance["State"]["Name"] for instance in launched(ec2)} <= {"terminated", "shutting-down"}
+
+    def test_what_they_ask_of_ec2_is_what_the_policy_for_their_user_allows(self, laptop):
+        *_, record = laptop
+        requests = [request for request in policies.recorded(record) if request.signer == USER]
+        policies.check(policies.published("Yours"), requests, {"ray-cluster-name": "sor-sweep"})
+
+    def test_they_ask_nothing_of_iam_where_the_head_s_profile_is_named(self, laptop):
+        *_, record = laptop
+        services = re.findall(rf"Credential={USER}/\d+/{REGION}/(\w+)/", record.read_text())
+        assert set(services) == {"ec2"}
+
+
+class TestPolicies:
+    """What the policies refuse."""
+
+    def request(self, action, region=REGION, **parameters):
+        return policies.Request("x", region, {"Action": action, **parameters})
+
+    def refused(self, name, request, tags):
+        asked = policies.questions(request, tags)
+        return [each.action for each in asked if policies.answering(policies.published(name), each) is None]
+
+    def launch(self, kind, cluster="sor-sweep", region=REGION, **parameters):
+        tag = "TagSpecification.1"
+        return self.request(
+            "RunInstances",
+            region,
+            InstanceType=kind,
+            **{
+                f"{tag}.ResourceType": "instance",
+                f"{tag}.Tag.1.Key": "ray-cluster-name",
+                f"{tag}.Tag.1.Value": cluster,
+            },
+            **parameters,
+        )
+
+    @pytest.mark.parametrize("name", ["`head.json`", "Yours"])
+    def test_instances_of_others_are_neither_ended_nor_tagged(self, name):
+        for request in (
+            self.request("TerminateInstances", **{"InstanceId.1": "i-1"}),
+            self.request("CreateTags", **{"ResourceId.1": "i-1", "Tag.1.Key": "a", "Tag.1.Value": "b"}),
+        ):
+            assert self.refused(name, request, {"ray-cluster-name": "sor-sweep"}) == []
+            assert self.refused(name, request, {"ray-cluster-name": "other"}) == [f"ec2:{request.action}"]
+            assert self.refused(name, request, {}) == [f"ec2:{request.action}"]
+
+    def test_the_head_starts_workers_and_nothing_else(self):
+        worker = cluster()["available_node_types"]["worker"]["node_config"]["InstanceType"]
+        spot = {"InstanceMarketOptions.MarketType": "spot"}
+        assert self.refused("`head.json`", self.launch(worker, **spot), {}) == []
+        assert "ec2:RunInstances" in self.refused("`head.json`", self.launch("p5.48xlarge"), {})
+        assert "ec2:CreateTags" in self.refused("`head.json`", self.launch(worker, cluster="other"), {})
+        assert "ec2:RunInstances" in self.refused("`head.json`", self.launch(worker, region="eu-west-1"), {})
+        armed = self.launch(worker, **{"IamInstanceProfile.Name": "admin"})
+        assert self.refused("`head.json`", armed, {}) == ["iam:PassRole"]
+
+    def test_you_start_heads_of_both_sections(self):
+        for change in (str, one_node):
+            kind = cluster(change=change)["available_node_types"]["head"]["node_config"]["InstanceType"]
+            profile = {"IamInstanceProfile.Arn": "sor-sweep-head"}
+            assert self.refused("Yours", self.launch(kind, **profile), {}) == []
