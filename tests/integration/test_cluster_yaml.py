@@ -14,10 +14,8 @@ from pathlib import Path
 
 import policies
 import pytest
-import yaml
+from clusterfile import PLACEHOLDER, ROOT, cluster, one_node, text
 
-ROOT = Path(__file__).resolve().parents[2]
-PLACEHOLDER = "ami-REPLACE"
 REGION = "us-east-1"
 PROFILE = "ray-autoscaler-v1"
 USER = "laptop"
@@ -25,22 +23,6 @@ USER = "laptop"
 OWN_PROFILE = "arn:aws:iam::ACCOUNT:instance-profile/NAME"
 
 pytestmark = pytest.mark.cluster
-
-
-def text(image=PLACEHOLDER):
-    return (ROOT / "cluster.yaml").read_text().replace(PLACEHOLDER, image)
-
-
-def one_node(content):
-    """The file with the section for one node, its last, uncommented."""
-    above, section = content.rsplit("\n\n", 1)
-    lines = section.splitlines(keepends=True)
-    first = lines.index("# max_workers: 0\n")
-    return f"{above}\n\n" + "".join([*lines[:first], *(line.removeprefix("# ") for line in lines[first:])])
-
-
-def cluster(image=PLACEHOLDER, change=str):
-    return yaml.safe_load(change(text(image)))
 
 
 def launched(ec2):
@@ -243,81 +225,6 @@ class TestBootstrap:
         assert {name: head["node_config"][name] for name in same} == {name: whole[name] for name in same}
 
 
-class TestSetup:
-    """The setup commands as a shell runs them, beside stand-ins for apt and Python that note what they are asked."""
-
-    @pytest.fixture
-    def node(self, tmp_path):
-        for folder in ("bin", "sor-sweep"):
-            (tmp_path / folder).mkdir()
-        self.put(tmp_path / "bin" / "sudo", 'exec env "$@"')
-        self.put(tmp_path / "bin" / "dpkg", "test -e ~/installed")
-        self.put(tmp_path / "bin" / "apt-get", 'case "$*" in *install*) touch ~/installed;; esac')
-        self.put(
-            tmp_path / "bin" / "python3",
-            "mkdir -p ~/venv/bin && cp ~/bin/noted ~/venv/bin/pip && cp ~/bin/noted ~/venv/bin/python",
-        )
-        self.put(tmp_path / "bin" / "noted", "true")
-        self.put(tmp_path / "bin" / "sleep", "true")
-        (tmp_path / ".ray").mkdir()
-        (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
-        (tmp_path / ".bashrc").touch()
-        return tmp_path
-
-    @staticmethod
-    def put(file, body):
-        file.write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >> ~/calls\n{body}\n')
-        file.chmod(0o755)
-
-    @staticmethod
-    def set_up(node, commands):
-        for command in commands:
-            subprocess.run(
-                ["bash", "-c", command],
-                env={"HOME": str(node), "PATH": f"{node / 'bin'}:{os.environ['PATH']}"},
-                timeout=30,
-                check=True,
-            )
-
-    def calls(self, node):
-        told = (node / "calls").read_text().splitlines()
-        (node / "calls").unlink()
-        return told
-
-    def test_a_second_time_nothing_is_installed_anew(self, node):
-        config = cluster()
-        commands = [*config["setup_commands"], *config["head_setup_commands"]]
-        self.set_up(node, commands)
-        first = self.calls(node)
-        assert [call for call in first if call.startswith(("pip", "python "))] == [
-            "pip install -q -c constraints.txt -e .",
-            "python -m allocator.kernels",
-            "pip install -q -c constraints.txt boto3",
-        ]
-        assert "python3 -m venv" in " ".join(first)
-        assert (node / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
-        shell = (node / ".bashrc").read_text()
-        self.set_up(node, commands)
-        assert not [call for call in self.calls(node) if call.startswith(("apt-get", "python3"))]
-        assert (node / ".bashrc").read_text() == shell
-
-    def test_apt_that_is_busy_is_asked_again(self, node):
-        self.put(
-            node / "bin" / "apt-get",
-            'case "$*" in *install*) touch ~/installed;; *) test "$(grep -c update ~/calls)" -gt 4;; esac',
-        )
-        self.set_up(node, cluster()["setup_commands"])
-        told = [call.split()[-1] for call in self.calls(node) if call.startswith("apt-get")]
-        assert told == ["update"] * 3 + ["python3-venv"]
-
-    def test_every_version_is_pinned_and_boto3_is_among_them(self):
-        commands = [*cluster()["setup_commands"], *cluster()["head_setup_commands"]]
-        installing = [command for command in commands if "pip install" in command]
-        assert len(installing) == 2
-        assert all("-c constraints.txt" in command for command in installing)
-        assert re.search(r"^boto3==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-
-
 @pytest.fixture(scope="class")
 def server(home, environment):
     """EC2 and IAM as a server on a free port of loopback, in a thread of this process: its address, and its record."""
@@ -428,54 +335,3 @@ class TestUpAndDown:
         *_, record = laptop
         services = re.findall(rf"Credential={USER}/\d+/{REGION}/(\w+)/", record.read_text())
         assert set(services) == {"ec2"}
-
-
-class TestPolicies:
-    """What the policies refuse."""
-
-    def request(self, action, region=REGION, **parameters):
-        return policies.Request("x", region, {"Action": action, **parameters})
-
-    def refused(self, name, request, tags):
-        asked = policies.questions(request, tags)
-        return [each.action for each in asked if policies.answering(policies.published(name), each) is None]
-
-    def launch(self, kind, cluster="sor-sweep", region=REGION, **parameters):
-        tag = "TagSpecification.1"
-        return self.request(
-            "RunInstances",
-            region,
-            InstanceType=kind,
-            **{
-                f"{tag}.ResourceType": "instance",
-                f"{tag}.Tag.1.Key": "ray-cluster-name",
-                f"{tag}.Tag.1.Value": cluster,
-            },
-            **parameters,
-        )
-
-    @pytest.mark.parametrize("name", ["`head.json`", "Yours"])
-    def test_instances_of_others_are_neither_ended_nor_tagged(self, name):
-        for request in (
-            self.request("TerminateInstances", **{"InstanceId.1": "i-1"}),
-            self.request("CreateTags", **{"ResourceId.1": "i-1", "Tag.1.Key": "a", "Tag.1.Value": "b"}),
-        ):
-            assert self.refused(name, request, {"ray-cluster-name": "sor-sweep"}) == []
-            assert self.refused(name, request, {"ray-cluster-name": "other"}) == [f"ec2:{request.action}"]
-            assert self.refused(name, request, {}) == [f"ec2:{request.action}"]
-
-    def test_the_head_starts_workers_and_nothing_else(self):
-        worker = cluster()["available_node_types"]["worker"]["node_config"]["InstanceType"]
-        spot = {"InstanceMarketOptions.MarketType": "spot"}
-        assert self.refused("`head.json`", self.launch(worker, **spot), {}) == []
-        assert "ec2:RunInstances" in self.refused("`head.json`", self.launch("p5.48xlarge"), {})
-        assert "ec2:CreateTags" in self.refused("`head.json`", self.launch(worker, cluster="other"), {})
-        assert "ec2:RunInstances" in self.refused("`head.json`", self.launch(worker, region="eu-west-1"), {})
-        armed = self.launch(worker, **{"IamInstanceProfile.Name": "admin"})
-        assert self.refused("`head.json`", armed, {}) == ["iam:PassRole"]
-
-    def test_you_start_heads_of_both_sections(self):
-        for change in (str, one_node):
-            kind = cluster(change=change)["available_node_types"]["head"]["node_config"]["InstanceType"]
-            profile = {"IamInstanceProfile.Arn": "sor-sweep-head"}
-            assert self.refused("Yours", self.launch(kind, **profile), {}) == []
