@@ -1,0 +1,59 @@
+"""A stand-in for EC2 and IAM on one address, whose instances are hosts that are there: `python cloud.py FOLDER ADDRESS`.
+
+It prints, once it answers, a line of JSON: its endpoint and what a cluster file has to name. FOLDER holds ``key.pub``,
+which opens the hosts; every request is recorded below it. moto gives the first instance of a subnet its fourth
+address, and so on: hosts 3, 4, 5 ... of `hosts.Hosts`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+REGION = "us-east-1"
+ZONE = f"{REGION}a"
+ROLE = "sor-sweep-head"
+RECORD = "requests"
+FIRST_HOST = 3
+"""The number of the host that the first instance is."""
+
+
+def prepare(endpoint: str, folder: Path) -> dict[str, str]:
+    """Make the network, the key pair and the profile that are there before a cluster is; what they are called."""
+    import boto3
+
+    def client(service):
+        return boto3.client(
+            service, REGION, endpoint_url=endpoint, aws_access_key_id="owner", aws_secret_access_key="testing"
+        )
+
+    ec2, iam = client("ec2"), client("iam")
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.0.0/24", AvailabilityZone=ZONE)["Subnet"]["SubnetId"]
+    ec2.import_key_pair(KeyName="hosts", PublicKeyMaterial=(folder / "key.pub").read_bytes())
+    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
+    profile = iam.create_instance_profile(InstanceProfileName=ROLE)["InstanceProfile"]["Arn"]
+    iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    return {"endpoint": endpoint, "subnet": subnet, "key": "hosts", "profile": profile, "image": image}
+
+
+def main(folder: Path, address: str) -> None:
+    """Answer until the end of the process."""
+    os.environ["MOTO_RECORDER_FILEPATH"] = str(folder / RECORD)
+    from moto.moto_api import recorder
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
+    server.start()
+    prepared = prepare("http://{}:{}".format(*server.get_host_and_port()), folder)
+    recorder.start_recording()
+    print(json.dumps(prepared), flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
