@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kafkajars import VERSION, KafkaAbsentError, jars, java
 from ports import HOST, free_ports, listens, taken
+from tied import Starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,13 +44,6 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n%throwable{6}
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
-"""
-
-# The signal would come with the end of the thread that started the process: `Cluster` has one for that.
-_TIED = """import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
@@ -150,7 +142,7 @@ class Cluster:
         self._properties, self._scram, self._port = dict(properties or {}), tuple(scram), port
         self._listeners = (PLAIN, *listeners)
         self._identity = _new_identity()
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="sor-sweep-brokers")
+        self._starter = Starter()
         self.nodes: list[Node] = []
         try:
             for left in reversed(range(TRIES)):
@@ -171,7 +163,7 @@ class Cluster:
     def close(self) -> None:
         """Kill what still runs; a second call does nothing."""
         self._end()
-        self._starter.shutdown()
+        self._starter.close()
 
     @property
     def servers(self) -> str:
@@ -367,16 +359,8 @@ class Cluster:
         self._spawn(node, self._command(node, "kafka.Kafka", str(node.folder / "server.properties")))
 
     def _spawn(self, node: Node, command: list[str]) -> None:
-        """Start a process that the kernel kills when this one ends; a session of its own, so that ctrl-C is ours."""
-        tied = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
-
-        def start() -> subprocess.Popen[bytes]:
-            with node.log.open("ab") as log:
-                return subprocess.Popen(
-                    tied, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
-
-        node.process = self._starter.submit(start).result()
+        with node.log.open("ab") as log:
+            node.process = self._starter.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def _until(self, met: Callable[[], bool], what: str, watched: Sequence[Node] = ()) -> None:
         """Wait for a condition, and no longer than the watched brokers live."""
