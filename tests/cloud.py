@@ -1,8 +1,8 @@
-"""A stand-in for EC2 and IAM on one address, whose instances are hosts that are there: `python cloud.py FOLDER ADDRESS`.
+"""A stand-in for EC2 and IAM, whose instances are hosts that are there: `python cloud.py FOLDER ADDRESS`.
 
-It prints, once it answers, a line of JSON: its endpoint and what a cluster file has to name. FOLDER holds ``key.pub``,
-which opens the hosts; every request is recorded below it. moto gives the first instance of a subnet its fourth
-address, and so on: hosts 3, 4, 5 ... of `hosts.Hosts`.
+It prints lines of JSON: once it answers, its endpoint and what a cluster file has to name; then every change of an
+instance. FOLDER holds ``key.pub``, which opens the hosts; every request is recorded there. moto gives the first
+instance of a subnet its fourth address, and so on: hosts 3, 4, 5 ... of `hosts.Hosts`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
+import time
 from pathlib import Path
+from typing import NoReturn
 
 REGION = "us-east-1"
 ZONE = f"{REGION}a"
@@ -41,7 +42,30 @@ def prepare(endpoint: str, folder: Path) -> dict[str, str]:
     return {"endpoint": endpoint, "subnet": subnet, "key": "hosts", "profile": profile, "image": image}
 
 
-def main(folder: Path, address: str) -> None:
+def watch() -> NoReturn:
+    """Print what changes of an instance."""
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.ec2.models import ec2_backends
+
+    backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+    known: dict[str, dict[str, str]] = {}
+    while True:
+        for instance in backend.all_instances():
+            tags = {tag["key"]: tag["value"] for tag in instance.get_tags()}
+            now = {
+                "id": instance.id,
+                "address": instance.private_ip,
+                "state": instance._state.name,
+                "kind": tags.get("ray-user-node-type", ""),
+                "status": tags.get("ray-node-status", ""),
+            }
+            if known.get(instance.id) != now:
+                known[instance.id] = now
+                print(json.dumps(now), flush=True)
+        time.sleep(0.1)
+
+
+def main(folder: Path, address: str) -> NoReturn:
     """Answer until the end of the process."""
     os.environ["MOTO_RECORDER_FILEPATH"] = str(folder / RECORD)
     from moto.moto_api import recorder
@@ -52,7 +76,7 @@ def main(folder: Path, address: str) -> None:
     prepared = prepare("http://{}:{}".format(*server.get_host_and_port()), folder)
     recorder.start_recording()
     print(json.dumps(prepared), flush=True)
-    threading.Event().wait()
+    watch()
 
 
 if __name__ == "__main__":
