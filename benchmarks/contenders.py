@@ -24,8 +24,8 @@ from sweep import tasks
 from sweep.chunks import Chunk, Cutter
 from sweep.config import build_config
 from sweep.conventions import resolve
-from sweep.executors import OnRay
 from sweep.grid import build_grid
+from sweep.onray import OnRay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

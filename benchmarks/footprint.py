@@ -24,7 +24,8 @@ from sweep.grid import build_grid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweep.executors import Handle, OnRay
+    from sweep.executors import Handle
+    from sweep.onray import OnRay
 
 ENDLESS = 1_000_000
 """Shares: more than the stream's first minute offers, so that the walk touches the whole book."""

@@ -25,8 +25,9 @@ from sweep.chunks import Chunk
 from sweep.config import Config, build_config
 from sweep.conventions import resolve
 from sweep.driver import run
-from sweep.executors import Inline, OnRay
+from sweep.executors import Inline
 from sweep.grid import build_grid
+from sweep.onray import OnRay
 
 VENUES = 8
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 from math import inf
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,12 @@ TARGET_SECONDS: Final = 0.1
 
 LEAST_SECONDS: Final = 0.01
 """No chunk is cut below this much work only so that every worker has several."""
+
+TASK_SECONDS: Final = 0.0007
+"""What a chunk costs the driver: with W workers it has to be worth W times that, for one driver to feed them all."""
+
+ATTEMPTS: Final = 3
+"""Worker processes that a single combination may end: one alone may have been ended for another reason."""
 
 PER_WORKER: Final = 8
 """Chunks of each worker where the work is long enough: one that ends late then costs little."""
@@ -55,16 +61,34 @@ class Chunk:
     def __len__(self) -> int:
         return self.orders * (self.past - self.first)
 
+    def __str__(self) -> str:
+        """Short, and another for each chunk of a run: tape/order/first-last, all numbers included."""
+        orders = f"{self.order}" if self.orders == 1 else f"{self.order}-{self.order + self.orders - 1}"
+        return f"chunk {self.tape}/{orders}/{self.first}-{self.past - 1}"
+
+    def halves(self) -> tuple[Chunk, ...]:
+        """Two chunks of half the orders, or of half the combinations where there is one; nothing of a single one."""
+        if self.orders > 1:
+            half = self.orders // 2
+            return replace(self, orders=half), replace(self, order=self.order + half, orders=self.orders - half)
+        if self.past - self.first > 1:
+            middle = (self.first + self.past) // 2
+            return replace(self, past=middle), replace(self, first=middle)
+        return ()
+
 
 class Cutter:
     """Hands out every combination once, in chunks, lazily; sizes follow what is said about finished ones.
 
+    A chunk that is lost is handed out again, as two halves; it may be asked again after it ran out.
+
     A chunk of K combinations takes about pass + each * K seconds: it shares one pass over the tape. Both are fitted to
     the chunks that finished, size class by size class. A chunk is then sized
 
-    - to take `TARGET_SECONDS`, or as long as two passes where those are longer, so that the pass is half of it at most;
+    - to take `TARGET_SECONDS`, or as long as two passes where those are longer, so that the pass is half of it at most,
+      or twice as long as the driver takes to hand one to each worker;
     - or smaller, so that each worker has `PER_WORKER` of them, and towards the end half of its share of what is left;
-      but never below `LEAST_SECONDS` of work, nor below what its pass takes;
+      but never below `LEAST_SECONDS` of work, nor below what its pass takes, nor what the driver does;
     - never larger than a worker's share of the whole, than `GROWTH` times what was measured, or than `LARGEST`.
 
     Parameters
@@ -72,6 +96,7 @@ class Cutter:
     tapes, orders, combinations : int
         How many of each; combinations are those of the grid.
     workers : int
+        As many as there are at first; `workers` may be set while it is used.
     measured : sequence of (combinations, seconds)
         What is known already.
     together : bool
@@ -89,7 +114,10 @@ class Cutter:
         together: bool = False,
     ) -> None:
         self._in_chunk = orders if together else 1
-        self._orders, self._grid, self._workers = orders // self._in_chunk, combinations, workers
+        self._orders, self._grid = orders // self._in_chunk, combinations
+        self.workers = workers
+        self._again: list[Chunk] = []
+        self._ended: Counter[Chunk] = Counter()
         self._total = tapes * self._orders * combinations
         self._handed = 0
         self._pass = self._each = 0.0
@@ -102,6 +130,8 @@ class Cutter:
         return self
 
     def __next__(self) -> Chunk:
+        if self._again:
+            return self._again.pop()
         if self._handed == self._total:
             raise StopIteration
         block, first = divmod(self._handed, self._grid)
@@ -117,15 +147,31 @@ class Cutter:
         of_size.append((combinations, seconds))
         self._pass, self._each = fit([tuple(map(median, zip(*each, strict=True))) for each in self._classes.values()])
 
+    def lost(self, chunk: Chunk) -> bool:
+        """Hand out again what ended its process, the last lost first: soon what is to blame is alone.
+
+        Returns
+        -------
+        bool
+            Whether it was; not a single combination that was lost `ATTEMPTS` times.
+        """
+        halves = chunk.halves()
+        if not halves:
+            self._ended[chunk] += 1
+            halves = () if self._ended[chunk] == ATTEMPTS else (chunk,)
+        self._again += reversed(halves)
+        return bool(halves)
+
     def _size(self) -> int:
-        share = -(-self._total // self._workers)
+        share = -(-self._total // self.workers)
         if not self._largest:
             return min(share, FIRST)
-        target = max(TARGET_SECONDS, 2 * self._pass)
+        feeding = TASK_SECONDS * self.workers
+        target = max(TARGET_SECONDS, 2 * self._pass, 2 * feeding)
         by_time = (target - self._pass) / self._each if self._each else inf
-        least = max(LEAST_SECONDS, self._pass) / self._each if self._each else inf
+        least = max(LEAST_SECONDS, self._pass, feeding) / self._each if self._each else inf
         left = self._total - self._handed
-        balanced = min(-(-self._total // (PER_WORKER * self._workers)), -(-left // (2 * self._workers)))
+        balanced = min(-(-self._total // (PER_WORKER * self.workers)), -(-left // (2 * self.workers)))
         return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest, LARGEST)))
 
 

@@ -15,11 +15,12 @@ from allocator.order import execution_of
 from sweep import document, tasks
 from sweep.config import config_hash
 from sweep.conventions import OTHER_LIQUIDITY, resolve
-from sweep.errors import ConfigError, SweepError
-from sweep.executors import open_executor
+from sweep.errors import ConfigError, SweepError, WorkersLost
+from sweep.executors import Lost, open_executor
 from sweep.grid import build_grid, in_dollars
 from sweep.identity import run_id
 from sweep.materialise import materialise
+from sweep.metrics import open_meter
 from sweep.origin import open_origin, read_options
 from sweep.output import quarantine
 from sweep.plan import Plan, make_order, make_plan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sweep.config import Config
     from sweep.executors import Executor, Handle
     from sweep.materialise import Facts
+    from sweep.metrics import Meter
     from sweep.origin import Origin
     from sweep.progress import Progress
     from sweep.tasks import Failure
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 Entered = TypeVar("Entered")
 
 VERSIONED = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
+
+CRASHES_PER_WORKER = 64
+"""Worker processes that may end, for each worker, without one chunk being done: then it is not the combinations."""
 
 
 class AllFailed(SweepError):  # noqa: N818 - reads as what it says
@@ -157,7 +162,10 @@ def run(config: Config, progress: Progress | None = None) -> Result:
             job = replace(job, kernel=plan.kernel)
             with phases.phase("sweep"):
                 baselines = executor.get(executor.call(tasks.baselines, tapes[0].book, job))
-                swept = _sweep(executor, tapes[0].book, plan, job, baselines["best_ask"], progress)
+                name = run_id(config, facts.provenance.digest)
+                meter = open_meter(config, name)
+                meter.start(plan.nbytes, len(facts.provenance.bad))
+                swept = _sweep(executor, tapes[0].book, plan, job, baselines["best_ask"], progress, name, meter)
             with phases.phase("reduce"):
                 best = _reduce(swept, plan, baselines["best_ask"])
                 sensitivity = _sensitivity(executor, tapes[0].book, job, best.combination)
@@ -179,7 +187,7 @@ def run(config: Config, progress: Progress | None = None) -> Result:
         ],
         "feed": document.feed_section(facts),
         "run": {
-            "id": run_id(config, facts.provenance.digest),
+            "id": name,
             "config_hash": config_hash(config),
             "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED},
             "executor": config.executor,
@@ -210,17 +218,36 @@ def _check_window(origin: Origin) -> None:
 
 
 def _sweep(
-    executor: Executor, book: Handle, plan: Plan, job: tasks.Job, best_ask: Execution, progress: Progress
+    executor: Executor,
+    book: Handle,
+    plan: Plan,
+    job: tasks.Job,
+    best_ask: Execution,
+    progress: Progress,
+    name: str,
+    meter: Meter,
 ) -> Swept:
     """Run every chunk; how the next ones are cut follows what the finished ones took."""
     sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
     cutter = plan.cutter()
     failures: list[Failure] = []
-    done = simulated = chunks = largest = 0
+    done = simulated = chunks = largest = crashes = in_a_row = 0
     best_so_far = None
     pick = min if job.order.side == "buy" else max
     progress.start(plan.combinations)
-    for (chunk,), rows in executor.stream(tasks.run_chunk, (book, job), ((each,) for each in cutter)):
+    # not a generator: what is lost goes back into the cutter, after it may have run out
+    items = zip(cutter, strict=False)
+    for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
+        rows = answer
+        in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
+        if isinstance(answer, Lost):
+            crashes += 1
+            if in_a_row > CRASHES_PER_WORKER * executor.workers:
+                raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
+            progress.say(f"run {name}, {chunk} lost: {answer.why}")
+            if cutter.lost(chunk):
+                continue
+            rows = tasks.given_up(chunk, answer.why)
         sink.append(chunk, rows)
         failures += rows.failures
         if not rows.failures:  # the search for what failed says nothing about the next chunk
@@ -236,6 +263,9 @@ def _sweep(
             ends = [int(totals.min()), int(totals.max())]
             best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
         progress.advance(done, best_so_far)
+        cutter.workers = executor.workers
+        meter.advance(done, executor.again + crashes)
+    meter.close()
     failures.sort(key=lambda each: each.combination)
     return Swept(sink.table(), tuple(failures), simulated, chunks, largest)
 

@@ -124,7 +124,7 @@ def materialise(
     began = clock()
     blocks: list[Handle] = []
     for part in plan.ranges:  # an executor without workers of its own reads each of them here
-        blocks.append(executor.call(read_range, part))
+        blocks.append(executor.call(read_range, part, where="driver" if origin.here else "spread"))
         _check_time(clock() - began, deadline)
     selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
     tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,8 @@ from feed.console import without_secrets
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
+from sweep.errors import ConfigError
+from sweep.executors import from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,12 +43,36 @@ class Origin:
         The window asked for, UTC nanoseconds.
     fees : mapping
         The fee table that the source brings of its own.
+    here : bool
+        Only this host can read it.
     """
 
     plan: Callable[[], Plan]
     start: int | None
     end: int | None
     fees: Mapping[str, Mapping[str, Any]]
+    here: bool = True
+
+
+def on_this_host(source: str) -> bool:
+    """Whether only this host can read a SOURCE: a file, or brokers that listen on loopback."""
+    if source == EMBEDDED:
+        return True
+    scheme, _, rest = source.partition("://")
+    if scheme == "kafka":
+        servers = rest.partition("/")[0].split(",")
+        return all(_is_loopback(server.rpartition(":")[0].strip("[]")) for server in servers)
+    return scheme != "s3"
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.lower().rstrip(".")
+    if name in {"localhost", "localhost.localdomain", "ip6-localhost"} or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 @contextmanager
@@ -58,7 +85,15 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     ------
     FeedError
         As `feed.source.plan_source`; or the embedded broker did not start.
+    ConfigError
+        Only this host can read the source, and it is no node of the cluster.
     """
+    if from_outside(config) and on_this_host(config.source):
+        raise ConfigError(
+            f"source: {without_secrets(config.source)} can be read on this host only, which {config.address} does not "
+            "make a node of the cluster; use s3:// or a broker that the nodes reach, or run this on the head with "
+            "address=auto"
+        )
     options = read_options(config)
     start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
     if config.source == EMBEDDED:
@@ -75,7 +110,7 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
     planned = plan_source(config.source, options)
-    yield Origin(lambda: planned, start, end, {})
+    yield Origin(lambda: planned, start, end, {}, on_this_host(config.source))
 
 
 def read_options(config: Config) -> ReadOptions:

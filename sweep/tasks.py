@@ -42,6 +42,8 @@ SAMPLE_SECONDS: Final = 0.05
 HOPELESS: Final = 10
 """A kernel so many times slower than the best at one combination is not tried on the sample."""
 
+_NO_ROWS: Final = np.empty((0, len(FIELDS)), np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -121,6 +123,11 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     return ChunkRows(of, rows, failures, time.perf_counter() - began)
 
 
+def given_up(chunk: Chunk, why: str) -> ChunkRows:
+    """The result of a chunk of one combination that ended every process that ran it."""
+    return ChunkRows(np.full(1, -1, np.int32), _NO_ROWS, (Failure(chunk.first, f"WorkersLost: {why}", ""),), 0.0)
+
+
 def _run(
     book: Book, job: Job, orders: tuple[Order, ...], parameters: ParameterColumns, kernel: str | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -149,7 +156,7 @@ def _simulate(
             # interned: a bug that ends a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
             failure = Failure(first, f"{type(error).__name__}: {error}", details)
-            return np.full(1, -1, np.int32), np.empty((0, len(FIELDS)), np.int64), (failure,)
+            return np.full(1, -1, np.int32), _NO_ROWS, (failure,)
     else:
         return of, rows, ()
     half, middle = len(orders) // 2, (first + past) // 2

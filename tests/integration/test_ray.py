@@ -12,7 +12,7 @@ from conformance import ExecutorContract, keep_a_copy, make_column, total
 from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.executors import OnRay
+from sweep.onray import OnRay
 
 pytestmark = pytest.mark.cluster
 

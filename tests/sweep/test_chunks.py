@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.chunks import GROWTH, LARGEST, LEAST_SECONDS, PER_WORKER, TARGET_SECONDS, Chunk, Cutter, fit
+from sweep.chunks import (
+    ATTEMPTS,
+    GROWTH,
+    LARGEST,
+    LEAST_SECONDS,
+    PER_WORKER,
+    TARGET_SECONDS,
+    TASK_SECONDS,
+    Chunk,
+    Cutter,
+    fit,
+)
 
 WINDOW = 4
 
@@ -107,8 +118,79 @@ def test_every_combination_once_whatever_is_said(tapes, orders, combinations, wo
     assert found == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
 
 
-def test_a_chunk_knows_its_length():
+def test_a_chunk_knows_its_length_and_its_name():
     assert len(Chunk(0, 0, 3, 7)) == 4
+    assert str(Chunk(0, 0, 3, 7)) == "chunk 0/0/3-6"
+    assert str(Chunk(1, 2, 3, 7, 3)) == "chunk 1/2-4/3-6"
+
+
+@pytest.mark.parametrize("workers", [64, 500])
+def test_one_driver_can_feed_them_all(workers):
+    """However many there are, chunks take twice as long as it takes to hand one to each."""
+    sizes = cut(5_000_000, workers, lambda k: 0.001 * k, 1, 16)
+    middle = sizes[len(sizes) // 2 : len(sizes) * 6 // 10]
+    assert min(middle) * 0.001 == pytest.approx(max(TARGET_SECONDS, 2 * TASK_SECONDS * workers), rel=0.05)
+
+
+def test_no_chunk_is_below_what_the_driver_takes_to_feed_the_workers_only_to_have_several():
+    cutter = Cutter(1, 1, 64 * PER_WORKER * 20, 64, [(1, 0.001), (1024, 1.024)])  # 20 ms each, were there several
+    assert len(next(cutter)) * 0.001 == pytest.approx(64 * TASK_SECONDS, rel=0.05)
+
+
+def test_sizes_follow_the_workers_that_there_are():
+    cutter = Cutter(1, 1, 10_000, 2, [(1, 0.001), (16, 0.016)])
+    assert len(next(cutter)) == 64
+    cutter.finished(64, 0.064)
+    assert len(next(cutter)) == 100
+    cutter.workers = 100
+    assert len(next(cutter)) == pytest.approx(70, abs=1), "what the driver takes to feed a hundred"
+    cutter.workers = 20_000
+    assert len(next(cutter)) == 1
+
+
+def crash(cutter, bad):
+    """Run all chunks, each losing its process where it holds a bad combination: rows, what was given up, losses."""
+    done, given_up, losses = [], [], 0
+    while (chunk := next(cutter, None)) is not None:
+        held = {
+            (chunk.tape, order, number)
+            for order in range(chunk.order, chunk.order + chunk.orders)
+            for number in range(chunk.first, chunk.past)
+        }
+        if not held & bad:
+            done += held
+            cutter.finished(chunk.past - chunk.first, 0.001)
+        else:
+            losses += 1
+            if not cutter.lost(chunk):
+                given_up += held
+    return done, given_up, losses
+
+
+@given(
+    st.integers(1, 2), st.integers(1, 3), st.integers(1, 200), st.booleans(),
+    st.sets(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 199)), max_size=4),
+)  # fmt: skip
+def test_what_is_lost_comes_again_in_halves_until_what_is_to_blame_is_alone(tapes, orders, combinations, together, bad):
+    cutter = Cutter(tapes, orders, combinations, 2, together=together)
+    whole = {(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)}
+    bad &= whole
+    done, given_up, losses = crash(cutter, bad)
+    assert sorted([*done, *given_up]) == sorted(whole)
+    assert set(given_up) == bad
+    # the halvings of 200 combinations and of 3 orders; then a single one several times
+    assert losses <= len(bad) * (8 + 2 + ATTEMPTS)
+
+
+def test_a_single_combination_has_several_attempts():
+    cutter = Cutter(1, 1, 1, 2)
+    chunk = next(cutter)
+    for _ in range(ATTEMPTS - 1):
+        assert cutter.lost(chunk)
+        assert next(cutter) == chunk
+        assert next(cutter, None) is None
+    assert not cutter.lost(chunk)
+    assert next(cutter, None) is None
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from feed.console import printable
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from sweep import driver, tasks
-from sweep.chunks import Cutter
+from sweep.chunks import ATTEMPTS, Cutter
 from sweep.config import build_config
 from sweep.driver import AllFailed, run
-from sweep.errors import ConfigError
-from sweep.executors import Inline
+from sweep.errors import ConfigError, WorkersLost
+from sweep.executors import Inline, Lost
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 
@@ -134,6 +134,53 @@ def test_a_failing_combination_is_reported_and_the_others_go_on(stream, monkeypa
     monkeypatch.setattr(tasks, "run_combinations", always_fails)
     with pytest.raises(AllFailed, match="everywhere"):
         run(config_of(stream))
+
+
+class Fragile(Inline):
+    """Ends its process where a chunk holds one of some combinations."""
+
+    bad = frozenset()
+
+    def stream(self, function, shared, items, name=None):
+        self.names = []
+        items = iter(items)
+        while (item := next(items, None)) is not None:
+            self.names.append(name(item))
+            (chunk,) = item
+            lost = self.bad & set(range(chunk.first, chunk.past))
+            yield item, Lost("its process ended") if lost else function(*shared, *item)
+
+
+def test_a_combination_that_ends_its_process_is_reported_and_the_others_go_on(stream, monkeypatch):
+    fragile, said = Fragile(), []
+    fragile.bad = frozenset({5, 20})
+    whole = run(config_of(stream))
+
+    class Listening(Silent):
+        def say(self, text):
+            said.append(text)
+
+    monkeypatch.setattr(driver, "open_executor", lambda _: fragile)
+    result = run(config_of(stream), Listening())
+    assert [failure.combination for failure in result.failures] == [5, 20]
+    kept = whole.table[~np.isin(whole.table[:, COLUMNS.index("combination")], [5, 20])]
+    assert result.table.tobytes() == kept.tobytes()
+    assert result.document["failed"][1] == {
+        "combination": 20,
+        "parameters": {"lambda_over": 0.05, "lambda_under": 0.0, "theta_queue": 0.02},
+        "error": "WorkersLost: its process ended",
+    }
+    name = result.document["run"]["id"]
+    assert all(each.startswith(f"{name} chunk 0/0/") for each in fragile.names)
+    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in said) == ATTEMPTS
+
+
+def test_a_sweep_of_which_every_chunk_ends_its_process_ends(stream, monkeypatch):
+    fragile = Fragile()
+    fragile.bad = frozenset(range(1000))
+    monkeypatch.setattr(driver, "open_executor", lambda _: fragile)
+    with pytest.raises(WorkersLost, match=r"^65 worker processes ended and no chunk was done meanwhile: its process"):
+        run(config_of(stream, grid={"theta_queue": {"start": 0, "stop": 1, "num": 1000}}))
 
 
 def test_an_order_must_lie_in_the_window(stream):
@@ -307,9 +354,9 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
     class Three(Inline):
         workers = 3
 
-        def call(self, function, *arguments, returns=1):
+        def call(self, function, *arguments, returns=1, **keywords):
             called.append(function.__name__)
-            return super().call(function, *arguments, returns=returns)
+            return super().call(function, *arguments, returns=returns, **keywords)
 
     monkeypatch.setattr(driver, "open_executor", lambda _: Three())
     run(config_of(stream))

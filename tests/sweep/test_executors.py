@@ -7,7 +7,8 @@ from conformance import ExecutorContract
 from feed.console import Terminated
 from sweep.config import build_config
 from sweep.errors import ConfigError, WorkersLost
-from sweep.executors import EXECUTORS, Inline, OnRay, open_executor
+from sweep.executors import EXECUTORS, Inline, open_executor
+from sweep.onray import OnRay
 
 
 class TestInline(ExecutorContract):

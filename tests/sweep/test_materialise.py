@@ -103,3 +103,25 @@ def test_the_deadline_holds_for_all_ranges_together(parts, whole):
     with pytest.raises(FeedCorrupt, match=r"the source was not read within 10 s; set feed\.deadline"):
         made()
     assert clock.now == 12  # no range is begun after that
+
+
+@pytest.mark.parametrize(("here", "where"), [(True, "driver"), (False, "spread")])
+def test_ranges_are_read_where_they_can_be_and_joined_anywhere(here, where):
+    called = []
+
+    class Listening(Inline):
+        def call(self, function, *arguments, returns=1, where="anywhere"):
+            called.append((function.__name__, where))
+            return super().call(function, *arguments, returns=returns, where=where)
+
+    @dataclass(frozen=True)
+    class Part:
+        venues: int
+
+        def read(self):
+            return made_of(venues=self.venues)
+
+    plan = Plan((Part(2),))
+    origin = Origin(lambda: plan, None, None, {}, here)
+    materialise(Listening(), plan, origin, resolve(build_config({}), {}), 60.0)
+    assert called == [("read_range", where), ("assemble", "anywhere")]

@@ -6,7 +6,8 @@ import pytest
 
 from feed.errors import FeedUnavailable
 from sweep.config import build_config
-from sweep.origin import open_origin
+from sweep.errors import ConfigError
+from sweep.origin import on_this_host, open_origin
 from sweep.progress import Silent
 
 
@@ -19,3 +20,36 @@ def test_a_wrong_setting_is_found_whatever_the_source(source):
         open_origin(config, Silent()),
     ):
         pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("source", "here"),
+    [
+        ("embedded", True),
+        ("day.csv.gz", True),
+        ("file:/data/*.parquet", True),
+        ("kafka://127.0.0.1:9092/quotes?api_version=2.3", True),
+        ("kafka://LocalHost:9092,[::1]:9093,127.8.0.1:9094/quotes", True),
+        ("kafka://broker.localhost:9092/quotes", True),
+        ("kafka://127.0.0.1:9092,10.0.0.7:9092/quotes", False),
+        ("kafka://b-1.example.com:9092/quotes", False),
+        ("kafka://[fd00::7]:9092/quotes", False),
+        ("s3://bucket/day.parquet", False),
+    ],
+)
+def test_what_only_this_host_can_read(source, here):
+    assert on_this_host(source) is here
+
+
+@pytest.mark.parametrize("source", ["embedded", "day.csv", "kafka://localhost:9/quotes"])
+@pytest.mark.parametrize("address", ["ray://head:10001", "auto"])
+def test_a_cluster_joined_from_outside_cannot_read_here(monkeypatch, source, address):
+    # ray takes this address for auto, as it is set where a shell was told of a cluster
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    config = build_config({"source": source, "address": address})
+    with pytest.raises(ConfigError) as error, open_origin(config, Silent()):
+        pytest.fail("it was opened")
+    assert error.value.exit_code == 2
+    assert str(error.value).startswith(f"source: {source} can be read on this host only, ")
+    assert "s3://" in str(error.value)
+    assert "address=auto" in str(error.value)

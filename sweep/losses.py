@@ -1,0 +1,50 @@
+"""What became of a task that gave no answer: Ray's exceptions, sorted by what is to be done about each."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+LOGS = "see Ray's logs on that node, /tmp/ray/session_latest/logs"
+
+
+class Loss(Enum):
+    """What a driver does about a task without an answer."""
+
+    AGAIN = auto()
+    """The node is gone, or what it held: nothing is said about the task, and it is run again, however often."""
+
+    SUSPECT = auto()
+    """The process that ran it is gone, while its node stands: the task may be why."""
+
+    FINAL = auto()
+    """Nothing to be done: Ray itself failed, or the task raised."""
+
+
+def judge(error: Exception) -> Loss:
+    """Which of the three an exception of `ray.get` is."""
+    from ray import exceptions
+
+    if isinstance(error, exceptions.RayTaskError):
+        # an argument that could not be made again; not by a loss of this task's own node, so not without a bound
+        return Loss.SUSPECT if isinstance(error.cause, exceptions.ObjectLostError) else Loss.FINAL
+    table: dict[type[Exception], Loss] = {
+        exceptions.NodeDiedError: Loss.AGAIN,
+        exceptions.OwnerDiedError: Loss.FINAL,
+        exceptions.ObjectFreedError: Loss.FINAL,
+        exceptions.ReferenceCountingAssertionError: Loss.FINAL,
+        exceptions.ObjectLostError: Loss.AGAIN,
+        exceptions.WorkerCrashedError: Loss.SUSPECT,
+        exceptions.OutOfMemoryError: Loss.SUSPECT,
+    }
+    return next((loss for kind, loss in table.items() if isinstance(error, kind)), Loss.FINAL)
+
+
+def describe(error: Exception) -> str:
+    """One line about a suspect."""
+    from ray import exceptions
+
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return f"its node was short of memory, and Ray ended the worker process; {LOGS}"
+    if isinstance(error, exceptions.WorkerCrashedError):
+        return f"the worker process that ran it ended: killed, out of memory, or a crash inside a library; {LOGS}"
+    return "what it needs was lost and could not be made again"

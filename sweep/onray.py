@@ -1,0 +1,291 @@
+"""Every task on Ray: an instance of our own on this machine, or a cluster that is up.
+
+What is lost with a node runs again, however often. Ray does that for calls, whose references are kept: it makes again
+what they held, too. For the items of a stream this is done here, as Ray counts a lost node and a crashed process alike.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from feed.console import Terminated
+from sweep import liveness, processes
+from sweep.errors import WorkersLost
+from sweep.executors import Lost
+from sweep.losses import Loss, describe, judge
+from sweep.onworker import surround
+from sweep.stamps import NodeDiffers, make_probe, refuse_other, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sweep.executors import Handle, Item, Where
+
+WAIT_SECONDS: Final = 1.0
+"""How long a wait for answers lasts at most: nodes that joined meanwhile have nothing to do until it ends."""
+
+PACKAGES: Final = {"allocator", "feed", "sweep"}
+"""Whose exceptions say all there is to say."""
+
+PROBE_SECONDS: Final = 10.0
+"""How long the nodes may take to tell what is installed on them, once a task has failed."""
+
+
+class OnRay:
+    """Ray.
+
+    Parameters
+    ----------
+    address : str
+        ``local`` starts an instance that ends with this executor; ``auto`` or ``ray://HOST:PORT`` joins one.
+    workers : int, optional
+        CPUs of a local instance, or how many tasks are kept running on a cluster; all by default.
+    """
+
+    WINDOW_PER_WORKER = 4
+    LEAST_ON_A_CLUSTER = 16
+
+    def __init__(self, address: str, workers: int | None) -> None:
+        self._address, self._wanted = address, workers
+        self._remote: dict[tuple[Callable[..., Any], bool], Any] = {}
+        self._places: dict[str, dict[str, Any]] = {"spread": {"scheduling_strategy": "SPREAD"}}
+        self._ending = ExitStack()
+        self._workers, self._counted = workers or 1, 0.0
+        self.again = 0
+
+    def __enter__(self) -> Self:
+        # read when ray is imported: no report to anybody, no lines of its own on our stderr
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        liveness.settle()
+        import ray
+        from ray.exceptions import RayError
+
+        before = processes.descendants(os.getpid())
+        on_terminate = signal.getsignal(signal.SIGTERM)
+        options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
+        if self._address == "local":
+            options |= {"include_dashboard": False, "num_cpus": self._wanted}
+        try:
+            with ExitStack() as starting, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what failed is said once, below
+                starting.enter_context(_hushed())
+                ray.init(**options)
+                self._ending = starting.pop_all()
+        except SystemExit:  # what ray's own SIGTERM handler raises until ours is back
+            _end_what_started(before)
+            raise Terminated from None
+        except KeyboardInterrupt:
+            _end_what_started(before)
+            raise
+        except (OSError, RayError, RuntimeError, ValueError) as error:
+            raise WorkersLost(_refused(self._address, error)) from None
+        _keep_private(Path.home() / ".ray" / "auth_token")
+        if threading.current_thread() is threading.main_thread():
+            # ray's own handler ends the process with a stack dump and another exit code
+            signal.signal(signal.SIGTERM, on_terminate)
+        if self._address == "auto":
+            self._places["driver"] = _pinned()
+        self._count()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End what was started here; leave a cluster that was joined."""
+        import ray
+
+        self._remote.clear()
+        ray.shutdown()
+        self._ending.close()
+
+    @property
+    def workers(self) -> int:
+        """The CPUs that Ray has now, or those asked for."""
+        if self._address != "local" and time.monotonic() - self._counted > WAIT_SECONDS:
+            self._count()
+        return self._workers
+
+    def _count(self) -> None:
+        import ray
+
+        # an autoscaled cluster may have no worker yet: it starts nodes for the tasks that it sees waiting
+        least = 1 if self._address == "local" else self.LEAST_ON_A_CLUSTER
+        self._workers = self._wanted or max(least, int(ray.cluster_resources().get("CPU", 1)))
+        self._counted = time.monotonic()
+
+    def _task(self, function: Callable[..., Any], *, counted: bool, **options: Any) -> Any:  # noqa: ANN401 - ray's
+        import ray
+
+        key = function, counted
+        if key not in self._remote:
+            self._remote[key] = ray.remote(surround(function, stamp(), counted=counted))
+        # an exception is a bug or bad data, the same on every attempt: only what was lost is worth another
+        return self._remote[key].options(**{"num_cpus": 1, "retry_exceptions": False, **options})
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,  # noqa: ANN401
+        returns: int = 1,
+        where: Where = "anywhere",
+    ) -> Handle:
+        """Submit; handles among the arguments are resolved on the worker, without a copy where it is on the node."""
+        options = {"num_returns": returns, "max_retries": -1, "name": function.__name__}
+        return self._task(function, counted=True, **options, **self._places.get(where, {})).remote(*arguments)
+
+    def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Wait for an object reference."""
+        import ray
+        from ray.exceptions import GetTimeoutError
+
+        try:
+            return ray.get(handle, timeout=timeout)
+        except GetTimeoutError as error:
+            raise TimeoutError from error
+        except Exception as error:  # noqa: BLE001 - told apart, and raised again
+            raise self._meant(error) from None
+
+    def stream(
+        self,
+        function: Callable[..., Any],
+        shared: tuple[Handle, ...],
+        items: Iterable[Item],
+        name: Callable[[Item], str] | None = None,
+    ) -> Iterator[tuple[Item, Any]]:
+        """Keep four tasks per worker in flight; the rest of the items is not made before there is room."""
+        import ray
+
+        # what is no handle yet is sent once, not with every item
+        shared = tuple(each if isinstance(each, ray.ObjectRef) else ray.put(each) for each in shared)
+        remaining = iter(items)
+        lost: deque[Item] = deque()
+        flying: dict[Any, Item] = {}
+        while True:
+            while len(flying) < self.WINDOW_PER_WORKER * self.workers:
+                item = lost.popleft() if lost else next(remaining, None)
+                if item is None:
+                    break
+                called = name(item) if name else function.__name__
+                task = self._task(function, counted=False, max_retries=0, name=called)
+                flying[task.remote(*shared, *item)] = item
+            if not flying:
+                return
+            # one at a time: asked for all that are ready, Ray goes through all that are in flight
+            ready, _ = ray.wait(list(flying), num_returns=1, timeout=WAIT_SECONDS)
+            for handle in ready:
+                item = flying.pop(handle)
+                try:
+                    answer = ray.get(handle)
+                except Exception as error:  # noqa: BLE001 - told apart, and most raised again
+                    loss = judge(error)
+                    if loss is Loss.FINAL:
+                        raise self._meant(error) from None
+                    if loss is Loss.AGAIN:
+                        lost.append(item)
+                        self.again += 1
+                        continue
+                    answer = Lost(describe(error))
+                yield item, answer
+
+    def _meant(self, error: Exception) -> Exception:
+        """Turn an exception of `ray.get` into the one that a user is to see."""
+        from ray.exceptions import RayError, RayTaskError
+
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        if type(cause).__module__.partition(".")[0] in PACKAGES:
+            return cause
+        if self._address != "local":
+            # what another version cannot unpack, or import, fails before its stamp is looked at
+            try:
+                _refuse_different_nodes()
+            except NodeDiffers as differs:
+                return differs
+        if isinstance(cause, RayError):
+            return WorkersLost(f"a task was lost for good ({type(cause).__name__}); run again")
+        return cause if isinstance(cause, Exception) else error
+
+
+def _refuse_different_nodes() -> None:
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = ray.remote(make_probe())
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
+    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+    for handle in ready:
+        with suppress(RayError):  # a node that does not even answer has another trouble
+            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])
+
+
+def _pinned() -> dict[str, Any]:
+    """The options of a task that runs on the driver's node, which may have no CPUs to give.
+
+    Each takes a share of the node's own resource instead, so that no more of them run at once than the machine can.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    (node,) = (each for each in ray.nodes() if each["NodeID"] == here)
+    share = 1 / (os.cpu_count() or 1)
+    return {
+        "num_cpus": 0,
+        "resources": {f"node:{node['NodeManagerAddress']}": share},
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False),
+    }
+
+
+def _refused(address: str, error: Exception) -> str:
+    """Say in one line why Ray did not start, or whom it does not take."""
+    if "Version mismatch" in str(error):
+        said = " ".join(str(error).split())
+        return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
+    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return (
+        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
+        "or use address=local or executor=inline"
+    )
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what Ray says of each process that ended off stdout, where it would be put into the middle of the document.
+
+    No setting does; what is to be known of it is in the answer, and all of it in Ray's logs.
+    """
+    from ray._private import worker
+
+    aloud = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = aloud
+
+
+def _end_what_started(before: processes.Started) -> None:
+    """End a Ray whose start was cut short: what it had begun to start may not know that it is to end."""
+    import ray
+
+    begun = {pid: at for pid, at in processes.descendants(os.getpid()).items() if before.get(pid) != at}
+    ray.shutdown()
+    processes.end(begun)
+
+
+def _keep_private(token: Path) -> None:
+    """Let nobody else read the token that opens Ray's ports; Ray writes it readable by all."""
+    with suppress(OSError):
+        if token.stat().st_uid == os.getuid():
+            token.chmod(0o600)

@@ -1,0 +1,87 @@
+"""Whether two machines run the same: the stamp of an installation, and what differs between two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Stamp = dict[str, str]
+"""What an installation consists of, by name; equal where the same tasks give the same bytes."""
+
+MEASURED = ("ray", "numpy", "numba")
+"""Packages whose version decides what a task does, or whether it runs at all."""
+
+
+class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
+    """A node of the cluster runs other versions than the driver."""
+
+    exit_code = 2
+
+
+@cache
+def stamp() -> Stamp:
+    """The stamp of this process."""
+    return {
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in MEASURED},
+        "sor-sweep": f"{metadata.version('sor-sweep')} (sources {sources_hash()[:12]})",
+    }
+
+
+@cache
+def sources_hash() -> str:
+    """SHA-256 of the three packages' modules, by name."""
+    content = hashlib.sha256()
+    home = Path(__file__).resolve().parent.parent
+    for package in ("allocator", "feed", "sweep"):
+        for path in sorted((home / package).rglob("*.py")):
+            content.update(path.relative_to(home).as_posix().encode())
+            content.update(path.read_bytes())
+    return content.hexdigest()
+
+
+def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: str) -> None:
+    """Refuse a node whose stamp is another, in what it could tell.
+
+    Raises
+    ------
+    NodeDiffers
+        Names the node, what differs, and both values.
+    """
+    differing = [
+        f"{name} {found[name]} instead of {value}"
+        for name, value in expected.items()
+        if found.get(name, value) != value
+    ]
+    if differing:
+        raise NodeDiffers(
+            f"node {node} differs from the driver: {', '.join(differing)}; bring both to the same: ray up again from "
+            "the driver's checkout, or pip install -c constraints.txt -e . there"
+        )
+
+
+def make_probe() -> Callable[[], Any]:
+    """Make a function that tells the stamp even where nothing of the project can be imported.
+
+    Ray sends a nested function as its code, and any other by name.
+    """
+
+    def probe() -> dict[str, str]:
+        import platform
+
+        try:
+            from sweep.stamps import stamp
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            return {"Python": platform.python_version(), "sor-sweep": f"that cannot be imported ({error})"}
+        return stamp()
+
+    return probe

@@ -1,0 +1,64 @@
+"""What surrounds a task, without Ray: its places are made up."""
+
+import pytest
+
+from sweep import onworker
+from sweep.errors import WorkersLost
+from sweep.onworker import CRASHES, surround
+from sweep.stamps import NodeDiffers, stamp
+
+
+@pytest.fixture
+def marks(tmp_path, monkeypatch):
+    path = tmp_path / "sor-sweep" / "task"
+    monkeypatch.setattr(onworker, "_marks", lambda: path)
+    monkeypatch.setattr(onworker, "_here", lambda: "10.0.0.5")
+    return path
+
+
+def double(number):
+    return 2 * number
+
+
+def test_a_task_is_called_as_its_function_and_does_what_it_does(marks):
+    for counted in (False, True):
+        task = surround(double, stamp(), counted=counted)
+        assert (task.__name__, task(21)) == ("double", 42)
+    assert not marks.exists()
+
+
+def test_nothing_runs_on_a_node_that_differs(marks):
+    ran = []
+    task = surround(ran.append, {**stamp(), "numpy": "1.0"}, counted=False)
+    with pytest.raises(NodeDiffers, match=r"node 10\.0\.0\.5 differs from the driver: numpy .* instead of 1\.0;"):
+        task(1)
+    assert ran == []
+
+
+def test_a_task_that_ended_so_many_processes_does_not_run_again(marks):
+    marks.parent.mkdir()
+    marks.write_bytes(b"." * CRASHES)
+    ran = []
+
+    def grows(number):
+        ran.append(number)
+
+    task = surround(grows, stamp(), counted=True)
+    with pytest.raises(WorkersLost, match=rf"^grows ended {CRASHES} worker processes of node 10\.0\.0\.5, one after"):
+        task(1)
+    assert (ran, marks.exists()) == ([], False)
+    task(2)
+    assert ran == [2], "its count begins anew"
+
+
+def test_the_mark_is_there_while_a_task_runs_and_gone_when_it_raises(marks):
+    seen = []
+
+    def raises():
+        seen.append(marks.read_bytes())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        surround(raises, stamp(), counted=True)()
+    assert seen == [b"."]
+    assert not marks.exists()
