@@ -1,4 +1,4 @@
-"""A real Apache Kafka on loopback, in KRaft mode: for the tests, and for a user by `make kafka`.
+"""A real Apache Kafka, on loopback unless told otherwise, in KRaft mode: for the tests, and for a user by `make kafka`.
 
 Everything it starts ends with this process, however that ends: the kernel kills the brokers when their parent is gone.
 """
@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -57,7 +57,7 @@ class PortTakenError(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A further way in, beside PLAINTEXT on 127.0.0.1.
+    """A further way in, beside the plain one.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Listener:
     protocol : str
         ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
     host : str
-        What clients are told to connect to; the socket is on 127.0.0.1 always.
+        What clients are told to connect to; the socket is on the cluster's address always.
     """
 
     name: str
@@ -117,6 +117,8 @@ class Cluster:
         Users made at formatting, such as ``SCRAM-SHA-256=[name=alice,password=secret]``.
     port : int
         Of the first broker's plain listener; 0 = a free one.
+    host : str
+        The address that they listen on.
 
     Raises
     ------
@@ -137,10 +139,11 @@ class Cluster:
         listeners: Sequence[Listener] = (),
         scram: Sequence[str] = (),
         port: int = 0,
+        host: str = HOST,
     ) -> None:
         self._java, self._jars = java(), jars()
         self._properties, self._scram, self._port = dict(properties or {}), tuple(scram), port
-        self._listeners = (PLAIN, *listeners)
+        self._host, self._listeners = host, (replace(PLAIN, host=host), *listeners)
         self._identity = _new_identity()
         self._starter = Starter()
         self.nodes: list[Node] = []
@@ -254,7 +257,9 @@ class Cluster:
             One ended, or they were not ready in time.
         """
         running = [node for node in self.nodes if node.process is not None and node.process.returncode is None]
-        self._until(lambda: all(listens(node.ports[PLAIN.name]) for node in running), "the brokers listen", running)
+        self._until(
+            lambda: all(listens(node.ports[PLAIN.name], self._host) for node in running), "the brokers listen", running
+        )
         self._until(lambda: self._lists(len(running)), f"{len(running)} brokers are listed", running)
 
     def _lists(self, count: int) -> bool:
@@ -268,7 +273,7 @@ class Cluster:
     @contextmanager
     def admin(self, seconds: float = 30) -> Iterator[Any]:
         """A kafka-python admin client of the brokers that run, which must answer within so many seconds."""
-        servers = [f"{HOST}:{node.ports[PLAIN.name]}" for node in self.nodes if node.alive]
+        servers = [f"{self._host}:{node.ports[PLAIN.name]}" for node in self.nodes if node.alive]
         client = kafka_python().KafkaAdminClient(
             bootstrap_servers=servers,
             bootstrap_timeout_ms=int(seconds * 1000),
@@ -281,7 +286,7 @@ class Cluster:
             client.close()
 
     def _begin(self, folder: Path, brokers: int) -> None:
-        ports = iter(free_ports(brokers * (len(self._listeners) + 1)))
+        ports = iter(free_ports(brokers * (len(self._listeners) + 1), self._host))
         for number in range(brokers):
             place = folder / f"broker-{number}"
             place.mkdir(parents=True)
@@ -289,8 +294,8 @@ class Cluster:
             self.nodes.append(Node(number, place, {name: next(ports) for name in names}))
         if self._port:
             self.nodes[0].ports[PLAIN.name] = self._port
-            if taken(self._port):
-                raise PortTakenError(f"{HOST}:{self._port}: cannot listen: Address already in use")
+            if taken(self._port, self._host):
+                raise PortTakenError(f"{self._host}:{self._port}: cannot listen: Address already in use")
         for node in self.nodes:
             (node.folder / "server.properties").write_text(self._configuration(node))
             (node.folder / "log4j2.properties").write_text(_LOGGING)
@@ -303,12 +308,12 @@ class Cluster:
         count = len(self.nodes)
         replication, in_sync = (str(min(3, count)), "2" if count >= 3 else "1")
         ways = (*self._listeners, CONTROLLER)
-        voters = (f"{each.number + 1}@{HOST}:{each.ports[CONTROLLER.name]}" for each in self.nodes)
+        voters = (f"{each.number + 1}@{self._host}:{each.ports[CONTROLLER.name]}" for each in self.nodes)
         named = {
             "process.roles": "broker,controller",
             "node.id": str(node.number + 1),
             "log.dirs": str(node.folder / "storage"),
-            "listeners": ",".join(f"{way.name}://{HOST}:{node.ports[way.name]}" for way in ways),
+            "listeners": ",".join(f"{way.name}://{self._host}:{node.ports[way.name]}" for way in ways),
             "advertised.listeners": ",".join(
                 f"{way.name}://{way.host}:{node.ports[way.name]}" for way in self._listeners
             ),
@@ -398,16 +403,18 @@ def _new_identity() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one broker in the foreground until ctrl-C; the exit code."""
-    parser = argparse.ArgumentParser(prog="make kafka", description="A real Apache Kafka on loopback, until ctrl-C.")
-    parser.add_argument("--port", type=int, default=9092, help="of 127.0.0.1 (default %(default)s)")
-    port = parser.parse_args(arguments).port
+    parser = argparse.ArgumentParser(prog="make kafka", description="A real Apache Kafka, until ctrl-C.")
+    parser.add_argument("--port", type=int, default=9092, help="to listen on (default %(default)s)")
+    parser.add_argument("--host", default=HOST, help="the address to listen on (default %(default)s)")
+    chosen = parser.parse_args(arguments)
+    port = chosen.port
     if not 1 <= port <= 65535:
         print(f"error: {port} is no port: expected 1 to 65535", file=sys.stderr)
         return 2
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _frame: sys.exit(128 + got))
     try:
-        _serve(port)
+        _serve(port, chosen.host)
     except KeyboardInterrupt:
         return 130
     except PortTakenError as error:
@@ -417,10 +424,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, host: str) -> None:
     with tempfile.TemporaryDirectory(prefix="sor-sweep-kafka-") as folder:
         print(f"starting Apache Kafka {VERSION}", file=sys.stderr, flush=True)
-        with Cluster(Path(folder), port=port) as cluster:
+        with Cluster(Path(folder), port=port, host=host) as cluster:
             print(cluster.address("quotes"), flush=True)
             print(f"storage in {folder}, removed at the end; ctrl-C ends it", file=sys.stderr, flush=True)
             (node,) = cluster.nodes

@@ -6,14 +6,18 @@ image brings a virtual environment in which nothing but the project itself is mi
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 import sys
 import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from hosts import HOME, ROOT, Host, HostError, Hosts
+from hosts import HOME, ROOT, Host, Hosts
+from numba.core.caching import _CacheLocator
 
+from allocator.kernels import load
 from allocator.kernels.compiling import cache_folder
 
 if TYPE_CHECKING:
@@ -29,6 +33,12 @@ HEALTH = {
     "RAY_grpc_client_keepalive_time_ms": 5000,
     "RAY_grpc_client_keepalive_timeout_ms": 5000,
 }
+
+RECOVERY = "AUTOSCALER_HEARTBEAT_TIMEOUT_S=10"
+"""When the autoscaler starts Ray again on a node that does not report; half a minute by default."""
+
+PROJECT = f"{HOME}/sor-sweep"
+KERNELS = "allocator/kernels/walk.py"
 
 OF_A_CLOUD = ("head_node_type", "available_node_types")
 """Keys that Ray refuses where the nodes are given by address."""
@@ -67,13 +77,16 @@ def bake(host: Host) -> None:
     (host.home / ".profile").write_text(". ~/.bashrc\n")
     (host.home / ".bashrc").write_text("")
     if (kernels := cache_folder()) is not None:
-        shutil.copytree(kernels, host.home / ".cache" / "sor-sweep" / kernels.name)
-        for folder in (host.home / ".cache", host.home / ".cache" / "sor-sweep"):
+        # kept by the path of their sources, and valid for those of the same size and time, which rsync preserves
+        ours, theirs = (_CacheLocator.get_suitable_cache_subpath(f"{root}/{KERNELS}") for root in (ROOT, PROJECT))
+        cache = host.home / ".cache" / "sor-sweep"
+        shutil.copytree(kernels / ours, cache / kernels.name / theirs)
+        for folder in (cache.parent, cache, cache / kernels.name):
             folder.chmod(0o700)
 
 
-def derive(cluster: Mapping[str, Any], hosts: Hosts, start: str) -> dict[str, Any]:
-    """The cluster file of these hosts; the first is the head, and start has the words for every `ray start`."""
+def derive(cluster: Mapping[str, Any], hosts: Hosts, on_head: str, on_workers: str) -> dict[str, Any]:
+    """The cluster file of these hosts, of which the first is the head; further words for `ray start` on each kind."""
     head, *workers = hosts.all
     health = " ".join(f"{name}={value}" for name, value in HEALTH.items())
 
@@ -81,7 +94,7 @@ def derive(cluster: Mapping[str, Any], hosts: Hosts, start: str) -> dict[str, An
         if "ray start" not in command:
             return command
         tuned = command if "RAY_health_check" in command else f"export {health}; {command}"
-        return f"{tuned} {words}"
+        return f"export {RECOVERY}; {tuned} {words}"
 
     return {
         **{key: value for key, value in cluster.items() if key not in OF_A_CLOUD},
@@ -95,10 +108,12 @@ def derive(cluster: Mapping[str, Any], hosts: Hosts, start: str) -> dict[str, An
         "max_workers": len(workers),
         "setup_commands": [command for command in cluster["setup_commands"] if "apt-get" not in command],
         "head_start_ray_commands": [
-            starting(command, f"--node-ip-address={head.address} {start}")
+            starting(command, f"--node-ip-address={head.address} {on_head}")
             for command in cluster["head_start_ray_commands"]
         ],
-        "worker_start_ray_commands": [starting(command, start) for command in cluster["worker_start_ray_commands"]],
+        "worker_start_ray_commands": [
+            starting(command, on_workers) for command in cluster["worker_start_ray_commands"]
+        ],
     }
 
 
@@ -109,18 +124,19 @@ class RayCluster:
     ----------
     hosts : Hosts
         The first is the head.
-    cpus : int
-        Of each.
+    cpus : sequence of int
+        Of the head, and of each worker.
     object_store : int
         Bytes of each.
     """
 
-    def __init__(self, hosts: Hosts, cpus: int = 1, object_store: int = 300_000_000) -> None:
+    def __init__(self, hosts: Hosts, cpus: tuple[int, int] = (0, 1), object_store: int = 300_000_000) -> None:
         self.hosts, self.head, self.workers = hosts, hosts[0], hosts.all[1:]
         self._file = hosts.folder / "cluster.yaml"
         cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-        self._derived = derive(cluster, hosts, f"--num-cpus={cpus} --object-store-memory={object_store}")
-        self._file.write_text(yaml.safe_dump(self._derived, sort_keys=False, width=10_000))
+        words = (f"--num-cpus={count} --object-store-memory={object_store}" for count in cpus)
+        self._file.write_text(yaml.safe_dump(derive(cluster, hosts, *words), sort_keys=False, width=10_000))
+        load()
         for host in hosts.all:
             bake(host)
         self._ray("get-auth-token", "--generate")
@@ -145,22 +161,21 @@ class RayCluster:
         """`ray exec` on the head; what it said."""
         return self._ray("exec", self._file, command).stdout
 
-    def words(self, command: str) -> list[str]:
+    def python(self, program: str, *words: str, timeout: float = 60) -> str:
+        """Run a program on the head, in the project that was shipped; what it wrote on stdout."""
+        return self.head.run(*self.words("python", "-c", program, *words), timeout=timeout).stdout
+
+    def words(self, *command: str | Path) -> list[str]:
         """A command line for the user's shell on a node, in the project that was shipped."""
-        return ["bash", "-c", f"source ~/.bashrc && cd ~/sor-sweep && {command}"]
+        return ["bash", "-c", f"source ~/.bashrc && cd ~/sor-sweep && exec {shlex.join(map(str, command))}"]
+
+    def tasks(self) -> list[dict[str, str]]:
+        """Tasks of the newest job that ran: function, and the address of the node."""
+        return json.loads(self.python(_TASKS))
 
     def wait(self, addresses: Any, seconds: float = 60) -> None:
         """Wait until the nodes that are alive are those with these addresses."""
-        wanted = " ".join(sorted(addresses))
-        ran = self.head.run(
-            *self.words(f"python - {seconds} {wanted} <<'EOF'\n{_WAIT}EOF\n"), timeout=seconds + 60, check=False
-        )
-        if ran.returncode:
-            logs = "\n".join(
-                host.run("sh", "-c", "tail -n 30 /tmp/ray/session_latest/logs/monitor.*", check=False).stdout
-                for host in self.hosts.all[:1]
-            )
-            raise HostError(f"the nodes are not {wanted}: {ran.stdout}{ran.stderr}\n{logs}")
+        self.python(_WAIT, str(seconds), *sorted(addresses), timeout=seconds + 60)
 
 
 _WAIT = """import sys, time, ray
@@ -174,4 +189,14 @@ while True:
     if time.monotonic() > deadline:
         sys.exit("alive: " + " ".join(alive))
     time.sleep(0.2)
+"""
+
+_TASKS = """import json, ray
+from ray.util.state import list_jobs, list_tasks
+ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+tasks = [task for task in list_tasks(limit=10_000, raise_on_missing_output=False) if task.node_id]
+newest = max(task.job_id for task in tasks)
+ran = [(task.func_or_class_name, nodes[task.node_id]) for task in tasks if task.job_id == newest]
+print(json.dumps([{"function": function, "address": address} for function, address in ran]))
 """

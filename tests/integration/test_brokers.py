@@ -97,11 +97,11 @@ def test_a_chosen_port_that_somebody_took_meanwhile_is_another_try(tmp_path, mon
     first = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
 
-        def choose(count):
+        def choose(count, host):
             if first:
-                return free_ports(count)
+                return free_ports(count, host)
             first.append(taken.getsockname()[1])
-            return [*first, *free_ports(count - 1)]
+            return [*first, *free_ports(count - 1, host)]
 
         monkeypatch.setattr(brokers, "free_ports", choose)
         with brokers.Cluster(tmp_path) as cluster:

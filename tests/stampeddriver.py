@@ -1,0 +1,65 @@
+"""`python -m sweep`, which also notes when combinations were done: ``python stampeddriver.py FOLDER WORD ...``.
+
+FOLDER/stamps has a line for each step: seconds of a monotonic clock, and how many were done. With a file FOLDER/hold,
+the driver waits before the first combination, names the address of the node that holds the book in FOLDER/holder, and
+goes on when FOLDER/go is there.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import sweep.driver
+import sweep.progress
+from sweep.cli import main
+
+FOLDER = Path(sys.argv[1])
+
+
+class Stamped(sweep.progress.Plain):
+    """Lines on stderr, and stamps."""
+
+    def start(self, total):
+        self._stamps = (FOLDER / "stamps").open("w", buffering=1)
+        print(time.monotonic(), 0, file=self._stamps)
+        super().start(total)
+
+    def advance(self, done, *rest):
+        print(time.monotonic(), done, file=self._stamps)
+        super().advance(done, *rest)
+
+
+@contextmanager
+def open_stamped(stream=None):
+    yield Stamped(sys.stderr if stream is None else stream)
+
+
+def hold(materialise):
+    """Materialise, and wait before anything else uses what that gave."""
+
+    def holding(*arguments, **options):
+        import ray
+        from ray.experimental import get_object_locations
+
+        tapes = materialise(*arguments, **options)
+        if (FOLDER / "hold").exists():
+            addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+            book = tapes[0].book
+            ray.wait([book], fetch_local=False)
+            holders = [addresses[each] for each in get_object_locations([book])[book]["node_ids"]]
+            (FOLDER / "holder.part").write_text("\n".join(holders))
+            (FOLDER / "holder.part").rename(FOLDER / "holder")
+            while not (FOLDER / "go").exists():
+                time.sleep(0.05)
+        return tapes
+
+    return holding
+
+
+sweep.progress.open_progress = open_stamped
+sweep.driver.materialise = hold(sweep.driver.materialise)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:]))

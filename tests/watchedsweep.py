@@ -1,0 +1,101 @@
+"""A sweep that runs on the head of a cluster of hosts, watched from outside while it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raycluster import RayCluster
+
+DRIVER = Path(__file__).with_name("stampeddriver.py")
+
+
+class WatchedSweep:
+    """`python -m sweep address=auto` on the head, begun at once.
+
+    Parameters
+    ----------
+    cluster : RayCluster
+    folder : Path
+        Of this sweep alone, in a place that the hosts see.
+    *words : str
+        KEY=VALUE.
+    hold : bool
+        Wait before the first combination, see `holder` and `go`.
+    """
+
+    def __init__(self, cluster: RayCluster, folder: Path, *words: str, hold: bool = False) -> None:
+        folder.mkdir()
+        self._folder = folder
+        if hold:
+            (folder / "hold").touch()
+        command = cluster.words("python", DRIVER, folder, "address=auto", *words, "--output", folder / "output")
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self._process = cluster.head.popen(*command, stdout=out, stderr=err)
+
+    @property
+    def _out(self) -> Path:
+        return self._folder / "stdout"
+
+    @property
+    def _err(self) -> Path:
+        return self._folder / "stderr"
+
+    @property
+    def said(self) -> str:
+        """What it wrote on stderr."""
+        return self._err.read_text()
+
+    def stamps(self) -> list[tuple[float, int]]:
+        """When how many combinations were done: seconds of the head's clock."""
+        path = self._folder / "stamps"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(float(at), int(done)) for at, done in map(str.split, lines)]
+
+    def longest_stall(self) -> float:
+        """The most seconds between two steps."""
+        times = [at for at, _ in self.stamps()]
+        return max(after - before for before, after in pairwise(times))
+
+    def until(self, combinations: int, seconds: float = 90) -> None:
+        """Wait until so many are done."""
+        self._wait(lambda: any(done >= combinations for _, done in self.stamps()), seconds)
+
+    def holder(self, seconds: float = 60) -> str:
+        """Wait until the tape and the book are there and the sweep holds; the only address that has the book."""
+        self._wait((self._folder / "holder").exists, seconds)
+        (address,) = (self._folder / "holder").read_text().split()
+        return address
+
+    def go(self) -> None:
+        """Let it go on."""
+        (self._folder / "go").touch()
+
+    def finish(self, seconds: float = 170) -> int:
+        """Wait for its end; the exit code."""
+        return self._process.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        """End it where it still runs."""
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON that it printed."""
+        return json.loads(self._out.read_text())
+
+    def results(self) -> Path:
+        """The table that it wrote."""
+        (path,) = (self._folder / "output").rglob("results.parquet")
+        return path
+
+    def _wait(self, met: Any, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not met():
+            assert self._process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
