@@ -46,6 +46,18 @@ def prepare(endpoint: str, folder: Path) -> dict[str, str]:
     return {"endpoint": endpoint, "subnet": subnet, "key": "hosts", "profile": profile, "image": image}
 
 
+def start_as_many_as_are_asked_for() -> None:
+    """Let moto start MaxCount instances, as EC2 does where it has them; by itself it starts MinCount."""
+    from moto.ec2.responses.instances import InstanceResponse
+
+    parameter = InstanceResponse._get_param
+
+    def most(self, name, if_none=None):
+        return parameter(self, "MaxCount" if name == "MinCount" else name, if_none)
+
+    InstanceResponse._get_param = most
+
+
 def watch() -> NoReturn:
     """Print what changes of an instance."""
     from moto.core import DEFAULT_ACCOUNT_ID
@@ -75,6 +87,7 @@ def main(folder: Path, address: str) -> NoReturn:
     from moto.moto_api import recorder
     from moto.server import ThreadedMotoServer
 
+    start_as_many_as_are_asked_for()
     server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
     server.start()
     prepared = prepare("http://{}:{}".format(*server.get_host_and_port()), folder)

@@ -25,7 +25,7 @@ SWEEP = (
     "collapse=false",
     "policy=pseudocode",
     "order.size=200000",
-    "grid.theta_queue={start: 0, stop: 0.05, num: 5000}",
+    "grid.theta_queue={start: 0, stop: 0.05, num: 3000}",
 )
 """Long enough that every worker comes while it runs."""
 
