@@ -24,6 +24,7 @@ if __name__ == "__main__":
 
 from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench  # noqa: E402 - the path comes first
 from benchmarks.frame import Absent, Case, Scale, measure, table  # noqa: E402 - the same
+from sweep.manifest import cpu_name  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,13 +93,6 @@ def describe_machine() -> dict[str, object]:
         "versions": {name: metadata.version(name) for name in VERSIONED},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from feed.console import listing, without_secrets
@@ -97,6 +98,14 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
             f"use a path or one of {', '.join(sorted(SCHEMES))}",
         )
     return _plan_file(source, options)
+
+
+def located(source: str, directory: str) -> str:
+    """Write a SOURCE so that it means the same wherever it is read: a relative path begins in a directory."""
+    scheme, colon, rest = source.partition(":")
+    if colon and (scheme in SCHEMES or rest.startswith("//")):
+        return source if scheme != "file" else f"file:{PurePath(directory) / rest}"
+    return str(PurePath(directory) / source)
 
 
 def select(tape: Tape, provenance: Provenance, start: int | None, end: int | None) -> tuple[Tape, Provenance]:

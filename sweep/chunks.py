@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, replace
+from itertools import product
 from math import inf
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     Measured = Sequence[tuple[int, float]]
 
@@ -77,6 +78,15 @@ class Chunk:
         return ()
 
 
+class Span(NamedTuple):
+    """Neighbouring combinations [first, past) of an order on a tape that are still to be run."""
+
+    tape: int
+    order: int
+    first: int
+    past: int
+
+
 class Cutter:
     """Hands out every combination once, in chunks, lazily; sizes follow what is said about finished ones.
 
@@ -101,6 +111,8 @@ class Cutter:
         What is known already.
     together : bool
         All orders of a tape are in each chunk; its combinations are then counted once, not once per order.
+    spans : iterable of Span, optional
+        What is left to run, where it is not everything.
     """
 
     def __init__(
@@ -112,13 +124,17 @@ class Cutter:
         measured: Measured = (),
         *,
         together: bool = False,
+        spans: Iterable[Span] | None = None,
     ) -> None:
         self._in_chunk = orders if together else 1
-        self._orders, self._grid = orders // self._in_chunk, combinations
         self.workers = workers
         self._again: list[Chunk] = []
         self._ended: Counter[Chunk] = Counter()
-        self._total = tapes * self._orders * combinations
+        if spans is None:
+            every = product(range(tapes), range(0, orders, self._in_chunk))
+            spans = (Span(tape, order, 0, combinations) for tape, order in every)
+        self._spans = deque(span for span in spans if span.first < span.past)
+        self._total = sum(span.past - span.first for span in self._spans)
         self._handed = 0
         self._pass = self._each = 0.0
         self._largest = 0
@@ -132,11 +148,12 @@ class Cutter:
     def __next__(self) -> Chunk:
         if self._again:
             return self._again.pop()
-        if self._handed == self._total:
+        if not self._spans:
             raise StopIteration
-        block, first = divmod(self._handed, self._grid)
-        tape, order = divmod(block, self._orders)
-        past = min(first + self._size(), self._grid)
+        tape, order, first, last = self._spans.popleft()
+        past = min(first + self._size(), last)
+        if past < last:
+            self._spans.appendleft(Span(tape, order, past, last))
         self._handed += past - first
         return Chunk(tape, order, first, past, self._in_chunk)
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``."""
+"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``, and others."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from sweep.progress import Progress
+    from sweep.result import Result
+
+OK = 0
+DIFFERS = 3
 FAILED_SOME = 4
 INTERRUPTED = 130
 BUG = 1
 
-COMMANDS = ("run",)
-
 _EPILOG = """\
+commands:
+  run [KEY=VALUE ...]          the sweep, which is what stands without a command too; --config, --output, --force
+  resume RUN [KEY=VALUE ...]   run what is missing of DIR/runs/ID
+  verify RUN [KEY=VALUE ...]   read its source again, compute its answer and some of its rows again; --sample, --seed
+
 examples:
   python -m sweep
       the embedded broker and the synthetic stream, no set-up
-  python -m sweep source=kafka://127.0.0.1:9092/quotes order.size=20000
+  python -m sweep source=kafka://127.0.0.1:9092/quotes order.size=20000 --output .
   python -m sweep source=file:day.csv.gz window.start=2024-08-01T13:36:32Z window.end=2024-08-01T13:45:14Z \\
       'grid.theta_queue={start: 0, stop: 0.05, num: 11}'
+  python -m sweep resume runs/0123456789abcdef
 
-exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete; 4 some combinations
-failed; 130 interrupted; 143 terminated; 1 a bug
+exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, or what was verified
+differs; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
 """
 
 
@@ -49,10 +60,18 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "words", nargs="*", metavar="[run] KEY=VALUE", help="configuration keys, dotted; VALUE is YAML; see README.md"
+        "words",
+        nargs="*",
+        metavar="[COMMAND] KEY=VALUE",
+        help="configuration keys, dotted; VALUE is YAML; see README.md",
     )
     parser.add_argument("--config", metavar="FILE", help="a YAML file of the same keys; KEY=VALUE wins over it")
-    parser.add_argument("--output", metavar="DIR", help="also write result.json and results.parquet below DIR")
+    parser.add_argument(
+        "--output", metavar="DIR", help="store the run in DIR/runs/ID, as it goes; a stored one is found"
+    )
+    parser.add_argument("--force", action="store_true", default=None, help="run anew, whatever is stored")
+    parser.add_argument("--sample", metavar="N", type=int, help="rows to compute again (64)")
+    parser.add_argument("--seed", metavar="N", type=int, help="which rows those are (drawn)")
     return parser
 
 
@@ -66,21 +85,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     arguments = parser.parse_intermixed_args(argv)
-    commands = [word for word in arguments.words if "=" not in word]
-    words = [word for word in arguments.words if "=" in word]
-    if commands not in ([], *([command] for command in COMMANDS)):
-        parser.error(f"unknown command {' '.join(commands)!r}: expected run, or KEY=VALUE")
-    if arguments.output == "":
+    places = [word for word in arguments.words if "=" not in word]
+    assignments = [word for word in arguments.words if "=" in word]
+    name = places.pop(0) if places else "run"
+    if name not in COMMANDS:
+        parser.error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
+    command = COMMANDS[name]
+    if len(places) != len(command.places):
+        expected = " ".join(command.places) or "nothing but KEY=VALUE"
+        parser.error(f"{name}: expected {expected}, but it had {' '.join(places) or 'nothing'}")
+    given = {option: value for option, value in vars(arguments).items() if option != "words" and value is not None}
+    for option in given:
+        if option not in command.options:
+            parser.error(f"--{option} is no option of {name}")
+    if given.get("output") == "":
         parser.error("--output: expected a folder, but it had nothing")
-    if arguments.output is not None:
-        words.append(f"output={json.dumps(arguments.output)}")
+    if given.get("sample", 1) < 1:
+        parser.error("--sample: expected 1 or more")
+    if "output" in given:
+        assignments.append(f"output={json.dumps(given.pop('output'))}")
     try:
-        return _guarded(arguments.config, words)
+        return _guarded(lambda: command.do(*places, assignments, **given))
     except KeyboardInterrupt:  # while modules were loaded
         return INTERRUPTED
 
 
-def _guarded(file: str | None, assignments: list[str]) -> int:
+def _guarded(do: Callable[[], int]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
     from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
@@ -94,24 +124,31 @@ def _guarded(file: str | None, assignments: list[str]) -> int:
         return 2
     raise_on_sigterm()
     try:
-        return _run(file, assignments)
+        return do()
     except (FeedError, SweepError) as error:
         first, *rest = str(error).splitlines() or [type(error).__name__]
-        print(f"error: {printable(first)}", *map(printable, rest), sep="\n", file=sys.stderr)
+        print(f"error: {printable(first)}", *map(printable, rest), *_stored(error), sep="\n", file=sys.stderr)
         return error.exit_code
     except AllocatorError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was stored", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(["interrupted", *(_stored(interrupt) or ["nothing was stored"])]), file=sys.stderr)
         return INTERRUPTED
-    except Terminated:
-        print("terminated; nothing was stored", file=sys.stderr)
+    except Terminated as signal:
+        print("; ".join(["terminated", *(_stored(signal) or ["nothing was stored"])]), file=sys.stderr)
         return TERMINATED
     except Exception:  # noqa: BLE001 - the only place that may print a traceback: a bug
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
         return BUG
+
+
+def _stored(error: BaseException) -> list[str]:
+    """What the run store says of a run that was cut short."""
+    from feed.console import printable
+
+    return [printable(note) for note in getattr(error, "__notes__", [])]
 
 
 def _print(document: str) -> None:
@@ -127,22 +164,69 @@ def _print(document: str) -> None:
         raise ConfigError(f"stdout cannot be written ({error.strerror}); use --output DIR to keep results") from None
 
 
-def _run(file: str | None, assignments: list[str]) -> int:
+def _run(assignments: list[str], config: str | None = None, *, force: bool = False) -> int:
     from sweep.config import load_config
-    from sweep.output import open_output, write_result
+    from sweep.output import open_output
     from sweep.progress import open_progress
 
-    config = load_config(file, assignments)
-    folder = None if config.output is None else open_output(config.output)
+    loaded = load_config(config, assignments)
+    if loaded.output is not None:
+        open_output(loaded.output)
+    elif force:
+        raise _config_error("--force: there is nothing to run anew without --output DIR")
     from sweep.driver import run
 
     with open_progress() as progress:
-        result = run(config, progress)
-        if folder is not None:
-            progress.say(f"wrote {write_result(folder, result)}")
-        for failure in result.failures:
-            progress.say(f"combination {failure.combination} failed: {failure.message}")
-            for line in failure.details.splitlines():
-                progress.say(line)
+        return _show(run(loaded, progress, force=force), progress)
+
+
+def _resume(run: str, assignments: list[str]) -> int:
+    from sweep.progress import open_progress
+    from sweep.resume import resume
+
+    with open_progress() as progress:
+        return _show(resume(Path(run), assignments, progress), progress)
+
+
+def _verify(run: str, assignments: list[str], **sampling: int) -> int:
+    from sweep.progress import open_progress
+    from sweep.verify import verify
+
+    with open_progress() as progress:
+        found = verify(Path(run), assignments, progress, **sampling)
+        progress.say(f"{run}: identical" if found["identical"] else f"{run}: {found['differences']:,} differences")
+    _print(json.dumps(found, indent=2, allow_nan=False))
+    return OK if found["identical"] else DIFFERS
+
+
+def _config_error(message: str) -> Exception:
+    from sweep.errors import ConfigError
+
+    return ConfigError(message)
+
+
+def _show(result: Result, progress: Progress) -> int:
+    """Print a document, and what failed; the exit code."""
+    for failure in result.failures:
+        progress.say(f"combination {failure.combination} failed: {failure.message}")
+        for line in failure.details.splitlines():
+            progress.say(line)
     _print(json.dumps(result.document, indent=2, allow_nan=False))
-    return FAILED_SOME if result.failures else 0
+    return FAILED_SOME if result.failures else OK
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what does it, what stands behind its name, the options that it has."""
+
+    do: Callable[..., int]
+    places: tuple[str, ...] = ()
+    options: frozenset[str] = frozenset()
+
+
+COMMANDS = {
+    "run": Command(_run, options=frozenset({"config", "output", "force"})),
+    "resume": Command(_resume, ("RUN",)),
+    "verify": Command(_verify, ("RUN",), frozenset({"sample", "seed"})),
+}
+"""Every command by its name; without one it is the first."""

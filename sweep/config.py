@@ -74,7 +74,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Keys left UNSET follow `conventions`.
     """
 
-    source: str = "embedded"
+    source: str = "embedded"  # EMBEDDED, below
     window: Window = Window()
     order: OrderSpec = OrderSpec()
     policy: str = "static"
@@ -103,6 +103,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     output: str | None = None
 
 
+EMBEDDED = "embedded"
+"""The source that is a broker of our own, filled with the synthetic stream."""
+
 MAX_BAD = 10_000
 """Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
 
@@ -120,7 +123,7 @@ TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine
 FILE_LIMIT = 2**20
 """Bytes of a configuration or fee file."""
 
-WHERE_ONLY = ("source", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
+WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
 """Keys that say where and how a sweep runs and reads, and change no result row."""
 
 
@@ -147,7 +150,17 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
         A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
         of range.
     """
-    tree = _read_file(file) if file is not None else {}
+    return build_config(assign(_read_file(file) if file is not None else {}, assignments))
+
+
+def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Put KEY=VALUE words into a nested mapping, which is changed and returned.
+
+    Raises
+    ------
+    ConfigError
+        A word without ``=``, YAML that is none, a secret.
+    """
     for text in assignments:
         key, equals, value = text.partition("=")
         refuse_literal(key)
@@ -155,7 +168,7 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
             raise ConfigError(f"{key!r}: expected KEY=VALUE, such as order.size=5000")
         path = key.strip().split(".")
         _assign(tree, path, _verbatim(value) if key.strip() in TEXT_KEYS else parse_yaml(value, key))
-    return build_config(tree)
+    return tree
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:

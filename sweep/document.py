@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.book import OFF
 from allocator.money import NANO, rounded
+from allocator.order import execution_of
 from feed.instants import format_instant
 from sweep.grid import in_dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from allocator.order import Execution, Order, Side
     from sweep.conventions import Settings
     from sweep.grid import Grid
     from sweep.materialise import Facts
+    from sweep.reduce import Best
+    from sweep.tasks import Failure
 
 
 def money(execution: Execution) -> dict[str, Any]:
@@ -52,6 +55,18 @@ def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: S
             for name, run in baselines.items()
         },
         "savings_vs_baselines_bps": {name: savings_bps(optimized, run, side) for name, run in baselines.items()},
+    }
+
+
+def answer(
+    grid: Grid, best: Best, baselines: Mapping[str, Execution], side: Side, sensitivity: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What was asked for: the best, what it saves, and how much that says."""
+    return {
+        "best_parameters": best_parameters(grid, best.combination),
+        **strategies(execution_of(best.row), baselines, side),
+        "objective": best.objective,
+        "sensitivity": sensitivity,
     }
 
 
@@ -91,6 +106,18 @@ def rules_section(settings: Settings) -> dict[str, Any]:
             **{str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())},
         },
     }
+
+
+def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, Any]]:
+    """The combinations that could not be simulated."""
+    return [
+        {
+            "combination": each.combination,
+            "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
+            "error": each.message,
+        }
+        for each in failures
+    ]
 
 
 def feed_section(facts: Facts) -> dict[str, Any]:

@@ -65,7 +65,6 @@ class OnRay:
         # read when ray is imported: no report to anybody, no lines of its own on our stderr
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        liveness.settle()
         import ray
         from ray.exceptions import RayError
 
@@ -74,6 +73,7 @@ class OnRay:
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
+            options["_system_config"] = liveness.system_config()
         try:
             with ExitStack() as starting, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what failed is said once, below

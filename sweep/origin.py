@@ -17,6 +17,7 @@ from feed.console import without_secrets
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
+from sweep.config import EMBEDDED
 from sweep.errors import ConfigError
 from sweep.executors import from_outside
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from feed.source import Plan
     from sweep.config import Config
     from sweep.progress import Progress
-
-EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)

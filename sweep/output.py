@@ -1,4 +1,4 @@
-"""Files of a result: the document, and the table with its exact integers."""
+"""Files beside the document: the table with its exact integers, and messages that were put aside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.durable import whole, write_text
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,43 +60,25 @@ def quarantine(path: Path, provenance: Provenance) -> None:
         }
         for bad in provenance.bad
     ]
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        part.replace(path)
+        write_text(path, "".join(f"{json.dumps(line)}\n" for line in lines))
     except OSError as error:
         raise ConfigError(f"feed.quarantine: {path} cannot be written ({error.strerror})") from None
 
 
-def write_result(folder: Path, result: Result) -> Path:
-    """Write DIR/<run id>/result.json and results.parquet; each is whole or not there.
+def write_table(path: Path, result: Result) -> None:
+    """Write the frame of a result as Parquet, a row group at a time; the file is whole or not there.
 
     Raises
     ------
-    ConfigError
+    OSError
         The disk is full, or the folder went away.
     """
-    home: Path = folder / result.document["run"]["id"]
-    try:
-        home.mkdir(exist_ok=True)
-        part = home / "results.parquet.part"
-        _write_table(part, result)
-        part.replace(home / "results.parquet")
-        part = home / "result.json.part"
-        part.write_text(json.dumps(result.document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(home / "result.json")
-    except OSError as error:
-        raise ConfigError(f"output: {home} cannot be written ({error.strerror})") from None
-    return home
-
-
-def _write_table(part: Path, result: Result) -> None:
-    """Write the frame of a result, a row group at a time."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
     schema = pa.Schema.from_pandas(result.to_frame(0, 1), preserve_index=False)
-    with ParquetWriter(part, schema) as writer:
+    with whole(path) as part, ParquetWriter(part, schema) as writer:
         for first in range(0, len(result.table), ROWS_AT_A_TIME):
             frame = result.to_frame(first, first + ROWS_AT_A_TIME)
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))

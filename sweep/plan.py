@@ -12,9 +12,9 @@ from sweep.chunks import Cutter
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from sweep.chunks import Measured
+    from sweep.chunks import Measured, Span
     from sweep.config import Config
     from sweep.grid import Grid
     from sweep.materialise import Facts
@@ -52,10 +52,15 @@ class Plan:
         """Result rows: tapes x orders x combinations of the grid."""
         return self.tapes * len(self.orders) * len(self.grid)
 
-    def cutter(self) -> Cutter:
-        """Every chunk once, made when asked for."""
-        together = self.kernel == SHARED
-        return Cutter(self.tapes, len(self.orders), len(self.grid), self.workers, self.measured, together=together)
+    @property
+    def together(self) -> bool:
+        """Whether a chunk holds all orders of a tape."""
+        return self.kernel == SHARED
+
+    def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
+        """Every chunk once, made when asked for; of some spans, or of everything."""
+        sizes = self.tapes, len(self.orders), len(self.grid), self.workers, self.measured
+        return Cutter(*sizes, together=self.together, spans=spans)
 
 
 def make_plan(

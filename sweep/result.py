@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweep.grid import build_grid
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.tasks import Failure
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Result:
     """What came of a sweep.
 
@@ -26,17 +29,24 @@ class Result:
     config : Config
     document : dict
         What is printed as JSON.
-    table : (R, 11) int64
-        Every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination); shares, and money
-        in 1e-9 $.
+    load : callable
+        Gives the table, which may lie on a disk.
     failures : tuple of Failure
         Combinations without a row.
     """
 
     config: Config
     document: dict[str, Any]
-    table: NDArray[np.int64]
+    load: Callable[[], NDArray[np.int64]]
     failures: tuple[Failure, ...]
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """(R, 11) int64, every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination).
+
+        Shares, and money in 1e-9 $.
+        """
+        return self.load()
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars."""

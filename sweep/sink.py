@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from allocator.order import FIELDS
+from sweep.chunks import Span
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class MemorySink:
     """
 
     def __init__(self, tapes: int, orders: int, combinations: int) -> None:
-        self._orders, self._grid = orders, combinations
+        self._tapes, self._orders, self._grid = tapes, orders, combinations
         total = tapes * orders * combinations
         try:
             self._table = np.empty((total, len(COLUMNS)), np.int64)
@@ -68,8 +69,7 @@ class MemorySink:
         if len(rows.of) != len(chunk):
             raise RuntimeError(f"{chunk} came with {len(rows.of)} combinations")
         for order, of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
-            first = (chunk.tape * self._orders + order) * self._grid + chunk.first
-            place = slice(first, first + len(of))
+            place = self._place(chunk, order)
             if self._state[place].any():
                 raise RuntimeError(f"{chunk} arrived twice")
             block, state = self._table[place], self._state[place]
@@ -82,6 +82,63 @@ class MemorySink:
             else:
                 block[:, len(KEYS) :] = rows.rows[of]
                 state[:] = _ROW
+
+    def _place(self, chunk: Chunk, order: int) -> slice:
+        first = (chunk.tape * self._orders + order) * self._grid + chunk.first
+        return slice(first, first + chunk.past - chunk.first)
+
+    def rows_of(self, chunk: Chunk) -> NDArray[np.int64]:
+        """(R, 11) int64, the rows of a chunk that arrived, as they stand in the table."""
+        places = [self._place(chunk, order) for order in range(chunk.order, chunk.order + chunk.orders)]
+        return np.concatenate([self._table[place][self._state[place] == _ROW] for place in places])
+
+    def restore(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
+        """Take back what `rows_of` gave for a chunk; its combinations without a row failed.
+
+        Raises
+        ------
+        ValueError
+            Rows that are not the chunk's, or a chunk that is there already or lies outside.
+        """
+        tapes, orders, numbers = rows[:, 0], rows[:, 1], rows[:, 2]
+        inside = chunk.tape < self._tapes and chunk.order + chunk.orders <= self._orders and chunk.past <= self._grid
+        own = (
+            (tapes == chunk.tape)
+            & (orders >= chunk.order)
+            & (orders < chunk.order + chunk.orders)
+            & (numbers >= chunk.first)
+            & (numbers < chunk.past)
+        )
+        at = (tapes * self._orders + orders) * self._grid + numbers
+        if not inside or not own.all() or (np.diff(at) <= 0).any():
+            raise ValueError(f"rows that are not those of {chunk}")
+        for order in range(chunk.order, chunk.order + chunk.orders):
+            place = self._place(chunk, order)
+            if self._state[place].any():
+                raise ValueError(f"{chunk} is there twice")
+            self._state[place] = _FAILED
+        self._state[at], self._table[at] = _ROW, rows
+
+    @property
+    def arrived(self) -> int:
+        """How many combinations are there, with a row or failed."""
+        return int(np.count_nonzero(self._state))
+
+    def missing(self, *, together: bool = False) -> list[Span]:
+        """The spans of combinations that have not arrived, ascending.
+
+        Parameters
+        ----------
+        together : bool
+            All orders of a tape arrive in one chunk: a span is then one of its first order, and stands for all.
+        """
+        spans: list[Span] = []
+        for block in range(0, self._tapes * self._orders, self._orders if together else 1):
+            awaited = self._state[block * self._grid : (block + 1) * self._grid] == _AWAITED
+            edges = np.flatnonzero(np.diff(awaited, prepend=False, append=False)).tolist()
+            tape, order = divmod(block, self._orders)
+            spans += [Span(tape, order, first, past) for first, past in zip(edges[::2], edges[1::2], strict=True)]
+        return spans
 
     def table(self) -> NDArray[np.int64]:
         """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys; the sink is done with.

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Stamp = dict[str, str]
 """What an installation consists of, by name; equal where the same tasks give the same bytes."""
 
+HOME = Path(__file__).resolve().parent.parent
+"""Where the packages lie."""
+
 MEASURED = ("ray", "numpy", "numba")
 """Packages whose version decides what a task does, or whether it runs at all."""
 
@@ -41,10 +44,9 @@ def stamp() -> Stamp:
 def sources_hash() -> str:
     """SHA-256 of the three packages' modules, by name."""
     content = hashlib.sha256()
-    home = Path(__file__).resolve().parent.parent
     for package in ("allocator", "feed", "sweep"):
-        for path in sorted((home / package).rglob("*.py")):
-            content.update(path.relative_to(home).as_posix().encode())
+        for path in sorted((HOME / package).rglob("*.py")):
+            content.update(path.relative_to(HOME).as_posix().encode())
             content.update(path.read_bytes())
     return content.hexdigest()
 

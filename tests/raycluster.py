@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-HEALTH = {
-    "RAY_health_check_initial_delay_ms": 1000,
-    "RAY_health_check_period_ms": 1000,
-    "RAY_health_check_timeout_ms": 2000,
-    "RAY_health_check_failure_threshold": 3,
-    "RAY_grpc_client_keepalive_time_ms": 5000,
-    "RAY_grpc_client_keepalive_timeout_ms": 5000,
-}
-
 RECOVERY = "AUTOSCALER_HEARTBEAT_TIMEOUT_S=10"
 """When the autoscaler starts Ray again on a node that does not report; half a minute by default."""
 
@@ -88,13 +79,9 @@ def bake(host: Host) -> None:
 def derive(cluster: Mapping[str, Any], hosts: Hosts, on_head: str, on_workers: str) -> dict[str, Any]:
     """The cluster file of these hosts, of which the first is the head; further words for `ray start` on each kind."""
     head, *workers = hosts.all
-    health = " ".join(f"{name}={value}" for name, value in HEALTH.items())
 
     def starting(command: str, words: str) -> str:
-        if "ray start" not in command:
-            return command
-        tuned = command if "RAY_health_check" in command else f"export {health}; {command}"
-        return f"export {RECOVERY}; {tuned} {words}"
+        return f"export {RECOVERY}; {command} {words}" if "ray start" in command else command
 
     return {
         **{key: value for key, value in cluster.items() if key not in OF_A_CLOUD},

@@ -65,6 +65,11 @@ class WatchedSweep:
         """Wait until so many are done."""
         self._wait(lambda: any(done >= combinations for _, done in self.stamps()), seconds)
 
+    def pause(self, seconds: float) -> None:
+        """Let it run for so long."""
+        began = time.monotonic()
+        self._wait(lambda: time.monotonic() - began >= seconds, 2 * seconds)
+
     def holder(self, seconds: float = 60) -> str:
         """Wait until the tape and the book are there and the sweep holds; the only address that has the book."""
         self._wait((self._folder / "holder").exists, seconds)

@@ -90,7 +90,7 @@ def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, envir
         ran = sweep(environment, *words, *executor, "--output", tmp_path / name)
         document = json.loads(ran.stdout)
         documents.append({key: value for key, value in document.items() if key != "run"})
-        (table,) = (tmp_path / name).glob("*/results.parquet")
+        (table,) = (tmp_path / name).glob("runs/*/results.parquet")
         tables.append(table.read_bytes())
         assert table.parent.name == document["run"]["id"]
         assert ran.stderr.rstrip().splitlines()[-1].startswith("wrote ")

@@ -37,7 +37,7 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):  # noqa: F81
     )
     assert code == 0
     document = json.loads(out)
-    home = tmp_path / document["run"]["id"]
+    home = tmp_path / "runs" / document["run"]["id"]
     assert json.loads((home / "result.json").read_text()) == document
     assert "27/27 combinations" in err
     import pandas as pd
@@ -45,7 +45,13 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):  # noqa: F81
     table = pd.read_parquet(home / "results.parquet")
     assert len(table) == 27
     assert (table["filled"] + table["unfilled"] - table["overfilled"] == 300).all()
-    assert sorted(path.name for path in home.iterdir()) == ["result.json", "results.parquet"]
+    assert sorted(path.name for path in home.iterdir()) == [
+        "lock",
+        "log.jsonl",
+        "manifest.json",
+        "result.json",
+        "results.parquet",
+    ]
 
 
 def test_missing_empty_and_wrong_files(capsys, tmp_path):
@@ -169,7 +175,7 @@ def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypat
     def raises(*_):
         raise error
 
-    monkeypatch.setattr(cli, "_run", raises)
+    monkeypatch.setitem(cli.COMMANDS, "run", cli.Command(raises))
     assert cli.main([]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -178,7 +184,7 @@ def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypat
 
 def test_the_command_may_stand_anywhere_and_once(stream, capsys):  # noqa: F811
     assert call(capsys, "executor=inline", f"source={stream}", "run")[0] == 0
-    for words in (["run", "run"], ["--output="], ["plan"]):
+    for words in (["run", "run"], ["--output="], ["resume"], ["verify", "a", "b"], ["--sample=3"]):
         with pytest.raises(SystemExit) as stop:
             cli.main(words)
         assert stop.value.code == 2

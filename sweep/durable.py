@@ -1,0 +1,66 @@
+"""Files that are whole or not there: written beside their place, forced to the disk, renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PART = ".part"
+"""Ends the name of a file that is being written."""
+
+_AT_A_TIME = 2**20
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give the name to write to; put the file in its place at the end, unless something went wrong.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away; what was there before stands.
+    """
+    part = path.with_name(path.name + PART)
+    try:
+        yield part
+        _force(part)
+        part.replace(path)
+        _force(path.parent)  # a rename is the folder's content
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _force(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8; it is whole or not there.
+
+    Raises
+    ------
+    OSError
+        As `whole`.
+    """
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, 64 hexadecimal digits."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_AT_A_TIME):
+            content.update(block)
+    return content.hexdigest()

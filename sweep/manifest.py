@@ -1,0 +1,259 @@
+"""What a run is: the question, the data, the code and the machine, as a file beside its results."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from feed.source import located
+from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, config_hash
+from sweep.durable import write_text
+from sweep.errors import ConfigError
+from sweep.stamps import HOME, sources_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sweep.config import Config
+
+NAME: Final = "manifest.json"
+
+FORMAT: Final = 1
+"""Raised when a manifest of before can no longer be understood."""
+
+LIMIT: Final = 2**26
+"""Bytes of a manifest: an axis may name a million values."""
+
+VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
+
+_PATHS: Final = {
+    "feed": ("quarantine",),
+    "kafka": ("sasl_password_file", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
+}
+"""Keys of the configuration that hold paths, beside the source."""
+
+_INFINITE: Final = ".inf"
+
+
+class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a run is cut: kept, so that a resumed one is cut alike."""
+
+    combinations: int
+    orders: int
+    kernel: str
+    measured: list[tuple[int, float]]
+    workers: int
+    object_store_bytes: int
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run is.
+
+    Attributes
+    ----------
+    format : int
+    id : str
+    status : str
+        ``running`` until every combination is there; then ``complete``.
+    created, finished : str
+        UTC.
+    directory : str
+        Where the driver was started: relative paths of the configuration begin there.
+    config : dict
+        As `Config`; infinite values of the grid as text.
+    config_hash, sources_hash : str
+    digest : str
+        Of the tape.
+    feed : dict
+        The document's section: provenance with the offsets that were read, and quality.
+    plan : Planned
+    versions : dict
+    revision : str, optional
+        Of the checkout that ran, ``+`` after it where files differed from it.
+    host : dict
+    files : dict
+        SHA-256 of the finished files by name.
+    """
+
+    format: int
+    id: str
+    status: Literal["running", "complete"]
+    created: str
+    finished: str | None = None
+    directory: str
+    config: dict[str, Any]
+    config_hash: str
+    sources_hash: str
+    digest: str
+    feed: dict[str, Any]
+    plan: Planned
+    versions: dict[str, str]
+    revision: str | None = None
+    host: dict[str, Any]
+    files: dict[str, str] = {}
+
+
+def now() -> str:
+    """UTC, ISO 8601, whole milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_manifest(identifier: str, config: Config, feed: dict[str, Any], plan: Planned) -> Manifest:
+    """Describe a run that begins on this machine."""
+    return Manifest(
+        format=FORMAT,
+        id=identifier,
+        status="running",
+        created=now(),
+        directory=str(Path.cwd()),
+        config=_without_infinite(msgspec.to_builtins(config)),
+        config_hash=config_hash(config),
+        sources_hash=sources_hash(),
+        digest=feed["digest"],
+        feed=feed,
+        plan=plan,
+        versions=versions(),
+        revision=_revision(),
+        host={"cpu": cpu_name(), "cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()},
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that results may depend on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED}
+
+
+def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
+    """The configuration of a run, as it can be run again from anywhere on its machine.
+
+    Relative paths begin where the run did, and a topic is read at the replay that the run has read.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    assignments : sequence of str
+        KEY=VALUE, of keys that change no row: where to read, where to run.
+
+    Raises
+    ------
+    ConfigError
+        A key that is part of the question; or as `sweep.config.load_config`.
+    """
+    tree = _with_infinite(manifest.config)
+    if tree["source"] != EMBEDDED:
+        tree["source"] = located(tree["source"], manifest.directory)
+    for part, names in _PATHS.items():
+        section = tree.get(part, {})
+        tree[part] = section | {
+            name: str(Path(manifest.directory) / section[name]) for name in names if section.get(name) is not None
+        }
+    if tree["source"] != EMBEDDED and manifest.feed.get("replay") is not None:
+        tree["replay"] = manifest.feed["replay"]
+    config = build_config(assign(tree, assignments))
+    if config_hash(config) != manifest.config_hash:
+        raise ConfigError(
+            f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
+            f"and where to run may be given: {', '.join(WHERE_ONLY)}"
+        )
+    return config
+
+
+def write_manifest(home: Path, manifest: Manifest) -> None:
+    """Put a run's manifest in its place, whole.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away.
+    """
+    write_text(home / NAME, json.dumps(msgspec.to_builtins(manifest), indent=2, allow_nan=False) + "\n")
+
+
+def read_manifest(home: Path) -> Manifest:
+    """Read a run's manifest.
+
+    Raises
+    ------
+    ConfigError
+        There is none, it is damaged, or of another version.
+    """
+    path = home / NAME
+    try:
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); expected the folder of a run, such as DIR/runs/ID"
+        ) from None
+    if len(content) > LIMIT:
+        raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")
+    try:
+        head = msgspec.json.decode(content)
+        written = head["format"]
+        if written != FORMAT:
+            by = head.get("versions", {}).get("sor-sweep", "unknown")
+            raise ConfigError(
+                f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
+                "use that version, or start anew with --force"
+            )
+        return msgspec.convert(head, Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: is no manifest, or damaged ({type(error).__name__}: {error}); start the run anew with --force"
+        ) from None
+
+
+def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON has no number for infinity."""
+    if isinstance(value, dict):
+        return {key: _without_infinite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_infinite(each) for each in value]
+    return _INFINITE if isinstance(value, float) and math.isinf(value) else value
+
+
+def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
+    def back(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, list):
+            return [back(each) for each in value]
+        return math.inf if value == _INFINITE else value
+
+    return {**config, "grid": {name: back(axis) for name, axis in config.get("grid", {}).items()}}
+
+
+def cpu_name() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
+
+
+def _revision() -> str | None:
+    """The commit of the checkout that the packages lie in; None where they lie in none, or git is missing."""
+    git = shutil.which("git")
+    if git is None or not (HOME / ".git").exists():
+        return None
+
+    def ask(*words: str) -> str:
+        asked = [git, "-C", str(HOME), *words]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        changed = ask("status", "--porcelain", "--", "allocator", "feed", "sweep")
+        return ask("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

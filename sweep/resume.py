@@ -1,0 +1,49 @@
+"""Going on with a stored run: what is missing of it is run, of the same question, data and code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweep.driver import run
+from sweep.errors import ConfigError
+from sweep.manifest import config_of, read_manifest
+from sweep.stamps import sources_hash
+from sweep.store import read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sweep.progress import Progress
+    from sweep.result import Result
+
+
+def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result:
+    """Finish a stored run; of one that is complete, give the result.
+
+    Parameters
+    ----------
+    home : Path
+        Its folder.
+    assignments : sequence of str
+        KEY=VALUE, of keys that say where to read and where to run.
+    progress : Progress
+
+    Raises
+    ------
+    ConfigError
+        No run, one of other code, one that another process is writing, or a key that would change the question.
+    FeedCorrupt
+        The source holds other data than the run was made of.
+    """
+    manifest = read_manifest(home)
+    config = config_of(manifest, assignments)
+    if manifest.status == "complete":
+        progress.say(f"{home} is complete")
+        return read_result(home, manifest)
+    if manifest.sources_hash != sources_hash():
+        raise ConfigError(
+            f"{home}: was begun by other code, version {manifest.versions['sor-sweep']}"
+            f"{f' at {manifest.revision}' if manifest.revision else ''}; go on with that, or run anew"
+        )
+    return run(config, progress, home=home)

@@ -1,0 +1,122 @@
+"""What every command that simulates needs first: a source, an executor, and the tape in its object store."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sweep import tasks
+from sweep.conventions import resolve
+from sweep.errors import ConfigError
+from sweep.executors import open_executor
+from sweep.materialise import materialise
+from sweep.origin import open_origin, read_options
+from sweep.output import quarantine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from sweep.config import Config
+    from sweep.conventions import Settings
+    from sweep.executors import Executor
+    from sweep.materialise import Facts, Materialised
+    from sweep.origin import Origin
+    from sweep.progress import Progress
+
+Entered = TypeVar("Entered")
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds per phase, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+
+    def so_far(self) -> dict[str, float]:
+        """The phases that ended, and all the time since the first began."""
+        return {**self.seconds, "total": round(time.perf_counter() - self.began, 3)}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 3)
+
+    @contextmanager
+    def entering(self, name: str, context: AbstractContextManager[Entered]) -> Iterator[Entered]:
+        """Time how long it takes to enter a context."""
+        with ExitStack() as stack:
+            with self.phase(name):
+                entered = stack.enter_context(context)
+            yield entered
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An executor, and the tape that it holds.
+
+    Attributes
+    ----------
+    executor : Executor
+    settings : Settings
+        The configuration, resolved against its conventions and the source's own fees.
+    tape : Materialised
+    """
+
+    executor: Executor
+    settings: Settings
+    tape: Materialised
+
+
+@contextmanager
+def open_session(config: Config, progress: Progress, phases: Phases) -> Iterator[Session]:
+    """Read a configuration's source into its executor's object store, once; end what that took.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError
+        What was asked for cannot be run, or the feed is not whole.
+    """
+    with phases.entering("origin", open_origin(config, progress)) as origin:
+        settings = resolve(config, origin.fees)
+        _check_window(origin)
+        with phases.entering("executor", open_executor(config)) as executor:
+            # one worker is left to read at once; it loads the kernels when it runs the first of them
+            for _ in range(executor.workers - 1):
+                executor.call(tasks.warm)
+            with phases.phase("source"):
+                source_plan = origin.plan()
+            with phases.phase("materialise"):
+                tapes = materialise(executor, source_plan, origin, settings, read_options(config).deadline)
+            _tell(config, tapes[0].facts, progress)
+            yield Session(executor, settings, tapes[0])
+
+
+def _check_window(origin: Origin) -> None:
+    if origin.start is not None and origin.end is not None and origin.start > origin.end:
+        raise ConfigError("window.start is after window.end")
+
+
+def _tell(config: Config, facts: Facts, progress: Progress) -> None:
+    """Say what was read and what is odd about it; put aside what could not be read."""
+    provenance = facts.provenance
+    if config.feed.max_bad:
+        quarantine(Path(config.feed.quarantine), provenance)
+        progress.say(f"{len(provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+    for note in provenance.notes:
+        progress.say(f"{provenance.place}: {note}")
+    progress.say(
+        f"{provenance.rows:,} rows, {provenance.snapshots:,} snapshots, "
+        f"{len(facts.venues)} venues, digest {provenance.digest[:12]}"
+    )
+    for level in ("error", "warning"):
+        for finding in facts.quality[f"{level}s"]:
+            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
