@@ -84,13 +84,13 @@ def load_prices(file: str | None = None) -> Prices:
         over = _checked(file, read_file(file))
         elsewhere = any(over.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
         dropped = {"on_demand", "spot", "date", "spot_date"} if elsewhere else set()
-        types = {
+        kept = {
             name: {key: value for key, value in fields.items() if key not in dropped}
             for name, fields in tree["types"].items()
         }
         for name, fields in _dated(over)["types"].items():
-            types[name] = {**types.get(name, {}), **fields}
-        tree = {**tree, "source": f"{file}, over: {tree['source']}", **over, "types": types}
+            kept[name] = {**kept.get(name, {}), **fields}
+        tree = {**tree, "source": f"{file}, over: {tree['source']}", **over, "types": kept}
     where = file or str(PACKAGED)
     types = {name: _convert(fields, InstanceType, f"{where}: types.{name}") for name, fields in tree["types"].items()}
     return _convert({**tree, "types": types}, Prices, where)

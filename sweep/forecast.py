@@ -1,0 +1,134 @@
+"""What a sweep will take, said before it runs: chunks, bytes, seconds here and on a cluster's nodes, and their price.
+
+The source is read and the book derived as a run does, in this process, and a few chunks are simulated for a moment.
+No Ray is started, no node is asked for and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sweep import tasks
+from sweep.bill import REDUCING, ROW_BYTES, cluster_section, seconds_range
+from sweep.conventions import resolve
+from sweep.errors import ConfigError
+from sweep.executors import Inline
+from sweep.grid import build_grid
+from sweep.materialise import materialise
+from sweep.nodes import find_cluster
+from sweep.origin import open_origin, read_options
+from sweep.pace import OVERHEAD, measure, walk
+from sweep.plan import make_order, make_plan
+from sweep.prices import load_prices
+from sweep.progress import Silent
+
+if TYPE_CHECKING:
+    from sweep.config import Config
+    from sweep.pace import Walk
+    from sweep.progress import Progress
+
+
+def forecast(
+    config: Config, progress: Progress | None = None, *, prices: str | None = None, cluster: str | None = None
+) -> dict[str, Any]:
+    """Say what a sweep will take.
+
+    Parameters
+    ----------
+    config : Config
+    progress : Progress, optional
+        Told what happens; silent by default.
+    prices : str, optional
+        A file that is laid over the prices of the package; see `sweep.prices.load_prices`.
+    cluster : str, optional
+        A cluster file; ``cluster.yaml`` in the working directory by default, if there is one.
+
+    Returns
+    -------
+    dict
+        What can be written as JSON. Seconds are {likely, low, high}.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError
+        A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
+    """
+    progress = progress or Silent()
+    table, nodes = load_prices(prices), find_cluster(cluster)
+    grid = build_grid(config.grid)
+    executor, seconds = Inline(), {}
+    with open_origin(config, progress) as origin:
+        if origin.start is not None and origin.end is not None and origin.start > origin.end:
+            raise ConfigError("window.start is after window.end")
+        settings = resolve(config, origin.fees)
+        began = time.perf_counter()
+        source = origin.plan()
+        tapes = materialise(executor, source, origin, settings, read_options(config).deadline)
+        seconds["source"] = time.perf_counter() - began
+    facts, book = tapes[0].facts, tapes[0].book
+    progress.say(
+        f"{facts.provenance.rows:,} rows, {facts.provenance.snapshots:,} snapshots, {len(facts.venues)} venues"
+    )
+    job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
+    calibrated = tasks.calibrate(book, job)
+    plan = make_plan(grid, job.orders, tuple(tape.facts for tape in tapes), _workers(config), calibrated)
+    job = replace(job, kernel=plan.kernel)
+    began = time.perf_counter()
+    best_ask = tasks.baselines(book, job)["best_ask"]
+    seconds["baselines"] = time.perf_counter() - began
+    pace = measure(book, job, plan, best_ask)
+    progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks took {pace.seconds:.2f} s, on one CPU")
+    here = walk(plan, pace, OVERHEAD[config.executor])
+    return {
+        "combinations": len(grid),
+        "orders": len(plan.orders),
+        "result_rows": plan.combinations,
+        "chunks": here.chunks,
+        "chunk_size": here.largest,
+        "kernel": plan.kernel,
+        "bytes": {
+            "object_store_per_node": plan.nbytes,
+            "result_table": plan.combinations * ROW_BYTES,
+            "while_reduced": plan.combinations * ROW_BYTES * REDUCING,
+        },
+        "feed": {
+            "source": facts.provenance.source,
+            "symbol": facts.symbol,
+            "rows": facts.provenance.rows,
+            "snapshots": facts.snapshots,
+            "venues": len(facts.venues),
+            "digest": facts.provenance.digest,
+        },
+        "calibration": {
+            "chunks": pace.chunks,
+            "combinations": pace.combinations,
+            "seconds": round(pace.seconds, 3),
+        },
+        "here": {
+            "executor": config.executor,
+            "workers": plan.workers,
+            "seconds": {
+                "source": round(seconds["source"], 3),
+                "sweep": seconds_range(_local(here, plan.workers) + seconds["baselines"], pace),
+            },
+        },
+        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, seconds["baselines"]),
+    }
+
+
+def _workers(config: Config) -> int:
+    """How many tasks a run on this machine has at once."""
+    return 1 if config.executor == "inline" else config.workers or cpus()
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _local(found: Walk, workers: int) -> float:
+    """Seconds where the driver computes on the workers' CPUs."""
+    return max(found.seconds, (found.work + found.driver) / max(1, min(workers, cpus())))

@@ -1,0 +1,231 @@
+"""How long the chunks of a plan take: a few of them are run, and the whole walk is played through in numbers."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Final
+
+from sweep import tasks
+from sweep.chunks import Chunk, fit
+from sweep.reduce import TOTAL, eligible
+from sweep.sink import MemorySink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.book import Book
+    from allocator.order import Execution
+    from sweep.plan import Plan
+
+    RunChunk = Callable[[Book, tasks.Job, Chunk], tasks.ChunkRows]
+
+BUDGET_SECONDS: Final = 2.0
+"""Chunks are run for at most about so long; one that would go beyond is not begun."""
+
+ENOUGH: Final = 12
+"""Chunks of the size that the cutter settles at, spread over the grid; more of them say nothing new."""
+
+LEARNING: Final = 500
+"""Chunks of a walk that its cutter learns from: after them, all of a size say the same."""
+
+LONGEST_WALK: Final = 200_000
+"""Chunks that are played through one by one; what is left then goes on like the last of them."""
+
+GOLDEN: Final = (math.sqrt(5) - 1) / 2
+
+NOISE: Final = 0.15
+"""By so much one run differs from the next on a machine that does something else, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What an executor costs beside the simulation.
+
+    Attributes
+    ----------
+    window : int
+        Chunks in flight for each worker.
+    task : float
+        Seconds of a worker for each chunk, between one and the next.
+    driver : float
+        Seconds of the driver for each chunk.
+    """
+
+    window: int
+    task: float
+    driver: float
+
+
+OVERHEAD: Final = {
+    "inline": Overhead(window=1, task=0.0, driver=0.0),
+    # measured with tasks that do nothing: 0.8 to 1.0 ms from one to the next, of which the driver computes 0.5 to 0.6
+    "ray": Overhead(window=4, task=0.001, driver=0.0006),
+}
+"""By the name of the executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What chunks take, as far as it was measured.
+
+    Attributes
+    ----------
+    points : tuple of (combinations, seconds)
+        Means by size, ascending; one at least.
+    spread : float
+        By which part of it the mean of the largest chunks may be off: they lie on a few places of the grid only.
+    keep : float
+        Seconds in which the driver takes in the rows of one combination.
+    chunks, combinations : int
+        That were run to find out.
+    seconds : float
+        That they took.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    spread: float = 0.0
+    keep: float = 0.0
+    chunks: int = 0
+    combinations: int = 0
+    seconds: float = 0.0
+
+    def of(self, combinations: int) -> float:
+        """Seconds of a chunk: between two measured sizes on a line, beyond them on the line fitted to all."""
+        if combinations <= self.points[0][0]:
+            return self._along(self.points[0], combinations)
+        for below, above in zip(self.points, self.points[1:], strict=False):
+            if combinations <= above[0]:
+                part = (combinations - below[0]) / (above[0] - below[0])
+                return below[1] + part * (above[1] - below[1])
+        return self._along(self.points[-1], combinations)
+
+    def _along(self, point: tuple[float, float], combinations: int) -> float:
+        start, each = fit(list(self.points))
+        there = start + each * point[0]
+        return point[1] * (start + each * combinations) / there if there else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How the chunks of a plan run.
+
+    Attributes
+    ----------
+    chunks, largest : int
+        How many, and the combinations of the largest.
+    seconds : float
+        From the first chunk to the last.
+    work, driver : float
+        Seconds of all workers together, and of the driver.
+    """
+
+    chunks: int
+    largest: int
+    seconds: float
+    work: float
+    driver: float
+
+
+def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chunk: RunChunk = tasks.run_chunk) -> Pace:
+    """Run chunks of the sizes that the plan's cutter asks for, on places spread over the grid.
+
+    Parameters
+    ----------
+    book : Book
+    job : Job
+        With the plan's kernel.
+    plan : Plan
+    best_ask : Execution
+        The baseline, which the driver holds each row against.
+    run_chunk : callable
+        Runs one chunk.
+    """
+    cutter = plan.cutter()
+    found: dict[int, list[tuple[int, float]]] = {}
+    tried = largest = covered = 0
+    spent = 0.0
+    last: tuple[int, tasks.ChunkRows] | None = None
+    for chunk in cutter:
+        size = chunk.past - chunk.first
+        known = [point for points in found.values() for point in points] or list(plan.measured)
+        if known and spent + Pace(_means({0: known})).of(size) > BUDGET_SECONDS:
+            break
+        first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
+        rows = run_chunk(book, job, replace(chunk, first=first, past=first + size))
+        tried, spent, covered = tried + 1, spent + rows.seconds, covered + size
+        if not rows.failures:
+            cutter.finished(size, rows.seconds)
+            found.setdefault(size.bit_length(), []).append((size, rows.seconds))
+            last = size * chunk.orders, rows
+        largest = max(largest, size)
+        settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
+        if spent > BUDGET_SECONDS or len(settled) >= ENOUGH:
+            break
+    for size, seconds in plan.measured:
+        found.setdefault(size.bit_length(), [(size, seconds)])
+    if not found:  # every combination that was tried failed, and was looked for one by one
+        found[0] = [(max(covered, 1), spent)]
+    keep = 0.0 if last is None else _keep_seconds(*last, best_ask)
+    return Pace(_means(found), _spread(found, largest), keep, tried, covered, spent)
+
+
+def _means(found: dict[int, list[tuple[int, float]]]) -> tuple[tuple[float, float], ...]:
+    return tuple(sorted((fmean(k for k, _ in points), fmean(s for _, s in points)) for points in found.values()))
+
+
+def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
+    each = [seconds / size for points in found.values() for size, seconds in points if 4 * size >= 3 * largest]
+    mean = fmean(each) if each else 0.0
+    return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
+
+
+def _keep_seconds(count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
+    """Seconds of the driver for each combination of such a chunk."""
+    began = time.perf_counter()
+    MemorySink(1, 1, count).append(Chunk(0, 0, 0, count), rows)
+    totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
+    _ = (totals.min(), totals.max()) if len(totals) else None
+    return (time.perf_counter() - began) / count
+
+
+def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
+    """Play a plan's chunks through: its workers take them in turn, the driver takes in what they answer.
+
+    Parameters
+    ----------
+    plan : Plan
+    pace : Pace
+    overhead : Overhead
+    speed : float
+        How many times as fast as here a worker simulates.
+    """
+    cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
+    free = [0.0] * workers
+    flying: list[tuple[float, int, Chunk]] = []
+    now = work = driver = seconds = 0.0
+    chunks = largest = 0
+    while True:
+        while left and chunks < LONGEST_WALK and len(flying) < overhead.window * workers:
+            chunk = next(cutter)
+            seconds = pace.of(chunk.past - chunk.first) / speed
+            chunks, largest, left, work = chunks + 1, max(largest, len(chunk)), left - len(chunk), work + seconds
+            ends = max(free[0], now) + overhead.task + seconds
+            heapq.heapreplace(free, ends)
+            heapq.heappush(flying, (ends, chunks, chunk))
+        if not flying:
+            break
+        ended, _, chunk = heapq.heappop(flying)
+        taken = overhead.driver + pace.keep * len(chunk)
+        now, driver = max(now, ended) + taken, driver + taken
+        if chunks < LEARNING:
+            cutter.finished(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
+    if left:
+        more = -(-left // len(chunk))
+        simulate, keep = seconds * left / len(chunk), overhead.driver * more + pace.keep * left
+        now += max((simulate + overhead.task * more) / workers, keep)
+        chunks, work, driver = chunks + more, work + simulate, driver + keep
+    return Walk(chunks, largest, now, work, driver)
