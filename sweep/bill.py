@@ -35,7 +35,7 @@ LEAST_BILLED: Final = 60.0
 ASSUMED: Final = (
     "a vCPU there simulates as fast as one here; speed of the instance type, in a file for --prices, says otherwise",
     "the seconds are those of the sweep, on nodes that are up and with workers= as said",
-    "not in the seconds, nor in the price, for it is not known here: what it takes to start nodes and Ray, read the source there reduce the rows",
+    "neither seconds nor price hold the start of nodes and Ray, the reading of the source, the reducing of the rows",
     "the price is that of the instances, the head among them: disks, addresses and traffic are not in it",
 )
 """What the figures of a cluster rest on."""

@@ -78,16 +78,19 @@ class Pace:
         Means by size, ascending; one at least.
     spread : float
         By which part of it the mean of the largest chunks may be off: they lie on a few places of the grid only.
+    busy : float
+        How many times as long as it computed a chunk took; above 1 where other work has this machine's CPUs, too.
     keep : float
         Seconds in which the driver takes in the rows of one combination.
     chunks, combinations : int
         That were run to find out.
     seconds : float
-        That they took.
+        That they computed.
     """
 
     points: tuple[tuple[float, float], ...]
     spread: float = 0.0
+    busy: float = 1.0
     keep: float = 0.0
     chunks: int = 0
     combinations: int = 0
@@ -147,7 +150,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     cutter = plan.cutter()
     found: dict[int, list[tuple[int, float]]] = {}
     tried = largest = covered = 0
-    spent = 0.0
+    spent = passed = 0.0
     last: tuple[int, tasks.ChunkRows] | None = None
     for chunk in cutter:
         size = chunk.past - chunk.first
@@ -155,7 +158,9 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         if known and spent + Pace(_means({0: known})).of(size) > BUDGET_SECONDS:
             break
         first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
+        began = time.perf_counter()
         rows = run_chunk(book, job, replace(chunk, first=first, past=first + size))
+        passed += time.perf_counter() - began
         tried, spent, covered = tried + 1, spent + rows.seconds, covered + size
         if not rows.failures:
             cutter.finished(size, rows.seconds)
@@ -170,7 +175,8 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     if not found:  # every combination that was tried failed, and was looked for one by one
         found[0] = [(max(covered, 1), spent)]
     keep = 0.0 if last is None else _keep_seconds(*last, best_ask)
-    return Pace(_means(found), _spread(found, largest), keep, tried, covered, spent)
+    busy = max(1.0, passed / spent) if spent else 1.0
+    return Pace(_means(found), _spread(found, largest), busy, keep, tried, covered, spent)
 
 
 def _means(found: dict[int, list[tuple[int, float]]]) -> tuple[tuple[float, float], ...]:
