@@ -35,7 +35,7 @@ LEAST_BILLED: Final = 60.0
 ASSUMED: Final = (
     "a vCPU there simulates as fast as one here; speed of the instance type, in a file for --prices, says otherwise",
     "the seconds are those of the sweep, on nodes that are up and with workers= as said",
-    "neither seconds nor price hold the start of nodes and Ray, the reading of the source, the reducing of the rows",
+    "neither seconds nor price hold the start of nodes and Ray and the reading of the source",
     "the price is that of the instances, the head among them: disks, addresses and traffic are not in it",
 )
 """What the figures of a cluster rest on."""
@@ -73,14 +73,28 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, ba
     }
 
 
-def seconds_range(seconds: float, pace: Pace) -> dict[str, float]:
-    """A prediction as it is printed: no more than three digits, and how far it may be off."""
+def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, float]:
+    """A prediction as it is printed: three digits at most, and how far it may be off.
+
+    Parameters
+    ----------
+    seconds : float
+        Of CPUs that do nothing else.
+    pace : Pace
+    busy : float
+        How many times as long it may take because they do.
+    """
     off = 1 + math.hypot(NOISE, pace.spread)
-    return {name: float(f"{value:.3g}") for name, value in _within(seconds, off).items()}
+    return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
 
 
-def _within(value: float, off: float) -> dict[str, float]:
-    return {"likely": value, "low": value / off, "high": value * off}
+def reduce_seconds(plan: Plan, pace: Pace, baselines: float) -> float:
+    """Seconds of the driver after the last chunk: all rows, and the baselines once more under the other liquidity."""
+    return _digits(plan.combinations * pace.reduce + baselines)
+
+
+def _digits(seconds: float) -> float:
+    return float(f"{seconds:.3g}")
 
 
 def _table_bytes(plan: Plan) -> int:
@@ -141,7 +155,9 @@ def _estimates(
         if not workers:
             continue
         there = walk(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
-        seconds = seconds_range(there.seconds + baselines / kind.speed, pace)
+        sweep = seconds_range(there.seconds + baselines / kind.speed, pace)
+        reduce = reduce_seconds(plan, pace, baselines)
+        up = {name: seconds + reduce for name, seconds in sweep.items()}
         rates = {"on_demand": kind.on_demand, "spot": kind.spot}
         found.append(
             {
@@ -149,10 +165,10 @@ def _estimates(
                 "workers": workers,
                 "chunks": there.chunks,
                 "chunk_size": there.largest,
-                "seconds": seconds,
-                "price": {name: _price(seconds, nodes, rate, head, 0.0) for name, rate in rates.items()},
+                "seconds": {"sweep": sweep, "reduce": reduce},
+                "price": {name: _price(up, nodes, rate, head, 0.0) for name, rate in rates.items()},
                 "price_until_idle": {
-                    name: _price(seconds, nodes, rate, head, 60 * cluster.idle_minutes) for name, rate in rates.items()
+                    name: _price(up, nodes, rate, head, 60 * cluster.idle_minutes) for name, rate in rates.items()
                 },
             }
         )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweep import tasks
-from sweep.bill import REDUCING, ROW_BYTES, cluster_section, seconds_range
+from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
 from sweep.executors import Inline
@@ -59,7 +59,7 @@ def forecast(
     progress = progress or Silent()
     table, nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
-    executor, seconds = Inline(), {}
+    executor = Inline()
     with open_origin(config, progress) as origin:
         if origin.start is not None and origin.end is not None and origin.start > origin.end:
             raise ConfigError("window.start is after window.end")
@@ -67,7 +67,7 @@ def forecast(
         began = time.perf_counter()
         source = origin.plan()
         tapes = materialise(executor, source, origin, settings, read_options(config).deadline)
-        seconds["source"] = time.perf_counter() - began
+        reading = time.perf_counter() - began
     facts, book = tapes[0].facts, tapes[0].book
     progress.say(
         f"{facts.provenance.rows:,} rows, {facts.provenance.snapshots:,} snapshots, {len(facts.venues)} venues"
@@ -76,9 +76,9 @@ def forecast(
     calibrated = tasks.calibrate(book, job)
     plan = make_plan(grid, job.orders, tuple(tape.facts for tape in tapes), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)
-    began = time.perf_counter()
+    began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
-    seconds["baselines"] = time.perf_counter() - began
+    baselines = time.thread_time() - began
     pace = measure(book, job, plan, best_ask)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks took {pace.seconds:.2f} s, on one CPU")
     here = walk(plan, pace, OVERHEAD[config.executor])
@@ -111,11 +111,12 @@ def forecast(
             "executor": config.executor,
             "workers": plan.workers,
             "seconds": {
-                "source": round(seconds["source"], 3),
-                "sweep": seconds_range(_local(here, plan.workers) + seconds["baselines"], pace),
+                "source": round(reading, 3),
+                "sweep": seconds_range(_local(here, plan.workers) + baselines, pace, pace.busy),
+                "reduce": reduce_seconds(plan, pace, baselines),
             },
         },
-        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, seconds["baselines"]),
+        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, baselines),
     }
 
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from sweep import tasks
 from sweep.chunks import Chunk, fit
-from sweep.reduce import TOTAL, eligible
+from sweep.grid import Axis, Grid
+from sweep.reduce import TOTAL, eligible, find_best
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ LEARNING: Final = 500
 
 LONGEST_WALK: Final = 200_000
 """Chunks that are played through one by one; what is left then goes on like the last of them."""
+
+REDUCED: Final = 2**19
+"""Rows at most that the driver's work at the end is tried on."""
 
 GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
@@ -80,8 +86,8 @@ class Pace:
         By which part of it the mean of the largest chunks may be off: they lie on a few places of the grid only.
     busy : float
         How many times as long as it computed a chunk took; above 1 where other work has this machine's CPUs, too.
-    keep : float
-        Seconds in which the driver takes in the rows of one combination.
+    keep, reduce : float
+        Seconds of the driver for each row: to take it in as it comes, and to find the best of all at the end.
     chunks, combinations : int
         That were run to find out.
     seconds : float
@@ -92,6 +98,7 @@ class Pace:
     spread: float = 0.0
     busy: float = 1.0
     keep: float = 0.0
+    reduce: float = 0.0
     chunks: int = 0
     combinations: int = 0
     seconds: float = 0.0
@@ -174,9 +181,11 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         found.setdefault(size.bit_length(), [(size, seconds)])
     if not found:  # every combination that was tried failed, and was looked for one by one
         found[0] = [(max(covered, 1), spent)]
-    keep = 0.0 if last is None else _keep_seconds(*last, best_ask)
     busy = max(1.0, passed / spent) if spent else 1.0
-    return Pace(_means(found), _spread(found, largest), busy, keep, tried, covered, spent)
+    keep, reduce = (
+        (0.0, 0.0) if last is None else (_keep_seconds(*last, best_ask), _reduce_seconds(plan, last[1], best_ask))
+    )
+    return Pace(_means(found), _spread(found, largest), busy, keep, reduce, tried, covered, spent)
 
 
 def _means(found: dict[int, list[tuple[int, float]]]) -> tuple[tuple[float, float], ...]:
@@ -190,12 +199,31 @@ def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
 
 
 def _keep_seconds(count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
-    """Seconds of the driver for each combination of such a chunk."""
-    began = time.perf_counter()
+    """Seconds in which the driver takes in each row of such a chunk."""
+    began = time.thread_time()
     MemorySink(1, 1, count).append(Chunk(0, 0, 0, count), rows)
     totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
     _ = (totals.min(), totals.max()) if len(totals) else None
-    return (time.perf_counter() - began) / count
+    return (time.thread_time() - began) / count
+
+
+def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> float:
+    """Seconds in which the driver reduces each row, from a part of the grid filled with rows as they came."""
+    part = _part(plan.grid)
+    table = rows.rows[np.resize(rows.of, len(part))]
+    began = time.thread_time()
+    find_best(np.arange(len(part)), table, part, plan.orders[0].side, best_ask)
+    return (time.thread_time() - began) / len(part)
+
+
+def _part(grid: Grid) -> Grid:
+    """The first values of each axis, so many that `REDUCED` combinations are left."""
+    room, axes = REDUCED, []
+    for axis in reversed(grid.axes):
+        values = axis.values[: max(1, room)]
+        room //= len(values)
+        axes.append(Axis(axis.name, values))
+    return Grid(tuple(reversed(axes)))
 
 
 def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
