@@ -140,7 +140,14 @@ class Walk:
     driver: float
 
 
-def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chunk: RunChunk = tasks.run_chunk) -> Pace:
+def computing(book: Book, job: tasks.Job, chunk: Chunk) -> tasks.ChunkRows:
+    """As `sweep.tasks.run_chunk`, with the seconds that it computed: what else the machine does is not in them."""
+    began = time.thread_time()
+    rows = tasks.run_chunk(book, job, chunk)
+    return replace(rows, seconds=time.thread_time() - began)
+
+
+def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chunk: RunChunk = computing) -> Pace:
     """Run chunks of the sizes that the plan's cutter asks for, on places spread over the grid.
 
     Parameters
@@ -158,7 +165,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     found: dict[int, list[tuple[int, float]]] = {}
     tried = largest = covered = 0
     spent = passed = 0.0
-    last: tuple[int, tasks.ChunkRows] | None = None
+    kept: tuple[int, tasks.ChunkRows] | None = None
     for chunk in cutter:
         size = chunk.past - chunk.first
         known = [point for points in found.values() for point in points] or list(plan.measured)
@@ -172,7 +179,8 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         if not rows.failures:
             cutter.finished(size, rows.seconds)
             found.setdefault(size.bit_length(), []).append((size, rows.seconds))
-            last = size * chunk.orders, rows
+            if size >= largest:
+                kept = size * chunk.orders, rows
         largest = max(largest, size)
         settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
         if spent > BUDGET_SECONDS or len(settled) >= ENOUGH:
@@ -183,7 +191,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         found[0] = [(max(covered, 1), spent)]
     busy = max(1.0, passed / spent) if spent else 1.0
     keep, reduce = (
-        (0.0, 0.0) if last is None else (_keep_seconds(*last, best_ask), _reduce_seconds(plan, last[1], best_ask))
+        (0.0, 0.0) if kept is None else (_keep_seconds(*kept, best_ask), _reduce_seconds(plan, kept[1], best_ask))
     )
     return Pace(_means(found), _spread(found, largest), busy, keep, reduce, tried, covered, spent)
 
