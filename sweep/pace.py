@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Book
     from allocator.order import Execution
+    from sweep.chunks import Measured
     from sweep.plan import Plan
 
     RunChunk = Callable[[Book, tasks.Job, Chunk], tasks.ChunkRows]
@@ -45,6 +46,10 @@ GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 NOISE: Final = 0.15
 """By so much one run differs from the next on a machine that does something else, too."""
+
+
+UNTRIED: Final = 1.0
+"""The spread where not one chunk could be run for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,8 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     kept: tuple[int, tasks.ChunkRows] | None = None
     for chunk in cutter:
         size = chunk.past - chunk.first
-        known = [point for points in found.values() for point in points] or list(plan.measured)
-        if known and spent + Pace(_means({0: known})).of(size) > BUDGET_SECONDS:
+        known = _means(found, plan.measured)
+        if known and spent + Pace(known).of(size) > BUDGET_SECONDS:
             break
         first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
         began = time.perf_counter()
@@ -185,22 +190,25 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
         if spent > BUDGET_SECONDS or len(settled) >= ENOUGH:
             break
-    for size, seconds in plan.measured:
-        found.setdefault(size.bit_length(), [(size, seconds)])
-    if not found:  # every combination that was tried failed, and was looked for one by one
-        found[0] = [(max(covered, 1), spent)]
+    # where every combination that was tried failed, each was looked for one by one: slower than any other
+    points = _means(found, plan.measured) or ((max(covered, 1), spent),)
     busy = max(1.0, passed / spent) if spent else 1.0
     keep, reduce = (
         (0.0, 0.0) if kept is None else (_keep_seconds(*kept, best_ask), _reduce_seconds(plan, kept[1], best_ask))
     )
-    return Pace(_means(found), _spread(found, largest), busy, keep, reduce, tried, covered, spent)
+    return Pace(points, _spread(found, largest), busy, keep, reduce, tried, covered, spent)
 
 
-def _means(found: dict[int, list[tuple[int, float]]]) -> tuple[tuple[float, float], ...]:
-    return tuple(sorted((fmean(k for k, _ in points), fmean(s for _, s in points)) for points in found.values()))
+def _means(found: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
+    """Means by size class, ascending; of classes of which no chunk was run, what the kernel was chosen by."""
+    classes = {size.bit_length(): [(size, seconds)] for size, seconds in measured} | found
+    return tuple(sorted((fmean(k for k, _ in points), fmean(s for _, s in points)) for points in classes.values()))
 
 
 def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
+    """Two standard errors of the mean of the largest chunks, as a part of it."""
+    if not found:
+        return UNTRIED
     each = [seconds / size for points in found.values() for size, seconds in points if 4 * size >= 3 * largest]
     mean = fmean(each) if each else 0.0
     return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
