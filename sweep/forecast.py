@@ -15,7 +15,7 @@ from sweep import tasks
 from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
-from sweep.executors import Inline
+from sweep.executors import Inline, open_executor
 from sweep.grid import build_grid
 from sweep.materialise import materialise
 from sweep.nodes import find_cluster
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from sweep.config import Config
     from sweep.pace import Walk
     from sweep.progress import Progress
+
+
+TELLING = 1.3
+"""A machine is said to be busy from so many times the computing time on."""
 
 
 def forecast(
@@ -59,6 +63,7 @@ def forecast(
     progress = progress or Silent()
     table, nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
+    open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
     executor = Inline()
     with open_origin(config, progress) as origin:
         if origin.start is not None and origin.end is not None and origin.start > origin.end:
@@ -69,6 +74,8 @@ def forecast(
         tapes = materialise(executor, source, origin, settings, read_options(config).deadline)
         reading = time.perf_counter() - began
     facts, book = tapes[0].facts, tapes[0].book
+    for note in facts.provenance.notes:
+        progress.say(f"{facts.provenance.place}: {note}")
     progress.say(
         f"{facts.provenance.rows:,} rows, {facts.provenance.snapshots:,} snapshots, {len(facts.venues)} venues"
     )
@@ -80,7 +87,9 @@ def forecast(
     best_ask = tasks.baselines(book, job)["best_ask"]
     baselines = time.thread_time() - began
     pace = measure(book, job, plan, best_ask)
-    progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks took {pace.seconds:.2f} s, on one CPU")
+    progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
+    if pace.seconds and pace.busy > TELLING:
+        progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
     here = walk(plan, pace, OVERHEAD[config.executor])
     return {
         "combinations": len(grid),
@@ -106,6 +115,7 @@ def forecast(
             "chunks": pace.chunks,
             "combinations": pace.combinations,
             "seconds": round(pace.seconds, 3),
+            "busy": round(pace.busy, 2),
         },
         "here": {
             "executor": config.executor,
@@ -122,7 +132,7 @@ def forecast(
 
 def _workers(config: Config) -> int:
     """How many tasks a run on this machine has at once."""
-    return 1 if config.executor == "inline" else config.workers or cpus()
+    return 1 if config.executor == "inline" else config.workers or os.cpu_count() or 1
 
 
 def cpus() -> int:

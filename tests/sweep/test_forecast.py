@@ -22,6 +22,7 @@ from sweep.forecast import forecast
 from sweep.grid import build_grid
 from sweep.pace import BUDGET_SECONDS, OVERHEAD, Overhead, Pace, measure, walk
 from sweep.plan import Plan
+from sweep.progress import Silent
 from sweep.sink import MemorySink
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -347,12 +348,14 @@ def test_what_a_run_would_refuse_is_refused(stream, tmp_path):
     backwards = {"start": "2024-08-01T13:40:00Z", "end": "2024-08-01T13:39:00Z"}
     with pytest.raises(ConfigError, match=r"window\.start is after window\.end"):
         forecast(config_of(stream, window=backwards))
+    with pytest.raises(ConfigError, match="the inline executor has one"):
+        forecast(config_of(stream, workers=2))
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         forecast(config_of(tmp_path / "nowhere.csv"), cluster="nowhere.yaml")
 
 
 def test_workers_are_those_that_a_run_would_have(stream, monkeypatch):
-    monkeypatch.setattr(forecasts, "cpus", lambda: 6)
+    monkeypatch.setattr(forecasts.os, "cpu_count", lambda: 6)
     assert forecast(config_of(stream))["here"]["workers"] == 1
     assert forecast(config_of(stream, executor="ray"))["here"]["workers"] == 6
     assert forecast(config_of(stream, executor="ray", workers=3))["here"]["workers"] == 3
@@ -362,6 +365,24 @@ def test_a_driver_that_shares_the_cpus_of_its_workers_is_counted(monkeypatch):
     monkeypatch.setattr(forecasts, "cpus", lambda: 2)
     assert forecasts._local(pace.Walk(1, 1, seconds=5.0, work=8.0, driver=4.0), 2) == 6.0
     assert forecasts._local(pace.Walk(1, 1, seconds=7.0, work=8.0, driver=4.0), 2) == 7.0
+
+
+def test_a_machine_that_does_other_work_is_told_of(stream, monkeypatch):
+    said = []
+
+    class Listening(Silent):
+        def say(self, text):
+            said.append(text)
+
+    def busy(*arguments):
+        return replace(measure(*arguments), busy=2.5)
+
+    monkeypatch.setattr(forecasts, "measure", busy)
+    found = forecast(config_of(stream), Listening())
+    assert found["calibration"]["busy"] == 2.5
+    assert "warning: this machine does other work; they took 2.5 times as long as they computed" in said
+    sweep = found["here"]["seconds"]["sweep"]
+    assert sweep["high"] / sweep["likely"] > 2.5
 
 
 @pytest.mark.command
