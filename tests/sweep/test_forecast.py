@@ -149,14 +149,15 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
 
 
 @pytest.mark.parametrize("window", [1, 4])
-@pytest.mark.parametrize("workers", [1, 2, 16])
+@pytest.mark.parametrize("workers", [1, 2, 16, 200])
 @pytest.mark.parametrize(("start", "each"), [(0.0, 0.001), (0.02, 0.001), (0.3, 1e-5), (0.0, 1e-7)])
 def test_a_walk_has_the_chunks_that_the_cutter_hands_out(window, workers, start, each):
     seconds = linear(start, each)
-    plan = plan_of(40_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
+    plan = plan_of(400_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
     found = walk(plan, seconds, Overhead(window, 0.0, 0.0))
     sizes = cut(plan, window, seconds.of)
-    assert found.chunks == pytest.approx(len(sizes), rel=0.1, abs=1)
+    # with a window of most of the chunks it matters which of them finish first
+    assert found.chunks == pytest.approx(len(sizes), rel=0.1 if workers <= 16 else 0.3, abs=1)
     assert found.largest == pytest.approx(max(sizes), rel=0.05)
     assert found.work == pytest.approx(sum(map(seconds.of, sizes)), rel=0.1)
 
