@@ -34,7 +34,7 @@ ENOUGH: Final = 12
 """Chunks of the size that the cutter settles at, spread over the grid; more of them say nothing new."""
 
 LEARNING: Final = 500
-"""Finished chunks of a walk that its cutter learns from: after them, all of a size say the same."""
+"""Finished chunks that the cutter of a walk learns from; after them, from larger ones only: equal ones say the same."""
 
 LONGEST_WALK: Final = 200_000
 """Chunks that are played through one by one; what is left then goes on like the last of them."""
@@ -257,7 +257,7 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
     free = [0.0] * workers
     flying: list[tuple[float, int, Chunk]] = []
     now = work = driver = seconds = 0.0
-    chunks = largest = finished = 0
+    chunks = largest = finished = learned = 0
     while True:
         while left and chunks < LONGEST_WALK and len(flying) < overhead.window * workers:
             chunk = next(cutter)
@@ -272,7 +272,8 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
         taken = overhead.driver + pace.keep * len(chunk)
         now, driver = max(now, ended) + taken, driver + taken
         finished += 1
-        if finished <= LEARNING:
+        if finished <= LEARNING or chunk.past - chunk.first > learned:
+            learned = max(learned, chunk.past - chunk.first)
             cutter.finished(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
     if left:
         more = -(-left // len(chunk))
