@@ -39,7 +39,11 @@ LEARNING: Final = 500
 LONGEST_WALK: Final = 200_000
 """Chunks that are played through one by one; what is left then goes on like the last of them."""
 
-REDUCED: Final = 2**19
+KEPT: Final = 2**22
+"""Rows at most that taking them in is tried on: 0.4 GB, for on a virtual machine pages that are new may cost ten times
+what others do."""
+
+REDUCED: Final = 2**21
 """Rows at most that the driver's work at the end is tried on."""
 
 GOLDEN: Final = (math.sqrt(5) - 1) / 2
@@ -174,7 +178,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     for chunk in cutter:
         size = chunk.past - chunk.first
         known = _means(found, plan.measured)
-        if known and spent + Pace(known).of(size) > BUDGET_SECONDS:
+        if known and max(spent, passed) + Pace(known).of(size) > BUDGET_SECONDS:
             break
         first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
         began = time.perf_counter()
@@ -188,14 +192,15 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
                 kept = size * chunk.orders, rows
         largest = max(largest, size)
         settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
-        if spent > BUDGET_SECONDS or len(settled) >= ENOUGH:
+        if max(spent, passed) > BUDGET_SECONDS or len(settled) >= ENOUGH:
             break
     # where every combination that was tried failed, each was looked for one by one: slower than any other
     points = _means(found, plan.measured) or ((max(covered, 1), spent),)
     busy = max(1.0, passed / spent) if spent else 1.0
-    keep, reduce = (
-        (0.0, 0.0) if kept is None else (_keep_seconds(*kept, best_ask), _reduce_seconds(plan, kept[1], best_ask))
-    )
+    keep = reduce = 0.0
+    if kept is not None:
+        keep = _keep_seconds(plan.combinations, *kept, best_ask)
+        reduce = _reduce_seconds(plan, kept[1], best_ask)
     return Pace(points, _spread(found, largest), busy, keep, reduce, tried, covered, spent)
 
 
@@ -214,13 +219,16 @@ def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
     return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
 
 
-def _keep_seconds(count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
-    """Seconds in which the driver takes in each row of such a chunk."""
+def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
+    """Seconds in which the driver takes in each row of such chunks, into memory that nobody used before."""
+    copies = max(1, min(total, KEPT) // count)
+    sink = MemorySink(1, 1, copies * count)
     began = time.thread_time()
-    MemorySink(1, 1, count).append(Chunk(0, 0, 0, count), rows)
-    totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
-    _ = (totals.min(), totals.max()) if len(totals) else None
-    return (time.thread_time() - began) / count
+    for at in range(copies):
+        sink.append(Chunk(0, 0, at * count, (at + 1) * count), rows)
+        totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
+        _ = (totals.min(), totals.max()) if len(totals) else None
+    return (time.thread_time() - began) / (copies * count)
 
 
 def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> float:
