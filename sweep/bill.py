@@ -41,7 +41,9 @@ ASSUMED: Final = (
 """What the figures of a cluster rest on."""
 
 
-def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, baselines: float) -> dict[str, Any]:
+def cluster_section(
+    cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, baselines: float, sensitivity: float
+) -> dict[str, Any]:
     """Each worker type of a cluster, with one node of it and with all.
 
     Parameters
@@ -51,8 +53,8 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, ba
     plan : Plan
     pace : Pace
         Of this machine.
-    baselines : float
-        Seconds that they take here; they run before the chunks.
+    baselines, sensitivity : float
+        Seconds that each of them takes here, before the chunks and after them.
     """
     head = prices.types.get(cluster.head.instance_type or "")
     fits = None if head is None else _table_bytes(plan) <= (1 - STORE_SHARE) * head.memory_gib * GIB
@@ -64,7 +66,9 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, ba
             {
                 **_described(node, kind, prices),
                 "object_store_fits": None if kind is None else plan.nbytes <= _store_bytes(kind),
-                "estimates": [] if kind is None else _estimates(cluster, head, node, kind, plan, pace, baselines),
+                "estimates": []
+                if kind is None
+                else _estimates(cluster, head, node, kind, plan, pace, baselines, sensitivity),
             }
             for node in cluster.workers
             for kind in [prices.types.get(node.instance_type or "")]
@@ -88,9 +92,9 @@ def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, fl
     return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
 
 
-def reduce_seconds(plan: Plan, pace: Pace, baselines: float) -> float:
-    """Seconds of the driver after the last chunk: all rows, and the baselines once more under the other liquidity."""
-    return _digits(plan.combinations * pace.reduce + baselines)
+def reduce_seconds(plan: Plan, pace: Pace, sensitivity: float) -> float:
+    """Seconds after the last chunk: those of the driver for all rows, and those of the sensitivity."""
+    return _digits(plan.combinations * pace.reduce + sensitivity)
 
 
 def _digits(seconds: float) -> float:
@@ -123,7 +127,7 @@ def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[st
         unknown.append(f"its price in {prices.region}; give a file to --prices with types.{name}.on_demand")
     if node.spot and kind.spot is None:
         unknown.append(
-            "its spot price, which changes by the hour and is below the on-demand price; it is told by aws ec2 "
+            "its spot price, which changes by the hour and is at most the on-demand price; it is told by aws ec2 "
             f"describe-spot-price-history --region {prices.region} --instance-types {name} --product-descriptions "
             f"Linux/UNIX; give a file to --prices with types.{name}.spot"
         )
@@ -145,6 +149,7 @@ def _estimates(
     plan: Plan,
     pace: Pace,
     baselines: float,
+    sensitivity: float,
 ) -> list[dict[str, Any]]:
     """With one node, and with as many as there may be."""
     on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
@@ -156,7 +161,7 @@ def _estimates(
             continue
         there = walk(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
         sweep = seconds_range(there.seconds + baselines / kind.speed, pace)
-        reduce = reduce_seconds(plan, pace, baselines)
+        reduce = reduce_seconds(plan, pace, sensitivity)
         up = {name: seconds + reduce for name, seconds in sweep.items()}
         rates = {"on_demand": kind.on_demand, "spot": kind.spot}
         found.append(

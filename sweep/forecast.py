@@ -86,6 +86,7 @@ def forecast(
     began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
     baselines = time.thread_time() - began
+    again = baselines if settings.conventions == "fair" else 0.0  # for the sensitivity
     pace = measure(book, job, plan, best_ask)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
@@ -123,10 +124,10 @@ def forecast(
             "seconds": {
                 "source": round(reading, 3),
                 "sweep": seconds_range(_local(here, plan.workers) + baselines, pace, pace.busy),
-                "reduce": reduce_seconds(plan, pace, baselines),
+                "reduce": reduce_seconds(plan, pace, again),
             },
         },
-        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, baselines),
+        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, baselines, again),
     }
 
 
