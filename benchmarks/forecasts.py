@@ -3,8 +3,8 @@
     python benchmarks/forecasts.py [--executor inline|ray] [WORD ...]
 
 A WORD picks the jobs whose name holds it. `computed` is what this process computed in the phase of the sweep, so with
-executor=inline it is what the sweep takes on a machine without other work; `passed` is what went by. `off` is the one of
-them that the executor makes comparable, over what was likely.
+executor=inline it is what the sweep takes on a machine without other work; `passed` is what went by. `off` is the
+one of them that the executor makes comparable, over what was likely.
 """
 
 from __future__ import annotations

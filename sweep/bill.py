@@ -53,8 +53,6 @@ def cluster_section(
     plan : Plan
     pace : Pace
         Of this machine.
-    baselines, sensitivity : float
-        Seconds that each of them takes here, before the chunks and after them.
     """
     head = prices.types.get(cluster.head.instance_type or "")
     fits = None if head is None else _table_bytes(plan) <= (1 - STORE_SHARE) * head.memory_gib * GIB
@@ -66,9 +64,7 @@ def cluster_section(
             {
                 **_described(node, kind, prices),
                 "object_store_fits": None if kind is None else plan.nbytes <= _store_bytes(kind),
-                "estimates": []
-                if kind is None
-                else _estimates(cluster, head, node, kind, plan, pace, baselines, sensitivity),
+                "estimates": [] if kind is None else _estimates(cluster, head, node, kind, plan, pace),
             }
             for node in cluster.workers
             for kind in [prices.types.get(node.instance_type or "")]
@@ -92,9 +88,9 @@ def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, fl
     return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
 
 
-def reduce_seconds(plan: Plan, pace: Pace, sensitivity: float) -> float:
+def reduce_seconds(plan: Plan, pace: Pace) -> float:
     """Seconds after the last chunk: those of the driver for all rows, and those of the sensitivity."""
-    return _digits(plan.combinations * pace.reduce + sensitivity)
+    return _digits(plan.combinations * pace.reduce + pace.after)
 
 
 def _digits(seconds: float) -> float:
@@ -148,8 +144,6 @@ def _estimates(
     kind: InstanceType,
     plan: Plan,
     pace: Pace,
-    baselines: float,
-    sensitivity: float,
 ) -> list[dict[str, Any]]:
     """With one node, and with as many as there may be."""
     on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
@@ -160,8 +154,8 @@ def _estimates(
         if not workers:
             continue
         there = walk(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
-        sweep = seconds_range(there.seconds + baselines / kind.speed, pace)
-        reduce = reduce_seconds(plan, pace, sensitivity)
+        sweep = seconds_range(there.seconds + pace.before / kind.speed, pace)
+        reduce = reduce_seconds(plan, pace)
         up = {name: seconds + reduce for name, seconds in sweep.items()}
         rates = {"on_demand": kind.on_demand, "spot": kind.spot}
         found.append(

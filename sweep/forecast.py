@@ -86,8 +86,8 @@ def forecast(
     began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
     baselines = time.thread_time() - began
-    again = baselines if settings.conventions == "fair" else 0.0  # for the sensitivity
-    pace = measure(book, job, plan, best_ask)
+    sensitivity = baselines if settings.conventions == "fair" else 0.0
+    pace = replace(measure(book, job, plan, best_ask), before=baselines, after=sensitivity)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
@@ -123,11 +123,11 @@ def forecast(
             "workers": plan.workers,
             "seconds": {
                 "source": round(reading, 3),
-                "sweep": seconds_range(_local(here, plan.workers) + baselines, pace, pace.busy),
-                "reduce": reduce_seconds(plan, pace, again),
+                "sweep": seconds_range(_local(here, plan.workers) + pace.before, pace, pace.busy),
+                "reduce": reduce_seconds(plan, pace),
             },
         },
-        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace, baselines, again),
+        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace),
     }
 
 

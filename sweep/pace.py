@@ -97,6 +97,8 @@ class Pace:
         How many times as long as it computed a chunk took; above 1 where other work has this machine's CPUs, too.
     keep, reduce : float
         Seconds of the driver for each row: to take it in as it comes, and to find the best of all at the end.
+    before, after : float
+        Seconds of what runs before the chunks, the baselines, and after them, the sensitivity.
     chunks, combinations : int
         That were run to find out.
     seconds : float
@@ -108,6 +110,8 @@ class Pace:
     busy: float = 1.0
     keep: float = 0.0
     reduce: float = 0.0
+    before: float = 0.0
+    after: float = 0.0
     chunks: int = 0
     combinations: int = 0
     seconds: float = 0.0
@@ -201,7 +205,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     if kept is not None:
         keep = _keep_seconds(plan.combinations, *kept, best_ask)
         reduce = _reduce_seconds(plan, kept[1], best_ask)
-    return Pace(points, _spread(found, largest), busy, keep, reduce, tried, covered, spent)
+    return Pace(points, _spread(found, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent)
 
 
 def _means(found: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
