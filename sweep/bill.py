@@ -41,9 +41,7 @@ ASSUMED: Final = (
 """What the figures of a cluster rest on."""
 
 
-def cluster_section(
-    cluster: Cluster, prices: Prices, plan: Plan, pace: Pace, baselines: float, sensitivity: float
-) -> dict[str, Any]:
+def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) -> dict[str, Any]:
     """Each worker type of a cluster, with one node of it and with all.
 
     Parameters
@@ -138,12 +136,7 @@ def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[st
 
 
 def _estimates(
-    cluster: Cluster,
-    head: InstanceType | None,
-    node: Node,
-    kind: InstanceType,
-    plan: Plan,
-    pace: Pace,
+    cluster: Cluster, head: InstanceType | None, node: Node, kind: InstanceType, plan: Plan, pace: Pace
 ) -> list[dict[str, Any]]:
     """With one node, and with as many as there may be."""
     on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
