@@ -68,17 +68,21 @@ class Overhead:
         Seconds of a worker for each chunk, between one and the next.
     driver : float
         Seconds of the driver for each chunk.
+    start : float
+        Seconds until the first chunk runs.
     """
 
     window: int
     task: float
     driver: float
+    start: float = 0.0
 
 
 OVERHEAD: Final = {
     "inline": Overhead(window=1, task=0.0, driver=0.0),
     # measured with tasks that do nothing: 0.8 to 1.0 ms from one to the next, of which the driver computes 0.5 to 0.6
-    "ray": Overhead(window=4, task=0.001, driver=0.0006),
+    # and 0.05 s more than computing where there is next to nothing to compute
+    "ray": Overhead(window=4, task=0.001, driver=0.0006, start=0.05),
 }
 """By the name of the executor."""
 
@@ -266,9 +270,9 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
         How many times as fast as here a worker simulates.
     """
     cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
-    free = [0.0] * workers
+    free = [overhead.start] * workers
     flying: list[tuple[float, int, Chunk]] = []
-    now = work = driver = seconds = 0.0
+    now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
     chunks = largest = finished = learned = 0
     while True:
         while left and chunks < LONGEST_WALK and len(flying) < overhead.window * workers:

@@ -169,6 +169,7 @@ def test_one_worker_takes_the_sum_and_many_a_part_of_it():
     assert walk(plan_of(5000, 4, measured), seconds, replace(BARE, window=4)).seconds == pytest.approx(1.25, rel=0.03)
     with_tasks = walk(plan_of(5000, 1, measured), seconds, Overhead(1, 0.5, 0.25))
     assert with_tasks.seconds == pytest.approx(5.0 + 0.75 * with_tasks.chunks)
+    assert walk(plan_of(5000, 1, measured), seconds, replace(BARE, start=2.0)).seconds == pytest.approx(7.0)
 
 
 def test_workers_cannot_be_faster_than_the_driver_takes_in():
