@@ -313,7 +313,7 @@ def test_prices_and_speed_of_a_file_count(stream, tmp_path, monkeypatch, nothing
     found = forecast(config_of(stream, grid=grid), prices="p.yaml", cluster="c.yaml")["cluster"]
     (worker,) = found["workers"]
     assert worker["unknown"] == []
-    assert worker["hour"] == {"on_demand": 0.714, "date": "2026-07-28", "spot": 0.25, "spot_date": "2026-11-24"}
+    assert worker["hour"] == {"on_demand": 0.714, "date": "2026-10-05", "spot": 0.25, "spot_date": "2026-11-24"}
     one = worker["estimates"][0]
     assert one["seconds"]["sweep"]["likely"] == pytest.approx(50, rel=0.05)
     assert one["price"]["spot"]["likely"] == round(60 / 3600 * (0.25 + 0.1008), 2)
