@@ -98,6 +98,11 @@ class WatchedSweep:
         (path,) = (self._folder / "output").rglob("results.parquet")
         return path
 
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the run's log."""
+        (path,) = (self._folder / "output").rglob("log.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
     def _wait(self, met: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not met():
