@@ -32,7 +32,7 @@ OF = {
     "agent": r"ray::DashboardAgent",
     "runtime environment agent": r"ray::RuntimeEnvAgent",
     "worker": r"ray::(?!DashboardAgent|RuntimeEnvAgent)",
-    "driver": r"-m sweep",
+    "driver": r"-m sweep|import ray;",
 }
 """Every process that may listen, by what its command line holds."""
 OF_GRPC = ("health", "channelz", "reflection")
@@ -121,9 +121,14 @@ def cluster(tmp_path_factory):
     with Hosts(tmp_path_factory.mktemp("ports") / "hosts", 2, kept=[kernels.parent], shm="8g") as hosts:
         cluster = RayCluster(hosts)
         cluster.up()
-        # a worker process comes with the first task
-        task = "import ray; ray.init('auto', log_to_driver=False); ray.get(ray.remote(lambda: 1).remote())"
-        cluster.head.run(*cluster.words("python", "-c", task))
+        # a worker process comes with the first task, and goes with its driver
+        task = (
+            "import ray; ray.init('auto'); ray.get(ray.remote(lambda: 1).remote()); print('done', flush=True); input()"
+        )
+        driver = cluster.head.popen(
+            *cluster.words("python", "-c", task), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert "done\n" in iter(driver.stdout.readline, "")
         yield cluster
 
 
@@ -215,9 +220,7 @@ class TestOfASingleNode:
         assert {each.on for each in found if each.port == broker} == {"loopback"}
         assert {"driver", "GCS", "raylet", "agent", "worker"} <= {each.of for each in found}
         met = rows(found, probed(cluster.workers[0], host, found))
-        allowed = {row[1:] for row in documented()}
-        allowed |= {("driver", *row[2:]) for row in documented() if row[1] == "worker"} | {("driver", "loopback", "")}
-        assert not [row for row in met if row[2] != "loopback" and row[1:] not in allowed]
+        assert not {row[1:] for row in met if row[2] != "loopback"} - {row[1:] for row in documented()}
         assert sweep.poll() is None
 
 
