@@ -1,0 +1,237 @@
+"""What a head, a worker and a single node answer on the network to somebody without the token."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+from clusterfile import ROOT
+from hosts import Hosts, why_not
+from raycluster import RayCluster
+
+from allocator.kernels.compiling import cache_folder
+
+pytestmark = pytest.mark.cluster
+
+PROBE = ROOT / "tests" / "probe.py"
+WRONG = "0" * 64
+STRANGER = {"HOME": "/tmp", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": WRONG}  # noqa: S108 - of a host
+OF = {
+    "sshd": r"sshd",
+    "GCS": r"gcs_server",
+    "raylet": r"raylet/raylet ",
+    "client server": r"ray\.util\.client\.server",
+    "dashboard": r"dashboard/dashboard\.py",
+    "autoscaler": r"_private/monitor\.py",
+    "agent": r"ray::DashboardAgent",
+    "runtime environment agent": r"ray::RuntimeEnvAgent",
+    "worker": r"ray::(?!DashboardAgent|RuntimeEnvAgent)",
+    "driver": r"-m sweep|import ray;",
+}
+"""Every process that may listen, by what its command line holds."""
+OF_GRPC = ("health", "channelz", "reflection")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that listens: its port, the process and what it is bound to."""
+
+    port: int
+    of: str
+    bound: str
+
+    @property
+    def on(self):
+        if self.bound.removeprefix("::ffff:").startswith("127.") or self.bound == "::1":
+            return "loopback"
+        return "all addresses" if self.bound in {"*", "0.0.0.0", "::"} else "its address"  # noqa: S104 - as ss says
+
+
+def processes(host):
+    return dict(line.split(None, 1) for line in host.run("ps", "-eo", "pid=,args=").stdout.splitlines())
+
+
+def listeners(host):
+    """What listens on a host; a process that is not known goes by its command line."""
+    running = processes(host)
+    found = set()
+    for line in host.run("ss", "-ltnpH").stdout.splitlines():
+        address, port = re.match(r"LISTEN +\d+ +\d+ +(\S+):(\d+) ", line).groups()
+        command = running[re.search(r"pid=(\d+)", line)[1]]
+        of = next((name for name, pattern in OF.items() if re.search(pattern, command)), command)
+        found.add(Listener(int(port), of, address.strip("[]").partition("%")[0]))
+    return found
+
+
+def probed(stranger, host, found, *token):
+    """What a stranger is told, by port."""
+    ports = ",".join(str(port) for port in sorted({each.port for each in found if each.on != "loopback"}))
+    ran = stranger.run(sys.executable, PROBE, host.address, ports, *token, env=STRANGER, timeout=120)
+    return {int(port): said for port, said in json.loads(ran.stdout).items()}
+
+
+def verdict(said):
+    """A port's answers in the words of the table."""
+    refused, answered = said["refused"], said["answered"]
+    of_grpc = {word for word in OF_GRPC for each in answered if each.lower().startswith(f"/grpc.{word}.")}
+    if refused and len(answered) == sum(each.startswith("/grpc.") for each in answered):
+        return "refuses" + (f", but {', '.join(each for each in OF_GRPC if each in of_grpc)}" if of_grpc else "")
+    if not refused and "GET /metrics 200" in answered:
+        return "metrics"
+    if not refused and answered and answered[0].startswith("SSH-"):
+        return "asks for a key"
+    return str(said)
+
+
+def documented():
+    """The rows of the table of docs/ec2.md."""
+    table = (ROOT / "docs" / "ec2.md").read_text().partition("| port | of |")[2].partition("\n\n")[0]
+    return {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()[2:]}
+
+
+def rows(found, said):
+    """What was found, as rows of the table; a port that Ray chooses anew each time is any."""
+    fixed = {int(port) for port, *_ in documented() if port != "any"}
+    return {
+        (
+            str(each.port) if each.port in fixed else "any",
+            each.of,
+            each.on,
+            "" if each.on == "loopback" else verdict(said[each.port]),
+        )
+        for each in found
+    }
+
+
+def own_token(cluster):
+    return (cluster.hosts.control.home / ".ray" / "auth_token").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if reason := why_not():
+        pytest.skip(reason)
+    kernels = cache_folder()
+    with Hosts(tmp_path_factory.mktemp("ports") / "hosts", 2, kept=[kernels.parent], shm="8g") as hosts:
+        cluster = RayCluster(hosts)
+        cluster.up()
+        # a worker process comes with the first task, and goes with its driver
+        task = (
+            "import ray; ray.init('auto'); ray.get(ray.remote(lambda: 1).remote()); print('done', flush=True); input()"
+        )
+        driver = cluster.head.popen(
+            *cluster.words("python", "-c", task), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert "done\n" in iter(driver.stdout.readline, "")
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def found(cluster):
+    return {host: listeners(host) for host in cluster.hosts.all}
+
+
+class TestOfACluster:
+    @pytest.mark.parametrize("token", [(), (WRONG,)], ids=["without a token", "with a wrong one"])
+    def test_the_table_says_what_every_port_answers(self, cluster, found, token):
+        met = set()
+        for host in cluster.hosts.all:
+            met |= rows(found[host], probed(cluster.hosts.control, host, found[host], *token))
+        assert met == documented()
+
+    def test_with_the_token_what_was_refused_is_answered(self, cluster, found):
+        for host in cluster.hosts.all:
+            said = probed(cluster.hosts.control, host, found[host], "--own", own_token(cluster))
+            assert not [port for port in said if said[port]["refused"]]
+            answering = {each.of for each in found[host] if each.on != "loopback" and said[each.port]["answered"]}
+            assert answering >= {"raylet", "agent", "runtime environment agent"}
+
+    def test_ray_s_own_clients_are_refused(self, cluster):
+        head = cluster.head.address
+        clients = {
+            f"ray.init('{head}:6379')": "Failed to connect to Ray cluster",
+            f"from ray.job_submission import *; JobSubmissionClient('http://{head}:52365').list_jobs()": (
+                "Invalid authentication token"
+            ),
+            f"from ray.job_submission import *; JobSubmissionClient('http://{head}:8265').list_jobs()": (
+                "Failed to connect to Ray at address"
+            ),
+        }
+        started = {
+            refusal: cluster.hosts.control.popen(
+                *(sys.executable, "-c", f"import ray; {client}"), env=STRANGER, stderr=subprocess.PIPE, text=True
+            )
+            for client, refusal in clients.items()
+        }
+        for refusal, process in started.items():
+            _, said = process.communicate(timeout=90)
+            assert process.returncode != 0
+            assert refusal in said
+
+
+class TestOfASingleNode:
+    """`python -m sweep` and `python -m feed broker` on one host."""
+
+    @pytest.fixture
+    def node(self, cluster):
+        """A host that is no node of the cluster, and starts things in our checkout; they end with the test."""
+        started = []
+
+        def start(*words):
+            environment = {"SOR_SWEEP_CACHE_DIR": str(cache_folder().parent)}
+            process = cluster.hosts.control.popen(
+                *(sys.executable, "-m", *words),
+                env=environment,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            started.append(process)
+            return process
+
+        yield cluster.hosts.control, start
+        for process in started:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+    def test_the_broker_listens_on_loopback_only(self, node):
+        host, start = node
+        broker = start("feed", "broker", "--port", "9092")
+        assert broker.stdout.readline().startswith("kafka://127.0.0.1:9092/")
+        found = listeners(host)
+        assert 9092 in {each.port for each in found}
+        assert {each.on for each in found} == {"loopback"}
+
+    def test_a_sweep_with_the_embedded_broker_lets_nobody_in(self, cluster, node):
+        host, start = node
+        sweep = start("sweep", "workers=1", "collapse=false", "grid.theta_queue={start: 0, stop: 1, num: 1000000}")
+        said = iter(sweep.stderr.readline, "")
+        broker = int(next(filter(None, (re.search(r"embedded broker at \S+:(\d+)", line) for line in said)))[1])
+        next(line for line in said if " digest " in line)
+        time.sleep(1)
+        found = listeners(host)
+        assert {each.on for each in found if each.port == broker} == {"loopback"}
+        assert {"driver", "GCS", "raylet", "agent", "worker"} <= {each.of for each in found}
+        met = rows(found, probed(cluster.workers[0], host, found))
+        assert not {row[1:] for row in met if row[2] != "loopback"} - {row[1:] for row in documented()}
+        assert sweep.poll() is None
+
+
+def test_a_call_that_ends_the_gcs_is_why_the_token_is_not_enough(cluster):
+    """Last: there is no cluster afterwards. Where it fails, Ray has mended it, and docs/ec2.md need not warn."""
+    call = f"""import grpc
+with grpc.insecure_channel("{cluster.head.address}:6379") as channel:
+    try:
+        channel.unary_unary("/ray.rpc.syncer.RaySyncer/StartSync", bytes, bytes)(b"", timeout=5)
+    except grpc.RpcError as error:
+        print(error.code().name)
+"""
+    assert cluster.hosts.control.run(sys.executable, "-c", call, env=STRANGER).stdout == "UNAVAILABLE\n"
+    assert "gcs_server" not in " ".join(processes(cluster.head).values())
