@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,12 @@ def probed(stranger, host, found, *token):
     ports = ",".join(str(port) for port in sorted({each.port for each in found if each.on != "loopback"}))
     ran = stranger.run(sys.executable, PROBE, host.address, ports, *token, env=STRANGER, timeout=120)
     return {int(port): said for port, said in json.loads(ran.stdout).items()}
+
+
+def open_ports(stranger, host, ports):
+    """Those of the ports to which a connection is made."""
+    attempts = "".join(f"(timeout 2 bash -c '</dev/tcp/{host.address}/{port}' && echo {port}) & " for port in ports)
+    return sorted(map(int, stranger.run("bash", "-c", f"{attempts} wait").stdout.split()))
 
 
 def verdict(said):
@@ -249,6 +256,20 @@ class TestOfASingleNode:
         met = rows(found, probed(cluster[1], host, found))
         assert not {row[1:] for row in met if row[2] != "loopback"} - {row[1:] for row in documented()}
         assert sweep.poll() is None
+
+
+def test_the_firewall_of_the_readme_leaves_22_only(cluster, found):
+    if shutil.which("nft") is None:
+        pytest.skip("the firewall needs nft: apt-get install nftables")
+    worker = cluster[1]
+    wide = sorted({each.port for each in found[worker] if each.on != "loopback"})
+    assert open_ports(cluster.control, worker, wide) == wide
+    (rules,) = re.findall(r"^```nft\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (worker.folder / "tmp" / "rules").write_text(rules)
+    worker.run("nft", "-f", "/tmp/rules")  # noqa: S108 - of a host
+    assert open_ports(cluster.control, worker, wide) == [22]
+    loopback = "exec 3<>/dev/tcp/127.0.0.1/52365"
+    assert worker.run("bash", "-c", loopback, check=False).returncode == 0
 
 
 def test_a_call_that_ends_the_gcs_is_why_the_token_is_not_enough(cluster):
