@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 WAIT_SECONDS: Final = 1.0
 """How long a wait for answers lasts at most: nodes that joined meanwhile have nothing to do until it ends."""
 
+MANY: Final = 1000
+"""Tasks in flight from which on all answers that are there are taken at once. Waiting for one takes 0.1 ms among 640
+tasks, 0.8 ms among 6,400 and 25 ms among 64,000; taking all that are there, 0.4, 2.3 and 47 ms more."""
+
 PACKAGES: Final = {"allocator", "feed", "sweep"}
 """Whose exceptions say all there is to say."""
 
@@ -192,8 +196,10 @@ class OnRay:
                 flying[task.remote(*shared, *item)] = item
             if not flying:
                 return
-            # one at a time: asked for all that are ready, Ray goes through all that are in flight
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=WAIT_SECONDS)
+            if len(flying) >= MANY:
+                # Ray goes through all that are in flight, for one answer as for all: here a round has to bring many
+                ready, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
             for handle in ready:
                 item = flying.pop(handle)
                 try:

@@ -15,6 +15,8 @@ from clusterfile import ROOT, cluster
 from hosts import Hosts, why_not
 from raycluster import bake
 
+from allocator.kernels import load
+
 pytestmark = pytest.mark.cluster
 
 MOST = 2
@@ -118,6 +120,7 @@ def quotes(tmp_path_factory):
 def at(tmp_path_factory, quotes):
     if reason := why_not():
         pytest.skip(reason)
+    load()
     folder = tmp_path_factory.mktemp("autoscaler") / "hosts"
     with Hosts(folder, cloud.FIRST_HOST + MOST, kept=[quotes.parent], shm="16g") as hosts:
         for host in hosts.all[cloud.FIRST_HOST - 1 :]:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
+import clusterfile
 import pytest
+import yaml
 from clusterfile import ROOT
-from hosts import Hosts, why_not
-from raycluster import RayCluster
+from hosts import USER, Hosts, why_not
 
+from allocator.kernels import load
 from allocator.kernels.compiling import cache_folder
 
 pytestmark = pytest.mark.cluster
 
 PROBE = ROOT / "tests" / "probe.py"
-WRONG = "0" * 64
+OWN, WRONG = "1" * 64, "0" * 64
+SMALL = "--object-store-memory=200000000 --num-cpus=1"
+TASK = "import ray; ray.init('auto'); ray.get(ray.remote(lambda: 1).remote()); print('done', flush=True); input()"
 STRANGER = {"HOME": "/tmp", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": WRONG}  # noqa: S108 - of a host
 OF = {
     "sshd": r"sshd",
@@ -76,6 +81,12 @@ def probed(stranger, host, found, *token):
     return {int(port): said for port, said in json.loads(ran.stdout).items()}
 
 
+def open_ports(stranger, host, ports):
+    """Those of the ports to which a connection is made."""
+    attempts = "".join(f"(timeout 2 bash -c '</dev/tcp/{host.address}/{port}' && echo {port}) & " for port in ports)
+    return sorted(map(int, stranger.run("bash", "-c", f"{attempts} wait").stdout.split()))
+
+
 def verdict(said):
     """A port's answers in the words of the table."""
     refused, answered = said["refused"], said["answered"]
@@ -109,67 +120,90 @@ def rows(found, said):
     }
 
 
-def own_token(cluster):
-    return (cluster.hosts.control.home / ".ray" / "auth_token").read_text().strip()
+def autoscaling(head):
+    """What `ray up` would leave for the autoscaler on a head that shall start nothing."""
+    from ray.autoscaler._private.util import prepare_config
+
+    provider = {"type": "local", "head_ip": head.address, "worker_ips": []}
+    return prepare_config({"cluster_name": "ports", "provider": provider, "auth": {"ssh_user": USER}})
+
+
+def start(host, command, head):
+    """Start a node by a line of cluster.yaml, as Ray runs it."""
+    environment = {"RAY_HEAD_IP": head.address, "RAY_USAGE_STATS_ENABLED": "0"}
+    host.run("bash", "-c", command.replace("ray start", f"ray start {SMALL}"), env=environment)
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    """Hosts with the start commands of cluster.yaml run on them: the first is the head; control has no token."""
     if reason := why_not():
         pytest.skip(reason)
-    kernels = cache_folder()
-    with Hosts(tmp_path_factory.mktemp("ports") / "hosts", 2, kept=[kernels.parent], shm="8g") as hosts:
-        cluster = RayCluster(hosts)
-        cluster.up()
+    load()
+    with Hosts(tmp_path_factory.mktemp("ports") / "hosts", 2, kept=[cache_folder().parent], shm="8g") as hosts:
+        for host in hosts.all:
+            (host.home / ".ray").mkdir()
+            (host.home / ".ray" / "auth_token").write_text(OWN)
+        head, worker = hosts.all
+        (head.home / "ray_bootstrap_config.yaml").write_text(yaml.safe_dump(autoscaling(head)))
+        config = clusterfile.cluster()
+        start(head, config["head_start_ray_commands"][-1], head)
+        start(worker, config["worker_start_ray_commands"][-1], head)
         # a worker process comes with the first task, and goes with its driver
-        task = (
-            "import ray; ray.init('auto'); ray.get(ray.remote(lambda: 1).remote()); print('done', flush=True); input()"
-        )
-        driver = cluster.head.popen(
-            *cluster.words("python", "-c", task), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        driver = head.popen(
+            *(sys.executable, "-c", TASK),
+            env={"RAY_AUTH_MODE": "token"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert "done\n" in iter(driver.stdout.readline, "")
-        yield cluster
+        yield hosts
+
+
+@pytest.fixture(scope="module")
+def attempts(cluster):
+    """Ray's own clients in the hands of a stranger, and what they should end with; some try for long."""
+    head = cluster[0].address
+    clients = {
+        f"ray.init('{head}:6379')": "Failed to connect to Ray cluster",
+        f"JobSubmissionClient('http://{head}:52365').list_jobs()": "Invalid authentication token",
+        f"JobSubmissionClient('http://{head}:8265').list_jobs()": "Failed to connect to Ray at address",
+    }
+    return {
+        refusal: cluster.control.popen(
+            *(sys.executable, "-c", f"import ray; from ray.job_submission import *; {client}"),
+            env=STRANGER,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for client, refusal in clients.items()
+    }
 
 
 @pytest.fixture(scope="module")
 def found(cluster):
-    return {host: listeners(host) for host in cluster.hosts.all}
+    return {host: listeners(host) for host in cluster.all}
 
 
+@pytest.mark.usefixtures("attempts")
 class TestOfACluster:
     @pytest.mark.parametrize("token", [(), (WRONG,)], ids=["without a token", "with a wrong one"])
     def test_the_table_says_what_every_port_answers(self, cluster, found, token):
         met = set()
-        for host in cluster.hosts.all:
-            met |= rows(found[host], probed(cluster.hosts.control, host, found[host], *token))
+        for host in cluster.all:
+            met |= rows(found[host], probed(cluster.control, host, found[host], *token))
         assert met == documented()
 
     def test_with_the_token_what_was_refused_is_answered(self, cluster, found):
-        for host in cluster.hosts.all:
-            said = probed(cluster.hosts.control, host, found[host], "--own", own_token(cluster))
+        for host in cluster.all:
+            said = probed(cluster.control, host, found[host], "--own", OWN)
             assert not [port for port in said if said[port]["refused"]]
             answering = {each.of for each in found[host] if each.on != "loopback" and said[each.port]["answered"]}
             assert answering >= {"raylet", "agent", "runtime environment agent"}
 
-    def test_ray_s_own_clients_are_refused(self, cluster):
-        head = cluster.head.address
-        clients = {
-            f"ray.init('{head}:6379')": "Failed to connect to Ray cluster",
-            f"from ray.job_submission import *; JobSubmissionClient('http://{head}:52365').list_jobs()": (
-                "Invalid authentication token"
-            ),
-            f"from ray.job_submission import *; JobSubmissionClient('http://{head}:8265').list_jobs()": (
-                "Failed to connect to Ray at address"
-            ),
-        }
-        started = {
-            refusal: cluster.hosts.control.popen(
-                *(sys.executable, "-c", f"import ray; {client}"), env=STRANGER, stderr=subprocess.PIPE, text=True
-            )
-            for client, refusal in clients.items()
-        }
-        for refusal, process in started.items():
+    def test_ray_s_own_clients_are_refused(self, attempts):
+        for refusal, process in attempts.items():
             _, said = process.communicate(timeout=90)
             assert process.returncode != 0
             assert refusal in said
@@ -185,7 +219,7 @@ class TestOfASingleNode:
 
         def start(*words):
             environment = {"SOR_SWEEP_CACHE_DIR": str(cache_folder().parent)}
-            process = cluster.hosts.control.popen(
+            process = cluster.control.popen(
                 *(sys.executable, "-m", *words),
                 env=environment,
                 cwd=ROOT,
@@ -196,7 +230,7 @@ class TestOfASingleNode:
             started.append(process)
             return process
 
-        yield cluster.hosts.control, start
+        yield cluster.control, start
         for process in started:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
@@ -219,19 +253,33 @@ class TestOfASingleNode:
         found = listeners(host)
         assert {each.on for each in found if each.port == broker} == {"loopback"}
         assert {"driver", "GCS", "raylet", "agent", "worker"} <= {each.of for each in found}
-        met = rows(found, probed(cluster.workers[0], host, found))
+        met = rows(found, probed(cluster[1], host, found))
         assert not {row[1:] for row in met if row[2] != "loopback"} - {row[1:] for row in documented()}
         assert sweep.poll() is None
+
+
+def test_the_firewall_of_the_readme_leaves_22_only(cluster, found):
+    if shutil.which("nft") is None:
+        pytest.skip("the firewall needs nft: apt-get install nftables")
+    worker = cluster[1]
+    wide = sorted({each.port for each in found[worker] if each.on != "loopback"})
+    assert open_ports(cluster.control, worker, wide) == wide
+    (rules,) = re.findall(r"^```nft\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (worker.folder / "tmp" / "rules").write_text(rules)
+    worker.run("nft", "-f", "/tmp/rules")  # noqa: S108 - of a host
+    assert open_ports(cluster.control, worker, wide) == [22]
+    loopback = "exec 3<>/dev/tcp/127.0.0.1/52365"
+    assert worker.run("bash", "-c", loopback, check=False).returncode == 0
 
 
 def test_a_call_that_ends_the_gcs_is_why_the_token_is_not_enough(cluster):
     """Last: there is no cluster afterwards. Where it fails, Ray has mended it, and docs/ec2.md need not warn."""
     call = f"""import grpc
-with grpc.insecure_channel("{cluster.head.address}:6379") as channel:
+with grpc.insecure_channel("{cluster[0].address}:6379") as channel:
     try:
         channel.unary_unary("/ray.rpc.syncer.RaySyncer/StartSync", bytes, bytes)(b"", timeout=5)
     except grpc.RpcError as error:
         print(error.code().name)
 """
-    assert cluster.hosts.control.run(sys.executable, "-c", call, env=STRANGER).stdout == "UNAVAILABLE\n"
-    assert "gcs_server" not in " ".join(processes(cluster.head).values())
+    assert cluster.control.run(sys.executable, "-c", call, env=STRANGER).stdout == "UNAVAILABLE\n"
+    assert "gcs_server" not in " ".join(processes(cluster[0]).values())
