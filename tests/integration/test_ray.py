@@ -12,6 +12,7 @@ from conformance import ExecutorContract, keep_a_copy, make_column, total
 from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
+from sweep import onray
 from sweep.onray import OnRay
 
 pytestmark = pytest.mark.cluster
@@ -49,6 +50,12 @@ class TestOnRay(ExecutorContract):
 
     def test_its_workers_are_those_asked_for(self, executor):
         assert executor.workers == 2
+
+    def test_many_in_flight_are_answered_many_at_a_time(self, executor, monkeypatch):
+        monkeypatch.setattr(onray, "MANY", 2)
+        column = executor.call(make_column, 3)
+        answers = list(executor.stream(total, (column, 100), ((n,) for n in range(100))))
+        assert sorted(answers) == [((n,), 103 + n) for n in range(100)]
 
     def test_what_all_items_share_is_sent_once(self, executor, monkeypatch):
         import ray
