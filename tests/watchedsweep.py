@@ -59,7 +59,7 @@ class WatchedSweep:
     def longest_stall(self) -> float:
         """The most seconds between two steps."""
         times = [at for at, _ in self.stamps()]
-        return max(after - before for before, after in pairwise(times))
+        return max((after - before for before, after in pairwise(times)), default=0.0)
 
     def until(self, combinations: int, seconds: float = 90) -> None:
         """Wait until so many are done."""

@@ -28,8 +28,8 @@ def grid(count):
 
 
 @pytest.fixture
-def begin(running):
-    """Begin a sweep, which ends with the test at the latest."""
+def begin(running, record_property):
+    """Begin a sweep, which ends with the test at the latest; its longest stall is in the report."""
     begun = []
 
     def beginning(name, count, **options):
@@ -39,6 +39,7 @@ def begin(running):
     yield beginning
     for sweep in begun:
         sweep.kill()
+        record_property("longest_stall_seconds", round(sweep.longest_stall(), 2))
 
 
 def check(running, sweep, name, count, stall):
