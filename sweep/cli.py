@@ -26,6 +26,7 @@ BUG = 1
 _EPILOG = """\
 commands:
   run [KEY=VALUE ...]          the sweep, which is what stands without a command too; --config, --output, --force
+  plan [KEY=VALUE ...]         what it would take, here and on a cluster, and starts none; --config, --prices, --cluster
   resume RUN [KEY=VALUE ...]   run what is missing of DIR/runs/ID
   verify RUN [KEY=VALUE ...]   read its source again, compute its answer and some of its rows again; --sample, --seed
 
@@ -70,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--output", metavar="DIR", help="store the run in DIR/runs/ID, as it goes; a stored one is found"
     )
     parser.add_argument("--force", action="store_true", default=None, help="run anew, whatever is stored")
+    parser.add_argument("--prices", metavar="FILE", help="what nodes cost, over the prices of the package")
+    parser.add_argument("--cluster", metavar="FILE", help="the nodes there would be (./cluster.yaml, if there is one)")
     parser.add_argument("--sample", metavar="N", type=int, help="rows to compute again (64)")
     parser.add_argument("--seed", metavar="N", type=int, help="which rows those are (drawn)")
     return parser
@@ -180,6 +183,17 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
         return _show(run(loaded, progress, force=force), progress)
 
 
+def _plan(assignments: list[str], config: str | None = None, **files: str) -> int:
+    from sweep.config import load_config
+    from sweep.forecast import forecast
+    from sweep.progress import open_progress
+
+    with open_progress() as progress:
+        found = forecast(load_config(config, assignments), progress, **files)
+    _print(json.dumps(found, indent=2, allow_nan=False))
+    return OK
+
+
 def _resume(run: str, assignments: list[str]) -> int:
     from sweep.progress import open_progress
     from sweep.resume import resume
@@ -226,6 +240,7 @@ class Command:
 
 COMMANDS = {
     "run": Command(_run, options=frozenset({"config", "output", "force"})),
+    "plan": Command(_plan, options=frozenset({"config", "prices", "cluster"})),
     "resume": Command(_resume, ("RUN",)),
     "verify": Command(_verify, ("RUN",), frozenset({"sample", "seed"})),
 }

@@ -150,7 +150,7 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
         A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
         of range.
     """
-    return build_config(assign(_read_file(file) if file is not None else {}, assignments))
+    return build_config(assign(read_file(file) if file is not None else {}, assignments))
 
 
 def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     _refuse_unknown(tree, Config, "")
     tree = dict(tree)
     if isinstance(tree.get("fees"), str):
-        tree["fees"] = _read_file(tree["fees"])
+        tree["fees"] = read_file(tree["fees"])
     if isinstance(tree.get("fees"), dict):
         tree["fees"] = {str(venue): fee for venue, fee in tree["fees"].items()}
     for name in ("symbol", "replay"):
@@ -206,7 +206,14 @@ def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
     return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
 
 
-def _read_file(name: str) -> dict[str, Any]:
+def read_file(name: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; nothing in it is an empty one.
+
+    Raises
+    ------
+    ConfigError
+        A file that is missing, too large, no text, no YAML or no mapping.
+    """
     try:
         with Path(name).open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
@@ -230,7 +237,7 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     for parent in parents:
         child = tree.get(parent)
         if isinstance(child, str) and parent == "fees":
-            child = _read_file(child)
+            child = read_file(child)
         child = dict(child) if isinstance(child, dict) else {}
         tree[parent] = child
         tree = child
@@ -243,7 +250,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
         refuse_literal(f"{prefix}{key}")
         nested = valid.get(key)
         if nested is None:
-            raise ConfigError(_unknown(f"{prefix}{key}", [f"{prefix}{name}" for name in valid]))
+            raise ConfigError(unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid]))
         if isinstance(nested, type) and issubclass(nested, Struct) and isinstance(value, dict):
             _refuse_unknown(value, nested, f"{prefix}{key}.")
         elif key == "grid" and not prefix:
@@ -251,7 +258,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) 
                 raise ConfigError(f"grid: expected a mapping of axes to values, but it had {value!r}")
             for axis in value:
                 if axis not in AXES:
-                    raise ConfigError(_unknown(f"grid.{axis}", [f"grid.{name}" for name in AXES]))
+                    raise ConfigError(unknown_key(f"grid.{axis}", [f"grid.{name}" for name in AXES]))
 
 
 def _choices(where: str) -> str:
@@ -266,7 +273,8 @@ def _choices(where: str) -> str:
     return ""
 
 
-def _unknown(key: str, valid: list[str]) -> str:
+def unknown_key(key: str, valid: list[str]) -> str:
+    """What is said of a key that nobody knows: the nearest of those that there are."""
     near = difflib.get_close_matches(key, valid, 1, cutoff=0.0)
     return f"unknown key {key}; the nearest valid one is {near[0]}" if near else f"unknown key {key}"
 
@@ -330,7 +338,7 @@ def _check_fee(venue: str, fee: dict[str, float]) -> None:
         raise ConfigError(f"{key}: expected a Databento publisher id or default")
     for name, value in fee.items():
         if name not in {"taker", "maker"}:
-            raise ConfigError(_unknown(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
+            raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
         _amount(f"{key}.{name}", value, signed=True)
 
 

@@ -195,7 +195,7 @@ def _sweep(
             crashes += 1
             if in_a_row > CRASHES_PER_WORKER * executor.workers:
                 raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
-            progress.say(f"{chunk} lost: {answer.why}")
+            progress.say(f"run {name}, {chunk} lost: {answer.why}")
             if cutter.lost(chunk):
                 continue
             rows = tasks.given_up(chunk, answer.why)

@@ -57,6 +57,11 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def reason(error: OSError) -> str:
+    """What the system says is wrong, without what a library puts around it."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def sha256(path: Path) -> str:
     """The digest of a file, 64 hexadecimal digits."""
     content = hashlib.sha256()

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, config_hash
-from sweep.durable import write_text
+from sweep.durable import reason, write_text
 from sweep.errors import ConfigError
 from sweep.stamps import HOME, sources_hash
 
@@ -160,6 +160,8 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
         }
     if tree["source"] != EMBEDDED and manifest.feed.get("replay") is not None:
         tree["replay"] = manifest.feed["replay"]
+    if any(word.partition("=")[0].strip() == "executor" for word in assignments):
+        tree["workers"] = None  # those of another executor
     config = build_config(assign(tree, assignments))
     if config_hash(config) != manifest.config_hash:
         raise ConfigError(
@@ -194,7 +196,7 @@ def read_manifest(home: Path) -> Manifest:
             content = file.read(LIMIT + 1)
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); expected the folder of a run, such as DIR/runs/ID"
+            f"{path}: cannot be read ({reason(error)}); expected the folder of a run, such as DIR/runs/ID"
         ) from None
     if len(content) > LIMIT:
         raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")

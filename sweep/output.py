@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.durable import whole, write_text
+from sweep.durable import reason, whole, write_text
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def open_output(name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"output: {name} cannot be made ({error.strerror}); choose another folder") from None
+        raise ConfigError(f"output: {name} cannot be made ({reason(error)}); choose another folder") from None
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"output: {name} cannot be written to; choose another folder")
     return folder
@@ -63,7 +63,7 @@ def quarantine(path: Path, provenance: Provenance) -> None:
     try:
         write_text(path, "".join(f"{json.dumps(line)}\n" for line in lines))
     except OSError as error:
-        raise ConfigError(f"feed.quarantine: {path} cannot be written ({error.strerror})") from None
+        raise ConfigError(f"feed.quarantine: {path} cannot be written ({reason(error)})") from None
 
 
 def write_table(path: Path, result: Result) -> None:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from sweep.chunks import Chunk
-from sweep.durable import PART, whole
+from sweep.durable import PART, reason, whole
 from sweep.errors import ConfigError
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
@@ -97,7 +97,7 @@ def read_part(path: Path) -> tuple[NDArray[np.int64], list[Done]]:
         for at, name in enumerate(COLUMNS):
             rows[:, at] = table.column(name).to_numpy()
     except OSError as error:
-        _refuse(path, error.strerror or str(error))
+        _refuse(path, reason(error))
     except (KeyError, ValueError, pa.ArrowException, msgspec.DecodeError) as error:
         _refuse(path, str(error))
     if sum(each.rows for each in done) != len(rows):
@@ -206,7 +206,7 @@ class PartWriter:
 
     def _check(self) -> None:
         if isinstance(self._error, OSError):
-            raise ConfigError(f"output: {self._folder} cannot be written ({self._error.strerror}); make room there")
+            raise ConfigError(f"output: {self._folder} cannot be written ({reason(self._error)}); make room there")
         if self._error is not None:
             raise self._error
 

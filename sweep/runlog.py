@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from sweep.durable import reason
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class RunLog:
             raise self._refused(error) from None
 
     def _refused(self, error: OSError) -> ConfigError:
-        return ConfigError(f"output: {self._path} cannot be written ({error.strerror})")
+        return ConfigError(f"output: {self._path} cannot be written ({reason(error)})")
 
     def close(self) -> None:
         """Close the file."""

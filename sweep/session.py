@@ -77,8 +77,19 @@ class Session:
 
 
 @contextmanager
-def open_session(config: Config, progress: Progress, phases: Phases) -> Iterator[Session]:
+def open_session(
+    config: Config, progress: Progress, phases: Phases, executor: Executor | None = None
+) -> Iterator[Session]:
     """Read a configuration's source into its executor's object store, once; end what that took.
+
+    Parameters
+    ----------
+    config : Config
+    progress : Progress
+    phases : Phases
+        Timed are ``origin``, ``executor``, ``source`` and ``materialise``.
+    executor : Executor, optional
+        In the place of the configuration's own, which is then not started.
 
     Raises
     ------
@@ -88,16 +99,16 @@ def open_session(config: Config, progress: Progress, phases: Phases) -> Iterator
     with phases.entering("origin", open_origin(config, progress)) as origin:
         settings = resolve(config, origin.fees)
         _check_window(origin)
-        with phases.entering("executor", open_executor(config)) as executor:
+        with phases.entering("executor", executor or open_executor(config)) as entered:
             # one worker is left to read at once; it loads the kernels when it runs the first of them
-            for _ in range(executor.workers - 1):
-                executor.call(tasks.warm)
+            for _ in range(entered.workers - 1):
+                entered.call(tasks.warm)
             with phases.phase("source"):
                 source_plan = origin.plan()
             with phases.phase("materialise"):
-                tapes = materialise(executor, source_plan, origin, settings, read_options(config).deadline)
+                tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
             _tell(config, tapes[0].facts, progress)
-            yield Session(executor, settings, tapes[0])
+            yield Session(entered, settings, tapes[0])
 
 
 def _check_window(origin: Origin) -> None:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from feed.errors import FeedCorrupt
-from sweep.durable import sha256, write_text
+from sweep.durable import reason, sha256, write_text
 from sweep.errors import ConfigError
 from sweep.manifest import NAME as MANIFEST
 from sweep.manifest import Manifest, Planned, config_of, new_manifest, now, read_manifest, write_manifest
@@ -237,7 +237,7 @@ def describe(plan: Plan) -> Planned:
 
 
 def _unwritable(home: Path, error: OSError) -> NoReturn:
-    raise ConfigError(f"output: {home} cannot be written ({error.strerror}); make room there or choose another folder")
+    raise ConfigError(f"output: {home} cannot be written ({reason(error)}); make room there or choose another folder")
 
 
 @contextmanager
@@ -349,7 +349,7 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
         found = sha256(path)
         there = (home / TABLE).exists()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); start the run anew with --force") from None
+        raise ConfigError(f"{path}: cannot be read ({reason(error)}); start the run anew with --force") from None
     if found != manifest.files.get(DOCUMENT) or not there:
         what = f"{path}: is not what {MANIFEST} names" if there else f"{home / TABLE}: is missing"
         raise ConfigError(f"{what}; it was changed or damaged: start the run anew with --force")

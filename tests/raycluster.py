@@ -157,7 +157,7 @@ class RayCluster:
         return ["bash", "-c", f"source ~/.bashrc && cd ~/sor-sweep && exec {shlex.join(map(str, command))}"]
 
     def tasks(self) -> list[dict[str, str]]:
-        """Tasks of the newest job that ran: function, and the address of the node."""
+        """Attempts of tasks of the newest job that ran any: function, address of the node, state."""
         return json.loads(self.python(_TASKS))
 
     def wait(self, addresses: Any, seconds: float = 60) -> None:
@@ -182,8 +182,10 @@ _TASKS = """import json, ray
 from ray.util.state import list_jobs, list_tasks
 ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
 nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
-tasks = [task for task in list_tasks(limit=10_000, raise_on_missing_output=False) if task.node_id]
+tasks = list_tasks(limit=10_000, raise_on_missing_output=False)
 newest = max(task.job_id for task in tasks)
-ran = [(task.func_or_class_name, nodes[task.node_id]) for task in tasks if task.job_id == newest]
-print(json.dumps([{"function": function, "address": address} for function, address in ran]))
+print(json.dumps([
+    {"function": task.func_or_class_name, "address": nodes.get(task.node_id), "state": task.state}
+    for task in tasks if task.job_id == newest
+]))
 """

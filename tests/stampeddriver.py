@@ -12,8 +12,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import sweep.driver
 import sweep.progress
+import sweep.session
 from sweep.cli import main
 
 FOLDER = Path(sys.argv[1])
@@ -23,13 +23,18 @@ class Stamped(sweep.progress.Plain):
     """Lines on stderr, and stamps."""
 
     def start(self, total):
-        self._stamps = (FOLDER / "stamps").open("w", buffering=1)
-        print(time.monotonic(), 0, file=self._stamps)
+        stamp(0)
         super().start(total)
 
     def advance(self, done, *rest):
-        print(time.monotonic(), done, file=self._stamps)
+        stamp(done)
         super().advance(done, *rest)
+
+
+def stamp(done):
+    """Note that so many are done."""
+    with (FOLDER / "stamps").open("a") as stamps:
+        print(time.monotonic(), done, file=stamps)
 
 
 @contextmanager
@@ -54,12 +59,13 @@ def hold(materialise):
             (FOLDER / "holder.part").rename(FOLDER / "holder")
             while not (FOLDER / "go").exists():
                 time.sleep(0.05)
+            stamp(0)
         return tapes
 
     return holding
 
 
 sweep.progress.open_progress = open_stamped
-sweep.driver.materialise = hold(sweep.driver.materialise)
+sweep.session.materialise = hold(sweep.session.materialise)
 if __name__ == "__main__":
     sys.exit(main(sys.argv[2:]))

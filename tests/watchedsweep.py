@@ -59,7 +59,7 @@ class WatchedSweep:
     def longest_stall(self) -> float:
         """The most seconds between two steps."""
         times = [at for at, _ in self.stamps()]
-        return max(after - before for before, after in pairwise(times))
+        return max((after - before for before, after in pairwise(times)), default=0.0)
 
     def until(self, combinations: int, seconds: float = 90) -> None:
         """Wait until so many are done."""
@@ -97,6 +97,11 @@ class WatchedSweep:
         """The table that it wrote."""
         (path,) = (self._folder / "output").rglob("results.parquet")
         return path
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the run's log."""
+        (path,) = (self._folder / "output").rglob("log.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
 
     def _wait(self, met: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Tasks that fail, each in a way of its own."""
+"""Tasks that fail, wait, or tell where they run."""
 
 import os
 import signal
@@ -31,3 +31,33 @@ def raises(folder):
     """Leave a file for each time it ran."""
     (folder / uuid.uuid4().hex).touch()
     raise ZeroDivisionError("a bug")
+
+
+def node_of(seconds):
+    """Take a while, and say which node this is."""
+    import ray
+
+    time.sleep(seconds)
+    return ray.get_runtime_context().get_node_id()
+
+
+def nothing(_):
+    """Be done at once."""
+
+
+def waits(seconds):
+    """Take a while."""
+    time.sleep(seconds)
+
+
+def slow_total(column, number):
+    """Take half a second for a sum."""
+    time.sleep(0.5)
+    return int(column.sum()) + number
+
+
+def name_of(_):
+    """Say what this task is called."""
+    import ray
+
+    return ray.get_runtime_context().get_task_name()

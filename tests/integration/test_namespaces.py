@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import HOME, USER, HostError, Hosts, why_not
+from hosts import HOME, ROOT, USER, HostError, Hosts, why_not
 
 pytestmark = pytest.mark.cluster
 
@@ -44,6 +44,12 @@ def test_a_host_has_files_processes_and_a_name_of_its_own(hosts):
         sleeping.communicate()
     assert [host.run("hostname").stdout for host in (one, two)] == ["host1\n", "host2\n"]
     assert one.run("sh", "-c", "echo ~").stdout == f"{HOME}\n"
+
+
+def test_a_host_sees_the_project_and_its_interpreter(hosts):
+    program = "import feed, sys; print(feed.__file__, sys.prefix)"
+    ran = hosts[0].run(sys.executable, "-c", program, cwd=ROOT)
+    assert ran.stdout == f"{ROOT / 'feed' / '__init__.py'} {sys.prefix}\n"
 
 
 def test_the_network_of_the_machine_is_not_theirs(hosts):

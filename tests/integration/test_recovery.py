@@ -1,17 +1,28 @@
 """What is lost on Ray while its nodes stand: worker processes that are killed, and tasks that end their own."""
 
+import base64
+import json
 import os
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from failing import ends_its_process, ends_when_large, pid_then_wait, raises
+from failing import ends_its_process, ends_when_large, name_of, pid_then_wait, raises
 
+from feed import synthetic
+from feed.instants import format_instant
+from sweep import liveness, processes, session, tasks
+from sweep.chunks import ATTEMPTS
+from sweep.config import build_config
+from sweep.driver import run
 from sweep.errors import WorkersLost
 from sweep.executors import Lost
 from sweep.onray import OnRay
 from sweep.onworker import CRASHES
+from sweep.progress import Silent
+from sweep.sink import COLUMNS
 
 pytestmark = pytest.mark.cluster
 
@@ -28,6 +39,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def executor(home):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))  # the kernels'
         patch.setenv("HOME", str(home))
         patch.setenv("PYTHONPATH", PATHS)
         with OnRay("local", 2) as executor:
@@ -108,3 +120,93 @@ def test_what_a_lost_item_is_made_of_can_be_put_back(executor):
             again.extend([(first, middle), (middle, past)])
     assert sorted(done) == [0, 1, 2, 3, 4, 6, 7]
     assert alone == [5]
+
+
+def test_a_task_of_a_stream_is_called_by_its_run_and_chunk(executor):
+    answers = executor.stream(name_of, (), [(7,)], lambda item: f"0123456789abcdef chunk 0/0/{item[0]}")
+    assert list(answers) == [((7,), "0123456789abcdef chunk 0/0/7")]
+
+
+@pytest.mark.usefixtures("executor")
+def test_an_instance_of_our_own_has_the_settings_that_notice_a_loss():
+    said = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in processes.descendants(os.getpid())]
+    (given,) = (
+        json.loads(base64.b64decode(word.partition(b"=")[2]))
+        for words in said
+        if words[0].endswith(b"gcs_server")
+        for word in words
+        if word.startswith(b"--config_list=")
+    )
+    assert {name: given[name] for name in liveness.SETTINGS} == liveness.SETTINGS
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """A synthetic minute, as a file, and what is asked of it."""
+    path = tmp_path_factory.mktemp("stream") / "synth.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
+    start, end = synthetic.window(60.0)
+    window = {"start": format_instant(start), "end": format_instant(end)}
+    return {"source": str(path), "window": window, "order": {"size": 2000}, "collapse": False}
+
+
+class Listening(Silent):
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def swept(executor, keys, monkeypatch):
+    """Run a sweep of 27 combinations on the executor of this module, by another task for its chunks."""
+
+    def sweep(run_chunk):
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "open_executor", lambda _: nullcontext(executor))
+            patch.setattr(tasks, "run_chunk", run_chunk)
+            listening = Listening()
+            return run(build_config(keys), listening), listening.said
+
+    return sweep
+
+
+@pytest.fixture(scope="module")
+def whole(keys):
+    return run(build_config({**keys, "executor": "inline"})).table
+
+
+def test_a_sweep_whose_worker_is_killed_once_has_every_row(swept, whole, tmp_path):
+    original, mark = tasks.run_chunk, tmp_path / "killed"
+
+    def killed_once(book, job, chunk):
+        if chunk.first <= 5 < chunk.past and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(10)
+        return original(book, job, chunk)
+
+    result, said = swept(killed_once)
+    assert result.failures == ()
+    assert result.table.tobytes() == whole.tobytes()
+    assert len([line for line in said if " lost: the worker process that ran it ended" in line]) == 1
+
+
+def test_a_combination_that_kills_its_worker_is_reported_and_the_others_go_on(swept, whole):
+    original = tasks.run_chunk
+
+    def kills(book, job, chunk):
+        if chunk.first <= 5 < chunk.past:
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(10)
+        return original(book, job, chunk)
+
+    result, said = swept(kills)
+    ((combination, message),) = ((failure.combination, failure.message) for failure in result.failures)
+    assert combination == 5
+    assert message.startswith("WorkersLost: the worker process that ran it ended")
+    (reported,) = result.document["failed"]
+    assert reported["parameters"] == {"lambda_over": 0.0, "lambda_under": 0.03, "theta_queue": 0.02}
+    assert result.table.tobytes() == whole[whole[:, COLUMNS.index("combination")] != 5].tobytes()
+    assert len([line for line in said if ", chunk 0/0/5-5 lost: " in line]) == ATTEMPTS

@@ -221,3 +221,18 @@ def test_help_loads_neither_ray_nor_numba():
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "KEY=VALUE" in shown.stdout
     assert shown.stderr.strip() == "[]"
+
+
+def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("date: 2026-01-02\ntypes: {c7i.4xlarge: {spot: 0.25, spot_date: 2026-01-02}}\n")
+    code, out, _ = call(capsys, "plan", f"source={stream}", "executor=inline", "--prices", str(prices))
+    assert code == 0
+    found = json.loads(out)
+    assert found["combinations"] == 27
+    assert found["cluster"] is None
+    assert list(tmp_path.iterdir()) == [prices]
+    code, out, err = call(capsys, "plan", f"source={stream}", "--cluster", "absent.yaml")
+    assert (code, out) == (2, "")
+    assert "absent.yaml" in err

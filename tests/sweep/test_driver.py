@@ -172,7 +172,7 @@ def test_a_combination_that_ends_its_process_is_reported_and_the_others_go_on(st
     }
     name = result.document["run"]["id"]
     assert all(each.startswith(f"{name} chunk 0/0/") for each in fragile.names)
-    assert sum(line.startswith("chunk 0/0/20-20 lost: its process") for line in said) == ATTEMPTS
+    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in said) == ATTEMPTS
 
 
 def test_a_sweep_of_which_every_chunk_ends_its_process_ends(stream, monkeypatch):

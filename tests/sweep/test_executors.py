@@ -40,6 +40,24 @@ def test_no_cluster_at_the_address_is_one_line_with_a_remedy(monkeypatch):
     )
 
 
+def test_a_cluster_of_another_version_is_one_line_with_both_versions_and_a_remedy(monkeypatch):
+    def refuses(**_):
+        raise RuntimeError(
+            "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\n    Python: 3.11.9\nThis process on "
+            "10.0.0.5 was started with:\n    Ray: 2.60.0\n    Python: 3.11.9\n"
+        )
+
+    monkeypatch.setattr(ray, "init", refuses)
+    with pytest.raises(WorkersLost) as error, OnRay("auto", None):
+        pass
+    assert error.value.exit_code == 2
+    assert str(error.value) == (
+        "address auto: Version mismatch: The cluster was started with: Ray: 2.59.0 Python: 3.11.9 This process on "
+        "10.0.0.5 was started with: Ray: 2.60.0 Python: 3.11.9; install the same Ray and Python here and there "
+        "(constraints.txt)"
+    )
+
+
 @pytest.mark.parametrize(
     "error", [FileNotFoundError(2, "No such file", "/proc/.ray"), OSError(30, "Read-only file system")]
 )

@@ -92,7 +92,7 @@ def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
 
     monkeypatch.setattr(tasks, "run_combinations", counted)
     monkeypatch.setattr(tasks, "kernels_for", lambda *_: tuple(cost))
-    monkeypatch.setattr(tasks.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(tasks.time, "thread_time", lambda: now[0])
     job = job_of(book)
     measured = tasks.calibrate(book, job)
     assert ran == [*((name, 1) for name in cost), ("slow", 16), ("quick", 16), ("shares", 16)]
@@ -111,7 +111,7 @@ def test_a_calibration_that_would_take_long_runs_a_smaller_sample(book, monkeypa
 
     monkeypatch.setattr(tasks, "run_combinations", counted)
     monkeypatch.setattr(tasks, "kernels_for", lambda *_: ("walk",))
-    monkeypatch.setattr(tasks.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(tasks.time, "thread_time", lambda: now[0])
     tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 20}}))
     tasks.calibrate(book, job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 200}}))
     assert ran == [1, 4, 1, 16]

@@ -1,0 +1,187 @@
+"""A cluster as `ray up` makes one, on this machine: a head without CPUs, which the driver is on, and workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import count
+
+import pytest
+from conformance import ExecutorContract, double, make_column
+from failing import node_of, nothing, slow_total, waits
+from raylets import cluster
+
+from sweep import onray, processes
+from sweep.onray import OnRay
+from sweep.stamps import NodeDiffers, stamp
+
+pytestmark = pytest.mark.cluster
+
+__all__ = ["cluster"]
+
+
+@pytest.fixture
+def joined(cluster):
+    assert cluster.address == os.environ["RAY_ADDRESS"]
+    with OnRay("auto", None) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="class", params=["on the head", "from outside"])
+def executor(cluster, request):
+    """A driver on the head, and one that is on no node, as on a laptop."""
+    with OnRay("auto" if request.param == "on the head" else cluster.client, None) as executor:
+        yield executor
+
+
+class TestJoined(ExecutorContract):
+    pass
+
+
+def test_where_a_call_runs(joined, cluster):
+    other = cluster.add()
+    try:
+        on_the_head = {joined.get(joined.call(node_of, 0.0, where="driver"), timeout=60) for _ in range(3)}
+        assert on_the_head == {cluster.head.node_id}
+        spread = [joined.call(node_of, 1.0, where="spread") for _ in range(2)]
+        assert len({joined.get(each, timeout=60) for each in spread} - on_the_head) == 2
+    finally:
+        cluster.remove(other)
+
+
+def test_no_more_run_on_the_drivers_node_than_it_has_cpus(joined):
+    began = time.monotonic()
+    waiting = [joined.call(waits, 0.5, where="driver") for _ in range(4 * os.cpu_count())]
+    for each in waiting:
+        joined.get(each, timeout=60)
+    assert time.monotonic() - began > 4 * 0.5
+
+
+def test_the_window_and_the_chunks_follow_the_cluster(joined, monkeypatch):
+    """What waits is what an autoscaler sees."""
+    import ray
+
+    assert joined.workers == OnRay.LEAST_ON_A_CLUSTER, "for as long as there are fewer"
+    made, cpus = [], {"CPU": 1.0}
+    monkeypatch.setattr(ray, "cluster_resources", lambda: cpus)
+    stream = joined.stream(nothing, (), ((made.append(n) or n,) for n in count()))
+    next(stream)
+    assert len(made) <= 4 * OnRay.LEAST_ON_A_CLUSTER + 1
+    cpus["CPU"] = 100.0
+    deadline = time.monotonic() + 10
+    answered = 1
+    while len(made) - answered < 4 * 100 - 1:
+        assert time.monotonic() < deadline
+        next(stream)
+        answered += 1
+    assert joined.workers == 100
+    stream.close()
+
+
+@pytest.fixture
+def other(cluster, joined):
+    """One more worker, and a place of calls that is this worker's for as long as it is there."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node = cluster.add()
+    joined._places["other"] = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=True)}
+    yield node
+    if node.any_processes_alive():
+        cluster.remove(node)
+
+
+def run_all(executor, column, lose):
+    """Sum the column with each of twelve numbers, lose something after the second answer: answers, seconds since."""
+    answers, lost_at = [], None
+    for (number,), answer in executor.stream(slow_total, (column,), ((n,) for n in range(12))):
+        answers.append((number, answer))
+        if len(answers) == 2:
+            lose()
+            lost_at = time.monotonic()
+    return sorted(answers), time.monotonic() - lost_at
+
+
+def test_a_node_that_is_lost_costs_neither_an_item_nor_an_attempt(joined, cluster, other):
+    """What ran on it runs again, and the column that it alone held is made again."""
+    column = joined.call(make_column, 200_000, where="other")
+    assert joined.get(joined.call(node_of, 0.0, where="other"), timeout=60) == other.node_id
+    answers, _ = run_all(joined, column, lambda: cluster.remove(other))
+    assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
+    assert joined.again >= 1
+
+
+def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
+    """Stopped, it answers as little as one without power or cable; its connections stay."""
+    column = joined.call(make_column, 200_000, where="other")
+    joined.get(joined.call(node_of, 0.0, where="other"), timeout=60)
+    raylet = other.all_processes["raylet"][0].process.pid
+
+    def stop():
+        for pid in (raylet, *processes.descendants(raylet)):
+            os.kill(pid, signal.SIGSTOP)
+
+    answers, seconds = run_all(joined, column, stop)
+    assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
+    assert joined.again >= 1
+    assert seconds < 10 * 0.5 + 15
+
+
+def test_a_task_longer_than_a_sign_of_life_is_awaited_by_a_driver_that_set_nothing(joined):
+    """Keepalive settings that are not the same on both sides would end the connection after some 20 s."""
+    assert not [name for name in os.environ if name.startswith(("RAY_health_check", "RAY_grpc_client"))]
+    assert list(joined.stream(waits, (), [(25.0,)])) == [((25.0,), None)]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_of_another_version_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(onray, "stamp", lambda: {**stamp(), "numpy": "1.0"})
+    with OnRay("auto", None) as executor:
+        for start in (
+            lambda: executor.get(executor.call(double, 1)),
+            lambda: list(executor.stream(double, (), [(1,)])),
+        ):
+            with pytest.raises(NodeDiffers, match=r"^node [\d.]+ differs from the driver: numpy \S+ instead of 1\.0;"):
+                start()
+
+
+DRIVER = """
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from sweep.onray import OnRay
+from sweep.tasks import warm
+
+with OnRay("auto", None) as executor:
+    executor._places["other"] = {"scheduling_strategy": NodeAffinitySchedulingStrategy("NODE", soft=False)}
+    executor.get(executor.call(warm, where="other"), timeout=60)
+"""
+
+
+def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp_path, monkeypatch):
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "__init__.py").write_text("raise ImportError('an older layout')\n")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        node = cluster.add()
+    try:
+        # a driver in a folder of its own: Ray puts the driver's before the paths of a worker
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        driver = elsewhere / "driver.py"
+        driver.write_text(DRIVER.replace("NODE", node.node_id))
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        ran = subprocess.run(
+            [sys.executable, driver],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=elsewhere,
+            timeout=100,
+            check=False,
+        )
+    finally:
+        cluster.remove(node)
+    assert ran.returncode == 1, ran.stdout
+    said = ran.stderr.splitlines()[-1]
+    assert said.startswith("sweep.stamps.NodeDiffers: node "), ran.stderr
+    assert "sor-sweep that cannot be imported (an older layout) instead of 0.1.0 (sources " in said

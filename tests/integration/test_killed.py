@@ -1,0 +1,210 @@
+"""Drivers that are killed, interrupted or run out of disk: what was stored is found, the rest is run."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from feed import synthetic
+from feed.broker import EmbeddedBroker
+from feed.instants import format_instant
+from feed.replay import replay
+
+ROOT = Path(__file__).resolve().parents[2]
+GRID = [
+    "policy=pseudocode",
+    "order.size=500000",
+    "collapse=false",
+    "grid.lambda_under={start: 0, stop: 0.09, num: 70}",
+    "grid.theta_queue={start: 0, stop: 0.02, num: 70}",
+]
+COMBINATIONS = 14_700
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / "day.csv.gz"
+    synthetic.write_csv(synthetic.generate(), path)
+    return f"source={path}"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A HOME of our own: Ray writes its token there."""
+    return {**os.environ, "HOME": str(tmp_path_factory.mktemp("home"))}
+
+
+def command(*words):
+    return [sys.executable, "-m", "sweep", *map(str, words)]
+
+
+def run(environment, *words, code=0):
+    ran = subprocess.run(
+        command(*words), capture_output=True, text=True, env=environment, cwd=ROOT, timeout=150, check=False
+    )
+    assert ran.returncode == code, ran.stderr
+    return ran
+
+
+def home_in(folder):
+    """The one run of a folder, as soon as it is there."""
+    return next(iter((folder / "runs").glob("*")), None)
+
+
+def log_of(home):
+    lines = (home / "log.jsonl").read_bytes().split(b"\n")[:-1]  # the last one may be half written
+    return [json.loads(line) for line in lines]
+
+
+def legs_of(home):
+    """The combinations that each driver finished, by driver: one set of numbers each."""
+    legs = []
+    for event in log_of(home):
+        if event["event"] in {"began", "resumed"}:
+            legs.append([])
+        elif event["event"] == "chunk":
+            first, last = event["chunk"].rpartition("/")[2].split("-")
+            legs[-1].append(range(int(first), int(last) + 1))
+    return legs
+
+
+def kill_half_way(process, folder, number):
+    """Send a signal once half of the combinations are in the log."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        home = home_in(folder)
+        if home and (home / "log.jsonl").exists():
+            done = sum(event["combinations"] for event in log_of(home) if event["event"] == "chunk")
+            if done >= COMBINATIONS // 2:
+                os.kill(process.pid, number)
+                return home
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    pytest.fail("the sweep did not come half way")
+
+
+@pytest.fixture(scope="module")
+def whole(source, environment, tmp_path_factory):
+    """The table of the same sweep in one go, in one process."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(environment, source, *GRID, "executor=inline", "--output", folder)
+    return home_in(folder)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_driver_that_is_ended_half_way_is_resumed_and_repeats_no_more_than_was_in_flight(
+    number, source, environment, whole, tmp_path
+):
+    words = command(source, *GRID, "workers=2", "--output", tmp_path)
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        home = kill_half_way(process, tmp_path, number)
+        out, err = process.communicate(timeout=60)
+    assert out == ""
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
+    if number != signal.SIGKILL:
+        said = err.rstrip().splitlines()[-1]
+        assert f"combinations are stored; python -m sweep resume {home} does the rest" in said
+    assert json.loads((home / "manifest.json").read_text())["status"] == "running"
+    ran = run(environment, "resume", home, "workers=2")
+    first, second = legs_of(home)
+    done, again = ({n for chunk in leg for n in chunk} for leg in (first, second))
+    assert done | again == set(range(COMBINATIONS))
+    assert sum(map(len, second)) == len(again)
+    # 4 chunks of each of 2 workers are in flight; of an orderly end, everything that arrived is stored
+    repeated = [chunk for chunk in first if again.intersection(chunk)]
+    assert len(repeated) <= (8 if number == signal.SIGKILL else 0)
+    assert len(again) < COMBINATIONS * 2 // 3
+    document, expected = json.loads(ran.stdout), json.loads((whole / "result.json").read_text())
+    assert home.name == whole.name == document["run"]["id"]
+    assert (home / "results.parquet").read_bytes() == (whole / "results.parquet").read_bytes()
+    for each in (document, expected):
+        each.pop("run")
+    assert document == expected
+    assert json.loads(run(environment, "verify", home, "executor=inline").stdout)["identical"] is True
+
+
+@pytest.mark.command
+def test_a_run_without_output_says_that_nothing_is_stored(source, environment):
+    words = command(source, *GRID, "executor=inline")
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        for line in process.stderr:
+            if "combinations," in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.rstrip().splitlines()[-1] == "interrupted; nothing was stored"
+
+
+@pytest.mark.cluster
+def test_a_disk_that_fills_up_is_one_line_and_with_room_the_run_goes_on(source, environment, whole, tmp_path):
+    """A small file system of its own, in a mount namespace of its own, that later has room."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("a file system of its own needs root and unshare")
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    inner = " ".join(f"'{word}'" for word in command(source, *GRID, "executor=inline", "--output", disk))
+    script = (
+        f"mount -t tmpfs -o size=192k tmpfs {disk} && {inner}; code=$?; "
+        f"df --output=avail {disk} >&2; cp -a {disk} {kept}; exit $code"
+    )
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        timeout=150,
+        check=False,
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert ran.stdout == ""
+    assert "Traceback" not in ran.stderr
+    error = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert "cannot be written (No space left on device)" in error[0]
+    assert "combinations are stored; python -m sweep resume" in ran.stderr
+    home = home_in(kept)
+    run(environment, "resume", home, "executor=inline")
+    assert (home / "results.parquet").read_bytes() == (whole / "results.parquet").read_bytes()
+    first, second = legs_of(home)
+    assert 0 < sum(map(len, second)) <= COMBINATIONS
+    assert first
+
+
+@pytest.mark.kafka
+def test_a_run_goes_on_with_the_replay_that_it_began_with(environment, tmp_path):
+    """A newer replay of other quotes on the topic changes nothing; named, it is refused."""
+    start, end = synthetic.window(60.0)
+    window = [f"window.start={format_instant(start)}", f"window.end={format_instant(end)}", "executor=inline"]
+    with EmbeddedBroker() as broker:
+        source = broker.source("quotes")
+        replay(synthetic.generate(seconds=60.0, warmup=10.0), source)
+        ran = run(environment, f"source={source}", *window, "--output", tmp_path)
+        home = home_in(tmp_path)
+        replay(synthetic.generate(seed=3, seconds=60.0, warmup=10.0), source)
+        assert json.loads(run(environment, "verify", home, "executor=inline").stdout)["identical"] is True
+        manifest = json.loads((home / "manifest.json").read_text())
+        newer = json.loads(run(environment, f"source={source}", *window).stdout)["feed"]["replay"]
+        assert manifest["feed"]["replay"] == json.loads(ran.stdout)["feed"]["replay"] != newer
+        manifest["status"] = "running"
+        (home / "manifest.json").write_text(json.dumps(manifest))
+        (home / "parts").mkdir()
+        refused = run(environment, "resume", home, f"replay={newer}", code=3)
+        assert "its digest is" in refused.stderr
+        again = json.loads(run(environment, "resume", home).stdout)
+        assert again["best_parameters"] == json.loads(ran.stdout)["best_parameters"]
+    kept = [key for key, _ in groupby(event["event"] for event in log_of(home))]
+    assert kept[-1] == "said"

@@ -1,0 +1,75 @@
+"""The nodes of a cluster file: of the one that comes with the project, and of files that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import ConfigError
+from sweep.nodes import Node, find_cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = """\
+head_node_type: h
+max_workers: 3
+available_node_types:
+    h: {node_config: {InstanceType: m7i.large}}
+    w: {max_workers: 5, resources: {CPU: 8}, node_config: {InstanceType: c7i.4xlarge}}
+    none: {max_workers: 0, node_config: {InstanceType: c7i.large}}
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_project_s_own_file():
+    cluster = find_cluster(str(ROOT / "cluster.yaml"))
+    assert cluster.head == Node("head", "m7i.large", 1, 0, spot=False)
+    assert cluster.workers == (Node("worker", "c7i.4xlarge", 8, None, spot=True),)
+    assert cluster.idle_minutes == 5
+
+
+def test_the_working_directory_s_file_is_read_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_cluster() is None
+    written(tmp_path, SMALL)
+    assert find_cluster().file == "cluster.yaml"
+
+
+def test_no_type_has_more_nodes_than_the_cluster(tmp_path):
+    cluster = find_cluster(written(tmp_path, SMALL))
+    assert cluster.workers == (Node("w", "c7i.4xlarge", 3, 8, spot=False),)
+    assert cluster.head.cpus is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file: expected a mapping"),
+        ("cluster_name: x", "available_node_types: expected a mapping"),
+        ("available_node_types: {a: {}, b: {}}", "head_node_type: expected one of a, b, but it had None"),
+        (SMALL.replace("max_workers: 3", "max_workers: -3"), "max_workers: expected a whole number"),
+        (SMALL.replace("CPU: 8", "CPU: many"), "available_node_types.w.resources.CPU: expected a whole number"),
+        (SMALL + "idle_timeout_minutes: soon", "idle_timeout_minutes: expected a number"),
+        (SMALL.replace("{InstanceType: c7i.4xlarge}", "7"), "available_node_types.w.node_config: expected a mapping"),
+        ("a: [", "no valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "no valid YAML"),
+        ("x" * (2**20 + 1), "over 1,048,576 bytes"),
+    ],
+)
+def test_a_file_that_describes_no_cluster_is_refused_with_the_key(tmp_path, text, said):
+    with pytest.raises(ConfigError, match=said):
+        find_cluster(written(tmp_path, text))
+
+
+def test_a_file_that_is_asked_for_and_is_not_there_is_named():
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        find_cluster("nowhere.yaml")
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is no text file"):
+        find_cluster(str(tmp_path / "c.yaml"))
