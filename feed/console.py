@@ -40,10 +40,11 @@ def guard_streams() -> None:
 def raise_on_sigterm() -> None:
     """Turn SIGTERM into `Terminated`; only a main thread can."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, terminate)
 
 
-def _terminate(_signal: int, _frame: object) -> None:
+def terminate(_signal: int, _frame: object) -> None:
+    """Raise `Terminated`; the handler of SIGTERM."""
     raise Terminated
 
 

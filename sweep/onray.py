@@ -16,13 +16,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from feed.console import Terminated
+from feed.console import Terminated, terminate
 from sweep import liveness, processes
 from sweep.errors import WorkersLost
 from sweep.executors import Lost
 from sweep.losses import Loss, describe, judge
 from sweep.onworker import surround
-from sweep.stamps import NodeDiffers, make_probe, refuse_other, stamp
+from sweep.stamps import NodeDiffers, refuse_different_nodes, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,9 +34,6 @@ WAIT_SECONDS: Final = 1.0
 
 PACKAGES: Final = {"allocator", "feed", "sweep"}
 """Whose exceptions say all there is to say."""
-
-PROBE_SECONDS: Final = 10.0
-"""How long the nodes may take to tell what is installed on them, once a task has failed."""
 
 
 class OnRay:
@@ -58,6 +55,7 @@ class OnRay:
         self._remote: dict[tuple[Callable[..., Any], bool], Any] = {}
         self._places: dict[str, dict[str, Any]] = {"spread": {"scheduling_strategy": "SPREAD"}}
         self._ending = ExitStack()
+        self._terminated = False
         self._workers, self._counted = workers or 1, 0.0
         self.again = 0
 
@@ -91,7 +89,9 @@ class OnRay:
         _keep_private(Path.home() / ".ray" / "auth_token")
         if threading.current_thread() is threading.main_thread():
             # ray's own handler ends the process with a stack dump and another exit code
-            signal.signal(signal.SIGTERM, on_terminate)
+            ours = on_terminate is terminate
+            signal.signal(signal.SIGTERM, self._on_sigterm if ours else on_terminate)
+            self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
         if self._address == "auto":
             self._places["driver"] = _pinned()
         self._count()
@@ -101,9 +101,24 @@ class OnRay:
         """End what was started here; leave a cluster that was joined."""
         import ray
 
-        self._remote.clear()
-        ray.shutdown()
-        self._ending.close()
+        try:
+            self._remote.clear()
+            ray.shutdown()
+        except KeyboardInterrupt:
+            if not self._terminated:
+                raise
+        finally:
+            self._ending.close()
+        if self._terminated:
+            terminated = Terminated()
+            for note in getattr(raised[1], "__notes__", ()):
+                terminated.add_note(note)
+            raise terminated from None
+
+    def _on_sigterm(self, _signal: int, _frame: object) -> None:
+        """Raise the one exception of a signal's that Ray lets through while it waits; others it loses, or replaces."""
+        self._terminated = True
+        raise KeyboardInterrupt
 
     @property
     def workers(self) -> int:
@@ -204,29 +219,12 @@ class OnRay:
         if self._address != "local":
             # what another version cannot unpack, or import, fails before its stamp is looked at
             try:
-                _refuse_different_nodes()
+                refuse_different_nodes()
             except NodeDiffers as differs:
                 return differs
         if isinstance(cause, RayError):
             return WorkersLost(f"a task was lost for good ({type(cause).__name__}); run again")
         return cause if isinstance(cause, Exception) else error
-
-
-def _refuse_different_nodes() -> None:
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    probe = ray.remote(make_probe())
-    asked = {}
-    for node in ray.nodes():
-        if node["Alive"]:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
-    for handle in ready:
-        with suppress(RayError):  # a node that does not even answer has another trouble
-            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])
 
 
 def _pinned() -> dict[str, Any]:

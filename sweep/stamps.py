@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sweep.errors import SweepError
 
@@ -22,6 +23,9 @@ HOME = Path(__file__).resolve().parent.parent
 
 MEASURED = ("ray", "numpy", "numba")
 """Packages whose version decides what a task does, or whether it runs at all."""
+
+PROBE_SECONDS: Final = 10.0
+"""How long the nodes may take to tell what is installed on them, once a task has failed."""
 
 
 class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
@@ -87,3 +91,26 @@ def make_probe() -> Callable[[], Any]:
         return stamp()
 
     return probe
+
+
+def refuse_different_nodes() -> None:
+    """Ask each node of the cluster that this process has joined, and refuse the first whose stamp is another.
+
+    Raises
+    ------
+    NodeDiffers
+    """
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = ray.remote(make_probe())
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
+    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+    for handle in ready:
+        with suppress(RayError):  # a node that does not even answer has another trouble
+            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])

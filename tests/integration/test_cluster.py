@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import count
 
@@ -12,6 +13,7 @@ from conformance import ExecutorContract, double, make_column
 from failing import node_of, nothing, slow_total, waits
 from raylets import cluster
 
+from feed.console import Terminated, terminate
 from sweep import onray, processes
 from sweep.onray import OnRay
 from sweep.stamps import NodeDiffers, stamp
@@ -185,3 +187,27 @@ def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp
     said = ran.stderr.splitlines()[-1]
     assert said.startswith("sweep.stamps.NodeDiffers: node "), ran.stderr
     assert "sor-sweep that cannot be imported (an older layout) instead of 0.1.0 (sources " in said
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda ray: list(ray.stream(waits, (), [(60.0,)])), lambda ray: ray.get(ray.call(waits, 60.0))],
+    ids=["stream", "get"],
+)
+@pytest.mark.usefixtures("cluster")
+def test_a_sigterm_while_ray_waits_is_a_sigterm(wait):
+    before = signal.signal(signal.SIGTERM, terminate)
+    later = threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGTERM))
+    try:
+        with pytest.raises(Terminated) as error, OnRay("auto", None) as executor:  # noqa: PT012 - it waits inside
+            later.start()
+            try:
+                wait(executor)
+            except BaseException as inner:
+                inner.add_note("what is stored")
+                raise
+        assert error.value.__notes__ == ["what is stored"]
+        assert signal.getsignal(signal.SIGTERM) is terminate
+    finally:
+        later.cancel()
+        signal.signal(signal.SIGTERM, before)
