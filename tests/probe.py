@@ -18,6 +18,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 SECONDS = 2.0
+"""For a connection, and for what a port says by itself."""
+ANSWER_SECONDS = 10.0
+"""For a method: one that a busy machine answers late is no answer to a stranger."""
 PATHS = ("/", "/metrics", "/api/version", "/api/jobs/", "/api/job_agent/jobs/")
 REFUSALS = {401, 403}
 HARMLESS = re.compile(r"/(Get|Is|Check)\w*$")
@@ -45,7 +48,7 @@ def by_http(address: str, port: int, headers: dict[str, str]) -> dict[str, list[
     """What the paths gave; nothing where no HTTP is spoken."""
     said: dict[str, list[str]] = {"refused": [], "answered": []}
     for path in PATHS:
-        connection = HTTPConnection(address, port, timeout=SECONDS)
+        connection = HTTPConnection(address, port, timeout=ANSWER_SECONDS)
         with suppress(OSError, HTTPException):
             connection.request("GET", path, headers=headers)
             status = connection.getresponse().status
@@ -70,7 +73,7 @@ def by_grpc(address: str, port: int, headers: dict[str, str], paths: set[str]) -
         calls = {}
         for path in sorted(paths):
             # a server takes one message and the end of a stream for either kind of request
-            call = channel.unary_stream(path, bytes, bytes)(b"", timeout=SECONDS, metadata=metadata)
+            call = channel.unary_stream(path, bytes, bytes)(b"", timeout=ANSWER_SECONDS, metadata=metadata)
             calls[path] = call
         for path, call in calls.items():
             code = "OK"

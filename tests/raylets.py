@@ -46,10 +46,10 @@ class Started:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(home):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))  # the kernels'
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("HOME", str(home))
         patch.setenv("PYTHONPATH", PATHS)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         started = Started(free_ports(1)[0])

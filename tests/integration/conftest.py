@@ -13,6 +13,12 @@ def broker():
         yield running
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A HOME of our own, in which Ray writes its token: one for all tests, as a process reads that once."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
 def topic(broker, request):
     """The SOURCE of a topic of the test's own."""

@@ -177,6 +177,7 @@ class TestTheCluster:
         asked = [each for each in policies.recorded(at.hosts.folder / cloud.RECORD) if each.signer == "head"]
         started = [each for each in asked if each.action == "RunInstances"]
         assert {each.parameters["InstanceMarketOptions.MarketType"] for each in started} == {"spot"}
+        # the workers here are small, those of the policy are cluster.yaml's
         for each in started:
             each.parameters["InstanceType"] = workers
         policies.check(policies.published("`head.json`"), asked, {"ray-cluster-name": "sor-sweep"})

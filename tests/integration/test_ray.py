@@ -22,12 +22,6 @@ GRID = ["grid.lambda_over=[0, 0.01]", "grid.lambda_under={start: 0, stop: 0.09, 
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A HOME of our own: Ray writes its token there."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
 def environment(home):
     return {**os.environ, "HOME": str(home)}
 
