@@ -28,18 +28,18 @@ def grid(count):
 
 
 @pytest.fixture
-def begin(running, record_property):
+def begin(running, record_testsuite_property):
     """Begin a sweep, which ends with the test at the latest; its longest stall is in the report."""
-    begun = []
+    begun = {}
 
     def beginning(name, count, **options):
-        begun.append(running.sweep(name, *grid(count), "collapse=false", **options))
-        return begun[-1]
+        begun[name] = running.sweep(name, *grid(count), "collapse=false", **options)
+        return begun[name]
 
     yield beginning
-    for sweep in begun:
+    for name, sweep in begun.items():
         sweep.kill()
-        record_property("longest_stall_seconds", round(sweep.longest_stall(), 2))
+        record_testsuite_property(f"longest stall, {name}", f"{sweep.longest_stall():.2f} s")
 
 
 def check(running, sweep, name, count, stall):
