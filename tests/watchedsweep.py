@@ -93,15 +93,14 @@ class WatchedSweep:
         """The JSON that it printed."""
         return json.loads(self._out.read_text())
 
+    def home(self) -> Path:
+        """The folder of its run."""
+        (manifest,) = (self._folder / "output").rglob("manifest.json")
+        return manifest.parent
+
     def results(self) -> Path:
         """The table that it wrote."""
-        (path,) = (self._folder / "output").rglob("results.parquet")
-        return path
-
-    def log(self) -> list[dict[str, Any]]:
-        """The lines of the run's log."""
-        (path,) = (self._folder / "output").rglob("log.jsonl")
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        return self.home() / "results.parquet"
 
     def _wait(self, met: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -5,6 +5,7 @@ autoscaler, as after `ray up`.
 """
 
 import pytest
+from runlogs import check_legs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -68,6 +69,17 @@ def test_worker_processes_that_are_killed(running, begin):
         host.run("bash", "-c", KILL)
     check(running, sweep, "process", 20_000, 10)
     assert lost(running)
+
+
+def test_a_driver_that_is_killed_half_way(running, begin):
+    sweep = begin("driver", 30_000)
+    sweep.until(15_000)
+    sweep.kill()
+    cluster = running.cluster
+    cluster.head.run(*cluster.words("python", "-m", "sweep", "resume", sweep.home()), timeout=120)
+    assert sweep.results().read_bytes() == running.inline("driver-inline", *grid(30_000))
+    # on a cluster 64 are in flight at least, for the autoscaler to see
+    check_legs(sweep.home(), 30_000, 64)
 
 
 def test_a_cable_that_is_cut_and_put_back(running, begin):

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from runlogs import check_legs, legs_of, log_of
 
 from feed import synthetic
 from feed.broker import EmbeddedBroker
@@ -58,23 +59,6 @@ def home_in(folder):
     return next(iter((folder / "runs").glob("*")), None)
 
 
-def log_of(home):
-    lines = (home / "log.jsonl").read_bytes().split(b"\n")[:-1]  # the last one may be half written
-    return [json.loads(line) for line in lines]
-
-
-def legs_of(home):
-    """The combinations that each driver finished, by driver: one set of numbers each."""
-    legs = []
-    for event in log_of(home):
-        if event["event"] in {"began", "resumed"}:
-            legs.append([])
-        elif event["event"] == "chunk":
-            first, last = event["chunk"].rpartition("/")[2].split("-")
-            legs[-1].append(range(int(first), int(last) + 1))
-    return legs
-
-
 def kill_half_way(process, folder, number):
     """Send a signal once half of the combinations are in the log."""
     deadline = time.monotonic() + 100
@@ -116,14 +100,8 @@ def test_a_driver_that_is_ended_half_way_is_resumed_and_repeats_no_more_than_was
         assert f"combinations are stored; python -m sweep resume {home} does the rest" in said
     assert json.loads((home / "manifest.json").read_text())["status"] == "running"
     ran = run(environment, "resume", home, "workers=2")
-    first, second = legs_of(home)
-    done, again = ({n for chunk in leg for n in chunk} for leg in (first, second))
-    assert done | again == set(range(COMBINATIONS))
-    assert sum(map(len, second)) == len(again)
     # 4 chunks of each of 2 workers are in flight; of an orderly end, everything that arrived is stored
-    repeated = [chunk for chunk in first if again.intersection(chunk)]
-    assert len(repeated) <= (8 if number == signal.SIGKILL else 0)
-    assert len(again) < COMBINATIONS * 2 // 3
+    check_legs(home, COMBINATIONS, 8 if number == signal.SIGKILL else 0)
     document, expected = json.loads(ran.stdout), json.loads((whole / "result.json").read_text())
     assert home.name == whole.name == document["run"]["id"]
     assert (home / "results.parquet").read_bytes() == (whole / "results.parquet").read_bytes()
