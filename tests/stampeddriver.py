@@ -7,6 +7,7 @@ goes on when FOLDER/go is there.
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 import time
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ import sweep.session
 from sweep.cli import main
 
 FOLDER = Path(sys.argv[1])
+STALLED = (FOLDER / "stalled").open("w")
+STALLED_SECONDS = 3
 
 
 class Stamped(sweep.progress.Plain):
@@ -32,7 +35,8 @@ class Stamped(sweep.progress.Plain):
 
 
 def stamp(done):
-    """Note that so many are done."""
+    """Note that so many are done; FOLDER/stalled shows where the driver is if nothing more is for seconds."""
+    faulthandler.dump_traceback_later(STALLED_SECONDS, file=STALLED)
     with (FOLDER / "stamps").open("a") as stamps:
         print(time.monotonic(), done, file=stamps)
 

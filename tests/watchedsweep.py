@@ -50,6 +50,11 @@ class WatchedSweep:
         """What it wrote on stderr."""
         return self._err.read_text()
 
+    @property
+    def stalled(self) -> str:
+        """Where the driver was when it had made no step for seconds."""
+        return (self._folder / "stalled").read_text()
+
     def stamps(self) -> list[tuple[float, int]]:
         """When how many combinations were done: seconds of the head's clock."""
         path = self._folder / "stamps"

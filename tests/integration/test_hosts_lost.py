@@ -49,7 +49,7 @@ def check(running, sweep, name, count, stall):
     assert sweep.results().read_bytes() == running.inline(f"{name}-inline", *grid(count))
     document = sweep.document()
     assert (document["run"]["simulated"], document["failed"]) == (count, [])
-    assert sweep.longest_stall() < stall
+    assert sweep.longest_stall() < stall, sweep.stalled
 
 
 def chunks(running):
