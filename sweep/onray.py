@@ -36,6 +36,9 @@ MANY: Final = 1000
 """Tasks in flight from which on all answers that are there are taken at once. Waiting for one takes 0.1 ms among 640
 tasks, 0.8 ms among 6,400 and 25 ms among 64,000; taking all that are there, 0.4, 2.3 and 47 ms more."""
 
+CLIENT_ATTEMPTS: Final = 3
+"""How often a cluster may be asked to start the process that serves a client; a crash of it costs half a minute."""
+
 PACKAGES: Final = {"allocator", "feed", "sweep"}
 """Whose exceptions say all there is to say."""
 
@@ -67,7 +70,6 @@ class OnRay:
         # read when ray is imported: no report to anybody, no lines of its own on our stderr
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
         from ray.exceptions import RayError
 
         before = processes.descendants(os.getpid())
@@ -80,7 +82,7 @@ class OnRay:
             with ExitStack() as starting, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what failed is said once, below
                 starting.enter_context(_hushed())
-                ray.init(**options)
+                _join(options)
                 self._ending = starting.pop_all()
         except SystemExit:  # what ray's own SIGTERM handler raises until ours is back
             _end_what_started(before)
@@ -233,6 +235,23 @@ class OnRay:
         return cause if isinstance(cause, Exception) else error
 
 
+def _join(options: dict[str, Any]) -> None:
+    """Start or join Ray; where the process that a cluster starts for a client crashes at its start, once more.
+
+    That process is forked while gRPC runs in others of its threads, which it does not always survive.
+    """
+    import ray
+
+    for left in reversed(range(CLIENT_ATTEMPTS)):
+        try:
+            ray.init(**options)
+        except ConnectionAbortedError:
+            if not left or not options["address"].startswith("ray://"):
+                raise
+        else:
+            return
+
+
 def _pinned() -> dict[str, Any]:
     """The options of a task that runs on the driver's node, which may have no CPUs to give.
 
@@ -256,7 +275,8 @@ def _refused(address: str, error: Exception) -> str:
     if "Version mismatch" in str(error):
         said = " ".join(str(error).split())
         return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
-    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
     return (
         f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
         "or use address=local or executor=inline"

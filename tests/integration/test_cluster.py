@@ -15,6 +15,7 @@ from raylets import cluster
 
 from feed.console import Terminated, terminate
 from sweep import onray, processes
+from sweep.errors import WorkersLost
 from sweep.onray import OnRay
 from sweep.stamps import NodeDiffers, stamp
 
@@ -39,6 +40,26 @@ def executor(cluster, request):
 
 class TestJoined(ExecutorContract):
     pass
+
+
+def test_a_client_whose_process_on_the_cluster_crashed_at_its_start_asks_again(cluster, monkeypatch):
+    import ray
+
+    asked, original = [], ray.init
+
+    def crashing(**options):
+        asked.append(options)
+        if len(asked) < 3:
+            raise ConnectionAbortedError("Initialization failure from server:\nStarting Ray client server failed.")
+        return original(**options)
+
+    monkeypatch.setattr(ray, "init", crashing)
+    with OnRay(cluster.client, None) as executor:
+        assert executor.get(executor.call(double, 21)) == 42
+    monkeypatch.setattr(onray, "CLIENT_ATTEMPTS", 2)
+    asked.clear()
+    with pytest.raises(WorkersLost, match="Starting Ray client server failed"), OnRay(cluster.client, None):
+        pass
 
 
 def test_where_a_call_runs(joined, cluster):
