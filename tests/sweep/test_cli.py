@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from test_driver import stream  # noqa: F401 - a fixture
 
 from feed.console import Terminated
 from sweep import cli
@@ -31,7 +30,7 @@ def refused(capsys, *words):
     return code, last
 
 
-def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):  # noqa: F811
+def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):
     code, out, err = call(
         capsys, "run", "executor=inline", f"source={stream}", "order.size=300", "--output", str(tmp_path)
     )
@@ -150,7 +149,7 @@ def test_an_unknown_command_is_a_usage_error(capsys):
     assert "unknown command 'sweeep'" in capsys.readouterr().err
 
 
-def test_some_failed_combinations_exit_4_with_the_document(stream, capsys, monkeypatch):  # noqa: F811
+def test_some_failed_combinations_exit_4_with_the_document(stream, capsys, monkeypatch):
     from allocator import simulate
     from sweep import tasks
 
@@ -182,7 +181,7 @@ def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypat
     assert ("Traceback" in err) == (code == 1)
 
 
-def test_the_command_may_stand_anywhere_and_once(stream, capsys):  # noqa: F811
+def test_the_command_may_stand_anywhere_and_once(stream, capsys):
     assert call(capsys, "executor=inline", f"source={stream}", "run")[0] == 0
     for words in (["run", "run"], ["--output="], ["resume"], ["verify", "a", "b"], ["--sample=3"]):
         with pytest.raises(SystemExit) as stop:
@@ -201,7 +200,7 @@ def test_the_command_may_stand_anywhere_and_once(stream, capsys):  # noqa: F811
         (">&-", 2, "error: stdout is closed"),
     ],
 )
-def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, said):  # noqa: F811
+def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, said):
     command = f"set -o pipefail; {sys.executable} -m sweep executor=inline source={stream} {redirection}"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stderr
@@ -223,7 +222,7 @@ def test_help_loads_neither_ray_nor_numba():
     assert shown.stderr.strip() == "[]"
 
 
-def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monkeypatch):  # noqa: F811
+def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prices = tmp_path / "prices.yaml"
     prices.write_text("date: 2026-01-02\ntypes: {c7i.4xlarge: {spot: 0.25, spot_date: 2026-01-02}}\n")

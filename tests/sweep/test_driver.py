@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from minute import config_of
 
 import sweep
 from allocator import simulate
@@ -23,25 +24,6 @@ from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 
 SECOND = 10**9
-
-
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory):
-    """A synthetic minute, as a file."""
-    path = tmp_path_factory.mktemp("stream") / "synth.csv.gz"
-    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
-    return path
-
-
-def config_of(stream, **keys):
-    start, end = synthetic.window(60.0)
-    tree = {
-        "source": str(stream),
-        "executor": "inline",
-        "window": {"start": format_instant(start), "end": format_instant(end)},
-        "order": {"size": 2000},
-    }
-    return build_config({**tree, **keys})
 
 
 def test_the_document_has_what_the_public_interface_promises(stream):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from minute import config_of
 
 from feed import synthetic
 from feed.errors import FeedUnavailable
@@ -15,7 +16,6 @@ from feed.instants import format_instant
 from sweep import bill, driver, pace, tasks
 from sweep import forecast as forecasts
 from sweep.chunks import LARGEST, Chunk
-from sweep.config import build_config
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.forecast import forecast
@@ -40,29 +40,10 @@ available_node_types:
 """
 
 
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory):
-    """A synthetic minute, as a file."""
-    path = tmp_path_factory.mktemp("stream") / "synth.csv.gz"
-    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     """A working directory without a cluster file."""
     monkeypatch.chdir(tmp_path)
-
-
-def config_of(stream, **keys):
-    start, end = synthetic.window(60.0)
-    tree = {
-        "source": str(stream),
-        "executor": "inline",
-        "window": {"start": format_instant(start), "end": format_instant(end)},
-        "order": {"size": 2000},
-    }
-    return build_config({**tree, **keys})
 
 
 def plan_of(combinations, workers=1, measured=()):

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from minute import config_of
 from msgspec import structs
-from test_driver import config_of, stream  # noqa: F401 - a fixture
 
 from allocator import simulate
 from feed import synthetic
@@ -41,7 +41,7 @@ class StopAt(Silent):
 
 
 @pytest.fixture
-def ask(stream, monkeypatch, tmp_path):  # noqa: F811
+def ask(stream, monkeypatch, tmp_path):
     """A sweep of 30 combinations in chunks of 4, stored below a folder of the test."""
     monkeypatch.setattr(Cutter, "_size", lambda _: 4)
 

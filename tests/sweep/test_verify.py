@@ -4,9 +4,9 @@ import json
 
 import pyarrow as pa
 import pytest
+from minute import config_of
 from msgspec import structs
 from pyarrow import parquet
-from test_driver import config_of, stream  # noqa: F401 - a fixture
 from test_store import GRID, cut_short, home_of
 
 from feed import synthetic
@@ -20,7 +20,7 @@ from sweep.progress import Silent
 
 
 @pytest.fixture
-def home(stream, tmp_path):  # noqa: F811
+def home(stream, tmp_path):
     """A complete run of 30 combinations."""
     config = config_of(stream, grid=GRID, output=str(tmp_path))
     run(config)
@@ -123,7 +123,7 @@ def test_other_data_is_told_and_nothing_is_computed(home, tmp_path, monkeypatch)
     assert found["identical"] is False
 
 
-def test_only_a_complete_run_can_be_verified(stream, tmp_path):  # noqa: F811
+def test_only_a_complete_run_can_be_verified(stream, tmp_path):
     home, _ = cut_short(config_of(stream, grid=GRID, output=str(tmp_path)), 1)
     with pytest.raises(ConfigError, match=r"is not complete; python -m sweep resume .* does the rest"):
         check(home)
