@@ -236,17 +236,21 @@ class OnRay:
 
 
 def _join(options: dict[str, Any]) -> None:
-    """Start or join Ray; where the process that a cluster starts for a client crashes at its start, once more.
+    """Start or join Ray; where the process that a cluster starts for a client crashes at its start, ask again.
 
     That process is forked while gRPC runs in others of its threads, which it does not always survive.
     """
     import ray
+    from ray.util.client import ray as client
 
+    outside = options["address"].startswith("ray://")
     for left in reversed(range(CLIENT_ATTEMPTS)):
         try:
             ray.init(**options)
-        except ConnectionAbortedError:
-            if not left or not options["address"].startswith("ray://"):
+        except BaseException as error:
+            if outside:
+                client.disconnect()  # or Ray would take this process for a client from now on
+            if not (outside and left and isinstance(error, ConnectionAbortedError)):
                 raise
         else:
             return

@@ -60,6 +60,11 @@ def test_a_client_whose_process_on_the_cluster_crashed_at_its_start_asks_again(c
     asked.clear()
     with pytest.raises(WorkersLost, match="Starting Ray client server failed"), OnRay(cluster.client, None):
         pass
+    monkeypatch.undo()
+    with pytest.raises(WorkersLost, match="did not start or answer"), OnRay("ray://127.0.0.1:9", None):
+        pass
+    with OnRay("auto", None) as executor:
+        assert executor.get(executor.call(double, 21)) == 42
 
 
 def test_where_a_call_runs(joined, cluster):

@@ -135,7 +135,7 @@ def test_a_disk_that_fills_up_is_one_line_and_with_room_the_run_goes_on(source, 
     disk.mkdir()
     inner = " ".join(f"'{word}'" for word in command(source, *GRID, "executor=inline", "--output", disk))
     script = (
-        f"mount -t tmpfs -o size=192k tmpfs {disk} && {inner}; code=$?; "
+        f"mount -t tmpfs -o size=96k tmpfs {disk} && {inner}; code=$?; "
         f"df --output=avail {disk} >&2; cp -a {disk} {kept}; exit $code"
     )
     ran = subprocess.run(
