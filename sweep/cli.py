@@ -88,12 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     arguments = parser.parse_intermixed_args(argv)
-    places = [word for word in arguments.words if "=" not in word]
-    assignments = [word for word in arguments.words if "=" in word]
-    name = places.pop(0) if places else "run"
+    words = list(arguments.words)
+    named = next((at for at, word in enumerate(words) if "=" not in word), None)
+    name = "run" if named is None else words.pop(named)
     if name not in COMMANDS:
         parser.error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
     command = COMMANDS[name]
+    places = [] if named is None else words[named : named + len(command.places)]  # a path may hold a =
+    del words[named or 0 : (named or 0) + len(places)]
+    places += [word for word in words if "=" not in word]
+    assignments = [word for word in words if "=" in word]
     if len(places) != len(command.places):
         expected = " ".join(command.places) or "nothing but KEY=VALUE"
         parser.error(f"{name}: expected {expected}, but it had {' '.join(places) or 'nothing'}")
@@ -106,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.get("sample", 1) < 1:
         parser.error("--sample: expected 1 or more")
     if "output" in given:
-        assignments.append(f"output={json.dumps(given.pop('output'))}")
+        assignments.append(f"output={json.dumps(given.pop('output'), ensure_ascii=False)}")
     try:
         return _guarded(lambda: command.do(*places, assignments, **given))
     except KeyboardInterrupt:  # while modules were loaded

@@ -316,6 +316,8 @@ def _check(config: Config) -> None:
             _check_fee(venue, fee)
     if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
         raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
+    if "@" in config.address:
+        raise ConfigError("address: it takes no name or password; Ray's token lies in ~/.ray/auth_token")
     build_grid(config.grid)
 
 

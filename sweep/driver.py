@@ -16,6 +16,7 @@ from sweep.grid import build_grid
 from sweep.identity import run_id
 from sweep.manifest import versions
 from sweep.metrics import open_meter
+from sweep.output import quarantine
 from sweep.plan import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
@@ -61,13 +62,10 @@ class Swept:
         As in `Result`.
     failures : tuple of Failure
         Ascending.
-    chunk_size : int
-        Combinations of the largest chunk.
     """
 
     table: NDArray[np.int64]
     failures: tuple[Failure, ...]
-    chunk_size: int
 
 
 def run(config: Config, progress: Progress | None = None, *, home: Path | None = None, force: bool = False) -> Result:
@@ -97,6 +95,9 @@ def run(config: Config, progress: Progress | None = None, *, home: Path | None =
     told, phases = Remembering(progress or Silent()), Phases()
     with open_session(config, told, phases) as session:
         facts = session.tape.facts
+        if config.feed.max_bad:
+            quarantine(Path(config.feed.quarantine), facts.provenance)
+            told.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
         identifier = run_id(config, session.settings, facts)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
@@ -151,7 +152,7 @@ def _answer(
             "kernel": plan.kernel,
             "simulated": store.simulated,
             "chunks": store.chunks,
-            "chunk_size": swept.chunk_size,
+            "chunk_size": store.largest,
             "object_store_bytes": plan.nbytes,
             "seconds": phases.so_far(),
         },
@@ -180,7 +181,7 @@ def _sweep(
 ) -> Swept:
     """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
     cutter = store.begin(plan)
-    done, largest, crashes, in_a_row = store.arrived, 0, 0, 0
+    done, crashes, in_a_row = store.arrived, 0, 0
     best_so_far = None
     pick = min if job.order.side == "buy" else max
     progress.start(plan.combinations)
@@ -202,7 +203,7 @@ def _sweep(
         store.append(chunk, rows)
         if not rows.failures:  # the search for what failed says nothing about the next chunk
             cutter.finished(chunk.past - chunk.first, rows.seconds)
-        done, largest = done + len(chunk), max(largest, len(chunk))
+        done += len(chunk)
         totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
         if len(totals):
             ends = [int(totals.min()), int(totals.max())]
@@ -211,7 +212,7 @@ def _sweep(
         cutter.workers = executor.workers
         meter.advance(done, executor.again + crashes)
     meter.close()
-    return Swept(*store.ended(), largest)
+    return Swept(*store.ended())
 
 
 def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -84,6 +85,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host : dict
     files : dict
         SHA-256 of the finished files by name.
+    proof : str
+        SHA-256 of all that stands above.
     """
 
     format: int
@@ -102,6 +105,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     revision: str | None = None
     host: dict[str, Any]
     files: dict[str, str] = {}
+    proof: str = ""
 
 
 def now() -> str:
@@ -150,6 +154,8 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
     ConfigError
         A key that is part of the question; or as `sweep.config.load_config`.
     """
+    if any(word.partition("=")[0].strip() == "output" for word in assignments):
+        raise ConfigError("output: a stored run stays in its folder")
     tree = _with_infinite(manifest.config)
     if tree["source"] != EMBEDDED:
         tree["source"] = located(tree["source"], manifest.directory)
@@ -163,10 +169,15 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
     if any(word.partition("=")[0].strip() == "executor" for word in assignments):
         tree["workers"] = None  # those of another executor
     config = build_config(assign(tree, assignments))
+    if config_hash(config) != manifest.config_hash and not assignments:
+        raise ConfigError(
+            f"run {manifest.id}: its configuration means something else to this version; use version "
+            f"{manifest.versions.get('sor-sweep', 'unknown')}, or run anew"
+        )
     if config_hash(config) != manifest.config_hash:
         raise ConfigError(
             f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
-            f"and where to run may be given: {', '.join(WHERE_ONLY)}"
+            f"and where to run may be given: {', '.join(name for name in WHERE_ONLY if name != 'output')}"
         )
     return config
 
@@ -179,7 +190,13 @@ def write_manifest(home: Path, manifest: Manifest) -> None:
     OSError
         The disk is full, or the folder went away.
     """
-    write_text(home / NAME, json.dumps(msgspec.to_builtins(manifest), indent=2, allow_nan=False) + "\n")
+    content = msgspec.to_builtins(manifest) | {"proof": _prove(manifest)}
+    write_text(home / NAME, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _prove(manifest: Manifest) -> str:
+    bare = msgspec.structs.replace(manifest, proof="")
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
 
 
 def read_manifest(home: Path) -> Manifest:
@@ -209,11 +226,14 @@ def read_manifest(home: Path) -> Manifest:
                 f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
                 "use that version, or start anew with --force"
             )
-        return msgspec.convert(head, Manifest)
+        manifest = msgspec.convert(head, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: is no manifest, or damaged ({type(error).__name__}: {error}); start the run anew with --force"
         ) from None
+    if manifest.proof != _prove(manifest):
+        raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
+    return manifest
 
 
 def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON

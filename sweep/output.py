@@ -28,7 +28,7 @@ def open_output(name: str) -> Path:
     ConfigError
         It cannot be made or written to.
     """
-    folder = Path(name)
+    folder = Path(name) / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -5,6 +5,7 @@ A part is never changed once it is there. Many small ones are written anew as on
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import re
 import threading
@@ -31,6 +32,7 @@ TOGETHER: Final = 256
 
 _NAME: Final = re.compile(r"(\d{8})(?:-(\d{8}))?\.parquet")
 _DONE: Final = b"sor-sweep.done"
+_PROOF: Final = b"sor-sweep.done.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,14 @@ class Done:
     failures: tuple[Failure, ...]
 
 
-def write_part(path: Path, rows: NDArray[np.int64], done: Sequence[Done]) -> None:
+def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Done]) -> None:
     """Write the rows of some chunks, one after the other; the file is whole or not there.
 
     Parameters
     ----------
     path : Path
+    run : str
+        The run's id.
     rows : (R, 11) int64
         The columns of `sweep.sink.COLUMNS`.
     done : sequence of Done
@@ -73,26 +77,32 @@ def write_part(path: Path, rows: NDArray[np.int64], done: Sequence[Done]) -> Non
     from pyarrow import parquet
 
     columns = [pa.array(np.ascontiguousarray(rows[:, at])) for at in range(len(COLUMNS))]
-    table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata={_DONE: _pack(done)})
+    packed = _pack(run, done)
+    metadata = {_DONE: packed, _PROOF: hashlib.sha256(packed).hexdigest()}
+    table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata=metadata)
     with whole(path) as part:
         parquet.write_table(table, part, compression="zstd", write_page_checksum=True)
 
 
-def read_part(path: Path) -> tuple[NDArray[np.int64], list[Done]]:
+def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
     """Read what `write_part` wrote.
 
     Raises
     ------
     ConfigError
-        It is not whole.
+        It is not whole, or of another run.
     """
+    import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
-        done = _unpack((table.schema.metadata or {})[_DONE])
+        metadata = table.schema.metadata or {}
+        packed = metadata[_DONE]
+        whole_metadata = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
+        of, done = _unpack(packed) if whole_metadata else ("", [])
         rows = np.empty((table.num_rows, len(COLUMNS)), np.int64)
         for at, name in enumerate(COLUMNS):
             rows[:, at] = table.column(name).to_numpy()
@@ -100,8 +110,10 @@ def read_part(path: Path) -> tuple[NDArray[np.int64], list[Done]]:
         _refuse(path, reason(error))
     except (KeyError, ValueError, pa.ArrowException, msgspec.DecodeError) as error:
         _refuse(path, str(error))
-    if sum(each.rows for each in done) != len(rows):
-        _refuse(path, "rows are missing")
+    if not whole_metadata or sum(each.rows for each in done) != len(rows):
+        _refuse(path, "what it says of its chunks was changed")
+    if of != run:
+        raise ConfigError(f"{path}: is of run {of}, not of {run}; remove it")
     return rows, done
 
 
@@ -110,7 +122,7 @@ def _refuse(path: Path, why: str) -> NoReturn:
     raise ConfigError(f"{path}: is damaged or half-written ({said}); remove it, and what it held is computed again")
 
 
-def _pack(done: Sequence[Done]) -> bytes:
+def _pack(run: str, done: Sequence[Done]) -> bytes:
     """JSON; a traceback that many failures share stands once."""
     details: dict[str, int] = {}
     chunks = [
@@ -125,12 +137,12 @@ def _pack(done: Sequence[Done]) -> bytes:
         }
         for each in done
     ]
-    return msgspec.json.encode({"chunks": chunks, "details": list(details)})
+    return msgspec.json.encode({"run": run, "chunks": chunks, "details": list(details)})
 
 
-def _unpack(packed: bytes) -> list[Done]:
+def _unpack(packed: bytes) -> tuple[str, list[Done]]:
     found: dict[str, Any] = msgspec.json.decode(packed)
-    return [
+    return found["run"], [
         Done(
             msgspec.convert(each["chunk"], Chunk),
             each["rows"],
@@ -164,17 +176,24 @@ def list_parts(folder: Path) -> tuple[list[Path], int]:
 class PartWriter:
     """Writes parts in a thread of its own, so that the driver hands out work meanwhile: all that waits is one part.
 
+    `written` counts the combinations that are on the disk.
+
     Parameters
     ----------
     folder : Path
+    run : str
+        The run's id.
     number : int
         Of the first part.
     rows_of : callable
         Gives the rows of a chunk, (R, 11) int64.
     """
 
-    def __init__(self, folder: Path, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
-        self._folder, self._number, self._rows_of = folder, number, rows_of
+    def __init__(self, folder: Path, run: str, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
+        from pyarrow import parquet  # noqa: F401 - not in the thread: an import that a signal ends there stays locked
+
+        self._folder, self._run, self._number, self._rows_of = folder, run, number, rows_of
+        self.written = 0
         self._waiting: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         self._small: list[Path] = []
         self._error: Exception | None = None
@@ -231,17 +250,19 @@ class PartWriter:
 
     def _write(self, done: list[Done]) -> None:
         path = self._folder / f"{self._number:08}.parquet"
-        write_part(path, np.concatenate([self._rows_of(each.chunk) for each in done]), done)
+        write_part(path, self._run, np.concatenate([self._rows_of(each.chunk) for each in done]), done)
+        self.written += sum(len(each.chunk) for each in done)
         self._number += 1
         self._small.append(path)
         if len(self._small) == TOGETHER:
             self._join()
 
     def _join(self) -> None:
-        read = [read_part(path) for path in self._small]
+        read = [read_part(path, self._run) for path in self._small]
         last = self._number - 1
         write_part(
             self._folder / f"{last + 1 - TOGETHER:08}-{last:08}.parquet",
+            self._run,
             np.concatenate([rows for rows, _ in read]),
             [each for _, done in read for each in done],
         )

@@ -43,7 +43,12 @@ def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result
         return read_result(home, manifest)
     if manifest.sources_hash != sources_hash():
         raise ConfigError(
-            f"{home}: was begun by other code, version {manifest.versions['sor-sweep']}"
+            f"{home}: was begun by other code, version {manifest.versions.get('sor-sweep', 'unknown')}"
             f"{f' at {manifest.revision}' if manifest.revision else ''}; go on with that, or run anew"
         )
-    return run(config, progress, home=home)
+    try:
+        return run(config, progress, home=home)
+    except BaseException as error:
+        if not getattr(error, "__notes__", ()):
+            error.add_note(f"what was stored in {home} stands")
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,10 @@ class RunLog:
     def __init__(self, home: Path, run: str) -> None:
         self._path, self._run = home / NAME, run
         try:
-            self._file = self._path.open("ab", buffering=0)
+            self._file = self._path.open("a+b", buffering=0)
+            size = self._file.seek(0, os.SEEK_END)
+            if size and self._path.read_bytes()[-1:] != b"\n":
+                self._file.write(b"\n")  # after a line that a full disk cut short
         except OSError as error:
             raise self._refused(error) from None
 
@@ -50,7 +54,9 @@ class RunLog:
         """
         line = {"time": round(time.time() if at is None else at, 6), "run": self._run, "event": event, **facts}
         try:
-            self._file.write(json.dumps(line).encode() + b"\n")
+            rest = json.dumps(line).encode() + b"\n"
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise self._refused(error) from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sweep import tasks
@@ -14,7 +13,6 @@ from sweep.errors import ConfigError
 from sweep.executors import open_executor
 from sweep.materialise import materialise
 from sweep.origin import open_origin, read_options
-from sweep.output import quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +105,7 @@ def open_session(
                 source_plan = origin.plan()
             with phases.phase("materialise"):
                 tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
-            _tell(config, tapes[0].facts, progress)
+            _tell(tapes[0].facts, progress)
             yield Session(entered, settings, tapes[0])
 
 
@@ -116,12 +114,9 @@ def _check_window(origin: Origin) -> None:
         raise ConfigError("window.start is after window.end")
 
 
-def _tell(config: Config, facts: Facts, progress: Progress) -> None:
-    """Say what was read and what is odd about it; put aside what could not be read."""
+def _tell(facts: Facts, progress: Progress) -> None:
+    """Say what was read and what is odd about it."""
     provenance = facts.provenance
-    if config.feed.max_bad:
-        quarantine(Path(config.feed.quarantine), provenance)
-        progress.say(f"{len(provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
     for note in provenance.notes:
         progress.say(f"{provenance.place}: {note}")
     progress.say(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -17,7 +18,7 @@ import msgspec
 import numpy as np
 
 from feed.errors import FeedCorrupt
-from sweep.durable import reason, sha256, write_text
+from sweep.durable import PART, reason, sha256, write_text
 from sweep.errors import ConfigError
 from sweep.manifest import NAME as MANIFEST
 from sweep.manifest import Manifest, Planned, config_of, new_manifest, now, read_manifest, write_manifest
@@ -67,7 +68,7 @@ class Store:
         """Get ready for a plan's chunks; what is handed out is what is missing."""
         self._plan = plan
         self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
-        self._simulated = self._chunks = 0
+        self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
         return plan.cutter()
 
@@ -86,14 +87,20 @@ class Store:
         """Chunks in which they came."""
         return self._chunks
 
+    @property
+    def largest(self) -> int:
+        """Combinations of the largest of them."""
+        return self._largest
+
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """Keep the rows of a chunk."""
         self._sink.append(chunk, rows)
-        self._count(len(rows.rows), rows.failures)
+        self._count(chunk, len(rows.rows), rows.failures)
 
-    def _count(self, simulated: int, failures: tuple[Failure, ...]) -> None:
+    def _count(self, chunk: Chunk, simulated: int, failures: tuple[Failure, ...]) -> None:
         self._simulated += simulated
         self._chunks += 1
+        self._largest = max(self._largest, len(chunk))
         self._failures += failures
 
     def ended(self) -> tuple[NDArray[np.int64], tuple[Failure, ...]]:
@@ -122,7 +129,9 @@ class StoredRun(Store):
     def __init__(self, home: Path, manifest: Manifest, log: RunLog, *, begun: bool) -> None:
         self.home, self._manifest, self._log, self._begun = home, manifest, log, begun
         self._writer: PartWriter | None = None
+        self._restored = 0
         if begun and manifest.status == "complete":
+            _tidy(home)
             self.finished = read_result(home, manifest)
         elif begun:
             self.planned = manifest.plan
@@ -138,6 +147,8 @@ class StoredRun(Store):
         super().begin(plan)
         parts = self.home / PARTS
         with self._writing():
+            if not self._begun:
+                _remove(parts)
             parts.mkdir(exist_ok=True)
             if not self._begun:
                 self._manifest = msgspec.structs.replace(self._manifest, plan=describe(plan))
@@ -146,11 +157,12 @@ class StoredRun(Store):
         for path in stored:
             self._read_back(path)
         self.note("resumed" if self._begun else "began", arrived=self.arrived, combinations=plan.combinations)
-        self._writer = PartWriter(parts, number, self._sink.rows_of)
+        self._restored = self.arrived
+        self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of)
         return plan.cutter(self._sink.missing(together=plan.together))
 
     def _read_back(self, path: Path) -> None:
-        rows, done = read_part(path)
+        rows, done = read_part(path, self._manifest.id)
         at = 0
         for each in done:
             try:
@@ -158,7 +170,7 @@ class StoredRun(Store):
             except ValueError as error:
                 raise ConfigError(f"{path}: does not belong to this run ({error}); remove it") from None
             at += each.rows
-            self._count(each.simulated, each.failures)
+            self._count(each.chunk, each.simulated, each.failures)
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """As `Store.append`, on disk soon after."""
@@ -202,15 +214,18 @@ class StoredRun(Store):
     def close(self) -> str:
         """Store what has arrived, of a run that was cut short; say how much that is."""
         if self._writer is None:
-            return "nothing was stored"
-        with suppress(ConfigError):
+            return f"what was stored in {self.home} stands" if self._begun else "nothing was stored"
+        with suppress(Exception):  # what is told is why the run ends
             self._writer.close()
         if self._manifest.status == "complete":
             return f"the result is stored in {self.home}"
-        return (
-            f"{self.arrived:,} of {self._plan.combinations:,} combinations are stored; "
-            f"python -m sweep resume {self.home} does the rest"
-        )
+        if not (self.home / PARTS).is_dir():
+            return f"nothing is stored: {self.home / PARTS} is gone"
+        stored, total = self._restored + self._writer.written, self._plan.combinations
+        goes_on = f"python -m sweep resume {shlex.quote(str(self.home))}"
+        if stored == total:
+            return f"all {total:,} combinations are stored, the result is not; {goes_on} makes it"
+        return f"{stored:,} of {total:,} combinations are stored; {goes_on} does the rest"
 
     def note(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Write a line into the run's log."""
@@ -268,6 +283,7 @@ def open_store(
         yield Store()
         return
     with locked(home, make=True):
+        log = RunLog(home, identifier)
         if force:
             discard(home)
         begun = (home / MANIFEST).exists()
@@ -280,7 +296,6 @@ def open_store(
             )
         if manifest.id != identifier:
             raise ConfigError(f"{home}: holds run {manifest.id}, but this is run {identifier}; choose another folder")
-        log = RunLog(home, identifier)
         try:
             progress.into(log)
             store = StoredRun(home, manifest, log, begun=begun)
@@ -325,14 +340,26 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
 
 
 def discard(home: Path) -> None:
-    """Remove what a run stored; its log stays."""
+    """Remove what a run stored, last the manifest that says whose it was; the log stays."""
     try:
-        for name in (MANIFEST, DOCUMENT, TABLE):
-            (home / name).unlink(missing_ok=True)
-        if (home / PARTS).exists():
-            shutil.rmtree(home / PARTS)
+        for name in (PARTS, TABLE, DOCUMENT, MANIFEST):
+            _remove(home / name)
     except OSError as error:
         _unwritable(home, error)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _tidy(home: Path) -> None:
+    """Remove what a driver left that ended between its last two steps."""
+    with suppress(OSError):
+        for path in (home / PARTS, *home.glob(f"*{PART}")):
+            _remove(path)
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
@@ -357,19 +384,21 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
     return document
 
 
-def read_table(home: Path) -> NDArray[np.int64]:
+def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     """(R, 11) int64, the stored rows of a complete run, the columns of `sweep.sink.COLUMNS`.
 
     Raises
     ------
     ConfigError
-        The file is missing or damaged.
+        The file is missing, damaged, or not what the manifest names.
     """
+    import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
     import pyarrow as pa
     from pyarrow import parquet
 
     path = home / TABLE
     try:
+        changed = sha256(path) != manifest.files.get(TABLE)
         read = parquet.read_table(path, columns=list(COLUMNS))
         table = np.empty((read.num_rows, len(COLUMNS)), np.int64)
         for at, name in enumerate(COLUMNS):
@@ -377,6 +406,8 @@ def read_table(home: Path) -> NDArray[np.int64]:
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{path}: is damaged ({said}); start the run anew with --force") from None
+    if changed:
+        raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
     return table
 
 
@@ -390,4 +421,4 @@ def read_result(home: Path, manifest: Manifest) -> Result:
     """
     document = read_document(home, manifest)
     failures = tuple(Failure(each["combination"], each["error"], "") for each in document["failed"])
-    return Result(config_of(manifest), document, lambda: read_table(home), failures)
+    return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures)

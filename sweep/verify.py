@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from allocator.order import FIELDS
 from sweep import document, tasks
 from sweep.chunks import Chunk
 from sweep.driver import sensitivity_of
-from sweep.durable import sha256
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.grid import build_grid, in_dollars
@@ -20,13 +22,12 @@ from sweep.reduce import find_best
 from sweep.session import Phases, open_session
 from sweep.sink import KEYS
 from sweep.stamps import sources_hash
-from sweep.store import TABLE, read_document, read_table
+from sweep.store import read_document, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Order
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sweep.grid import Grid
     from sweep.manifest import Manifest
     from sweep.progress import Progress
+    from sweep.reduce import Best
     from sweep.session import Session
 
 SAMPLE = 64
@@ -75,7 +77,7 @@ def verify(
         KEY=VALUE, of keys that say where to read and where to run.
     progress : Progress
     sample : int
-        Rows that are computed again, drawn at random; all of them where there are no more.
+        Rows that are computed again beside the winner, drawn at random; all of them where there are no more.
     seed : int, optional
         Of the draw; another one each time by default, and told.
 
@@ -94,7 +96,7 @@ def verify(
     """
     manifest = read_manifest(home)
     if manifest.status != "complete":
-        raise ConfigError(f"{home}: is not complete; python -m sweep resume {home} does the rest")
+        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
     config = config_of(manifest, assignments)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     checked: dict[str, Any] = {}
@@ -112,10 +114,17 @@ def verify(
 def _check(
     home: Path, manifest: Manifest, config: Config, progress: Progress, sample: int, seed: int, checked: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """What differs, cheapest first; where the data is another, nothing is computed."""
-    stored, table = read_document(home, manifest), read_table(home)
+    """What differs, cheapest first; where the files or the data are others, nothing is computed."""
     checked["files"] = sorted(manifest.files)
-    yield from _unequal("file", TABLE, manifest.files[TABLE], sha256(home / TABLE))
+    try:
+        stored, table = read_document(home, manifest), read_table(home, manifest)
+    except ConfigError as error:
+        yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
+        return
+    incomplete = list(_check_table(table, stored, build_grid(config.grid)))
+    yield from incomplete
+    if incomplete:
+        return
     with open_session(config, progress, Phases()) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
@@ -126,24 +135,47 @@ def _check(
         order, grid = make_order(config, facts), build_grid(config.grid)
         job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
         baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
-        yield from _check_document(stored, table, session, job, grid, order, baselines)
+        best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
+        yield from _check_document(stored, best, session, job, grid, order, baselines)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
-        numbers = _draw(table, sample, seed)
+        numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, job, grid)
 
 
+def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
+    """Whether each combination has its row or failed, and each row adds up."""
+    failed = [each["combination"] for each in stored["failed"]]
+    keys = np.delete(np.arange(len(grid)), failed)
+    if not (np.array_equal(table[:, 2], keys) and not table[:, :2].any()):
+        yield {
+            "what": "table",
+            "where": "combinations",
+            "stored": f"{len(table):,} rows",
+            "found": f"a row each of {len(keys):,}",
+        }
+        return
+    column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
+    sums = column["cash_filled"] + column["unfilled_value"] - column["overfilled_value"]
+    for wrong in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
+        yield {
+            "what": "table",
+            "where": {"combination": int(table[wrong, 2]), "columns": ["total_cash"]},
+            "stored": int(column["total_cash"][wrong]),
+            "found": int(sums[wrong]),
+        }
+
+
 def _check_document(
     stored: dict[str, Any],
-    table: NDArray[np.int64],
+    best: Best,
     session: Session,
     job: tasks.Job,
     grid: Grid,
     order: Order,
     baselines: dict[str, Execution],
 ) -> Iterator[dict[str, Any]]:
-    """Reduce the stored rows again, with baselines that were run again."""
-    best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
+    """Make the answer again, of the stored rows and of baselines that were run again."""
     sensitivity = sensitivity_of(session.executor, session.tape.book, job, best.combination)
     found = {
         **document.answer(grid, best, baselines, order.side, sensitivity),
@@ -158,9 +190,10 @@ def _check_document(
             yield from _unequal("document", f"feed.{key}", stored["feed"].get(key), value)
 
 
-def _draw(table: NDArray[np.int64], sample: int, seed: int) -> list[int]:
-    """Positions in the table, ascending."""
-    return sorted(random.Random(seed).sample(range(len(table)), min(sample, len(table))))
+def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:
+    """Positions in the table, ascending; that of the winner is one of them."""
+    drawn = random.Random(seed).sample(range(len(table)), min(sample, len(table)))
+    return sorted({*drawn, int(np.searchsorted(table[:, 2], best.combination))})
 
 
 def _check_rows(

@@ -11,12 +11,14 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from runlogs import check_legs, legs_of, log_of
 
 from feed import synthetic
 from feed.broker import EmbeddedBroker
 from feed.instants import format_instant
 from feed.replay import replay
+from sweep.manifest import read_manifest, write_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = [
@@ -177,8 +179,7 @@ def test_a_run_goes_on_with_the_replay_that_it_began_with(environment, tmp_path)
         manifest = json.loads((home / "manifest.json").read_text())
         newer = json.loads(run(environment, f"source={source}", *window).stdout)["feed"]["replay"]
         assert manifest["feed"]["replay"] == json.loads(ran.stdout)["feed"]["replay"] != newer
-        manifest["status"] = "running"
-        (home / "manifest.json").write_text(json.dumps(manifest))
+        write_manifest(home, structs.replace(read_manifest(home), status="running"))
         (home / "parts").mkdir()
         refused = run(environment, "resume", home, f"replay={newer}", code=3)
         assert "its digest is" in refused.stderr

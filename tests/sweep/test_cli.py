@@ -235,3 +235,24 @@ def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monke
     code, out, err = call(capsys, "plan", f"source={stream}", "--cluster", "absent.yaml")
     assert (code, out) == (2, "")
     assert "absent.yaml" in err
+
+
+@pytest.mark.parametrize("folder", ["out \U0001f600", "a=b c", "'quoted'", "a: b #c"])
+def test_a_folder_of_any_name_is_stored_into_resumed_and_verified(folder, stream, capsys, tmp_path):
+    code, out, _ = call(capsys, "executor=inline", f"source={stream}", "--output", str(tmp_path / folder))
+    assert code == 0
+    (home,) = (tmp_path / folder / "runs").iterdir()
+    assert call(capsys, "resume", str(home))[:2] == (0, out)
+    assert call(capsys, "verify", str(home), "executor=inline", "--sample", "1")[0] == 0
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(stream, capsys):
+    code, out, err = call(capsys, "executor=inline", f"source={stream}", "--output", "ou\udcff")
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(stream, capsys):
+    code, err = refused(capsys, f"source={stream}", "address=ray://user:hidden@host:1")
+    assert code == 2
+    assert "hidden" not in err

@@ -16,6 +16,7 @@ from sweep.sink import COLUMNS, MemorySink
 from sweep.tasks import Failure
 
 GRID = 60
+RUN = "0123456789abcdef"
 
 
 def sink_and_done(chunks, failed=()):
@@ -32,7 +33,7 @@ def restored(folder):
     """A sink made of the parts of a folder."""
     sink, failures = MemorySink(1, 1, GRID), []
     for path in list_parts(folder)[0]:
-        rows, done = read_part(path)
+        rows, done = read_part(path, RUN)
         at = 0
         for each in done:
             sink.restore(each.chunk, rows[at : at + each.rows])
@@ -54,7 +55,7 @@ def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, fail
     sink, kept = sink_and_done(chunks, failed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "TOGETHER", together)
-        writer = PartWriter(folder, 0, sink.rows_of)
+        writer = PartWriter(folder, RUN, 0, sink.rows_of)
         for done in kept:
             writer.put(done)
         writer.close()
@@ -70,7 +71,7 @@ def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, fail
 def test_small_parts_are_written_anew_as_one_and_a_join_cut_short_leaves_no_doubles(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "TOGETHER", 3)
     sink, kept = sink_and_done(chunks_of([1] * 8))
-    writer = PartWriter(tmp_path, 0, sink.rows_of)
+    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of)
     for done in kept:  # each in a part of its own: how many a thread finds waiting is luck
         writer._write([done])
     writer.close()
@@ -82,7 +83,7 @@ def test_small_parts_are_written_anew_as_one_and_a_join_cut_short_leaves_no_doub
         "00000007.parquet",
     ]
     # the join was made, its parts were not removed yet; another was being written
-    write_part(tmp_path / "00000001.parquet", sink.rows_of(kept[1].chunk), [kept[1]])
+    write_part(tmp_path / "00000001.parquet", RUN, sink.rows_of(kept[1].chunk), [kept[1]])
     (tmp_path / "00000008.parquet.part").write_bytes(b"PAR1")
     standing, number = list_parts(tmp_path)
     assert ([path.name for path in standing], number) == (names, 8)
@@ -94,16 +95,16 @@ def test_a_traceback_that_many_failures_share_is_kept_once(tmp_path):
     chunk = Chunk(0, 0, 0, 50)
     failures = tuple(Failure(number, "ZeroDivisionError", "the same lines\n" * 100) for number in range(50))
     path = tmp_path / "00000000.parquet"
-    write_part(path, np.empty((0, len(COLUMNS)), np.int64), [Done(chunk, 0, 0, failures)])
+    write_part(path, RUN, np.empty((0, len(COLUMNS)), np.int64), [Done(chunk, 0, 0, failures)])
     assert path.stat().st_size < 20_000
-    assert read_part(path)[1] == [Done(chunk, 0, 0, failures)]
+    assert read_part(path, RUN)[1] == [Done(chunk, 0, 0, failures)]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "text", "other"])
 def test_a_damaged_part_is_named_and_the_remedy(damage, tmp_path):
     sink, kept = sink_and_done(chunks_of([40]))
     path = tmp_path / "00000000.parquet"
-    write_part(path, sink.rows_of(kept[0].chunk), kept)
+    write_part(path, RUN, sink.rows_of(kept[0].chunk), kept)
     content = bytearray(path.read_bytes())
     if damage == "other":
         import pyarrow as pa
@@ -116,7 +117,20 @@ def test_a_damaged_part_is_named_and_the_remedy(damage, tmp_path):
             {"cut": bytes(content[:-9]), "empty": b"", "flipped": bytes(content), "text": b"rows" * 99}[damage]
         )
     with pytest.raises(ConfigError, match=r"00000000\.parquet: is damaged or half-written \(.+\); remove it"):
-        read_part(path)
+        read_part(path, RUN)
+
+
+def test_a_part_of_another_run_and_metadata_that_was_changed_are_refused(tmp_path):
+    sink, kept = sink_and_done(chunks_of([40]))
+    path = tmp_path / "00000000.parquet"
+    write_part(path, RUN, sink.rows_of(kept[0].chunk), kept)
+    with pytest.raises(ConfigError, match=rf"is of run {RUN}, not of another; remove it"):
+        read_part(path, "another")
+    content = path.read_bytes()
+    assert content.count(b'"simulated":20') == 1
+    path.write_bytes(content.replace(b'"simulated":20', b'"simulated":21'))
+    with pytest.raises(ConfigError, match="was changed"):
+        read_part(path, RUN)
 
 
 def test_rows_that_are_not_the_chunks_are_refused():
@@ -140,7 +154,7 @@ def test_a_disk_that_is_full_is_said_when_the_next_chunk_comes_or_at_the_end(tmp
 
     sink, kept = sink_and_done(chunks_of([1, 1]))
     monkeypatch.setattr(durable, "_force", full)
-    writer = PartWriter(tmp_path, 0, sink.rows_of)
+    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of)
     writer.put(kept[0])
     with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\); make room there"):
         writer.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from minute import config_of
 from msgspec import structs
+from runlogs import log_of
 
 from allocator import simulate
 from feed import synthetic
@@ -80,6 +81,12 @@ def cut_short(config, done, error=KeyboardInterrupt):
     return home_of(config), stopped.value.__notes__
 
 
+def said_of(done, home):
+    if done == 30:
+        return f"all 30 combinations are stored, the result is not; python -m sweep resume {home} makes it"
+    return f"{done} of 30 combinations are stored; python -m sweep resume {home} does the rest"
+
+
 @pytest.mark.parametrize("done", [4, 16, 28, 30])
 def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simulated):
     whole = ask("whole")
@@ -87,9 +94,7 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     simulated.clear()
     config = ask()
     home, notes = cut_short(config, done)
-    assert notes == [
-        f"{done} of 30 combinations are stored; python -m sweep resume {home} does the rest",
-    ]
+    assert notes == [said_of(done, home)]
     assert read_manifest(home).status == "running"
     assert sorted(path.name for path in home.iterdir()) == ["lock", "log.jsonl", "manifest.json", "parts"]
     before = list(simulated)
@@ -100,7 +105,8 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     assert before == simulated[: len(before)]
     assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
     for each in (document, result.document):
-        assert each.pop("run")["simulated"] > 0
+        about = each.pop("run")
+        assert (about["simulated"] > 0, about["chunks"], about["chunk_size"]) == (True, 8, 4)
     assert result.document == document
     assert read_manifest(home).status == "complete"
     assert not (home / "parts").exists()
@@ -194,7 +200,96 @@ def test_a_damaged_part_is_refused_and_without_it_the_run_is_finished(ask):
     assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
 
 
-def test_a_part_of_another_run_is_refused(ask):
+def test_parts_of_another_run_are_refused_and_those_of_nobody_are_removed(ask, tmp_path):
+    whole, config = ask("whole", step=10), ask(step=10)
+    run(whole)
+    other, _ = cut_short(ask("other"), 12)
+    home, _ = cut_short(config, 4)
+    for part in (other / "parts").iterdir():
+        shutil.copy(part, home / "parts" / part.name)
+    with pytest.raises(ConfigError, match=rf"is of run {other.name}, not of {home.name}; remove it"):
+        resume(home, [], Silent())
+    (home / "manifest.json").unlink()
+    run(config)
+    assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
+
+
+def test_what_is_said_to_be_stored_is_on_the_disk(ask):
+    home, notes = cut_short(ask(), 12)
+    assert [event["event"] for event in log_of(home)].count("chunk") == 3
+    assert notes[0].startswith("12 of 30")
+    told = StopAt(None)
+    resume(home, [], told)
+    assert "12 of 30 combinations are stored already" in told.said
+
+    class Removing(StopAt):
+        def advance(self, done, best):
+            if done == 20:
+                shutil.rmtree(home_of(self.config) / "parts")
+            super().advance(done, best)
+
+    gone = Removing(24)
+    gone.config = ask("gone")
+    with pytest.raises((KeyboardInterrupt, ConfigError)) as stopped:
+        run(gone.config, gone)
+    assert stopped.value.__notes__ == [f"nothing is stored: {home_of(gone.config) / 'parts'} is gone"]
+
+
+def test_a_log_line_that_a_full_disk_cut_short_is_ended(ask):
+    home, _ = cut_short(ask(), 4)
+    with (home / "log.jsonl").open("ab") as log:
+        log.write(b'{"time": 1, "ev')
+    resume(home, [], Silent())
+    torn = [line for line in (home / "log.jsonl").read_text().splitlines() if not line.endswith("}")]
+    assert torn == ['{"time": 1, "ev']
+
+
+def test_force_removes_nothing_where_it_cannot_write(ask):
+    config = ask()
+    run(config)
+    home = home_of(config)
+    (home / "log.jsonl").unlink()
+    (home / "log.jsonl").mkdir()
+    with pytest.raises(ConfigError, match=r"log\.jsonl cannot be written"):
+        run(config, force=True)
+    assert {"manifest.json", "result.json", "results.parquet"} <= {path.name for path in home.iterdir()}
+
+
+def test_what_a_driver_left_that_ended_at_the_very_end_is_removed(ask):
+    config = ask()
+    run(config)
+    home = home_of(config)
+    (home / "parts").mkdir()
+    (home / "result.json.part").write_text("{")
+    run(config)
+    assert not {"parts", "result.json.part"} & {path.name for path in home.iterdir()}
+
+
+def test_a_stored_table_that_was_changed_is_not_given(ask):
+    config = ask()
+    result = run(config)
+    path = home_of(config) / "results.parquet"
+    result.to_frame(0, 20).to_parquet(path)
+    with pytest.raises(ConfigError, match="it was changed"):
+        _ = run(config).table
+
+
+def test_a_manifest_that_was_changed_by_hand_is_refused(ask):
+    config = ask()
+    home, _ = cut_short(config, 4)
+    path = home / "manifest.json"
+    path.write_text(path.read_text().replace('"combinations": 30', '"combinations": 31'))
+    with pytest.raises(ConfigError, match="is damaged, or was changed"):
+        resume(home, [], Silent())
+
+
+def test_resume_stores_nowhere_else(ask):
+    home, _ = cut_short(ask(), 4)
+    with pytest.raises(ConfigError, match="output: a stored run stays in its folder"):
+        resume(home, ["output=elsewhere"], Silent())
+
+
+def test_a_part_that_is_there_twice_is_refused(ask):
     home, _ = cut_short(ask(), 8)
     part = min((home / "parts").iterdir())
     shutil.copy(part, home / "parts" / "00000050.parquet")
@@ -324,8 +419,6 @@ def test_a_full_disk_is_one_line_and_what_was_stored_stands(name, ask, monkeypat
             patch.setattr(store, original.__name__, full)
         with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\); make room") as stopped:
             resume(home, [], Silent())
-    assert stopped.value.__notes__ == [
-        f"30 of 30 combinations are stored; python -m sweep resume {home} does the rest",
-    ]
+    assert stopped.value.__notes__ == [said_of(30, home)]
     resume(home, [], Silent())
     assert read_manifest(home).status == "complete"

@@ -82,25 +82,32 @@ def test_a_row_that_was_changed_is_told_with_its_parameters(home):
 
 
 def test_a_row_that_was_made_to_win_is_found_whatever_the_sample(home):
+    """One that adds up, and with a document and hashes to match: the winner is always computed again."""
     change_row(home, 29, "total_cash", -(10**12))
-    found = check(home, sample=1, seed=0)
-    assert {each["where"] for each in found["differs"] if each["what"] == "document"} >= {
-        "best_parameters",
-        "optimized",
-    }
+    assert [each["what"] for each in check(home, sample=1, seed=0)["differs"]] == ["table"]
+    change_row(home, 29, "cash_filled", -(10**12))
+    found = check(home, sample=1, seed=0)["differs"]
+    assert {each["where"] for each in found if each["what"] == "document"} >= {"best_parameters", "optimized"}
+    assert [each["where"]["combination"] for each in found if each["what"] == "row"] == [29]
 
 
-def test_a_table_or_a_figure_that_was_changed_is_told(home):
-    (home / "results.parquet").write_bytes((home / "results.parquet").read_bytes() + b" ")
-    with pytest.raises(ConfigError, match=r"results\.parquet: is damaged"):
-        check(home)
-
-
-def test_a_file_that_is_not_the_manifests_is_told(home):
+def test_a_table_that_lacks_rows_is_told(home):
+    path = home / "results.parquet"
+    parquet.write_table(parquet.read_table(path).slice(0, 20), path)
     manifest = read_manifest(home)
-    write_manifest(home, structs.replace(manifest, files={**manifest.files, "results.parquet": "0" * 64}))
+    write_manifest(home, structs.replace(manifest, files={**manifest.files, path.name: sha256(path)}))
     (differs,) = check(home)["differs"]
-    assert (differs["what"], differs["where"], differs["stored"]) == ("file", "results.parquet", "0" * 64)
+    assert (differs["where"], differs["stored"], differs["found"]) == ("combinations", "20 rows", "a row each of 30")
+
+
+@pytest.mark.parametrize("change", [lambda content: content + b" ", lambda _: b"", lambda content: content[:-1]])
+@pytest.mark.parametrize("name", ["results.parquet", "result.json"])
+def test_a_file_that_was_changed_is_told_and_nothing_is_computed(name, change, home, monkeypatch):
+    (home / name).write_bytes(change((home / name).read_bytes()))
+    monkeypatch.setattr(tasks, "baselines", None)
+    (differs,) = check(home)["differs"]
+    assert differs["what"] == "file"
+    assert name in differs["found"]
 
 
 def test_a_document_that_was_changed_is_told(home):
