@@ -10,6 +10,7 @@ leaves by the shortest way, which runs nothing of Python's.
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import json
 import os
@@ -27,6 +28,9 @@ with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
     from fuzz.targets import TARGETS, accepted
 
 TELL_SECONDS = 0.2
+HUNG_SECONDS = 40
+"""After its time is up, a process that is still there says where it hangs, and ends."""
+
 PARTS = 4
 """Of so many changes one is libFuzzer's own, which knows nothing of formats but much of what was compared."""
 
@@ -93,6 +97,8 @@ def main():
         *(f"-max_len={attack.target.size}", f"-artifact_prefix={Path(findings) / name}-", "-print_final_stats=1"),
         *(*options, corpus),
     ]
+    (limit,) = (int(option.partition("=")[2]) for option in options if option.startswith("-max_total_time="))
+    faulthandler.dump_traceback_later(limit + HUNG_SECONDS, exit=True)
     atheris.Setup(arguments, attack.one, custom_mutator=attack.change)
     atheris.Fuzz()
 

@@ -90,7 +90,7 @@ def attack(name, seconds, corpus, findings):
         outcome.accepted += told["accepted"]
         outcome.findings += [each for each in told["findings"] if each not in outcome.findings]
         if process.returncode:
-            outcome.findings.append(f"the process ended with {process.returncode}: {' '.join(said.split())[-600:]}")
+            outcome.findings.append(f"the process ended with {process.returncode}: {' '.join(said.split())[-1500:]}")
             if len(outcome.findings) > 20:
                 break
     return outcome
