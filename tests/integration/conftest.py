@@ -1,5 +1,10 @@
 """What tests on the embedded broker share, and tests on a cluster of hosts."""
 
+import os
+
+# Ray starts its processes by fork while gRPC runs in threads of the tests' process, whose handlers may end the child.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import pytest
 from hosts import why_not
 from streamedcluster import run_cluster

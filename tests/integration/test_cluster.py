@@ -152,7 +152,7 @@ def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
     answers, seconds = run_all(joined, column, stop)
     assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
     assert joined.again >= 1
-    assert seconds < 10 * 0.5 + 15
+    assert seconds < 45  # by Ray's own settings, until somebody lets it go on
 
 
 def test_a_task_longer_than_a_sign_of_life_is_awaited_by_a_driver_that_set_nothing(joined):
