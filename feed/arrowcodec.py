@@ -148,7 +148,6 @@ def decode_arrow(
     FeedCorrupt
         More bytes than that; whatever `refuse` raises.
     """
-    import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
     import pyarrow as pa
 
     refusals = (pa.ArrowException, ValueError, OSError, EOFError)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
-from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_sigterm
+from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_signals
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit:
             _answer("", end="")  # what --help left unflushed
             raise
-        raise_on_sigterm()
+        raise_on_signals()
         code: int = arguments.run(arguments)
     except FeedError as error:
         _tell(f"error: {printable(str(error))}")

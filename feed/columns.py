@@ -11,7 +11,6 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
 import pyarrow as pa
 import pyarrow.compute as pc
 

@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(do: Callable[[], int]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
-    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_sigterm
+    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_signals
     from feed.errors import FeedError
     from sweep.errors import SweepError
 
@@ -129,7 +129,7 @@ def _guarded(do: Callable[[], int]) -> int:
     if closed:
         print("error: stdout is closed; give the document somewhere to go", file=sys.stderr)
         return 2
-    raise_on_sigterm()
+    raise_on_signals()
     try:
         return do()
     except (FeedError, SweepError) as error:

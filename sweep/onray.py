@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from feed.console import Terminated, terminate
+from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
 from sweep.errors import WorkersLost
 from sweep.executors import Lost
@@ -96,7 +96,7 @@ class OnRay:
         if threading.current_thread() is threading.main_thread():
             # ray's own handler ends the process with a stack dump and another exit code
             ours = on_terminate is terminate
-            signal.signal(signal.SIGTERM, self._on_sigterm if ours else on_terminate)
+            signal.signal(signal.SIGTERM, raising(self._terminate) if ours else on_terminate)
             self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
         if self._address == "auto":
             self._places["driver"] = _pinned()
@@ -121,10 +121,10 @@ class OnRay:
                 terminated.add_note(note)
             raise terminated from None
 
-    def _on_sigterm(self, _signal: int, _frame: object) -> None:
-        """Raise the one exception of a signal's that Ray lets through while it waits; others it loses, or replaces."""
+    def _terminate(self) -> KeyboardInterrupt:
+        """Note SIGTERM; the one exception of a signal's that Ray lets through while it waits: others are lost."""
         self._terminated = True
-        raise KeyboardInterrupt
+        return KeyboardInterrupt()
 
     @property
     def workers(self) -> int:

@@ -92,7 +92,6 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
     ConfigError
         It is not whole, or of another run.
     """
-    import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -392,7 +392,6 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     ConfigError
         The file is missing, damaged, or not what the manifest names.
     """
-    import pandas as pd  # noqa: F401 - pyarrow imports it from C++ and loses a signal that comes meanwhile
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
+import os
+import signal
 import sys
+import time
 
-from feed.console import guard_streams
+import llvmlite.binding as llvm
+import pytest
+
+from feed.console import Terminated, guard_streams, raise_on_signals
 
 
 def test_streams_that_are_missing_go_nowhere_and_others_stay(monkeypatch):
@@ -19,3 +27,87 @@ def test_streams_that_are_missing_go_nowhere_and_others_stay(monkeypatch):
         guard_streams()
         print("to nowhere", file=sys.stderr)
         sys.stderr.close()
+
+
+@pytest.fixture
+def signals():
+    """The handlers of both command lines; those of before come back."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # pytest-timeout's
+    raise_on_signals()
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    signal.setitimer(signal.ITIMER_REAL, left)
+
+
+def imported(receive):
+    class Loader(importlib.abc.Loader):
+        def exec_module(self, _module):
+            receive()
+
+    class Finder(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, _path, _target=None):
+            return importlib.machinery.ModuleSpec(name, Loader()) if name == "imported_meanwhile" else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+        importlib.import_module("imported_meanwhile")
+    del sys.modules["imported_meanwhile"]
+
+
+def finalized(receive):
+    class Made:
+        def __del__(self):
+            receive()
+
+    Made()
+
+
+def compiled(receive):
+    """As numba compiles; llvmlite has C call back."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    module = llvm.parse_assembly("define i64 @one() { ret i64 1 }")
+    engine = llvm.create_mcjit_compiler(module, llvm.Target.from_default_triple().create_target_machine())
+    engine.set_object_cache(lambda *_: receive(), lambda *_: None)
+    engine.finalize_object()
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+@pytest.mark.parametrize("inside", [imported, finalized, compiled])
+def test_a_signal_that_would_be_lost_is_raised_later(inside, number, error):
+    went_on = []
+
+    def receive():
+        os.kill(os.getpid(), number)
+        went_on.extend(range(3))
+
+    with pytest.raises(error):  # noqa: PT012 - any line of it
+        inside(receive)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            pass
+    assert went_on == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_in_our_own_code_is_raised_at_once_even_while_it_is_imported():
+    ours = {"__name__": "sweep.anything", "os": os, "number": signal.SIGTERM}
+    body = compile("os.kill(os.getpid(), number)\nfor _ in range(3): pass", "anything.py", "exec")
+    with pytest.raises(Terminated):
+        imported(lambda: exec(body, ours))  # noqa: S102 - as an import does
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_interrupt_that_is_ignored_stays_ignored():
+    """As a shell has it that starts a command in the background."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise_on_signals()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    for number, handler in before:
+        signal.signal(number, handler)
