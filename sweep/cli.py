@@ -139,12 +139,12 @@ def _guarded(do: Callable[[], int]) -> int:
     except AllocatorError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as interrupt:
-        print("; ".join(["interrupted", *(_stored(interrupt) or ["nothing was stored"])]), file=sys.stderr)
-        return INTERRUPTED
-    except Terminated as signal:
-        print("; ".join(["terminated", *(_stored(signal) or ["nothing was stored"])]), file=sys.stderr)
-        return TERMINATED
+    except (KeyboardInterrupt, Terminated) as error:
+        # the frames stay to the end: of what numba was making, a half may complain, or crash, when it is freed
+        sys.last_value = error
+        word, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
+        print("; ".join([word, *(_stored(error) or ["nothing was stored"])]), file=sys.stderr)
+        return code
     except Exception:  # noqa: BLE001 - the only place that may print a traceback: a bug
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
