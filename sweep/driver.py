@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from allocator.order import Execution, Order
+    from allocator.order import Execution, Order, Side
+    from sweep.chunks import Cutter
     from sweep.config import Config
     from sweep.executors import Executor, Handle
     from sweep.materialise import Facts
@@ -130,9 +131,12 @@ def _answer(
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep"):
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
-        meter = open_meter(config, identifier)
-        meter.start(plan.nbytes, len(tape.facts.provenance.bad))
-        swept = _sweep(executor, tape.book, plan, job, baselines["best_ask"], identifier, store, meter, progress)
+        cutter, meter = store.begin(plan), open_meter(config, identifier)
+        meter.start(plan.nbytes, len(tape.facts.provenance.bad), store.arrived)
+        progress.start(plan.combinations, store.arrived)
+        if store.arrived:
+            progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
+        swept = _sweep(executor, tape.book, cutter, job, baselines["best_ask"], identifier, store, meter, progress)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
         sensitivity = sensitivity_of(executor, tape.book, job, best.combination)
@@ -171,7 +175,7 @@ def _around(order: Order, facts: Facts) -> Iterator[str]:
 def _sweep(
     executor: Executor,
     book: Handle,
-    plan: Plan,
+    cutter: Cutter,
     job: tasks.Job,
     best_ask: Execution,
     name: str,
@@ -180,13 +184,8 @@ def _sweep(
     progress: Progress,
 ) -> Swept:
     """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
-    cutter = store.begin(plan)
     done, crashes, in_a_row = store.arrived, 0, 0
-    best_so_far = None
-    pick = min if job.order.side == "buy" else max
-    progress.start(plan.combinations)
-    if done:
-        progress.say(f"{done:,} of {plan.combinations:,} combinations are stored already")
+    best = _better(None, store.rows(), best_ask, job.order.side)
     # not a generator: what is lost goes back into the cutter, after it may have run out
     items = zip(cutter, strict=False)
     for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
@@ -204,15 +203,21 @@ def _sweep(
         if not rows.failures:  # the search for what failed says nothing about the next chunk
             cutter.finished(chunk.past - chunk.first, rows.seconds)
         done += len(chunk)
-        totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
-        if len(totals):
-            ends = [int(totals.min()), int(totals.max())]
-            best_so_far = pick(ends if best_so_far is None else [best_so_far, *ends])
-        progress.advance(done, best_so_far)
+        best = _better(best, rows.rows, best_ask, job.order.side)
+        progress.advance(done, best)
         cutter.workers = executor.workers
         meter.advance(done, executor.again + crashes)
     meter.close()
     return Swept(*store.ended())
+
+
+def _better(best: int | None, rows: NDArray[np.int64], best_ask: Execution, side: Side) -> int | None:
+    """The best total cash of what was so far and (R, 8) more rows, 1e-9 $."""
+    totals = rows[eligible(rows, best_ask), TOTAL]
+    if not len(totals):
+        return best
+    found = int(totals.min() if side == "buy" else totals.max())
+    return found if best is None else (min if side == "buy" else max)(best, found)
 
 
 def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:

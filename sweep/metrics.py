@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sweep.config import Config
 
 COUNTERS: Final = {
-    "sor_sweep_combinations_total": "Combinations that are done, failed ones included.",
+    "sor_sweep_combinations_total": "Combinations that were done, failed ones included; not what a resumed run had.",
     "sor_sweep_bad_messages_total": "Malformed messages that were put aside.",
     "sor_sweep_retries_total": "Chunks that were run again after a node or a worker process was lost.",
 }
@@ -32,8 +32,8 @@ REPORT_SECONDS: Final = 1.0
 class Meter(Protocol):
     """What the driver tells of a run's figures."""
 
-    def start(self, nbytes: int, bad: int) -> None:
-        """Tape and book are there, so many bytes; so many messages were put aside."""
+    def start(self, nbytes: int, bad: int, done: int) -> None:
+        """Tape and book are there, so many bytes; so many messages were put aside; so many combinations were stored."""
 
     def advance(self, done: int, retries: int) -> None:
         """So many combinations are done, and chunks were run again, since the beginning."""
@@ -45,7 +45,7 @@ class Meter(Protocol):
 class Unread:
     """A meter that nobody reads."""
 
-    def start(self, nbytes: int, bad: int) -> None:
+    def start(self, nbytes: int, bad: int, done: int) -> None:
         """Nothing."""
 
     def advance(self, done: int, retries: int) -> None:
@@ -83,11 +83,12 @@ class RayMeter:
         self._reported = clock()
         self._told = self._latest = (0, 0)
 
-    def start(self, nbytes: int, bad: int) -> None:
-        """Report both at once; the rate counts from here."""
+    def start(self, nbytes: int, bad: int, done: int) -> None:
+        """Report bytes and messages at once; combinations count from here."""
         self._gauges["sor_sweep_object_store_bytes"].set(nbytes)
         self._count("sor_sweep_bad_messages_total", bad)
         self._reported = self._clock()
+        self._told = self._latest = (done, 0)
 
     def advance(self, done: int, retries: int) -> None:
         """Report what was added, once a second."""

@@ -22,8 +22,8 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """One line about a step."""
 
-    def start(self, total: int) -> None:
-        """So many combinations are about to run."""
+    def start(self, total: int, done: int) -> None:
+        """Combinations are about to run: so many in all, of which some are done already."""
 
     def advance(self, done: int, best: int | None) -> None:
         """So many are done; the best total cash so far, 1e-9 $."""
@@ -35,7 +35,7 @@ class Silent:
     def say(self, text: str) -> None:
         """Nothing."""
 
-    def start(self, total: int) -> None:
+    def start(self, total: int, done: int) -> None:
         """Nothing."""
 
     def advance(self, done: int, best: int | None) -> None:
@@ -54,16 +54,16 @@ class Plain:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
-        self._total, self._began, self._said = 0, 0.0, 0.0
+        self._total, self._before, self._began, self._said = 0, 0, 0.0, 0.0
 
     def say(self, text: str) -> None:
         """The text on a line of its own."""
         with suppress(OSError):  # a log that nobody reads any more costs no sweep
             print(printable(text), file=self._stream, flush=True)
 
-    def start(self, total: int) -> None:
-        """Remember the total and the time."""
-        self._total, self._began, self._said = total, self._clock(), self._clock()
+    def start(self, total: int, done: int) -> None:
+        """Remember both and the time."""
+        self._total, self._before, self._began, self._said = total, done, self._clock(), self._clock()
 
     def advance(self, done: int, best: int | None) -> None:
         """done/total, rate, time left, best so far."""
@@ -72,7 +72,7 @@ class Plain:
             return
         self._said = now
         elapsed = max(now - self._began, 1e-9)
-        rate = done / elapsed
+        rate = (done - self._before) / elapsed
         left = f"{(self._total - done) / rate:.0f} s left" if rate else "time left unknown"
         self.say(f"{done:,}/{self._total:,} combinations, {rate:,.0f}/s, {left}{_best(best)}")
 
@@ -90,12 +90,12 @@ class _Live:
     def say(self, text: str) -> None:
         self._bar.console.print(printable(text), markup=False, highlight=False)
 
-    def start(self, total: int) -> None:
-        self._task = self._bar.add_task("combinations", total=total, said="")
-        self._began = time.monotonic()
+    def start(self, total: int, done: int) -> None:
+        self._task = self._bar.add_task("combinations", total=total, completed=done, said="")
+        self._before, self._began = done, time.monotonic()
 
     def advance(self, done: int, best: int | None) -> None:
-        rate = done / max(time.monotonic() - self._began, 1e-9)
+        rate = (done - self._before) / max(time.monotonic() - self._began, 1e-9)
         self._bar.update(self._task, completed=done, said=f"{rate:,.0f}/s{_best(best)}")
 
 

@@ -97,9 +97,9 @@ class Remembering:
         else:
             self._log.write("said", text=text)
 
-    def start(self, total: int) -> None:
+    def start(self, total: int, done: int) -> None:
         """Pass on."""
-        self._progress.start(total)
+        self._progress.start(total, done)
 
     def advance(self, done: int, best: int | None) -> None:
         """Pass on."""

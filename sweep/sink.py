@@ -124,6 +124,10 @@ class MemorySink:
         """How many combinations are there, with a row or failed."""
         return int(np.count_nonzero(self._state))
 
+    def rows(self) -> NDArray[np.int64]:
+        """(R, 8) int64, the rows that are there, the columns of `allocator.order.FIELDS`."""
+        return self._table[self._state == _ROW, len(KEYS) :]
+
     def missing(self, *, together: bool = False) -> list[Span]:
         """The spans of combinations that have not arrived, ascending.
 

@@ -77,6 +77,10 @@ class Store:
         """Combinations that are there."""
         return self._sink.arrived
 
+    def rows(self) -> NDArray[np.int64]:
+        """(R, 8) int64, the rows that are there, the columns of `allocator.order.FIELDS`."""
+        return self._sink.rows()
+
     @property
     def simulated(self) -> int:
         """Rows that were simulated for them."""

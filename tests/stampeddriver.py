@@ -25,9 +25,9 @@ STALLED_SECONDS = 3
 class Stamped(sweep.progress.Plain):
     """Lines on stderr, and stamps."""
 
-    def start(self, total):
-        stamp(0)
-        super().start(total)
+    def start(self, total, done):
+        stamp(done)
+        super().start(total, done)
 
     def advance(self, done, *rest):
         stamp(done)

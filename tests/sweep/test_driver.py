@@ -281,13 +281,17 @@ def test_the_packages_face_is_lazy_and_whole():
 def test_plain_progress_says_rate_time_left_and_best_but_not_too_often():
     now, out = [0.0], io.StringIO()
     plain = Plain(out, lambda: now[0])
-    plain.start(1000)
+    plain.start(1000, 0)
     for done, at in ((10, 0.1), (100, 2.5), (200, 3.0), (1000, 5.0)):
         now[0] = at
         plain.advance(done, 123_450_000_000)
+    plain.start(1000, 900)
+    now[0] = 7.5
+    plain.advance(950, None)
     assert out.getvalue().splitlines() == [
         "100/1,000 combinations, 40/s, 22 s left, best so far 123.45",
         "1,000/1,000 combinations, 200/s, 0 s left, best so far 123.45",
+        "950/1,000 combinations, 20/s, 2 s left",
     ]
 
 
@@ -299,7 +303,7 @@ def test_a_terminal_gets_a_bar_and_anything_else_plain_lines():
     shown = Terminal()
     with open_progress(shown) as progress:
         progress.say("a step \x1b[31m")
-        progress.start(10)
+        progress.start(10, 0)
         progress.advance(10, 10**9)
     assert "best so far 1.00" in shown.getvalue()
     assert "\x1b[31m" not in shown.getvalue().replace("\\x1b[31m", "")

@@ -48,7 +48,7 @@ def figures(made):
 
 
 def test_figures_are_reported_once_a_second_and_at_the_end(meter, made, now):
-    meter.start(7_000_000, 3)
+    meter.start(7_000_000, 3, 0)
     for done, retries, at in ((100, 0, 100.2), (200, 1, 100.4)):
         now[0] = at
         meter.advance(done, retries)
@@ -68,6 +68,14 @@ def test_figures_are_reported_once_a_second_and_at_the_end(meter, made, now):
     assert figures(made)["combinations_total"] == 500
     assert figures(made)["combinations_per_second"] == pytest.approx(200.0)
     assert figures(made)["retries_total"] == 4
+
+
+def test_what_a_resumed_run_had_is_not_counted_again(meter, made, now):
+    meter.start(7_000_000, 0, 300)
+    now[0] = 102.0
+    meter.advance(400, 0)
+    assert figures(made)["combinations_total"] == 100
+    assert figures(made)["combinations_per_second"] == pytest.approx(50.0)
 
 
 def test_every_figure_carries_the_run(meter, made):

@@ -28,15 +28,19 @@ GRID = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.09, "num": 10},
 
 
 class StopAt(Silent):
-    """Interrupts once so many combinations are done."""
+    """Interrupts once so many combinations are done; remembers what it was told."""
 
     def __init__(self, done, error=KeyboardInterrupt):
-        self._done, self._error, self.said = done, error, []
+        self._done, self._error, self.said, self.best = done, error, [], []
 
     def say(self, text):
         self.said.append(text)
 
-    def advance(self, done, best):  # noqa: ARG002 - the protocol's
+    def start(self, total, done):
+        self.began = total, done
+
+    def advance(self, done, best):
+        self.best.append(best)
         if self._done is not None and done >= self._done:
             raise self._error
 
@@ -101,6 +105,7 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     told = StopAt(None)
     result = resume(home, [], told)
     assert f"{done} of 30 combinations are stored already" in told.said
+    assert told.began == (30, done)
     assert sorted(simulated) == [(first, min(first + 4, 30)) for first in range(0, 30, 4)]  # each once
     assert before == simulated[: len(before)]
     assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
@@ -110,6 +115,17 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     assert result.document == document
     assert read_manifest(home).status == "complete"
     assert not (home / "parts").exists()
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_the_best_so_far_of_a_resumed_run_is_that_of_all_its_rows(side, ask):
+    whole, config = (ask(folder, order={"side": side, "size": 6000}) for folder in ("whole", "out"))
+    uninterrupted, before, after = StopAt(None), StopAt(16), StopAt(None)
+    run(whole, uninterrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, before)
+    resume(home_of(config), [], after)
+    assert before.best + after.best == uninterrupted.best
 
 
 def test_the_same_command_goes_on_too_and_a_complete_run_is_printed_again(ask, simulated):
