@@ -185,7 +185,9 @@ def _sweep(
 ) -> Swept:
     """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
     done, crashes, in_a_row = store.arrived, 0, 0
-    best = _better(None, store.rows(), best_ask, job.order.side)
+    best = None
+    for block in store.blocks():
+        best = _better(best, block, best_ask, job.order.side)
     # not a generator: what is lost goes back into the cutter, after it may have run out
     items = zip(cutter, strict=False)
     for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):

@@ -11,6 +11,8 @@ from sweep.chunks import Span
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from sweep.chunks import Chunk
@@ -22,7 +24,7 @@ COLUMNS = (*KEYS, *FIELDS)
 _AWAITED, _ROW, _FAILED = 0, 1, 2
 
 _BLOCK = 65_536
-"""Rows that are moved at a time where failed combinations are dropped."""
+"""Rows that are looked at, or moved, at a time: a copy of them all may have no room."""
 
 
 class ResultSink(Protocol):
@@ -124,9 +126,11 @@ class MemorySink:
         """How many combinations are there, with a row or failed."""
         return int(np.count_nonzero(self._state))
 
-    def rows(self) -> NDArray[np.int64]:
-        """(R, 8) int64, the rows that are there, the columns of `allocator.order.FIELDS`."""
-        return self._table[self._state == _ROW, len(KEYS) :]
+    def blocks(self) -> Iterator[NDArray[np.int64]]:
+        """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
+        for at in range(0, len(self._state), _BLOCK):
+            has_row = self._state[at : at + _BLOCK] == _ROW
+            yield self._table[at : at + _BLOCK][has_row, len(KEYS) :]
 
     def missing(self, *, together: bool = False) -> list[Span]:
         """The spans of combinations that have not arrived, ascending.

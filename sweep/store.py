@@ -77,9 +77,9 @@ class Store:
         """Combinations that are there."""
         return self._sink.arrived
 
-    def rows(self) -> NDArray[np.int64]:
-        """(R, 8) int64, the rows that are there, the columns of `allocator.order.FIELDS`."""
-        return self._sink.rows()
+    def blocks(self) -> Iterator[NDArray[np.int64]]:
+        """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
+        return self._sink.blocks()
 
     @property
     def simulated(self) -> int:
