@@ -1,4 +1,4 @@
-"""What both command lines share, where a stream that they print to is missing or takes nothing."""
+"""What both command lines share: streams that are missing, or take nothing, and signals that would be lost."""
 
 from __future__ import annotations
 
