@@ -184,7 +184,8 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
     from sweep.driver import run
 
     with open_progress() as progress:
-        return _show(run(loaded, progress, force=force), progress)
+        result = _told(run(loaded, progress, force=force), progress)
+    return _show(result)
 
 
 def _plan(assignments: list[str], config: str | None = None, **files: str) -> int:
@@ -203,7 +204,8 @@ def _resume(run: str, assignments: list[str]) -> int:
     from sweep.resume import resume
 
     with open_progress() as progress:
-        return _show(resume(Path(run), assignments, progress), progress)
+        result = _told(resume(Path(run), assignments, progress), progress)
+    return _show(result)
 
 
 def _verify(run: str, assignments: list[str], **sampling: int) -> int:
@@ -223,12 +225,17 @@ def _config_error(message: str) -> Exception:
     return ConfigError(message)
 
 
-def _show(result: Result, progress: Progress) -> int:
-    """Print a document, and what failed; the exit code."""
+def _told(result: Result, progress: Progress) -> Result:
+    """Say which combinations failed, and why."""
     for failure in result.failures:
         progress.say(f"combination {failure.combination} failed: {failure.message}")
         for line in failure.details.splitlines():
             progress.say(line)
+    return result
+
+
+def _show(result: Result) -> int:
+    """Print a document and give the exit code; only after the progress, which takes stdout on a terminal, has ended."""
     _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else OK
 

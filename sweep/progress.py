@@ -88,7 +88,7 @@ class _Live:
         self._bar, self._task = bar, None
 
     def say(self, text: str) -> None:
-        self._bar.console.print(printable(text), markup=False, highlight=False)
+        self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def start(self, total: int, done: int) -> None:
         self._task = self._bar.add_task("combinations", total=total, completed=done, said="")

@@ -1,12 +1,15 @@
 """The list of what a topic holds."""
 
 import json
+import sys
 
 import pytest
 from faults import run
 from handmade import messages, put, tape
+from terminal import CONTROL, on_terminal
 
 from feed.broker import EmbeddedBroker
+from feed.convert import WRITERS
 from feed.replay import replay
 from feed.replays import Found, list_replays, render
 
@@ -51,6 +54,21 @@ def test_the_command_prints_a_table_or_json(source, sent):
     code, out, said = run("replays", source.replace("many", "none"))
     assert (code, out) == (2, "")
     assert "there is no topic 'none'" in said
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(
+    ("words", "key", "said"), [("replays --json", "replays", ""), ("replay '{file}'", "digest", "messages")]
+)
+def test_what_is_asked_for_on_a_terminal_arrives_in_a_file(source, sent, tmp_path, words, key, said):
+    WRITERS[".parquet"](tape(), tmp_path / "day.parquet")
+    topic = source if key == "replays" else source.replace("many", "typed")
+    out = tmp_path / "out.json"
+    command = f"'{sys.executable}' -m feed {words.format(file=tmp_path / 'day.parquet')} '{topic}' > '{out}'"
+    code, shown = on_terminal(command, 60)
+    assert code == 0, shown
+    assert key in json.loads(out.read_text())
+    assert said in CONTROL.sub("", shown)
 
 
 def test_names_from_a_topic_cannot_command_a_terminal():
