@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from feed.tape import Int64
 
@@ -27,8 +28,8 @@ Arrow = Any
 Text = Arrow
 """The same, of strings."""
 
-NANO_PRICES_FROM = 10**7
-"""Whole-number prices that reach this are 1e-9 $ (a cent is 10**7); as dollars they would be ten million a share."""
+CENT = 10**7
+"""A cent in 1e-9 $."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _NANO_DOLLARS = pa.decimal128(38, 9)
@@ -54,7 +55,10 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
 
 
 def instants(text: Text, *, iso: bool) -> Int64:
-    """Parse UTC nanoseconds: ISO 8601 text with a zone and up to nine digits (`iso`), or integers."""
+    """Parse UTC nanoseconds: ISO 8601 text with a zone and up to nine digits (`iso`), or integers.
+
+    An integer that is in another unit is refused: as nanoseconds it would be of 1970.
+    """
     if text.null_count:
         raise ValueError("it is empty")
     try:
@@ -64,6 +68,8 @@ def instants(text: Text, *, iso: bool) -> Int64:
         raise ValueError(f"expected {form}, as in the rest of the file") from None
     if len(numbers) and numbers.min() < 0:
         raise ValueError("expected 1970-01-01 or later")
+    if not iso and len(numbers) and numbers.min() < NANOS_FROM:
+        raise ValueError(no_nanoseconds(int(numbers.min())))
     return numbers
 
 
@@ -92,14 +98,19 @@ def are_iso(text: Text) -> bool:
 
 
 def are_nanos(columns: list[Text]) -> bool:
-    """Whether prices are integers of 1e-9 $: no decimal point or exponent, the largest from `NANO_PRICES_FROM` on."""
-    largest = 0
-    for text in columns:
-        if pc.any(pc.match_substring_regex(text, r"[.eE]"), min_count=0).as_py():
-            return False
-        digits = text.filter(pc.match_substring_regex(text, r"^\d{1,18}$"))
-        largest = max(largest, pc.max(digits.cast(pa.int64())).as_py() or 0)
-    return largest >= NANO_PRICES_FROM
+    """Whether prices are integers of 1e-9 $, as Databento writes them: none has a decimal point or an exponent."""
+    return not any(pc.any(pc.match_substring_regex(text, r"[.eE]"), min_count=0).as_py() for text in columns)
+
+
+def whole_numbers(text: Text) -> Int64:
+    """(M,) int64, the values of a column that are digits alone, up to 18 of them."""
+    return _numpy(text.filter(pc.match_substring_regex(text, r"^\d{1,18}$")).cast(pa.int64()))
+
+
+def below_a_cent(prices: Sequence[Int64]) -> tuple[int, int]:
+    """How many prices are there, in 1e-9 $, and how many of them are below a cent: they may be in another unit."""
+    there = sum(int(np.count_nonzero(px > 0)) for px in prices)
+    return there, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
 
 
 def beyond_nanos(text: Text) -> int:

@@ -227,7 +227,7 @@ def reads(text, at, word):
 
 
 @_compiled(
-    types.UniTuple(types.int64, 4)(
+    types.UniTuple(types.int64, 3)(
         _text,
         types.int64,
         types.int64,
@@ -269,15 +269,15 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
 
     Returns
     -------
-    rows, prints, unusable, largest : int
-        Rows read, or `UNUSUAL`; usable trades; the others; the largest price.
+    rows, prints, unusable : int
+        Rows read, or `UNUSUAL`; usable trades; the others.
     """
     columns = len(roles)
     walked = columns  # fields that are looked at one by one; none behind them matters, but perhaps the last
     while walked > 0 and (roles[walked - 1] == SKIPPED or (walked == columns and roles[walked - 1] == SYMBOL)):
         walked -= 1
-    refused = UNUSUAL, 0, 0, 0
-    date, days, row, prints, unusable, largest, at = -1, -1, 0, 0, 0, 0, start
+    refused = UNUSUAL, 0, 0
+    date, days, row, prints, unusable, at = -1, -1, 0, 0, 0, start
     words = text.view(np.uint64)
     while at < end:
         is_trade, side, price, size = False, 0, 0, 0
@@ -291,7 +291,6 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
                 value, at = price_of(text, at, points)
                 if value < 0:
                     return refused
-                largest = max(largest, value)
                 if role == PRICE:
                     price = value
                 else:
@@ -360,4 +359,4 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
         elif is_trade:
             unusable += 1
         row += 1
-    return row, prints, unusable, largest
+    return row, prints, unusable

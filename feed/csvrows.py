@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
-"""Texts of a field that holds nothing."""
+"""Texts of a number that is not there; of a label, which may be a symbol of that name, only the first."""
 
 _SHOWN = 60
 
@@ -136,6 +136,15 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
 
 
 def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: int) -> Arrow:
+    table = _read_columns(path, names, labels, max_bytes, NULLS)
+    unsure = [name for name in names if name in labels and table.column(name).null_count]
+    if unsure:  # the words for nothing hold for all columns of a read
+        for name, column in zip(unsure, _read_columns(path, unsure, labels, max_bytes, NULLS[:1]).columns, strict=True):
+            table = table.set_column(names.index(name), name, column)
+    return table
+
+
+def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes: int, nulls: list[str]) -> Arrow:
     label = pa.dictionary(pa.int32(), pa.string())
     try:
         with open_bytes(path, max_bytes) as stream:
@@ -144,7 +153,7 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: 
                 convert_options=pa_csv.ConvertOptions(
                     include_columns=names,
                     column_types={name: label if name in labels else pa.string() for name in names},
-                    null_values=NULLS,
+                    null_values=nulls,
                     strings_can_be_null=True,
                 ),
             )

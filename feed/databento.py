@@ -1,7 +1,8 @@
 """Databento CSV files, the mbp-1 and mbp-10 column sets, read exactly: .csv, .csv.gz and .csv.zst.
 
 Numbers arrive as text and leave as integers without passing through a float. Whether stamps are ISO text or integer
-nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once per file and said in the provenance.
+nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once per file by how they are written, and
+said in the provenance. How large a number is decides nothing: where one would be absurd in its unit, it is refused.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feed.columns import NANO_PRICES_FROM, are_iso, are_nanos, beyond_nanos, instants, integers, prices
-from feed.csvrows import NULLS, Rows, read_rows
-from feed.errors import FeedError
+from feed.columns import (
+    are_iso,
+    are_nanos,
+    below_a_cent,
+    beyond_nanos,
+    instants,
+    integers,
+    prices,
+    whole_numbers,
+)
+from feed.csvrows import Rows, read_rows
+from feed.errors import FeedError, FeedUnavailable
 from feed.fragments import (
     INT16,
     INT32,
@@ -30,6 +40,7 @@ from feed.fragments import (
     several_instruments,
     unnamed,
 )
+from feed.instants import NANOS_FROM
 from feed.options import MAX_BYTES
 from feed.plaincsv import read_plain
 from feed.streams import CODECS, check_there, open_bytes
@@ -46,7 +57,8 @@ if TYPE_CHECKING:
 REQUIRED = ("ts_event", "publisher_id", "sequence", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
 OPTIONAL = ("rtype", "action", "side", "price", "size", "symbol", "instrument_id")
 LABELS = ("action", "side", "symbol")
-PRICES = ("bid_px_00", "ask_px_00", "price")
+QUOTED = ("bid_px_00", "ask_px_00")
+PRICES = (*QUOTED, "price")
 
 BOOK_RTYPES = (1, 10)
 """Databento's record types of mbp-1 and mbp-10 rows."""
@@ -91,12 +103,15 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: int) -> FileBlock | N
     """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
     try:
         with open_bytes(path, max_bytes) as stream:
-            plain = read_plain(stream, NULLS)
+            plain = read_plain(stream)
     except (OSError, FeedError):
         return None
     if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
         return None
-    if not plain.points and plain.largest < NANO_PRICES_FROM:
+    priced, low = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
+    if 2 * low > priced:
+        return None
+    if not plain.iso and plain.columns["ts"].min() < NANOS_FROM:
         return None
     nameless = None if plain.symbol else plain.instrument
     if nameless is not None and several_instruments(plain.columns["venue"], nameless):
@@ -121,6 +136,9 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
     iso = are_iso(rows.text("ts_event"))
     priced = [name for name in PRICES if rows.has(name)]
     nanos = are_nanos([rows.text(name) for name in priced])
+    prices_there, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED]) if nanos else (0, 0)
+    if low and low == prices_there:
+        raise _in_which_unit(str(path))
     names = _names(rows)
     there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
     called, notes = ("", ()) if there else unnamed(symbol)
@@ -132,6 +150,8 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
         called = symbol
     notes += _forms(iso=iso, nanos=nanos)
     rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
+    if 2 * low > prices_there:
+        notes += (f"{low} of {prices_there} prices are below a cent",)
     if rounded:
         notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
 
@@ -184,6 +204,15 @@ def _trades(
         aggressor[pc.equal(side, letter).to_numpy()] = sign
     taken = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
     return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
+
+
+def _in_which_unit(where: str) -> FeedUnavailable:
+    """Ask what whole numbers mean: whoever writes dollars without decimals would get prices a billion times too low."""
+    return FeedUnavailable(
+        "its prices are whole numbers, and as 1e-9 $, Databento's unit, none reaches a cent",
+        where,
+        "are they dollars? write decimals (222.0); if they are 1e-9 $, export decimals (pretty_px) or DBN",
+    )
 
 
 def _sizes(text: Text) -> Int64:

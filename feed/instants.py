@@ -14,6 +14,11 @@ _DURATION = re.compile(r"(?P<number>\d{1,30}(?:\.\d{1,30})?)\s*(?P<unit>ns|us|ms
 _UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = 2**63 - 1
+
+NANOS_FROM = 10**17
+"""Whole numbers below this are of 1970 to March 1973 as nanoseconds: such a stamp is in another unit."""
+
+_COARSER = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}
 _DIGITS = 100
 _SHOWN = 60
 
@@ -34,19 +39,44 @@ def parse_instant(text: str | int) -> int:
     Raises
     ------
     ValueError
-        Where the text is no instant, or names no zone.
+        Where the text is no instant, names no zone, or is a number of seconds, milliseconds or microseconds.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         instant = text
     else:
         text = str(text).strip()
-        if text.isascii() and text.isdigit():
-            instant = int(text) if len(text) < _DIGITS else LAST_INSTANT + 1
-        else:
-            instant = _iso(text)
+        if not (text.isascii() and text.isdigit()):
+            return bounded(_iso(text), text)
+        instant = int(text) if len(text) < _DIGITS else LAST_INSTANT + 1
+    if _as_coarser(instant):
+        raise ValueError(f"{str(text)[:_SHOWN]!r} is no instant: {no_nanoseconds(instant)}")
+    return bounded(instant, text)
+
+
+def bounded(instant: int, text: object) -> int:
+    """Give an instant back, written as `text`; ValueError where it is beyond what nanoseconds in int64 hold."""
     if not 0 <= instant <= LAST_INSTANT:
         raise ValueError(f"{str(text)[:_SHOWN]!r} is outside 1970-01-01 to 2262-04-11")
     return instant
+
+
+def no_nanoseconds(stamp: int) -> str:
+    """Say of a whole number below `NANOS_FROM` what it is as nanoseconds, and in which unit it would be a stamp.
+
+    Parameters
+    ----------
+    stamp : int
+        0 or more.
+    """
+    meant = _as_coarser(stamp)
+    found = f", as {meant[0]} of {format_instant(meant[1])}" if meant else ""
+    return f"as nanoseconds it is of {format_instant(stamp)}{found}; write nanoseconds since 1970, or ISO 8601 with Z"
+
+
+def _as_coarser(stamp: int) -> tuple[str, int] | None:
+    """The unit in which a number is an instant from March 1973 on, and that instant; of three, one at most fits."""
+    found = ((unit, stamp * scale) for unit, scale in _COARSER.items())
+    return next(((unit, instant) for unit, instant in found if NANOS_FROM <= instant <= LAST_INSTANT), None)
 
 
 def _iso(text: str) -> int:

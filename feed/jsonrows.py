@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 import msgspec
 import numpy as np
 
-from feed.instants import parse_instant
+from feed.instants import bounded, parse_instant
 from feed.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
 
@@ -192,7 +192,7 @@ class JsonRows:
         nano = stamp[_DIGITS]
         if not (len(stamp) == _STAMP and stamp[19] == "." and stamp[29] == "Z" and nano.isascii() and nano.isdigit()):
             raise ValueError(f"stamp {stamp[:40]!r} is not ISO 8601 in UTC with nine digits")
-        return parse_instant(self._seconds[stamp[:19]] + int(nano))
+        return bounded(self._seconds[stamp[:19]] + int(nano), stamp)
 
 
 def _instants(stamps: list[str]) -> Int64:

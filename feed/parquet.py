@@ -15,6 +15,7 @@ import pyarrow as pa
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock, Labels, defined, make_fragments, out_of_bounds, unnamed
+from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.options import MAX_BYTES
 from feed.streams import check_there, damage_told, too_large
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
@@ -234,8 +235,18 @@ def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]
         raise FeedCorrupt(f"{_place(taken, at)}, {name}: empty", where)
     if pa.types.is_timestamp(column.type):
         column = column.cast(STAMP).view(pa.int64())
-    numbers: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+        return _values(column)
+    numbers = _values(column)
+    if name == "ts" and ((numbers >= 0) & (numbers < NANOS_FROM)).any():
+        at = int(np.argmax((numbers >= 0) & (numbers < NANOS_FROM)))
+        raise FeedCorrupt(f"{_place(taken, at)}, {name}: {numbers[at]} ({no_nanoseconds(int(numbers[at]))})", where)
     return numbers
+
+
+def _values(column: Arrow) -> NDArray[Any]:
+    """Give a column's numbers, 0 for null."""
+    values: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:

@@ -18,7 +18,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -46,8 +46,6 @@ class PlainRows:
         Empty where there is no column of symbols.
     iso, points : bool
         Stamps are ISO text, else integers; prices are decimal dollars, else integers of 1e-9 $.
-    largest : int
-        The largest price, 1e-9 $, of `points`; the largest number otherwise.
     columns : dict of (N,) integers
         The quotes' columns of `feed.tape.Tape`.
     trades : dict of (M,) int64, optional
@@ -61,7 +59,6 @@ class PlainRows:
     symbol: str
     iso: bool
     points: bool
-    largest: int
     columns: dict[str, NDArray[Any]]
     trades: dict[str, Int64] | None
     unusable: int
@@ -90,7 +87,6 @@ class _Part:
     instrument: Int64
     trades: Int64
     unusable: int = 0
-    largest: int = 0
 
 
 class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
@@ -129,27 +125,25 @@ class _Blocks:
                 return
 
 
-def read_plain(stream: io.BufferedReader, labels: Sequence[str]) -> PlainRows | None:
+def read_plain(stream: io.BufferedReader) -> PlainRows | None:
     """Read a file in the usual form; None where it is in any other, or damaged.
 
     Parameters
     ----------
     stream : io.BufferedReader
         Decompressed bytes, from the header on.
-    labels : sequence of str
-        Texts that stand for no symbol.
     """
     if sys.byteorder != "little":  # the kernel takes eight bytes for a number, the first one lowest
         return None
     try:
         from feed.csvkernel import PADDING
 
-        return _read(_Blocks(stream, PADDING), labels)
+        return _read(_Blocks(stream, PADDING))
     except (_Unusual, OSError, EOFError):
         return None
 
 
-def _read(blocks: _Blocks, labels: Sequence[str]) -> PlainRows:
+def _read(blocks: _Blocks) -> PlainRows:
     form: _Form | None = None
     parts: list[_Part] = []
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -165,7 +159,7 @@ def _read(blocks: _Blocks, labels: Sequence[str]) -> PlainRows:
             start = 0
             if form is None:
                 start = buffer.find(b"\n", 0, end) + 1
-                form = _form_of(bytes(memoryview(buffer)[:end]), labels)
+                form = _form_of(bytes(memoryview(buffer)[:end]))
             under_way.append((buffer, pool.submit(_part, form, buffer, start, end)))
             if len(under_way) > threads:
                 finish()
@@ -176,7 +170,7 @@ def _read(blocks: _Blocks, labels: Sequence[str]) -> PlainRows:
     return _joined(form, parts)
 
 
-def _form_of(text: bytes, labels: Sequence[str]) -> _Form:
+def _form_of(text: bytes) -> _Form:
     """Tell the form by the header, the first row and the first price that is there."""
     header, *lines = text[:-1].split(b"\n")
     if b'"' in header or not header.isascii() or not header.decode().isprintable() or len(header) >= 2**20:
@@ -197,7 +191,7 @@ def _form_of(text: bytes, labels: Sequence[str]) -> _Form:
     symbol = first[place["symbol"]] if "symbol" in place else b""
     if not symbol.isascii() or not symbol.decode().isprintable() or b'"' in symbol:
         raise _Unusual
-    if "symbol" in place and symbol.decode() in labels:
+    if "symbol" in place and not symbol:
         raise _Unusual
     prices = [place[name] for name in ("bid_px_00", "ask_px_00", "price") if name in place]
     for line in lines:
@@ -222,7 +216,7 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
         instrument=np.empty(most, np.int64),
         trades=np.empty((6, most), np.int64),
     )
-    rows, prints, part.unusable, part.largest = read_rows(
+    rows, prints, part.unusable = read_rows(
         np.frombuffer(buffer, np.uint8),
         start,
         end,
@@ -256,7 +250,6 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
         symbol=form.symbol.decode(),
         iso=form.iso,
         points=form.points,
-        largest=max(part.largest for part in parts),
         columns={
             "ts": whole("ts"),
             "venue": whole("venue"),

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feed import databento
+from feed import databento, files
 from feed.columns import integers, prices
+from feed.convert import WRITERS
 from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED
@@ -85,25 +86,73 @@ def test_integer_stamps_and_prices_give_the_same_tape(read):
     assert block.notes == ("ts_event is integer nanoseconds", "prices are integers of 1e-9 $")
 
 
+SMALLEST = {"price": "", "bid_px_00": "9000000", "ask_px_00": "10000000"}
+
+
 @pytest.mark.parametrize(
     ("change", "prices_are", "bid"),
     [
-        ({"price": "223", "bid_px_00": "222", "ask_px_00": "223"}, "decimal dollars", 222 * 10**9),
-        ({"price": "", "bid_px_00": "9999998", "ask_px_00": "9999999"}, "decimal dollars", None),
-        ({"price": "", "bid_px_00": "9000000", "ask_px_00": "10000000"}, "integers of 1e-9 $", 9_000_000),
-        ({"price": "", "bid_px_00": "5", "ask_px_00": str(UNDEFINED_PRICE)}, "decimal dollars", 5 * 10**9),
+        (SMALLEST, "integers of 1e-9 $", 9_000_000),
+        ({"price": "7", "bid_px_00": "100000", "ask_px_00": str(10**12)}, "integers of 1e-9 $", 100_000),
         ({"price": "10000000", "bid_px_00": "0", "ask_px_00": ""}, "integers of 1e-9 $", 0),
         ({"price": "1e2", "bid_px_00": "100", "ask_px_00": "101"}, "decimal dollars", 100 * 10**9),
+        ({"price": "100", "bid_px_00": "100", "ask_px_00": "101.0"}, "decimal dollars", 100 * 10**9),
+        ({"price": "", "bid_px_00": "0.0001", "ask_px_00": "0.0002"}, "decimal dollars", 100_000),
     ],
 )
-def test_whole_numbers_are_dollars_or_nanos_by_the_largest_of_the_file(read, change, prices_are, bid):
-    if bid is None:
-        with pytest.raises(FeedCorrupt, match="below 8388608"):
-            read(change)
-        return
+def test_prices_without_a_point_are_nanos_however_large(read, change, prices_are, bid):
     block = read(change)
     assert block.notes[1] == f"prices are {prices_are}"
     assert block.tape.bid_px.tolist() == [bid]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"price": "223", "bid_px_00": "222", "ask_px_00": "223"}],  # dollars, most likely
+        [{"price": "", "bid_px_00": "4000000", "ask_px_00": "4100000"}],  # a share of 0.4 cents, or of 4 million $
+        [{"price": "", "bid_px_00": "5", "ask_px_00": str(UNDEFINED_PRICE)}],
+        [{"price": str(10**12), "bid_px_00": "222", "ask_px_00": ""}],
+    ],
+)
+def test_whole_numbers_below_a_cent_are_refused_with_the_question(read, rows):
+    for symbol in (None, "AAPL"):
+        with pytest.raises(FeedUnavailable, match=r"none reaches a cent; are they dollars\? write decimals"):
+            read(*rows, symbol=symbol)
+
+
+def test_whole_numbers_mostly_below_a_cent_are_told_of(read):
+    dollars = {"price": "222", "bid_px_00": "222", "ask_px_00": "223"}
+    block = read(dollars, dollars | {"ask_px_00": "99999999"})  # what some write where there is no quote
+    assert block.tape.bid_px.tolist() == [222, 222]
+    assert block.notes[2] == "3 of 4 prices are below a cent"
+    assert len(read(SMALLEST).notes) == 2
+
+
+def test_a_share_below_a_cent_reads_the_same_with_decimals_as_dbn_writes_it(read, tmp_path):
+    dollars = {"price": "", "bid_px_00": "0.004", "ask_px_00": "0.0041"}
+    tape = read(dollars, dollars | {"sequence": "46542625"}).tape
+    WRITERS[".dbn"](tape, tmp_path / "day.dbn")
+    assert tape.ask_px.tolist() == [4_100_000] * 2
+    assert same(files.read_file(tmp_path / "day.dbn").tape, tape)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "said"),
+    [
+        ("1722519392", "as seconds of 2024-08-01T13:36:32"),
+        ("920000000", "as seconds of 1999-02-26"),
+        ("1722519392491", r"as milliseconds of 2024-08-01T13:36:32\.491000000Z"),
+        ("1722519392491911", r"as microseconds of 2024-08-01T13:36:32\.491911000Z"),
+        ("48992491911683", "as nanoseconds it is of 1970-01-01T13:36:32.491911683Z; write"),  # since midnight
+        ("0", "as nanoseconds it is of 1970-01-01T00:00:00.000000000Z; write"),
+        ("99999999999999999", "as nanoseconds it is of 1973-03-03"),
+    ],
+)
+def test_stamps_in_another_unit_are_refused_and_the_unit_is_named(read, stamp, said):
+    for rows, line in (([{"ts_event": stamp}] * 2, 2), ([{"ts_event": str(10**17)}, {"ts_event": stamp}], 3)):
+        with pytest.raises(FeedCorrupt, match=f"line {line}, column ts_event: '{stamp}' .*{said}"):
+            read(*rows)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +325,20 @@ def test_several_symbols_are_a_fragment_each(read):
         assert alone.ignored.pop("other_symbol") == 3 - fragment.tape.rows
         assert alone.ignored == fragment.ignored
     assert read(*rows, symbol="IBM").fragments == ()
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+@pytest.mark.parametrize("name", ["NA", "None", "null", "nan", "NaN", "N/A", "NULL", "9223372036854775807"])
+def test_only_an_empty_field_names_no_symbol(read, name, mark):
+    named = {"symbol": f"{mark}{name}{mark}", "bid_px_00": "NA"}
+    block = read(named, {}, {"symbol": mark * 2})
+    assert [(each.tape.symbol, each.tape.rows) for each in block.fragments] == sorted(
+        [("AAPL", 1), (name, 1), (UNNAMED, 1)]
+    )
+    alone = read(named, named)
+    assert (alone.tape.symbol, alone.named, alone.tape.rows) == (name, True, 2)
+    assert alone.tape.bid_px.tolist() == [0, 0]  # of a number, the word still says that there is none
+    assert same(read(named, {}, {}, symbol=name).tape, read(named, name="one.csv").tape)
 
 
 def test_rows_that_name_no_symbol_beside_some_that_do_are_a_fragment_of_their_own(read):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.instants import LAST_INSTANT, format_instant, parse_duration, parse_instant
+from feed.instants import LAST_INSTANT, NANOS_FROM, format_instant, no_nanoseconds, parse_duration, parse_instant
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,20 @@ def test_what_is_no_instant_is_refused(text):
     ) as caught:
         parse_instant(text)
     assert str(caught.value).startswith(repr(str(text)[:60]))
+
+
+@pytest.mark.parametrize("number", [1722519392, 1722519392491, 1722519392491911])
+def test_an_instant_in_another_unit_is_refused_and_the_unit_is_named(number):
+    unit = {10: "seconds", 13: "milliseconds", 16: "microseconds"}[len(str(number))]
+    for text in (number, str(number)):
+        with pytest.raises(ValueError, match=f"{number}' is no instant: .* as {unit} of 2024-08-01T13:36:32"):
+            parse_instant(text)
+
+
+@given(st.integers(0, NANOS_FROM - 1))
+def test_what_is_said_of_a_number_names_one_unit_at_most(number):
+    assert no_nanoseconds(number).count("seconds of ") <= 1
+    assert format_instant(number) in no_nanoseconds(number)
 
 
 @given(st.integers(0, LAST_INSTANT))

@@ -179,6 +179,13 @@ def test_a_column_that_is_there_twice_is_refused(folder):
         ({"venue": [2, 40_000, 2]}, r"row 2, venue: 40000 \(expected 0 to 32767\)"),
         ({"ts": [OPEN, -1, OPEN]}, r"row 2, ts: -1 \(expected 0 to"),
         ({"ts": [OPEN, OPEN, None]}, "row 3, ts: empty"),
+        ({"ts": [OPEN, OPEN // 10**9, OPEN]}, "row 2, ts: 1722520800 .* as seconds of 2024-08-01T14:00:00"),
+        ({"ts": [OPEN // 10**6] * 3}, "row 1, ts: 1722520800000 .* as milliseconds of 2024-08-01T14:00:00"),
+        ({"ts": [OPEN // 10**3] * 3}, "row 1, ts: 1722520800000000 .* as microseconds of 2024-08-01T14:00:00"),
+        (
+            {"ts": pa.array([OPEN // 10**9] * 3, pa.uint32())},
+            r"row 1, ts: 1722520800 \(as nanoseconds it is of 1970-01-01T00:00:01",
+        ),
         ({"bid_px": [1, PRICE_LIMIT, 1]}, r"row 2, bid_px: \d+ \(expected a price below 8388608 \$\)"),
         ({"ask_sz": [1, 1, 2**31]}, r"row 3, ask_sz: 2147483648 \(expected a size up to"),
         ({"sequence": pa.array([1, 2**64 - 1, 1], pa.uint64())}, r"row 2, sequence: 18446744073709551615"),

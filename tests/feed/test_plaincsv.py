@@ -196,7 +196,19 @@ class TestUsualFiles:
     def test_whole_dollars_are_left(self, folder):
         row = {"bid_px_00": "222", "ask_px_00": "223", "price": "223"}
         assert not agree(folder, text_of(row))
-        assert agree(folder, text_of(row | {"price": "10000000"}))
+        assert not agree(folder, text_of(row | {"price": "10000000"}))
+        assert agree(folder, text_of(row | {"bid_px_00": "10000000", "ask_px_00": "10000001"}))
+
+    @pytest.mark.parametrize("stamp", ["1722519392", "1722519392491", "1722519392491911", "0"])
+    def test_stamps_in_another_unit_are_left(self, folder, stamp):
+        late = {"ts_event": str(10**17)}
+        assert agree(folder, text_of(late, late))
+        assert not agree(folder, text_of(late, late | {"ts_event": stamp}))
+
+    @pytest.mark.parametrize("name", ["NA", "None", "null", "nan", "N/A"])
+    def test_a_symbol_may_read_as_nothing(self, folder, name):
+        assert agree(folder, text_of({"symbol": name}, {"symbol": name}))
+        assert not agree(folder, text_of({"symbol": ""}, {"symbol": ""}))
 
     @pytest.mark.parametrize("ending", ["gz", "zst"])
     def test_compressed_files_are_read_the_same(self, folder, ending):

@@ -167,13 +167,10 @@ def plain_csv(data):
     priced = [name for name in ("bid_px_00", "ask_px_00", "price") if name in header]
     texts = [row[name] for row in rows for name in priced if row[name] not in NULLS]
     pointed = any(set(text) & set(".eE") for text in texts)
-    largest = max((int(text) for text in texts if text.isdigit() and text.isascii() and len(text) <= 18), default=0)
-    scale = 1 if not pointed and largest >= 10**7 else NANO
-    named = {row["symbol"] for row in rows if row.get("symbol", "") not in {"", *NULLS}}
+    scale = NANO if pointed else 1
     found = {}
     for row in rows:
-        symbol = row.get("symbol", "")
-        symbol = UNNAMED if not named or symbol in NULLS else symbol
+        symbol = row.get("symbol") or UNNAMED
         quotes, trades = found.setdefault(symbol, ([], []))
         ts = stamp(row["ts_event"])
         venue, sequence = number(row["publisher_id"]), number(row["sequence"])
