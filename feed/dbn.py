@@ -70,7 +70,11 @@ FIELDS = {
 }
 """Type and place of what is read of a book record."""
 
+SYMBOLS_OF_ONE = 64
+"""Symbols that an instrument may have on one day where no one of them is asked for: each is a tape of all its rows."""
+
 _EPOCH = date(1970, 1, 1)
+_LOW = 2**32 - 1
 _HEADER = 16
 _METADATA_LEAST, _METADATA = 104, 2**26
 _UNDEFINED_STAMP = 2**64 - 1
@@ -87,31 +91,83 @@ _QUOTES = {
 
 @dataclass(slots=True)
 class _Names:
-    """Symbols by instrument and date, as the metadata maps them."""
+    """Symbols by instrument and date, as the metadata maps them: one instrument may have several on a day."""
 
     spans: dict[int, list[tuple[int, int, str]]]  # instrument -> first day, day past the last, symbol
     codes: dict[str, int] = field(default_factory=dict)
+    seen: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # symbol's index, day -> instruments
 
     def __post_init__(self) -> None:
-        for spans in self.spans.values():
-            for _, _, name in spans:
-                self.codes.setdefault(name, len(self.codes))
+        """Number the symbols by name: the library gives the mappings in another order at each decode."""
+        for name in sorted({name for spans in self.spans.values() for *_, name in spans}):
+            self.codes[name] = len(self.codes)
 
-    def code(self, instrument: int, day: int) -> int:
-        """Index of the symbol of an instrument on a day since 1970."""
-        for first, past, name in self.spans.get(instrument, ()):
-            if first <= day < past:
-                return self.codes[name]
-        return self.codes.setdefault(UNNAMED, len(self.codes))
+    def of(self, instrument: int, day: int) -> list[int]:
+        """Indices, ascending, of the symbols of an instrument on a day since 1970; of the unnamed where it has none."""
+        found = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
+        return sorted(found) or [self.codes.setdefault(UNNAMED, len(self.codes))]
 
-    def of(self, records: NDArray[Any]) -> Int64:
-        """(N,) int64, the index of each record's symbol."""
-        stamps = np.where(records["ts_recv"] == _UNDEFINED_STAMP, records["ts_event"], records["ts_recv"])
-        keys = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
+    def label(self, keys: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
+        """Give each record once for each of its symbols.
+
+        Parameters
+        ----------
+        keys : (N,) int64
+            Day and instrument of each record, as `_keys` gives them.
+        symbol : str, optional
+            The only one.
+        where : str
+            Place of the file.
+
+        Returns
+        -------
+        codes, at : (M,) int64
+            Index of the symbol, and which record it is; records ascending.
+
+        Raises
+        ------
+        FeedUnavailable
+            More symbols of one instrument than `SYMBOLS_OF_ONE`, and none asked for.
+        """
         if len(keys) and (keys == keys[0]).all():
-            return np.full(len(keys), self.code(int(records["instrument_id"][0]), int(keys[0]) >> 32))
-        pairs, which = np.unique(keys, return_inverse=True)
-        return np.array([self.code(key & 0xFFFFFFFF, key >> 32) for key in pairs.tolist()], np.int64)[which]
+            pairs, which = keys[:1], np.zeros(len(keys), np.int64)
+        else:
+            pairs, which = np.unique(keys, return_inverse=True)
+        named = [self.of(*_apart(key)) for key in pairs.tolist()]
+        if symbol is not None:
+            wanted = self.codes.get(symbol, -1)
+            named = [[wanted] if wanted in codes else [] for codes in named]
+        for key, codes in zip(pairs.tolist(), named, strict=True):
+            if len(codes) > SYMBOLS_OF_ONE:
+                raise FeedUnavailable(
+                    f"its metadata gives {len(codes)} symbols to instrument {key & _LOW} on one day",
+                    where,
+                    "name one: symbol=...",
+                )
+            for code in codes:
+                self.seen.setdefault((code, key >> 32), set()).add(key & _LOW)
+        counts = np.array([len(codes) for codes in named], np.int64)
+        first = np.cumsum(counts) - counts  # of each pair's symbols, among all of them
+        times = counts[which]
+        at = np.repeat(np.arange(len(keys)), times)
+        nth = np.arange(len(at)) - np.repeat(np.cumsum(times) - times, times)
+        return np.array([code for codes in named for code in codes], np.int64)[first[which[at]] + nth], at
+
+    def in_doubt(self) -> set[int]:
+        """Indices of symbols that stood for several instruments on one day."""
+        return {code for (code, _), instruments in self.seen.items() if len(instruments) > 1}
+
+
+def _keys(records: NDArray[Any]) -> Int64:
+    """(N,) int64: of each record the day since 1970 by which its symbol is found, times 2**32, and its instrument."""
+    stamps = np.where(records["ts_recv"] == _UNDEFINED_STAMP, records["ts_event"], records["ts_recv"])
+    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
+    return keys
+
+
+def _apart(key: int) -> tuple[int, int]:
+    """Instrument and day of a key."""
+    return key & _LOW, key >> 32
 
 
 @dataclass(slots=True)
@@ -122,7 +178,7 @@ class _Taken:
     trades: list[Columns] = field(default_factory=list)
     codes: list[Int64] = field(default_factory=list)
     trade_codes: list[Int64] = field(default_factory=list)
-    instruments: list[NDArray[np.uint32]] = field(default_factory=list)
+    keys: list[Int64] = field(default_factory=list)
     records: int = 0
     other_rtype: int = 0
     other_symbol: int = 0
@@ -179,17 +235,28 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     ignored = {reason: count for reason, count in ignored.items() if count}
     if not names.spans:
         called, notes = unnamed(symbol)
-        if several_instruments(quotes["venue"], _joined(taken.instruments)):
+        if several_instruments(quotes["venue"], _joined(taken.keys) & _LOW):
             raise instruments_unnamed(where)
         labels = Labels([called], codes, trade_codes, named=False)
         return FileBlock(make_fragments(labels, quotes, trades, ignored, (*notes, note)))
     there = tuple(sorted(names.codes))
-    if UNNAMED in names.codes:
-        nameless = codes == names.codes[UNNAMED]
-        if several_instruments(quotes["venue"][nameless], _joined(taken.instruments)[nameless]):
-            raise instruments_unnamed(where)
+    keys, in_doubt = _joined(taken.keys), names.in_doubt()
+    for code, name in enumerate(names.codes):
+        if name == UNNAMED or code in in_doubt:
+            mine = codes == code
+            venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
+            if several_instruments(venue_and_day, keys[mine] & _LOW):
+                raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)
     labels = Labels(list(names.codes), codes, trade_codes)
     return FileBlock(make_fragments(labels, quotes, trades, ignored, (note,)), there)
+
+
+def _ambiguous(name: str, where: str) -> FeedUnavailable:
+    return FeedUnavailable(
+        f"symbol {quoted(name)} stands for several instruments of one venue on one day, which are no one book",
+        where,
+        "export it by raw symbols (stype_in raw_symbol)",
+    )
 
 
 def library(where: str) -> Any:  # noqa: ANN401 - it brings types of its own, and may be absent
@@ -308,11 +375,13 @@ def _dtype(size: int) -> np.dtype[Any]:
 def _take(block: _Block, where: str, names: _Names, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a block's book records."""
     records, at = block.records, np.arange(len(block.records))
-    codes = names.of(records) if names.spans else np.zeros(len(records), np.int64)
-    if names.spans and symbol is not None:
-        mine = codes == names.codes.get(symbol, -1)
-        taken.other_symbol += len(mine) - int(mine.sum())
-        records, codes, at = records[mine], codes[mine], at[mine]
+    codes, keys = np.zeros(len(records), np.int64), _keys(records)
+    if names.spans:
+        codes, at = names.label(keys, symbol, where)
+        if symbol is not None:
+            taken.other_symbol += len(records) - len(at)
+        if len(at) != len(records):
+            records, keys = records[at], keys[at]
     quotes = defined({name: records[column] for name, column in _QUOTES.items()})
     is_trade = records["action"] == b"T"
     prints = records[is_trade]
@@ -330,7 +399,7 @@ def _take(block: _Block, where: str, names: _Names, symbol: str | None, taken: _
     taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
     taken.codes.append(codes)
     taken.trade_codes.append(codes[is_trade])
-    taken.instruments.append(records["instrument_id"].copy())
+    taken.keys.append(keys)
 
 
 def _cut_short(where: str, place: str) -> FeedCorrupt:

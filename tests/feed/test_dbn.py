@@ -188,6 +188,94 @@ def test_without_mappings_the_file_is_called_as_asked_for(read):
         read(metadata(), record(), record(instrument_id=39))
 
 
+SECOND, THIRD, FOURTH = (date(2024, 8, day) for day in (2, 3, 4))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_names_of_one_instrument_are_a_tape_each_at_every_read(read, order):
+    front = mapping("ES.c.0", (FIRST, SECOND, 38), (SECOND, THIRD, 39))  # rolls from one contract to the next
+    raw = metadata(*[mapping("ESU4", (FIRST, FOURTH, 38)), front, mapping("ESZ4", (FIRST, FOURTH, 39))][::order])
+    rows = [
+        record(instrument_id=instrument, ts_event=TS + day * DAY + at, ts_recv=TS + day * DAY + at, sequence=at)
+        for at, (day, instrument) in enumerate([(0, 38), (0, 39), (1, 38), (1, 39), (2, 38), (0, 38)])
+    ]
+    expected = {"ES.c.0": [0, 3, 5], "ESU4": [0, 2, 4, 5], "ESZ4": [1, 3]}
+    for _ in range(8):  # the library gives the names in another order each time
+        block = read(raw, *rows)
+        assert block.symbols == tuple(expected)
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in block.fragments} == expected
+        for name, sequences in expected.items():
+            (alone,) = read(raw, *rows, symbol=name).fragments
+            assert sorted(alone.tape.sequence.tolist()) == sequences
+            assert alone.ignored["other_symbol"] == len(rows) - len(sequences)
+
+
+_SPANS = st.tuples(st.integers(0, 2), st.integers(1, 3), st.sampled_from([38, 39, 40]))
+
+
+@FEW
+@given(
+    maps=st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), st.lists(_SPANS, min_size=1, max_size=3), min_size=1),
+    rows=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([38, 39, 40])), min_size=1, max_size=20),
+    block=st.integers(80, 500),
+)
+def test_a_name_is_all_that_any_of_its_spans_covers(folder, maps, rows, block):
+    first = FIRST.toordinal()
+    mappings = [
+        mapping(
+            name,
+            *(
+                (date.fromordinal(first + day), date.fromordinal(first + day + days), which)
+                for day, days, which in spans
+            ),
+        )
+        for name, spans in maps.items()
+    ]
+    (folder / "day.dbn").write_bytes(
+        metadata(*mappings)
+        + b"".join(
+            # a venue each, as a name may well stand for one instrument at each of several
+            record(instrument_id=which, publisher_id=which, ts_recv=TS + day * DAY, sequence=at)
+            for at, (day, which) in enumerate(rows)
+        )
+    )
+    expected = {
+        name: [
+            at
+            for at, (day, which) in enumerate(rows)
+            if any(start <= day < start + days and which == its for start, days, its in spans)
+        ]
+        for name, spans in maps.items()
+    }
+    expected[UNNAMED] = sorted(set(range(len(rows))) - {at for found in expected.values() for at in found})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbn_module, "BLOCK", block)
+        found = read_file(folder / "day.dbn").fragments
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found} == {
+            name: places for name, places in expected.items() if places
+        }
+        for each in found:
+            (alone,) = read_file(folder / "day.dbn", each.tape.symbol).fragments
+            assert same(alone.tape, each.tape)
+
+
+def test_a_name_of_several_instruments_of_one_venue_on_one_day_is_refused(read):
+    both = metadata(mapping("ES.FUT", (FIRST, PAST, 38), (FIRST, PAST, 39)))
+    with pytest.raises(FeedUnavailable, match=r"symbol 'ES.FUT' stands for several instruments of one venue"):
+        read(both, record(), record(instrument_id=39))
+    venues = record(), record(instrument_id=39, publisher_id=3)
+    assert read(both, *venues).tape.rows == 2
+    assert read(both, record(), record()).tape.rows == 2
+
+
+def test_names_of_one_instrument_are_bounded_where_none_is_asked_for(read):
+    names = [mapping(f"N{number:03}", (FIRST, PAST, 38)) for number in range(65)]
+    assert len(read(metadata(*names[:64]), record()).fragments) == 64
+    with pytest.raises(FeedUnavailable, match=r"65 symbols to instrument 38 on one day; name one: symbol=\.\.\."):
+        read(metadata(*names), record())
+    assert read(metadata(*names), record(), symbol="N064").tape.symbol == "N064"
+
+
 def test_a_symbol_that_is_not_there_leaves_nothing(read):
     block = read(metadata(*_MAPPINGS), record(), symbol="IBM")
     assert (block.fragments, block.symbols) == ((), ("AAPL", "GME", "MSFT"))
