@@ -152,7 +152,7 @@ def probe(address: Address) -> str:
 
 
 @contextmanager
-def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
+def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = False) -> Iterator[Any]:
     """Connect a consumer without a group, which never skips and never creates a topic.
 
     Parameters
@@ -160,6 +160,8 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
     address : Address
     patience : float
         Seconds within which a broker may come back: it was there a moment ago.
+    committed : bool
+        Respect transactions: what is open ends what can be read, and what was aborted is marked (`Record.aborted`).
 
     Yields
     ------
@@ -178,7 +180,7 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
             enable_auto_commit=False,
             auto_offset_reset="none",
             # A replay is no transaction, its end record completes it; one that somebody left open must not hold it up.
-            isolation_level="read_uncommitted",
+            isolation_level="read_committed" if committed else "read_uncommitted",
             allow_auto_create_topics=False,
             fetch_max_bytes=MAX_MESSAGE,
             max_partition_fetch_bytes=MAX_MESSAGE,
@@ -190,7 +192,7 @@ def open_consumer(address: Address, patience: float = 0.0) -> Iterator[Any]:
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
         # The same: after its first question to a broker it would wait 100 ms for its second, the one about the topic.
         consumer._cluster.config["retry_backoff_ms"] = RETRY_MS  # noqa: SLF001
-        unpack_lean(consumer)
+        unpack_lean(consumer, aborted=committed)
         return consumer
 
     consumer = _connect(address, build, patience)

@@ -65,6 +65,9 @@ class Record(NamedTuple):
         The broker's or the producer's, as the topic says; milliseconds.
     common, own : tuple of (str, bytes or None)
         Its headers; `common` is one object for neighbours whose headers begin alike.
+    key : bytes, optional
+    aborted : bool
+        It belongs to a transaction that was aborted; only a consumer of committed records tells.
     """
 
     partition: int
@@ -73,6 +76,8 @@ class Record(NamedTuple):
     timestamp: int = 0
     common: tuple[Header, ...] = ()
     own: tuple[Header, ...] = ()
+    key: bytes | None = None
+    aborted: bool = False
 
     @property
     def headers(self) -> tuple[Header, ...]:

@@ -29,43 +29,69 @@ _HEADER = 61
 _OWN = 2
 
 
-def unpack_lean(consumer: Any) -> None:  # noqa: ANN401 - untyped client
-    """Let a consumer unpack what it fetches by this module: it hands out `feed.messages.Record` from now on."""
-    consumer._fetcher.PartitionRecords = _LeanRecords  # noqa: SLF001 - there is no public way
+def unpack_lean(consumer: Any, *, aborted: bool = False) -> None:  # noqa: ANN401 - untyped client
+    """Let a consumer unpack what it fetches by this module: it hands out `feed.messages.Record` from now on.
+
+    Parameters
+    ----------
+    consumer : kafka.KafkaConsumer
+    aborted : bool
+        One of committed records hands out those of aborted transactions too, marked, so that they can be counted.
+    """
+    consumer._fetcher.PartitionRecords = _WithAborted if aborted else _LeanRecords  # noqa: SLF001 - no public way
 
 
 class _LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # untyped client
     """What one fetch brought of one partition."""
 
+    aborted_too = False
+
     def _unpack_records(
         self,
         tp: Any,  # noqa: ANN401
         records: Any,  # noqa: ANN401
-        key_deserializer: Any,  # noqa: ANN401
-        value_deserializer: Any,  # noqa: ANN401
+        key_deserializer: Any,  # noqa: ANN401, ARG002 - the client gives it
+        value_deserializer: Any,  # noqa: ANN401, ARG002 - the same
     ) -> Iterator[Record]:
-        if self.isolation_level == IsolationLevel.READ_COMMITTED:
-            yield from map(_record_of, super()._unpack_records(tp, records, key_deserializer, value_deserializer))
-            return
-        last = None
+        committed = self.isolation_level == IsolationLevel.READ_COMMITTED
+        last, aborted = None, False
         while (batch := records.next_batch()) is not None:
             last = batch
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError(f"the checksum of the batch at offset {batch.base_offset} differs")
             if batch.magic == _FORMAT:
                 self.leader_epoch = batch.leader_epoch
+                aborted = committed and self._is_aborted(batch)
                 if batch.is_control_batch:
+                    self.next_fetch_offset = batch.next_offset
+                    continue
+                if aborted and not self.aborted_too:
                     self.next_fetch_offset = batch.next_offset
                     continue
             self.bytes_read += batch.size_in_bytes
             for record in _records_of(tp.partition, batch):
                 self.records_read += 1
                 self.next_fetch_offset = record.offset + 1
-                yield record
+                yield record._replace(aborted=True) if aborted else record
         if last is not None and last.magic == _FORMAT:
             # The last record of a batch may have been compacted away; what follows begins after it all the same.
             self.next_fetch_offset = last.next_offset
         self.drain()
+
+    def _is_aborted(self, batch: Any) -> bool:  # noqa: ANN401 - untyped client
+        """Whether a batch is of a transaction that was aborted, by the list that came with the fetch."""
+        if not batch.has_producer_id():
+            return False
+        self._consume_aborted_transactions_up_to(batch.last_offset)
+        if self._contains_abort_marker(batch):
+            self.aborted_producer_ids.discard(batch.producer_id)
+        return bool(self._is_batch_aborted(batch))
+
+
+class _WithAborted(_LeanRecords):
+    """The same, with the records of aborted transactions, marked."""
+
+    aborted_too = True
 
 
 def _records_of(partition: int, batch: Any) -> Iterable[Record]:  # noqa: ANN401 - untyped client
@@ -81,7 +107,7 @@ def _records_of(partition: int, batch: Any) -> Iterable[Record]:  # noqa: ANN401
 
 def _record_of(item: Any, partition: int | None = None) -> Record:  # noqa: ANN401 - untyped client
     where = item.partition if partition is None else partition
-    return Record(where, item.offset, item.value or b"", item.timestamp, tuple(item.headers or ()))
+    return Record(where, item.offset, item.value or b"", item.timestamp, tuple(item.headers or ()), (), item.key)
 
 
 def inflate(data: bytes, limit: int = MAX_BATCH) -> bytes:
@@ -158,8 +184,7 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
         end = position + length
         time, position = _varint(data, position + 1)  # after the attributes, of which there are none yet
         offset, position = _varint(data, position)
-        size, position = _varint(data, position)
-        position += max(size, 0)  # the key
+        key, position = _nullable(data, position)
         size, position = _varint(data, position)
         value = b""
         if size > 0:
@@ -193,7 +218,7 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
             ]
         if position != end:
             raise ValueError(f"it takes {position - end + length} bytes and says {length}")
-        records.append(Record(partition, base + offset, value, first + step * time, common, tuple(own)))
+        records.append(Record(partition, base + offset, value, first + step * time, common, tuple(own), key))
     if position != len(data):
         raise ValueError(f"{len(data) - position} bytes follow the last one")
     return records

@@ -343,7 +343,8 @@ class Provenance:
     bad : tuple of BadMessage
         Malformed messages that were tolerated and put aside.
     ignored : dict of str to int
-        What the file held besides book rows and usable trades, by reason, over the whole file.
+        What the file held besides book rows and usable trades, by reason, over the whole file; of a topic that somebody
+        else filled, messages that were left out.
     notes : tuple of str
         What the reader decided about the format.
     """

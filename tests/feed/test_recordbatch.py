@@ -52,7 +52,7 @@ def take_all(kind, raw, *, at=0, isolation=IsolationLevel.READ_UNCOMMITTED, crcs
 
 
 def plain(each):
-    return each.partition, each.offset, each.timestamp, each.value or b"", list(each.headers)
+    return each.partition, each.offset, each.timestamp, each.key, each.value or b"", list(each.headers)
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +105,31 @@ def test_aborted_transactions_are_the_clients_to_leave_out(lean, isolation):
     assert len(outcome[0]) == (1 if isolation == IsolationLevel.READ_COMMITTED else 2)
 
 
+@pytest.mark.parametrize("compression", [NONE, GZIP])
+def test_aborted_records_are_handed_out_marked_where_that_is_asked_for(compression):
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(PartitionRecords=Fetcher.PartitionRecords))
+    unpack_lean(consumer, aborted=True)
+    part = consumer._fetcher.PartitionRecords
+    abort = batch_of([(1, b"\x00\x00\x00\x00", bytes(6), [])], base=3, flags=CONTROL | TRANSACTIONAL)
+    commit = batch_of([(1, b"\x00\x00\x00\x01", bytes(6), [])], base=6, flags=CONTROL | TRANSACTIONAL)
+    three, two = [(1, b"k", b"a", [])] * 3, [(1, None, b"b", [])] * 2
+    kept = {"compression": compression, "flags": TRANSACTIONAL}
+    raw = batch_of(three, **kept) + abort + batch_of(two, base=4, **kept) + commit + batch_of(two, base=7)
+    aborted = [SimpleNamespace(producer_id=5, first_offset=0)]
+    for isolation, marked in ((IsolationLevel.READ_COMMITTED, [1, 2]), (IsolationLevel.READ_UNCOMMITTED, [])):
+        fetch = part(1, PART, fetched(raw), isolation_level=isolation, aborted_transactions=aborted)
+        found = fetch.take()
+        assert [each.offset for each in found] == [1, 2, 4, 5, 7, 8]
+        assert [each.offset for each in found if each.aborted] == marked
+        assert fetch.next_fetch_offset == 9
+
+
 def test_messages_of_the_format_before_are_read(lean):
     from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
     builder = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=2**20)
     builder.append(0, timestamp=9, key=None, value=b"old")
-    assert take_all(lean, bytes(builder.build())) == ([(3, 0, 9, b"old", [])], 1)
+    assert take_all(lean, bytes(builder.build())) == ([(3, 0, 9, None, b"old", [])], 1)
 
 
 def test_a_batch_in_part_can_be_gone_on_with(lean):

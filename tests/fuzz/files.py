@@ -247,6 +247,8 @@ def check_against_library(data, block):
         return  # it takes the mapping's keys for names all the same; here nothing is named then
     if b"\xff" * 8 in {body[at + 32 : at + 40] for at in range(0, len(body), 80)}:
         return  # without ts_recv it gives a record no symbol; here ts_event says the day
+    if sum(each.tape.rows for each in block.fragments) > len(body) // 80:
+        return  # of several names of an instrument it takes one; here each is a tape
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -45,6 +45,15 @@ def put(source, items):
         return [future.get(timeout=20).offset for future in sent]
 
 
+def put_with_keys(source, items):
+    """Write (key, (value, headers)) as they are."""
+    address = parse_address(source)
+    with open_producer(address) as producer:
+        for key, (value, headers) in items:
+            producer.send(address.topic, value=value, headers=headers, key=key, partition=0)
+        producer.flush(timeout=20)
+
+
 def messages(stream, name="hand"):
     return [
         (message.value, data_headers(name, stream.symbol, "json", i, i))

@@ -1,7 +1,12 @@
 """Topics that somebody else filled: read only where asked, each message once, and said to be unproven."""
 
+import json
+from contextlib import ExitStack
+
 import pytest
-from handmade import messages, put, tape
+from faults import topic_of
+from handmade import messages, put, put_with_keys, tape
+from transactions import transaction
 
 from feed import foreign
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -9,8 +14,8 @@ from feed.fragments import UNNAMED
 from feed.jsoncodec import encode_json
 from feed.options import ReadOptions
 from feed.replay import replay
-from feed.source import plan_source, read_source
-from feed.tape import same
+from feed.source import plan_source, read_source, read_tapes
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
 
 pytestmark = pytest.mark.kafka
 ASKED = ReadOptions(foreign=True, symbol="AAPL")
@@ -72,3 +77,120 @@ def test_messages_of_replays_are_never_foreign(topic):
     put(topic, messages(tape()))
     with pytest.raises(FeedCorrupt, match="no message without headers"):
         read_source(topic, ASKED)
+
+
+# --- symbols ---
+
+
+def named(stream, way):
+    """(key, (value, headers)) of a stream whose messages name its symbol in one of three ways."""
+    for message in encode_json(stream):
+        value, headers, key = message.value, [], None
+        if way == "row":
+            parts = json.loads(value)
+            for row in (*parts["snapshot"], *parts.get("trades", ())):
+                row["symbol"] = stream.symbol
+            value = json.dumps(parts).encode()
+        elif way == "header":
+            headers = [("symbol", stream.symbol.encode())]
+        else:
+            key = stream.symbol.encode()
+        yield key, (value, headers)
+
+
+def alternating(*streams):
+    return [item for together in zip(*streams, strict=True) for item in together]
+
+
+@pytest.mark.parametrize("way", ["row", "header", "key"])
+@pytest.mark.parametrize("offsets", [50, 2**17])
+def test_two_symbols_of_a_topic_are_two_tapes(topic, monkeypatch, way, offsets):
+    monkeypatch.setattr(foreign, "RANGE_OFFSETS", offsets)
+    one, other = tape(1), tape(1, symbol="NA")  # the same rows: only the name tells them apart
+    items = alternating(named(one, way), named(other, way))
+    put_with_keys(topic, [*items, *items[:9]])
+    found = read_tapes(topic, ReadOptions(foreign=True))
+    assert [(stream.symbol, same(stream, its)) for (stream, _), its in zip(found, (one, other), strict=True)] == [
+        ("AAPL", True),
+        ("NA", True),
+    ]
+    assert [provenance.resent for _, provenance in found] == [5, 4]
+    with pytest.raises(
+        FeedUnavailable, match="it holds 2 tapes; tapes there: AAPL 2024-08-01, NA 2024-08-01; name one"
+    ):
+        read_source(topic, ReadOptions(foreign=True))
+    for stream in (one, other):
+        got, provenance = read_source(topic, ReadOptions(foreign=True, symbol=stream.symbol))
+        assert same(got, stream)
+        assert provenance.ignored == {"other_symbol": len(items) // 2 + (4 if stream is one else 5)}
+    with pytest.raises(FeedUnavailable, match="no message of symbol 'MSFT'; symbols there: AAPL, NA"):
+        read_source(topic, ReadOptions(foreign=True, symbol="MSFT"))
+
+
+def test_messages_that_name_no_symbol_beside_some_that_do_are_a_tape_of_their_own(topic):
+    one, other = tape(1), tape(2)
+    put_with_keys(topic, [*named(one, "key"), *((None, item) for item in bare(other))])
+    assert [stream.symbol for stream, _ in read_tapes(topic, ReadOptions(foreign=True))] == ["AAPL", UNNAMED]
+    got, provenance = read_source(topic, ASKED)
+    assert same(got, one)
+    assert provenance.ignored == {"other_symbol": len(bare(other))}
+    assert same(read_source(topic, ReadOptions(foreign=True, symbol=UNNAMED))[0], Tape.build(UNNAMED, **columns(other)))
+
+
+def columns(stream):
+    trades = {name: getattr(stream.trades, name) for name in TRADE_DTYPES}
+    return {name: getattr(stream, name) for name in QUOTE_DTYPES} | {"trades": trades}
+
+
+def test_keys_that_are_all_different_are_refused(topic, monkeypatch):
+    monkeypatch.setattr(foreign, "SYMBOLS", 30)
+    put_with_keys(topic, [(b"id-%d" % at, item) for at, item in enumerate(bare(tape())[:40])])
+    with pytest.raises(FeedUnavailable, match="name more than 30 symbols, by their rows' field symbol, header or key"):
+        read_source(topic, ASKED)
+
+
+# --- transactions ---
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("offsets", [7, 2**17])
+def test_what_was_aborted_is_no_quote_and_what_is_open_is_not_read(kafka_one, request, monkeypatch, offsets):
+    monkeypatch.setattr(foreign, "RANGE_OFFSETS", offsets)
+    topic = topic_of(request)
+    source = kafka_one.create_topic(topic)
+    kept, wrong, late = bare(tape(1, 20)), bare(tape(2, 15)), bare(tape(3, 4))
+    with ExitStack() as open_ones:
+        for items, ends in ((kept[:5], "commit"), (wrong[:10], "abort"), (kept[5:12], "commit"), (wrong[10:], "abort")):
+            with transaction(kafka_one, topic) as (producer, send):
+                send(items)
+                getattr(producer, f"{ends}_transaction")(30)
+        put(source, kept[12:])
+        producer, send = open_ones.enter_context(transaction(kafka_one, topic))
+        send(late)
+        got, provenance = read_source(source, ASKED)
+        assert same(got, tape(1, 20))
+        assert provenance.messages == len(kept)
+        assert provenance.ignored == {"aborted": len(wrong)}
+        assert provenance.empty == 4  # a control record of each transaction that has ended
+        assert provenance.notes[1:] == (
+            f"{len(wrong)} messages of aborted transactions were left out",
+            f"{len(late)} offsets from an open transaction on were not read",
+        )
+        producer.abort_transaction(30)
+    _, provenance = read_source(source, ASKED)
+    assert provenance.ignored == {"aborted": len(wrong) + len(late)}
+    assert len(provenance.notes) == 2
+
+
+@pytest.mark.command
+def test_a_topic_with_nothing_that_was_committed_says_so(kafka_one, request):
+    topic = topic_of(request)
+    source = kafka_one.create_topic(topic)
+    items = bare(tape(2, 15))
+    with transaction(kafka_one, topic) as (producer, send):
+        send(items)
+        with pytest.raises(FeedCorrupt, match=f"none of its {len(items)} offsets can be read: a transaction is open"):
+            read_source(source, ASKED)
+        producer.abort_transaction(30)
+    with pytest.raises(FeedCorrupt, match=f"all of its {len(items)} messages were aborted"):
+        read_source(source, ASKED)

@@ -3,15 +3,14 @@
 import hashlib
 import json
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from faults import EVERY_WAY, WAYS, assert_once, begin, checked, contents, ended, refused, replayed, topic_of
-from handmade import end_item, messages, put, tape
+from handmade import end_item, messages, put, put_with_keys, tape
+from transactions import transaction
 
 from feed.headers import Listed, data_headers
-from feed.kafka import open_producer, parse_address
 from feed.options import ReadOptions
 from feed.replay import replay
 from feed.source import read_source
@@ -100,24 +99,6 @@ def test_a_message_of_eight_mebibytes_passes(cluster, request):
     assert same(read_source(source)[0], stream)
 
 
-@contextmanager
-def transaction(cluster, topic):
-    """Send (value, headers) within a transaction, which is left open where the body does not end it."""
-    from confluent_kafka import Producer
-
-    name = f"{topic}-{time.monotonic_ns()}"
-    producer = Producer({"bootstrap.servers": cluster.servers, "transactional.id": name})
-    producer.init_transactions(30)
-    producer.begin_transaction()
-
-    def send(items):
-        for value, headers in items:
-            producer.produce(topic, value, headers=headers, partition=0)
-        assert producer.flush(30) == 0
-
-    yield producer, send
-
-
 def of_another(many):
     return [(b"x", data_headers("another", "AAPL", "json", i, i)) for i in range(many)]
 
@@ -173,14 +154,6 @@ def test_a_transaction_that_hangs_keeps_nobody_from_reading(kafka_one, request):
 
 
 COMPACTED = {"cleanup.policy": "compact", "segment.ms": "50", "min.cleanable.dirty.ratio": "0.001"}
-
-
-def put_with_keys(source, items):
-    address = parse_address(source)
-    with open_producer(address) as producer:
-        for key, (value, headers) in items:
-            producer.send(address.topic, value=value, headers=headers, key=key, partition=0)
-        producer.flush(timeout=20)
 
 
 def compact(cluster, topic, source, done):

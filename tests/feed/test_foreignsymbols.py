@@ -1,0 +1,93 @@
+"""Which symbol a message of somebody else's is of."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed.foreignsymbols import by_symbol
+from feed.jsoncodec import decode_json
+from feed.messages import Record
+
+STAMP = "2024-08-01T13:36:32.000000000Z"
+QUOTE = {
+    "ts_event": STAMP,
+    "publisher_id": 2,
+    "ask_px_00": 100.1,
+    "ask_sz_00": 9,
+    "bid_px_00": 100.0,
+    "bid_sz_00": 7,
+    "sequence": 1,
+}
+TRADE = {"ts_event": STAMP, "publisher_id": 2, "price": 100.1, "size": 5, "side": "B", "sequence": 1}
+
+
+def message(*symbols, trades=(), header=None, key=None):
+    """A quote for each of the symbols, None for a row that has no such field, and a trade likewise."""
+    rows, prints = (
+        [made | {"sequence": at} | ({} if name is None else {"symbol": name}) for at, name in enumerate(names)]
+        for made, names in ((QUOTE, symbols), (TRADE, trades))
+    )
+    value = json.dumps({"snapshot": rows, "trades": prints}).encode()
+    return Record(0, 7, value, own=() if header is None else (("symbol", header),), key=key)
+
+
+def names(record):
+    return [name for name, _ in by_symbol(record)]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (message(None), ""),
+        (message("AAPL"), "AAPL"),
+        (message("NA", "NA", header=b"MSFT", key=b"IBM"), "NA"),
+        (message(None, header=b"MSFT", key=b"IBM"), "MSFT"),
+        (message("", header=b"MSFT"), "MSFT"),
+        (message(None, key=b"IBM"), "IBM"),
+        (message(None, header=b"", key=b"IBM"), "IBM"),
+        (message(None, header=None, key=b"7203"), "7203"),
+        (message(7203), "7203"),
+        (message(None, key=b"2"), ""),  # its venue
+        (message(None, key=b"\x00\x00\x00\x02"), ""),
+        (message(None, key=b"\xff"), ""),
+        (message(None, key=b""), ""),
+        (message(None, key=b'{"symbol": "AAPL"}'), ""),
+        (message(None, key=b"x" * 65), ""),
+        (Record(0, 0, b"no JSON", key=b"IBM"), "IBM"),
+        (Record(0, 0, b'{"symbol": 5', key=b"IBM"), "IBM"),
+    ],
+)
+def test_the_rows_say_it_then_the_header_then_the_key(record, expected):
+    assert by_symbol(record) == [(expected, record)]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (message(["AAPL"]), "symbol is list, expected text"),
+        (message(True), "symbol is bool"),
+        (message("x" * 65), "a symbol of 65 letters"),
+        (message(None, header=b"\xff"), "header symbol is no text"),
+    ],
+)
+def test_what_is_no_symbol_is_malformed(record, reason):
+    with pytest.raises(ValueError, match=reason):
+        by_symbol(record)
+
+
+NAMES = st.lists(st.sampled_from(["AAPL", "MSFT", "NA", None]), max_size=6)
+
+
+@given(symbols=NAMES, trades=NAMES)
+def test_a_message_of_several_symbols_comes_apart_and_no_row_is_lost(symbols, trades):
+    record = message(*symbols, trades=trades, header=b"IBM")
+    found = by_symbol(record)
+    named = [name or "IBM" for name in (*symbols, *trades)]
+    assert [name for name, _ in found] == (list(dict.fromkeys(named)) or ["IBM"])
+    if named:
+        rows = decode_json([part for _, part in found], lambda _record, reason: pytest.fail(reason))
+        for columns, told in ((rows.quotes, symbols), (rows.trades, trades)):
+            expected = [at for name, _ in found for at, its in enumerate(told) if (its or "IBM") == name]
+            assert columns["sequence"].tolist() == expected
