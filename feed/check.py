@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from feed.console import printable
-from feed.instants import format_instant
+from feed.instants import NANOS_FROM, format_instant
 from feed.tape import DAY, PRICE_LIMIT, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ CHECKS: dict[str, tuple[Level, str]] = {
     "unordered_rows": ("error", "rows before their predecessor by (time, venue, sequence)"),
     "unnormalised_rows": ("error", "rows with a negative number, or a price without a size or a size without a price"),
     "sides_swapped": ("error", "1 where over half of the two-sided rows have their own bid above their own ask"),
+    "early_stamps": ("warning", "rows of before March 1973: their stamps may have been written in another unit"),
     "several_dates": ("warning", "UTC dates beyond the first; quotes are not carried over a date"),
     "own_crossed_rows": ("warning", "rows with their own bid above their own ask"),
     "own_locked_rows": ("info", "rows with their own bid at their own ask"),
@@ -201,6 +202,7 @@ def _count_rows(tape: Tape) -> dict[str, int]:
         "own_locked_rows": int((both & (bid == ask)).sum()),
         "withdrawn_bids": int((bid <= 0).sum()),
         "withdrawn_asks": int((ask <= 0).sum()),
+        "early_stamps": int((tape.ts < NANOS_FROM).sum()),
         "off_tick": _off_tick(bid) + _off_tick(ask),
         "identical_rows": _identical_rows(tape),
     }

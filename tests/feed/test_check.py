@@ -140,6 +140,19 @@ def test_a_venue_is_dead_after_silence_of_a_minute_and_a_quarter():
     assert check(build((0, 2, 100, 102, 1), (310, 2, 100, 102, 2), *later)).dead_venues == ()
 
 
+def test_rows_of_1970_are_a_warning_in_whatever_they_were_written():
+    early = build((0, 2, 100, 102, 1), (1, 2, 100, 102, 2))
+    early = Tape.build("XYZ", **{name: getattr(early, name) for name in QUOTE_DTYPES} | {"ts": early.ts // 1000})
+    assert found(early) == {"early_stamps": 2}
+    assert check(early).warnings == ("early_stamps",)
+    assert (
+        check(
+            Tape.build("XYZ", **{name: getattr(early, name) for name in QUOTE_DTYPES} | {"ts": early.ts * 0 + 10**17})
+        ).warnings
+        == ()
+    )
+
+
 def test_an_empty_tape_and_one_without_quotes_are_errors():
     assert check(build()).errors == ("no_quotes",)
     assert check(build()).to_dict()["start"] is None
