@@ -20,6 +20,7 @@ from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.foreignsymbols import by_symbol
 from feed.fragments import UNNAMED
+from feed.jsonrows import REFUSALS
 from feed.kafka import Address, open_consumer, parse_address, partitions_of
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, spans, tolerated
@@ -148,7 +149,7 @@ class ForeignRange:
                 continue
             try:
                 parts = by_symbol(record)
-            except ValueError as error:
+            except REFUSALS as error:
                 refuse(record, str(error))
                 continue
             tally.nbytes += len(record.value)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from feed.jsonrows import REFUSALS
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from feed.messages import Record
 
 LONGEST = 64
@@ -51,17 +46,14 @@ def by_symbol(record: Record) -> list[tuple[str, Record]]:
 
     Raises
     ------
-    ValueError
-        A symbol that is no text.
+    ValueError, msgspec.DecodeError, RecursionError
+        A symbol that is no text, or a message that is no JSON, as `feed.jsonrows.REFUSALS`.
     """
     fallback = _of_header(record)
     key = "" if fallback else _of_key(record.key)
     if b"symbol" not in record.value and not key.isdigit():
         return [(fallback or key, record)]
-    try:
-        message = _NAMED.decode(record.value)
-    except REFUSALS:
-        return [(fallback or key, record)]  # malformed: the codec says how
+    message = _NAMED.decode(record.value)
     rows = (*message.snapshot, *message.trades)
     if key and all(str(row.publisher_id) == key for row in rows):
         key = ""  # keyed by venue, so that its quotes stay in order
@@ -70,15 +62,11 @@ def by_symbol(record: Record) -> list[tuple[str, Record]]:
     if len(distinct) == 1:
         return [(distinct[0], record)]
     apart = _APART.decode(record.value)
-    quotes, trades = names[: len(message.snapshot)], names[len(message.snapshot) :]
-    return [(name, record._replace(value=_part(apart, name, quotes, trades))) for name in distinct]
-
-
-def _part(message: _Apart, name: str, quotes: Sequence[str], trades: Sequence[str]) -> bytes:
-    """The message with the rows of one symbol only."""
-    snapshot = compress(message.snapshot, [each == name for each in quotes])
-    prints = compress(message.trades, [each == name for each in trades])
-    return msgspec.json.encode({"snapshot": list(snapshot), "trades": list(prints)})
+    parts: dict[str, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
+    kinds = ["snapshot"] * len(apart.snapshot) + ["trades"] * len(apart.trades)
+    for name, kind, row in zip(names, kinds, (*apart.snapshot, *apart.trades), strict=True):
+        parts[name][kind].append(row)
+    return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
 
 
 def _of_row(symbol: object) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from feed.foreignsymbols import by_symbol
 from feed.jsoncodec import decode_json
+from feed.jsonrows import REFUSALS
 from feed.messages import Record
 
 STAMP = "2024-08-01T13:36:32.000000000Z"
@@ -56,7 +57,6 @@ def names(record):
         (message(None, key=b'{"symbol": "AAPL"}'), ""),
         (message(None, key=b"x" * 65), ""),
         (Record(0, 0, b"no JSON", key=b"IBM"), "IBM"),
-        (Record(0, 0, b'{"symbol": 5', key=b"IBM"), "IBM"),
     ],
 )
 def test_the_rows_say_it_then_the_header_then_the_key(record, expected):
@@ -70,11 +70,21 @@ def test_the_rows_say_it_then_the_header_then_the_key(record, expected):
         (message(True), "symbol is bool"),
         (message("x" * 65), "a symbol of 65 letters"),
         (message(None, header=b"\xff"), "header symbol is no text"),
+        (Record(0, 0, b'{"symbol": 5', key=b"IBM"), "truncated"),
+        (Record(0, 0, b'{"snapshot": [{"symbol": "\\ud800"}]}'), "truncated"),
+        (Record(0, 0, b'{"snapshot": [{"symbol": "\xff"}]}'), "utf-8"),
     ],
 )
 def test_what_is_no_symbol_is_malformed(record, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(REFUSALS, match=reason):
         by_symbol(record)
+
+
+def test_a_message_of_very_many_symbols_takes_no_longer_than_its_rows():
+    found = by_symbol(message(*(f"S{at}" for at in range(20_000))))
+    assert len(found) == 20_000
+    assert found[7][0] == "S7"
+    assert [row["sequence"] for row in json.loads(found[7][1].value)["snapshot"]] == [7]
 
 
 NAMES = st.lists(st.sampled_from(["AAPL", "MSFT", "NA", None]), max_size=6)
