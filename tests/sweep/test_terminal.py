@@ -71,8 +71,10 @@ def test_the_document_arrives_whole(words, tmp_path, name, where, columns, envir
         assert re.search(rf"wrote {words['folder']}/new/runs/[0-9a-f]+\r\n", human)
 
 
-@pytest.mark.parametrize("gone", GONE)
-@pytest.mark.parametrize("name", ["sweep", "run what is stored", "plan", "verify"])
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [("sweep", "full"), ("sweep", "closed"), ("run what is stored", "full"), ("plan", "closed"), ("verify", "full")],
+)
 def test_a_stdout_that_takes_nothing_is_said_on_the_terminal(words, name, gone):
     code, shown = on_terminal(f"{DOCUMENTS[name][0].format(**words)} {GONE[gone]}", 60)
     assert code == 2, shown
