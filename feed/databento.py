@@ -136,8 +136,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
     iso = are_iso(rows.text("ts_event"))
     priced = [name for name in PRICES if rows.has(name)]
     nanos = are_nanos([rows.text(name) for name in priced])
-    prices_there, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED]) if nanos else (0, 0)
-    if low and low == prices_there:
+    if nanos and _mostly_below_a_cent(rows):
         raise _in_which_unit(str(path))
     names = _names(rows)
     there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
@@ -150,8 +149,6 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
         called = symbol
     notes += _forms(iso=iso, nanos=nanos)
     rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
-    if 2 * low > prices_there:
-        notes += (f"{low} of {prices_there} prices are below a cent",)
     if rounded:
         notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
 
@@ -206,10 +203,16 @@ def _trades(
     return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
 
 
+def _mostly_below_a_cent(rows: Rows) -> bool:
+    """Whether most quotes are below a cent as 1e-9 $."""
+    priced, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
+    return 2 * low > priced
+
+
 def _in_which_unit(where: str) -> FeedUnavailable:
     """Ask what whole numbers mean: whoever writes dollars without decimals would get prices a billion times too low."""
     return FeedUnavailable(
-        "its prices are whole numbers, and as 1e-9 $, Databento's unit, none reaches a cent",
+        "its prices are whole numbers, and as 1e-9 $, Databento's unit, most do not reach a cent",
         where,
         "are they dollars? write decimals (222.0); if they are 1e-9 $, export decimals (pretty_px) or DBN",
     )

@@ -70,7 +70,7 @@ FIELDS = {
 }
 """Type and place of what is read of a book record."""
 
-SYMBOLS_OF_ONE = 64
+SYMBOLS_OF_ONE = 16
 """Symbols that an instrument may have on one day where no one of them is asked for: each is a tape of all its rows."""
 
 _EPOCH = date(1970, 1, 1)

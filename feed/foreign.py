@@ -18,7 +18,7 @@ from feed.codec import CODECS
 from feed.columns import quoted
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.foreignsymbols import by_symbol
+from feed.foreignsymbols import Name, by_symbol
 from feed.fragments import UNNAMED
 from feed.jsonrows import REFUSALS
 from feed.kafka import Address, open_consumer, parse_address, partitions_of
@@ -51,10 +51,11 @@ class ForeignBlock:
     rows : Decoded
     hashes : bytes
         32 bytes of SHA-256 for each message and its symbol.
-    symbols : tuple of str
-        Those that messages name; empty text stands for none.
+    names : tuple of Name
     codes : (M,) int64
-        Index into `symbols` of each message.
+        Index into `names` of each message.
+    others : frozenset of Name
+        Of messages of other symbols, the first of them.
     bad : tuple of BadMessage
         Put aside.
     nbytes : int
@@ -67,8 +68,9 @@ class ForeignBlock:
 
     rows: Decoded
     hashes: bytes
-    symbols: tuple[str, ...]
+    names: tuple[Name, ...]
     codes: Int64
+    others: frozenset[Name]
     bad: tuple[BadMessage, ...]
     nbytes: int
     empty: int
@@ -88,7 +90,8 @@ class _Tally:
     nbytes: int = 0
     hashes: bytearray = field(default_factory=bytearray)
     codes: array[int] = field(default_factory=lambda: array("q"))
-    symbols: dict[str, int] = field(default_factory=dict)
+    names: dict[Name, int] = field(default_factory=dict)
+    others: set[Name] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,9 @@ class ForeignRange:
         return ForeignBlock(
             rows,
             bytes(tally.hashes),
-            tuple(tally.symbols),
+            tuple(tally.names),
             np.frombuffer(tally.codes, np.int64),
+            frozenset(tally.others),
             tolerance.bad,
             tally.nbytes,
             self.end - self.start - tally.records,
@@ -153,15 +157,16 @@ class ForeignRange:
                 refuse(record, str(error))
                 continue
             tally.nbytes += len(record.value)
-            for symbol, part in parts:
-                code = tally.symbols.setdefault(symbol, len(tally.symbols))
-                if len(tally.symbols) > SYMBOLS:
-                    raise _too_many(self.address)
-                if symbol and self.options.symbol not in {None, symbol}:
+            for name, part in parts:
+                if name.of not in {"", "venue"} and self.options.symbol not in {None, name.symbol}:
                     tally.other_symbol += 1
+                    if len(tally.others) < SYMBOLS:
+                        tally.others.add(name)
                     continue
-                tally.codes.append(code)
-                tally.hashes += hashlib.sha256(b"%s\0%s" % (symbol.encode(), part.value)).digest()
+                tally.codes.append(tally.names.setdefault(name, len(tally.names)))
+                if len(tally.names) > SYMBOLS:
+                    raise _too_many(self.address)
+                tally.hashes += hashlib.sha256(b"%s\0%s" % (name.symbol.encode(), part.value)).digest()
                 yield part
 
 
@@ -169,7 +174,7 @@ def _too_many(address: Address) -> FeedUnavailable:
     return FeedUnavailable(
         f"its messages name more than {SYMBOLS} symbols, by their rows' field symbol, header or key",
         address.place,
-        "send it as a header or in the rows, which win over the key",
+        "name one: symbol=...; where the keys are no symbols, send it as a header or in the rows, which win",
     )
 
 
@@ -209,46 +214,55 @@ class ForeignPlan:
                 self.address.place,
                 "set feed.max_bytes",
             )
-        named = {symbol for block in blocks for symbol in block.symbols}
-        if len(named) > SYMBOLS:
-            raise _too_many(self.address)
-        if not named:
-            raise self._nothing(blocks)
-        there = sorted({symbol or UNNAMED for symbol in named})
-        codes = np.concatenate([_places(block.symbols, there)[block.codes] for block in blocks])
-        hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")
         rows = concatenate([block.rows for block in blocks])
+        index: dict[Name, int] = {}
+        codes = np.concatenate(
+            [_places(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
+        )
+        filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
+        told = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
+        if not told:
+            raise self._nothing(blocks, len(bad))
+        called = _symbols(told)
+        there = sorted({symbol or UNNAMED for symbol in called.values()})
+        if self.options.symbol is None and len(there) > SYMBOLS:
+            raise _too_many(self.address)
+        hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")
+        others = sum(block.other_symbol for block in blocks)
+        aborted = sum(block.aborted for block in blocks)
+        named = any(called.values())
         tapes = []
-        for symbol in self._wanted(there) if named != {""} else there:
-            mine = np.flatnonzero(codes == there.index(symbol))
+        for symbol in self._wanted(there, told) if named else there:
+            its = [code for name, code in index.items() if (called.get(name, "") or UNNAMED) == symbol]
+            mine = np.flatnonzero(np.isin(codes, its))
             _, first = np.unique(hashes[mine], return_index=True)
             kept = mine[np.sort(first)]
-            tape = rows.take(kept).tape(self.options.symbol or symbol)
-            others = sum(block.other_symbol for block in blocks)
-            if self.options.symbol is not None:  # those of none were kept in case that no message names one
-                others += len(codes) - len(mine)
-            ignored = {"other_symbol": others, "aborted": sum(block.aborted for block in blocks)}
+            tape = rows.take(kept).tape(symbol if named else self.options.symbol or UNNAMED)
+            # those of none were kept in case that no message names one
+            left = others + (0 if self.options.symbol is None else len(codes) - len(mine))
+            ignored = {"other_symbol": left, "aborted": aborted}
             tapes.append((tape, self._provenance(tape, blocks, len(mine), len(kept), ignored, bad)))
         return tuple(tapes)
 
-    def _wanted(self, there: Sequence[str]) -> list[str]:
+    def _wanted(self, there: Sequence[str], told: Iterable[Name]) -> list[str]:
         """Which of the symbols there are to make tapes of; FeedUnavailable where the one asked for is not there."""
         asked = self.options.symbol
         if asked is None:
             return list(there)
-        if asked not in there:
-            raise FeedUnavailable(
-                f"no message of symbol {quoted(asked)}", self.address.place, listing("symbols", there)
-            )
-        return [asked]
+        if asked in there:
+            return [asked]
+        remedy = listing("symbols", there)
+        if {name.of for name in told} <= {"key", "venue", ""}:
+            remedy += ": its keys; where they are no symbols, send it as a header or in the rows"
+        raise FeedUnavailable(f"no message of symbol {quoted(asked)}", self.address.place, remedy)
 
-    def _nothing(self, blocks: Sequence[ForeignBlock]) -> FeedCorrupt:
+    def _nothing(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
         """Say why there is no message to make a tape of."""
-        if aborted := sum(block.aborted for block in blocks):
-            what, remedy = f"all of its {aborted} messages were aborted with their transactions", "send them again"
-        else:
-            what, remedy = "the topic holds no message without headers", "leave feed.foreign out"
-        return FeedCorrupt(what, self.address.place, remedy)
+        aborted = sum(block.aborted for block in blocks)
+        if bad or aborted:
+            what = f"it holds no quotes: {aborted} messages were aborted with their transactions, {bad} are malformed"
+            return FeedCorrupt(what, self.address.place, "send them again")
+        return FeedCorrupt("the topic holds no message without headers", self.address.place, "leave feed.foreign out")
 
     def _provenance(
         self,
@@ -285,9 +299,15 @@ class ForeignPlan:
         )
 
 
-def _places(symbols: Iterable[str], there: Sequence[str]) -> Int64:
-    """Where each of a block's symbols stands among all."""
-    return np.array([there.index(symbol or UNNAMED) for symbol in symbols], np.int64)
+def _places(names: Iterable[Name], index: dict[Name, int]) -> Int64:
+    """Where each of a block's names stands among all, new ones at the end."""
+    return np.array([index.setdefault(name, len(index)) for name in names], np.int64)
+
+
+def _symbols(told: Iterable[Name]) -> dict[Name, str]:
+    """The symbol of each name of a topic: where every key is its message's venue, the keys name none."""
+    keys = any(name.of == "key" for name in told)
+    return {name: "" if name.of == "venue" and not keys else name.symbol for name in told}
 
 
 def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:

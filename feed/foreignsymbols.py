@@ -1,10 +1,12 @@
-"""Which symbol a message of somebody else's is of: its rows' field says it, else its header, else its key."""
+"""Which symbol a message of somebody else's is of: its rows say it, else the message, its header, its key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
+
+from feed.jsonrows import REFUSALS
 
 if TYPE_CHECKING:
     from feed.messages import Record
@@ -13,12 +15,29 @@ LONGEST = 64
 """Letters of a symbol; what a key holds beyond them is none."""
 
 
+class Name(NamedTuple):
+    """What a message calls its symbol, and where that stands.
+
+    Attributes
+    ----------
+    symbol : str
+        Empty where nothing names one.
+    of : str
+        ``value``, ``header``, ``key``; ``venue`` for a key that is the publisher id of all rows of the message: whether
+        it is a symbol all the same, in Hong Kong for example, the other keys of the topic say.
+    """
+
+    symbol: str = ""
+    of: Literal["value", "header", "key", "venue", ""] = ""
+
+
 class _Row(msgspec.Struct, gc=False):
     symbol: Any = None
     publisher_id: Any = None
 
 
 class _Named(msgspec.Struct, gc=False):
+    symbol: Any = None
     snapshot: tuple[_Row, ...] = ()
     trades: tuple[_Row, ...] = ()
 
@@ -30,9 +49,10 @@ class _Apart(msgspec.Struct, gc=False):
 
 _NAMED = msgspec.json.Decoder(_Named)
 _APART = msgspec.json.Decoder(_Apart)
+_KEY = msgspec.json.Decoder(str | _Row)
 
 
-def by_symbol(record: Record) -> list[tuple[str, Record]]:
+def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     """Tell the symbol of a JSON message; one whose rows name several comes apart into a message of each.
 
     Parameters
@@ -41,60 +61,68 @@ def by_symbol(record: Record) -> list[tuple[str, Record]]:
 
     Returns
     -------
-    list of (str, Record)
-        Symbol and message, in the order of the rows; the symbol is empty where nothing names one.
+    list of (Name, Record)
+        In the order of the rows.
 
     Raises
     ------
     ValueError, msgspec.DecodeError, RecursionError
         A symbol that is no text, or a message that is no JSON, as `feed.jsonrows.REFUSALS`.
     """
-    fallback = _of_header(record)
-    key = "" if fallback else _of_key(record.key)
-    if b"symbol" not in record.value and not key.isdigit():
-        return [(fallback or key, record)]
+    fallback = _of_header(record) or _of_key(record.key)
+    keyed = fallback.of == "key" and fallback.symbol.isdigit()
+    if b"symbol" not in record.value and not keyed:
+        return [(fallback, record)]
     message = _NAMED.decode(record.value)
     rows = (*message.snapshot, *message.trades)
-    if key and all(str(row.publisher_id) == key for row in rows):
-        key = ""  # keyed by venue, so that its quotes stay in order
-    names = [_of_row(row.symbol) or fallback or key for row in rows]
-    distinct = list(dict.fromkeys(names)) or [fallback or key]
+    if keyed and all(str(row.publisher_id) == fallback.symbol for row in rows):
+        fallback = Name(fallback.symbol, "venue")
+    fallback = _of_value(message.symbol) or fallback
+    names = [_of_value(row.symbol) or fallback for row in rows]
+    distinct = list(dict.fromkeys(names)) or [fallback]
     if len(distinct) == 1:
         return [(distinct[0], record)]
     apart = _APART.decode(record.value)
-    parts: dict[str, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
+    parts: dict[Name, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
     kinds = ["snapshot"] * len(apart.snapshot) + ["trades"] * len(apart.trades)
     for name, kind, row in zip(names, kinds, (*apart.snapshot, *apart.trades), strict=True):
         parts[name][kind].append(row)
     return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
 
 
-def _of_row(symbol: object) -> str:
-    if symbol is None:
-        return ""
+def _of_value(symbol: object) -> Name | None:
+    if symbol is None or symbol == "":
+        return None
     if isinstance(symbol, bool) or not isinstance(symbol, str | int):  # in Tokyo a symbol is a number
         raise ValueError(f"symbol is {type(symbol).__name__}, expected text")  # noqa: TRY004 - it came from the wire
-    return _short(str(symbol))
+    return Name(_checked(str(symbol)), "value")
 
 
-def _of_header(record: Record) -> str:
+def _of_header(record: Record) -> Name | None:
     value = next((value for name, value in reversed(record.headers) if name == "symbol"), None)
+    if not value:
+        return None
     try:
-        return _short((value or b"").decode())
+        return Name(_checked(value.decode()), "header")
     except UnicodeDecodeError:
         raise ValueError("header symbol is no text") from None
 
 
-def _short(symbol: str) -> str:
-    if len(symbol) > LONGEST:
-        raise ValueError(f"a symbol of {len(symbol)} letters, expected up to {LONGEST}")
+def _checked(symbol: str) -> str:
+    if len(symbol) > LONGEST or not symbol.isprintable():
+        raise ValueError(f"symbol {symbol[:LONGEST]!a} is not printable text of up to {LONGEST} letters")
     return symbol
 
 
-def _of_key(key: bytes | None) -> str:
-    """A key that may be a symbol; other keys (a number in binary, a structure) are there to spread messages."""
+def _of_key(key: bytes | None) -> Name:
+    """A key that may be a symbol, also as JSON; others, such as a number in binary, are there to spread messages."""
     try:
-        text = (key or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-    return text if len(text) <= LONGEST and text.isprintable() and not text.startswith(("{", "[")) else ""
+        text: object = (key or b"").decode()
+        if key and key[:1] in {b'"', b"{"}:
+            found = _KEY.decode(key)
+            text = found.symbol if isinstance(found, _Row) else found
+    except (UnicodeDecodeError, *REFUSALS):
+        return Name()
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable() or text[0] == "[":
+        return Name()
+    return Name(text, "key")

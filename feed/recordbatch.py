@@ -54,9 +54,9 @@ class _LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # untyped cl
         value_deserializer: Any,  # noqa: ANN401, ARG002 - the same
     ) -> Iterator[Record]:
         committed = self.isolation_level == IsolationLevel.READ_COMMITTED
-        last, aborted = None, False
+        last = None
         while (batch := records.next_batch()) is not None:
-            last = batch
+            last, aborted = batch, False
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError(f"the checksum of the batch at offset {batch.base_offset} differs")
             if batch.magic == _FORMAT:
@@ -182,7 +182,9 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
     for _ in range(count):
         length, position = _varint(data, position)
         end = position + length
-        time, position = _varint(data, position + 1)  # after the attributes, of which there are none yet
+        if data[position] > 0x7F:  # Kafka has none yet, and the client would take the next bytes for more of them
+            raise ValueError(f"attributes {data[position]:#x}")
+        time, position = _varint(data, position + 1)
         offset, position = _varint(data, position)
         key, position = _nullable(data, position)
         size, position = _varint(data, position)

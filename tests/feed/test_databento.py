@@ -113,20 +113,14 @@ def test_prices_without_a_point_are_nanos_however_large(read, change, prices_are
         [{"price": "", "bid_px_00": "4000000", "ask_px_00": "4100000"}],  # a share of 0.4 cents, or of 4 million $
         [{"price": "", "bid_px_00": "5", "ask_px_00": str(UNDEFINED_PRICE)}],
         [{"price": str(10**12), "bid_px_00": "222", "ask_px_00": ""}],
+        # what some write where there is no quote
+        [{"price": "222", "bid_px_00": "222", "ask_px_00": "223"}, {"bid_px_00": "222", "ask_px_00": "2147483647"}],
     ],
 )
-def test_whole_numbers_below_a_cent_are_refused_with_the_question(read, rows):
+def test_whole_numbers_mostly_below_a_cent_are_refused_with_the_question(read, rows):
     for symbol in (None, "AAPL"):
-        with pytest.raises(FeedUnavailable, match=r"none reaches a cent; are they dollars\? write decimals"):
-            read(*rows, symbol=symbol)
-
-
-def test_whole_numbers_mostly_below_a_cent_are_told_of(read):
-    dollars = {"price": "222", "bid_px_00": "222", "ask_px_00": "223"}
-    block = read(dollars, dollars | {"ask_px_00": "99999999"})  # what some write where there is no quote
-    assert block.tape.bid_px.tolist() == [222, 222]
-    assert block.notes[2] == "3 of 4 prices are below a cent"
-    assert len(read(SMALLEST).notes) == 2
+        with pytest.raises(FeedUnavailable, match=r"most do not reach a cent; are they dollars\? write decimals"):
+            read(*[{"price": ""} | row for row in rows], symbol=symbol)
 
 
 def test_a_share_below_a_cent_reads_the_same_with_decimals_as_dbn_writes_it(read, tmp_path):

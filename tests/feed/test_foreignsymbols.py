@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.foreignsymbols import by_symbol
+from feed.foreignsymbols import Name, by_symbol
 from feed.jsoncodec import decode_json
 from feed.jsonrows import REFUSALS
 from feed.messages import Record
@@ -34,33 +34,40 @@ def message(*symbols, trades=(), header=None, key=None):
     return Record(0, 7, value, own=() if header is None else (("symbol", header),), key=key)
 
 
-def names(record):
-    return [name for name, _ in by_symbol(record)]
+def within(record, **fields):
+    return record._replace(value=json.dumps(json.loads(record.value) | fields).encode())
 
 
 @pytest.mark.parametrize(
-    ("record", "expected"),
+    ("record", "symbol", "of"),
     [
-        (message(None), ""),
-        (message("AAPL"), "AAPL"),
-        (message("NA", "NA", header=b"MSFT", key=b"IBM"), "NA"),
-        (message(None, header=b"MSFT", key=b"IBM"), "MSFT"),
-        (message("", header=b"MSFT"), "MSFT"),
-        (message(None, key=b"IBM"), "IBM"),
-        (message(None, header=b"", key=b"IBM"), "IBM"),
-        (message(None, header=None, key=b"7203"), "7203"),
-        (message(7203), "7203"),
-        (message(None, key=b"2"), ""),  # its venue
-        (message(None, key=b"\x00\x00\x00\x02"), ""),
-        (message(None, key=b"\xff"), ""),
-        (message(None, key=b""), ""),
-        (message(None, key=b'{"symbol": "AAPL"}'), ""),
-        (message(None, key=b"x" * 65), ""),
-        (Record(0, 0, b"no JSON", key=b"IBM"), "IBM"),
+        (message(None), "", ""),
+        (message("AAPL"), "AAPL", "value"),
+        (message("NA", "NA", header=b"MSFT", key=b"IBM"), "NA", "value"),
+        (within(message(None, header=b"MSFT"), symbol="AAPL"), "AAPL", "value"),
+        (within(message("NA"), symbol="AAPL"), "NA", "value"),
+        (message(None, header=b"MSFT", key=b"IBM"), "MSFT", "header"),
+        (message("", header=b"MSFT"), "MSFT", "header"),
+        (message(None, key=b"IBM"), "IBM", "key"),
+        (message(None, header=b"", key=b"IBM"), "IBM", "key"),
+        (message(None, key=b"7203"), "7203", "key"),
+        (message(7203), "7203", "value"),
+        (message(None, key=b"2"), "2", "venue"),
+        (message("AAPL", key=b"2"), "AAPL", "value"),
+        (message(None, key=b'"IBM"'), "IBM", "key"),
+        (message(None, key=b'{"symbol": "AAPL"}'), "AAPL", "key"),
+        (message(None, key=b'{"id": 5}'), "", ""),
+        (message(None, key=b"{no JSON"), "", ""),
+        (message(None, key=b"[1]"), "", ""),
+        (message(None, key=b"\x00\x00\x00\x02"), "", ""),
+        (message(None, key=b"\xff"), "", ""),
+        (message(None, key=b""), "", ""),
+        (message(None, key=b"x" * 65), "", ""),
+        (Record(0, 0, b"no JSON", key=b"IBM"), "IBM", "key"),
     ],
 )
-def test_the_rows_say_it_then_the_header_then_the_key(record, expected):
-    assert by_symbol(record) == [(expected, record)]
+def test_the_rows_say_it_then_the_message_its_header_its_key(record, symbol, of):
+    assert by_symbol(record) == [(Name(symbol, of), record)]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +75,9 @@ def test_the_rows_say_it_then_the_header_then_the_key(record, expected):
     [
         (message(["AAPL"]), "symbol is list, expected text"),
         (message(True), "symbol is bool"),
-        (message("x" * 65), "a symbol of 65 letters"),
+        (message("x" * 65), "is not printable text of up to 64 letters"),
         (message(None, header=b"\xff"), "header symbol is no text"),
+        (message(None, header=b"\x00\x00\x00\x05"), r"symbol '.x00.x00.x00.x05' is not printable"),
         (Record(0, 0, b'{"symbol": 5', key=b"IBM"), "truncated"),
         (Record(0, 0, b'{"snapshot": [{"symbol": "\\ud800"}]}'), "truncated"),
         (Record(0, 0, b'{"snapshot": [{"symbol": "\xff"}]}'), "utf-8"),
@@ -83,7 +91,7 @@ def test_what_is_no_symbol_is_malformed(record, reason):
 def test_a_message_of_very_many_symbols_takes_no_longer_than_its_rows():
     found = by_symbol(message(*(f"S{at}" for at in range(20_000))))
     assert len(found) == 20_000
-    assert found[7][0] == "S7"
+    assert found[7][0] == Name("S7", "value")
     assert [row["sequence"] for row in json.loads(found[7][1].value)["snapshot"]] == [7]
 
 
@@ -95,9 +103,9 @@ def test_a_message_of_several_symbols_comes_apart_and_no_row_is_lost(symbols, tr
     record = message(*symbols, trades=trades, header=b"IBM")
     found = by_symbol(record)
     named = [name or "IBM" for name in (*symbols, *trades)]
-    assert [name for name, _ in found] == (list(dict.fromkeys(named)) or ["IBM"])
+    assert [name.symbol for name, _ in found] == (list(dict.fromkeys(named)) or ["IBM"])
     if named:
         rows = decode_json([part for _, part in found], lambda _record, reason: pytest.fail(reason))
         for columns, told in ((rows.quotes, symbols), (rows.trades, trades)):
-            expected = [at for name, _ in found for at, its in enumerate(told) if (its or "IBM") == name]
+            expected = [at for name, _ in found for at, its in enumerate(told) if (its or "IBM") == name.symbol]
             assert columns["sequence"].tolist() == expected

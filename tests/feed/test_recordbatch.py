@@ -171,6 +171,7 @@ def test_no_bytes_do_anything_but_be_read_or_refused(data, count):
     ("data", "count", "reason"),
     [
         (b"\x00", 0, "1 bytes follow"),
+        (b"\x0c\xff\x00\x00\x01\x01\x00", 1, "attributes 0xff"),
         (b"", 1, "index out of range"),
         (b"\x0e\x00\x00\x00\x01\x01\x00\x00", 0, "8 bytes follow"),
         (b"\x10\x00\x00\x00\x01\x01\x00", 1, "it takes 6 bytes and says 8"),

@@ -1,0 +1,93 @@
+"""What a topic of somebody else's is made of, once its records are there: tapes by symbol, and clear refusals."""
+
+import json
+from contextlib import nullcontext
+
+import pytest
+
+from feed import foreign
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.foreign import ForeignPlan, ForeignRange
+from feed.fragments import UNNAMED
+from feed.kafka import Address
+from feed.messages import Record
+from feed.options import ReadOptions
+
+ADDRESS = Address(("there:9092",), "q")
+
+
+def quote(at, venue=2, ask=100.1, **fields):
+    row = {"ts_event": f"2024-08-01T13:36:32.{at:09d}Z", "publisher_id": venue, "ask_px_00": ask, "ask_sz_00": 9}
+    return json.dumps({"snapshot": [row | {"bid_px_00": 99.0, "bid_sz_00": 7, "sequence": at} | fields]}).encode()
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Tapes of records given as (value, key), or as they are."""
+
+    def read_all(*items, split=None, **options):
+        held = [
+            item if isinstance(item, Record) else Record(0, at, item[0], key=item[1]) for at, item in enumerate(items)
+        ]
+        monkeypatch.setattr(foreign, "open_consumer", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(
+            foreign, "records", lambda _consumer, _address, _partition, start, end, **_: iter(held[start:end])
+        )
+        asked, step = ReadOptions(foreign=True, **options), split or len(held)
+        ranges = tuple(
+            ForeignRange(ADDRESS, 0, at, min(at + step, len(held)), asked) for at in range(0, len(held), step)
+        )
+        return ForeignPlan(ADDRESS, ranges, asked).merge([part.read() for part in ranges])
+
+    return read_all
+
+
+@pytest.mark.parametrize("split", [1, None])
+def test_keys_that_are_all_their_venues_name_nothing(read, split):
+    items = [(quote(1, venue=2), b"2"), (quote(2, venue=9), b"9")]
+    ((tape, provenance),) = read(*items, split=split, symbol="AAPL")
+    assert (tape.symbol, tape.venue.tolist(), provenance.ignored) == ("AAPL", [2, 9], {})
+    assert read(*items, split=split)[0][0].symbol == UNNAMED
+
+
+@pytest.mark.parametrize("split", [1, None])
+def test_a_number_is_a_symbol_where_the_other_keys_are(read, split):
+    items = [(quote(1, venue=1, ask=99.5), b"1"), (quote(2, venue=2), b"1"), (quote(3, venue=1, ask=400.0), b"700")]
+    for symbol, venues in (("1", [1, 2]), ("700", [1])):
+        ((tape, _),) = read(*items, split=split, symbol=symbol)
+        assert (tape.symbol, tape.venue.tolist()) == (symbol, venues)
+    assert [tape.symbol for tape, _ in read(*items, split=split)] == ["1", "700"]
+    with pytest.raises(
+        FeedUnavailable, match=r"no message of symbol 'AAPL'; symbols there: 1, 700: its keys; where they"
+    ):
+        read(*items, split=split, symbol="AAPL")
+
+
+def test_one_of_very_many_symbols_can_be_taken(read, monkeypatch):
+    monkeypatch.setattr(foreign, "SYMBOLS", 5)
+    items = [(quote(at, symbol=f"S{at}"), None) for at in range(9)]
+    ((tape, provenance),) = read(*items, symbol="S7")
+    assert (tape.symbol, tape.rows, provenance.ignored) == ("S7", 1, {"other_symbol": 8})
+    with pytest.raises(FeedUnavailable, match=r"more than 5 symbols.*; name one: symbol=\.\.\."):
+        read(*items)
+    with pytest.raises(FeedUnavailable, match=r"more than 5 symbols"):
+        read(*items, split=3)
+    with pytest.raises(FeedUnavailable, match=r"no message of symbol 'X'; symbols there: S0, S1, S2, S3, S4$"):
+        read(*items, symbol="X")
+
+
+def test_a_malformed_message_names_nothing(read):
+    ((tape, provenance),) = read((quote(1), None), (b"oops", b"IBM"), max_bad=1)
+    assert (tape.symbol, tape.rows, len(provenance.bad)) == (UNNAMED, 1, 1)
+    ((tape, _),) = read((quote(1, symbol="AAPL"), None), (b"oops", None), max_bad=1)
+    assert tape.symbol == "AAPL"
+
+
+def test_where_nothing_is_left_it_is_said_why(read):
+    aborted = Record(0, 0, quote(1), aborted=True)
+    with pytest.raises(
+        FeedCorrupt, match="no quotes: 1 messages were aborted with their transactions, 1 are malformed"
+    ):
+        read(aborted, (b"oops", None), max_bad=1)
+    with pytest.raises(FeedCorrupt, match="holds no message without headers"):
+        read(Record(0, 0, b"", own=(("replay", b"r"),)))
