@@ -148,7 +148,7 @@ def test_keys_that_are_all_different_are_refused(topic, monkeypatch):
     with pytest.raises(FeedUnavailable, match="name more than 30 symbols, by their rows' field symbol, header or key"):
         read_source(topic, ReadOptions(foreign=True))
     with pytest.raises(
-        FeedUnavailable, match="no message of symbol 'AAPL'; symbols there: .*: its keys; where they are no"
+        FeedUnavailable, match=r"no message of symbol 'AAPL'; symbols there: .*: its keys; where they are no"
     ):
         read_source(topic, ASKED)
 
