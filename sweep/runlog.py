@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sweep.durable import reason
@@ -40,12 +41,12 @@ class RunLog:
             self._file = self._path.open("a+b", buffering=0)
             size = self._file.seek(0, os.SEEK_END)
             if size and self._path.read_bytes()[-1:] != b"\n":
-                self._file.write(b"\n")  # after a line that a full disk cut short
+                self._file.write(b"\n")  # after a line in the middle of which its process was killed
         except OSError as error:
             raise self._refused(error) from None
 
     def write(self, event: str, at: float | None = None, **facts: Any) -> None:  # noqa: ANN401 - JSON
-        """One line: seconds since 1970, run, event, and what belongs to it.
+        """One line, whole or not at all: seconds since 1970, run, event, and what belongs to it.
 
         Raises
         ------
@@ -53,11 +54,14 @@ class RunLog:
             The disk is full.
         """
         line = {"time": round(time.time() if at is None else at, 6), "run": self._run, "event": event, **facts}
+        end = self._file.seek(0, os.SEEK_END)
         try:
             rest = json.dumps(line).encode() + b"\n"
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(end)
             raise self._refused(error) from None
 
     def _refused(self, error: OSError) -> ConfigError:
