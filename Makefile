@@ -11,7 +11,7 @@ python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit lint bench fuzz
+.PHONY: help install run kafka test unit soak lint bench fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -29,10 +29,13 @@ kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C
 	@$(python) tests/brokers.py $(if $(PORT),--port $(PORT))
 
 test: lint .venv/installed-test ## run the linters and every test
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)
+
+soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers; half an hour or more
+	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)
 
 lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
 	@$(python) -m ruff check

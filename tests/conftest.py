@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from brokers import Cluster
+from hypothesis import HealthCheck, settings
 from kafkajars import KafkaAbsentError, jars, java
 
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
@@ -17,9 +18,33 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
-def pytest_collection_modifyitems(items):
-    """Unit tests first: they are quick to fail."""
-    items.sort(key=lambda item: bool(REAL_PARTS & {mark.name for mark in item.iter_markers()}))
+# How long an example takes is the machine's property.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+GROUPS = ("hosts", "ray", "kafka")
+"""What a machine should have one of at a time, the longest first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Put unit tests first, as they are quick to fail; where tests run in several processes, say which belong together.
+
+    Files that start Ray on this machine are one group, those that share a Kafka another; a file that makes hosts says
+    so itself. Each other file is a group of its own, and goes to whichever process is free.
+    """
+    marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
+    ray = {item.path for item in items if "cluster" in marks[item]}
+    kafka = {item.path for item in items if any(name.startswith("kafka_") for name in item.fixturenames)}
+    places = {}
+    for item in items:
+        said = item.get_closest_marker("xdist_group")
+        group = said.args[0] if said else "ray" if item.path in ray else "kafka" if item.path in kafka else item.path
+        if not said:
+            item.add_marker(pytest.mark.xdist_group(str(group)))
+        places[item] = GROUPS.index(group) if group in GROUPS else len(GROUPS)
+    several = hasattr(config, "workerinput")
+    items.sort(key=lambda item: places[item] if several else bool(REAL_PARTS & marks[item]))
 
 
 KAFKA = pytest.StashKey[str]()

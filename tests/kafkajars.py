@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -99,8 +100,15 @@ def jars(seconds: float = FETCH_SECONDS) -> Path:
     if maven is None:
         raise KafkaAbsentError(f"there is no {place} and no mvn on PATH to fill it; apt-get install maven")
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Beside the place, so that renaming it is one step: two test runs at once never see half of it.
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch:
+    # Beside the place, so that renaming it is one step: nobody ever sees half of it. One at a time, as Maven's own
+    # folder of what it has fetched is not made for two.
+    with (
+        Path(place.parent, ".kafka-lock").open("w") as lock,
+        tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.is_dir():
+            return place
         fetched = Path(scratch, "jars")
         Path(scratch, "pom.xml").write_text(pom())
         _fetch(maven, scratch, fetched, seconds)

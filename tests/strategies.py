@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from feed.instants import parse_instant
 from feed.tape import UNDEFINED_PRICE, Tape
-
-settings.register_profile("unhurried", deadline=None)  # how long an example takes is the machine's property
-settings.load_profile("unhurried")
 
 CENT = 10**7
 SECOND = 10**9

@@ -22,7 +22,7 @@ from feed.source import read_tapes
 from feed.synthetic import generate
 from feed.tape import DAY, Tape, no_trades, same
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 ENDINGS = sorted(WRITERS)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed import databento, files
@@ -207,7 +207,6 @@ _published = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(rows=st.lists(_published, min_size=1, max_size=12), compiled=st.booleans())
 def test_what_is_counted_of_the_rows_as_published_equals_a_plain_loop(rows, compiled, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "published.csv"

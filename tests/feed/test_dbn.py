@@ -20,7 +20,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock
 from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, same
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from feed.parquet import write_parquet
 from feed.source import plan_source, read_source, read_tapes
 from feed.tape import DAY, Tape, join, same
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def build(symbol, *rows):

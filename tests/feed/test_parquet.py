@@ -17,7 +17,7 @@ from feed.fragments import UNNAMED
 from feed.parquet import QUOTE, SCHEMA, TRADE, read_file, write_parquet
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape, same
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 QUOTES = {
     "ts": [OPEN, OPEN + 1, OPEN + 2],

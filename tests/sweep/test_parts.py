@@ -47,7 +47,7 @@ def chunks_of(sizes):
     return [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.sets(st.integers(0, 59)), st.integers(2, 5))
 def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, failed, together):
     folder = tmp_path_factory.mktemp("parts")
