@@ -29,7 +29,7 @@ kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C
 	@$(python) tests/brokers.py $(if $(PORT),--port $(PORT))
 
 test: lint .venv/installed-test ## run the linters and every test
-	@$(python) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)

@@ -22,29 +22,46 @@ DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-GROUPS = ("hosts", "ray", "kafka")
-"""What a machine should have one of at a time, the longest first."""
+TOGETHER = {
+    "hosts": ("autoscaler", "hosts", "hosts_lost", "namespaces", "ports"),
+    "ray": (
+        *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
+        *("kafka_sweep", "killed", "ray", "recovery"),
+    ),
+    "kafka": (
+        *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_whole", "partitions"),
+        *("replays", "waiting"),
+    ),
+}
+"""What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
+GROUP = {f"test_{name}.py": group for group, names in TOGETHER.items() for name in names}
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give whole groups of files, and else whole files, to the processes that run tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return GROUP.get(Path(file).name, file)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Put unit tests first, as they are quick to fail; where tests run in several processes, say which belong together.
-
-    Files that start Ray on this machine are one group, those that share a Kafka another; a file that makes hosts says
-    so itself. Each other file is a group of its own, and goes to whichever process is free.
-    """
+    """Put unit tests first, as they are quick to fail; the groups, where tests run in several processes."""
     marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
-    ray = {item.path for item in items if "cluster" in marks[item]}
-    kafka = {item.path for item in items if any(name.startswith("kafka_") for name in item.fixturenames)}
-    places = {}
+    groups = {item: GROUP.get(item.path.name) for item in items}
     for item in items:
-        said = item.get_closest_marker("xdist_group")
-        group = said.args[0] if said else "ray" if item.path in ray else "kafka" if item.path in kafka else item.path
-        if not said:
-            item.add_marker(pytest.mark.xdist_group(str(group)))
-        places[item] = GROUPS.index(group) if group in GROUPS else len(GROUPS)
-    several = hasattr(config, "workerinput")
-    items.sort(key=lambda item: places[item] if several else bool(REAL_PARTS & marks[item]))
+        needs = {"kafka_one", "kafka_three", "kafka_fresh"}.intersection(item.fixturenames)
+        if ("cluster" in marks[item] or needs) and not groups[item] and "soak" not in marks[item]:
+            raise pytest.UsageError(f"{item.path.name} starts Ray, hosts or Kafka: name it in TOGETHER in {__file__}")
+    order = [*TOGETHER, None]
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: order.index(groups[item]))
+    else:
+        items.sort(key=lambda item: bool(REAL_PARTS & marks[item]))
 
 
 KAFKA = pytest.StashKey[str]()

@@ -17,7 +17,7 @@ from raycluster import bake
 
 from allocator.kernels import load
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("hosts")]
+pytestmark = pytest.mark.cluster
 
 MOST = 2
 """Workers at most."""

@@ -3,7 +3,7 @@
 import pytest
 from hosts import HOME
 
-pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300), pytest.mark.xdist_group("hosts")]
+pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300)]
 
 CPUS = (1, 1)
 """Of the head and of each worker, so that all three compute."""

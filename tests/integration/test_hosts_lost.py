@@ -7,7 +7,7 @@ autoscaler, as after `ray up`.
 import pytest
 from runlogs import check_legs
 
-pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300), pytest.mark.xdist_group("hosts")]
+pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300)]
 
 CPUS = (0, 1)
 """Of the head, as in cluster.yaml, and of each worker."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hosts import HOME, ROOT, USER, HostError, Hosts, why_not
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("hosts")]
+pytestmark = pytest.mark.cluster
 
 TESTS = Path(__file__).resolve().parent.parent
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - of a host

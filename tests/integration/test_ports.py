@@ -20,7 +20,7 @@ from hosts import USER, Hosts, why_not
 from allocator.kernels import load
 from allocator.kernels.compiling import cache_folder
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("hosts")]
+pytestmark = pytest.mark.cluster
 
 PROBE = ROOT / "tests" / "probe.py"
 OWN, WRONG = "1" * 64, "0" * 64
