@@ -21,11 +21,12 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.foreignsymbols import Name, by_symbol
 from feed.fragments import UNNAMED
 from feed.jsonrows import REFUSALS
-from feed.kafka import Address, open_consumer, parse_address, partitions_of
+from feed.kafka import Address, open_consumer, parse_address
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, spans, tolerated
 from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Provenance, Tape
+from feed.topic import partitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -12,13 +12,14 @@ from feed.codec import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.headers import END, SCHEMA, EndRecord, decode_end
-from feed.kafka import Address, NoTopic, open_consumer, parse_address, partitions_of
+from feed.kafka import Address, NoTopic, open_consumer, parse_address
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
 from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, spans, tolerated
 from feed.records import records
 from feed.tape import Provenance, Tape
+from feed.topic import partitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from feed import kafka
+from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import Address, TopicPartition, errors, listing, parse_address, translated, within
+from feed.kafka import Address, TopicPartition, errors, parse_address, translated, within
 
 ADDRESS = Address(("nowhere:1",), "q")
 
