@@ -78,6 +78,7 @@ class ReplayPlan:
         """
         bad = tolerated(blocks, self.options.max_bad)
         tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
+        tombstones = sum(block.tombstones for block in blocks)
         notes = self.notes
         if bad:
             notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
@@ -98,6 +99,7 @@ class ReplayPlan:
                     resent=resent + sum(block.resent for block in blocks),
                     empty=sum(block.empty for block in blocks),
                     bad=bad,
+                    ignored={"tombstone": tombstones} if tombstones else {},
                     notes=notes,
                 ),
             )
@@ -267,7 +269,8 @@ class _Seen:
             try:
                 headers = headers_of(record)
             except FeedCorrupt:
-                self.bare = self.bare or record
+                if not record.tombstone:
+                    self.bare = self.bare or record
                 continue
             name = headers["replay"]
             if headers.get("kind") != END:

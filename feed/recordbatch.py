@@ -118,7 +118,9 @@ def _decompress_older(batch: Any) -> None:  # noqa: ANN401 - untyped client
 
 def _record_of(item: Any, partition: int | None = None) -> Record:  # noqa: ANN401 - untyped client
     where = item.partition if partition is None else partition
-    return Record(where, item.offset, item.value or b"", item.timestamp, tuple(item.headers or ()), (), item.key)
+    headers = tuple(item.headers or ())
+    null = item.value is None
+    return Record(where, item.offset, item.value or b"", item.timestamp, headers, (), item.key, tombstone=null)
 
 
 def decompress(compression: int, data: bytes, limit: int = MAX_BATCH) -> bytes:
@@ -238,7 +240,7 @@ def unpack(partition: int, data: bytes, count: int, base: int, first: int, step:
     Returns
     -------
     list of Record
-        A value that is null is empty.
+        A value that is null is empty, and marked.
 
     Raises
     ------
@@ -298,7 +300,8 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
             ]
         if position != end:
             raise ValueError(f"it takes {position - end + length} bytes and says {length}")
-        records.append(Record(partition, base + offset, value, first + step * time, common, tuple(own), key))
+        at, when = base + offset, first + step * time
+        records.append(Record(partition, at, value, when, common, tuple(own), key, False, size < 0))  # noqa: FBT003 - fast
     if position != len(data):
         raise ValueError(f"{len(data) - position} bytes follow the last one")
     return records

@@ -90,7 +90,8 @@ def take_all(kind, raw, *, at=0, isolation=IsolationLevel.READ_UNCOMMITTED, crcs
 
 
 def plain(each):
-    return each.partition, each.offset, each.timestamp, each.key, each.value or b"", list(each.headers)
+    null = each.value is None or getattr(each, "tombstone", False)
+    return each.partition, each.offset, each.timestamp, each.key, None if null else each.value, list(each.headers)
 
 
 @pytest.fixture(scope="module")

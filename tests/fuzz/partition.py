@@ -121,8 +121,8 @@ def check_batch(data):
         ">qiibIhiqqqhii", BASE, len(data) + 49, 0, 2, 0, 0, max(count - 1, 0), FIRST, FIRST, -1, -1, -1, count
     )
     its = list(DefaultRecordBatch(memoryview(head + without_attributes(data, count))))
-    assert [(each.offset, each.timestamp, each.value or b"", list(each.headers)) for each in its] == [
-        (each.offset, each.timestamp, each.value, list(each.headers)) for each in records
+    assert [(each.offset, each.timestamp, each.value, list(each.headers)) for each in its] == [
+        (each.offset, each.timestamp, None if each.tombstone else each.value, list(each.headers)) for each in records
     ]
     assert {each.partition for each in records} <= {3}
     return count > 0
@@ -204,6 +204,7 @@ def items_of(choices, codec, start):
             value = choices.of(GARBAGE)
         elif how == 8:
             headers = choices.of([[], [("replay", b"another")], [("replay", REPLAY.encode()), ("kind", b"end")]])
+            value = choices.of([value, None])
             pseq -= 1
         items.append((offset, value, headers))
         offset += 1
@@ -216,7 +217,7 @@ def expected_of(items, codec, first, symbol):
     for item in items:
         headers = dict(item.headers)
         if not headers.get("replay"):
-            bad.append(item.offset)
+            bad += [] if item.tombstone else [item.offset]
         elif headers["replay"] == REPLAY.encode() and headers.get("kind") != b"end":
             numbers = [headers.get(name) or b"" for name in ("pseq", "seq")]
             if not all(0 < len(text) < 19 and set(text) <= set(b"0123456789") for text in numbers):
