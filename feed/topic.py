@@ -60,7 +60,7 @@ class Settings:
     def number(self, name: str, default: int) -> int:
         """A setting that is a whole number."""
         text = self.values.get(name, "")
-        return int(text) if text.removeprefix("-").isdigit() else default
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else default
 
     @property
     def largest_batch(self) -> int | None:
@@ -126,9 +126,7 @@ def settings_of(address: Address) -> Settings | None:
 
 
 def _untold(kind: type[Exception]) -> str:
-    return (
-        f"the broker does not tell how the topic is set ({kind.__name__}): whether it keeps a whole replay is not known"
-    )
+    return f"the broker does not say how the topic is set ({kind.__name__}): it may not keep a whole replay"
 
 
 def made_settings_of(address: Address) -> Settings:

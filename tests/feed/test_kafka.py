@@ -69,6 +69,22 @@ def test_listings_are_bounded_and_escaped():
     assert listing("topics", [f"t{i:02}" for i in range(12)]).endswith("t09 and 2 more")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (errors.MessageSizeTooLargeError, r"does not take a message of that size .*; raise its max.message.bytes"),
+        (
+            errors.InvalidRecordError,
+            r"does not take such a message \(.*without key\); set cleanup.policy=delete for it",
+        ),
+        (errors.InvalidTimestampError, r"does not take the time of this machine's clock .*; check the clocks of both"),
+    ],
+)
+def test_what_a_topic_refuses_of_a_message_comes_with_its_remedy(kind, said):
+    with pytest.raises(FeedUnavailable, match=said), translated(ADDRESS):
+        raise kind("Compacted topic cannot\naccept message without key")
+
+
 def test_the_clients_errors_become_one_line():
     with pytest.raises(FeedUnavailable, match=r"the Kafka client gave up: .*two lines.*check that the broker"):  # noqa: SIM117
         with translated(ADDRESS):
