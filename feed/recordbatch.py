@@ -28,6 +28,8 @@ MAX_BATCH = 64 * 2**20
 _FORMAT = 2
 _HEADER = 61
 _OWN = 2
+_LEAST = 14
+"""Bytes of a message of an older format after its offset and size: a checksum, two bytes, two lengths."""
 _CHUNK = 2**18
 _XERIAL, _XERIAL_HEADER = b"\x82SNAPPY\x00", 16
 """How snappy begins in blocks, as Java writes it; others write one block without a frame."""
@@ -112,7 +114,14 @@ def _decompress_older(batch: Any) -> None:  # noqa: ANN401 - untyped client
     """Decompress a batch of an older format in place: the client goes through it from there on."""
     if batch.compression_type and not batch._decompressed:  # noqa: SLF001 - there is no public way
         _, value = batch._read_key_value(batch.KEY_OFFSET_V1 if batch.magic else batch.KEY_OFFSET_V0)  # noqa: SLF001
-        batch._buffer = memoryview(decompress(batch.compression_type, value or b""))  # noqa: SLF001
+        data = decompress(batch.compression_type, value or b"")
+        at = 0
+        while at < len(data):  # the client would go round for ever where a size leads back
+            size = int.from_bytes(data[at + 8 : at + 12], "big", signed=True)
+            if size < _LEAST:
+                raise CorruptRecordError(f"a message in a batch says that it is {size} bytes long")
+            at += 12 + size
+        batch._buffer = memoryview(data)  # noqa: SLF001
         batch._decompressed = True  # noqa: SLF001
 
 

@@ -340,3 +340,13 @@ def test_compressed_messages_of_the_formats_before_are_read_and_bounded(lean, wa
     if way == "zstd":
         with pytest.raises(CorruptRecordError, match="more than the bound"):
             take_all(lean, older_batch(way, bytes(MAX_BATCH // 2), magic))
+
+
+@pytest.mark.parametrize("size", [-12, -1, 0, 13])
+def test_a_message_of_the_formats_before_that_leads_back_is_refused(lean, monkeypatch, size):
+    whole = COMPRESS["gzip"][1]
+    monkeypatch.setitem(
+        COMPRESS, "gzip", (GZIP, lambda data: whole(data[:8] + size.to_bytes(4, "big", signed=True) + data[12:]))
+    )
+    with pytest.raises(CorruptRecordError, match=f"says that it is {size} bytes long"):
+        take_all(lean, older_batch("gzip"))
