@@ -212,14 +212,16 @@ def _seed(text: str) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from feed.kafka import parse_address, probe
+    from feed.kafka import parse_address
     from feed.replay import replay
     from feed.source import inside, read_tapes, select
+    from feed.topic import check_fit, settings_of
 
     options = _options(arguments)
     address = parse_address(arguments.address, options.access)
-    # A long file is not read first, only to find that nobody listens.
-    probe(address)
+    # A long file is not read first, only to find that nobody listens, or that the topic would not keep it.
+    if (settings := settings_of(address)) is not None:
+        check_fit(settings, address)
     window = arguments.start, arguments.end
     tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source, options), *window)]
     with _progress(tapes) as advance:
@@ -231,6 +233,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             partition=arguments.partition,
             replay_id=arguments.replay,
             on_progress=advance,
+            on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
     line = asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}

@@ -21,11 +21,12 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.foreignsymbols import Name, by_symbol
 from feed.fragments import UNNAMED
 from feed.jsonrows import REFUSALS
-from feed.kafka import Address, open_consumer, parse_address, partitions_of
+from feed.kafka import Address, open_consumer, parse_address
 from feed.messages import Decoded, Record, concatenate
 from feed.ranges import Tolerance, spans, tolerated
 from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Provenance, Tape
+from feed.topic import partitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,8 +63,8 @@ class ForeignBlock:
         Bytes of the values.
     empty : int
         Offsets that hold no record.
-    headed, aborted, other_symbol : int
-        Messages left out: of replays, of aborted transactions, of other symbols.
+    headed, aborted, tombstones, other_symbol : int
+        Messages left out: of replays, of aborted transactions, without a value, of other symbols.
     """
 
     rows: Decoded
@@ -76,6 +77,7 @@ class ForeignBlock:
     empty: int
     headed: int
     aborted: int
+    tombstones: int
     other_symbol: int
 
 
@@ -86,6 +88,7 @@ class _Tally:
     records: int = 0
     headed: int = 0
     aborted: int = 0
+    tombstones: int = 0
     other_symbol: int = 0
     nbytes: int = 0
     hashes: bytearray = field(default_factory=bytearray)
@@ -138,6 +141,7 @@ class ForeignRange:
             self.end - self.start - tally.records,
             tally.headed,
             tally.aborted,
+            tally.tombstones,
             tally.other_symbol,
         )
 
@@ -150,6 +154,9 @@ class ForeignRange:
                 continue
             if any(name == "replay" for name, _ in record.headers):
                 tally.headed += 1
+                continue
+            if record.tombstone:
+                tally.tombstones += 1
                 continue
             try:
                 parts = by_symbol(record)
@@ -229,7 +236,10 @@ class ForeignPlan:
             raise _too_many(self.address)
         hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")
         others = sum(block.other_symbol for block in blocks)
-        aborted = sum(block.aborted for block in blocks)
+        left_out = {
+            "aborted": sum(block.aborted for block in blocks),
+            "tombstone": sum(block.tombstones for block in blocks),
+        }
         named = any(called.values())
         tapes = []
         for symbol in self._wanted(there, told) if named else there:
@@ -240,7 +250,7 @@ class ForeignPlan:
             tape = rows.take(kept).tape(symbol if named else self.options.symbol or UNNAMED)
             # those of none were kept in case that no message names one
             left = others + (0 if self.options.symbol is None else len(codes) - len(mine))
-            ignored = {"other_symbol": left, "aborted": aborted}
+            ignored = {"other_symbol": left, **left_out}
             tapes.append((tape, self._provenance(tape, blocks, len(mine), len(kept), ignored, bad)))
         return tuple(tapes)
 
@@ -258,9 +268,14 @@ class ForeignPlan:
 
     def _nothing(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
         """Say why there is no message to make a tape of."""
-        aborted = sum(block.aborted for block in blocks)
-        if bad or aborted:
-            what = f"it holds no quotes: {aborted} messages were aborted with their transactions, {bad} are malformed"
+        left_out = {
+            "were aborted with their transactions": sum(block.aborted for block in blocks),
+            "are tombstones": sum(block.tombstones for block in blocks),
+            "are malformed": bad,
+        }
+        if any(left_out.values()):
+            what = ", ".join(f"{count} {how}" for how, count in left_out.items() if count)
+            what = f"it holds no quotes: {what.replace(' ', ' messages ', 1)}"
             return FeedCorrupt(what, self.address.place, "send them again")
         return FeedCorrupt("the topic holds no message without headers", self.address.place, "leave feed.foreign out")
 

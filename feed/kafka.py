@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from feed.access import PLAIN, Access, client_options, parse_version
-from feed.console import listing, without_secrets
+from feed.console import without_secrets
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.probe import START, first_that_answers, refusal
 
 with warnings.catch_warnings():
     # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaAdminClient as KafkaAdminClient  # noqa: PLC0414 - also used where a topic is asked about
     from kafka import KafkaConsumer, KafkaProducer
     from kafka import TopicPartition as TopicPartition  # noqa: PLC0414 - also used by the reader's side
     from kafka import errors as errors  # noqa: PLC0414 - the same
@@ -28,10 +29,13 @@ with warnings.catch_warnings():
     from feed.recordbatch import unpack_lean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_MESSAGE = 8 * 2**20
 """Bytes of one message, and of what one fetch asks for."""
+
+BATCH_BYTES = 512 * 1024
+"""Bytes of messages that a producer sends at once."""
 
 CONNECT_SECONDS = 10.0
 RETRY_MS = 20
@@ -50,6 +54,22 @@ _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
 _LOGGER = logging.getLogger("kafka")
 if _LOGGER.level == logging.NOTSET:
     _LOGGER.setLevel(logging.CRITICAL)
+
+_REFUSED = {
+    errors.MessageSizeTooLargeError: (
+        "the topic does not take a message of that size",
+        "raise its max.message.bytes, use another codec, or check the source for a burst of rows with one time stamp",
+    ),
+    errors.InvalidRecordError: (
+        "the topic does not take such a message",
+        "set cleanup.policy=delete for it: a compacted topic keeps no replay",
+    ),
+    errors.InvalidTimestampError: (
+        "the topic does not take the time of this machine's clock",
+        "check the clocks of both, and the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
+    ),
+}
+"""What a broker says of a message, by the client's error: what is wrong, and the remedy."""
 
 Answer = TypeVar("Answer")
 
@@ -175,7 +195,7 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
 
     def build(server: str) -> Any:  # noqa: ANN401 - untyped client
         consumer = KafkaConsumer(
-            **_common(address, server),
+            **client_settings(address, server),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -195,9 +215,9 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
         unpack_lean(consumer, aborted=committed)
         return consumer
 
-    consumer = _connect(address, build, patience)
+    consumer = connect(address, build, patience)
     try:
-        with _explained(address, lambda: consumer._cluster), translated(address):  # noqa: SLF001 - it has no other name
+        with explained(address, lambda: consumer._cluster), translated(address):  # noqa: SLF001 - it has no other name
             yield consumer
     finally:
         with suppress(Exception):
@@ -205,7 +225,9 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
 
 
 @contextmanager
-def open_producer(address: Address, *, compression: str | None = "gzip") -> Iterator[Any]:
+def open_producer(
+    address: Address, *, compression: str | None = "gzip", largest_batch: int | None = None
+) -> Iterator[Any]:
     """Connect an idempotent producer that waits for all replicas, and sends in batches.
 
     Parameters
@@ -213,6 +235,8 @@ def open_producer(address: Address, *, compression: str | None = "gzip") -> Iter
     address : Address
     compression : str, optional
         Of the batches; None where values are compressed already.
+    largest_batch : int, optional
+        Bytes that the topic takes at once, where that is known.
 
     Yields
     ------
@@ -223,22 +247,23 @@ def open_producer(address: Address, *, compression: str | None = "gzip") -> Iter
     FeedUnavailable
         As `open_consumer`.
     """
-    producer = _connect(
+    producer = connect(
         address,
         lambda server: KafkaProducer(
-            **_common(address, server),
+            **client_settings(address, server),
             acks="all",
             enable_idempotence=True,
             compression_type=compression,
             linger_ms=20,
-            batch_size=512 * 1024,
+            # kafka-python 3.0.12 cuts a batch that is refused as too large in two, and then gives up on both.
+            batch_size=min(BATCH_BYTES, largest_batch or BATCH_BYTES),
             max_request_size=MAX_MESSAGE + _OVERHEAD,
             delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
             max_block_ms=int(CONNECT_SECONDS * 1000),
         ),
     )
     try:
-        with _explained(address, lambda: producer._metadata), translated(address):  # noqa: SLF001 - the same
+        with explained(address, lambda: producer._metadata), translated(address):  # noqa: SLF001 - the same
             yield producer
     finally:
         _close(producer)
@@ -255,7 +280,8 @@ def _close(producer: Any) -> None:  # noqa: ANN401 - untyped client
         producer._closed = True  # noqa: SLF001 - or its finaliser closes again, and prints the failure
 
 
-def _common(address: Address, server: str) -> dict[str, Any]:
+def client_settings(address: Address, server: str) -> dict[str, Any]:
+    """What every client of a broker is told."""
     return {
         # The others are told by this one; the client goes back to a dead one again and again, and waits each time.
         "bootstrap_servers": [server],
@@ -269,7 +295,8 @@ def _common(address: Address, server: str) -> dict[str, Any]:
     }
 
 
-def _connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
+def connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
+    """Build a client for the first of the servers that answers; FeedUnavailable where none does, for all patience."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -287,7 +314,7 @@ def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
 
 
 @contextmanager
-def _explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
+def explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
     """Where a client gives up, look whether the brokers can be reached by the names that the cluster gives them."""
     try:
         yield
@@ -334,6 +361,9 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
             address.place,
             "ask for the rights to describe and read the topic, and to replay those to create and write it",
         ) from error
+    except tuple(_REFUSED) as error:
+        what, remedy = next(said for kind, said in _REFUSED.items() if isinstance(error, kind))
+        raise FeedUnavailable(f"{what} ({' '.join(str(error).split())[:200]})", address.place, remedy) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__
         raise NoAnswer(f"the Kafka client gave up: {what}", address.place, remedy) from error
@@ -364,38 +394,3 @@ def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answ
     if not results:
         raise NoAnswer(f"the broker did not answer within {seconds:.0f} s", address.place, START)
     return results[0]
-
-
-def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]:  # noqa: ANN401 - untyped client
-    """Freeze what the topic holds now.
-
-    Returns
-    -------
-    dict of int to (int, int)
-        Partition -> offsets [beginning, end).
-
-    Raises
-    ------
-    NoTopic
-        There is no such topic; lists those there are.
-    """
-    # Asking offsets of a topic that is not listed answers 0 on one broker and hangs on another.
-    topics = within(CONNECT_SECONDS, address, consumer.topics)
-    if address.topic not in topics:
-        raise NoTopic(
-            f"there is no topic {address.topic!r}; {listing('topics', topics)}",
-            address.place,
-            f"fill it with: python -m feed replay SOURCE {address.place}",
-        )
-    numbers = within(CONNECT_SECONDS, address, lambda: consumer.partitions_for_topic(address.topic))
-    first = beginnings(consumer, address, numbers)
-    parts = [TopicPartition(address.topic, number) for number in sorted(numbers)]
-    last = consumer.end_offsets(parts, timeout_ms=int(CONNECT_SECONDS * 1000))
-    return {part.partition: (first[part.partition], last[part]) for part in parts}
-
-
-def beginnings(consumer: Any, address: Address, partitions: Iterable[int]) -> dict[int, int]:  # noqa: ANN401
-    """Ask for the first offset that each of these partitions still holds."""
-    parts = [TopicPartition(address.topic, partition) for partition in partitions]
-    offsets = consumer.beginning_offsets(parts, timeout_ms=int(CONNECT_SECONDS * 1000))
-    return {part.partition: offset for part, offset in offsets.items()}

@@ -61,6 +61,7 @@ class Record(NamedTuple):
     partition, offset : int
         Where it lay.
     value : bytes
+        Empty where it is null.
     timestamp : int
         The broker's or the producer's, as the topic says; milliseconds.
     common, own : tuple of (str, bytes or None)
@@ -68,6 +69,8 @@ class Record(NamedTuple):
     key : bytes, optional
     aborted : bool
         It belongs to a transaction that was aborted; only a consumer of committed records tells.
+    tombstone : bool
+        Its value is null, by which Kafka deletes what was sent with that key.
     """
 
     partition: int
@@ -78,6 +81,7 @@ class Record(NamedTuple):
     own: tuple[Header, ...] = ()
     key: bytes | None = None
     aborted: bool = False
+    tombstone: bool = False
 
     @property
     def headers(self) -> tuple[Header, ...]:

@@ -56,6 +56,8 @@ class KafkaBlock:
         Records dropped because they had come before.
     empty : int
         Offsets that hold no record: control records, or what compaction or a deletion took.
+    tombstones : int
+        Records of others without a value, left out.
     bad : tuple of BadMessage
         Malformed messages, put aside.
     """
@@ -72,6 +74,7 @@ class KafkaBlock:
     nbytes: int
     resent: int
     empty: int
+    tombstones: int
     bad: tuple[BadMessage, ...]
 
 
@@ -146,6 +149,7 @@ class KafkaRange:
             tally.nbytes,
             tally.resent,
             self.end - self.start - tally.records,
+            tally.tombstones,
             tolerance.bad,
         )
 
@@ -164,7 +168,10 @@ class KafkaRange:
             if numbers is None or record.common is not known:
                 headers = dict(record.headers)
                 if headers.get("replay") != replay:
-                    if not headers.get("replay"):
+                    # Who deletes by key says so without headers; of a replay of ours there is nothing to delete.
+                    if not headers.get("replay") and record.tombstone:
+                        tally.tombstones += 1
+                    elif not headers.get("replay"):
                         refuse(record, NO_HEADERS)
                     continue
                 if headers.get("kind") == end:
@@ -275,6 +282,7 @@ class _Tally:
 
     records: int = 0
     resent: int = 0
+    tombstones: int = 0
     nbytes: int = 0
     pseq: array[int] = field(default_factory=lambda: array("q"))
     seq: array[int] = field(default_factory=lambda: array("q"))

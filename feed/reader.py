@@ -12,13 +12,14 @@ from feed.codec import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.headers import END, SCHEMA, EndRecord, decode_end
-from feed.kafka import Address, NoTopic, open_consumer, parse_address, partitions_of
+from feed.kafka import Address, NoTopic, open_consumer, parse_address
 from feed.merge import merge_blocks
 from feed.messages import Record, malformed
 from feed.options import DEFAULTS, ReadOptions
 from feed.ranges import AGAIN, NO_HEADERS, KafkaBlock, KafkaRange, headers_of, spans, tolerated
 from feed.records import records
 from feed.tape import Provenance, Tape
+from feed.topic import partitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,7 @@ class ReplayPlan:
         """
         bad = tolerated(blocks, self.options.max_bad)
         tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
+        tombstones = sum(block.tombstones for block in blocks)
         notes = self.notes
         if bad:
             notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
@@ -97,6 +99,7 @@ class ReplayPlan:
                     resent=resent + sum(block.resent for block in blocks),
                     empty=sum(block.empty for block in blocks),
                     bad=bad,
+                    ignored={"tombstone": tombstones} if tombstones else {},
                     notes=notes,
                 ),
             )
@@ -266,7 +269,8 @@ class _Seen:
             try:
                 headers = headers_of(record)
             except FeedCorrupt:
-                self.bare = self.bare or record
+                if not record.tombstone:
+                    self.bare = self.bare or record
                 continue
             name = headers["replay"]
             if headers.get("kind") != END:

@@ -2,7 +2,8 @@
 
 kafka-python spends most of a read on turning batches into records: sizes that nobody asks for, headers that are the
 same in every message, a varint at a time. Here a batch is unpacked in one pass; headers that begin as those of the
-message before are not read again. And a batch is never decompressed beyond a bound, where the client has none.
+message before are not read again. And a batch is never decompressed beyond a bound, where the client has none, and
+without further packages knows gzip alone: a broker compresses anew as its topic says, whatever it was sent.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from kafka.consumer.fetcher import Fetcher, IsolationLevel
 from kafka.errors import CorruptRecordError
 
 from feed.messages import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from feed.messages import Header
 
@@ -24,9 +26,13 @@ MAX_BATCH = 64 * 2**20
 """Bytes of one batch once decompressed; a producer of ours makes one of 8 MiB at most."""
 
 _FORMAT = 2
-_NONE, _GZIP = 0, 1
 _HEADER = 61
 _OWN = 2
+_LEAST = 14
+"""Bytes of a message of an older format after its offset and size: a checksum, two bytes, two lengths."""
+_CHUNK = 2**18
+_XERIAL, _XERIAL_HEADER = b"\x82SNAPPY\x00", 16
+"""How snappy begins in blocks, as Java writes it; others write one block without a frame."""
 
 
 def unpack_lean(consumer: Any, *, aborted: bool = False) -> None:  # noqa: ANN401 - untyped client
@@ -95,49 +101,132 @@ class _WithAborted(_LeanRecords):
 
 
 def _records_of(partition: int, batch: Any) -> Iterable[Record]:  # noqa: ANN401 - untyped client
-    if batch.magic != _FORMAT or batch.compression_type not in {_NONE, _GZIP}:
+    if batch.magic != _FORMAT:
+        _decompress_older(batch)
         return (_record_of(each, partition) for each in batch)
-    data = bytes(memoryview(batch._buffer)[_HEADER:])  # noqa: SLF001 - there is no public way
-    if batch.compression_type == _GZIP:
-        data = inflate(data)
+    data = decompress(batch.compression_type, bytes(memoryview(batch._buffer)[_HEADER:]))  # noqa: SLF001 - no public way
     stamped = batch.timestamp_type == batch.LOG_APPEND_TIME
     first, step = (batch.max_timestamp, 0) if stamped else (batch.first_timestamp, 1)
     return unpack(partition, data, batch.records_count, batch.base_offset, first, step)
 
 
+def _decompress_older(batch: Any) -> None:  # noqa: ANN401 - untyped client
+    """Decompress a batch of an older format in place: the client goes through it from there on."""
+    if batch.compression_type and not batch._decompressed:  # noqa: SLF001 - there is no public way
+        _, value = batch._read_key_value(batch.KEY_OFFSET_V1 if batch.magic else batch.KEY_OFFSET_V0)  # noqa: SLF001
+        data = decompress(batch.compression_type, value or b"")
+        at = 0
+        while at < len(data):  # the client would go round for ever where a size leads back
+            size = int.from_bytes(data[at + 8 : at + 12], "big", signed=True)
+            if size < _LEAST:
+                raise CorruptRecordError(f"a message in a batch says that it is {size} bytes long")
+            at += 12 + size
+        batch._buffer = memoryview(data)  # noqa: SLF001
+        batch._decompressed = True  # noqa: SLF001
+
+
 def _record_of(item: Any, partition: int | None = None) -> Record:  # noqa: ANN401 - untyped client
     where = item.partition if partition is None else partition
-    return Record(where, item.offset, item.value or b"", item.timestamp, tuple(item.headers or ()), (), item.key)
+    headers = tuple(item.headers or ())
+    null = item.value is None
+    return Record(where, item.offset, item.value or b"", item.timestamp, headers, (), item.key, tombstone=null)
 
 
-def inflate(data: bytes, limit: int = MAX_BATCH) -> bytes:
-    """Decompress gzip, one member or several.
+def decompress(compression: int, data: bytes, limit: int = MAX_BATCH) -> bytes:
+    """Decompress what follows a batch's header.
 
     Parameters
     ----------
+    compression : int
+        As the batch's attributes have it: a key of `COMPRESSIONS`, or 0 for none.
     data : bytes
     limit : int
-        Bytes that it may become.
+        Bytes that it may become: no more than about that is ever allocated.
 
     Raises
     ------
     CorruptRecordError
-        It is no gzip, cut, or becomes more than that.
+        An unknown compression, or it is not what it says, cut, or becomes more than that.
     """
+    if not compression:
+        return data
+    if compression not in COMPRESSIONS:
+        raise CorruptRecordError(f"its compression, {compression}, is none that this reader knows")
+    try:
+        return COMPRESSIONS[compression](data, limit)
+    except (OSError, pa.ArrowException, zlib.error) as error:
+        raise CorruptRecordError(f"a batch cannot be decompressed: {error}") from error
+
+
+def _inflate(data: bytes, limit: int) -> bytes:
+    """Decompress gzip, one member or several."""
     parts = []
     while data:
         member = zlib.decompressobj(31)
-        try:
-            parts.append(member.decompress(data, limit + 1))
-        except zlib.error as error:
-            raise CorruptRecordError(f"a batch cannot be decompressed: {error}") from error
-        limit -= len(parts[-1])
-        if limit < 0:
-            raise CorruptRecordError("a batch decompresses to more than the bound")
+        parts.append(member.decompress(data, limit + 1))
+        limit = _left(limit, len(parts[-1]))
         if not member.eof:
             raise CorruptRecordError("a compressed batch is cut")
         data = member.unused_data
     return b"".join(parts)
+
+
+def _unsnap(data: bytes, limit: int) -> bytes:
+    """Decompress snappy, in blocks of their own size or as one block, each of which says first what it becomes."""
+    if not data.startswith(_XERIAL):
+        return _unsnap_block(data, limit)
+    parts = []
+    position = _XERIAL_HEADER  # of two versions in it, which some write the wrong way round
+    while position < len(data):
+        begin = position + 4
+        position = begin + int.from_bytes(data[position:begin], "big")
+        if position > len(data):
+            raise CorruptRecordError("a compressed batch is cut")
+        parts.append(_unsnap_block(data[begin:position], limit))
+        limit -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _unsnap_block(data: bytes, limit: int) -> bytes:
+    size = shift = 0
+    for byte in data[:5]:
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    _left(limit, size)
+    # Where it is told a larger size than the block says, pyarrow hands out memory that nothing was written to.
+    unpacked: bytes = pa.Codec("snappy").decompress(data, decompressed_size=size, asbytes=True)
+    return unpacked
+
+
+def _streamed(codec: str) -> Callable[[bytes, int], bytes]:
+    """Decompress frames of a codec of pyarrow's, one or several, a part at a time."""
+
+    def decompress_frames(data: bytes, limit: int) -> bytes:
+        parts = []
+        with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
+            while part := stream.read(_CHUNK):
+                parts.append(part)
+                limit = _left(limit, len(part))
+        return b"".join(parts)
+
+    return decompress_frames
+
+
+def _left(limit: int, size: int) -> int:
+    if size > limit:
+        raise CorruptRecordError("a batch decompresses to more than the bound")
+    return limit - size
+
+
+COMPRESSIONS: dict[int, Callable[[bytes, int], bytes]] = {
+    1: _inflate,
+    2: _unsnap,
+    3: _streamed("lz4"),
+    4: _streamed("zstd"),
+}
+"""How a batch is decompressed, by the number that its attributes give: at most to so many bytes."""
 
 
 def unpack(partition: int, data: bytes, count: int, base: int, first: int, step: int = 1) -> list[Record]:
@@ -160,7 +249,7 @@ def unpack(partition: int, data: bytes, count: int, base: int, first: int, step:
     Returns
     -------
     list of Record
-        A value that is null is empty.
+        A value that is null is empty, and marked.
 
     Raises
     ------
@@ -220,7 +309,8 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
             ]
         if position != end:
             raise ValueError(f"it takes {position - end + length} bytes and says {length}")
-        records.append(Record(partition, base + offset, value, first + step * time, common, tuple(own), key))
+        at, when = base + offset, first + step * time
+        records.append(Record(partition, at, value, when, common, tuple(own), key, False, size < 0))  # noqa: FBT003 - fast
     if position != len(data):
         raise ValueError(f"{len(data) - position} bytes follow the last one")
     return records

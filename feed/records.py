@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
-from feed.kafka import CONNECT_SECONDS, MAX_MESSAGE, Address, TopicPartition, beginnings, errors, open_consumer, within
+from feed.kafka import CONNECT_SECONDS, MAX_MESSAGE, Address, TopicPartition, errors, open_consumer, within
 from feed.options import MAX_BYTES
+from feed.topic import beginnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

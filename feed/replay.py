@@ -23,7 +23,6 @@ from feed.kafka import (
     DELIVERY_SECONDS,
     MAX_MESSAGE,
     Address,
-    beginnings,
     murmur2,
     open_consumer,
     open_producer,
@@ -31,6 +30,7 @@ from feed.kafka import (
     translated,
 )
 from feed.tape import Partition, Tape, join
+from feed.topic import beginnings, check_fit, made_settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -167,6 +167,7 @@ def replay(
     partition: str = "symbol",
     replay_id: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] = lambda _note: None,
 ) -> Replayed:
     """Send tapes into a topic, by time, then the end record, and check that the broker kept all of it.
 
@@ -185,6 +186,8 @@ def replay(
         1 to 64 of A-Z a-z 0-9 . _ -; a new one by default.
     on_progress : callable, optional
         Called with the messages sent so far and the instant of the last, UTC nanoseconds.
+    on_note : callable
+        Called with what a user has to know of the topic, before anything is sent.
 
     Returns
     -------
@@ -193,7 +196,8 @@ def replay(
     Raises
     ------
     FeedUnavailable
-        No broker, a broker that gave up, an empty tape, an unknown codec or partitioner, a bad speed or id.
+        No broker, a broker that gave up, a topic that would not keep it, an empty tape, an unknown codec or
+        partitioner, a bad speed or id.
     FeedCorrupt
         A message beyond the bound, or a stream that the broker did not keep.
     """
@@ -201,8 +205,13 @@ def replay(
     name = new_replay_id() if replay_id is None else replay_id
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
+    settings = made_settings_of(address)
+    for note in check_fit(settings, address, _lasts(tapes, speed)):
+        on_note(note)
     began = time.perf_counter()
-    with open_producer(address, compression=CODECS[codec].compression) as producer:
+    with open_producer(
+        address, compression=CODECS[codec].compression, largest_batch=settings.largest_batch
+    ) as producer:
         numbers = _numbers(producer, address)
         messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
         fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
@@ -232,6 +241,12 @@ def _by_name(tapes: Sequence[Tape]) -> list[Tape]:
     for tape in tapes:
         of.setdefault(tape.symbol, []).append(tape)
     return [join(parts) for _, parts in sorted(of.items())]
+
+
+def _lasts(tapes: Sequence[Tape], speed: float) -> float:
+    """Seconds that a replay takes at least."""
+    spans = [tape.span for tape in tapes]
+    return (max(last for _, last in spans) - min(first for first, _ in spans)) / 1e9 / speed if speed else 0.0
 
 
 def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:

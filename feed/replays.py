@@ -9,10 +9,11 @@ from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.headers import END, decode_end
 from feed.instants import format_instant
-from feed.kafka import open_consumer, parse_address, partitions_of
+from feed.kafka import open_consumer, parse_address
 from feed.options import DEFAULTS, ReadOptions
 from feed.ranges import headers_of
 from feed.records import records
+from feed.topic import partitions_of
 
 if TYPE_CHECKING:
     from typing import Any

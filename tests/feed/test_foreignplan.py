@@ -91,3 +91,29 @@ def test_where_nothing_is_left_it_is_said_why(read):
         read(aborted, (b"oops", None), max_bad=1)
     with pytest.raises(FeedCorrupt, match="holds no message without headers"):
         read(Record(0, 0, b"", own=(("replay", b"r"),)))
+
+
+# --- tombstones ---
+
+
+@pytest.mark.parametrize("split", [1, None])
+def test_tombstones_are_left_out_and_counted(read, split):
+    gone = Record(0, 1, b"", key=b"IBM", tombstone=True)
+    aborted = gone._replace(aborted=True)
+    for options in ({}, {"symbol": "IBM"}):
+        ((tape, provenance),) = read(
+            (quote(1), b"IBM"), gone, gone, aborted, (quote(2), b"IBM"), split=split, **options
+        )
+        assert (tape.symbol, tape.rows, provenance.messages) == ("IBM", 2, 2)
+        assert provenance.ignored == {"tombstone": 2, "aborted": 1}
+        assert not provenance.bad
+
+
+def test_an_empty_value_is_malformed_and_no_tombstone(read):
+    with pytest.raises(FeedCorrupt, match="offset 1: malformed message"):
+        read((quote(1), None), (b"", None))
+
+
+def test_a_topic_of_tombstones_says_so(read):
+    with pytest.raises(FeedCorrupt, match="it holds no quotes: 2 messages are tombstones; send them again"):
+        read(*[Record(0, at, b"", tombstone=True) for at in range(2)])

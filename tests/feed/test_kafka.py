@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from feed import kafka
+from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import Address, TopicPartition, errors, listing, parse_address, translated, within
+from feed.kafka import Address, TopicPartition, errors, parse_address, translated, within
 
 ADDRESS = Address(("nowhere:1",), "q")
 
@@ -66,6 +67,22 @@ def test_listings_are_bounded_and_escaped():
     assert listing("topics", []) == "there are no topics"
     assert listing("topics", ["b", "a\x1b"]) == r"topics there: a\x1b, b"
     assert listing("topics", [f"t{i:02}" for i in range(12)]).endswith("t09 and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (errors.MessageSizeTooLargeError, r"does not take a message of that size .*; raise its max.message.bytes"),
+        (
+            errors.InvalidRecordError,
+            r"does not take such a message \(.*without key\); set cleanup.policy=delete for it",
+        ),
+        (errors.InvalidTimestampError, r"does not take the time of this machine's clock .*; check the clocks of both"),
+    ],
+)
+def test_what_a_topic_refuses_of_a_message_comes_with_its_remedy(kind, said):
+    with pytest.raises(FeedUnavailable, match=said), translated(ADDRESS):
+        raise kind("Compacted topic cannot\naccept message without key")
 
 
 def test_the_clients_errors_become_one_line():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import struct
 from contextlib import nullcontext
 from functools import cache
+from types import SimpleNamespace
 from unittest.mock import patch
 
+import kafka.codec
 import numpy as np
+import pyarrow as pa
 from fuzz.mutations import damage
 from fuzz.oracles import assert_line
 from fuzz.wire import REPLAY, SOME, values_of
@@ -21,7 +25,7 @@ from feed.headers import data_headers
 from feed.kafka import Address
 from feed.messages import Record, concatenate, refuse
 from feed.options import ReadOptions
-from feed.recordbatch import CorruptRecordError, unpack
+from feed.recordbatch import CorruptRecordError, decompress, unpack
 
 BASE, FIRST = 100, 1_722_519_392_491
 """The offset and the time that the records of a batch count from."""
@@ -121,11 +125,69 @@ def check_batch(data):
         ">qiibIhiqqqhii", BASE, len(data) + 49, 0, 2, 0, 0, max(count - 1, 0), FIRST, FIRST, -1, -1, -1, count
     )
     its = list(DefaultRecordBatch(memoryview(head + without_attributes(data, count))))
-    assert [(each.offset, each.timestamp, each.value or b"", list(each.headers)) for each in its] == [
-        (each.offset, each.timestamp, each.value, list(each.headers)) for each in records
+    assert [(each.offset, each.timestamp, each.value, list(each.headers)) for each in its] == [
+        (each.offset, each.timestamp, None if each.tombstone else each.value, list(each.headers)) for each in records
     ]
     assert {each.partition for each in records} <= {3}
     return count > 0
+
+
+UNPACKED = 2**17
+"""Bytes that a compressed batch may become."""
+
+
+def compressed(number, data, block=90):
+    """Data as a producer of this compression sends it; snappy in blocks where a block has a size."""
+    if number == 1:
+        return gzip.compress(data, 1, mtime=0)
+    if number > 2 or not block:
+        return pa.compress(data, codec=("snappy", "lz4", "zstd")[number - 2], asbytes=True)
+    blocks = (compressed(2, data[at : at + block], 0) for at in range(0, len(data), block))
+    return b"\x82SNAPPY\0\0\0\0\1\0\0\0\1" + b"".join(struct.pack(">i", len(each)) + each for each in blocks)
+
+
+def compressed_batches(tape):
+    """Batches compressed in each way: which, and their bytes."""
+    for batch in batches_of(tape):
+        for number in (1, 2, 3, 4):
+            yield bytes([number - 1]) + compressed(number, batch)
+        yield bytes([1]) + compressed(2, batch, 0)
+
+
+def change_compressed(data, rng):
+    """Change what was compressed, or its bytes."""
+    if not data or rng.randrange(2) == 0:
+        return damage(data, rng)
+    try:
+        batch = decompress(data[0] % 4 + 1, data[1:], UNPACKED)
+    except CorruptRecordError:
+        return damage(data, rng)
+    number = rng.randint(1, 4)
+    bomb = batch + bytes(rng.choice([0, 0, 0, UNPACKED - len(batch), UNPACKED]))
+    return bytes([number - 1]) + compressed(number, change_batch(bomb, rng), rng.choice([0, 7, 90, 2**15]))
+
+
+def unpacked_plainly(number, data):
+    """What the client makes of compressed data, or the library in one piece: known to be small."""
+    if number == 1:
+        return gzip.decompress(data)
+    if number > 2:
+        return pa.CompressedInputStream(pa.BufferReader(data), ("lz4", "zstd")[number - 3]).read()
+    blocks = SimpleNamespace(decompress=lambda block: decompress(2, block) if block else b"")
+    with patch.object(kafka.codec, "snappy", blocks):
+        return kafka.codec.snappy_decode(data) if len(data) > 16 else decompress(2, data)
+
+
+def check_compressed(data):
+    """A batch is refused, or decompressed to what it is, never to more than the bound; and then as any batch."""
+    number, body = (data[0] % 4 + 1, data[1:]) if data else (1, data)
+    try:
+        batch = decompress(number, body, UNPACKED)
+    except CorruptRecordError:
+        return False
+    assert len(batch) <= UNPACKED
+    assert batch == unpacked_plainly(number, body)
+    return check_batch(batch)
 
 
 SYMBOLS = ("AAPL", "XYZ")
@@ -204,6 +266,7 @@ def items_of(choices, codec, start):
             value = choices.of(GARBAGE)
         elif how == 8:
             headers = choices.of([[], [("replay", b"another")], [("replay", REPLAY.encode()), ("kind", b"end")]])
+            value = choices.of([value, None])
             pseq -= 1
         items.append((offset, value, headers))
         offset += 1
@@ -216,7 +279,7 @@ def expected_of(items, codec, first, symbol):
     for item in items:
         headers = dict(item.headers)
         if not headers.get("replay"):
-            bad.append(item.offset)
+            bad += [] if item.tombstone else [item.offset]
         elif headers["replay"] == REPLAY.encode() and headers.get("kind") != b"end":
             numbers = [headers.get(name) or b"" for name in ("pseq", "seq")]
             if not all(0 < len(text) < 19 and set(text) <= set(b"0123456789") for text in numbers):

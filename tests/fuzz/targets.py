@@ -45,6 +45,7 @@ TARGETS = {
     "arrow": Target(wire.check_arrow, lambda tape: wire.values_of("arrow", tape), mutations.change_arrow),
     "end": Target(wire.check_end, wire.end_records, mutations.change_json),
     "batch": Target(partition.check_batch, partition.batches_of, partition.change_batch),
+    "compressed": Target(partition.check_compressed, partition.compressed_batches, partition.change_compressed),
     "range": Target(partition.check_range, partition.range_programs, mutations.damage, 512),
     "csv": Target(files.check_csv, files.csv_files, mutations.change_csv),
     "plain": Target(files.check_plain, files.csv_files, mutations.change_csv, 4096, compiled=True),

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 from faults import topic_of
-from handmade import messages, put, put_with_keys, tape
+from handmade import end_item, messages, put, put_with_keys, tape
 from transactions import transaction
 
 from feed import foreign
@@ -77,6 +77,25 @@ def test_messages_of_replays_are_never_foreign(topic):
     put(topic, messages(tape()))
     with pytest.raises(FeedCorrupt, match="no message without headers"):
         read_source(topic, ASKED)
+
+
+def test_tombstones_are_left_out_and_counted_in_every_topic(topic):
+    stream, gone = tape(), [(b"AAPL", (None, []))]
+    items = [(b"AAPL", item) for item in bare(stream)]
+    put_with_keys(topic, [*gone, *items[:100], *gone, *items[100:], *gone])
+    got, provenance = read_source(topic, ASKED)
+    assert same(got, stream)
+    assert (provenance.ignored, provenance.bad) == ({"tombstone": 3}, ())
+    items = [(b"AAPL", item) for item in messages(stream)]
+    mine = topic.replace("?", "-mine?")
+    put_with_keys(mine, gone)
+    with pytest.raises(FeedCorrupt, match=r"incomplete: no end record in .*; there are no replays"):
+        read_source(mine)
+    end = end_item(stream, items, start=1, end=len(items) + 2)
+    put_with_keys(mine, [*items[:100], *gone, *items[100:], *gone, (None, end), *gone])
+    got, provenance = read_source(mine)
+    assert same(got, stream)
+    assert (provenance.messages, provenance.ignored) == (len(items), {"tombstone": 2})
 
 
 # --- symbols ---

@@ -79,6 +79,10 @@ def cluster(kafka_runs, authority, tmp_path_factory):
     properties["listener.name.plainly.plain.sasl.jaas.config"] = (
         f'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="{SECRET}";'
     )
+    properties |= {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
     users = [f"SCRAM-SHA-{bits}=[name=alice,password={SECRET}]" for bits in (256, 512)]
     folder = tmp_path_factory.mktemp("kafka-secure")
     with Cluster(folder, properties=properties, listeners=LISTENERS, scram=users) as running:
@@ -150,6 +154,29 @@ def test_what_goes_in_comes_out_by_every_way(cluster, ways, way):
     assert same(got, tape())
     assert provenance.digest == done.digest
     assert provenance.place == source
+
+
+def test_a_user_who_may_not_ask_how_a_topic_is_set_is_told_and_goes_on(cluster, ways):
+    from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+
+    def quiet(topic, **configs):
+        cluster.create_topic(topic, configs=configs)
+        allowed = (ACLOperation.READ, ACLOperation.WRITE, ACLOperation.DESCRIBE)
+        pattern = ResourcePattern(ResourceType.TOPIC, topic)
+        with cluster.admin() as admin:
+            admin.create_acls([ACL("User:alice", "*", each, ACLPermissionType.ALLOW, pattern) for each in allowed])
+        return parse_address(cluster.address(topic, "SCRAM"), access_of(ways["SCRAM"]))
+
+    notes, address = [], quiet("quiet")
+    replay(tape(), address, on_note=notes.append)
+    assert notes == [
+        "the broker does not say how the topic is set (TopicAuthorizationFailedError): it may not keep a whole replay"
+    ]
+    assert same(read_source(address.place, ReadOptions(access=address.access))[0], tape())
+    with pytest.raises(
+        FeedUnavailable, match=r"does not take such a message \(.*Compacted topic .*; set cleanup.policy"
+    ):
+        replay(tape(), quiet("quiet-compacted", **{"cleanup.policy": "compact"}))
 
 
 @pytest.mark.cluster
