@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
-from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_signals
+from feed.console import (
+    INTERRUPTED,
+    TERMINATED,
+    Parser,
+    Terminated,
+    guard_streams,
+    printable,
+    raise_on_signals,
+    resembles,
+)
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
+_KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,10 +182,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
-    settings = [word for word in words if _SETTING.match(word)]
+    settings = [word for word in words if _SETTING.match(word) or _is_mistyped(word)]
     for word in settings:
         refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
-    return [word for word in words if not _SETTING.match(word)], settings
+    return [word for word in words if word not in settings], settings
+
+
+def _is_mistyped(word: str) -> bool:
+    """Whether a word is KEY=VALUE of a key that there nearly is: argparse would take it for a path."""
+    found = _KEY.match(word)
+    if found is None or Path(word).exists():
+        return False
+    from feed.options import WORDS
+
+    return resembles(found[1], WORDS)
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
@@ -216,6 +236,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from feed.replay import replay
     from feed.source import inside, read_tapes, select
 
+    _refuse_reversed(arguments.start, arguments.end)
     options = _options(arguments)
     address = parse_address(arguments.address, options.access)
     # A long file is not read first, only to find that nobody listens.
@@ -236,6 +257,13 @@ def _replay(arguments: argparse.Namespace) -> int:
     line = asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}
     _answer(json.dumps(line))
     return 0
+
+
+def _refuse_reversed(start: int | None, end: int | None) -> None:
+    from feed.instants import format_instant
+
+    if start is not None and end is not None and start > end:
+        raise FeedUnavailable(f"--start, {format_instant(start)}, is after --end, {format_instant(end)}; exchange them")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
 INTERRUPTED = 130
@@ -27,6 +28,10 @@ _SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cac
 """Functions out of which no exception comes: finalizers, and what llvmlite has C call while numba compiles."""
 
 _LISTED = 10
+
+_KEY_SHOWN = 80
+
+_RESEMBLING = 0.75
 
 SENSITIVE = "passw|passphrase|pwd|secret|token|jaas"
 """A regular expression of what somebody calls a secret, whatever its case."""
@@ -101,6 +106,48 @@ def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of t
         return f"there are no {kind}"
     more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
     return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
+
+
+def unknown_key(key: str, valid: Iterable[str]) -> str:
+    """What is said of a key that nobody knows: which of those that there are is the nearest.
+
+    Parameters
+    ----------
+    key : str
+        Dotted.
+    valid : iterable of str
+        Every key that there is, dotted.
+    """
+    near = nearest(key, valid)
+    said = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
+    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {said}"
+
+
+def nearest(key: str, valid: Iterable[str]) -> list[str]:
+    """The keys that somebody may have meant: those of the same last part, or that hold it as a word, or the most alike.
+
+    Parameters
+    ----------
+    key : str
+    valid : iterable of str
+    """
+    wanted = key.lower().replace("-", "_")[:_KEY_SHOWN]
+    last = wanted.rpartition(".")[2]
+    lasts = {each: each.rpartition(".")[2] for each in valid}
+    for fits in (lambda its: its == last, lambda its: f"_{last}_" in f"_{its}_"):
+        if found := [each for each, its in lasts.items() if fits(its)]:
+            return found
+    return [max(lasts, key=lambda each: (max(_alike(wanted, each), _alike(last, lasts[each])), each))]
+
+
+def resembles(key: str, valid: Iterable[str]) -> bool:
+    """Whether a word is most likely one of these keys, mistyped or without what stands before its last part."""
+    last = key.lower().rpartition(".")[2]
+    return any(_alike(last, each.rpartition(".")[2]) >= _RESEMBLING for each in valid)
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def without_secrets(text: str) -> str:

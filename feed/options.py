@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feed.access import PLAIN, Access
+from feed.console import unknown_key
 from feed.errors import FeedUnavailable
 from feed.instants import parse_duration
+from feed.quantities import parse_bytes, parse_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_BYTES = 16 * 2**30
 """Decompressed bytes that one read takes in."""
+
+BYTES_LIMIT = 2**50
+"""What `max_bytes` is below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,14 @@ def _seconds(text: str) -> float:
     return parse_duration(text) / 1e9
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise ValueError(f"expected a whole number, but it had {text[:40]!r}")
-    return int(text)
+def _within(parse: Callable[[object], int], least: int, limit: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = parse(text)
+        if not least <= number < limit:
+            raise ValueError(f"expected a whole number, {least} to {limit - 1:,}, but it had {text[:40]!r}")
+        return number
+
+    return read
 
 
 def _flag(text: str) -> bool:
@@ -73,10 +82,10 @@ def _flag(text: str) -> bool:
 WORDS: dict[str, Callable[[str], object]] = {
     "symbol": str,
     "replay": str,
-    "feed.max_bad": _count,
+    "feed.max_bad": _within(parse_count, 0, 10**15),
     "feed.wait": _seconds,
     "feed.deadline": _seconds,
-    "feed.max_bytes": _count,
+    "feed.max_bytes": _within(parse_bytes, 1, BYTES_LIMIT),
     "feed.foreign": _flag,
 }
 """The options by the names that the sweep's configuration has for them, and how their text is read."""
@@ -100,7 +109,7 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:
-            raise FeedUnavailable("unknown option", key[:40], f"there are {', '.join(WORDS)} and kafka.*")
+            raise FeedUnavailable(unknown_key(key, WORDS), "", f"there are {', '.join(WORDS)} and kafka.*")
         try:
             found[key.removeprefix("feed.")] = WORDS[key](text)
         except ValueError as error:
