@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay)=")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 
@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",
-        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay and feed.* say what to read, kafka.* how a broker "
-        "lets us in (kafka.security_protocol=SASL_SSL)",
+        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay, venues and feed.* say what to read, kafka.* how "
+        "a broker lets us in (kafka.security_protocol=SASL_SSL)",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -263,7 +263,9 @@ def _refuse_reversed(start: int | None, end: int | None) -> None:
     from feed.instants import format_instant
 
     if start is not None and end is not None and start > end:
-        raise FeedUnavailable(f"--start, {format_instant(start)}, is after --end, {format_instant(end)}; exchange them")
+        raise FeedUnavailable(
+            f"--start is after --end: {format_instant(start)} and {format_instant(end)}; exchange the two"
+        )
 
 
 @contextmanager

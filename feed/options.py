@@ -21,6 +21,10 @@ BYTES_LIMIT = 2**50
 """What `max_bytes` is below."""
 
 
+VENUES = 2**15
+"""What a publisher id is below."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """What to read of a source, and how patiently.
@@ -41,6 +45,8 @@ class ReadOptions:
         Decompressed bytes that one read takes in.
     foreign : bool
         Read messages without headers, whose completeness nothing proves.
+    venues : tuple of int, optional
+        Publisher ids whose rows and trades are kept; all by default.
     access : Access
         How the broker lets us in.
     """
@@ -52,6 +58,7 @@ class ReadOptions:
     deadline: float = 3600.0
     max_bytes: int = MAX_BYTES
     foreign: bool = False
+    venues: tuple[int, ...] | None = None
     access: Access = PLAIN
 
 
@@ -79,9 +86,28 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
+def parse_venues(value: object) -> tuple[int, ...]:
+    """Read publisher ids: a number, a list of them, or text such as ``2, 43``; ascending, each once.
+
+    Raises
+    ------
+    ValueError
+        It is something else, or none.
+    """
+    found = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
+    numbers = [str(each).strip() for each in (found if isinstance(found, list | tuple) else [found])]
+    if not numbers or not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers):
+        raise ValueError(f"expected publisher ids, such as [2, 43], but it had {str(value)[:40]!r}")
+    venues = tuple(sorted({int(each) for each in numbers}))
+    if venues[-1] >= VENUES:
+        raise ValueError(f"expected publisher ids of 0 to {VENUES - 1:,}, but it had {venues[-1]}")
+    return venues
+
+
 WORDS: dict[str, Callable[[str], object]] = {
     "symbol": str,
     "replay": str,
+    "venues": parse_venues,
     "feed.max_bad": _within(parse_count, 0, 10**15),
     "feed.wait": _seconds,
     "feed.deadline": _seconds,

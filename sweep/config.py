@@ -95,6 +95,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grid: dict[str, Any] = {}
     symbol: str | None = None
     replay: str | None = None
+    venues: tuple[int, ...] | None = None
     feed: FeedSpec = FeedSpec()
     kafka: KafkaSpec = KafkaSpec()
     executor: Literal["ray", "inline"] = "ray"
@@ -123,6 +124,8 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "worke
 def config_hash(config: Config) -> str:
     """SHA-256 of what decides the result rows, 64 hexadecimal digits; spelling and place play no part."""
     content = {name: value for name, value in msgspec.to_builtins(config).items() if name not in WHERE_ONLY}
+    if content["venues"] is None:  # as it was before there was this key, so that runs that were stored are found
+        del content["venues"]
     content["grid"] = [[axis.name, [str(value) for value in axis.values]] for axis in build_grid(config.grid).axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
@@ -286,7 +289,7 @@ def _refuse_reversed(name: str, span: Window | OrderSpec) -> None:
     start, end = parse_instant(span.start), parse_instant(span.end)
     if start > end:
         raise ConfigError(
-            f"{name}.start, {format_instant(start)}, is after {name}.end, {format_instant(end)}; exchange the two"
+            f"{name}.start is after {name}.end: {format_instant(start)} and {format_instant(end)}; exchange the two"
         )
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
+from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count
 from sweep.errors import ConfigError
 from sweep.grid import AXES
@@ -46,6 +47,7 @@ EXPECTED: Final = {
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
     "symbol": "text, such as AAPL",
     "replay": "text, such as the id that python -m feed replays lists",
+    "venues": "publisher ids, such as [2, 43]",
     "feed": "a mapping, such as {wait: 60s}",
     "feed.max_bad": "a whole number, such as 10",
     "feed.quarantine": "text, such as quarantine.jsonl",
@@ -70,14 +72,15 @@ EXPECTED: Final = {
 
 _OF_TYPE: Final[dict[Any, str]] = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
 
-COUNTS: Final[dict[str, Callable[[object], int]]] = {
+READ: Final[dict[str, Callable[[object], object]]] = {
     "order.size": parse_count,
     "step": parse_count,
     "workers": parse_count,
     "feed.max_bad": parse_count,
     "feed.max_bytes": parse_bytes,
+    "venues": parse_venues,
 }
-"""Keys that are a count or a size in bytes, and how 5e3, 5k or 16GiB is read."""
+"""Keys that are a count, a size in bytes or a list of ids, and how 5e3, 5k, 16GiB or 2,43 is read."""
 
 _KINDS: Final[dict[type, str]] = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 _SHOWN: Final = 60
@@ -174,9 +177,9 @@ def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noq
         return value
     if key == "fees":
         return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in _mapping(key, value).items()}
-    if key in COUNTS and value is not None:
+    if key in READ and value is not None:
         try:
-            value = COUNTS[key](value)
+            value = READ[key](value)
         except ValueError:
             raise ConfigError(_other_kind(key, value, kind)) from None
     return _converted(key, value, kind)

@@ -123,6 +123,7 @@ def read_options(config: Config) -> ReadOptions:
         deadline=parse_duration(feed.deadline) / 1e9,
         max_bytes=feed.max_bytes,
         foreign=feed.foreign,
+        venues=config.venues,
         access=access_of(msgspec.to_builtins(config.kafka)),
     )
 

@@ -105,6 +105,11 @@ def make_order(config: Config, facts: Facts) -> Order:
     spec = config.order
     start = facts.start if spec.start is None else parse_instant(spec.start)
     end = facts.end if spec.end is None else parse_instant(spec.end)
+    if start > end:
+        raise ConfigError(
+            f"order.start is after order.end: {format_instant(start)} and {format_instant(end)}, of which the window, "
+            f"{format_instant(facts.start)} to {format_instant(facts.end)}, brings one; no order acts on warm-up"
+        )
     if not facts.start <= start <= end <= facts.end:
         raise ConfigError(
             f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from feed.instants import format_instant
 from sweep import tasks
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
@@ -111,7 +112,10 @@ def open_session(
 
 def _check_window(origin: Origin) -> None:
     if origin.start is not None and origin.end is not None and origin.start > origin.end:
-        raise ConfigError("window.start is after window.end")
+        raise ConfigError(
+            f"window.start is after window.end: {format_instant(origin.start)} and {format_instant(origin.end)}, of "
+            "which the source may bring one; set both"
+        )
 
 
 def _tell(facts: Facts, progress: Progress) -> None:
@@ -125,4 +129,5 @@ def _tell(facts: Facts, progress: Progress) -> None:
     )
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
-            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
+            more = facts.quality["details"].get(finding, "")
+            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{more and f': {more}'}")

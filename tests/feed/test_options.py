@@ -17,8 +17,8 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
     assert options_of([]) == DEFAULTS
     words = ["symbol=AAPL", "replay=x=1", "feed.max_bad=3", "feed.wait=60s", "feed.deadline=2h", "feed.max_bytes=9"]
     access = access_of({"api_version": "2.3"})
-    found = options_of(["symbol=MSFT", *words, "feed.foreign=true"], access)
-    assert found == ReadOptions("AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, access=access)
+    found = options_of(["symbol=MSFT", *words, "feed.foreign=true", "venues=43,2"], access)
+    assert found == ReadOptions("AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, venues=(2, 43), access=access)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,10 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
         ("feed.max_bad=-1", "feed.max_bad: expected a whole number, such as 5000, 5k or 5e3, but it had '-1'"),
         ("feed.max_bytes=1.5", "feed.max_bytes: expected a size in bytes, such as 16GiB or 500MB, but it had '1.5'"),
         ("feed.max_bytes=0", "feed.max_bytes: expected a whole number, 1 to 1,125,899,906,842,623, but it had '0'"),
-        ("simbol=AAPL", "unknown key simbol; the nearest valid one is symbol; there are symbol, replay, feed.max_bad"),
+        (
+            "simbol=AAPL",
+            "unknown key simbol; the nearest valid one is symbol; there are symbol, replay, venues, feed.max_bad",
+        ),
         ("feed.foreign=yes", "feed.foreign: expected true or false, but it had 'yes'"),
     ],
 )
@@ -62,4 +65,4 @@ def test_a_path_with_an_equals_sign_is_a_path(tmp_path, monkeypatch, capsys):
 def test_a_replay_whose_end_is_before_its_start_is_refused_in_words(capsys):
     at = ["--start", "2024-08-01T13:40:00Z", "--end", "2024-08-01T13:36:00Z"]
     assert cli.main(["replay", "day.csv", "kafka://127.0.0.1:1/q", *at]) == 2
-    assert "--start, 2024-08-01T13:40:00.000000000Z, is after --end, 2024-08-01T13:36:00" in capsys.readouterr().err
+    assert "--start is after --end: 2024-08-01T13:40:00.000000000Z and 2024-08-01T13:36:00" in capsys.readouterr().err

@@ -219,7 +219,7 @@ def test_a_span_that_ends_before_it_begins_is_refused_in_words(name, tmp_path):
     with pytest.raises(ConfigError) as error:
         load_config(str(file))
     assert str(error.value) == (
-        f"{name}.start, 2024-08-01T13:40:00.000000000Z, is after {name}.end, 2024-08-01T13:36:00.000000000Z; "
+        f"{name}.start is after {name}.end: 2024-08-01T13:40:00.000000000Z and 2024-08-01T13:36:00.000000000Z; "
         f"exchange the two ({file}, line 2)"
     )
 
