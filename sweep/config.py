@@ -187,6 +187,17 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     return config
 
 
+def as_config(config: Config | Mapping[str, Any]) -> Config:
+    """Give a configuration back, or make one of a mapping of its keys, nested or dotted.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    return config if isinstance(config, Config) else build_config(config)
+
+
 def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
     """A path or a name as it was typed: '#', ': ' or '[' in it mean nothing; quotes around it may stand."""
     value = value.strip()

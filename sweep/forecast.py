@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep import tasks
 from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
+from sweep.config import as_config
 from sweep.executors import Inline, open_executor
 from sweep.grid import build_grid
 from sweep.nodes import find_cluster
@@ -23,6 +24,8 @@ from sweep.progress import Silent
 from sweep.session import Phases, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sweep.config import Config
     from sweep.pace import Walk
     from sweep.progress import Progress
@@ -33,13 +36,17 @@ TELLING = 1.3
 
 
 def forecast(
-    config: Config, progress: Progress | None = None, *, prices: str | None = None, cluster: str | None = None
+    config: Config | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    prices: str | None = None,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """Say what a sweep will take.
 
     Parameters
     ----------
-    config : Config
+    config : Config, or mapping of its keys
     progress : Progress, optional
         Told what happens; silent by default.
     prices : str, optional
@@ -57,7 +64,7 @@ def forecast(
     ConfigError, FeedError, AllocatorError
         A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
     """
-    progress = progress or Silent()
+    config, progress = as_config(config), progress or Silent()
     table, nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
     open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from allocator.order import Order
 from allocator.simulate import SHARED
 from feed.instants import format_instant, parse_instant
+from sweep import Command
 from sweep.chunks import Cutter
 from sweep.errors import ConfigError
 
@@ -116,3 +118,13 @@ def make_order(config: Config, facts: Facts) -> Order:
             f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
         )
     return Order(spec.side, spec.size, start, end)
+
+
+def command(config: Config | Mapping[str, Any], **options: Any) -> dict[str, Any]:  # noqa: ANN401 - of `forecast`
+    """Say what a sweep will take: `sweep.plan(config)` is `sweep.forecast.forecast(config)`."""
+    from sweep.forecast import forecast  # which imports this module
+
+    return forecast(config, **options)
+
+
+sys.modules[__name__].__class__ = Command

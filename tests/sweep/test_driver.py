@@ -2,6 +2,9 @@
 
 import io
 import json
+import subprocess
+import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -274,8 +277,44 @@ def test_the_frame_has_parameters_in_dollars_beside_the_integers(stream):
 def test_the_packages_face_is_lazy_and_whole():
     assert sweep.run is run
     assert sweep.Config is type(build_config({}))
+    assert sweep.__version__ == metadata.version("sor-sweep")
     with pytest.raises(AttributeError, match="no attribute 'walk'"):
         _ = sweep.walk
+
+
+def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
+    keys = {"source": str(stream), "executor": "inline", "order.size": 300, "grid": {"theta_queue": (0, 0.01)}}
+    nested = {"source": stream, "executor": "inline", "order": {"size": 300}, "grid.theta_queue": np.array([0, 0.01])}
+    result = sweep.run(keys)
+    assert sweep.run(nested).document["run"]["id"] == result.document["run"]["id"]
+    saved = result.document["savings_vs_baselines_bps"]
+    best = ", ".join(f"{name}={value}" for name, value in result.document["best_parameters"].items())
+    told = ", ".join(f"{bps} bps against {name}" for name, bps in saved.items())
+    assert repr(result) == f"Result(best of 18: {best}; saves {told}; not stored)"
+    stored = sweep.run({**keys, "output": tmp_path})
+    assert repr(stored).endswith(f"; stored in {stored.home})")
+    assert stored.home == tmp_path / "runs" / stored.document["run"]["id"]
+    again = sweep.resume(str(stored.home))
+    assert (repr(again), again.document) == (repr(stored), stored.document)
+    assert sweep.verify(stored.home, sample=1)["identical"]
+    assert sweep.plan(keys)["combinations"] == 18
+    with pytest.raises(ConfigError, match=r"^unknown key size; the nearest valid one is order.size$"):
+        sweep.run({"size": 5})
+
+
+@pytest.mark.command
+def test_what_is_called_is_still_a_module_whichever_came_first():
+    script = (
+        "import sys\n"
+        "from sweep import plan, resume, verify\n"
+        "import sweep.plan as module\n"
+        "from sweep.plan import make_order\n"
+        "assert callable(plan) and callable(resume) and callable(verify)\n"
+        "assert module is plan is sys.modules['sweep.plan'] and plan.make_order is make_order\n"
+        "import sweep\n"
+        "assert sweep.verify is verify and verify.SAMPLE == 64 and sweep.plan is plan\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_plain_progress_says_rate_time_left_and_best_but_not_too_often():
