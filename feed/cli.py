@@ -23,7 +23,10 @@ from feed.console import (
     guard_streams,
     printable,
     raise_on_signals,
+    reader_compiles,
     resembles,
+    waiting,
+    without_secrets,
 )
 from feed.errors import FeedError, FeedUnavailable
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from feed.options import ReadOptions
-    from feed.tape import Tape
+    from feed.tape import Provenance, Tape
 
 _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
@@ -208,6 +211,18 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
     return options_of([word for word in arguments.settings if not word.startswith("kafka.")], access)
 
 
+def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
+    """Read the source, and say what is awaited where that takes long."""
+    from feed.source import read_tapes
+
+    def what() -> str:
+        place = printable(without_secrets(arguments.source))
+        return f"{f'a complete replay at {place}' if options.wait else f'{place} is read'}{reader_compiles()}"
+
+    with waiting(_tell, what):
+        return read_tapes(arguments.source, options)
+
+
 def _instant(text: str) -> int:
     from feed.instants import parse_instant
 
@@ -234,7 +249,7 @@ def _seed(text: str) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from feed.kafka import parse_address, probe
     from feed.replay import replay
-    from feed.source import inside, read_tapes, select
+    from feed.source import inside, select
 
     _refuse_reversed(arguments.start, arguments.end)
     options = _options(arguments)
@@ -242,7 +257,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     # A long file is not read first, only to find that nobody listens.
     probe(address)
     window = arguments.start, arguments.end
-    tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source, options), *window)]
+    tapes = [select(*pair, *window)[0] for pair in inside(_read(arguments, options), *window)]
     with _progress(tapes) as advance:
         done = replay(
             tapes,
@@ -320,9 +335,8 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from feed.check import check, render
-    from feed.source import read_tapes
 
-    found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source, _options(arguments))]
+    found = [(check(tape), provenance) for tape, provenance in _read(arguments, _options(arguments))]
     if arguments.json:
         answers: list[dict[str, Any]] = [
             {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
@@ -336,7 +350,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _replays(arguments: argparse.Namespace) -> int:
     from feed.replays import list_replays, render
 
-    found, bare = list_replays(arguments.source, _options(arguments))
+    with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
+        found, bare = list_replays(arguments.source, _options(arguments))
     if arguments.json:
         _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
     else:
@@ -346,10 +361,9 @@ def _replays(arguments: argparse.Namespace) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from feed.convert import check_place, convert
-    from feed.source import read_tapes
 
     check_place(arguments.out, arguments.ending)
-    tapes = [tape for tape, _ in read_tapes(arguments.source, _options(arguments))]
+    tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
     written = convert(tapes, arguments.out, arguments.ending)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))

@@ -9,11 +9,13 @@ import re
 import signal
 import sys
 import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
 INTERRUPTED = 130
@@ -26,6 +28,12 @@ _OURS = frozenset({"allocator", "feed", "sweep"})
 
 _SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer"})
 """Functions out of which no exception comes: finalizers, and what llvmlite has C call while numba compiles."""
+
+TELL_SECONDS = 5.0
+"""After which it is said what is awaited."""
+
+AGAIN_TOLD_SECONDS = 30.0
+"""After which it is said again."""
 
 _LISTED = 10
 
@@ -92,6 +100,50 @@ def _arrives(frame: FrameType | None) -> bool:
             return False
         frame = frame.f_back
     return True
+
+
+@contextmanager
+def waiting(
+    tell: Callable[[str], None],
+    what: Callable[[], str],
+    *,
+    first: float = TELL_SECONDS,
+    again: float = AGAIN_TOLD_SECONDS,
+) -> Iterator[None]:
+    """Say what is awaited while that takes long: a line in the first seconds, and one now and then.
+
+    Parameters
+    ----------
+    tell : callable
+        Takes a line, in another thread.
+    what : callable
+        Gives what is awaited, in words.
+    first, again : float
+        Seconds before the first line, and between two.
+    """
+    over, began = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        pause = first
+        while not over.wait(pause):
+            with suppress(Exception):  # what cannot be told ends nothing
+                tell(f"still waiting after {time.monotonic() - began:.0f} s: {what()}")
+            pause = again
+
+    watcher = threading.Thread(target=watch, name="waiting", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def reader_compiles() -> str:
+    """What is said where a large CSV file is not read yet because its compiled reader is made first, or nothing."""
+    module = sys.modules.get("feed.csvkernel")
+    begun = module is not None and not hasattr(module, "read_rows")
+    return "; the reader of large CSV files is compiled first, once for each version" if begun else ""
 
 
 def printable(text: str) -> str:

@@ -101,7 +101,8 @@ def run(
         Not one combination could be simulated.
     """
     config = as_config(config)
-    told, phases = Remembering(progress or Silent()), Phases()
+    told = Remembering(progress or Silent())
+    phases = Phases(told.say)
     with open_session(config, told, phases) as session:
         facts = session.tape.facts
         if config.feed.max_bad:
@@ -131,6 +132,7 @@ def _answer(
         progress.say(said)
     job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
     with phases.phase("calibrate"):
+        executor.get(executor.call(tasks.warm))
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:

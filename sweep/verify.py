@@ -134,7 +134,7 @@ def _check(
     yield from incomplete
     if incomplete:
         return
-    with open_session(config, progress, Phases()) as session:
+    with open_session(config, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
         other = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
+from functools import partial
 from importlib import metadata
 
 import numpy as np
@@ -13,8 +16,9 @@ from minute import config_of
 import sweep
 from allocator import simulate
 from allocator.errors import AllocatorError
+from allocator.kernels import compiling
 from feed import synthetic
-from feed.console import printable
+from feed.console import printable, waiting
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from sweep import session, tasks
@@ -385,5 +389,40 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
 
     monkeypatch.setattr(session, "open_executor", lambda _: Three())
     run(config_of(stream))
-    assert called[:5] == ["warm", "warm", "read_range", "assemble", "calibrate"]
-    assert called.count("warm") == 2
+    assert called[:6] == ["warm", "warm", "read_range", "assemble", "warm", "calibrate"]
+    assert called.count("warm") == 3
+
+
+def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(monkeypatch, tmp_path):
+    told, heard = [], threading.Event()
+
+    def say(text):
+        told.append(text)
+        heard.set()
+
+    monkeypatch.setattr(session, "waiting", partial(waiting, first=0.01, again=60.0))
+    folder = tmp_path / "kernels"
+    monkeypatch.setattr(compiling, "cache_folder", lambda: folder if folder.is_dir() else None)
+
+    def line(name):
+        heard.clear()
+        with session.Phases(say).phase(name):
+            assert heard.wait(10)
+        return told[-1]
+
+    assert line("origin") == "still waiting after 0 s: the source is looked for, and at"
+    assert line("calibrate").endswith("no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR")
+    folder.mkdir()
+    assert line("calibrate") == (
+        "still waiting after 0 s: the kernels are loaded and measured; kernels are compiled first, once for each "
+        "version, which takes minutes: 0 functions so far"
+    )
+    (folder / "a.nbi").touch()
+    os.utime(folder / "a.nbi", (1, 1))
+    assert line("materialise") == "still waiting after 0 s: the source is read, and its book derived"
+    assert set(session.AWAITED) >= session.COMPILING
+
+
+def test_every_phase_but_the_sweep_has_words(stream):
+    seconds = run(config_of(stream)).document["run"]["seconds"]
+    assert set(seconds) - {"total", "sweep"} == set(session.AWAITED)
