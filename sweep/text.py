@@ -96,8 +96,8 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         # What PyYAML quotes of the text may hold what somebody takes for a configuration's business: a password.
-        said = _place(error, text) if _SECRET.search(text) else _said(error, text)
-        raise ConfigError(f"{where}: no valid YAML ({said})") from None
+        what = _place(error, text) if _SECRET.search(text) else said(error, text)
+        raise ConfigError(f"{where}: no valid YAML ({what})") from None
 
 
 def line_of(file: str, key: str) -> int | None:
@@ -125,8 +125,8 @@ def line_of(file: str, key: str) -> int | None:
     return line
 
 
-def _said(error: Exception, text: str) -> str:
-    """What is wrong, in one line, and where."""
+def said(error: Exception, text: str) -> str:
+    """What is wrong with a text that is no YAML, in one line, and where."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)

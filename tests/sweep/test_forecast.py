@@ -403,3 +403,10 @@ def test_a_chunk_of_the_probe_is_one_of_the_run_s(stream):
     for _, rows, again in seen:
         assert rows.rows.tobytes() == again.rows.tobytes()
         assert rows.seconds > 0
+
+
+def test_what_a_forecast_costs_does_not_grow_with_the_workers_of_a_cluster():
+    pace_ = pace.Pace(((1.0, 0.001), (64.0, 0.002)), 0.0)
+    walks = [pace.walk(plan_of(500, workers), pace_, pace.OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
+    assert walks[0].chunks == walks[1].chunks == walks[2].chunks == 500
+    assert walks[1].seconds == walks[2].seconds
