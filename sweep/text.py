@@ -109,6 +109,8 @@ def line_of(file: str, key: str) -> int | None:
         One that `parse_yaml` reads.
     key : str
     """
+    if not Path(file).is_file():  # a pipe was read already, and a second time would wait for ever
+        return None
     try:
         node = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):

@@ -1,5 +1,7 @@
 """What a user may write, and what is refused with which line."""
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +238,16 @@ def test_a_complaint_says_the_line_of_the_file_or_that_it_was_typed(tmp_path):
     fees.write_text("default: {taker: 0.001}\n2:\n  taker: cheap\n")
     with pytest.raises(ConfigError, match=rf"^fees.2.taker: .*'cheap' \({fees}, line 3\)$"):
         load_config(None, [f"fees={fees}"])
+
+
+def test_a_configuration_out_of_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # keeps the pipe's end open until what it holds was read
+    os.write(writer, b"size: 5\n")
+    threading.Timer(0.2, os.close, [writer]).start()
+    with pytest.raises(ConfigError, match=r"^unknown key size; the nearest valid one is order.size$"):
+        load_config(str(pipe))
 
 
 def test_keys_may_be_dotted_and_stand_once():
