@@ -32,7 +32,7 @@ Entered = TypeVar("Entered")
 
 AWAITED = {
     "origin": "the source is looked for, and at",
-    "executor": "Ray starts, or answers",
+    "executor": "the workers start, or the cluster answers",
     "source": "the synthetic stream is replayed",
     "materialise": "the source is read, and its book derived",
     "calibrate": "the kernels are loaded and measured",
