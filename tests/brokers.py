@@ -433,7 +433,7 @@ def _tell(text: str) -> None:
 def _serve(port: int, host: str) -> None:
     java()  # before a minute is spent on what it runs
     if not folder().is_dir():
-        _tell(f"fetching Apache Kafka {VERSION} with Maven into {folder()}, once; that takes a minute or two")
+        _tell(f"fetching Apache Kafka {VERSION} with Maven into {folder()}, once; it takes minutes")
         with waiting(_tell, lambda: f"Maven fetches Apache Kafka {VERSION}"):
             jars()
     with tempfile.TemporaryDirectory(prefix="sor-sweep-kafka-") as storage, ExitStack() as serving:

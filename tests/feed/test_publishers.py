@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
+from dataclasses import dataclass
 from itertools import combinations
 
 import databento_dbn as dbn
@@ -16,9 +18,9 @@ from feed.csvwriter import write_csv
 from feed.errors import FeedUnavailable
 from feed.options import ReadOptions, parse_venues
 from feed.publishers import PUBLISHERS, advice, find_twins
-from feed.source import read_source
+from feed.source import SCHEMES, plan_source, read_source
 from feed.synthetic import VENUES, generate
-from feed.tape import Tape, same
+from feed.tape import Provenance, Tape, same
 
 
 def named(venue):
@@ -34,6 +36,19 @@ def doubled(tape, twin, of=VENUES[0]):
     columns = {name: getattr(tape, name) for name in ("ts", "bid_px", "ask_px", "bid_sz", "ask_sz", "sequence")}
     columns = {name: np.concatenate([column, column[mine]]) for name, column in columns.items()}
     return Tape.build(tape.symbol, venue=np.concatenate([tape.venue, np.full(mine.sum(), twin)]), **columns)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A plan of what is there already."""
+
+    tape: Tape
+    provenance: Provenance
+    ranges: tuple = ()
+
+    def merge(self, blocks):
+        assert blocks == []
+        return ((self.tape, self.provenance),)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +136,16 @@ def test_venues_that_were_chosen_are_kept_and_the_rest_is_counted(tape, tmp_path
         read_source(str(tmp_path / "twice.csv"), ReadOptions(venues=(2, 7, 999)))
     assert cli.main(["check", "--json", str(tmp_path / "twice.csv"), "venues=2"]) == 0
     assert list(json.loads(capsys.readouterr().out)["quality"]["venues"]) == ["2"]
+
+
+def test_a_plan_of_some_venues_travels_and_is_proven_before_rows_are_left_out(tape, monkeypatch):
+    provenance = Provenance("kafka", "kafka://h/q", tape.digest(), tape.snapshots, tape.rows, len(tape.trades.ts))
+    monkeypatch.setitem(SCHEMES, "kafka", lambda *_: Held(tape, provenance))
+    plan = pickle.loads(pickle.dumps(plan_source("kafka://h/q", ReadOptions(venues=(2,)))))  # noqa: S301 - our own bytes
+    ((kept, told),) = plan.merge([part.read() for part in plan.ranges])
+    assert kept.venues.tolist() == [2]
+    assert (told.digest, told.ignored) == (kept.digest(), {"other_venue": told.ignored["other_venue"]})
+    assert told.rows + told.trades + told.ignored["other_venue"] == tape.rows + len(tape.trades.ts)
 
 
 def test_nothing_chosen_leaves_all_as_it_was(tape, tmp_path):
