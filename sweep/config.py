@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ from sweep.keys import checked, nested, placed
 from sweep.text import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 Instant = str | int | None
 
@@ -195,6 +196,11 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
     ConfigError
         As `load_config`.
     """
+    if not isinstance(config, Config | Mapping):
+        raise ConfigError(
+            f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
+            "sweep.config.load_config reads a file"
+        )
     return config if isinstance(config, Config) else build_config(config)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
@@ -133,6 +134,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, 
         return [_plain(each) for each in value]
     if isinstance(value, PathLike):
         return fspath(value)
+    if isinstance(value, datetime):  # one of pandas' too, with its nanoseconds
+        return value.isoformat()
     return value.tolist() if hasattr(value, "tolist") else value
 
 

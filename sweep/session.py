@@ -31,14 +31,13 @@ Entered = TypeVar("Entered")
 
 
 AWAITED = {
-    "origin": "the source is looked for, and at",
     "executor": "the workers start, or the cluster answers",
     "source": "the synthetic stream is replayed",
     "materialise": "the source is read, and its book derived",
     "calibrate": "the kernels are loaded and measured",
     "reduce": "the best is found, and simulated once more",
 }
-"""What each phase waits for, in words; the sweep itself says how far it is."""
+"""What a phase waits for, in words; of its origin `open_origin` says that, and the sweep itself says how far it is."""
 
 COMPILING = frozenset({"materialise", "calibrate"})
 """Phases that begin with kernels being compiled, where nobody did before."""

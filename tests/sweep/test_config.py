@@ -2,9 +2,11 @@
 
 import os
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -257,6 +259,10 @@ def test_keys_may_be_dotted_and_stand_once():
     )
     assert build_config({"grid.theta_queue": np.array([0, 0.01]), "order.size": np.int64(5)}).order.size == 5
     assert build_config({"source": Path("day.csv")}).source == "day.csv"
+    at = pd.Timestamp("2024-08-01T13:36:32.491911683", tz="UTC")
+    assert build_config({"window.start": at}).window.start == "2024-08-01T13:36:32.491911683+00:00"
+    with pytest.raises(ConfigError, match=r"^window.start: '2024-08-01T13:36:32' is no instant"):
+        build_config({"window.start": datetime.fromisoformat("2024-08-01T13:36:32")})
     for twice in (
         {"order.size": 1, "order": {"size": 1}},
         {"order": {"size": 1}, "order.size": 1},

@@ -304,6 +304,10 @@ def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
     assert sweep.plan(keys)["combinations"] == 18
     with pytest.raises(ConfigError, match=r"^unknown key size; the nearest valid one is order.size$"):
         sweep.run({"size": 5})
+    with pytest.raises(
+        ConfigError, match=r"^expected a Config, or a mapping .* but it had str; sweep.config.load_config"
+    ):
+        sweep.run("sweep.yaml")
 
 
 @pytest.mark.command
@@ -410,7 +414,7 @@ def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(mo
             assert heard.wait(10)
         return told[-1]
 
-    assert line("origin") == "still waiting after 0 s: the source is looked for, and at"
+    assert line("source") == "still waiting after 0 s: the synthetic stream is replayed"
     assert line("calibrate").endswith("no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR")
     folder.mkdir()
     assert line("calibrate") == (
@@ -425,4 +429,4 @@ def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(mo
 
 def test_every_phase_but_the_sweep_has_words(stream):
     seconds = run(config_of(stream)).document["run"]["seconds"]
-    assert set(seconds) - {"total", "sweep"} == set(session.AWAITED)
+    assert set(seconds) - {"total", "origin", "sweep"} == set(session.AWAITED)
