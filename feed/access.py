@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feed.console import SENSITIVE
+from feed.console import SENSITIVE, unknown_key
 from feed.errors import FeedUnavailable
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
     for name in given:
         refuse_literal(f"{PREFIX}{name}")
         if name not in NAMES:
-            raise FeedUnavailable("unknown setting", f"{PREFIX}{name[:80]}", f"there are {', '.join(NAMES)}")
+            valid = [f"{PREFIX}{each}" for each in NAMES]
+            raise FeedUnavailable(unknown_key(f"{PREFIX}{name}", valid), "", f"there are {', '.join(NAMES)}")
     version = given.pop("api_version", None)
     access = Access(**given, api_version=None if version is None else parse_version(version))
     _check_protocol(access)

@@ -13,6 +13,7 @@ import numpy as np
 
 from feed.console import printable
 from feed.instants import NANOS_FROM, format_instant
+from feed.publishers import PUBLISHERS, advice, find_twins
 from feed.tape import DAY, PRICE_LIMIT, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ GAP = 10 * 10**9
 DEAD_SHARE = 4
 CENT = 10**7
 DOLLAR = 10**9
-PUBLISHERS = range(1, 154)
-"""Databento's publisher ids, as of its library databento-dbn 0.72.0, October 2026."""
-
 SHOWN = 20
 """Malformed messages that a table names; `--json` names them all."""
+
+NAMED = 10
+"""Publisher ids that a line names."""
 
 CHUNK = 2**19
 """Cells of the carried book that are looked at together: bounds memory, changes no count."""
@@ -62,6 +63,7 @@ CHECKS: dict[str, tuple[Level, str]] = {
         "quotes of one side at no multiple of a cent, below 1 $ of 0.0001 $ (Reg NMS rule 612 as of 2005)",
     ),
     "unknown_publishers": ("warning", "rows of publisher ids that Databento's list of October 2026 does not have"),
+    "twin_venues": ("warning", "publisher ids whose market another one shows already: its shares are there once"),
     "dead_venues": ("warning", "venues silent for the last quarter of the span, and for over 60 s"),
     "identical_rows": ("warning", "rows that repeat another one in every column"),
     "superseded_rows": ("info", "rows followed by another one of their venue at the same instant"),
@@ -91,6 +93,8 @@ class Quality:
         Rows of each publisher id, ascending.
     dead_venues : tuple of int
         Publisher ids that `CHECKS` calls dead.
+    details : dict of str to str
+        More about some of the checks that found something, in words.
     counts : dict of str to int
         One count for each of `CHECKS`.
     """
@@ -105,6 +109,7 @@ class Quality:
     venues: dict[int, int]
     dead_venues: tuple[int, ...]
     counts: dict[str, int]
+    details: dict[str, str]
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -132,6 +137,7 @@ class Quality:
             "venues": {str(venue): rows for venue, rows in self.venues.items()},
             "dead_venues": list(self.dead_venues),
             "counts": dict(self.counts),
+            "details": dict(self.details),
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
@@ -167,7 +173,14 @@ def check(tape: Tape) -> Quality:
         for name, count in _count_venue(tape, mine, last_of_instant).items():
             counts[name] += count
     counts["dead_venues"] = len(dead)
-    counts["unknown_publishers"] = int(rows[~np.isin(venues, PUBLISHERS)].sum())
+    unknown = ~np.isin(venues, list(PUBLISHERS))
+    counts["unknown_publishers"] = int(rows[unknown].sum())
+    details = {"unknown_publishers": _ids(venues[unknown].tolist())} if unknown.any() else {}
+    quoting, trading = venues.tolist(), np.unique(tape.trades.venue).tolist()
+    twins = tuple(dict.fromkeys([*find_twins(quoting), *find_twins(trading)]))
+    counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
+    if twins:
+        details["twin_venues"] = advice({*quoting, *trading}, twins)
     return Quality(
         symbol=tape.symbol,
         rows=tape.rows,
@@ -179,7 +192,13 @@ def check(tape: Tape) -> Quality:
         venues=dict(zip(venues.tolist(), rows.tolist(), strict=True)),
         dead_venues=tuple(dead),
         counts=counts,
+        details=details,
     )
+
+
+def _ids(venues: list[int]) -> str:
+    more = f" and {len(venues) - NAMED:,} more" if len(venues) > NAMED else ""
+    return f"ids {', '.join(map(str, venues[:NAMED]))}{more}"
 
 
 def _count_rows(tape: Tape) -> dict[str, int]:
@@ -332,6 +351,7 @@ def render(quality: Quality, provenance: Provenance) -> str:
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
         *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
+        *(("warning", f"{name}: {said}") for name, said in quality.details.items()),
     ]
     lines = [f"{name:<12} {printable(text)}" for name, text in facts]
     lines += ["", f"{'level':<8} {'count':>11}  check"]

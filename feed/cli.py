@@ -15,18 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
-from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_signals
+from feed.console import (
+    INTERRUPTED,
+    TERMINATED,
+    Parser,
+    Terminated,
+    guard_streams,
+    printable,
+    raise_on_signals,
+    reader_compiles,
+    resembles,
+    waiting,
+    without_secrets,
+)
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from feed.options import ReadOptions
-    from feed.tape import Tape
+    from feed.tape import Provenance, Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay)=")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
+_KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m feed",
         description="Quotes in: replay, make, check, convert, serve them.",
-        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay and feed.* say what to read, kafka.* how a broker "
-        "lets us in (kafka.security_protocol=SASL_SSL)",
+        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay, venues and feed.* say what to read, kafka.* how "
+        "a broker lets us in (kafka.security_protocol=SASL_SSL)",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -172,10 +185,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
-    settings = [word for word in words if _SETTING.match(word)]
+    settings = [word for word in words if _SETTING.match(word) or _is_mistyped(word)]
     for word in settings:
         refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
-    return [word for word in words if not _SETTING.match(word)], settings
+    return [word for word in words if word not in settings], settings
+
+
+def _is_mistyped(word: str) -> bool:
+    """Whether a word is KEY=VALUE of a key that there nearly is: argparse would take it for a path."""
+    found = _KEY.match(word)
+    if found is None or Path(word).exists():
+        return False
+    from feed.options import WORDS
+
+    return resembles(found[1], WORDS)
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
@@ -186,6 +209,18 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
     for line in exposed(access):
         _tell(f"warning: {printable(line)}")
     return options_of([word for word in arguments.settings if not word.startswith("kafka.")], access)
+
+
+def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
+    """Read the source, and say what is awaited where that takes long."""
+    from feed.source import read_tapes
+
+    def what() -> str:
+        place = printable(without_secrets(arguments.source))
+        return f"{f'a complete replay at {place}' if options.wait else f'{place} is read'}{reader_compiles()}"
+
+    with waiting(_tell, what):
+        return read_tapes(arguments.source, options)
 
 
 def _instant(text: str) -> int:
@@ -214,16 +249,17 @@ def _seed(text: str) -> int:
 def _replay(arguments: argparse.Namespace) -> int:
     from feed.kafka import parse_address
     from feed.replay import replay
-    from feed.source import inside, read_tapes, select
+    from feed.source import inside, select
     from feed.topic import check_fit, settings_of
 
+    _refuse_reversed(arguments.start, arguments.end)
     options = _options(arguments)
     address = parse_address(arguments.address, options.access)
     # A long file is not read first, only to find that nobody listens, or that the topic would not keep it.
     if (settings := settings_of(address)) is not None:
         check_fit(settings, address)
     window = arguments.start, arguments.end
-    tapes = [select(*pair, *window)[0] for pair in inside(read_tapes(arguments.source, options), *window)]
+    tapes = [select(*pair, *window)[0] for pair in inside(_read(arguments, options), *window)]
     with _progress(tapes) as advance:
         done = replay(
             tapes,
@@ -239,6 +275,15 @@ def _replay(arguments: argparse.Namespace) -> int:
     line = asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}
     _answer(json.dumps(line))
     return 0
+
+
+def _refuse_reversed(start: int | None, end: int | None) -> None:
+    from feed.instants import format_instant
+
+    if start is not None and end is not None and start > end:
+        raise FeedUnavailable(
+            f"--start is after --end: {format_instant(start)} and {format_instant(end)}; exchange the two"
+        )
 
 
 @contextmanager
@@ -293,9 +338,8 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from feed.check import check, render
-    from feed.source import read_tapes
 
-    found = [(check(tape), provenance) for tape, provenance in read_tapes(arguments.source, _options(arguments))]
+    found = [(check(tape), provenance) for tape, provenance in _read(arguments, _options(arguments))]
     if arguments.json:
         answers: list[dict[str, Any]] = [
             {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
@@ -309,7 +353,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _replays(arguments: argparse.Namespace) -> int:
     from feed.replays import list_replays, render
 
-    found, bare = list_replays(arguments.source, _options(arguments))
+    with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
+        found, bare = list_replays(arguments.source, _options(arguments))
     if arguments.json:
         _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
     else:
@@ -319,10 +364,9 @@ def _replays(arguments: argparse.Namespace) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from feed.convert import check_place, convert
-    from feed.source import read_tapes
 
     check_place(arguments.out, arguments.ending)
-    tapes = [tape for tape, _ in read_tapes(arguments.source, _options(arguments))]
+    tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
     written = convert(tapes, arguments.out, arguments.ending)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import re
 import signal
 import sys
 import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
 INTERRUPTED = 130
@@ -26,7 +29,17 @@ _OURS = frozenset({"allocator", "feed", "sweep"})
 _SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer"})
 """Functions out of which no exception comes: finalizers, and what llvmlite has C call while numba compiles."""
 
+TELL_SECONDS = 5.0
+"""After which it is said what is awaited."""
+
+AGAIN_TOLD_SECONDS = 30.0
+"""After which it is said again."""
+
 _LISTED = 10
+
+_KEY_SHOWN = 80
+
+_RESEMBLING = 0.75
 
 SENSITIVE = "passw|passphrase|pwd|secret|token|jaas"
 """A regular expression of what somebody calls a secret, whatever its case."""
@@ -89,6 +102,50 @@ def _arrives(frame: FrameType | None) -> bool:
     return True
 
 
+@contextmanager
+def waiting(
+    tell: Callable[[str], None],
+    what: Callable[[], str],
+    *,
+    first: float = TELL_SECONDS,
+    again: float = AGAIN_TOLD_SECONDS,
+) -> Iterator[None]:
+    """Say what is awaited while that takes long: a line in the first seconds, and one now and then.
+
+    Parameters
+    ----------
+    tell : callable
+        Takes a line, in another thread.
+    what : callable
+        Gives what is awaited, in words.
+    first, again : float
+        Seconds before the first line, and between two.
+    """
+    over, began = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        pause = first
+        while not over.wait(pause):
+            with suppress(Exception):  # what cannot be told ends nothing
+                tell(f"still waiting after {time.monotonic() - began:.0f} s: {what()}")
+            pause = again
+
+    watcher = threading.Thread(target=watch, name="waiting", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def reader_compiles() -> str:
+    """What is said where a large CSV file is not read yet because its compiled reader is made first, or nothing."""
+    module = sys.modules.get("feed.csvkernel")
+    begun = module is not None and not hasattr(module, "read_rows")
+    return "; the reader of large CSV files is compiled first, once for each version" if begun else ""
+
+
 def printable(text: str) -> str:
     """Escape what a terminal would obey: parts of a line may come from the feed or the configuration."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
@@ -101,6 +158,48 @@ def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of t
         return f"there are no {kind}"
     more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
     return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
+
+
+def unknown_key(key: str, valid: Iterable[str]) -> str:
+    """What is said of a key that nobody knows: which of those that there are is the nearest.
+
+    Parameters
+    ----------
+    key : str
+        Dotted.
+    valid : iterable of str
+        Every key that there is, dotted.
+    """
+    near = nearest(key, valid)
+    said = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
+    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {said}"
+
+
+def nearest(key: str, valid: Iterable[str]) -> list[str]:
+    """The keys that somebody may have meant: those of the same last part, or that hold it as a word, or the most alike.
+
+    Parameters
+    ----------
+    key : str
+    valid : iterable of str
+    """
+    wanted = key.lower().replace("-", "_")[:_KEY_SHOWN]
+    last = wanted.rpartition(".")[2]
+    lasts = {each: each.rpartition(".")[2] for each in valid}
+    for fits in (lambda its: its == last, lambda its: f"_{last}_" in f"_{its}_"):
+        if found := [each for each, its in lasts.items() if fits(its)]:
+            return found
+    return [max(lasts, key=lambda each: (max(_alike(wanted, each), _alike(last, lasts[each])), each))]
+
+
+def resembles(key: str, valid: Iterable[str]) -> bool:
+    """Whether a word is most likely one of these keys, mistyped or without what stands before its last part."""
+    last = key.lower().rpartition(".")[2]
+    return any(_alike(last, each.rpartition(".")[2]) >= _RESEMBLING for each in valid)
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def without_secrets(text: str) -> str:

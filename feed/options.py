@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feed.access import PLAIN, Access
+from feed.console import unknown_key
 from feed.errors import FeedUnavailable
 from feed.instants import parse_duration
+from feed.quantities import parse_bytes, parse_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_BYTES = 16 * 2**30
 """Decompressed bytes that one read takes in."""
+
+BYTES_LIMIT = 2**50
+"""What `max_bytes` is below."""
+
+
+VENUES = 2**15
+"""What a publisher id is below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,8 @@ class ReadOptions:
         Decompressed bytes that one read takes in.
     foreign : bool
         Read messages without headers, whose completeness nothing proves.
+    venues : tuple of int, optional
+        Publisher ids whose rows and trades are kept; all by default.
     access : Access
         How the broker lets us in.
     """
@@ -47,6 +58,7 @@ class ReadOptions:
     deadline: float = 3600.0
     max_bytes: int = MAX_BYTES
     foreign: bool = False
+    venues: tuple[int, ...] | None = None
     access: Access = PLAIN
 
 
@@ -58,10 +70,14 @@ def _seconds(text: str) -> float:
     return parse_duration(text) / 1e9
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise ValueError(f"expected a whole number, but it had {text[:40]!r}")
-    return int(text)
+def _within(parse: Callable[[object], int], least: int, limit: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = parse(text)
+        if not least <= number < limit:
+            raise ValueError(f"expected a whole number, {least} to {limit - 1:,}, but it had {text[:40]!r}")
+        return number
+
+    return read
 
 
 def _flag(text: str) -> bool:
@@ -70,13 +86,32 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
+def parse_venues(value: object) -> tuple[int, ...]:
+    """Read publisher ids: a number, a list of them, or text such as ``2, 43``; ascending, each once.
+
+    Raises
+    ------
+    ValueError
+        It is something else, or none.
+    """
+    found = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
+    numbers = [str(each).strip() for each in (found if isinstance(found, list | tuple) else [found])]
+    if not numbers or not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers):
+        raise ValueError(f"expected publisher ids, such as [2, 43], but it had {str(value)[:40]!r}")
+    venues = tuple(sorted({int(each) for each in numbers}))
+    if venues[-1] >= VENUES:
+        raise ValueError(f"expected publisher ids of 0 to {VENUES - 1:,}, but it had {venues[-1]}")
+    return venues
+
+
 WORDS: dict[str, Callable[[str], object]] = {
     "symbol": str,
     "replay": str,
-    "feed.max_bad": _count,
+    "venues": parse_venues,
+    "feed.max_bad": _within(parse_count, 0, 10**15),
     "feed.wait": _seconds,
     "feed.deadline": _seconds,
-    "feed.max_bytes": _count,
+    "feed.max_bytes": _within(parse_bytes, 1, BYTES_LIMIT),
     "feed.foreign": _flag,
 }
 """The options by the names that the sweep's configuration has for them, and how their text is read."""
@@ -100,7 +135,7 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:
-            raise FeedUnavailable("unknown option", key[:40], f"there are {', '.join(WORDS)} and kafka.*")
+            raise FeedUnavailable(unknown_key(key, WORDS), "", f"there are {', '.join(WORDS)} and kafka.*")
         try:
             found[key.removeprefix("feed.")] = WORDS[key](text)
         except ValueError as error:

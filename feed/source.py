@@ -8,9 +8,11 @@ blocks, checks that they are whole and says where they came from.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from feed.console import listing, without_secrets
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -71,6 +73,57 @@ def _plan_s3(place: str, options: ReadOptions) -> Plan:
 SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka, "s3": _plan_s3}
 
 
+@dataclass(frozen=True, slots=True)
+class SomeVenues:
+    """A plan of whose tapes the rows and trades of some venues are kept.
+
+    Attributes
+    ----------
+    plan : Plan
+    venues : tuple of int
+        Publisher ids, ascending.
+    """
+
+    plan: Plan
+    venues: tuple[int, ...]
+
+    @property
+    def ranges(self) -> Sequence[Range]:
+        """Those of the plan."""
+        return self.plan.ranges
+
+    def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join the blocks as the plan does, and prove them, before rows are left out.
+
+        Raises
+        ------
+        FeedError
+            As the plan's; FeedUnavailable where a venue is in none of the tapes.
+        """
+        tapes = self.plan.merge(blocks)
+        there = {venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()}
+        if missing := sorted(set(self.venues) - there):
+            raise FeedUnavailable(
+                f"no rows of venue {', '.join(map(str, missing))}",
+                tapes[0][1].place if tapes else "",
+                f"venues there: {', '.join(map(str, sorted(there)))}",
+            )
+        return tuple(_of_venues(tape, provenance, self.venues) for tape, provenance in tapes)
+
+
+def _of_venues(tape: Tape, provenance: Provenance, venues: tuple[int, ...]) -> tuple[Tape, Provenance]:
+    kept = tape.of_venues(venues)
+    left = tape.rows - kept.rows + len(tape.trades.ts) - len(kept.trades.ts)
+    return kept, replace(
+        provenance,
+        digest=kept.digest(),
+        snapshots=kept.snapshots,
+        rows=kept.rows,
+        trades=len(kept.trades.ts),
+        ignored=provenance.ignored | {"other_venue": left},
+    )
+
+
 def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     """Freeze what there is to read at a SOURCE.
 
@@ -88,6 +141,11 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     FeedCorrupt
         A topic without a complete replay.
     """
+    plan = _plan(source, options)
+    return plan if options.venues is None else SomeVenues(plan, options.venues)
+
+
+def _plan(source: str, options: ReadOptions) -> Plan:
     scheme, colon, rest = source.partition(":")
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme](rest if scheme == "file" else source, options)

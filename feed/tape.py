@@ -201,6 +201,15 @@ class Tape:
             trades=Trades(**{name: getattr(self.trades, name)[prints] for name in TRADE_DTYPES}),
         )
 
+    def of_venues(self, venues: Sequence[int]) -> Tape:
+        """Keep the rows and trades of some publisher ids."""
+        quotes, prints = np.isin(self.venue, venues), np.isin(self.trades.venue, venues)
+        return Tape(
+            self.symbol,
+            **{name: getattr(self, name)[quotes] for name in QUOTE_DTYPES},
+            trades=Trades(**{name: getattr(self.trades, name)[prints] for name in TRADE_DTYPES}),
+        )
+
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of the little-endian columns (`QUOTE_DTYPES`), the trades, the symbol."""
         digest = hashlib.sha256()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -14,14 +14,16 @@ from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
 from allocator.policies import POLICIES
 from feed.access import NAMES, refuse_literal
-from feed.instants import parse_duration, parse_instant
-from feed.options import MAX_BYTES
+from feed.console import unknown_key
+from feed.instants import format_instant, parse_duration, parse_instant
+from feed.options import BYTES_LIMIT, MAX_BYTES
 from sweep.errors import ConfigError
-from sweep.grid import AXES, build_grid
+from sweep.grid import build_grid
+from sweep.keys import checked, nested, placed
 from sweep.text import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 Instant = str | int | None
 
@@ -94,6 +96,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grid: dict[str, Any] = {}
     symbol: str | None = None
     replay: str | None = None
+    venues: tuple[int, ...] | None = None
     feed: FeedSpec = FeedSpec()
     kafka: KafkaSpec = KafkaSpec()
     executor: Literal["ray", "inline"] = "ray"
@@ -109,14 +112,6 @@ EMBEDDED = "embedded"
 MAX_BAD = 10_000
 """Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
 
-_STRUCTS: dict[str, type[Struct]] = {
-    "": Config,
-    "window": Window,
-    "order": OrderSpec,
-    "feed": FeedSpec,
-    "kafka": KafkaSpec,
-}
-
 TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine", *(f"kafka.{name}" for name in NAMES))
 """Keys whose VALUE on the command line is taken as it is."""
 
@@ -130,6 +125,8 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "worke
 def config_hash(config: Config) -> str:
     """SHA-256 of what decides the result rows, 64 hexadecimal digits; spelling and place play no part."""
     content = {name: value for name, value in msgspec.to_builtins(config).items() if name not in WHERE_ONLY}
+    if content["venues"] is None:  # as it was before there was this key, so that runs that were stored are found
+        del content["venues"]
     content["grid"] = [[axis.name, [str(value) for value in axis.values]] for axis in build_grid(config.grid).axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
@@ -150,7 +147,8 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
         A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
         of range.
     """
-    return build_config(assign(read_file(file) if file is not None else {}, assignments))
+    with placed(file, assignments):
+        return build_config(assign(nested(read_file(file)) if file is not None else {}, assignments))
 
 
 def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -172,30 +170,38 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
-    """Make a configuration of a nested mapping, as a YAML file gives it.
+    """Make a configuration of a mapping of nested or dotted keys, as a YAML file or a program gives it.
 
     Raises
     ------
     ConfigError
         As `load_config`.
     """
-    _refuse_unknown(tree, Config, "")
-    tree = dict(tree)
+    tree = nested(tree)
     if isinstance(tree.get("fees"), str):
-        tree["fees"] = read_file(tree["fees"])
-    if isinstance(tree.get("fees"), dict):
-        tree["fees"] = {str(venue): fee for venue, fee in tree["fees"].items()}
+        tree["fees"] = _read_fees(tree["fees"])
     for name in ("symbol", "replay"):
         if isinstance(tree.get(name), int) and not isinstance(tree[name], bool):
             tree[name] = str(tree[name])
-    try:
-        config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        said, _, where = str(error).partition(" - at `$")
-        where = where.rstrip("`").lstrip(".")
-        raise ConfigError(f"{where or 'config'}: {said[0].lower()}{said[1:]}{_choices(where)}") from None
+    config = msgspec.convert(checked(tree, Config), Config)
     _check(config)
     return config
+
+
+def as_config(config: Config | Mapping[str, Any]) -> Config:
+    """Give a configuration back, or make one of a mapping of its keys, nested or dotted.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    if not isinstance(config, Config | Mapping):
+        raise ConfigError(
+            f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
+            "sweep.config.load_config reads a file"
+        )
+    return config if isinstance(config, Config) else build_config(config)
 
 
 def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
@@ -217,18 +223,25 @@ def read_file(name: str) -> dict[str, Any]:
     try:
         with Path(name).open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
-        text = content.decode()
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name}: is no text file") from None
     if len(content) > FILE_LIMIT:
         raise ConfigError(f"{name}: is over {FILE_LIMIT:,} bytes, which no configuration needs; check the path")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{name}: is no text file (line {line}: byte 0x{content[error.start]:02x} is not UTF-8); save it as UTF-8"
+        ) from None
     tree = parse_yaml(text, name)
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{name}: expected a mapping of keys to values, but it had {type(tree).__name__}")
+        kind = "a list" if isinstance(tree, list) else f"{str(tree)[:40]!r}"
+        raise ConfigError(
+            f"{name}, line 1: expected a mapping of keys to values, such as order: {{size: 5000}}, but it had {kind}"
+        )
     return tree
 
 
@@ -244,41 +257,6 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     tree[leaf] = value
 
 
-def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], prefix: str) -> None:
-    valid = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    for key, value in tree.items():
-        refuse_literal(f"{prefix}{key}")
-        nested = valid.get(key)
-        if nested is None:
-            raise ConfigError(unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid]))
-        if isinstance(nested, type) and issubclass(nested, Struct) and isinstance(value, dict):
-            _refuse_unknown(value, nested, f"{prefix}{key}.")
-        elif key == "grid" and not prefix:
-            if not isinstance(value, dict):
-                raise ConfigError(f"grid: expected a mapping of axes to values, but it had {value!r}")
-            for axis in value:
-                if axis not in AXES:
-                    raise ConfigError(unknown_key(f"grid.{axis}", [f"grid.{name}" for name in AXES]))
-
-
-def _choices(where: str) -> str:
-    """What a key with few values may be, for the end of a message."""
-    parent, _, leaf = where.rpartition(".")
-    struct = _STRUCTS.get(parent, Config)
-    for field in msgspec.structs.fields(struct):
-        if field.name == leaf:
-            options = [each for part in (field.type, *get_args(field.type)) for each in get_args(part)]
-            names = dict.fromkeys(each for each in (*options, *get_args(field.type)) if isinstance(each, str))
-            return f"; expected {' or '.join(names)}" if names else ""
-    return ""
-
-
-def unknown_key(key: str, valid: list[str]) -> str:
-    """What is said of a key that nobody knows: the nearest of those that there are."""
-    near = difflib.get_close_matches(key, valid, 1, cutoff=0.0)
-    return f"unknown key {key}; the nearest valid one is {near[0]}" if near else f"unknown key {key}"
-
-
 def _check(config: Config) -> None:
     """What types alone cannot say."""
     window, order = config.window, config.order
@@ -289,6 +267,8 @@ def _check(config: Config) -> None:
         ("order.end", order.end),
     ):
         _parsed(key, instant, parse_instant)
+    for name, span in (("window", window), ("order", order)):
+        _refuse_reversed(name, span)
     feed = config.feed
     for key, duration in (
         ("window.warmup", window.warmup),
@@ -302,7 +282,7 @@ def _check(config: Config) -> None:
         ("step", config.step, 1, 2**31),
         ("workers", config.workers, 1, 2**31),
         ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
-        ("feed.max_bytes", feed.max_bytes, 1, 2**50),
+        ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
     ):
         if number is not None and not least <= number < limit:
             raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
@@ -312,13 +292,22 @@ def _check(config: Config) -> None:
         raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
     _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
     if config.fees is not UNSET:
-        for venue, fee in config.fees.items():
-            _check_fee(venue, fee)
+        _check_fees(config.fees)
     if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
         raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
     if "@" in config.address:
         raise ConfigError("address: it takes no name or password; Ray's token lies in ~/.ray/auth_token")
     build_grid(config.grid)
+
+
+def _refuse_reversed(name: str, span: Window | OrderSpec) -> None:
+    if span.start is None or span.end is None:
+        return
+    start, end = parse_instant(span.start), parse_instant(span.end)
+    if start > end:
+        raise ConfigError(
+            f"{name}.start is after {name}.end: {format_instant(start)} and {format_instant(end)}; exchange the two"
+        )
 
 
 def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
@@ -332,6 +321,19 @@ def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa:
             parse(value)
         except ValueError as error:
             raise ConfigError(f"{key}: {error}") from None
+
+
+def _read_fees(file: str) -> dict[str, dict[str, float]]:
+    """Read a file of fees, and check it while it is known where each of them stands."""
+    with placed(file, below="fees"):
+        fees: dict[str, dict[str, float]] = checked({"fees": read_file(file)}, Config)["fees"]
+        _check_fees(fees)
+    return fees
+
+
+def _check_fees(fees: Mapping[str, dict[str, float]]) -> None:
+    for venue, fee in fees.items():
+        _check_fee(venue, fee)
 
 
 def _check_fee(venue: str, fee: dict[str, float]) -> None:

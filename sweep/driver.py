@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.baselines import MINUTE
 from sweep import document, tasks
-from sweep.config import config_hash
+from sweep.config import as_config, config_hash
 from sweep.conventions import OTHER_LIQUIDITY
 from sweep.errors import SweepError, WorkersLost
 from sweep.executors import Lost
@@ -27,7 +27,7 @@ from sweep.sink import KEYS
 from sweep.store import RUNS, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,12 +69,19 @@ class Swept:
     failures: tuple[Failure, ...]
 
 
-def run(config: Config, progress: Progress | None = None, *, home: Path | None = None, force: bool = False) -> Result:
+def run(
+    config: Config | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    home: Path | None = None,
+    force: bool = False,
+) -> Result:
     """Run a sweep, or what is missing of one that was stored, or give what is stored of one that is complete.
 
     Parameters
     ----------
-    config : Config
+    config : Config, or mapping of its keys
+        ``{"order.size": 20_000}`` and ``{"order": {"size": 20_000}}`` are the same.
     progress : Progress, optional
         Told what happens; silent by default.
     home : Path, optional
@@ -93,7 +100,9 @@ def run(config: Config, progress: Progress | None = None, *, home: Path | None =
     AllFailed
         Not one combination could be simulated.
     """
-    told, phases = Remembering(progress or Silent()), Phases()
+    config = as_config(config)
+    told = Remembering(progress or Silent())
+    phases = Phases(told.say)
     with open_session(config, told, phases) as session:
         facts = session.tape.facts
         if config.feed.max_bad:
@@ -110,7 +119,7 @@ def run(config: Config, progress: Progress | None = None, *, home: Path | None =
             store.finish(result)
             if home is not None:
                 told.say(f"wrote {home}")
-            return result
+            return replace(result, home=home)
 
 
 def _answer(
@@ -123,6 +132,7 @@ def _answer(
         progress.say(said)
     job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
     with phases.phase("calibrate"):
+        executor.get(executor.call(tasks.warm))
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:

@@ -117,7 +117,32 @@ class Inline:
 def _on_ray(config: Config) -> Executor:
     from sweep.onray import OnRay
 
-    return OnRay(config.address, config.workers)
+    return OnRay(config.address, workers_of(config))
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def workers_of(config: Config) -> int | None:
+    """How many tasks run at once: those asked for, but on this machine no more than it has CPUs; None = all there are.
+
+    Each worker is a process that loads the kernels: beyond the CPUs they take memory, and minutes until the last is up.
+    """
+    here = config.executor == "ray" and config.address == "local"
+    return min(config.workers, cpus()) if here and config.workers is not None else config.workers
+
+
+def too_many(config: Config) -> str | None:
+    """What is said where more workers are asked for than there will be."""
+    count = workers_of(config)
+    if count == config.workers:
+        return None
+    return (
+        f"warning: workers={config.workers} is more than the {count} CPUs here, so {count} are started; no result "
+        "depends on how many there are"
+    )
 
 
 EXECUTORS: dict[str, Callable[[Config], Executor]] = {"inline": lambda _: Inline(), "ray": _on_ray}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweep import tasks
 from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
-from sweep.executors import Inline, open_executor
+from sweep.config import as_config
+from sweep.executors import Inline, cpus, open_executor, too_many, workers_of
 from sweep.grid import build_grid
 from sweep.nodes import find_cluster
 from sweep.pace import OVERHEAD, measure, walk
@@ -23,6 +24,8 @@ from sweep.progress import Silent
 from sweep.session import Phases, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sweep.config import Config
     from sweep.pace import Walk
     from sweep.progress import Progress
@@ -33,13 +36,17 @@ TELLING = 1.3
 
 
 def forecast(
-    config: Config, progress: Progress | None = None, *, prices: str | None = None, cluster: str | None = None
+    config: Config | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    prices: str | None = None,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """Say what a sweep will take.
 
     Parameters
     ----------
-    config : Config
+    config : Config, or mapping of its keys
     progress : Progress, optional
         Told what happens; silent by default.
     prices : str, optional
@@ -57,16 +64,20 @@ def forecast(
     ConfigError, FeedError, AllocatorError
         A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
     """
-    progress = progress or Silent()
+    config, progress = as_config(config), progress or Silent()
     table, nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
+    if (said := too_many(config)) is not None:
+        progress.say(said)
     open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
-    phases = Phases()
+    phases = Phases(progress.say)
     with open_session(config, progress, phases, Inline()) as session:
         settings, facts, book = session.settings, session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
-    calibrated = tasks.calibrate(book, job)
+    with phases.phase("calibrate"):
+        tasks.warm()
+        calibrated = tasks.calibrate(book, job)
     plan = make_plan(grid, job.orders, (facts,), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
@@ -119,12 +130,7 @@ def forecast(
 
 def _workers(config: Config) -> int:
     """How many tasks a run on this machine has at once."""
-    return 1 if config.executor == "inline" else config.workers or os.cpu_count() or 1
-
-
-def cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return 1 if config.executor == "inline" else workers_of(config) or os.cpu_count() or 1
 
 
 def _local(found: Walk, workers: int) -> float:

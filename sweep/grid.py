@@ -12,6 +12,7 @@ import numpy as np
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE, NANO, Amount, nano, penalty
 from allocator.order import ParameterColumns, bounded
+from feed.quantities import parse_count
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ AXES: Final[dict[str, Callable[[Any, str], Amount]]] = {
     "theta_queue": penalty,
 }
 """Every axis that a grid may name, and how its values become integers. The last three vary fastest, in this order."""
+
+_EXAMPLES: Final = "write 0.01, [0, 0.01] or {start: 0, stop: 0.05, num: 11}"
 
 DEFAULT: Final[dict[str, list[float]]] = {
     "lambda_over": [0, 0.01, 0.05],
@@ -157,7 +160,7 @@ def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whate
     try:
         for item in items:
             if not isinstance(item, int | float) or isinstance(item, bool):
-                raise ConfigError(f"{key}: expected a number, but it had {item!r}")
+                raise ConfigError(f"{key}: expected a number, but it had {_shown(item)}; {_EXAMPLES}")
         values = tuple(AXES[name](item, key) for item in items)
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
@@ -180,9 +183,9 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
     if unknown or missing:
         said = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
         raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {said}")
-    num, scale = spec["num"], spec.get("scale", "linear")
-    if not isinstance(num, int) or isinstance(num, bool) or not 1 <= num <= AXIS_LIMIT:
-        raise ConfigError(f"{key}.num: expected a whole number, 1 to {AXIS_LIMIT:,}, but it had {num!r}")
+    num, scale = _count(spec["num"]), spec.get("scale", "linear")
+    if num is None or not 1 <= num <= AXIS_LIMIT:
+        raise ConfigError(f"{key}.num: expected a whole number, 1 to {AXIS_LIMIT:,}, but it had {spec['num']!r}")
     if scale not in {"linear", "log"}:
         raise ConfigError(f"{key}.scale: expected linear or log, but it had {scale!r}")
     try:
@@ -210,6 +213,17 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
         )
     _refuse_repeats(key, values)
     return values
+
+
+def _count(value: object) -> int | None:
+    try:
+        return parse_count(value)
+    except ValueError:
+        return None
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else repr(value)[:60]
 
 
 def in_dollars(value: Amount) -> float | str:

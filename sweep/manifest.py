@@ -21,6 +21,7 @@ from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, config_hash
 from sweep.durable import reason, write_text
 from sweep.errors import ConfigError
+from sweep.keys import placed
 from sweep.stamps import HOME, sources_hash
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
         tree["replay"] = manifest.feed["replay"]
     if any(word.partition("=")[0].strip() == "executor" for word in assignments):
         tree["workers"] = None  # those of another executor
-    config = build_config(assign(tree, assignments))
+    with placed(assignments=assignments):
+        config = build_config(assign(tree, assignments))
     if config_hash(config) != manifest.config_hash and not assignments:
         raise ConfigError(
             f"run {manifest.id}: its configuration means something else to this version; use version "

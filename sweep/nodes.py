@@ -8,10 +8,18 @@ from typing import Any, Final
 
 import yaml
 
+from feed.console import listing
 from sweep.config import FILE_LIMIT
 from sweep.errors import ConfigError
+from sweep.text import said
 
 DEFAULT_FILE: Final = "cluster.yaml"
+
+MOST: Final = 1_000_000
+"""Nodes, CPUs of a node, or minutes: more is a slip of the hand."""
+
+MERGED: Final = 10_000
+"""Keys of a mapping that merge keys fill."""
 
 DEFAULT_MAX_WORKERS: Final = 2
 """Ray's own, where the file does not say how many."""
@@ -85,13 +93,18 @@ def _cluster(file: str) -> Cluster:
     tree = _read(file)
     types = _mapping(file, "available_node_types", tree.get("available_node_types"))
     head = tree.get("head_node_type")
-    if head not in types:
-        raise ConfigError(f"{file}: head_node_type: expected one of {', '.join(map(str, types))}, but it had {head!r}")
+    if not isinstance(head, str | int) or head not in types:
+        raise ConfigError(
+            f"{file}: head_node_type: expected one of available_node_types, but it had {_shown(head)}; "
+            f"{listing('node types', map(str, types))}"
+        )
     limit = _whole(file, "max_workers", tree.get("max_workers", DEFAULT_MAX_WORKERS))
     nodes = {name: _node(file, str(name), fields, limit, head=name == head) for name, fields in types.items()}
     idle = tree.get("idle_timeout_minutes", 5)
-    if not isinstance(idle, int | float) or isinstance(idle, bool) or idle < 0:
-        raise ConfigError(f"{file}: idle_timeout_minutes: expected a number of 0 or more, but it had {idle!r}")
+    if not isinstance(idle, int | float) or isinstance(idle, bool) or not 0 <= idle <= MOST:
+        raise ConfigError(
+            f"{file}: idle_timeout_minutes: expected a number of 0 or more, to {MOST:,}, but it had {_shown(idle)}"
+        )
     workers = tuple(node for name, node in nodes.items() if name != head and node.most)
     return Cluster(file, nodes[head], workers, float(idle))
 
@@ -105,13 +118,30 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
     most = min(limit, _whole(file, f"{key}.max_workers", fields.get("max_workers", limit)))
     cpus = resources.get("CPU")
     instance_type = config.get("InstanceType")
+    if not isinstance(instance_type, str | None):
+        raise ConfigError(
+            f"{file}: {key}.node_config.InstanceType: expected text, such as c7i.4xlarge, but it had "
+            f"{_shown(instance_type)}"
+        )
     return Node(
         name,
-        None if instance_type is None else str(instance_type),
+        instance_type,
         1 if head else most,
         None if cpus is None else _whole(file, f"{key}.resources.CPU", cpus),
         market.get("MarketType") == "spot",
     )
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, of which no merge key makes a short text a large mapping."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what ``<<`` names, as far as a cluster file would."""
+        super().flatten_mapping(node)
+        if len(node.value) > MERGED:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a mapping of over {MERGED:,} keys is merged", node.start_mark
+            )
 
 
 def _read(file: str) -> dict[Any, Any]:
@@ -121,23 +151,32 @@ def _read(file: str) -> dict[Any, Any]:
             content = opened.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
             raise ConfigError(f"{file}: is over {FILE_LIMIT:,} bytes, which no cluster file needs; check the path")
-        tree = yaml.safe_load(content.decode())
+        text = content.decode()
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is no text file") from None
+    try:
+        tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise ConfigError(f"{file}: no valid YAML ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{file}: no valid YAML ({said(error, text)})") from None
     return _mapping(file, "the file", tree)
 
 
 def _mapping(file: str, key: str, value: Any) -> dict[Any, Any]:  # noqa: ANN401 - YAML holds anything
     if not isinstance(value, dict):
-        raise ConfigError(f"{file}: {key}: expected a mapping, as in a file for ray up, but it had {value!r}")
+        raise ConfigError(f"{file}: {key}: expected a mapping, as in a file for ray up, but it had {_shown(value)}")
     return value
 
 
 def _whole(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAML holds anything
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{file}: {key}: expected a whole number of 0 or more, but it had {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+        raise ConfigError(f"{file}: {key}: expected a whole number of 0 to {MOST:,}, but it had {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - YAML holds anything
+    """A value for a message; of lists and mappings not what is in them, which aliases can make endless."""
+    if isinstance(value, list | dict | set):
+        return "a list" if isinstance(value, list) else "a mapping"
+    return repr(value)[:60]

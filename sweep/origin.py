@@ -13,7 +13,7 @@ import msgspec
 
 from feed import synthetic
 from feed.access import PLAIN, access_of, exposed
-from feed.console import without_secrets
+from feed.console import waiting, without_secrets
 from feed.instants import parse_duration, parse_instant
 from feed.options import ReadOptions
 from feed.source import plan_source
@@ -108,7 +108,10 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
         progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
-    planned = plan_source(config.source, options)
+    place = without_secrets(config.source)
+    awaited = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
+    with waiting(progress.say, lambda: awaited):
+        planned = plan_source(config.source, options)
     yield Origin(lambda: planned, start, end, {}, on_this_host(config.source))
 
 
@@ -123,6 +126,7 @@ def read_options(config: Config) -> ReadOptions:
         deadline=parse_duration(feed.deadline) / 1e9,
         max_bytes=feed.max_bytes,
         foreign=feed.foreign,
+        venues=config.venues,
         access=access_of(msgspec.to_builtins(config.kafka)),
     )
 

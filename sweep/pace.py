@@ -270,7 +270,7 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
         How many times as fast as here a worker simulates.
     """
     cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
-    free = [overhead.start] * workers
+    free = [overhead.start] * min(workers, LONGEST_WALK)  # each chunk that is played takes one: no more are looked at
     flying: list[tuple[float, int, Chunk]] = []
     now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
     chunks = largest = finished = learned = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from allocator.order import Order
 from allocator.simulate import SHARED
 from feed.instants import format_instant, parse_instant
+from sweep import Command
 from sweep.chunks import Cutter
 from sweep.errors import ConfigError
 
@@ -105,9 +107,24 @@ def make_order(config: Config, facts: Facts) -> Order:
     spec = config.order
     start = facts.start if spec.start is None else parse_instant(spec.start)
     end = facts.end if spec.end is None else parse_instant(spec.end)
+    if start > end:
+        raise ConfigError(
+            f"order.start is after order.end: {format_instant(start)} and {format_instant(end)}, of which the window, "
+            f"{format_instant(facts.start)} to {format_instant(facts.end)}, brings one; no order acts on warm-up"
+        )
     if not facts.start <= start <= end <= facts.end:
         raise ConfigError(
             f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "
             f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
         )
     return Order(spec.side, spec.size, start, end)
+
+
+def command(config: Config | Mapping[str, Any], **options: Any) -> dict[str, Any]:  # noqa: ANN401 - of `forecast`
+    """Say what a sweep will take: `sweep.plan(config)` is `sweep.forecast.forecast(config)`."""
+    from sweep.forecast import forecast  # which imports this module
+
+    return forecast(config, **options)
+
+
+sys.modules[__name__].__class__ = Command

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from sweep.config import read_file, unknown_key
+from feed.console import unknown_key
+from sweep.config import read_file
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sweep.tasks import Failure
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What came of a sweep.
 
@@ -33,12 +34,24 @@ class Result:
         Gives the table, which may lie on a disk.
     failures : tuple of Failure
         Combinations without a row.
+    home : Path, optional
+        The folder of the run; None where it was not stored.
     """
 
     config: Config
     document: dict[str, Any]
     load: Callable[[], NDArray[np.int64]]
     failures: tuple[Failure, ...]
+    home: Path | None = None
+
+    def __repr__(self) -> str:
+        """One line: the best parameters, what they save, and where the rest is."""
+        best = ", ".join(f"{name}={value}" for name, value in self.document["best_parameters"].items())
+        saved = self.document["savings_vs_baselines_bps"].items()
+        savings = ", ".join(f"{'no' if bps is None else bps} bps against {name}" for name, bps in saved)
+        failed = f"; {len(self.failures):,} combinations failed" if self.failures else ""
+        place = "not stored" if self.home is None else f"stored in {self.home}"
+        return f"Result(best of {len(build_grid(self.config.grid)):,}: {best}; saves {savings}{failed}; {place})"
 
     @cached_property
     def table(self) -> NDArray[np.int64]:

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep import Command
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.manifest import config_of, read_manifest
+from sweep.progress import Silent
 from sweep.stamps import sources_hash
 from sweep.store import read_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sweep.progress import Progress
     from sweep.result import Result
 
 
-def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result:
+def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:
     """Finish a stored run; of one that is complete, give the result.
 
     Parameters
     ----------
-    home : Path
+    home : Path or str
         Its folder.
     assignments : sequence of str
         KEY=VALUE, of keys that say where to read and where to run.
-    progress : Progress
+    progress : Progress, optional
+        Told what happens; silent by default.
 
     Raises
     ------
@@ -36,6 +40,7 @@ def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result
     FeedCorrupt
         The source holds other data than the run was made of.
     """
+    home, progress = Path(home), progress or Silent()
     manifest = read_manifest(home)
     config = config_of(manifest, assignments)
     if manifest.status == "complete":
@@ -52,3 +57,7 @@ def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result
         if not getattr(error, "__notes__", ()):
             error.add_note(f"what was stored in {home} stands")
         raise
+
+
+command = resume
+sys.modules[__name__].__class__ = Command

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from feed.console import reader_compiles, waiting
+from feed.instants import format_instant
 from sweep import tasks
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
-from sweep.executors import open_executor
+from sweep.executors import open_executor, too_many
 from sweep.materialise import materialise
 from sweep.origin import open_origin, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from sweep.config import Config
@@ -28,10 +30,24 @@ if TYPE_CHECKING:
 Entered = TypeVar("Entered")
 
 
+AWAITED = {
+    "executor": "the workers start, or the cluster answers",
+    "source": "the synthetic stream is replayed",
+    "materialise": "the source is read, and its book derived",
+    "calibrate": "the kernels are loaded and measured",
+    "reduce": "the best is found, and simulated once more",
+}
+"""What a phase waits for, in words; of its origin `open_origin` says that, and the sweep itself says how far it is."""
+
+COMPILING = frozenset({"materialise", "calibrate"})
+"""Phases that begin with kernels being compiled, where nobody did before."""
+
+
 @dataclass(slots=True)
 class Phases:
-    """Seconds per phase, in order."""
+    """Seconds per phase, in order; of a long one it is said what it waits for."""
 
+    say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
 
@@ -44,9 +60,14 @@ class Phases:
         """Time a phase."""
         began = time.perf_counter()
         try:
-            yield
+            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext():
+                yield
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
+
+    def _awaited(self, name: str) -> str:
+        since = time.time() - (time.perf_counter() - self.began)
+        return f"{AWAITED[name]}{reader_compiles()}{kernels_compile(since) if name in COMPILING else ''}"
 
     @contextmanager
     def entering(self, name: str, context: AbstractContextManager[Entered]) -> Iterator[Entered]:
@@ -55,6 +76,27 @@ class Phases:
             with self.phase(name):
                 entered = stack.enter_context(context)
             yield entered
+
+
+def kernels_compile(since: float) -> str:
+    """What is said where this machine's kernels are compiled, or nothing.
+
+    Parameters
+    ----------
+    since : float
+        When the command began, seconds since 1970: machine code that is older was there.
+    """
+    from allocator.kernels.compiling import cache_folder  # which imports numba: only where somebody waits
+
+    folder = cache_folder()
+    if folder is None:
+        return "; kernels are compiled in every process: no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR"
+    times = []
+    with suppress(OSError):  # a file that is renamed meanwhile
+        times = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
+    if any(at < since for at in times):
+        return ""
+    return f"; kernels are compiled first, once for each version, which takes minutes: {len(times)} functions so far"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +136,8 @@ def open_session(
     ConfigError, FeedError, AllocatorError
         What was asked for cannot be run, or the feed is not whole.
     """
+    if executor is None and (said := too_many(config)) is not None:
+        progress.say(said)
     with phases.entering("origin", open_origin(config, progress)) as origin:
         settings = resolve(config, origin.fees)
         _check_window(origin)
@@ -111,7 +155,10 @@ def open_session(
 
 def _check_window(origin: Origin) -> None:
     if origin.start is not None and origin.end is not None and origin.start > origin.end:
-        raise ConfigError("window.start is after window.end")
+        raise ConfigError(
+            f"window.start is after window.end: {format_instant(origin.start)} and {format_instant(origin.end)}, of "
+            "which the source may bring one; set both"
+        )
 
 
 def _tell(facts: Facts, progress: Progress) -> None:
@@ -125,4 +172,5 @@ def _tell(facts: Facts, progress: Progress) -> None:
     )
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
-            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}")
+            more = facts.quality["details"].get(finding, "")
+            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{more and f': {more}'}")

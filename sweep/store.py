@@ -424,4 +424,4 @@ def read_result(home: Path, manifest: Manifest) -> Result:
     """
     document = read_document(home, manifest)
     failures = tuple(Failure(each["combination"], each["error"], "") for each in document["failed"])
-    return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures)
+    return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures, home)

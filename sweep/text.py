@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,8 +30,18 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuse aliases."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases are not read")
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f"aliases are not read, so write what *{event.anchor} stands for", event.start_mark
+            )
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
+        """Say where the text is that cannot be what its tag says."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -54,7 +65,9 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int):
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is neither text nor a number")
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} is neither text nor a number", key_node.start_mark
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
@@ -81,13 +94,53 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:  # tags, too
+    except (yaml.YAMLError, RecursionError) as error:
         # What PyYAML quotes of the text may hold what somebody takes for a configuration's business: a password.
-        said = " ".join(str(error).split()) if not _SECRET.search(text) else _place(error)
-        raise ConfigError(f"{where}: no valid YAML ({said})") from None
+        what = _place(error, text) if _SECRET.search(text) else said(error, text)
+        raise ConfigError(f"{where}: no valid YAML ({what})") from None
 
 
-def _place(error: Exception) -> str:
+def line_of(file: str, key: str) -> int | None:
+    """The line of a YAML file in which a dotted key, or the nearest key above it, stands; None where none does.
+
+    Parameters
+    ----------
+    file : str
+        One that `parse_yaml` reads.
+    key : str
+    """
+    if not Path(file).is_file():  # a pipe was read already, and a second time would wait for ever
+        return None
+    try:
+        node = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return None
+    line, wanted = None, key.split(".")
+    while wanted and isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            parts = str(name.value).split(".")
+            if parts == wanted[: len(parts)]:
+                line, node, wanted = name.start_mark.line + 1, value, wanted[len(parts) :]
+                break
+        else:
+            break
+    return line
+
+
+def said(error: Exception, text: str) -> str:
+    """What is wrong with a text that is no YAML, in one line, and where."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if isinstance(error, yaml.reader.ReaderError):
+        problem = f"the character {chr(error.character)!a} is none of a text"
+    remedy = "; indent with spaces" if r"'\t'" in problem else ""
+    return f"{_place(error, text)}: {' '.join(str(problem).split())}{remedy}"
+
+
+def _place(error: Exception, text: str) -> str:
     """Where an error of PyYAML's is, without what stands there."""
-    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"line {text.count(chr(10), 0, error.position) + 1}"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     return "it speaks of a secret" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocator.order import FIELDS
-from sweep import document, tasks
+from sweep import Command, document, tasks
 from sweep.chunks import Chunk
 from sweep.driver import sensitivity_of
 from sweep.errors import ConfigError, WorkersLost
@@ -18,6 +20,7 @@ from sweep.executors import Lost
 from sweep.grid import build_grid, in_dollars
 from sweep.manifest import config_of, read_manifest
 from sweep.plan import make_order
+from sweep.progress import Silent
 from sweep.reduce import find_best
 from sweep.session import Phases, open_session
 from sweep.sink import KEYS
@@ -26,7 +29,6 @@ from sweep.store import read_document, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -65,17 +67,23 @@ UNCHECKED = ("failed", "run")
 
 
 def verify(
-    home: Path, assignments: Sequence[str], progress: Progress, *, sample: int = SAMPLE, seed: int | None = None
+    home: Path | str,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+    *,
+    sample: int = SAMPLE,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     """Check a complete run against its source.
 
     Parameters
     ----------
-    home : Path
+    home : Path or str
         Its folder.
     assignments : sequence of str
         KEY=VALUE, of keys that say where to read and where to run.
-    progress : Progress
+    progress : Progress, optional
+        Told what happens; silent by default.
     sample : int
         Rows that are computed again beside the winner, drawn at random; all of them where there are no more.
     seed : int, optional
@@ -94,6 +102,7 @@ def verify(
     FeedError
         The source cannot be read.
     """
+    home, progress = Path(home), progress or Silent()
     manifest = read_manifest(home)
     if manifest.status != "complete":
         raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
@@ -125,7 +134,7 @@ def _check(
     yield from incomplete
     if incomplete:
         return
-    with open_session(config, progress, Phases()) as session:
+    with open_session(config, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
         other = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
@@ -222,3 +231,7 @@ def _unequal(what: str, where: str, stored: object, found: object) -> Iterator[d
     found = json.loads(json.dumps(found))  # as the document is stored
     if stored != found:
         yield {"what": what, "where": where, "stored": stored, "found": found}
+
+
+command = verify
+sys.modules[__name__].__class__ = Command

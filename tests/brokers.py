@@ -13,15 +13,17 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kafkajars import VERSION, KafkaAbsentError, jars, java
+from kafkajars import VERSION, KafkaAbsentError, folder, jars, java
 from ports import HOST, free_ports, listens, taken
 from tied import Starter
+
+from feed.console import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -424,16 +426,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _serve(port: int, host: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="sor-sweep-kafka-") as folder:
-        print(f"starting Apache Kafka {VERSION}", file=sys.stderr, flush=True)
-        with Cluster(Path(folder), port=port, host=host) as cluster:
-            print(cluster.address("quotes"), flush=True)
-            print(f"storage in {folder}, removed at the end; ctrl-C ends it", file=sys.stderr, flush=True)
-            (node,) = cluster.nodes
-            while node.alive:
-                time.sleep(0.5)
-            raise BrokerError(f"the broker ended:\n{node.said()}")
+    java()  # before a minute is spent on what it runs
+    if not folder().is_dir():
+        _tell(f"fetching Apache Kafka {VERSION} with Maven into {folder()}, once; it takes minutes")
+        with waiting(_tell, lambda: f"Maven fetches Apache Kafka {VERSION}"):
+            jars()
+    with tempfile.TemporaryDirectory(prefix="sor-sweep-kafka-") as storage, ExitStack() as serving:
+        _tell(f"starting Apache Kafka {VERSION}")
+        with waiting(_tell, lambda: "the broker starts"):
+            cluster = serving.enter_context(Cluster(Path(storage), port=port, host=host))
+        print(cluster.address("quotes"), flush=True)
+        _tell(f"storage in {storage}, removed at the end; ctrl-C ends it")
+        (node,) = cluster.nodes
+        while node.alive:
+            time.sleep(0.5)
+        raise BrokerError(f"the broker ended:\n{node.said()}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,16 @@ import importlib.machinery
 import os
 import signal
 import sys
+import threading
 import time
+from types import ModuleType
 
 import llvmlite.binding as llvm
 import pytest
 
-from feed.console import Terminated, guard_streams, raise_on_signals
+from feed import cli, source
+from feed.console import Terminated, guard_streams, raise_on_signals, reader_compiles, waiting
+from feed.errors import FeedUnavailable
 
 
 def test_streams_that_are_missing_go_nowhere_and_others_stay(monkeypatch):
@@ -111,3 +115,69 @@ def test_an_interrupt_that_is_ignored_stays_ignored():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     for number, handler in before:
         signal.signal(number, handler)
+
+
+def test_what_is_awaited_is_said_soon_and_now_and_then():
+    told, thrice = [], threading.Event()
+
+    def tell(text):
+        told.append(text)
+        if len(told) == 3:
+            thrice.set()
+
+    with waiting(tell, lambda: "a replay", first=0.01, again=0.02):
+        assert thrice.wait(10)
+    count = len(told)
+    assert set(told) == {"still waiting after 0 s: a replay"}
+    with waiting(tell, lambda: "nothing", first=60.0):
+        pass
+    assert len(told) == count
+    assert not [each for each in threading.enumerate() if each.name == "waiting"]
+
+
+def test_what_cannot_be_told_ends_nothing():
+    asked = threading.Event()
+
+    def what():
+        asked.set()
+        raise OSError
+
+    with waiting(print, what, first=0.01, again=0.01):
+        assert asked.wait(10)
+
+
+def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch, capsys):
+    said = threading.Event()
+
+    def slow(tell, what):
+        def heard(text):
+            tell(text)
+            said.set()
+
+        return waiting(heard, what, first=0.01)
+
+    class Waits:
+        def __init__(self, *_):
+            assert said.wait(10)
+            raise FeedUnavailable("nothing came")
+
+    monkeypatch.setattr(cli, "waiting", slow)
+    monkeypatch.setitem(source.SCHEMES, "kafka", Waits)
+    for command in (["check"], ["convert"], ["replays"]):
+        monkeypatch.setattr("feed.replays.list_replays", Waits)
+        said.clear()
+        words = ["out.parquet"] if command == ["convert"] else []
+        assert cli.main([*command, "kafka://127.0.0.1:1/q", *words, "feed.wait=10m"]) == 2
+        out, err = capsys.readouterr()
+        place = "kafka://127.0.0.1:1/q"
+        what = f"{place} is looked through" if command == ["replays"] else f"a complete replay at {place}"
+        assert (out, err) == ("", f"still waiting after 0 s: {what}\nerror: nothing came\n")
+
+
+def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "feed.csvkernel", ModuleType("feed.csvkernel"))
+    assert "compiled first" in reader_compiles()
+    monkeypatch.setattr(sys.modules["feed.csvkernel"], "read_rows", print, raising=False)
+    assert reader_compiles() == ""
+    monkeypatch.delitem(sys.modules, "feed.csvkernel")
+    assert reader_compiles() == ""

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from feed import cli
 from feed.access import access_of
 from feed.errors import FeedUnavailable
 from feed.options import DEFAULTS, WORDS, ReadOptions, options_of
@@ -16,17 +17,22 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
     assert options_of([]) == DEFAULTS
     words = ["symbol=AAPL", "replay=x=1", "feed.max_bad=3", "feed.wait=60s", "feed.deadline=2h", "feed.max_bytes=9"]
     access = access_of({"api_version": "2.3"})
-    found = options_of(["symbol=MSFT", *words, "feed.foreign=true"], access)
-    assert found == ReadOptions("AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, access=access)
+    found = options_of(["symbol=MSFT", *words, "feed.foreign=true", "venues=43,2"], access)
+    assert found == ReadOptions("AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, venues=(2, 43), access=access)
 
 
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("feed.patience=5", "feed.patience: unknown option; there are symbol, replay, feed.max_bad"),
+        ("feed.patience=5", "unknown key feed.patience; the nearest valid one is feed."),
         ("feed.wait=5", "feed.wait: '5' is no duration"),
-        ("feed.max_bad=-1", "feed.max_bad: expected a whole number, but it had '-1'"),
-        ("feed.max_bytes=1e3", "feed.max_bytes: expected a whole number"),
+        ("feed.max_bad=-1", "feed.max_bad: expected a whole number, such as 5000, 5k or 5e3, but it had '-1'"),
+        ("feed.max_bytes=1.5", "feed.max_bytes: expected a size in bytes, such as 16GiB or 500MB, but it had '1.5'"),
+        ("feed.max_bytes=0", "feed.max_bytes: expected a whole number, 1 to 1,125,899,906,842,623, but it had '0'"),
+        (
+            "simbol=AAPL",
+            "unknown key simbol; the nearest valid one is symbol; there are symbol, replay, venues, feed.max_bad",
+        ),
         ("feed.foreign=yes", "feed.foreign: expected true or false, but it had 'yes'"),
     ],
 )
@@ -34,3 +40,29 @@ def test_what_is_no_option_is_one_line(word, says):
     with pytest.raises(FeedUnavailable) as caught:
         options_of([word])
     assert says in str(caught.value)
+
+
+def test_sizes_and_counts_are_read_as_they_are_written():
+    found = options_of(["feed.max_bytes=16GiB", "feed.max_bad=5e3"])
+    assert (found.max_bytes, found.max_bad) == (2**34, 5000)
+
+
+@pytest.mark.parametrize("word", ["simbol=AAPL", "max_bytes=1e3", "feed.wiat=5s"])
+def test_a_key_that_is_mistyped_is_taken_for_no_path(word, capsys):
+    assert cli.main(["check", word, "day.csv"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: unknown key {word.partition('=')[0]}; the nearest valid one is ")
+
+
+def test_a_path_with_an_equals_sign_is_a_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simbol=AAPL").mkdir()
+    for path in ("date=2024-08-01/day.csv", "day=1.csv", "simbol=AAPL"):
+        assert cli.main(["check", path]) == 2
+        assert path.partition("/")[0] in capsys.readouterr().err
+        assert "unknown key" not in capsys.readouterr().err
+
+
+def test_a_replay_whose_end_is_before_its_start_is_refused_in_words(capsys):
+    at = ["--start", "2024-08-01T13:40:00Z", "--end", "2024-08-01T13:36:00Z"]
+    assert cli.main(["replay", "day.csv", "kafka://127.0.0.1:1/q", *at]) == 2
+    assert "--start is after --end: 2024-08-01T13:40:00.000000000Z and 2024-08-01T13:36:00" in capsys.readouterr().err

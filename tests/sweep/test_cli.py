@@ -237,6 +237,30 @@ def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monke
     assert "absent.yaml" in err
 
 
+def test_an_exchange_under_two_ids_is_warned_of_and_chosen_from(capsys, tmp_path):
+    file = tmp_path / "twice.csv"
+    rows = [f"2024-08-01T13:36:{at}Z,{venue},1,100.00,100.01,100,100,XYZ\n" for at in (32, 33) for venue in (2, 81)]
+    file.write_text(HEADER + "".join(rows))
+    words = ["executor=inline", f"source={file}", "order.size=500", "leftover=sweep", "grid.theta_queue=0"]
+    code, out, err = call(capsys, *words)
+    assert (code, json.loads(out)["optimized"]["filled"]) == (0, 200)
+    assert (
+        "warning in the quotes: twin_venues 1: venues 2 (XNAS.ITCH) and 81 (XNAS.BASIC) are both XNAS: what is "
+        "displayed there counts more than once; choose, such as venues=[2]"
+    ) in err
+    code, chosen, err = call(capsys, *words, "venues=[2]", "--output", str(tmp_path))
+    document = json.loads(chosen)
+    assert (code, document["optimized"]["filled"]) == (0, 100)
+    assert "twin_venues" not in err
+    assert document["feed"]["ignored"]["other_venue"] == 2
+    assert document["run"]["config_hash"] != json.loads(out)["run"]["config_hash"]
+    home = str(tmp_path / "runs" / document["run"]["id"])
+    assert call(capsys, "resume", home)[:2] == (0, chosen)
+    assert call(capsys, "verify", home, "executor=inline", "--sample", "1")[0] == 0
+    code, err = refused(capsys, *words[1:], "venues=[2, 9]")
+    assert (code, err) == (2, f"error: {file}: no rows of venue 9; venues there: 2, 81")
+
+
 @pytest.mark.parametrize("folder", ["out \U0001f600", "a=b c", "'quoted'", "a: b #c"])
 def test_a_folder_of_any_name_is_stored_into_resumed_and_verified(folder, stream, capsys, tmp_path):
     code, out, _ = call(capsys, "executor=inline", f"source={stream}", "--output", str(tmp_path / folder))

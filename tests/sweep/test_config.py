@@ -1,13 +1,21 @@
 """What a user may write, and what is refused with which line."""
 
+import os
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from feed.access import NAMES
 from feed.errors import FeedUnavailable
-from sweep.config import KafkaSpec, build_config, config_hash, load_config
+from sweep.config import Config, KafkaSpec, build_config, config_hash, load_config
 from sweep.conventions import resolve
 from sweep.errors import ConfigError
+from sweep.keys import keys_of
 from sweep.text import parse_yaml
 
 
@@ -71,14 +79,28 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
-        ("ordr.size=5", "unknown key ordr; the nearest valid one is order"),
+        ("ordr.size=5", "unknown key ordr.size; the nearest valid one is order.size"),
         ("order.sise=5", "unknown key order.sise; the nearest valid one is order.size"),
         ("grid.lambda_overr=5", "unknown key grid.lambda_overr; the nearest valid one is grid.lambda_over"),
+        ("lambda_under=0.1", "unknown key lambda_under; the nearest valid one is grid.lambda_under"),
+        ("size=100", "unknown key size; the nearest valid one is order.size"),
+        ("start=5", "unknown key start; the nearest valid ones are window.start and order.start"),
+        ("theta=1", "unknown key theta; the nearest valid one is grid.theta_queue"),
+        ("maxage=5s", "unknown key maxage; the nearest valid one is max_age"),
+        ("order={sise: 5}", "unknown key order.sise; the nearest valid one is order.size"),
+        ("order.size=5kk", "order.size: expected a whole number of shares, such as 5000, 5k or 5e3, but it had '5kk'"),
+        ("order.size=1.0001k", "order.size: expected a whole number of shares"),
+        ("feed.max_bytes=16GBB", "feed.max_bytes: expected a size in bytes, such as 16GiB or 500MB, but it had '16"),
+        ("fees={2: {taker: x}}", "fees.2.taker: expected dollars per share, such as 0.003, but it had 'x'"),
+        ("lots_only=yes", "lots_only: expected true or false, but it had 'yes'"),
         ("liquidty=persist", "unknown key liquidty; the nearest valid one is liquidity"),
         ("order.size=0", "order.size: expected a whole number, 1 to 2,147,483,647, but it had 0"),
         ("order.size=-5", "order.size: expected a whole number, 1 to 2,147,483,647, but it had -5"),
-        ("order.size=many", "order.size: expected `int`, got `str`"),
-        ("order.size=2.5", "order.size: expected `int`"),
+        (
+            "order.size=many",
+            "order.size: expected a whole number of shares, such as 5000, 5k or 5e3, but it had 'many'",
+        ),
+        ("order.size=2.5", "order.size: expected a whole number of shares, such as 5000, 5k or 5e3, but it had 2.5"),
         ("order.size=2147483648", "order.size: expected a whole number, 1 to 2,147,483,647, but it had 2147483648"),
         ("order.size=" + "9" * 5000, "order.size: no valid YAML"),
         ("order.size=!!int foo", "order.size: no valid YAML"),
@@ -86,12 +108,15 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("lots_only=!!bool foo", "lots_only: no valid YAML"),
         ("order.start=!!timestamp 2020-13-45", "order.start: no valid YAML"),
         ("grid.theta_queue=1e400", "1e400 is beyond any number; infinity is written .inf"),
-        ("order.side=BUY", "order.side: invalid enum value 'BUY'; expected buy or sell"),
-        ("reference=Mid", "reference: invalid enum value 'Mid'; expected best or mid or arrival"),
-        ("liquidity=x", "liquidity: invalid enum value 'x'; expected persist or refresh"),
-        ("source=", "source: expected `str`, got `null`"),
-        ("order=5", "order: expected `object`, got `int`"),
-        ("order.side=hold", "order.side: invalid enum value 'hold'"),
+        ("order.side=BUY", "order.side: expected buy or sell, but it had 'BUY'"),
+        ("reference=Mid", "reference: expected best or mid or arrival, but it had 'Mid'"),
+        ("liquidity=x", "liquidity: expected persist or refresh, but it had 'x'"),
+        (
+            "source=",
+            "source: expected text, such as file:day.csv.gz or kafka://127.0.0.1:9092/quotes, but it had nothing",
+        ),
+        ("order=5", "order: expected a mapping, such as {side: buy, size: 5000}, but it had 5"),
+        ("order.side=hold", "order.side: expected buy or sell, but it had 'hold'"),
         ("grid.theta_queue=abc", "grid.theta_queue: expected a number, but it had 'abc'"),
         ("grid.theta_queue=[0.1, x]", "grid.theta_queue: expected a number, but it had 'x'"),
         ("grid.theta_queue=true", "grid.theta_queue: expected a number, but it had True"),
@@ -100,7 +125,10 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("grid.theta_queue=[0.1, 1e-1]", "grid.theta_queue: 0.1 stands twice"),
         ("grid.theta_queue=[]", "grid.theta_queue: expected one value or more, but it had an empty list"),
         ("grid.theta_queue=[-0.1]", "grid.theta_queue: expected 0 or more, but it had -0.1"),
-        ("grid.theta_queue=null", "grid.theta_queue: expected a number, but it had None"),
+        (
+            "grid.theta_queue=null",
+            "grid.theta_queue: expected a number, but it had nothing; write 0.01, [0, 0.01] or {start",
+        ),
         ("grid=5", "grid: expected a mapping of axes to values"),
         ("window.start=2024-08-01T13:36:32", "window.start: '2024-08-01T13:36:32' is no instant"),
         ("window.warmup=5", "window.warmup: '5' is no duration"),
@@ -118,14 +146,17 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("feed.deadline=never", "feed.deadline: 'never' is no duration"),
         ("feed.patience=5s", "unknown key feed.patience; the nearest valid one is feed."),
         ("kafka.security_protocl=SSL", "unknown key kafka.security_protocl; the nearest valid one is kafka.security_p"),
-        ("kafka=5", "kafka: expected `object`, got `int`"),
-        ("feed=5", "feed: expected `object`, got `int`"),
-        ("executor=dask", "executor: invalid enum value 'dask'"),
+        ("kafka=5", "kafka: expected a mapping, such as {security_protocol: SASL_SSL}, but it had a number"),
+        ("feed=5", "feed: expected a mapping, such as {wait: 60s}, but it had 5"),
+        ("executor=dask", "executor: expected ray or inline, but it had 'dask'"),
         ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
         ("fees={XNAS: {taker: 0.003}}", "fees.XNAS: expected a Databento publisher id or default"),
         ("fees={2: {takr: 0.003}}", "unknown key fees.2.takr; the nearest valid one is fees.2.taker"),
         ("fees={2: {taker: 3000}}", "fees.2.taker: 3000.0 $ per share is above 100 $"),
-        ("fees={2: 0.003}", "fees[...]: expected `object`, got `float`"),
+        (
+            "fees={2: 0.003}",
+            "fees.2: expected a mapping of dollars per share, such as {taker: 0.003, maker: -0.002}, but",
+        ),
         ("fees=absent.yaml", "absent.yaml: cannot be read"),
         ("order.size", "expected KEY=VALUE"),
         ("=5", "expected KEY=VALUE"),
@@ -137,6 +168,108 @@ def test_bad_values_are_refused_with_one_line(assignment, says):
         load_config(None, [assignment])
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+    if "=" in assignment.lstrip("=") and "absent.yaml" not in assignment:
+        assert str(error.value).endswith(" (command line)")
+
+
+@pytest.mark.parametrize(
+    "key", [*keys_of(Config), "window", "order", "feed", "kafka", "grid", "fees.2", "fees.2.taker"]
+)
+def test_a_value_of_another_kind_is_answered_with_an_example(key, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(f"# a comment\nsymbol: XYZ\n{key}: [[1]]\n".replace("symbol: XYZ\nsymbol", "\nsymbol"))
+    with pytest.raises(ConfigError) as error:
+        load_config(str(file))
+    said = str(error.value)
+    assert said.startswith(f"{key}: expected ")
+    assert "such as" in said or " or " in said or "write" in said
+    assert f"had {'a list' if key.startswith('kafka') else '[['}" in said or "had [1]" in said
+    assert said.endswith(f"({file}, line 3)")
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("5k", 5000),
+        ("5e3", 5000),
+        ("5000.0", 5000),
+        ("1.5k", 1500),
+        ("1_000", 1000),
+        ("2M", 2_000_000),
+        ("'5e3'", 5000),
+    ],
+)
+def test_counts_are_read_as_they_are_written(typed, number, tmp_path):
+    assert load_config(None, [f"order.size={typed}"]).order.size == number
+    (tmp_path / "sweep.yaml").write_text(f"order:\n  size: {typed}\nstep: {typed}\n")
+    config = load_config(str(tmp_path / "sweep.yaml"))
+    assert (config.order.size, config.step) == (number, number)
+    assert config_hash(config) == config_hash(build_config({"order": {"size": number}, "step": number}))
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("16GiB", 2**34), ("1MB", 10**6), ("500 KiB", 500 * 2**10), ("1.5kB", 1500), ("2e9", 2 * 10**9)],
+)
+def test_sizes_are_read_as_they_are_written(typed, number):
+    assert load_config(None, [f"feed.max_bytes={typed}"]).feed.max_bytes == number
+
+
+@pytest.mark.parametrize("name", ["window", "order"])
+def test_a_span_that_ends_before_it_begins_is_refused_in_words(name, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(f"{name}:\n  start: 2024-08-01T13:40:00Z\n  end: 2024-08-01T13:36:00+00:00\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(str(file))
+    assert str(error.value) == (
+        f"{name}.start is after {name}.end: 2024-08-01T13:40:00.000000000Z and 2024-08-01T13:36:00.000000000Z; "
+        f"exchange the two ({file}, line 2)"
+    )
+
+
+def test_a_complaint_says_the_line_of_the_file_or_that_it_was_typed(tmp_path):
+    file, fees = tmp_path / "sweep.yaml", tmp_path / "fees.yaml"
+    file.write_text("order:\n  side: buy\n  sise: 100\ngrid.theta_queue: [x]\n")
+    with pytest.raises(ConfigError, match=rf"^unknown key order.sise; .* order.size \({file}, line 3\)$"):
+        load_config(str(file))
+    file.write_text("order:\n  side: buy\n\ngrid.theta_queue: [x]\n")
+    with pytest.raises(ConfigError, match=rf"^grid.theta_queue: .* \({file}, line 4\)$"):
+        load_config(str(file))
+    with pytest.raises(ConfigError, match=r"^grid.theta_queue: .*'y'.* \(command line\)$"):
+        load_config(str(file), ["grid.theta_queue=y"])
+    fees.write_text("default: {taker: 0.001}\n2:\n  taker: cheap\n")
+    with pytest.raises(ConfigError, match=rf"^fees.2.taker: .*'cheap' \({fees}, line 3\)$"):
+        load_config(None, [f"fees={fees}"])
+
+
+def test_a_configuration_out_of_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # keeps the pipe's end open until what it holds was read
+    os.write(writer, b"size: 5\n")
+    threading.Timer(0.2, os.close, [writer]).start()
+    with pytest.raises(ConfigError, match=r"^unknown key size; the nearest valid one is order.size$"):
+        load_config(str(pipe))
+
+
+def test_keys_may_be_dotted_and_stand_once():
+    tree = {"order.size": 700, "order": {"side": "sell"}, "grid.theta_queue": (0, 0.01), "window.warmup": "1m"}
+    assert build_config(tree) == build_config(
+        {"order": {"size": 700, "side": "sell"}, "grid": {"theta_queue": [0, 0.01]}, "window": {"warmup": "1m"}}
+    )
+    assert build_config({"grid.theta_queue": np.array([0, 0.01]), "order.size": np.int64(5)}).order.size == 5
+    assert build_config({"source": Path("day.csv")}).source == "day.csv"
+    at = pd.Timestamp("2024-08-01T13:36:32.491911683", tz="UTC")
+    assert build_config({"window.start": at}).window.start == "2024-08-01T13:36:32.491911683+00:00"
+    with pytest.raises(ConfigError, match=r"^window.start: '2024-08-01T13:36:32' is no instant"):
+        build_config({"window.start": datetime.fromisoformat("2024-08-01T13:36:32")})
+    for twice in (
+        {"order.size": 1, "order": {"size": 1}},
+        {"order": {"size": 1}, "order.size": 1},
+        {"step": 1, "step.x": 1},
+    ):
+        with pytest.raises(ConfigError, match="write it once"):
+            build_config(twice)
 
 
 @pytest.mark.parametrize("key", ["kafka.sasl_password", "kafka.ssl_password", " kafka.sasl_plain_password "])
@@ -195,6 +328,50 @@ def test_files_that_are_no_mapping_or_not_there_are_refused(tmp_path):
         load_config(str(tmp_path / "large.yaml"))
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert load_config(str(tmp_path / "empty.yaml")) == build_config({})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"order:\n  size: [1\n", "no valid YAML (line 3, column 1: expected ',' or ']', but got '<stream end>')"),
+        (b"order:\n  size: 1\n  size: 2\n", "no valid YAML (line 3, column 3: key 'size' stands twice)"),
+        (
+            b"order:\n\tsize: 1\n",
+            "no valid YAML (line 2, column 1: found character '\\t' that cannot start any token; indent",
+        ),
+        (b"- 1\n", "line 1: expected a mapping of keys to values, such as order: {size: 5000}, but it had a list"),
+        (
+            b"just text\n",
+            "line 1: expected a mapping of keys to values, such as order: {size: 5000}, but it had 'just text'",
+        ),
+        (b"step: 1\nsymbol: caf\xe9\n", "is no text file (line 2: byte 0xe9 is not UTF-8); save it as UTF-8"),
+        ("step: 1\n".encode("utf-16"), "is no text file (line 1: byte 0xff is not UTF-8)"),
+        (b"step: 1\nsymbol: \x07\n", "no valid YAML (line 2: the character '\\x07' is none of a text)"),
+        (
+            b"order: &a {size: 1}\nwindow: *a\n",
+            "no valid YAML (line 2, column 9: aliases are not read, so write what *a",
+        ),
+        (b"step: 1\norder: " + b"[" * 1000, "no valid YAML (it is nested too deeply)"),
+        (b"step: 1\norder: {size: !!int five}\n", "no valid YAML (line 2, column 15: "),
+        (b"step: 1\ngrid: {theta_queue: 1e400}\n", "no valid YAML (line 2, column 21: 1e400 is beyond any number"),
+        (b"? [a]\n: 1\n", "no valid YAML (line 1, column 3: "),
+        (b"#" * 2**20 + b"\n", "is over 1,048,576 bytes"),
+    ],
+)
+def test_what_is_wrong_with_a_file_names_it_and_the_line(content, says, tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as error:
+        load_config(str(file))
+    said = str(error.value)
+    assert said.startswith((f"{file}: {says}", f"{file}, {says}"))
+    assert "\n" not in said
+
+
+def test_a_mark_of_utf_8_is_no_part_of_the_first_key(tmp_path):
+    file = tmp_path / "sweep.yaml"
+    file.write_bytes(b"\xef\xbb\xbfstep: 10\n")
+    assert load_config(str(file)).step == 10
 
 
 def test_conventions_fill_what_was_left_open():

@@ -2,6 +2,12 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -10,8 +16,9 @@ from minute import config_of
 import sweep
 from allocator import simulate
 from allocator.errors import AllocatorError
+from allocator.kernels import compiling
 from feed import synthetic
-from feed.console import printable
+from feed.console import printable, waiting
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from sweep import session, tasks
@@ -274,8 +281,48 @@ def test_the_frame_has_parameters_in_dollars_beside_the_integers(stream):
 def test_the_packages_face_is_lazy_and_whole():
     assert sweep.run is run
     assert sweep.Config is type(build_config({}))
+    assert sweep.__version__ == metadata.version("sor-sweep")
     with pytest.raises(AttributeError, match="no attribute 'walk'"):
         _ = sweep.walk
+
+
+def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
+    keys = {"source": str(stream), "executor": "inline", "order.size": 300, "grid": {"theta_queue": (0, 0.01)}}
+    nested = {"source": stream, "executor": "inline", "order": {"size": 300}, "grid.theta_queue": np.array([0, 0.01])}
+    result = sweep.run(keys)
+    assert sweep.run(nested).document["run"]["id"] == result.document["run"]["id"]
+    saved = result.document["savings_vs_baselines_bps"]
+    best = ", ".join(f"{name}={value}" for name, value in result.document["best_parameters"].items())
+    told = ", ".join(f"{bps} bps against {name}" for name, bps in saved.items())
+    assert repr(result) == f"Result(best of 18: {best}; saves {told}; not stored)"
+    stored = sweep.run({**keys, "output": tmp_path})
+    assert repr(stored).endswith(f"; stored in {stored.home})")
+    assert stored.home == tmp_path / "runs" / stored.document["run"]["id"]
+    again = sweep.resume(str(stored.home))
+    assert (repr(again), again.document) == (repr(stored), stored.document)
+    assert sweep.verify(stored.home, sample=1)["identical"]
+    assert sweep.plan(keys)["combinations"] == 18
+    with pytest.raises(ConfigError, match=r"^unknown key size; the nearest valid one is order.size$"):
+        sweep.run({"size": 5})
+    with pytest.raises(
+        ConfigError, match=r"^expected a Config, or a mapping .* but it had str; sweep.config.load_config"
+    ):
+        sweep.run("sweep.yaml")
+
+
+@pytest.mark.command
+def test_what_is_called_is_still_a_module_whichever_came_first():
+    script = (
+        "import sys\n"
+        "from sweep import plan, resume, verify\n"
+        "import sweep.plan as module\n"
+        "from sweep.plan import make_order\n"
+        "assert callable(plan) and callable(resume) and callable(verify)\n"
+        "assert module is plan is sys.modules['sweep.plan'] and plan.make_order is make_order\n"
+        "import sweep\n"
+        "assert sweep.verify is verify and verify.SAMPLE == 64 and sweep.plan is plan\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_plain_progress_says_rate_time_left_and_best_but_not_too_often():
@@ -346,5 +393,40 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
 
     monkeypatch.setattr(session, "open_executor", lambda _: Three())
     run(config_of(stream))
-    assert called[:5] == ["warm", "warm", "read_range", "assemble", "calibrate"]
-    assert called.count("warm") == 2
+    assert called[:6] == ["warm", "warm", "read_range", "assemble", "warm", "calibrate"]
+    assert called.count("warm") == 3
+
+
+def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(monkeypatch, tmp_path):
+    told, heard = [], threading.Event()
+
+    def say(text):
+        told.append(text)
+        heard.set()
+
+    monkeypatch.setattr(session, "waiting", partial(waiting, first=0.01, again=60.0))
+    folder = tmp_path / "kernels"
+    monkeypatch.setattr(compiling, "cache_folder", lambda: folder if folder.is_dir() else None)
+
+    def line(name):
+        heard.clear()
+        with session.Phases(say).phase(name):
+            assert heard.wait(10)
+        return told[-1]
+
+    assert line("source") == "still waiting after 0 s: the synthetic stream is replayed"
+    assert line("calibrate").endswith("no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR")
+    folder.mkdir()
+    assert line("calibrate") == (
+        "still waiting after 0 s: the kernels are loaded and measured; kernels are compiled first, once for each "
+        "version, which takes minutes: 0 functions so far"
+    )
+    (folder / "a.nbi").touch()
+    os.utime(folder / "a.nbi", (1, 1))
+    assert line("materialise") == "still waiting after 0 s: the source is read, and its book derived"
+    assert set(session.AWAITED) >= session.COMPILING
+
+
+def test_every_phase_but_the_sweep_has_words(stream):
+    seconds = run(config_of(stream)).document["run"]["seconds"]
+    assert set(seconds) - {"total", "origin", "sweep"} == set(session.AWAITED)

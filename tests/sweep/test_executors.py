@@ -5,9 +5,10 @@ import ray
 from conformance import ExecutorContract
 
 from feed.console import Terminated
+from sweep import executors
 from sweep.config import build_config
 from sweep.errors import ConfigError, WorkersLost
-from sweep.executors import EXECUTORS, Inline, open_executor
+from sweep.executors import EXECUTORS, Inline, open_executor, too_many, workers_of
 from sweep.onray import OnRay
 
 
@@ -84,3 +85,16 @@ def test_inline_has_one_worker():
     with pytest.raises(ConfigError, match="the inline executor has one"):
         open_executor(build_config({"executor": "inline", "workers": 2}))
     open_executor(build_config({"executor": "inline", "workers": 1}))
+
+
+def test_more_workers_than_this_machine_has_cpus_are_not_started_and_said(monkeypatch):
+    monkeypatch.setattr(executors, "cpus", lambda: 2)
+    asked = build_config({"workers": 64})
+    assert open_executor(asked).workers == 2
+    assert too_many(asked) == (
+        "warning: workers=64 is more than the 2 CPUs here, so 2 are started; no result depends on how many there are"
+    )
+    for enough in ({"workers": 2}, {}, {"workers": 64, "address": "auto"}, {"executor": "inline", "workers": 1}):
+        config = build_config(enough)
+        assert too_many(config) is None
+        assert workers_of(config) == enough.get("workers")

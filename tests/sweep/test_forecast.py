@@ -13,7 +13,7 @@ from minute import config_of
 from feed import synthetic
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
-from sweep import bill, driver, pace, tasks
+from sweep import bill, driver, executors, pace, tasks
 from sweep import forecast as forecasts
 from sweep.chunks import LARGEST, Chunk
 from sweep.driver import run
@@ -340,7 +340,9 @@ def test_workers_are_those_that_a_run_would_have(stream, monkeypatch):
     monkeypatch.setattr(forecasts.os, "cpu_count", lambda: 6)
     assert forecast(config_of(stream))["here"]["workers"] == 1
     assert forecast(config_of(stream, executor="ray"))["here"]["workers"] == 6
+    monkeypatch.setattr(executors, "cpus", lambda: 6)
     assert forecast(config_of(stream, executor="ray", workers=3))["here"]["workers"] == 3
+    assert forecast(config_of(stream, executor="ray", workers=64))["here"]["workers"] == 6
 
 
 def test_a_driver_that_shares_the_cpus_of_its_workers_is_counted(monkeypatch):
@@ -401,3 +403,10 @@ def test_a_chunk_of_the_probe_is_one_of_the_run_s(stream):
     for _, rows, again in seen:
         assert rows.rows.tobytes() == again.rows.tobytes()
         assert rows.seconds > 0
+
+
+def test_what_a_forecast_costs_does_not_grow_with_the_workers_of_a_cluster():
+    pace_ = pace.Pace(((1.0, 0.001), (64.0, 0.002)), 0.0)
+    walks = [pace.walk(plan_of(500, workers), pace_, pace.OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
+    assert walks[0].chunks == walks[1].chunks == walks[2].chunks == 500
+    assert walks[1].seconds == walks[2].seconds

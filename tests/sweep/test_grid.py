@@ -65,7 +65,7 @@ def test_ranges_include_both_ends_exactly():
         ({"start": 0, "stop": 1}, "num is missing"),
         ({"start": 0, "stop": 1, "num": 2, "step": 1}, "it had step"),
         ({"start": 0, "stop": 1, "num": 0}, "num: expected a whole number"),
-        ({"start": 0, "stop": 1, "num": 2.0}, "num: expected a whole number"),
+        ({"start": 0, "stop": 1, "num": 2.5}, "num: expected a whole number"),
         ({"start": 0, "stop": 1, "num": 1}, "both ends are included"),
         ({"start": 0, "stop": 1, "num": 3, "scale": "log"}, "above 0"),
         ({"start": 0, "stop": 1, "num": 3, "scale": "cubic"}, "scale: expected linear or log"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+
 import pytest
 
+from feed.console import waiting
 from feed.errors import FeedUnavailable
+from sweep import origin
 from sweep.config import build_config
 from sweep.errors import ConfigError
 from sweep.origin import on_this_host, open_origin
@@ -53,3 +58,30 @@ def test_a_cluster_joined_from_outside_cannot_read_here(monkeypatch, source, add
     assert str(error.value).startswith(f"source: {source} can be read on this host only, ")
     assert "s3://" in str(error.value)
     assert "address=auto" in str(error.value)
+
+
+def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path):
+    told, heard = [], threading.Event()
+
+    class Telling(Silent):
+        def say(self, text):
+            told.append(text)
+            if text.startswith("still"):
+                heard.set()
+
+    def plan(*_):
+        assert heard.wait(10)
+        raise FeedUnavailable("nothing came")
+
+    monkeypatch.setattr(origin, "waiting", partial(waiting, first=0.01, again=60.0))
+    monkeypatch.setattr(origin, "plan_source", plan)
+    source = "kafka://user:secret@127.0.0.1:1/q"
+    for wait, said in (
+        ("10m", "a complete replay at kafka://...@127.0.0.1:1/q"),
+        ("0s", "kafka://...@127.0.0.1:1/q is l"),
+    ):
+        heard.clear()
+        config = build_config({"source": source, "feed.wait": wait})
+        with pytest.raises(FeedUnavailable), open_origin(config, Telling()):
+            pass
+        assert told[-1].startswith(f"still waiting after 0 s: {said}")
