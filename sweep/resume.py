@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sweep import caveats
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.manifest import config_of, read_manifest
@@ -40,7 +41,9 @@ def resume(home: Path, assignments: Sequence[str], progress: Progress) -> Result
     config = config_of(manifest, assignments)
     if manifest.status == "complete":
         progress.say(f"{home} is complete")
-        return read_result(home, manifest)
+        result = read_result(home, manifest)
+        caveats.tell(result.document, progress)
+        return result
     if manifest.sources_hash != sources_hash():
         raise ConfigError(
             f"{home}: was begun by other code, version {manifest.versions.get('sor-sweep', 'unknown')}"
