@@ -97,7 +97,7 @@ def after(
         left = f" and left {unfilled:,} of {order.size:,} shares unfilled" if unfilled else ""
         yield (
             f"twap had no quote in {blank:,} of its {around.slices:,} slices{left}: "
-            "what is saved against it is no saving; set the window's or the order's bounds to where there are quotes"
+            "what is saved against it is no saving; set order.start and order.end to where there are quotes"
         )
     for name, run in {"optimized": optimized, **baselines}.items():
         if run.unfilled and (name != "twap" or could_act(around)):

@@ -122,8 +122,6 @@ def _answer(
     grid, order = build_grid(config.grid), make_order(config, tape.facts)
     job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
     with phases.phase("calibrate"):
-        around = executor.get(executor.call(tasks.around, tape.book, job))
-        early = _said(caveats.before(order, settings, tape.facts, around), progress)
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:
@@ -131,6 +129,8 @@ def _answer(
     plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep"):
+        around = executor.get(executor.call(tasks.around, tape.book, job))
+        early = _said(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
         cutter, meter = store.begin(plan), open_meter(config, identifier)
         meter.start(plan.nbytes, len(tape.facts.provenance.bad), store.arrived)

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sweep import tasks
+from sweep import caveats, tasks
 from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.executors import Inline, open_executor
 from sweep.grid import build_grid
@@ -66,6 +66,8 @@ def forecast(
         settings, facts, book = session.settings, session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
+    for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
+        progress.say(f"warning: {line}")
     calibrated = tasks.calibrate(book, job)
     plan = make_plan(grid, job.orders, (facts,), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)

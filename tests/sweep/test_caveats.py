@@ -8,6 +8,7 @@ from feed.instants import format_instant, parse_instant
 from sweep import cli
 from sweep.config import build_config
 from sweep.driver import run
+from sweep.forecast import forecast
 from sweep.progress import Silent
 
 OPEN = parse_instant("2024-08-01T14:00:00Z")
@@ -198,6 +199,17 @@ def test_a_saving_that_is_drift(swept, side, step):
     done, other = "saved against" if sign > 0 else "lost to", {"buy": "sell", "sell": "buy"}[side]
     assert line.startswith(f"{abs(bps):.2f} bps are {done} twap, and {abs(bps):.2f} bps of timing are in that: ")
     assert line.endswith(f"a {other} over the same data shows them with the other sign")
+
+
+def test_a_plan_warns_of_the_question(tmp_path):
+    path = written(tmp_path / "rows.csv", steady(10))
+    window = {"start": at(0), "end": at(3600)}
+    fees = {"default": {"taker": 30}}
+    said = Listening()
+    tree = {"source": str(path), "executor": "inline", "window": window, "order": {"size": 100}, "fees": fees}
+    forecast(build_config(tree), said)
+    assert "warning: the order ends 3,000 s after the last quote" in said.said
+    assert any(line.startswith("warning: fees.default.taker is 30.0 $ a share") for line in said.said)
 
 
 def test_the_printed_parts_of_each_saving_add_up(stream, tmp_path):
