@@ -150,7 +150,13 @@ def _far(optimized: Execution, around: Around) -> Iterator[str]:
 def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
     """A saving that is mostly what the market did between the fills."""
     total, timing = saved["total"], saved["timing"]
-    if total is None or abs(timing) < DRIFT or total * timing <= 0 or 2 * abs(timing) < abs(total):
+    if (
+        not saved["comparable"]
+        or total is None
+        or abs(timing) < DRIFT
+        or total * timing <= 0
+        or 2 * abs(timing) < abs(total)
+    ):
         return
     done = "saved against" if total > 0 else "lost to"
     other = "sell" if order.side == "buy" else "buy"
@@ -161,6 +167,7 @@ def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
 
 
 def tell(document: Mapping[str, Any], progress: Progress) -> None:
-    """Say what a stored document warns of."""
-    for line in document.get("warnings", ()):
+    """Say what a stored document warns of; it is input, which somebody may have written."""
+    lines = document.get("warnings")
+    for line in lines if isinstance(lines, list) else []:
         progress.say(f"warning: {line}")

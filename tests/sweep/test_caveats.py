@@ -6,6 +6,7 @@ import pytest
 
 from feed.instants import format_instant, parse_instant
 from sweep import cli
+from sweep.caveats import tell
 from sweep.config import build_config
 from sweep.driver import run
 from sweep.forecast import forecast
@@ -199,6 +200,13 @@ def test_a_saving_that_is_drift(swept, side, step):
     done, other = "saved against" if sign > 0 else "lost to", {"buy": "sell", "sell": "buy"}[side]
     assert line.startswith(f"{abs(bps):.2f} bps are {done} twap, and {abs(bps):.2f} bps of timing are in that: ")
     assert line.endswith(f"a {other} over the same data shows them with the other sign")
+
+
+@pytest.mark.parametrize("document", [{}, {"warnings": None}, {"warnings": 5}, {"warnings": "text"}])
+def test_a_stored_document_without_warnings_says_none(document):
+    said = Listening()
+    tell(document, said)
+    assert said.said == []
 
 
 def test_a_plan_warns_of_the_question(tmp_path):
