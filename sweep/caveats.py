@@ -93,18 +93,21 @@ def after(
     """
     optimized = execution_of(best.row)
     if not could_act(around):
-        blank, unfilled = around.slices - around.quoted, baselines["twap"].unfilled
-        left = f" and left {unfilled:,} of {order.size:,} shares unfilled" if unfilled else ""
+        blank, missing = around.slices - around.quoted, baselines["twap"].unfilled
+        left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
         yield (
             f"twap had no quote in {blank:,} of its {around.slices:,} slices{left}: "
             "what is saved against it is no saving; set order.start and order.end to where there are quotes"
         )
+    unfilled: dict[tuple[int, int], list[str]] = {}
     for name, run in {"optimized": optimized, **baselines}.items():
         if run.unfilled and (name != "twap" or could_act(around)):
-            yield (
-                f"{name}: {run.unfilled:,} of {order.size:,} shares stayed unfilled; "
-                f"{rounded(run.unfilled_value, NANO, 2):,.2f} $ of its total cash is their valuation, not a trade"
-            )
+            unfilled.setdefault((run.unfilled, run.unfilled_value), []).append(name)
+    for (shares, value), names in unfilled.items():
+        yield (
+            f"{', '.join(names)}: {shares:,} of {order.size:,} shares stayed unfilled; "
+            f"{rounded(value, NANO, 2):,.2f} $ of the total cash is their valuation, not a trade"
+        )
     yield from _grid(grid, best)
     gain = order.sign * (baselines["best_ask"].total_cash - optimized.total_cash)
     if gain < 0:
@@ -112,7 +115,7 @@ def after(
             f"the best combination loses {rounded(-gain, NANO, 2):,.2f} $ to best_ask: "
             "no combination of this grid beats a router without parameters"
         )
-    yield from _far(optimized, around)
+    yield from _far(order, optimized, around)
     for name, saved in (parts["savings_parts_bps"] if parts else {}).items():
         yield from _drift(name, saved, order)
 
@@ -136,14 +139,15 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
             )
 
 
-def _far(optimized: Execution, around: Around) -> Iterator[str]:
-    """An average fill that no market moves to."""
-    paid, arrived = 2 * optimized.cash_filled, optimized.filled * around.arrival2
+def _far(order: Order, optimized: Execution, around: Around) -> Iterator[str]:
+    """An average price, before fees, that no market moves to."""
+    shares = optimized.filled
+    paid, arrived = 2 * (optimized.cash_filled - order.sign * optimized.fees), shares * around.arrival2
     if arrived and 100 * abs(paid - arrived) > FAR * arrived:
         yield (
-            f"the best combination fills at {paid / 2 / optimized.filled / NANO:,.2f} $ on average, "
+            f"the best combination fills at {rounded(paid, 2 * shares * NANO, 2):,.2f} $ on average before fees, "
             f"{rounded(100 * abs(paid - arrived), arrived, 0):,.0f} % from the arrival price of "
-            f"{around.arrival2 / 2 / NANO:,.2f} $: look for stub quotes (stub_band)"
+            f"{rounded(around.arrival2, 2 * NANO, 2):,.2f} $: look for stub quotes (stub_band)"
         )
 
 
