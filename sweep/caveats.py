@@ -31,6 +31,9 @@ DEAR_SHARE: Final = 10
 FAR: Final = 10
 """Percent from the arrival price at which an average fill looks like a stub."""
 
+WIDE: Final = 100
+"""Basis points beyond the mid of the moment at which it does on average."""
+
 DRIFT: Final = 1
 """Basis points of timing that are worth a line where they are most of a saving."""
 
@@ -115,7 +118,7 @@ def after(
             f"the best combination loses {rounded(-gain, NANO, 2):,.2f} $ to best_ask: "
             "no combination of this grid beats a router without parameters"
         )
-    yield from _far(order, optimized, around)
+    yield from _far(order, optimized, parts, around)
     for name, saved in (parts["savings_parts_bps"] if parts else {}).items():
         yield from _drift(name, saved, order)
 
@@ -139,15 +142,23 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
             )
 
 
-def _far(order: Order, optimized: Execution, around: Around) -> Iterator[str]:
-    """An average price, before fees, that no market moves to."""
+def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:
+    """An average price, before fees, that no market moves to, or one far beyond the mid of its moments."""
     shares = optimized.filled
     paid, arrived = 2 * (optimized.cash_filled - order.sign * optimized.fees), shares * around.arrival2
-    if arrived and 100 * abs(paid - arrived) > FAR * arrived:
+    if not arrived or parts is None:
+        return
+    beyond = 20_000 * NANO * parts["optimized"]["spread"] / arrived
+    if 100 * abs(paid - arrived) > FAR * arrived:
         yield (
             f"the best combination fills at {rounded(paid, 2 * shares * NANO, 2):,.2f} $ on average before fees, "
             f"{rounded(100 * abs(paid - arrived), arrived, 0):,.0f} % from the arrival price of "
             f"{rounded(around.arrival2, 2 * NANO, 2):,.2f} $: look for stub quotes (stub_band)"
+        )
+    elif beyond > WIDE:
+        yield (
+            f"the best combination pays {beyond:,.0f} bps beyond the mid on average: "
+            "the quotes that it takes are wide, or stubs (stub_band)"
         )
 
 

@@ -90,6 +90,15 @@ def test_a_stub_that_is_bought_is_said(swept):
     assert any(line.startswith(expected) for line in warned)
 
 
+def test_a_far_quote_that_is_taken_before_there_is_another_is_said(swept):
+    rows = [(0, 9, 70, 130, 100), *[(s + 1, *rest) for s, *rest in steady(5)]]
+    found, warned = swept(rows, size=500)
+    assert found["feed"]["quality"]["book"]["stub_quotes"] == 2 * (len(rows) - 1)
+    # 100 of 500 at 30 $ beyond the mid, the others at a cent
+    line = "the best combination pays 601 bps beyond the mid on average: the quotes that it takes are wide, or stubs"
+    assert any(each.startswith(line) for each in warned)
+
+
 def test_quotes_that_end_before_the_order_does_make_a_saving_against_twap_none(swept):
     found, warned = swept(steady(60), size=24_000, end=4 * 3600)
     assert "the order ends 10,800 s after the last quote" in warned
