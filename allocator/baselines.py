@@ -120,6 +120,17 @@ def _classic_twap(book: Book, order: Order) -> Schedule:
     return Schedule(first, order.size * unit, slices * (order.size * unit // n), unit=unit)
 
 
+def twap_slices(book: Book, order: Order, conventions: Conventions) -> tuple[int, int]:
+    """How many slices TWAP has, and in how many of them a snapshot shows the side that the order takes from."""
+    first, past = book.span(order)
+    shown = book.take_side(order.side).shown[first:past].any(axis=1)
+    if conventions == "fair":
+        return _minutes(order), len(np.unique(_fair_bins(book, order)[shown]))
+    since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
+    n = max(1, int(since[-1]) // MINUTE) if past > first else 1
+    return n, len(np.unique(np.minimum(n - 1, since[shown] // MINUTE)))
+
+
 def _classic_vwap(book: Book, order: Order) -> Schedule:
     first, past = book.span(order)
     side = book.take_side(order.side)

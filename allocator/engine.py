@@ -112,7 +112,7 @@ def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> 
         if np.any(unfilled):
             raise NoPriceError(
                 f"no {'ask' if sign > 0 else 'bid'} was displayed up to the order's end, so that its unfilled shares "
-                "have no value; choose a window in which the stream has quotes"
+                "have no value; choose a window in which the stream has quotes that stub_band does not hide"
             )
         price = 0
     unfilled_value = sign * unfilled * (price + rules.unfilled_penalty)

@@ -101,8 +101,8 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
 
 
 def _settled(task: Task, raw: Rows) -> Rows:
-    """(K, 5) of what was filled, as `settle` takes it, to (K, 8) result rows."""
-    columns = settle(task.order, task.rules, dearest(task.book, task.order, task.fees), *raw.T)
+    """(K, 5 or more) of what was filled, the first five as `settle` takes them, to (K, 8) result rows."""
+    columns = settle(task.order, task.rules, dearest(task.book, task.order, task.fees), *raw.T[:5])
     return np.stack(np.broadcast_arrays(*columns), axis=1)
 
 
@@ -112,7 +112,8 @@ def _reference(task: Task, parameters: ParameterColumns) -> Rows:
     return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
 
 
-def _walk(task: Task, parameters: ParameterColumns) -> Rows:
+def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
+    """(K, 8) int64, what `allocator.kernels.walk.walk` found; its MIDS is of use where `stood` is given."""
     from allocator.kernels import walk
 
     book, order, routing = task.book, task.order, task.routing
@@ -124,13 +125,14 @@ def _walk(task: Task, parameters: ParameterColumns) -> Rows:
         and 2 * routing.step * (dearest_possible(book, task.rules, task.fees) + max(finite, default=0)) >= 2**63
     ):
         raise AllocatorError(f"step: lots of {routing.step:,} shares at these penalties are beyond exact 64-bit money")
-    out = np.zeros((len(parameters), 5), np.int64)
+    out = np.zeros((len(parameters), 8), np.int64)
     walk.walk(
         side.ticks,
         side.sz,
         task.resets,
         side.other_ticks,
         book.mid2,
+        book.mid2 if stood is None else stood,
         np.array(task.fees, np.int64),
         order.sign,
         book.base,
@@ -148,7 +150,7 @@ def _walk(task: Task, parameters: ParameterColumns) -> Rows:
         over,
         out,
     )
-    return _settled(task, out)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,7 @@ def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
 
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "reference": _reference,
-    "walk": _walk,
+    "walk": lambda task, parameters: _settled(task, walk_through(task, parameters)),
     "rows": lambda task, parameters: _carried(task, parameters.tau, "walk_each"),
     "lanes": lambda task, parameters: _carried(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _carried(task, parameters.tau, "walk_wide"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,9 +11,21 @@ from allocator.baselines import BASELINES
 from allocator.collapse import classes, each_alone
 from allocator.engine import dearest, execute, in_shares, settle
 from allocator.errors import FractionLeftError
-from allocator.money import SUM_LIMIT
+from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, Parameters, execution_of
-from allocator.runners import RUNNERS, Task, check_sums, dearest_possible, may_share, run_shared, runners_for
+from allocator.policies import POLICIES
+from allocator.runners import (
+    COMPILED,
+    RUNNERS,
+    Task,
+    check_sums,
+    dearest_possible,
+    may_share,
+    run_shared,
+    runners_for,
+    walk_through,
+)
+from allocator.shortfall import Trace, standing_mids, trace_fills, trace_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,6 +181,18 @@ def run_baselines(
     engine : str
         ``kernel``: all of them in one pass; ``reference``: the plain engine.
     """
+    return {name: run for name, (run, _) in trace_baselines(book, order, rules, fees, conventions, engine).items()}
+
+
+def trace_baselines(
+    book: Book,
+    order: Order,
+    rules: Rules,
+    fees: Sequence[int],
+    conventions: Conventions,
+    engine: Engine = "kernel",
+) -> dict[str, tuple[Execution, Trace]]:
+    """As `run_baselines`, each with when it filled and where the mid stood."""
     check_sums(book, order, rules, fees)
     schedules = {name: make(book, order) for name, make in BASELINES[conventions].items()}
     runs = _follow(book, order, rules, fees, schedules, engine)
@@ -178,9 +202,22 @@ def run_baselines(
     return {name: run for name in runs if (run := runs[name] or again[name]) is not None}
 
 
+def trace_combination(
+    book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int], parameters: ParameterColumns
+) -> Trace:
+    """When the first of some combinations filled and where the mid stood; it is run once more for that."""
+    if routing.policy in COMPILED:
+        task = Task.of(book, order, rules, routing, fees)
+        found = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
+        return trace_row(book, *found[0, 5:].tolist())
+    policy = POLICIES[routing.policy](routing)
+    run = execute(book, order, rules, fees, policy, parameters[0], record=True)
+    return trace_row(book, *trace_fills(book, order, run))
+
+
 def _follow(
     book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: dict[str, Schedule], engine: Engine
-) -> dict[str, Execution | None]:
+) -> dict[str, tuple[Execution, Trace] | None]:
     """Run schedules; on the reference engine also those whose units would leave int64; None = a fraction is left."""
     top = dearest_possible(book, rules, fees)
     plain = {
@@ -188,37 +225,44 @@ def _follow(
         for name, schedule in schedules.items()
         if engine == "reference" or schedule.size * top >= SUM_LIMIT
     }
-    runs: dict[str, Execution | None] = dict.fromkeys(schedules)
+    runs: dict[str, tuple[Execution, Trace] | None] = dict.fromkeys(schedules)
+
+    def traced(unit: int, mids: int, first: int, last: int) -> Trace:
+        return trace_row(book, divide_half_even(mids, unit), first, last)
+
     for name, schedule in plain.items():
         try:
-            runs[name] = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0))
+            run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True)
         except FractionLeftError:
             continue
+        found = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
+        runs[name] = replace(run, fills=()), found
     compiled = {name: schedule for name, schedule in schedules.items() if name not in plain}
     if compiled:
         price = dearest(book, order, fees)
         raw = _follow_together(book, order, rules, fees, list(compiled.values()))
         for (name, schedule), row in zip(compiled.items(), raw.tolist(), strict=True):
             try:
-                shares = in_shares(schedule.unit, *row)
+                shares = in_shares(schedule.unit, *row[:5])
             except FractionLeftError:
                 continue
-            runs[name] = execution_of(settle(order, rules, price, *shares))
+            runs[name] = execution_of(settle(order, rules, price, *shares)), traced(schedule.unit, *row[5:])
     return runs
 
 
 def _follow_together(
     book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: Sequence[Schedule]
 ) -> Rows:
-    """(N, 5) int64, what each schedule filled, in its units."""
+    """(N, 8) int64, what each schedule filled, in its units."""
     from allocator.kernels import walk
 
     side = book.take_side(order.side)
-    out = np.zeros((len(schedules), 5), np.int64)
+    out = np.zeros((len(schedules), 8), np.int64)
     walk.follow(
         side.ticks,
         side.sz,
         side.moved if rules.liquidity == "persist" else book.published,
+        standing_mids(book, order),
         np.array(fees, np.int64),
         order.sign,
         book.base,

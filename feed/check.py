@@ -57,7 +57,10 @@ CHECKS: dict[str, tuple[Level, str]] = {
     "old_quotes": ("info", "rows with a quote that stood over 60 s before their venue published again, or to the end"),
     "withdrawn_bids": ("info", "rows that publish no bid, or one of no size"),
     "withdrawn_asks": ("info", "rows that publish no ask, or one of no size"),
-    "stub_quotes": ("info", "quotes of one side, when published, over 10 % behind the best of the carried book"),
+    "stub_quotes": (
+        "info",
+        "quotes of one side, when published, over 10 % behind the best of the carried book, or its last mid if alone",
+    ),
     "off_tick": (
         "warning",
         "quotes of one side at no multiple of a cent, below 1 $ of 0.0001 $ (Reg NMS rule 612 as of 2005)",
@@ -271,7 +274,7 @@ def _is_dead(tape: Tape, mine: Flags) -> bool:
 def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
     """Count what the carried book shows, of the rows that are the last of their venue at their instant."""
     none = np.iinfo(np.int64).max
-    crossed = locked = one_sided = stubs = 0
+    crossed = locked = one_sided = stubs = sane = 0
     stale = np.zeros((2, len(rows)), np.bool_)
     for row, fresh in _carried(tape, rows):
         there = row >= 0
@@ -284,8 +287,11 @@ def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
         crossed += int((two_sided & (best_bid > best_ask)).sum())
         locked += int((two_sided & (best_bid == best_ask)).sum())
         stubs += int((fresh & (bid > 0) & (10 * bid < 9 * best_bid[:, None])).sum())
-        asked = np.where(ask < none, ask, 0)
-        stubs += int((fresh & (10 * asked > 11 * np.minimum(best_ask, PRICE_LIMIT)[:, None])).sum())
+        asked, least = np.where(ask < none, ask, 0), np.minimum(best_ask, PRICE_LIMIT)[:, None]
+        stubs += int((fresh & (10 * asked > 11 * least)).sum())
+        stub_bids, stub_asks, sane = _alone(best_bid, np.where(best_ask < none, best_ask, 0), sane)
+        stubs += int((stub_bids[:, None] & fresh & (bid > 0) & (10 * bid >= 9 * best_bid[:, None])).sum())
+        stubs += int((stub_asks[:, None] & fresh & (asked > 0) & (10 * asked <= 11 * least)).sum())
         new_bid = np.where(fresh, bid, 0).max(axis=1, keepdims=True)
         new_ask = np.where(fresh, ask, none).min(axis=1, keepdims=True)
         stale[0, row[~fresh & (bid > new_ask)]] = True
@@ -297,6 +303,33 @@ def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
         "stub_quotes": stubs,
         "stale_quotes": int(stale.sum()),
     }
+
+
+def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
+    """Where the best of a side is itself a stub, as the book hides it (model section 3).
+
+    Parameters
+    ----------
+    bid, ask : (C,) int64
+        The best of each side, 1e-9 $, 0 = none.
+    sane : int
+        Twice the last mid before them of a book no wider than 10 % of it either way, 0 = none.
+
+    Returns
+    -------
+    bids, asks : (C,) bool
+    sane : int
+        As before, after them.
+    """
+    both = (bid > 0) & (ask > 0)
+    narrow = both & (10 * (ask - bid) <= ask + bid)
+    at = np.maximum.accumulate(np.where(narrow, np.arange(len(bid)), -1))
+    known = np.where(at >= 0, bid[at] + ask[at], sane)
+    apart = both & (known == 0) & (ask > 2 * bid)
+    compared = ~narrow & (known > 0)
+    bids = apart | (compared & (bid > 0) & (20 * bid < 9 * known))
+    asks = apart | (compared & (20 * ask > 11 * known))
+    return bids, asks, int(known[-1])
 
 
 def _carried(tape: Tape, rows: Int64) -> Iterator[tuple[Int64, Flags]]:

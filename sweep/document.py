@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.book import OFF
 from allocator.money import NANO, rounded
 from allocator.order import execution_of
+from allocator.shortfall import shortfall
 from feed.instants import format_instant
 from sweep.grid import in_dollars
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from allocator.order import Execution, Order, Side
+    from allocator.shortfall import Shortfall, Trace
     from sweep.conventions import Settings
     from sweep.grid import Grid
     from sweep.materialise import Facts
     from sweep.reduce import Best
-    from sweep.tasks import Failure
+    from sweep.tasks import Around, Failure
 
 
 def money(execution: Execution) -> dict[str, Any]:
@@ -68,6 +70,60 @@ def answer(
         "objective": best.objective,
         "sensitivity": sensitivity,
     }
+
+
+def shortfall_section(
+    order: Order,
+    optimized: tuple[Execution, Trace],
+    baselines: Mapping[str, tuple[Execution, Trace]],
+    around: Around,
+    *,
+    twap_acted: bool,
+) -> dict[str, Any] | None:
+    """When each strategy filled, what it lost against the mid at arrival, and which part of a saving is timing.
+
+    None where no book is two-sided. Exact integers are printed half-even; `execution` of a saving is its `total` less
+    its `timing` as printed.
+    """
+    if around.arrived is None:
+        return None
+    named = {"optimized": optimized, **baselines}
+    parts = {name: shortfall(order, *run, around.arrival2) for name, run in named.items()}
+    lost = {name: _lost(trace, parts[name]) for name, (_, trace) in named.items()}
+    return {
+        "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
+        "arrival_at": format_instant(around.arrived),
+        "optimized": lost.pop("optimized"),
+        "baselines": lost,
+        "savings_parts_bps": {
+            name: _saved(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
+            for name, (run, _) in baselines.items()
+        },
+        "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
+    }
+
+
+def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
+    """One strategy's fills and shortfall, in dollars, above 0 = a loss."""
+    return {
+        "first_fill": None if trace.first is None else format_instant(trace.first),
+        "last_fill": None if trace.last is None else format_instant(trace.last),
+        "shortfall": rounded(parts.total, 2 * NANO, 2),
+        "timing": rounded(parts.timing, 2 * NANO, 2),
+        "spread": rounded(parts.spread, 2 * NANO, 2),
+        "fees": rounded(parts.fees, 2 * NANO, 2),
+        "leftover": rounded(parts.leftover, 2 * NANO, 2),
+    }
+
+
+def _saved(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
+    """A saving in two parts, basis points of the baseline's total cash; `comparable`: the baseline could act."""
+    whole = 2 * run.total_cash
+    if not whole:
+        return {"total": None, "timing": None, "execution": None, "comparable": acted}
+    total = rounded((baseline.total - optimized.total) * 10_000, whole, 2)
+    timing = rounded((baseline.timing - optimized.timing) * 10_000, whole, 2)
+    return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
 
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allocator.baselines import MINUTE
-from sweep import document, tasks
+from allocator.order import execution_of
+from sweep import caveats, document, tasks
 from sweep.config import as_config, config_hash
 from sweep.conventions import OTHER_LIQUIDITY
 from sweep.errors import SweepError, WorkersLost
@@ -27,16 +27,16 @@ from sweep.sink import KEYS
 from sweep.store import RUNS, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from allocator.order import Execution, Order, Side
+    from allocator.order import Execution, Side
     from sweep.chunks import Cutter
     from sweep.config import Config
     from sweep.executors import Executor, Handle
-    from sweep.materialise import Facts
+    from sweep.grid import Grid
     from sweep.metrics import Meter
     from sweep.progress import Progress
     from sweep.session import Session
@@ -114,6 +114,7 @@ def run(
         with open_store(home, identifier, config, document.feed_section(facts), told, force=force) as store:
             if store.finished is not None:
                 told.say(f"{home} holds the result of this run; --force runs it anew")
+                caveats.tell(store.finished.document, told)
                 return store.finished
             result = _answer(config, identifier, session, store, phases, told)
             store.finish(result)
@@ -128,8 +129,6 @@ def _answer(
     """Sweep one tape: every combination, the baselines, the best, the document."""
     executor, settings, tape = session.executor, session.settings, session.tape
     grid, order = build_grid(config.grid), make_order(config, tape.facts)
-    for said in _around(order, tape.facts):
-        progress.say(said)
     job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
     with phases.phase("calibrate"):
         executor.get(executor.call(tasks.warm))
@@ -140,6 +139,8 @@ def _answer(
     plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep"):
+        around = executor.get(executor.call(tasks.around, tape.book, job))
+        early = _said(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
         cutter, meter = store.begin(plan), open_meter(config, identifier)
         meter.start(plan.nbytes, len(tape.facts.provenance.bad), store.arrived)
@@ -149,9 +150,10 @@ def _answer(
         swept = _sweep(executor, tape.book, cutter, job, baselines["best_ask"], identifier, store, meter, progress)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
-        sensitivity = sensitivity_of(executor, tape.book, job, best.combination)
+        answer, late = answer_of(executor, tape.book, job, grid, best, baselines, around)
     found = {
-        **document.answer(grid, best, baselines, order.side, sensitivity),
+        **answer,
+        "warnings": early + _said(late, progress),
         "order": document.order_section(order),
         "rules": document.rules_section(settings),
         "failed": document.failed_section(grid, swept.failures),
@@ -174,12 +176,12 @@ def _answer(
     return Result(config, found, lambda: swept.table, swept.failures)
 
 
-def _around(order: Order, facts: Facts) -> Iterator[str]:
-    """Say where an order's clock runs without quotes: schedules pile up on the first, or end early."""
-    if order.start < facts.first - MINUTE:
-        yield f"warning: the order starts {(facts.first - order.start) / 1e9:,.0f} s before the first quote"
-    if order.end > facts.last + MINUTE:
-        yield f"warning: the order ends {(order.end - facts.last) / 1e9:,.0f} s after the last quote"
+def _said(lines: Iterable[str], progress: Progress) -> list[str]:
+    """Warn, and keep what was warned of."""
+    found = list(lines)
+    for line in found:
+        progress.say(f"warning: {line}")
+    return found
 
 
 def _sweep(
@@ -237,6 +239,30 @@ def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
     if not len(table):
         raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
     return find_best(table[:, 2], table[:, len(KEYS) :], plan.grid, plan.orders[0].side, best_ask)
+
+
+def answer_of(
+    executor: Executor,
+    book: Handle,
+    job: tasks.Job,
+    grid: Grid,
+    best: Best,
+    baselines: Mapping[str, Execution],
+    around: tasks.Around,
+) -> tuple[dict[str, Any], list[str]]:
+    """The document's answer, and what is to be warned of it."""
+    order = job.order
+    trace, traces = executor.get(executor.call(tasks.traces, book, job, best.combination))
+    parts = document.shortfall_section(
+        order,
+        (execution_of(best.row), trace),
+        {name: (run, traces[name]) for name, run in baselines.items()},
+        around,
+        twap_acted=caveats.could_act(around),
+    )
+    sensitivity = sensitivity_of(executor, book, job, best.combination)
+    answer = {**document.answer(grid, best, baselines, order.side, sensitivity), "shortfall": parts}
+    return answer, list(caveats.after(order, grid, best, baselines, parts, around))
 
 
 def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) -> dict[str, Any] | None:

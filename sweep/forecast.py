@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sweep import tasks
+from sweep import caveats, tasks
 from sweep.bill import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, too_many, workers_of
@@ -75,6 +75,8 @@ def forecast(
         settings, facts, book = session.settings, session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
+    for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
+        progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         tasks.warm()
         calibrated = tasks.calibrate(book, job)

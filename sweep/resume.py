@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep import Command
+from sweep import Command, caveats
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.manifest import config_of, read_manifest
@@ -45,7 +45,9 @@ def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress
     config = config_of(manifest, assignments)
     if manifest.status == "complete":
         progress.say(f"{home} is complete")
-        return read_result(home, manifest)
+        result = read_result(home, manifest)
+        caveats.tell(result.document, progress)
+        return result
     if manifest.sources_hash != sources_hash():
         raise ConfigError(
             f"{home}: was begun by other code, version {manifest.versions.get('sor-sweep', 'unknown')}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from allocator.baselines import twap_slices
 from allocator.errors import AllocatorError
 from allocator.order import FIELDS, ParameterColumns, execution_of
 from allocator.simulate import (
@@ -19,6 +20,8 @@ from allocator.simulate import (
     run_baselines,
     run_combinations,
     run_orders,
+    trace_baselines,
+    trace_combination,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Book
     from allocator.order import Execution, Liquidity, Order
+    from allocator.shortfall import Trace
     from sweep.chunks import Chunk
     from sweep.conventions import Settings
     from sweep.grid import Grid
@@ -80,6 +84,30 @@ class Failure:
     combination: int
     message: str
     details: str
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The market that an order comes into; instants are UTC nanoseconds, None where there is none.
+
+    Attributes
+    ----------
+    arrival2 : int
+        Twice the arrival mid, 1e-9 $; 0 where no book is two-sided.
+    arrived : int, optional
+        The snapshot of that mid.
+    first, last : int, optional
+        The first and the last snapshot, warm-up included, that shows the side the order takes from.
+    slices, quoted : int
+        Of TWAP, and how many of them have such a snapshot.
+    """
+
+    arrival2: int
+    arrived: int | None
+    first: int | None
+    last: int | None
+    slices: int
+    quoted: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,6 +254,24 @@ def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[
     settings = job.settings
     rules = settings.rules if liquidity is None else replace(settings.rules, liquidity=liquidity)
     return run_baselines(book, job.order, rules, settings.fees.of(book), settings.conventions)
+
+
+def around(book: Book, job: Job) -> Around:
+    """The market that a job's order comes into."""
+    at, arrival2 = book.arrival(job.order)
+    shown = np.flatnonzero(book.take_side(job.order.side).shown.any(axis=1))
+    first, last = (int(book.ts[shown[end]]) if len(shown) else None for end in (0, -1))
+    slices, quoted = twap_slices(book, job.order, job.settings.conventions)
+    return Around(arrival2, int(book.ts[at]) if arrival2 else None, first, last, slices, quoted)
+
+
+def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Trace]]:
+    """When one combination and the baselines filled, and where the mid stood; they are run once more for that."""
+    settings = job.settings
+    fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
+    found = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
+    runs = trace_baselines(book, job.order, settings.rules, fees, settings.conventions)
+    return found, {name: trace for name, (_, trace) in runs.items()}
 
 
 def under_other_liquidity(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.order import FIELDS
-from sweep import Command, document, tasks
+from sweep import Command, caveats, document, tasks
 from sweep.chunks import Chunk
-from sweep.driver import sensitivity_of
+from sweep.driver import answer_of
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.grid import build_grid, in_dollars
@@ -130,6 +130,7 @@ def _check(
     except ConfigError as error:
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
+    caveats.tell(stored, progress)
     incomplete = list(_check_table(table, stored, build_grid(config.grid)))
     yield from incomplete
     if incomplete:
@@ -145,7 +146,8 @@ def _check(
         job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
         baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
         best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
-        yield from _check_document(stored, best, session, job, grid, order, baselines)
+        same_code = manifest.sources_hash == sources_hash()
+        yield from _check_document(stored, best, session, job, grid, order, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
@@ -183,15 +185,23 @@ def _check_document(
     grid: Grid,
     order: Order,
     baselines: dict[str, Execution],
+    *,
+    same_code: bool,
 ) -> Iterator[dict[str, Any]]:
     """Make the answer again, of the stored rows and of baselines that were run again."""
-    sensitivity = sensitivity_of(session.executor, session.tape.book, job, best.combination)
+    executor, book = session.executor, session.tape.book
+    around = executor.get(executor.call(tasks.around, book, job))
+    early = list(caveats.before(order, session.settings, session.tape.facts, around))
+    answer, late = answer_of(executor, book, job, grid, best, baselines, around)
     found = {
-        **document.answer(grid, best, baselines, order.side, sensitivity),
+        **answer,
+        "warnings": early + late,
         "order": document.order_section(order),
         "rules": document.rules_section(session.settings),
     }
     for key, value in found.items():
+        if key not in stored and not same_code:
+            continue  # what an earlier version did not say
         yield from _unequal("document", key, stored.get(key), value)
     feed = document.feed_section(session.tape.facts)
     for key, value in feed.items():

@@ -24,7 +24,7 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
         if require == "bid" and bid_px == 0:
             continue
         last.setdefault(ts, {})[venue] = {"bid": (bid_px, bid_sz), "ask": (ask_px, ask_sz), "at": ts}
-    standing, snapshots = {}, []
+    standing, snapshots, sane = {}, [], None
     for ts in sorted(last):
         published = last[ts]
         moved = {
@@ -48,6 +48,7 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
                     pick = min if side == "ask" else max
                     best = pick(px for px, _ in book[side].values())
                     book[side] = {v: q for v, q in book[side].items() if not beyond(q[0], best)}
+            sane = _hide_alone(book, sane, max(band, Fraction(1, 10)))
         two_sided = book["bid"] and book["ask"]
         snapshots.append(
             {
@@ -60,6 +61,21 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
             }
         )
     return snapshots
+
+
+def _hide_alone(book, sane, band):
+    """Hide a side that is a stub although the best of its own; the last mid of a book within the band about it."""
+    bid, ask = (_best(book, side) if book[side] else None for side in ("bid", "ask"))
+    if bid and ask and ask <= (1 + band) * Fraction(bid + ask, 2):
+        return Fraction(bid + ask, 2)
+    if sane is None:
+        stubs = {"bid", "ask"} if bid and ask and ask > 2 * bid else set()
+    else:
+        stubs = {"bid"} if bid and bid < (1 - band) * sane else set()
+        stubs |= {"ask"} if ask and ask > (1 + band) * sane else set()
+    for side in stubs:
+        book[side] = {}
+    return sane
 
 
 def _best(book, side):

@@ -29,6 +29,9 @@ NOTHING = 2**31 - 1
 
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
+ALONE = 100_000_000
+"""The least band about a mid, 1e-9 of it, beyond which a side that nothing stands beside is a stub."""
+
 FAR = 2**62
 
 
@@ -129,6 +132,36 @@ def _uncross(bid, ask, since, top_bid, low_ask, counts):
             low_ask, _ = _edges(ask)
 
 
+@kernel(types.UniTuple(types.boolean, 2)(types.int64, types.int64, types.int64, types.int64))
+def _alone(bid, ask, sane, band):
+    """Whether the bids, and the asks, are stubs that no quote of their own side shows up as such.
+
+    Parameters
+    ----------
+    bid, ask : int64
+        The best of each side, 1e-9 $, 0 = none. Together they are wider than the band about their mid, or one is 0.
+    sane : int64
+        Twice the last mid of a book that was not, 0 = none yet: then a side is compared with the other one alone.
+    band : int64
+        1e-9 of the mid.
+    """
+    if sane == 0:
+        both = bid > 0 and ask > 2 * bid
+        return both, both
+    edge = _share(sane, band)
+    return bid > 0 and sane - 2 * bid > edge, ask > 0 and 2 * ask - sane > edge
+
+
+@kernel(types.int64(types.int64[::1]))
+def _hide(ticks):
+    """Hide a side; how many quotes it displayed."""
+    hidden = 0
+    for v in range(len(ticks)):
+        hidden += ticks[v] != 0
+        ticks[v] = 0
+    return hidden
+
+
 def _signature(ticks, *more):
     grid = types.Array(ticks, 2, "C")
     tiles = types.int32[:, :, ::1]
@@ -180,7 +213,7 @@ def derive(
         A price is base + tick * ticks, ticks above 0.
     uncross : bool
     band : int64
-        1e-9 of the best price, negative = off.
+        1e-9 of the best price, negative = off; also about the mid, where at least `ALONE`.
     bid_ticks .. ask_volume : outputs
         The columns of `allocator.book.Book`; `instants` are its ts.
     bid_tiles .. ask_sz_tiles : (B, V, R) int32, outputs
@@ -205,6 +238,7 @@ def derive(
     bid, ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     own_crossed, per_tick, zero = 0, 1.0 / tick, np.uint64(0)
     ask_best, ask_edge, bid_best, bid_edge = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    sane, about = np.int64(0), max(band, ALONE)
     row, words, lane, off = 0, published.shape[1], bid_tiles.shape[2], np.int64(0)
     for t in range(len(instants)):
         now = ts[row]
@@ -314,6 +348,20 @@ def derive(
                         if bid[v] != 0 and bid[v] < bid_edge:
                             bid[v] = 0
                             counts[5] += 1
+            one = base + tick * top_bid if top_bid > 0 else 0
+            other = base + tick * low_ask if top_ask > 0 else 0
+            # the exact comparison is for the few that are wider than a sixteenth
+            narrow = one > 0 and other > 0 and other - one <= (one + other) >> 4
+            if narrow or (one > 0 and other > 0 and other - one <= _share(one + other, about)):
+                sane = np.int64(one + other)
+            else:
+                stub_bids, stub_asks = _alone(one, other, sane, about)
+                if stub_bids:
+                    counts[5] += _hide(bid)
+                    top_bid = np.int64(0)
+                if stub_asks:
+                    counts[5] += _hide(ask)
+                    low_ask, top_ask = np.int64(FAR), np.int64(0)
         counts[HIGHEST] = max(counts[HIGHEST], top_bid, top_ask)
         mid2[t] = 2 * base + tick * (top_bid + low_ask) if top_bid > 0 and top_ask > 0 else 0
         shows_bid, shows_ask, stands = zero, zero, False

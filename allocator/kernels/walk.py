@@ -22,7 +22,8 @@ SWEEP, LAST_ASK = 0, 1
 INFINITE = 2**60
 """`allocator.order.UNBOUNDED`."""
 
-FILLED, OVER, CASH, FEES, OVER_CASH = range(5)
+FILLED, OVER, CASH, FEES, OVER_CASH, MIDS, FIRST, LAST = range(8)
+"""What an order fills: what `allocator.engine.settle` takes, then what `allocator.shortfall.trace_row` does."""
 
 
 @kernel(types.int64(types.int64[::1], types.int64[::1]))
@@ -75,6 +76,16 @@ def _fill(v, shares, cost, fees, taken, left, out):
     out[FEES] += shares * fees[v]
 
 
+@kernel(types.void(types.int64, types.int64, types.int64, types.int64[::1]))
+def _mark(before, t, mid2, out):
+    """Note that, and where the mid stood when, more was filled at snapshot t than the `before` in all."""
+    shares = out[FILLED] - out[OVER] - before
+    if shares > 0:
+        out[MIDS] += shares * mid2
+        out[FIRST] = out[FIRST] if out[FIRST] > 0 else t + 1
+        out[LAST] = t + 1
+
+
 @kernel(
     types.void(
         types.int64, types.int64, types.int64[::1], types.int64[::1], _I64,
@@ -103,7 +114,7 @@ def _complete(leftover, remaining, price, cost, fees, taken, left, out):
 @kernel(
     *(
         types.void(
-            grid, _SZ, _BITS, grid, _I64, _I64, types.int64, types.int64, types.int64,
+            grid, _SZ, _BITS, grid, _I64, _I64, _I64, types.int64, types.int64, types.int64,
             types.int64, types.int64, types.int64,
             types.int64, types.int64, types.boolean, types.boolean, types.int64, types.int64, types.int64, types.int64,
             _I64, _I64, types.int64[:, ::1],
@@ -112,7 +123,7 @@ def _complete(leftover, remaining, price, cost, fees, taken, left, out):
     )
 )  # fmt: skip
 def walk(
-    ticks, sz, resets, other_ticks, mid2, fees, sign, base, tick, first, past, size,
+    ticks, sz, resets, other_ticks, mid2, stood, fees, sign, base, tick, first, past, size,
     policy, step, wait, lots_only, reference, arrival_at, arrival2, leftover,
     tau, over, out,
 ):  # fmt: skip
@@ -126,6 +137,8 @@ def walk(
         Where `taken` is reset.
     mid2 : (T,) int64
         Unsigned, 0 = none.
+    stood : (T,) int64
+        Twice the mid that fills are compared with.
     fees : (V,) int64
     sign, base, tick
         A signed price is sign * (base + tick * ticks).
@@ -137,8 +150,9 @@ def walk(
         The first snapshot that may use the arrival mid, and twice that mid, unsigned.
     tau, over : (K,) int64
         lambda_under + theta_queue, and lambda_over + theta_queue; at most `INFINITE`.
-    out : (K, 5) int64, output, zeroed
-        FILLED, OVER, CASH, FEES, OVER_CASH, signed as in `allocator.engine.settle`.
+    out : (K, 8) int64, output, zeroed
+        FILLED, OVER, CASH, FEES, OVER_CASH, signed as in `allocator.engine.settle`; MIDS, the sum of shares * stood;
+        FIRST, LAST, one more than the snapshots of the first and the last fill, 0 = none.
     """
     venues = ticks.shape[1]
     taken, price, cost, left = (
@@ -153,6 +167,7 @@ def walk(
         remaining = size
         row = out[k]
         for t in range(first, past):
+            before = row[FILLED] - row[OVER]
             _look(ticks, sz, resets, fees, sign, base, tick, 1, t, taken, price, cost, left)
             act, whole = True, False
             if policy == PSEUDOCODE:
@@ -219,6 +234,7 @@ def walk(
                 remaining = short
             if remaining > 0 and t == past - 1:
                 _complete(leftover, remaining, price, cost, fees, taken, left, row)
+            _mark(before, t, stood[t], row)
             if remaining == 0:
                 break
 
@@ -226,27 +242,27 @@ def walk(
 @kernel(
     *(
         types.void(
-            grid, _SZ, _BITS, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
+            grid, _SZ, _BITS, _I64, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
             _I64, _I64, types.Array(types.int64, 2, "C", readonly=True),
             types.Array(types.boolean, 1, "C", readonly=True), types.int64, types.int64[:, ::1],
         )
         for grid in _GRIDS
     )
 )  # fmt: skip
-def follow(ticks, sz, resets, fees, sign, base, tick, first, past, sizes, units, due, bursts, leftover, out):
+def follow(ticks, sz, resets, stood, fees, sign, base, tick, first, past, sizes, units, due, bursts, leftover, out):
     """Run N schedules over one pass. A schedule that is short of nothing at a snapshot looks at no quote.
 
     Parameters
     ----------
-    ticks, sz, resets, fees, sign, base, tick, first, past, leftover
+    ticks, sz, resets, stood, fees, sign, base, tick, first, past, leftover
         As `walk`.
     sizes, units : (N,) int64
         The order in units, and units per share.
     due : (N, past - first) int64
         As `allocator.baselines.Schedule`, in units.
     bursts : (N,) bool
-    out : (N, 5) int64, output, zeroed
-        In units.
+    out : (N, 8) int64, output, zeroed
+        As `walk`, in units.
     """
     schedules, venues, words = len(sizes), ticks.shape[1], resets.shape[1]
     taken = np.zeros((schedules, venues), np.int64)
@@ -267,6 +283,7 @@ def follow(ticks, sz, resets, fees, sign, base, tick, first, past, sizes, units,
             short = buy > 0 if bursts[n] else buy >= units[n]
             if not short and t < past - 1:
                 continue
+            before = row[FILLED]
             _look(ticks, sz, resets, fees, sign, base, tick, units[n], t, taken[n], price, cost, left)
             if bursts[n]:
                 while buy > 0:
@@ -282,6 +299,7 @@ def follow(ticks, sz, resets, fees, sign, base, tick, first, past, sizes, units,
                     _fill(v, min(left[v], buy), cost, fees, taken[n], left, row)
             if t == past - 1 and row[FILLED] < size:
                 _complete(leftover, size - row[FILLED], price, cost, fees, taken[n], left, row)
+            _mark(before, t, stood[t], row)
             for v in range(venues):
                 if taken[n, v] != 0:
                     holding[n, v >> 6] |= np.uint64(1) << np.uint64(v & 63)

@@ -233,3 +233,41 @@ def test_a_hidden_stub_does_not_bound_what_may_be_bought():
     assert done.rows[0, 0] == 400
     assert build_book(tape, BookRules(stub_band=OFF)).highest == 19_999_999 * CENT
     assert build_book(tape_of((0, 1, 0, 0, 0, 0)), BookRules()).highest == 0
+
+
+def test_a_stub_that_stands_alone_is_hidden_beside_the_opposite_side():
+    tape = tape_of((0, 9, 1, 100, 19_999_999, 100), (1, 2, 9_999, 100, 10_001, 300), (2, 2, 0, 0, 0, 0))
+    book = build_book(tape, BookRules())
+    assert bids(book) == [[0, 0], [9_999, 0], [0, 0]]
+    assert asks(book) == [[0, 0], [10_001, 0], [0, 0]]
+    assert book.counts["stub_quotes"] == 6  # two at each snapshot, alone or not
+    assert (book.mid2.tolist(), book.highest) == ([0, 20_000 * CENT, 0], 10_001 * CENT)
+    assert asks(build_book(tape, BookRules(stub_band=OFF)))[0] == [0, 19_999_999]
+
+
+def test_of_a_stub_and_a_quote_the_last_mid_tells_which_is_which():
+    stub = (1, 9, 1, 100, 19_999_999, 100)
+    book = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), stub, (2, 2, 9_998, 100, 0, 0)), BookRules())
+    assert (bids(book)[2], asks(book)[2]) == ([9_998, 0], [0, 0])
+    book = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), stub, (2, 2, 0, 0, 10_003, 100)), BookRules())
+    assert (bids(book)[2], asks(book)[2]) == ([0, 0], [10_003, 0])
+    lone = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, 0, 0, 11_001, 100)), BookRules())
+    assert asks(lone) == [[10_001], [0]]
+    edge = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, 0, 0, 11_000, 100)), BookRules())
+    assert asks(edge) == [[10_001], [11_000]]
+
+
+def test_a_wide_book_that_nothing_contradicts_is_shown():
+    tape = tape_of((0, 1, 100, 100, 200, 100), (1, 1, 0, 0, 900, 100))
+    assert (bids(build_book(tape, BookRules())), asks(build_book(tape, BookRules()))) == ([[100], [0]], [[200], [900]])
+    assert asks(build_book(tape_of((0, 1, 100, 100, 201, 100)), BookRules())) == [[0]]
+
+
+def test_a_market_that_moves_far_is_followed_as_soon_as_its_two_sides_agree():
+    tape = tape_of((0, 1, 99, 100, 101, 100), (1, 1, 149, 100, 151, 100), (2, 1, 0, 0, 152, 100))
+    assert asks(build_book(tape, BookRules())) == [[101], [151], [152]]
+
+
+def test_a_narrow_band_is_for_a_side_and_a_tenth_for_one_that_is_alone():
+    tape = tape_of((0, 1, 99, 100, 101, 100), (1, 1, 0, 0, 109, 100), (2, 1, 0, 0, 111, 100))
+    assert asks(build_book(tape, BookRules(stub_band=0))) == [[101], [109], [0]]

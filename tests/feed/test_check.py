@@ -66,6 +66,13 @@ def test_a_clean_tape_has_no_findings():
         ([(0, 2, 100, 0, 1)], {"withdrawn_asks": 1, "one_sided_snapshots": 1}),
         ([(0, 2, 100, 102, 1), (1, 3, 90, 113, 1)], {"stub_quotes": 1}),
         ([(0, 2, 100, 102, 1), (1, 3, 89, 112, 1)], {"stub_quotes": 1}),
+        ([(0, 9, 1, 19_999_999, 1), (1, 2, 9_999, 10_001, 1)], {"stub_quotes": 2}),
+        (
+            [(0, 2, 9_999, 10_001, 1), (1, 2, 0, 11_001, 2)],
+            {"stub_quotes": 1, "withdrawn_bids": 1, "one_sided_snapshots": 1},
+        ),
+        ([(0, 2, 9_999, 10_001, 1), (1, 2, 8_999, 11_001, 2)], {"stub_quotes": 2}),
+        ([(0, 2, 100, 200, 1)], {}),
         ([(0, 2, 100, 102, 1), (0, 2, 100, 103, 2)], {"superseded_rows": 1}),
         ([(0, 2, 100, 102, 1), (0, 2, 100, 102, 1)], {"superseded_rows": 1, "identical_rows": 1}),
         ([(0, 2, 100, 102, 5), (1, 2, 100, 102, 4)], {"backward_sequences": 1}),
@@ -179,7 +186,7 @@ def test_dates_beyond_the_first_are_a_warning():
 def plain_counts(tape):
     """The carried book in a loop over rows, without arrays."""
     counts = dict.fromkeys(("crossed", "locked", "one_sided", "stub"), 0)
-    stale, book = set(), {}
+    stale, book, sane = set(), {}, None
     rows = list(zip(tape.ts.tolist(), tape.venue.tolist(), tape.bid_px.tolist(), tape.ask_px.tolist(), strict=True))
     for ts in sorted({row[0] for row in rows}):
         fresh = {venue: (at, bid, ask) for at, (row_ts, venue, bid, ask) in enumerate(rows) if row_ts == ts}
@@ -190,9 +197,16 @@ def plain_counts(tape):
         if bids and asks:
             counts["crossed"] += max(bids) > min(asks)
             counts["locked"] += max(bids) == min(asks)
+        hidden = {"bid": False, "ask": False}
+        if bids and asks and 10 * (min(asks) - max(bids)) <= min(asks) + max(bids):
+            sane = (min(asks) + max(bids)) / 2
+        elif sane is not None:
+            hidden = {"bid": bids and max(bids) < 0.9 * sane, "ask": asks and min(asks) > 1.1 * sane}
+        elif bids and asks and min(asks) > 2 * max(bids):
+            hidden = {"bid": True, "ask": True}
         for _, bid, ask in fresh.values():
-            counts["stub"] += bool(bid) and 10 * bid < 9 * max(bids)
-            counts["stub"] += bool(ask) and 10 * ask > 11 * min(asks)
+            counts["stub"] += bool(bid and (hidden["bid"] or 10 * bid < 9 * max(bids)))
+            counts["stub"] += bool(ask and (hidden["ask"] or 10 * ask > 11 * min(asks)))
             for venue, (at, old_bid, old_ask) in book.items():
                 if venue not in fresh:
                     stale |= {(at, "bid")} if ask and old_bid > ask else set()

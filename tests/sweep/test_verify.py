@@ -57,6 +57,19 @@ def test_a_run_that_nobody_touched_is_identical(home):
     assert check(home)["checked"]["rows"]["computed_again"] == 30
 
 
+def test_what_an_earlier_version_did_not_say_is_no_difference(home):
+    path, manifest = home / "result.json", read_manifest(home)
+    document = json.loads(path.read_text())
+    del document["warnings"], document["shortfall"]
+    path.write_text(json.dumps(document))
+    manifest = structs.replace(manifest, files={**manifest.files, path.name: sha256(path)})
+    write_manifest(home, manifest)
+    assert {each["where"] for each in check(home)["differs"]} == {"warnings", "shortfall"}
+    write_manifest(home, structs.replace(manifest, sources_hash="0" * len(manifest.sources_hash)))
+    found = check(home)
+    assert (found["identical"], found["same_code"]) == (True, False)
+
+
 def test_the_sample_is_computed_one_by_one_by_the_kernel_that_runs_everything(home, monkeypatch):
     seen = []
     original = tasks.run_chunk

@@ -1,0 +1,188 @@
+"""What a reader of a result's figures has to know before believing them: plain lines, for stderr and the document."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
+
+from allocator.baselines import MINUTE
+from allocator.money import INFINITE, NANO, rounded
+from allocator.order import execution_of
+from sweep.grid import in_dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from allocator.order import Execution, Order
+    from sweep.conventions import Settings
+    from sweep.grid import Grid
+    from sweep.materialise import Facts
+    from sweep.progress import Progress
+    from sweep.reduce import Best
+    from sweep.tasks import Around
+
+BLANK: Final = 10
+"""Percent of TWAP's slices that may be without a quote before a saving against it is none."""
+
+DEAR_FEE: Final = NANO // 100
+"""1e-9 $ a share: no US exchange takes so much; and `DEAR_SHARE` basis points of the price."""
+DEAR_SHARE: Final = 10
+
+FAR: Final = 10
+"""Percent from the arrival price at which an average fill looks like a stub."""
+
+WIDE: Final = 100
+"""Basis points beyond the mid of the moment at which it does on average."""
+
+DRIFT: Final = 1
+"""Basis points of timing that are worth a line where they are most of a saving."""
+
+
+def could_act(around: Around) -> bool:
+    """Whether TWAP had a quote in all but a few of its slices."""
+    return 100 * (around.slices - around.quoted) <= BLANK * around.slices
+
+
+def before(order: Order, settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
+    """What is odd about a question, known before anything is simulated."""
+    yield from _clock(order, around)
+    yield from _fees(settings, facts, around)
+
+
+def _clock(order: Order, around: Around) -> Iterator[str]:
+    """Where an order's clock runs without quotes: schedules pile up on the first, or end early."""
+    if around.first is None or around.last is None:
+        return
+    if order.start < around.first - MINUTE:
+        yield f"the order starts {(around.first - order.start) / 1e9:,.0f} s before the first quote"
+    if order.end > around.last + MINUTE:
+        yield f"the order ends {(order.end - around.last) / 1e9:,.0f} s after the last quote"
+
+
+def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
+    """Fees that look as if they were not dollars per share."""
+    named = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
+    if len(named) < len(facts.venues):
+        named = {"default": settings.fees.default, **named}
+    price = around.arrival2
+    for name, fee in named.items():
+        if abs(fee) > DEAR_FEE and 20_000 * abs(fee) > DEAR_SHARE * price:
+            share = f", {rounded(20_000 * fee, price, 0):,.0f} bps of {price / 2 / NANO:,.2f} $" if price else ""
+            yield (
+                f"fees.{name}.taker is {in_dollars(fee)} $ a share{share}; "
+                "fees are in dollars per share, not in basis points"
+            )
+
+
+def after(
+    order: Order,
+    grid: Grid,
+    best: Best,
+    baselines: Mapping[str, Execution],
+    parts: dict[str, Any] | None,
+    around: Around,
+) -> Iterator[str]:
+    """What is odd about an answer.
+
+    Parameters
+    ----------
+    order : Order
+    grid : Grid
+    best : Best
+    baselines : mapping of str to Execution
+    parts : dict, optional
+        The document's `shortfall`.
+    around : Around
+    """
+    optimized = execution_of(best.row)
+    if not could_act(around):
+        blank, missing = around.slices - around.quoted, baselines["twap"].unfilled
+        left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
+        yield (
+            f"twap had no quote in {blank:,} of its {around.slices:,} slices{left}: "
+            "what is saved against it is no saving; set order.start and order.end to where there are quotes"
+        )
+    unfilled: dict[tuple[int, int], list[str]] = {}
+    for name, run in {"optimized": optimized, **baselines}.items():
+        if run.unfilled and (name != "twap" or could_act(around)):
+            unfilled.setdefault((run.unfilled, run.unfilled_value), []).append(name)
+    for (shares, value), names in unfilled.items():
+        yield (
+            f"{', '.join(names)}: {shares:,} of {order.size:,} shares stayed unfilled; "
+            f"{rounded(value, NANO, 2):,.2f} $ of the total cash is their valuation, not a trade"
+        )
+    yield from _grid(grid, best)
+    gain = order.sign * (baselines["best_ask"].total_cash - optimized.total_cash)
+    if gain < 0:
+        yield (
+            f"the best combination loses {rounded(-gain, NANO, 2):,.2f} $ to best_ask: "
+            "no combination of this grid beats a router without parameters"
+        )
+    yield from _far(order, optimized, parts, around)
+    for name, saved in (parts["savings_parts_bps"] if parts else {}).items():
+        yield from _drift(name, saved, order)
+
+
+def _grid(grid: Grid, best: Best) -> Iterator[str]:
+    """Where the grid says little: everything ties, or the best may lie beyond it."""
+    found = best.objective
+    ties, inert = found["best_ties"], prod(len(axis.values) for axis in grid.axes if axis.name in found["inert"])
+    if found["flat"] and len(grid) > 1:
+        yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
+    elif ties > inert:
+        yield f"{ties:,} of {len(grid):,} combinations tie for the best; best_parameters is the first of them"
+    point = grid.point(best.combination)
+    for axis in grid.axes:
+        value = point[axis.name]
+        # nothing is below 0, or above .inf
+        if axis.name in found["edges"] and value not in (0, INFINITE):
+            which = "largest" if value == max(axis.values) else "smallest"
+            yield (
+                f"{axis.name}: the best value {in_dollars(value)} is the {which} of its axis; widen grid.{axis.name}"
+            )
+
+
+def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:
+    """An average price, before fees, that no market moves to, or one far beyond the mid of its moments."""
+    shares = optimized.filled
+    paid, arrived = 2 * (optimized.cash_filled - order.sign * optimized.fees), shares * around.arrival2
+    if not arrived or parts is None:
+        return
+    beyond = 20_000 * NANO * parts["optimized"]["spread"] / arrived
+    if 100 * abs(paid - arrived) > FAR * arrived:
+        yield (
+            f"the best combination fills at {rounded(paid, 2 * shares * NANO, 2):,.2f} $ on average before fees, "
+            f"{rounded(100 * abs(paid - arrived), arrived, 0):,.0f} % from the arrival price of "
+            f"{rounded(around.arrival2, 2 * NANO, 2):,.2f} $: look for stub quotes (stub_band)"
+        )
+    elif beyond > WIDE:
+        yield (
+            f"the best combination pays {beyond:,.0f} bps beyond the mid on average: "
+            "the quotes that it takes are wide, or stubs (stub_band)"
+        )
+
+
+def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
+    """A saving that is mostly what the market did between the fills."""
+    total, timing = saved["total"], saved["timing"]
+    if (
+        not saved["comparable"]
+        or total is None
+        or abs(timing) < DRIFT
+        or total * timing <= 0
+        or 2 * abs(timing) < abs(total)
+    ):
+        return
+    done = "saved against" if total > 0 else "lost to"
+    other = "sell" if order.side == "buy" else "buy"
+    yield (
+        f"{abs(total):,.2f} bps are {done} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
+        f"between the fills, and a {other} over the same data shows them with the other sign"
+    )
+
+
+def tell(document: Mapping[str, Any], progress: Progress) -> None:
+    """Say what a stored document warns of; it is input, which somebody may have written."""
+    lines = document.get("warnings")
+    for line in lines if isinstance(lines, list) else []:
+        progress.say(f"warning: {line}")
