@@ -81,6 +81,10 @@ class Store:
         """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
         return self._sink.blocks()
 
+    def witness(self) -> Chunk | None:
+        """A combination that is there with a row, as a chunk."""
+        return self._sink.witness()
+
     @property
     def simulated(self) -> int:
         """Rows that were simulated for them."""
