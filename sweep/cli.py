@@ -133,6 +133,7 @@ def _guarded(do: Callable[[], int]) -> int:
     try:
         return do()
     except (FeedError, SweepError) as error:
+        sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
         print(f"error: {printable(first)}", *map(printable, rest), *_stored(error), sep="\n", file=sys.stderr)
         return error.exit_code

@@ -163,7 +163,7 @@ class Stricken(Inline):
     def __init__(self, first, past):
         self.lost = range(first, past)
 
-    def stream(self, function, shared, items, name=None):
+    def stream(self, function, shared, items, name=None):  # noqa: ARG002
         items, number = iter(items), 0
         while (item := next(items, None)) is not None:
             yield item, Lost("killed") if number in self.lost else function(*shared, *item)
