@@ -61,8 +61,11 @@ ends for want of memory, so that it ends as many in half a minute."""
 SETTLED: Final = 5.0
 """Seconds after which a worker process lives: what is ended sooner has done nothing."""
 
-SERVERS: Final = {"raylet": "raylet", "gcs_server": "GCS"}
-"""Processes without which an instance of Ray is none, by the names that the system has for them."""
+SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
+"""Processes without which an instance of Ray is none, by the ends of their programs' names."""
+
+AGENTS: Final = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"/dashboard/agent.py", b"/runtime_env/agent/main.py")
+"""What is in the words of processes whose end a raylet does not survive; in the first ones once they have started."""
 
 
 class Standstill:
@@ -121,8 +124,8 @@ class Standstill:
         why = "killed, out of memory, or a crash inside a library"
         if self._for_memory:
             why = "their node is short of memory, so Ray ends them; make room there, or use fewer workers"
-        many = f"{self._ended} worker processes ended within {now - begun:.0f} s and nothing was done meanwhile"
-        return f"{many}: {why}; {LOGS}"
+        many = f"{self._ended} worker processes ended" if self._ended else "each worker process ended as it began"
+        return f"{many} within {now - begun:.0f} s and nothing was done meanwhile: {why}; {LOGS}"
 
 
 class Workers:
@@ -173,23 +176,29 @@ class Workers:
         return now
 
 
+def _words(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def _is_worker(pid: int) -> bool:
     """Before it has a name of its own, a worker process is called by its script."""
-    with suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"default_worker.py" in words or (words.startswith(b"ray::") and not words.startswith(_AGENTS))
-    return False
-
-
-_AGENTS: Final = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
+    words = _words(pid)
+    return b"default_worker.py" in words or (words.startswith(b"ray::") and not words.startswith(AGENTS))
 
 
 def servers(started: Started) -> dict[int, str]:
     """Which of some processes are Ray's servers, and what they are called."""
     found = {}
     for pid in started:
-        with suppress(OSError, KeyError):
-            found[pid] = SERVERS[Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()]
+        words = _words(pid)
+        program = words.partition(b"\0")[0]
+        called = next((name for end, name in SERVERS.items() if program.endswith(end)), None)
+        if called is None and any(agent in words for agent in AGENTS):
+            called = "agent"
+        if called is not None:
+            found[pid] = called
     return found
 
 
