@@ -1,4 +1,4 @@
-"""Whether Ray lives: how soon it notices a node that died, whether its servers stand, whether anything gets done.
+"""Whether Ray lives: whether it starts, what it notices, whether its servers stand, whether anything gets done.
 
 `SETTINGS` are for an instance of our own and for cluster.yaml.
 
@@ -200,6 +200,24 @@ def servers(started: Started) -> dict[int, str]:
         if called is not None:
             found[pid] = called
     return found
+
+
+def refused(address: str, error: Exception) -> str:
+    """Say in one line why Ray did not start, or whom it does not take."""
+    if "Version mismatch" in str(error):
+        said = " ".join(str(error).split())
+        return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
+    if isinstance(error, OSError) and not os.access(Path.home(), os.W_OK):
+        return (
+            f"address {address}: Ray keeps the token of its ports in HOME, which cannot be written or is not there "
+            f"({Path.home()}); set HOME to a folder of yours, or use executor=inline"
+        )
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
+    return (
+        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
+        "or use address=local or executor=inline"
+    )
 
 
 def describe(server: str) -> str:

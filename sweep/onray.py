@@ -103,7 +103,7 @@ class OnRay:
             _end_what_started(before)
             raise
         except (OSError, RayError, RuntimeError, ValueError) as error:
-            raise NotStarted(_refused(self._address, error)) from None
+            raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
         self._interrupts = threading.current_thread() is threading.main_thread()
         if self._interrupts:
@@ -357,19 +357,6 @@ def _pinned() -> dict[str, Any]:
         "resources": {f"node:{node['NodeManagerAddress']}": share},
         "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False),
     }
-
-
-def _refused(address: str, error: Exception) -> str:
-    """Say in one line why Ray did not start, or whom it does not take."""
-    if "Version mismatch" in str(error):
-        said = " ".join(str(error).split())
-        return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
-    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
-    return (
-        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
-        "or use address=local or executor=inline"
-    )
 
 
 @contextmanager

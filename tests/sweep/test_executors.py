@@ -6,7 +6,7 @@ from conformance import ExecutorContract
 
 from feed.console import Terminated
 from sweep.config import build_config
-from sweep.errors import ConfigError, WorkersLost
+from sweep.errors import ConfigError, NotStarted, WorkersLost
 from sweep.executors import EXECUTORS, Inline, open_executor
 from sweep.onray import OnRay
 
@@ -84,3 +84,14 @@ def test_inline_has_one_worker():
     with pytest.raises(ConfigError, match="the inline executor has one"):
         open_executor(build_config({"executor": "inline", "workers": 2}))
     open_executor(build_config({"executor": "inline", "workers": 1}))
+
+
+def test_a_home_that_is_not_there_is_named(monkeypatch):
+    def fails(**_):
+        raise FileNotFoundError(2, "No such file or directory", "/proc/nowhere")
+
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.setattr("ray.init", fails)
+    with pytest.raises(NotStarted, match=r"token of its ports in HOME.*\(/proc/nowhere\); set HOME to") as error:
+        OnRay("local", 1).__enter__()
+    assert error.value.exit_code == 2
