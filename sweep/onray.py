@@ -21,7 +21,7 @@ from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
 from sweep.errors import NotStarted, SweepError, WorkersLost
 from sweep.executors import Lost
-from sweep.losses import LOGS, Loss, describe, judge
+from sweep.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.onworker import surround
 from sweep.stamps import NodeDiffers, refuse_different_nodes, stamp
 
@@ -315,6 +315,8 @@ class OnRay:
                 refuse_different_nodes()
             except NodeDiffers as differs:
                 return differs
+        if isinstance(cause, OSError | MemoryError):
+            return WorkersLost(describe_room(cause))
         if isinstance(cause, RayError):
             return WorkersLost(f"a task was lost for good ({type(cause).__name__}); {LOGS}")
         return cause if isinstance(cause, Exception) else error

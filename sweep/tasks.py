@@ -22,6 +22,7 @@ from allocator.simulate import (
     run_orders,
 )
 from sweep.errors import WorkersLost
+from sweep.losses import describe_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,11 +137,7 @@ def _room() -> Iterator[None]:
     try:
         yield
     except (MemoryError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise WorkersLost(
-            f"the machine that ran a chunk has no room for it ({type(error).__name__}{': ' if said else ''}{said}); "
-            "give it memory and disk, or use fewer workers"
-        ) from None
+        raise WorkersLost(describe_room(error)) from None
 
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:

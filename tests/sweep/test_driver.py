@@ -208,9 +208,7 @@ def test_a_machine_without_room_says_nothing_of_a_combination(stream, monkeypatc
         return original(*arguments, **keywords)
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
-    with pytest.raises(
-        WorkersLost, match=r"^the machine that ran a chunk has no room for it \(\w+Error: .*\); give it"
-    ):
+    with pytest.raises(WorkersLost, match=r"^the machine that ran a task has no room for it \(\w+Error: .*\); give it"):
         run(config_of(stream), home=tmp_path / "run")
     monkeypatch.undo()
     assert run(config_of(stream), home=tmp_path / "run").failures == ()

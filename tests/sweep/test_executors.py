@@ -3,6 +3,7 @@ import warnings
 import pytest
 import ray
 from conformance import ExecutorContract
+from ray.exceptions import RayTaskError
 
 from feed.console import Terminated
 from sweep.config import build_config
@@ -95,3 +96,10 @@ def test_a_home_that_is_not_there_is_named(monkeypatch):
     with pytest.raises(NotStarted, match=r"token of its ports in HOME.*\(/proc/nowhere\); set HOME to") as error:
         OnRay("local", 1).__enter__()
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("cause", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_task_for_which_its_machine_has_no_room_is_no_bug(cause):
+    meant = OnRay("local", 1)._meant(RayTaskError("run_chunk", "traceback", cause))
+    assert isinstance(meant, WorkersLost)
+    assert str(meant).startswith(f"the machine that ran a task has no room for it ({type(cause).__name__}")
