@@ -44,6 +44,10 @@ SHARED = "shared"
 """The kernel of many orders that share one walk."""
 
 
+KERNELS = (SHARED, *RUNNERS)
+"""Every name of a way to run combinations, whatever it can run."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """What came of K combinations, those that decide alike simulated once.

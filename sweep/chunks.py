@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, replace
 from itertools import product
 from math import inf
@@ -23,8 +23,8 @@ LEAST_SECONDS: Final = 0.01
 TASK_SECONDS: Final = 0.0007
 """What a chunk costs the driver: with W workers it has to be worth W times that, for one driver to feed them all."""
 
-ATTEMPTS: Final = 3
-"""Worker processes that a single combination may end: one alone may have been ended for another reason."""
+ATTEMPTS: Final = 5
+"""Worker processes that a single combination may end while nothing else runs and what ran before runs again."""
 
 PER_WORKER: Final = 8
 """Chunks of each worker where the work is long enough: one that ends late then costs little."""
@@ -129,7 +129,6 @@ class Cutter:
         self._in_chunk = orders if together else 1
         self.workers = workers
         self._again: list[Chunk] = []
-        self._ended: Counter[Chunk] = Counter()
         if spans is None:
             every = product(range(tapes), range(0, orders, self._in_chunk))
             spans = (Span(tape, order, 0, combinations) for tape, order in every)
@@ -165,17 +164,14 @@ class Cutter:
         self._pass, self._each = fit([tuple(map(median, zip(*each, strict=True))) for each in self._classes.values()])
 
     def lost(self, chunk: Chunk) -> bool:
-        """Hand out again what ended its process, the last lost first: soon what is to blame is alone.
+        """Hand out again what ended its process, in halves, the last lost first: soon what is to blame is alone.
 
         Returns
         -------
         bool
-            Whether it was; not a single combination that was lost `ATTEMPTS` times.
+            Whether it was; not a single combination.
         """
         halves = chunk.halves()
-        if not halves:
-            self._ended[chunk] += 1
-            halves = () if self._ended[chunk] == ATTEMPTS else (chunk,)
         self._again += reversed(halves)
         return bool(halves)
 
@@ -190,6 +186,95 @@ class Cutter:
         left = self._total - self._handed
         balanced = min(-(-self._total // (PER_WORKER * self.workers)), -(-left // (2 * self.workers)))
         return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest, LARGEST)))
+
+
+class Suspects:
+    """Hands out a cutter's chunks, and at the end what was lost alone: by itself, in turn with a witness.
+
+    Processes end for many reasons, and a combination may only be reported as failed where it is the reason. So one that
+    ended its process waits until all the others are done, and has `ATTEMPTS` then, with nothing beside it. Between them
+    a witness, which has run before, runs once more: where it is lost too, something outside ends the processes, and no
+    loss so far says anything about any combination.
+
+    Parameters
+    ----------
+    cutter : Cutter
+    witness : Chunk, optional
+        A chunk that has run before; by default, and where it is smaller, the largest that runs.
+    """
+
+    def __init__(self, cutter: Cutter, witness: Chunk | None = None) -> None:
+        self._cutter, self._witness = cutter, witness
+        self._aside: deque[Chunk] = deque()
+        self._ended = 0
+        self._flying = 0
+        self._testifies = self._called = False
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        chunk = next(self._cutter, None)
+        if chunk is None:
+            chunk = self._alone()
+        self._flying += 1
+        return chunk
+
+    def _alone(self) -> Chunk:
+        if self._flying or not self._aside:
+            raise StopIteration
+        self._testifies = self._called and self._witness is not None
+        self._called = False
+        return self._witness if self._testifies and self._witness is not None else self._aside[0]
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether any combination has run."""
+        return self._witness is not None
+
+    def done(self, chunk: Chunk) -> bool:
+        """Take note of a chunk that has run.
+
+        Returns
+        -------
+        bool
+            Whether its rows are new: not those of a witness.
+        """
+        self._flying -= 1
+        if self._testifies:
+            self._testifies = False
+            return False
+        if self._witness is None or len(chunk) > len(self._witness):  # the longer it runs, the more it tells
+            self._witness = chunk
+        if self._aside and chunk == self._aside[0]:
+            self._aside.popleft()
+            self._ended = 0
+        return True
+
+    def lost(self, chunk: Chunk) -> bool:
+        """Take note of a chunk that ended its process.
+
+        Returns
+        -------
+        bool
+            Whether it is run again; not a combination that is to blame, nor one of which nobody knows.
+        """
+        self._flying -= 1
+        if self._testifies:
+            self._testifies, self._ended = False, 0
+            return True
+        if self._cutter.lost(chunk):
+            return True
+        if not self._aside or chunk != self._aside[0]:
+            self._aside.append(chunk)
+            return True
+        self._called = True
+        self._ended += 1
+        if self._ended < ATTEMPTS:
+            return True
+        self._aside.popleft()
+        self._ended = 0
+        return False
 
 
 def fit(points: list[tuple[float, ...]]) -> tuple[float, float]:

@@ -38,8 +38,8 @@ examples:
       'grid.theta_queue={start: 0, stop: 0.05, num: 11}'
   python -m sweep resume runs/0123456789abcdef
 
-exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, or what was verified
-differs; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
+exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, what was verified
+differs, or workers were lost on the way; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
 """
 
 
@@ -133,6 +133,7 @@ def _guarded(do: Callable[[], int]) -> int:
     try:
         return do()
     except (FeedError, SweepError) as error:
+        sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
         print(f"error: {printable(first)}", *map(printable, rest), *_stored(error), sep="\n", file=sys.stderr)
         return error.exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.order import execution_of
 from sweep import caveats, document, tasks
+from sweep.chunks import Suspects
 from sweep.config import as_config, config_hash
 from sweep.conventions import OTHER_LIQUIDITY
 from sweep.errors import SweepError, WorkersLost
@@ -200,19 +201,23 @@ def _sweep(
     best = None
     for block in store.blocks():
         best = _better(best, block, best_ask, job.order.side)
-    # not a generator: what is lost goes back into the cutter, after it may have run out
-    items = zip(cutter, strict=False)
+    suspects = Suspects(cutter, store.witness())
+    # not a generator: what is lost goes back into it, after it may have run out
+    items = zip(suspects, strict=False)
     for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
         rows = answer
         in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
         if isinstance(answer, Lost):
             crashes += 1
-            if in_a_row > CRASHES_PER_WORKER * executor.workers:
-                raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
             progress.say(f"run {name}, {chunk} lost: {answer.why}")
-            if cutter.lost(chunk):
+            again = suspects.lost(chunk)
+            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (again or suspects.witnessed):
+                raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
+            if again:
                 continue
             rows = tasks.given_up(chunk, answer.why)
+        elif not suspects.done(chunk):
+            continue
         store.append(chunk, rows)
         if not rows.failures:  # the search for what failed says nothing about the next chunk
             cutter.finished(chunk.past - chunk.first, rows.seconds)

@@ -16,6 +16,12 @@ class ConfigError(SweepError):
 
 
 class WorkersLost(SweepError):  # noqa: N818 - reads as what it says
-    """The executor could not start, or lost what it needs to go on."""
+    """The executor lost what it needs to go on, by nothing that was asked for: what is stored stands."""
+
+    exit_code = 3
+
+
+class NotStarted(WorkersLost):
+    """The executor could not start, or join what it was to join."""
 
     exit_code = 2

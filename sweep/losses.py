@@ -48,3 +48,12 @@ def describe(error: Exception) -> str:
     if isinstance(error, exceptions.WorkerCrashedError):
         return f"the worker process that ran it ended: killed, out of memory, or a crash inside a library; {LOGS}"
     return "what it needs was lost and could not be made again"
+
+
+def describe_room(error: OSError | MemoryError) -> str:
+    """One line about what a machine did not give to a task: memory, a disk, a file."""
+    said = " ".join(str(error).split())
+    return (
+        f"the machine that ran a task has no room for it ({type(error).__name__}{': ' if said else ''}{said}); give it "
+        f"memory and disk, or use fewer workers; {LOGS}"
+    )

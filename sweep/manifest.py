@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, config_hash
-from sweep.durable import reason, write_text
+from sweep.durable import open_regular, reason, write_text
 from sweep.errors import ConfigError
 from sweep.keys import placed
 from sweep.stamps import HOME, sources_hash
@@ -211,7 +211,7 @@ def read_manifest(home: Path) -> Manifest:
     """
     path = home / NAME
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LIMIT + 1)
     except OSError as error:
         raise ConfigError(
@@ -221,21 +221,65 @@ def read_manifest(home: Path) -> Manifest:
         raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")
     try:
         head = msgspec.json.decode(content)
-        written = head["format"]
-        if written != FORMAT:
-            by = head.get("versions", {}).get("sor-sweep", "unknown")
-            raise ConfigError(
-                f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
-                "use that version, or start anew with --force"
-            )
-        manifest = msgspec.convert(head, Manifest)
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        written = msgspec.convert(head["format"], int)
+        by = msgspec.convert(head.get("versions", {}).get("sor-sweep", "unknown"), str)
+        manifest = msgspec.convert(head, Manifest) if written == FORMAT else None
+        if manifest is not None:
+            _check_values(manifest)
+    except (msgspec.DecodeError, *MALFORMED) as error:
         raise ConfigError(
-            f"{path}: is no manifest, or damaged ({type(error).__name__}: {error}); start the run anew with --force"
+            f"{path}: is no manifest, or damaged ({describe_malformed(error)}); start the run anew with --force"
         ) from None
+    if manifest is None:
+        raise ConfigError(
+            f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
+            "use that version, or start anew with --force"
+        )
     if manifest.proof != _prove(manifest):
         raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
     return manifest
+
+
+MALFORMED: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What comes of text that is not what it should be: msgspec's own errors, and those of its codecs, are among them."""
+
+
+def describe_malformed(error: Exception) -> str:
+    """One short line about one of them."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _check_values(manifest: Manifest) -> None:
+    """What the types of a manifest leave open and the rest of the program relies on; a file may be anybody's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Says what.
+    """
+    from allocator.simulate import KERNELS
+
+    plan, feed = manifest.plan, manifest.feed
+    if plan.kernel not in KERNELS:
+        raise ValueError(f"plan.kernel: expected one of {', '.join(KERNELS)}, but it had {plan.kernel!r}"[:200])
+    if min(plan.combinations, plan.orders, plan.workers) < 1 or plan.object_store_bytes < 0:
+        raise ValueError("plan: expected a combination, an order and a worker at least")
+    if not all(count > 0 and 0 <= seconds < math.inf for count, seconds in plan.measured):
+        raise ValueError("plan.measured: expected counts and seconds")
+    if not (isinstance(feed.get("replay"), str | None) and isinstance(feed.get("place"), str | None)):
+        raise TypeError("feed: expected text for replay and place")
+    if any("\0" in text for text in (manifest.directory, manifest.id)):
+        raise ValueError("expected text without NUL")
+    if not isinstance(manifest.config.get("source"), str):
+        raise TypeError("config.source: expected text")
+    for name in ("grid", *_PATHS):
+        if not isinstance(manifest.config.get(name, {}), dict):
+            raise TypeError(f"config.{name}: expected a mapping")
+    for part, names in _PATHS.items():
+        for name in names:
+            value = manifest.config.get(part, {}).get(name)
+            if not isinstance(value, str | None) or "\0" in (value or ""):
+                raise TypeError(f"config.{part}.{name}: expected text")
 
 
 def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON

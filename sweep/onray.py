@@ -6,6 +6,7 @@ what they held, too. For the items of a stream this is done here, as Ray counts 
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
-from sweep.errors import WorkersLost
+from sweep.errors import NotStarted, SweepError, WorkersLost
 from sweep.executors import Lost
-from sweep.losses import Loss, describe, judge
+from sweep.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.onworker import surround
 from sweep.stamps import NodeDiffers, refuse_different_nodes, stamp
 
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
 
     from sweep.executors import Handle, Item, Where
 
-WAIT_SECONDS: Final = 1.0
-"""How long a wait for answers lasts at most: nodes that joined meanwhile have nothing to do until it ends."""
+WAIT_SECONDS: Final = 0.2
+"""How long a wait for answers lasts at most: nodes that joined meanwhile have nothing to do until it ends, and of
+servers that ended nothing is said, while Ray is about to end this process too."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often Ray is asked how many CPUs it has, and which of its workers ended."""
 
 MANY: Final = 1000
 """Tasks in flight from which on all answers that are there are taken at once. Waiting for one takes 0.1 ms among 640
@@ -62,7 +67,14 @@ class OnRay:
         self._remote: dict[tuple[Callable[..., Any], bool], Any] = {}
         self._places: dict[str, dict[str, Any]] = {"spread": {"scheduling_strategy": "SPREAD"}}
         self._ending = ExitStack()
-        self._terminated = False
+        self._watching = ExitStack()
+        self._terminated = self._interrupts = False
+        self._processes: liveness.Workers | None = None
+        self._fallen: str | None = None
+        self._begun: processes.Started = {}
+        self._standstill = liveness.Standstill()
+        self._calls: list[Any] = []
+        self._looked = 0.0
         self._workers, self._counted = workers or 1, 0.0
         self.again = 0
 
@@ -91,35 +103,81 @@ class OnRay:
             _end_what_started(before)
             raise
         except (OSError, RayError, RuntimeError, ValueError) as error:
-            raise WorkersLost(_refused(self._address, error)) from None
+            raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
-        if threading.current_thread() is threading.main_thread():
+        self._interrupts = threading.current_thread() is threading.main_thread()
+        if self._interrupts:
             # ray's own handler ends the process with a stack dump and another exit code
             ours = on_terminate is terminate
             signal.signal(signal.SIGTERM, raising(self._terminate) if ours else on_terminate)
             self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
         if self._address == "auto":
             self._places["driver"] = _pinned()
+        self._watch(before)
         self._count()
         return self
+
+    def _watch(self, before: processes.Started) -> None:
+        """See the servers of an instance of our own, and its processes, and the workers of a cluster."""
+        raylet = None
+        if self._address == "local":
+            self._begun = processes.begun(before)
+            servers = liveness.servers(self._begun)
+            raylet = next((pid for pid, name in servers.items() if name == "raylet"), None)
+            self._watching.enter_context(liveness.watched(servers, self._fell))
+        self._processes = None if self._address.startswith("ray://") else liveness.Workers(raylet)
+
+    def _fell(self, server: str) -> None:
+        """Note that a server ended, and end what waits for it: Ray would end this process, and say nothing."""
+        self._fallen = server
+        if self._interrupts:
+            _thread.interrupt_main()
+
+    def _done(self) -> None:
+        """Something was; there is nothing to look at for a while."""
+        self._standstill.done()
+        self._looked = time.monotonic()
+
+    def _check(self, running: int) -> None:
+        """Look, once a second at most, whether anything that runs will end.
+
+        Raises
+        ------
+        WorkersLost
+            Ray's servers ended, or worker processes end and nothing else does.
+        """
+        if self._fallen:
+            raise WorkersLost(liveness.describe(self._fallen))
+        if self._processes is None or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        ended = self._processes.ended()
+        if why := self._standstill.look(ended, min(running, self.workers), lives=self._processes.live()):
+            raise WorkersLost(why)
 
     def __exit__(self, *raised: object) -> None:
         """End what was started here; leave a cluster that was joined."""
         import ray
 
+        self._watching.close()
         try:
             self._remote.clear()
-            ray.shutdown()
+            self._calls.clear()
+            if self._fallen:
+                processes.end(
+                    self._begun
+                )  # of a Ray that is half gone none ends in order, and this process may be next
+            else:
+                ray.shutdown()
         except KeyboardInterrupt:
             if not self._terminated:
                 raise
         finally:
             self._ending.close()
         if self._terminated:
-            terminated = Terminated()
-            for note in getattr(raised[1], "__notes__", ()):
-                terminated.add_note(note)
-            raise terminated from None
+            raise _with_notes(Terminated(), raised[1]) from None
+        if self._fallen and raised[1] is not None and not isinstance(raised[1], SweepError):
+            raise _with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
 
     def _terminate(self) -> KeyboardInterrupt:
         """Note SIGTERM; the one exception of a signal's that Ray lets through while it waits: others are lost."""
@@ -129,7 +187,7 @@ class OnRay:
     @property
     def workers(self) -> int:
         """The CPUs that Ray has now, or those asked for."""
-        if self._address != "local" and time.monotonic() - self._counted > WAIT_SECONDS:
+        if self._address != "local" and time.monotonic() - self._counted > LOOK_SECONDS:
             self._count()
         return self._workers
 
@@ -159,19 +217,39 @@ class OnRay:
     ) -> Handle:
         """Submit; handles among the arguments are resolved on the worker, without a copy where it is on the node."""
         options = {"num_returns": returns, "max_retries": -1, "name": function.__name__}
-        return self._task(function, counted=True, **options, **self._places.get(where, {})).remote(*arguments)
+        handles = self._task(function, counted=True, **options, **self._places.get(where, {})).remote(*arguments)
+        self._calls.append(handles if returns == 1 else handles[0])
+        return handles
 
     def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
         """Wait for an object reference."""
         import ray
         from ray.exceptions import GetTimeoutError
 
-        try:
-            return ray.get(handle, timeout=timeout)
-        except GetTimeoutError as error:
-            raise TimeoutError from error
-        except Exception as error:  # noqa: BLE001 - told apart, and raised again
-            raise self._meant(error) from None
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._done()
+        while True:
+            left = WAIT_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                found = ray.get(handle, timeout=min(left, WAIT_SECONDS))
+                self._calls.clear()  # what it was made of is done too, and not to be held
+                return found  # noqa: TRY300 - beside what is raised
+            except GetTimeoutError as error:
+                self._look_at_calls()
+                if left <= WAIT_SECONDS and deadline is not None:
+                    raise TimeoutError from error
+            except Exception as error:  # noqa: BLE001 - told apart, and raised again
+                raise self._meant(error) from None
+
+    def _look_at_calls(self) -> None:
+        """Let go of calls that are done; raise WorkersLost where none of the others will be."""
+        import ray
+
+        if self._calls and self._processes:
+            done, self._calls = ray.wait(self._calls, num_returns=len(self._calls), timeout=0, fetch_local=False)
+            if done:
+                self._done()
+        self._check(max(len(self._calls), 1))
 
     def stream(
         self,
@@ -186,6 +264,8 @@ class OnRay:
         # what is no handle yet is sent once, not with every item
         shared = tuple(each if isinstance(each, ray.ObjectRef) else ray.put(each) for each in shared)
         remaining = iter(items)
+        self._calls.clear()
+        self._done()
         lost: deque[Item] = deque()
         flying: dict[Any, Item] = {}
         while True:
@@ -215,12 +295,17 @@ class OnRay:
                         self.again += 1
                         continue
                     answer = Lost(describe(error))
+                else:
+                    self._done()
                 yield item, answer
+            self._check(len(flying) or 1)
 
     def _meant(self, error: Exception) -> Exception:
         """Turn an exception of `ray.get` into the one that a user is to see."""
         from ray.exceptions import RayError, RayTaskError
 
+        if self._fallen:
+            return WorkersLost(liveness.describe(self._fallen))
         cause = error.cause if isinstance(error, RayTaskError) else error
         if type(cause).__module__.partition(".")[0] in PACKAGES:
             return cause
@@ -230,8 +315,10 @@ class OnRay:
                 refuse_different_nodes()
             except NodeDiffers as differs:
                 return differs
+        if isinstance(cause, OSError | MemoryError):
+            return WorkersLost(describe_room(cause))
         if isinstance(cause, RayError):
-            return WorkersLost(f"a task was lost for good ({type(cause).__name__}); run again")
+            return WorkersLost(f"a task was lost for good ({type(cause).__name__}); {LOGS}")
         return cause if isinstance(cause, Exception) else error
 
 
@@ -274,19 +361,6 @@ def _pinned() -> dict[str, Any]:
     }
 
 
-def _refused(address: str, error: Exception) -> str:
-    """Say in one line why Ray did not start, or whom it does not take."""
-    if "Version mismatch" in str(error):
-        said = " ".join(str(error).split())
-        return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
-    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
-    return (
-        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
-        "or use address=local or executor=inline"
-    )
-
-
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Keep what Ray says of each process that ended off stdout, where it would be put into the middle of the document.
@@ -303,11 +377,18 @@ def _hushed() -> Iterator[None]:
         worker.print_to_stdstream = aloud
 
 
+def _with_notes(error: BaseException, raised: object) -> BaseException:
+    """Let one exception say what another was to say beside itself."""
+    for note in getattr(raised, "__notes__", ()):
+        error.add_note(note)
+    return error
+
+
 def _end_what_started(before: processes.Started) -> None:
     """End a Ray whose start was cut short: what it had begun to start may not know that it is to end."""
     import ray
 
-    begun = {pid: at for pid, at in processes.descendants(os.getpid()).items() if before.get(pid) != at}
+    begun = processes.begun(before)
     ray.shutdown()
     processes.end(begun)
 

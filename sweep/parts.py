@@ -10,14 +10,16 @@ import queue
 import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import msgspec
 import numpy as np
+from msgspec import Meta, Struct
 
-from sweep.chunks import Chunk
-from sweep.durable import PART, reason, whole
+from sweep.chunks import Chunk  # noqa: TC001 - msgspec reads it
+from sweep.durable import PART, open_regular, reason, whole
 from sweep.errors import ConfigError
+from sweep.manifest import MALFORMED
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 TOGETHER: Final = 256
 """Small parts that are written anew as one."""
+
+Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _NAME: Final = re.compile(r"(\d{8})(?:-(\d{8}))?\.parquet")
 _DONE: Final = b"sor-sweep.done"
@@ -96,6 +100,7 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
     from pyarrow import parquet
 
     try:
+        open_regular(path).close()
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
         metadata = table.schema.metadata or {}
@@ -107,7 +112,7 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
             rows[:, at] = table.column(name).to_numpy()
     except OSError as error:
         _refuse(path, reason(error))
-    except (KeyError, ValueError, pa.ArrowException, msgspec.DecodeError) as error:
+    except (pa.ArrowException, msgspec.DecodeError, *MALFORMED) as error:
         _refuse(path, str(error))
     if not whole_metadata or sum(each.rows for each in done) != len(rows):
         _refuse(path, "what it says of its chunks was changed")
@@ -140,16 +145,33 @@ def _pack(run: str, done: Sequence[Done]) -> bytes:
 
 
 def _unpack(packed: bytes) -> tuple[str, list[Done]]:
-    found: dict[str, Any] = msgspec.json.decode(packed)
-    return found["run"], [
+    found = msgspec.json.decode(packed, type=_Packed)
+    return found.run, [
         Done(
-            msgspec.convert(each["chunk"], Chunk),
-            each["rows"],
-            each["simulated"],
-            tuple(Failure(number, said, found["details"][at]) for number, said, at in each["failures"]),
+            each.chunk,
+            each.rows,
+            each.simulated,
+            tuple(Failure(number, said, found.details[at]) for number, said, at in each.failures),
         )
-        for each in found["chunks"]
+        for each in found.chunks
     ]
+
+
+class _Arrived(Struct):
+    """A chunk as it is packed: failures are combination, message and which of the details."""
+
+    chunk: Chunk
+    rows: Natural
+    simulated: Natural
+    failures: list[tuple[Natural, str, Natural]]
+
+
+class _Packed(Struct):
+    """What the metadata of a part holds."""
+
+    run: str
+    chunks: list[_Arrived]
+    details: list[str]
 
 
 def list_parts(folder: Path) -> tuple[list[Path], int]:

@@ -29,6 +29,19 @@ def descendants(pid: int) -> Started:
     return {each: started[each] for each in below - {pid}}
 
 
+def begun(before: Started) -> Started:
+    """Every living process below this one that was not there before."""
+    return {pid: at for pid, at in descendants(os.getpid()).items() if before.get(pid) != at}
+
+
+def age(pid: int) -> float:
+    """Seconds since a process was started; 0 where there is none, or no /proc."""
+    with suppress(OSError, ValueError, IndexError):
+        started = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def end(processes: Started) -> None:
     """Wait a little for processes to end, then kill those that have not."""
     deadline = time.monotonic() + PATIENCE

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sweep.durable import reason
+from sweep.durable import open_regular, reason
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class RunLog:
     def __init__(self, home: Path, run: str) -> None:
         self._path, self._run = home / NAME, run
         try:
+            if self._path.exists():
+                open_regular(self._path).close()
             self._file = self._path.open("a+b", buffering=0)
             size = self._file.seek(0, os.SEEK_END)
             if size and self._path.read_bytes()[-1:] != b"\n":

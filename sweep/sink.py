@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from allocator.order import FIELDS
-from sweep.chunks import Span
+from sweep.chunks import Chunk, Span
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.chunks import Chunk
     from sweep.tasks import ChunkRows
 
 KEYS = ("tape", "order", "combination")
@@ -131,6 +130,14 @@ class MemorySink:
         for at in range(0, len(self._state), _BLOCK):
             has_row = self._state[at : at + _BLOCK] == _ROW
             yield self._table[at : at + _BLOCK][has_row, len(KEYS) :]
+
+    def witness(self) -> Chunk | None:
+        """A combination that has a row, as a chunk."""
+        place = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
+        if not len(self._state) or self._state[place] != _ROW:
+            return None
+        block, first = divmod(place, self._grid)
+        return Chunk(*divmod(block, self._orders), first, first + 1)
 
     def missing(self, *, together: bool = False) -> list[Span]:
         """The spans of combinations that have not arrived, ascending.

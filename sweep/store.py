@@ -12,16 +12,26 @@ import os
 import shlex
 import shutil
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import msgspec
 import numpy as np
 
 from feed.errors import FeedCorrupt
-from sweep.durable import PART, reason, sha256, write_text
+from sweep.durable import PART, open_regular, reason, sha256, write_text
 from sweep.errors import ConfigError
+from sweep.manifest import (
+    MALFORMED,
+    Manifest,
+    Planned,
+    config_of,
+    describe_malformed,
+    new_manifest,
+    now,
+    read_manifest,
+    write_manifest,
+)
 from sweep.manifest import NAME as MANIFEST
-from sweep.manifest import Manifest, Planned, config_of, new_manifest, now, read_manifest, write_manifest
 from sweep.output import write_table
 from sweep.parts import Done, PartWriter, list_parts, read_part
 from sweep.result import Result
@@ -80,6 +90,10 @@ class Store:
     def blocks(self) -> Iterator[NDArray[np.int64]]:
         """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
         return self._sink.blocks()
+
+    def witness(self) -> Chunk | None:
+        """A combination that is there with a row, as a chunk."""
+        return self._sink.witness()
 
     @property
     def simulated(self) -> int:
@@ -330,7 +344,7 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
     try:
         if make:
             home.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
     except OSError as error:
         _unwritable(home, error)
     try:
@@ -376,7 +390,8 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
     """
     path = home / DOCUMENT
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
         found = sha256(path)
         there = (home / TABLE).exists()
     except OSError as error:
@@ -384,8 +399,28 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
     if found != manifest.files.get(DOCUMENT) or not there:
         what = f"{path}: is not what {MANIFEST} names" if there else f"{home / TABLE}: is missing"
         raise ConfigError(f"{what}; it was changed or damaged: start the run anew with --force")
-    document: dict[str, Any] = json.loads(content)
+    try:
+        msgspec.json.decode(content, type=_Stored)
+        document: dict[str, Any] = json.loads(content)
+    except (msgspec.DecodeError, *MALFORMED) as error:
+        raise ConfigError(
+            f"{path}: is no result, or damaged ({describe_malformed(error)}); start the run anew with --force"
+        ) from None
     return document
+
+
+class _Failed(msgspec.Struct):
+    """What is read of a combination that failed."""
+
+    combination: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    error: str
+
+
+class _Stored(msgspec.Struct):
+    """What is read of a document, beside what is printed as it stands."""
+
+    failed: list[_Failed]
+    feed: dict[str, Any]
 
 
 def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
@@ -401,13 +436,15 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
 
     path = home / TABLE
     try:
+        open_regular(path).close()
         changed = sha256(path) != manifest.files.get(TABLE)
         read = parquet.read_table(path, columns=list(COLUMNS))
         table = np.empty((read.num_rows, len(COLUMNS)), np.int64)
         for at, name in enumerate(COLUMNS):
             table[:, at] = read.column(name).to_numpy()
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
+        said = reason(error) if isinstance(error, OSError) else str(error)
+        said = next(iter(said.splitlines()), type(error).__name__)
         raise ConfigError(f"{path}: is damaged ({said}); start the run anew with --force") from None
     if changed:
         raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")

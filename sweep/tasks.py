@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +24,12 @@ from allocator.simulate import (
     trace_baselines,
     trace_combination,
 )
+from sweep.errors import WorkersLost
+from sweep.losses import describe_room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from allocator.book import Book
@@ -142,8 +147,28 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     """Simulate the combinations of a chunk.
 
     A combination that fails is reported and the others go on; an order that cannot be run at all (an AllocatorError)
-    ends the sweep.
+    ends the sweep, and so does a machine without room, which says nothing about any combination.
     """
+    with _room():
+        return _run_chunk(book, job, chunk)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Tell what the machine did not give from what a combination did wrong.
+
+    Raises
+    ------
+    WorkersLost
+        Memory, a disk or a file that was not there.
+    """
+    try:
+        yield
+    except (MemoryError, OSError) as error:
+        raise WorkersLost(describe_room(error)) from None
+
+
+def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     warm()  # a worker that was started late; what it costs says nothing about the next chunk
     began = time.perf_counter()
     orders = job.orders[chunk.order : chunk.order + chunk.orders]
@@ -152,7 +177,7 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
 
 
 def given_up(chunk: Chunk, why: str) -> ChunkRows:
-    """The result of a chunk of one combination that ended every process that ran it."""
+    """The result of a chunk of one combination that ended every process that ran it, and others ran on."""
     return ChunkRows(np.full(1, -1, np.int32), _NO_ROWS, (Failure(chunk.first, f"WorkersLost: {why}", ""),), 0.0)
 
 
@@ -179,8 +204,10 @@ def _simulate(
         of, rows = _run(book, job, orders, job.grid.parameters(first, past), job.kernel)
     except AllocatorError:
         raise
-    except Exception as error:  # noqa: BLE001 - reported with its traceback
+    except Exception as error:
         if past - first == len(orders) == 1:
+            if isinstance(error, MemoryError | OSError):
+                raise
             # interned: a bug that ends a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
             failure = Failure(first, f"{type(error).__name__}: {error}", details)

@@ -16,6 +16,7 @@ from sweep.chunks import (
     TASK_SECONDS,
     Chunk,
     Cutter,
+    Suspects,
     fit,
 )
 
@@ -148,21 +149,21 @@ def test_sizes_follow_the_workers_that_there_are():
     assert len(next(cutter)) == 1
 
 
-def crash(cutter, bad):
+def crash(suspects, bad):
     """Run all chunks, each losing its process where it holds a bad combination: rows, what was given up, losses."""
     done, given_up, losses = [], [], 0
-    while (chunk := next(cutter, None)) is not None:
+    while (chunk := next(suspects, None)) is not None:
         held = {
             (chunk.tape, order, number)
             for order in range(chunk.order, chunk.order + chunk.orders)
             for number in range(chunk.first, chunk.past)
         }
         if not held & bad:
-            done += held
-            cutter.finished(chunk.past - chunk.first, 0.001)
+            if suspects.done(chunk):
+                done += held
         else:
             losses += 1
-            if not cutter.lost(chunk):
+            if not suspects.lost(chunk):
                 given_up += held
     return done, given_up, losses
 
@@ -172,25 +173,63 @@ def crash(cutter, bad):
     st.sets(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 199)), max_size=4),
 )  # fmt: skip
 def test_what_is_lost_comes_again_in_halves_until_what_is_to_blame_is_alone(tapes, orders, combinations, together, bad):
-    cutter = Cutter(tapes, orders, combinations, 2, together=together)
+    suspects = Suspects(Cutter(tapes, orders, combinations, 2, together=together))
     whole = {(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)}
     bad &= whole
-    done, given_up, losses = crash(cutter, bad)
+    done, given_up, losses = crash(suspects, bad)
     assert sorted([*done, *given_up]) == sorted(whole)
     assert set(given_up) == bad
-    # the halvings of 200 combinations and of 3 orders; then a single one several times
-    assert losses <= len(bad) * (8 + 2 + ATTEMPTS)
+    # the halvings of 200 combinations and of 3 orders, and it alone; then it with nothing beside it, several times
+    assert losses <= len(bad) * (8 + 2 + 1 + ATTEMPTS)
 
 
-def test_a_single_combination_has_several_attempts():
-    cutter = Cutter(1, 1, 1, 2)
-    chunk = next(cutter)
+def test_what_was_lost_alone_waits_for_all_the_others_and_then_takes_turns_with_one_that_has_run():
+    suspects = Suspects(Cutter(1, 1, 3, 3))
+    first, second, third = suspects
+    assert suspects.lost(second)
+    assert suspects.done(first)
+    assert next(suspects, None) is None, "another is under way"
+    assert suspects.done(third)
     for _ in range(ATTEMPTS - 1):
-        assert cutter.lost(chunk)
-        assert next(cutter) == chunk
-        assert next(cutter, None) is None
-    assert not cutter.lost(chunk)
-    assert next(cutter, None) is None
+        assert next(suspects) == second
+        assert next(suspects, None) is None
+        assert suspects.lost(second)
+        assert next(suspects) == first
+        assert not suspects.done(first), "its rows are there"
+    assert next(suspects) == second
+    assert not suspects.lost(second)
+    assert suspects.witnessed
+    assert next(suspects, None) is None
+
+
+def test_where_the_witness_is_lost_too_nothing_was_said_about_the_suspect():
+    suspects = Suspects(Cutter(1, 1, 2, 2))
+    first, second = suspects
+    suspects.done(first)
+    suspects.lost(second)
+    for _ in range(10 * ATTEMPTS):
+        assert next(suspects) == second
+        assert suspects.lost(second)
+        assert next(suspects) == first
+        assert suspects.lost(first)
+    assert next(suspects) == second
+    assert suspects.done(second)
+    assert next(suspects, None) is None
+
+
+def test_a_combination_that_ran_in_a_run_before_is_a_witness():
+    suspects = Suspects(Cutter(1, 1, 1, 2), Chunk(0, 0, 7, 8))
+    assert suspects.lost(next(suspects))
+    assert suspects.lost(next(suspects))
+    assert next(suspects) == Chunk(0, 0, 7, 8)
+
+
+def test_without_a_witness_none_is_known_to_be_to_blame():
+    suspects = Suspects(Cutter(1, 1, 1, 2))
+    for _ in range(ATTEMPTS):
+        assert suspects.lost(next(suspects))
+    assert not suspects.lost(next(suspects))
+    assert not suspects.witnessed
 
 
 @pytest.mark.parametrize(

@@ -161,14 +161,71 @@ def test_a_combination_that_ends_its_process_is_reported_and_the_others_go_on(st
     }
     name = result.document["run"]["id"]
     assert all(each.startswith(f"{name} chunk 0/0/") for each in fragile.names)
-    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in said) == ATTEMPTS
+    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in said) == 1 + ATTEMPTS
+
+
+class Stricken(Inline):
+    """Loses every process for a while: something outside ends them all."""
+
+    def __init__(self, first, past):
+        self.lost = range(first, past)
+
+    def stream(self, function, shared, items, name=None):  # noqa: ARG002
+        items, number = iter(items), 0
+        while (item := next(items, None)) is not None:
+            yield item, Lost("killed") if number in self.lost else function(*shared, *item)
+            number += 1
+
+
+MANY = {"theta_queue": {"start": 0, "stop": 1, "num": 300}}
+
+
+@pytest.mark.parametrize("past", [9, 40, 64])
+def test_no_combination_failed_where_something_outside_ends_every_process(stream, monkeypatch, past):
+    whole = run(config_of(stream, grid=MANY))
+    monkeypatch.setattr(session, "open_executor", lambda _: Stricken(1, past))
+    result = run(config_of(stream, grid=MANY))
+    assert result.failures == ()
+    assert result.table.tobytes() == whole.table.tobytes()
+
+
+def test_what_an_end_of_all_processes_leaves_stored_has_no_failures_and_is_resumed(stream, monkeypatch, tmp_path):
+    whole = run(config_of(stream, grid=MANY))
+    monkeypatch.setattr(session, "open_executor", lambda _: Stricken(1, 10**6))
+    with pytest.raises(WorkersLost) as error:
+        run(config_of(stream, grid=MANY), home=tmp_path / "run")
+    assert error.value.exit_code == 3
+    (note,) = error.value.__notes__
+    assert "combinations are stored; python -m sweep resume " in note
+    monkeypatch.setattr(session, "open_executor", lambda _: Inline())
+    result = run(config_of(stream, grid=MANY), home=tmp_path / "run")
+    assert result.failures == ()
+    assert result.table.tobytes() == whole.table.tobytes()
+
+
+@pytest.mark.parametrize("error", [MemoryError("no"), OSError(28, "No space left on device")])
+def test_a_machine_without_room_says_nothing_of_a_combination(stream, monkeypatch, tmp_path, error):
+    original = tasks.run_combinations
+
+    def fails(*arguments, **keywords):
+        if arguments[-1].theta_queue.min() > 0 and len(arguments[-1]) == 1:
+            raise error
+        if len(arguments[-1]) > 1:
+            raise error
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    with pytest.raises(WorkersLost, match=r"^the machine that ran a task has no room for it \(\w+Error: .*\); give it"):
+        run(config_of(stream), home=tmp_path / "run")
+    monkeypatch.undo()
+    assert run(config_of(stream), home=tmp_path / "run").failures == ()
 
 
 def test_a_sweep_of_which_every_chunk_ends_its_process_ends(stream, monkeypatch):
     fragile = Fragile()
     fragile.bad = frozenset(range(1000))
     monkeypatch.setattr(session, "open_executor", lambda _: fragile)
-    with pytest.raises(WorkersLost, match=r"^65 worker processes ended and no chunk was done meanwhile: its process"):
+    with pytest.raises(WorkersLost, match=r"^\d\d worker processes ended and no chunk was done meanwhile: its process"):
         run(config_of(stream, grid={"theta_queue": {"start": 0, "stop": 1, "num": 1000}}))
 
 

@@ -3,11 +3,12 @@ import warnings
 import pytest
 import ray
 from conformance import ExecutorContract
+from ray.exceptions import RayTaskError
 
 from feed.console import Terminated
 from sweep import executors
 from sweep.config import build_config
-from sweep.errors import ConfigError, WorkersLost
+from sweep.errors import ConfigError, NotStarted, WorkersLost
 from sweep.executors import EXECUTORS, Inline, open_executor, too_many, workers_of
 from sweep.onray import OnRay
 
@@ -98,3 +99,21 @@ def test_more_workers_than_this_machine_has_cpus_are_not_started_and_said(monkey
         config = build_config(enough)
         assert too_many(config) is None
         assert workers_of(config) == enough.get("workers")
+
+
+def test_a_home_that_is_not_there_is_named(monkeypatch):
+    def fails(**_):
+        raise FileNotFoundError(2, "No such file or directory", "/proc/nowhere")
+
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.setattr("ray.init", fails)
+    with pytest.raises(NotStarted, match=r"token of its ports in HOME.*\(/proc/nowhere\); set HOME to") as error:
+        OnRay("local", 1).__enter__()
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("cause", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_task_for_which_its_machine_has_no_room_is_no_bug(cause):
+    meant = OnRay("local", 1)._meant(RayTaskError("run_chunk", "traceback", cause))
+    assert isinstance(meant, WorkersLost)
+    assert str(meant).startswith(f"the machine that ran a task has no room for it ({type(cause).__name__}")

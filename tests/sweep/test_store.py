@@ -1,12 +1,17 @@
 """A stored run: cut short anywhere it is finished by what is missing, and its bytes are those of a run in one go."""
 
+import hashlib
 import json
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from minute import config_of
 from msgspec import structs
+from pyarrow import parquet
 from runlogs import log_of
 
 from allocator import simulate
@@ -23,6 +28,7 @@ from sweep.manifest import config_of as stored_config
 from sweep.progress import Silent
 from sweep.resume import resume
 from sweep.store import locked
+from sweep.verify import verify
 
 GRID = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.09, "num": 10}, "theta_queue": [0, 0.01, 0.02]}
 
@@ -333,6 +339,114 @@ def test_a_manifest_that_cannot_be_used_is_said(change, says, ask):
         with pytest.raises(ConfigError, match=says):
             go_on()
     run(config, force=True)
+
+
+FORGED = {
+    "kernel": ("plan.kernel", "nobody", r"plan\.kernel: expected one of .*, but it had 'nobody'"),
+    "measured": ("plan.measured", [[1, -1.0]], "plan.measured: expected counts and seconds"),
+    "counts": ("plan.workers", 0, "expected a combination, an order and a worker at least"),
+    "source": ("config.source", 7, "config.source: expected text"),
+    "no source": ("config", {}, "config.source: expected text"),
+    "grid": ("config.grid", [1, 2], "config.grid: expected a mapping"),
+    "axis": ("config.grid.theta_queue", {"start": "x"}, "grid"),
+    "kafka": ("config.kafka", 3, "config.kafka: expected a mapping"),
+    "path": ("config.feed.quarantine", 3, "config.feed.quarantine: expected text"),
+    "unknown key": ("config.nothing", 3, "nothing"),
+    "replay": ("feed.replay", 3, "feed: expected text for replay and place"),
+    "directory": ("directory", "/a\0b", "expected text without NUL"),
+    "another question": ("config.order.size", 77, "its configuration means something else"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_manifest_that_was_forged_with_its_proof_is_one_line(name, ask):
+    where, value, says = FORGED[name]
+    home, _ = cut_short(ask(), 4)
+    path = home / "manifest.json"
+    whole = json.loads(path.read_text())
+    *parents, last = where.split(".")
+    place = whole
+    for each in parents:
+        place = place[each]
+    place[last] = value
+    whole["proof"] = ""
+    with suppress(msgspec.ValidationError):
+        whole["proof"] = manifest._prove(msgspec.convert(whole, manifest.Manifest))
+    path.write_text(json.dumps(whole))
+    for command in (lambda: resume(home, [], Silent()), lambda: stored_config(read_manifest(home))):
+        with pytest.raises(ConfigError, match=says) as error:
+            command()
+        assert error.value.exit_code == 2
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe{}", b"[" * 100_000, b'{"a":' * 50_000, b'{"format": {}}', b'{"format": 1e999}', b"null", b"\0", b'"x"'],
+    ids=lambda content: content[:8].hex(),
+)
+def test_a_manifest_of_any_bytes_is_one_line(content, ask):
+    home, _ = cut_short(ask(), 4)
+    (home / "manifest.json").write_bytes(content)
+    for command in (lambda: resume(home, [], Silent()), lambda: verify(home, [], Silent())):
+        with pytest.raises(ConfigError, match=r"manifest\.json: ") as error:
+            command()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"\xff", b"[]", b'{"failed": 1}', b'{"failed": [1]}', b'{"failed": [], "feed": 1}', b"[" * 100_000],
+    ids=lambda content: content[:24].decode("latin-1"),
+)
+def test_a_document_of_any_bytes_that_the_manifest_names_is_one_line(document, ask):
+    config = ask()
+    home = Path(config.output) / "runs" / run(config).document["run"]["id"]
+    (home / "result.json").write_bytes(document)
+    read = read_manifest(home)
+    manifest.write_manifest(
+        home, structs.replace(read, files={**read.files, "result.json": sha256(home / "result.json")})
+    )
+    for command in (lambda: resume(home, [], Silent()), lambda: run(config)):
+        with pytest.raises(ConfigError, match=r"result\.json: is no result, or damaged"):
+            command()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "log.jsonl", "parts"])
+def test_a_file_of_a_run_that_is_a_pipe_waits_for_nobody(name, ask):
+    home, _ = cut_short(ask(), 4)
+    path = min((home / "parts").iterdir()) if name == "parts" else home / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        resume(home, [], Silent())
+
+
+@pytest.mark.parametrize("name", ["result.json", "results.parquet"])
+def test_a_file_of_a_complete_run_that_is_a_pipe_waits_for_nobody(name, ask):
+    config = ask()
+    home = Path(config.output) / "runs" / run(config).document["run"]["id"]
+    (home / name).unlink()
+    os.mkfifo(home / name)
+    with pytest.raises(ConfigError, match="it is no regular file"):
+        print(resume(home, [], Silent()).table)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"[]", b"{}", b'{"run": 1}', b'{"run": "x", "chunks": [3], "details": []}', b"[" * 100_000, b"\xff"],
+    ids=lambda content: content[:24].decode("latin-1"),
+)
+def test_a_part_whose_own_words_are_any_bytes_is_one_line(packed, ask):
+    home, _ = cut_short(ask(), 4)
+    part = min((home / "parts").iterdir())
+    table = parquet.read_table(part).replace_schema_metadata(
+        {b"sor-sweep.done": packed, b"sor-sweep.done.sha256": hashlib.sha256(packed).hexdigest()}
+    )
+    parquet.write_table(table, part)
+    with pytest.raises(ConfigError, match="is damaged or half-written") as error:
+        resume(home, [], Silent())
+    assert "\n" not in str(error.value)
 
 
 def test_no_run_where_one_was_named(tmp_path):

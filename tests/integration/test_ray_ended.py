@@ -1,0 +1,111 @@
+"""Ray that ends, or whose workers only end: told within seconds here, within a minute by default, and resumable."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from failing import waits
+from runlogs import log_of
+
+from feed import synthetic
+from feed.instants import format_instant
+from sweep import liveness, processes
+from sweep.errors import WorkersLost
+from sweep.executors import Lost
+from sweep.losses import LOGS
+from sweep.onray import OnRay
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")])
+START, END = map(format_instant, synthetic.window(60.0))
+
+
+@pytest.fixture
+def impatient(home, monkeypatch):
+    """A Ray of one worker that is given up after five seconds."""
+    monkeypatch.setattr(liveness, "PATIENCE", 5.0)
+    monkeypatch.setattr(liveness, "DEATHS", 1)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PYTHONPATH", PATHS)
+    return OnRay("local", 1)
+
+
+def test_tasks_that_ray_ends_for_memory_before_their_first_line_are_told_of(impatient, monkeypatch):
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")  # as where other processes of the host hold the memory
+    with impatient as executor:
+        with pytest.raises(WorkersLost, match=r"ended within .* s .*: their node is short of memory") as error:
+            executor.get(executor.call(waits, 60), timeout=50)
+        assert str(error.value).endswith(LOGS)
+        assert error.value.exit_code == 3
+        (_, lost) = next(executor.stream(waits, (), [(60,)]))
+        assert isinstance(lost, Lost)
+        assert lost.why.startswith("its node was short of memory")
+
+
+def test_workers_that_something_ends_each_time_as_they_begin_are_a_standstill(impatient):
+    ending = threading.Event()
+
+    def kill(workers):
+        while not ending.wait(0.15):
+            for pid in workers():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    with impatient as executor:
+        killing = threading.Thread(target=kill, args=(executor._processes._now,))
+        killing.start()
+        try:
+            with pytest.raises(WorkersLost, match="and nothing was done meanwhile"):
+                list(executor.stream(waits, (), ((60,) for _ in range(100))))
+        finally:
+            ending.set()
+            killing.join()
+
+
+def run(home, *words):
+    command = [sys.executable, "-m", "sweep", *map(str, words)]
+    kernels = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": kernels}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+
+
+@pytest.mark.parametrize("server", ["raylet", "GCS"])
+def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(server, home, tmp_path):
+    path = tmp_path / "minute.csv"
+    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
+    words = [
+        f"source={path}", f"window.start={START}", f"window.end={END}", "policy=pseudocode", "order.size=500000",
+        "collapse=false", "grid.lambda_under={start: 0, stop: 0.09, num: 40}",
+        "grid.theta_queue={start: 0, stop: 0.02, num: 30}",
+    ]  # fmt: skip
+    with run(home, *words, "workers=1", "--output", tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not (stored := [log for log in tmp_path.glob("runs/*") if "chunk" in str(log_of(log))]):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        servers = liveness.servers(processes.descendants(process.pid))
+        os.kill(next(pid for pid, name in servers.items() if name == server), signal.SIGKILL)
+        killed = time.monotonic()
+        out, said = process.communicate(timeout=60)
+    assert time.monotonic() - killed < 20
+    assert (process.returncode, out) == (3, ""), said
+    assert "Traceback" not in said
+    *_, error, note = said.splitlines()
+    assert error.startswith(f"error: Ray's {server} ended while the sweep ran")
+    assert f"combinations are stored; python -m sweep resume {stored[0]} does the rest" in note
+    with run(home, "resume", stored[0], "executor=inline") as process:
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert json.loads(out)["failed"] == []
