@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from _typeshed import WriteableBuffer as Buffer
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_PACKED = 2**15
 
 
 def check_there(path: Path) -> None:
@@ -39,7 +43,7 @@ def check_there(path: Path) -> None:
 def open_bytes(path: Path, max_bytes: int) -> io.BufferedReader:
     """Open a file for its decompressed bytes, of which at most `max_bytes` are given (FeedCorrupt)."""
     codec = CODECS.get(path.suffix.lower())
-    stream = pa.CompressedInputStream(pa.OSFile(str(path)), codec) if codec else pa.OSFile(str(path))
+    stream = _OPENERS[codec](path)
     return io.BufferedReader(_Bounded(stream, str(path), max_bytes), 2**20)
 
 
@@ -62,7 +66,7 @@ def damage_told(path: Path) -> Iterator[None]:
 class _Bounded(io.RawIOBase):
     """A stream that refuses to give more than it may: a small compressed file can hold any amount."""
 
-    def __init__(self, stream: Arrow, where: str, max_bytes: int) -> None:
+    def __init__(self, stream: Arrow | io.RawIOBase, where: str, max_bytes: int) -> None:
         self._stream, self._where, self._max, self._left = stream, where, max_bytes, max_bytes
 
     def readable(self) -> bool:
@@ -79,3 +83,55 @@ class _Bounded(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+class _Members(io.RawIOBase):
+    """What the members of a gzip file hold, one after the other; NULs may pad the file, nothing else may follow."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._packed, self._members = path.open("rb"), b"", 0
+        self._member: zlib._Decompress | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        room = memoryview(buffer)
+        while packed := self._packed or self._file.read(_PACKED):
+            if self._member is None:
+                if self._members and packed[0] == 0:
+                    return self._pass_padding(packed)
+                self._member, self._members = zlib.decompressobj(_GZIP), self._members + 1
+            try:
+                plain = self._member.decompress(packed, len(room))
+            except zlib.error as damage:
+                raise OSError(str(damage)) from None
+            self._packed = self._member.unconsumed_tail
+            if self._member.eof:
+                self._packed, self._member = self._member.unused_data, None
+            if plain:
+                room[: len(plain)] = plain
+                return len(plain)
+        if self._member is not None:
+            raise EOFError("it ends in the middle of what is compressed")
+        return 0
+
+    def _pass_padding(self, packed: bytes) -> int:
+        self._packed = b""
+        while packed:
+            if packed.strip(b"\0"):
+                raise OSError("bytes follow the NULs behind what is compressed")
+            packed = self._file.read(_PACKED)
+        return 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+_OPENERS: dict[str | None, Callable[[Path], Arrow | io.RawIOBase]] = {
+    None: lambda path: pa.OSFile(str(path)),
+    "gzip": _Members,  # pyarrow takes padding for damage
+    "zstd": lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"),
+}
