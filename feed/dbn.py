@@ -26,6 +26,7 @@ from feed.fragments import (
     several_instruments,
     unnamed,
 )
+from feed.kinds import check_kind
 from feed.options import MAX_BYTES
 from feed.streams import check_there, damage_told, open_bytes
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
@@ -133,6 +134,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
         Damaged or cut short, or a number that no tape holds; says record and byte.
     """
     check_there(path)
+    check_kind(path, ".dbn")
     where = str(path)
     with damage_told(path), open_bytes(path, max_bytes) as stream:
         names, version, note, start = _metadata(stream, where)

@@ -16,6 +16,7 @@ from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock, Labels, defined, make_fragments, out_of_bounds, unnamed
 from feed.instants import NANOS_FROM, no_nanoseconds
+from feed.kinds import check_kind
 from feed.options import MAX_BYTES
 from feed.streams import check_there, damage_told, too_large
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
@@ -131,6 +132,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     import pyarrow.parquet as pq
 
     check_there(path)
+    check_kind(path, ".parquet")
     where = str(path)
     taken = _Taken()
     with damage_told(path):

@@ -42,9 +42,13 @@ def check_there(path: Path) -> None:
 
 def open_bytes(path: Path, max_bytes: int) -> io.BufferedReader:
     """Open a file for its decompressed bytes, of which at most `max_bytes` are given (FeedCorrupt)."""
-    codec = CODECS.get(path.suffix.lower())
-    stream = _OPENERS[codec](path)
+    stream = open_packed(path, CODECS.get(path.suffix.lower()))
     return io.BufferedReader(_Bounded(stream, str(path), max_bytes), 2**20)
+
+
+def open_packed(path: Path, codec: str | None) -> Arrow | io.RawIOBase:
+    """Open a file for its decompressed bytes, however many; `codec` is of `CODECS`, or None."""
+    return _OPENERS[codec](path)
 
 
 def too_large(where: str, max_bytes: int) -> FeedCorrupt:

@@ -545,7 +545,7 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path):
     path.write_bytes(text_of({"symbol": "X"}).encode().replace(b",X", b",\xff\xfe"))
     with pytest.raises(FeedCorrupt, match="damaged"):
         read_file(path)
-    path.write_bytes(b"\xff\xfe\x00\n1\n")
+    path.write_bytes(b"\xff\x80\x00\n1\n")
     with pytest.raises(FeedCorrupt, match="damaged"):
         read_file(path)
 

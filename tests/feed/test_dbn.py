@@ -526,7 +526,7 @@ def test_damaged_compression_is_corrupt(folder):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"ts_recv,ts_event\n", "does not begin as DBN: b'ts_recv,'"),
+        (b"ts_recv;ts_event\n", "does not begin as DBN: b'ts_recv;'"),
         (metadata(AAPL) + b"\x03" + record()[1:], "record 1 .byte 288. says it takes 12 bytes"),
         (
             metadata(AAPL) + record() + bytes([12]) + record()[1:],
