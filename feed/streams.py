@@ -28,16 +28,29 @@ _PACKED = 2**15
 
 
 def check_there(path: Path) -> None:
-    """Refuse (FeedUnavailable) what is no file, or an empty one."""
+    """Refuse (FeedUnavailable) what is no file, or an empty one, or is in a folder that may not be looked into."""
     where = str(path)
-    if path.is_dir():
-        raise FeedUnavailable("it is a directory", where, "name a file")
-    if not path.exists():
-        raise FeedUnavailable("no such file", where, "check the path")
-    if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
-        raise FeedUnavailable("it is not a regular file", where, "write it to a file first")
-    if path.stat().st_size == 0:
-        raise FeedUnavailable("the file is empty", where, "export it again")
+    with unreadable_told(where):
+        if path.is_dir():
+            raise FeedUnavailable("it is a directory", where, "name a file")
+        if not path.exists():
+            raise FeedUnavailable("no such file", where, "check the path")
+        if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
+            raise FeedUnavailable("it is not a regular file", where, "write it to a file first")
+        if path.stat().st_size == 0:
+            raise FeedUnavailable("the file is empty", where, "export it again")
+
+
+@contextmanager
+def unreadable_told(place: str) -> Iterator[None]:
+    """Say in one line why a place cannot be looked at, before any file there is opened."""
+    try:
+        yield
+    except PermissionError as error:
+        remedy = "check its permissions, and those of its folders"
+        raise FeedUnavailable("it may not be read", str(error.filename or place), remedy) from None
+    except OSError as error:
+        raise FeedUnavailable(f"it cannot be read: {error.strerror or error}", place[:200], "check the path") from None
 
 
 def open_bytes(path: Path, max_bytes: int) -> io.BufferedReader:
