@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,11 +213,20 @@ def _paths(place: str) -> tuple[list[Path], bool]:
         return list(map(Path, known(place, [str(each) for each in path.iterdir() if each.is_file()]))), True
     if not glob.has_magic(place) or path.exists():
         return [path], False
-    matches = glob.iglob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
+    matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
+    _refuse_shut(place, matches if "**" in place else [])
     there = [each for each in matches if Path(each).is_file()]
     if not there:
         raise FeedUnavailable("no file matches", place, _beside(place))
     return list(map(Path, known(place, there))), True
+
+
+def _refuse_shut(pattern: str, matches: Sequence[str]) -> None:
+    """Refuse a folder on the way that may not be listed: glob passes it over, and with it what it holds."""
+    folders = [each for above in Path(pattern).parents for each in glob.iglob(str(above), recursive=True)]  # noqa: PTH207
+    for folder in [*folders, *matches]:
+        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):  # noqa: PTH112 - asks, and never raises
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:

@@ -267,6 +267,18 @@ def test_what_the_system_refuses_is_one_line(folder, capsys, monkeypatch, name, 
         assert "may not be read; check its permissions" in said or "no file matches" in said
 
 
+@pytest.mark.parametrize("pattern", ["**", "**/*.csv", "*/*.csv", "sh*/a.csv", "[r-t]hut/*"])
+def test_a_folder_that_a_glob_cannot_look_into_is_not_passed_over(folder, capsys, monkeypatch, pattern):
+    for name in ("open", "shut"):
+        (folder / name).mkdir()
+        write_csv(ONE, folder / name / "a.csv")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "shut" and access(path, mode))
+    assert main(["check", f"{folder}/{pattern}"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {folder}/shut: it may not be read; check its permissions")
+    assert len(read_tapes(f"{folder}/*.gz")) == len(read_tapes(f"{folder}/o*/*")) == 1  # it is not on the way
+
+
 def test_a_name_that_is_too_long_is_one_line(capsys):
     assert main(["check", "x" * 5000]) == 2
     assert "it cannot be read: File name too long; check the path" in capsys.readouterr().err
