@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "--ending", default=".parquet", metavar=".EXT", help="of the files in a directory (default %(default)s)"
     )
+    convert.add_argument("--force", action="store_true", help="replace files that are there")
     convert.set_defaults(run=_convert)
 
     broker = commands.add_parser(
@@ -365,9 +366,9 @@ def _replays(arguments: argparse.Namespace) -> int:
 def _convert(arguments: argparse.Namespace) -> int:
     from feed.convert import check_place, convert
 
-    check_place(arguments.out, arguments.ending)
+    check_place(arguments.out, arguments.ending, force=arguments.force)
     tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
-    written = convert(tapes, arguments.out, arguments.ending)
+    written = convert(tapes, arguments.out, arguments.ending, force=arguments.force)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))
     return 0

@@ -51,27 +51,43 @@ WRITERS: dict[str, Callable[[Tape, Path], None]] = {
 """How a tape is written, by the ending of the file's name; ValueError where a format cannot hold it."""
 
 
-def check_place(place: str, ending: str = ".parquet") -> Path:
+def check_place(place: str, ending: str = ".parquet", *, force: bool = False) -> Path:
     """Refuse a place that cannot be written before anything is read; make a directory where it ends in ``/``.
 
     Raises
     ------
     FeedUnavailable
-        An ending that no format has, or no such directory.
+        An ending that no format has, no such directory, one that may not be written, or, without `force`, a file that
+        is there already.
     """
     out = Path(place)
-    if place.endswith("/"):
-        with _refusing(place):
+    with _refusing(place):
+        if place.endswith("/"):
             out.mkdir(exist_ok=True)
-    its = ending if out.is_dir() else ending_of(out.name)
-    if its not in WRITERS:
-        raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
-    if not out.parent.is_dir():
-        raise FeedUnavailable("there is no such directory", str(out.parent), "make it first")
+        is_dir = out.is_dir()
+        its = ending if is_dir else ending_of(out.name)
+        if its not in WRITERS:
+            raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
+        folder = out if is_dir else out.parent
+        if not folder.is_dir():
+            raise FeedUnavailable("there is no such directory", str(folder), "make it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise FeedUnavailable("the directory may not be written", str(folder), "choose another one")
+        if not is_dir:
+            _refuse_overwriting([out], force=force)
     return out
 
 
-def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list[dict[str, Any]]:
+def _refuse_overwriting(outs: Sequence[Path], *, force: bool) -> None:
+    there = [out for out in outs if os.path.lexists(out)]
+    if there and not force:
+        more = f", and {len(there) - 1} more of {len(outs)} files are" if len(there) > 1 else ""
+        raise FeedUnavailable(f"it is there already{more}", str(there[0]), "choose another place, or add --force")
+
+
+def convert(
+    tapes: Sequence[Tape], place: str, ending: str = ".parquet", *, force: bool = False
+) -> list[dict[str, Any]]:
     """Write tapes to a file, or into a directory, one file per symbol and date; of empty ones, none.
 
     Parameters
@@ -81,6 +97,8 @@ def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list
         A file, whose name's ending says how it is written; or a directory, which is made where it ends in ``/``.
     ending : str
         How the files in a directory are written.
+    force : bool
+        Replace files that are there; otherwise nothing is written where there is one.
 
     Returns
     -------
@@ -93,13 +111,15 @@ def convert(tapes: Sequence[Tape], place: str, ending: str = ".parquet") -> list
         As `check_place`; nothing in any tape; several tapes and one file; a format that cannot hold a tape; a file
         that cannot be written.
     """
-    out = check_place(place, ending)
+    out = check_place(place, ending, force=force)
     tapes = [tape for tape in tapes if tape.rows or len(tape.trades.ts)]
     if not tapes:
         raise FeedUnavailable("there is nothing to write", str(out), "check the source, or the symbol asked for")
     if out.is_dir():
         parts = [of_day(tape, day) for tape in tapes for day in days_of(tape)]
-        return [_write(tape, out / name_of(tape, ending), ending) for tape in parts]
+        outs = [out / name_of(tape, ending) for tape in parts]
+        _refuse_overwriting(outs, force=force)
+        return [_write(tape, each, ending) for tape, each in zip(parts, outs, strict=True)]
     if len(tapes) != 1:
         names = {f"{tape.symbol} {_date(tape)}" for tape in tapes}
         raise FeedUnavailable(

@@ -20,7 +20,7 @@ from feed.streams import check_there, damage_told, open_bytes
 from feed.tape import UNDEFINED_PRICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
 """Texts of a number that is not there; of a label, which may be a symbol of that name, only the first."""
+
+BLOCK = 2**24
+"""Bytes of lines that are turned into columns together."""
 
 _SHOWN = 60
 
@@ -146,22 +149,20 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: 
 
 def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes: int, nulls: list[str]) -> Arrow:
     label = pa.dictionary(pa.int32(), pa.string())
+    convert = pa_csv.ConvertOptions(
+        include_columns=names,
+        column_types={name: label if name in labels else pa.string() for name in names},
+        null_values=nulls,
+        strings_can_be_null=True,
+    )
     try:
-        with open_bytes(path, max_bytes) as stream:
-            return pa_csv.read_csv(
-                stream,
-                convert_options=pa_csv.ConvertOptions(
-                    include_columns=names,
-                    column_types={name: label if name in labels else pa.string() for name in names},
-                    null_values=nulls,
-                    strings_can_be_null=True,
-                ),
-            )
+        blocks = _blocks(path, max_bytes)
+        return pa.concat_tables([pa_csv.read_csv(pa.BufferReader(block), convert_options=convert) for block in blocks])
     except pa.ArrowInvalid as reason:
-        row = _broken_row(path, max_bytes)
+        number, row = _broken_row(path, max_bytes)
         if row is None:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
-        line = _line(path, max_bytes, row.number - 1)
+        line = _line(path, max_bytes, number - 1)
         text = row.text.encode("latin-1").decode(errors="replace")
         raise FeedCorrupt(
             f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(text)}",
@@ -170,24 +171,51 @@ def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes
         ) from None
 
 
-def _broken_row(path: Path, max_bytes: int) -> pa_csv.InvalidRow | None:
-    """Find the first row of another length, its bytes as the letters of Latin-1: a broken one need not be UTF-8.
+def _broken_row(path: Path, max_bytes: int) -> tuple[int, pa_csv.InvalidRow | None]:
+    """Find the first row of another length, and its number; its bytes as the letters of Latin-1, for it may be no text.
 
     pyarrow prints a traceback, and raises nothing, where the row that it shows is no text.
     """
     broken: list[pa_csv.InvalidRow] = []
+    before = 0
 
     def refuse(row: pa_csv.InvalidRow) -> str:
         broken.append(row)
         return "error"
 
-    with suppress(pa.ArrowInvalid), open_bytes(path, max_bytes) as stream:
-        pa_csv.read_csv(  # only one thread knows the number of a row
-            stream,
-            read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True, encoding="latin-1"),
-            parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
-        )
-    return broken[0] if broken else None
+    with suppress(pa.ArrowInvalid):
+        for block in _blocks(path, max_bytes, latin=True):
+            table = pa_csv.read_csv(  # only one thread knows the number of a row
+                pa.BufferReader(block),
+                read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True),
+                parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
+            )
+            before += table.num_rows - 1
+    return (before + broken[0].number, broken[0]) if broken else (0, None)
+
+
+def _blocks(path: Path, max_bytes: int, *, latin: bool = False) -> Iterator[Arrow]:
+    """Give a file's lines in buffers of pyarrow's own, the header first in each; its bytes as Latin-1 where asked for.
+
+    Not as a stream of Python's: a thread of pyarrow may be the last to let go of what it was given, and aborts the
+    process where the interpreter has ended by then.
+    """
+    with open_bytes(path, max_bytes) as stream:
+        line = stream.readline(BLOCK)
+        header = line[: line.find(b"\r") + 1] or line  # a line may end in CR alone
+        rest, given = line[len(header) :], False
+        while (block := stream.read(BLOCK)) or rest or not given:
+            data = rest + block
+            end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 if block else len(data)
+            rest = data[end:]
+            if len(rest) > BLOCK:
+                raise pa.ArrowInvalid(f"a line of more than {BLOCK} bytes")
+            if not end and given:
+                continue
+            lines, given = header + data[:end], True
+            sink = pa.BufferOutputStream()
+            sink.write(lines.decode("latin-1").encode() if latin else lines)
+            yield sink.getvalue()
 
 
 def _line(path: Path, max_bytes: int, row: int) -> int:

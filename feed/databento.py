@@ -41,6 +41,7 @@ from feed.fragments import (
     unnamed,
 )
 from feed.instants import NANOS_FROM
+from feed.kinds import check_kind
 from feed.options import MAX_BYTES
 from feed.plaincsv import read_plain
 from feed.streams import CODECS, check_there, open_bytes
@@ -92,6 +93,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
         Damaged compression, a broken row, or a value that is no number; says line, column and value.
     """
     check_there(path)
+    check_kind(path, ".csv")
     if path.stat().st_size * (PACKED if path.suffix.lower() in CODECS else 1) >= PLAIN_FROM:
         block = _read_plain(path, symbol, max_bytes)
         if block is not None:

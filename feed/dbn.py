@@ -7,12 +7,12 @@ CSV of the same data says, and are read by the same rules, so that both give the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from feed.columns import quoted
+from feed.dbnnames import LOW, MAPPING, Mapping, Names, keys_of, mapping_of, received, spans_of
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import (
     UNNAMED,
@@ -26,9 +26,10 @@ from feed.fragments import (
     several_instruments,
     unnamed,
 )
+from feed.kinds import check_kind
 from feed.options import MAX_BYTES
 from feed.streams import check_there, damage_told, open_bytes
-from feed.tape import DAY, QUOTE_DTYPES, TRADE_DTYPES
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
     import io
@@ -70,14 +71,8 @@ FIELDS = {
 }
 """Type and place of what is read of a book record."""
 
-SYMBOLS_OF_ONE = 16
-"""Symbols that an instrument may have on one day where no one of them is asked for: each is a tape of all its rows."""
-
-_EPOCH = date(1970, 1, 1)
-_LOW = 2**32 - 1
 _HEADER = 16
 _METADATA_LEAST, _METADATA = 104, 2**26
-_UNDEFINED_STAMP = 2**64 - 1
 _QUOTES = {
     "ts": "ts_event",
     "venue": "publisher_id",
@@ -90,87 +85,6 @@ _QUOTES = {
 
 
 @dataclass(slots=True)
-class _Names:
-    """Symbols by instrument and date, as the metadata maps them: one instrument may have several on a day."""
-
-    spans: dict[int, list[tuple[int, int, str]]]  # instrument -> first day, day past the last, symbol
-    codes: dict[str, int] = field(default_factory=dict)
-    seen: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # symbol's index, day -> instruments
-
-    def __post_init__(self) -> None:
-        """Number the symbols by name: the library gives the mappings in another order at each decode."""
-        for name in sorted({name for spans in self.spans.values() for *_, name in spans}):
-            self.codes[name] = len(self.codes)
-
-    def of(self, instrument: int, day: int) -> list[int]:
-        """Indices, ascending, of the symbols of an instrument on a day since 1970; of the unnamed where it has none."""
-        found = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
-        return sorted(found) or [self.codes.setdefault(UNNAMED, len(self.codes))]
-
-    def label(self, keys: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
-        """Give each record once for each of its symbols.
-
-        Parameters
-        ----------
-        keys : (N,) int64
-            Day and instrument of each record, as `_keys` gives them.
-        symbol : str, optional
-            The only one.
-        where : str
-            Place of the file.
-
-        Returns
-        -------
-        codes, at : (M,) int64
-            Index of the symbol, and which record it is; records ascending.
-
-        Raises
-        ------
-        FeedUnavailable
-            More symbols of one instrument than `SYMBOLS_OF_ONE`, and none asked for.
-        """
-        if len(keys) and (keys == keys[0]).all():
-            pairs, which = keys[:1], np.zeros(len(keys), np.int64)
-        else:
-            pairs, which = np.unique(keys, return_inverse=True)
-        named = [self.of(*_apart(key)) for key in pairs.tolist()]
-        if symbol is not None:
-            wanted = self.codes.get(symbol, -1)
-            named = [[wanted] if wanted in codes else [] for codes in named]
-        for key, codes in zip(pairs.tolist(), named, strict=True):
-            if len(codes) > SYMBOLS_OF_ONE:
-                raise FeedUnavailable(
-                    f"its metadata gives {len(codes)} symbols to instrument {key & _LOW} on one day",
-                    where,
-                    "name one: symbol=...",
-                )
-            for code in codes:
-                self.seen.setdefault((code, key >> 32), set()).add(key & _LOW)
-        counts = np.array([len(codes) for codes in named], np.int64)
-        first = np.cumsum(counts) - counts  # of each pair's symbols, among all of them
-        times = counts[which]
-        at = np.repeat(np.arange(len(keys)), times)
-        nth = np.arange(len(at)) - np.repeat(np.cumsum(times) - times, times)
-        return np.array([code for codes in named for code in codes], np.int64)[first[which[at]] + nth], at
-
-    def in_doubt(self) -> set[int]:
-        """Indices of symbols that stood for several instruments on one day."""
-        return {code for (code, _), instruments in self.seen.items() if len(instruments) > 1}
-
-
-def _keys(records: NDArray[Any]) -> Int64:
-    """(N,) int64: of each record the day since 1970 by which its symbol is found, times 2**32, and its instrument."""
-    stamps = np.where(records["ts_recv"] == _UNDEFINED_STAMP, records["ts_event"], records["ts_recv"])
-    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
-    return keys
-
-
-def _apart(key: int) -> tuple[int, int]:
-    """Instrument and day of a key."""
-    return key & _LOW, key >> 32
-
-
-@dataclass(slots=True)
 class _Taken:
     """Columns of the records that were taken so far."""
 
@@ -180,16 +94,18 @@ class _Taken:
     trade_codes: list[Int64] = field(default_factory=list)
     keys: list[Int64] = field(default_factory=list)
     records: int = 0
+    books: int = 0
     other_rtype: int = 0
     other_symbol: int = 0
 
 
 @dataclass(slots=True)
 class _Block:
-    """Book records, with the byte of the file at which each begins, and its number among all records."""
+    """Book records, with the byte of the file at which each begins, and its number among all; mapping records."""
 
     first_byte: Int64
     number: Int64
+    mappings: list[Mapping]
     records: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def place(self, at: int) -> str:
@@ -205,8 +121,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     path : Path
         Compressed where it ends in .zst.
     symbol : str, optional
-        Which symbol; all that there are by default. A file whose metadata maps no instrument holds one, called as
-        asked for, or `feed.fragments.UNNAMED`.
+        Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
+        its records, holds one, called as asked for, or `feed.fragments.UNNAMED`.
     max_bytes : int
         Decompressed bytes that may be read.
 
@@ -218,37 +134,44 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
         Damaged or cut short, or a number that no tape holds; says record and byte.
     """
     check_there(path)
+    check_kind(path, ".dbn")
     where = str(path)
     with damage_told(path), open_bytes(path, max_bytes) as stream:
-        names, note, start = _metadata(stream, where)
+        names, version, note, start = _metadata(stream, where)
         taken = _Taken()
-        for block in _blocks(stream, start, where, taken):
+        for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
     if not taken.records:
         raise FeedUnavailable("the file holds no records", where, "export it again")
-    if taken.other_rtype == taken.records:
+    if not taken.books:
         raise no_book_rows(taken.records, where)
     codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)
     quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
     trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
-    ignored = {"other_rtype": taken.other_rtype, "other_symbol": taken.other_symbol}
-    ignored = {reason: count for reason, count in ignored.items() if count}
-    if not names.spans:
+    if not names.named:
         called, notes = unnamed(symbol)
-        if several_instruments(quotes["venue"], _joined(taken.keys) & _LOW):
+        if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
             raise instruments_unnamed(where)
         labels = Labels([called], codes, trade_codes, named=False)
-        return FileBlock(make_fragments(labels, quotes, trades, ignored, (*notes, note)))
+        return FileBlock(make_fragments(labels, quotes, trades, _counted(taken), (*notes, note)))
     there = tuple(sorted(names.codes))
     keys, in_doubt = _joined(taken.keys), names.in_doubt()
     for code, name in enumerate(names.codes):
-        if name == UNNAMED or code in in_doubt:
+        if (name == UNNAMED or code in in_doubt) and symbol in {None, name}:
             mine = codes == code
             venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
-            if several_instruments(venue_and_day, keys[mine] & _LOW):
+            if several_instruments(venue_and_day, keys[mine] & LOW):
                 raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)
+    if symbol is not None:  # rows were taken without a name, too, as long as none was named
+        taken.other_symbol += int((codes != names.codes.get(symbol, -1)).sum())
     labels = Labels(list(names.codes), codes, trade_codes)
-    return FileBlock(make_fragments(labels, quotes, trades, ignored, (note,)), there)
+    found = make_fragments(labels, quotes, trades, _counted(taken), (*names.notes, note))
+    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), there)
+
+
+def _counted(taken: _Taken) -> dict[str, int]:
+    counts = {"other_rtype": taken.other_rtype, "other_symbol": taken.other_symbol}
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _ambiguous(name: str, where: str) -> FeedUnavailable:
@@ -270,8 +193,8 @@ def library(where: str) -> Any:  # noqa: ANN401 - it brings types of its own, an
     return databento_dbn
 
 
-def _metadata(stream: io.BufferedReader, where: str) -> tuple[_Names, str, int]:
-    """Read what stands before the records: symbols, a note of the format, the bytes it takes."""
+def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, int]:
+    """Read what stands before the records: symbols, version, a note of the format, the bytes it takes."""
     dbn = library(where)
     head = stream.read(8)
     if not b"DBN".startswith(head[:3]):
@@ -288,29 +211,15 @@ def _metadata(stream: io.BufferedReader, where: str) -> tuple[_Names, str, int]:
         raise _cut_short(where, f"inside its metadata, at byte {len(head) + len(body)}")
     try:
         metadata = dbn.Metadata.decode(head + body)
-        spans = _spans(metadata, dbn.SType.INSTRUMENT_ID)
+        spans = spans_of(metadata, dbn.SType.INSTRUMENT_ID)
     except (dbn.DBNError, ValueError) as error:
         raise FeedCorrupt(f"its metadata is damaged: {quoted(str(error))}", where, "download it again") from None
-    return _Names(spans), f"DBN version {version}, schema {metadata.schema or 'mixed'}", len(head) + length
+    note = f"DBN version {version}, schema {metadata.schema or 'mixed'}"
+    return Names(spans), version, note, len(head) + length
 
 
-def _spans(metadata: Any, instrument_id: Any) -> dict[int, list[tuple[int, int, str]]]:  # noqa: ANN401 - as `library`
-    """Turn the mappings, which may go either way, into symbols by instrument; none where they name none."""
-    spans: dict[int, list[tuple[int, int, str]]] = {}
-    if instrument_id not in {metadata.stype_in, metadata.stype_out} or metadata.stype_in == metadata.stype_out:
-        return spans
-    for key, intervals in metadata.mappings.items():
-        for each in intervals:
-            name, number = (key, each["symbol"]) if metadata.stype_out == instrument_id else (each["symbol"], key)
-            if not name or not number:  # on these days it stood for nothing
-                continue
-            days = ((each[end] - _EPOCH).days for end in ("start_date", "end_date"))
-            spans.setdefault(int(number), []).append((*days, name))
-    return spans
-
-
-def _blocks(stream: io.BufferedReader, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
-    """Give the book records of one block of bytes after the other, and count all."""
+def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
+    """Give the book and mapping records of one block of bytes after the other, and count all."""
     rest = b""
     while block := stream.read(BLOCK):
         data = rest + block
@@ -325,7 +234,12 @@ def _blocks(stream: io.BufferedReader, start: int, where: str, taken: _Taken) ->
             first, alike = np.concatenate([first, tail]), False
         end = int(first[-1]) + 4 * data[first[-1]] if len(first) else 0
         book = np.isin(values[first + 1], list(RECORD_BYTES))
-        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1)
+        said = np.flatnonzero(values[first + 1] == MAPPING)
+        mappings = [
+            mapping_of(data[at : at + 4 * data[at]], version, number, f"record {number} (byte {at + start})", where)
+            for at, number in zip(first[said].tolist(), (said + taken.records + 1).tolist(), strict=True)
+        ]
+        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
         for rtype, least in RECORD_BYTES.items():
             short = (values[first[book] + 1] == rtype) & (values[first[book]] < least // 4)
             if short.any():
@@ -341,7 +255,8 @@ def _blocks(stream: io.BufferedReader, start: int, where: str, taken: _Taken) ->
             taken_bytes = values[first[book][:, None] + np.arange(RECORD_BYTES[1])]
             found.records = taken_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
         taken.records += len(first)
-        taken.other_rtype += len(first) - len(found.records)
+        taken.books += len(found.records)
+        taken.other_rtype += len(first) - len(found.records) - len(mappings)
         yield found
         start += end
         rest = data[end:]
@@ -372,16 +287,16 @@ def _dtype(size: int) -> np.dtype[Any]:
     return np.dtype({"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
 
 
-def _take(block: _Block, where: str, names: _Names, symbol: str | None, taken: _Taken) -> None:
+def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a block's book records."""
-    records, at = block.records, np.arange(len(block.records))
-    codes, keys = np.zeros(len(records), np.int64), _keys(records)
-    if names.spans:
-        codes, at = names.label(keys, symbol, where)
-        if symbol is not None:
-            taken.other_symbol += len(records) - len(at)
-        if len(at) != len(records):
-            records, keys = records[at], keys[at]
+    records, stamps = block.records, received(block.records)
+    said = names.said(block.mappings, records["instrument_id"], block.number, stamps)
+    keys = keys_of(records, stamps)
+    codes, at = names.label(keys, said, symbol, where)
+    if symbol is not None:
+        taken.other_symbol += len(records) - len(at)
+    if len(at) != len(records):
+        records, keys = records[at], keys[at]
     quotes = defined({name: records[column] for name, column in _QUOTES.items()})
     is_trade = records["action"] == b"T"
     prints = records[is_trade]

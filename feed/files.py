@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from feed.columns import quoted
 from feed.console import listing
 from feed.errors import FeedUnavailable
 from feed.options import MAX_BYTES
-from feed.streams import check_there
+from feed.streams import check_there, unreadable_told
 from feed.tape import DAY, Provenance, Tape, join
 
 if TYPE_CHECKING:
@@ -192,24 +194,39 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     Raises
     ------
     FeedUnavailable
-        No such file, an empty one, no file of a known ending, a replay asked for.
+        No such file, an empty one, no file of a known ending, a folder that may not be read, a replay asked for.
     """
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
-    paths, joined = [Path(place)], False
-    if place and paths[0].is_dir():
-        there = [str(path) for path in paths[0].iterdir() if path.is_file()]
-        paths, joined = list(map(Path, known(place, there))), True
-    elif glob.has_magic(place) and not paths[0].exists():
-        matches = glob.iglob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
-        there = [path for path in matches if Path(path).is_file()]
-        if not there:
-            raise FeedUnavailable("no file matches", place, _beside(place))
-        paths, joined = list(map(Path, known(place, there))), True
+    with unreadable_told(place):
+        paths, joined = _paths(place)
     for path in paths:
         check_there(path)
     ranges = tuple(FileRange(path, options.symbol, options.max_bytes) for path in paths)
     return FilePlan("file", place, ranges, options.symbol, joined)
+
+
+def _paths(place: str) -> tuple[list[Path], bool]:
+    """Files to read, and whether they are to be joined."""
+    path = Path(place)
+    if place and path.is_dir():
+        return list(map(Path, known(place, [str(each) for each in path.iterdir() if each.is_file()]))), True
+    if not glob.has_magic(place) or path.exists():
+        return [path], False
+    matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
+    _refuse_shut(place, matches if "**" in place else [])
+    there = [each for each in matches if Path(each).is_file()]
+    if not there:
+        raise FeedUnavailable("no file matches", place, _beside(place))
+    return list(map(Path, known(place, there))), True
+
+
+def _refuse_shut(pattern: str, matches: Sequence[str]) -> None:
+    """Refuse a folder on the way that may not be listed: glob passes it over, and with it what it holds."""
+    folders = [each for above in Path(pattern).parents for each in glob.iglob(str(above), recursive=True)]  # noqa: PTH207
+    for folder in [*folders, *matches]:
+        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):  # noqa: PTH112 - asks, and never raises
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:

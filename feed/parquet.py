@@ -16,6 +16,7 @@ from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock, Labels, defined, make_fragments, out_of_bounds, unnamed
 from feed.instants import NANOS_FROM, no_nanoseconds
+from feed.kinds import check_kind
 from feed.options import MAX_BYTES
 from feed.streams import check_there, damage_told, too_large
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
@@ -57,6 +58,8 @@ TRADES_ONLY = ("px", "sz", "side")
 ROWS = 2**20
 """Rows of a group, and of what is decoded together."""
 
+_REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
 _NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
 
@@ -129,6 +132,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     import pyarrow.parquet as pq
 
     check_there(path)
+    check_kind(path, ".parquet")
     where = str(path)
     taken = _Taken()
     with damage_told(path):
@@ -141,6 +145,12 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
                     if taken.nbytes > max_bytes:
                         raise too_large(where, max_bytes)
                     _take(batch, where, symbol, taken)
+        except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
+            raise FeedUnavailable(
+                f"it holds a type that pyarrow does not read: {quoted(str(reason))}",
+                where,
+                "leave it out, or cast it to 64 bits",
+            ) from None
         except pa.ArrowException as damage:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
     if not taken.rows:
@@ -174,7 +184,7 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
         elif not _fits(name, its := schema.field(name).type):
             wrong.append(f"{name} is {its}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}")
     if wrong:
-        raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, "expected what python -m feed convert writes")
+        raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
     return names
 
 
@@ -182,7 +192,7 @@ def _fits(name: str, its: Arrow) -> bool:
     """Whether a column has a type that can be read without loss."""
     if name in LABELS:
         text = its.value_type if pa.types.is_dictionary(its) else its
-        return bool(pa.types.is_string(text) or pa.types.is_large_string(text))
+        return any(is_text(text) for is_text in _TEXT)
     if name == "ts" and pa.types.is_timestamp(its):
         return its.tz is not None
     return bool(pa.types.is_integer(its))

@@ -68,6 +68,23 @@ def trade_record():
     return bytes(dbn.TradeMsg(2, 38, TS, 1, 1, dbn.Action.TRADE, dbn.Side.BID, 0, TS))
 
 
+def live_metadata(version=3, **options):
+    """Metadata as a live session has it: it maps nothing."""
+    return metadata(schema=None, version=version, stype_in=None, **options)
+
+
+def mapping_record(
+    instrument, out, said="", version=3, start=2**64 - 1, end=2**64 - 1, stype_out="raw_symbol", **options
+):
+    """A mapping record of a version: from what was asked for to what it stands for."""
+    stypes = () if version == 1 else ("parent", stype_out)
+    symbols = (said, out) if version == 1 else (stypes[0], said, stypes[1], out)
+    message = dbn.SymbolMappingMsgV1 if version == 1 else dbn.SymbolMappingMsg
+    if version > 1:
+        symbols = (dbn.SType.from_str(symbols[0]), symbols[1], dbn.SType.from_str(symbols[2]), symbols[3])
+    return bytes(message(0, instrument, TS - 10**9, *symbols, start, end, **options))
+
+
 def csv_of(raw, **options):
     """The CSV that the library makes of DBN."""
     out = io.BytesIO()

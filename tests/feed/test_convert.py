@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -161,7 +162,7 @@ def test_what_reads_back_as_something_else_is_not_put_in_place(tape, tmp_path, m
     (tmp_path / "x.csv").write_text("what was there")
     monkeypatch.setitem(convert_module.WRITERS, ".csv", lambda tape, path: write_csv(tape.clip(0, tape.ts[-2]), path))
     with pytest.raises(FeedUnavailable, match="what was read back differs"):
-        convert([replace(tape, trades=no_trades())], str(tmp_path / "x.csv"))
+        convert([replace(tape, trades=no_trades())], str(tmp_path / "x.csv"), force=True)
     assert (tmp_path / "x.csv").read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -197,9 +198,47 @@ def test_an_unknown_ending_for_a_directory_is_refused(tmp_path, capsys):
     assert "it ends in none of" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("there", [lambda path: path.write_text("theirs"), lambda path: path.symlink_to("nowhere")])
+def test_a_file_that_is_there_is_replaced_only_by_force(source, tmp_path, capsys, there):
+    out = tmp_path / "out.csv"
+    there(out)
+    assert main(["convert", "absent.csv", str(out)]) == 2  # before anything is read
+    assert capsys.readouterr().err == f"error: {out}: it is there already; choose another place, or add --force\n"
+    assert main(["convert", str(source), str(out), "--force"]) == 0
+    assert not out.is_symlink()
+    assert same(read_file(out).tape, read_file(source).tape)
+
+
+def test_a_folder_in_which_one_file_is_there_gets_none(tape, source, tmp_path, capsys):
+    later = replace(tape, symbol="Z")
+    write_csv(later, tmp_path / "later.csv")
+    (tmp_path / "out").mkdir()
+    there = tmp_path / "out" / name_of(later, ".csv")
+    there.write_text("theirs")
+    words = ["convert", f"{tmp_path}/*.csv", f"{tmp_path}/out/", "--ending", ".csv"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == f"error: {there}: it is there already; choose another place, or add --force\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [there.name]
+    assert there.read_text() == "theirs"
+    assert main([*words, "--force"]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert main(words) == 2
+    assert "there already, and 1 more of 2 files are; choose another place" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["shut/x.csv", "shut/", "shut"])
+def test_a_folder_that_may_not_be_written_is_said_before_anything_is_read(tmp_path, capsys, monkeypatch, out):
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path / "shut")
+    assert main(["convert", "absent.csv", f"{tmp_path}/{out}"]) == 2
+    said = f"error: {tmp_path}/shut: the directory may not be written; choose another one\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_file_may_be_converted_to_itself(tape, source):
     before = source.read_bytes()
-    convert([each for each, _ in read_tapes(str(source))], str(source))
+    assert main(["convert", str(source), str(source)]) == 2
+    assert main(["convert", str(source), str(source), "--force"]) == 0
     assert source.read_bytes() == before
 
 

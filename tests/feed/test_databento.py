@@ -5,22 +5,26 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+from contextlib import nullcontext
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feed import databento, files
+from feed import csvrows, databento, files
 from feed.columns import integers, prices
 from feed.convert import WRITERS
 from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED
 from feed.instants import parse_instant
+from feed.streams import CODECS
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, same
 
 ROW = {
@@ -540,7 +544,7 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path):
     path.write_bytes(text_of({"symbol": "X"}).encode().replace(b",X", b",\xff\xfe"))
     with pytest.raises(FeedCorrupt, match="damaged"):
         read_file(path)
-    path.write_bytes(b"\xff\xfe\x00\n1\n")
+    path.write_bytes(b"\xff\x80\x00\n1\n")
     with pytest.raises(FeedCorrupt, match="damaged"):
         read_file(path)
 
@@ -550,6 +554,52 @@ def test_a_file_that_grows_beyond_bounds_is_refused(tmp_path):
     path.write_bytes(gzip.compress(text_of(*[{}] * 100).encode()))
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes"):
         read_file(path, max_bytes=10_000)
+
+
+# --- blocks of lines ---
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("room", [9, 150, 2**24])
+def test_a_file_is_the_same_however_many_blocks_it_is_read_in(tmp_path, monkeypatch, end, mark, room):
+    rows = [{"sequence": str(number), "symbol": "AM"[number % 2], "side": "BAN"[number % 3]} for number in range(40)]
+    text = text_of(*rows)
+    (tmp_path / "day.csv").write_text(text)
+    expected = read_file(tmp_path / "day.csv")
+    monkeypatch.setattr(csvrows, "BLOCK", text.index("\n") + room)
+    (tmp_path / "day.csv").write_bytes((mark + text.rstrip("\n").replace("\n", end)).encode())
+    for one, other in zip(read_file(tmp_path / "day.csv").fragments, expected.fragments, strict=True):
+        assert same(one.tape, other.tape)
+    (tmp_path / "day.csv").write_bytes((mark + (text + "1,2\n" + text).replace("\n", end)).encode())
+    with pytest.raises(FeedCorrupt, match="line 42: 2 fields, expected 20: '1,2'"):
+        read_file(tmp_path / "day.csv")
+
+
+def test_a_line_without_an_end_is_not_read_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(csvrows, "BLOCK", 2**10)
+    (tmp_path / "day.csv").write_text(text_of() + "x" * 2**14)
+    with pytest.raises(FeedCorrupt, match="a line of more than 1024 bytes"):
+        read_file(tmp_path / "day.csv")
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day.csv.gz", "day.csv.zst"])
+def test_no_thread_of_pyarrow_is_given_an_object_of_python(tmp_path, monkeypatch, name):
+    ours = []
+
+    def read_csv(source, *arguments, **options):
+        assert isinstance(source, pa.BufferReader), "a stream of Python's"
+        ours.append(source.read_buffer().parent.is_mutable)  # what pyarrow allocated is, bytes of Python's are not
+        source.seek(0)
+        return pa_csv.read_csv(source, *arguments, **options)
+
+    monkeypatch.setattr(csvrows, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": read_csv}))
+    for text, broken in ((text_of({"symbol": ""}, {}), False), (text_of({}) + "1,2\n", True)):
+        codec = CODECS.get(name[7:])
+        (tmp_path / name).write_bytes(pa.compress(text.encode(), codec, asbytes=True) if codec else text.encode())
+        with pytest.raises(FeedCorrupt, match="line 3: 2 fields") if broken else nullcontext():
+            read_file(tmp_path / name)
+    assert ours == [True] * 4
 
 
 # --- real days ---

@@ -9,13 +9,27 @@ import databento_dbn as dbn
 import numpy as np
 import pyarrow as pa
 import pytest
-from dbnfile import AAPL, FIRST, PAST, SIDES, TS, csv_of, mapping, metadata, record, trade_record
+from dbnfile import (
+    AAPL,
+    FIRST,
+    PAST,
+    SIDES,
+    TS,
+    csv_of,
+    live_metadata,
+    mapping,
+    mapping_record,
+    metadata,
+    record,
+    trade_record,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed import databento
 from feed import dbn as dbn_module
 from feed.dbn import FIELDS, RECORD_BYTES, read_file
+from feed.dbnnames import MAPPING_RECORDS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock
 from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, same
@@ -44,6 +58,15 @@ def read(folder):
 def as_csv(folder, raw, symbol=None, **options):
     (folder / "day.csv").write_bytes(csv_of(raw, **options))
     return databento.read_file(folder / "day.csv", symbol)
+
+
+def test_the_places_of_the_fields_of_mapping_records_are_the_library_s():
+    for message, versions in ((dbn.SymbolMappingMsgV1, (1,)), (dbn.SymbolMappingMsg, (2, 3))):
+        its = np.dtype(message._dtypes)
+        for version in versions:
+            ours = MAPPING_RECORDS[version]
+            assert ours.itemsize == its.itemsize
+            assert [ours.fields[name] for name in ours.names] == [its.fields[name] for name in its.names]
 
 
 def test_the_places_of_the_fields_are_the_library_s():
@@ -282,6 +305,156 @@ def test_a_symbol_that_is_not_there_leaves_nothing(read):
     assert (block.fragments, block.symbols) == ((), ("AAPL", "GME", "MSFT"))
 
 
+# --- symbols of mapping records, as a live session has them ---
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("ts_out", [{}, {"ts_out": TS}])
+def test_a_live_file_is_named_by_its_mapping_records(read, version, ts_out):
+    head = live_metadata(version, ts_out=bool(ts_out)), mapping_record(38, "AAPL", "AAPL", version, **ts_out)
+    rows = [record(sequence=at, **ts_out) for at in range(3)]
+    block = read(*head, *rows)
+    (fragment,) = block.fragments
+    assert (fragment.tape.symbol, fragment.tape.rows, fragment.named, block.symbols) == ("AAPL", 3, True, ("AAPL",))
+    assert fragment.ignored == {}
+    assert fragment.notes[0] == "symbols by mapping records in the stream: 1"
+    assert same(read(*head, *rows, symbol="AAPL").tape, fragment.tape)
+    absent = read(*head, *rows, symbol="MSFT")
+    assert (absent.fragments, absent.symbols) == ((), ("AAPL",))
+
+
+@pytest.mark.parametrize(
+    ("said", "out", "stype_out", "symbol"),
+    [
+        ("ES.FUT", "ESZ4", "raw_symbol", "ESZ4"),
+        ("ES.c.0", "ESZ4", "raw_symbol", "ESZ4"),
+        ("38", "ESZ4", "raw_symbol", "ESZ4"),
+        ("ESZ4", "38", "raw_symbol", "ESZ4"),
+        ("ESZ4", "38", "instrument_id", "ESZ4"),
+        ("7203", "7203", "raw_symbol", "7203"),  # a raw symbol may be of digits
+        ("\N{SNOWMAN}", "38", "instrument_id", "\N{SNOWMAN}"),
+    ],
+)
+def test_an_instrument_is_called_by_its_raw_symbol(read, said, out, stype_out, symbol):
+    for version in (1, 3):
+        head = live_metadata(version), mapping_record(38, out, said, version, stype_out=stype_out)
+        assert read(*head, record()).tape.symbol == symbol
+
+
+def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypatch):
+    parts = [
+        live_metadata(),
+        record(sequence=1),
+        mapping_record(38, "OLD"),
+        trade_record(),
+        record(sequence=2),
+        record(instrument_id=39, publisher_id=3, sequence=3),
+        mapping_record(39, "OTHER"),
+        mapping_record(38, "NEW"),
+        record(sequence=4),
+        record(instrument_id=39, publisher_id=3, sequence=5),
+        mapping_record(38, ""),
+        record(sequence=6),
+    ]
+    expected = {"NEW": [4], "OLD": [2], "OTHER": [5], UNNAMED: [1, 3, 6]}
+    for block in (60, 176, 256, 500, 2**22):
+        monkeypatch.setattr(dbn_module, "BLOCK", block)
+        found = read(*parts)
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found.fragments} == expected
+        assert found.symbols == tuple(expected)
+        for name, sequences in expected.items():
+            (alone,) = read(*parts, symbol=name).fragments
+            assert sorted(alone.tape.sequence.tolist()) == sequences
+            assert alone.ignored == {"other_rtype": 1, "other_symbol": 6 - len(sequences)}
+
+
+def test_a_record_outside_of_the_interval_of_a_mapping_is_named_by_the_one_before(read):
+    parts = [
+        live_metadata(),
+        mapping_record(38, "DAY1", start=TS, end=TS + DAY),
+        mapping_record(38, "DAY2", start=TS + DAY, end=TS + 2 * DAY),
+        *(record(ts_recv=TS + at, sequence=number) for number, at in enumerate([-1, 0, DAY - 1, DAY, 2 * DAY])),
+    ]
+    expected = {"DAY1": [1, 2], "DAY2": [3], UNNAMED: [0, 4]}
+    assert {each.tape.symbol: each.tape.sequence.tolist() for each in read(*parts).fragments} == expected
+    for nothing in ((0, 0), (TS, TS), (2**64 - 1, 0)):  # says no interval
+        assert (
+            read(live_metadata(), mapping_record(38, "X", start=nothing[0], end=nothing[1]), record()).tape.symbol
+            == "X"
+        )
+
+
+_EVENTS = st.one_of(
+    st.tuples(st.just("row"), st.sampled_from([38, 39, 2**32 - 1]), st.integers(0, 3)),
+    st.tuples(
+        st.just("map"),
+        st.sampled_from([38, 39, 2**32 - 1]),
+        st.sampled_from(["A", "B", "C", ""]),
+        st.sampled_from([None, (0, 2), (1, 3), (2, 3)]),
+    ),
+)
+
+
+@FEW
+@given(
+    events=st.lists(_EVENTS, min_size=1, max_size=25),
+    dated=st.booleans(),
+    version=st.sampled_from([1, 3]),
+    block=st.integers(80, 600),
+)
+def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, events, dated, version, block):
+    """By the newest mapping record of the instrument that holds, else by the metadata, else unnamed."""
+    raw = metadata(mapping("A", (FIRST, PAST, 38)), version=version) if dated else live_metadata(version)
+    heard, expected = [], {}
+    for at, (kind, instrument, *what) in enumerate(events):
+        if kind == "map":
+            name, days = what
+            spans = {} if days is None else {"start": TS + days[0] * DAY, "end": TS + days[1] * DAY}
+            raw += mapping_record(instrument, name, version=version, **spans)
+            heard.append((instrument, name, days or (0, 9)))
+            continue
+        day = what[0]
+        names = [name for its, name, (start, end) in reversed(heard) if its == instrument and start <= day < end]
+        name = (names or ["A" if dated and instrument == 38 and day == 0 else ""])[0]
+        expected.setdefault(name or UNNAMED, []).append(at)
+        # a venue each, as a name may well stand for one instrument at each of several
+        raw += record(instrument_id=instrument, publisher_id=instrument % 97, ts_recv=TS + day * DAY, sequence=at)
+    path = folder / "live.dbn"
+    path.write_bytes(raw)
+    if not expected:
+        assert "none of its" in outcome(path)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbn_module, "BLOCK", block)
+        found = read_file(path)
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found.fragments} == expected
+        if not found.fragments[0].named:
+            return
+        for each in found.fragments:
+            (alone,) = read_file(path, each.tape.symbol).fragments
+            assert same(alone.tape, each.tape)
+
+
+def test_instruments_of_a_live_file_without_a_mapping_are_refused_as_those_of_any_file(read):
+    rows = record(instrument_id=7), record(instrument_id=8)
+    with pytest.raises(FeedUnavailable, match="several instruments"):
+        read(live_metadata(), mapping_record(38, "AAPL"), *rows)
+    assert read(live_metadata(), *rows, mapping_record(38, "AAPL"), record(), symbol="AAPL").tape.rows == 1
+    with pytest.raises(FeedUnavailable, match="'AAPL' stands for several instruments of one venue"):
+        read(live_metadata(), mapping_record(7, "AAPL"), mapping_record(8, "AAPL"), *rows)
+
+
+def test_a_mapping_record_that_is_none_is_damage(read):
+    head = live_metadata()
+    whole = mapping_record(38, "AAPL")
+    with pytest.raises(FeedCorrupt, match=rf"record 1 \(byte {len(head)}\): 80 bytes, expected 176 of rtype 22"):
+        read(head, mapping_record(38, "AAPL", version=1), record())
+    for symbol in (b"\xff\xfe", b"X" * 71):
+        at = whole.index(b"AAPL")
+        with pytest.raises(FeedCorrupt, match=r"record 2 .*: its symbol is no text"):
+            read(head, record(), whole[:at] + symbol + whole[at + len(symbol) :], record())
+
+
 # --- files that cannot be used: exit 2 ---
 
 
@@ -353,7 +526,7 @@ def test_damaged_compression_is_corrupt(folder):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"ts_recv,ts_event\n", "does not begin as DBN: b'ts_recv,'"),
+        (b"ts_recv;ts_event\n", "does not begin as DBN: b'ts_recv;'"),
         (metadata(AAPL) + b"\x03" + record()[1:], "record 1 .byte 288. says it takes 12 bytes"),
         (
             metadata(AAPL) + record() + bytes([12]) + record()[1:],

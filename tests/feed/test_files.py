@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import pickle
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +31,7 @@ from feed.source import plan_source, read_source, read_tapes
 from feed.tape import DAY, Tape, join, same
 
 FEW = settings(max_examples=40)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def build(symbol, *rows):
@@ -236,3 +243,74 @@ def test_check_is_an_error_where_one_tape_is(folder, capsys):
     )
     assert main(["check", str(folder)]) == 3
     assert "error" in capsys.readouterr().out
+
+
+# --- what may not be read ---
+
+
+@pytest.mark.parametrize("name", ["is_dir", "exists", "is_file", "iterdir", "stat", "open"])
+@pytest.mark.parametrize("place", ["", "/a.csv.gz", "/c.parquet", "/b.dbn.zst", "/[ab]*", "/none*"])
+def test_what_the_system_refuses_is_one_line(folder, capsys, monkeypatch, name, place):
+    ours = getattr(Path, name)
+
+    def refuse(path, *arguments, **options):
+        if folder in {path, path.parent}:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return ours(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, name, refuse)
+    code = main(["check", f"{folder}{place}"])
+    said = capsys.readouterr().err
+    if code:
+        assert code == 2
+        assert said.count("\n") == 1
+        assert "may not be read; check its permissions" in said or "no file matches" in said
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*.csv", "*/*.csv", "sh*/a.csv", "[r-t]hut/*"])
+def test_a_folder_that_a_glob_cannot_look_into_is_not_passed_over(folder, capsys, monkeypatch, pattern):
+    for name in ("open", "shut"):
+        (folder / name).mkdir()
+        write_csv(ONE, folder / name / "a.csv")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "shut" and access(path, mode))
+    assert main(["check", f"{folder}/{pattern}"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {folder}/shut: it may not be read; check its permissions")
+    assert len(read_tapes(f"{folder}/*.gz")) == len(read_tapes(f"{folder}/o*/*")) == 1  # it is not on the way
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys):
+    assert main(["check", "x" * 5000]) == 2
+    assert "it cannot be read: File name too long; check the path" in capsys.readouterr().err
+
+
+@pytest.mark.command
+@pytest.mark.skipif(
+    not shutil.which("setpriv") and os.geteuid() == 0, reason="root may read all, and setpriv is absent"
+)
+def test_an_unreadable_folder_is_one_line_in_every_command(folder):
+    """As a user who is not root, or as root without the privilege to pass over permissions."""
+    overriding = "-dac_override,-dac_read_search"
+    plain = ["setpriv", f"--bounding-set={overriding}", f"--inh-caps={overriding}"] if os.geteuid() == 0 else []
+    shut, blind = folder / "shut", folder / "blind"
+    for each in (shut, blind):
+        each.mkdir()
+        write_csv(ONE, each / "a.csv")
+    shut.chmod(0o000)
+    blind.chmod(0o644)
+    try:
+        for words in (
+            ["feed", "check", str(shut)],
+            ["feed", "check", f"{blind}/a.csv"],
+            ["feed", "convert", str(shut), f"{folder}/new.csv"],
+            ["feed", "convert", f"{folder}/a.csv.gz", f"{shut}/new.csv"],
+            ["feed", "convert", f"{folder}/a.csv.gz", f"{shut}/"],
+            ["sweep", f"source={shut}", "executor=inline"],
+            ["sweep", f"source={folder}/a.csv.gz", f"output={shut}"],
+        ):
+            command = [*plain, sys.executable, "-m", *words]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+            assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), (words, ran.stderr)
+    finally:
+        for each in (shut, blind):
+            each.chmod(0o755)

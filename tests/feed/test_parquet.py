@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +114,48 @@ def test_other_types_of_the_same_integers_are_read(read):
     coarse = [OPEN, OPEN, OPEN]
     as_ms = pa.array(coarse).cast(pa.timestamp("ns", "UTC")).cast(pa.timestamp("ms", "UTC"))
     assert read(QUOTES | {"ts": as_ms}).tape.ts.tolist() == coarse
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pa.string_view(),
+        pa.large_string(),
+        pa.dictionary(pa.int8(), pa.string()),
+        pa.dictionary(pa.int64(), pa.large_string()),
+    ],
+    ids=str,
+)
+def test_every_type_of_text_is_text(read, text):
+    expected = read(QUOTES | TRADES | {"symbol": ["X", "Y", "X"]})
+    labels = {"symbol": ["X", "Y", "X"], "kind": TRADES["kind"]}
+    columns = {name: pa.array(values).cast(text) for name, values in labels.items()}
+    found = read(QUOTES | TRADES | columns)
+    for one, other in zip(found.fragments, expected.fragments, strict=True):
+        assert same(one.tape, other.tape)
+    columns["symbol"] = pa.array(["X", None, "X"]).cast(text)
+    assert read(QUOTES | TRADES | columns).symbols == (UNNAMED, "X")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "type_"),
+    [
+        ("bid_px", pa.array([1] * 3, pa.decimal128(20, 0)), r"decimal128\(20, 0\)"),
+        ("ask_sz", pa.array([b"16"] * 3, pa.binary(2)), r"fixed_size_binary\[2\]"),
+        ("bid_px", pa.array([1.5] * 3), "double"),
+        ("symbol", pa.array([b"X"] * 3), "binary"),
+    ],
+)
+def test_a_type_that_no_tape_holds_is_named_with_its_column(read, name, column, type_):
+    with pytest.raises(FeedUnavailable, match=rf"{name} is {type_}, expected .*cast prices to int64 of 1e-9 \$"):
+        read(QUOTES | {"symbol": ["X"] * 3} | {name: column})
+
+
+def test_a_type_that_pyarrow_does_not_read_is_no_damage(folder):
+    frame = pl.DataFrame(QUOTES).with_columns(pl.col("bid_px").cast(pl.Int128))
+    frame.write_parquet(folder / "wide.parquet")
+    with pytest.raises(FeedUnavailable, match=r"a type that pyarrow does not read: .*64 bits.*cast it"):
+        read_file(folder / "wide.parquet")
 
 
 def test_a_frame_written_by_pandas_is_read(folder):

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from databento_dbn import DBNError, Metadata
-from dbnfile import AAPL, TS, csv_of, metadata, record, trade_record
+from dbnfile import AAPL, TS, csv_of, live_metadata, mapping_record, metadata, record, trade_record
 from fuzz.mutations import packed, unpacked
 from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bare, bounded_memory, built, plain_csv
 
@@ -176,6 +176,8 @@ def plain_gzip(data):
             if not member.eof:
                 return None
             rest = member.unused_data
+            if not rest.strip(b"\0"):  # padding
+                break
     except zlib.error:
         return None
     return plain
@@ -215,6 +217,9 @@ def dbn_files(tape):
     yield metadata(AAPL) + b"".join(rows)
     yield metadata(version=1) + b"".join(rows)
     yield metadata(AAPL, version=2) + record(10) + trade_record() + record(10, bid_px=0)
+    for version in (1, 3):
+        remapped = mapping_record(38, "AAPL", "AAPL", version), rows[0], mapping_record(38, "MSFT", "MSFT", version)
+        yield live_metadata(version) + b"".join([*remapped, *rows])
 
 
 def check_dbn(data, ending=".dbn"):

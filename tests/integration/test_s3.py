@@ -156,6 +156,14 @@ def test_a_damaged_object_is_named_by_its_place(put, files, tmp_path):
     assert not list((tmp_path / "tmp").iterdir())
 
 
+def test_an_object_is_what_its_bytes_say_padding_included(put, files):
+    put({"padded.csv.gz": files[".csv.gz"] + bytes(999), "plain.csv": files[".csv.gz"]})
+    assert len(read_tapes(place("padded.csv.gz"))) == 1
+    with pytest.raises(FeedUnavailable, match=r"it is text inside gzip, not text; rename it to \.csv\.gz") as caught:
+        read_tapes(place("plain.csv"))
+    assert caught.value.where == place("plain.csv")
+
+
 def test_an_object_that_changes_or_goes_between_plan_and_read_is_noticed(put, server, files):
     put({"day.csv": files[".csv"]})
     plan = plan_source(place("day.csv"))
