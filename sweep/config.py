@@ -15,7 +15,6 @@ from allocator.money import NANO, nano
 from allocator.policies import POLICIES
 from feed.access import NAMES, refuse_literal
 from feed.instants import parse_duration, parse_instant
-from feed.options import MAX_BYTES
 from sweep.errors import ConfigError
 from sweep.grid import AXES, build_grid
 from sweep.text import parse_yaml
@@ -50,7 +49,7 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     quarantine: str = "quarantine.jsonl"
     wait: str | int = "0s"
     deadline: str | int = "1h"
-    max_bytes: int = MAX_BYTES
+    max_bytes: int | None = None  # `MAX_BYTES`, and of a file what its size allows
     foreign: bool = False
 
 
