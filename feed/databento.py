@@ -34,6 +34,7 @@ from feed.fragments import (
     UNNAMED,
     FileBlock,
     Labels,
+    check_symbols,
     instruments_unnamed,
     make_fragments,
     no_book_rows,
@@ -42,7 +43,6 @@ from feed.fragments import (
 )
 from feed.instants import NANOS_FROM
 from feed.kinds import check_kind
-from feed.options import MAX_BYTES
 from feed.plaincsv import read_plain
 from feed.streams import CODECS, check_there, open_bytes
 
@@ -72,7 +72,7 @@ PACKED = 8
 AGGRESSOR = {"B": 1, "A": -1}
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
     """Read a Databento CSV file.
 
     Parameters
@@ -82,8 +82,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     symbol : str, optional
         Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
         `UNNAMED`.
-    max_bytes : int
-        Decompressed bytes that may be read.
+    max_bytes : int, optional
+        Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     return _read_text(path, symbol, max_bytes)
 
 
-def _read_plain(path: Path, symbol: str | None, max_bytes: int) -> FileBlock | None:
+def _read_plain(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock | None:
     """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
     try:
         with open_bytes(path, max_bytes) as stream:
@@ -127,7 +127,7 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: int) -> FileBlock | N
     return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
 
 
-def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+def _read_text(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
     rows = read_rows(path, REQUIRED, OPTIONAL, LABELS, max_bytes)
     ignored: dict[str, int] = {}
     if rows.has("rtype"):
@@ -142,6 +142,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
         raise _in_which_unit(str(path))
     names = _names(rows)
     there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
+    check_symbols(there, symbol, str(path))
     called, notes = ("", ()) if there else unnamed(symbol)
     if there and symbol is not None:
         if symbol not in there:

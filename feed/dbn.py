@@ -18,6 +18,8 @@ from feed.fragments import (
     UNNAMED,
     FileBlock,
     Labels,
+    by_label,
+    check_symbols,
     defined,
     instruments_unnamed,
     make_fragments,
@@ -27,8 +29,7 @@ from feed.fragments import (
     unnamed,
 )
 from feed.kinds import check_kind
-from feed.options import MAX_BYTES
-from feed.streams import check_there, damage_told, open_bytes
+from feed.streams import bounds_of, check_there, damage_told, open_bytes
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class _Block:
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
     """Read a DBN file.
 
     Parameters
@@ -123,8 +124,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     symbol : str, optional
         Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
         its records, holds one, called as asked for, or `feed.fragments.UNNAMED`.
-    max_bytes : int
-        Decompressed bytes that may be read.
+    max_bytes : int, optional
+        Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
     ------
@@ -136,11 +137,13 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     check_there(path)
     check_kind(path, ".dbn")
     where = str(path)
-    with damage_told(path), open_bytes(path, max_bytes) as stream:
+    bounds = bounds_of(path, max_bytes)
+    with damage_told(path), open_bytes(path, max_bytes, lines=False) as stream:
         names, version, note, start = _metadata(stream, where)
         taken = _Taken()
         for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
+            bounds.check(0, sum(map(len, taken.codes)))
     if not taken.records:
         raise FeedUnavailable("the file holds no records", where, "export it again")
     if not taken.books:
@@ -155,10 +158,12 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
         labels = Labels([called], codes, trade_codes, named=False)
         return FileBlock(make_fragments(labels, quotes, trades, _counted(taken), (*notes, note)))
     there = tuple(sorted(names.codes))
+    check_symbols(there, symbol, where)
     keys, in_doubt = _joined(taken.keys), names.in_doubt()
+    order, starts = by_label(codes, len(names.codes))
     for code, name in enumerate(names.codes):
         if (name == UNNAMED or code in in_doubt) and symbol in {None, name}:
-            mine = codes == code
+            mine = order[starts[code] : starts[code + 1]]
             venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
             if several_instruments(venue_and_day, keys[mine] & LOW):
                 raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)

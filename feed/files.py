@@ -14,7 +14,6 @@ import numpy as np
 from feed.columns import quoted
 from feed.console import listing
 from feed.errors import FeedUnavailable
-from feed.options import MAX_BYTES
 from feed.streams import check_there, unreadable_told
 from feed.tape import DAY, Provenance, Tape, join
 
@@ -25,22 +24,22 @@ if TYPE_CHECKING:
     from feed.options import ReadOptions
     from feed.source import Range
 
-    Read = Callable[[Path, str | None, int], FileBlock]
+    Read = Callable[[Path, str | None, int | None], FileBlock]
 
 
-def _read_csv(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+def _read_csv(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
     from feed.databento import read_file
 
     return read_file(path, symbol, max_bytes)
 
 
-def _read_dbn(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+def _read_dbn(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
     from feed.dbn import read_file
 
     return read_file(path, symbol, max_bytes)
 
 
-def _read_parquet(path: Path, symbol: str | None, max_bytes: int) -> FileBlock:
+def _read_parquet(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
     from feed.parquet import read_file
 
     return read_file(path, symbol, max_bytes)
@@ -62,7 +61,7 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
     """Read a file by its ending; as CSV where that is not known.
 
     Parameters
@@ -70,8 +69,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     path : Path
     symbol : str, optional
         Which symbol; all that there are by default.
-    max_bytes : int
-        Decompressed bytes that may be read.
+    max_bytes : int, optional
+        Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
     ------
@@ -89,7 +88,7 @@ class FileRange:
 
     path: Path
     symbol: str | None
-    max_bytes: int
+    max_bytes: int | None
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
@@ -202,7 +201,7 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
         paths, joined = _paths(place)
     for path in paths:
         check_there(path)
-    ranges = tuple(FileRange(path, options.symbol, options.max_bytes) for path in paths)
+    ranges = tuple(FileRange(path, options.symbol, options.of_file) for path in paths)
     return FilePlan("file", place, ranges, options.symbol, joined)
 
 

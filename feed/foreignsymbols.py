@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from feed.columns import quoted
 from feed.jsonrows import REFUSALS
+from feed.tape import SYMBOL_BYTES
 
 if TYPE_CHECKING:
     from feed.messages import Record
-
-LONGEST = 64
-"""Letters of a symbol; what a key holds beyond them is none."""
 
 
 class Name(NamedTuple):
@@ -109,8 +108,8 @@ def _of_header(record: Record) -> Name | None:
 
 
 def _checked(symbol: str) -> str:
-    if len(symbol) > LONGEST or not symbol.isprintable():
-        raise ValueError(f"symbol {symbol[:LONGEST]!a} is not printable text of up to {LONGEST} letters")
+    if len(symbol.encode()) > SYMBOL_BYTES or not symbol.isprintable():
+        raise ValueError(f"symbol {quoted(symbol)} is not printable text of up to {SYMBOL_BYTES} bytes")
     return symbol
 
 
@@ -123,6 +122,11 @@ def _of_key(key: bytes | None) -> Name:
             text = found.symbol if isinstance(found, _Row) else found
     except (UnicodeDecodeError, *REFUSALS):
         return Name()
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable() or text[0] == "[":
+    if (
+        not isinstance(text, str)
+        or not text.isprintable()
+        or text[:1] in {"", "["}
+        or len(text.encode()) > SYMBOL_BYTES
+    ):
         return Name()
     return Name(text, "key")

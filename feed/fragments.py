@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feed.columns import quoted
-from feed.errors import FeedUnavailable
-from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.tape import PRICE_LIMIT, SYMBOL_BYTES, UNDEFINED_PRICE, Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
+
+    from feed.tape import Int64
 
     Column = NDArray[Any]
     Columns = dict[str, NDArray[Any]]
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 UNDEFINED_SIZE = 2**32 - 1
 UNNAMED = "UNKNOWN"
 """The symbol of a file that names none: the same for every path, because the digest covers the symbol."""
+
+SYMBOLS = 2**15
+"""Symbols that are read of one file at once: each is a tape of its own, which takes more than a row does."""
 
 INT16, INT32, INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
 
@@ -107,6 +112,57 @@ def unnamed(symbol: str | None) -> tuple[str, tuple[str, ...]]:
     return called, (f"the file names no symbol; its rows are taken as {quoted(called)}",)
 
 
+def check_symbols(names: Collection[str], asked: str | None, where: str) -> None:
+    """Refuse symbols that are none, or more of them than can be tapes.
+
+    Parameters
+    ----------
+    names : collection of str
+        All that the file names, each once.
+    asked : str, optional
+        The only one that becomes a tape.
+    where : str
+
+    Raises
+    ------
+    FeedCorrupt
+        One is longer than `feed.tape.SYMBOL_BYTES`.
+    FeedUnavailable
+        There are more than `SYMBOLS`, and none is asked for.
+    """
+    for name in names:
+        if (size := len(name.encode())) > SYMBOL_BYTES:
+            raise FeedCorrupt(
+                f"symbol {quoted(name)} takes {size:,} bytes, expected up to {SYMBOL_BYTES}", where, "export it again"
+            )
+    if asked is None and len(names) > SYMBOLS:
+        raise FeedUnavailable(
+            f"it holds {len(names):,} symbols, more than the {SYMBOLS:,} that are read at once",
+            where,
+            "name one: symbol=...",
+        )
+
+
+def by_label(codes: Column, count: int) -> tuple[Int64, Int64]:
+    """Order rows by their label, in one sort however many labels there are.
+
+    Parameters
+    ----------
+    codes : (N,) integers
+        0 to `count` - 1.
+    count : int
+
+    Returns
+    -------
+    order : (N,) int64
+        The rows, label after label, those of one in order of arrival.
+    ends : (count + 1,) int64
+        Where the rows of each label begin in `order`, and where the last end.
+    """
+    order = np.argsort(codes, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=count))])
+
+
 def several_instruments(venue: Column, instrument: Column) -> bool:
     """Whether a venue has several instruments: without symbols their quotes would pass for one book.
 
@@ -185,11 +241,15 @@ def make_fragments(
     notes : tuple of str
     """
     found = []
+    several = len(labels.names) > 1
+    if several:
+        quotes, starts = _together(quotes, labels.quotes, len(labels.names))
+        trades, firsts = (None, starts) if trades is None else _together(trades, labels.trades, len(labels.names))
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
         mine, prints = quotes, trades
-        if len(labels.names) > 1:
-            mine = _of(quotes, labels.quotes == code)
-            prints = None if trades is None else _of(trades, labels.trades == code)
+        if several:
+            mine = _of(quotes, slice(*starts[code : code + 2]))
+            prints = None if trades is None else _of(trades, slice(*firsts[code : code + 2]))
         if len(mine["ts"]) or (prints is not None and len(prints["ts"])):
             left_out = dict(ignored)
             tape = _built(name, mine, prints, left_out)
@@ -197,8 +257,14 @@ def make_fragments(
     return tuple(found)
 
 
-def _of(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
-    return {name: column[mask] for name, column in columns.items()}
+def _together(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
+    """Put the rows of each label side by side; say where each label's begin."""
+    order, starts = by_label(codes, count)
+    return {name: column[order] for name, column in columns.items()}, starts
+
+
+def _of(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
+    return {name: column[rows] for name, column in columns.items()}
 
 
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:

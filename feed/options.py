@@ -43,6 +43,9 @@ class ReadOptions:
         Seconds after which a read that still goes on is an error.
     max_bytes : int
         Decompressed bytes that one read takes in.
+    sized : bool
+        Whether what a file may unpack to depends on its size too, while `max_bytes` is the default; not where somebody
+        set the same number.
     foreign : bool
         Read messages without headers, whose completeness nothing proves.
     venues : tuple of int, optional
@@ -60,6 +63,12 @@ class ReadOptions:
     foreign: bool = False
     venues: tuple[int, ...] | None = None
     access: Access = PLAIN
+    sized: bool = True
+
+    @property
+    def of_file(self) -> int | None:
+        """`max_bytes` for one file; None where its size decides, as `feed.streams.bounds_of` says."""
+        return None if self.sized and self.max_bytes == MAX_BYTES else self.max_bytes
 
 
 DEFAULTS = ReadOptions()
@@ -131,7 +140,7 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     FeedUnavailable
         An unknown key, or a value of the wrong kind.
     """
-    found: dict[str, object] = {"access": access}
+    found: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:

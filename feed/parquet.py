@@ -14,12 +14,11 @@ import pyarrow as pa
 
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED, FileBlock, Labels, defined, make_fragments, out_of_bounds, unnamed
+from feed.fragments import UNNAMED, FileBlock, Labels, check_symbols, defined, make_fragments, out_of_bounds, unnamed
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.kinds import check_kind
-from feed.options import MAX_BYTES
-from feed.streams import check_there, damage_told, too_large
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
+from feed.streams import Bounds, bounds_of, check_there, damage_told
+from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +59,10 @@ ROWS = 2**20
 
 _REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_ROW_BYTES = sum(np.dtype(dtype).itemsize for dtype in QUOTE_DTYPES.values())
+_LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
+"""Bytes that the labels of a group of rows may take, whatever it holds, and of each row."""
+
 _EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
 _NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
 
@@ -110,7 +113,7 @@ class _Taken:
     other_symbol: int = 0
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
     """Read a Parquet file.
 
     Parameters
@@ -119,8 +122,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     symbol : str, optional
         Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
         `feed.fragments.UNNAMED`.
-    max_bytes : int
-        Bytes of decoded columns that may be read.
+    max_bytes : int, optional
+        Bytes of decoded columns that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
     ------
@@ -134,17 +137,18 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
     check_there(path)
     check_kind(path, ".parquet")
     where = str(path)
-    taken = _Taken()
+    taken, bounds = _Taken(), bounds_of(path, max_bytes)
     with damage_told(path):
         try:
             names = _columns_of(pq.read_schema(path), where)
             labels = [name for name in LABELS if name in names]
+            _check_declared(pq.read_metadata(path), names, bounds)
             with pq.ParquetFile(path, read_dictionary=labels, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS, columns=names):
                     taken.nbytes += batch.nbytes
-                    if taken.nbytes > max_bytes:
-                        raise too_large(where, max_bytes)
                     _take(batch, where, symbol, taken)
+                    bounds.check(taken.nbytes, 0)
+                    bounds.check(0, taken.rows)
         except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
             raise FeedUnavailable(
                 f"it holds a type that pyarrow does not read: {quoted(str(reason))}",
@@ -157,16 +161,18 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int = MAX_BYTES)
         raise FeedUnavailable("the file holds no rows", where, "export it again")
     quotes, trades = _joined(taken.quotes, QUOTE_DTYPES), _joined(taken.trades, TRADE_DTYPES)
     quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
+    check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
         called, notes = unnamed(symbol)
         which = Labels([called], quote_codes, trade_codes, named=False)
         return FileBlock(make_fragments(which, quotes, trades, {}, notes))
     there = sorted({name or UNNAMED for name in taken.codes})
-    code = np.array([there.index(name or UNNAMED) for name in taken.codes], np.int64)
+    place = {name: at for at, name in enumerate(there)}
+    code = np.array([place[name or UNNAMED] for name in taken.codes], np.int64)
     quote_codes, trade_codes = code[quote_codes], code[trade_codes]
     other = taken.other_symbol
     if symbol is not None and symbol in there:  # rows without one were taken too, in case that none names one
-        other += sum(int((codes != there.index(symbol)).sum()) for codes in (quote_codes, trade_codes))
+        other += sum(int((codes != place[symbol]).sum()) for codes in (quote_codes, trade_codes))
     ignored = {"other_symbol": other} if other else {}
     found = make_fragments(Labels(there, quote_codes, trade_codes), quotes, trades, ignored, ())
     return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), tuple(there))
@@ -188,6 +194,27 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
     return names
 
 
+def _check_declared(footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
+    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much."""
+    nbytes = rows = 0
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        rows += group.num_rows
+        for column in map(group.column, range(group.num_columns)):
+            name = column.path_in_schema
+            if name not in names:
+                continue
+            size = column.total_uncompressed_size
+            nbytes += size
+            if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * group.num_rows):
+                raise FeedCorrupt(
+                    f"{name} takes {size:,} bytes of {group.num_rows:,} rows, expected up to {SYMBOL_BYTES} a symbol",
+                    bounds.where,
+                    "the file may be damaged; export it again",
+                )
+        bounds.check(max(nbytes, _ROW_BYTES * rows), rows)
+
+
 def _fits(name: str, its: Arrow) -> bool:
     """Whether a column has a type that can be read without loss."""
     if name in LABELS:
@@ -202,11 +229,10 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a batch, quotes and trades apart."""
     columns = {name: _numbers(batch, name, where, taken) for name in batch.schema.names if name not in LABELS}
     kinds, kind = _labels(batch, "kind", QUOTE)
-    for at, each in enumerate(kinds):
-        if each not in {QUOTE, TRADE} and (unknown := kind == at).any():
-            raise FeedCorrupt(
-                f"{_place(taken, int(np.argmax(unknown)))}, kind: {quoted(each)} (expected {QUOTE} or {TRADE})", where
-            )
+    unknown = ~np.isin(kinds, (QUOTE, TRADE))[kind]
+    if unknown.any():
+        at = int(np.argmax(unknown))
+        raise FeedCorrupt(f"{_place(taken, at)}, kind: {quoted(kinds[kind[at]])} (expected {QUOTE} or {TRADE})", where)
     symbols, which = _labels(batch, "symbol", "")
     used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may name what no row has
     codes = np.array(

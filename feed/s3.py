@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.files import FilePlan, known, read_file
+from feed.options import MAX_BYTES
 from feed.streams import too_large
 
 if TYPE_CHECKING:
@@ -97,14 +98,15 @@ class S3Range:
     size : int
         Bytes, as the plan found it.
     symbol : str or None
-    max_bytes : int
+    max_bytes : int, optional
+        As `ReadOptions.of_file`.
     """
 
     store: Store
     key: str
     size: int
     symbol: str | None
-    max_bytes: int
+    max_bytes: int | None
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -116,8 +118,9 @@ class S3Range:
             where the object is another one than when it was planned.
         """
         place = SCHEME + self.key
-        if self.size > self.max_bytes:
-            raise too_large(place, self.max_bytes)
+        most = MAX_BYTES if self.max_bytes is None else self.max_bytes
+        if self.size > most:
+            raise too_large(place, most)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
             copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
             with _told(place), copy.open("wb") as file, self._open() as stream:
@@ -167,7 +170,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
     empty = next((path for path, size in found.items() if not size), None)
     if empty is not None:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
-    ranges = tuple(S3Range(store, path, size, options.symbol, options.max_bytes) for path, size in found.items())
+    ranges = tuple(S3Range(store, path, size, options.symbol, options.of_file) for path, size in found.items())
     return FilePlan("s3", place, ranges, options.symbol, joined)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import zlib
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.options import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +27,52 @@ CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PACKED = 2**15
+HELD = 704 * 2**20
+"""Bytes that any file may take in memory while it is read; a larger one `HELD_TIMES` its own."""
+
+HELD_TIMES = 176
+"""Up to 4 MB, a file may take `HELD`, with which no command takes 1 GB. A day of quotes that compresses well takes 100
+times its own bytes; a file of one row over and over takes thousands."""
+
+HELD_ROW = 256
+"""What a row takes while it is read, beside its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a file may unpack to.
+
+    Attributes
+    ----------
+    where : str
+    nbytes : int
+        Decompressed bytes.
+    held : int, optional
+        The same and `HELD_ROW` for each row; None where somebody set how many bytes there may be.
+    """
+
+    where: str
+    nbytes: int
+    held: int | None
+
+    def check(self, nbytes: int, rows: int) -> None:
+        """Refuse (FeedCorrupt) more than that."""
+        if nbytes > self.nbytes:
+            raise too_large(self.where, self.nbytes)
+        if self.held is not None and nbytes + HELD_ROW * rows > self.held:
+            found = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
+            raise FeedCorrupt(
+                f"it unpacks to more than a file of its size is trusted with ({found} and more)",
+                self.where,
+                "if it is meant to, set feed.max_bytes, such as 17179869184: it is then the only bound",
+            )
+
+
+def bounds_of(path: Path, max_bytes: int | None) -> Bounds:
+    """Bound what a file may unpack to: by `max_bytes` alone, or, where that is None, by `MAX_BYTES` and by its size."""
+    if max_bytes is not None:
+        return Bounds(str(path), max_bytes, None)
+    return Bounds(str(path), MAX_BYTES, max(HELD, HELD_TIMES * path.stat().st_size))
 
 
 def check_there(path: Path) -> None:
@@ -53,10 +101,10 @@ def unreadable_told(place: str) -> Iterator[None]:
         raise FeedUnavailable(f"it cannot be read: {error.strerror or error}", place[:200], "check the path") from None
 
 
-def open_bytes(path: Path, max_bytes: int) -> io.BufferedReader:
-    """Open a file for its decompressed bytes, of which at most `max_bytes` are given (FeedCorrupt)."""
+def open_bytes(path: Path, max_bytes: int | None, *, lines: bool = True) -> io.BufferedReader:
+    """Open a file for its decompressed bytes, no more of them, or of `lines`, than `bounds_of` says (FeedCorrupt)."""
     stream = open_packed(path, CODECS.get(path.suffix.lower()))
-    return io.BufferedReader(_Bounded(stream, str(path), max_bytes), 2**20)
+    return io.BufferedReader(_Bounded(stream, bounds_of(path, max_bytes), lines=lines), 2**20)
 
 
 def open_packed(path: Path, codec: str | None) -> Arrow | io.RawIOBase:
@@ -83,17 +131,20 @@ def damage_told(path: Path) -> Iterator[None]:
 class _Bounded(io.RawIOBase):
     """A stream that refuses to give more than it may: a small compressed file can hold any amount."""
 
-    def __init__(self, stream: Arrow | io.RawIOBase, where: str, max_bytes: int) -> None:
-        self._stream, self._where, self._max, self._left = stream, where, max_bytes, max_bytes
+    def __init__(self, stream: Arrow | io.RawIOBase, bounds: Bounds, *, lines: bool) -> None:
+        self._stream, self._bounds, self._given = stream, bounds, 0
+        self._counted, self._ends = lines, [0, 0]
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         count: int = self._stream.readinto(buffer)
-        self._left -= count
-        if self._left < 0:
-            raise too_large(self._where, self._max)
+        self._given += count
+        if self._counted and self._bounds.held is not None:
+            given = bytes(memoryview(buffer)[:count])
+            self._ends = [before + given.count(end) for before, end in zip(self._ends, (b"\n", b"\r"), strict=True)]
+        self._bounds.check(self._given, max(self._ends))
         return count
 
     def close(self) -> None:

@@ -31,6 +31,9 @@ PRICE_LIMIT = 2**23 * 10**9
 """Prices stay below this many 1e-9 $ (8,388,608 $): up to there two neighbouring float64 of dollars are less than
 1e-9 $ apart, so that a price survives its float."""
 
+SYMBOL_BYTES = 128
+"""Bytes, as UTF-8, of a symbol, wherever it comes from: Databento's are up to 70, and what is longer is none."""
+
 DAY = 86_400 * 10**9
 
 

@@ -16,7 +16,7 @@ from allocator.policies import POLICIES
 from feed.access import NAMES, refuse_literal
 from feed.console import unknown_key
 from feed.instants import format_instant, parse_duration, parse_instant
-from feed.options import BYTES_LIMIT, MAX_BYTES
+from feed.options import BYTES_LIMIT
 from sweep.errors import ConfigError
 from sweep.grid import build_grid
 from sweep.keys import checked, nested, placed
@@ -52,7 +52,7 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     quarantine: str = "quarantine.jsonl"
     wait: str | int = "0s"
     deadline: str | int = "1h"
-    max_bytes: int = MAX_BYTES
+    max_bytes: int | None = None  # `MAX_BYTES`, and of a file what its size allows
     foreign: bool = False
 
 

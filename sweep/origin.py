@@ -15,7 +15,7 @@ from feed import synthetic
 from feed.access import PLAIN, access_of, exposed
 from feed.console import waiting, without_secrets
 from feed.instants import parse_duration, parse_instant
-from feed.options import ReadOptions
+from feed.options import MAX_BYTES, ReadOptions
 from feed.source import plan_source
 from sweep.config import EMBEDDED
 from sweep.errors import ConfigError
@@ -124,7 +124,8 @@ def read_options(config: Config) -> ReadOptions:
         max_bad=feed.max_bad,
         wait=parse_duration(feed.wait) / 1e9,
         deadline=parse_duration(feed.deadline) / 1e9,
-        max_bytes=feed.max_bytes,
+        max_bytes=MAX_BYTES if feed.max_bytes is None else feed.max_bytes,
+        sized=feed.max_bytes is None,
         foreign=feed.foreign,
         venues=config.venues,
         access=access_of(msgspec.to_builtins(config.kafka)),

@@ -62,7 +62,7 @@ def within(record, **fields):
         (message(None, key=b"\x00\x00\x00\x02"), "", ""),
         (message(None, key=b"\xff"), "", ""),
         (message(None, key=b""), "", ""),
-        (message(None, key=b"x" * 65), "", ""),
+        (message(None, key=b"x" * 129), "", ""),
         (Record(0, 0, b"no JSON", key=b"IBM"), "IBM", "key"),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_rows_say_it_then_the_message_its_header_its_key(record, symbol, of)
     [
         (message(["AAPL"]), "symbol is list, expected text"),
         (message(True), "symbol is bool"),
-        (message("x" * 65), "is not printable text of up to 64 letters"),
+        (message("x" * 129), "is not printable text of up to 128 bytes"),
         (message(None, header=b"\xff"), "header symbol is no text"),
         (message(None, header=b"\x00\x00\x00\x05"), r"symbol '.x00.x00.x00.x05' is not printable"),
         (Record(0, 0, b'{"symbol": 5', key=b"IBM"), "truncated"),

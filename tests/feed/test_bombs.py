@@ -1,0 +1,221 @@
+"""Small files that would unpack to a great deal: refused before that, told in one line, and what is honest is read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import repeat
+
+import dbnfile
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feed import fragments, parquet
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.files import plan_files, read_file
+from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
+from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
+from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, bounds_of
+from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES
+
+TS = 1722519392491911683
+HEADER = b"ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"
+ROW = b"2024-08-01T13:36:32.491911683Z,2,7,222.1,222.2,100,100,"
+MEBIBYTE = 2**20
+
+
+def quotes(rows, symbols=None):
+    """Rows that are all alike, as Parquet keeps in next to nothing."""
+    columns = {
+        "ts": np.full(rows, TS),
+        "venue": np.full(rows, 2, np.int16),
+        "bid_px": np.full(rows, 222 * 10**9),
+        "ask_px": np.full(rows, 223 * 10**9),
+        "bid_sz": np.full(rows, 100, np.int32),
+        "ask_sz": np.full(rows, 100, np.int32),
+        "sequence": np.full(rows, 7),
+    }
+    return pa.table(columns if symbols is None else columns | {"symbol": symbols})
+
+
+def packed(path, head, part, times):
+    """Write a part over and over into a compressed file."""
+    with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "gzip" if path.suffix == ".gz" else "zstd") as out:
+        out.write(head)
+        for _ in range(times):
+            out.write(part)
+
+
+def columns_of_nothing(path):
+    """Ten million rows, in groups of a million that are all the same; a hundred million take 3 MB."""
+    group = quotes(MEBIBYTE)
+    with pq.ParquetWriter(path, group.schema, compression="zstd") as out:
+        for _ in range(10):
+            out.write_table(group, row_group_size=MEBIBYTE)
+
+
+def one_long_symbol(path):
+    pq.write_table(quotes(1000, ["A" * 40 * MEBIBYTE, *repeat("A", 999)]), path, compression="zstd")
+
+
+def rows_alike(path):
+    packed(path, HEADER, (ROW + b"AAPL\n") * 15_000, 250)
+
+
+def dbn_alike(path):
+    packed(path, dbnfile.metadata(dbnfile.AAPL), dbnfile.record() * 10_000, 400)
+
+
+BOMBS = {
+    "rows.parquet": (columns_of_nothing, 3, "unpacks to more than a file of its size is trusted with"),
+    "symbol.parquet": (one_long_symbol, 3, "symbol takes 41,9"),
+    "rows.csv.zst": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
+    "rows.csv.gz": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
+    "blank.csv.zst": (lambda path: packed(path, HEADER, b"\n" * MEBIBYTE, 1300), 3, "unpacks to more than a file"),
+    "header.csv.zst": (lambda path: packed(path, b"", b"A" * MEBIBYTE, 1300), 2, "missing columns"),
+    "line.csv.zst": (lambda path: packed(path, HEADER, b"A" * MEBIBYTE, 1300), 3, ""),
+    "rows.dbn.zst": (dbn_alike, 3, "unpacks to more than a file of its size is trusted with"),
+}
+"""Each of at most 4 MB, what makes it, how it ends, and what is said."""
+
+
+MEASURED = """\
+import resource, subprocess, sys
+ran = subprocess.run([sys.executable, "-m", *sys.argv[1:]], check=False)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(ran.returncode)
+"""
+
+
+def measured(*words):
+    """Run a module, and give its peak of memory: from a small process, as a new one inherits the peak of its parent."""
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURED, *words], capture_output=True, text=True, check=False, timeout=90
+    )
+    return ran, int(ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_file_takes_no_gigabyte(tmp_path, name):
+    make, code, said = BOMBS[name]
+    make(path := tmp_path / name)
+    assert path.stat().st_size <= 4 * 10**6
+    ran, kibibytes = measured("feed", "check", path)
+    assert ran.returncode == code, ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert said in ran.stderr
+    assert kibibytes < 10**9 // 2**10
+
+
+def test_what_a_file_may_unpack_to_grows_with_it(tmp_path):
+    (path := tmp_path / "day.csv").write_bytes(b"x" * 1000)
+    assert bounds_of(path, None) == Bounds(str(path), MAX_BYTES, HELD)
+    assert bounds_of(path, 10**9) == Bounds(str(path), 10**9, None)
+    with path.open("ab") as file:
+        file.truncate(100 * 10**6)
+    assert bounds_of(path, None).held == 100 * 10**6 * HELD_TIMES
+    assert HELD_TIMES * 4 * 10**6 <= HELD
+
+
+def test_bytes_and_rows_count():
+    bounds = Bounds("day.csv", 10_000, 9000)
+    bounds.check(9000 - 10 * HELD_ROW, 10)
+    with pytest.raises(
+        FeedCorrupt, match=r"day.csv: it unpacks to more .* \(11 rows, 6,440 bytes and more\); if it is"
+    ):
+        bounds.check(9000 - 10 * HELD_ROW, 11)
+    with pytest.raises(FeedCorrupt, match="more than 10000 bytes when decompressed"):
+        bounds.check(10_001, 0)
+    Bounds("day.csv", 10_000, None).check(10_000, 10**9)
+
+
+def test_a_bound_that_was_set_is_the_only_one(tmp_path):
+    assert DEFAULTS.of_file is None
+    assert ReadOptions(max_bytes=5).of_file == 5
+    assert options_of(["symbol=A"]).of_file is None
+    assert options_of([f"feed.max_bytes={MAX_BYTES}"]).of_file == MAX_BYTES
+    pq.write_table(quotes(3_000_000), path := tmp_path / "day.parquet", compression="zstd")
+    (part,) = plan_files(str(path), DEFAULTS).ranges
+    with pytest.raises(FeedCorrupt, match=r"set feed\.max_bytes"):
+        part.read()
+    (part,) = plan_files(str(path), options_of([f"feed.max_bytes={MAX_BYTES}"])).ranges
+    assert part.max_bytes == MAX_BYTES
+
+
+def test_a_file_that_packs_five_hundred_times_is_read(tmp_path):
+    pq.write_table(quotes(500_000), path := tmp_path / "day.parquet", compression="zstd")
+    assert 500 * path.stat().st_size < 500_000 * 42
+    assert read_file(path).tape.rows == 500_000
+
+
+def test_nothing_is_unpacked_of_what_declares_too_much(tmp_path, monkeypatch):
+    pq.write_table(quotes(3_000_000), path := tmp_path / "day.parquet", compression="zstd")
+    monkeypatch.setattr(parquet, "_take", lambda *_: pytest.fail("it was unpacked"))
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(FeedCorrupt, match="3,000,000 rows"):
+        parquet.read_file(path)
+    with pytest.raises(FeedCorrupt, match="more than 1000000 bytes"):
+        parquet.read_file(path, max_bytes=10**6)
+
+
+LONG = "É" * (SYMBOL_BYTES // 2 + 1)
+
+
+@pytest.mark.parametrize("symbol", ["A" * SYMBOL_BYTES, LONG[1:]])
+def test_a_symbol_of_the_longest_is_one(tmp_path, symbol):
+    (path := tmp_path / "day.csv").write_bytes(HEADER + ROW + symbol.encode() + b"\n")
+    assert read_file(path).tape.symbol == symbol
+    pq.write_table(quotes(2, [symbol] * 2), path := tmp_path / "day.parquet")
+    assert read_file(path).tape.symbol == symbol
+
+
+def test_what_is_longer_is_no_symbol(tmp_path):
+    (path := tmp_path / "day.csv").write_bytes(HEADER + ROW + LONG.encode() + b"\n" + ROW + b"B\n")
+    said = r"symbol '.xc9.*'\.\.\. takes 130 bytes, expected up to 128"
+    with pytest.raises(FeedCorrupt, match=said):
+        read_file(path)
+    pq.write_table(quotes(2, [LONG, "B"]), path := tmp_path / "day.parquet")
+    with pytest.raises(FeedCorrupt, match=said):
+        read_file(path)
+
+
+def test_more_symbols_than_can_be_tapes():
+    many = [f"S{number}" for number in range(SYMBOLS + 1)]
+    check_symbols(many, "S7", "day.csv")
+    check_symbols(many[1:], None, "day.csv")
+    with pytest.raises(FeedUnavailable, match=r"day.csv: it holds 32,769 symbols, more than the 32,768 .*name one"):
+        check_symbols(many, None, "day.csv")
+
+
+class Counted(np.ndarray):
+    """A column that counts how many of its numbers were taken out."""
+
+    taken = 0
+
+    def __getitem__(self, rows):
+        found = super().__getitem__(rows)
+        Counted.taken += np.size(found) if isinstance(rows, np.ndarray) else 0
+        return found
+
+
+@pytest.mark.parametrize("symbols", [20, 2000])
+def test_rows_are_shared_out_in_one_pass_however_many_symbols_there_are(symbols, monkeypatch):
+    rows = 4000
+    codes = np.arange(rows) % symbols
+    columns = {name: np.arange(rows, dtype=np.int64).view(Counted) for name in QUOTE_DTYPES}
+    Counted.taken = 0
+    built = []
+    monkeypatch.setattr(fragments, "_built", lambda symbol, quotes, *_: built.append((symbol, quotes["ts"].tolist())))
+    names = [f"S{number}" for number in range(symbols)]
+    make_fragments(Labels(names, codes, codes[:0]), columns, None, {}, ())
+    assert sorted(built) == sorted((name, list(range(at, rows, symbols))) for at, name in enumerate(names))
+    assert Counted.taken == rows * len(columns)
+
+
+def test_rows_by_label_keep_their_order():
+    order, starts = by_label(np.array([2, 0, 2, 0, 4]), 5)
+    assert order.tolist() == [1, 3, 0, 2, 4]
+    assert starts.tolist() == [0, 2, 2, 4, 4, 5]
