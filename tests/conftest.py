@@ -26,11 +26,11 @@ TOGETHER = {
     "hosts": ("autoscaler", "hosts", "hosts_lost", "namespaces", "ports"),
     "ray": (
         *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
-        *("kafka_sweep", "killed", "ray", "recovery"),
+        *("kafka_sweep", "killed", "ray", "ray_ended", "recovery"),
     ),
     "kafka": (
-        *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_whole", "partitions"),
-        *("replays", "waiting"),
+        *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
+        *("partitions", "replays", "waiting"),
     ),
 }
 """What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
@@ -53,10 +53,6 @@ def pytest_collection_modifyitems(config, items):
     """Put unit tests first, as they are quick to fail; the groups, where tests run in several processes."""
     marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
     groups = {item: GROUP.get(item.path.name) for item in items}
-    for item in items:
-        needs = {"kafka_one", "kafka_three", "kafka_fresh"}.intersection(item.fixturenames)
-        if ("cluster" in marks[item] or needs) and not groups[item] and "soak" not in marks[item]:
-            raise pytest.UsageError(f"{item.path.name} starts Ray, hosts or Kafka: name it in TOGETHER in {__file__}")
     order = [*TOGETHER, None]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: order.index(groups[item]))

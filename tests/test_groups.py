@@ -1,0 +1,20 @@
+"""What a machine should have one of at a time is in one group, whichever process runs it."""
+
+from conftest import GROUP, TOGETHER
+
+KAFKA = {"kafka_one", "kafka_three", "kafka_fresh"}
+
+
+def test_what_starts_ray_hosts_or_kafka_is_in_a_group(request):
+    shared = {
+        item.path.name
+        for item in request.session.items
+        if item.get_closest_marker("cluster") or KAFKA.intersection(item.fixturenames)
+    }
+    assert shared <= set(GROUP), f"name them in TOGETHER of tests/conftest.py: {sorted(shared - set(GROUP))}"
+
+
+def test_a_group_names_files_that_there_are(request):
+    there = {path.name for path in request.config.rootpath.glob("tests/integration/test_*.py")}
+    assert set(GROUP) <= there
+    assert len(GROUP) == sum(map(len, TOGETHER.values()))
