@@ -12,6 +12,7 @@ import pytest
 from brokers import Cluster
 from hypothesis import HealthCheck, settings
 from kafkajars import KafkaAbsentError, jars, java
+from together import GROUP, TOGETHER
 
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,20 +22,6 @@ DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data
 # How long an example takes is the machine's property.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
-
-TOGETHER = {
-    "hosts": ("autoscaler", "hosts", "hosts_lost", "namespaces", "ports"),
-    "ray": (
-        *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
-        *("kafka_sweep", "killed", "ray", "ray_ended", "recovery"),
-    ),
-    "kafka": (
-        *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
-        *("partitions", "replays", "waiting"),
-    ),
-}
-"""What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
-GROUP = {f"test_{name}.py": group for group, names in TOGETHER.items() for name in names}
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -1,0 +1,17 @@
+"""Which files of tests run one after the other where tests run in several processes."""
+
+from __future__ import annotations
+
+TOGETHER = {
+    "hosts": ("autoscaler", "hosts", "hosts_lost", "namespaces", "ports"),
+    "ray": (
+        *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
+        *("kafka_sweep", "killed", "ray", "ray_ended", "recovery"),
+    ),
+    "kafka": (
+        *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
+        *("partitions", "replays", "waiting"),
+    ),
+}
+"""What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
+GROUP = {f"test_{name}.py": group for group, names in TOGETHER.items() for name in names}
