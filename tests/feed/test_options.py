@@ -20,7 +20,9 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
     words = ["symbol=AAPL", "replay=x=1", "feed.max_bad=3", "feed.wait=60s", "feed.deadline=2h", "feed.max_bytes=9"]
     access = access_of({"api_version": "2.3"})
     found = options_of(["symbol=MSFT", *words, "feed.foreign=true", "venues=43,2"], access)
-    assert found == ReadOptions("AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, venues=(2, 43), access=access)
+    assert found == ReadOptions(
+        "AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, venues=(2, 43), access=access, sized=False
+    )
 
 
 @pytest.mark.parametrize(
