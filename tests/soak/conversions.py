@@ -37,13 +37,13 @@ def fork(work) -> int:
     """Start a child that returns what it does, and so ends as an interpreter does; 0 in the child once it has."""
     if pid := os.fork():
         return pid
-    signal.alarm(SECONDS)
     work()
     return 0
 
 
 def convert_once(where: Path, out: Path) -> None:
     """Convert in silence; what is said on stderr stays."""
+    signal.alarm(SECONDS)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     code = cli.main(["convert", str(where), str(out)])
     out.unlink(missing_ok=True)
