@@ -285,7 +285,7 @@ def test_what_is_cut_is_refused(way, cut):
 
 
 @pytest.mark.parametrize("number", COMPRESSIONS)
-@pytest.mark.parametrize("data", [b"hello", zlib.compress(b"x"), gzip.compress(b"x") + b"rest", b"\xff" * 20])
+@pytest.mark.parametrize("data", [b"hello", zlib.compress(b"x"), gzip.compress(b"x", mtime=0) + b"rest", b"\xff" * 20])
 def test_what_is_not_what_it_says_is_refused(number, data):
     with pytest.raises(CorruptRecordError, match=r"cannot be decompressed|more than the bound"):
         decompress(number, data)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from feed.streams import open_bytes
 
 PLAIN = b"".join(b"%d,hello\n" % number for number in range(30_000))
-MEMBER = gzip.compress(PLAIN)
-EMPTY = gzip.compress(b"")
+MEMBER = gzip.compress(PLAIN, mtime=0)
+EMPTY = gzip.compress(b"", mtime=0)
 
 
 @pytest.fixture
