@@ -10,8 +10,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VERSION = "4.1.1"
 """Of Apache Kafka; README shows the container image of the same version."""
@@ -102,11 +106,7 @@ def jars(seconds: float = FETCH_SECONDS) -> Path:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Beside the place, so that renaming it is one step: nobody ever sees half of it. One at a time, as Maven's own
     # folder of what it has fetched is not made for two.
-    with (
-        Path(place.parent, ".kafka-lock").open("w") as lock,
-        tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(place.parent), tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch:
         if place.is_dir():
             return place
         fetched = Path(scratch, "jars")
@@ -117,6 +117,17 @@ def jars(seconds: float = FETCH_SECONDS) -> Path:
     if not place.is_dir():
         raise KafkaAbsentError(f"{place} cannot be made")
     return place
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else holds a folder, and hold it."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _fetch(maven: str, scratch: str, fetched: Path, seconds: float) -> None:
