@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
-from feed.console import INTERRUPTED, TERMINATED, Parser, Terminated, guard_streams, printable, raise_on_signals
+from feed.console import (
+    INTERRUPTED,
+    TERMINATED,
+    Parser,
+    Terminated,
+    guard_streams,
+    printable,
+    raise_on_signals,
+    refused,
+)
 from feed.errors import FeedError, FeedUnavailable
 
 if TYPE_CHECKING:
@@ -67,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has enough of it.
         return 0
+    except Exception as error:
+        if (said := refused(error)) is None:
+            raise
+        _tell(f"error: {printable(said)}")
+        return FeedUnavailable.exit_code
     return code
 
 

@@ -145,6 +145,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
                     bounds.check(0, taken.rows)
+        except MemoryError:  # one of pyarrow's is an ArrowException too
+            raise
         except pa.ArrowException as damage:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
     if not taken.rows:

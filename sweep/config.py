@@ -16,7 +16,7 @@ from allocator.policies import POLICIES
 from feed.access import NAMES, refuse_literal
 from feed.instants import parse_duration, parse_instant
 from sweep.errors import ConfigError
-from sweep.grid import AXES, build_grid
+from sweep.grid import AXES, build_grid, refuse_vanished
 from sweep.text import parse_yaml
 
 if TYPE_CHECKING:
@@ -309,6 +309,8 @@ def _check(config: Config) -> None:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
     if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
         raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
+    if not UNSET_or_none(config.stub_band):
+        _amount("stub_band", config.stub_band, signed=False)  # type: ignore[arg-type]
     _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
     if config.fees is not UNSET:
         for venue, fee in config.fees.items():
@@ -348,6 +350,7 @@ def _amount(key: str, value: float, *, signed: bool) -> None:
         amount = nano(value, key)
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
+    refuse_vanished(key, value, amount)
     if amount < 0 and not signed:
         raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
     if abs(amount) > 100 * NANO:

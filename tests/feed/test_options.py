@@ -12,7 +12,9 @@ from feed.options import DEFAULTS, WORDS, ReadOptions, options_of
 
 
 def test_every_option_has_a_word_and_the_last_repeat_wins():
-    assert {key.removeprefix("feed.") for key in WORDS} | {"access"} == {each.name for each in fields(ReadOptions)}
+    assert {key.removeprefix("feed.") for key in WORDS} | {"access", "sized"} == {
+        each.name for each in fields(ReadOptions)
+    }
     assert options_of([]) == DEFAULTS
     words = ["symbol=AAPL", "replay=x=1", "feed.max_bad=3", "feed.wait=60s", "feed.deadline=2h", "feed.max_bytes=9"]
     access = access_of({"api_version": "2.3"})
