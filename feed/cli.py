@@ -24,6 +24,7 @@ from feed.console import (
     printable,
     raise_on_signals,
     reader_compiles,
+    refused,
     resembles,
     waiting,
     without_secrets,
@@ -80,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has enough of it.
         return 0
+    except Exception as error:
+        if (said := refused(error)) is None:
+            raise
+        _tell(f"error: {printable(said)}")
+        return FeedUnavailable.exit_code
     return code
 
 

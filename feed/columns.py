@@ -7,6 +7,7 @@ looks at each value alone, so that `first_bad` can find the culprit by halving.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,9 @@ CENT = 10**7
 """A cent in 1e-9 $."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-_NANO_DOLLARS = pa.decimal128(38, 9)
+_SMALL = r"^[+-]?0*\.\d*[1-9]|^[^eE]*[1-9].*[eE]-"
+_DIGITS = 38
+_NANO_DOLLARS = pa.decimal128(_DIGITS, 9)
 _INSTANT = pa.timestamp("ns", "UTC")
 
 
@@ -89,6 +92,15 @@ def prices(text: Text, *, nanos: bool) -> Int64:
     numbers = np.where(numbers == UNDEFINED_PRICE, 0, numbers)
     if len(numbers) and numbers.max() >= PRICE_LIMIT:
         raise ValueError(f"expected a price below {PRICE_LIMIT // 10**9} $")
+    return numbers
+
+
+def prices_kept(text: Text, *, nanos: bool) -> Int64:
+    """Parse prices as `prices` does, and refuse those of which nothing is left: 0 would be no price."""
+    numbers = prices(text, nanos=nanos)
+    nothing = text.filter(pa.array(numbers == 0))
+    if not nanos and pc.any(pc.match_substring_regex(nothing, _SMALL), min_count=0).as_py():
+        raise ValueError("it rounds to 0; the smallest price is 1e-9 $")
     return numbers
 
 
@@ -164,9 +176,12 @@ def _decimals(text: Text, *, exact: bool = False) -> Int64:
 
     Digits beyond the ninth decimal are rounded half-even, or, where it has to be `exact`, refused.
     """
-    try:
-        column = text.cast(_NANO_DOLLARS)
-    except pa.ArrowInvalid:
+    long = (pc.max(pc.utf8_length(text)).as_py() or 0) > _DIGITS  # pyarrow lets more digits wrap around
+    column = None
+    if not long:
+        with suppress(pa.ArrowInvalid):
+            column = text.cast(_NANO_DOLLARS)
+    if column is None:
         seen = pc.unique(text)
         scaled = np.array([_scaled(value, exact=exact) for value in seen.to_pylist()], np.int64)
         return scaled[_numpy(pc.index_in(text, seen))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import os
 import re
 import signal
@@ -48,6 +49,39 @@ _BEFORE_AT = re.compile(r"//.*@")
 _OPTION = re.compile(r"([?&](?!api_version=)[^=&\s]*=)[^&\s]*")
 _FRAGMENT = re.compile(r"(://[^#]*#).+")
 _NAMED = re.compile(rf"([\w.-]*(?:{SENSITIVE})[\w.-]*[=:\s]+)\S+", re.IGNORECASE)
+
+
+OUTSIDE: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("no room is left on the disk", "free some, or choose another place (TMPDIR for temporary files)"),
+    errno.EDQUOT: ("the quota of the disk is used up", "free some, or choose another place"),
+    errno.EFBIG: ("a file would be larger than the limit of files", "raise it (ulimit -f)"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.ENFILE: ("too many files are open on this machine", "end other programs"),
+    errno.ENOMEM: ("no memory is left", "give more, or read less: a window, one symbol"),
+    errno.EAGAIN: ("no more threads or processes may be started", "raise the limit (ulimit -u), or end others"),
+    errno.EROFS: ("the place may only be read", "choose another"),
+    errno.EACCES: ("it may not be opened", "check its permissions"),
+}
+"""What the machine refuses, by the system's number: what is said, and what to do about it."""
+
+MACHINE = frozenset(OUTSIDE) - {errno.EROFS, errno.EACCES}
+"""Those of them that are no property of a file."""
+
+_NO_THREAD = "can't start new thread"
+_NO_MAP = "failed to map segment from shared object"
+
+
+def refused(error: BaseException) -> str | None:
+    """What the machine, and not a bug, says in an error: no room, no memory, a limit; None for any other error."""
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _NO_MAP in str(error)):
+        return "; ".join(OUTSIDE[errno.ENOMEM])
+    if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        return "; ".join(OUTSIDE[errno.EAGAIN])
+    if not isinstance(error, OSError):
+        return None
+    what, remedy = OUTSIDE.get(error.errno or 0, (error.strerror or str(error), "check the place, and TMPDIR"))
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{what}; {remedy}"
 
 
 class Terminated(BaseException):

@@ -12,6 +12,7 @@ from feed.console import listing
 from feed.errors import FeedError, FeedUnavailable
 from feed.files import days_of, ending_of, of_day, read_file
 from feed.instants import format_instant
+from feed.options import MAX_BYTES
 from feed.tape import DAY, same
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _refusing(where: str) -> Iterator[None]:
 def _reads_back(tape: Tape, path: Path) -> bool:
     """Whether a file holds the tape, and nothing else."""
     try:
-        (fragment,) = read_file(path).fragments
+        (fragment,) = read_file(path, max_bytes=MAX_BYTES).fragments  # it is our own, however small it is
     except (FeedError, ValueError):
         return False
     return fragment.named and not fragment.ignored and same(fragment.tape, tape)

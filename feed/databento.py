@@ -21,7 +21,7 @@ from feed.columns import (
     beyond_nanos,
     instants,
     integers,
-    prices,
+    prices_kept,
     whole_numbers,
 )
 from feed.csvrows import Rows, read_rows
@@ -155,7 +155,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlo
     if rounded:
         notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
 
-    price = partial(prices, nanos=nanos)
+    price = partial(prices_kept, nanos=nanos)
     columns = {
         "ts": rows.parse("ts_event", partial(instants, iso=iso)),
         "venue": rows.parse("publisher_id", partial(integers, low=0, high=INT16)),

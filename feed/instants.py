@@ -125,7 +125,7 @@ def parse_duration(text: str | float) -> int:
     Raises
     ------
     ValueError
-        Where the text is no duration.
+        Where the text is no duration, or one that nanoseconds in int64 do not hold, or that rounds to 0.
     """
     if text in (0, "0"):
         return 0
@@ -137,4 +137,8 @@ def parse_duration(text: str | float) -> int:
     whole, _, fraction = found["number"].partition(".")
     scaled = int(whole + fraction) * _UNIT[found["unit"]]
     nanoseconds: int = scaled // 10 ** len(fraction)
+    if scaled and not nanoseconds:
+        raise ValueError(f"{str(text)[:_SHOWN]!r} rounds to 0; the shortest duration is 1ns")
+    if nanoseconds > LAST_INSTANT:
+        raise ValueError(f"{str(text)[:_SHOWN]!r} is longer than the longest duration, {LAST_INSTANT // _UNIT['h']}h")
     return nanoseconds

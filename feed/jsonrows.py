@@ -33,6 +33,7 @@ REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 """What `JsonRows.append` raises of a malformed message; its text is the reason."""
 
 _NANO = 10**9
+_SHOWN = 40
 _AGGRESSORS = {letter: side for side, letter in SIDES.items()}
 _SHAPE = "0000-00-00T00:00:00.000000000Z"
 _STAMP = len(_SHAPE)
@@ -278,17 +279,18 @@ def _nanos(prices: list[float]) -> Int64:
     return nanos
 
 
+def _rounded(price: Decimal) -> int:
+    return int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
+
+
 def _nano(price: float | Decimal) -> int:
-    if isinstance(price, float):
-        px = round(price * _NANO)
-    elif price >= PRICE_LIMIT:
-        px = PRICE_LIMIT
-    else:
-        px = int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
-    if not 0 <= px < PRICE_LIMIT:
-        raise ValueError(f"price {price} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
+    px = PRICE_LIMIT
+    if 0 <= price < PRICE_LIMIT // _NANO:
+        px = round(price * _NANO) if isinstance(price, float) else _rounded(price)
+    if px >= PRICE_LIMIT:
+        raise ValueError(f"price {str(price)[:_SHOWN]} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
     if px / _NANO != price if isinstance(price, float) else px != price * _NANO:
-        raise ValueError(f"price {price} has more than nine decimals")
+        raise ValueError(f"price {str(price)[:_SHOWN]} has more than nine decimals")
     return px
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from feed.access import PLAIN, Access
@@ -63,7 +63,7 @@ class ReadOptions:
     foreign: bool = False
     venues: tuple[int, ...] | None = None
     access: Access = PLAIN
-    sized: bool = True
+    sized: bool = field(default=True, compare=False)
 
     @property
     def of_file(self) -> int | None:

@@ -149,6 +149,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
                     bounds.check(0, taken.rows)
+        except MemoryError:  # one of pyarrow's is an ArrowException too
+            raise
         except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
             raise FeedUnavailable(
                 f"it holds a type that pyarrow does not read: {quoted(str(reason))}",

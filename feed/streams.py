@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from feed.columns import quoted
+from feed.console import MACHINE
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.options import MAX_BYTES
 
@@ -34,8 +35,8 @@ HELD_TIMES = 176
 """Up to 4 MB, a file may take `HELD`, with which no command takes 1 GB. A day of quotes that compresses well takes 100
 times its own bytes; a file of one row over and over takes thousands."""
 
-HELD_ROW = 256
-"""What a row takes while it is read, beside its text."""
+HELD_ROW = 384
+"""What a row takes, beside its text, in whatever is made of it: tape, book, and columns while they are put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ def damage_told(path: Path) -> Iterator[None]:
     except PermissionError:
         raise FeedUnavailable("the file may not be read", str(path), "check its permissions") from None
     except (OSError, EOFError, UnicodeDecodeError) as damage:
+        if isinstance(damage, OSError) and damage.errno in MACHINE:
+            raise  # the file may be whole
         raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", str(path), "copy or export it again") from None
 
 

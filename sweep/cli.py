@@ -120,9 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(do: Callable[[], int]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
-    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_signals
+    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_signals, refused
     from feed.errors import FeedError
-    from sweep.errors import SweepError
+    from sweep.errors import ConfigError, SweepError
 
     closed = sys.stdout is None
     guard_streams()
@@ -135,21 +135,32 @@ def _guarded(do: Callable[[], int]) -> int:
     except (FeedError, SweepError) as error:
         sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
-        print(f"error: {printable(first)}", *map(printable, rest), *_stored(error), sep="\n", file=sys.stderr)
+        _tell(f"error: {printable(first)}", *map(printable, rest), *_stored(error))
         return error.exit_code
     except AllocatorError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        _tell(f"error: {printable(str(error))}")
         return 2
     except (KeyboardInterrupt, Terminated) as error:
         # the frames stay to the end: of what numba was making, a half may complain, or crash, when it is freed
         sys.last_value = error
         word, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-        print("; ".join([word, *(_stored(error) or ["nothing was stored"])]), file=sys.stderr)
+        _tell("; ".join([word, *(_stored(error) or ["nothing was stored"])]))
         return code
-    except Exception:  # noqa: BLE001 - the only place that may print a traceback: a bug
+    except Exception as error:  # noqa: BLE001 - the only place that may print a traceback: a bug
+        if (said := refused(error)) is not None:
+            _tell(f"error: {printable(said)}", *_stored(error))
+            return ConfigError.exit_code
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
         return BUG
+
+
+def _tell(*lines: str) -> None:
+    """Print to stderr, where that can be written: the exit code tells the rest."""
+    try:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _stored(error: BaseException) -> list[str]:

@@ -18,7 +18,7 @@ from feed.console import unknown_key
 from feed.instants import format_instant, parse_duration, parse_instant
 from feed.options import BYTES_LIMIT
 from sweep.errors import ConfigError
-from sweep.grid import build_grid
+from sweep.grid import build_grid, refuse_vanished
 from sweep.keys import checked, nested, placed
 from sweep.text import parse_yaml
 
@@ -290,6 +290,8 @@ def _check(config: Config) -> None:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
     if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
         raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
+    if not UNSET_or_none(config.stub_band):
+        _amount("stub_band", config.stub_band, signed=False)  # type: ignore[arg-type]
     _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
     if config.fees is not UNSET:
         _check_fees(config.fees)
@@ -351,6 +353,7 @@ def _amount(key: str, value: float, *, signed: bool) -> None:
         amount = nano(value, key)
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
+    refuse_vanished(key, value, amount)
     if amount < 0 and not signed:
         raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
     if abs(amount) > 100 * NANO:

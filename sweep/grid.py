@@ -148,6 +148,12 @@ def build_grid(spec: Mapping[str, Any]) -> Grid:
     return grid
 
 
+def refuse_vanished(key: str, value: float, amount: Amount) -> None:
+    """Refuse (ConfigError) a value of which 1e-9 $ leave nothing."""
+    if value and not amount:
+        raise ConfigError(f"{key}: {value} rounds to 0; the smallest value that is kept is 1e-9")
+
+
 def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whatever the configuration holds
     key = f"grid.{name}"
     if isinstance(spec, dict):
@@ -164,6 +170,8 @@ def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whate
         values = tuple(AXES[name](item, key) for item in items)
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
+    for item, value in zip(items, values, strict=True):
+        refuse_vanished(key, item, value)
     _refuse_repeats(key, values)
     return values
 
@@ -196,6 +204,8 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
         start, stop = (nano(spec[end], f"{key}.{end}") for end in ("start", "stop"))
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
+    for end, amount in (("start", start), ("stop", stop)):
+        refuse_vanished(f"{key}.{end}", spec[end], amount)
     if num == 1 and start != stop:
         raise ConfigError(
             f"{key}: one value from {spec['start']} to {spec['stop']}; both ends are included, so num is 2 or more"

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from feed import fragments, parquet
+from feed.convert import convert
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import plan_files, read_file
 from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
 from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
 from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, bounds_of
-from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES
+from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape
 
 TS = 1722519392491911683
 HEADER = b"ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"
@@ -124,7 +125,7 @@ def test_bytes_and_rows_count():
     bounds = Bounds("day.csv", 10_000, 9000)
     bounds.check(9000 - 10 * HELD_ROW, 10)
     with pytest.raises(
-        FeedCorrupt, match=r"day.csv: it unpacks to more .* \(11 rows, 6,440 bytes and more\); if it is"
+        FeedCorrupt, match=r"day.csv: it unpacks to more .* \(11 rows, 5,160 bytes and more\); if it is"
     ):
         bounds.check(9000 - 10 * HELD_ROW, 11)
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes when decompressed"):
@@ -155,7 +156,7 @@ def test_nothing_is_unpacked_of_what_declares_too_much(tmp_path, monkeypatch):
     pq.write_table(quotes(3_000_000), path := tmp_path / "day.parquet", compression="zstd")
     monkeypatch.setattr(parquet, "_take", lambda *_: pytest.fail("it was unpacked"))
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_, **__: pytest.fail("it was unpacked"))
-    with pytest.raises(FeedCorrupt, match="3,000,000 rows"):
+    with pytest.raises(FeedCorrupt, match="2,097,152 rows"):
         parquet.read_file(path)
     with pytest.raises(FeedCorrupt, match="more than 1000000 bytes"):
         parquet.read_file(path, max_bytes=10**6)
@@ -219,3 +220,12 @@ def test_rows_by_label_keep_their_order():
     order, starts = by_label(np.array([2, 0, 2, 0, 4]), 5)
     assert order.tolist() == [1, 3, 0, 2, 4]
     assert starts.tolist() == [0, 2, 2, 4, 4, 5]
+
+
+def test_what_was_converted_is_read_back_however_small_it_is(tmp_path):
+    rows = HELD // HELD_ROW + 1
+    columns = {name: quotes(1).column(name).to_numpy().repeat(rows) for name in QUOTE_DTYPES}
+    (written,) = convert([Tape.build("A", **columns)], str(tmp_path / "day.parquet"))
+    assert written["rows"] == rows
+    with pytest.raises(FeedCorrupt, match=r"set feed\.max_bytes"):
+        read_file(tmp_path / "day.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.abc
 import importlib.machinery
 import os
@@ -15,7 +16,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from feed import cli, source
-from feed.console import Terminated, guard_streams, raise_on_signals, reader_compiles, waiting
+from feed.console import Terminated, guard_streams, raise_on_signals, reader_compiles, refused, waiting
 from feed.errors import FeedUnavailable
 
 
@@ -181,3 +182,27 @@ def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
     assert reader_compiles() == ""
     monkeypatch.delitem(sys.modules, "feed.csvkernel")
     assert reader_compiles() == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "no memory is left; give more"),
+        (ImportError("libx.so: failed to map segment from shared object"), "no memory is left; give more"),
+        (RuntimeError("can't start new thread"), "no more threads or processes may be started; raise the limit"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "/x: no room is left on the disk; free some"),
+        (
+            OSError(errno.EFBIG, "File too large"),
+            "a file would be larger than the limit of files; raise it",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "too many files are open; raise the limit (ulimit -n)"),
+        (OSError(errno.EIO, "Input/output error", "/x"), "/x: Input/output error; check the place"),
+        (FileNotFoundError("No usable temporary directory"), "No usable temporary directory; check the place"),
+        (RuntimeError("a bug"), None),
+        (ImportError("a bug"), None),
+        (ValueError("a bug"), None),
+    ],
+)
+def test_what_the_machine_refuses_is_told_from_a_bug(error, said):
+    found = refused(error)
+    assert found is None if said is None else found.startswith(said)

@@ -617,3 +617,23 @@ def test_the_published_days_snapshots(l1_day):
 def test_the_day_of_twelve_venues(taq_day):
     tape = read_file(taq_day).tape
     assert (tape.symbol, tape.rows, len(tape.venues)) == ("XXX", 66_693, 12)
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("1e308", r"'1e308' \(expected a smaller number\)"),
+        ("9" * 400, r"'9{40}'\.\.\. \(expected a smaller number\)"),
+        ("-" + "9" * 400, r"'-9{39}'\.\.\. \(expected a smaller number\)"),
+        ("9" * 39 + ".5", r"'9{39}\.'\.\.\. \(expected a smaller number\)"),
+        ("1e-10", r"'1e-10' \(it rounds to 0; the smallest price is 1e-9 \$\)"),
+        ("0.0000000004", r"'0\.0000000004' \(it rounds to 0"),
+        ("0." + "0" * 400 + "1", r"'0\.0{38}'\.\.\. \(it rounds to 0"),
+    ],
+)
+def test_a_price_that_no_tape_holds_is_named_and_shortened(tmp_path, price, said):
+    lines = ["ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00"]
+    lines += [f"2024-08-01T13:36:32Z,2,7,{bid},222.2,100,100" for bid in ("222.1", price)]
+    (path := tmp_path / "day.csv").write_text("\n".join(lines))
+    with pytest.raises(FeedCorrupt, match=rf"day\.csv: line 3, column bid_px_00: {said}"):
+        read_file(path)

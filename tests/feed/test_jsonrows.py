@@ -211,3 +211,15 @@ def test_rows_that_share_the_text_of_their_stamps_are_of_several_instants():
     shifted = [{**quote, "ts_event": text} for text in (STAMP, STAMP[:10], STAMP[10:] + STAMP)]
     with pytest.raises(FeedCorrupt, match="several instants"):
         in_batches([json.dumps({"snapshot": shifted}).encode()])
+
+
+@pytest.mark.parametrize("price", ["1e308", "-1e308", "-0.5", "8388608", f"{'9' * 300}.5", f"0.{'0' * 60}1"])
+def test_a_price_beyond_any_is_shown_short(price):
+    row = (
+        '{"ts_event": "2024-08-01T13:36:32.000000000Z", "publisher_id": 2, "ask_px_00": %s, "ask_sz_00": 9, '
+        '"bid_px_00": 100.0, "bid_sz_00": 7, "sequence": 0}'
+    )
+    value = ('{"snapshot": [' + row % price + "]}").encode()
+    assert not JsonRows().extend([value])
+    with pytest.raises(ValueError, match=r"^price \S{1,40} (is outside 0 to 8388608 \$|has more than nine decimals)$"):
+        JsonRows().append(value)

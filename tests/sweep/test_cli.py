@@ -280,3 +280,21 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(stream, capsys):
     code, err = refused(capsys, f"source={stream}", "address=ray://user:hidden@host:1")
     assert code == 2
     assert "hidden" not in err
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(
+    ("limit", "command"),
+    [
+        ("-f 1", "feed convert {stream} {folder}/day.parquet"),
+        ("-f 1", "sweep executor=inline source={stream} --output {folder}"),
+        ("-n 8", "sweep executor=inline source={stream} --output {folder}"),
+        ("-v 400000", "sweep executor=inline source={stream}"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line_and_no_bug(stream, tmp_path, limit, command):
+    words = f"ulimit {limit}; exec {sys.executable} -m {command.format(stream=stream, folder=tmp_path)}"
+    ran = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 2, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert sum(line.startswith("error: ") for line in ran.stderr.splitlines()) == 1

@@ -435,3 +435,32 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
     assert {config_hash(build_config(tree)) for tree in same} == {base}
     others = [{"step": 10}, {"order": {"size": 1}}, {"grid": {"lambda_over": 0}}, {"fees": {"2": {"taker": 0}}}]
     assert len({base, *(config_hash(build_config(tree)) for tree in others)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("max_age=99999999999h", "max_age: '99999999999h' is longer than the longest duration, 2562047h"),
+        ("window.warmup=9223372037s", "window.warmup: .* is longer than"),
+        ("feed.wait=2562048h", "feed.wait: .* is longer than"),
+        ("feed.deadline=99999999999999999999h", "feed.deadline: .* is longer than"),
+        ("max_age=0.4ns", "max_age: '0.4ns' rounds to 0; the shortest duration is 1ns"),
+        (
+            "fees={default: {taker: 1e-10}}",
+            "fees.default.taker: 1e-10 rounds to 0; the smallest value .* 1e-9",
+        ),
+        ("fees={2: {maker: -1e-10}}", "fees.2.maker: -1e-10 rounds to 0"),
+        ("unfilled_penalty=1e-10", "unfilled_penalty: 1e-10 rounds to 0"),
+        ("stub_band=1e-10", "stub_band: 1e-10 rounds to 0"),
+        ("grid.lambda_over=1e-10", "grid.lambda_over: 1e-10 rounds to 0"),
+        ("grid.lambda_over=[0, 1e-10]", "grid.lambda_over: 1e-10 rounds to 0"),
+        ("grid.theta_queue={start: 1e-12, stop: 1, num: 3, scale: log}", "grid.theta_queue.start: 1e-12 rounds to 0"),
+    ],
+)
+def test_what_no_whole_number_keeps_is_refused(assignment, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config(None, [assignment])
+
+
+def test_the_longest_duration_is_one():
+    assert load_config(None, ["max_age=2562047h"]).max_age == "2562047h"
