@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from waits import without_waits
 
 from feed import fragments, parquet
 from feed.convert import convert
