@@ -132,7 +132,6 @@ def _answer(
     grid, order = build_grid(config.grid), make_order(config, tape.facts)
     job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
     with phases.phase("calibrate"):
-        executor.get(executor.call(tasks.warm))
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:

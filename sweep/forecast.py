@@ -78,7 +78,6 @@ def forecast(
     for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
-        tasks.warm()
         calibrated = tasks.calibrate(book, job)
     plan = make_plan(grid, job.orders, (facts,), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)

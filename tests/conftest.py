@@ -14,6 +14,12 @@ from hypothesis import HealthCheck, settings
 from kafkajars import KafkaAbsentError, jars, java
 from together import GROUP, TOGETHER
 
+from allocator.kernels import compiling
+
+# Commands with a HOME of their own find the kernels that are compiled already.
+if (folder := compiling.cache_folder()) is not None:
+    os.environ.setdefault(compiling.ROOT_VARIABLE, str(folder.parent))
+
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))

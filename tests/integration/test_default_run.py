@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from waits import without_waits
 
-from allocator.kernels.compiling import cache_folder
-
 pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.command]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,9 +20,8 @@ LONG = [f"grid.{name}={{start: 0, stop: 0.2, num: 100}}" for name in ("lambda_ov
 
 @pytest.fixture
 def marked(tmp_path):
-    """An environment with a HOME of its own, compiled kernels at hand, and a mark by which its processes are found."""
-    kernels = {"SOR_SWEEP_CACHE_DIR": str(folder.parent)} if (folder := cache_folder()) else {}
-    return {**os.environ, **kernels, "HOME": str(tmp_path), "SWEEP_TEST_MARK": uuid.uuid4().hex}
+    """An environment with a HOME of its own, and a mark by which its processes are found."""
+    return {**os.environ, "HOME": str(tmp_path), "SWEEP_TEST_MARK": uuid.uuid4().hex}
 
 
 def living(environment):

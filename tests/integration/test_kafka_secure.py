@@ -15,7 +15,6 @@ from certificates import Authority
 from handmade import tape
 from waits import without_waits
 
-from allocator.kernels.compiling import cache_folder
 from feed.access import access_of
 from feed.errors import FeedUnavailable
 from feed.kafka import parse_address
@@ -127,13 +126,12 @@ def words(settings):
 
 
 def run(home, package, *words, **environment):
-    kernels = {"SOR_SWEEP_CACHE_DIR": str(folder.parent)} if (folder := cache_folder()) else {}
     began = time.monotonic()
     ran = subprocess.run(
         [sys.executable, "-m", package, *map(str, words)],
         capture_output=True,
         text=True,
-        env={**os.environ, **kernels, "HOME": str(home), **environment},
+        env={**os.environ, "HOME": str(home), **environment},
         cwd=ROOT,
         timeout=100,
         check=False,

@@ -24,8 +24,12 @@ def cluster(request):
     return request.getfixturevalue(f"kafka_{request.param}")
 
 
-@pytest.mark.parametrize("day", ["l1_day", "taq_day"])
-@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
+CLUSTERS, DAYS = ("one", "three"), ("l1_day", "taq_day")
+PAIRS = [(CLUSTERS[(nth + at) % 2], way, day) for nth, way in enumerate(EVERY_WAY) for at, day in enumerate(DAYS)]
+"""Any two of cluster, way and day meet."""
+
+
+@pytest.mark.parametrize(("cluster", "way", "day"), PAIRS, indirect=["cluster"], ids=str)
 def test_a_day_through_kafka_is_the_day_of_the_file(cluster, request, way, day):
     path, topic = request.getfixturevalue(day), topic_of(request)
     source = cluster.create_topic(topic, way.partitions)

@@ -73,8 +73,7 @@ def test_workers_that_something_ends_each_time_as_they_begin_are_a_standstill(im
 
 def run(home, *words):
     command = [sys.executable, "-m", "sweep", *map(str, words)]
-    kernels = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": kernels}
+    environment = {**os.environ, "HOME": str(home)}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
     )
