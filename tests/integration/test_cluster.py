@@ -145,11 +145,18 @@ def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
     joined.get(joined.call(node_of, 0.0, where="other"), timeout=60)
     raylet = other.all_processes["raylet"][0].process.pid
 
+    stopped = []
+
     def stop():
-        for pid in (raylet, *processes.descendants(raylet)):
+        stopped.extend(processes.descendants(raylet))
+        for pid in (raylet, *stopped):
             os.kill(pid, signal.SIGSTOP)
 
-    answers, seconds = run_all(joined, column, stop)
+    try:
+        answers, seconds = run_all(joined, column, stop)
+    finally:
+        for pid in stopped:  # they would not see the raylet's end
+            os.kill(pid, signal.SIGKILL)
     assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
     assert joined.again >= 1
     assert seconds < 45  # by Ray's own settings, until somebody lets it go on
