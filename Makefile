@@ -28,8 +28,9 @@ run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 
 kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C; PORT=... changes the port
 	@$(python) tests/brokers.py $(if $(PORT),--port $(PORT))
 
-test: lint .venv/installed-test ## run the linters and every test
-	@$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+test: .venv/installed-test ## run the linters and every test, beside each other
+	@$(MAKE) --no-print-directory lint & \
+	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS); code=$$?; wait $$! && exit $$code
 
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)

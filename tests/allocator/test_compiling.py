@@ -54,6 +54,7 @@ def test_a_cold_cache_is_filled_and_then_used(expected, tmp_path):
 
 
 @pytest.mark.command
+@pytest.mark.soak
 def test_a_place_that_cannot_hold_a_cache_costs_time_only(expected, tmp_path):
     nowhere = tmp_path / "a file"
     nowhere.write_text("where a folder should be")
