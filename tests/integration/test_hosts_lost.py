@@ -83,15 +83,15 @@ def test_a_driver_that_is_killed_half_way(running, begin):
 
 
 def test_a_cable_that_is_cut_and_put_back(running, begin):
-    sweep = begin("cable", 90_000)
+    sweep = begin("cable", 60_000)
     sweep.until(6_000)
     cut = running.cluster.workers[0]
     cut.cut()
     try:
-        sweep.pause(30)
+        sweep.pause(20)
     finally:
         cut.plug()
-    check(running, sweep, "cable", 90_000, 15)
+    check(running, sweep, "cable", 60_000, 15)
     assert lost(running)
     running.cluster.wait(host.address for host in running.cluster.hosts.all)
 

@@ -78,7 +78,7 @@ def finish(process):
     return json.loads(out)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS[:1], ids=str)
 def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way):
     path, digest = day
     topic = topic_of(request)
@@ -94,7 +94,7 @@ def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way):
     assert (got["replay"], got["messages"], got["resent"]) == (said["replay"], said["messages"], 0)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS[1:], ids=str)
 def test_the_leader_dies_in_a_replay_and_the_others_go_on(three, request, day, way):
     path, digest = day
     topic = topic_of(request)
@@ -113,7 +113,7 @@ def test_the_leader_dies_in_a_replay_and_the_others_go_on(three, request, day, w
     assert (got["replay"], got["messages"], got["resent"]) == (said["replay"], said["messages"], 0)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS[1:], ids=str)
 def test_a_broker_that_dies_in_a_read_and_comes_back(one, request, day, way):
     path, digest = day
     source = one.create_topic(topic_of(request), way.partitions)
@@ -129,7 +129,7 @@ def test_a_broker_that_dies_in_a_read_and_comes_back(one, request, day, way):
     assert (got["messages"], got["resent"]) == (said["messages"], 0)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS[:1], ids=str)
 def test_the_leader_dies_in_a_read_and_the_others_go_on(three, request, day, way):
     path, digest = day
     topic = topic_of(request)
