@@ -1,8 +1,10 @@
 """`python -m sweep`, which also notes when combinations were done: ``python stampeddriver.py FOLDER WORD ...``.
 
-FOLDER/stamps has a line for each step: seconds of a monotonic clock, and how many were done. With a file FOLDER/hold,
-the driver waits before the first combination, names the address of the node that holds the book in FOLDER/holder, and
-goes on when FOLDER/go is there.
+FOLDER/stamps has a line for each step: seconds of a monotonic clock, and how many were done. FOLDER/again has a byte
+once a chunk ran again. With a file FOLDER/hold, the driver waits before the first combination, names the address of the
+node that holds the book in FOLDER/holder, and goes on when FOLDER/go is there. With a number in FOLDER/pace, each chunk
+rests for so many seconds before it computes, until FOLDER/go is there: whatever the machine's speed, there is time for
+what is to happen in the middle, and nearly always a chunk where it happens.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import sweep.metrics
 import sweep.progress
 import sweep.session
+import sweep.tasks
 from sweep.cli import main
 
 FOLDER = Path(sys.argv[1])
@@ -69,6 +73,34 @@ def hold(materialise):
     return holding
 
 
+class Counted(sweep.metrics.RayMeter):
+    """Ray's meter, and a file that is there once a chunk ran again."""
+
+    def advance(self, done, retries):
+        if retries:
+            (FOLDER / "again").write_bytes(b".")
+        super().advance(done, retries)
+
+
+def paced(folder, seconds):
+    """Make `run_chunk` one that rests first; it is sent to the workers by value."""
+
+    def run_chunk(*arguments):
+        import time
+
+        from sweep import tasks
+
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not (folder / "go").exists():
+            time.sleep(0.02)
+        return tasks.run_chunk(*arguments)
+
+    return run_chunk
+
+
+if (FOLDER / "pace").exists():
+    sweep.tasks.run_chunk = paced(FOLDER, float((FOLDER / "pace").read_text()))
+sweep.metrics.RayMeter = Counted
 sweep.progress.open_progress = open_stamped
 sweep.session.materialise = hold(sweep.session.materialise)
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hosts import Host
     from raycluster import RayCluster
 
 DRIVER = Path(__file__).with_name("stampeddriver.py")
+
+BUSY = "ps -eo args= | grep -v -e ray::IDLE -e Agent | grep -q '^ray::'"
+"""Whether a worker of Ray runs a task: its process has the task's name then."""
 
 
 class WatchedSweep:
@@ -26,11 +30,17 @@ class WatchedSweep:
         KEY=VALUE.
     hold : bool
         Wait before the first combination, see `holder` and `go`.
+    pace : float
+        Seconds that each chunk rests before it computes, until `go`.
     """
 
-    def __init__(self, cluster: RayCluster, folder: Path, *words: str, hold: bool = False) -> None:
+    def __init__(
+        self, cluster: RayCluster, folder: Path, *words: str, hold: bool = False, pace: float | None = None
+    ) -> None:
         folder.mkdir()
         self._folder = folder
+        if pace is not None:
+            (folder / "pace").write_text(str(pace))
         if hold:
             (folder / "hold").touch()
         command = cluster.words("python", DRIVER, folder, "address=auto", *words, "--output", folder / "output")
@@ -70,10 +80,17 @@ class WatchedSweep:
         """Wait until so many are done."""
         self._wait(lambda: any(done >= combinations for _, done in self.stamps()), seconds)
 
-    def pause(self, seconds: float) -> None:
-        """Let it run for so long."""
-        began = time.monotonic()
-        self._wait(lambda: time.monotonic() - began >= seconds, 2 * seconds)
+    def until_busy(self, host: Host, seconds: float = 90) -> None:
+        """Wait until a host runs a chunk: on a slow machine one begins long after the other."""
+        self._wait(lambda: host.run("bash", "-c", BUSY, check=False).returncode == 0, seconds)
+
+    def until_lost(self, seconds: float = 90) -> None:
+        """Wait until a chunk had to run again."""
+        self._wait(self.lost, seconds)
+
+    def lost(self) -> bool:
+        """Whether a chunk had to run again."""
+        return (self._folder / "again").exists()
 
     def holder(self, seconds: float = 60) -> str:
         """Wait until the tape and the book are there and the sweep holds; the only address that has the book."""

@@ -4,8 +4,6 @@ The tests share a cluster, and each leaves it as the next one needs it: what com
 autoscaler, as after `ray up`.
 """
 
-import time
-
 import pytest
 from runlogs import check_legs
 
@@ -20,7 +18,7 @@ KILL = """until pid=$(ps -eo pid=,args= | grep -v -e ray::IDLE -e Agent | awk '$
 
 
 def grid(count):
-    """So many combinations, about a thousand a second on one worker."""
+    """So many combinations."""
     return (
         "policy=pseudocode",
         "order.size=5000000",
@@ -59,80 +57,74 @@ def chunks(running):
     return [task for task in running.cluster.tasks() if "run_chunk" in task["function"]]
 
 
-def until_used(running, host, seconds=60):
-    """Wait until a host has run a chunk, and so runs the next: on a slow machine one begins long after the other."""
-    deadline = time.monotonic() + seconds
-    while not any(task["address"] == host.address for task in chunks(running)):
-        assert time.monotonic() < deadline, f"{host.address} runs nothing"
-
-
-def lost(running):
-    """Chunks that did not end where they ran."""
-    return [task for task in chunks(running) if task["state"] == "FAILED"]
-
-
 def test_worker_processes_that_are_killed(running, begin):
-    sweep = begin("process", 20_000)
-    sweep.until(5_000)
+    sweep = begin("process", 6_000, pace=0.3)
+    sweep.until(500)
     for host in running.cluster.workers:
         host.run("bash", "-c", KILL)
-    check(running, sweep, "process", 20_000, 10)
-    assert lost(running)
+    sweep.until_lost()
+    sweep.go()
+    check(running, sweep, "process", 6_000, 10)
 
 
 def test_a_driver_that_is_killed_half_way(running, begin):
-    sweep = begin("driver", 30_000)
-    sweep.until(15_000)
+    sweep = begin("driver", 8_000, pace=0.1)
+    sweep.until(4_000)
     sweep.kill()
     cluster = running.cluster
     cluster.head.run(*cluster.words("python", "-m", "sweep", "resume", sweep.home()), timeout=120)
-    assert sweep.results().read_bytes() == running.inline("driver-inline", *grid(30_000))
+    assert sweep.results().read_bytes() == running.inline("driver-inline", *grid(8_000))
     # on a cluster 64 are in flight at least, for the autoscaler to see
-    check_legs(sweep.home(), 30_000, 64)
+    check_legs(sweep.home(), 8_000, 64)
 
 
 def test_a_cable_that_is_cut_and_put_back(running, begin):
-    sweep = begin("cable", 60_000)
-    sweep.until(6_000)
+    sweep = begin("cable", 8_000, pace=0.5)
+    sweep.until(500)
     cut = running.cluster.workers[0]
-    until_used(running, cut)
+    sweep.until_busy(cut)
     cut.cut()
     try:
-        sweep.pause(20)
+        sweep.until_lost()
     finally:
         cut.plug()
-    check(running, sweep, "cable", 60_000, 15)
-    assert lost(running)
+    sweep.go()
+    check(running, sweep, "cable", 8_000, 15)
     running.cluster.wait(host.address for host in running.cluster.hosts.all)
 
 
 def test_a_host_without_power(running, begin):
-    sweep = begin("power", 30_000)
-    sweep.until(10_000)
-    running.cluster.workers[0].power_off()
-    check(running, sweep, "power", 30_000, 10)
-    assert lost(running)
+    sweep = begin("power", 8_000, pace=0.5)
+    sweep.until(500)
+    off = running.cluster.workers[0]
+    sweep.until_busy(off)
+    off.power_off()
+    sweep.until_lost()
+    sweep.go()
+    check(running, sweep, "power", 8_000, 10)
 
 
 def test_a_host_that_joins_late(running, begin):
     late, there = running.cluster.workers
     assert not late.alive
-    sweep = begin("late", 40_000)
-    sweep.until(5_000)
+    sweep = begin("late", 8_000, pace=1)
+    sweep.until(500)
+    sweep.until_busy(there)
     late.boot()
-    check(running, sweep, "late", 40_000, 10)
-    assert {task["address"] for task in chunks(running)} == {late.address, there.address}
+    sweep.until_busy(late)
+    sweep.go()
+    check(running, sweep, "late", 8_000, 10)
 
 
 def test_the_only_host_that_has_the_book_without_power(running, begin):
     cluster = running.cluster
     cluster.wait(host.address for host in cluster.hosts.all)
-    sweep = begin("book", 20_000, hold=True)
+    sweep = begin("book", 8_000, hold=True)
     address = sweep.holder()
     (holder,) = (host for host in cluster.workers if host.address == address)
     holder.power_off()
     sweep.go()
-    check(running, sweep, "book", 20_000, 10)
+    check(running, sweep, "book", 8_000, 10)
     made = [task["address"] for task in cluster.tasks() if "assemble" in task["function"]]
     (other,) = (host.address for host in cluster.workers if host is not holder)
     assert sorted(made) == sorted([address, other])
