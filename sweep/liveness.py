@@ -212,6 +212,11 @@ def refused(address: str, error: Exception) -> str:
             f"address {address}: Ray keeps the token of its ports in HOME, which cannot be written or is not there "
             f"({Path.home()}); set HOME to a folder of yours, or use executor=inline"
         )
+    if address == "local" and "timed out during startup" in str(error):
+        return (
+            "address local: Ray's servers did not start in time: the machine is too busy, or has too little memory; "
+            "try again when it has room, or use executor=inline"
+        )
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
     return (

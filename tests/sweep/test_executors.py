@@ -60,6 +60,24 @@ def test_a_cluster_of_another_version_is_one_line_with_both_versions_and_a_remed
     )
 
 
+def test_servers_that_took_too_long_are_one_line(monkeypatch):
+    def late(**_):
+        raise Exception("The current node timed out during startup. This could happen because...")  # noqa: TRY002
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(NotStarted, match=r"did not start in time: the machine is too busy.*executor=inline"):
+        OnRay("local", 1).__enter__()
+
+
+def test_what_is_a_bug_stays_one(monkeypatch):
+    def broken(**_):
+        raise KeyError("x")
+
+    monkeypatch.setattr(ray, "init", broken)
+    with pytest.raises(KeyError):
+        OnRay("local", 1).__enter__()
+
+
 @pytest.mark.parametrize(
     "error", [FileNotFoundError(2, "No such file", "/proc/.ray"), OSError(30, "Read-only file system")]
 )
