@@ -120,15 +120,32 @@ def _classic_twap(book: Book, order: Order) -> Schedule:
     return Schedule(first, order.size * unit, slices * (order.size * unit // n), unit=unit)
 
 
-def twap_slices(book: Book, order: Order, conventions: Conventions) -> tuple[int, int]:
-    """How many slices TWAP has, and in how many of them a snapshot shows the side that the order takes from."""
+def twap_slices(book: Book, order: Order, conventions: Conventions, *, standing: bool) -> tuple[int, int]:
+    """How many slices TWAP has, and in how many of them a quote of the side that the order takes from is shown.
+
+    Parameters
+    ----------
+    book : Book
+    order : Order
+    conventions : str
+    standing : bool
+        A quote is shown until the next snapshot, as in a consolidated book, and not at its own instant only: a thin
+        stock is quoted in the minutes without an update too. After the last snapshot nobody knows.
+    """
     first, past = book.span(order)
     shown = book.take_side(order.side).shown[first:past].any(axis=1)
     if conventions == "fair":
-        return _minutes(order), len(np.unique(_fair_bins(book, order)[shown]))
-    since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
-    n = max(1, int(since[-1]) // MINUTE) if past > first else 1
-    return n, len(np.unique(np.minimum(n - 1, since[shown] // MINUTE)))
+        n, bins = _minutes(order), _fair_bins(book, order)
+    else:
+        since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
+        n = max(1, int(since[-1]) // MINUTE) if past > first else 1
+        bins = np.minimum(n - 1, since // MINUTE)
+    until = np.maximum(bins + 1, np.append(bins[1:], 0)) if standing else bins + 1
+    edges = np.bincount(bins[shown], minlength=n + 1) - np.bincount(until[shown], minlength=n + 1)
+    if standing and first > 0 and past > first and book.take_side(order.side).shown[first - 1].any():
+        edges[0] += 1
+        edges[bins[0]] -= 1
+    return n, int((np.cumsum(edges)[:n] > 0).sum())
 
 
 def _classic_vwap(book: Book, order: Order) -> Schedule:

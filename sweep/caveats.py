@@ -143,19 +143,21 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
 
 
 def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:
-    """An average price, before fees, that no market moves to, or one far beyond the mid of its moments."""
+    """An average price far beyond the mid of its moments, as a market alone does not move to it."""
     shares = optimized.filled
     paid, arrived = 2 * (optimized.cash_filled - order.sign * optimized.fees), shares * around.arrival2
     if not arrived or parts is None:
         return
     beyond = 20_000 * NANO * parts["optimized"]["spread"] / arrived
+    if beyond <= WIDE:
+        return
     if 100 * abs(paid - arrived) > FAR * arrived:
         yield (
             f"the best combination fills at {rounded(paid, 2 * shares * NANO, 2):,.2f} $ on average before fees, "
             f"{rounded(100 * abs(paid - arrived), arrived, 0):,.0f} % from the arrival price of "
             f"{rounded(around.arrival2, 2 * NANO, 2):,.2f} $: look for stub quotes (stub_band)"
         )
-    elif beyond > WIDE:
+    else:
         yield (
             f"the best combination pays {beyond:,.0f} bps beyond the mid on average: "
             "the quotes that it takes are wide, or stubs (stub_band)"

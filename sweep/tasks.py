@@ -104,7 +104,7 @@ class Around:
     first, last : int, optional
         The first and the last snapshot, warm-up included, that shows the side the order takes from.
     slices, quoted : int
-        Of TWAP, and how many of them have such a snapshot.
+        Of TWAP, and in how many of them such a quote is shown.
     """
 
     arrival2: int
@@ -288,7 +288,8 @@ def around(book: Book, job: Job) -> Around:
     at, arrival2 = book.arrival(job.order)
     shown = np.flatnonzero(book.take_side(job.order.side).shown.any(axis=1))
     first, last = (int(book.ts[shown[end]]) if len(shown) else None for end in (0, -1))
-    slices, quoted = twap_slices(book, job.order, job.settings.conventions)
+    standing = job.settings.book.book == "consolidated"
+    slices, quoted = twap_slices(book, job.order, job.settings.conventions, standing=standing)
     return Around(arrival2, int(book.ts[at]) if arrival2 else None, first, last, slices, quoted)
 
 

@@ -48,7 +48,7 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
                     pick = min if side == "ask" else max
                     best = pick(px for px, _ in book[side].values())
                     book[side] = {v: q for v, q in book[side].items() if not beyond(q[0], best)}
-            sane = _hide_alone(book, sane, max(band, Fraction(1, 10)))
+            sane = _hide_alone(book, sane)
         two_sided = book["bid"] and book["ask"]
         snapshots.append(
             {
@@ -63,16 +63,16 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
     return snapshots
 
 
-def _hide_alone(book, sane, band):
-    """Hide a side that is a stub although the best of its own; the last mid of a book within the band about it."""
+def _hide_alone(book, sane):
+    """Hide a side that is a stub although the best of its own; the last mid of two sides at most 2 to 1 apart."""
     bid, ask = (_best(book, side) if book[side] else None for side in ("bid", "ask"))
-    if bid and ask and ask <= (1 + band) * Fraction(bid + ask, 2):
+    if bid and ask and ask <= 2 * bid:
         return Fraction(bid + ask, 2)
     if sane is None:
-        stubs = {"bid", "ask"} if bid and ask and ask > 2 * bid else set()
+        stubs = {"bid", "ask"} if bid and ask and ask > 100 * bid else set()
     else:
-        stubs = {"bid"} if bid and bid < (1 - band) * sane else set()
-        stubs |= {"ask"} if ask and ask > (1 + band) * sane else set()
+        stubs = {"bid"} if bid and 10 * bid < sane else set()
+        stubs |= {"ask"} if ask and ask > 10 * sane else set()
     for side in stubs:
         book[side] = {}
     return sane

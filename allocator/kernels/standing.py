@@ -29,8 +29,8 @@ NOTHING = 2**31 - 1
 
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
-ALONE = 100_000_000
-"""The least band about a mid, 1e-9 of it, beyond which a side that nothing stands beside is a stub."""
+ALONE = 10
+"""Times a mid, or a part of it, beyond which a side that nothing stands beside is a stub: displayed, but no market."""
 
 FAR = 2**62
 
@@ -132,24 +132,22 @@ def _uncross(bid, ask, since, top_bid, low_ask, counts):
             low_ask, _ = _edges(ask)
 
 
-@kernel(types.UniTuple(types.boolean, 2)(types.int64, types.int64, types.int64, types.int64))
-def _alone(bid, ask, sane, band):
+@kernel(types.UniTuple(types.boolean, 2)(types.int64, types.int64, types.int64))
+def _alone(bid, ask, sane):
     """Whether the bids, and the asks, are stubs that no quote of their own side shows up as such.
 
     Parameters
     ----------
     bid, ask : int64
-        The best of each side, 1e-9 $, 0 = none. Together they are wider than the band about their mid, or one is 0.
+        The best of each side, 1e-9 $, 0 = none. They vouch for nothing: one is 0, or the ask is over twice the bid.
     sane : int64
-        Twice the last mid of a book that was not, 0 = none yet: then a side is compared with the other one alone.
-    band : int64
-        1e-9 of the mid.
+        Twice the last mid of two sides that did, 0 = none yet: then a side is compared with the other one alone.
     """
     if sane == 0:
-        both = bid > 0 and ask > 2 * bid
+        both = bid > 0 and (ask - 1) // (ALONE * ALONE) >= bid
         return both, both
-    edge = _share(sane, band)
-    return bid > 0 and sane - 2 * bid > edge, ask > 0 and 2 * ask - sane > edge
+    # bid < mid / 10, ask > mid * 10
+    return bid > 0 and bid <= (sane - 1) // (2 * ALONE), ask > 0 and (ask - 1) // (ALONE // 2) >= sane
 
 
 @kernel(types.int64(types.int64[::1]))
@@ -213,7 +211,7 @@ def derive(
         A price is base + tick * ticks, ticks above 0.
     uncross : bool
     band : int64
-        1e-9 of the best price, negative = off; also about the mid, where at least `ALONE`.
+        1e-9 of the best price, negative = off.
     bid_ticks .. ask_volume : outputs
         The columns of `allocator.book.Book`; `instants` are its ts.
     bid_tiles .. ask_sz_tiles : (B, V, R) int32, outputs
@@ -238,7 +236,7 @@ def derive(
     bid, ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     own_crossed, per_tick, zero = 0, 1.0 / tick, np.uint64(0)
     ask_best, ask_edge, bid_best, bid_edge = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    sane, about = np.int64(0), max(band, ALONE)
+    sane = np.int64(0)
     row, words, lane, off = 0, published.shape[1], bid_tiles.shape[2], np.int64(0)
     for t in range(len(instants)):
         now = ts[row]
@@ -350,12 +348,10 @@ def derive(
                             counts[5] += 1
             one = base + tick * top_bid if top_bid > 0 else 0
             other = base + tick * low_ask if top_ask > 0 else 0
-            # the exact comparison is for the few that are wider than a sixteenth
-            narrow = one > 0 and other > 0 and other - one <= (one + other) >> 4
-            if narrow or (one > 0 and other > 0 and other - one <= _share(one + other, about)):
+            if one > 0 and other > 0 and other - one <= one:
                 sane = np.int64(one + other)
             else:
-                stub_bids, stub_asks = _alone(one, other, sane, about)
+                stub_bids, stub_asks = _alone(one, other, sane)
                 if stub_bids:
                     counts[5] += _hide(bid)
                     top_bid = np.int64(0)

@@ -251,16 +251,25 @@ def test_of_a_stub_and_a_quote_the_last_mid_tells_which_is_which():
     assert (bids(book)[2], asks(book)[2]) == ([9_998, 0], [0, 0])
     book = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), stub, (2, 2, 0, 0, 10_003, 100)), BookRules())
     assert (bids(book)[2], asks(book)[2]) == ([0, 0], [10_003, 0])
-    lone = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, 0, 0, 11_001, 100)), BookRules())
-    assert asks(lone) == [[10_001], [0]]
-    edge = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, 0, 0, 11_000, 100)), BookRules())
-    assert asks(edge) == [[10_001], [11_000]]
+
+
+@pytest.mark.parametrize(("px", "shown"), [(100_000, True), (100_001, False)])
+def test_a_lone_ask_is_a_stub_beyond_ten_times_the_last_mid(px, shown):
+    lone = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, 0, 0, px, 100)), BookRules())
+    assert asks(lone) == [[10_001], [px * shown]]
+
+
+@pytest.mark.parametrize(("px", "shown"), [(1_000, True), (999, False)])
+def test_a_lone_bid_is_a_stub_below_a_tenth_of_the_last_mid(px, shown):
+    lone = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), (1, 2, px, 100, 0, 0)), BookRules())
+    assert bids(lone) == [[9_999], [px * shown]]
 
 
 def test_a_wide_book_that_nothing_contradicts_is_shown():
-    tape = tape_of((0, 1, 100, 100, 200, 100), (1, 1, 0, 0, 900, 100))
-    assert (bids(build_book(tape, BookRules())), asks(build_book(tape, BookRules()))) == ([[100], [0]], [[200], [900]])
-    assert asks(build_book(tape_of((0, 1, 100, 100, 201, 100)), BookRules())) == [[0]]
+    for ask in (15, 200, 500):  # an option, a stock in its first minute
+        book = build_book(tape_of((0, 1, 5, 100, ask, 100), (1, 1, 0, 0, 900, 100)), BookRules())
+        assert (bids(book), asks(book)) == ([[5], [0]], [[ask], [900]])
+    assert asks(build_book(tape_of((0, 1, 5, 100, 501, 100)), BookRules())) == [[0]]
 
 
 def test_a_market_that_moves_far_is_followed_as_soon_as_its_two_sides_agree():
@@ -268,6 +277,12 @@ def test_a_market_that_moves_far_is_followed_as_soon_as_its_two_sides_agree():
     assert asks(build_book(tape, BookRules())) == [[101], [151], [152]]
 
 
-def test_a_narrow_band_is_for_a_side_and_a_tenth_for_one_that_is_alone():
-    tape = tape_of((0, 1, 99, 100, 101, 100), (1, 1, 0, 0, 109, 100), (2, 1, 0, 0, 111, 100))
+def test_a_market_that_falls_by_half_or_leaps_is_no_stub():
+    for bid, ask in ((500, 650), (1_500, 1_900), (400, 1_000)):
+        book = build_book(tape_of((0, 1, 995, 100, 1_005, 100), (1, 1, bid, 100, ask, 100)), BookRules())
+        assert (bids(book), asks(book)) == ([[995], [bid]], [[1_005], [ask]])
+
+
+def test_a_narrow_band_is_for_a_side_not_for_one_that_is_alone():
+    tape = tape_of((0, 1, 99, 100, 101, 100), (1, 1, 0, 0, 109, 100), (2, 1, 0, 0, 1_001, 100))
     assert asks(build_book(tape, BookRules(stub_band=0))) == [[101], [109], [0]]

@@ -96,10 +96,22 @@ def test_on_a_market_that_only_drifts_a_buy_and_a_sell_save_opposite_sums_and_al
     assert saved == {"buy": 2 * step * 10 * 45 * CENT, "sell": -2 * step * 10 * 45 * CENT}
 
 
-def test_slices_without_quotes_are_those_in_which_no_snapshot_shows_the_side():
+@pytest.mark.parametrize("standing", [False, True])
+def test_slices_without_quotes_are_those_in_which_none_is_shown(standing):
     rows = [(0, 1, 99, 1, 101, 1), (130, 1, 99, 1, 101, 1), (200, 1, 99, 1, 0, 0)]
     book = build_book(tape_of(*rows), BookRules())
-    assert twap_slices(book, Order("buy", 9, OPEN, OPEN + 600 * SECOND), "fair") == (10, 2)
-    assert twap_slices(book, Order("sell", 9, OPEN, OPEN + 600 * SECOND), "fair") == (10, 3)
-    assert twap_slices(book, Order("buy", 9, OPEN, OPEN + 600 * SECOND), "classic") == (3, 2)
-    assert twap_slices(book, Order("buy", 9, OPEN + 300 * SECOND, OPEN + 600 * SECOND), "fair") == (5, 0)
+    ten = OPEN, OPEN + 600 * SECOND
+    assert twap_slices(book, Order("buy", 9, *ten), "fair", standing=standing) == (10, 2 + standing)
+    assert twap_slices(book, Order("sell", 9, *ten), "fair", standing=standing) == (10, 3 + standing)
+    assert twap_slices(book, Order("buy", 9, *ten), "classic", standing=standing) == (3, 2 + standing)
+    late = Order("buy", 9, OPEN + 300 * SECOND, OPEN + 600 * SECOND)
+    assert twap_slices(book, late, "fair", standing=standing) == (5, 0)
+
+
+def test_a_thin_stock_is_quoted_in_the_minutes_between_its_updates():
+    book = build_book(tape_of(*((400 * k, 1, 99, 1, 101, 1) for k in range(10))), BookRules())
+    order = Order("buy", 9, OPEN + 100 * SECOND, OPEN + 3_600 * SECOND)
+    assert twap_slices(book, order, "fair", standing=True) == (59, 59)
+    assert twap_slices(book, order, "fair", standing=False) == (59, 9)
+    early = Order("buy", 9, OPEN - 600 * SECOND, OPEN + 3_600 * SECOND)
+    assert twap_slices(book, early, "fair", standing=True) == (70, 60)

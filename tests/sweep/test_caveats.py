@@ -99,6 +99,21 @@ def test_a_far_quote_that_is_taken_before_there_is_another_is_said(swept):
     assert any(each.startswith(line) for each in warned)
 
 
+def test_a_market_that_rises_far_is_no_stub(swept):
+    rows = [(30 * k, 2, 10 + k / 10, 10.01 + k / 10, 1000) for k in range(61)]
+    _, warned = swept(rows, size=2_000, grid={**GRID, "lambda_under": [0, 0.02, 0.09]})
+    assert not any("stub" in line for line in warned)
+
+
+def test_a_thin_stock_is_quoted_between_its_updates(swept):
+    rows = [(100 * k, venue, 19.98, 20, 1000) for k in range(37) for venue in (2, 43)]
+    found, warned = swept(rows, size=2_000)
+    assert found["shortfall"]["twap_slices"] == {"all": 60, "with_quotes": 60}
+    assert found["baselines"]["twap"]["unfilled"] == 0
+    assert found["shortfall"]["savings_parts_bps"]["twap"]["comparable"] is True
+    assert not any("twap had no quote" in line for line in warned)
+
+
 def test_quotes_that_end_before_the_order_does_make_a_saving_against_twap_none(swept):
     found, warned = swept(steady(60), size=24_000, end=4 * 3600)
     assert "the order ends 10,800 s after the last quote" in warned
