@@ -18,6 +18,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,9 @@ ends for want of memory, so that it ends as many in half a minute."""
 
 SETTLED: Final = 5.0
 """Seconds after which a worker process lives: what is ended sooner has done nothing."""
+
+BESIDE_MS: Final = 5000
+"""How far clocks of hosts may differ, and a worker process outlive the job that it was of."""
 
 SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
 """Processes without which an instance of Ray is none, by the ends of their programs' names."""
@@ -142,7 +146,10 @@ class Workers:
         self._seen: Started = {}
 
     def ended(self) -> dict[str, bool]:
-        """Those that ended in no orderly way, on nodes that stand; and whether for want of memory."""
+        """Those that ended in no orderly way, on nodes that stand; and whether for want of memory.
+
+        A cluster does not say whose a worker process was: those that ended while others used it too are left out.
+        """
         import ray
         from ray._private.state import state
         from ray.core.generated import common_pb2, gcs_pb2
@@ -151,6 +158,9 @@ class Workers:
         orderly = {common_pb2.INTENDED_SYSTEM_EXIT, common_pb2.INTENDED_USER_EXIT}
         rows = map(gcs_pb2.WorkerTableData.FromString, state._connect_and_get_accessor().get_worker_table())  # noqa: SLF001
         dead = [row for row in rows if not row.is_alive and row.worker_address.node_id.hex() in standing]
+        if self._raylet is None:
+            spans = _others()
+            dead = [row for row in dead if not any(start <= row.end_time_ms <= end for start, end in spans)]
         found = {
             f"{row.worker_address.node_id.hex()} {row.pid}": row.exit_type == common_pb2.NODE_OUT_OF_MEMORY
             for row in dead
@@ -174,6 +184,23 @@ class Workers:
         now = {pid: at for pid, at in now.items() if _is_worker(pid)}
         self._seen |= now
         return now
+
+
+def _others() -> list[tuple[float, float]]:
+    """When other jobs than this one, but for those of Ray's own servers, used the cluster; ms since 1970."""
+    import ray
+    from ray._private.state import state
+    from ray.core.generated import gcs_pb2
+
+    rows = state._connect_and_get_accessor().get_job_table(  # noqa: SLF001
+        skip_submission_job_info_field=True, skip_is_running_tasks_field=True
+    )
+    ours = ray.get_runtime_context().get_job_id()
+    return [
+        (job.start_time - BESIDE_MS, job.end_time + BESIDE_MS if job.is_dead else inf)
+        for job in map(gcs_pb2.JobTableData.FromString, rows)
+        if job.job_id.hex() != ours and not job.config.ray_namespace.startswith("_ray_internal")
+    ]
 
 
 def _words(pid: int) -> bytes:

@@ -11,12 +11,13 @@ from itertools import count
 
 import pytest
 from conformance import ExecutorContract, double, make_column
-from failing import node_of, nothing, slow_total, waits
+from failing import ends_when_large, node_of, nothing, slow_total, waits
 from raylets import cluster
 
 from feed.console import Terminated, terminate
-from sweep import onray, processes
+from sweep import liveness, onray, processes
 from sweep.errors import WorkersLost
+from sweep.executors import Lost
 from sweep.onray import OnRay
 from sweep.stamps import NodeDiffers, stamp
 
@@ -138,6 +139,37 @@ def test_a_node_that_is_lost_costs_neither_an_item_nor_an_attempt(joined, cluste
     answers, _ = run_all(joined, column, lambda: cluster.remove(other))
     assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
     assert joined.again >= 1
+
+
+STRANGER = """
+import ray
+
+ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+
+@ray.remote(max_retries=0)
+def crash():
+    import os
+
+    os._exit(1)
+
+for _ in range(3):
+    try:
+        ray.get(crash.remote())
+    except ray.exceptions.WorkerCrashedError:
+        pass
+"""
+
+
+def test_worker_processes_that_another_job_ends_are_not_ours(joined):
+    seen = liveness.Workers(None)
+    before = seen.ended()
+    subprocess.run([sys.executable, "-c", STRANGER], check=True, capture_output=True, timeout=100)
+    assert seen.ended() == before
+    deadline = time.monotonic() + 40
+    while not seen.ended().keys() - before.keys():  # ours, once the other job is some seconds ago
+        assert time.monotonic() < deadline
+        ((_, lost),) = joined.stream(ends_when_large, (), [(1, 0, 2)])
+        assert isinstance(lost, Lost)
 
 
 def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
