@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TOGETHER = {
-    "hosts": ("autoscaler", "hosts", "hosts_lost", "namespaces", "ports"),
+    "hosts": ("autoscaler", "hosts", "namespaces", "ports"),
     "ray": (
         *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
         *("kafka_sweep", "killed", "ray", "ray_ended", "recovery"),
