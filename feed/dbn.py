@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.fragments import Columns
+    from feed.streams import Limit
     from feed.tape import Int64
 
 BLOCK = 2**22
@@ -114,7 +115,7 @@ class _Block:
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a DBN file.
 
     Parameters
@@ -124,7 +125,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     symbol : str, optional
         Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
         its records, holds one, called as asked for, or `feed.fragments.UNNAMED`.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from feed.columns import Arrow
     from feed.fragments import Columns
+    from feed.streams import Limit
     from feed.tape import Int64, Tape
 
 QUOTE, TRADE = "quote", "trade"
@@ -113,7 +114,7 @@ class _Taken:
     other_symbol: int = 0
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a Parquet file.
 
     Parameters
@@ -122,7 +123,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     symbol : str, optional
         Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
         `feed.fragments.UNNAMED`.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Bytes of decoded columns that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises

@@ -19,7 +19,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import plan_files, read_file
 from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
 from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
-from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, bounds_of
+from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, Share, bounds_of, limits_of, trusted
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape
 
 TS = 1722519392491911683
@@ -116,10 +116,35 @@ def test_what_a_file_may_unpack_to_grows_with_it(tmp_path):
     (path := tmp_path / "day.csv").write_bytes(b"x" * 1000)
     assert bounds_of(path, None) == Bounds(str(path), MAX_BYTES, HELD)
     assert bounds_of(path, 10**9) == Bounds(str(path), 10**9, None)
+    assert bounds_of(path, Share(5)) == Bounds(str(path), MAX_BYTES, 5)
     with path.open("ab") as file:
         file.truncate(100 * 10**6)
     assert bounds_of(path, None).held == 100 * 10**6 * HELD_TIMES
     assert HELD_TIMES * 4 * 10**6 <= HELD
+
+
+@pytest.mark.parametrize("sizes", [[1], [1000, 3 * 10**6], [40_000] * 100, [10**6] * 5, [2, 10**9]])
+def test_the_files_of_a_directory_take_together_what_one_of_their_size_may(sizes):
+    limits, held = limits_of(sizes, None)
+    assert held == trusted(sum(sizes))
+    assert held - len(sizes) < sum(limit.nbytes for limit in limits) <= held
+    assert all(limit.nbytes >= HELD_TIMES * size for limit, size in zip(limits, sizes, strict=True))
+    assert limits_of(sizes, 5) == ([5] * len(sizes), held)
+    assert limits_of(sizes, 10**15) == ([10**15] * len(sizes), 10**15)
+
+
+def test_a_directory_of_small_files_is_refused_where_they_are_too_much_together(tmp_path):
+    for name in "abcd":
+        pq.write_table(quotes(500_000, [name] * 500_000), tmp_path / f"{name}.parquet", compression="zstd")
+    assert read_file(tmp_path / "a.parquet").tape.rows == 500_000
+    ranges = plan_files(str(tmp_path), DEFAULTS).ranges
+    assert len(ranges) == 4
+    for part in ranges:
+        with pytest.raises(FeedCorrupt, match=r"[abcd].parquet: it unpacks to more .* trusted with"):
+            part.read()
+    plan = plan_files(str(tmp_path), options_of(["feed.max_bytes=17179869184"]))
+    assert plan.ranges[0].read().tape.rows == 500_000
+    assert plan.held == MAX_BYTES
 
 
 def test_bytes_and_rows_count():
