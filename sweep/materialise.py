@@ -33,6 +33,9 @@ MAX_VENUES = 1024
 TAPE_ROW = 168
 """Bytes that a row of a tape takes, beside its book, in the process that reads it and derives one."""
 
+BESIDE = 2**26
+"""Bytes that simulating takes beside tape and book."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -226,11 +229,11 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
     """
     from feed.streams import trusted
 
-    nbytes = book_bytes(tape.snapshots, venues) + TAPE_ROW * tape.rows
+    nbytes = book_bytes(tape.snapshots, venues) + TAPE_ROW * tape.rows + BESIDE
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     if nbytes > bound:
         raise FeedCorrupt(
-            f"the book of its {tape.rows:,} rows would take {nbytes:,} bytes, {tape.snapshots:,} snapshots of "
+            f"its {tape.rows:,} rows and their book would take {nbytes:,} bytes, {tape.snapshots:,} snapshots of "
             f"{venues:,} venues, more than the {bound:,} that a source of its size is trusted with",
             place,
             f"choose venues=..., or a narrower window; if it is meant to, set feed.max_bytes={nbytes}",

@@ -16,7 +16,7 @@ from feed.tape import DAY, Provenance, Tape
 from sweep.config import build_config
 from sweep.conventions import resolve
 from sweep.executors import Inline
-from sweep.materialise import MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
+from sweep.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
 from sweep.origin import Origin
 
 OPEN = 1_722_519_392 * 10**9
@@ -80,8 +80,8 @@ def test_venues_are_bounded():
 def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monkeypatch):
     monkeypatch.setattr(sweep.materialise, "build_book", lambda *_: pytest.fail("it was built"))
     said = (
-        r"here: the book of its 60,000 rows would take 1,014,240,000 bytes, 60,000 snapshots of 512 venues, more than "
-        r"the 738,197,504 that a source of its size is trusted with; choose venues=..., .* feed.max_bytes=1014240000$"
+        r"here: its 60,000 rows and their book would take 1,081,348,864 bytes, 60,000 snapshots of 512 venues, more "
+        r"than the 738,197,504 that a source of its size is trusted with; choose venues=..., .* feed.max_bytes=1081348864$"
     )
     with pytest.raises(FeedCorrupt, match=said):
         assemble(Plan(held=held), Selection(None, None, 0, BookRules()), wide(60_000, 512))
@@ -90,7 +90,7 @@ def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monke
 def test_a_book_of_many_venues_is_built_where_it_fits_or_somebody_set_that_it_may():
     assert assembled(wide(1000, 512))[2].snapshots == 1000
     tape = wide(2000, 512)
-    takes = book_bytes(2000, 512) + TAPE_ROW * 2000
+    takes = book_bytes(2000, 512) + TAPE_ROW * 2000 + BESIDE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "HELD", 10**6)
         assert assemble(Plan(held=takes), Selection(None, None, 0, BookRules()), tape)[2].snapshots == 2000
