@@ -62,6 +62,22 @@ def one_long_symbol(path):
     pq.write_table(quotes(1000, ["A" * 40 * MEBIBYTE, *repeat("A", 999)]), path, compression="zstd")
 
 
+def forged_footer(path):
+    """A footer that says 1,000 bytes of a page of 300 MiB."""
+    pq.write_table(quotes(1000, ["A" * 300 * MEBIBYTE, *repeat("A", 999)]), path, compression="zstd")
+    whole = path.read_bytes()
+    size = pq.read_metadata(path).row_group(0).column(len(QUOTE_DTYPES)).total_uncompressed_size
+    path.write_bytes(whole.replace(varint(2 * size), varint(2000, len(varint(2 * size)))))
+    assert pq.read_metadata(path).row_group(0).column(len(QUOTE_DTYPES)).total_uncompressed_size == 1000
+
+
+def varint(number, width=1):
+    """A number as Thrift packs it, seven bits a byte; as wide as is asked for, if need be by bits that are 0."""
+    parts = [number >> shift & 127 for shift in range(0, 63, 7)]
+    wide = max(width, max(at for at, part in enumerate(parts) if part) + 1)
+    return bytes(part | 128 for part in parts[: wide - 1]) + bytes(parts[wide - 1 : wide])
+
+
 def rows_alike(path):
     packed(path, HEADER, (ROW + b"AAPL\n") * 15_000, 250)
 
@@ -73,6 +89,7 @@ def dbn_alike(path):
 BOMBS = {
     "rows.parquet": (columns_of_nothing, 3, "unpacks to more than a file of its size is trusted with"),
     "symbol.parquet": (one_long_symbol, 3, "symbol takes 41,9"),
+    "page.parquet": (forged_footer, 3, "symbol takes 314,5"),
     "rows.csv.zst": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
     "rows.csv.gz": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
     "blank.csv.zst": (lambda path: packed(path, HEADER, b"\n" * MEBIBYTE, 1300), 3, "unpacks to more than a file"),
