@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from feed.streams import Limit
     from feed.tape import Int64
 
+METADATA_TIMES = 8
+"""What metadata takes of its own bytes, once its mappings are looked up in."""
+
+HELD_MAPPING = 768
+"""Bytes that a mapping record takes."""
+
 BLOCK = 2**22
 """Bytes of records that are looked at together."""
 
@@ -144,7 +150,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
         taken = _Taken()
         for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
-            bounds.check(0, sum(map(len, taken.codes)))
+            bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
     if not taken.records:
         raise FeedUnavailable("the file holds no records", where, "export it again")
     if not taken.books:

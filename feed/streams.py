@@ -56,12 +56,13 @@ class Bounds:
     nbytes: int
     held: int | None
 
-    def check(self, nbytes: int, rows: int) -> None:
-        """Refuse (FeedCorrupt) more than that."""
+    def check(self, nbytes: int, rows: int, mapped: int = 0) -> None:
+        """Refuse (FeedCorrupt) more than that, symbol mappings included, which take `mapped` bytes."""
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
-        if self.held is not None and nbytes + HELD_ROW * rows > self.held:
+        if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
             found = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
+            found += f", {mapped:,} bytes of symbol mappings" if mapped else ""
             raise FeedCorrupt(
                 f"it unpacks to more than a file of its size is trusted with ({found} and more)",
                 self.where,

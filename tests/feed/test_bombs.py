@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from waits import without_waits
 
-from feed import fragments, parquet
+from feed import dbn, fragments, parquet, streams
 from feed.convert import convert
+from feed.dbnnames import Names
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import plan_files, read_file
 from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
@@ -127,6 +128,34 @@ def test_a_small_file_takes_no_gigabyte(tmp_path, name):
     assert without_waits(ran.stderr).count("\n") == 1
     assert said in ran.stderr
     assert kibibytes < 10**9 // 2**10
+
+
+MANY_NAMES = {
+    "in the metadata": dbnfile.metadata(
+        *(dbnfile.mapping(f"S{at}", (dbnfile.FIRST, dbnfile.PAST, at)) for at in range(1000))
+    ),
+    "in records": dbnfile.live_metadata() + b"".join(dbnfile.mapping_record(at, f"S{at}") for at in range(1000)),
+}
+
+
+@pytest.mark.parametrize("names", MANY_NAMES)
+def test_symbol_mappings_of_dbn_count_by_what_they_take(tmp_path, monkeypatch, names):
+    (path := tmp_path / "day.dbn").write_bytes(MANY_NAMES[names] + dbnfile.record(instrument_id=7))
+    assert read_file(path).tape.symbol == "S7"
+    monkeypatch.setattr(streams, "HELD", 768_000)
+    monkeypatch.setattr(streams, "HELD_TIMES", 1)
+    with pytest.raises(FeedCorrupt, match=r"trusted with \(.* bytes of symbol mappings and more\)"):
+        read_file(path)
+
+
+def test_mapping_records_are_sorted_where_a_record_is_looked_up_only(tmp_path, monkeypatch):
+    said = b"".join(dbnfile.mapping_record(at % 50, f"S{at % 50}") for at in range(3000))
+    (path := tmp_path / "day.dbn").write_bytes(dbnfile.live_metadata() + said + dbnfile.record(instrument_id=7) * 20)
+    monkeypatch.setattr(dbn, "BLOCK", 1000)
+    sorts = []
+    monkeypatch.setattr(Names, "_sorted", lambda self, its=Names._sorted: sorts.append(1) or its(self))
+    assert read_file(path).tape.symbol == "S7"
+    assert len(sorts) <= 2
 
 
 def test_what_a_file_may_unpack_to_grows_with_it(tmp_path):
