@@ -283,6 +283,12 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     return replace(book, highest=book.base + book.tick * top if top else 0)
 
 
+def book_bytes(snapshots: int, venues: int) -> int:
+    """Bytes that a book takes at most while it is derived, tiles included; so many more for each price beyond int32."""
+    cell, snapshot = 4 * 4 + 4 * 4, 4 * 8 + 5 * 8 * -(-venues // 64)
+    return snapshots * (cell * venues + snapshot)
+
+
 TICK_LIMIT = 2**30
 """Prices are int32 ticks where they span fewer ticks than this."""
 

@@ -80,6 +80,10 @@ class HeldPlan:
         """The one range."""
         return (self,)
 
+    @property
+    def held(self) -> None:
+        """No bound but that of what is there."""
+
     def read(self) -> HeldPlan:
         """The block, which is there."""
         return self

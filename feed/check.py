@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from feed.console import printable
+from feed.fragments import by_label
 from feed.instants import NANOS_FROM, format_instant
 from feed.publishers import PUBLISHERS, advice, find_twins
+from feed.standing import carried, highest_over, highest_within
 from feed.tape import DAY, PRICE_LIMIT, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from feed.tape import Int64, Provenance
+    from feed.tape import Int16, Int64, Provenance
 
     Flags = NDArray[np.bool_]
 
@@ -37,9 +37,6 @@ SHOWN = 20
 
 NAMED = 10
 """Publisher ids that a line names."""
-
-CHUNK = 2**19
-"""Cells of the carried book that are looked at together: bounds memory, changes no count."""
 
 CHECKS: dict[str, tuple[Level, str]] = {
     "no_quotes": ("error", "1 where no row quotes either side"),
@@ -169,12 +166,8 @@ def check(tape: Tape) -> Quality:
     start, end = tape.span if tape.rows or len(tape.trades.ts) else (None, None)
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
     venues, rows = np.unique(tape.venue, return_counts=True)
-    dead = []
-    for venue in venues.tolist():
-        mine = tape.venue == venue
-        dead += [venue] if _is_dead(tape, mine) else []
-        for name, count in _count_venue(tape, mine, last_of_instant).items():
-            counts[name] += count
+    found, dead = _count_venues(tape, venues, last_of_instant)
+    counts |= found
     counts["dead_venues"] = len(dead)
     unknown = ~np.isin(venues, list(PUBLISHERS))
     counts["unknown_publishers"] = int(rows[unknown].sum())
@@ -193,7 +186,7 @@ def check(tape: Tape) -> Quality:
         end=end,
         largest_gap=int(pauses.max(initial=0)),
         venues=dict(zip(venues.tolist(), rows.tolist(), strict=True)),
-        dead_venues=tuple(dead),
+        dead_venues=tuple(dead.tolist()),
         counts=counts,
         details=details,
     )
@@ -252,23 +245,31 @@ def _last_of_instant(tape: Tape) -> Flags:
     return last
 
 
-def _count_venue(tape: Tape, mine: Flags, last_of_instant: Flags) -> dict[str, int]:
-    """Count what the rows of one venue show, one after the other."""
-    steps = np.diff(tape.sequence[mine])
-    by_one = len(steps) > 0 and 100 * int((steps == 1).sum()) >= 99 * len(steps)
-    standing = mine & last_of_instant
-    stood = np.diff(tape.ts[standing], append=tape.ts[-1])
-    quoted = (tape.bid_px[standing] > 0) | (tape.ask_px[standing] > 0)
-    return {
-        "backward_sequences": int((steps < 0).sum()),
-        "sequence_gaps": int((steps > 1).sum()) if by_one else 0,
-        "old_quotes": int((quoted & (stood > OLD)).sum()),
+def _count_venues(tape: Tape, venues: Int16, last_of_instant: Flags) -> tuple[dict[str, int], Int16]:
+    """Count what the rows of each venue show, one after the other; say which venues are dead."""
+    if not tape.rows:
+        return {}, venues
+    codes = np.searchsorted(venues, tape.venue)
+    order, starts = by_label(codes, len(venues))
+    code, steps = codes[order], np.diff(tape.sequence[order])
+    follows = code[1:] == code[:-1]
+    ones, gaps = (np.bincount(code[1:][follows & where], minlength=len(venues)) for where in (steps == 1, steps > 1))
+    pairs = np.diff(starts) - 1
+    by_one = (pairs > 0) & (100 * ones >= 99 * pairs)
+    silence = tape.ts[-1] - tape.ts[order[starts[1:] - 1]]
+    dead = (silence > OLD) & (DEAD_SHARE * silence >= tape.ts[-1] - tape.ts[0])
+
+    order = order[last_of_instant[order]]
+    ts, code = tape.ts[order], codes[order]
+    until = np.full(len(order), tape.ts[-1])
+    until[:-1] = np.where(code[1:] == code[:-1], ts[1:], tape.ts[-1])
+    quoted = (tape.bid_px[order] > 0) | (tape.ask_px[order] > 0)
+    counts = {
+        "backward_sequences": int((follows & (steps < 0)).sum()),
+        "sequence_gaps": int(gaps[by_one].sum()),
+        "old_quotes": int((quoted & (until - ts > OLD)).sum()),
     }
-
-
-def _is_dead(tape: Tape, mine: Flags) -> bool:
-    silence = int(tape.ts[-1] - tape.ts[mine][-1])
-    return silence > OLD and DEAD_SHARE * silence >= int(tape.ts[-1] - tape.ts[0])
+    return counts, venues[dead]
 
 
 def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
@@ -276,26 +277,31 @@ def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
     none = np.iinfo(np.int64).max
     crossed = locked = one_sided = stubs = sane = 0
     stale = np.zeros((2, len(rows)), np.bool_)
-    for row, fresh in _carried(tape, rows):
-        there = row >= 0
-        bid = np.where(there, tape.bid_px[rows[row]], 0)
-        ask = np.where(there, tape.ask_px[rows[row]], 0)
+    for quotes in carried(tape, rows):
+        row, size, fresh = rows[quotes.row], quotes.snapshots, quotes.fresh
+        bid, ask = np.maximum(tape.bid_px[row], 0), tape.ask_px[row]
         ask[ask == 0] = none
-        best_bid, best_ask = bid.max(axis=1), ask.min(axis=1)
+        best_bid = highest_over(bid, quotes.start, quotes.end, size, 0)
+        best_ask = -highest_over(-ask, quotes.start, quotes.end, size, -none)
         two_sided = (best_bid > 0) & (best_ask < none)
         one_sided += int((~two_sided).sum())
         crossed += int((two_sided & (best_bid > best_ask)).sum())
         locked += int((two_sided & (best_bid == best_ask)).sum())
-        stubs += int((fresh & (bid > 0) & (10 * bid < 9 * best_bid[:, None])).sum())
-        asked, least = np.where(ask < none, ask, 0), np.minimum(best_ask, PRICE_LIMIT)[:, None]
-        stubs += int((fresh & (10 * asked > 11 * least)).sum())
         stub_bids, stub_asks, sane = _alone(best_bid, np.where(best_ask < none, best_ask, 0), sane)
-        stubs += int((stub_bids[:, None] & fresh & (bid > 0) & (10 * bid >= 9 * best_bid[:, None])).sum())
-        stubs += int((stub_asks[:, None] & fresh & (asked > 0) & (10 * asked <= 11 * least)).sum())
-        new_bid = np.where(fresh, bid, 0).max(axis=1, keepdims=True)
-        new_ask = np.where(fresh, ask, none).min(axis=1, keepdims=True)
-        stale[0, row[~fresh & (bid > new_ask)]] = True
-        stale[1, row[~fresh & (ask < new_bid)]] = True
+
+        at, new_bid, new_ask = quotes.start[fresh], bid[fresh], ask[fresh]
+        best, asked = best_bid[at], np.where(new_ask < none, new_ask, 0)
+        far = 10 * new_bid < 9 * best
+        stubs += int(((new_bid > 0) & (far | stub_bids[at])).sum())
+        far = 10 * asked > 11 * np.minimum(best_ask, PRICE_LIMIT)[at]
+        stubs += int((far | ((asked > 0) & stub_asks[at])).sum())
+
+        top, low = np.zeros(size, np.int64), np.full(size, none)
+        np.maximum.at(top, at, new_bid)
+        np.minimum.at(low, at, new_ask)
+        since = quotes.start + fresh  # a quote is crossed by those that come after it
+        stale[0, quotes.row[bid > -highest_within(-low, since, quotes.end, -none)]] = True
+        stale[1, quotes.row[ask < highest_within(top, since, quotes.end, 0)]] = True
     return {
         "crossed_snapshots": crossed,
         "locked_snapshots": locked,
@@ -330,33 +336,6 @@ def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
     bids = apart | (compared & (bid > 0) & (20 * bid < 9 * known))
     asks = apart | (compared & (20 * ask > 11 * known))
     return bids, asks, int(known[-1])
-
-
-def _carried(tape: Tape, rows: Int64) -> Iterator[tuple[Int64, Flags]]:
-    """Give the carried book in chunks of snapshots.
-
-    Yields
-    ------
-    row : (C, V) int64
-        Index into `rows` of the quote that stands, -1 = none yet.
-    fresh : (C, V) bool
-        The venue published at this snapshot.
-    """
-    ts = tape.ts[rows]
-    venues, column = np.unique(tape.venue[rows], return_inverse=True)
-    snapshot = np.cumsum(np.diff(ts, prepend=ts[:1]) != 0)
-    total = int(snapshot[-1]) + 1 if len(rows) else 0
-    size = max(CHUNK // max(len(venues), 1), 1)
-    standing = np.full(len(venues), -1, np.int64)
-    for first in range(0, total, size):
-        low, high = np.searchsorted(snapshot, [first, min(first + size, total)])
-        row = np.full((min(size, total - first), len(venues)), -1, np.int64)
-        row[snapshot[low:high] - first, column[low:high]] = np.arange(low, high)
-        fresh = row >= 0
-        row[0] = np.maximum(row[0], standing)
-        np.maximum.accumulate(row, axis=0, out=row)
-        standing = row[-1]
-        yield row, fresh
 
 
 def render(quality: Quality, provenance: Provenance) -> str:

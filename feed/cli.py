@@ -346,7 +346,9 @@ def _synth(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from feed.check import check, render
 
-    found = [(check(tape), provenance) for tape, provenance in _read(arguments, _options(arguments))]
+    tapes = _read(arguments, _options(arguments))
+    with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
+        found = [(check(tape), provenance) for tape, provenance in tapes]
     if arguments.json:
         answers: list[dict[str, Any]] = [
             {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
@@ -374,7 +376,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     check_place(arguments.out, arguments.ending, force=arguments.force)
     tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
-    written = convert(tapes, arguments.out, arguments.ending, force=arguments.force)
+    with waiting(_tell, lambda: f"{printable(arguments.out)} is written, and read back"):
+        written = convert(tapes, arguments.out, arguments.ending, force=arguments.force)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))
     return 0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.columns import Arrow, Text
+    from feed.streams import Limit
     from feed.tape import Int64
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
@@ -42,7 +43,7 @@ class Rows:
     """Rows of a file as text, with their place in it."""
 
     path: Path
-    max_bytes: int | None
+    max_bytes: Limit
     table: Arrow
     index: Int64  # (N,) the row's number in the file, 0 = the first after the header, blank lines not counted
 
@@ -79,7 +80,7 @@ class Rows:
 
 
 def read_rows(
-    path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str], max_bytes: int | None
+    path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str], max_bytes: Limit
 ) -> Rows:
     """Read the named columns of a file, those that are `optional` where they are there.
 
@@ -89,7 +90,7 @@ def read_rows(
         Compressed where it ends in .gz or .zst.
     required, optional, labels : sequence of str
         Names of columns; `labels` are those of few distinct values.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
@@ -112,7 +113,7 @@ def _no_rows(path: Path) -> FeedUnavailable:
     return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
 
 
-def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_bytes: int | None) -> list[str]:
+def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_bytes: Limit) -> list[str]:
     """Names of the columns that are read: the required ones, and the optional ones that are there."""
     with open_bytes(path, max_bytes) as lines:  # decoded alone: no column that is not looked at has to be text
         line = lines.readline(2**20).decode("utf-8-sig")
@@ -140,7 +141,7 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
     return names
 
 
-def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: int | None) -> Arrow:
+def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: Limit) -> Arrow:
     table = _read_columns(path, names, labels, max_bytes, NULLS)
     unsure = [name for name in names if name in labels and table.column(name).null_count]
     if unsure:  # the words for nothing hold for all columns of a read
@@ -149,9 +150,7 @@ def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: 
     return table
 
 
-def _read_columns(
-    path: Path, names: list[str], labels: Sequence[str], max_bytes: int | None, nulls: list[str]
-) -> Arrow:
+def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes: Limit, nulls: list[str]) -> Arrow:
     label = pa.dictionary(pa.int32(), pa.string())
     convert = pa_csv.ConvertOptions(
         include_columns=names,
@@ -175,7 +174,7 @@ def _read_columns(
         ) from None
 
 
-def _broken_row(path: Path, max_bytes: int | None) -> tuple[int, pa_csv.InvalidRow | None]:
+def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | None]:
     """Find the first row of another length, and its number; its bytes as the letters of Latin-1, for it may be no text.
 
     pyarrow prints a traceback, and raises nothing, where the row that it shows is no text.
@@ -198,7 +197,7 @@ def _broken_row(path: Path, max_bytes: int | None) -> tuple[int, pa_csv.InvalidR
     return (before + broken[0].number, broken[0]) if broken else (0, None)
 
 
-def _blocks(path: Path, max_bytes: int | None, *, latin: bool = False) -> Iterator[Arrow]:
+def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Arrow]:
     """Give a file's lines in buffers of pyarrow's own, the header first in each; its bytes as Latin-1 where asked for.
 
     Not as a stream of Python's: a thread of pyarrow may be the last to let go of what it was given, and aborts the
@@ -222,7 +221,7 @@ def _blocks(path: Path, max_bytes: int | None, *, latin: bool = False) -> Iterat
             yield sink.getvalue()
 
 
-def _line(path: Path, max_bytes: int | None, row: int) -> int:
+def _line(path: Path, max_bytes: Limit, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
     with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
         filled = (number for number, line in enumerate(lines, 1) if line != "\n")

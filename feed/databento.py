@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.columns import Text
+    from feed.streams import Limit
     from feed.tape import Int64
 
 REQUIRED = ("ts_event", "publisher_id", "sequence", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
@@ -72,7 +73,7 @@ PACKED = 8
 AGGRESSOR = {"B": 1, "A": -1}
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a Databento CSV file.
 
     Parameters
@@ -82,7 +83,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     symbol : str, optional
         Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
         `UNNAMED`.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
@@ -101,7 +102,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     return _read_text(path, symbol, max_bytes)
 
 
-def _read_plain(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock | None:
+def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock | None:
     """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
     try:
         with open_bytes(path, max_bytes) as stream:
@@ -127,7 +128,7 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: int | None) -> FileBl
     return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
 
 
-def _read_text(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
+def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     rows = read_rows(path, REQUIRED, OPTIONAL, LABELS, max_bytes)
     ignored: dict[str, int] = {}
     if rows.has("rtype"):

@@ -40,7 +40,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.fragments import Columns
+    from feed.streams import Limit
     from feed.tape import Int64
+
+METADATA_TIMES = 8
+"""What metadata takes of its own bytes, once its mappings are looked up in."""
+
+HELD_MAPPING = 768
+"""Bytes that a mapping record takes."""
 
 BLOCK = 2**22
 """Bytes of records that are looked at together."""
@@ -114,7 +121,7 @@ class _Block:
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a DBN file.
 
     Parameters
@@ -124,7 +131,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     symbol : str, optional
         Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
         its records, holds one, called as asked for, or `feed.fragments.UNNAMED`.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
@@ -143,7 +150,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
         taken = _Taken()
         for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
-            bounds.check(0, sum(map(len, taken.codes)))
+            bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
     if not taken.records:
         raise FeedUnavailable("the file holds no records", where, "export it again")
     if not taken.books:

@@ -181,6 +181,10 @@ class Names:
         found = np.full(len(number), -1, np.int64)
         if not self.heard:
             return found
+        if not len(number):  # what is not looked up in is not sorted, block after block
+            if mappings:
+                self._forget(mappings)
+            return found
         if mappings or self.table is None:
             self.table = self._sorted()
         its, at, start, end, codes = self.table

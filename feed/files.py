@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from feed.columns import quoted
 from feed.console import listing
 from feed.errors import FeedUnavailable
-from feed.streams import check_there, unreadable_told
+from feed.streams import check_there, limits_of, unreadable_told
 from feed.tape import DAY, Provenance, Tape, join
 
 if TYPE_CHECKING:
@@ -23,23 +24,24 @@ if TYPE_CHECKING:
     from feed.fragments import FileBlock, Fragment
     from feed.options import ReadOptions
     from feed.source import Range
+    from feed.streams import Limit
 
-    Read = Callable[[Path, str | None, int | None], FileBlock]
+    Read = Callable[[Path, str | None, Limit], FileBlock]
 
 
-def _read_csv(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
+def _read_csv(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     from feed.databento import read_file
 
     return read_file(path, symbol, max_bytes)
 
 
-def _read_dbn(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
+def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     from feed.dbn import read_file
 
     return read_file(path, symbol, max_bytes)
 
 
-def _read_parquet(path: Path, symbol: str | None, max_bytes: int | None) -> FileBlock:
+def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     from feed.parquet import read_file
 
     return read_file(path, symbol, max_bytes)
@@ -61,7 +63,7 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a file by its ending; as CSV where that is not known.
 
     Parameters
@@ -69,7 +71,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     path : Path
     symbol : str, optional
         Which symbol; all that there are by default.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
@@ -79,7 +81,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     FeedCorrupt
         The file is damaged, or holds what no tape does; says where in it.
     """
-    return READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
+    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
+    pa.default_memory_pool().release_unused()  # it keeps what it unpacked into, twice a tape or more
+    return block
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class FileRange:
 
     path: Path
     symbol: str | None
-    max_bytes: int | None
+    max_bytes: Limit
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
@@ -111,6 +115,8 @@ class FilePlan:
         The one to keep; all by default.
     joined : bool
         Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
+    held : int
+        As `feed.source.Plan.held`: by the bytes of the files, or by how many somebody set.
     """
 
     source: str
@@ -118,6 +124,7 @@ class FilePlan:
     ranges: tuple[Range, ...]
     symbol: str | None
     joined: bool
+    held: int
 
     def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join what the files hold, by symbol and date, and say where it came from.
@@ -201,8 +208,10 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
         paths, joined = _paths(place)
     for path in paths:
         check_there(path)
-    ranges = tuple(FileRange(path, options.symbol, options.of_file) for path in paths)
-    return FilePlan("file", place, ranges, options.symbol, joined)
+    sizes = [path.stat().st_size for path in paths]
+    limits, held = limits_of(sizes, options.of_file)
+    ranges = tuple(FileRange(path, options.symbol, limit) for path, limit in zip(paths, limits, strict=True))
+    return FilePlan("file", place, ranges, options.symbol, joined, held)
 
 
 def _paths(place: str) -> tuple[list[Path], bool]:

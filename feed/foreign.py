@@ -203,6 +203,11 @@ class ForeignPlan:
     options: ReadOptions
     open: int = 0
 
+    @property
+    def held(self) -> int | None:
+        """As many bytes as somebody set."""
+        return self.options.of_file
+
     def merge(self, blocks: Sequence[ForeignBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks, each message once: a tape of each symbol.
 

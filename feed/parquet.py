@@ -17,6 +17,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.fragments import UNNAMED, FileBlock, Labels, check_symbols, defined, make_fragments, out_of_bounds, unnamed
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.kinds import check_kind
+from feed.pages import page_bytes
 from feed.streams import Bounds, bounds_of, check_there, damage_told
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from feed.columns import Arrow
     from feed.fragments import Columns
+    from feed.streams import Limit
     from feed.tape import Int64, Tape
 
 QUOTE, TRADE = "quote", "trade"
@@ -113,7 +115,7 @@ class _Taken:
     other_symbol: int = 0
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a Parquet file.
 
     Parameters
@@ -122,7 +124,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
     symbol : str, optional
         Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
         `feed.fragments.UNNAMED`.
-    max_bytes : int, optional
+    max_bytes : int or Share, optional
         Bytes of decoded columns that may be read; by default as many as `feed.streams.bounds_of` says.
 
     Raises
@@ -142,7 +144,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
         try:
             names = _columns_of(pq.read_schema(path), where)
             labels = [name for name in LABELS if name in names]
-            _check_declared(pq.read_metadata(path), names, bounds)
+            _check_declared(path, pq.read_metadata(path), names, bounds)
             with pq.ParquetFile(path, read_dictionary=labels, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS, columns=names):
                     taken.nbytes += batch.nbytes
@@ -196,24 +198,22 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
     return names
 
 
-def _check_declared(footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
+def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
     """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much."""
     nbytes = rows = 0
     for number in range(footer.num_row_groups):
-        group = footer.row_group(number)
-        rows += group.num_rows
-        for column in map(group.column, range(group.num_columns)):
-            name = column.path_in_schema
-            if name not in names:
-                continue
-            size = column.total_uncompressed_size
-            nbytes += size
-            if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * group.num_rows):
-                raise FeedCorrupt(
-                    f"{name} takes {size:,} bytes of {group.num_rows:,} rows, expected up to {SYMBOL_BYTES} a symbol",
-                    bounds.where,
-                    "the file may be damaged; export it again",
-                )
+        rows += footer.row_group(number).num_rows
+        bounds.check(_ROW_BYTES * rows, rows)
+    # by the pages, as nobody holds a footer to what it says of their size
+    for number, name, size in page_bytes(path, footer, names):
+        its = footer.row_group(number).num_rows
+        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * its):
+            raise FeedCorrupt(
+                f"{name} takes {size:,} bytes of {its:,} rows, expected up to {SYMBOL_BYTES} a symbol",
+                bounds.where,
+                "the file may be damaged; export it again",
+            )
+        nbytes += size
         bounds.check(max(nbytes, _ROW_BYTES * rows), rows)
 
 

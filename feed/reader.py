@@ -63,6 +63,11 @@ class ReplayPlan:
     options: ReadOptions = DEFAULTS
     notes: tuple[str, ...] = ()
 
+    @property
+    def held(self) -> int | None:
+        """As many bytes as somebody set."""
+        return self.options.of_file
+
     def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks and prove them against the end record.
 

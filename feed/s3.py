@@ -22,13 +22,14 @@ from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.files import FilePlan, known, read_file
 from feed.options import MAX_BYTES
-from feed.streams import too_large
+from feed.streams import limits_of, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from feed.fragments import FileBlock
     from feed.options import ReadOptions
+    from feed.streams import Limit
 
 SCHEME = "s3://"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -98,15 +99,15 @@ class S3Range:
     size : int
         Bytes, as the plan found it.
     symbol : str or None
-    max_bytes : int, optional
-        As `ReadOptions.of_file`.
+    max_bytes : int or Share
+        As `feed.streams.limits_of`.
     """
 
     store: Store
     key: str
     size: int
     symbol: str | None
-    max_bytes: int | None
+    max_bytes: Limit
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -118,7 +119,7 @@ class S3Range:
             where the object is another one than when it was planned.
         """
         place = SCHEME + self.key
-        most = MAX_BYTES if self.max_bytes is None else self.max_bytes
+        most = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
         if self.size > most:
             raise too_large(place, most)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
@@ -170,8 +171,12 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
     empty = next((path for path, size in found.items() if not size), None)
     if empty is not None:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
-    ranges = tuple(S3Range(store, path, size, options.symbol, options.of_file) for path, size in found.items())
-    return FilePlan("s3", place, ranges, options.symbol, joined)
+    limits, held = limits_of(list(found.values()), options.of_file)
+    ranges = tuple(
+        S3Range(store, path, size, options.symbol, limit)
+        for (path, size), limit in zip(found.items(), limits, strict=True)
+    )
+    return FilePlan("s3", place, ranges, options.symbol, joined, held)
 
 
 def _store(bucket: str) -> Store:

@@ -41,6 +41,10 @@ class Plan(Protocol):
     @property
     def ranges(self) -> Sequence[Range]: ...  # noqa: D102
 
+    @property
+    def held(self) -> int | None:
+        """Bytes of memory that what is made of it may take; None where what is read decides."""
+
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join blocks in the order of the ranges: a tape per symbol, and date where files are joined.
 
@@ -91,6 +95,11 @@ class SomeVenues:
     def ranges(self) -> Sequence[Range]:
         """Those of the plan."""
         return self.plan.ranges
+
+    @property
+    def held(self) -> int | None:
+        """That of the plan."""
+        return self.plan.held
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks as the plan does, and prove them, before rows are left out.

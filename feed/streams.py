@@ -16,7 +16,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.options import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from _typeshed import WriteableBuffer as Buffer
@@ -56,12 +56,13 @@ class Bounds:
     nbytes: int
     held: int | None
 
-    def check(self, nbytes: int, rows: int) -> None:
-        """Refuse (FeedCorrupt) more than that."""
+    def check(self, nbytes: int, rows: int, mapped: int = 0) -> None:
+        """Refuse (FeedCorrupt) more than that, symbol mappings included, which take `mapped` bytes."""
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
-        if self.held is not None and nbytes + HELD_ROW * rows > self.held:
+        if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
             found = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
+            found += f", {mapped:,} bytes of symbol mappings" if mapped else ""
             raise FeedCorrupt(
                 f"it unpacks to more than a file of its size is trusted with ({found} and more)",
                 self.where,
@@ -69,11 +70,57 @@ class Bounds:
             )
 
 
-def bounds_of(path: Path, max_bytes: int | None) -> Bounds:
-    """Bound what a file may unpack to: by `max_bytes` alone, or, where that is None, by `MAX_BYTES` and by its size."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a file may take of what its source may: those of a directory take no more together than one of their size.
+
+    Attributes
+    ----------
+    nbytes : int
+        As `Bounds.held`.
+    """
+
+    nbytes: int
+
+
+Limit = int | Share | None
+"""What a reader of files is told: decompressed bytes, which are then the only bound; a share; or nothing."""
+
+
+def trusted(nbytes: int) -> int:
+    """Bytes of memory that a source of so many bytes may take."""
+    return max(HELD, HELD_TIMES * nbytes)
+
+
+def limits_of(sizes: Sequence[int], max_bytes: int | None) -> tuple[list[Limit], int]:
+    """Share out what the files of a source may take: `HELD_TIMES` its bytes each, and evenly what is left of `HELD`.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Bytes of the files, one at least.
+    max_bytes : int, optional
+        As `ReadOptions.of_file`: then each file may unpack to so many.
+
+    Returns
+    -------
+    limits : list
+        One for each file.
+    held : int
+        Bytes that all that is made of the source may take.
+    """
+    total = trusted(sum(sizes))
     if max_bytes is not None:
-        return Bounds(str(path), max_bytes, None)
-    return Bounds(str(path), MAX_BYTES, max(HELD, HELD_TIMES * path.stat().st_size))
+        return [max_bytes] * len(sizes), max(total, max_bytes)
+    left = (total - HELD_TIMES * sum(sizes)) // len(sizes)
+    return [Share(HELD_TIMES * size + left) for size in sizes], total
+
+
+def bounds_of(path: Path, limit: Limit) -> Bounds:
+    """Bound what a file may unpack to: by a number alone, or by `MAX_BYTES` and its share, or its own size."""
+    if isinstance(limit, int):
+        return Bounds(str(path), limit, None)
+    return Bounds(str(path), MAX_BYTES, limit.nbytes if limit else trusted(path.stat().st_size))
 
 
 def check_there(path: Path) -> None:
@@ -102,7 +149,7 @@ def unreadable_told(place: str) -> Iterator[None]:
         raise FeedUnavailable(f"it cannot be read: {error.strerror or error}", place[:200], "check the path") from None
 
 
-def open_bytes(path: Path, max_bytes: int | None, *, lines: bool = True) -> io.BufferedReader:
+def open_bytes(path: Path, max_bytes: Limit, *, lines: bool = True) -> io.BufferedReader:
     """Open a file for its decompressed bytes, no more of them, or of `lines`, than `bounds_of` says (FeedCorrupt)."""
     stream = open_packed(path, CODECS.get(path.suffix.lower()))
     return io.BufferedReader(_Bounded(stream, bounds_of(path, max_bytes), lines=lines), 2**20)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.book import build_book
+from allocator.book import book_bytes, build_book
 from feed.check import check
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 MAX_VENUES = 1024
 """Publishers of a tape: the book has a column for each, and broken ids would make it as wide as there are of them."""
+
+
+TAPE_ROW = 168
+"""Bytes that a row of a tape takes, beside its book, in the process that reads it and derives one."""
+
+BESIDE = 2**26
+"""Bytes that simulating takes beside tape and book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
             provenance.place,
             "check the publisher ids of the source",
         )
+    _check_room(tape, venues, plan.held, provenance.place)
     book = build_book(tape, selection.book)
     if not len(book.ts) or book.ts[-1] < start:
         first, last = whole.span
@@ -195,8 +203,6 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
             provenance.place,
             f"the data there spans {format_instant(first)} to {format_instant(last)}",
         )
-    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
-    columns = [column for column in columns if isinstance(column, np.ndarray)]
     return (
         tape,
         book,
@@ -210,6 +216,33 @@ def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Bo
             last=last,
             venues=tuple(book.venues.tolist()),
             snapshots=len(book.ts),
-            nbytes=book.nbytes + sum(column.nbytes for column in columns),
+            nbytes=book.nbytes + _bytes_of(tape),
         ),
     )
+
+
+def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
+    """Refuse (FeedCorrupt) a book that takes more memory than its source is trusted with, before any is taken.
+
+    It has a cell for each snapshot and venue, published or not: a small file of hundreds of publisher ids takes
+    gigabytes.
+    """
+    from feed.streams import trusted
+
+    bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
+    # on Ray the object store holds another one, for which nobody vouches where the source is small
+    books = 1 if bound > trusted(0) else 2
+    nbytes = books * book_bytes(tape.snapshots, venues) + TAPE_ROW * tape.rows + BESIDE
+    if nbytes > bound:
+        raise FeedCorrupt(
+            f"its {tape.rows:,} rows and their book would take {nbytes:,} bytes, {tape.snapshots:,} snapshots of "
+            f"{venues:,} venues, more than the {bound:,} that a source of its size is trusted with",
+            place,
+            f"choose venues=..., or a narrower window; if it is meant to, set feed.max_bytes={nbytes}",
+        )
+
+
+def _bytes_of(tape: Tape) -> int:
+    """Bytes of a tape's columns, trades included."""
+    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
+    return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from waits import without_waits
 
-from feed import fragments, parquet
+from feed import dbn, fragments, parquet, streams
 from feed.convert import convert
+from feed.dbnnames import Names
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import plan_files, read_file
 from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
 from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
-from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, bounds_of
+from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, Share, bounds_of, limits_of, trusted
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape
 
 TS = 1722519392491911683
@@ -62,6 +63,22 @@ def one_long_symbol(path):
     pq.write_table(quotes(1000, ["A" * 40 * MEBIBYTE, *repeat("A", 999)]), path, compression="zstd")
 
 
+def forged_footer(path):
+    """A footer that says 1,000 bytes of a page of 300 MiB."""
+    pq.write_table(quotes(1000, ["A" * 300 * MEBIBYTE, *repeat("A", 999)]), path, compression="zstd")
+    whole = path.read_bytes()
+    size = pq.read_metadata(path).row_group(0).column(len(QUOTE_DTYPES)).total_uncompressed_size
+    path.write_bytes(whole.replace(varint(2 * size), varint(2000, len(varint(2 * size)))))
+    assert pq.read_metadata(path).row_group(0).column(len(QUOTE_DTYPES)).total_uncompressed_size == 1000
+
+
+def varint(number, width=1):
+    """A number as Thrift packs it, seven bits a byte; as wide as is asked for, if need be by bits that are 0."""
+    parts = [number >> shift & 127 for shift in range(0, 63, 7)]
+    wide = max(width, max(at for at, part in enumerate(parts) if part) + 1)
+    return bytes(part | 128 for part in parts[: wide - 1]) + bytes(parts[wide - 1 : wide])
+
+
 def rows_alike(path):
     packed(path, HEADER, (ROW + b"AAPL\n") * 15_000, 250)
 
@@ -73,6 +90,7 @@ def dbn_alike(path):
 BOMBS = {
     "rows.parquet": (columns_of_nothing, 3, "unpacks to more than a file of its size is trusted with"),
     "symbol.parquet": (one_long_symbol, 3, "symbol takes 41,9"),
+    "page.parquet": (forged_footer, 3, "symbol takes 314,5"),
     "rows.csv.zst": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
     "rows.csv.gz": (rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
     "blank.csv.zst": (lambda path: packed(path, HEADER, b"\n" * MEBIBYTE, 1300), 3, "unpacks to more than a file"),
@@ -112,14 +130,68 @@ def test_a_small_file_takes_no_gigabyte(tmp_path, name):
     assert kibibytes < 10**9 // 2**10
 
 
+MANY_NAMES = {
+    "in the metadata": dbnfile.metadata(
+        *(dbnfile.mapping(f"S{at}", (dbnfile.FIRST, dbnfile.PAST, at)) for at in range(1000))
+    ),
+    "in records": dbnfile.live_metadata() + b"".join(dbnfile.mapping_record(at, f"S{at}") for at in range(1000)),
+}
+
+
+@pytest.mark.parametrize("names", MANY_NAMES)
+def test_symbol_mappings_of_dbn_count_by_what_they_take(tmp_path, monkeypatch, names):
+    (path := tmp_path / "day.dbn").write_bytes(MANY_NAMES[names] + dbnfile.record(instrument_id=7))
+    assert read_file(path).tape.symbol == "S7"
+    monkeypatch.setattr(streams, "HELD", 768_000)
+    monkeypatch.setattr(streams, "HELD_TIMES", 1)
+    with pytest.raises(FeedCorrupt, match=r"trusted with \(.* bytes of symbol mappings and more\)"):
+        read_file(path)
+
+
+def test_mapping_records_are_sorted_where_a_record_is_looked_up_only(tmp_path, monkeypatch):
+    said = b"".join(dbnfile.mapping_record(at % 50, f"S{at % 50}") for at in range(3000))
+    (path := tmp_path / "day.dbn").write_bytes(dbnfile.live_metadata() + said + dbnfile.record(instrument_id=7) * 20)
+    monkeypatch.setattr(dbn, "BLOCK", 1000)
+    sorts = []
+    monkeypatch.setattr(Names, "_sorted", lambda self, its=Names._sorted: sorts.append(1) or its(self))
+    assert read_file(path).tape.symbol == "S7"
+    assert len(sorts) <= 2
+
+
 def test_what_a_file_may_unpack_to_grows_with_it(tmp_path):
     (path := tmp_path / "day.csv").write_bytes(b"x" * 1000)
     assert bounds_of(path, None) == Bounds(str(path), MAX_BYTES, HELD)
     assert bounds_of(path, 10**9) == Bounds(str(path), 10**9, None)
+    assert bounds_of(path, Share(5)) == Bounds(str(path), MAX_BYTES, 5)
     with path.open("ab") as file:
         file.truncate(100 * 10**6)
     assert bounds_of(path, None).held == 100 * 10**6 * HELD_TIMES
     assert HELD_TIMES * 4 * 10**6 <= HELD
+
+
+@pytest.mark.parametrize("sizes", [[1], [1000, 3 * 10**6], [40_000] * 100, [10**6] * 5, [2, 10**9]])
+def test_the_files_of_a_directory_take_together_what_one_of_their_size_may(sizes):
+    limits, held = limits_of(sizes, None)
+    assert held == trusted(sum(sizes))
+    assert held - len(sizes) < sum(limit.nbytes for limit in limits) <= held
+    assert all(limit.nbytes >= HELD_TIMES * size for limit, size in zip(limits, sizes, strict=True))
+    assert limits_of(sizes, 5) == ([5] * len(sizes), held)
+    assert limits_of(sizes, 10**15) == ([10**15] * len(sizes), 10**15)
+
+
+def test_a_directory_of_small_files_is_refused_where_they_are_too_much_together(tmp_path):
+    pq.write_table(quotes(500_000), tmp_path / "a.parquet", compression="zstd")
+    for name in "bcd":
+        (tmp_path / f"{name}.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
+    assert read_file(tmp_path / "a.parquet").tape.rows == 500_000
+    ranges = plan_files(str(tmp_path), DEFAULTS).ranges
+    assert len(ranges) == 4
+    for part in ranges:
+        with pytest.raises(FeedCorrupt, match=r"[abcd].parquet: it unpacks to more .* trusted with"):
+            part.read()
+    plan = plan_files(str(tmp_path), options_of(["feed.max_bytes=17179869184"]))
+    assert plan.ranges[0].read().tape.rows == 500_000
+    assert plan.held == MAX_BYTES
 
 
 def test_bytes_and_rows_count():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, SECOND, tapes
 
-from feed import check as check_module
+from feed import standing
 from feed.check import CHECKS, check, render
 from feed.source import read_source
 from feed.synthetic import VENUES, WINDOW, generate
@@ -228,8 +228,57 @@ def test_the_carried_counts_equal_a_plain_loop(tape):
 def test_the_size_of_a_chunk_changes_nothing(tape):
     whole = check(tape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(check_module, "CHUNK", 3)
+        patch.setattr(standing, "CHUNK", 3)
         assert check(tape) == whole
+
+
+def plain_counts_of_venues(tape):
+    """Count what the rows of each venue show, one venue after the other; and name the dead ones."""
+    last = {(ts, venue): row for row, (ts, venue) in enumerate(zip(tape.ts.tolist(), tape.venue.tolist(), strict=True))}
+    backward, gaps, old, dead = 0, 0, 0, []
+    for venue in np.unique(tape.venue).tolist():
+        mine = np.flatnonzero(tape.venue == venue)
+        steps = np.diff(tape.sequence[mine]).tolist()
+        backward += sum(step < 0 for step in steps)
+        if steps and 100 * steps.count(1) >= 99 * len(steps):
+            gaps += sum(step > 1 for step in steps)
+        stand = [row for row in mine.tolist() if last[tape.ts[row], venue] == row]
+        for row, after in zip(stand, [*stand[1:], -1], strict=True):
+            quoted = tape.bid_px[row] > 0 or tape.ask_px[row] > 0
+            old += bool(quoted and tape.ts[after] - tape.ts[row] > 60 * SECOND)
+        silence = tape.ts[-1] - tape.ts[mine[-1]]
+        if silence > 60 * SECOND and 4 * silence >= tape.ts[-1] - tape.ts[0]:
+            dead.append(venue)
+    return backward, gaps, old, tuple(dead)
+
+
+@FEW
+@given(tapes(max_rows=30), st.sampled_from([1, 30, 90]))
+def test_the_counts_of_venues_equal_a_plain_loop(tape, slower):
+    tape = replace(tape, ts=OPEN + (tape.ts - OPEN) * slower)
+    quality = check(tape)
+    counts = tuple(quality.counts[name] for name in ("backward_sequences", "sequence_gaps", "old_quotes"))
+    assert (*counts, quality.dead_venues) == plain_counts_of_venues(tape)
+
+
+@pytest.mark.timeout(60)
+def test_the_check_takes_no_cell_for_each_snapshot_and_venue():
+    venues = 30_000  # with one it would be 1.8e9 of them, and minutes
+    row = np.arange(2 * venues)
+    tape = Tape.build(
+        "XYZ",
+        ts=OPEN + row * 1000,
+        venue=row % venues,
+        bid_px=(100 + row // venues) * CENT,
+        ask_px=101 * CENT + 0 * row,
+        bid_sz=100 + 0 * row,
+        ask_sz=100 + 0 * row,
+        sequence=row // venues,
+    )
+    quality = check(tape)
+    assert quality.counts["locked_snapshots"] == venues  # 1.00 at 1.01 $, then 1.01 at 1.01 $
+    assert quality.counts["crossed_snapshots"] == quality.counts["stale_quotes"] == 0
+    assert len(quality.venues) == venues
 
 
 @FEW

@@ -45,6 +45,7 @@ class Held:
     tape: Tape
     provenance: Provenance
     ranges: tuple = ()
+    held: None = None
 
     def merge(self, blocks):
         assert blocks == []

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from allocator.book import BookRules
+import sweep.materialise
+from allocator.book import BookRules, book_bytes, build_book, tile_rows
+from feed import streams
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.streams import HELD, trusted
 from feed.tape import DAY, Provenance, Tape
 from sweep.config import build_config
 from sweep.conventions import resolve
 from sweep.executors import Inline
-from sweep.materialise import MAX_VENUES, Selection, assemble, materialise
+from sweep.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
 from sweep.origin import Origin
 
 OPEN = 1_722_519_392 * 10**9
@@ -24,6 +27,7 @@ class Plan:
     """Stands for a source: its blocks are its tapes."""
 
     ranges: tuple = ()
+    held: int | None = None
 
     def merge(self, blocks):
         return tuple((tape, Provenance("file", "here", tape.digest(), tape.snapshots, tape.rows, 0)) for tape in blocks)
@@ -35,6 +39,13 @@ def made_of(symbol="AAPL", ts=OPEN, venues=2):
     return Tape.build(
         symbol, ts=ones * ts, venue=np.arange(venues), bid_sz=ones, ask_sz=ones, sequence=np.arange(venues), **px
     )
+
+
+def wide(rows, venues):
+    """Each row a snapshot of its own, the venues in turn."""
+    at, ones = np.arange(rows), np.ones(rows, np.int64)
+    px = {"bid_px": ones * 10**9, "ask_px": ones * 2 * 10**9}
+    return Tape.build("AAPL", ts=OPEN + at, venue=at % venues, bid_sz=ones, ask_sz=ones, sequence=at, **px)
 
 
 def assembled(*tapes, start=None, end=None):
@@ -63,6 +74,46 @@ def test_venues_are_bounded():
     assert assembled(made_of(venues=MAX_VENUES))[2].snapshots == 1
     with pytest.raises(FeedCorrupt, match=r"name 1,025 venues, more than the bound of 1,024"):
         assembled(made_of(venues=MAX_VENUES + 1))
+
+
+@pytest.mark.parametrize("held", [None, 0, HELD])
+def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monkeypatch):
+    monkeypatch.setattr(sweep.materialise, "build_book", lambda *_: pytest.fail("it was built"))
+    said = (
+        r"here: its 60,000 rows and their book would take 2,085,508,864 bytes, 60,000 snapshots of 512 "
+        r"venues, more than the 738,197,504 that a source of its size is trusted with; .*=2085508864$"
+    )
+    with pytest.raises(FeedCorrupt, match=said):
+        assemble(Plan(held=held), Selection(None, None, 0, BookRules()), wide(60_000, 512))
+
+
+def test_a_book_of_many_venues_is_built_where_it_fits_or_somebody_set_that_it_may():
+    assert assembled(wide(1000, 512))[2].snapshots == 1000
+    tape = wide(2000, 512)
+    takes = book_bytes(2000, 512) + TAPE_ROW * 2000 + BESIDE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "HELD", 10**6)
+        assert assemble(Plan(held=takes), Selection(None, None, 0, BookRules()), tape)[2].snapshots == 2000
+        with pytest.raises(FeedCorrupt, match=f"more than the {takes - 1:,} "):
+            assemble(Plan(held=takes - 1), Selection(None, None, 0, BookRules()), tape)
+
+
+def test_a_day_of_twenty_venues_fits():
+    """Thirty million rows, ten bytes each in a file, each a snapshot."""
+    rows = 30_000_000
+    assert book_bytes(rows, 20) + TAPE_ROW * rows + BESIDE < trusted(10 * rows)
+    rows = 400_000  # of 4 MB
+    assert 2 * book_bytes(rows, 20) + TAPE_ROW * rows + BESIDE < trusted(10 * rows)
+
+
+@pytest.mark.parametrize("book", ["consolidated", "event"])
+@pytest.mark.parametrize("venues", [1, 16, 65])
+def test_a_book_takes_no_more_than_was_said(venues, book):
+    tape = wide(3000, venues)
+    made = build_book(tape, BookRules(book=book))
+    unfilled = 2 * 2 * 4 * tile_rows(venues) * venues  # the last tile of either side
+    assert made.nbytes <= book_bytes(3000, venues) + unfilled
+    assert book == "consolidated" or made.nbytes > book_bytes(3000, venues) - unfilled
 
 
 class Part:
