@@ -14,7 +14,17 @@ import pyarrow as pa
 
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED, FileBlock, Labels, check_symbols, defined, make_fragments, out_of_bounds, unnamed
+from feed.fragments import (
+    UNNAMED,
+    FileBlock,
+    Labels,
+    check_symbols,
+    defined,
+    make_fragments,
+    narrowed,
+    out_of_bounds,
+    unnamed,
+)
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.kinds import check_kind
 from feed.streams import Bounds, bounds_of, check_there, damage_told
@@ -260,7 +270,7 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
             name, row, expected = bad
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
-        parts.append({name: column.astype(dtypes[name]) for name, column in found.items()})
+        parts.append(narrowed(found, dtypes))
         part_codes.append(codes[mask])
     taken.rows += batch.num_rows
 

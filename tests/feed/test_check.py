@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, SECOND, tapes
 
-from feed import check as check_module
+from feed import carried
 from feed.check import CHECKS, check, render
-from feed.source import read_source
+from feed.options import ReadOptions
+from feed.parquet import write_parquet
+from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
 
@@ -228,7 +231,7 @@ def test_the_carried_counts_equal_a_plain_loop(tape):
 def test_the_size_of_a_chunk_changes_nothing(tape):
     whole = check(tape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(check_module, "CHUNK", 3)
+        patch.setattr(carried, "CHUNK", 3)
         assert check(tape) == whole
 
 
@@ -268,3 +271,56 @@ def test_real_days_are_usable(l1_day, taq_day):
         assert quality.errors == ()
         assert quality.counts["stale_quotes"] == stale
         assert provenance.digest in render(quality, provenance)
+
+
+HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol"
+
+
+def written(path, symbols, rows=2):
+    """A file of so many symbols, their rows in turn."""
+    lines = [
+        f"{OPEN + at * SECOND},{2 + at % 3},{at},100.10,100.12,100,200,S{at % symbols:05d}"
+        for at in range(rows * symbols)
+    ]
+    path.write_text("\n".join([HEADER, *lines, ""]))
+    return str(path)
+
+
+def calls(source, **options):
+    """How many functions, numpy's too, are called to read and check a source, and how many tapes it has."""
+    count = 0
+
+    def noted(_frame, event, _what):
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(noted)
+    try:
+        found = [(check(tape).to_dict(), its.to_dict()) for tape, its in read_tapes(source, ReadOptions(**options))]
+    finally:
+        sys.setprofile(None)
+    return count, len(found)
+
+
+def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path):
+    sizes = [10, 50, 250]
+    sources = [written(tmp_path / f"{size}.csv", size) for size in sizes]
+    calls(sources[0])  # what is imported at first use
+    counts = [calls(source)[0] for source in sources]
+    few, many = ((counts[at + 1] - counts[at]) / (sizes[at + 1] - sizes[at]) for at in (0, 1))
+    assert abs(many - few) < 2
+    assert many < 650  # each tape costs what its calls do, not what its rows do
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_of_many_symbols_the_one_asked_for_is_read_alone(tmp_path, monkeypatch, ending):
+    source = written(tmp_path / "day.csv", 30)
+    if ending == ".parquet":
+        write_parquet([tape for tape, _ in read_tapes(source)], tmp_path / "day.parquet")
+        source = str(tmp_path / "day.parquet")
+    built = []
+    build_tape = Tape.build
+    monkeypatch.setattr(Tape, "build", lambda symbol, **columns: built.append(symbol) or build_tape(symbol, **columns))
+    ((tape, provenance),) = read_tapes(source, ReadOptions(symbol="S00007"))
+    assert (tape.symbol, tape.rows, built) == ("S00007", 2, ["S00007"])
+    assert provenance.ignored["other_symbol"] == 58

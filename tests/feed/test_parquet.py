@@ -183,6 +183,13 @@ def test_rows_left_out_are_counted(read):
     assert read(QUOTES | {"bid_px": [-1, 5, 5], "symbol": ["X"] * 3}).fragments[0].ignored == {"negative_numbers": 1}
 
 
+@pytest.mark.parametrize("symbol", [["X"] * 3, ["X", "Y", "X"]])
+def test_a_size_below_0_is_none_however_far_below(read, symbol):
+    block = read(QUOTES | {"symbol": symbol, "bid_sz": [100 - 2**32, -(2**63), -1]})
+    assert [each.tape.bid_sz.any() for each in block.fragments] == [False] * len(set(symbol))
+    assert sum(each.ignored["negative_numbers"] for each in block.fragments) == 3
+
+
 # --- files that cannot be used: exit 2 ---
 
 
