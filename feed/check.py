@@ -7,21 +7,23 @@ nothing hidden. `CHECKS` names and defines them all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from feed.carried import count_snapshots, true
 from feed.console import printable
-from feed.fragments import by_label
 from feed.instants import NANOS_FROM, format_instant
 from feed.publishers import PUBLISHERS, advice, find_twins
-from feed.standing import carried, highest_over, highest_within
-from feed.tape import DAY, PRICE_LIMIT, QUOTE_DTYPES, Tape
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from feed.tape import Int16, Int64, Provenance
+    from feed.tape import Int64, Provenance
 
     Flags = NDArray[np.bool_]
 
@@ -159,20 +161,23 @@ def check(tape: Tape) -> Quality:
     counts = dict.fromkeys(CHECKS, 0)
     counts |= _count_rows(tape)
     last_of_instant = _last_of_instant(tape)
-    counts["superseded_rows"] = int((~last_of_instant).sum())
-    counts |= _count_snapshots(tape, np.flatnonzero(last_of_instant))
-    pauses = np.diff(tape.ts)
-    counts["time_gaps"] = int((pauses > GAP).sum())
+    counts["superseded_rows"] = tape.rows - true(last_of_instant)
+    counts |= count_snapshots(tape, np.flatnonzero(last_of_instant))
+    pauses = _steps(tape.ts)
+    counts["time_gaps"] = true(pauses > GAP)
     start, end = tape.span if tape.rows or len(tape.trades.ts) else (None, None)
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
-    venues, rows = np.unique(tape.venue, return_counts=True)
-    found, dead = _count_venues(tape, venues, last_of_instant)
-    counts |= found
+    venues = dict(_by_venue(tape))
+    dead = []
+    for venue, mine in venues.items():
+        dead += [venue] if _is_dead(tape, mine) else []
+        for name, count in _count_venue(tape, mine, last_of_instant).items():
+            counts[name] += count
     counts["dead_venues"] = len(dead)
-    unknown = ~np.isin(venues, list(PUBLISHERS))
-    counts["unknown_publishers"] = int(rows[unknown].sum())
-    details = {"unknown_publishers": _ids(venues[unknown].tolist())} if unknown.any() else {}
-    quoting, trading = venues.tolist(), np.unique(tape.trades.venue).tolist()
+    unknown = [venue for venue in venues if venue not in PUBLISHERS]
+    counts["unknown_publishers"] = sum(len(venues[venue]) for venue in unknown)
+    details = {"unknown_publishers": _ids(unknown)} if unknown else {}
+    quoting, trading = list(venues), np.unique(tape.trades.venue).tolist() if len(tape.trades.ts) else []
     twins = tuple(dict.fromkeys([*find_twins(quoting), *find_twins(trading)]))
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
     if twins:
@@ -185,8 +190,8 @@ def check(tape: Tape) -> Quality:
         start=start,
         end=end,
         largest_gap=int(pauses.max(initial=0)),
-        venues=dict(zip(venues.tolist(), rows.tolist(), strict=True)),
-        dead_venues=tuple(dead.tolist()),
+        venues={venue: len(mine) for venue, mine in venues.items()},
+        dead_venues=tuple(dead),
         counts=counts,
         details=details,
     )
@@ -197,11 +202,27 @@ def _ids(venues: list[int]) -> str:
     return f"ids {', '.join(map(str, venues[:NAMED]))}{more}"
 
 
+def _steps(numbers: Int64) -> Int64:
+    """From each number to the next, as `numpy.diff`."""
+    return numbers[1:] - numbers[:-1]
+
+
+def _by_venue(tape: Tape) -> Iterator[tuple[int, Int64]]:
+    """Give each publisher id, ascending, and its rows, ascending, in one sort however many there are."""
+    if not tape.rows:
+        return
+    order = np.argsort(tape.venue, kind="stable")
+    sorted_venues = tape.venue[order]
+    ends = [0, *(np.flatnonzero(sorted_venues[1:] != sorted_venues[:-1]) + 1).tolist(), tape.rows]
+    for start, end in pairwise(ends):
+        yield int(sorted_venues[start]), order[start:end]
+
+
 def _count_rows(tape: Tape) -> dict[str, int]:
     """Count what one row, or two neighbours, show."""
     bid, ask = tape.bid_px, tape.ask_px
     both = (bid > 0) & (ask > 0)
-    crossed = int((both & (bid > ask)).sum())
+    crossed = true(both & (bid > ask))
     broken = ((bid > 0) != (tape.bid_sz > 0)) | ((ask > 0) != (tape.ask_sz > 0))
     for column in (bid, ask, tape.bid_sz, tape.ask_sz):
         broken |= column < 0
@@ -210,14 +231,14 @@ def _count_rows(tape: Tape) -> dict[str, int]:
         unordered = (key[1:] < key[:-1]) | ((key[1:] == key[:-1]) & unordered)
     return {
         "no_quotes": int(not (bid > 0).any() and not (ask > 0).any()),
-        "unordered_rows": int(unordered.sum()),
-        "unnormalised_rows": int(broken.sum()),
-        "sides_swapped": int(2 * crossed > int(both.sum())),
+        "unordered_rows": true(unordered),
+        "unnormalised_rows": true(broken),
+        "sides_swapped": int(2 * crossed > true(both)),
         "own_crossed_rows": crossed,
-        "own_locked_rows": int((both & (bid == ask)).sum()),
-        "withdrawn_bids": int((bid <= 0).sum()),
-        "withdrawn_asks": int((ask <= 0).sum()),
-        "early_stamps": int((tape.ts < NANOS_FROM).sum()),
+        "own_locked_rows": true(both & (bid == ask)),
+        "withdrawn_bids": true(bid <= 0),
+        "withdrawn_asks": true(ask <= 0),
+        "early_stamps": true(tape.ts < NANOS_FROM),
         "off_tick": _off_tick(bid) + _off_tick(ask),
         "identical_rows": _identical_rows(tape),
     }
@@ -226,116 +247,45 @@ def _count_rows(tape: Tape) -> dict[str, int]:
 def _off_tick(px: Int64) -> int:
     """Count prices between two ticks."""
     rest = px[px // CENT * CENT != px]  # few as a rule; % is many times slower than // by a constant
-    return int((np.where(rest < DOLLAR, rest % (CENT // 100), 1) > 0).sum())
+    return true(np.where(rest < DOLLAR, rest % (CENT // 100), 1) > 0) if len(rest) else 0
 
 
 def _identical_rows(tape: Tape) -> int:
+    if tape.rows < 2:
+        return 0
     columns = [getattr(tape, name) for name in QUOTE_DTYPES]
     order = np.lexsort(columns)
-    same = np.ones(max(tape.rows - 1, 0), np.bool_)
+    same = np.ones(tape.rows - 1, np.bool_)
     for column in columns:
-        same &= np.diff(column[order]) == 0
-    return int(same.sum())
+        ordered = column[order]
+        same &= ordered[1:] == ordered[:-1]
+    return true(same)
 
 
 def _last_of_instant(tape: Tape) -> Flags:
     """(N,) bool: the row is the last one of its venue at its instant."""
     last = np.ones(tape.rows, np.bool_)
-    last[:-1] = (np.diff(tape.ts) != 0) | (np.diff(tape.venue) != 0)
+    last[:-1] = (tape.ts[1:] != tape.ts[:-1]) | (tape.venue[1:] != tape.venue[:-1])
     return last
 
 
-def _count_venues(tape: Tape, venues: Int16, last_of_instant: Flags) -> tuple[dict[str, int], Int16]:
-    """Count what the rows of each venue show, one after the other; say which venues are dead."""
-    if not tape.rows:
-        return {}, venues
-    codes = np.searchsorted(venues, tape.venue)
-    order, starts = by_label(codes, len(venues))
-    code, steps = codes[order], np.diff(tape.sequence[order])
-    follows = code[1:] == code[:-1]
-    ones, gaps = (np.bincount(code[1:][follows & where], minlength=len(venues)) for where in (steps == 1, steps > 1))
-    pairs = np.diff(starts) - 1
-    by_one = (pairs > 0) & (100 * ones >= 99 * pairs)
-    silence = tape.ts[-1] - tape.ts[order[starts[1:] - 1]]
-    dead = (silence > OLD) & (DEAD_SHARE * silence >= tape.ts[-1] - tape.ts[0])
-
-    order = order[last_of_instant[order]]
-    ts, code = tape.ts[order], codes[order]
-    until = np.full(len(order), tape.ts[-1])
-    until[:-1] = np.where(code[1:] == code[:-1], ts[1:], tape.ts[-1])
-    quoted = (tape.bid_px[order] > 0) | (tape.ask_px[order] > 0)
-    counts = {
-        "backward_sequences": int((follows & (steps < 0)).sum()),
-        "sequence_gaps": int(gaps[by_one].sum()),
-        "old_quotes": int((quoted & (until - ts > OLD)).sum()),
-    }
-    return counts, venues[dead]
-
-
-def _count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
-    """Count what the carried book shows, of the rows that are the last of their venue at their instant."""
-    none = np.iinfo(np.int64).max
-    crossed = locked = one_sided = stubs = sane = 0
-    stale = np.zeros((2, len(rows)), np.bool_)
-    for quotes in carried(tape, rows):
-        row, size, fresh = rows[quotes.row], quotes.snapshots, quotes.fresh
-        bid, ask = np.maximum(tape.bid_px[row], 0), tape.ask_px[row]
-        ask[ask == 0] = none
-        best_bid = highest_over(bid, quotes.start, quotes.end, size, 0)
-        best_ask = -highest_over(-ask, quotes.start, quotes.end, size, -none)
-        two_sided = (best_bid > 0) & (best_ask < none)
-        one_sided += int((~two_sided).sum())
-        crossed += int((two_sided & (best_bid > best_ask)).sum())
-        locked += int((two_sided & (best_bid == best_ask)).sum())
-        stub_bids, stub_asks, sane = _alone(best_bid, np.where(best_ask < none, best_ask, 0), sane)
-
-        at, new_bid, new_ask = quotes.start[fresh], bid[fresh], ask[fresh]
-        best, asked = best_bid[at], np.where(new_ask < none, new_ask, 0)
-        far = 10 * new_bid < 9 * best
-        stubs += int(((new_bid > 0) & (far | stub_bids[at])).sum())
-        far = 10 * asked > 11 * np.minimum(best_ask, PRICE_LIMIT)[at]
-        stubs += int((far | ((asked > 0) & stub_asks[at])).sum())
-
-        top, low = np.zeros(size, np.int64), np.full(size, none)
-        np.maximum.at(top, at, new_bid)
-        np.minimum.at(low, at, new_ask)
-        since = quotes.start + fresh  # a quote is crossed by those that come after it
-        stale[0, quotes.row[bid > -highest_within(-low, since, quotes.end, -none)]] = True
-        stale[1, quotes.row[ask < highest_within(top, since, quotes.end, 0)]] = True
+def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, int]:
+    """Count what the rows of one venue, given by index, show one after the other."""
+    steps = _steps(tape.sequence[mine])
+    by_one = len(steps) > 0 and 100 * true(steps == 1) >= 99 * len(steps)
+    standing = mine[last_of_instant[mine]]
+    until = np.append(tape.ts[standing[1:]], tape.ts[-1])
+    quoted = (tape.bid_px[standing] > 0) | (tape.ask_px[standing] > 0)
     return {
-        "crossed_snapshots": crossed,
-        "locked_snapshots": locked,
-        "one_sided_snapshots": one_sided,
-        "stub_quotes": stubs,
-        "stale_quotes": int(stale.sum()),
+        "backward_sequences": true(steps < 0),
+        "sequence_gaps": true(steps > 1) if by_one else 0,
+        "old_quotes": true(quoted & (until - tape.ts[standing] > OLD)),
     }
 
 
-def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
-    """Where the best of a side is itself a stub, as the book hides it (model section 3).
-
-    Parameters
-    ----------
-    bid, ask : (C,) int64
-        The best of each side, 1e-9 $, 0 = none.
-    sane : int
-        Twice the last mid before them of a book no wider than 10 % of it either way, 0 = none.
-
-    Returns
-    -------
-    bids, asks : (C,) bool
-    sane : int
-        As before, after them.
-    """
-    both = (bid > 0) & (ask > 0)
-    narrow = both & (10 * (ask - bid) <= ask + bid)
-    at = np.maximum.accumulate(np.where(narrow, np.arange(len(bid)), -1))
-    known = np.where(at >= 0, bid[at] + ask[at], sane)
-    apart = both & (known == 0) & (ask > 2 * bid)
-    compared = ~narrow & (known > 0)
-    bids = apart | (compared & (bid > 0) & (20 * bid < 9 * known))
-    asks = apart | (compared & (20 * ask > 11 * known))
-    return bids, asks, int(known[-1])
+def _is_dead(tape: Tape, mine: Int64) -> bool:
+    silence = int(tape.ts[-1] - tape.ts[mine[-1]])
+    return silence > OLD and DEAD_SHARE * silence >= int(tape.ts[-1] - tape.ts[0])
 
 
 def render(quality: Quality, provenance: Provenance) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feed.arrowcodec import decode_arrow, encode_arrow
+from feed.arrowcodec import SNAPSHOTS, decode_arrow, encode_arrow
 from feed.jsoncodec import decode_json, encode_json
+from feed.messages import QUOTE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,14 +31,20 @@ class Codec:
         `Decoded`, one entry for each record.
     compression : str, optional
         How the producer is to compress batches of values; None = they are compressed already.
+    instants : int
+        How many a message may hold.
+    row_bytes : int
+        What a quote or a trade takes in a message at most.
     """
 
     encode: Callable[[Tape], Iterator[Message]]
     decode: Callable[[Iterable[Record], Callable[[Record, str], None], int], Decoded]
     compression: str | None = "gzip"
+    instants: int = 1
+    row_bytes: int = 224
 
 
 CODECS: dict[str, Codec] = {
     "json": Codec(encode_json, decode_json),
-    "arrow": Codec(encode_arrow, decode_arrow, compression=None),
+    "arrow": Codec(encode_arrow, decode_arrow, compression=None, instants=SNAPSHOTS, row_bytes=QUOTE_BYTES),
 }

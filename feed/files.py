@@ -171,6 +171,9 @@ class FilePlan:
 
 def days_of(tape: Tape) -> list[int]:
     """Days since 1970 on which there are quotes or trades, ascending."""
+    first, last = (ts // DAY for ts in tape.span) if tape.rows or len(tape.trades.ts) else (0, -1)
+    if first == last:
+        return [first]
     days: list[int] = np.unique(np.concatenate([tape.ts, tape.trades.ts]) // DAY).tolist()
     return days
 

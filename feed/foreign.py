@@ -18,12 +18,12 @@ from feed.codec import CODECS
 from feed.columns import quoted
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.foreignsymbols import Name, by_symbol
-from feed.fragments import UNNAMED
+from feed.foreignsymbols import Name, by_symbol, outside
+from feed.fragments import UNNAMED, by_label
 from feed.jsonrows import REFUSALS
 from feed.kafka import Address, open_consumer, parse_address
 from feed.messages import Decoded, Record, concatenate
-from feed.ranges import Tolerance, spans, tolerated
+from feed.ranges import Tolerance, put_aside, spans, tolerated
 from feed.records import STALL_SECONDS, records
 from feed.tape import BadMessage, Provenance, Tape
 from feed.topic import partitions_of
@@ -59,6 +59,9 @@ class ForeignBlock:
         Of messages of other symbols, the first of them.
     bad : tuple of BadMessage
         Put aside.
+    doubtful : dict of str to list of BadMessage
+        Malformed messages whose keys are not the symbol that was asked for, by key, the first of each: they are of
+        another symbol where other messages of the topic are of it, too.
     nbytes : int
         Bytes of the values.
     empty : int
@@ -73,6 +76,7 @@ class ForeignBlock:
     codes: Int64
     others: frozenset[Name]
     bad: tuple[BadMessage, ...]
+    doubtful: dict[str, list[BadMessage]]
     nbytes: int
     empty: int
     headed: int
@@ -95,6 +99,7 @@ class _Tally:
     codes: array[int] = field(default_factory=lambda: array("q"))
     names: dict[Name, int] = field(default_factory=dict)
     others: set[Name] = field(default_factory=set)
+    doubtful: dict[str, list[BadMessage]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ class ForeignRange:
             np.frombuffer(tally.codes, np.int64),
             frozenset(tally.others),
             tolerance.bad,
+            tally.doubtful,
             tally.nbytes,
             self.end - self.start - tally.records,
             tally.headed,
@@ -161,7 +167,8 @@ class ForeignRange:
             try:
                 parts = by_symbol(record)
             except REFUSALS as error:
-                refuse(record, str(error))
+                if not self._is_others(record, str(error), tally):
+                    refuse(record, str(error))
                 continue
             tally.nbytes += len(record.value)
             for name, part in parts:
@@ -175,6 +182,23 @@ class ForeignRange:
                     raise _too_many(self.address)
                 tally.hashes += hashlib.sha256(b"%s\0%s" % (name.symbol.encode(), part.value)).digest()
                 yield part
+
+    def _is_others(self, record: Record, reason: str, tally: _Tally) -> bool:
+        """Whether a malformed message is, or may be, of a symbol that was not asked for; it is noted then."""
+        name = outside(record)
+        if self.options.symbol is None or name.symbol in {"", self.options.symbol}:
+            return False
+        if name.of == "header":
+            tally.other_symbol += 1
+            return True
+        if name.symbol not in tally.doubtful and len(tally.doubtful) == SYMBOLS:
+            return False
+        kept = tally.doubtful.setdefault(name.symbol, [])
+        if len(kept) <= self.options.max_bad:  # one more than are tolerated is all that is ever needed
+            kept.append(put_aside(record, reason))
+        else:
+            tally.other_symbol += 1
+        return True
 
 
 def _too_many(address: Address) -> FeedUnavailable:
@@ -218,7 +242,6 @@ class ForeignPlan:
         FeedCorrupt
             Too many malformed messages in all, or too many bytes, or no message.
         """
-        bad = tolerated(blocks, self.options.max_bad)
         nbytes = sum(block.nbytes for block in blocks)
         if nbytes > self.options.max_bytes:
             raise FeedCorrupt(
@@ -233,30 +256,38 @@ class ForeignPlan:
         )
         filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
         told = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
+        symbols = {name.symbol for name in told if name.of != "venue"}
+        doubtful = [(symbol, message) for block in blocks for symbol, its in block.doubtful.items() for message in its]
+        ours = [message for symbol, message in doubtful if symbol not in symbols]
+        bad = tolerated(blocks, self.options.max_bad, ours)
         if not told:
             raise self._nothing(blocks, len(bad))
         called = _symbols(told)
         there = sorted({symbol or UNNAMED for symbol in called.values()})
         if self.options.symbol is None and len(there) > SYMBOLS:
             raise _too_many(self.address)
-        hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")
-        others = sum(block.other_symbol for block in blocks)
+        place = {symbol: at for at, symbol in enumerate(there)}
+        labels = np.array([place.get(called.get(name, "") or UNNAMED, len(there)) for name in index], np.int64)
+        order, starts = by_label(labels[codes], len(there) + 1)
+        hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")[order]
+        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(ours)
         left_out = {
             "aborted": sum(block.aborted for block in blocks),
             "tombstone": sum(block.tombstones for block in blocks),
         }
         named = any(called.values())
+        wanted = self._wanted(there, told) if named else there
+        sent = [slice(*starts[place[symbol] : place[symbol] + 2]) for symbol in wanted]
+        kept = [order[its][np.sort(np.unique(hashes[its], return_index=True)[1])] for its in sent]
         tapes = []
-        for symbol in self._wanted(there, told) if named else there:
-            its = [code for name, code in index.items() if (called.get(name, "") or UNNAMED) == symbol]
-            mine = np.flatnonzero(np.isin(codes, its))
-            _, first = np.unique(hashes[mine], return_index=True)
-            kept = mine[np.sort(first)]
-            tape = rows.take(kept).tape(symbol if named else self.options.symbol or UNNAMED)
+        parts = rows.take(np.concatenate(kept)).cut([len(messages) for messages in kept])
+        for symbol, its, messages, part in zip(wanted, sent, kept, parts, strict=True):
+            tape = part.tape(symbol if named else self.options.symbol or UNNAMED)
+            mine = its.stop - its.start
             # those of none were kept in case that no message names one
-            left = others + (0 if self.options.symbol is None else len(codes) - len(mine))
+            left = others + (0 if self.options.symbol is None else len(codes) - mine)
             ignored = {"other_symbol": left, **left_out}
-            tapes.append((tape, self._provenance(tape, blocks, len(mine), len(kept), ignored, bad)))
+            tapes.append((tape, self._provenance(tape, blocks, int(mine), len(messages), ignored, bad)))
         return tuple(tapes)
 
     def _wanted(self, there: Sequence[str], told: Iterable[Name]) -> list[str]:

@@ -89,6 +89,14 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
 
 
+def outside(record: Record) -> Name:
+    """Tell the symbol of a message whose value cannot be read: its header's, else its key's, which may be none."""
+    try:
+        return _of_header(record) or _of_key(record.key)
+    except ValueError:
+        return Name()
+
+
 def _of_value(symbol: object) -> Name | None:
     if symbol is None or symbol == "":
         return None

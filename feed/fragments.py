@@ -9,7 +9,7 @@ import numpy as np
 
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.tape import PRICE_LIMIT, SYMBOL_BYTES, UNDEFINED_PRICE, Tape
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNDEFINED_PRICE, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -224,6 +224,16 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
     return None
 
 
+def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
+    """Cast columns within `BOUNDS` to a tape's types; a size below 0 is none, however far below, and becomes -1."""
+    return {
+        name: (np.maximum(column, -1) if name.endswith("sz") and column.dtype.kind == "i" else column).astype(
+            dtypes[name], copy=False
+        )
+        for name, column in columns.items()
+    }
+
+
 def make_fragments(
     labels: Labels, quotes: Columns, trades: Columns | None, ignored: dict[str, int], notes: tuple[str, ...]
 ) -> tuple[Fragment, ...]:
@@ -243,8 +253,11 @@ def make_fragments(
     found = []
     several = len(labels.names) > 1
     if several:
-        quotes, starts = _together(quotes, labels.quotes, len(labels.names))
-        trades, firsts = (None, starts) if trades is None else _together(trades, labels.trades, len(labels.names))
+        count = len(labels.names)
+        quotes, starts = _together(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
+        firsts = starts
+        if trades is not None:
+            trades, firsts = _together(narrowed(trades, TRADE_DTYPES), labels.trades, count)
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
         mine, prints = quotes, trades
         if several:
@@ -269,14 +282,13 @@ def _of(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
 
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
     """Make the tape, and count what it cannot hold."""
-    negative = np.any([quotes[name] < 0 for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")], axis=0)
-    sizeless = np.any([(quotes[f"{side}_px"] > 0) & (quotes[f"{side}_sz"] == 0) for side in ("bid", "ask")], axis=0)
+    bid_px, ask_px, bid_sz, ask_sz = (quotes[name] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
     found = {
-        "negative_numbers": int(negative.sum()),
-        "zero_size": int(sizeless.sum()),
-        "out_of_order": int((quotes["ts"][1:] < quotes["ts"][:-1]).sum()),
+        "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
+        "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
+        "out_of_order": quotes["ts"][1:] < quotes["ts"][:-1],
     }
-    ignored |= {reason: count for reason, count in found.items() if count}
+    ignored |= {reason: count for reason, rows in found.items() if (count := int(np.count_nonzero(rows)))}
     if trades is not None:
         usable = (trades["px"] > 0) & (trades["sz"] > 0)
         if not usable.all():

@@ -34,6 +34,9 @@ REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 
 _NANO = 10**9
 _SHOWN = 40
+_TINY = b"e-", b"E-", b"0" * 300
+"""One of these is in any number above 0 whose nearest float is 0."""
+
 _AGGRESSORS = {letter: side for side, letter in SIDES.items()}
 _SHAPE = "0000-00-00T00:00:00.000000000Z"
 _STAMP = len(_SHAPE)
@@ -133,6 +136,8 @@ class JsonRows:
             ts = _instants(stamps)
             quotes = _quote_columns([message.snapshot for message in messages], stamps, ts)
             trades = _trade_columns([message.trades for message in messages], stamps, ts)
+            if not (quotes["ask_px"].all() and quotes["bid_px"].all()):
+                _require(not any(map(_holds_tiny, values)))
         except (_Unusual, *REFUSALS):
             return False
         for columns, added in ((self._quotes, quotes), (self._trades, trades)):
@@ -153,9 +158,9 @@ class JsonRows:
         Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
         message: _Message[Any] = _BINARY.decode(value)
-        if any(row.ask_px_00 >= FLOAT_EXACT or row.bid_px_00 >= FLOAT_EXACT for row in message.snapshot) or any(
-            row.price >= FLOAT_EXACT for row in message.trades
-        ):
+        dollars = [px for row in message.snapshot for px in (row.ask_px_00, row.bid_px_00)]
+        dollars += [row.price for row in message.trades]
+        if any(px >= FLOAT_EXACT for px in dollars) or (not all(dollars) and _holds_tiny(value)):
             message = _DECIMAL.decode(value)
         rows: tuple[Any, ...] = (*message.snapshot, *message.trades)
         if not rows:
@@ -219,6 +224,11 @@ class _Seconds(dict[str, int]):
     def __missing__(self, second: str) -> int:
         self[second] = instant = parse_instant(f"{second}Z")
         return instant
+
+
+def _holds_tiny(value: bytes) -> bool:
+    """Whether a message may hold a number above 0 that is 0 as a float, which would be no quote."""
+    return any(mark in value for mark in _TINY)
 
 
 class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
@@ -289,7 +299,8 @@ def _nano(price: float | Decimal) -> int:
         px = round(price * _NANO) if isinstance(price, float) else _rounded(price)
     if px >= PRICE_LIMIT:
         raise ValueError(f"price {str(price)[:_SHOWN]} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
-    if px / _NANO != price if isinstance(price, float) else px != price * _NANO:
+    exact = px / _NANO == price if isinstance(price, float) else px == price * _NANO
+    if not exact or (price and not px):
         raise ValueError(f"price {str(price)[:_SHOWN]} has more than nine decimals")
     return px
 

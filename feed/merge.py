@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feed.errors import FeedCorrupt
+from feed.fragments import by_label
 from feed.messages import concatenate
 from feed.ranges import AGAIN
 
@@ -51,9 +52,12 @@ def merge_blocks(
     rows = concatenate([block.rows for block in blocks])
     codes = np.concatenate([block.symbol for block in blocks])[order]
     proven = not any(block.bad for block in blocks)
+    code = {symbol: number for number, symbol in enumerate(end.tapes)}
+    places, starts = by_label(codes, len(code))
+    messages = [order[places[starts[code[symbol]] : starts[code[symbol] + 1]]] for symbol in symbols]
     tapes = []
-    for symbol in symbols:
-        tape = rows.take(order[codes == list(end.tapes).index(symbol)]).tape(symbol)
+    for symbol, part in zip(symbols, rows.take(np.concatenate(messages)).cut(list(map(len, messages))), strict=True):
+        tape = part.tape(symbol)
         if proven and tape.digest() != end.tapes[symbol]:
             raise _differs(address, end, f"the digest of the tape of {symbol!r} differs from the end record's")
         tapes.append(tape)

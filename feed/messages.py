@@ -130,6 +130,21 @@ class Decoded:
             self.trade_counts[messages],
         )
 
+    def cut(self, counts: Sequence[int]) -> Iterator[Decoded]:
+        """Give the first so many messages, then the next so many, and so on; columns are views."""
+        messages = np.cumsum([0, *counts])
+        quotes, trades = (
+            np.cumsum(np.concatenate([[0], its]))[messages] for its in (self.quote_counts, self.trade_counts)
+        )
+        for one in map(slice, range(len(counts)), range(2, len(counts) + 2)):
+            its, of_quotes, of_trades = (slice(*ends[one]) for ends in (messages, quotes, trades))
+            yield Decoded(
+                {name: column[of_quotes] for name, column in self.quotes.items()},
+                {name: column[of_trades] for name, column in self.trades.items()},
+                self.quote_counts[its],
+                self.trade_counts[its],
+            )
+
 
 def _rows_of(counts: Int64, messages: Int64) -> Int64:
     """Indices of the rows of these messages."""

@@ -6,6 +6,7 @@ made of the file keeps its integers. What others write is read too where it has 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,17 @@ import pyarrow as pa
 
 from feed.columns import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED, FileBlock, Labels, check_symbols, defined, make_fragments, out_of_bounds, unnamed
+from feed.fragments import (
+    UNNAMED,
+    FileBlock,
+    Labels,
+    check_symbols,
+    defined,
+    make_fragments,
+    narrowed,
+    out_of_bounds,
+    unnamed,
+)
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.kinds import check_kind
 from feed.pages import page_bytes
@@ -65,6 +76,10 @@ _ROW_BYTES = sum(np.dtype(dtype).itemsize for dtype in QUOTE_DTYPES.values())
 _LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
 """Bytes that the labels of a group of rows may take, whatever it holds, and of each row."""
 
+_TAIL = 8
+"""Bytes after the footer: its length, and the mark of the format."""
+
+_WIDE = str(pa.binary(16))
 _EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
 _NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
 
@@ -155,7 +170,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
             raise
         except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
             raise FeedUnavailable(
-                f"it holds a type that pyarrow does not read: {quoted(str(reason))}",
+                f"it holds a type that pyarrow does not read: {_of_128_bits(path) or quoted(str(reason))}",
                 where,
                 "leave it out, or cast it to 64 bits",
             ) from None
@@ -196,6 +211,22 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
     if wrong:
         raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
     return names
+
+
+def _of_128_bits(path: Path) -> str:
+    """Name the columns of integers of 128 bits, as polars writes them; empty where there is none.
+
+    pyarrow knows of them from what their writer added to the footer, and names none; without it they are 16 bytes each.
+    """
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        file.seek(-_TAIL, os.SEEK_END)
+        file.seek(-_TAIL - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+        footer = file.read().replace(b"ARROW:schema", b"other:schema")
+    schema = pq.read_schema(pa.BufferReader(b"PAR1" + footer))
+    wide = [quoted(each.name) for each in schema if _WIDE in str(each.type)]
+    return f"{', '.join(wide)} of integers of 128 bits" if wide else ""
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
@@ -260,7 +291,7 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
             name, row, expected = bad
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
-        parts.append({name: column.astype(dtypes[name]) for name, column in found.items()})
+        parts.append(narrowed(found, dtypes))
         part_codes.append(codes[mask])
     taken.rows += batch.num_rows
 

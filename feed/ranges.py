@@ -223,9 +223,9 @@ def spans(ranges: Iterable[PartitionRange]) -> tuple[Partition, ...]:
     return tuple(found.values())
 
 
-def tolerated(blocks: Iterable[WithBad], most: int) -> tuple[BadMessage, ...]:
-    """Gather what the blocks of a read put aside; FeedCorrupt where it is more than so many messages in all."""
-    bad = tuple(message for block in blocks for message in block.bad)
+def tolerated(blocks: Iterable[WithBad], most: int, more: Iterable[BadMessage] = ()) -> tuple[BadMessage, ...]:
+    """Gather what the blocks of a read put aside, and `more`; FeedCorrupt where it is over so many messages in all."""
+    bad = (*(message for block in blocks for message in block.bad), *more)
     if len(bad) > most:
         extra = bad[most]
         raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
@@ -250,6 +250,12 @@ class WithBad(Protocol):
     def bad(self) -> tuple[BadMessage, ...]: ...  # noqa: D102
 
 
+def put_aside(record: Record, reason: str) -> BadMessage:
+    """Keep of a malformed message what is shown of it."""
+    value = bytes(record.value)
+    return BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES])
+
+
 class Tolerance:
     """Malformed messages put aside, up to a number.
 
@@ -261,19 +267,20 @@ class Tolerance:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._bad: list[BadMessage] = []
+        self._bad: dict[int, BadMessage] = {}
 
     @property
     def bad(self) -> tuple[BadMessage, ...]:
         """What was put aside, by offset."""
-        return tuple(sorted(self._bad, key=lambda message: message.offset))
+        return tuple(sorted(self._bad.values(), key=lambda message: message.offset))
 
     def refuse(self, record: Record, reason: str) -> None:
-        """Put a message aside; FeedCorrupt where no more of them are tolerated."""
+        """Put a message aside, once for all of its parts; FeedCorrupt where no more of them are tolerated."""
+        if record.offset in self._bad:
+            return
         if len(self._bad) >= self._most:
             raise malformed(record, reason)
-        value = bytes(record.value)
-        self._bad.append(BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES]))
+        self._bad[record.offset] = put_aside(record, reason)
 
 
 @dataclass(slots=True)

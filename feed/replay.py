@@ -30,7 +30,7 @@ from feed.kafka import (
     translated,
 )
 from feed.tape import Partition, Tape, join
-from feed.topic import beginnings, check_fit, made_settings_of
+from feed.topic import beginnings, check_fit, check_room, made_settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -206,7 +206,8 @@ def replay(
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     settings = made_settings_of(address)
-    for note in check_fit(settings, address, _lasts(tapes, speed)):
+    room = check_room(settings, address, tapes, CODECS[codec], PARTITIONERS[partition])
+    for note in (*check_fit(settings, address, _lasts(tapes, speed)), *room):
         on_note(note)
     began = time.perf_counter()
     with open_producer(

@@ -8,7 +8,7 @@ whatever path it took.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,7 +179,7 @@ class Tape:
     @property
     def snapshots(self) -> int:
         """Instants at which at least one venue published."""
-        return int(np.count_nonzero(np.diff(self.ts))) + 1 if self.rows else 0
+        return int(np.count_nonzero(self.ts[1:] != self.ts[:-1])) + 1 if self.rows else 0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -244,6 +244,8 @@ def _columns(columns: dict[str, NDArray[Any]], dtypes: dict[str, str]) -> dict[s
 
 def _in_order(sequence: NDArray[Any], venue: NDArray[Any], ts: NDArray[Any]) -> bool:
     """Whether rows stand as the sort would put them: it is stable, and most of what is read is in order."""
+    if len(ts) < 2:
+        return True
     if (ts[1:] < ts[:-1]).any():
         return False
     tied = np.flatnonzero(ts[1:] == ts[:-1])
@@ -253,6 +255,8 @@ def _in_order(sequence: NDArray[Any], venue: NDArray[Any], ts: NDArray[Any]) -> 
 
 def _cast(column: NDArray[Any], name: str, dtype: str) -> NDArray[Any]:
     column = np.asarray(column)
+    if column.dtype == dtype:
+        return column.copy()
     if column.dtype.kind not in "iu":
         raise ValueError(f"column {name}: expected integers, but it had {column.dtype}")
     info = np.iinfo(np.dtype(dtype))
@@ -383,4 +387,6 @@ class Provenance:
             {"partition": each.partition, "offset": each.offset, "reason": each.reason, "size": each.size}
             for each in self.bad
         ]
-        return asdict(replace(self, bad=())) | {"bad": bad}
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        spans = tuple(map(asdict, self.partitions))
+        return plain | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from feed.console import listing
 from feed.errors import FeedUnavailable
+from feed.instants import format_instant
 from feed.kafka import (
     CONNECT_SECONDS,
     Address,
@@ -23,19 +25,28 @@ from feed.kafka import (
     translated,
     within,
 )
+from feed.messages import by_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from feed.codec import Codec
+    from feed.tape import Tape
 
 SHORT_SECONDS = 600.0
 """What is kept for less than this may be gone before somebody reads it."""
 
 _SOON_SECONDS = 0.1
-_CLEANUP, _LARGEST, _IN_SYNC, _RETENTION = ASKED = (
+_SAMPLE = 2**20
+_FRAME = 2**12
+"""Bytes of a message beside its rows, at most."""
+
+_CLEANUP, _LARGEST, _IN_SYNC, _RETENTION, _ROOM = ASKED = (
     "cleanup.policy",
     "max.message.bytes",
     "min.insync.replicas",
     "retention.ms",
+    "retention.bytes",
 )
 
 
@@ -51,11 +62,14 @@ class Settings:
         The fewest that one of its partitions has, in sync or not; 0 where the broker did not tell.
     note : str
         Why it did not tell; empty where it did, and where it has no such question.
+    partitions : int
+        How many it has; 0 where the broker did not tell.
     """
 
     values: Mapping[str, str]
     replicas: int = 0
     note: str = ""
+    partitions: int = 0
 
     def number(self, name: str, default: int) -> int:
         """A setting that is a whole number."""
@@ -122,7 +136,8 @@ def settings_of(address: Address) -> Settings | None:
     if not found:
         return Settings({}, note=_untold(errors.TopicAuthorizationFailedError))
     values = {name: each["value"] for name, each in found.items() if name in ASKED and each["value"] is not None}
-    return Settings(values, min((len(part["replica_nodes"]) for part in described["partitions"]), default=0))
+    replicas = [len(part["replica_nodes"]) for part in described["partitions"]]
+    return Settings(values, min(replicas, default=0), partitions=len(replicas))
 
 
 def _untold(kind: type[Exception]) -> str:
@@ -202,6 +217,72 @@ def check_fit(settings: Settings, address: Address, seconds: float = 0.0) -> tup
             f"the topic keeps a message for {kept / 1000:g} s only (retention.ms){longer}: its start may go first"
         )
     return tuple(notes)
+
+
+def check_room(
+    settings: Settings,
+    address: Address,
+    tapes: Sequence[Tape],
+    codec: Codec,
+    partition_of: Callable[[int, str, int], int],
+) -> tuple[str, ...]:
+    """Refuse a topic that would not take the largest message, before the first one is sent.
+
+    Messages are made once more for that, but only where the topic's bounds are near what they may take.
+
+    Parameters
+    ----------
+    settings : Settings
+    address : Address
+    tapes : sequence of Tape
+        One for each symbol.
+    codec : Codec
+    partition_of : callable
+        As `feed.replay.PARTITIONERS`.
+
+    Returns
+    -------
+    tuple of str
+        What a user has to know before it is sent.
+
+    Raises
+    ------
+    FeedUnavailable
+        A message is too large for it.
+    """
+    largest, room = settings.largest_batch, settings.number(_ROOM, -1)
+    near = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
+    sent, sample = [0] * max(settings.partitions, 1), bytearray()
+    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else near) for each in codec.encode(tape))
+    for number, (symbol, message) in enumerate(messages):
+        size = len(message.value)
+        if largest and size > largest and (size := _packed(message.value, codec)) > largest:
+            raise FeedUnavailable(
+                f"the message of {format_instant(message.ts)} takes {size:,} bytes, and the topic {largest:,} "
+                "(max.message.bytes)",
+                address.place,
+                "raise it for the topic, use another codec, or check the source for a burst of rows at one instant",
+            )
+        sent[partition_of(len(sent), symbol, number)] += len(message.value)
+        sample += message.value[: max(_SAMPLE - len(sample), 0)]
+    fullest = max(sent) * _packed(sample, codec) // max(len(sample), 1)
+    if not 0 <= room < fullest:
+        return ()
+    kept = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
+    return (f"{kept}, and the replay has about {fullest:,} for one: its start may go first",)
+
+
+def _most_bytes(tape: Tape, codec: Codec) -> int:
+    """Bound what a message of a tape takes, by the rows of so many instants as it may hold."""
+    _, *starts = by_instant(tape)
+    rows = starts[0] + starts[1]
+    ends = rows[codec.instants :] if len(rows) > codec.instants else rows[-1:]
+    return codec.row_bytes * int((ends - rows[: len(ends)]).max()) + _FRAME
+
+
+def _packed(value: bytes | bytearray, codec: Codec) -> int:
+    """Bytes of a value as it is sent, at least."""
+    return len(gzip.compress(value)) if codec.compression else len(value)
 
 
 def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]:  # noqa: ANN401 - untyped client

@@ -17,6 +17,13 @@ _NUMBER = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
+LONG = 2**13
+"""Characters from which on a text is tried in C first."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.+:,\[\] \n-]*")
+_DEEP = re.compile(r"^ {32}|- *-[ \n]", re.MULTILINE)
+_LISTS = 100
+_UNREAD = object()
 _SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 
 
@@ -78,6 +85,24 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _number)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+class _QuickLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same in C, several times faster: of long plain lists, which it reads alike."""
+
+
+_QuickLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_QuickLoader.yaml_constructors = _Loader.yaml_constructors
+
+
+def _quick(text: str) -> Any:  # noqa: ANN401 - YAML holds anything
+    """What a text of plain words, numbers and shallow lists holds; `_UNREAD` where `_Loader` has to read or refuse."""
+    if not _PLAIN.fullmatch(text) or _DEEP.search(text) or text.count("[") > _LISTS:
+        return _UNREAD
+    try:
+        return yaml.load(text, Loader=_QuickLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return _UNREAD
+
+
 def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
     """Read one YAML document, safely.
 
@@ -92,6 +117,8 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     ConfigError
         No YAML, a key that stands twice, or a tag that would build an object.
     """
+    if len(text) >= LONG and (found := _quick(text)) is not _UNREAD:
+        return found
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -14,7 +15,9 @@ from strategies import CENT, OPEN, SECOND, tapes
 
 from feed import standing
 from feed.check import CHECKS, check, render
-from feed.source import read_source
+from feed.options import ReadOptions
+from feed.parquet import write_parquet
+from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
 
@@ -68,10 +71,12 @@ def test_a_clean_tape_has_no_findings():
         ([(0, 2, 100, 102, 1), (1, 3, 89, 112, 1)], {"stub_quotes": 1}),
         ([(0, 9, 1, 19_999_999, 1), (1, 2, 9_999, 10_001, 1)], {"stub_quotes": 2}),
         (
-            [(0, 2, 9_999, 10_001, 1), (1, 2, 0, 11_001, 2)],
+            [(0, 2, 9_999, 10_001, 1), (1, 2, 0, 100_001, 2)],
             {"stub_quotes": 1, "withdrawn_bids": 1, "one_sided_snapshots": 1},
         ),
-        ([(0, 2, 9_999, 10_001, 1), (1, 2, 8_999, 11_001, 2)], {"stub_quotes": 2}),
+        ([(0, 2, 9_999, 10_001, 1), (1, 2, 0, 100_000, 2)], {"withdrawn_bids": 1, "one_sided_snapshots": 1}),
+        ([(0, 2, 9_999, 10_001, 1), (1, 2, 999, 100_001, 2)], {"stub_quotes": 2}),
+        ([(0, 2, 9_999, 10_001, 1), (1, 2, 4_000, 10_001, 2)], {}),
         ([(0, 2, 100, 200, 1)], {}),
         ([(0, 2, 100, 102, 1), (0, 2, 100, 103, 2)], {"superseded_rows": 1}),
         ([(0, 2, 100, 102, 1), (0, 2, 100, 102, 1)], {"superseded_rows": 1, "identical_rows": 1}),
@@ -198,11 +203,11 @@ def plain_counts(tape):
             counts["crossed"] += max(bids) > min(asks)
             counts["locked"] += max(bids) == min(asks)
         hidden = {"bid": False, "ask": False}
-        if bids and asks and 10 * (min(asks) - max(bids)) <= min(asks) + max(bids):
+        if bids and asks and min(asks) <= 2 * max(bids):
             sane = (min(asks) + max(bids)) / 2
         elif sane is not None:
-            hidden = {"bid": bids and max(bids) < 0.9 * sane, "ask": asks and min(asks) > 1.1 * sane}
-        elif bids and asks and min(asks) > 2 * max(bids):
+            hidden = {"bid": bids and 10 * max(bids) < sane, "ask": asks and min(asks) > 10 * sane}
+        elif bids and asks and min(asks) > 100 * max(bids):
             hidden = {"bid": True, "ask": True}
         for _, bid, ask in fresh.values():
             counts["stub"] += bool(bid and (hidden["bid"] or 10 * bid < 9 * max(bids)))
@@ -317,3 +322,56 @@ def test_real_days_are_usable(l1_day, taq_day):
         assert quality.errors == ()
         assert quality.counts["stale_quotes"] == stale
         assert provenance.digest in render(quality, provenance)
+
+
+HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol"
+
+
+def written(path, symbols, rows=2):
+    """A file of so many symbols, their rows in turn."""
+    lines = [
+        f"{OPEN + at * SECOND},{2 + at % 3},{at},100.10,100.12,100,200,S{at % symbols:05d}"
+        for at in range(rows * symbols)
+    ]
+    path.write_text("\n".join([HEADER, *lines, ""]))
+    return str(path)
+
+
+def calls(source, **options):
+    """How many functions, numpy's too, are called to read and check a source, and how many tapes it has."""
+    count = 0
+
+    def noted(_frame, event, _what):
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(noted)
+    try:
+        found = [(check(tape).to_dict(), its.to_dict()) for tape, its in read_tapes(source, ReadOptions(**options))]
+    finally:
+        sys.setprofile(None)
+    return count, len(found)
+
+
+def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path):
+    sizes = [10, 50, 250]
+    sources = [written(tmp_path / f"{size}.csv", size) for size in sizes]
+    calls(sources[0])  # what is imported at first use
+    counts = [calls(source)[0] for source in sources]
+    few, many = ((counts[at + 1] - counts[at]) / (sizes[at + 1] - sizes[at]) for at in (0, 1))
+    assert abs(many - few) < 2
+    assert many < 650  # each tape costs what its calls do, not what its rows do
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_of_many_symbols_the_one_asked_for_is_read_alone(tmp_path, monkeypatch, ending):
+    source = written(tmp_path / "day.csv", 30)
+    if ending == ".parquet":
+        write_parquet([tape for tape, _ in read_tapes(source)], tmp_path / "day.parquet")
+        source = str(tmp_path / "day.parquet")
+    built = []
+    build_tape = Tape.build
+    monkeypatch.setattr(Tape, "build", lambda symbol, **columns: built.append(symbol) or build_tape(symbol, **columns))
+    ((tape, provenance),) = read_tapes(source, ReadOptions(symbol="S00007"))
+    assert (tape.symbol, tape.rows, built) == ("S00007", 2, ["S00007"])
+    assert provenance.ignored["other_symbol"] == 58

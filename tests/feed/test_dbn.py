@@ -190,6 +190,96 @@ def test_a_symbol_is_that_of_the_date_of_receipt(read):
     assert block.symbols == ("NEW", "OLD")
 
 
+SECOND, THIRD, FOURTH = (date(2024, 8, day) for day in (2, 3, 4))
+MIDNIGHT = (TS // DAY + 1) * DAY
+AROUND = [-1, 0, -1, 0, 1, -1]
+"""Nanoseconds from midnight at which records are received, out of order too."""
+
+
+def around_midnight(first=0):
+    """Two instruments before and after midnight, at one venue; each was sent a second before it is received."""
+    return [
+        record(
+            instrument_id=which,
+            sequence=first + 2 * at + which - 38,
+            ts_event=MIDNIGHT + ns - 10**9,
+            ts_recv=ns + MIDNIGHT,
+        )
+        for at, ns in enumerate(AROUND)
+        for which in (38, 39)
+    ]
+
+
+def exchanged(first=0):
+    """What `around_midnight` gives each name where two exchange their instruments at midnight."""
+    sides = {"A": lambda ns: 0 if ns < 0 else 1, "B": lambda ns: 1 if ns < 0 else 0}
+    return {name: sorted(first + 2 * at + of(ns) for at, ns in enumerate(AROUND)) for name, of in sides.items()}
+
+
+def sequences(block):
+    return {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in block.fragments}
+
+
+@pytest.mark.parametrize("block", [90, 2**22])
+@pytest.mark.parametrize("other_way", [False, True])
+def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
+    read, folder, monkeypatch, block, other_way
+):
+    monkeypatch.setattr(dbn_module, "BLOCK", block)
+    if other_way:
+        stypes = {"stype_in": dbn.SType.INSTRUMENT_ID, "stype_out": dbn.SType.RAW_SYMBOL}
+        maps = (
+            mapping("38", (FIRST, SECOND, "A"), (SECOND, THIRD, "B")),
+            mapping("39", (FIRST, SECOND, "B"), (SECOND, THIRD, "A")),
+        )
+    else:
+        stypes = {}
+        maps = (
+            mapping("A", (FIRST, SECOND, 38), (SECOND, THIRD, 39)),
+            mapping("B", (FIRST, SECOND, 39), (SECOND, THIRD, 38)),
+        )
+    parts = metadata(*maps, **stypes), *around_midnight()
+    found = read(*parts)
+    assert sequences(found) == exchanged()
+    for name, numbers in exchanged().items():
+        assert sequences(read(*parts, symbol=name)) == {name: numbers}
+    for one, other in zip(found.fragments, as_csv(folder, b"".join(parts)).fragments, strict=True):
+        assert same(one.tape, other.tape)  # the library goes by the date of receipt, too
+
+
+@pytest.mark.parametrize("block", [180, 2**22])
+@pytest.mark.parametrize("dated", [False, True])
+@pytest.mark.parametrize("spans", ["told", "open"])
+def test_names_that_exchange_their_instruments_at_midnight_do_so_by_records(read, monkeypatch, block, dated, spans):
+    monkeypatch.setattr(dbn_module, "BLOCK", block)
+    head = metadata(mapping("OLD", (FIRST, THIRD, 38))) if dated else live_metadata()
+    days = ({"start": MIDNIGHT - DAY, "end": MIDNIGHT}, {"start": MIDNIGHT, "end": MIDNIGHT + DAY})
+    one, other = days if spans == "told" else ({}, {})
+    before = mapping_record(38, "A", **one), mapping_record(39, "B", **one)
+    after = mapping_record(38, "B", **other), mapping_record(39, "A", **other)
+    if spans == "told":  # a record that comes late, behind the mappings of its next day, is still of its own
+        parts = head, *before, *after, *around_midnight()
+        expected = exchanged()
+    else:  # what comes before the new mappings has the old ones
+        rows = around_midnight()
+        parts = head, *before, *rows[:2], *after, *rows[2:4]
+        expected = {"A": [0, 3], "B": [1, 2]}
+    assert sequences(read(*parts)) == expected
+    for name, numbers in expected.items():
+        assert sequences(read(*parts, symbol=name)) == {name: numbers}
+
+
+def test_a_name_whose_old_instrument_goes_on_past_midnight_is_in_doubt(read):
+    before, after = around_midnight()[0], around_midnight()[3]
+    late = record(instrument_id=38, ts_recv=MIDNIGHT + 1)
+    parts = live_metadata(), mapping_record(38, "A"), before, mapping_record(39, "A"), after
+    assert sequences(read(*parts)) == {"A": [0, 3]}
+    with pytest.raises(FeedUnavailable, match="'A' stands for several instruments of one venue on one day"):
+        read(*parts, late)
+    ended = mapping_record(38, "")
+    assert sequences(read(*parts[:3], ended, *parts[3:], late)) == {"A": [0, 3], UNNAMED: [46_542_624]}
+
+
 def test_mappings_may_go_the_other_way(read):
     both = {"stype_in": dbn.SType.INSTRUMENT_ID, "stype_out": dbn.SType.RAW_SYMBOL}
     block = read(metadata(mapping("38", (FIRST, PAST, "AAPL")), **both), record())
@@ -210,9 +300,6 @@ def test_without_mappings_the_file_is_called_as_asked_for(read):
     assert read(metadata(), record(), symbol="IBM").tape.symbol == "IBM"
     with pytest.raises(FeedUnavailable, match=r"several instruments.*map_symbols"):
         read(metadata(), record(), record(instrument_id=39))
-
-
-SECOND, THIRD, FOURTH = (date(2024, 8, day) for day in (2, 3, 4))
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -10,7 +10,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.foreign import ForeignPlan, ForeignRange
 from feed.fragments import UNNAMED
 from feed.kafka import Address
-from feed.messages import Record
+from feed.messages import Decoded, Record
 from feed.options import ReadOptions
 
 ADDRESS = Address(("there:9092",), "q")
@@ -91,6 +91,60 @@ def test_where_nothing_is_left_it_is_said_why(read):
         read(aborted, (b"oops", None), max_bad=1)
     with pytest.raises(FeedCorrupt, match="holds no message without headers"):
         read(Record(0, 0, b"", own=(("replay", b"r"),)))
+
+
+BROKEN = b'{"snapshot": [{"symbol": "IB'
+
+
+@pytest.mark.parametrize("split", [1, None])
+def test_a_malformed_message_of_another_symbol_is_not_one_of_ours(read, split):
+    mine, other = (quote(1), b"AAPL"), (quote(2), b"IBM")
+    for items in (
+        [(BROKEN, b"IBM"), (BROKEN, b"IBM"), mine, other],
+        [mine, other, (BROKEN, b'"IBM"'), Record(0, 3, BROKEN, own=(("symbol", b"IBM"),), key=b"AAPL")],
+        [mine, Record(0, 1, BROKEN, own=(("symbol", b"X"),)), Record(0, 2, BROKEN, own=(("symbol", b"Y"),)), other],
+    ):
+        ((tape, provenance),) = read(*items, split=split, symbol="AAPL")
+        assert (tape.rows, provenance.bad, provenance.ignored) == (1, (), {"other_symbol": 3})
+    with pytest.raises(FeedCorrupt, match="offset 1: malformed"):
+        read(mine, (BROKEN, b"IBM"), other, split=split)
+
+
+@pytest.mark.parametrize("split", [1, None])
+@pytest.mark.parametrize("key", [b"AAPL", b"shard-3", b"2", None, b"\xff"])
+def test_a_malformed_message_is_ours_unless_it_is_surely_of_another(read, split, key):
+    items = [(quote(1, symbol="AAPL"), b"shard-1"), (BROKEN, key), (quote(2, symbol="AAPL"), b"2"), (BROKEN, key)]
+    with pytest.raises(FeedCorrupt, match=r"offset [13]: malformed"):
+        read(*items, split=split, symbol="AAPL", max_bad=1)
+    ((tape, provenance),) = read(*items, split=split, symbol="AAPL", max_bad=2)
+    assert (tape.rows, [bad.offset for bad in provenance.bad], provenance.ignored) == (2, [1, 3], {})
+
+
+def test_the_bad_parts_of_one_message_are_one_bad_message(read):
+    row = {"ts_event": "2024-08-01T13:36:32.000000001Z", "publisher_id": 2, "ask_px_00": -1, "ask_sz_00": 9}
+    rows = [row | {"bid_px_00": 99.0, "bid_sz_00": 7, "sequence": 1, "symbol": symbol} for symbol in ("X", "Y", "Z")]
+    rows[1]["ask_px_00"] = 100
+    (tape, provenance), *others = read((json.dumps({"snapshot": rows}).encode(), None), max_bad=1)
+    assert (tape.symbol, tape.rows, len(provenance.bad), others) == ("Y", 1, 1, [])
+    with pytest.raises(FeedCorrupt, match="offset 0: malformed"):
+        read((json.dumps({"snapshot": rows}).encode(), None))
+
+
+def test_rows_are_shared_out_in_one_pass_however_many_symbols_there_are(read, monkeypatch):
+    walked, take = [], Decoded.take
+
+    def counted(rows, messages):
+        walked.append((len(rows.quote_counts), len(messages)))
+        return take(rows, messages)
+
+    monkeypatch.setattr(Decoded, "take", counted)
+    items = [(quote(at % 90), b"S%d" % (at % 30)) for at in range(120)]
+    found = read(*items)
+    assert walked == [(120, 90)]
+    assert [tape.symbol for tape, _ in found] == sorted(f"S{at}" for at in range(30))
+    for tape, provenance in found:
+        assert tape.sequence.tolist() == [int(tape.symbol[1:]) + 30 * at for at in range(3)]
+        assert (provenance.messages, provenance.resent) == (3, 1)
 
 
 # --- tombstones ---

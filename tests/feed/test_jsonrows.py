@@ -74,7 +74,8 @@ def test_an_ordinary_batch_is_taken_whole():
 
 
 EDGES = """
-    0 -0 -0.0 0.0 -1e-10 -4.9e-10 -6e-10 1e-10 5e-10 1.5e-9 2.5e-9 1e-400 0.1234567895 2251799.813685247
+    0 -0 -0.0 0.0 0e-5 -1e-10 -4.9e-10 -6e-10 1e-10 5e-10 1.5e-9 2.5e-9 1e-400 -1E-400
+    1e-999 1e-9999999 0.1234567895 2251799.813685247 2228300000000000000001e-19
     2251799.813685248 2251799.8136852485 8388607.9999999995 8388608 1e300 1e999 -1 -1e300 223 1e2 32767 32768 -32768
     2147483647 2147483648 9223372036854775807 9223372036854775808 -9223372036854775809 null true NaN
 """
@@ -185,6 +186,25 @@ def test_a_changed_message_is_read_or_refused_the_same(values):
 @pytest.mark.parametrize("number", [b"222.83", b"222.84", b"36", b"9"])
 def test_a_number_at_an_edge_is_the_same_alone_and_among_others(number, text):
     assert_agree([GOOD, GOOD.replace(number, text.encode()), GOOD])
+
+
+TINY = ["1e-999", "1E-400", "-1e-999", "1e-9999999", f"1e-{'9' * 30}", f"0.{'0' * 330}1", f"1{'0' * 50}e-999"]
+
+
+@pytest.mark.parametrize("text", TINY)
+@pytest.mark.parametrize("number", [b"222.84", b"222.83"])
+def test_a_price_that_is_0_as_a_float_alone_is_no_missing_quote(number, text):
+    value = GOOD.replace(number, text.encode(), 1)
+    for values in ([value], [GOOD, value, GOOD]):
+        for read in (in_batches, one_by_one):
+            with pytest.raises(FeedCorrupt, match=r"more than nine decimals|is outside 0|Invalid decimal"):
+                read(values)
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "0e-5", f"0.{'0' * 400}", "0E-999"])
+def test_a_price_of_0_is_no_quote_however_it_is_written(text):
+    for read in (in_batches, one_by_one):
+        assert read([GOOD.replace(b"222.83", text.encode())]).bid_px.tolist() == [0]
 
 
 @given(st.lists(numbers, min_size=1, max_size=9))

@@ -144,3 +144,13 @@ class TestBatches:
         assert [record.offset for record in next(gathered)] == [0]
         with pytest.raises(FeedCorrupt, match="no more"):
             next(gathered)
+
+
+@given(several, st.data())
+def test_messages_are_cut_one_part_after_the_other(model, data):
+    ends = sorted(data.draw(st.lists(st.integers(0, len(model)), max_size=4)))
+    starts = [0, *ends[:-1]] if ends else []
+    parts = decoded(model).cut([end - start for start, end in zip(starts, ends, strict=True)])
+    assert [model_of(part) for part in parts] == [
+        model_of(decoded(model[start:end])) for start, end in zip(starts, ends, strict=True)
+    ]

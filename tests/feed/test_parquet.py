@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -151,11 +153,28 @@ def test_a_type_that_no_tape_holds_is_named_with_its_column(read, name, column, 
         read(QUOTES | {"symbol": ["X"] * 3} | {name: column})
 
 
-def test_a_type_that_pyarrow_does_not_read_is_no_damage(folder):
-    frame = pl.DataFrame(QUOTES).with_columns(pl.col("bid_px").cast(pl.Int128))
+@pytest.mark.parametrize("type_", [pl.Int128, pl.UInt128])
+def test_columns_of_128_bits_which_pyarrow_does_not_read_are_named(folder, type_):
+    frame = pl.DataFrame(QUOTES).with_columns(
+        pl.col("bid_px").cast(type_), pl.lit([1]).cast(pl.List(type_)).alias("more\n"), pl.lit(b"A").alias("plain")
+    )
     frame.write_parquet(folder / "wide.parquet")
-    with pytest.raises(FeedUnavailable, match=r"a type that pyarrow does not read: .*64 bits.*cast it"):
+    with pytest.raises(FeedUnavailable, match=r"pyarrow does not read: 'bid_px', 'more\\n' of .*128 bits; .*cast it"):
         read_file(folder / "wide.parquet")
+
+
+def test_a_type_that_pyarrow_does_not_read_is_no_damage(folder, monkeypatch):
+    pl.DataFrame(QUOTES).write_parquet(folder / "other.parquet")
+    whole = pq.read_schema
+
+    def refuse(place):
+        if isinstance(place, Path):
+            raise pa.ArrowNotImplementedError("not this one")
+        return whole(place)
+
+    monkeypatch.setattr(pq, "read_schema", refuse)
+    with pytest.raises(FeedUnavailable, match=r"a type that pyarrow does not read: 'not this one'; leave it out"):
+        read_file(folder / "other.parquet")
 
 
 def test_a_frame_written_by_pandas_is_read(folder):
@@ -181,6 +200,13 @@ def test_rows_left_out_are_counted(read):
     assert read(several, "X").fragments[0].ignored == {"other_symbol": 2}
     assert (read(several, "IBM").fragments, read(several, "IBM").symbols) == ((), (UNNAMED, "X", "Y"))
     assert read(QUOTES | {"bid_px": [-1, 5, 5], "symbol": ["X"] * 3}).fragments[0].ignored == {"negative_numbers": 1}
+
+
+@pytest.mark.parametrize("symbol", [["X"] * 3, ["X", "Y", "X"]])
+def test_a_size_below_0_is_none_however_far_below(read, symbol):
+    block = read(QUOTES | {"symbol": symbol, "bid_sz": [100 - 2**32, -(2**63), -1]})
+    assert [each.tape.bid_sz.any() for each in block.fragments] == [False] * len(set(symbol))
+    assert sum(each.ignored["negative_numbers"] for each in block.fragments) == 3
 
 
 # --- files that cannot be used: exit 2 ---

@@ -3,12 +3,18 @@
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from strategies import tapes
 
 from feed import topic
+from feed.codec import CODECS
 from feed.errors import FeedUnavailable
 from feed.kafka import Address, errors
-from feed.topic import UNTOLD, Settings, check_fit, made_settings_of, settings_of
+from feed.replay import PARTITIONERS
+from feed.tape import QUOTE_DTYPES, Tape
+from feed.topic import UNTOLD, Settings, check_fit, check_room, made_settings_of, settings_of
 
 ADDRESS = Address(("there:9092",), "q")
 PLAIN = {
@@ -16,6 +22,7 @@ PLAIN = {
     "max.message.bytes": "1048588",
     "min.insync.replicas": "1",
     "retention.ms": "604800000",
+    "retention.bytes": "-1",
 }
 
 
@@ -57,7 +64,7 @@ def broker(monkeypatch):
 def test_settings_are_those_of_the_topic(broker):
     broker(Admin({**PLAIN, "compression.type": "zstd"}, replicas=(3, 2)))
     found = settings_of(ADDRESS)
-    assert found == Settings(PLAIN, 2)
+    assert found == Settings(PLAIN, 2, partitions=2)
     assert found.largest_batch == 1048588
     assert check_fit(found, ADDRESS) == ()
 
@@ -94,7 +101,7 @@ def test_a_topic_that_is_not_there_is_made_and_then_asked_about(broker, monkeypa
     monkeypatch.setattr(topic, "open_producer", producer)
     monkeypatch.setattr(topic.time, "sleep", waited.append)
     rest = broker(Admin(code=3), Admin(code=3), Admin(PLAIN))
-    assert made_settings_of(ADDRESS) == Settings(PLAIN, 1)
+    assert made_settings_of(ADDRESS) == Settings(PLAIN, 1, partitions=1)
     assert (made, len(waited), rest) == (["q"], 1, [])
 
 
@@ -130,3 +137,68 @@ def test_what_is_not_kept_for_long_is_said(kept, seconds, said):
 @pytest.mark.parametrize("text", ["many", "", "-", "\u00b2", "9" * 5000])
 def test_a_setting_that_is_no_number_is_none(text):
     assert Settings({"max.message.bytes": text}).largest_batch is None
+
+
+# --- what a topic has room for ---
+
+
+def burst(rows, quiet=3):
+    """A tape of single rows, and of so many at its last instant, no two alike."""
+    count = quiet + rows
+    numbers = np.random.default_rng(7).integers(1, 2**30, (len(QUOTE_DTYPES), count))
+    columns = dict(zip(QUOTE_DTYPES, numbers, strict=True))
+    ts = np.minimum(np.arange(count), quiet)
+    return Tape.build("AAPL", **columns | {"ts": ts, "venue": np.ones(count, np.int64)})
+
+
+def room(tape, codec, partitions=1, partition="symbol", **values):
+    values = {name.replace("_", "."): str(value) for name, value in values.items()}
+    told = Settings({**PLAIN, **values}, 1, partitions=partitions)
+    return check_room(told, ADDRESS, [tape], CODECS[codec], PARTITIONERS[partition])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_message_that_is_too_large_is_refused_before_any_is_sent(codec):
+    tape = burst(4000)
+    with pytest.raises(
+        FeedUnavailable, match=r"000003Z takes [\d,]+ bytes, and the topic 40,000 .*; raise it"
+    ) as caught:
+        room(tape, codec, max_message_bytes=40_000)
+    assert caught.value.exit_code == 2
+    assert room(tape, codec, max_message_bytes=400_000) == ()
+
+
+def test_a_message_that_is_small_when_compressed_is_taken():
+    tape = burst(1)
+    repeated = Tape.build("AAPL", **{name: np.repeat(getattr(tape, name)[:1], 4000) for name in QUOTE_DTYPES})
+    assert max(len(message.value) for message in CODECS["json"].encode(repeated)) > 400_000
+    assert room(repeated, "json", max_message_bytes=40_000) == ()
+
+
+def test_messages_are_not_made_twice_where_none_can_be_too_large(monkeypatch):
+    monkeypatch.setattr(topic, "_packed", lambda value, _codec: len(value))
+    codec = SimpleNamespace(instants=1, row_bytes=224, compression=None)  # has nothing to encode with
+    told = Settings(PLAIN, 1, partitions=1)
+    assert check_room(told, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
+    assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
+
+
+@settings(max_examples=40)
+@given(tapes())
+def test_no_message_takes_more_than_its_bound(tape):
+    for codec in CODECS.values():
+        if tape.rows or len(tape.trades.ts):
+            assert max(len(message.value) for message in codec.encode(tape)) <= topic._most_bytes(tape, codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_would_not_fit_is_said(codec):
+    tape = burst(1, quiet=5000)
+    whole = sum(topic._packed(message.value, CODECS[codec]) for message in CODECS[codec].encode(tape))
+    (note,) = room(tape, codec, retention_bytes=10_000)
+    assert note.startswith("the topic keeps 10,000 bytes of a partition only (retention.bytes), and the replay has")
+    said = int(note.split("about ")[1].split()[0].replace(",", ""))
+    assert whole / 8 < said <= whole
+    assert room(tape, codec, retention_bytes=said) == room(tape, codec, retention_bytes=-1) == ()
+    assert room(tape, codec, partitions=4, retention_bytes=said - 1) != ()
+    assert room(tape, codec, partitions=4, partition="spread", retention_bytes=said - 1) == ()

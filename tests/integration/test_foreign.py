@@ -1,10 +1,11 @@
 """Topics that somebody else filled: read only where asked, each message once, and said to be unproven."""
 
 import json
+import re
 from contextlib import ExitStack
 
 import pytest
-from faults import topic_of
+from faults import refused, topic_of
 from handmade import end_item, messages, put, put_with_keys, tape
 from transactions import transaction
 
@@ -59,6 +60,16 @@ def test_malformed_ones_are_named_or_put_aside(topic):
     got, provenance = read_source(topic, ReadOptions(foreign=True, symbol="AAPL", max_bad=1))
     assert same(got, stream)
     assert [(bad.offset, bad.value) for bad in provenance.bad] == [(9, b"[]")]
+
+
+@pytest.mark.parametrize("price", ["1e-999", "1e308", f"1{'0' * 400}", f"0.{'0' * 400}1"])
+def test_a_price_that_no_tape_holds_is_one_line(topic, price):
+    first, second, *_ = (value.decode() for value, _ in bare(tape()))
+    put(topic, [(first.encode(), []), (re.sub(r'("ask_px_00":)[^,]*', rf"\g<1>{price}", second).encode(), [])])
+    code, said = refused("check", topic, "feed.foreign=true", "symbol=AAPL")
+    assert code == 3
+    assert "partition 0, offset 1: malformed message: " in said
+    assert len(said) < 400
 
 
 def test_bytes_are_bounded_and_an_unknown_topic_is_one(topic, monkeypatch):

@@ -6,15 +6,16 @@ import pytest
 from faults import begin, ended, refused, topic_of
 from handmade import tape
 
+from feed import replay as replay_module
 from feed.codec import CODECS
-from feed.errors import FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.jsoncodec import encode_json
 from feed.kafka import open_consumer, open_producer, parse_address
 from feed.options import ReadOptions
 from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
-from feed.topic import partitions_of
+from feed.topic import partitions_of, settings_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 FOREIGN = ReadOptions(foreign=True, symbol="AAPL")
@@ -88,8 +89,20 @@ def test_small_batches_are_sent_where_a_topic_takes_no_others(kafka_one, request
 
 def test_a_message_that_a_topic_does_not_take_is_said(kafka_one, request):
     source = kafka_one.create_topic(topic_of(request), configs={"max.message.bytes": "200"})
+    with pytest.raises(FeedUnavailable, match=r"message of .* takes \d+ bytes, and the topic 200 .*; raise it for the"):
+        replay(tape(), source)
+    assert held(source) == (0, 0)
+
+
+def test_a_message_that_only_the_broker_finds_too_large_is_said_and_the_replay_is_none(kafka_one, request, monkeypatch):
+    monkeypatch.setattr(replay_module, "check_room", lambda *_: ())
+    source = kafka_one.create_topic(topic_of(request), configs={"max.message.bytes": "270"})
     with pytest.raises(FeedUnavailable, match=r"the topic does not take a message of that size .* raise its max.mess"):
         replay(tape(), source)
+    with pytest.raises(FeedCorrupt, match=r"no complete replay|incomplete|holds no message"):
+        read_source(source)
+    listed = settings_of(parse_address(source))
+    assert (listed.largest_batch, listed.partitions, listed.number("retention.bytes", 0)) == (270, 1, -1)
 
 
 # --- time ---

@@ -12,6 +12,7 @@ from feed import reader
 from feed.codec import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.headers import Listed
+from feed.messages import Decoded
 from feed.options import ReadOptions
 from feed.reader import plan_replay
 from feed.replay import replay
@@ -56,6 +57,20 @@ def test_several_symbols_make_several_tapes(topic, partition, monkeypatch):
     assert provenance.messages == done.messages
     with pytest.raises(FeedUnavailable, match=r"it holds 3 tapes; tapes there: AAPL 2024-08-01, MSFT .*symbol="):
         read_source(topic)
+
+
+def test_rows_of_several_symbols_are_shared_out_in_one_pass(topic, monkeypatch):
+    walked, take = [], Decoded.take
+
+    def counted(rows, messages):
+        walked.append(len(messages))
+        return take(rows, messages)
+
+    sent = [tape(at, symbol=f"S{at}") for at in range(4)]
+    done = replay(sent, topic)
+    monkeypatch.setattr(Decoded, "take", counted)
+    assert all(same(one, other) for (one, _), other in zip(read_tapes(topic), sent, strict=True))
+    assert walked == [done.messages]
 
 
 def test_tapes_of_one_symbol_are_one(topic):
