@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import threading
 import time
@@ -60,6 +61,13 @@ ends for want of memory, so that it ends as many in half a minute."""
 
 SETTLED: Final = 5.0
 """Seconds after which a worker process lives: what is ended sooner has done nothing."""
+
+LEAST_ROOM: Final = 2**20
+"""Free bytes in Ray's temporary folder, of which a short sweep takes 140 KB."""
+
+LEAST_MEMORY: Final = 600 * 2**20
+"""Bytes of this machine or container: Ray's servers and agents have 320 MB of their own, one worker and the driver as
+much again; with less the system ends one of them after the other."""
 
 SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
 """Processes without which an instance of Ray is none, by the ends of their programs' names."""
@@ -202,8 +210,41 @@ def servers(started: Started) -> dict[int, str]:
     return found
 
 
+def lacking(*, memory: int | None = None, room: int | None = None) -> str | None:
+    """Say in one line what this machine has too little of for a Ray of our own; None where it is enough or not known.
+
+    Ray itself would try for a minute, or go on until the system ends one process after the other.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Bytes, in the place of what this machine or container has.
+    room : int, optional
+        Free bytes, in the place of those in Ray's temporary folder.
+    """
+    from ray._common.utils import get_default_system_temp_dir, get_system_memory
+
+    memory = get_system_memory() if memory is None else memory
+    if memory < LEAST_MEMORY:
+        return (
+            f"Ray's servers, a worker and this process take about 700 MB of memory, and here are {memory >> 20} MB; "
+            "give this machine or container more memory, or use executor=inline"
+        )
+    folder = get_default_system_temp_dir()
+    with suppress(OSError):  # Ray makes it, or says why not
+        room = shutil.disk_usage(folder).free if room is None else room
+        if room < LEAST_ROOM:
+            return (
+                f"Ray's files have no room in {folder} ({room >> 10} KB are left); free some, set RAY_TMPDIR to "
+                "another folder, or use executor=inline"
+            )
+    return None
+
+
 def refused(address: str, error: Exception) -> str:
     """Say in one line why Ray did not start, or whom it does not take."""
+    if address == "local" and (why := lacking()) is not None:
+        return f"address {address}: {why}"
     if "Version mismatch" in str(error):
         said = " ".join(str(error).split())
         return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"

@@ -82,12 +82,12 @@ class OnRay:
         # read when ray is imported: no report to anybody, no lines of its own on our stderr
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        from ray.exceptions import RayError
-
         before = processes.descendants(os.getpid())
         on_terminate = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
+            if (why := liveness.lacking()) is not None:
+                raise NotStarted(f"address {self._address}: {why}")
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
             options["_system_config"] = liveness.system_config()
         try:
@@ -102,7 +102,8 @@ class OnRay:
         except KeyboardInterrupt:
             _end_what_started(before)
             raise
-        except (OSError, RayError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - which is what Ray raises where a node does not start in time
+            _end_what_started(before)
             raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
         self._interrupts = threading.current_thread() is threading.main_thread()
@@ -111,10 +112,13 @@ class OnRay:
             ours = on_terminate is terminate
             signal.signal(signal.SIGTERM, raising(self._terminate) if ours else on_terminate)
             self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
-        if self._address == "auto":
-            self._places["driver"] = _pinned()
-        self._watch(before)
-        self._count()
+        with ExitStack() as entering:
+            entering.push(self.__exit__)  # a server that ends by now is told of as later
+            if self._address == "auto":
+                self._places["driver"] = _pinned()
+            self._watch(before)
+            self._count()
+            entering.pop_all()
         return self
 
     def _watch(self, before: processes.Started) -> None:
@@ -159,20 +163,18 @@ class OnRay:
         """End what was started here; leave a cluster that was joined."""
         import ray
 
-        self._watching.close()
         try:
+            self._watching.close()
             self._remote.clear()
             self._calls.clear()
-            if self._fallen:
-                processes.end(
-                    self._begun
-                )  # of a Ray that is half gone none ends in order, and this process may be next
-            else:
+            if not self._fallen:
                 ray.shutdown()
         except KeyboardInterrupt:
-            if not self._terminated:
+            if not (self._terminated or self._fallen):
                 raise
         finally:
+            if self._fallen:  # of a Ray that is half gone none ends in order, and this process may be next
+                processes.end(self._begun)
             self._ending.close()
         if self._terminated:
             raise _with_notes(Terminated(), raised[1]) from None
