@@ -13,6 +13,7 @@ the connection, and a task that takes longer than 20 s with it.
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import signal
@@ -210,7 +211,7 @@ def servers(started: Started) -> dict[int, str]:
     return found
 
 
-def lacking(*, memory: int | None = None, room: int | None = None) -> str | None:
+def lacking(*, memory: int | None = None, space: int | None = None, room: int | None = None) -> str | None:
     """Say in one line what this machine has too little of for a Ray of our own; None where it is enough or not known.
 
     Ray itself would try for a minute, or go on until the system ends one process after the other.
@@ -219,6 +220,8 @@ def lacking(*, memory: int | None = None, room: int | None = None) -> str | None
     ----------
     memory : int, optional
         Bytes, in the place of what this machine or container has.
+    space : int, optional
+        Bytes of addresses, in the place of what a process may have.
     room : int, optional
         Free bytes, in the place of those in Ray's temporary folder.
     """
@@ -229,6 +232,12 @@ def lacking(*, memory: int | None = None, room: int | None = None) -> str | None
         return (
             f"Ray's servers, a worker and this process take about 700 MB of memory, and here are {memory >> 20} MB; "
             "give this machine or container more memory, or use executor=inline"
+        )
+    space = resource.getrlimit(resource.RLIMIT_AS)[0] if space is None else space
+    if 0 <= space < memory // 2:  # -1 is no limit; the raylet maps its object store, 30 % of the memory, twice
+        return (
+            f"a process may have {space >> 20} MB of addresses here, and Ray's object store needs {memory >> 21} MB; "
+            "raise the limit of memory (ulimit -v unlimited), or use executor=inline"
         )
     folder = get_default_system_temp_dir()
     with suppress(OSError):  # Ray makes it, or says why not
@@ -255,10 +264,9 @@ def refused(address: str, error: Exception) -> str:
         )
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
-    return (
-        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
-        "or use address=local or executor=inline"
-    )
+    other = "end what else keeps this machine busy" if address == "local" else "start a cluster with ray up"
+    more = "" if address == "local" else "address=local or "
+    return f"address {address}: Ray did not start or answer ({said}); {other}, or use {more}executor=inline"
 
 
 def describe(server: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
-from sweep.errors import NotStarted, SweepError, WorkersLost
+from sweep.errors import NotStarted, SweepError, WorkersLost, with_notes
 from sweep.executors import Lost
 from sweep.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.onworker import surround
@@ -61,6 +61,8 @@ class OnRay:
 
     WINDOW_PER_WORKER = 4
     LEAST_ON_A_CLUSTER = 16
+    WANTED_PER_CPU = 64
+    """Workers at most for each CPU there is, whatever is asked for: each has tasks waiting, which the driver holds."""
 
     def __init__(self, address: str, workers: int | None) -> None:
         self._address, self._wanted = address, workers
@@ -103,7 +105,7 @@ class OnRay:
             _end_what_started(before)
             raise
         except Exception as error:  # noqa: BLE001 - which is what Ray raises where a node does not start in time
-            _end_what_started(before)
+            processes.end(processes.begun(before))
             raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
         self._interrupts = threading.current_thread() is threading.main_thread()
@@ -157,7 +159,8 @@ class OnRay:
         self._looked = time.monotonic()
         ended = self._processes.ended()
         if why := self._standstill.look(ended, min(running, self.workers), lives=self._processes.live()):
-            raise WorkersLost(why)
+            lacking = liveness.lacking() if self._address == "local" else None
+            raise WorkersLost(f"{why}; {lacking}" if lacking else why)
 
     def __exit__(self, *raised: object) -> None:
         """End what was started here; leave a cluster that was joined."""
@@ -177,9 +180,9 @@ class OnRay:
                 processes.end(self._begun)
             self._ending.close()
         if self._terminated:
-            raise _with_notes(Terminated(), raised[1]) from None
+            raise with_notes(Terminated(), raised[1]) from None
         if self._fallen and raised[1] is not None and not isinstance(raised[1], SweepError):
-            raise _with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
+            raise with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
 
     def _terminate(self) -> KeyboardInterrupt:
         """Note SIGTERM; the one exception of a signal's that Ray lets through while it waits: others are lost."""
@@ -198,7 +201,8 @@ class OnRay:
 
         # an autoscaled cluster may have no worker yet: it starts nodes for the tasks that it sees waiting
         least = 1 if self._address == "local" else self.LEAST_ON_A_CLUSTER
-        self._workers = self._wanted or max(least, int(ray.cluster_resources().get("CPU", 1)))
+        there = max(least, int(ray.cluster_resources().get("CPU", 1)))
+        self._workers = min(self._wanted or there, self.WANTED_PER_CPU * there)
         self._counted = time.monotonic()
 
     def _task(self, function: Callable[..., Any], *, counted: bool, **options: Any) -> Any:  # noqa: ANN401 - ray's
@@ -377,13 +381,6 @@ def _hushed() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = aloud
-
-
-def _with_notes(error: BaseException, raised: object) -> BaseException:
-    """Let one exception say what another was to say beside itself."""
-    for note in getattr(raised, "__notes__", ()):
-        error.add_note(note)
-    return error
 
 
 def _end_what_started(before: processes.Started) -> None:

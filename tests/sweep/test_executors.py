@@ -92,7 +92,14 @@ def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
     ("machine", "said"),
     [
         ({"memory": 400 * 2**20, "room": 2**30}, "of memory, and here are 400 MB; give this machine or container more"),
-        ({"memory": 2**34, "room": 40 * 2**10}, "(40 KB are left); free some, set RAY_TMPDIR to another folder"),
+        (
+            {"memory": 2**34, "space": 2**30, "room": 2**30},
+            "may have 1024 MB of addresses here, and Ray's object store",
+        ),
+        (
+            {"memory": 2**34, "space": -1, "room": 40 * 2**10},
+            "(40 KB are left); free some, set RAY_TMPDIR to another folder",
+        ),
     ],
 )
 def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machine, said, monkeypatch):
@@ -117,6 +124,32 @@ def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
     monkeypatch.setattr(ray, "init", late)
     with pytest.raises(NotStarted, match=r"^address local: Ray's files have no room$"):
         OnRay("local", 1).__enter__()
+
+
+def test_where_nothing_is_done_because_a_disk_is_full_that_is_said(monkeypatch):
+    class Dying:
+        def ended(self):
+            return {}
+
+        def live(self):
+            return False
+
+    executor = OnRay("local", 1)
+    executor._processes = Dying()
+    monkeypatch.setattr(liveness, "PATIENCE", 0.0)
+    monkeypatch.setattr(liveness, "lacking", lambda: "Ray's files have no room")
+    with pytest.raises(WorkersLost, match=r"and nothing was done meanwhile: .*; Ray's files have no room$"):
+        executor._check(1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "workers"), [(10**9, 2, 1024), (10**9, 40, 2560), (100, 2, 100), (None, 40, 40)]
+)
+def test_workers_on_a_cluster_have_a_bound_that_grows_with_it(wanted, cpus, workers, monkeypatch):
+    executor = OnRay("auto", wanted)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cpus)})
+    executor._count()
+    assert executor.workers == workers
 
 
 def test_a_server_that_ends_as_soon_as_ray_has_started_is_one_line(enough, monkeypatch):
