@@ -35,7 +35,7 @@ test: .venv/installed-test ## run the linters and every test, beside each other
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)
 
-soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers; half an hour or more
+soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers; an hour or more
 	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)
 
 lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages

@@ -143,8 +143,10 @@ def waiting(
     *,
     first: float = TELL_SECONDS,
     again: float = AGAIN_TOLD_SECONDS,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Say what is awaited while that takes long: a line in the first seconds, and one now and then.
+
+    What is entered is to be called where something came: the time begins anew.
 
     Parameters
     ----------
@@ -157,17 +159,25 @@ def waiting(
     """
     over, began = threading.Event(), time.monotonic()
 
+    def came() -> None:
+        nonlocal began
+        began = time.monotonic()
+
     def watch() -> None:
-        pause = first
+        since, pause = began, first
         while not over.wait(pause):
+            now = time.monotonic()
+            if since != began:
+                since, pause = began, max(0.0, began + first - now)
+                continue
             with suppress(Exception):  # what cannot be told ends nothing
-                tell(f"still waiting after {time.monotonic() - began:.0f} s: {what()}")
+                tell(f"still waiting after {now - since:.0f} s: {what()}")
             pause = again
 
     watcher = threading.Thread(target=watch, name="waiting", daemon=True)
     watcher.start()
     try:
-        yield
+        yield came
     finally:
         over.set()
         watcher.join()

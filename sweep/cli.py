@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sweep.result import Result
 
 OK = 0
+UNUSABLE = 2
 DIFFERS = 3
 FAILED_SOME = 4
 INTERRUPTED = 130

@@ -28,7 +28,7 @@ from sweep.sink import KEYS
 from sweep.store import RUNS, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -138,7 +138,7 @@ def _answer(
             measured = {store.planned.kernel: tuple(store.planned.measured)}
     plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
-    with phases.phase("sweep"):
+    with phases.phase("sweep") as came:
         around = executor.get(executor.call(tasks.around, tape.book, job))
         early = _said(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
@@ -147,7 +147,8 @@ def _answer(
         progress.start(plan.combinations, store.arrived)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
-        swept = _sweep(executor, tape.book, cutter, job, baselines["best_ask"], identifier, store, meter, progress)
+        best_ask = baselines["best_ask"]
+        swept = _sweep(executor, tape.book, cutter, job, best_ask, identifier, store, meter, progress, came)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
         answer, late = answer_of(executor, tape.book, job, grid, best, baselines, around)
@@ -194,6 +195,7 @@ def _sweep(
     store: Store,
     meter: Meter,
     progress: Progress,
+    came: Callable[[], None],
 ) -> Swept:
     """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
     done, crashes, in_a_row = store.arrived, 0, 0
@@ -204,6 +206,7 @@ def _sweep(
     # not a generator: what is lost goes back into it, after it may have run out
     items = zip(suspects, strict=False)
     for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
+        came()
         rows = answer
         in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
         if isinstance(answer, Lost):

@@ -25,3 +25,10 @@ class NotStarted(WorkersLost):
     """The executor could not start, or join what it was to join."""
 
     exit_code = 2
+
+
+def with_notes(error: BaseException, raised: object) -> BaseException:
+    """Let one exception say what another was to say beside itself."""
+    for note in getattr(raised, "__notes__", ()):
+        error.add_note(note)
+    return error

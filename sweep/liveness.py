@@ -13,7 +13,9 @@ the connection, and a task that takes longer than 20 s with it.
 from __future__ import annotations
 
 import os
+import resource
 import select
+import shutil
 import signal
 import threading
 import time
@@ -64,6 +66,13 @@ SETTLED: Final = 5.0
 
 BESIDE_MS: Final = 5000
 """How far clocks of hosts may differ, and a worker process outlive the job that it was of."""
+
+LEAST_ROOM: Final = 2**20
+"""Free bytes in Ray's temporary folder, of which a short sweep takes 140 KB."""
+
+LEAST_MEMORY: Final = 600 * 2**20
+"""Bytes of this machine or container: Ray's servers and agents have 320 MB of their own, one worker and the driver as
+much again; with less the system ends one of them after the other."""
 
 SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
 """Processes without which an instance of Ray is none, by the ends of their programs' names."""
@@ -229,8 +238,49 @@ def servers(started: Started) -> dict[int, str]:
     return found
 
 
+def lacking(*, memory: int | None = None, space: int | None = None, room: int | None = None) -> str | None:
+    """Say in one line what this machine has too little of for a Ray of our own; None where it is enough or not known.
+
+    Ray itself would try for a minute, or go on until the system ends one process after the other.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Bytes, in the place of what this machine or container has.
+    space : int, optional
+        Bytes of addresses, in the place of what a process may have.
+    room : int, optional
+        Free bytes, in the place of those in Ray's temporary folder.
+    """
+    from ray._common.utils import get_default_system_temp_dir, get_system_memory
+
+    memory = get_system_memory() if memory is None else memory
+    if memory < LEAST_MEMORY:
+        return (
+            f"Ray's servers, a worker and this process take about 700 MB of memory, and here are {memory >> 20} MB; "
+            "give this machine or container more memory, or use executor=inline"
+        )
+    space = resource.getrlimit(resource.RLIMIT_AS)[0] if space is None else space
+    if 0 <= space < memory // 2:  # -1 is no limit; the raylet maps its object store, 30 % of the memory, twice
+        return (
+            f"a process may have {space >> 20} MB of addresses here, and Ray's object store needs {memory >> 21} MB; "
+            "raise the limit of memory (ulimit -v unlimited), or use executor=inline"
+        )
+    folder = get_default_system_temp_dir()
+    with suppress(OSError):  # Ray makes it, or says why not
+        room = shutil.disk_usage(folder).free if room is None else room
+        if room < LEAST_ROOM:
+            return (
+                f"Ray's files have no room in {folder} ({room >> 10} KB are left); free some, set RAY_TMPDIR to "
+                "another folder, or use executor=inline"
+            )
+    return None
+
+
 def refused(address: str, error: Exception) -> str:
     """Say in one line why Ray did not start, or whom it does not take."""
+    if address == "local" and (why := lacking()) is not None:
+        return f"address {address}: {why}"
     if "Version mismatch" in str(error):
         said = " ".join(str(error).split())
         return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
@@ -239,17 +289,11 @@ def refused(address: str, error: Exception) -> str:
             f"address {address}: Ray keeps the token of its ports in HOME, which cannot be written or is not there "
             f"({Path.home()}); set HOME to a folder of yours, or use executor=inline"
         )
-    if address == "local" and "timed out during startup" in str(error):
-        return (
-            "address local: Ray's servers did not start in time: the machine is too busy, or has too little memory; "
-            "try again when it has room, or use executor=inline"
-        )
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
-    return (
-        f"address {address}: Ray did not start or answer ({said}); start a cluster with ray up, "
-        "or use address=local or executor=inline"
-    )
+    other = "end what else keeps this machine busy" if address == "local" else "start a cluster with ray up"
+    more = "" if address == "local" else "address=local or "
+    return f"address {address}: Ray did not start or answer ({said}); {other}, or use {more}executor=inline"
 
 
 def describe(server: str) -> str:

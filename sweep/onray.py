@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from feed.console import Terminated, raising, terminate
 from sweep import liveness, processes
-from sweep.errors import NotStarted, SweepError, WorkersLost
+from sweep.errors import NotStarted, SweepError, WorkersLost, with_notes
 from sweep.executors import Lost
 from sweep.leanray import lean
 from sweep.losses import LOGS, Loss, describe, describe_room, judge
@@ -62,6 +62,8 @@ class OnRay:
 
     WINDOW_PER_WORKER = 4
     LEAST_ON_A_CLUSTER = 16
+    WANTED_PER_CPU = 64
+    """Workers at most for each CPU there is, whatever is asked for: each has tasks waiting, which the driver holds."""
 
     def __init__(self, address: str, workers: int | None) -> None:
         self._address, self._wanted = address, workers
@@ -83,12 +85,12 @@ class OnRay:
         # read when ray is imported: no report to anybody, no lines of its own on our stderr
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        from ray.exceptions import RayError
-
         before = processes.descendants(os.getpid())
         on_terminate = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
+            if (why := liveness.lacking()) is not None:
+                raise NotStarted(f"address {self._address}: {why}")
             options |= {"include_dashboard": False, "num_cpus": self._wanted}
             options["_system_config"] = liveness.system_config()
         try:
@@ -105,10 +107,12 @@ class OnRay:
             _end_what_started(before)
             raise
         except Exception as error:
+            from ray.exceptions import RayError
+
             # that its servers took too long, Ray says by an Exception of no kind
             if type(error) is not Exception and not isinstance(error, OSError | RayError | RuntimeError | ValueError):
                 raise
-            _end_what_started(before)
+            processes.end(processes.begun(before))
             raise NotStarted(liveness.refused(self._address, error)) from None
         _keep_private(Path.home() / ".ray" / "auth_token")
         self._interrupts = threading.current_thread() is threading.main_thread()
@@ -117,10 +121,13 @@ class OnRay:
             ours = on_terminate is terminate
             signal.signal(signal.SIGTERM, raising(self._terminate) if ours else on_terminate)
             self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
-        if self._address == "auto":
-            self._places["driver"] = _pinned()
-        self._watch(before)
-        self._count()
+        with ExitStack() as entering:
+            entering.push(self.__exit__)  # a server that ends by now is told of as later
+            if self._address == "auto":
+                self._places["driver"] = _pinned()
+            self._watch(before)
+            self._count()
+            entering.pop_all()
         return self
 
     def _watch(self, before: processes.Started) -> None:
@@ -159,31 +166,30 @@ class OnRay:
         self._looked = time.monotonic()
         ended = self._processes.ended()
         if why := self._standstill.look(ended, min(running, self.workers), lives=self._processes.live()):
-            raise WorkersLost(why)
+            lacking = liveness.lacking() if self._address == "local" else None
+            raise WorkersLost(f"{why}; {lacking}" if lacking else why)
 
     def __exit__(self, *raised: object) -> None:
         """End what was started here; leave a cluster that was joined."""
         import ray
 
-        self._watching.close()
         try:
+            self._watching.close()
             self._remote.clear()
             self._calls.clear()
-            if self._fallen:
-                processes.end(
-                    self._begun
-                )  # of a Ray that is half gone none ends in order, and this process may be next
-            else:
+            if not self._fallen:
                 ray.shutdown()
         except KeyboardInterrupt:
-            if not self._terminated:
+            if not (self._terminated or self._fallen):
                 raise
         finally:
+            if self._fallen:  # of a Ray that is half gone none ends in order, and this process may be next
+                processes.end(self._begun)
             self._ending.close()
         if self._terminated:
-            raise _with_notes(Terminated(), raised[1]) from None
+            raise with_notes(Terminated(), raised[1]) from None
         if self._fallen and raised[1] is not None and not isinstance(raised[1], SweepError):
-            raise _with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
+            raise with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
 
     def _terminate(self) -> KeyboardInterrupt:
         """Note SIGTERM; the one exception of a signal's that Ray lets through while it waits: others are lost."""
@@ -202,7 +208,8 @@ class OnRay:
 
         # an autoscaled cluster may have no worker yet: it starts nodes for the tasks that it sees waiting
         least = 1 if self._address == "local" else self.LEAST_ON_A_CLUSTER
-        self._workers = self._wanted or max(least, int(ray.cluster_resources().get("CPU", 1)))
+        there = max(least, int(ray.cluster_resources().get("CPU", 1)))
+        self._workers = min(self._wanted or there, self.WANTED_PER_CPU * there)
         self._counted = time.monotonic()
 
     def _task(self, function: Callable[..., Any], *, counted: bool, **options: Any) -> Any:  # noqa: ANN401 - ray's
@@ -381,13 +388,6 @@ def _hushed() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = aloud
-
-
-def _with_notes(error: BaseException, raised: object) -> BaseException:
-    """Let one exception say what another was to say beside itself."""
-    for note in getattr(raised, "__notes__", ()):
-        error.add_note(note)
-    return error
 
 
 def _end_what_started(before: processes.Started) -> None:

@@ -35,9 +35,10 @@ AWAITED = {
     "source": "the synthetic stream is replayed",
     "materialise": "the source is read, and its book derived",
     "calibrate": "the kernels are loaded and measured",
+    "sweep": "the baselines, or the next combinations, are simulated",
     "reduce": "the best is found, and simulated once more",
 }
-"""What a phase waits for, in words; of its origin `open_origin` says that, and the sweep itself says how far it is."""
+"""What a phase waits for, in words; of its origin `open_origin` says that."""
 
 COMPILING = frozenset({"materialise", "calibrate"})
 """Phases that begin with kernels being compiled, where nobody did before."""
@@ -56,12 +57,12 @@ class Phases:
         return {**self.seconds, "total": round(time.perf_counter() - self.began, 3)}
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase."""
+    def phase(self, name: str) -> Iterator[Callable[[], None]]:
+        """Time a phase; what is entered is to be called where it came further, and said so itself."""
         began = time.perf_counter()
         try:
-            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext():
-                yield
+            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext(_said) as came:
+                yield came
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
 
@@ -76,6 +77,10 @@ class Phases:
             with self.phase(name):
                 entered = stack.enter_context(context)
             yield entered
+
+
+def _said() -> None:
+    """Of a phase that nothing is said about."""
 
 
 def kernels_compile(since: float) -> str:

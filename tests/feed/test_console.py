@@ -136,6 +136,22 @@ def test_what_is_awaited_is_said_soon_and_now_and_then():
     assert not [each for each in threading.enumerate() if each.name == "waiting"]
 
 
+def test_where_something_comes_the_time_begins_anew():
+    told, said = [], threading.Event()
+
+    def tell(text):
+        told.append(text)
+        said.set()
+
+    with waiting(tell, lambda: "more", first=0.2, again=60.0) as came:
+        over = time.monotonic() + 0.5
+        while time.monotonic() < over:
+            came()
+        assert said.wait(10)
+        assert time.monotonic() - over > 0.1
+    assert told == ["still waiting after 0 s: more"]
+
+
 def test_what_cannot_be_told_ends_nothing():
     asked = threading.Event()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,44 @@ def run(home, *words):
     )
 
 
+SMALL = {
+    "mount -t tmpfs -o size=64k tmpfs {place} && head -c 65536 /dev/zero > {place}/full; export TMPDIR={place}; ": (
+        "error: address local: Ray's files have no room in {place} (0 KB are left); "
+    ),
+    "mount -t tmpfs tmpfs /sys/fs/cgroup && echo 419430400 > /sys/fs/cgroup/memory.max; ": (
+        "error: address local: Ray's servers, a worker and this process take about 700 MB of memory, and here are "
+        "400 MB; "
+    ),
+    "ulimit -v 3000000; ": "error: address local: a process may have 2929 MB of addresses here, ",
+}
+"""What makes a machine too small for Ray, and what is said then; a container has the memory of its control group."""
+
+
+@pytest.mark.parametrize("small", SMALL)
+def test_a_machine_without_room_for_ray_is_one_line_at_once(small, home, tmp_path):
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("a file system of its own needs root and unshare")
+    place = tmp_path / "place"
+    place.mkdir()
+    path = tmp_path / "minute.csv"
+    synthetic.write_csv(synthetic.generate(seconds=1.0, warmup=1.0), path)
+    words = [sys.executable, "-m", "sweep", f"source={path}", "--output", tmp_path / "out"]
+    script = small.format(place=place) + 'exec "$@"'
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script, "bash", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(home)},
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, ""), ran.stderr
+    (error,) = ran.stderr.splitlines()
+    assert error.startswith(SMALL[small].format(place=place))
+    assert error.endswith("or use executor=inline")
+
+
 @pytest.mark.parametrize("server", ["raylet", "GCS"])
 def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(server, home, tmp_path):
     path = tmp_path / "minute.csv"
@@ -90,7 +129,9 @@ def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(serve
     ]  # fmt: skip
     with run(home, *words, "workers=1", "--output", tmp_path) as process:
         deadline = time.monotonic() + 60
-        while not (stored := [log for log in tmp_path.glob("runs/*") if "chunk" in str(log_of(log))]):
+        while not (
+            stored := [at.parent for at in tmp_path.glob("runs/*/log.jsonl") if "chunk" in str(log_of(at.parent))]
+        ):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)

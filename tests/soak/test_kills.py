@@ -26,10 +26,15 @@ GRID = [
 pytestmark = [pytest.mark.command, pytest.mark.cluster, pytest.mark.soak]
 
 
+EXECUTORS = {"inline": ["executor=inline"], "ray": ["executor=ray", "workers=2"]}
+ENDED = {0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 130, 143}
+"""How a driver may end: done just before the signal, by it as the interpreter begins, or in order."""
+
+
 def begin(environment, folder, words):
     """Start the run of a folder, or resume it where there is one."""
     manifest = manifest_in(folder)
-    asked = ["resume", manifest.parent, "workers=2"] if manifest else [*words, "--output", folder]
+    asked = ["resume", manifest.parent] if manifest else [*words, "--output", folder]
     command = [sys.executable, "-m", "sweep", *map(str, asked)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
@@ -48,12 +53,12 @@ def table_of(environment, folder, words):
     return manifest_in(folder).with_name("results.parquet").read_bytes()
 
 
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_whenever_a_driver_dies_the_run_ends_with_the_same_bytes(executor, tmp_path):
     environment = {**os.environ, "HOME": str(tmp_path)}  # Ray writes its token there
     file = tmp_path / "day.csv.gz"
     synthetic.write_csv(synthetic.generate(), file)
-    words = [f"source={file}", *GRID, f"executor={executor}", "workers=2"]
+    words = [f"source={file}", *GRID, *EXECUTORS[executor]]
     began = time.monotonic()
     whole = table_of(environment, tmp_path / "whole", words)
     longest = time.monotonic() - began
@@ -68,6 +73,7 @@ def test_whenever_a_driver_dies_the_run_ends_with_the_same_bytes(executor, tmp_p
             if process.poll() is None:
                 process.send_signal(rng.choice(SIGNALS))
                 killed += 1
-            process.communicate(timeout=60)
+            _, err = process.communicate(timeout=60)
+            assert process.returncode in ENDED, err
         assert table_of(environment, folder, words) == whole, f"run {runs}, after {killed} kills"
     print(f"{executor}: {killed} kills over {runs} runs, each with the same bytes in the end")

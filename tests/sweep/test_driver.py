@@ -484,6 +484,32 @@ def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(mo
     assert set(session.AWAITED) >= session.COMPILING
 
 
-def test_every_phase_but_the_sweep_has_words(stream):
+def test_every_phase_has_words(stream):
     seconds = run(config_of(stream)).document["run"]["seconds"]
-    assert set(seconds) - {"total", "origin", "sweep"} == set(session.AWAITED)
+    assert set(seconds) - {"total", "origin"} == set(session.AWAITED)
+
+
+@pytest.mark.parametrize("before", ["first", "last"])
+def test_a_long_chunk_says_what_is_awaited(stream, monkeypatch, before):
+    """Whether it is the first, of which nothing was said yet, or a later one."""
+    said, heard = [], threading.Event()
+
+    class Told(Silent):
+        def say(self, text):
+            if text.startswith("still waiting"):
+                said.append(text)
+                heard.set()
+
+    class Slow(Inline):
+        def stream(self, function, shared, items, name=None):
+            answers = super().stream(function, shared, items, name)
+            if before == "last":
+                yield next(answers)
+            heard.clear()
+            assert heard.wait(10)
+            yield from answers
+
+    monkeypatch.setattr(session, "waiting", partial(waiting, first=0.01, again=0.02))
+    monkeypatch.setattr(session, "open_executor", lambda _: Slow())
+    run(config_of(stream), Told())
+    assert "still waiting after 0 s: the baselines, or the next combinations, are simulated" in said

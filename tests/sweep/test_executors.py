@@ -6,7 +6,7 @@ from conformance import ExecutorContract
 from ray.exceptions import RayTaskError
 
 from feed.console import Terminated
-from sweep import executors
+from sweep import executors, liveness
 from sweep.config import build_config
 from sweep.errors import ConfigError, NotStarted, WorkersLost
 from sweep.executors import EXECUTORS, Inline, open_executor, too_many, workers_of
@@ -65,7 +65,7 @@ def test_servers_that_took_too_long_are_one_line(monkeypatch):
         raise Exception("The current node timed out during startup. This could happen because...")  # noqa: TRY002
 
     monkeypatch.setattr(ray, "init", late)
-    with pytest.raises(NotStarted, match=r"did not start in time: the machine is too busy.*executor=inline"):
+    with pytest.raises(NotStarted, match=r"did not start or answer \(The current node .*or use executor=inline"):
         OnRay("local", 1).__enter__()
 
 
@@ -88,6 +88,101 @@ def test_a_home_that_cannot_be_written_is_one_line(monkeypatch, error):
     monkeypatch.setattr(ray, "init", fails)
     with pytest.raises(WorkersLost, match="Ray did not start"), OnRay("local", 1):
         pass
+
+
+@pytest.fixture
+def enough(monkeypatch):
+    """A machine with memory and disk for a Ray of our own, whatever this one has."""
+    monkeypatch.setattr(liveness, "lacking", lambda: None)
+
+
+def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
+    def late(**_):
+        raise Exception("The current node timed out during startup. This could happen because")  # noqa: TRY002 - Ray's
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(NotStarted, match=r"address local: Ray did not start or answer \(The current node") as error:
+        OnRay("local", 1).__enter__()
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ({"memory": 400 * 2**20, "room": 2**30}, "of memory, and here are 400 MB; give this machine or container more"),
+        (
+            {"memory": 2**34, "space": 2**30, "room": 2**30},
+            "may have 1024 MB of addresses here, and Ray's object store",
+        ),
+        (
+            {"memory": 2**34, "space": -1, "room": 40 * 2**10},
+            "(40 KB are left); free some, set RAY_TMPDIR to another folder",
+        ),
+    ],
+)
+def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machine, said, monkeypatch):
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("it was tried"))
+    why = liveness.lacking(**machine)
+    assert said in why
+    assert why.endswith("or use executor=inline")
+    monkeypatch.setattr(liveness, "lacking", lambda: why)
+    with pytest.raises(NotStarted) as error:
+        OnRay("local", 1).__enter__()
+    assert str(error.value) == f"address local: {why}"
+    assert error.value.exit_code == 2
+
+
+def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
+    said = iter([None, "Ray's files have no room"])
+
+    def late(**_):
+        raise RuntimeError("Timed out waiting for file")
+
+    monkeypatch.setattr(liveness, "lacking", lambda: next(said))
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(NotStarted, match=r"^address local: Ray's files have no room$"):
+        OnRay("local", 1).__enter__()
+
+
+def test_where_nothing_is_done_because_a_disk_is_full_that_is_said(monkeypatch):
+    class Dying:
+        def ended(self):
+            return {}
+
+        def live(self):
+            return False
+
+    executor = OnRay("local", 1)
+    executor._processes = Dying()
+    monkeypatch.setattr(liveness, "PATIENCE", 0.0)
+    monkeypatch.setattr(liveness, "lacking", lambda: "Ray's files have no room")
+    with pytest.raises(WorkersLost, match=r"and nothing was done meanwhile: .*; Ray's files have no room$"):
+        executor._check(1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "workers"), [(10**9, 2, 1024), (10**9, 40, 2560), (100, 2, 100), (None, 40, 40)]
+)
+def test_workers_on_a_cluster_have_a_bound_that_grows_with_it(wanted, cpus, workers, monkeypatch):
+    executor = OnRay("auto", wanted)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cpus)})
+    executor._count()
+    assert executor.workers == workers
+
+
+def test_a_server_that_ends_as_soon_as_ray_has_started_is_one_line(enough, monkeypatch):
+    """The interrupt that tells of it comes before the with statement is entered."""
+    executor = OnRay("local", 1)
+
+    def falls(_):
+        executor._fallen = "agent"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(executor, "_watch", falls)
+    with pytest.raises(WorkersLost, match="Ray's agent ended while the sweep ran") as error:
+        executor.__enter__()
+    assert error.value.exit_code == 3
 
 
 def test_a_sigterm_while_ray_starts_is_a_sigterm(monkeypatch):
