@@ -158,9 +158,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
     with damage_told(path):
         try:
             names = _columns_of(pq.read_schema(path), where)
-            labels = [name for name in LABELS if name in names]
-            _check_declared(path, pq.read_metadata(path), names, bounds)
-            with pq.ParquetFile(path, read_dictionary=labels, page_checksum_verification=True) as file:
+            footer = pq.read_metadata(path)
+            _check_declared(path, footer, names, bounds)
+            with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS, columns=names):
                     taken.nbytes += batch.nbytes
                     _take(batch, where, symbol, taken)
@@ -227,6 +227,17 @@ def _of_128_bits(path: Path) -> str:
     schema = pq.read_schema(pa.BufferReader(b"PAR1" + footer))
     wide = [quoted(each.name) for each in schema if _WIDE in str(each.type)]
     return f"{', '.join(wide)} of integers of 128 bits" if wide else ""
+
+
+def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
+    """Name the texts that are read as codes of a dictionary, at once; what is stored as differences pyarrow cannot."""
+    columns = [
+        chunks.column(at)
+        for chunks in map(footer.row_group, range(footer.num_row_groups))
+        for at in range(chunks.num_columns)
+    ]
+    apart = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
+    return [name for name in LABELS if name in names and name not in apart]
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:

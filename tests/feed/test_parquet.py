@@ -139,6 +139,19 @@ def test_every_type_of_text_is_text(read, text):
     assert read(QUOTES | TRADES | columns).symbols == (UNNAMED, "X")
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_that_are_stored_as_differences_are_texts(tmp_path, read, encoding):
+    """As DuckDB writes them by the format's second version; pyarrow does not read them as codes of a dictionary."""
+    labels = {"symbol": ["X", "Y", "X"], "kind": TRADES["kind"]}
+    expected = read(QUOTES | TRADES | labels)
+    table = pa.table(QUOTES | TRADES | labels)
+    path = tmp_path / "differences.parquet"
+    pq.write_table(table, path, use_dictionary=False, column_encoding=dict.fromkeys(labels, encoding))
+    found = read_file(path)
+    for one, other in zip(found.fragments, expected.fragments, strict=True):
+        assert same(one.tape, other.tape)
+
+
 @pytest.mark.parametrize(
     ("name", "column", "type_"),
     [
