@@ -179,11 +179,11 @@ def check(tape: Tape) -> Quality:
     unknown = ~np.isin(venues, list(PUBLISHERS))
     counts["unknown_publishers"] = int(rows[unknown].sum())
     details = {"unknown_publishers": _ids(venues[unknown].tolist())} if unknown.any() else {}
-    quoting, trading = venues.tolist(), np.unique(tape.trades.venue).tolist()
-    twins = tuple(dict.fromkeys([*find_twins(quoting), *find_twins(trading)]))
+    # of those that display something: one that reports trades alone doubles no share that there is to buy
+    twins = find_twins(np.unique(tape.venue[(tape.bid_px > 0) | (tape.ask_px > 0)]).tolist())
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
     if twins:
-        details["twin_venues"] = advice({*quoting, *trading}, twins)
+        details["twin_venues"] = advice({*venues.tolist(), *tape.trades.venue.tolist()}, twins)
     return Quality(
         symbol=tape.symbol,
         rows=tape.rows,
