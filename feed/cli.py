@@ -41,6 +41,8 @@ _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
+_FOLDED = re.compile(r"(symbol|replay|venues)=[^/]*/")
+"""What a folder of the Hive layout is called, too: it, or a file of a known ending, or a glob, in it is no setting."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -192,20 +194,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
-    settings = [word for word in words if _SETTING.match(word) or _is_mistyped(word)]
+    settings = [word for word in words if _is_setting(word)]
     for word in settings:
         refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
     return [word for word in words if word not in settings], settings
 
 
-def _is_mistyped(word: str) -> bool:
-    """Whether a word is KEY=VALUE of a key that there nearly is: argparse would take it for a path."""
+def _is_setting(word: str) -> bool:
+    """Whether a word is KEY=VALUE of a key that there is or nearly is, and no path, as argparse would take it for."""
+    if _SETTING.match(word):  # BRK/B is a symbol, AAPL/*.csv is none
+        return not (_FOLDED.match(word) and _names_files(word))
     found = _KEY.match(word)
-    if found is None or Path(word).exists():
+    if found is None or "/" in word or _names_files(word) or Path(word).exists():
         return False
     from feed.options import WORDS
 
     return resembles(found[1], WORDS)
+
+
+def _names_files(word: str) -> bool:
+    from feed.files import ending_of
+
+    return word.endswith("/") or "*" in word or "?" in word or ending_of(word) is not None
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
