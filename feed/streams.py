@@ -157,7 +157,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Members(io.RawIOBase):
-    """What the members of a gzip file hold, one after the other; NULs may pad the file, nothing else may follow."""
+    """What the members of a gzip file hold, one after the other; NULs may pad each, nothing else may follow."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._packed, self._members = path.open("rb"), b"", 0
@@ -171,7 +171,8 @@ class _Members(io.RawIOBase):
         while packed := self._packed or self._file.read(_PACKED):
             if self._member is None:
                 if self._members and packed[0] == 0:
-                    return self._pass_padding(packed)
+                    self._packed = packed.lstrip(b"\0")
+                    continue
                 self._member, self._members = zlib.decompressobj(_GZIP), self._members + 1
             try:
                 plain = self._member.decompress(packed, len(room))
@@ -185,14 +186,6 @@ class _Members(io.RawIOBase):
                 return len(plain)
         if self._member is not None:
             raise EOFError("it ends in the middle of what is compressed")
-        return 0
-
-    def _pass_padding(self, packed: bytes) -> int:
-        self._packed = b""
-        while packed:
-            if packed.strip(b"\0"):
-                raise OSError("bytes follow the NULs behind what is compressed")
-            packed = self._file.read(_PACKED)
         return 0
 
     def close(self) -> None:
