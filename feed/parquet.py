@@ -142,13 +142,13 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: int | None = Non
         try:
             names = _columns_of(pq.read_schema(path), where)
             labels = [name for name in LABELS if name in names]
-            _check_declared(pq.read_metadata(path), names, bounds)
+            _check_declared(pq.read_metadata(path), names, bounds, whole=symbol is None)
             with pq.ParquetFile(path, read_dictionary=labels, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS, columns=names):
                     taken.nbytes += batch.nbytes
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
-                    bounds.check(0, taken.rows)
+                    bounds.check(0, taken.rows - taken.other_symbol)
         except MemoryError:  # one of pyarrow's is an ArrowException too
             raise
         except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
@@ -196,8 +196,11 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
     return names
 
 
-def _check_declared(footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
-    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much."""
+def _check_declared(footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:
+    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much.
+
+    Rows count where the whole of them is kept; of one symbol's, as they come.
+    """
     nbytes = rows = 0
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
@@ -214,7 +217,7 @@ def _check_declared(footer: Arrow, names: Sequence[str], bounds: Bounds) -> None
                     bounds.where,
                     "the file may be damaged; export it again",
                 )
-        bounds.check(max(nbytes, _ROW_BYTES * rows), rows)
+        bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
 
 
 def _fits(name: str, its: Arrow) -> bool:
