@@ -177,11 +177,11 @@ def check(tape: Tape) -> Quality:
     unknown = [venue for venue in venues if venue not in PUBLISHERS]
     counts["unknown_publishers"] = sum(len(venues[venue]) for venue in unknown)
     details = {"unknown_publishers": _ids(unknown)} if unknown else {}
-    quoting, trading = list(venues), np.unique(tape.trades.venue).tolist() if len(tape.trades.ts) else []
-    twins = tuple(dict.fromkeys([*find_twins(quoting), *find_twins(trading)]))
+    # of those that display something: one that reports trades alone doubles no share that there is to buy
+    twins = find_twins(np.unique(tape.venue[(tape.bid_px > 0) | (tape.ask_px > 0)]).tolist())
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
     if twins:
-        details["twin_venues"] = advice({*quoting, *trading}, twins)
+        details["twin_venues"] = advice({*venues, *tape.trades.venue.tolist()}, twins)
     return Quality(
         symbol=tape.symbol,
         rows=tape.rows,

@@ -41,6 +41,7 @@ _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
 """A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
+_FOLDED = re.compile(r"(symbol|replay|venues)=[^/]*/")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -192,20 +193,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
-    settings = [word for word in words if _SETTING.match(word) or _is_mistyped(word)]
+    settings = [word for word in words if _is_setting(word)]
     for word in settings:
         refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
     return [word for word in words if word not in settings], settings
 
 
-def _is_mistyped(word: str) -> bool:
-    """Whether a word is KEY=VALUE of a key that there nearly is: argparse would take it for a path."""
-    found = _KEY.match(word)
-    if found is None or Path(word).exists():
+def _is_setting(word: str) -> bool:
+    """Whether a word is KEY=VALUE of a key that there is or nearly is, and no path, as argparse would take it for."""
+    if _SETTING.match(word):  # BRK/B is a symbol, AAPL/*.csv is none
+        return not (_FOLDED.match(word) and _names_files(word))
+    if (found := _KEY.match(word)) is None or "/" in word or _names_files(word) or Path(word).exists():
         return False
     from feed.options import WORDS
 
     return resembles(found[1], WORDS)
+
+
+def _names_files(word: str) -> bool:
+    from feed.files import ending_of
+
+    return word.endswith("/") or "*" in word or "?" in word or ending_of(word) is not None
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
@@ -219,7 +227,8 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
 
 
 def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
-    """Read the source, and say what is awaited where that takes long."""
+    """Read the source, and say what is awaited where that takes long, and what was passed over."""
+    from feed.files import PASSED_OVER
     from feed.source import read_tapes
 
     def what() -> str:
@@ -227,7 +236,10 @@ def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Ta
         return f"{f'a complete replay at {place}' if options.wait else f'{place} is read'}{reader_compiles()}"
 
     with waiting(_tell, what):
-        return read_tapes(arguments.source, options)
+        found = read_tapes(arguments.source, options)
+    for note in dict.fromkeys(note for _, told in found for note in told.notes if note.startswith(PASSED_OVER)):
+        _tell(f"warning: {printable(note)}")
+    return found
 
 
 def _instant(text: str) -> int:
@@ -279,8 +291,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
-    line = asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}
-    _answer(json.dumps(line))
+    _answer(json.dumps(asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}))
     return 0
 
 
@@ -288,9 +299,8 @@ def _refuse_reversed(start: int | None, end: int | None) -> None:
     from feed.instants import format_instant
 
     if start is not None and end is not None and start > end:
-        raise FeedUnavailable(
-            f"--start is after --end: {format_instant(start)} and {format_instant(end)}; exchange the two"
-        )
+        said = f"{format_instant(start)} and {format_instant(end)}"
+        raise FeedUnavailable(f"--start is after --end: {said}; exchange the two")
 
 
 @contextmanager

@@ -67,6 +67,21 @@ OUTSIDE: dict[int, tuple[str, str]] = {
 MACHINE = frozenset(OUTSIDE) - {errno.EROFS, errno.EACCES}
 """Those of them that are no property of a file."""
 
+BUGS = frozenset(
+    {
+        errno.EBADF,
+        errno.EINVAL,
+        errno.EFAULT,
+        errno.ESPIPE,
+        errno.ENOTSOCK,
+        errno.ENOTTY,
+        errno.ECHILD,
+        errno.EDOM,
+        None,
+    }
+)
+"""What no machine causes: our own mistakes with a file or a process, and an error that no system call gave."""
+
 _NO_THREAD = "can't start new thread"
 _NO_MAP = "failed to map segment from shared object"
 
@@ -77,7 +92,8 @@ def refused(error: BaseException) -> str | None:
         return "; ".join(OUTSIDE[errno.ENOMEM])
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return "; ".join(OUTSIDE[errno.EAGAIN])
-    if not isinstance(error, OSError):
+    named = isinstance(error, ConnectionError | FileNotFoundError | TimeoutError)  # libraries give these no number
+    if not isinstance(error, OSError) or (error.errno in BUGS and not named):
         return None
     what, remedy = OUTSIDE.get(error.errno or 0, (error.strerror or str(error), "check the place, and TMPDIR"))
     where = "" if error.filename is None else f"{error.filename}: "

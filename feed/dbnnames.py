@@ -39,7 +39,7 @@ LOW = 2**32 - 1
 _EPOCH = date(1970, 1, 1)
 _NEVER = 2**64 - 1
 _ALWAYS = (0, _NEVER)
-_INSTRUMENT_ID = 0
+_RAW_SYMBOL = 1
 _HIGH = np.uint64(32)
 
 
@@ -109,9 +109,11 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
     (record,) = np.frombuffer(data, its, 1)
     instrument = int(record["instrument_id"])
     # what was asked for may be a group or a rank (ES.FUT, ES.c.0), and is mapped to the raw symbol; or it is the raw
-    # symbol, mapped to the instrument's number
+    # symbol, mapped to a number. As in Databento's Python library the text decides, as a live session may call either
+    # an instrument_id; a raw symbol of digits, as Tokyo has them, is one where the record says so
     out = _text(record["stype_out_symbol"], _TEXT[version])
-    numbered = out == str(instrument) or (version > 1 and record["stype_out"] == _INSTRUMENT_ID)
+    raw = version > 1 and record["stype_out"] == _RAW_SYMBOL and out != str(instrument)
+    numbered = out is not None and out.isdigit() and not raw
     symbol = _text(record["stype_in_symbol"], _TEXT[version]) if numbered else out
     if symbol is None:
         raise FeedCorrupt(f"{place}: its symbol is no text", where, "the file is damaged; download it again")

@@ -57,6 +57,12 @@ READERS: dict[str, Read] = {
 }
 """How a file is read, by the ending of its name."""
 
+PASSED_OVER = "passed over what may not be looked into"
+"""How a note begins that names the folders."""
+
+NAMED = 10
+"""Folders that a note names."""
+
 
 def ending_of(name: str) -> str | None:
     """The ending of a file's name that `READERS` knows; None where it knows none."""
@@ -117,6 +123,8 @@ class FilePlan:
         Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
     held : int
         As `feed.source.Plan.held`: by the bytes of the files, or by how many somebody set.
+    shut : tuple of str
+        Folders that a glob passed over, as they may not be looked into.
     """
 
     source: str
@@ -125,6 +133,7 @@ class FilePlan:
     symbol: str | None
     joined: bool
     held: int
+    shut: tuple[str, ...] = ()
 
     def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join what the files hold, by symbol and date, and say where it came from.
@@ -156,7 +165,7 @@ class FilePlan:
         tape = join([part.tape for part in parts])
         notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         if self.joined:
-            notes = (f"read from {len(parts)} of {len(self.ranges)} files", *notes)
+            notes = (f"read from {len(parts)} of {len(self.ranges)} files", *self._passed_over(), *notes)
         return tape, Provenance(
             source=self.source,
             place=self.place,
@@ -167,6 +176,11 @@ class FilePlan:
             ignored=_added(part.ignored for part in parts),
             notes=notes,
         )
+
+    def _passed_over(self) -> tuple[str, ...]:
+        more = f" and {len(self.shut) - NAMED} more" if len(self.shut) > NAMED else ""
+        named = f"{', '.join(self.shut[:NAMED])}{more}"
+        return (f"{PASSED_OVER}: {named}",) if self.shut else ()
 
 
 def days_of(tape: Tape) -> list[int]:
@@ -208,36 +222,41 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
     with unreadable_told(place):
-        paths, joined = _paths(place)
+        paths, joined, shut = _paths(place)
     for path in paths:
         check_there(path)
     sizes = [path.stat().st_size for path in paths]
     limits, held = limits_of(sizes, options.of_file)
     ranges = tuple(FileRange(path, options.symbol, limit) for path, limit in zip(paths, limits, strict=True))
-    return FilePlan("file", place, ranges, options.symbol, joined, held)
+    return FilePlan("file", place, ranges, options.symbol, joined, held, shut=shut)
 
 
-def _paths(place: str) -> tuple[list[Path], bool]:
-    """Files to read, and whether they are to be joined."""
+def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:
+    """Files to read, whether they are to be joined, and the folders that a glob passed over."""
     path = Path(place)
     if place and path.is_dir():
-        return list(map(Path, known(place, [str(each) for each in path.iterdir() if each.is_file()]))), True
+        return list(map(Path, known(place, [str(each) for each in path.iterdir() if each.is_file()]))), True, ()
     if not glob.has_magic(place) or path.exists():
-        return [path], False
+        return [path], False, ()
     matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
-    _refuse_shut(place, matches if "**" in place else [])
+    shut = _shut(place, matches if "**" in place else [])
     there = [each for each in matches if Path(each).is_file()]
+    if shut and not there:
+        raise PermissionError(errno.EACCES, "Permission denied", shut[0])
     if not there:
         raise FeedUnavailable("no file matches", place, _beside(place))
-    return list(map(Path, known(place, there))), True
+    return list(map(Path, known(place, there))), True, shut
 
 
-def _refuse_shut(pattern: str, matches: Sequence[str]) -> None:
-    """Refuse a folder on the way that may not be listed: glob passes it over, and with it what it holds."""
-    folders = [each for above in Path(pattern).parents for each in glob.iglob(str(above), recursive=True)]  # noqa: PTH207
-    for folder in [*folders, *matches]:
-        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):  # noqa: PTH112 - asks, and never raises
-            raise PermissionError(errno.EACCES, "Permission denied", folder)
+def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
+    """Folders on the way that may not be looked into: glob passes them over, and with them what they hold."""
+    ways = zip(Path(pattern).parents, reversed(Path(pattern).parts), strict=False)
+    needs = [(matches, os.R_OK | os.X_OK)]
+    for above, name in ways:  # one whose next part is a name need not be listed, as other people's homes may not
+        need = os.R_OK | os.X_OK if glob.has_magic(name) else os.X_OK
+        needs.append((glob.glob(str(above), recursive=True), need))  # noqa: PTH207
+    found = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
+    return tuple(sorted(found))
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:

@@ -159,13 +159,13 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
         try:
             names = _columns_of(pq.read_schema(path), where)
             footer = pq.read_metadata(path)
-            _check_declared(path, footer, names, bounds)
+            _check_declared(path, footer, names, bounds, whole=symbol is None)
             with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
                 for batch in file.iter_batches(ROWS, columns=names):
                     taken.nbytes += batch.nbytes
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
-                    bounds.check(0, taken.rows)
+                    bounds.check(0, taken.rows - taken.other_symbol)
         except MemoryError:  # one of pyarrow's is an ArrowException too
             raise
         except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
@@ -240,12 +240,15 @@ def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
     return [name for name in LABELS if name in names and name not in apart]
 
 
-def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds) -> None:
-    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much."""
+def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:
+    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much.
+
+    Rows count where the whole of them is kept; of one symbol's, as they come.
+    """
     nbytes = rows = 0
     for number in range(footer.num_row_groups):
         rows += footer.row_group(number).num_rows
-        bounds.check(_ROW_BYTES * rows, rows)
+        bounds.check(_ROW_BYTES * rows, rows if whole else 0)
     # by the pages, as nobody holds a footer to what it says of their size
     for number, name, size in page_bytes(path, footer, names):
         its = footer.row_group(number).num_rows
@@ -256,7 +259,7 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
                 "the file may be damaged; export it again",
             )
         nbytes += size
-        bounds.check(max(nbytes, _ROW_BYTES * rows), rows)
+        bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
 
 
 def _fits(name: str, its: Arrow) -> bool:

@@ -20,7 +20,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import plan_files, read_file
 from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
 from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
-from feed.streams import HELD, HELD_ROW, HELD_TIMES, Bounds, Share, bounds_of, limits_of, trusted
+from feed.streams import HELD, HELD_ROW, HELD_TIMES, SMALL, Bounds, Share, bounds_of, limits_of, trusted
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape
 
 TS = 1722519392491911683
@@ -166,7 +166,9 @@ def test_what_a_file_may_unpack_to_grows_with_it(tmp_path):
     with path.open("ab") as file:
         file.truncate(100 * 10**6)
     assert bounds_of(path, None).held == 100 * 10**6 * HELD_TIMES
-    assert HELD_TIMES * 4 * 10**6 <= HELD
+    with path.open("ab") as file:
+        file.truncate(SMALL)
+    assert bounds_of(path, None).held == HELD < 10**9 < HELD_TIMES * SMALL
 
 
 @pytest.mark.parametrize("sizes", [[1], [1000, 3 * 10**6], [40_000] * 100, [10**6] * 5, [2, 10**9]])
@@ -174,7 +176,8 @@ def test_the_files_of_a_directory_take_together_what_one_of_their_size_may(sizes
     limits, held = limits_of(sizes, None)
     assert held == trusted(sum(sizes))
     assert held - len(sizes) < sum(limit.nbytes for limit in limits) <= held
-    assert all(limit.nbytes >= HELD_TIMES * size for limit, size in zip(limits, sizes, strict=True))
+    times = HELD_TIMES if sum(sizes) > SMALL else HELD // SMALL
+    assert all(limit.nbytes >= times * size for limit, size in zip(limits, sizes, strict=True))
     assert limits_of(sizes, 5) == ([5] * len(sizes), held)
     assert limits_of(sizes, 10**15) == ([10**15] * len(sizes), 10**15)
 
@@ -223,6 +226,44 @@ def test_a_file_that_packs_five_hundred_times_is_read(tmp_path):
     pq.write_table(quotes(500_000), path := tmp_path / "day.parquet", compression="zstd")
     assert 500 * path.stat().st_size < 500_000 * 42
     assert read_file(path).tape.rows == 500_000
+
+
+@pytest.fixture
+def seconds(tmp_path):
+    """A trading day's quotes of every second, of twelve names that change once a minute: 2.5 bytes a row."""
+    random, rows, path = np.random.default_rng(1), 23_400, tmp_path / "day.parquet"
+    parts = []
+    for name in range(12):
+        changes = random.random(rows) < 1 / 60
+        since = np.maximum.accumulate(np.where(changes, np.arange(rows), 0))
+        bid = (2000 + np.cumsum(np.where(changes, random.integers(-2, 3, rows), 0))) * 10**7
+        sizes = {side: (random.integers(1, 20, rows) * 100)[since].astype(np.int32) for side in ("bid_sz", "ask_sz")}
+        ask = bid + random.integers(1, 6, rows)[since] * 10**7
+        columns = {"ts": TS + 10**9 * np.arange(rows), "bid_px": bid, "ask_px": ask, **sizes}
+        columns |= {"venue": np.full(rows, 2, np.int16), "sequence": np.zeros(rows, np.int64)}
+        parts.append(pa.table(columns | {"symbol": [f"S{name}"] * rows}))
+    pq.write_table(pa.concat_tables(parts), path, compression="zstd")
+    assert 2 < path.stat().st_size / 280_800 < 3
+    return path
+
+
+def test_seconds_of_names_that_rarely_change_are_read_where_the_file_is_no_small_one(seconds, monkeypatch):
+    monkeypatch.setattr(streams, "HELD", 10**6)
+    with pytest.raises(FeedCorrupt, match=r"set feed\.max_bytes"):
+        read_file(seconds)
+    monkeypatch.setattr(streams, "SMALL", 5 * 10**5)
+    assert sum(each.tape.rows for each in read_file(seconds).fragments) == 280_800
+
+
+def test_rows_of_other_symbols_are_not_held(seconds, monkeypatch):
+    monkeypatch.setattr(streams, "HELD", 20 * 10**6)
+    with pytest.raises(FeedCorrupt, match=r"280,800 rows"):
+        read_file(seconds)
+    block = read_file(seconds, "S3")
+    assert (block.tape.rows, block.fragments[0].ignored) == (23_400, {"other_symbol": 257_400})
+    pq.write_table(quotes(200_000, ["S3"] * 200_000), seconds, compression="zstd")
+    with pytest.raises(FeedCorrupt, match=r"200,000 rows"):
+        read_file(seconds, "S3")
 
 
 def test_nothing_is_unpacked_of_what_declares_too_much(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from io import UnsupportedOperation
 from types import ModuleType
 
 import llvmlite.binding as llvm
@@ -222,3 +223,38 @@ def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
 def test_what_the_machine_refuses_is_told_from_a_bug(error, said):
     found = refused(error)
     assert found is None if said is None else found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EBADF, "Bad file descriptor"),
+        OSError(errno.EINVAL, "Invalid argument"),
+        OSError("of a library"),
+        UnsupportedOperation("read"),
+    ],
+)
+def test_a_system_s_error_that_only_a_bug_makes_is_one(error, monkeypatch):
+    assert refused(error) is None
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(source, "read_tapes", broken)
+    with pytest.raises(OSError, match=str(error).replace("[", r"\[")):
+        cli.main(["check", "day.csv"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        FileNotFoundError(errno.ENOENT, "No usable temporary directory found"),
+        PermissionError(errno.EPERM, "Operation not permitted"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        ConnectionError("of a library"),
+        TimeoutError("timed out"),
+    ],
+)
+def test_what_the_machine_or_the_network_causes_is_none(error):
+    assert refused(error) == f"{error.strerror or error}; check the place, and TMPDIR"

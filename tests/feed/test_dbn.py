@@ -419,6 +419,9 @@ def test_a_live_file_is_named_by_its_mapping_records(read, version, ts_out):
         ("ESZ4", "38", "raw_symbol", "ESZ4"),
         ("ESZ4", "38", "instrument_id", "ESZ4"),
         ("7203", "7203", "raw_symbol", "7203"),  # a raw symbol may be of digits
+        ("ES.c.0", "ESZ4", "instrument_id", "ESZ4"),  # the text decides, as in Databento's Python library
+        ("ALL_SYMBOLS", "ESZ4", "instrument_id", "ESZ4"),
+        ("ESZ4", "39", "instrument_id", "ESZ4"),
         ("\N{SNOWMAN}", "38", "instrument_id", "\N{SNOWMAN}"),
     ],
 )
@@ -426,6 +429,18 @@ def test_an_instrument_is_called_by_its_raw_symbol(read, said, out, stype_out, s
     for version in (1, 3):
         head = live_metadata(version), mapping_record(38, out, said, version, stype_out=stype_out)
         assert read(*head, record()).tape.symbol == symbol
+
+
+def test_instruments_that_were_asked_for_together_are_each_called_by_their_own_symbol(read):
+    for said, stype_out, symbols in (
+        ("ALL_SYMBOLS", "instrument_id", ("ESZ4", "NQZ4")),
+        ("ES.FUT", "instrument_id", ("ESZ4", "ESH5")),
+        ("ALL_SYMBOLS", "raw_symbol", ("7203", "6758")),
+    ):
+        head = [mapping_record(at, out, said, stype_out=stype_out) for at, out in zip((38, 39), symbols, strict=True)]
+        rows = record(), record(instrument_id=39)
+        for symbol in symbols:
+            assert read(live_metadata(), *head, *rows, symbol=symbol).tape.rows == 1
 
 
 def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypatch):

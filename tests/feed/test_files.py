@@ -268,16 +268,74 @@ def test_what_the_system_refuses_is_one_line(folder, capsys, monkeypatch, name, 
         assert "may not be read; check its permissions" in said or "no file matches" in said
 
 
-@pytest.mark.parametrize("pattern", ["**", "**/*.csv", "*/*.csv", "sh*/a.csv", "[r-t]hut/*"])
-def test_a_folder_that_a_glob_cannot_look_into_is_not_passed_over(folder, capsys, monkeypatch, pattern):
-    for name in ("open", "shut"):
+@pytest.fixture
+def closed(monkeypatch):
+    """Folders whose names say that they are shut, or blind: the first may not be entered, the second not be listed."""
+    access, scandir = os.access, os.scandir
+
+    def listed(path):
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    closing = {"shut": 0, "lost+found": 0, "blind": os.X_OK}
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: not mode & ~closing.get(Path(path).name, 7) and access(path, mode)
+    )
+    monkeypatch.setattr(os, "scandir", listed)
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize("pattern", ["**", "**/*.csv", "*/*.csv", "*/a.csv", "[n-t]*/*"])
+def test_a_folder_that_a_glob_cannot_look_into_is_named(folder, capsys, pattern):
+    for name in ("shut", "open"):
         (folder / name).mkdir()
-        write_csv(ONE, folder / name / "a.csv")
-    access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "shut" and access(path, mode))
-    assert main(["check", f"{folder}/{pattern}"]) == 2
+    assert main(["check", f"{folder}/sh*/*.csv"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {folder}/shut: it may not be read; check its permissions")
-    assert len(read_tapes(f"{folder}/*.gz")) == len(read_tapes(f"{folder}/o*/*")) == 1  # it is not on the way
+    write_csv(ONE, folder / "open" / "a.csv")
+    for _, provenance in read_tapes(f"{folder}/{pattern}"):
+        assert provenance.notes[1] == f"passed over what may not be looked into: {folder}/shut"
+    assert main(["check", f"{folder}/{pattern}"]) == 0
+    printed = capsys.readouterr()
+    assert f"note         passed over what may not be looked into: {folder}/shut" in printed.out
+    assert printed.err == f"warning: passed over what may not be looked into: {folder}/shut\n"
+    for other in ("*.gz", "o*/*"):  # it is not on the way
+        ((_, provenance),) = read_tapes(f"{folder}/{other}")
+        assert provenance.notes[0] == "read from 1 of 1 files"
+        assert not any("passed over" in note for note in provenance.notes)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_root_of_a_disk_is_read_beside_its_lost_and_found(folder, capsys):
+    (folder / "lost+found").mkdir()
+    (folder / "day1").mkdir()
+    write_csv(ONE, folder / "day1" / "d.csv")
+    ((tape, provenance),) = read_tapes(f"{folder}/*/d.csv")
+    assert same(tape, ONE)
+    assert provenance.notes[1] == f"passed over what may not be looked into: {folder}/lost+found"
+    assert main(["convert", f"{folder}/*/d.csv", f"{folder}/new.csv"]) == 0
+    assert f"warning: passed over what may not be looked into: {folder}/lost+found\n" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_folder_that_need_not_be_listed_is_no_obstacle(folder, capsys):
+    (folder / "blind" / "day").mkdir(parents=True)
+    write_csv(ONE, folder / "blind" / "day" / "a.csv")
+    ((_, provenance),) = read_tapes(f"{folder}/blind/day/*.csv")
+    assert not any("passed over" in note for note in provenance.notes)
+    assert main(["check", f"{folder}/blind/day/*.dbn"]) == 2
+    assert "no file matches" in capsys.readouterr().err
+    assert main(["check", f"{folder}/blind/*/a.csv"]) == 2
+    assert f"{folder}/blind: it may not be read" in capsys.readouterr().err
+
+
+def test_a_note_names_ten_folders(folder, monkeypatch):
+    for number in range(12):
+        (folder / f"shut{number:02}").mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "shut" not in Path(path).name and access(path, mode))
+    note = read_tapes(f"{folder}/**")[0][1].notes[1]
+    assert note.endswith("/shut09 and 2 more")
 
 
 def test_a_name_that_is_too_long_is_one_line(capsys):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
 import pytest
 
 from feed import cli
 from feed.access import access_of
+from feed.csvwriter import write_csv
 from feed.errors import FeedUnavailable
 from feed.options import DEFAULTS, WORDS, ReadOptions, options_of
+from feed.synthetic import generate
 
 
 def test_every_option_has_a_word_and_the_last_repeat_wins():
@@ -64,6 +67,32 @@ def test_a_path_with_an_equals_sign_is_a_path(tmp_path, monkeypatch, capsys):
         assert cli.main(["check", path]) == 2
         assert path.partition("/")[0] in capsys.readouterr().err
         assert "unknown key" not in capsys.readouterr().err
+
+
+HIVE = ("venue=2/*.csv", "symbols=AAPL/*.csv", "symbol=AAPL/*.csv", "symbol=AAPL/a.csv", "venue=2.csv", "venue=?.csv")
+
+
+@pytest.mark.parametrize(
+    "place", [*HIVE, "venue=2/", "symbol=AAPL/", "venues=2/date=2024-08-01/*", "replay=a/a.csv.gz", "venue=2/a"]
+)
+def test_what_names_files_is_a_path_and_no_setting(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["check", place]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {place.rstrip('/')}: no "), said
+    name = place.replace("*", "a.csv").replace("?", "2")
+    there = tmp_path / (name + "a.csv" if name.endswith("/") else name)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(generate(seconds=2, warmup=0), there)
+    assert cli.main(["check", place, "venues=2", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["quality"]["venues"]) == ["2"]
+
+
+@pytest.mark.parametrize(
+    "word", ["symbol=BRK/B", "symbol=BTC/USD", "symbol=X.csv", "replay=a/b", "kafka.ssl_cafile=/x/*.csv"]
+)
+def test_a_setting_may_hold_what_paths_do(word):
+    assert cli._split(["check", "a.csv", word]) == (["check", "a.csv"], [word])
 
 
 def test_a_replay_whose_end_is_before_its_start_is_refused_in_words(capsys):

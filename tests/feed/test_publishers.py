@@ -11,6 +11,9 @@ from itertools import combinations
 import databento_dbn as dbn
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import OPEN, SECOND
 
 from feed import cli
 from feed.check import check
@@ -121,6 +124,38 @@ def test_a_check_names_twins_and_unknown_ids(tape, tmp_path, capsys):
     write_csv(doubled(tape, 81), tmp_path / "twice.csv")
     assert cli.main(["check", str(tmp_path / "twice.csv")]) == 0
     assert "twin_venues: venues 2 (XNAS.ITCH) and 81 (XNAS.BASIC) are both XNAS" in capsys.readouterr().out
+
+
+def of_venues(quoting, trading, silent=()):
+    """A tape on which some ids display quotes, some report trades, and some have rows that display nothing."""
+    venue = np.array([*quoting, *silent], np.int64)
+    shown = np.array([1] * len(quoting) + [0] * len(silent), np.int64)
+    ts, at = OPEN + SECOND * np.arange(len(venue)), np.array(list(trading), np.int64)
+    trades = {"ts": OPEN + at, "venue": at, "px": 10**10 + at, "sz": 1 + at, "side": 0 * at, "sequence": at}
+    sizes = {"bid_sz": 100 * shown, "ask_sz": 100 * shown}
+    return Tape.build(
+        "X", ts=ts, venue=venue, bid_px=10**10 * shown, ask_px=11 * 10**9 * shown, sequence=ts, trades=trades, **sizes
+    )
+
+
+@pytest.mark.parametrize(
+    ("quoting", "trading", "silent"),
+    [((95,), (53, 95), ()), ((2,), (2, 81), ()), ((95,), (2,), (53,)), ((), (2, 81), ())],
+)
+def test_what_trades_alone_or_displays_nothing_is_no_twin(quoting, trading, silent):
+    quality = check(of_venues(quoting, trading, silent))
+    assert (quality.counts["twin_venues"], quality.details) == (0, {})
+
+
+@settings(max_examples=100, deadline=None)
+@given(*[st.frozensets(st.sampled_from((2, 43, 53, 81, 95, 94, 124, 135, 999)))] * 3)
+def test_what_is_advised_quotes_whatever_trades_beside_it(quoting, trading, silent):
+    told = check(of_venues(quoting, trading, silent - quoting)).details.get("twin_venues")
+    assert (told is None) == (find_twins(quoting) == ())
+    if told is not None:
+        kept = {int(each) for each in told.partition("=[")[2].rstrip("]").split(",")}
+        assert kept & quoting
+        assert find_twins(kept & quoting) == ()
 
 
 def test_venues_that_were_chosen_are_kept_and_the_rest_is_counted(tape, tmp_path, capsys):

@@ -33,9 +33,25 @@ def test_nuls_behind_the_last_member_are_padding(read, nuls):
     assert read(MEMBER + EMPTY + MEMBER + bytes(nuls)) == PLAIN + PLAIN
 
 
+@pytest.mark.parametrize("nuls", [1, 511, 2**15 - len(MEMBER) % 2**15 - 1, 2**15 - len(MEMBER) % 2**15, 100_000])
+def test_nuls_between_members_are_padding_as_python_s_own_module_has_it(read, nuls):
+    packed = MEMBER + bytes(nuls) + EMPTY + bytes(nuls) + MEMBER + bytes(nuls)
+    assert read(packed) == gzip.decompress(packed) == PLAIN + PLAIN
+
+
 @pytest.mark.parametrize(
     "behind",
-    [b"x", b"\0x", bytes(100_000) + b"x", b"\0" + MEMBER, b"\x1f", MEMBER[:-1], MEMBER[:5], b"more,text\n" * 9],
+    [
+        b"x",
+        b"\0x",
+        bytes(100_000) + b"x",
+        b"\0\x1f",
+        b"\0" + MEMBER[:-1],
+        b"\x1f",
+        MEMBER[:-1],
+        MEMBER[:5],
+        b"more\n" * 9,
+    ],
 )
 def test_anything_else_behind_the_last_member_is_damage(read, behind):
     with pytest.raises((OSError, EOFError)):

@@ -175,9 +175,7 @@ def plain_gzip(data):
             plain += member.decompress(rest, SMALL)
             if not member.eof:
                 return None
-            rest = member.unused_data
-            if not rest.strip(b"\0"):  # padding
-                break
+            rest = member.unused_data.lstrip(b"\0")  # padding
     except zlib.error:
         return None
     return plain
