@@ -20,6 +20,9 @@ from allocator.kernels import compiling
 if (folder := compiling.cache_folder()) is not None:
     os.environ.setdefault(compiling.ROOT_VARIABLE, str(folder.parent))
 
+# Ray's workers give way to everything else by default, here to the other tests: what waits for them then starves.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
