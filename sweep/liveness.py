@@ -252,8 +252,10 @@ def lacking(*, memory: int | None = None, space: int | None = None, room: int | 
     room : int, optional
         Free bytes, in the place of those in Ray's temporary folder.
     """
-    from ray._common.utils import get_default_system_temp_dir, get_system_memory
-
+    try:
+        from ray._common.utils import get_default_system_temp_dir, get_system_memory
+    except ImportError:  # Ray's own, and elsewhere in other versions
+        return None
     memory = get_system_memory() if memory is None else memory
     if memory < LEAST_MEMORY:
         return (

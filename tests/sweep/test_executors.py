@@ -1,3 +1,4 @@
+import sys
 import warnings
 
 import pytest
@@ -130,6 +131,11 @@ def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machi
         OnRay("local", 1).__enter__()
     assert str(error.value) == f"address local: {why}"
     assert error.value.exit_code == 2
+
+
+def test_of_a_ray_that_does_not_say_what_there_is_nothing_is_asked(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray._common.utils", None)
+    assert liveness.lacking(memory=1, space=1, room=1) is None
 
 
 def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
