@@ -122,6 +122,18 @@ def jobs(cluster):
     return JobSubmissionClient(cluster.dashboard)
 
 
+def submitted(jobs, entry, seconds=100.0):
+    """Submit a job; on a busy machine Ray says for a while that no agent is there to take it, and to try again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return jobs.submit_job(entrypoint=entry)
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+
+
 def wait_for(jobs, job, states, text="", seconds=100.0):
     """Wait until a job is in one of some states and has said a text; what it said."""
     deadline = time.monotonic() + seconds
@@ -133,7 +145,7 @@ def wait_for(jobs, job, states, text="", seconds=100.0):
 
 def test_a_job_that_is_submitted_finds_its_cluster(jobs, words, tmp_path):
     entry = " ".join(map(repr, command(*words, "address=auto", "--output", tmp_path / "job")))
-    job = jobs.submit_job(entrypoint=f"cd {ROOT} && {entry}")
+    job = submitted(jobs, f"cd {ROOT} && {entry}")
     said = wait_for(jobs, job, {"SUCCEEDED", "FAILED"})
     assert jobs.get_job_status(job).value == "SUCCEEDED", said
     ended(*words, "executor=inline", "--output", tmp_path / "inline")
@@ -142,7 +154,7 @@ def test_a_job_that_is_submitted_finds_its_cluster(jobs, words, tmp_path):
 
 def test_a_job_that_is_stopped_ends_as_one_that_is_terminated(jobs, words):
     entry = " ".join(map(repr, command(*words, *ENDLESS, "address=auto")))
-    job = jobs.submit_job(entrypoint=f"cd {ROOT} && exec {entry}")
+    job = submitted(jobs, f"cd {ROOT} && exec {entry}")
     wait_for(jobs, job, {"RUNNING"}, "combinations, ")
     jobs.stop_job(job)
     said = wait_for(jobs, job, {"STOPPED"})
