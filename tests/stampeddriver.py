@@ -62,7 +62,9 @@ def hold(materialise):
             addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
             book = tapes[0].book
             ray.wait([book], fetch_local=False)
-            holders = [addresses[each] for each in get_object_locations([book])[book]["node_ids"]]
+            while not (nodes := get_object_locations([book])[book]["node_ids"]):  # the owner is told a moment later
+                time.sleep(0.05)
+            holders = [addresses[each] for each in nodes]
             (FOLDER / "holder.part").write_text("\n".join(holders))
             (FOLDER / "holder.part").rename(FOLDER / "holder")
             while not (FOLDER / "go").exists():
