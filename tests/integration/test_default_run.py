@@ -82,6 +82,7 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
         f'"savings_vs_baselines_bps": {json.dumps(one["savings_vs_baselines_bps"])}',
         f'"distinct": {one["objective"]["distinct"]}, "best_ties": {one["objective"]["best_ties"]}',
         f'"best_parameters": {json.dumps(one["best_parameters"])}',
+        *(f"warning: {line}\n" for line in one["warnings"]),
     ):
         assert figure in shown
 
