@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 
+ALONE = 10
+"""Times a mid, or a part of it, beyond which a side is a stub although the best of its own; as the book has it."""
+
+
 def true(flags: Flags) -> int:
     """Count what is True; several times faster than a sum, which of many thousand small tapes is most of the time."""
     return int(np.count_nonzero(flags))
@@ -81,8 +85,8 @@ def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
     vouched = both & (ask <= 2 * bid)
     at = np.maximum.accumulate(np.where(vouched, np.arange(len(bid)), -1))
     known = np.where(at >= 0, bid[at] + ask[at], sane)
-    apart = both & (known == 0) & (ask > 100 * bid)
+    apart = both & (known == 0) & (ask > ALONE**2 * bid)
     compared = ~vouched & (known > 0)
-    bids = apart | (compared & (bid > 0) & (20 * bid < known))
-    asks = apart | (compared & (ask > 5 * known))
+    bids = apart | (compared & (bid > 0) & (2 * ALONE * bid < known))
+    asks = apart | (compared & (2 * ask > ALONE * known))
     return bids, asks, int(known[-1])

@@ -12,9 +12,11 @@ from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
+from allocator.kernels import standing
 from allocator.kernels.standing import NOTHING
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.simulate import run_combinations
+from feed import carried
 from feed.tape import Tape
 
 
@@ -251,6 +253,10 @@ def test_of_a_stub_and_a_quote_the_last_mid_tells_which_is_which():
     assert (bids(book)[2], asks(book)[2]) == ([9_998, 0], [0, 0])
     book = build_book(tape_of((0, 2, 9_999, 100, 10_001, 300), stub, (2, 2, 0, 0, 10_003, 100)), BookRules())
     assert (bids(book)[2], asks(book)[2]) == ([0, 0], [10_003, 0])
+
+
+def test_the_book_and_the_check_of_a_feed_mean_the_same_by_a_stub():
+    assert standing.ALONE == carried.ALONE
 
 
 @pytest.mark.parametrize(("px", "shown"), [(100_000, True), (100_001, False)])
