@@ -16,9 +16,9 @@ import pyarrow.csv as pa_csv
 from allocator.book import OFF, BookRules, build_book
 from benchmarks.frame import Case, Duel, Scale, Side, fastest
 from benchmarks.tapes import first_rows, long_tape
-from feed.databento import PLAIN_FROM, REQUIRED, read_file
-from feed.jsoncodec import decode_json, encode_json
-from feed.messages import Record, refuse
+from feed.codecs.json_codec import decode_json, encode_json
+from feed.codecs.messages import Record, refuse
+from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_file
 from feed.tape import Tape, same
 
 LEVELS = 10

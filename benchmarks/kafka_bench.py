@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.frame import Absent, Case, Duel, Scale, Side
 from benchmarks.tapes import dense_tape
-from feed import kafka
-from feed.codec import CODECS
-from feed.headers import data_headers
-from feed.kafka import TopicPartition, open_consumer, open_producer, parse_address
-from feed.reader import plan_replay
-from feed.replay import replay
+from feed.codecs.registry import CODECS
+from feed.kafka import client as kafka
+from feed.kafka.address import parse_address
+from feed.kafka.client import TopicPartition, open_consumer, open_producer
+from feed.kafka.consumer import plan_replay
+from feed.kafka.headers import data_headers
+from feed.kafka.producer import replay
 from feed.tape import Tape, same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from feed.ranges import KafkaRange
+    from feed.kafka.ranges import KafkaRange
 
 ROOT = Path(__file__).resolve().parent.parent
 VENUES = 3
@@ -167,7 +168,7 @@ def _send(scale: Scale) -> Duel:
 
 _READER = """
 import re, sys
-from feed.reader import plan_replay
+from feed.kafka.consumer import plan_replay
 plan = plan_replay(sys.argv[1])
 block = plan.ranges[len(plan.ranges) // 2].read()
 peak = re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())  # not ru_maxrss, which begins with the parent's

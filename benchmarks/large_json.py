@@ -24,7 +24,7 @@ if __name__ == "__main__":
 from brokers import Cluster  # noqa: E402 - the path comes first
 
 from benchmarks.tapes import dense_tape  # noqa: E402 - the same
-from feed.parquet import write_parquet  # noqa: E402 - the same
+from feed.files.parquet import write_parquet  # noqa: E402 - the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Tape : one symbol's published quotes and trades as columns.
 Provenance : where a tape came from, and the digest that proves what it holds.
 """
 
-from feed.tape import Provenance, Tape
+from feed.provenance import Provenance
+from feed.tape import Tape
 
 __all__ = ["Provenance", "Tape"]

@@ -15,27 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
-from feed.console import (
-    INTERRUPTED,
-    TERMINATED,
-    Parser,
-    Terminated,
-    guard_streams,
-    printable,
-    raise_on_signals,
-    reader_compiles,
-    refused,
-    resembles,
-    waiting,
-    without_secrets,
-)
+from feed.console import Parser, guard_streams, printable, reader_compiles, refused, resembles, waiting, without_secrets
 from feed.errors import FeedError, FeedUnavailable
+from feed.signals import INTERRUPTED, TERMINATED, Terminated, raise_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from feed.options import ReadOptions
-    from feed.tape import Provenance, Tape
+    from feed.provenance import Provenance
+    from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
@@ -211,7 +200,7 @@ def _is_setting(word: str) -> bool:
 
 
 def _names_files(word: str) -> bool:
-    from feed.files import ending_of
+    from feed.files.registry import ending_of
 
     return word.endswith("/") or "*" in word or "?" in word or ending_of(word) is not None
 
@@ -228,7 +217,7 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
 
 def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
     """Read the source, and say what is awaited where that takes long, and what was passed over."""
-    from feed.files import PASSED_OVER
+    from feed.files.plan import PASSED_OVER
     from feed.source import read_tapes
 
     def what() -> str:
@@ -266,10 +255,10 @@ def _seed(text: str) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from feed.kafka import parse_address
-    from feed.replay import replay
+    from feed.kafka.address import parse_address
+    from feed.kafka.producer import replay
+    from feed.kafka.topic import check_fit, settings_of
     from feed.source import inside, select
-    from feed.topic import check_fit, settings_of
 
     _refuse_reversed(arguments.start, arguments.end)
     options = _options(arguments)
@@ -338,7 +327,7 @@ def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
 
 def _synth(arguments: argparse.Namespace) -> int:
     from feed import synthetic
-    from feed.csvwriter import write_csv
+    from feed.files.csv_writer import write_csv
 
     seed = synthetic.SEED if arguments.seed is None else arguments.seed
     try:
@@ -354,7 +343,7 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from feed.check import check, render
+    from feed.quality.check import check, render
 
     tapes = _read(arguments, _options(arguments))
     with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
@@ -370,7 +359,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _replays(arguments: argparse.Namespace) -> int:
-    from feed.replays import list_replays, render
+    from feed.kafka.inventory import list_replays, render
 
     with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
         found, bare = list_replays(arguments.source, _options(arguments))
@@ -382,7 +371,7 @@ def _replays(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from feed.convert import check_place, convert
+    from feed.files.convert import check_place, convert
 
     check_place(arguments.out, arguments.ending, force=arguments.force)
     tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
@@ -394,7 +383,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _broker(arguments: argparse.Namespace) -> int:
-    from feed.broker import EmbeddedBroker
+    from feed.kafka.embedded import EmbeddedBroker
 
     with EmbeddedBroker(arguments.port) as broker:
         _answer(broker.source())

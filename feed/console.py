@@ -1,4 +1,4 @@
-"""What both command lines share: text that a terminal cannot obey, and how a signal ends a process."""
+"""What both command lines share: text that a terminal cannot obey, and what is said of a long wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import difflib
 import errno
 import os
 import re
-import signal
 import sys
 import threading
 import time
@@ -17,18 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import FrameType
 
-INTERRUPTED = 130
-TERMINATED = 143
-
-AGAIN_SECONDS = 0.02
-"""After which a signal that came where an exception would be lost is tried again."""
-
-_OURS = frozenset({"allocator", "feed", "sweep"})
-
-_SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer"})
-"""Functions out of which no exception comes: finalizers, and what llvmlite has C call while numba compiles."""
 
 TELL_SECONDS = 5.0
 """After which it is said what is awaited."""
@@ -100,56 +88,12 @@ def refused(error: BaseException) -> str | None:
     return f"{where}{what}; {remedy}"
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived; contexts close on its way out."""
-
-
 def guard_streams() -> None:
     """Open what a process was started without, stdout or stderr, to nowhere: `print` and argparse want both."""
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open to the end
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - the same
-
-
-def raise_on_signals() -> None:
-    """Turn SIGTERM into `Terminated`, SIGINT into KeyboardInterrupt, where neither is lost; only a main thread can."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminate)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-            signal.signal(signal.SIGINT, interrupt)
-
-
-def raising(error: Callable[[], BaseException]) -> Callable[[int, FrameType | None], None]:
-    """A handler of signals that raises what it is given the maker of, once that would arrive where it is caught."""
-
-    def handle(_signal: int, frame: FrameType | None) -> None:
-        if _arrives(frame):
-            raise error()
-        signal.signal(signal.SIGALRM, handle)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
-
-    return handle
-
-
-terminate = raising(Terminated)
-interrupt = raising(KeyboardInterrupt)
-
-
-def _arrives(frame: FrameType | None) -> bool:
-    """Whether what is raised in a frame arrives at the innermost frame of ours.
-
-    C code that imports a module may go on without it, an import that is cut short may leave its package half made, and
-    out of a finalizer or a function that C calls nothing is raised at all.
-    """
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] in _OURS:
-            return True
-        if module == "importlib._bootstrap" or frame.f_code.co_name in _SWALLOWING:
-            return False
-        frame = frame.f_back
-    return True
 
 
 @contextmanager
@@ -201,7 +145,7 @@ def waiting(
 
 def reader_compiles() -> str:
     """What is said where a large CSV file is not read yet because its compiled reader is made first, or nothing."""
-    module = sys.modules.get("feed.csvkernel")
+    module = sys.modules.get("feed.files.csv_kernel")
     begun = module is not None and not hasattr(module, "read_rows")
     return "; the reader of large CSV files is compiled first, once for each version" if begun else ""
 
@@ -280,3 +224,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, and exit."""
         super().error(without_secrets(message))
+
+
+def quoted(value: str | None) -> str:
+    """Show a value from outside on one short line of plain ASCII."""
+    if value is None:
+        return "empty"
+    return ascii(value) if len(value) <= 40 else f"{value[:40]!a}..."

@@ -67,7 +67,7 @@ class ReadOptions:
 
     @property
     def of_file(self) -> int | None:
-        """`max_bytes` for one file; None where its size decides, as `feed.streams.bounds_of` says."""
+        """`max_bytes` for one file; None where its size decides, as `feed.files.streams.bounds_of` says."""
         return None if self.sized and self.max_bytes == MAX_BYTES else self.max_bytes
 
 

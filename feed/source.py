@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,58 +18,33 @@ from feed.console import listing, without_secrets
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.options import DEFAULTS, ReadOptions
-from feed.tape import DAY, Provenance, Tape
+from feed.tape import DAY, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-Block = Any
-"""What one range held: known to the plan that made the range, and to nobody else."""
-
-
-class Range(Protocol):
-    """A bounded part of a source, small and picklable."""
-
-    def read(self) -> Block:
-        """Read it: a pure function of the range, so that it can be repeated after a loss."""
-
-
-class Plan(Protocol):
-    """A source, frozen: its ranges and how to join what they hold. Small and picklable."""
-
-    @property
-    def ranges(self) -> Sequence[Range]: ...  # noqa: D102
-
-    @property
-    def held(self) -> int | None:
-        """Bytes of memory that what is made of it may take; None where what is read decides."""
-
-    def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join blocks in the order of the ranges: a tape per symbol, and date where files are joined.
-
-        FeedCorrupt where something is missing.
-        """
+    from feed.plan import Block, Plan, Range
+    from feed.provenance import Provenance
 
 
 def _plan_file(place: str, options: ReadOptions) -> Plan:
-    from feed.files import plan_files
+    from feed.files.plan import plan_files
 
     return plan_files(place, options)
 
 
 def _plan_kafka(place: str, options: ReadOptions) -> Plan:
     if options.foreign:
-        from feed.foreign import plan_foreign
+        from feed.kafka.foreign import plan_foreign
 
         return plan_foreign(place, options)
-    from feed.reader import plan_replay
+    from feed.kafka.consumer import plan_replay
 
     return plan_replay(place, options)
 
 
 def _plan_s3(place: str, options: ReadOptions) -> Plan:
-    from feed.s3 import plan_s3
+    from feed.files.s3 import plan_s3
 
     return plan_s3(place, options)
 

@@ -8,7 +8,7 @@ whatever path it took.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+
+    Column = NDArray[Any]
+    Columns = dict[str, NDArray[Any]]
+
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -302,91 +306,25 @@ def same(one: Tape, other: Tape) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """What was read of one partition: offsets [start, end), end record included."""
-
-    partition: int
-    start: int
-    end: int
+UNNAMED = "UNKNOWN"
+"""The symbol of a file that names none: the same for every path, because the digest covers the symbol."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadMessage:
-    """A malformed message that was put aside.
+def by_label(codes: Column, count: int) -> tuple[Int64, Int64]:
+    """Order rows by their label, in one sort however many labels there are.
 
-    Attributes
+    Parameters
     ----------
-    partition, offset : int
-    reason : str
-    size : int
-        Bytes of its value.
-    value : bytes
-        The first of them.
+    codes : (N,) integers
+        0 to `count` - 1.
+    count : int
+
+    Returns
+    -------
+    order : (N,) int64
+        The rows, label after label, those of one in order of arrival.
+    ends : (count + 1,) int64
+        Where the rows of each label begin in `order`, and where the last end.
     """
-
-    partition: int
-    offset: int
-    reason: str
-    size: int
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a tape came from, and what proves it.
-
-    Attributes
-    ----------
-    source : str
-        ``file``, ``s3`` or ``kafka``.
-    place : str
-        Path, or the address of the topic; never a secret.
-    digest : str
-        `Tape.digest` of the rows inside window and warm-up.
-    snapshots, rows, trades : int
-        Of the same rows.
-    topic, replay : str, optional
-        Where Kafka was read.
-    partitions : tuple of Partition
-        Empty for a file.
-    messages : int, optional
-        Data messages of the replay, the end records not counted.
-    resent : int
-        Records that a producer sent again and the reader dropped.
-    empty : int
-        Offsets of the partitions that hold no record: control records, or what compaction took of other messages.
-    bad : tuple of BadMessage
-        Malformed messages that were tolerated and put aside.
-    ignored : dict of str to int
-        What the file held besides book rows and usable trades, by reason, over the whole file; of a topic that somebody
-        else filled, messages that were left out.
-    notes : tuple of str
-        What the reader decided about the format.
-    """
-
-    source: str
-    place: str
-    digest: str
-    snapshots: int
-    rows: int
-    trades: int
-    topic: str | None = None
-    replay: str | None = None
-    partitions: tuple[Partition, ...] = ()
-    messages: int | None = None
-    resent: int = 0
-    empty: int = 0
-    bad: tuple[BadMessage, ...] = ()
-    ignored: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able: the attributes; of messages put aside, all but their bytes."""
-        bad = [
-            {"partition": each.partition, "offset": each.offset, "reason": each.reason, "size": each.size}
-            for each in self.bad
-        ]
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        spans = tuple(map(asdict, self.partitions))
-        return plain | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}
+    order = np.argsort(codes, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=count))])

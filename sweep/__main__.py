@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 
-from feed.console import TERMINATED
+from feed.signals import TERMINATED
 from sweep.cli import DIFFERS, INTERRUPTED, UNUSABLE, main
 
 if __name__ == "__main__":

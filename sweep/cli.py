@@ -121,8 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(do: Callable[[], int]) -> int:
     """Turn what can go wrong into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
-    from feed.console import TERMINATED, Terminated, guard_streams, printable, raise_on_signals, refused
+    from feed.console import guard_streams, printable, refused
     from feed.errors import FeedError
+    from feed.signals import TERMINATED, Terminated, raise_on_signals
     from sweep.errors import ConfigError, SweepError
 
     closed = sys.stdout is None

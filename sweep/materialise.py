@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.book import book_bytes, build_book
-from feed.check import check
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
+from feed.quality.check import check
 from feed.source import inside, only, select
 from feed.tape import DAY
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from allocator.book import Book, BookRules
-    from feed.source import Block, Plan, Range
-    from feed.tape import Provenance, Tape
+    from feed.plan import Block, Plan, Range
+    from feed.provenance import Provenance
+    from feed.tape import Tape
     from sweep.conventions import Settings
     from sweep.executors import Executor, Handle
     from sweep.origin import Origin
@@ -64,7 +65,7 @@ class Facts:
     ----------
     provenance : Provenance
     quality : dict
-        The counts of `feed.check` and of the book's derivation.
+        The counts of `feed.quality.check` and of the book's derivation.
     symbol : str
     start, end : int
         The window, UTC nanoseconds.
@@ -227,7 +228,7 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
     It has a cell for each snapshot and venue, published or not: a small file of hundreds of publisher ids takes
     gigabytes.
     """
-    from feed.streams import trusted
+    from feed.files.streams import trusted
 
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     # on Ray the object store holds another one, for which nobody vouches where the source is small

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from feed.console import Terminated, raising, terminate
+from feed.signals import Terminated, raising, terminate
 from sweep import liveness, processes
 from sweep.errors import NotStarted, SweepError, WorkersLost, with_notes
 from sweep.executors import Lost

@@ -24,8 +24,8 @@ from sweep.executors import from_outside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from feed.replay import Replayed
-    from feed.source import Plan
+    from feed.kafka.producer import Replayed
+    from feed.plan import Plan
     from sweep.config import Config
     from sweep.progress import Progress
 
@@ -135,8 +135,8 @@ def read_options(config: Config) -> ReadOptions:
 @contextmanager
 def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], Plan]]:
     """An embedded broker that is filled while the executor starts."""
-    from feed.broker import EmbeddedBroker
-    from feed.replay import replay
+    from feed.kafka.embedded import EmbeddedBroker
+    from feed.kafka.producer import replay
 
     given_up = threading.Event()
 

@@ -12,7 +12,7 @@ from sweep.durable import reason, whole, write_text
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from feed.tape import Provenance
+    from feed.provenance import Provenance
     from sweep.result import Result
 
 

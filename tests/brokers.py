@@ -390,8 +390,8 @@ class Cluster:
 
 
 def kafka_python() -> Any:
-    """kafka-python, imported by way of `feed.kafka`, which silences what that import warns of."""
-    import_module("feed.kafka")
+    """kafka-python, imported by way of `feed.kafka.client`, which silences what that import warns of."""
+    import_module("feed.kafka.client")
     return import_module("kafka")
 
 

@@ -16,7 +16,7 @@ from allocator.kernels import standing
 from allocator.kernels.standing import NOTHING
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.simulate import run_combinations
-from feed import carried
+from feed.quality import carried
 from feed.tape import Tape
 
 

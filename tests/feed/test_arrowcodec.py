@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from strategies import random_tape
 
-from feed import arrowcodec
-from feed.arrowcodec import BATCH_ROWS, MAX_ROWS, SNAPSHOTS, decode_arrow, encode_arrow
+from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs.arrow_codec import BATCH_ROWS, MAX_ROWS, SNAPSHOTS, decode_arrow, encode_arrow
+from feed.codecs.messages import Record, refuse
 from feed.errors import FeedCorrupt
-from feed.messages import Record, refuse
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
 
 TS = 1_722_519_392_491_911_683

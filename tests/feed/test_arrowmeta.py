@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed.arrowmeta import UNCOMPRESSED, ZSTD, Layout, layout_of
+from feed.codecs.arrow_guard import UNCOMPRESSED, ZSTD, Layout, layout_of
 
 LZ4 = 0
 

@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from waits import without_waits
 
-from feed import dbn, fragments, parquet, streams
-from feed.convert import convert
-from feed.dbnnames import Names
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import plan_files, read_file
-from feed.fragments import SYMBOLS, Labels, by_label, check_symbols, make_fragments
+from feed.files import dbn_reader as dbn
+from feed.files import fragments, parquet, streams
+from feed.files.convert import convert
+from feed.files.dbn_symbols import Names
+from feed.files.fragments import SYMBOLS, Labels, check_symbols, make_fragments
+from feed.files.plan import plan_files
+from feed.files.registry import read_file
+from feed.files.streams import HELD, HELD_ROW, HELD_TIMES, SMALL, Bounds, Share, bounds_of, limits_of, trusted
 from feed.options import DEFAULTS, MAX_BYTES, ReadOptions, options_of
-from feed.streams import HELD, HELD_ROW, HELD_TIMES, SMALL, Bounds, Share, bounds_of, limits_of, trusted
-from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape
+from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, Tape, by_label
 
 TS = 1722519392491911683
 HEADER = b"ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"

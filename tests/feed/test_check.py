@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, SECOND, tapes
 
-from feed import standing
-from feed.check import CHECKS, check, render
+from feed.files.parquet import write_parquet
 from feed.options import ReadOptions
-from feed.parquet import write_parquet
+from feed.provenance import Provenance
+from feed.quality import stretches as standing
+from feed.quality.check import CHECKS, check, render
 from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
-from feed.tape import DAY, QUOTE_DTYPES, Provenance, Tape
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 
 FEW = settings(max_examples=40)
 PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)

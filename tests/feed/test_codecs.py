@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed import arrowcodec
-from feed.codec import CODECS
+from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs.json_rows import FLOAT_EXACT
+from feed.codecs.messages import Record, refuse
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT
-from feed.jsonrows import FLOAT_EXACT
-from feed.messages import Record, refuse
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, Tape, Trades, no_trades, same
 
 TS = 1_722_519_392_491_911_683

@@ -17,8 +17,9 @@ import llvmlite.binding as llvm
 import pytest
 
 from feed import cli, source
-from feed.console import Terminated, guard_streams, raise_on_signals, reader_compiles, refused, waiting
+from feed.console import guard_streams, reader_compiles, refused, waiting
 from feed.errors import FeedUnavailable
+from feed.signals import Terminated, raise_on_signals
 
 
 def test_streams_that_are_missing_go_nowhere_and_others_stay(monkeypatch):
@@ -182,7 +183,7 @@ def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch
     monkeypatch.setattr(cli, "waiting", slow)
     monkeypatch.setitem(source.SCHEMES, "kafka", Waits)
     for command in (["check"], ["convert"], ["replays"]):
-        monkeypatch.setattr("feed.replays.list_replays", Waits)
+        monkeypatch.setattr("feed.kafka.inventory.list_replays", Waits)
         said.clear()
         words = ["out.parquet"] if command == ["convert"] else []
         assert cli.main([*command, "kafka://127.0.0.1:1/q", *words, "feed.wait=10m"]) == 2
@@ -193,11 +194,11 @@ def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch
 
 
 def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "feed.csvkernel", ModuleType("feed.csvkernel"))
+    monkeypatch.setitem(sys.modules, "feed.files.csv_kernel", ModuleType("feed.files.csv_kernel"))
     assert "compiled first" in reader_compiles()
-    monkeypatch.setattr(sys.modules["feed.csvkernel"], "read_rows", print, raising=False)
+    monkeypatch.setattr(sys.modules["feed.files.csv_kernel"], "read_rows", print, raising=False)
     assert reader_compiles() == ""
-    monkeypatch.delitem(sys.modules, "feed.csvkernel")
+    monkeypatch.delitem(sys.modules, "feed.files.csv_kernel")
     assert reader_compiles() == ""
 
 

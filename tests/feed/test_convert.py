@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import OPEN, tapes
 
-from feed import convert as convert_module
 from feed.cli import main
-from feed.convert import WRITERS, convert, name_of
-from feed.csvwriter import write_csv
 from feed.errors import FeedUnavailable
-from feed.files import read_file
+from feed.files import convert as convert_module
+from feed.files.convert import convert, name_of
+from feed.files.csv_writer import write_csv
+from feed.files.registry import WRITERS, read_file
 from feed.source import read_tapes
 from feed.synthetic import generate
 from feed.tape import DAY, Tape, no_trades, same

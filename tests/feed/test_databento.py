@@ -17,15 +17,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feed import csvrows, databento, files
-from feed.columns import integers, prices
-from feed.convert import WRITERS
-from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED
+from feed.files import csv_reader as databento
+from feed.files import csv_text as csvrows
+from feed.files import plan as files
+from feed.files.csv_columns import integers, prices
+from feed.files.csv_reader import read_file
+from feed.files.registry import WRITERS
+from feed.files.streams import CODECS
 from feed.instants import parse_instant
-from feed.streams import CODECS
-from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, same
+from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
 
 ROW = {
     "ts_recv": "2024-08-01T13:36:32.600000000Z",

@@ -26,13 +26,13 @@ from dbnfile import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed import databento
-from feed import dbn as dbn_module
-from feed.dbn import FIELDS, RECORD_BYTES, read_file
-from feed.dbnnames import MAPPING_RECORDS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED, FileBlock
-from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, same
+from feed.files import csv_reader as databento
+from feed.files import dbn_reader as dbn_module
+from feed.files.dbn_reader import FIELDS, RECORD_BYTES, read_file
+from feed.files.dbn_symbols import MAPPING_RECORDS
+from feed.files.fragments import FileBlock
+from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
 
 FEW = settings(max_examples=60)
 

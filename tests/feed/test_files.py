@@ -20,16 +20,14 @@ from strategies import CENT, OPEN, SECOND, tapes
 from waits import without_waits
 
 from feed.cli import main
-from feed.convert import WRITERS
-from feed.csvwriter import write_csv
-from feed.dbnwriter import write_dbn
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import READERS, ending_of
-from feed.fragments import UNNAMED
+from feed.files.csv_writer import write_csv
+from feed.files.dbn_writer import write_dbn
+from feed.files.parquet import write_parquet
+from feed.files.registry import READERS, WRITERS, ending_of
 from feed.options import ReadOptions
-from feed.parquet import write_parquet
 from feed.source import plan_source, read_source, read_tapes
-from feed.tape import DAY, Tape, join, same
+from feed.tape import DAY, UNNAMED, Tape, join, same
 
 FEW = settings(max_examples=40)
 ROOT = Path(__file__).resolve().parents[2]

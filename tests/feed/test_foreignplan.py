@@ -5,13 +5,13 @@ from contextlib import nullcontext
 
 import pytest
 
-from feed import foreign
+from feed.codecs.messages import Decoded, Record
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.foreign import ForeignPlan, ForeignRange
-from feed.fragments import UNNAMED
-from feed.kafka import Address
-from feed.messages import Decoded, Record
+from feed.kafka import foreign
+from feed.kafka.address import Address
+from feed.kafka.foreign import ForeignPlan, ForeignRange
 from feed.options import ReadOptions
+from feed.tape import UNNAMED
 
 ADDRESS = Address(("there:9092",), "q")
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.foreignsymbols import Name, by_symbol
-from feed.jsoncodec import decode_json
-from feed.jsonrows import REFUSALS
-from feed.messages import Record
+from feed.codecs.json_codec import decode_json
+from feed.codecs.json_rows import REFUSALS
+from feed.codecs.messages import Record
+from feed.kafka.foreign_symbols import Name, by_symbol
 
 STAMP = "2024-08-01T13:36:32.000000000Z"
 QUOTE = {

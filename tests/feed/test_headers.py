@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from feed.codecs.messages import Record
 from feed.errors import FeedCorrupt
-from feed.headers import EndRecord, Listed, data_headers, decode_end, encode_end, end_headers, replay_digest
-from feed.messages import Record
+from feed.kafka.headers import EndRecord, Listed, data_headers, decode_end, encode_end, end_headers, replay_digest
 
 
 def end_record(**fields):

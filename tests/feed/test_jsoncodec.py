@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feed.codecs.json_codec import decode_json, encode_json
+from feed.codecs.messages import Record, refuse
 from feed.errors import FeedCorrupt
-from feed.jsoncodec import decode_json, encode_json
-from feed.messages import Record, refuse
 from feed.tape import PRICE_LIMIT, Tape
 
 TS = 1_722_519_392_491_911_683

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import tapes
 
-from feed import messages
+from feed.codecs import messages
+from feed.codecs.json_codec import decode_json, encode_json
+from feed.codecs.json_rows import REFUSALS, JsonRows
+from feed.codecs.messages import Record, malformed, refuse
 from feed.errors import FeedCorrupt
-from feed.jsoncodec import decode_json, encode_json
-from feed.jsonrows import REFUSALS, JsonRows
-from feed.messages import Record, malformed, refuse
 from feed.tape import same
 
 STAMP = "2024-08-01T13:36:32.491911683Z"

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from feed import kafka
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import Address, TopicPartition, errors, parse_address, translated, within
+from feed.kafka import client as kafka
+from feed.kafka.address import Address, parse_address
+from feed.kafka.client import TopicPartition, errors, translated, within
 
 ADDRESS = Address(("nowhere:1",), "q")
 

@@ -17,12 +17,12 @@ import pytest
 from strategies import CENT, OPEN
 
 from feed.cli import main
-from feed.csvwriter import write_csv
-from feed.dbnwriter import write_dbn
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import read_file
-from feed.kinds import is_text
-from feed.parquet import write_parquet
+from feed.files.csv_writer import write_csv
+from feed.files.dbn_writer import write_dbn
+from feed.files.kinds import is_text
+from feed.files.parquet import write_parquet
+from feed.files.registry import read_file
 from feed.tape import Tape, same
 
 TAPE = Tape.build("X", ts=[OPEN], venue=[2], bid_px=[CENT], ask_px=[2 * CENT], bid_sz=[1], ask_sz=[1], sequence=[1])

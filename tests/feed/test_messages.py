@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed import messages
+from feed.codecs import messages
+from feed.codecs.messages import Decoded, Record, batches, concatenate, malformed, refuse, too_large
 from feed.errors import FeedCorrupt
-from feed.messages import Decoded, Record, batches, concatenate, malformed, refuse, too_large
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
 
 small = st.integers(1, 100)

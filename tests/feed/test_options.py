@@ -9,8 +9,8 @@ import pytest
 
 from feed import cli
 from feed.access import access_of
-from feed.csvwriter import write_csv
 from feed.errors import FeedUnavailable
+from feed.files.csv_writer import write_csv
 from feed.options import DEFAULTS, WORDS, ReadOptions, options_of
 from feed.synthetic import generate
 

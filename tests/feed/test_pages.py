@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feed import pages
 from feed.errors import FeedCorrupt
-from feed.pages import page_bytes
+from feed.files import parquet_pages as pages
+from feed.files.parquet_pages import page_bytes
 
 NAMES = ("ts", "px", "symbol")
 

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, tapes
 
-from feed import parquet
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED
-from feed.parquet import QUOTE, SCHEMA, TRADE, read_file, write_parquet
-from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape, same
+from feed.files import parquet
+from feed.files.parquet import QUOTE, SCHEMA, TRADE, read_file, write_parquet
+from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, Tape, same
 
 FEW = settings(max_examples=25)
 

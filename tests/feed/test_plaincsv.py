@@ -13,10 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import tapes
 
-from feed import csvkernel, databento, plaincsv
-from feed.databento import read_file
 from feed.errors import FeedError
-from feed.fragments import FileBlock
+from feed.files import csv_fast as plaincsv
+from feed.files import csv_kernel as csvkernel
+from feed.files import csv_reader as databento
+from feed.files.csv_reader import read_file
+from feed.files.fragments import FileBlock
 from feed.instants import format_instant, parse_instant
 from feed.options import MAX_BYTES
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape, same

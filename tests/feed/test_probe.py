@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from feed import probe
 from feed.access import access_of
 from feed.errors import FeedUnavailable
+from feed.kafka import probe
 
 SECRET = "hunter2-and-more"
 VERSIONS = struct.pack(">hihhhhhh", 0, 2, 17, 0, 1, 18, 0, 4)

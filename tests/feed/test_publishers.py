@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from strategies import OPEN, SECOND
 
 from feed import cli
-from feed.check import check
-from feed.csvwriter import write_csv
 from feed.errors import FeedUnavailable
+from feed.files.csv_writer import write_csv
 from feed.options import ReadOptions, parse_venues
+from feed.provenance import Provenance
 from feed.publishers import PUBLISHERS, advice, find_twins
+from feed.quality.check import check
 from feed.source import SCHEMES, plan_source, read_source
 from feed.synthetic import VENUES, generate
-from feed.tape import Provenance, Tape, same
+from feed.tape import Tape, same
 
 
 def named(venue):

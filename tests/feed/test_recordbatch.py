@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feed.headers import data_headers
-from feed.kafka import TopicPartition
-from feed.messages import Record
-from feed.recordbatch import (
+from feed.codecs.messages import Record
+from feed.kafka.client import TopicPartition
+from feed.kafka.headers import data_headers
+from feed.kafka.record_batch import (
     COMPRESSIONS,
     MAX_BATCH,
     CorruptRecordError,

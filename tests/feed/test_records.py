@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from feed.errors import FeedCorrupt
-from feed.kafka import MAX_MESSAGE, Address, TopicPartition, errors
-from feed.records import records
+from feed.kafka.address import Address
+from feed.kafka.bounded_read import records
+from feed.kafka.client import MAX_MESSAGE, TopicPartition, errors
 
 ADDRESS = Address(("nowhere:1",), "q")
 

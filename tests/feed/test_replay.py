@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from feed import replay as replay_module
-from feed.codec import CODECS
+from feed.codecs.json_codec import encode_json
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.headers import EndRecord, Listed, replay_digest
-from feed.jsoncodec import encode_json
-from feed.kafka import MAX_MESSAGE, Address, errors
-from feed.replay import PARTITIONERS, Outgoing, new_replay_id, paced, replay
-from feed.tape import Partition, Tape
+from feed.kafka import producer as replay_module
+from feed.kafka.address import Address
+from feed.kafka.client import MAX_MESSAGE, errors
+from feed.kafka.headers import EndRecord, Listed, replay_digest
+from feed.kafka.producer import PARTITIONERS, Outgoing, new_replay_id, paced, replay
+from feed.provenance import Partition
+from feed.tape import Tape
 
 ADDRESS = Address(("nowhere:1",), "q")
 

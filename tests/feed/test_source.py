@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import OPEN, SECOND, tapes
 
-from feed.databento import read_file
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.files.csv_reader import read_file
 from feed.options import ReadOptions
+from feed.provenance import Provenance
 from feed.source import SCHEMES, plan_source, read_source, read_tapes, select
 from feed.synthetic import generate, write_csv
-from feed.tape import DAY, Provenance, join, no_trades, same
+from feed.tape import DAY, join, no_trades, same
 
 FEW = settings(max_examples=40)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed.streams import open_bytes
+from feed.files.streams import open_bytes
 
 PLAIN = b"".join(b"%d,hello\n" % number for number in range(30_000))
 MEMBER = gzip.compress(PLAIN, mtime=0)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import tapes
 
-from feed.databento import read_file
+from feed.files.csv_reader import read_file
 from feed.synthetic import (
     CENT,
     CLOSES,

@@ -11,17 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CENT, OPEN, tapes
 
-from feed.tape import (
-    PRICE_LIMIT,
-    QUOTE_DTYPES,
-    TRADE_DTYPES,
-    UNDEFINED_PRICE,
-    Provenance,
-    Tape,
-    join,
-    no_trades,
-    same,
-)
+from feed.provenance import Provenance
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, Tape, join, no_trades, same
 
 FEW = settings(max_examples=40)
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from strategies import tapes
 
-from feed import topic
-from feed.codec import CODECS
+from feed.codecs.registry import CODECS
 from feed.errors import FeedUnavailable
-from feed.kafka import Address, errors
-from feed.replay import PARTITIONERS
+from feed.kafka import topic
+from feed.kafka.address import Address
+from feed.kafka.client import errors
+from feed.kafka.producer import PARTITIONERS
+from feed.kafka.topic import UNTOLD, Settings, check_fit, check_room, made_settings_of, settings_of
 from feed.tape import QUOTE_DTYPES, Tape
-from feed.topic import UNTOLD, Settings, check_fit, check_room, made_settings_of, settings_of
 
 ADDRESS = Address(("there:9092",), "q")
 PLAIN = {

@@ -22,7 +22,7 @@ from random import Random
 
 import atheris
 
-COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else ["feed.csvkernel"]  # numba wants its bytecode as it is
+COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else ["feed.files.csv_kernel"]  # numba wants its bytecode as it is
 
 with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
     from fuzz.targets import TARGETS, accepted

@@ -19,12 +19,15 @@ from dbnfile import AAPL, TS, csv_of, live_metadata, mapping_record, metadata, r
 from fuzz.mutations import packed, unpacked
 from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bare, bounded_memory, built, plain_csv
 
-from feed import databento, dbn, parquet, plaincsv
-from feed.csvwriter import write_csv
-from feed.dbnwriter import write_dbn
 from feed.errors import FeedCorrupt, FeedError
-from feed.fragments import FileBlock
-from feed.parquet import write_parquet
+from feed.files import csv_fast as plaincsv
+from feed.files import csv_reader as databento
+from feed.files import dbn_reader as dbn
+from feed.files import parquet
+from feed.files.csv_writer import write_csv
+from feed.files.dbn_writer import write_dbn
+from feed.files.fragments import FileBlock
+from feed.files.parquet import write_parquet
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
 
 MIB = 2**20

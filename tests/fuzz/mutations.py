@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feed.dbn import FIELDS, RECORD_BYTES
+from feed.files.dbn_reader import FIELDS, RECORD_BYTES
 
 MOST = 2**17
 """Bytes beyond which nothing is looked for."""

@@ -12,10 +12,10 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 import numpy as np
 import pyarrow as pa
 
-from feed.csvrows import NULLS
-from feed.fragments import UNDEFINED_SIZE, UNNAMED
+from feed.files.csv_text import NULLS
+from feed.files.fragments import UNDEFINED_SIZE
 from feed.instants import LAST_INSTANT, parse_instant
-from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, Tape, same
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, UNNAMED, Tape, same
 
 NANO = 10**9
 LETTERS = {"B": 1, "A": -1, "N": 0}

@@ -18,14 +18,14 @@ from fuzz.oracles import assert_line
 from fuzz.wire import REPLAY, SOME, values_of
 from kafka.record.default_records import DefaultRecordBatch
 
-from feed import ranges
-from feed.codec import CODECS
+from feed.codecs.messages import Record, concatenate, refuse
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
-from feed.headers import data_headers
-from feed.kafka import Address
-from feed.messages import Record, concatenate, refuse
+from feed.kafka import ranges
+from feed.kafka.address import Address
+from feed.kafka.headers import data_headers
+from feed.kafka.record_batch import CorruptRecordError, decompress, unpack
 from feed.options import ReadOptions
-from feed.recordbatch import CorruptRecordError, decompress, unpack
 
 BASE, FIRST = 100, 1_722_519_392_491
 """The offset and the time that the records of a batch count from."""

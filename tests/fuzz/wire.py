@@ -23,12 +23,12 @@ from fuzz.oracles import (
 )
 from strategies import random_tape
 
-from feed import arrowcodec
-from feed.codec import CODECS
+from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs.json_rows import REFUSALS, JsonRows
+from feed.codecs.messages import Record, refuse
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
-from feed.headers import EndRecord, Listed, decode_end, encode_end, replay_digest
-from feed.jsonrows import REFUSALS, JsonRows
-from feed.messages import Record, refuse
+from feed.kafka.headers import EndRecord, Listed, decode_end, encode_end, replay_digest
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
 
 MIB = 2**20

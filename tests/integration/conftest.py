@@ -9,7 +9,7 @@ import pytest
 from hosts import why_not
 from streamedcluster import run_cluster
 
-from feed.broker import EmbeddedBroker
+from feed.kafka.embedded import EmbeddedBroker
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from brokers import kafka_python
 
-from feed import reader
+from feed.kafka import consumer as reader
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,7 +114,7 @@ def checked(*words):
 # A read that stops after so many records, says so, and goes on when it is told to: what is done meanwhile falls into
 # the middle of it. Small fetches, so that most of the stream is still on the broker then.
 _PAUSING = """import sys
-import feed.kafka
+import feed.kafka.client
 from kafka import KafkaConsumer
 limit = int(sys.argv.pop(1))
 built, polled = KafkaConsumer.__init__, KafkaConsumer.poll

@@ -5,9 +5,10 @@ import socket
 
 import numpy as np
 
-from feed.headers import EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
-from feed.jsoncodec import encode_json
-from feed.kafka import open_producer, parse_address
+from feed.codecs.json_codec import encode_json
+from feed.kafka.address import parse_address
+from feed.kafka.client import open_producer
+from feed.kafka.headers import EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
 from feed.tape import Tape
 
 

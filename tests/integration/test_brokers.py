@@ -17,7 +17,7 @@ from handmade import tape
 from ports import free_ports
 
 from feed.console import waiting
-from feed.replay import replay
+from feed.kafka.producer import replay
 from feed.source import read_source
 from feed.tape import same
 
@@ -150,7 +150,7 @@ def test_three_brokers_keep_three_replicas_of_which_two_must_acknowledge(kafka_t
 
 
 def test_the_storage_is_where_it_is_told_and_listens_on_loopback_only(kafka_one):
-    from kafka import KafkaConsumer  # after feed.kafka, whose import silences what the client's own one warns of
+    from kafka import KafkaConsumer  # after feed.kafka.client, whose import silences what the client's own one warns of
 
     listening = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
     listening |= {line.split()[1] for line in Path("/proc/net/tcp6").read_text().splitlines() if " 0A " in line}

@@ -14,7 +14,7 @@ from conformance import ExecutorContract, double, make_column
 from failing import ends_when_large, node_of, nothing, slow_total, waits
 from raylets import cluster
 
-from feed.console import Terminated, terminate
+from feed.signals import Terminated, terminate
 from sweep import liveness, onray, processes
 from sweep.errors import WorkersLost
 from sweep.executors import Lost

@@ -18,17 +18,19 @@ import pytest
 from handmade import end_item, free_port, messages, put, tape
 from waits import without_waits
 
-from feed import reader as reader_module
-from feed.broker import EmbeddedBroker
+from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.headers import data_headers
-from feed.jsoncodec import encode_json
-from feed.kafka import open_producer, parse_address
+from feed.kafka import consumer as reader_module
+from feed.kafka.address import parse_address
+from feed.kafka.client import open_producer
+from feed.kafka.consumer import plan_replay
+from feed.kafka.embedded import EmbeddedBroker
+from feed.kafka.headers import data_headers
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.reader import plan_replay
-from feed.replay import replay
+from feed.provenance import Partition
 from feed.source import read_source
-from feed.tape import Partition, Tape, same
+from feed.tape import Tape, same
 
 pytestmark = pytest.mark.kafka
 
@@ -402,17 +404,18 @@ def test_broker_command_serves_until_it_is_told_to_end(served, port, number, cod
 @pytest.mark.command
 def test_a_broker_that_dies_in_a_replay_is_one_line():
     code = """import sys, threading
-from feed import cli, kafka, replay
-from feed.broker import EmbeddedBroker
-kafka.DELIVERY_SECONDS, replay.ACKNOWLEDGE_SECONDS = 31, 2
+from feed import cli
+from feed.kafka import client, producer
+from feed.kafka.embedded import EmbeddedBroker
+client.DELIVERY_SECONDS, producer.ACKNOWLEDGE_SECONDS = 31, 2
 broker = EmbeddedBroker()
-end = replay.paced
+end = producer.paced
 def dying(messages, **options):
     for number, message in enumerate(end(messages, **options)):
         if number == 50:
             broker.close()
         yield message
-replay.paced = dying
+producer.paced = dying
 sys.exit(cli.main(["replay", sys.argv[1], broker.source()]))
 """
     with EmbeddedBroker() as origin:

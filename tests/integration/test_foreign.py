@@ -9,14 +9,13 @@ from faults import refused, topic_of
 from handmade import end_item, messages, put, put_with_keys, tape
 from transactions import transaction
 
-from feed import foreign
+from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.fragments import UNNAMED
-from feed.jsoncodec import encode_json
+from feed.kafka import foreign
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.replay import replay
 from feed.source import plan_source, read_source, read_tapes
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, Tape, same
 
 pytestmark = pytest.mark.kafka
 ASKED = ReadOptions(foreign=True, symbol="AAPL")

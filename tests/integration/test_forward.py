@@ -8,7 +8,7 @@ import pytest
 from handmade import free_port
 
 from feed.errors import FeedUnavailable
-from feed.forward import Forwarder
+from feed.kafka.forward import Forwarder
 
 pytestmark = pytest.mark.kafka
 

@@ -21,7 +21,7 @@ from faults import (
 )
 from handmade import tape
 
-from feed.replay import replay
+from feed.kafka.producer import replay
 from feed.source import read_source
 from feed.tape import same
 

@@ -17,10 +17,10 @@ from waits import without_waits
 
 from feed.access import access_of
 from feed.errors import FeedUnavailable
-from feed.kafka import parse_address
+from feed.kafka.address import parse_address
+from feed.kafka.consumer import plan_replay
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.reader import plan_replay
-from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
 

@@ -12,8 +12,8 @@ import pytest
 from handmade import end_item, messages, put, tape
 from test_golden_cli import STUDY, WAITING, check_study, sweep
 
-from feed.headers import data_headers
-from feed.replay import replay
+from feed.kafka.headers import data_headers
+from feed.kafka.producer import replay
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 

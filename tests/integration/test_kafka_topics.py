@@ -6,16 +6,17 @@ import pytest
 from faults import begin, ended, refused, topic_of
 from handmade import tape
 
-from feed import replay as replay_module
-from feed.codec import CODECS
+from feed.codecs.json_codec import encode_json
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.jsoncodec import encode_json
-from feed.kafka import open_consumer, open_producer, parse_address
+from feed.kafka import producer as replay_module
+from feed.kafka.address import parse_address
+from feed.kafka.client import open_consumer, open_producer
+from feed.kafka.producer import replay
+from feed.kafka.topic import partitions_of, settings_of
 from feed.options import ReadOptions
-from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
-from feed.topic import partitions_of, settings_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 FOREIGN = ReadOptions(foreign=True, symbol="AAPL")

@@ -10,9 +10,9 @@ from faults import EVERY_WAY, WAYS, assert_once, begin, checked, contents, ended
 from handmade import end_item, messages, put, put_with_keys, tape
 from transactions import transaction
 
-from feed.headers import Listed, data_headers
+from feed.kafka.headers import Listed, data_headers
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
 

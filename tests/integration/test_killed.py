@@ -15,9 +15,9 @@ from msgspec import structs
 from runlogs import check_legs, legs_of, log_of
 
 from feed import synthetic
-from feed.broker import EmbeddedBroker
 from feed.instants import format_instant
-from feed.replay import replay
+from feed.kafka.embedded import EmbeddedBroker
+from feed.kafka.producer import replay
 from sweep.manifest import read_manifest, write_manifest
 
 ROOT = Path(__file__).resolve().parents[2]

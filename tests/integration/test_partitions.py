@@ -8,14 +8,14 @@ import pytest
 from faults import run
 from handmade import end_item, messages, put, tape
 
-from feed import reader
-from feed.codec import CODECS
+from feed.codecs.messages import Decoded
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.headers import Listed
-from feed.messages import Decoded
+from feed.kafka import consumer as reader
+from feed.kafka.consumer import plan_replay
+from feed.kafka.headers import Listed
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.reader import plan_replay
-from feed.replay import replay
 from feed.source import read_source, read_tapes
 from feed.tape import same
 

@@ -8,10 +8,10 @@ from faults import run
 from handmade import messages, put, tape
 from terminal import CONTROL, on_terminal
 
-from feed.broker import EmbeddedBroker
-from feed.convert import WRITERS
-from feed.replay import replay
-from feed.replays import Found, list_replays, render
+from feed.files.registry import WRITERS
+from feed.kafka.embedded import EmbeddedBroker
+from feed.kafka.inventory import Found, list_replays, render
+from feed.kafka.producer import replay
 
 pytestmark = pytest.mark.kafka
 

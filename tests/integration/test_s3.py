@@ -14,12 +14,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from feed import s3
 from feed.cli import main
-from feed.convert import WRITERS
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.files import s3
+from feed.files.registry import WRITERS
+from feed.files.s3 import matches, plan_s3
 from feed.options import ReadOptions
-from feed.s3 import matches, plan_s3
 from feed.source import plan_source, read_source, read_tapes
 from feed.synthetic import generate
 from feed.tape import same

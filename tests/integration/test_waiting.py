@@ -7,9 +7,9 @@ import pytest
 from handmade import end_item, messages, put, tape
 
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.kafka.consumer import plan_replay
+from feed.kafka.producer import replay
 from feed.options import ReadOptions
-from feed.reader import plan_replay
-from feed.replay import replay
 from feed.source import read_source
 from feed.tape import same
 

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import pandas as pd  # noqa: F401 - pyarrow imports it, and all of this is imported before the forks
 import pyarrow.parquet  # noqa: F401
 
-from feed import cli, convert, csvwriter, databento, files, parquet, source, synthetic  # noqa: F401
+from feed import cli, source, synthetic  # noqa: F401
+from feed.files import convert, csv_reader, csv_writer, parquet, plan  # noqa: F401
 
 SECONDS = 300
 """After which a conversion is a hang."""

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from feed.console import Terminated
+from feed.signals import Terminated
 from sweep import cli
 
 HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"

@@ -6,7 +6,7 @@ import ray
 from conformance import ExecutorContract
 from ray.exceptions import RayTaskError
 
-from feed.console import Terminated
+from feed.signals import Terminated
 from sweep import executors, liveness
 from sweep.config import build_config
 from sweep.errors import ConfigError, NotStarted, WorkersLost

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import sweep
-from feed.convert import WRITERS
 from feed.errors import FeedUnavailable
+from feed.files.registry import WRITERS
 from feed.instants import format_instant
 from feed.synthetic import generate
 from feed.tape import DAY, Tape

@@ -9,10 +9,11 @@ import pytest
 
 import sweep.materialise
 from allocator.book import BookRules, book_bytes, build_book, tile_rows
-from feed import streams
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.streams import HELD, trusted
-from feed.tape import DAY, Provenance, Tape
+from feed.files import streams
+from feed.files.streams import HELD, trusted
+from feed.provenance import Provenance
+from feed.tape import DAY, Tape
 from sweep.config import build_config
 from sweep.conventions import resolve
 from sweep.executors import Inline

@@ -1,0 +1,118 @@
+"""The json codec: one message per instant, quotes and trades together, in the published study's field names.
+
+`snapshot` is always there, empty where an instant has trades only; `trades` is left out where there are none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feed.codecs.json_rows import REFUSALS, SIDES, JsonRows
+from feed.codecs.messages import Message, batches, by_instant, too_large
+from feed.options import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from feed.codecs.messages import Decoded, Record
+    from feed.tape import Tape
+
+_NANO = 10**9
+_CHUNK = 4096
+_QUOTE, _TRADE = "venue ask_px ask_sz bid_px bid_sz sequence", "venue px sz side sequence"
+
+
+def encode_json(tape: Tape) -> Iterator[Message]:
+    """Write a tape as JSON, one message per instant that has quotes or trades.
+
+    Parameters
+    ----------
+    tape : Tape
+
+    Yields
+    ------
+    Message
+        Ascending instants; rows in the tape's order; prices in dollars, whose decimal text is exact.
+    """
+    instants, *starts = by_instant(tape)
+    dollars = _Dollars()
+    for first in range(0, len(instants), _CHUNK):
+        some = instants[first : first + _CHUNK]
+        stamps = np.datetime_as_string(some.astype("datetime64[ns]")).tolist()
+        quote_at, trade_at = (start[first : first + len(some) + 1].tolist() for start in starts)
+        quotes = [
+            f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
+            f'"sequence":{sequence}}}'
+            for venue, ask, ask_sz, bid, bid_sz, sequence in _rows(tape, _QUOTE, quote_at)
+        ]
+        trades = [
+            f'{venue},"price":{dollars[px]},"size":{size},"side":"{SIDES[side]}","sequence":{sequence}}}'
+            for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
+        ]
+        quote, trade = quote_at[0], trade_at[0]
+        for ts, stamp, quote_end, trade_end in zip(some.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
+            head = f'{{"ts_event":"{stamp}Z","publisher_id":'
+            following = f",{head}"
+            listed = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
+            text = f'{{"snapshot":[{head}{following.join(listed)}]' if listed else '{"snapshot":[]'
+            listed = trades[trade - trade_at[0] : trade_end - trade_at[0]]
+            if listed:
+                text += f',"trades":[{head}{following.join(listed)}]'
+            yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
+            quote, trade = quote_end, trade_end
+
+
+def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ...]]:  # noqa: ANN401 - Tape or Trades
+    """Rows between the bounds, as tuples."""
+    rows = slice(bounds[0], bounds[-1])
+    return zip(*(getattr(columns, name)[rows].tolist() for name in names.split()), strict=True)
+
+
+class _Dollars(dict[int, str]):
+    """Nanodollars to dollars as text, remembered: a stream has few distinct prices."""
+
+    def __missing__(self, px: int) -> str:
+        whole, nano = divmod(px, _NANO)
+        fraction = f"{nano:09d}".rstrip("0") or "0"
+        self[px] = text = f"{whole}.{fraction}"
+        return text
+
+
+def decode_json(
+    records: Iterable[Record], refuse: Callable[[Record, str], None], max_bytes: int = MAX_BYTES
+) -> Decoded:
+    """Read JSON messages back into the rows they were written from.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        In order of arrival; a batch is dropped once its rows are in the columns.
+    refuse : callable
+        Told of each malformed message and why it is; where it returns, the message counts no rows.
+    max_bytes : int
+        Of all rows together.
+
+    Returns
+    -------
+    Decoded
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
+
+    Raises
+    ------
+    FeedCorrupt
+        More bytes than that; whatever `refuse` raises.
+    """
+    rows = JsonRows()
+    for batch in batches(records):
+        if not rows.extend([record.value for record in batch]):
+            for record in batch:
+                try:
+                    rows.append(record.value)
+                except REFUSALS as error:
+                    refuse(record, str(error))
+                    rows.skip()
+        if rows.nbytes > max_bytes:
+            raise too_large(batch[-1], max_bytes)
+    return rows.decoded()

@@ -1,0 +1,309 @@
+"""JSON messages turned into columns: a batch at a time where nothing is unusual in it, else one by one.
+
+`JsonRows.append` is the truth: it checks a message field by field and says what is wrong with it. `JsonRows.extend`
+does the same to a batch in whole columns and takes it only where every check holds; it never says why one does not.
+"""
+
+from __future__ import annotations
+
+from array import array
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import accumulate, chain, repeat
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+
+from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
+from feed.instants import bounded, parse_instant
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feed.tape import Int64
+
+FLOAT_EXACT = 2.0**51 / 1e9
+"""Below this many dollars `round(x * 1e9)` gives back the nanodollars exactly; above it the text decides."""
+
+SIDES = {1: "B", -1: "A", 0: "N"}
+"""The aggressor of a trade on the wire, by `Trades.side`."""
+
+REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
+"""What `JsonRows.append` raises of a malformed message; its text is the reason."""
+
+_NANO = 10**9
+_SHOWN = 40
+_TINY = b"e-", b"E-", b"0" * 300
+"""One of these is in any number above 0 whose nearest float is 0."""
+
+_AGGRESSORS = {letter: side for side, letter in SIDES.items()}
+_SHAPE = "0000-00-00T00:00:00.000000000Z"
+_STAMP = len(_SHAPE)
+_DIGITS = slice(20, 29)
+_MARKED = [at for at, letter in enumerate(_SHAPE) if letter != "0"]
+_MARKS = np.frombuffer(_SHAPE.encode(), np.uint8)[_MARKED]
+_NUMBERED = [at for at, letter in enumerate(_SHAPE) if letter == "0"]
+_Columns: TypeAlias = "dict[str, array[int]]"
+
+Price = TypeVar("Price", float, Decimal)
+_Publisher = Annotated[int, msgspec.Meta(ge=0, lt=2**15)]
+_Shares = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class _Quote(msgspec.Struct, Generic[Price], gc=False):
+    ts_event: str
+    publisher_id: _Publisher
+    ask_px_00: Price
+    ask_sz_00: _Shares
+    bid_px_00: Price
+    bid_sz_00: _Shares
+    sequence: int
+
+
+class _Trade(msgspec.Struct, Generic[Price], gc=False):
+    ts_event: str
+    publisher_id: _Publisher
+    price: Price
+    size: _Shares
+    side: Literal["A", "B", "N"]
+    sequence: int
+
+
+class _Message(msgspec.Struct, Generic[Price], gc=False):
+    snapshot: tuple[_Quote[Price], ...] = ()
+    trades: tuple[_Trade[Price], ...] = ()
+
+
+_BINARY = msgspec.json.Decoder(_Message[float])
+_DECIMAL = msgspec.json.Decoder(_Message[Decimal])
+
+
+def _places(*widths: int) -> Int64:
+    """(digits, numbers): what each digit is worth, of numbers of so many digits that stand one after the other."""
+    places = np.zeros((sum(widths), len(widths)), np.int64)
+    for number, (width, end) in enumerate(zip(widths, accumulate(widths), strict=True)):
+        places[end - width : end, number] = 10 ** np.arange(width - 1, -1, -1)
+    return places
+
+
+_PLACES = _places(4, 2, 2, 2, 2, 2, 9)
+
+
+class JsonRows:
+    """The rows of JSON messages, in order of arrival, in columns that grow."""
+
+    def __init__(self) -> None:
+        self._quotes = {
+            name: array("q") for name in ("ts", "venue", "ask_px", "ask_sz", "bid_px", "bid_sz", "sequence")
+        }
+        self._trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
+        self._counts = array("q"), array("q")
+        self._seconds = _Seconds()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows so far, as `decoded` gives them."""
+        return len(self._quotes["ts"]) * QUOTE_BYTES + len(self._trades["ts"]) * TRADE_BYTES
+
+    def decoded(self) -> Decoded:
+        """Give the rows so far; none may be added afterwards."""
+        return Decoded(
+            _arrays(self._quotes, QUOTE_DTYPES),
+            _arrays(self._trades, TRADE_DTYPES),
+            *(np.frombuffer(counts, np.int64) for counts in self._counts),
+        )
+
+    def extend(self, values: Sequence[bytes]) -> bool:
+        """Add the rows of all messages, or, where any check of any message fails or is left to `append`, of none.
+
+        Parameters
+        ----------
+        values : sequence of bytes
+            One message each.
+
+        Returns
+        -------
+        bool
+            True: what `append` would have added is added. False: nothing is; append them one by one.
+        """
+        try:
+            messages = list(map(_BINARY.decode, values))
+            rows: list[tuple[Any, ...]] = [message.snapshot or message.trades for message in messages]
+            if not all(rows):
+                return False
+            stamps = [each[0].ts_event for each in rows]
+            ts = _instants(stamps)
+            quotes = _quote_columns([message.snapshot for message in messages], stamps, ts)
+            trades = _trade_columns([message.trades for message in messages], stamps, ts)
+            if not (quotes["ask_px"].all() and quotes["bid_px"].all()):
+                _require(not any(map(_holds_tiny, values)))
+        except (_Unusual, *REFUSALS):
+            return False
+        for columns, added in ((self._quotes, quotes), (self._trades, trades)):
+            for name, column in added.items():
+                columns[name].frombytes(column.tobytes())
+        self._counts[0].extend([len(message.snapshot) for message in messages])
+        self._counts[1].extend([len(message.trades) for message in messages])
+        return True
+
+    def skip(self) -> None:
+        """Count a message that has no rows."""
+        self._counts[0].append(0)
+        self._counts[1].append(0)
+
+    def append(self, value: bytes) -> None:
+        """Add the rows of one message, or, where it is malformed, none: one of `REFUSALS`, whose text is the reason.
+
+        Prices in 1e-9 $; one with more than nine decimals is malformed.
+        """
+        message: _Message[Any] = _BINARY.decode(value)
+        dollars = [px for row in message.snapshot for px in (row.ask_px_00, row.bid_px_00)]
+        dollars += [row.price for row in message.trades]
+        if any(px >= FLOAT_EXACT for px in dollars) or (not all(dollars) and _holds_tiny(value)):
+            message = _DECIMAL.decode(value)
+        rows: tuple[Any, ...] = (*message.snapshot, *message.trades)
+        if not rows:
+            raise ValueError("it holds neither quotes nor trades")
+        stamp = rows[0].ts_event
+        if any(row.ts_event != stamp for row in rows):
+            raise ValueError("it holds rows of several instants")
+        if any(not -(2**63) <= row.sequence < 2**63 for row in rows):
+            raise ValueError("a sequence is beyond int64")
+        ts = self._instant(stamp)
+        prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
+        paid = [_nano(trade.price) for trade in message.trades]
+        if not all(px and trade.size for px, trade in zip(paid, message.trades, strict=True)):
+            raise ValueError("a trade's price and size must be above 0")
+        quotes, trades = self._quotes, self._trades
+        for quote, (ask_px, bid_px) in zip(message.snapshot, prices, strict=True):
+            quotes["ts"].append(ts)
+            quotes["venue"].append(quote.publisher_id)
+            quotes["ask_px"].append(ask_px)
+            quotes["ask_sz"].append(quote.ask_sz_00)
+            quotes["bid_px"].append(bid_px)
+            quotes["bid_sz"].append(quote.bid_sz_00)
+            quotes["sequence"].append(quote.sequence)
+        for trade, px in zip(message.trades, paid, strict=True):
+            trades["ts"].append(ts)
+            trades["venue"].append(trade.publisher_id)
+            trades["px"].append(px)
+            trades["sz"].append(trade.size)
+            trades["side"].append(_AGGRESSORS[trade.side])
+            trades["sequence"].append(trade.sequence)
+        self._counts[0].append(len(message.snapshot))
+        self._counts[1].append(len(message.trades))
+
+    def _instant(self, stamp: str) -> int:
+        nano = stamp[_DIGITS]
+        if not (len(stamp) == _STAMP and stamp[19] == "." and stamp[29] == "Z" and nano.isascii() and nano.isdigit()):
+            raise ValueError(f"stamp {stamp[:40]!r} is not ISO 8601 in UTC with nine digits")
+        return bounded(self._seconds[stamp[:19]] + int(nano), stamp)
+
+
+def _instants(stamps: list[str]) -> Int64:
+    """Stamps to nanoseconds; `_Unusual` or ValueError where `JsonRows._instant` might refuse one."""
+    _require(set(map(len, stamps)) <= {_STAMP})
+    letters = np.frombuffer("".join(stamps).encode("ascii"), np.uint8).reshape(-1, _STAMP)
+    _require((letters[:, _MARKED] == _MARKS).all())
+    digits = letters[:, _NUMBERED] - np.uint8(ord("0"))  # what lies below "0" wraps around, beyond 9
+    _require((digits <= 9).all())
+    year, month, day, hour, minute, second, nano = (digits.astype(np.int64) @ _PLACES).T
+    _require(((year >= 1970) & (year <= 2261) & (month >= 1) & (month <= 12) & (day >= 1)).all())
+    _require(((hour <= 23) & (minute <= 59) & (second <= 59)).all())
+    months = (year * 12 + (month - 1 - 1970 * 12)).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (day - 1)
+    _require((days.astype("datetime64[M]") == months).all())
+    nanos: Int64 = (((days.astype(np.int64) * 24 + hour) * 60 + minute) * 60 + second) * _NANO + nano
+    return nanos
+
+
+class _Seconds(dict[str, int]):
+    """Whole seconds to nanoseconds, remembered: parsing a date costs more than the rest of a row."""
+
+    def __missing__(self, second: str) -> int:
+        self[second] = instant = parse_instant(f"{second}Z")
+        return instant
+
+
+def _holds_tiny(value: bytes) -> bool:
+    """Whether a message may hold a number above 0 that is 0 as a float, which would be no quote."""
+    return any(mark in value for mark in _TINY)
+
+
+class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
+    """A batch that is read message by message."""
+
+
+def _require(usual: bool | np.bool_) -> None:
+    if not usual:
+        raise _Unusual
+
+
+def _quote_columns(parts: list[tuple[_Quote[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:
+    """Quotes of a batch as columns; `ts` and `stamps` are the messages'."""
+    rows = list(chain.from_iterable(parts))
+    counts = _counts_of_one_instant(parts, rows, stamps)
+    return {
+        "ts": np.repeat(ts, counts),
+        "venue": np.array([row.publisher_id for row in rows], np.int64),
+        "ask_px": _nanos([row.ask_px_00 for row in rows]),
+        "ask_sz": np.array([row.ask_sz_00 for row in rows], np.int64),
+        "bid_px": _nanos([row.bid_px_00 for row in rows]),
+        "bid_sz": np.array([row.bid_sz_00 for row in rows], np.int64),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+    }
+
+
+def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:
+    """Trades of a batch as columns."""
+    rows = list(chain.from_iterable(parts))
+    if not rows:
+        return {}
+    counts = _counts_of_one_instant(parts, rows, stamps)
+    columns = {
+        "ts": np.repeat(ts, counts),
+        "venue": np.array([row.publisher_id for row in rows], np.int64),
+        "px": _nanos([row.price for row in rows]),
+        "sz": np.array([row.size for row in rows], np.int64),
+        "side": np.array([_AGGRESSORS[row.side] for row in rows], np.int64),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+    }
+    _require((columns["px"] > 0).all() and (columns["sz"] > 0).all())
+    return columns
+
+
+def _counts_of_one_instant(parts: list[tuple[Any, ...]], rows: list[Any], stamps: list[str]) -> list[int]:
+    """Rows per message, each of which has its message's stamp."""
+    counts = list(map(len, parts))
+    _require([row.ts_event for row in rows] == list(chain.from_iterable(map(repeat, stamps, counts))))
+    return counts
+
+
+def _nanos(prices: list[float]) -> Int64:
+    """Dollars to 1e-9 $, what `_nano` gives: each must be the float nearest to a whole number of them."""
+    dollars = np.array(prices, np.float64)
+    _require(((dollars >= 0) & (dollars < FLOAT_EXACT)).all())
+    nanos: Int64 = np.rint(dollars * _NANO).astype(np.int64)
+    _require((nanos / _NANO == dollars).all())
+    return nanos
+
+
+def _rounded(price: Decimal) -> int:
+    return int((price * _NANO).to_integral_value(ROUND_HALF_EVEN))
+
+
+def _nano(price: float | Decimal) -> int:
+    px = PRICE_LIMIT
+    if 0 <= price < PRICE_LIMIT // _NANO:
+        px = round(price * _NANO) if isinstance(price, float) else _rounded(price)
+    if px >= PRICE_LIMIT:
+        raise ValueError(f"price {str(price)[:_SHOWN]} is outside 0 to {PRICE_LIMIT / _NANO:.0f} $")
+    exact = px / _NANO == price if isinstance(price, float) else px == price * _NANO
+    if not exact or (price and not px):
+        raise ValueError(f"price {str(price)[:_SHOWN]} has more than nine decimals")
+    return px
+
+
+def _arrays(columns: _Columns, dtypes: dict[str, str]) -> dict[str, Any]:
+    return {name: np.frombuffer(columns[name], np.int64).astype(dtype, copy=False) for name, dtype in dtypes.items()}

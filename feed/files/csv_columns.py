@@ -1,0 +1,204 @@
+"""Columns of text turned into exact integers: counts, prices in 1e-9 $, instants in nanoseconds.
+
+Each parser takes text of shape (N,), null where the field was empty, and gives (N,) int64 or raises ValueError; it
+looks at each value alone, so that `first_bad` can find the culprit by halving.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feed.instants import NANOS_FROM, no_nanoseconds
+from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from feed.tape import Int64
+
+Arrow = Any
+"""A pyarrow array, plain or chunked; pyarrow carries no types."""
+
+Text = Arrow
+"""The same, of strings."""
+
+CENT = 10**7
+"""A cent in 1e-9 $."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_SMALL = r"^[+-]?0*\.\d*[1-9]|^[^eE]*[1-9].*[eE]-"
+_DIGITS = 38
+_NANO_DOLLARS = pa.decimal128(_DIGITS, 9)
+_INSTANT = pa.timestamp("ns", "UTC")
+
+
+def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> Int64:
+    """Parse whole numbers from `low` to `high`; ``100.0`` is whole. `empty`, where given, stands for a null."""
+    if text.null_count:
+        if empty is None:
+            raise ValueError("it is empty")
+        text = pc.fill_null(text, str(empty))
+    try:
+        numbers = _int64(text)
+    except pa.ArrowInvalid:
+        nanos, nothing = np.divmod(_decimals(text, exact=True), 10**9)
+        if nothing.any():
+            raise ValueError("expected a whole number") from None
+        numbers = nanos
+    if len(numbers) and (numbers.min() < low or numbers.max() > high):
+        raise ValueError(f"expected {low} to {high}")
+    return numbers
+
+
+def instants(text: Text, *, iso: bool) -> Int64:
+    """Parse UTC nanoseconds: ISO 8601 text with a zone and up to nine digits (`iso`), or integers.
+
+    An integer that is in another unit is refused: as nanoseconds it would be of 1970.
+    """
+    if text.null_count:
+        raise ValueError("it is empty")
+    try:
+        numbers = _numpy(text.cast(_INSTANT).cast(pa.int64())) if iso else _int64(text)
+    except pa.ArrowInvalid:
+        form = "ISO 8601 with Z or an offset and up to nine digits" if iso else "integer nanoseconds"
+        raise ValueError(f"expected {form}, as in the rest of the file") from None
+    if len(numbers) and numbers.min() < 0:
+        raise ValueError("expected 1970-01-01 or later")
+    if not iso and len(numbers) and numbers.min() < NANOS_FROM:
+        raise ValueError(no_nanoseconds(int(numbers.min())))
+    return numbers
+
+
+def prices(text: Text, *, nanos: bool) -> Int64:
+    """Parse prices to 1e-9 $, 0 for a null and for Databento's undefined price.
+
+    Decimal dollars are exact to nine decimals and rounded half-even beyond; with `nanos` the text is 1e-9 $ already.
+    """
+    text = pc.fill_null(text, "0")
+    if nanos:
+        try:
+            numbers = _int64(text)
+        except pa.ArrowInvalid:
+            raise ValueError("expected a whole number of 1e-9 $, as in the rest of the file") from None
+    else:
+        numbers = _decimals(text)
+    numbers = np.where(numbers == UNDEFINED_PRICE, 0, numbers)
+    if len(numbers) and numbers.max() >= PRICE_LIMIT:
+        raise ValueError(f"expected a price below {PRICE_LIMIT // 10**9} $")
+    return numbers
+
+
+def prices_kept(text: Text, *, nanos: bool) -> Int64:
+    """Parse prices as `prices` does, and refuse those of which nothing is left: 0 would be no price."""
+    numbers = prices(text, nanos=nanos)
+    nothing = text.filter(pa.array(numbers == 0))
+    if not nanos and pc.any(pc.match_substring_regex(nothing, _SMALL), min_count=0).as_py():
+        raise ValueError("it rounds to 0; the smallest price is 1e-9 $")
+    return numbers
+
+
+def are_iso(text: Text) -> bool:
+    """Whether instants are ISO text: any of them holds more than digits."""
+    return not pc.all(pc.match_substring_regex(text.drop_null(), r"^\d+$"), min_count=0).as_py()
+
+
+def are_nanos(columns: list[Text]) -> bool:
+    """Whether prices are integers of 1e-9 $, as Databento writes them: none has a decimal point or an exponent."""
+    return not any(pc.any(pc.match_substring_regex(text, r"[.eE]"), min_count=0).as_py() for text in columns)
+
+
+def whole_numbers(text: Text) -> Int64:
+    """(M,) int64, the values of a column that are digits alone, up to 18 of them."""
+    return _numpy(text.filter(pc.match_substring_regex(text, r"^\d{1,18}$")).cast(pa.int64()))
+
+
+def below_a_cent(prices: Sequence[Int64]) -> tuple[int, int]:
+    """How many prices are there, in 1e-9 $, and how many of them are below a cent: they may be in another unit."""
+    there = sum(int(np.count_nonzero(px > 0)) for px in prices)
+    return there, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
+
+
+def beyond_nanos(text: Text) -> int:
+    """Count prices with a digit other than 0 after the ninth decimal: `prices` rounds them."""
+    return pc.sum(pc.match_substring_regex(text, r"\.\d{9}\d*[1-9]"), min_count=0).as_py() or 0
+
+
+def first_bad(text: Text, parse: Callable[[Text], object]) -> int:
+    """Index of the first value that `parse` refuses, in a column that it refuses."""
+    low, high = 0, len(text)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            parse(text.slice(low, middle - low))
+        except ValueError:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _int64(text: Text) -> Int64:
+    if _holds_x(text):  # pyarrow takes 0x10 for 16
+        raise pa.ArrowInvalid("expected decimal digits")
+    return _numpy(text.cast(pa.int64()))
+
+
+def _holds_x(text: Text) -> bool:
+    """Whether any text holds an x: the bytes of all are looked at first, those of a slice lie among others'."""
+    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
+    for data in (chunk.buffers()[2] for chunk in chunks):
+        if data is not None and ((np.frombuffer(data, np.uint8) | 32) == ord("x")).any():
+            return bool(pc.any(pc.match_substring_regex(text, "[xX]"), min_count=0).as_py())
+    return False
+
+
+def _numpy(column: Arrow) -> Int64:
+    numbers: Int64 = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+    return numbers
+
+
+def _decimals(text: Text, *, exact: bool = False) -> Int64:
+    """Decimal text to integers of 1e-9, through 128-bit decimals where they hold it, one by one where not.
+
+    Digits beyond the ninth decimal are rounded half-even, or, where it has to be `exact`, refused.
+    """
+    long = (pc.max(pc.utf8_length(text)).as_py() or 0) > _DIGITS  # pyarrow lets more digits wrap around
+    column = None
+    if not long:
+        with suppress(pa.ArrowInvalid):
+            column = text.cast(_NANO_DOLLARS)
+    if column is None:
+        seen = pc.unique(text)
+        scaled = np.array([_scaled(value, exact=exact) for value in seen.to_pylist()], np.int64)
+        return scaled[_numpy(pc.index_in(text, seen))]
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([_unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
+
+
+def _unscaled(column: Arrow) -> Int64:
+    """Take the integers behind decimals; two little-endian words each, the upper one only a sign here."""
+    words = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, 2)[column.offset : column.offset + len(column)]
+    numbers = words[:, 0]
+    if not np.array_equal(words[:, 1], numbers >> 63):
+        raise ValueError("expected a smaller number")
+    return numbers
+
+
+def _scaled(value: str, *, exact: bool) -> int:
+    if _NUMBER.fullmatch(value) is None:
+        raise ValueError("expected a number")
+    with localcontext(prec=1200):
+        number = Decimal(value).scaleb(9)
+        scaled = int(number.to_integral_value(ROUND_HALF_EVEN))
+        if exact and scaled != number:
+            raise ValueError("expected a whole number")
+    if abs(scaled) > UNDEFINED_PRICE:
+        raise ValueError("expected a smaller number")
+    return scaled

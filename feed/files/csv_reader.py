@@ -1,0 +1,245 @@
+"""Databento CSV files, the mbp-1 and mbp-10 column sets, read exactly: .csv, .csv.gz and .csv.zst.
+
+Numbers arrive as text and leave as integers without passing through a float. Whether stamps are ISO text or integer
+nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once per file by how they are written, and
+said in the provenance. How large a number is decides nothing: where one would be absurd in its unit, it is refused.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feed.errors import FeedError, FeedUnavailable
+from feed.files.csv_columns import (
+    are_iso,
+    are_nanos,
+    below_a_cent,
+    beyond_nanos,
+    instants,
+    integers,
+    prices_kept,
+    whole_numbers,
+)
+from feed.files.csv_fast import read_plain
+from feed.files.csv_text import Rows, read_rows
+from feed.files.fragments import (
+    INT16,
+    INT32,
+    INT64,
+    UNDEFINED_SIZE,
+    FileBlock,
+    Labels,
+    check_symbols,
+    instruments_unnamed,
+    make_fragments,
+    no_book_rows,
+    several_instruments,
+    unnamed,
+)
+from feed.files.kinds import check_kind
+from feed.files.streams import CODECS, check_there, open_bytes
+from feed.instants import NANOS_FROM
+from feed.tape import UNNAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from feed.files.csv_columns import Text
+    from feed.files.streams import Limit
+    from feed.tape import Int64
+
+REQUIRED = ("ts_event", "publisher_id", "sequence", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
+OPTIONAL = ("rtype", "action", "side", "price", "size", "symbol", "instrument_id")
+LABELS = ("action", "side", "symbol")
+QUOTED = ("bid_px_00", "ask_px_00")
+PRICES = (*QUOTED, "price")
+
+BOOK_RTYPES = (1, 10)
+"""Databento's record types of mbp-1 and mbp-10 rows."""
+
+PLAIN_FROM = 2**26
+"""Bytes from which on a file is worth the start of a compiled reader; compressed ones count `PACKED` times."""
+
+PACKED = 8
+
+AGGRESSOR = {"B": 1, "A": -1}
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+    """Read a Databento CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        Compressed where it ends in .gz or .zst.
+    symbol : str, optional
+        Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
+        `UNNAMED`.
+    max_bytes : int or Share, optional
+        Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, nothing in it, columns missing, or several instruments that it does not name.
+    FeedCorrupt
+        Damaged compression, a broken row, or a value that is no number; says line, column and value.
+    """
+    check_there(path)
+    check_kind(path, ".csv")
+    if path.stat().st_size * (PACKED if path.suffix.lower() in CODECS else 1) >= PLAIN_FROM:
+        block = _read_plain(path, symbol, max_bytes)
+        if block is not None:
+            return block
+    return _read_text(path, symbol, max_bytes)
+
+
+def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock | None:
+    """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
+    try:
+        with open_bytes(path, max_bytes) as stream:
+            plain = read_plain(stream)
+    except (OSError, FeedError):
+        return None
+    if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
+        return None
+    priced, low = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
+    if 2 * low > priced:
+        return None
+    if not plain.iso and plain.columns["ts"].min() < NANOS_FROM:
+        return None
+    nameless = None if plain.symbol else plain.instrument
+    if nameless is not None and several_instruments(plain.columns["venue"], nameless):
+        return None
+    called, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
+    notes += _forms(iso=plain.iso, nanos=not plain.points)
+    ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
+    there = (called,) if plain.symbol else ()
+    none = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
+    which = Labels((called,), none, none, named=bool(there))
+    return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
+
+
+def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+    rows = read_rows(path, REQUIRED, OPTIONAL, LABELS, max_bytes)
+    ignored: dict[str, int] = {}
+    if rows.has("rtype"):
+        rtype = rows.parse("rtype", partial(integers, low=0, high=255))
+        rows = _keep(rows, np.isin(rtype, BOOK_RTYPES), ignored, "other_rtype")
+        if not len(rows.index):
+            raise no_book_rows(len(rtype), str(path))
+    iso = are_iso(rows.text("ts_event"))
+    priced = [name for name in PRICES if rows.has(name)]
+    nanos = are_nanos([rows.text(name) for name in priced])
+    if nanos and _mostly_below_a_cent(rows):
+        raise _in_which_unit(str(path))
+    names = _names(rows)
+    there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
+    check_symbols(there, symbol, str(path))
+    called, notes = ("", ()) if there else unnamed(symbol)
+    if there and symbol is not None:
+        if symbol not in there:
+            return FileBlock((), there)
+        rows = _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol")
+        names = None
+        called = symbol
+    notes += _forms(iso=iso, nanos=nanos)
+    rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
+    if rounded:
+        notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
+
+    price = partial(prices_kept, nanos=nanos)
+    columns = {
+        "ts": rows.parse("ts_event", partial(instants, iso=iso)),
+        "venue": rows.parse("publisher_id", partial(integers, low=0, high=INT16)),
+        "bid_px": rows.parse("bid_px_00", price),
+        "ask_px": rows.parse("ask_px_00", price),
+        "bid_sz": rows.parse("bid_sz_00", _sizes),
+        "ask_sz": rows.parse("ask_sz_00", _sizes),
+        "sequence": rows.parse("sequence", partial(integers, low=0, high=INT64)),
+    }
+    codes = np.zeros(len(rows.index), np.int64)
+    if names is not None:
+        codes = pc.index_in(names, pa.array(there)).to_numpy()
+    labels = there if names is not None else (called,)
+    if rows.has("instrument_id") and (not there or UNNAMED in labels):
+        instrument = rows.parse("instrument_id", partial(integers, low=0, high=INT64))
+        nameless = codes == (labels.index(UNNAMED) if there else 0)
+        if several_instruments(columns["venue"][nameless], instrument[nameless]):
+            raise instruments_unnamed(str(path))
+    trades, is_trade = _trades(rows, columns, price)
+    which = Labels(labels, codes, codes[is_trade], named=bool(there))
+    return FileBlock(make_fragments(which, columns, trades, ignored, notes), there)
+
+
+def _names(rows: Rows) -> Text | None:
+    """Symbols of the rows, `UNNAMED` where there is none; None where no row names any."""
+    if not rows.has("symbol"):
+        return None
+    names = rows.label("symbol")
+    nameless = pc.equal(names, "")
+    if not pc.any(nameless).as_py():
+        return names
+    return None if pc.all(nameless).as_py() else pc.if_else(nameless, UNNAMED, names)
+
+
+def _trades(
+    rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64]
+) -> tuple[dict[str, Int64] | None, NDArray[np.bool_]]:
+    """Give the trades, unusable ones too, and (N,) bool, which rows they are of."""
+    if not rows.has("action", "side", "price", "size"):
+        return None, np.zeros(len(rows.index), np.bool_)
+    is_trade = pc.equal(rows.label("action"), "T").to_numpy()
+    prints = rows.keep(is_trade)
+    side = prints.label("side")
+    aggressor = np.zeros(len(prints.index), np.int64)
+    for letter, sign in AGGRESSOR.items():
+        aggressor[pc.equal(side, letter).to_numpy()] = sign
+    taken = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
+    return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
+
+
+def _mostly_below_a_cent(rows: Rows) -> bool:
+    """Whether most quotes are below a cent as 1e-9 $."""
+    priced, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
+    return 2 * low > priced
+
+
+def _in_which_unit(where: str) -> FeedUnavailable:
+    """Ask what whole numbers mean: whoever writes dollars without decimals would get prices a billion times too low."""
+    return FeedUnavailable(
+        "its prices are whole numbers, and as 1e-9 $, Databento's unit, most do not reach a cent",
+        where,
+        "are they dollars? write decimals (222.0); if they are 1e-9 $, export decimals (pretty_px) or DBN",
+    )
+
+
+def _sizes(text: Text) -> Int64:
+    """Parse sizes; an undefined one is 0, one below 0 is -1: neither is a quote or a trade."""
+    sizes = integers(text, low=-INT64, high=INT64, empty=0)
+    sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
+    if len(sizes) and sizes.max() > INT32:
+        raise ValueError(f"expected a size up to {INT32}")
+    return sizes
+
+
+def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: str) -> Rows:
+    if not mask.all():
+        ignored[reason] = int((~mask).sum())
+    return rows.keep(mask)
+
+
+def _forms(*, iso: bool, nanos: bool) -> tuple[str, ...]:
+    """Notes of what was decided about stamps and prices."""
+    return (
+        f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
+        f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",
+    )

@@ -1,0 +1,124 @@
+"""A tape as a Databento CSV with the columns of mbp-1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from feed.files.streams import CODECS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from feed.files.csv_columns import Arrow
+    from feed.tape import Int64, Tape
+
+ROWS = 2**17
+"""Rows that are turned to text together."""
+
+
+def write_csv(tape: Tape, path: Path) -> None:
+    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the identical tape back.
+
+    Parameters
+    ----------
+    tape : Tape
+        Each trade must have a row of its own venue, instant and sequence, as in Databento's mbp-1.
+    path : Path
+        Compressed where it ends in .gz or .zst.
+
+    Raises
+    ------
+    ValueError
+        A trade without such a row.
+    """
+    print_of = rows_of_trades(tape)
+    # of all columns only the symbol can need quotes, and a file without any is read by the compiled reader
+    style = "needed" if set(tape.symbol) & set('",\r\n') else "none"
+    body = pa_csv.WriteOptions(include_header=False, quoting_style=style)  # pyarrow would quote the header
+    codec = CODECS.get(path.suffix.lower())
+    with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
+        stream.write(f"{','.join(_table(tape, print_of, slice(0, 0)).column_names)}\n".encode())
+        for start in range(0, tape.rows, ROWS):
+            pa_csv.write_csv(_table(tape, print_of, slice(start, start + ROWS)), stream, body)
+
+
+def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
+    """Make the columns of some rows."""
+    taken = print_of[part]
+    rows = len(taken)
+    printed = taken >= 0
+    trades = tape.trades
+    side, price, size = np.full(rows, "N"), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    side[printed] = np.array(["A", "N", "B"])[trades.side[taken[printed]] + 1]
+    price[printed] = trades.px[taken[printed]]
+    size[printed] = trades.sz[taken[printed]]
+    # not through pyarrow's strftime, which wants a data base of time zones
+    stamps = pa.array(np.datetime_as_string(tape.ts[part].astype("datetime64[ns]"), unit="ns"))
+    stamps = pc.binary_join_element_wise(stamps, "Z", "")
+    nothing = np.zeros(rows, np.int8)
+    return pa.table(
+        {
+            "ts_recv": stamps,
+            "ts_event": stamps,
+            "rtype": np.ones(rows, np.int8),
+            "publisher_id": tape.venue[part],
+            "instrument_id": np.ones(rows, np.int8),
+            "action": np.where(printed, "T", "M"),
+            "side": side,
+            "depth": nothing,
+            "price": _dollars(price),
+            "size": size,
+            "flags": nothing,
+            "ts_in_delta": nothing,
+            "sequence": tape.sequence[part],
+            "bid_px_00": _dollars(tape.bid_px[part]),
+            "ask_px_00": _dollars(tape.ask_px[part]),
+            "bid_sz_00": tape.bid_sz[part],
+            "ask_sz_00": tape.ask_sz[part],
+            "bid_ct_00": (tape.bid_px[part] > 0).astype(np.int8),
+            "ask_ct_00": (tape.ask_px[part] > 0).astype(np.int8),
+            "symbol": pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), [tape.symbol]).cast(
+                pa.string()
+            ),
+        }
+    )
+
+
+def rows_of_trades(tape: Tape) -> Int64:
+    """Pair trades with the rows that carry them; equal keys pair up in order.
+
+    Returns
+    -------
+    (N,) int64
+        The trade of each row, -1 = none.
+
+    Raises
+    ------
+    ValueError
+        A trade without a row of its venue, instant and sequence.
+    """
+    trades = tape.trades
+    waiting: dict[tuple[int, int, int], list[int]] = {}
+    for at, key in enumerate(zip(trades.ts.tolist(), trades.venue.tolist(), trades.sequence.tolist(), strict=True)):
+        waiting.setdefault(key, []).append(at)
+    carried = np.full(tape.rows, -1, np.int64)
+    for row in np.flatnonzero(np.isin(tape.ts, trades.ts)).tolist():
+        queue = waiting.get((int(tape.ts[row]), int(tape.venue[row]), int(tape.sequence[row])))
+        if queue:
+            carried[row] = queue.pop(0)
+    left = sum(map(len, waiting.values()))
+    if left:
+        raise ValueError(f"{left} trades have no row of their venue, instant and sequence to be written with")
+    return carried
+
+
+def _dollars(px: Int64) -> Arrow:
+    """Decimal dollars with nine digits; null where there is no price."""
+    whole, rest = (pa.array(part).cast(pa.string()) for part in np.divmod(px, 10**9))
+    text = pc.binary_join_element_wise(whole, pc.utf8_lpad(rest, 9, "0"), ".")
+    return pc.if_else(pa.array(px > 0), text, None)

@@ -1,0 +1,335 @@
+"""Databento's binary encoding (DBN), the schemas mbp-1, tbbo and mbp-10: .dbn and .dbn.zst, level 0 only.
+
+The library databento-dbn decodes the metadata; records are taken in bulk, as views of their bytes. They say what the
+CSV of the same data says, and are read by the same rules, so that both give the same tape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feed.console import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.files.dbn_symbols import LOW, MAPPING, Mapping, Names, keys_of, mapping_of, received, spans_of
+from feed.files.fragments import (
+    FileBlock,
+    Labels,
+    check_symbols,
+    defined,
+    instruments_unnamed,
+    make_fragments,
+    no_book_rows,
+    out_of_bounds,
+    several_instruments,
+    unnamed,
+)
+from feed.files.kinds import check_kind
+from feed.files.streams import bounds_of, check_there, damage_told, open_bytes
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from feed.files.fragments import Columns
+    from feed.files.streams import Limit
+    from feed.tape import Int64
+
+METADATA_TIMES = 8
+"""What metadata takes of its own bytes, once its mappings are looked up in."""
+
+HELD_MAPPING = 768
+"""Bytes that a mapping record takes."""
+
+BLOCK = 2**22
+"""Bytes of records that are looked at together."""
+
+VERSIONS = (1, 2, 3)
+"""Of the encoding: the records of these schemas are the same in all of them."""
+
+RECORD_BYTES = {1: 80, 10: 368}
+"""What a record of mbp-1 (tbbo likewise) and of mbp-10 takes at least, by its rtype; a stamp may follow."""
+
+AGGRESSOR = {b"B": 1, b"A": -1}
+
+FIELDS = {
+    "length": ("u1", 0),  # in words of four bytes
+    "rtype": ("u1", 1),
+    "publisher_id": ("<u2", 2),
+    "instrument_id": ("<u4", 4),
+    "ts_event": ("<u8", 8),
+    "price": ("<i8", 16),
+    "size": ("<u4", 24),
+    "action": ("S1", 28),
+    "side": ("S1", 29),
+    "ts_recv": ("<u8", 32),
+    "sequence": ("<u4", 44),
+    "bid_px_00": ("<i8", 48),
+    "ask_px_00": ("<i8", 56),
+    "bid_sz_00": ("<u4", 64),
+    "ask_sz_00": ("<u4", 68),
+}
+"""Type and place of what is read of a book record."""
+
+_HEADER = 16
+_METADATA_LEAST, _METADATA = 104, 2**26
+_QUOTES = {
+    "ts": "ts_event",
+    "venue": "publisher_id",
+    "bid_px": "bid_px_00",
+    "ask_px": "ask_px_00",
+    "bid_sz": "bid_sz_00",
+    "ask_sz": "ask_sz_00",
+    "sequence": "sequence",
+}
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Columns of the records that were taken so far."""
+
+    quotes: list[Columns] = field(default_factory=list)
+    trades: list[Columns] = field(default_factory=list)
+    codes: list[Int64] = field(default_factory=list)
+    trade_codes: list[Int64] = field(default_factory=list)
+    keys: list[Int64] = field(default_factory=list)
+    records: int = 0
+    books: int = 0
+    other_rtype: int = 0
+    other_symbol: int = 0
+
+
+@dataclass(slots=True)
+class _Block:
+    """Book records, with the byte of the file at which each begins, and its number among all; mapping records."""
+
+    first_byte: Int64
+    number: Int64
+    mappings: list[Mapping]
+    records: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def place(self, at: int) -> str:
+        """Where a record is, for a message."""
+        return f"record {self.number[at]} (byte {self.first_byte[at]})"
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+    """Read a DBN file.
+
+    Parameters
+    ----------
+    path : Path
+        Compressed where it ends in .zst.
+    symbol : str, optional
+        Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
+        its records, holds one, called as asked for, or `feed.tape.UNNAMED`.
+    max_bytes : int or Share, optional
+        Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, no book record in it, a version that is not known, the library not installed.
+    FeedCorrupt
+        Damaged or cut short, or a number that no tape holds; says record and byte.
+    """
+    check_there(path)
+    check_kind(path, ".dbn")
+    where = str(path)
+    bounds = bounds_of(path, max_bytes)
+    with damage_told(path), open_bytes(path, max_bytes, lines=False) as stream:
+        names, version, note, start = _metadata(stream, where)
+        taken = _Taken()
+        for block in _blocks(stream, version, start, where, taken):
+            _take(block, where, names, symbol, taken)
+            bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
+    if not taken.records:
+        raise FeedUnavailable("the file holds no records", where, "export it again")
+    if not taken.books:
+        raise no_book_rows(taken.records, where)
+    codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)
+    quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
+    trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
+    if not names.named:
+        called, notes = unnamed(symbol)
+        if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
+            raise instruments_unnamed(where)
+        labels = Labels([called], codes, trade_codes, named=False)
+        return FileBlock(make_fragments(labels, quotes, trades, _counted(taken), (*notes, note)))
+    there = tuple(sorted(names.codes))
+    check_symbols(there, symbol, where)
+    keys, in_doubt = _joined(taken.keys), names.in_doubt()
+    order, starts = by_label(codes, len(names.codes))
+    for code, name in enumerate(names.codes):
+        if (name == UNNAMED or code in in_doubt) and symbol in {None, name}:
+            mine = order[starts[code] : starts[code + 1]]
+            venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
+            if several_instruments(venue_and_day, keys[mine] & LOW):
+                raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)
+    if symbol is not None:  # rows were taken without a name, too, as long as none was named
+        taken.other_symbol += int((codes != names.codes.get(symbol, -1)).sum())
+    labels = Labels(list(names.codes), codes, trade_codes)
+    found = make_fragments(labels, quotes, trades, _counted(taken), (*names.notes, note))
+    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), there)
+
+
+def _counted(taken: _Taken) -> dict[str, int]:
+    counts = {"other_rtype": taken.other_rtype, "other_symbol": taken.other_symbol}
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _ambiguous(name: str, where: str) -> FeedUnavailable:
+    return FeedUnavailable(
+        f"symbol {quoted(name)} stands for several instruments of one venue on one day, which are no one book",
+        where,
+        "export it by raw symbols (stype_in raw_symbol)",
+    )
+
+
+def library(where: str) -> Any:  # noqa: ANN401 - it brings types of its own, and may be absent
+    """Import databento-dbn, or say how to install it (FeedUnavailable)."""
+    try:
+        import databento_dbn
+    except ImportError:
+        raise FeedUnavailable(
+            "DBN needs the library databento-dbn, which is not installed", where, "pip install 'sor-sweep[dbn]'"
+        ) from None
+    return databento_dbn
+
+
+def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, int]:
+    """Read what stands before the records: symbols, version, a note of the format, the bytes it takes."""
+    dbn = library(where)
+    head = stream.read(8)
+    if not b"DBN".startswith(head[:3]):
+        raise FeedCorrupt(f"it does not begin as DBN: {head!r}", where, "name a DBN file with its metadata")
+    if len(head) < 8:
+        raise _cut_short(where, f"inside its metadata, at byte {len(head)}")
+    version, length = head[3], int.from_bytes(head[4:], "little")
+    if version not in VERSIONS:
+        raise FeedUnavailable(f"DBN version {version}, this reader knows {VERSIONS[0]} to {VERSIONS[-1]}", where)
+    if not _METADATA_LEAST <= length <= _METADATA:  # the library panics at some that are too short
+        raise FeedCorrupt(f"{length} bytes of metadata, expected {_METADATA_LEAST} to {_METADATA}", where)
+    body = stream.read(length)
+    if len(body) < length:
+        raise _cut_short(where, f"inside its metadata, at byte {len(head) + len(body)}")
+    try:
+        metadata = dbn.Metadata.decode(head + body)
+        spans = spans_of(metadata, dbn.SType.INSTRUMENT_ID)
+    except (dbn.DBNError, ValueError) as error:
+        raise FeedCorrupt(f"its metadata is damaged: {quoted(str(error))}", where, "download it again") from None
+    note = f"DBN version {version}, schema {metadata.schema or 'mixed'}"
+    return Names(spans), version, note, len(head) + length
+
+
+def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
+    """Give the book and mapping records of one block of bytes after the other, and count all."""
+    rest = b""
+    while block := stream.read(BLOCK):
+        data = rest + block
+        size = 4 * data[0]
+        whole = len(data) // size if size >= _HEADER else 0
+        values = np.frombuffer(data, np.uint8)
+        # lengths that are the same at each step of that length are the lengths of the records
+        alike = whole and bool((values[: whole * size : size] == size // 4).all())
+        first = np.arange(whole) * size if alike else np.zeros(0, np.int64)
+        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(first))
+        if len(tail):
+            first, alike = np.concatenate([first, tail]), False
+        end = int(first[-1]) + 4 * data[first[-1]] if len(first) else 0
+        book = np.isin(values[first + 1], list(RECORD_BYTES))
+        said = np.flatnonzero(values[first + 1] == MAPPING)
+        mappings = [
+            mapping_of(data[at : at + 4 * data[at]], version, number, f"record {number} (byte {at + start})", where)
+            for at, number in zip(first[said].tolist(), (said + taken.records + 1).tolist(), strict=True)
+        ]
+        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
+        for rtype, least in RECORD_BYTES.items():
+            short = (values[first[book] + 1] == rtype) & (values[first[book]] < least // 4)
+            if short.any():
+                at = int(np.argmax(short))
+                raise FeedCorrupt(
+                    f"{found.place(at)}: {4 * data[first[book][at]]} bytes, expected {least} of rtype {rtype}",
+                    where,
+                    "the file is damaged; download it again",
+                )
+        if alike and book.all():
+            found.records = np.ndarray(whole, _dtype(size), data)
+        else:
+            taken_bytes = values[first[book][:, None] + np.arange(RECORD_BYTES[1])]
+            found.records = taken_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
+        taken.records += len(first)
+        taken.books += len(found.records)
+        taken.other_rtype += len(first) - len(found.records) - len(mappings)
+        yield found
+        start += end
+        rest = data[end:]
+    if rest:
+        raise _cut_short(where, f"inside record {taken.records + 1} (byte {start})")
+
+
+def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
+    """Go from record to record; give the first byte of each whole one."""
+    found: list[int] = []
+    while at < len(data):
+        size = 4 * data[at]
+        if size < _HEADER:
+            raise FeedCorrupt(
+                f"record {before + len(found) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
+                where,
+                "the file is damaged; download it again",
+            )
+        if at + size > len(data):
+            break
+        found.append(at)
+        at += size
+    return np.array(found, np.int64)
+
+
+def _dtype(size: int) -> np.dtype[Any]:
+    formats, offsets = zip(*FIELDS.values(), strict=True)
+    return np.dtype({"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
+    """Take the columns of a block's book records."""
+    records, stamps = block.records, received(block.records)
+    said = names.said(block.mappings, records["instrument_id"], block.number, stamps)
+    keys = keys_of(records, stamps)
+    codes, at = names.label(keys, said, symbol, where)
+    if symbol is not None:
+        taken.other_symbol += len(records) - len(at)
+    if len(at) != len(records):
+        records, keys = records[at], keys[at]
+    quotes = defined({name: records[column] for name, column in _QUOTES.items()})
+    is_trade = records["action"] == b"T"
+    prints = records[is_trade]
+    side = np.zeros(len(prints), np.int64)
+    for letter, sign in AGGRESSOR.items():
+        side[prints["side"] == letter] = sign
+    trades = defined({"px": prints["price"], "sz": prints["size"]})
+    trades |= {name: quotes[name][is_trade] for name in ("ts", "venue", "sequence")} | {"side": side}
+    for columns, places in ((quotes, at), (trades, at[is_trade])):
+        bad = out_of_bounds(columns)
+        if bad is not None:
+            name, row, expected = bad
+            raise FeedCorrupt(f"{block.place(int(places[row]))}, {name}: {columns[name][row]} ({expected})", where)
+    taken.quotes.append({name: column.astype(QUOTE_DTYPES[name]) for name, column in quotes.items()})
+    taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
+    taken.codes.append(codes)
+    taken.trade_codes.append(codes[is_trade])
+    taken.keys.append(keys)
+
+
+def _cut_short(where: str, place: str) -> FeedCorrupt:
+    return FeedCorrupt(f"the file is cut short {place}", where, "download it again")
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts)

@@ -1,0 +1,112 @@
+"""A tape as Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from feed.files.csv_writer import rows_of_trades
+from feed.files.dbn_reader import FIELDS, RECORD_BYTES, library
+from feed.files.streams import CODECS
+from feed.tape import DAY, UNDEFINED_PRICE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from feed.tape import Int64, Tape
+
+INSTRUMENT = 1
+"""The instrument id that the metadata maps to the tape's symbol."""
+
+DATASET = "SOR-SWEEP"
+ROWS = 2**17
+"""Records that are made together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Interval:
+    """What the library asks of an interval of a mapping."""
+
+    start_date: date
+    end_date: date
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """What the library asks of a mapping."""
+
+    raw_symbol: str
+    intervals: tuple[_Interval, ...]
+
+
+def write_dbn(tape: Tape, path: Path) -> None:
+    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the identical tape back.
+
+    Parameters
+    ----------
+    tape : Tape
+        Each trade must have a row of its own venue, instant and sequence, and sequences must fit 32 bits.
+    path : Path
+        Compressed where it ends in .zst.
+
+    Raises
+    ------
+    ValueError
+        A trade without such a row, a sequence or a symbol that does not fit.
+    FeedUnavailable
+        The library is not installed.
+    """
+    dbn = library(str(path))
+    print_of = rows_of_trades(tape)
+    if tape.rows and not 0 <= int(tape.sequence.min()) <= int(tape.sequence.max()) < 2**32:
+        raise ValueError("a sequence is beyond 32 bits")
+    first, last = (date(1970, 1, 1) + timedelta(days=ts // DAY) for ts in tape.span)
+    interval = _Interval(first, last + timedelta(days=1), str(INSTRUMENT))
+    try:
+        metadata = dbn.Metadata(
+            dataset=DATASET,
+            start=tape.span[0],
+            end=tape.span[1] + 1,
+            stype_in=dbn.SType.RAW_SYMBOL,
+            stype_out=dbn.SType.INSTRUMENT_ID,
+            schema=dbn.Schema.MBP_1,
+            symbols=[tape.symbol],
+            mappings=[_Mapping(tape.symbol, (interval,))],
+        ).encode()
+    except dbn.DBNError as error:
+        raise ValueError(str(error)) from None
+    codec = CODECS.get(path.suffix.lower())
+    with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
+        stream.write(metadata)
+        for start in range(0, tape.rows, ROWS):
+            stream.write(_records(tape, print_of, slice(start, start + ROWS)))
+
+
+def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
+    """Encode some rows."""
+    taken = print_of[part]
+    printed = taken >= 0
+    trades = tape.trades
+    names = list(FIELDS)
+    formats, offsets = zip(*FIELDS.values(), strict=True)
+    size = RECORD_BYTES[1]
+    records = np.zeros(len(taken), np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
+    records["length"], records["rtype"] = size // 4, 1
+    records["publisher_id"], records["instrument_id"] = tape.venue[part], INSTRUMENT
+    records["ts_event"] = records["ts_recv"] = tape.ts[part]
+    records["action"], records["side"] = np.where(printed, b"T", b"M"), b"N"
+    records["price"] = UNDEFINED_PRICE
+    records["sequence"] = tape.sequence[part]
+    records["price"][printed] = trades.px[taken[printed]]
+    records["size"][printed] = trades.sz[taken[printed]]
+    records["side"][printed] = np.array([b"A", b"N", b"B"])[trades.side[taken[printed]] + 1]
+    for side in ("bid", "ask"):
+        px = getattr(tape, f"{side}_px")[part]
+        records[f"{side}_px_00"] = np.where(px > 0, px, UNDEFINED_PRICE)
+        records[f"{side}_sz_00"] = getattr(tape, f"{side}_sz")[part]
+    return records.tobytes()

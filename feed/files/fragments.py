@@ -1,0 +1,276 @@
+"""What a file holds, symbol by symbol, once its numbers are integers: the common end of every reader of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feed.console import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNDEFINED_PRICE, UNNAMED, Tape, by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    from feed.tape import Int64
+
+    Column = NDArray[Any]
+    Columns = dict[str, NDArray[Any]]
+
+
+UNDEFINED_SIZE = 2**32 - 1
+
+SYMBOLS = 2**15
+"""Symbols that are read of one file at once: each is a tape of its own, which takes more than a row does."""
+
+INT16, INT32, INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
+
+BOUNDS = {
+    "ts": (0, INT64),
+    "venue": (0, INT16),
+    "sequence": (0, INT64),
+    "px": (-INT64 - 1, PRICE_LIMIT - 1),
+    "sz": (-INT64 - 1, INT32),
+    "side": (-1, 1),
+}
+"""Smallest and largest number of a column, by its name without ``bid_`` or ``ask_``, units as the tape's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What a file holds of one symbol.
+
+    Attributes
+    ----------
+    tape : Tape
+    ignored : dict of str to int
+        Rows left out, by reason: ``other_rtype``, ``other_symbol``, ``unusable_trade`` (only as
+        trades: their quotes stay), ``negative_numbers`` and ``zero_size`` (only that side's quote, of a price or a
+        size below 0, of a price without a size: the rows stay); and ``out_of_order``, rows before their predecessor
+        in time, which are put in their place.
+    notes : tuple of str
+        What was decided about the format.
+    named : bool
+        Whether the file names the symbol.
+    """
+
+    tape: Tape
+    ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    named: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlock:
+    """What was read of a file.
+
+    Attributes
+    ----------
+    fragments : tuple of Fragment
+        One for each symbol, ascending; none where the one that was asked for is not there.
+    symbols : tuple of str
+        All that the file names, ascending.
+    """
+
+    fragments: tuple[Fragment, ...]
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def tape(self) -> Tape:
+        """The tape of the one symbol that was read; ValueError where there is not one."""
+        (fragment,) = self.fragments
+        return fragment.tape
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Which symbol each row is of.
+
+    Attributes
+    ----------
+    names : sequence of str
+    quotes, trades : (N,), (M,) integers
+        Index into `names` of each row, of each trade.
+    named : bool
+        Whether the file names them.
+    """
+
+    names: Sequence[str]
+    quotes: Column
+    trades: Column
+    named: bool = True
+
+
+def unnamed(symbol: str | None) -> tuple[str, tuple[str, ...]]:
+    """What the symbol of a file that names none is called, and the note of it."""
+    called = symbol or UNNAMED
+    return called, (f"the file names no symbol; its rows are taken as {quoted(called)}",)
+
+
+def check_symbols(names: Collection[str], asked: str | None, where: str) -> None:
+    """Refuse symbols that are none, or more of them than can be tapes.
+
+    Parameters
+    ----------
+    names : collection of str
+        All that the file names, each once.
+    asked : str, optional
+        The only one that becomes a tape.
+    where : str
+
+    Raises
+    ------
+    FeedCorrupt
+        One is longer than `feed.tape.SYMBOL_BYTES`.
+    FeedUnavailable
+        There are more than `SYMBOLS`, and none is asked for.
+    """
+    for name in names:
+        if (size := len(name.encode())) > SYMBOL_BYTES:
+            raise FeedCorrupt(
+                f"symbol {quoted(name)} takes {size:,} bytes, expected up to {SYMBOL_BYTES}", where, "export it again"
+            )
+    if asked is None and len(names) > SYMBOLS:
+        raise FeedUnavailable(
+            f"it holds {len(names):,} symbols, more than the {SYMBOLS:,} that are read at once",
+            where,
+            "name one: symbol=...",
+        )
+
+
+def several_instruments(venue: Column, instrument: Column) -> bool:
+    """Whether a venue has several instruments: without symbols their quotes would pass for one book.
+
+    Parameters
+    ----------
+    venue, instrument : (N,) integers
+    """
+    if not len(instrument) or (instrument == instrument[0]).all():
+        return False
+    pairs = np.unique(np.stack([venue, instrument]), axis=1)
+    return bool(pairs.shape[1] > len(np.unique(pairs[0])))
+
+
+def instruments_unnamed(where: str) -> FeedUnavailable:
+    """Say that a file does not tell its instruments apart: their quotes would pass for one book."""
+    return FeedUnavailable(
+        "the file holds several instruments of one venue that it names no symbols of",
+        where,
+        "export it with symbols (map_symbols), or one instrument at a time",
+    )
+
+
+def no_book_rows(rows: int, where: str) -> FeedUnavailable:
+    """Say that a file holds rows of other schemas only."""
+    return FeedUnavailable(
+        f"none of its {rows} rows is a book row (rtype 1 or 10)", where, "export the schema mbp-1 or mbp-10"
+    )
+
+
+def defined(columns: Columns) -> Columns:
+    """Turn undefined prices and sizes to 0, which is no quote and no trade."""
+    return columns | {
+        name: np.where(column == (UNDEFINED_PRICE if name.endswith("px") else UNDEFINED_SIZE), 0, column)
+        for name, column in columns.items()
+        if name.endswith(("px", "sz"))
+    }
+
+
+def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
+    """Find the first number that no tape holds.
+
+    Parameters
+    ----------
+    columns : dict of str to (N,) integers
+        Of quotes or of trades, undefined numbers turned to 0.
+
+    Returns
+    -------
+    tuple of (str, int, str), optional
+        Column, row and what was expected.
+    """
+    for name, column in columns.items():
+        low, high = BOUNDS[name.removeprefix("bid_").removeprefix("ask_")]
+        if len(column) and (int(column.max()) > high or int(column.min()) < low):
+            at = int(np.argmax((column > high) | (column < low)))
+            if name.endswith("px"):
+                return name, at, f"expected a price below {PRICE_LIMIT // 10**9} $"
+            return name, at, f"expected {low} to {high}" if low > -INT64 else f"expected a size up to {high}"
+    return None
+
+
+def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
+    """Cast columns within `BOUNDS` to a tape's types; a size below 0 is none, however far below, and becomes -1."""
+    return {
+        name: (np.maximum(column, -1) if name.endswith("sz") and column.dtype.kind == "i" else column).astype(
+            dtypes[name], copy=False
+        )
+        for name, column in columns.items()
+    }
+
+
+def make_fragments(
+    labels: Labels, quotes: Columns, trades: Columns | None, ignored: dict[str, int], notes: tuple[str, ...]
+) -> tuple[Fragment, ...]:
+    """Make a fragment of each symbol's rows.
+
+    Parameters
+    ----------
+    labels : Labels
+    quotes : dict of str to (N,) integers
+        The quotes' columns of `feed.tape.Tape`, in order of arrival and within `BOUNDS`.
+    trades : dict of str to (M,) integers, optional
+        The columns of `feed.tape.Trades`, likewise, unusable ones included.
+    ignored : dict of str to int
+        Rows left out already, of the whole file.
+    notes : tuple of str
+    """
+    found = []
+    several = len(labels.names) > 1
+    if several:
+        count = len(labels.names)
+        quotes, starts = _together(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
+        firsts = starts
+        if trades is not None:
+            trades, firsts = _together(narrowed(trades, TRADE_DTYPES), labels.trades, count)
+    for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
+        mine, prints = quotes, trades
+        if several:
+            mine = _of(quotes, slice(*starts[code : code + 2]))
+            prints = None if trades is None else _of(trades, slice(*firsts[code : code + 2]))
+        if len(mine["ts"]) or (prints is not None and len(prints["ts"])):
+            left_out = dict(ignored)
+            tape = _built(name, mine, prints, left_out)
+            found.append(Fragment(tape, left_out, notes, labels.named))
+    return tuple(found)
+
+
+def _together(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
+    """Put the rows of each label side by side; say where each label's begin."""
+    order, starts = by_label(codes, count)
+    return {name: column[order] for name, column in columns.items()}, starts
+
+
+def _of(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
+    """Make the tape, and count what it cannot hold."""
+    bid_px, ask_px, bid_sz, ask_sz = (quotes[name] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
+    found = {
+        "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
+        "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
+        "out_of_order": quotes["ts"][1:] < quotes["ts"][:-1],
+    }
+    ignored |= {reason: count for reason, rows in found.items() if (count := int(np.count_nonzero(rows)))}
+    if trades is not None:
+        usable = (trades["px"] > 0) & (trades["sz"] > 0)
+        if not usable.all():
+            ignored["unusable_trade"] = int((~usable).sum())
+            trades = _of(trades, usable)
+    return Tape.build(symbol, **quotes, trades=trades)

@@ -1,0 +1,352 @@
+"""Tapes in Parquet: one file holds quotes, trades and symbols, in the units of the tape, and gives the same tape back.
+
+A row is a quote or a trade, as `kind` says. No column holds nulls: the columns of the other kind are 0, so that a frame
+made of the file keeps its integers. What others write is read too where it has the columns of quotes as integers.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from feed.console import quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.files.fragments import (
+    FileBlock,
+    Labels,
+    check_symbols,
+    defined,
+    make_fragments,
+    narrowed,
+    out_of_bounds,
+    unnamed,
+)
+from feed.files.kinds import check_kind
+from feed.files.parquet_pages import page_bytes
+from feed.files.streams import Bounds, bounds_of, check_there, damage_told
+from feed.instants import NANOS_FROM, no_nanoseconds
+from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from feed.files.csv_columns import Arrow
+    from feed.files.fragments import Columns
+    from feed.files.streams import Limit
+    from feed.tape import Int64, Tape
+
+QUOTE, TRADE = "quote", "trade"
+
+LABEL = pa.dictionary(pa.int32(), pa.string())
+STAMP = pa.timestamp("ns", "UTC")
+SCHEMA = pa.schema(
+    {
+        "kind": LABEL,
+        "symbol": LABEL,
+        "ts": STAMP,
+        "venue": pa.int16(),
+        "sequence": pa.int64(),
+        "bid_px": pa.int64(),
+        "ask_px": pa.int64(),
+        "bid_sz": pa.int32(),
+        "ask_sz": pa.int32(),
+        "px": pa.int64(),
+        "sz": pa.int32(),
+        "side": pa.int8(),
+    }
+)
+"""What is written; of a file that is read, the columns of trades, `kind` and `symbol` may be missing."""
+
+LABELS = ("kind", "symbol")
+TRADES_ONLY = ("px", "sz", "side")
+ROWS = 2**20
+"""Rows of a group, and of what is decoded together."""
+
+_REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_ROW_BYTES = sum(np.dtype(dtype).itemsize for dtype in QUOTE_DTYPES.values())
+_LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
+"""Bytes that the labels of a group of rows may take, whatever it holds, and of each row."""
+
+_TAIL = 8
+"""Bytes after the footer: its length, and the mark of the format."""
+
+_WIDE = str(pa.binary(16))
+_EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
+_NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
+
+
+def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
+    """Write tapes into one file, zstd, with checksums: of each, the quotes, then the trades.
+
+    Parameters
+    ----------
+    tapes : sequence of Tape
+    path : Path
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+        for tape in tapes:
+            for kind, part, columns in ((QUOTE, tape, QUOTE_DTYPES), (TRADE, tape.trades, TRADE_DTYPES)):
+                for start in range(0, len(part.ts), ROWS):
+                    taken = {name: getattr(part, name)[start : start + ROWS] for name in columns}
+                    writer.write_table(_table(kind, tape.symbol, taken), row_group_size=ROWS)
+
+
+def _table(kind: str, symbol: str, columns: Columns) -> Arrow:
+    first = pa.array(np.zeros(len(columns["ts"]), np.int32))
+    labels = {"kind": kind, "symbol": symbol}
+    arrays = []
+    for each in SCHEMA:
+        if each.name in labels:
+            arrays.append(pa.DictionaryArray.from_arrays(first, [labels[each.name]]))
+        elif each.name == "ts":
+            arrays.append(pa.array(columns["ts"]).view(STAMP))
+        else:
+            arrays.append(pa.array(columns.get(each.name, np.zeros(len(first), np.int8))).cast(each.type))
+    return pa.table(arrays, schema=SCHEMA)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What was taken of the batches so far."""
+
+    codes: dict[str, int] = field(default_factory=dict)  # symbol, empty where a row names none
+    quotes: list[Columns] = field(default_factory=list)
+    trades: list[Columns] = field(default_factory=list)
+    quote_codes: list[Int64] = field(default_factory=list)
+    trade_codes: list[Int64] = field(default_factory=list)
+    rows: int = 0
+    nbytes: int = 0
+    other_symbol: int = 0
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+    """Read a Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    symbol : str, optional
+        Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
+        `feed.tape.UNNAMED`.
+    max_bytes : int or Share, optional
+        Bytes of decoded columns that may be read; by default as many as `feed.files.streams.bounds_of` says.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, no rows, columns missing or of another type.
+    FeedCorrupt
+        Damaged, a null where none may be, or a number that no tape holds; says row and column.
+    """
+    import pyarrow.parquet as pq
+
+    check_there(path)
+    check_kind(path, ".parquet")
+    where = str(path)
+    taken, bounds = _Taken(), bounds_of(path, max_bytes)
+    with damage_told(path):
+        try:
+            names = _columns_of(pq.read_schema(path), where)
+            footer = pq.read_metadata(path)
+            _check_declared(path, footer, names, bounds, whole=symbol is None)
+            with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
+                for batch in file.iter_batches(ROWS, columns=names):
+                    taken.nbytes += batch.nbytes
+                    _take(batch, where, symbol, taken)
+                    bounds.check(taken.nbytes, 0)
+                    bounds.check(0, taken.rows - taken.other_symbol)
+        except MemoryError:  # one of pyarrow's is an ArrowException too
+            raise
+        except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
+            raise FeedUnavailable(
+                f"it holds a type that pyarrow does not read: {_of_128_bits(path) or quoted(str(reason))}",
+                where,
+                "leave it out, or cast it to 64 bits",
+            ) from None
+        except pa.ArrowException as damage:
+            raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
+    if not taken.rows:
+        raise FeedUnavailable("the file holds no rows", where, "export it again")
+    quotes, trades = _joined(taken.quotes, QUOTE_DTYPES), _joined(taken.trades, TRADE_DTYPES)
+    quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
+    check_symbols(taken.codes, symbol, where)
+    if set(taken.codes) <= {""}:
+        called, notes = unnamed(symbol)
+        which = Labels([called], quote_codes, trade_codes, named=False)
+        return FileBlock(make_fragments(which, quotes, trades, {}, notes))
+    there = sorted({name or UNNAMED for name in taken.codes})
+    place = {name: at for at, name in enumerate(there)}
+    code = np.array([place[name or UNNAMED] for name in taken.codes], np.int64)
+    quote_codes, trade_codes = code[quote_codes], code[trade_codes]
+    other = taken.other_symbol
+    if symbol is not None and symbol in there:  # rows without one were taken too, in case that none names one
+        other += sum(int((codes != place[symbol]).sum()) for codes in (quote_codes, trade_codes))
+    ignored = {"other_symbol": other} if other else {}
+    found = make_fragments(Labels(there, quote_codes, trade_codes), quotes, trades, ignored, ())
+    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), tuple(there))
+
+
+def _columns_of(schema: Arrow, where: str) -> list[str]:
+    """Names of the columns to read; FeedUnavailable where one is missing, twice there, or of another type."""
+    there = schema.names
+    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in there else ())]
+    wrong = [f"{name} is missing" for name in needed if name not in there]
+    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in there]
+    for name in names:
+        if there.count(name) > 1:
+            wrong.append(f"{name} is there more than once")
+        elif not _fits(name, its := schema.field(name).type):
+            wrong.append(f"{name} is {its}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}")
+    if wrong:
+        raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
+    return names
+
+
+def _of_128_bits(path: Path) -> str:
+    """Name the columns of integers of 128 bits, as polars writes them; empty where there is none.
+
+    pyarrow knows of them from what their writer added to the footer, and names none; without it they are 16 bytes each.
+    """
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        file.seek(-_TAIL, os.SEEK_END)
+        file.seek(-_TAIL - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+        footer = file.read().replace(b"ARROW:schema", b"other:schema")
+    schema = pq.read_schema(pa.BufferReader(b"PAR1" + footer))
+    wide = [quoted(each.name) for each in schema if _WIDE in str(each.type)]
+    return f"{', '.join(wide)} of integers of 128 bits" if wide else ""
+
+
+def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
+    """Name the texts that are read as codes of a dictionary, at once; what is stored as differences pyarrow cannot."""
+    columns = [
+        chunks.column(at)
+        for chunks in map(footer.row_group, range(footer.num_row_groups))
+        for at in range(chunks.num_columns)
+    ]
+    apart = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
+    return [name for name in LABELS if name in names and name not in apart]
+
+
+def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:
+    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much.
+
+    Rows count where the whole of them is kept; of one symbol's, as they come.
+    """
+    nbytes = rows = 0
+    for number in range(footer.num_row_groups):
+        rows += footer.row_group(number).num_rows
+        bounds.check(_ROW_BYTES * rows, rows if whole else 0)
+    # by the pages, as nobody holds a footer to what it says of their size
+    for number, name, size in page_bytes(path, footer, names):
+        its = footer.row_group(number).num_rows
+        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * its):
+            raise FeedCorrupt(
+                f"{name} takes {size:,} bytes of {its:,} rows, expected up to {SYMBOL_BYTES} a symbol",
+                bounds.where,
+                "the file may be damaged; export it again",
+            )
+        nbytes += size
+        bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
+
+
+def _fits(name: str, its: Arrow) -> bool:
+    """Whether a column has a type that can be read without loss."""
+    if name in LABELS:
+        text = its.value_type if pa.types.is_dictionary(its) else its
+        return any(is_text(text) for is_text in _TEXT)
+    if name == "ts" and pa.types.is_timestamp(its):
+        return its.tz is not None
+    return bool(pa.types.is_integer(its))
+
+
+def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
+    """Take the columns of a batch, quotes and trades apart."""
+    columns = {name: _numbers(batch, name, where, taken) for name in batch.schema.names if name not in LABELS}
+    kinds, kind = _labels(batch, "kind", QUOTE)
+    unknown = ~np.isin(kinds, (QUOTE, TRADE))[kind]
+    if unknown.any():
+        at = int(np.argmax(unknown))
+        raise FeedCorrupt(f"{_place(taken, at)}, kind: {quoted(kinds[kind[at]])} (expected {QUOTE} or {TRADE})", where)
+    symbols, which = _labels(batch, "symbol", "")
+    used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may name what no row has
+    codes = np.array(
+        [
+            taken.codes.setdefault(name, len(taken.codes)) if there else -1
+            for name, there in zip(symbols, used, strict=True)
+        ]
+    )[which]
+    keep = np.ones(batch.num_rows, np.bool_)
+    if symbol is not None:
+        keep = np.isin(codes, [taken.codes[name] for name in (symbol, "", UNNAMED) if name in taken.codes])
+        taken.other_symbol += batch.num_rows - int(keep.sum())
+    is_trade = np.array([each == TRADE for each in kinds], np.bool_)[kind]
+    for mask, dtypes, parts, part_codes in (
+        (keep & ~is_trade, QUOTE_DTYPES, taken.quotes, taken.quote_codes),
+        (keep & is_trade, TRADE_DTYPES, taken.trades, taken.trade_codes),
+    ):
+        found = defined({name: columns[name][mask] for name in dtypes if name in columns})
+        if len(found) < len(dtypes):  # a file of quotes alone
+            found = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+        bad = out_of_bounds(found)
+        if bad is not None:
+            name, row, expected = bad
+            at = int(np.flatnonzero(mask)[row])
+            raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
+        parts.append(narrowed(found, dtypes))
+        part_codes.append(codes[mask])
+    taken.rows += batch.num_rows
+
+
+def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]:
+    """Take a column of integers; null is 0 where that is nothing."""
+    column = batch.column(name)
+    if column.null_count and name not in _NULLABLE:
+        at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise FeedCorrupt(f"{_place(taken, at)}, {name}: empty", where)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(STAMP).view(pa.int64())
+        return _values(column)
+    numbers = _values(column)
+    if name == "ts" and ((numbers >= 0) & (numbers < NANOS_FROM)).any():
+        at = int(np.argmax((numbers >= 0) & (numbers < NANOS_FROM)))
+        raise FeedCorrupt(f"{_place(taken, at)}, {name}: {numbers[at]} ({no_nanoseconds(int(numbers[at]))})", where)
+    return numbers
+
+
+def _values(column: Arrow) -> NDArray[Any]:
+    """Give a column's numbers, 0 for null."""
+    values: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:
+    """Texts of a column, and (N,) int64, which of them each row has; `default` for null and without a column."""
+    if name not in batch.schema.names:
+        return [default], np.zeros(batch.num_rows, np.int64)
+    column = batch.column(name)
+    column.validate(full=True)  # pyarrow hands on indices that a damaged dictionary does not have
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    texts = [default if text is None else text for text in column.dictionary.to_pylist()]
+    which = column.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return [*texts, default], which
+
+
+def _place(taken: _Taken, at: int) -> str:
+    return f"row {taken.rows + at + 1}"
+
+
+def _joined(parts: list[Columns], dtypes: dict[str, str]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in dtypes}

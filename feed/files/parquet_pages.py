@@ -1,0 +1,124 @@
+"""What the pages of a Parquet file say that they unpack to, which its footer need not: read without unpacking any."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from feed.errors import FeedCorrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from io import BufferedReader
+    from pathlib import Path
+
+    from feed.files.csv_columns import Arrow
+
+UNPACKED, PACKED = 2, 3
+"""Fields of a page's header: bytes that follow it when they are unpacked, and as they are."""
+
+NESTED = 8
+"""How deep a header goes: three levels, as the format has them, and some to come."""
+
+(TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, _, STRUCT) = range(1, 13)
+"""Types of Thrift's compact protocol; a map is in no header."""
+
+
+def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tuple[int, str, int]]:
+    """Give what the columns of a file unpack to by the headers of their pages, which pyarrow makes room for.
+
+    Parameters
+    ----------
+    path : Path
+    footer : pyarrow.parquet.FileMetaData
+    names : sequence of str
+        Of which columns.
+
+    Yields
+    ------
+    group : int
+        Of rows.
+    name : str
+    nbytes : int
+        Unpacked, of all its pages in that group.
+
+    Raises
+    ------
+    FeedCorrupt
+        A header is none, or the pages of one column are those of another too.
+    """
+    damaged = FeedCorrupt("the file is damaged: a page has no whole header", str(path), "copy or export it again")
+    left = path.stat().st_size
+    with path.open("rb") as file:
+        for group in range(footer.num_row_groups):
+            row_group = footer.row_group(group)
+            for column in map(row_group.column, range(row_group.num_columns)):
+                if column.path_in_schema not in names or not column.num_values:  # then no page is read of it
+                    continue
+                at = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+                end, unpacked = at + column.total_compressed_size, 0
+                left -= column.total_compressed_size
+                if at < 0 or column.total_compressed_size < 0 or left < 0:  # also a page that is looked at for ever
+                    raise damaged
+                while at < end:
+                    try:
+                        file.seek(at)
+                        header = _struct(file, 0)
+                        size, packed = header[UNPACKED], header[PACKED]
+                    except (KeyError, ValueError):
+                        raise damaged from None
+                    if not (isinstance(size, int) and isinstance(packed, int) and size >= 0 and packed >= 0):
+                        raise damaged
+                    unpacked += size
+                    at = file.tell() + packed
+                yield group, column.path_in_schema, unpacked
+
+
+def _struct(file: BufferedReader, depth: int) -> dict[int, Any]:
+    """Read a struct of Thrift's compact protocol; ValueError where it is none. What is text in it is passed over."""
+    if depth > NESTED:
+        raise ValueError
+    found: dict[int, Any] = {}
+    field = 0
+    while head := _byte(file):
+        field = field + (head >> 4) if head >> 4 else _signed(file)
+        found[field] = _value(file, head & 15, depth)
+    return found
+
+
+def _value(file: BufferedReader, kind: int, depth: int) -> Any:  # noqa: ANN401 - one of several
+    if kind in {TRUE, FALSE}:
+        return kind == TRUE
+    if kind in {I16, I32, I64}:
+        return _signed(file)
+    if kind == STRUCT:
+        return _struct(file, depth + 1)
+    skipped = {BYTE: 1, DOUBLE: 8}.get(kind)
+    if kind == BINARY:
+        skipped = _varint(file)
+    if skipped is None:  # a list too: no header has one
+        raise ValueError
+    file.seek(skipped, os.SEEK_CUR)
+    return None
+
+
+def _signed(file: BufferedReader) -> int:
+    number = _varint(file)
+    return number >> 1 ^ -(number & 1)
+
+
+def _varint(file: BufferedReader) -> int:
+    number = 0
+    for shift in range(0, 70, 7):
+        byte = _byte(file)
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number
+    raise ValueError
+
+
+def _byte(file: BufferedReader) -> int:
+    byte = file.read(1)
+    if not byte:
+        raise ValueError
+    return byte[0]

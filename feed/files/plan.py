@@ -1,0 +1,230 @@
+"""Quotes in files: which ending is read how, and a file, a directory or a glob as one plan."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feed.console import listing, quoted
+from feed.errors import FeedUnavailable
+from feed.files.registry import READERS, ending_of, read_file
+from feed.files.streams import check_there, limits_of, unreadable_told
+from feed.provenance import Provenance
+from feed.tape import DAY, Tape, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from feed.files.fragments import FileBlock, Fragment
+    from feed.files.streams import Limit
+    from feed.options import ReadOptions
+    from feed.plan import Range
+
+    Read = Callable[[Path, str | None, Limit], FileBlock]
+
+
+PASSED_OVER = "passed over what may not be looked into"
+"""How a note begins that names the folders."""
+
+NAMED = 10
+"""Folders that a note names."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """One whole file."""
+
+    path: Path
+    symbol: str | None
+    max_bytes: Limit
+
+    def read(self) -> FileBlock:
+        """Read the file; FeedError as `read_file`."""
+        return read_file(self.path, self.symbol, self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """Files, frozen: a range each.
+
+    Attributes
+    ----------
+    source : str
+        The kind of place, for the provenance.
+    place : str
+        The file, the directory or the glob, as it was given.
+    ranges : tuple of Range
+        In the order of the files' names.
+    symbol : str or None
+        The one to keep; all by default.
+    joined : bool
+        Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
+    held : int
+        As `feed.source.Plan.held`: by the bytes of the files, or by how many somebody set.
+    shut : tuple of str
+        Folders that a glob passed over, as they may not be looked into.
+    """
+
+    source: str
+    place: str
+    ranges: tuple[Range, ...]
+    symbol: str | None
+    joined: bool
+    held: int
+    shut: tuple[str, ...] = ()
+
+    def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join what the files hold, by symbol and date, and say where it came from.
+
+        Raises
+        ------
+        FeedUnavailable
+            The symbol is in no file, or several files of one date do not name theirs.
+        """
+        if not any(block.fragments for block in blocks):
+            there = {name for block in blocks for name in block.symbols}
+            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", there))
+        if not self.joined:
+            return tuple(self._tape([fragment]) for block in blocks for fragment in block.fragments)
+        parts: dict[tuple[str, int], list[Fragment]] = {}
+        for fragment in (fragment for block in blocks for fragment in block.fragments):
+            for day in days_of(fragment.tape):
+                part = of_day(fragment.tape, day)
+                parts.setdefault((part.symbol, day), []).append(replace(fragment, tape=part))
+        return tuple(self._tape(found) for _, found in sorted(parts.items(), key=lambda item: item[0]))
+
+    def _tape(self, parts: Sequence[Fragment]) -> tuple[Tape, Provenance]:
+        if len(parts) > 1 and self.symbol is None and not all(part.named for part in parts):
+            raise FeedUnavailable(
+                f"{len(parts)} files of one date, and not all name their symbol: they may not be of one instrument",
+                self.place,
+                "name it: symbol=...",
+            )
+        tape = join([part.tape for part in parts])
+        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+        if self.joined:
+            notes = (f"read from {len(parts)} of {len(self.ranges)} files", *self._passed_over(), *notes)
+        return tape, Provenance(
+            source=self.source,
+            place=self.place,
+            digest=tape.digest(),
+            snapshots=tape.snapshots,
+            rows=tape.rows,
+            trades=len(tape.trades.ts),
+            ignored=_added(part.ignored for part in parts),
+            notes=notes,
+        )
+
+    def _passed_over(self) -> tuple[str, ...]:
+        more = f" and {len(self.shut) - NAMED} more" if len(self.shut) > NAMED else ""
+        named = f"{', '.join(self.shut[:NAMED])}{more}"
+        return (f"{PASSED_OVER}: {named}",) if self.shut else ()
+
+
+def days_of(tape: Tape) -> list[int]:
+    """Days since 1970 on which there are quotes or trades, ascending."""
+    first, last = (ts // DAY for ts in tape.span) if tape.rows or len(tape.trades.ts) else (0, -1)
+    if first == last:
+        return [first]
+    days: list[int] = np.unique(np.concatenate([tape.ts, tape.trades.ts]) // DAY).tolist()
+    return days
+
+
+def of_day(tape: Tape, day: int) -> Tape:
+    """What a tape holds of one UTC date, given in days since 1970."""
+    return tape.clip(day * DAY, day * DAY + DAY - 1)
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for reason, count in each.items():
+            total[reason] = total.get(reason, 0) + count
+    return total
+
+
+def plan_files(place: str, options: ReadOptions) -> FilePlan:
+    """Freeze which files there are to read.
+
+    Parameters
+    ----------
+    place : str
+        A file; or a directory or a glob, whose files of a known ending are read in the order of their names.
+    options : ReadOptions
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, an empty one, no file of a known ending, a folder that may not be read, a replay asked for.
+    """
+    if options.replay is not None:
+        raise FeedUnavailable("a file holds no replay", place, "leave replay out")
+    with unreadable_told(place):
+        paths, joined, shut = _paths(place)
+    for path in paths:
+        check_there(path)
+    sizes = [path.stat().st_size for path in paths]
+    limits, held = limits_of(sizes, options.of_file)
+    ranges = tuple(FileRange(path, options.symbol, limit) for path, limit in zip(paths, limits, strict=True))
+    return FilePlan("file", place, ranges, options.symbol, joined, held, shut=shut)
+
+
+def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:
+    """Files to read, whether they are to be joined, and the folders that a glob passed over."""
+    path = Path(place)
+    if place and path.is_dir():
+        return list(map(Path, known(place, [str(each) for each in path.iterdir() if each.is_file()]))), True, ()
+    if not glob.has_magic(place) or path.exists():
+        return [path], False, ()
+    matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
+    shut = _shut(place, matches if "**" in place else [])
+    there = [each for each in matches if Path(each).is_file()]
+    if shut and not there:
+        raise PermissionError(errno.EACCES, "Permission denied", shut[0])
+    if not there:
+        raise FeedUnavailable("no file matches", place, _beside(place))
+    return list(map(Path, known(place, there))), True, shut
+
+
+def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
+    """Folders on the way that may not be looked into: glob passes them over, and with them what they hold."""
+    ways = zip(Path(pattern).parents, reversed(Path(pattern).parts), strict=False)
+    needs = [(matches, os.R_OK | os.X_OK)]
+    for above, name in ways:  # one whose next part is a name need not be listed, as other people's homes may not
+        need = os.R_OK | os.X_OK if glob.has_magic(name) else os.X_OK
+        needs.append((glob.glob(str(above), recursive=True), need))  # noqa: PTH207
+    found = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
+    return tuple(sorted(found))
+
+
+def known(place: str, paths: Sequence[str]) -> list[str]:
+    """Sort the paths whose ending is known by name; hidden ones, which may be half written, are left out.
+
+    Raises
+    ------
+    FeedUnavailable
+        There is none; says what is there.
+    """
+    names = {path: path.rpartition("/")[2] for path in paths}
+    found = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
+    if not found:
+        raise FeedUnavailable(
+            f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))
+        )
+    return found
+
+
+def _beside(pattern: str) -> str:
+    """Say what is there instead: in the last folder of a glob that has no wildcard in it."""
+    folder = Path(pattern)
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"there is no directory {folder}"
+    return listing("files", {path.name for path in folder.iterdir()})

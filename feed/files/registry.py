@@ -1,0 +1,106 @@
+"""Which ending of a file's name is read how, and written how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from feed.files.fragments import FileBlock
+    from feed.files.streams import Limit
+    from feed.tape import Tape
+
+    Read = Callable[[Path, str | None, Limit], FileBlock]
+
+
+def _read_csv(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+    from feed.files.csv_reader import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+    from feed.files.dbn_reader import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+    from feed.files.parquet import read_file
+
+    return read_file(path, symbol, max_bytes)
+
+
+READERS: dict[str, Read] = {
+    ".csv": _read_csv,
+    ".csv.gz": _read_csv,
+    ".csv.zst": _read_csv,
+    ".dbn": _read_dbn,
+    ".dbn.zst": _read_dbn,
+    ".parquet": _read_parquet,
+}
+"""How a file is read, by the ending of its name."""
+
+
+def ending_of(name: str) -> str | None:
+    """The ending of a file's name that `READERS` knows; None where it knows none."""
+    return next((ending for ending in READERS if name.lower().endswith(ending)), None)
+
+
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+    """Read a file by its ending; as CSV where that is not known.
+
+    Parameters
+    ----------
+    path : Path
+    symbol : str, optional
+        Which symbol; all that there are by default.
+    max_bytes : int or Share, optional
+        Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+
+    Raises
+    ------
+    FeedUnavailable
+        No such file, nothing in it, columns missing, the library for it not installed.
+    FeedCorrupt
+        The file is damaged, or holds what no tape does; says where in it.
+    """
+    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
+    pa.default_memory_pool().release_unused()  # it keeps what it unpacked into, twice a tape or more
+    return block
+
+
+PARQUET_HOLDS_ANY = "write .parquet, which holds any tape"
+
+
+def _write_csv(tape: Tape, path: Path) -> None:
+    from feed.files.csv_writer import write_csv
+
+    write_csv(tape, path)
+
+
+def _write_dbn(tape: Tape, path: Path) -> None:
+    from feed.files.dbn_writer import write_dbn
+
+    write_dbn(tape, path)
+
+
+def _write_parquet(tape: Tape, path: Path) -> None:
+    from feed.files.parquet import write_parquet
+
+    write_parquet([tape], path)
+
+
+WRITERS: dict[str, Callable[[Tape, Path], None]] = {
+    ".csv": _write_csv,
+    ".csv.gz": _write_csv,
+    ".csv.zst": _write_csv,
+    ".dbn": _write_dbn,
+    ".dbn.zst": _write_dbn,
+    ".parquet": _write_parquet,
+}
+"""How a tape is written, by the ending of the file's name; ValueError where a format cannot hold it."""

@@ -1,0 +1,258 @@
+"""Quotes in S3, ``s3://BUCKET/KEY``: an object, a prefix that ends in ``/``, or a glob of keys.
+
+The plan lists, with what the objects weigh; a range copies its object into a temporary file and has it read from there
+by the readers of files, which may want it twice or from its end. Credentials are those that the environment, the
+configuration of the AWS tools or the instance gives; a place never holds any.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from glob import has_magic
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from feed.console import listing
+from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.files.plan import FilePlan, known
+from feed.files.registry import read_file
+from feed.files.streams import limits_of, too_large
+from feed.options import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from feed.files.fragments import FileBlock
+    from feed.files.streams import Limit
+    from feed.options import ReadOptions
+
+SCHEME = "s3://"
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Where a store other than Amazon's is named, the more special one first."""
+
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+CONNECT_SECONDS = 3
+SILENT_SECONDS = 5
+"""After which an answer that does not come, or go on, is given up."""
+
+ATTEMPTS = 2
+MOST = 10_000
+"""Objects of one plan."""
+
+CHUNK = 2**22
+
+_CREDENTIALS = "give credentials (AWS_ACCESS_KEY_ID, a profile, an instance role) that may list and read it"
+_NETWORK = "check AWS_ENDPOINT_URL, AWS_REGION and the network"
+_ANSWERS = {
+    "Path does not exist": ("no such object", "check the key"),
+    "ACCESS_DENIED": ("access is denied", _CREDENTIALS),
+    "INVALID_ACCESS_KEY_ID": ("the access key is not known", _CREDENTIALS),
+    "SIGNATURE_DOES_NOT_MATCH": ("the secret key is wrong", _CREDENTIALS),
+    "NETWORK_CONNECTION": ("the store cannot be reached, or does not answer", _NETWORK),
+}
+"""What a word of the client's message means, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the objects are; with which credentials is left to each process that reads.
+
+    Attributes
+    ----------
+    endpoint : str or None
+        ``http://HOST:PORT`` of a store other than Amazon's.
+    region : str or None
+    """
+
+    endpoint: str | None
+    region: str | None
+
+    def open(self) -> Any:  # noqa: ANN401 - pyarrow carries no types
+        """Connect, bounded in time and in attempts; a pyarrow.fs.S3FileSystem."""
+        from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+        return S3FileSystem(
+            endpoint_override=self.endpoint,
+            region=self.region,
+            connect_timeout=CONNECT_SECONDS,
+            request_timeout=SILENT_SECONDS,
+            retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class S3Range:
+    """One object.
+
+    Attributes
+    ----------
+    store : Store
+    key : str
+        BUCKET/KEY.
+    size : int
+        Bytes, as the plan found it.
+    symbol : str or None
+    max_bytes : int or Share
+        As `feed.files.streams.limits_of`.
+    """
+
+    store: Store
+    key: str
+    size: int
+    symbol: str | None
+    max_bytes: Limit
+
+    def read(self) -> FileBlock:
+        """Copy the object and read it.
+
+        Raises
+        ------
+        FeedError
+            As `feed.files.registry.read_file`; FeedUnavailable where the store, or room for the copy, is not there; FeedCorrupt
+            where the object is another one than when it was planned.
+        """
+        place = SCHEME + self.key
+        most = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
+        if self.size > most:
+            raise too_large(place, most)
+        with TemporaryDirectory(prefix="sor-sweep-") as folder:
+            copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
+            with _told(place), copy.open("wb") as file, self._open() as stream:
+                copied = 0
+                while copied <= self.size and (chunk := stream.read(CHUNK)):
+                    copied += file.write(chunk)
+            if copied != self.size:
+                raise FeedCorrupt(f"it changed while it was read, from {self.size} bytes", place, "repeat")
+            try:
+                return read_file(copy, self.symbol, self.max_bytes)
+            except FeedError as error:  # of the object, not of a copy that is gone
+                raise type(error)(error.what, place, error.remedy) from None
+
+    def _open(self) -> Any:  # noqa: ANN401 - as `Store.open`
+        # by default pyarrow would decompress what the key's ending says is compressed
+        return self.store.open().open_input_stream(self.key, compression=None)
+
+
+def plan_s3(place: str, options: ReadOptions) -> FilePlan:
+    """Freeze which objects there are to read.
+
+    Parameters
+    ----------
+    place : str
+        ``s3://BUCKET/KEY``; KEY may end in ``/``, or hold ``*``, ``?``, ``[...]``, and ``**`` for any folders.
+    options : ReadOptions
+
+    Raises
+    ------
+    FeedUnavailable
+        No such bucket or object, no credentials or permission, no answer, no object of a known ending.
+    """
+    bucket, _, key = place.removeprefix(SCHEME).partition("/")
+    if not place.startswith(SCHEME) or not bucket or has_magic(bucket):
+        raise FeedUnavailable("it names no bucket", place, "expected s3://BUCKET/KEY")
+    if "@" in bucket or ":" in bucket:  # and what it is, is not shown
+        raise FeedUnavailable(
+            "a place holds no credentials", f"{SCHEME}...", "give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if options.replay is not None:
+        raise FeedUnavailable("a file holds no replay", place, "leave replay out")
+    with _told(place):
+        store = _store(bucket)
+        found, joined = _objects(store.open(), place, bucket, key)
+    if len(found) > MOST:
+        raise FeedUnavailable(f"{len(found)} objects are more than the {MOST} of one plan", place, "narrow the glob")
+    empty = next((path for path, size in found.items() if not size), None)
+    if empty is not None:
+        raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
+    limits, held = limits_of(list(found.values()), options.of_file)
+    ranges = tuple(
+        S3Range(store, path, size, options.symbol, limit)
+        for (path, size), limit in zip(found.items(), limits, strict=True)
+    )
+    return FilePlan("s3", place, ranges, options.symbol, joined, held)
+
+
+def _store(bucket: str) -> Store:
+    """Find out where a bucket is."""
+    from pyarrow.fs import resolve_s3_region
+
+    endpoint, region = (
+        next((os.environ[name] for name in names if os.environ.get(name)), None) for names in (ENDPOINTS, REGIONS)
+    )
+    if endpoint is None and region is None:
+        region = resolve_s3_region(bucket)
+    return Store(endpoint, region or "us-east-1")
+
+
+def _objects(files: Any, place: str, bucket: str, key: str) -> tuple[dict[str, int], bool]:  # noqa: ANN401
+    """List the objects to read, BUCKET/KEY to bytes, and whether they are to be joined."""
+    from pyarrow.fs import FileSelector, FileType
+
+    literal = f"{bucket}/{key}" if key and not key.endswith("/") else None
+    its = None if literal is None else files.get_file_info(literal)
+    if its is not None and its.type == FileType.File:
+        return {its.path: its.size}, False
+    if its is not None and its.type == FileType.NotFound and not has_magic(key):
+        folder = f"{bucket}/{key}".rpartition("/")[0]
+        beside = files.get_file_info(FileSelector(folder, allow_not_found=True))
+        raise _nothing(files, place, bucket, "no such object", {info.base_name for info in beside})
+    segments = key.split("/")
+    fixed = list(takewhile(lambda segment: not has_magic(segment), segments))
+    folder = "/".join([bucket, *fixed]).rstrip("/")
+    wanted = segments[len(fixed) :] or ["*"]
+    deep = len(wanted) > 1 or "**" in wanted
+    listed = files.get_file_info(FileSelector(folder, recursive=deep, allow_not_found=True))
+    there = {info.path: info.size for info in listed if info.type == FileType.File}
+    found = [path for path in there if matches(path[len(folder) + 1 :].split("/"), wanted)]
+    if not found:
+        raise _nothing(files, place, bucket, "no object matches", {path[len(folder) + 1 :] for path in there})
+    return {path: there[path] for path in known(place, found)}, True
+
+
+def _nothing(files: Any, place: str, bucket: str, what: str, names: set[str]) -> FeedUnavailable:  # noqa: ANN401
+    """Say what is there instead; whether there is a bucket is asked only now, for not everybody may ask."""
+    from pyarrow.fs import FileType
+
+    if not names and files.get_file_info(bucket).type == FileType.NotFound:
+        return FeedUnavailable("there is no such bucket", place, "check its name, and AWS_ENDPOINT_URL")
+    return FeedUnavailable(what, place, listing("objects", names))
+
+
+def matches(names: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the folders and the name of a key are those of a glob; ``**`` stands for any number of folders."""
+    if not wanted:
+        return not names
+    if wanted[0] == "**" and matches(names, wanted[1:] or ["*"]):
+        return True
+    if not names:
+        return False
+    if wanted[0] == "**":
+        return matches(names[1:], wanted)
+    return fnmatchcase(names[0], wanted[0]) and matches(names[1:], wanted[1:])
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Turn what the client says into one line of ours, without what is secret."""
+    try:
+        yield
+    except ImportError:
+        raise FeedUnavailable("this pyarrow was built without S3", place, "install pyarrow from PyPI") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise FeedUnavailable("there is no room for a copy of it", place, "set TMPDIR to a larger disk") from None
+        said = " ".join(str(error).split())
+        for name in SECRETS:
+            said = said.replace(os.environ.get(name) or "\0", "...")
+        what, remedy = next(
+            (answer for mark, answer in _ANSWERS.items() if mark in said), (f"S3 refuses: {said[:300]}", _NETWORK)
+        )
+        raise FeedUnavailable(what, place, remedy) from None

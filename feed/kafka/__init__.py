@@ -1,0 +1,1 @@
+"""Quotes in Kafka: replayed into a topic, found there, and read once."""

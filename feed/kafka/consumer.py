@@ -1,0 +1,348 @@
+"""The consumer: find a complete replay in a topic, freeze its offset ranges, prove that nothing is missing of them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from feed.codecs.messages import Record, malformed
+from feed.codecs.registry import CODECS
+from feed.console import listing
+from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
+from feed.kafka.address import Address, parse_address
+from feed.kafka.bounded_read import records
+from feed.kafka.client import NoTopic, open_consumer
+from feed.kafka.headers import END, NO_HEADERS, SCHEMA, EndRecord, decode_end, headers_of
+from feed.kafka.merge import merge_blocks
+from feed.kafka.ranges import AGAIN, KafkaBlock, KafkaRange
+from feed.kafka.tolerance import spans, tolerated
+from feed.kafka.topic import partitions_of
+from feed.options import DEFAULTS, ReadOptions
+from feed.provenance import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from feed.tape import Tape
+
+WINDOW = 1000
+"""Offsets that the first step backwards looks at for an end record."""
+
+WIDER = 4
+"""How many times more each further step looks at: a step fetches anew, and mostly there is only one."""
+
+RANGE_BYTES = 64 * 2**20
+"""Bytes of values from which on a partition is read in several ranges."""
+
+RANGE_ROWS = 2**20
+"""The same, of quotes and trades: what they take once decoded does not follow from the bytes."""
+
+LOOK_SECONDS = 0.5
+"""How often a replay that is waited for is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """One complete replay, frozen: its ranges and what its end record promises of them.
+
+    Attributes
+    ----------
+    address : Address
+    end : EndRecord
+    ranges : tuple of KafkaRange
+        By partition, then by offset.
+    symbols : tuple of str
+        The tapes to make, ascending.
+    options : ReadOptions
+    notes : tuple of str
+    """
+
+    address: Address
+    end: EndRecord
+    ranges: tuple[KafkaRange, ...]
+    symbols: tuple[str, ...]
+    options: ReadOptions = DEFAULTS
+    notes: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> int | None:
+        """As many bytes as somebody set."""
+        return self.options.of_file
+
+    def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join the blocks and prove them against the end record.
+
+        Parameters
+        ----------
+        blocks : sequence of KafkaBlock
+            In the order of `ranges`.
+
+        Raises
+        ------
+        FeedCorrupt
+            A count or a digest differs, or too many malformed messages in all.
+        """
+        bad = tolerated(blocks, self.options.max_bad)
+        tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
+        tombstones = sum(block.tombstones for block in blocks)
+        notes = self.notes
+        if bad:
+            notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
+        return tuple(
+            (
+                tape,
+                Provenance(
+                    source="kafka",
+                    place=self.address.place,
+                    digest=tape.digest() if bad else self.end.tapes[tape.symbol],
+                    snapshots=tape.snapshots,
+                    rows=tape.rows,
+                    trades=len(tape.trades.ts),
+                    topic=self.address.topic,
+                    replay=self.end.replay,
+                    partitions=spans(self.ranges),
+                    messages=self.end.messages,
+                    resent=resent + sum(block.resent for block in blocks),
+                    empty=sum(block.empty for block in blocks),
+                    bad=bad,
+                    ignored={"tombstone": tombstones} if tombstones else {},
+                    notes=notes,
+                ),
+            )
+            for tape in tapes
+        )
+
+
+def plan_replay(
+    source: str,
+    options: ReadOptions = DEFAULTS,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ReplayPlan:
+    """Freeze a topic's offsets and choose the replay to read.
+
+    Parameters
+    ----------
+    source : str
+        ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
+    options : ReadOptions
+        Where `wait` is above 0, a topic or replay that is not there, or not ended, is waited for until nothing new has
+        come for that long.
+    clock, sleep : callable
+        Seconds, monotonic; a wait of seconds.
+
+    Raises
+    ------
+    FeedUnavailable
+        No broker, unknown topic, replay or symbol.
+    FeedCorrupt
+        No message, no complete replay, messages without headers, a start that retention took.
+    """
+    address = parse_address(source, options.access)
+    seen = _Seen()
+    with open_consumer(address) as consumer:
+        since, known = clock(), seen.looked
+        while True:
+            held, missing = {}, None
+            try:
+                held = partitions_of(consumer, address)
+                seen.look(consumer, address, held, options)
+                missing = seen.missing(address, held, options)
+            except NoTopic as error:
+                missing = error
+            if known != (known := dict(seen.looked)):
+                since = clock()
+            if missing is None and not (options.wait and options.replay is None and seen.newer):
+                break
+            if clock() - since >= options.wait:
+                if missing is not None:
+                    raise missing
+                break
+            sleep(min(LOOK_SECONDS, options.wait))
+    _, _, end, record = max(seen.ends, key=lambda found: found[:2])
+    return _plan(address, end, record, held, seen, options)
+
+
+def _plan(
+    address: Address,
+    end: EndRecord,
+    record: Record,
+    held: dict[int, tuple[int, int]],
+    seen: _Seen,
+    options: ReadOptions,
+) -> ReplayPlan:
+    _check_listed(address, end, record, held, options)
+    if options.symbol is not None and options.symbol not in end.tapes:
+        raise FeedUnavailable(
+            f"replay {end.replay} does not hold {options.symbol!r}; {listing('symbols', end.tapes)}", address.place
+        )
+    ranges = []
+    ended = {found.partition: found.offset + 1 for _, name, _, found in seen.ends if name == end.replay}
+    for partition, listed in sorted(end.partitions.items()):
+        last = ended.get(partition, listed.end)
+        pieces = max(1, -(-listed.bytes // RANGE_BYTES), -(-listed.rows // RANGE_ROWS))
+        pieces = min(pieces, last - listed.start)
+        bounds = [listed.start + (last - listed.start) * i // pieces for i in range(pieces + 1)]
+        ranges += [
+            KafkaRange(
+                address,
+                partition,
+                low,
+                high,
+                end.replay,
+                end.codec,
+                tuple(end.tapes),
+                first=low == listed.start,
+                options=options,
+            )
+            for low, high in itertools.pairwise(bounds)
+        ]
+    newer = sorted(seen.newer) if options.replay is None else []
+    notes = (f"newer and incomplete, passed over: {listing('replays', newer)}",) if newer else ()
+    symbols = tuple(sorted(end.tapes)) if options.symbol is None else (options.symbol,)
+    return ReplayPlan(address, end, tuple(ranges), symbols, options, notes)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What looking through a topic found so far.
+
+    Attributes
+    ----------
+    ends : list
+        Broker time, replay, end record and where it lay.
+    complete : set of str
+        Replays whose end record was seen.
+    counts : Counter of str
+        Data messages seen of each replay, in part where an end record was found before the start was reached.
+    newest : dict of str to int
+        Broker time of the last data message seen of each replay.
+    looked : dict of int to int
+        Up to which offset each partition was looked through.
+    bare : Record, optional
+        A message without headers.
+    """
+
+    ends: list[tuple[int, str, EndRecord, Record]] = field(default_factory=list)
+    complete: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, int] = field(default_factory=dict)
+    looked: dict[int, int] = field(default_factory=dict)
+    bare: Record | None = None
+
+    @property
+    def ended(self) -> int:
+        """Broker time of the newest end record; -1 where there is none."""
+        return max((found[0] for found in self.ends), default=-1)
+
+    @property
+    def newer(self) -> set[str]:
+        """Replays without an end record whose last message came after the newest complete one ended."""
+        return {name for name, when in self.newest.items() if name not in self.complete and when >= self.ended}
+
+    def look(
+        self,
+        consumer: Any,  # noqa: ANN401 - untyped client
+        address: Address,
+        held: dict[int, tuple[int, int]],
+        options: ReadOptions,
+    ) -> None:
+        """Look through what came since the last time, from the tail of each partition to the end record wanted."""
+        for partition, (first, last) in held.items():
+            low = max(first, self.looked.get(partition, first))
+            high, width = last, WINDOW
+            while high > low:
+                at = max(low, high - width)
+                ends, latest = self._window(
+                    records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
+                )
+                if ends:
+                    when, name, record = max(ends, key=lambda found: found[:2])
+                    self.ends.append((when, name, decode_end(record, name), record))
+                    break
+                if options.replay is None and latest is not None and latest < self.ended:
+                    break  # nothing before it is newer than an end record of another partition
+                high, width = at, WIDER * width
+            self.looked[partition] = last
+
+    def _window(self, items: Iterator[Record], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
+        """Note what some records are; the end records wanted among them, and the newest broker time."""
+        ends: list[tuple[int, str, Record]] = []
+        latest = None
+        for record in items:
+            latest = record.timestamp if latest is None else max(latest, record.timestamp)
+            try:
+                headers = headers_of(record)
+            except FeedCorrupt:
+                if not record.tombstone:
+                    self.bare = self.bare or record
+                continue
+            name = headers["replay"]
+            if headers.get("kind") != END:
+                self.counts[name] += 1
+                self.newest[name] = max(record.timestamp, self.newest.get(name, -1))
+                continue
+            self.complete.add(name)
+            if replay in {None, name}:
+                ends.append((record.timestamp, name, record))
+        return ends, latest
+
+    def missing(self, address: Address, held: dict[int, tuple[int, int]], options: ReadOptions) -> FeedError | None:
+        """Why there is no replay to read; None where there is one."""
+        if self.ends:
+            return None
+        remedy = f"{AGAIN} {address.place}"
+        replay = options.replay
+        if not any(last > first for first, last in held.values()):
+            gone = max((last for _, last in held.values()), default=0)
+            what = (
+                f"the topic is empty: retention took all before offset {gone}" if gone else "the topic holds no message"
+            )
+            return FeedCorrupt(what, address.place, remedy)
+        if self.bare is not None and not self.complete and not self.counts:
+            return malformed(self.bare, NO_HEADERS)
+        if replay is not None and replay not in self.counts:
+            there = listing("replays", {*self.complete, *self.counts})
+            return FeedUnavailable(f"there is no replay {replay!r}; {there}", address.place, remedy)
+        counts = {f"{name} ({count} messages)" for name, count in self.counts.items() if replay in {None, name}}
+        ranges = ", ".join(
+            f"partition {part} [{first}, {last})" for part, (first, last) in held.items() if last > first
+        )
+        return FeedCorrupt(
+            f"incomplete: no end record in {ranges[:300]}; {listing('replays', counts)}", address.place, remedy
+        )
+
+
+def _check_listed(
+    address: Address, end: EndRecord, record: Record, held: dict[int, tuple[int, int]], options: ReadOptions
+) -> None:
+    """Compare the end record's table with what the topic holds."""
+    if end.schema.partition(".")[0] != SCHEMA.partition(".")[0]:
+        raise malformed(record, f"schema {end.schema!r}, this reader knows {SCHEMA}")
+    if end.codec not in CODECS:
+        raise malformed(record, f"codec {end.codec!r}, this reader knows {', '.join(sorted(CODECS))}")
+    if record.partition not in end.partitions:
+        raise malformed(record, "end record: it does not list its own partition")
+    for partition, listed in end.partitions.items():
+        first, last = held.get(partition, (0, 0))
+        bound = record.offset if partition == record.partition else last
+        if listed.end > bound:
+            raise malformed(record, f"end record: it lists offsets to {listed.end} of partition {partition}, not there")
+        if listed.start < first:
+            raise FeedCorrupt(
+                f"replay {end.replay} lost its start: offsets [{listed.start}, {min(first, listed.end)}) of partition "
+                f"{partition} are gone, retention or a deletion took them",
+                address.place,
+                f"{AGAIN} {address.place}, or keep the topic longer",
+            )
+    promised = sum(listed.bytes for listed in end.partitions.values())
+    if promised > options.max_bytes:
+        raise FeedCorrupt(
+            f"replay {end.replay} has {promised:,} bytes, more than the bound of {options.max_bytes:,}",
+            address.place,
+            "set feed.max_bytes",
+        )

@@ -1,0 +1,400 @@
+"""Messages without our headers, read only where that is asked for: nothing numbers them, nothing says where they end.
+
+What the topic holds when the plan is made is read, each message once however often it was sent; whether anything is
+missing cannot be known, and the provenance says so. What a producer took back by aborting its transaction is left out,
+and what it has not yet committed is not read: there is no end record that would tell either from the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feed.codecs.json_rows import REFUSALS
+from feed.codecs.messages import Decoded, Record, concatenate
+from feed.codecs.registry import CODECS
+from feed.console import listing, quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.kafka.address import Address, parse_address
+from feed.kafka.bounded_read import STALL_SECONDS, records
+from feed.kafka.client import open_consumer
+from feed.kafka.foreign_symbols import Name, by_symbol, outside
+from feed.kafka.tolerance import Tolerance, put_aside, spans, tolerated
+from feed.kafka.topic import partitions_of
+from feed.provenance import BadMessage, Provenance
+from feed.tape import UNNAMED, Tape, by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from feed.options import ReadOptions
+    from feed.tape import Int64
+
+RANGE_OFFSETS = 2**17
+"""Offsets of one range: nothing says how many bytes they are."""
+
+SYMBOLS = 1024
+"""Symbols of a topic: a topic whose keys are all different names none by them."""
+
+NOTE = "messages without headers, taken as they came: nothing proves that none is missing"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignBlock:
+    """What one range held: M messages of the symbol that was asked for, and of none.
+
+    Attributes
+    ----------
+    rows : Decoded
+    hashes : bytes
+        32 bytes of SHA-256 for each message and its symbol.
+    names : tuple of Name
+    codes : (M,) int64
+        Index into `names` of each message.
+    others : frozenset of Name
+        Of messages of other symbols, the first of them.
+    bad : tuple of BadMessage
+        Put aside.
+    doubtful : dict of str to list of BadMessage
+        Malformed messages whose keys are not the symbol that was asked for, by key, the first of each: they are of
+        another symbol where other messages of the topic are of it, too.
+    nbytes : int
+        Bytes of the values.
+    empty : int
+        Offsets that hold no record.
+    headed, aborted, tombstones, other_symbol : int
+        Messages left out: of replays, of aborted transactions, without a value, of other symbols.
+    """
+
+    rows: Decoded
+    hashes: bytes
+    names: tuple[Name, ...]
+    codes: Int64
+    others: frozenset[Name]
+    bad: tuple[BadMessage, ...]
+    doubtful: dict[str, list[BadMessage]]
+    nbytes: int
+    empty: int
+    headed: int
+    aborted: int
+    tombstones: int
+    other_symbol: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What reading a range has noted so far."""
+
+    records: int = 0
+    headed: int = 0
+    aborted: int = 0
+    tombstones: int = 0
+    other_symbol: int = 0
+    nbytes: int = 0
+    hashes: bytearray = field(default_factory=bytearray)
+    codes: array[int] = field(default_factory=lambda: array("q"))
+    names: dict[Name, int] = field(default_factory=dict)
+    others: set[Name] = field(default_factory=set)
+    doubtful: dict[str, list[BadMessage]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRange:
+    """Offsets [start, end) of a partition; reading them is a pure function of these fields."""
+
+    address: Address
+    partition: int
+    start: int
+    end: int
+    options: ReadOptions
+
+    def read(self) -> ForeignBlock:
+        """Read and decode what carries no headers of a replay.
+
+        Raises
+        ------
+        FeedUnavailable
+            More symbols than a topic may have.
+        FeedError
+            As `feed.kafka.ranges.KafkaRange.read`.
+        """
+        tolerance, tally = Tolerance(self.options.max_bad), _Tally()
+        with open_consumer(self.address, STALL_SECONDS, committed=True) as consumer:
+            raw = records(
+                consumer,
+                self.address,
+                self.partition,
+                self.start,
+                self.end,
+                deadline=self.options.deadline,
+                max_bytes=self.options.max_bytes,
+            )
+            own = self._own(raw, tally, tolerance.refuse)
+            rows = CODECS["json"].decode(own, tolerance.refuse, self.options.max_bytes)
+        return ForeignBlock(
+            rows,
+            bytes(tally.hashes),
+            tuple(tally.names),
+            np.frombuffer(tally.codes, np.int64),
+            frozenset(tally.others),
+            tolerance.bad,
+            tally.doubtful,
+            tally.nbytes,
+            self.end - self.start - tally.records,
+            tally.headed,
+            tally.aborted,
+            tally.tombstones,
+            tally.other_symbol,
+        )
+
+    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+        """Hand on the messages to decode, one of several symbols in parts, and note the symbol of each."""
+        for record in raw:
+            tally.records += 1
+            if record.aborted:
+                tally.aborted += 1
+                continue
+            if any(name == "replay" for name, _ in record.headers):
+                tally.headed += 1
+                continue
+            if record.tombstone:
+                tally.tombstones += 1
+                continue
+            try:
+                parts = by_symbol(record)
+            except REFUSALS as error:
+                if not self._is_others(record, str(error), tally):
+                    refuse(record, str(error))
+                continue
+            tally.nbytes += len(record.value)
+            for name, part in parts:
+                if name.of not in {"", "venue"} and self.options.symbol not in {None, name.symbol}:
+                    tally.other_symbol += 1
+                    if len(tally.others) < SYMBOLS:
+                        tally.others.add(name)
+                    continue
+                tally.codes.append(tally.names.setdefault(name, len(tally.names)))
+                if len(tally.names) > SYMBOLS:
+                    raise _too_many(self.address)
+                tally.hashes += hashlib.sha256(b"%s\0%s" % (name.symbol.encode(), part.value)).digest()
+                yield part
+
+    def _is_others(self, record: Record, reason: str, tally: _Tally) -> bool:
+        """Whether a malformed message is, or may be, of a symbol that was not asked for; it is noted then."""
+        name = outside(record)
+        if self.options.symbol is None or name.symbol in {"", self.options.symbol}:
+            return False
+        if name.of == "header":
+            tally.other_symbol += 1
+            return True
+        if name.symbol not in tally.doubtful and len(tally.doubtful) == SYMBOLS:
+            return False
+        kept = tally.doubtful.setdefault(name.symbol, [])
+        if len(kept) <= self.options.max_bad:  # one more than are tolerated is all that is ever needed
+            kept.append(put_aside(record, reason))
+        else:
+            tally.other_symbol += 1
+        return True
+
+
+def _too_many(address: Address) -> FeedUnavailable:
+    return FeedUnavailable(
+        f"its messages name more than {SYMBOLS} symbols, by their rows' field symbol, header or key",
+        address.place,
+        "name one: symbol=...; where the keys are no symbols, send it as a header or in the rows, which win",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPlan:
+    """All that a topic holds of messages without headers, frozen.
+
+    Attributes
+    ----------
+    address : Address
+    ranges : tuple of ForeignRange
+    options : ReadOptions
+    open : int
+        Offsets from the first open transaction of each partition on, which are not read.
+    """
+
+    address: Address
+    ranges: tuple[ForeignRange, ...]
+    options: ReadOptions
+    open: int = 0
+
+    @property
+    def held(self) -> int | None:
+        """As many bytes as somebody set."""
+        return self.options.of_file
+
+    def merge(self, blocks: Sequence[ForeignBlock]) -> tuple[tuple[Tape, Provenance], ...]:
+        """Join the blocks, each message once: a tape of each symbol.
+
+        Raises
+        ------
+        FeedUnavailable
+            No message is of the symbol asked for; too many symbols.
+        FeedCorrupt
+            Too many malformed messages in all, or too many bytes, or no message.
+        """
+        nbytes = sum(block.nbytes for block in blocks)
+        if nbytes > self.options.max_bytes:
+            raise FeedCorrupt(
+                f"it holds {nbytes:,} bytes, more than the bound of {self.options.max_bytes:,}",
+                self.address.place,
+                "set feed.max_bytes",
+            )
+        rows = concatenate([block.rows for block in blocks])
+        index: dict[Name, int] = {}
+        codes = np.concatenate(
+            [_places(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
+        )
+        filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
+        told = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
+        symbols = {name.symbol for name in told if name.of != "venue"}
+        doubtful = [(symbol, message) for block in blocks for symbol, its in block.doubtful.items() for message in its]
+        ours = [message for symbol, message in doubtful if symbol not in symbols]
+        bad = tolerated(blocks, self.options.max_bad, ours)
+        if not told:
+            raise self._nothing(blocks, len(bad))
+        called = _symbols(told)
+        there = sorted({symbol or UNNAMED for symbol in called.values()})
+        if self.options.symbol is None and len(there) > SYMBOLS:
+            raise _too_many(self.address)
+        place = {symbol: at for at, symbol in enumerate(there)}
+        labels = np.array([place.get(called.get(name, "") or UNNAMED, len(there)) for name in index], np.int64)
+        order, starts = by_label(labels[codes], len(there) + 1)
+        hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")[order]
+        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(ours)
+        left_out = {
+            "aborted": sum(block.aborted for block in blocks),
+            "tombstone": sum(block.tombstones for block in blocks),
+        }
+        named = any(called.values())
+        wanted = self._wanted(there, told) if named else there
+        sent = [slice(*starts[place[symbol] : place[symbol] + 2]) for symbol in wanted]
+        kept = [order[its][np.sort(np.unique(hashes[its], return_index=True)[1])] for its in sent]
+        tapes = []
+        parts = rows.take(np.concatenate(kept)).cut([len(messages) for messages in kept])
+        for symbol, its, messages, part in zip(wanted, sent, kept, parts, strict=True):
+            tape = part.tape(symbol if named else self.options.symbol or UNNAMED)
+            mine = its.stop - its.start
+            # those of none were kept in case that no message names one
+            left = others + (0 if self.options.symbol is None else len(codes) - mine)
+            ignored = {"other_symbol": left, **left_out}
+            tapes.append((tape, self._provenance(tape, blocks, int(mine), len(messages), ignored, bad)))
+        return tuple(tapes)
+
+    def _wanted(self, there: Sequence[str], told: Iterable[Name]) -> list[str]:
+        """Which of the symbols there are to make tapes of; FeedUnavailable where the one asked for is not there."""
+        asked = self.options.symbol
+        if asked is None:
+            return list(there)
+        if asked in there:
+            return [asked]
+        remedy = listing("symbols", there)
+        if {name.of for name in told} <= {"key", "venue", ""}:
+            remedy += ": its keys; where they are no symbols, send it as a header or in the rows"
+        raise FeedUnavailable(f"no message of symbol {quoted(asked)}", self.address.place, remedy)
+
+    def _nothing(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
+        """Say why there is no message to make a tape of."""
+        left_out = {
+            "were aborted with their transactions": sum(block.aborted for block in blocks),
+            "are tombstones": sum(block.tombstones for block in blocks),
+            "are malformed": bad,
+        }
+        if any(left_out.values()):
+            what = ", ".join(f"{count} {how}" for how, count in left_out.items() if count)
+            what = f"it holds no quotes: {what.replace(' ', ' messages ', 1)}"
+            return FeedCorrupt(what, self.address.place, "send them again")
+        return FeedCorrupt("the topic holds no message without headers", self.address.place, "leave feed.foreign out")
+
+    def _provenance(
+        self,
+        tape: Tape,
+        blocks: Sequence[ForeignBlock],
+        sent: int,
+        kept: int,
+        ignored: dict[str, int],
+        bad: tuple[BadMessage, ...],
+    ) -> Provenance:
+        notes = [NOTE]
+        headed = sum(block.headed for block in blocks)
+        if headed:
+            notes.append(f"{headed} messages of replays were left out")
+        if ignored["aborted"]:
+            notes.append(f"{ignored['aborted']} messages of aborted transactions were left out")
+        if self.open:
+            notes.append(f"{self.open} offsets from an open transaction on were not read")
+        return Provenance(
+            source="kafka",
+            place=self.address.place,
+            digest=tape.digest(),
+            snapshots=tape.snapshots,
+            rows=tape.rows,
+            trades=len(tape.trades.ts),
+            topic=self.address.topic,
+            partitions=spans(self.ranges),
+            messages=kept,
+            resent=sent - kept,
+            empty=sum(block.empty for block in blocks),
+            bad=bad,
+            ignored={reason: count for reason, count in ignored.items() if count},
+            notes=tuple(notes),
+        )
+
+
+def _places(names: Iterable[Name], index: dict[Name, int]) -> Int64:
+    """Where each of a block's names stands among all, new ones at the end."""
+    return np.array([index.setdefault(name, len(index)) for name in names], np.int64)
+
+
+def _symbols(told: Iterable[Name]) -> dict[Name, str]:
+    """The symbol of each name of a topic: where every key is its message's venue, the keys name none."""
+    keys = any(name.of == "key" for name in told)
+    return {name: "" if name.of == "venue" and not keys else name.symbol for name in told}
+
+
+def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:
+    """Freeze a topic's offsets, up to the first transaction of each partition that is still open.
+
+    Parameters
+    ----------
+    source : str
+        As `feed.kafka.consumer.plan_replay`.
+    options : ReadOptions
+        `symbol` says which messages to take, and what the tape is called where none names its symbol.
+
+    Raises
+    ------
+    FeedUnavailable
+        No broker, unknown topic.
+    FeedCorrupt
+        No message, or none before an open transaction.
+    """
+    address = parse_address(source, options.access)
+    with open_consumer(address) as consumer:
+        written = partitions_of(consumer, address)
+    with open_consumer(address, committed=True) as consumer:
+        stable = partitions_of(consumer, address)
+    ranges = tuple(
+        ForeignRange(address, partition, low, min(low + RANGE_OFFSETS, last), options)
+        for partition, (first, last) in stable.items()
+        for low in range(first, last, RANGE_OFFSETS)
+    )
+    held_up = sum(max(end - stable[partition][1], 0) for partition, (_, end) in written.items() if partition in stable)
+    if not ranges and held_up:
+        raise FeedCorrupt(
+            f"none of its {held_up} offsets can be read: a transaction is open",
+            address.place,
+            "repeat when it has ended",
+        )
+    if not ranges:
+        raise FeedCorrupt("the topic holds no message", address.place, "fill it first")
+    return ForeignPlan(address, ranges, options, held_up)

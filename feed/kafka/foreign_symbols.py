@@ -1,0 +1,140 @@
+"""Which symbol a message of somebody else's is of: its rows say it, else the message, its header, its key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from feed.codecs.json_rows import REFUSALS
+from feed.console import quoted
+from feed.tape import SYMBOL_BYTES
+
+if TYPE_CHECKING:
+    from feed.codecs.messages import Record
+
+
+class Name(NamedTuple):
+    """What a message calls its symbol, and where that stands.
+
+    Attributes
+    ----------
+    symbol : str
+        Empty where nothing names one.
+    of : str
+        ``value``, ``header``, ``key``; ``venue`` for a key that is the publisher id of all rows of the message: whether
+        it is a symbol all the same, in Hong Kong for example, the other keys of the topic say.
+    """
+
+    symbol: str = ""
+    of: Literal["value", "header", "key", "venue", ""] = ""
+
+
+class _Row(msgspec.Struct, gc=False):
+    symbol: Any = None
+    publisher_id: Any = None
+
+
+class _Named(msgspec.Struct, gc=False):
+    symbol: Any = None
+    snapshot: tuple[_Row, ...] = ()
+    trades: tuple[_Row, ...] = ()
+
+
+class _Apart(msgspec.Struct, gc=False):
+    snapshot: tuple[msgspec.Raw, ...] = ()
+    trades: tuple[msgspec.Raw, ...] = ()
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+_APART = msgspec.json.Decoder(_Apart)
+_KEY = msgspec.json.Decoder(str | _Row)
+
+
+def by_symbol(record: Record) -> list[tuple[Name, Record]]:
+    """Tell the symbol of a JSON message; one whose rows name several comes apart into a message of each.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    list of (Name, Record)
+        In the order of the rows.
+
+    Raises
+    ------
+    ValueError, msgspec.DecodeError, RecursionError
+        A symbol that is no text, or a message that is no JSON, as `feed.codecs.json_rows.REFUSALS`.
+    """
+    fallback = _of_header(record) or _of_key(record.key)
+    keyed = fallback.of == "key" and fallback.symbol.isdigit()
+    if b"symbol" not in record.value and not keyed:
+        return [(fallback, record)]
+    message = _NAMED.decode(record.value)
+    rows = (*message.snapshot, *message.trades)
+    if keyed and all(str(row.publisher_id) == fallback.symbol for row in rows):
+        fallback = Name(fallback.symbol, "venue")
+    fallback = _of_value(message.symbol) or fallback
+    names = [_of_value(row.symbol) or fallback for row in rows]
+    distinct = list(dict.fromkeys(names)) or [fallback]
+    if len(distinct) == 1:
+        return [(distinct[0], record)]
+    apart = _APART.decode(record.value)
+    parts: dict[Name, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
+    kinds = ["snapshot"] * len(apart.snapshot) + ["trades"] * len(apart.trades)
+    for name, kind, row in zip(names, kinds, (*apart.snapshot, *apart.trades), strict=True):
+        parts[name][kind].append(row)
+    return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
+
+
+def outside(record: Record) -> Name:
+    """Tell the symbol of a message whose value cannot be read: its header's, else its key's, which may be none."""
+    try:
+        return _of_header(record) or _of_key(record.key)
+    except ValueError:
+        return Name()
+
+
+def _of_value(symbol: object) -> Name | None:
+    if symbol is None or symbol == "":
+        return None
+    if isinstance(symbol, bool) or not isinstance(symbol, str | int):  # in Tokyo a symbol is a number
+        raise ValueError(f"symbol is {type(symbol).__name__}, expected text")  # noqa: TRY004 - it came from the wire
+    return Name(_checked(str(symbol)), "value")
+
+
+def _of_header(record: Record) -> Name | None:
+    value = next((value for name, value in reversed(record.headers) if name == "symbol"), None)
+    if not value:
+        return None
+    try:
+        return Name(_checked(value.decode()), "header")
+    except UnicodeDecodeError:
+        raise ValueError("header symbol is no text") from None
+
+
+def _checked(symbol: str) -> str:
+    if len(symbol.encode()) > SYMBOL_BYTES or not symbol.isprintable():
+        raise ValueError(f"symbol {quoted(symbol)} is not printable text of up to {SYMBOL_BYTES} bytes")
+    return symbol
+
+
+def _of_key(key: bytes | None) -> Name:
+    """A key that may be a symbol, also as JSON; others, such as a number in binary, are there to spread messages."""
+    try:
+        text: object = (key or b"").decode()
+        if key and key[:1] in {b'"', b"{"}:
+            found = _KEY.decode(key)
+            text = found.symbol if isinstance(found, _Row) else found
+    except (UnicodeDecodeError, *REFUSALS):
+        return Name()
+    if (
+        not isinstance(text, str)
+        or not text.isprintable()
+        or text[:1] in {"", "["}
+        or len(text.encode()) > SYMBOL_BYTES
+    ):
+        return Name()
+    return Name(text, "key")

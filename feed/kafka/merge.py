@@ -1,0 +1,113 @@
+"""Blocks of a replay joined in the order in which it was sent, and proven against its end record."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feed.codecs.messages import concatenate
+from feed.errors import FeedCorrupt
+from feed.kafka.ranges import AGAIN
+from feed.tape import by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feed.kafka.address import Address
+    from feed.kafka.headers import EndRecord, Listed
+    from feed.kafka.ranges import KafkaBlock, KafkaRange
+    from feed.tape import Int64, Tape
+
+
+def merge_blocks(
+    address: Address, end: EndRecord, ranges: Sequence[KafkaRange], blocks: Sequence[KafkaBlock], symbols: Sequence[str]
+) -> tuple[tuple[Tape, ...], int]:
+    """Join the blocks of a replay.
+
+    Parameters
+    ----------
+    address : Address
+    end : EndRecord
+    ranges, blocks : sequence of KafkaRange, KafkaBlock
+        By partition, then by offset; each block read of its range.
+    symbols : sequence of str
+        Which tapes to make.
+
+    Returns
+    -------
+    tapes : tuple of Tape
+        One for each of `symbols`.
+    resent : int
+        Records dropped because they had come in an earlier range.
+
+    Raises
+    ------
+    FeedCorrupt
+        Messages are missing, or a digest differs; the partitions' digests always, the tapes' where no message was
+        put aside.
+    """
+    order, kept = _order(address, end, ranges, blocks)
+    rows = concatenate([block.rows for block in blocks])
+    codes = np.concatenate([block.symbol for block in blocks])[order]
+    proven = not any(block.bad for block in blocks)
+    code = {symbol: number for number, symbol in enumerate(end.tapes)}
+    places, starts = by_label(codes, len(code))
+    messages = [order[places[starts[code[symbol]] : starts[code[symbol] + 1]]] for symbol in symbols]
+    tapes = []
+    for symbol, part in zip(symbols, rows.take(np.concatenate(messages)).cut(list(map(len, messages))), strict=True):
+        tape = part.tape(symbol)
+        if proven and tape.digest() != end.tapes[symbol]:
+            raise _differs(address, end, f"the digest of the tape of {symbol!r} differs from the end record's")
+        tapes.append(tape)
+    return tuple(tapes), sum(len(block.pseq) for block in blocks) - kept
+
+
+def _order(
+    address: Address, end: EndRecord, ranges: Sequence[KafkaRange], blocks: Sequence[KafkaBlock]
+) -> tuple[Int64, int]:
+    """Indices of the messages of all blocks, each once, in the order in which they were sent; and how many."""
+    starts = np.cumsum([0, *(len(block.pseq) for block in blocks)])
+    indices = []
+    for partition, listed in sorted(end.partitions.items()):
+        mine = [i for i, block in enumerate(blocks) if block.partition == partition]
+        first = int(starts[mine[0]])
+        kept = _contiguous(address, end, [ranges[i] for i in mine], [blocks[i] for i in mine], listed)
+        hashes = np.concatenate([blocks[i].hashes for i in mine])[kept]
+        if hashlib.sha256(np.ascontiguousarray(hashes).data).hexdigest() != listed.digest:
+            raise _differs(address, end, f"partition {partition}: the messages' digest differs from the end record's")
+        indices.append(first + kept)
+    index = np.concatenate(indices)
+    seq = np.concatenate([block.seq for block in blocks])[index]
+    order = index[np.argsort(seq, kind="stable")]
+    if not np.array_equal(np.sort(seq), np.arange(end.messages)):
+        raise _differs(address, end, "its messages are not numbered one by one over its partitions")
+    return order, len(index)
+
+
+def _contiguous(
+    address: Address, end: EndRecord, ranges: Sequence[KafkaRange], blocks: Sequence[KafkaBlock], listed: Listed
+) -> Int64:
+    """Indices of a partition's messages, each once; FeedCorrupt where one is missing."""
+    pseq = np.concatenate([block.pseq for block in blocks])
+    before = np.maximum.accumulate(np.concatenate([[-1], pseq[:-1]])) if len(pseq) else pseq
+    kept = np.flatnonzero(pseq > before)
+    found = pseq[kept]
+    wrong = np.flatnonzero(found != np.arange(len(found)))
+    if len(wrong):
+        at = int(kept[wrong[0]])
+        starts = np.cumsum([0, *(len(block.pseq) for block in blocks)])
+        which = int(np.searchsorted(starts, at, side="right")) - 1
+        offset = int(np.concatenate([block.offsets for block in blocks])[at])
+        raise ranges[which].hole(int(wrong[0]), int(pseq[at]), offset, compacted=blocks[which].empty > 0)
+    if len(found) != listed.messages:
+        last = ranges[-1]
+        if len(found) > listed.messages:
+            raise _differs(address, end, f"partition {last.partition}: {len(found)} of {listed.messages} messages")
+        raise last.hole(len(found), listed.messages, last.end, compacted=blocks[-1].empty > 0)
+    return kept
+
+
+def _differs(address: Address, end: EndRecord, what: str) -> FeedCorrupt:
+    return FeedCorrupt(f"replay {end.replay}, {what}", address.place, f"{AGAIN} {address.place}")

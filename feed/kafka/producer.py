@@ -1,0 +1,387 @@
+"""The producer: a tape into a topic, with the recorded gaps or as fast as it goes, ended by a record that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import re
+import secrets
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from feed.codecs.registry import CODECS
+from feed.console import listing
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import format_instant
+from feed.kafka.address import Address, parse_address
+from feed.kafka.client import DELIVERY_SECONDS, MAX_MESSAGE, murmur2, open_consumer, open_producer, translated
+from feed.kafka.headers import SCHEMA, EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
+from feed.kafka.topic import beginnings, check_fit, check_room, made_settings_of
+from feed.provenance import Partition
+from feed.tape import Tape, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+UNACKNOWLEDGED_BYTES = 32 * 2**20
+"""Values sent and not yet acknowledged: kafka-python's own buffer has no bound."""
+
+ACKNOWLEDGE_SECONDS = DELIVERY_SECONDS + 15
+"""Longer than the client's own limit, which says why it gave up."""
+
+_REPLAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_INCOMPLETE = "the replay is incomplete: check that the broker is up and replay again"
+_FIT = "use a real Kafka broker with enough retention, or a narrower --start and --end"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay put into its topic.
+
+    Attributes
+    ----------
+    replay : str
+    place : str
+        The address, as text.
+    topic : str
+    symbols : tuple of str
+        Ascending.
+    partitions : tuple of Partition
+        Offsets [start, end), end record included.
+    messages : int
+        Data messages, the end records not counted.
+    digest : str
+        `feed.kafka.headers.replay_digest` of what was sent.
+    seconds : float
+        From the first message to the last acknowledgement.
+    """
+
+    replay: str
+    place: str
+    topic: str
+    symbols: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    messages: int
+    digest: str
+    seconds: float
+
+
+class Outgoing(NamedTuple):
+    """A message, due at `ts` (UTC nanoseconds), of a symbol; `rows` quotes and trades in it."""
+
+    ts: int
+    symbol: str
+    value: bytes
+    rows: int
+
+
+@cache
+def _by_symbol(count: int, symbol: str) -> int:
+    place: int = murmur2(symbol.encode())
+    return (place & 0x7FFFFFFF) % count
+
+
+PARTITIONERS: dict[str, Callable[[int, str, int], int]] = {
+    "symbol": lambda count, symbol, _seq: _by_symbol(count, symbol),
+    "spread": lambda count, _symbol, seq: seq % count,
+}
+"""Which of so many partitions a message goes to, by symbol and number: Kafka's own rule for a key, or in turn."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition while it is being filled."""
+
+    messages: int = 0
+    rows: int = 0
+    nbytes: int = 0
+    start: int = -1
+    end: int = -1
+    hashes: Any = field(default_factory=hashlib.sha256)
+
+
+def new_replay_id() -> str:
+    """Name a replay: the UTC second and eight random digits, so that names sort by time and never meet."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def paced(
+    messages: Iterable[Outgoing],
+    *,
+    speed: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    before_wait: Callable[[], None] = lambda: None,
+) -> Iterator[Outgoing]:
+    """Hand messages on when they are due: recorded gaps divided by `speed`, anchored to the first one.
+
+    Parameters
+    ----------
+    messages : iterable of Outgoing
+        Ascending instants.
+    speed : float
+        0 = at once.
+    clock, sleep : callable
+        Seconds, monotonic; a wait of seconds.
+    before_wait : callable
+        Called before each wait, to send what is still batched.
+
+    Yields
+    ------
+    Outgoing
+    """
+    if speed == 0:
+        yield from messages
+        return
+    anchor: tuple[float, int] | None = None
+    for message in messages:
+        if anchor is None:
+            anchor = clock(), message.ts
+        due = anchor[0] + (message.ts - anchor[1]) / 1e9 / speed
+        if due > clock():
+            before_wait()
+            # A sleep may end early, and the flush took its time: only the clock says whether it is due.
+            while (left := due - clock()) > 0:
+                sleep(left)
+        yield message
+
+
+def replay(
+    tapes: Tape | Sequence[Tape],
+    address: Address | str,
+    *,
+    speed: float = 0.0,
+    codec: str = "json",
+    partition: str = "symbol",
+    replay_id: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] = lambda _note: None,
+) -> Replayed:
+    """Send tapes into a topic, by time, then the end record, and check that the broker kept all of it.
+
+    Parameters
+    ----------
+    tapes : Tape or sequence of Tape
+        Several of one symbol are joined.
+    address : Address or str
+    speed : float
+        0 = as fast as it goes; X = recorded gaps divided by X.
+    codec : str
+        A key of `feed.codecs.registry.CODECS`.
+    partition : str
+        A key of `PARTITIONERS`.
+    replay_id : str, optional
+        1 to 64 of A-Z a-z 0-9 . _ -; a new one by default.
+    on_progress : callable, optional
+        Called with the messages sent so far and the instant of the last, UTC nanoseconds.
+    on_note : callable
+        Called with what a user has to know of the topic, before anything is sent.
+
+    Returns
+    -------
+    Replayed
+
+    Raises
+    ------
+    FeedUnavailable
+        No broker, a broker that gave up, a topic that would not keep it, an empty tape, an unknown codec or
+        partitioner, a bad speed or id.
+    FeedCorrupt
+        A message beyond the bound, or a stream that the broker did not keep.
+    """
+    address = parse_address(address) if isinstance(address, str) else address
+    name = new_replay_id() if replay_id is None else replay_id
+    tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
+    _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
+    settings = made_settings_of(address)
+    room = check_room(settings, address, tapes, CODECS[codec], PARTITIONERS[partition])
+    for note in (*check_fit(settings, address, _lasts(tapes, speed)), *room):
+        on_note(note)
+    began = time.perf_counter()
+    with open_producer(
+        address, compression=CODECS[codec].compression, largest_batch=settings.largest_batch
+    ) as producer:
+        numbers = _numbers(producer, address)
+        messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
+        fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
+        fill.send(messages, on_progress)
+        digests = {tape.symbol: tape.digest() for tape in tapes}
+        end = EndRecord(
+            replay=name,
+            codec=codec,
+            schema=SCHEMA,
+            messages=sum(lane.messages for lane in fill.lanes.values()),
+            digest=replay_digest(digests),
+            tapes=digests,
+            partitions={
+                number: Listed(lane.messages, lane.rows, lane.nbytes, lane.start, lane.end, lane.hashes.hexdigest())
+                for number, lane in fill.lanes.items()
+            },
+        )
+        partitions = _finish(producer, address, end)
+    seconds = time.perf_counter() - began
+    _check_kept(address, partitions)
+    return Replayed(name, address.place, address.topic, tuple(digests), partitions, end.messages, end.digest, seconds)
+
+
+def _by_name(tapes: Sequence[Tape]) -> list[Tape]:
+    """One tape per symbol, ascending."""
+    of: dict[str, list[Tape]] = {}
+    for tape in tapes:
+        of.setdefault(tape.symbol, []).append(tape)
+    return [join(parts) for _, parts in sorted(of.items())]
+
+
+def _lasts(tapes: Sequence[Tape], speed: float) -> float:
+    """Seconds that a replay takes at least."""
+    spans = [tape.span for tape in tapes]
+    return (max(last for _, last in spans) - min(first for first, _ in spans)) / 1e9 / speed if speed else 0.0
+
+
+def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:
+    """The messages of all tapes, by time; at one instant by symbol."""
+
+    def of(tape: Tape) -> Iterator[Outgoing]:
+        for ts, value, rows in CODECS[codec].encode(tape):
+            yield Outgoing(ts, tape.symbol, value, rows)
+
+    return of(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(of, tapes), key=itemgetter(0))
+
+
+def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
+    if codec not in CODECS:
+        raise FeedUnavailable(f"unknown codec {codec!r}: there is {', '.join(sorted(CODECS))}")
+    if partition not in PARTITIONERS:
+        raise FeedUnavailable(f"unknown partitioner {partition!r}; {listing('partitioners', PARTITIONERS)}")
+    if not 0 <= speed < float("inf"):
+        raise FeedUnavailable(f"speed {speed} is no speed", remedy="use 0 for as fast as it goes, 1 for recorded gaps")
+    if not _REPLAY_ID.fullmatch(name):
+        raise FeedUnavailable(f"replay id {name[:80]!r}: expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not tapes or any(not tape.rows and not len(tape.trades.ts) for tape in tapes):
+        raise FeedUnavailable("there is nothing to replay: the tape is empty", address.place)
+
+
+def _numbers(producer: Any, address: Address) -> list[int]:  # noqa: ANN401 - untyped client
+    """The partitions of the topic, ascending; a broker that makes topics on demand makes it now."""
+    with translated(address, "create the topic"):
+        return sorted(producer.partitions_for(address.topic))
+
+
+class _Fill:
+    """The data messages of a replay on their way into their partitions, each of them acknowledged in the end."""
+
+    def __init__(
+        self,
+        producer: Any,  # noqa: ANN401 - untyped client
+        address: Address,
+        name: str,
+        codec: str,
+        numbers: list[int],
+        partitioner: Callable[[int, str, int], int],
+    ) -> None:
+        self._producer, self._address, self._name, self._codec = producer, address, name, codec
+        self._numbers, self._partitioner = numbers, partitioner
+        self._waiting: deque[tuple[Any, int]] = deque()
+        self._held = 0
+        self.lanes: dict[int, _Lane] = {}
+
+    def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
+        """Send them and wait until each is acknowledged."""
+        waiting = self._waiting
+        for seq, message in enumerate(messages):
+            number, lane = self._lane(message.symbol, seq)
+            headers = data_headers(self._name, message.symbol, self._codec, seq, lane.messages)
+            size = len(message.value)
+            waiting.append((_post(self._producer, self._address, number, message, headers), size))
+            self._held += size
+            lane.messages += 1
+            lane.rows += message.rows
+            lane.nbytes += size
+            lane.hashes.update(hashlib.sha256(message.value).digest())
+            if waiting[0][0].is_done or self._held > UNACKNOWLEDGED_BYTES:
+                self._acknowledge(UNACKNOWLEDGED_BYTES)
+            if on_progress is not None:
+                on_progress(seq + 1, message.ts)
+        with translated(self._address, _INCOMPLETE):
+            self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+        self._acknowledge(0)
+
+    def _lane(self, symbol: str, seq: int) -> tuple[int, _Lane]:
+        number = self._numbers[self._partitioner(len(self._numbers), symbol, seq)]
+        lane = self.lanes.get(number)
+        if lane is None:
+            lane = self.lanes[number] = _Lane()
+        return number, lane
+
+    def _acknowledge(self, bound: int) -> None:
+        """Note the offsets of the oldest messages that are acknowledged; wait while more than `bound` bytes are not."""
+        waiting = self._waiting
+        with translated(self._address, _INCOMPLETE):
+            while waiting and (self._held > bound or waiting[0][0].is_done):
+                future, size = waiting.popleft()
+                kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+                self._held -= size
+                lane = self.lanes[kept.partition]
+                if lane.start < 0:
+                    lane.start = kept.offset
+                if kept.offset < lane.end:
+                    raise FeedCorrupt(
+                        f"the broker put offset {kept.offset} after {lane.end - 1}",
+                        f"{self._address.place}, partition {kept.partition}",
+                        "delete the topic or use a new one, and replay again",
+                    )
+                lane.end = kept.offset + 1
+
+
+def _post(
+    producer: Any,  # noqa: ANN401 - untyped client
+    address: Address,
+    partition: int,
+    message: Outgoing,
+    headers: list[tuple[str, bytes]],
+) -> Any:  # noqa: ANN401 - untyped client
+    if len(message.value) > MAX_MESSAGE:
+        raise FeedCorrupt(
+            f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of "
+            f"{MAX_MESSAGE}",
+            address.place,
+            "check the source for a burst of rows with one time stamp",
+        )
+    return producer.send(
+        address.topic, value=message.value, key=message.symbol.encode(), headers=headers, partition=partition
+    )
+
+
+def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client
+    """Write the end record into each partition that was used."""
+    value, headers = encode_end(end), end_headers(end.replay, end.codec)
+    futures = [
+        (producer.send(address.topic, value=value, headers=headers, partition=partition), partition, listed.start)
+        for partition, listed in sorted(end.partitions.items())
+    ]
+    with translated(address, _INCOMPLETE):
+        producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+        return tuple(
+            Partition(partition, start, future.get(timeout=ACKNOWLEDGE_SECONDS).offset + 1)
+            for future, partition, start in futures
+        )
+
+
+def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:
+    """Refuse a stream whose first messages are gone again: a broker drops the oldest without an error."""
+    with open_consumer(address, DELIVERY_SECONDS) as consumer:
+        first = beginnings(consumer, address, [part.partition for part in partitions])
+    for part in partitions:
+        start, offset = part.start, first[part.partition]
+        if offset > start:
+            raise FeedCorrupt(
+                f"the stream does not fit: the broker dropped offsets [{start}, {offset}) of partition "
+                f"{part.partition} (the embedded one keeps 5 MiB of a partition)",
+                address.place,
+                _FIT,
+            )

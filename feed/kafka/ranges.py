@@ -1,0 +1,236 @@
+"""A bounded range of offsets: a small frozen value that can be read anywhere, again and again, to the same block."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feed.codecs.messages import Decoded, Record
+from feed.codecs.registry import CODECS
+from feed.errors import FeedCorrupt
+from feed.kafka.bounded_read import STALL_SECONDS, records
+from feed.kafka.client import open_consumer
+from feed.kafka.headers import END, NO_HEADERS, SCHEMA, check_promised, code_of, number_of, own_numbers
+from feed.kafka.tolerance import Tolerance
+from feed.options import DEFAULTS, ReadOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from feed.kafka.address import Address
+    from feed.provenance import BadMessage
+    from feed.tape import Int64
+
+
+AGAIN = "replay the source again: python -m feed replay SOURCE"
+"""The remedy for a replay that is not whole; the topic's place follows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KafkaBlock:
+    """What one range held: M data messages of the replay, each once, in order of arrival.
+
+    Attributes
+    ----------
+    partition, start, end : int
+        Offsets [start, end).
+    pseq, seq, offsets : (M,) int64
+        Number within the partition, within the replay, and where it lay.
+    symbol : (M,) int16
+        Index into the symbols of the range.
+    hashes : (M, 32) uint8
+        SHA-256 of each message.
+    rows : Decoded
+        Their rows; of a symbol that was not asked for, none.
+    nbytes : int
+        Bytes of the values.
+    resent : int
+        Records dropped because they had come before.
+    empty : int
+        Offsets that hold no record: control records, or what compaction or a deletion took.
+    tombstones : int
+        Records of others without a value, left out.
+    bad : tuple of BadMessage
+        Malformed messages, put aside.
+    """
+
+    partition: int
+    start: int
+    end: int
+    pseq: Int64
+    seq: Int64
+    offsets: Int64
+    symbol: NDArray[np.int16]
+    hashes: NDArray[np.uint8]
+    rows: Decoded
+    nbytes: int
+    resent: int
+    empty: int
+    tombstones: int
+    bad: tuple[BadMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaRange:
+    """A bounded part of one replay in one partition; reading it is a pure function of these fields.
+
+    Attributes
+    ----------
+    address : Address
+    partition, start, end : int
+        Offsets [start, end).
+    replay, codec : str
+    symbols : tuple of str
+        Those of the replay.
+    first : bool
+        The replay's part of this partition begins here, so that nothing may be missing before the first message.
+    options : ReadOptions
+    stall : float
+        Seconds without progress after which reading is an error.
+    """
+
+    address: Address
+    partition: int
+    start: int
+    end: int
+    replay: str
+    codec: str
+    symbols: tuple[str, ...]
+    first: bool = True
+    options: ReadOptions = DEFAULTS
+    stall: float = STALL_SECONDS
+
+    def read(self) -> KafkaBlock:
+        """Read, drop what was sent twice, decode.
+
+        Raises
+        ------
+        FeedUnavailable
+            No broker.
+        FeedCorrupt
+            A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
+        """
+        tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
+        with open_consumer(self.address, self.stall) as consumer:
+            raw = records(
+                consumer,
+                self.address,
+                self.partition,
+                self.start,
+                self.end,
+                stall=self.stall,
+                deadline=self.options.deadline,
+                max_bytes=self.options.max_bytes,
+            )
+            own = self._own(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
+        messages = len(tally.pseq)
+        chosen = np.frombuffer(tally.chosen, np.int64)
+        counts = np.zeros((2, messages), np.int64)
+        counts[0, chosen], counts[1, chosen] = decoded.quote_counts, decoded.trade_counts
+        return KafkaBlock(
+            self.partition,
+            self.start,
+            self.end,
+            np.frombuffer(tally.pseq, np.int64),
+            np.frombuffer(tally.seq, np.int64),
+            np.frombuffer(tally.offsets, np.int64),
+            np.frombuffer(tally.symbol, np.int16),
+            np.frombuffer(tally.hashes, np.uint8).reshape(messages, 32),
+            Decoded(decoded.quotes, decoded.trades, *counts),
+            tally.nbytes,
+            tally.resent,
+            self.end - self.start - tally.records,
+            tally.tombstones,
+            tolerance.bad,
+        )
+
+    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+        """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
+        expected = 0
+        taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
+        codes = {symbol.encode(): code for code, symbol in enumerate(self.symbols)}
+        replay, end = self.replay.encode(), END.encode()
+        promised = [(name, value.encode()) for name, value in (("codec", self.codec), ("schema", SCHEMA))]
+        empty = code = 0
+        known: object = None  # the headers, but for the numbers, of a message that had all that it must
+        for record in raw:
+            tally.records += 1
+            numbers = own_numbers(record.own)
+            if numbers is None or record.common is not known:
+                headers = dict(record.headers)
+                if headers.get("replay") != replay:
+                    # Who deletes by key says so without headers; of a replay of ours there is nothing to delete.
+                    if not headers.get("replay") and record.tombstone:
+                        tally.tombstones += 1
+                    elif not headers.get("replay"):
+                        refuse(record, NO_HEADERS)
+                    continue
+                if headers.get("kind") == end:
+                    continue
+                try:
+                    numbers = number_of(headers, "seq"), number_of(headers, "pseq")
+                    if numbers[1] >= expected:
+                        check_promised(headers, promised)
+                        code = code_of(headers, codes)
+                        known = record.common if own_numbers(record.own) else None
+                except ValueError as error:
+                    refuse(record, str(error))
+                    continue
+            seq, pseq = numbers
+            if pseq < expected:
+                tally.resent += 1
+                continue
+            nothing = record.offset - self.start - tally.records + 1
+            # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
+            if pseq > expected and self.first:
+                raise self.hole(expected, pseq, record.offset, compacted=nothing > empty)
+            expected, empty = pseq + 1, nothing
+            tally.note(record, pseq, seq, code)
+            if taken is None or code == taken:
+                tally.chosen.append(len(tally.pseq) - 1)
+                yield record
+
+    def hole(self, first: int, following: int, offset: int, *, compacted: bool) -> FeedCorrupt:
+        """Say which messages are missing, and whether they were taken away again or never came."""
+        how = (
+            "offsets there hold no record: compaction or a deletion took them"
+            if compacted
+            else "no offset is free there: they never came, or came out of order"
+        )
+        return FeedCorrupt(
+            f"a hole in replay {self.replay}: messages {first} to {following - 1} of partition {self.partition} are "
+            f"missing before offset {offset} of [{self.start}, {self.end}); {how}",
+            self.address.place,
+            f"{AGAIN} {self.address.place}",
+        )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What reading a range has noted so far."""
+
+    records: int = 0
+    resent: int = 0
+    tombstones: int = 0
+    nbytes: int = 0
+    pseq: array[int] = field(default_factory=lambda: array("q"))
+    seq: array[int] = field(default_factory=lambda: array("q"))
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    symbol: array[int] = field(default_factory=lambda: array("h"))
+    chosen: array[int] = field(default_factory=lambda: array("q"))
+    hashes: bytearray = field(default_factory=bytearray)
+
+    def note(self, record: Record, pseq: int, seq: int, code: int) -> None:
+        self.pseq.append(pseq)
+        self.seq.append(seq)
+        self.offsets.append(record.offset)
+        self.symbol.append(code)
+        self.nbytes += len(record.value)
+        self.hashes += hashlib.sha256(record.value).digest()

@@ -1,0 +1,324 @@
+"""Quality of a tape: what a reader of its results should know about the quotes behind them.
+
+Every count is of published rows, or of snapshots of the carried book: at each instant, each venue's last row so far,
+nothing hidden. `CHECKS` names and defines them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from feed.console import printable
+from feed.instants import NANOS_FROM, format_instant
+from feed.publishers import PUBLISHERS, advice, find_twins
+from feed.quality.carried import count_snapshots, true
+from feed.tape import DAY, QUOTE_DTYPES, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from feed.provenance import Provenance
+    from feed.tape import Int64
+
+    Flags = NDArray[np.bool_]
+
+Level = Literal["info", "warning", "error"]
+
+OLD = 60 * 10**9
+GAP = 10 * 10**9
+DEAD_SHARE = 4
+CENT = 10**7
+DOLLAR = 10**9
+SHOWN = 20
+"""Malformed messages that a table names; `--json` names them all."""
+
+NAMED = 10
+"""Publisher ids that a line names."""
+
+CHECKS: dict[str, tuple[Level, str]] = {
+    "no_quotes": ("error", "1 where no row quotes either side"),
+    "unordered_rows": ("error", "rows before their predecessor by (time, venue, sequence)"),
+    "unnormalised_rows": ("error", "rows with a negative number, or a price without a size or a size without a price"),
+    "sides_swapped": ("error", "1 where over half of the two-sided rows have their own bid above their own ask"),
+    "early_stamps": ("warning", "rows of before March 1973: their stamps may have been written in another unit"),
+    "several_dates": ("warning", "UTC dates beyond the first; quotes are not carried over a date"),
+    "own_crossed_rows": ("warning", "rows with their own bid above their own ask"),
+    "own_locked_rows": ("info", "rows with their own bid at their own ask"),
+    "crossed_snapshots": ("info", "snapshots of the carried book with the best bid above the best ask"),
+    "locked_snapshots": ("info", "snapshots of the carried book with the best bid at the best ask"),
+    "one_sided_snapshots": ("info", "snapshots of the carried book without any bid or without any ask"),
+    "stale_quotes": ("info", "quotes of one side that a later row of another venue crossed while they stood"),
+    "old_quotes": ("info", "rows with a quote that stood over 60 s before their venue published again, or to the end"),
+    "withdrawn_bids": ("info", "rows that publish no bid, or one of no size"),
+    "withdrawn_asks": ("info", "rows that publish no ask, or one of no size"),
+    "stub_quotes": (
+        "info",
+        "quotes of one side, when published, over 10 % behind the best of the carried book, or its last mid if alone",
+    ),
+    "off_tick": (
+        "warning",
+        "quotes of one side at no multiple of a cent, below 1 $ of 0.0001 $ (Reg NMS rule 612 as of 2005)",
+    ),
+    "unknown_publishers": ("warning", "rows of publisher ids that Databento's list of October 2026 does not have"),
+    "twin_venues": ("warning", "publisher ids whose market another one shows already: its shares are there once"),
+    "dead_venues": ("warning", "venues silent for the last quarter of the span, and for over 60 s"),
+    "identical_rows": ("warning", "rows that repeat another one in every column"),
+    "superseded_rows": ("info", "rows followed by another one of their venue at the same instant"),
+    "backward_sequences": ("warning", "rows whose sequence is below that of their venue's row before"),
+    "sequence_gaps": (
+        "warning",
+        "jumps in sequence at venues that count by one in 99 % of their rows (others skip by nature)",
+    ),
+    "time_gaps": ("info", "pauses of over 10 s between snapshots"),
+}
+"""Each check: how bad it is when its count is not 0, and what it counts. An error makes the tape unusable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What `check` found.
+
+    Attributes
+    ----------
+    symbol : str
+    rows, snapshots, trades : int
+    start, end : int or None
+        First and last instant, UTC nanoseconds; None for an empty tape.
+    largest_gap : int
+        Longest pause between snapshots, nanoseconds.
+    venues : dict of int to int
+        Rows of each publisher id, ascending.
+    dead_venues : tuple of int
+        Publisher ids that `CHECKS` calls dead.
+    details : dict of str to str
+        More about some of the checks that found something, in words.
+    counts : dict of str to int
+        One count for each of `CHECKS`.
+    """
+
+    symbol: str
+    rows: int
+    snapshots: int
+    trades: int
+    start: int | None
+    end: int | None
+    largest_gap: int
+    venues: dict[int, int]
+    dead_venues: tuple[int, ...]
+    counts: dict[str, int]
+    details: dict[str, str]
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Checks that make the tape unusable."""
+        return self._found("error")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Checks that deserve a look."""
+        return self._found("warning")
+
+    def _found(self, level: Level) -> tuple[str, ...]:
+        return tuple(name for name, (its_level, _) in CHECKS.items() if its_level == level and self.counts[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: the attributes, `errors` and `warnings`; instants as ISO text, publisher ids as text keys."""
+        return {
+            "symbol": self.symbol,
+            "rows": self.rows,
+            "snapshots": self.snapshots,
+            "trades": self.trades,
+            "start": None if self.start is None else format_instant(self.start),
+            "end": None if self.end is None else format_instant(self.end),
+            "largest_gap_ns": self.largest_gap,
+            "venues": {str(venue): rows for venue, rows in self.venues.items()},
+            "dead_venues": list(self.dead_venues),
+            "counts": dict(self.counts),
+            "details": dict(self.details),
+            "warnings": list(self.warnings),
+            "errors": list(self.errors),
+        }
+
+
+def check(tape: Tape) -> Quality:
+    """Count what is unusual, suspicious or wrong with a tape.
+
+    Parameters
+    ----------
+    tape : Tape
+        Any, also an empty one.
+
+    Returns
+    -------
+    Quality
+        The same for the same tape, always.
+    """
+    counts = dict.fromkeys(CHECKS, 0)
+    counts |= _count_rows(tape)
+    last_of_instant = _last_of_instant(tape)
+    counts["superseded_rows"] = tape.rows - true(last_of_instant)
+    counts |= count_snapshots(tape, np.flatnonzero(last_of_instant))
+    pauses = _steps(tape.ts)
+    counts["time_gaps"] = true(pauses > GAP)
+    start, end = tape.span if tape.rows or len(tape.trades.ts) else (None, None)
+    counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
+    venues = dict(_by_venue(tape))
+    dead = []
+    for venue, mine in venues.items():
+        dead += [venue] if _is_dead(tape, mine) else []
+        for name, count in _count_venue(tape, mine, last_of_instant).items():
+            counts[name] += count
+    counts["dead_venues"] = len(dead)
+    unknown = [venue for venue in venues if venue not in PUBLISHERS]
+    counts["unknown_publishers"] = sum(len(venues[venue]) for venue in unknown)
+    details = {"unknown_publishers": _ids(unknown)} if unknown else {}
+    # of those that display something: one that reports trades alone doubles no share that there is to buy
+    twins = find_twins(np.unique(tape.venue[(tape.bid_px > 0) | (tape.ask_px > 0)]).tolist())
+    counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
+    if twins:
+        details["twin_venues"] = advice({*venues, *tape.trades.venue.tolist()}, twins)
+    return Quality(
+        symbol=tape.symbol,
+        rows=tape.rows,
+        snapshots=tape.snapshots,
+        trades=len(tape.trades.ts),
+        start=start,
+        end=end,
+        largest_gap=int(pauses.max(initial=0)),
+        venues={venue: len(mine) for venue, mine in venues.items()},
+        dead_venues=tuple(dead),
+        counts=counts,
+        details=details,
+    )
+
+
+def _ids(venues: list[int]) -> str:
+    more = f" and {len(venues) - NAMED:,} more" if len(venues) > NAMED else ""
+    return f"ids {', '.join(map(str, venues[:NAMED]))}{more}"
+
+
+def _steps(numbers: Int64) -> Int64:
+    """From each number to the next, as `numpy.diff`."""
+    return numbers[1:] - numbers[:-1]
+
+
+def _by_venue(tape: Tape) -> Iterator[tuple[int, Int64]]:
+    """Give each publisher id, ascending, and its rows, ascending, in one sort however many there are."""
+    if not tape.rows:
+        return
+    order = np.argsort(tape.venue, kind="stable")
+    sorted_venues = tape.venue[order]
+    ends = [0, *(np.flatnonzero(sorted_venues[1:] != sorted_venues[:-1]) + 1).tolist(), tape.rows]
+    for start, end in pairwise(ends):
+        yield int(sorted_venues[start]), order[start:end]
+
+
+def _count_rows(tape: Tape) -> dict[str, int]:
+    """Count what one row, or two neighbours, show."""
+    bid, ask = tape.bid_px, tape.ask_px
+    both = (bid > 0) & (ask > 0)
+    crossed = true(both & (bid > ask))
+    broken = ((bid > 0) != (tape.bid_sz > 0)) | ((ask > 0) != (tape.ask_sz > 0))
+    for column in (bid, ask, tape.bid_sz, tape.ask_sz):
+        broken |= column < 0
+    unordered = np.zeros(max(tape.rows - 1, 0), np.bool_)
+    for key in (tape.sequence, tape.venue, tape.ts):
+        unordered = (key[1:] < key[:-1]) | ((key[1:] == key[:-1]) & unordered)
+    return {
+        "no_quotes": int(not (bid > 0).any() and not (ask > 0).any()),
+        "unordered_rows": true(unordered),
+        "unnormalised_rows": true(broken),
+        "sides_swapped": int(2 * crossed > true(both)),
+        "own_crossed_rows": crossed,
+        "own_locked_rows": true(both & (bid == ask)),
+        "withdrawn_bids": true(bid <= 0),
+        "withdrawn_asks": true(ask <= 0),
+        "early_stamps": true(tape.ts < NANOS_FROM),
+        "off_tick": _off_tick(bid) + _off_tick(ask),
+        "identical_rows": _identical_rows(tape),
+    }
+
+
+def _off_tick(px: Int64) -> int:
+    """Count prices between two ticks."""
+    rest = px[px // CENT * CENT != px]  # few as a rule; % is many times slower than // by a constant
+    return true(np.where(rest < DOLLAR, rest % (CENT // 100), 1) > 0) if len(rest) else 0
+
+
+def _identical_rows(tape: Tape) -> int:
+    if tape.rows < 2:
+        return 0
+    columns = [getattr(tape, name) for name in QUOTE_DTYPES]
+    order = np.lexsort(columns)
+    same = np.ones(tape.rows - 1, np.bool_)
+    for column in columns:
+        ordered = column[order]
+        same &= ordered[1:] == ordered[:-1]
+    return true(same)
+
+
+def _last_of_instant(tape: Tape) -> Flags:
+    """(N,) bool: the row is the last one of its venue at its instant."""
+    last = np.ones(tape.rows, np.bool_)
+    last[:-1] = (tape.ts[1:] != tape.ts[:-1]) | (tape.venue[1:] != tape.venue[:-1])
+    return last
+
+
+def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, int]:
+    """Count what the rows of one venue, given by index, show one after the other."""
+    steps = _steps(tape.sequence[mine])
+    by_one = len(steps) > 0 and 100 * true(steps == 1) >= 99 * len(steps)
+    standing = mine[last_of_instant[mine]]
+    until = np.append(tape.ts[standing[1:]], tape.ts[-1])
+    quoted = (tape.bid_px[standing] > 0) | (tape.ask_px[standing] > 0)
+    return {
+        "backward_sequences": true(steps < 0),
+        "sequence_gaps": true(steps > 1) if by_one else 0,
+        "old_quotes": true(quoted & (until - tape.ts[standing] > OLD)),
+    }
+
+
+def _is_dead(tape: Tape, mine: Int64) -> bool:
+    silence = int(tape.ts[-1] - tape.ts[mine[-1]])
+    return silence > OLD and DEAD_SHARE * silence >= int(tape.ts[-1] - tape.ts[0])
+
+
+def render(quality: Quality, provenance: Provenance) -> str:
+    """Write a quality as a plain table, escaped for a terminal.
+
+    Parameters
+    ----------
+    quality : Quality
+    provenance : Provenance
+        Of the same tape.
+    """
+    facts = [
+        ("place", f"{provenance.source} {provenance.place}"),
+        ("symbol", quality.symbol),
+        ("digest", provenance.digest),
+    ]
+    if quality.start is not None and quality.end is not None:
+        seconds = (quality.end - quality.start) / 1e9
+        facts.append(("span", f"{format_instant(quality.start)} to {format_instant(quality.end)}, {seconds:,.3f} s"))
+    facts += [
+        ("rows", f"{quality.rows:,} in {quality.snapshots:,} snapshots; {quality.trades:,} trades"),
+        ("venues", ", ".join(f"{venue}: {rows:,}" for venue, rows in quality.venues.items()) or "none"),
+        ("dead", ", ".join(map(str, quality.dead_venues)) or "none"),
+        ("largest gap", f"{quality.largest_gap / 1e9:,.3f} s"),
+        *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
+        *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
+        *(("note", note) for note in provenance.notes),
+        *(("warning", f"{name}: {said}") for name, said in quality.details.items()),
+    ]
+    lines = [f"{name:<12} {printable(text)}" for name, text in facts]
+    lines += ["", f"{'level':<8} {'count':>11}  check"]
+    for name, (level, about) in CHECKS.items():
+        count = quality.counts[name]
+        lines.append(f"{level if count else '-':<8} {count:>11,}  {name}: {about}")
+    return "\n".join(lines)
