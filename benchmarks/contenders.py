@@ -22,10 +22,10 @@ from benchmarks.frame import Duel, Side
 from benchmarks.tapes import long_tape
 from sweep import tasks
 from sweep.chunks import Chunk, Cutter
-from sweep.config import build_config
-from sweep.conventions import resolve
-from sweep.grid import build_grid
-from sweep.onray import OnRay
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
+from sweep.executors.on_ray.executor import OnRay
+from sweep.search.grid import build_grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,16 +16,16 @@ from allocator.order import Order
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config import build_config
-from sweep.conventions import resolve
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
 from sweep.driver import run
-from sweep.grid import build_grid
+from sweep.search.grid import build_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweep.executors import Handle
-    from sweep.onray import OnRay
+    from sweep.executors.contract import Handle
+    from sweep.executors.on_ray.executor import OnRay
 
 ENDLESS = 1_000_000
 """Shares: more than the stream's first minute offers, so that the walk touches the whole book."""

@@ -1,4 +1,4 @@
-"""How well `sweep.forecast` predicts: jobs that differ, forecast and then run, by the same kernel.
+"""How well `sweep.forecast.forecast` predicts: jobs that differ, forecast and then run, by the same kernel.
 
     python benchmarks/forecasts.py [--executor inline|ray] [WORD ...]
 
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from feed import synthetic
 from sweep import driver
-from sweep.config import build_config
-from sweep.forecast import forecast
+from sweep.config.loading import build_config
+from sweep.forecast.forecast import forecast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sweep.plan import Plan
+    from sweep.planning import Plan
 
 
 def grid(over: int, under: int, theta: int) -> dict[str, Any]:

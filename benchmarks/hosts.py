@@ -26,8 +26,8 @@ from streamedcluster import WARMUP_SECONDS, run_cluster  # noqa: E402 - the same
 from allocator.book import build_book  # noqa: E402 - the same
 from feed import synthetic  # noqa: E402 - the same
 from feed.instants import format_instant  # noqa: E402 - the same
-from sweep.config import build_config  # noqa: E402 - the same
-from sweep.conventions import resolve  # noqa: E402 - the same
+from sweep.config.conventions import resolve  # noqa: E402 - the same
+from sweep.config.loading import build_config  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench  # noqa: E402 - the path comes first
 from benchmarks.frame import Absent, Case, Scale, measure, table  # noqa: E402 - the same
-from sweep.manifest import cpu_name  # noqa: E402 - the same
+from sweep.environment import cpu_name  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,12 +22,13 @@ from feed import Provenance, Tape, synthetic
 from feed.source import SCHEMES
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config import Config, build_config
-from sweep.conventions import resolve
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
+from sweep.config.schema import Config
 from sweep.driver import run
-from sweep.executors import Inline
-from sweep.grid import build_grid
-from sweep.onray import OnRay
+from sweep.executors.inline import Inline
+from sweep.executors.on_ray.executor import OnRay
+from sweep.search.grid import build_grid
 
 VENUES = 8
 ROOT = Path(__file__).resolve().parent.parent

@@ -37,8 +37,6 @@ _BEFORE_AT = re.compile(r"//.*@")
 _OPTION = re.compile(r"([?&](?!api_version=)[^=&\s]*=)[^&\s]*")
 _FRAGMENT = re.compile(r"(://[^#]*#).+")
 _NAMED = re.compile(rf"([\w.-]*(?:{SENSITIVE})[\w.-]*[=:\s]+)\S+", re.IGNORECASE)
-
-
 OUTSIDE: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("no room is left on the disk", "free some, or choose another place (TMPDIR for temporary files)"),
     errno.EDQUOT: ("the quota of the disk is used up", "free some, or choose another place"),

@@ -12,18 +12,11 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130
-
-
 TERMINATED = 143
-
-
 AGAIN_SECONDS = 0.02
 """After which a signal that came where an exception would be lost is tried again."""
 
-
 _OURS = frozenset({"allocator", "feed", "sweep"})
-
-
 _SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer"})
 """Functions out of which no exception comes: finalizers, and what llvmlite has C call while numba compiles."""
 
@@ -53,8 +46,6 @@ def raising(error: Callable[[], BaseException]) -> Callable[[int, FrameType | No
 
 
 terminate = raising(Terminated)
-
-
 interrupt = raising(KeyboardInterrupt)
 
 

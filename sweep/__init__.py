@@ -9,34 +9,29 @@ Result : what came of it: the result table, and the document that is printed.
 
     import sweep
     result = sweep.run({"source": "day.csv.gz", "order.size": 20_000, "executor": "inline"})
-
-plan, resume and verify are the modules that hold these commands, too: ``from sweep import verify`` gives what can be
-called, and ``sweep.verify.SAMPLE`` stays where it is.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep import plan, resume, verify
     from sweep.config import Config
-    from sweep.driver import run
+    from sweep.driver import resume, run
+    from sweep.forecast.forecast import forecast as plan
     from sweep.result import Result
+    from sweep.verification import verify
 
 __all__ = ["Config", "Result", "plan", "resume", "run", "verify"]
 
-_HOMES = {"run": "sweep.driver", "Config": "sweep.config", "Result": "sweep.result"}
-_COMMANDS = frozenset({"plan", "resume", "verify"})
-
-
-class Command(ModuleType):
-    """A module that is called as its `command`: importing it would hide a function of its name in the package."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the command's own
-        """Do the command."""
-        return self.command(*arguments, **options)
+_HOMES = {
+    "Config": ("sweep.config", "Config"),
+    "Result": ("sweep.result", "Result"),
+    "plan": ("sweep.forecast.forecast", "forecast"),
+    "resume": ("sweep.driver", "resume"),
+    "run": ("sweep.driver", "run"),
+    "verify": ("sweep.verification", "verify"),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of __all__, or the version
@@ -45,8 +40,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of __all__, or the vers
 
     if name == "__version__":
         return metadata.version("sor-sweep")
-    if name in _COMMANDS:
-        return import_module(f"sweep.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'sweep' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

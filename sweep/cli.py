@@ -186,9 +186,9 @@ def _print(document: str) -> None:
 
 
 def _run(assignments: list[str], config: str | None = None, *, force: bool = False) -> int:
-    from sweep.config import load_config
-    from sweep.output import open_output
+    from sweep.config.loading import load_config
     from sweep.progress import open_progress
+    from sweep.runs.folder import open_output
 
     loaded = load_config(config, assignments)
     if loaded.output is not None:
@@ -203,8 +203,8 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
 
 
 def _plan(assignments: list[str], config: str | None = None, **files: str) -> int:
-    from sweep.config import load_config
-    from sweep.forecast import forecast
+    from sweep.config.loading import load_config
+    from sweep.forecast.forecast import forecast
     from sweep.progress import open_progress
 
     with open_progress() as progress:
@@ -214,8 +214,8 @@ def _plan(assignments: list[str], config: str | None = None, **files: str) -> in
 
 
 def _resume(run: str, assignments: list[str]) -> int:
+    from sweep.driver import resume
     from sweep.progress import open_progress
-    from sweep.resume import resume
 
     with open_progress() as progress:
         result = _told(resume(Path(run), assignments, progress), progress)
@@ -224,7 +224,7 @@ def _resume(run: str, assignments: list[str]) -> int:
 
 def _verify(run: str, assignments: list[str], **sampling: int) -> int:
     from sweep.progress import open_progress
-    from sweep.verify import verify
+    from sweep.verification import verify
 
     with open_progress() as progress:
         found = verify(Path(run), assignments, progress, **sampling)

@@ -7,42 +7,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allocator.order import execution_of
-from sweep import caveats, document, tasks
+from sweep import caveats, tasks
 from sweep.chunks import Suspects
-from sweep.config import as_config, config_hash
-from sweep.conventions import OTHER_LIQUIDITY
-from sweep.errors import SweepError, WorkersLost
-from sweep.executors import Lost
-from sweep.grid import build_grid
-from sweep.identity import run_id
-from sweep.manifest import versions
-from sweep.metrics import open_meter
-from sweep.output import quarantine
-from sweep.plan import Plan, make_order, make_plan
+from sweep.config.conventions import OTHER_LIQUIDITY
+from sweep.config.loading import as_config
+from sweep.config.schema import config_hash
+from sweep.environment import sources_hash, versions
+from sweep.errors import ConfigError, SweepError, WorkersLost
+from sweep.executors.contract import Lost
+from sweep.executors.on_ray.meter import open_meter
+from sweep.planning import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
+from sweep.report import document
 from sweep.result import Result
-from sweep.runlog import Remembering
-from sweep.session import Phases, open_session
+from sweep.runs.folder import RUNS
+from sweep.runs.log import Remembering
+from sweep.runs.manifest import config_of, read_manifest, run_id
+from sweep.runs.quarantine import quarantine
+from sweep.runs.store import open_store
+from sweep.runs.table import read_result
+from sweep.search.grid import build_grid
 from sweep.sink import KEYS
-from sweep.store import RUNS, open_store
+from sweep.tapes.session import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Side
     from sweep.chunks import Cutter
-    from sweep.config import Config
-    from sweep.executors import Executor, Handle
-    from sweep.grid import Grid
-    from sweep.metrics import Meter
-    from sweep.progress import Progress
-    from sweep.session import Session
-    from sweep.store import Store
+    from sweep.config.schema import Config
+    from sweep.executors.contract import Executor, Handle
+    from sweep.progress import Meter, Progress
+    from sweep.runs.store import Store
+    from sweep.search.grid import Grid
+    from sweep.tapes.session import Session
     from sweep.tasks import Failure
+
 
 CRASHES_PER_WORKER = 64
 """Worker processes that may end, for each worker, without one chunk being done: then it is not the combinations."""
@@ -279,3 +283,43 @@ def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) 
     other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
     optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other))
     return {other: document.strategies(optimized, baselines, job.order.side)}
+
+
+def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:
+    """Finish a stored run; of one that is complete, give the result.
+
+    Parameters
+    ----------
+    home : Path or str
+        Its folder.
+    assignments : sequence of str
+        KEY=VALUE, of keys that say where to read and where to run.
+    progress : Progress, optional
+        Told what happens; silent by default.
+
+    Raises
+    ------
+    ConfigError
+        No run, one of other code, one that another process is writing, or a key that would change the question.
+    FeedCorrupt
+        The source holds other data than the run was made of.
+    """
+    home, progress = Path(home), progress or Silent()
+    manifest = read_manifest(home)
+    config = config_of(manifest, assignments)
+    if manifest.status == "complete":
+        progress.say(f"{home} is complete")
+        result = read_result(home, manifest)
+        caveats.tell(result.document, progress)
+        return result
+    if manifest.sources_hash != sources_hash():
+        raise ConfigError(
+            f"{home}: was begun by other code, version {manifest.versions.get('sor-sweep', 'unknown')}"
+            f"{f' at {manifest.revision}' if manifest.revision else ''}; go on with that, or run anew"
+        )
+    try:
+        return run(config, progress, home=home)
+    except BaseException as error:
+        if not getattr(error, "__notes__", ()):
+            error.add_note(f"what was stored in {home} stands")
+        raise

@@ -13,6 +13,7 @@ from feed.console import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
 PLAIN_SECONDS = 2.0
 
 
@@ -119,3 +120,29 @@ def open_progress(stream: TextIO | None = None) -> Iterator[Progress]:
     )
     with Bar(*columns, console=Console(file=stream)) as bar:
         yield _Live(bar)
+
+
+class Meter(Protocol):
+    """What the driver tells of a run's figures."""
+
+    def start(self, nbytes: int, bad: int, done: int) -> None:
+        """Tape and book are there, so many bytes; so many messages were put aside; so many combinations were stored."""
+
+    def advance(self, done: int, retries: int) -> None:
+        """So many combinations are done, and chunks were run again, since the beginning."""
+
+    def close(self) -> None:
+        """Report what is left."""
+
+
+class NullMeter:
+    """A meter that nobody reads."""
+
+    def start(self, nbytes: int, bad: int, done: int) -> None:
+        """Nothing."""
+
+    def advance(self, done: int, retries: int) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sweep.grid import build_grid
+from sweep.search.grid import build_grid
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sweep.config import Config
+    from sweep.config.schema import Config
     from sweep.tasks import Failure
 
 

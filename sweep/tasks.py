@@ -25,7 +25,7 @@ from allocator.simulate import (
     trace_combination,
 )
 from sweep.errors import WorkersLost
-from sweep.losses import describe_room
+from sweep.executors.on_ray.losses import describe_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from allocator.order import Execution, Liquidity, Order
     from allocator.shortfall import Trace
     from sweep.chunks import Chunk
-    from sweep.conventions import Settings
-    from sweep.grid import Grid
+    from sweep.config.conventions import Settings
+    from sweep.search.grid import Grid
 
 SMALL: Final = 64
 """A grid of so many combinations is one pass over the tape: a single kernel is not calibrated for it."""

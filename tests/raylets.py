@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ports import free_ports
 
-from sweep import liveness
+from sweep.executors.on_ray import health as liveness
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = os.pathsep.join(map(str, [ROOT, ROOT / "tests" / "sweep", ROOT / "tests" / "integration"]))

@@ -15,9 +15,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import sweep.metrics
+import sweep.executors.on_ray.meter
 import sweep.progress
-import sweep.session
+import sweep.tapes.session
 import sweep.tasks
 from sweep.cli import main
 
@@ -75,7 +75,7 @@ def hold(materialise):
     return holding
 
 
-class Counted(sweep.metrics.RayMeter):
+class Counted(sweep.executors.on_ray.meter.RayMeter):
     """Ray's meter, and a file that is there once a chunk ran again."""
 
     def advance(self, done, retries):
@@ -102,8 +102,8 @@ def paced(folder, seconds):
 
 if (FOLDER / "pace").exists():
     sweep.tasks.run_chunk = paced(FOLDER, float((FOLDER / "pace").read_text()))
-sweep.metrics.RayMeter = Counted
+sweep.executors.on_ray.meter.RayMeter = Counted
 sweep.progress.open_progress = open_stamped
-sweep.session.materialise = hold(sweep.session.materialise)
+sweep.tapes.session.materialise = hold(sweep.tapes.session.materialise)
 if __name__ == "__main__":
     sys.exit(main(sys.argv[2:]))

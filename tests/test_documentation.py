@@ -154,7 +154,7 @@ def test_the_container_image_is_of_the_version_that_the_tests_run():
 
 def test_the_example_of_a_secured_broker_is_a_configuration(tmp_path, monkeypatch):
     from feed.access import NAMES, Access, access_of
-    from sweep.config import load_config
+    from sweep.config.loading import load_config
 
     text = (ROOT / "README.md").read_text()
     (example,) = re.findall(r"^```yaml\n(source: .*?)^```$", text, re.MULTILINE | re.DOTALL)

@@ -1,8 +1,8 @@
 """Large Databento CSV files in their usual form, read by a compiled kernel, blocks of lines side by side.
 
 A file is in the usual form where nothing is quoted, all rows are book rows of one symbol, and each column's values have
-the form that Databento writes: what `feed.files.csv_kernel` reads. Of any other file nothing is taken, and the text path of
-`feed.files.csv_reader` reads it from the start: it alone says what is wrong and where.
+the form that Databento writes: what `feed.files.csv_kernel` reads. Of any other file nothing is taken, and the
+text path of `feed.files.csv_reader` reads it from the start: it alone says what is wrong and where.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ class S3Range:
         Raises
         ------
         FeedError
-            As `feed.files.registry.read_file`; FeedUnavailable where the store, or room for the copy, is not there; FeedCorrupt
-            where the object is another one than when it was planned.
+            As `feed.files.registry.read_file`; FeedUnavailable where the store, or room for the copy, is not there;
+            FeedCorrupt where the object is another one than when it was planned.
         """
         place = SCHEME + self.key
         most = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES

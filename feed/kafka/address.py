@@ -11,11 +11,7 @@ from feed.console import without_secrets
 from feed.errors import FeedUnavailable
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-
-
 _NAME = "set kafka.sasl_username and the place of the password, kafka.sasl_password_env or kafka.sasl_password_file"
-
-
 _SHAPE = "write kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
 
 

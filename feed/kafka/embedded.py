@@ -1,6 +1,7 @@
 """The embedded broker: librdkafka's in-process mock cluster, for one machine, on loopback, without storage.
 
-It keeps 5 MiB of each partition and drops the oldest beyond that; `feed.kafka.producer` refuses a stream that does not fit.
+It keeps 5 MiB of each partition and drops the oldest beyond that; `feed.kafka.producer` refuses a stream that
+does not fit.
 """
 
 from __future__ import annotations

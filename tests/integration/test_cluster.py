@@ -15,11 +15,14 @@ from failing import ends_when_large, node_of, nothing, slow_total, waits
 from raylets import cluster
 
 from feed.signals import Terminated, terminate
-from sweep import liveness, onray, processes
+from sweep.environment import stamp
 from sweep.errors import WorkersLost
-from sweep.executors import Lost
-from sweep.onray import OnRay
-from sweep.stamps import NodeDiffers, stamp
+from sweep.executors.contract import Lost
+from sweep.executors.on_ray import executor as onray
+from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import processes
+from sweep.executors.on_ray.executor import OnRay
+from sweep.executors.on_ray.versions import NodeDiffers
 
 pytestmark = pytest.mark.cluster
 
@@ -217,7 +220,7 @@ def test_a_worker_of_another_version_is_refused_by_name(monkeypatch):
 DRIVER = """
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from sweep.onray import OnRay
+from sweep.executors.on_ray.executor import OnRay
 from sweep.tasks import warm
 
 with OnRay("auto", None) as executor:
@@ -252,7 +255,7 @@ def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp
         cluster.remove(node)
     assert ran.returncode == 1, ran.stdout
     said = ran.stderr.splitlines()[-1]
-    assert said.startswith("sweep.stamps.NodeDiffers: node "), ran.stderr
+    assert said.startswith("sweep.executors.on_ray.versions.NodeDiffers: node "), ran.stderr
     assert "sor-sweep that cannot be imported (an older layout) instead of 0.1.0 (sources " in said
 
 

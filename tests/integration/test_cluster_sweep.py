@@ -13,9 +13,9 @@ from waits import without_waits
 
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import origin
-from sweep.config import load_config
+from sweep.config.loading import load_config
 from sweep.driver import run
+from sweep.tapes import origin
 
 pytestmark = pytest.mark.cluster
 

@@ -18,7 +18,7 @@ from feed import synthetic
 from feed.instants import format_instant
 from feed.kafka.embedded import EmbeddedBroker
 from feed.kafka.producer import replay
-from sweep.manifest import read_manifest, write_manifest
+from sweep.runs.manifest import read_manifest, write_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = [

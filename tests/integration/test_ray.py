@@ -13,8 +13,9 @@ from conformance import ExecutorContract, keep_a_copy, make_column, total
 from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import onray, processes
-from sweep.onray import OnRay
+from sweep.executors.on_ray import executor as onray
+from sweep.executors.on_ray import processes
+from sweep.executors.on_ray.executor import OnRay
 
 pytestmark = pytest.mark.cluster
 

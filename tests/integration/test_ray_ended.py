@@ -17,11 +17,12 @@ from runlogs import log_of
 
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import liveness, processes
 from sweep.errors import WorkersLost
-from sweep.executors import Lost
-from sweep.losses import LOGS
-from sweep.onray import OnRay
+from sweep.executors.contract import Lost
+from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import processes
+from sweep.executors.on_ray.executor import OnRay
+from sweep.executors.on_ray.losses import LOGS
 
 pytestmark = pytest.mark.cluster
 

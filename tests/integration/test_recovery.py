@@ -13,16 +13,19 @@ from failing import ends_its_process, ends_when_large, name_of, pid_then_wait, r
 
 from feed import synthetic
 from feed.instants import format_instant
-from sweep import liveness, processes, session, tasks
+from sweep import tasks
 from sweep.chunks import ATTEMPTS
-from sweep.config import build_config
+from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.errors import WorkersLost
-from sweep.executors import Lost
-from sweep.onray import OnRay
-from sweep.onworker import CRASHES
+from sweep.executors.contract import Lost
+from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import processes
+from sweep.executors.on_ray.executor import OnRay
+from sweep.executors.on_ray.worker import CRASHES
 from sweep.progress import Silent
 from sweep.sink import COLUMNS
+from sweep.tapes import session
 
 pytestmark = pytest.mark.cluster
 

@@ -273,7 +273,7 @@ def test_the_region_of_the_environment_is_taken_and_the_special_endpoint_wins(pu
 
 def test_a_sweep_over_an_object_is_that_over_the_file(put, tape, files, tmp_path):
     import sweep
-    from sweep.config import load_config
+    from sweep.config.loading import load_config
 
     put({"day.csv.gz": files[".csv.gz"]})
     (tmp_path / "day.csv.gz").write_bytes(files[".csv.gz"])

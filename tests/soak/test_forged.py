@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from feed import synthetic
-from sweep import manifest
 from sweep.cli import main
+from sweep.runs import manifest
 
 RUNS = 200
 SECONDS = 20

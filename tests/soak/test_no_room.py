@@ -14,7 +14,8 @@ import pytest
 from runlogs import log_of
 
 from feed import synthetic
-from sweep import liveness, processes
+from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = [

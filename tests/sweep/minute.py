@@ -2,7 +2,7 @@
 
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.config import build_config
+from sweep.config.loading import build_config
 
 
 def config_of(stream, **keys):

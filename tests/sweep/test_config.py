@@ -12,11 +12,12 @@ import yaml
 
 from feed.access import NAMES
 from feed.errors import FeedUnavailable
-from sweep.config import Config, KafkaSpec, build_config, config_hash, load_config
-from sweep.conventions import resolve
+from sweep.config.conventions import resolve
+from sweep.config.keys import keys_of
+from sweep.config.loading import build_config, load_config
+from sweep.config.schema import Config, KafkaSpec, config_hash
+from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
-from sweep.keys import keys_of
-from sweep.text import parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_yaml_that_is_refused(text):
 
 
 def test_the_loader_is_no_other_than_a_safe_one():
-    from sweep.text import _Loader
+    from sweep.config.yaml_text import _Loader
 
     assert issubclass(_Loader, yaml.SafeLoader)
 

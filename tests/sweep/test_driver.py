@@ -21,14 +21,16 @@ from feed import synthetic
 from feed.console import printable, waiting
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from sweep import session, tasks
+from sweep import tasks
 from sweep.chunks import ATTEMPTS, Cutter
-from sweep.config import build_config
+from sweep.config.loading import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError, WorkersLost
-from sweep.executors import Inline, Lost
+from sweep.executors.contract import Lost
+from sweep.executors.inline import Inline
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
+from sweep.tapes import session
 
 SECOND = 10**9
 
@@ -368,16 +370,13 @@ def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
 
 
 @pytest.mark.command
-def test_what_is_called_is_still_a_module_whichever_came_first():
+def test_commands_are_functions_whatever_was_imported_first():
     script = (
-        "import sys\n"
-        "from sweep import plan, resume, verify\n"
-        "import sweep.plan as module\n"
-        "from sweep.plan import make_order\n"
-        "assert callable(plan) and callable(resume) and callable(verify)\n"
-        "assert module is plan is sys.modules['sweep.plan'] and plan.make_order is make_order\n"
-        "import sweep\n"
-        "assert sweep.verify is verify and verify.SAMPLE == 64 and sweep.plan is plan\n"
+        "import sweep.planning, sweep.verification, sweep.forecast.forecast\n"
+        "from sweep import plan, resume, run, verify\n"
+        "import inspect, sweep\n"
+        "assert all(map(inspect.isfunction, (plan, resume, run, verify)))\n"
+        "assert sweep.verify is verify is sweep.verification.verify and sweep.plan is plan\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -7,11 +7,13 @@ from conformance import ExecutorContract
 from ray.exceptions import RayTaskError
 
 from feed.signals import Terminated
-from sweep import executors, liveness
-from sweep.config import build_config
+from sweep.config.loading import build_config
 from sweep.errors import ConfigError, NotStarted, WorkersLost
-from sweep.executors import EXECUTORS, Inline, open_executor, too_many, workers_of
-from sweep.onray import OnRay
+from sweep.executors import contract as executors
+from sweep.executors.inline import Inline
+from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray.executor import OnRay
+from sweep.executors.registry import EXECUTORS, open_executor, too_many, workers_of
 
 
 class TestInline(ExecutorContract):

@@ -13,16 +13,20 @@ from minute import config_of
 from feed import synthetic
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
-from sweep import bill, driver, executors, pace, tasks
-from sweep import forecast as forecasts
+from sweep import driver, tasks
 from sweep.chunks import LARGEST, Chunk
 from sweep.driver import run
 from sweep.errors import ConfigError
-from sweep.forecast import forecast
-from sweep.grid import build_grid
-from sweep.pace import BUDGET_SECONDS, OVERHEAD, Overhead, Pace, measure, walk
-from sweep.plan import Plan
+from sweep.executors import contract as executors
+from sweep.forecast import cost as bill
+from sweep.forecast import forecast as forecasts
+from sweep.forecast import timing as pace
+from sweep.forecast.forecast import forecast
+from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
+from sweep.forecast.walk import OVERHEAD, Overhead, walk
+from sweep.planning import Plan
 from sweep.progress import Silent
+from sweep.search.grid import build_grid
 from sweep.sink import MemorySink
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from feed.files.registry import WRITERS
 from feed.instants import format_instant
 from feed.synthetic import generate
 from feed.tape import DAY, Tape
-from sweep.config import load_config
+from sweep.config.loading import load_config
 
 PLACES = ("source", "place", "ignored", "notes")
 

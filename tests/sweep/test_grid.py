@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from allocator.money import INFINITE
 from allocator.order import Parameters
 from sweep.errors import ConfigError
-from sweep.grid import AXES, Axis, Grid, build_grid, in_dollars
+from sweep.search.grid import AXES, Axis, Grid, build_grid, in_dollars
 
 CENT = 10**7
 

@@ -2,7 +2,7 @@ import pytest
 import ray
 from ray._private.node import Node
 
-from sweep.leanray import NEEDLESS, lean
+from sweep.executors.on_ray.lean_start import NEEDLESS, lean
 
 
 def test_the_hooks_are_there_in_the_version_that_is_pinned():

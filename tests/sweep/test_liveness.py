@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sweep.liveness import PATIENCE, SETTINGS, Standstill, system_config, watched
-from sweep.losses import LOGS
+from sweep.executors.on_ray.health import PATIENCE, SETTINGS, Standstill, system_config, watched
+from sweep.executors.on_ray.losses import LOGS
 
 CLUSTER = yaml.safe_load((Path(__file__).resolve().parents[2] / "cluster.yaml").read_text())
 

@@ -3,7 +3,7 @@
 import pytest
 from ray import exceptions
 
-from sweep.losses import Loss, describe, judge
+from sweep.executors.on_ray.losses import Loss, describe, judge
 
 A_NAME = "f" * 56
 

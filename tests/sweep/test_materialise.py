@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-import sweep.materialise
+import sweep.tapes.materialise
 from allocator.book import BookRules, book_bytes, build_book, tile_rows
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import streams
 from feed.files.streams import HELD, trusted
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape
-from sweep.config import build_config
-from sweep.conventions import resolve
-from sweep.executors import Inline
-from sweep.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
-from sweep.origin import Origin
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
+from sweep.executors.inline import Inline
+from sweep.tapes.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
+from sweep.tapes.origin import Origin
 
 OPEN = 1_722_519_392 * 10**9
 
@@ -79,7 +79,7 @@ def test_venues_are_bounded():
 
 @pytest.mark.parametrize("held", [None, 0, HELD])
 def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monkeypatch):
-    monkeypatch.setattr(sweep.materialise, "build_book", lambda *_: pytest.fail("it was built"))
+    monkeypatch.setattr(sweep.tapes.materialise, "build_book", lambda *_: pytest.fail("it was built"))
     said = (
         r"here: its 60,000 rows and their book would take 2,085,508,864 bytes, 60,000 snapshots of 512 "
         r"venues, more than the 738,197,504 that a source of its size is trusted with; .*=2085508864$"

@@ -1,8 +1,9 @@
 import pytest
 from ray.util import metrics
 
-from sweep.config import build_config
-from sweep.metrics import COUNTERS, GAUGES, RayMeter, Unread, open_meter
+from sweep.config.loading import build_config
+from sweep.executors.on_ray.meter import COUNTERS, GAUGES, RayMeter, open_meter
+from sweep.progress import NullMeter
 
 
 class Fake:
@@ -85,6 +86,6 @@ def test_every_figure_carries_the_run(meter, made):
 
 def test_where_no_node_of_ray_is_here_nobody_reads_a_meter(monkeypatch):
     for keys in ({"executor": "inline"}, {"address": "ray://head:10001"}):
-        assert isinstance(open_meter(build_config(keys), "0123"), Unread)
+        assert isinstance(open_meter(build_config(keys), "0123"), NullMeter)
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
-    assert isinstance(open_meter(build_config({"address": "auto"}), "0123"), Unread)
+    assert isinstance(open_meter(build_config({"address": "auto"}), "0123"), NullMeter)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import ConfigError
-from sweep.nodes import Node, find_cluster
+from sweep.forecast.cluster_file import Node, find_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = """\

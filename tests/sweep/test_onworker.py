@@ -2,10 +2,11 @@
 
 import pytest
 
-from sweep import onworker
+from sweep.environment import stamp
 from sweep.errors import WorkersLost
-from sweep.onworker import CRASHES, surround
-from sweep.stamps import NodeDiffers, stamp
+from sweep.executors.on_ray import worker as onworker
+from sweep.executors.on_ray.versions import NodeDiffers
+from sweep.executors.on_ray.worker import CRASHES, surround
 
 
 @pytest.fixture

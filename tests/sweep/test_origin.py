@@ -9,11 +9,11 @@ import pytest
 
 from feed.console import waiting
 from feed.errors import FeedUnavailable
-from sweep import origin
-from sweep.config import build_config
+from sweep.config.loading import build_config
 from sweep.errors import ConfigError
-from sweep.origin import on_this_host, open_origin
 from sweep.progress import Silent
+from sweep.tapes import origin
+from sweep.tapes.origin import on_this_host, open_origin
 
 
 @pytest.mark.parametrize("source", ["embedded", "kafka://localhost:9/quotes", "day.csv"])

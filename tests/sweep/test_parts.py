@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sink import rows_of
 
-from sweep import durable, parts
 from sweep.chunks import Chunk
 from sweep.errors import ConfigError
-from sweep.parts import Done, PartWriter, list_parts, read_part, write_part
+from sweep.runs import files as durable
+from sweep.runs import parts
+from sweep.runs.parts import Done, PartWriter, list_parts, read_part, write_part
 from sweep.sink import COLUMNS, MemorySink
 from sweep.tasks import Failure
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from sweep.errors import ConfigError
-from sweep.prices import load_prices
+from sweep.forecast.prices import load_prices
 
 
 def written(tmp_path, text):

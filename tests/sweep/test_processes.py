@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sweep.processes import descendants, end
+from sweep.executors.on_ray.processes import descendants, end
 
 CHILD = """
 import subprocess, sys, time

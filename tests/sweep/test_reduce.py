@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from allocator.money import rounded
 from allocator.order import execution_of
 from sweep.chunks import Chunk
-from sweep.document import best_parameters, money, savings_bps
-from sweep.grid import AXES, Axis, Grid
 from sweep.reduce import find_best, group
+from sweep.report.document import best_parameters, money, savings_bps
+from sweep.search.grid import AXES, Axis, Grid
 from sweep.sink import MemorySink
 from sweep.tasks import ChunkRows
 

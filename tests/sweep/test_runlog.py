@@ -6,7 +6,7 @@ import json
 import pytest
 
 from sweep.errors import ConfigError
-from sweep.runlog import NAME, RunLog
+from sweep.runs.log import NAME, RunLog
 
 
 def events(home):

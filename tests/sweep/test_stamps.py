@@ -1,7 +1,8 @@
 import pytest
 from ray import cloudpickle
 
-from sweep.stamps import NodeDiffers, make_probe, refuse_other, stamp
+from sweep.environment import stamp
+from sweep.executors.on_ray.versions import NodeDiffers, make_probe, refuse_other
 
 HERE = {"Python": "3.11.9", "ray": "2.60.0", "numpy": "2.4.6", "sor-sweep": "0.1.0 (sources 0123456789ab)"}
 
@@ -26,7 +27,7 @@ def test_a_probe_needs_nothing_of_the_project(monkeypatch):
     import sys
 
     sent = cloudpickle.dumps(make_probe())
-    monkeypatch.setitem(sys.modules, "sweep.stamps", None)
+    monkeypatch.setitem(sys.modules, "sweep.environment", None)
     found = cloudpickle.loads(sent)()
     assert found["Python"] == stamp()["Python"]
     assert found["sor-sweep"].startswith("that cannot be imported (")

@@ -17,18 +17,19 @@ from runlogs import log_of
 from allocator import simulate
 from feed import synthetic
 from feed.errors import FeedCorrupt
-from sweep import manifest, stamps, store, tasks
+from sweep import environment as stamps
 from sweep import resume as resume_module
+from sweep import tasks
 from sweep.chunks import Cutter
-from sweep.driver import run
-from sweep.durable import sha256
+from sweep.driver import resume, run
 from sweep.errors import ConfigError
-from sweep.manifest import FORMAT, read_manifest
-from sweep.manifest import config_of as stored_config
 from sweep.progress import Silent
-from sweep.resume import resume
-from sweep.store import locked
-from sweep.verify import verify
+from sweep.runs import manifest, store
+from sweep.runs.files import sha256
+from sweep.runs.folder import locked
+from sweep.runs.manifest import FORMAT, read_manifest
+from sweep.runs.manifest import config_of as stored_config
+from sweep.verification import verify
 
 GRID = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.09, "num": 10}, "theta_queue": [0, 0.01, 0.02]}
 

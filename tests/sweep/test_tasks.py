@@ -15,10 +15,10 @@ from allocator.simulate import SHARED, Outcomes, run_combinations
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config import build_config
-from sweep.conventions import resolve
-from sweep.grid import AXES, build_grid
-from sweep.plan import make_plan
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
+from sweep.planning import make_plan
+from sweep.search.grid import AXES, build_grid
 from sweep.sink import MemorySink
 
 

@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep import text as text_module
+from sweep.config import yaml_text as text_module
+from sweep.config.yaml_text import _UNREAD, _Loader, _quick, parse_yaml
 from sweep.errors import ConfigError
-from sweep.text import _UNREAD, _Loader, _quick, parse_yaml
 
 WORDS = """1e-3 true false null no 13:36:32 2024-08-01 1_000 007 .5 -.inf a-b a:b x.y 1e400 +5 -"""
 ENTRIES = st.one_of(

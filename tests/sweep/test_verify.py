@@ -10,13 +10,14 @@ from pyarrow import parquet
 from test_store import GRID, cut_short, home_of
 
 from feed import synthetic
-from sweep import cli, tasks, verify
+from sweep import cli, tasks
+from sweep import verification as verify
 from sweep.driver import run
-from sweep.durable import sha256
 from sweep.errors import ConfigError, WorkersLost
-from sweep.executors import Lost
-from sweep.manifest import read_manifest, write_manifest
+from sweep.executors.contract import Lost
 from sweep.progress import Silent
+from sweep.runs.files import sha256
+from sweep.runs.manifest import read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_only_a_complete_run_can_be_verified(stream, tmp_path):
 
 
 def test_a_worker_that_is_lost_says_nothing_about_a_row(home, monkeypatch):
-    from sweep.executors import Inline
+    from sweep.executors.inline import Inline
 
     monkeypatch.setattr(Inline, "stream", lambda *_: ((item, Lost("killed")) for item in _[3]))
     with pytest.raises(WorkersLost, match="killed"):

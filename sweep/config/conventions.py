@@ -1,0 +1,124 @@
+"""The two conventions, as one table, and the rules that a configuration makes of them (model sections 1, 3, 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from allocator.book import OFF, Book, BookRules
+from allocator.money import nano
+from allocator.order import Routing, Rules
+from feed.instants import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from allocator.baselines import Conventions
+    from sweep.config.schema import Config
+
+TABLE: dict[str, dict[str, Any]] = {
+    "fair": {
+        "book": "consolidated",
+        "uncross": True,
+        "stub_band": 0.10,
+        "warmup": "300s",
+        "liquidity": "persist",
+        "leftover": "sweep",
+        "fees": {"default": {"taker": 0.003, "maker": -0.002}},
+    },
+    "classic": {
+        "book": "event",
+        "uncross": False,
+        "stub_band": None,
+        "warmup": 0,
+        "liquidity": "refresh",
+        "leftover": "last_ask",
+        "fees": {"default": {"taker": 0.003, "maker": 0.0}},
+    },
+}
+"""What each convention sets; explicit keys override. `max_age` is none under both."""
+
+OTHER_LIQUIDITY = {"persist": "refresh", "refresh": "persist"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """Taker fees by publisher id, 1e-9 $ per share, negative = rebate; `default` for every other venue."""
+
+    default: int
+    venues: dict[int, int]
+
+    def of(self, book: Book) -> tuple[int, ...]:
+        """(V,) the fees of a book's venues."""
+        return tuple(self.venues.get(venue, self.default) for venue in book.venues.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration resolved against its conventions: what the allocator is told, all in integers.
+
+    Attributes
+    ----------
+    conventions : str
+    warmup : int
+        Nanoseconds.
+    book : BookRules
+    rules : Rules
+    routing : Routing
+    fees : Fees
+    """
+
+    conventions: Conventions
+    warmup: int
+    book: BookRules
+    rules: Rules
+    routing: Routing
+    fees: Fees
+
+
+def resolve(config: Config, fees: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """Fill a configuration's open keys from its conventions.
+
+    Parameters
+    ----------
+    config : Config
+    fees : mapping, optional
+        The fee table that a source brings of its own, in the form of the `fees` key; explicit fees are merged over it.
+    """
+    table = TABLE[config.conventions]
+
+    def chosen(name: str) -> Any:  # noqa: ANN401 - each key has its own type
+        value = getattr(config, name)
+        return table[name] if value is UNSET else value
+
+    band = chosen("stub_band")
+    own_side = "ask" if config.order.side == "buy" else "bid"
+    return Settings(
+        conventions=config.conventions,
+        warmup=parse_duration(table["warmup"] if config.window.warmup is UNSET else config.window.warmup),
+        book=BookRules(
+            book=chosen("book"),
+            uncross=chosen("uncross"),
+            stub_band=OFF if band is None else nano(band, "stub_band"),
+            max_age=OFF if config.max_age is UNSET or config.max_age is None else parse_duration(config.max_age),
+            require=own_side if config.conventions == "classic" else None,  # type: ignore[arg-type]
+        ),
+        rules=Rules(chosen("liquidity"), chosen("leftover"), nano(config.unfilled_penalty, "unfilled_penalty")),
+        routing=Routing(config.policy, config.step, config.reference, config.infeasible, config.lots_only),
+        fees=_fees(table["fees"], fees or {}, {} if config.fees is UNSET else config.fees),
+    )
+
+
+def _fees(*tables: Mapping[str, Mapping[str, Any]]) -> Fees:
+    """Merge tables, the later over the earlier; a venue's missing number is the default's."""
+    merged: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        for venue, fee in table.items():
+            merged[venue] = {**merged.get(venue, {}), **fee}
+    default = merged.pop("default")
+    return Fees(
+        nano(default["taker"], "fees.default.taker"),
+        {int(venue): nano(fee.get("taker", default["taker"]), f"fees.{venue}.taker") for venue, fee in merged.items()},
+    )

@@ -1,0 +1,276 @@
+"""What a user typed: keys that there are, values of their kind, and where each of them was written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from feed.access import refuse_literal
+from feed.console import unknown_key, without_secrets
+from feed.options import parse_venues
+from feed.quantities import parse_bytes, parse_count
+from sweep.config.yaml_text import line_of
+from sweep.errors import ConfigError
+from sweep.search.grid import AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_INSTANT: Final = "an instant, such as 2024-08-01T13:36:32Z"
+_DURATION: Final = "a duration, such as 60s"
+_SHARES: Final = "a whole number of shares, such as 5000, 5k or 5e3"
+_DOLLARS: Final = "dollars per share, such as 0.003"
+_FEES: Final = "a file, or a mapping such as {default: {taker: 0.003}}"
+
+EXPECTED: Final = {
+    "source": "text, such as file:day.csv.gz or kafka://127.0.0.1:9092/quotes",
+    "window": "a mapping, such as {start: 2024-08-01T13:36:32Z}",
+    "window.start": _INSTANT,
+    "window.end": _INSTANT,
+    "window.warmup": _DURATION,
+    "order": "a mapping, such as {side: buy, size: 5000}",
+    "order.size": _SHARES,
+    "order.start": _INSTANT,
+    "order.end": _INSTANT,
+    "policy": "text, such as static",
+    "step": _SHARES,
+    "stub_band": "a number from 0 to 1, such as 0.1, or null for none",
+    "max_age": f"{_DURATION}, or null for none",
+    "unfilled_penalty": _DOLLARS,
+    "fees": _FEES,
+    "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
+    "symbol": "text, such as AAPL",
+    "replay": "text, such as the id that python -m feed replays lists",
+    "venues": "publisher ids, such as [2, 43]",
+    "feed": "a mapping, such as {wait: 60s}",
+    "feed.max_bad": "a whole number, such as 10",
+    "feed.quarantine": "text, such as quarantine.jsonl",
+    "feed.wait": _DURATION,
+    "feed.deadline": _DURATION,
+    "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
+    "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
+    "kafka.security_protocol": "text, such as SASL_SSL",
+    "kafka.sasl_mechanism": "text, such as SCRAM-SHA-256",
+    "kafka.sasl_username": "text, such as alice",
+    "kafka.sasl_password_env": "the name of an environment variable, such as KAFKA_PASSWORD",
+    "kafka.sasl_password_file": "the path of a file, such as /run/secrets/kafka",
+    "kafka.ssl_cafile": "the path of a PEM file, such as ca.pem",
+    "kafka.ssl_certfile": "the path of a PEM file, such as client.pem",
+    "kafka.ssl_keyfile": "the path of a PEM file, such as client.key",
+    "kafka.api_version": "text, such as '2.3'",
+    "address": "text, such as local, auto or ray://HOST:PORT",
+    "workers": "a whole number, such as 4",
+    "output": "text, such as results",
+}
+"""What a value of each key is, with an example, where its type does not say all of it."""
+
+_OF_TYPE: Final[dict[Any, str]] = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
+
+READ: Final[dict[str, Callable[[object], object]]] = {
+    "order.size": parse_count,
+    "step": parse_count,
+    "workers": parse_count,
+    "feed.max_bad": parse_count,
+    "feed.max_bytes": parse_bytes,
+    "venues": parse_venues,
+}
+"""Keys that are a count, a size in bytes or a list of ids, and how 5e3, 5k, 16GiB or 2,43 is read."""
+
+_KINDS: Final[dict[type, str]] = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+_SHOWN: Final = 60
+
+_NAMED: Final = re.compile(r"(?:unknown key )?([^\s:;]+)")
+"""The key that a message begins with."""
+
+
+def keys_of(struct: type[Struct], prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a configuration, those of the grid's axes included."""
+    for field in msgspec.structs.fields(struct):
+        key = f"{prefix}{field.name}"
+        if _is_section(field.type):
+            yield from keys_of(field.type, f"{key}.")
+        elif key == "grid":
+            yield from (f"grid.{axis}" for axis in AXES)
+        else:
+            yield key
+
+
+def nested(tree: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Write a mapping of nested or dotted keys with nested ones alone, and what it holds as YAML would give it.
+
+    Raises
+    ------
+    ConfigError
+        A key that stands twice, once nested and once dotted.
+    """
+    found: dict[Any, Any] = {}
+    for name, value in tree.items():
+        *parents, leaf = name.split(".") if isinstance(name, str) else [name]
+        place = found
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{name}: {parent} has a value of its own; write it once")
+        if isinstance(value, Mapping) and isinstance(place.get(leaf), dict) and not set(value) & set(place[leaf]):
+            place[leaf] |= _plain(value)
+        elif leaf in place:
+            raise ConfigError(f"{name}: it stands twice, nested and dotted; write it once")
+        else:
+            place[leaf] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, arrays, numbers of numpy's, paths
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(each) for each in value]
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if isinstance(value, datetime):  # one of pandas' too, with its nanoseconds
+        return value.isoformat()
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:
+    """Check the keys of a nested mapping and the kind of every value; give it back with counts as whole numbers.
+
+    Parameters
+    ----------
+    tree : mapping
+    struct : type of Struct
+        The configuration.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key (the nearest valid one is named), or a value of another kind: the key, what was expected, the
+        value.
+    """
+    return _section(tree, struct, "", tuple(keys_of(struct)))
+
+
+def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: Sequence[str]) -> dict[str, Any]:
+    kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    found = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        refuse_literal(key)
+        if name not in kinds:
+            raise ConfigError(_unknown(key, value, valid))
+        if _is_section(kinds[name]):
+            found[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
+        else:
+            found[name] = _value(key, value, kinds[name], valid)
+    return found
+
+
+def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noqa: ANN401 - as written, and a type
+    if key == "grid":
+        for axis, values in _mapping(key, value).items():
+            if axis not in AXES:
+                raise ConfigError(_unknown(f"grid.{axis}", values, valid))
+        return value
+    if key == "fees":
+        return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in _mapping(key, value).items()}
+    if key in READ and value is not None:
+        try:
+            value = READ[key](value)
+        except ValueError:
+            raise ConfigError(_other_kind(key, value, kind)) from None
+    return _converted(key, value, kind)
+
+
+def _fee(key: str, fee: Any) -> dict[str, float]:  # noqa: ANN401 - a value as it was written
+    amounts = _mapping(key, fee, "a mapping of dollars per share, such as {taker: 0.003, maker: -0.002}")
+    return {name: _converted(f"{key}.{name}", amount, float, _DOLLARS) for name, amount in amounts.items()}
+
+
+def _converted(key: str, value: Any, kind: Any, expected: str = "") -> Any:  # noqa: ANN401 - the same, and a type
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise ConfigError(_other_kind(key, value, kind, expected)) from None
+
+
+def _mapping(key: str, value: Any, expected: str = "") -> Mapping[Any, Any]:  # noqa: ANN401 - the same
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}: expected {expected or EXPECTED[key]}, but it had {_shown(key, value)}")
+    return value
+
+
+def _is_section(kind: Any) -> bool:  # noqa: ANN401 - a type
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _other_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
+    return f"{key}: expected {expected or EXPECTED.get(key) or _words(kind)}, but it had {_shown(key, value)}"
+
+
+def _words(kind: Any) -> str:  # noqa: ANN401 - a type
+    parts = get_args(kind) if get_origin(kind) is not Literal else [kind]
+    for part in parts or [kind]:
+        if get_origin(part) is Literal:
+            return " or ".join(get_args(part))
+    return next(words for each, words in _OF_TYPE.items() if each in (parts or [kind]))
+
+
+def _shown(key: str, value: Any) -> str:  # noqa: ANN401 - a value as it was written
+    """A value for a message: cut, without what may be a secret."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if key.startswith("kafka"):
+        return _KINDS.get(type(value), "something else")
+    text = without_secrets(repr(value))
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _unknown(key: str, value: Any, valid: Sequence[str]) -> str:  # noqa: ANN401 - the same
+    """What is said of a key that there is not; where a mapping stands there, of the first key in it."""
+    while isinstance(value, Mapping) and value and not key.startswith("grid."):
+        name, value = next(iter(value.items()))
+        key = f"{key}.{name}"
+        refuse_literal(key)
+    return unknown_key(key, valid)
+
+
+class _Placed(ConfigError):  # noqa: N818 - reads as what it says
+    """It says where the value was written."""
+
+
+@contextmanager
+def placed(file: str | None = None, assignments: Sequence[str] = (), *, below: str = "") -> Iterator[None]:
+    """Let a complaint about a key say where that key was written: the line of a file, or the command line.
+
+    Parameters
+    ----------
+    file : str, optional
+        A YAML file.
+    assignments : sequence of str
+        KEY=VALUE, which win over the file.
+    below : str
+        Under which key the file's are put.
+    """
+    try:
+        yield
+    except _Placed:
+        raise
+    except ConfigError as error:
+        found = _NAMED.match(str(error))
+        key = found[1].rstrip(",") if found else ""
+        typed = (word.partition("=")[0].strip() for word in assignments)
+        if any(f"{each}.".startswith(f"{key}.") or f"{key}.".startswith(f"{each}.") for each in typed if key):
+            raise _Placed(f"{error} (command line)") from None
+        if file is None or str(error).startswith(file):  # which says itself where it is
+            raise
+        line = line_of(file, key.removeprefix(below).lstrip("."))
+        if line is None:
+            raise
+        raise _Placed(f"{error} ({file}, line {line})") from None

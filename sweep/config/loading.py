@@ -1,0 +1,267 @@
+"""A configuration read: one YAML file, KEY=VALUE on top, checked once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from allocator.errors import AllocatorError
+from allocator.money import NANO, nano
+from allocator.policies import POLICIES
+from feed.access import NAMES, refuse_literal
+from feed.console import unknown_key
+from feed.instants import format_instant, parse_duration, parse_instant
+from feed.options import BYTES_LIMIT
+from sweep.config.keys import checked, nested, placed
+from sweep.config.schema import Config
+from sweep.config.yaml_text import parse_yaml
+from sweep.errors import ConfigError
+from sweep.search.grid import build_grid, refuse_vanished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sweep.config.schema import OrderSpec, Window
+
+
+MAX_BAD = 10_000
+"""Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
+
+TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine", *(f"kafka.{name}" for name in NAMES))
+"""Keys whose VALUE on the command line is taken as it is."""
+
+FILE_LIMIT = 2**20
+"""Bytes of a configuration or fee file."""
+
+
+def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Config:
+    """Read a configuration: defaults, then the file, then KEY=VALUE, the last repeat winning.
+
+    Parameters
+    ----------
+    file : str, optional
+        A YAML mapping.
+    assignments : sequence of str
+        ``order.size=5000``, ``grid.theta_queue=[0, 0.01]``; VALUE is YAML.
+
+    Raises
+    ------
+    ConfigError
+        A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
+        of range.
+    """
+    with placed(file, assignments):
+        return build_config(assign(nested(read_file(file)) if file is not None else {}, assignments))
+
+
+def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Put KEY=VALUE words into a nested mapping, which is changed and returned.
+
+    Raises
+    ------
+    ConfigError
+        A word without ``=``, YAML that is none, a secret.
+    """
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        refuse_literal(key)
+        if not equals or not key.strip():
+            raise ConfigError(f"{key!r}: expected KEY=VALUE, such as order.size=5000")
+        path = key.strip().split(".")
+        _assign(tree, path, _verbatim(value) if key.strip() in TEXT_KEYS else parse_yaml(value, key))
+    return tree
+
+
+def build_config(tree: Mapping[str, Any]) -> Config:
+    """Make a configuration of a mapping of nested or dotted keys, as a YAML file or a program gives it.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    tree = nested(tree)
+    if isinstance(tree.get("fees"), str):
+        tree["fees"] = _read_fees(tree["fees"])
+    for name in ("symbol", "replay"):
+        if isinstance(tree.get(name), int) and not isinstance(tree[name], bool):
+            tree[name] = str(tree[name])
+    config = msgspec.convert(checked(tree, Config), Config)
+    _check(config)
+    return config
+
+
+def as_config(config: Config | Mapping[str, Any]) -> Config:
+    """Give a configuration back, or make one of a mapping of its keys, nested or dotted.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    if not isinstance(config, Config | Mapping):
+        raise ConfigError(
+            f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
+            "sweep.config.load_config reads a file"
+        )
+    return config if isinstance(config, Config) else build_config(config)
+
+
+def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
+    """A path or a name as it was typed: '#', ': ' or '[' in it mean nothing; quotes around it may stand."""
+    value = value.strip()
+    if value in {"", "~", "null"}:
+        return None
+    return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
+
+
+def read_file(name: str) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; nothing in it is an empty one.
+
+    Raises
+    ------
+    ConfigError
+        A file that is missing, too large, no text, no YAML or no mapping.
+    """
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(FILE_LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read ({error.strerror}); check the path") from None
+    if len(content) > FILE_LIMIT:
+        raise ConfigError(f"{name}: is over {FILE_LIMIT:,} bytes, which no configuration needs; check the path")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{name}: is no text file (line {line}: byte 0x{content[error.start]:02x} is not UTF-8); save it as UTF-8"
+        ) from None
+    tree = parse_yaml(text, name)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        kind = "a list" if isinstance(tree, list) else f"{str(tree)[:40]!r}"
+        raise ConfigError(
+            f"{name}, line 1: expected a mapping of keys to values, such as order: {{size: 5000}}, but it had {kind}"
+        )
+    return tree
+
+
+def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 - YAML holds anything
+    *parents, leaf = path
+    for parent in parents:
+        child = tree.get(parent)
+        if isinstance(child, str) and parent == "fees":
+            child = read_file(child)
+        child = dict(child) if isinstance(child, dict) else {}
+        tree[parent] = child
+        tree = child
+    tree[leaf] = value
+
+
+def _check(config: Config) -> None:
+    """What types alone cannot say."""
+    window, order = config.window, config.order
+    for key, instant in (
+        ("window.start", window.start),
+        ("window.end", window.end),
+        ("order.start", order.start),
+        ("order.end", order.end),
+    ):
+        _parsed(key, instant, parse_instant)
+    for name, span in (("window", window), ("order", order)):
+        _refuse_reversed(name, span)
+    feed = config.feed
+    for key, duration in (
+        ("window.warmup", window.warmup),
+        ("max_age", config.max_age),
+        ("feed.wait", feed.wait),
+        ("feed.deadline", feed.deadline),
+    ):
+        _parsed(key, duration, parse_duration)
+    for key, number, least, limit in (
+        ("order.size", order.size, 1, 2**31),
+        ("step", config.step, 1, 2**31),
+        ("workers", config.workers, 1, 2**31),
+        ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
+        ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
+    ):
+        if number is not None and not least <= number < limit:
+            raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
+    if config.policy not in POLICIES:
+        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
+    if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
+        raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
+    if not UNSET_or_none(config.stub_band):
+        _amount("stub_band", config.stub_band, signed=False)  # type: ignore[arg-type]
+    _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
+    if config.fees is not UNSET:
+        _check_fees(config.fees)
+    if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
+        raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
+    if "@" in config.address:
+        raise ConfigError("address: it takes no name or password; Ray's token lies in ~/.ray/auth_token")
+    build_grid(config.grid)
+
+
+def _refuse_reversed(name: str, span: Window | OrderSpec) -> None:
+    if span.start is None or span.end is None:
+        return
+    start, end = parse_instant(span.start), parse_instant(span.end)
+    if start > end:
+        raise ConfigError(
+            f"{name}.start is after {name}.end: {format_instant(start)} and {format_instant(end)}; exchange the two"
+        )
+
+
+def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
+    """Whether a key was left to the conventions or switched off."""
+    return value is UNSET or value is None
+
+
+def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
+    if not UNSET_or_none(value):
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}") from None
+
+
+def _read_fees(file: str) -> dict[str, dict[str, float]]:
+    """Read a file of fees, and check it while it is known where each of them stands."""
+    with placed(file, below="fees"):
+        fees: dict[str, dict[str, float]] = checked({"fees": read_file(file)}, Config)["fees"]
+        _check_fees(fees)
+    return fees
+
+
+def _check_fees(fees: Mapping[str, dict[str, float]]) -> None:
+    for venue, fee in fees.items():
+        _check_fee(venue, fee)
+
+
+def _check_fee(venue: str, fee: dict[str, float]) -> None:
+    key = f"fees.{venue}"
+    if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < 2**15):
+        raise ConfigError(f"{key}: expected a Databento publisher id or default")
+    for name, value in fee.items():
+        if name not in {"taker", "maker"}:
+            raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
+        _amount(f"{key}.{name}", value, signed=True)
+
+
+def _amount(key: str, value: float, *, signed: bool) -> None:
+    try:
+        amount = nano(value, key)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    refuse_vanished(key, value, amount)
+    if amount < 0 and not signed:
+        raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
+    if abs(amount) > 100 * NANO:
+        raise ConfigError(f"{key}: {value} $ per share is above 100 $; fees and penalties are in dollars per share")

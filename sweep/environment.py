@@ -1,0 +1,77 @@
+"""Whether two machines run the same: the stamp of an installation, and what differs between two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+Stamp = dict[str, str]
+"""What an installation consists of, by name; equal where the same tasks give the same bytes."""
+
+HOME = Path(__file__).resolve().parent.parent
+"""Where the packages lie."""
+
+MEASURED = ("ray", "numpy", "numba")
+"""Packages whose version decides what a task does, or whether it runs at all."""
+
+
+@cache
+def stamp() -> Stamp:
+    """The stamp of this process."""
+    return {
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in MEASURED},
+        "sor-sweep": f"{metadata.version('sor-sweep')} (sources {sources_hash()[:12]})",
+    }
+
+
+@cache
+def sources_hash() -> str:
+    """SHA-256 of the three packages' modules, by name."""
+    content = hashlib.sha256()
+    for package in ("allocator", "feed", "sweep"):
+        for path in sorted((HOME / package).rglob("*.py")):
+            content.update(path.relative_to(HOME).as_posix().encode())
+            content.update(path.read_bytes())
+    return content.hexdigest()
+
+
+VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that results may depend on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED}
+
+
+def cpu_name() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
+
+
+def revision() -> str | None:
+    """The commit of the checkout that the packages lie in; None where they lie in none, or git is missing."""
+    git = shutil.which("git")
+    if git is None or not (HOME / ".git").exists():
+        return None
+
+    def ask(*words: str) -> str:
+        asked = [git, "-C", str(HOME), *words]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        changed = ask("status", "--porcelain", "--", "allocator", "feed", "sweep")
+        return ask("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

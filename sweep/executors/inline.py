@@ -1,0 +1,50 @@
+"""Every task in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sweep.executors.contract import Handle, Item, Where
+
+
+class Inline:
+    """Every task in this process, at once when it is called."""
+
+    workers = 1
+    again = 0
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,  # noqa: ANN401
+        returns: int = 1,
+        where: Where = "anywhere",  # noqa: ARG002
+    ) -> Handle:
+        """Run now; a handle is the answer itself."""
+        answer = function(*arguments)
+        return answer if returns == 1 else list(answer)
+
+    def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401, ARG002
+        """The handle itself."""
+        return handle
+
+    def stream(
+        self,
+        function: Callable[..., Any],
+        shared: tuple[Handle, ...],
+        items: Iterable[Item],
+        name: Callable[[Item], str] | None = None,  # noqa: ARG002
+    ) -> Iterator[tuple[Item, Any]]:
+        """One item after the other."""
+        remaining = iter(items)
+        while (item := next(remaining, None)) is not None:
+            yield item, function(*shared, *item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Nothing was started."""

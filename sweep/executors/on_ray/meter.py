@@ -1,0 +1,98 @@
+"""Figures of a running sweep for Ray's dashboard and whatever scrapes its nodes; nothing where there is no Ray.
+
+Ray puts ``ray_`` before each name, and the node and session beside the tag ``run``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from sweep.executors.registry import from_outside
+from sweep.progress import NullMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweep.config.schema import Config
+    from sweep.progress import Meter
+
+
+COUNTERS: Final = {
+    "sor_sweep_combinations_total": "Combinations that were done, failed ones included; not what a resumed run had.",
+    "sor_sweep_bad_messages_total": "Malformed messages that were put aside.",
+    "sor_sweep_retries_total": "Chunks that were run again after a node or a worker process was lost.",
+}
+GAUGES: Final = {
+    "sor_sweep_combinations_per_second": "Combinations per second since the last report.",
+    "sor_sweep_object_store_bytes": "Bytes of tape and book in the object store of each node.",
+}
+
+REPORT_SECONDS: Final = 1.0
+"""Between two reports; Ray itself collects every ten seconds."""
+
+
+class RayMeter:
+    """A meter of Ray's.
+
+    Parameters
+    ----------
+    run : str
+        The tag of every figure.
+    make : callable
+        (kind, name, description) to a metric; Ray's by default.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        make: Callable[[str, str, str], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        make = make or _make
+        self._clock = clock
+        self._counters = {name: make("Counter", name, said) for name, said in COUNTERS.items()}
+        self._gauges = {name: make("Gauge", name, said) for name, said in GAUGES.items()}
+        for metric in (*self._counters.values(), *self._gauges.values()):
+            metric.set_default_tags({"run": run})
+        self._reported = clock()
+        self._told = self._latest = (0, 0)
+
+    def start(self, nbytes: int, bad: int, done: int) -> None:
+        """Report bytes and messages at once; combinations count from here."""
+        self._gauges["sor_sweep_object_store_bytes"].set(nbytes)
+        self._count("sor_sweep_bad_messages_total", bad)
+        self._reported = self._clock()
+        self._told = self._latest = (done, 0)
+
+    def advance(self, done: int, retries: int) -> None:
+        """Report what was added, once a second."""
+        self._latest = done, retries
+        if self._clock() - self._reported >= REPORT_SECONDS:
+            self.close()
+
+    def close(self) -> None:
+        """Report what was added."""
+        now = self._clock()
+        done, retries = (new - old for new, old in zip(self._latest, self._told, strict=True))
+        self._gauges["sor_sweep_combinations_per_second"].set(done / max(now - self._reported, 1e-3))
+        self._count("sor_sweep_combinations_total", done)
+        self._count("sor_sweep_retries_total", retries)
+        self._reported, self._told = now, self._latest
+
+    def _count(self, name: str, more: int) -> None:
+        if more:  # a counter of Ray's takes no 0
+            self._counters[name].inc(more)
+
+
+def _make(kind: str, name: str, description: str) -> Any:  # noqa: ANN401 - ray is untyped
+    from ray.util import metrics
+
+    return getattr(metrics, kind)(name, description=description, tag_keys=("run",))
+
+
+def open_meter(config: Config, run: str) -> Meter:
+    """The meter of a run: Ray's where the driver is on a node of Ray."""
+    return RayMeter(run) if config.executor == "ray" and not from_outside(config) else NullMeter()

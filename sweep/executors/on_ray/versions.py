@@ -1,0 +1,83 @@
+"""Whether the nodes of a cluster run what the driver runs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from sweep.environment import stamp
+from sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+PROBE_SECONDS: Final = 10.0
+"""How long the nodes may take to tell what is installed on them, once a task has failed."""
+
+
+class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
+    """A node of the cluster runs other versions than the driver."""
+
+    exit_code = 2
+
+
+def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: str) -> None:
+    """Refuse a node whose stamp is another, in what it could tell.
+
+    Raises
+    ------
+    NodeDiffers
+        Names the node, what differs, and both values.
+    """
+    differing = [
+        f"{name} {found[name]} instead of {value}"
+        for name, value in expected.items()
+        if found.get(name, value) != value
+    ]
+    if differing:
+        raise NodeDiffers(
+            f"node {node} differs from the driver: {', '.join(differing)}; bring both to the same: ray up again from "
+            "the driver's checkout, or pip install -c constraints.txt -e . there"
+        )
+
+
+def make_probe() -> Callable[[], Any]:
+    """Make a function that tells the stamp even where nothing of the project can be imported.
+
+    Ray sends a nested function as its code, and any other by name.
+    """
+
+    def probe() -> dict[str, str]:
+        import platform
+
+        try:
+            from sweep.environment import stamp
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            return {"Python": platform.python_version(), "sor-sweep": f"that cannot be imported ({error})"}
+        return stamp()
+
+    return probe
+
+
+def refuse_different_nodes() -> None:
+    """Ask each node of the cluster that this process has joined, and refuse the first whose stamp is another.
+
+    Raises
+    ------
+    NodeDiffers
+    """
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    probe = ray.remote(make_probe())
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
+    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+    for handle in ready:
+        with suppress(RayError):  # a node that does not even answer has another trouble
+            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])

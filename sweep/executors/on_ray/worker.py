@@ -1,0 +1,84 @@
+"""What surrounds each task on a worker of Ray: the check of its versions, the count of the processes it ended."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sweep.environment import stamp
+from sweep.errors import WorkersLost
+from sweep.executors.on_ray.losses import LOGS
+from sweep.executors.on_ray.versions import refuse_other
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sweep.environment import Stamp
+
+CRASHES: Final = 5
+"""Worker processes of one node that one task may end. Ray waits 1, 2, 4, 8 s between those that it ended for want of
+memory, in which the tasks beside them may be done with theirs."""
+
+
+def surround(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
+    """Make the task of a function.
+
+    Parameters
+    ----------
+    function : callable
+    expected : dict
+        The driver's stamp.
+    counted : bool
+        Bound how many worker processes it ends on a node; for what Ray retries by itself, without an end.
+    """
+
+    def task(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
+        found = stamp()
+        if found != expected:
+            refuse_other(expected, found, _here())
+        if not counted:
+            return function(*arguments)
+        with _counting(_marks(), function.__name__):
+            return function(*arguments)
+
+    task.__name__ = task.__qualname__ = function.__name__
+    return task
+
+
+def _here() -> str:
+    import ray
+
+    return str(ray.util.get_node_ip_address())
+
+
+def _marks() -> Path:
+    """Where the task that runs marks its beginnings: in the folder of this node's Ray, and gone with it."""
+    import ray
+
+    context = ray.get_runtime_context()
+    return Path(context.get_temp_dir(), context.get_session_name(), "sor-sweep", context.get_task_id())
+
+
+@contextmanager
+def _counting(marks: Path, name: str) -> Iterator[None]:
+    """Mark that a task begins, and take the mark away when it ends in any way but with its process.
+
+    Raises
+    ------
+    WorkersLost
+        It has ended `CRASHES` processes of this node already.
+    """
+    marks.parent.mkdir(exist_ok=True)
+    try:
+        with marks.open("ab") as file:
+            ended = file.tell()
+            file.write(b".")
+        if ended >= CRASHES:
+            raise WorkersLost(
+                f"{name} ended {ended} worker processes of node {_here()}, one after the other: out of memory, or a "
+                f"crash inside a library; {LOGS}"
+            )
+        yield
+    finally:
+        marks.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""Which executor a configuration asks for, and with how many workers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sweep.errors import ConfigError
+from sweep.executors.inline import Inline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sweep.config.schema import Config
+    from sweep.executors.contract import Executor
+
+
+def _on_ray(config: Config) -> Executor:
+    from sweep.executors.on_ray.executor import OnRay
+
+    return OnRay(config.address, workers_of(config))
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def workers_of(config: Config) -> int | None:
+    """How many tasks run at once: those asked for, but on this machine no more than it has CPUs; None = all there are.
+
+    Each worker is a process that loads the kernels: beyond the CPUs they take memory, and minutes until the last is up.
+    """
+    here = config.executor == "ray" and config.address == "local"
+    return min(config.workers, cpus()) if here and config.workers is not None else config.workers
+
+
+def too_many(config: Config) -> str | None:
+    """What is said where more workers are asked for than there will be."""
+    count = workers_of(config)
+    if count == config.workers:
+        return None
+    return (
+        f"warning: workers={config.workers} is more than the {count} CPUs here, so {count} are started; no result "
+        "depends on how many there are"
+    )
+
+
+EXECUTORS: dict[str, Callable[[Config], Executor]] = {"inline": lambda _: Inline(), "ray": _on_ray}
+"""Every executor by the name that the configuration uses."""
+
+
+def from_outside(config: Config) -> bool:
+    """Whether a configuration joins a cluster that this host is no node of, by Ray's client."""
+    address = os.environ.get("RAY_ADDRESS", config.address) if config.address == "auto" else config.address
+    return config.executor == "ray" and address.startswith("ray://")
+
+
+def open_executor(config: Config) -> Executor:
+    """The executor of a configuration, to be used in a with statement.
+
+    Raises
+    ------
+    ConfigError
+        Workers for an executor that has one.
+    """
+    if config.executor == "inline" and (config.workers or 1) > 1:
+        raise ConfigError(f"workers: the inline executor has one, but it had {config.workers}; use executor=ray")
+    return EXECUTORS[config.executor](config)

@@ -1,0 +1,178 @@
+"""What a sweep takes and costs on the nodes of a cluster file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sweep.forecast.timing import NOISE
+from sweep.forecast.walk import OVERHEAD, walk
+from sweep.sink import COLUMNS
+
+if TYPE_CHECKING:
+    from sweep.forecast.cluster_file import Cluster, Node
+    from sweep.forecast.prices import InstanceType, Prices
+    from sweep.forecast.timing import Pace
+    from sweep.planning import Plan
+
+GIB: Final = 2**30
+
+ROW_BYTES: Final = 8 * len(COLUMNS) + 1
+"""Of a result row where the driver keeps it."""
+
+REDUCING: Final = 2
+"""So many times the table is what the driver holds while it is reduced."""
+
+STORE_SHARE: Final = 0.3
+"""Of a node's memory, what Ray takes for its object store."""
+
+STORE_LIMIT: Final = 200 * 10**9
+"""Bytes of an object store at most, by Ray's default."""
+
+LEAST_BILLED: Final = 60.0
+"""Seconds of an instance that EC2 bills at least; after them by the second."""
+
+ASSUMED: Final = (
+    "a vCPU there simulates as fast as one here; speed of the instance type, in a file for --prices, says otherwise",
+    "the seconds are those of the sweep, on nodes that are up and with workers= as said",
+    "neither seconds nor price hold the start of nodes and Ray and the reading of the source",
+    "the price is that of the instances, the head among them: disks, addresses and traffic are not in it",
+)
+"""What the figures of a cluster rest on."""
+
+
+def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) -> dict[str, Any]:
+    """Each worker type of a cluster, with one node of it and with all.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    prices : Prices
+    plan : Plan
+    pace : Pace
+        Of this machine.
+    """
+    head = prices.types.get(cluster.head.instance_type or "")
+    fits = None if head is None else _table_bytes(plan) <= (1 - STORE_SHARE) * head.memory_gib * GIB
+    return {
+        "file": cluster.file,
+        "prices": {name: getattr(prices, name) for name in ("date", "currency", "region", "source")},
+        "head": {**_described(cluster.head, head, prices), "result_table_fits": fits},
+        "workers": [
+            {
+                **_described(node, kind, prices),
+                "object_store_fits": None if kind is None else plan.nbytes <= _store_bytes(kind),
+                "estimates": [] if kind is None else _estimates(cluster, head, node, kind, plan, pace),
+            }
+            for node in cluster.workers
+            for kind in [prices.types.get(node.instance_type or "")]
+        ],
+        "assumed": list(ASSUMED),
+    }
+
+
+def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, float]:
+    """A prediction as it is printed: three digits at most, and how far it may be off.
+
+    Parameters
+    ----------
+    seconds : float
+        Of CPUs that do nothing else.
+    pace : Pace
+    busy : float
+        How many times as long it may take because they do.
+    """
+    off = 1 + math.hypot(NOISE, pace.spread)
+    return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
+
+
+def reduce_seconds(plan: Plan, pace: Pace) -> float:
+    """Seconds after the last chunk: those of the driver for all rows, and those of the sensitivity."""
+    return _digits(plan.combinations * pace.reduce + pace.after)
+
+
+def _digits(seconds: float) -> float:
+    return float(f"{seconds:.3g}")
+
+
+def _table_bytes(plan: Plan) -> int:
+    return plan.combinations * ROW_BYTES * REDUCING
+
+
+def _store_bytes(kind: InstanceType) -> float:
+    return min(STORE_SHARE * kind.memory_gib * GIB, STORE_LIMIT)
+
+
+def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[str, Any]:
+    """What is known of a node's type, and how to tell what is not."""
+    name = node.instance_type or "TYPE"
+    found: dict[str, Any] = {"node_type": node.name, "instance_type": node.instance_type, "spot": node.spot}
+    if kind is None:
+        entry = f"{name}: {{vcpu: ..., memory_gib: ..., on_demand: ...}}"
+        return {
+            **found,
+            "vcpu": None,
+            "memory_gib": None,
+            "hour": None,
+            "unknown": [f"the type; give a file to --prices: date: YYYY-MM-DD, types: {{{entry}}}"],
+        }
+    unknown = []
+    if kind.on_demand is None:
+        unknown.append(f"its price in {prices.region}; give a file to --prices with types.{name}.on_demand")
+    if node.spot and kind.spot is None:
+        unknown.append(
+            "its spot price, which changes by the hour and is at most the on-demand price; it is told by aws ec2 "
+            f"describe-spot-price-history --region {prices.region} --instance-types {name} --product-descriptions "
+            f"Linux/UNIX; give a file to --prices with types.{name}.spot"
+        )
+    return {
+        **found,
+        "vcpu": kind.vcpu,
+        "memory_gib": kind.memory_gib,
+        "speed": kind.speed,
+        "hour": {"on_demand": kind.on_demand, "date": kind.date, "spot": kind.spot, "spot_date": kind.spot_date},
+        "unknown": unknown,
+    }
+
+
+def _estimates(
+    cluster: Cluster, head: InstanceType | None, node: Node, kind: InstanceType, plan: Plan, pace: Pace
+) -> list[dict[str, Any]]:
+    """With one node, and with as many as there may be."""
+    on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
+    on_node = kind.vcpu if node.cpus is None else node.cpus
+    found = []
+    for nodes in sorted({1, node.most}):
+        workers = on_head + nodes * on_node
+        if not workers:
+            continue
+        there = walk(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
+        sweep = seconds_range(there.seconds + pace.before / kind.speed, pace)
+        reduce = reduce_seconds(plan, pace)
+        up = {name: seconds + reduce for name, seconds in sweep.items()}
+        rates = {"on_demand": kind.on_demand, "spot": kind.spot}
+        found.append(
+            {
+                "nodes": nodes,
+                "workers": workers,
+                "chunks": there.chunks,
+                "chunk_size": there.largest,
+                "seconds": {"sweep": sweep, "reduce": reduce},
+                "price": {name: _price(up, nodes, rate, head, 0.0) for name, rate in rates.items()},
+                "price_until_idle": {
+                    name: _price(up, nodes, rate, head, 60 * cluster.idle_minutes) for name, rate in rates.items()
+                },
+            }
+        )
+    return found
+
+
+def _price(
+    seconds: dict[str, float], nodes: int, rate: float | None, head: InstanceType | None, idle: float
+) -> dict[str, float] | None:
+    """To the cent, of all nodes and the head, which is no spot instance; None where a price is missing."""
+    if rate is None or head is None or head.on_demand is None:
+        return None
+    hour = nodes * rate + head.on_demand
+    return {name: round(max(each + idle, LEAST_BILLED) / 3600 * hour, 2) for name, each in seconds.items()}

@@ -1,0 +1,141 @@
+"""What a sweep will take, said before it runs: chunks, bytes, seconds here and on a cluster's nodes, and their price.
+
+The source is read and the book derived as a run does, in this process, and a few chunks are simulated for a moment.
+No Ray is started, no node is asked for and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sweep import caveats, tasks
+from sweep.config.loading import as_config
+from sweep.executors.inline import Inline
+from sweep.executors.registry import cpus, open_executor, too_many, workers_of
+from sweep.forecast.cluster_file import find_cluster
+from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
+from sweep.forecast.prices import load_prices
+from sweep.forecast.timing import measure
+from sweep.forecast.walk import OVERHEAD, walk
+from sweep.planning import make_order, make_plan
+from sweep.progress import Silent
+from sweep.search.grid import build_grid
+from sweep.tapes.session import Phases, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sweep.config.schema import Config
+    from sweep.forecast.walk import Walk
+    from sweep.progress import Progress
+
+
+TELLING = 1.3
+"""A machine is said to be busy from so many times the computing time on."""
+
+
+def forecast(
+    config: Config | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    prices: str | None = None,
+    cluster: str | None = None,
+) -> dict[str, Any]:
+    """Say what a sweep will take.
+
+    Parameters
+    ----------
+    config : Config, or mapping of its keys
+    progress : Progress, optional
+        Told what happens; silent by default.
+    prices : str, optional
+        A file that is laid over the prices of the package; see `sweep.forecast.prices.load_prices`.
+    cluster : str, optional
+        A cluster file; ``cluster.yaml`` in the working directory by default, if there is one.
+
+    Returns
+    -------
+    dict
+        What can be written as JSON. Seconds are {likely, low, high}.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError
+        A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
+    """
+    config, progress = as_config(config), progress or Silent()
+    table, nodes = load_prices(prices), find_cluster(cluster)
+    grid = build_grid(config.grid)
+    if (said := too_many(config)) is not None:
+        progress.say(said)
+    open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
+    phases = Phases(progress.say)
+    with open_session(config, progress, phases, Inline()) as session:
+        settings, facts, book = session.settings, session.tape.facts, session.tape.book
+    reading = phases.seconds["source"] + phases.seconds["materialise"]
+    job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
+    for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
+        progress.say(f"warning: {line}")
+    with phases.phase("calibrate"):
+        calibrated = tasks.calibrate(book, job)
+    plan = make_plan(grid, job.orders, (facts,), _workers(config), calibrated)
+    job = replace(job, kernel=plan.kernel)
+    began = time.thread_time()
+    best_ask = tasks.baselines(book, job)["best_ask"]
+    baselines = time.thread_time() - began
+    sensitivity = baselines if settings.conventions == "fair" else 0.0
+    pace = replace(measure(book, job, plan, best_ask), before=baselines, after=sensitivity)
+    progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
+    if pace.seconds and pace.busy > TELLING:
+        progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
+    here = walk(plan, pace, OVERHEAD[config.executor])
+    return {
+        "combinations": len(grid),
+        "orders": len(plan.orders),
+        "result_rows": plan.combinations,
+        "chunks": here.chunks,
+        "chunk_size": here.largest,
+        "kernel": plan.kernel,
+        "bytes": {
+            "object_store_per_node": plan.nbytes,
+            "result_table": plan.combinations * ROW_BYTES,
+            "while_reduced": plan.combinations * ROW_BYTES * REDUCING,
+        },
+        "feed": {
+            "source": facts.provenance.source,
+            "symbol": facts.symbol,
+            "rows": facts.provenance.rows,
+            "snapshots": facts.snapshots,
+            "venues": len(facts.venues),
+            "digest": facts.provenance.digest,
+        },
+        "calibration": {
+            "chunks": pace.chunks,
+            "combinations": pace.combinations,
+            "seconds": round(pace.seconds, 3),
+            "busy": round(pace.busy, 2),
+        },
+        "here": {
+            "executor": config.executor,
+            "workers": plan.workers,
+            "seconds": {
+                "source": round(reading, 3),
+                "sweep": seconds_range(_local(here, plan.workers) + pace.before, pace, pace.busy),
+                "reduce": reduce_seconds(plan, pace),
+            },
+        },
+        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace),
+    }
+
+
+def _workers(config: Config) -> int:
+    """How many tasks a run on this machine has at once."""
+    return 1 if config.executor == "inline" else workers_of(config) or os.cpu_count() or 1
+
+
+def _local(found: Walk, workers: int) -> float:
+    """Seconds where the driver computes on the workers' CPUs."""
+    return max(found.seconds, (found.work + found.driver) / max(1, min(workers, cpus())))

@@ -1,0 +1,118 @@
+"""A sweep walked through on paper: the chunks of a plan on so many workers, and when the last is done."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.book import Book
+    from sweep import tasks
+    from sweep.chunks import Chunk
+    from sweep.forecast.timing import Pace
+    from sweep.planning import Plan
+
+    RunChunk = Callable[[Book, tasks.Job, Chunk], tasks.ChunkRows]
+
+
+LEARNING: Final = 500
+"""Finished chunks that the cutter of a walk learns from; after them, from larger ones only: equal ones say the same."""
+
+LONGEST_WALK: Final = 200_000
+"""Chunks that are played through one by one; what is left then goes on like the last of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What an executor costs beside the simulation.
+
+    Attributes
+    ----------
+    window : int
+        Chunks in flight for each worker.
+    task : float
+        Seconds of a worker for each chunk, between one and the next.
+    driver : float
+        Seconds of the driver for each chunk.
+    start : float
+        Seconds until the first chunk runs.
+    """
+
+    window: int
+    task: float
+    driver: float
+    start: float = 0.0
+
+
+OVERHEAD: Final = {
+    "inline": Overhead(window=1, task=0.0, driver=0.0),
+    # measured with tasks that do nothing: 0.8 to 1.0 ms from one to the next, of which the driver computes 0.5 to 0.6
+    # and 0.05 s more than computing where there is next to nothing to compute
+    "ray": Overhead(window=4, task=0.001, driver=0.0006, start=0.05),
+}
+"""By the name of the executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How the chunks of a plan run.
+
+    Attributes
+    ----------
+    chunks, largest : int
+        How many, and the combinations of the largest.
+    seconds : float
+        From the first chunk to the last.
+    work, driver : float
+        Seconds of all workers together, and of the driver.
+    """
+
+    chunks: int
+    largest: int
+    seconds: float
+    work: float
+    driver: float
+
+
+def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
+    """Play a plan's chunks through: its workers take them in turn, the driver takes in what they answer.
+
+    Parameters
+    ----------
+    plan : Plan
+    pace : Pace
+    overhead : Overhead
+    speed : float
+        How many times as fast as here a worker simulates.
+    """
+    cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
+    free = [overhead.start] * min(workers, LONGEST_WALK)  # each chunk that is played takes one: no more are looked at
+    flying: list[tuple[float, int, Chunk]] = []
+    now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
+    chunks = largest = finished = learned = 0
+    while True:
+        while left and chunks < LONGEST_WALK and len(flying) < overhead.window * workers:
+            chunk = next(cutter)
+            seconds = pace.of(chunk.past - chunk.first) / speed
+            chunks, largest, left, work = chunks + 1, max(largest, len(chunk)), left - len(chunk), work + seconds
+            ends = max(free[0], now) + overhead.task + seconds
+            heapq.heapreplace(free, ends)
+            heapq.heappush(flying, (ends, chunks, chunk))
+        if not flying:
+            break
+        ended, _, chunk = heapq.heappop(flying)
+        taken = overhead.driver + pace.keep * len(chunk)
+        now, driver = max(now, ended) + taken, driver + taken
+        finished += 1
+        if finished <= LEARNING or chunk.past - chunk.first > learned:
+            learned = max(learned, chunk.past - chunk.first)
+            cutter.finished(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
+    if left:
+        more = -(-left // len(chunk))
+        simulate, keep = seconds * left / len(chunk), overhead.driver * more + pace.keep * left
+        now += max((simulate + overhead.task * more) / workers, keep)
+        chunks, work, driver = chunks + more, work + simulate, driver + keep
+    return Walk(chunks, largest, now, work, driver)

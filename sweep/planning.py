@@ -1,0 +1,118 @@
+"""The plan: which orders, by which kernel, in how many chunks, how much memory it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.order import Order
+from allocator.simulate import SHARED
+from feed.instants import format_instant, parse_instant
+from sweep.chunks import Cutter
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sweep.chunks import Measured, Span
+    from sweep.config.schema import Config
+    from sweep.search.grid import Grid
+    from sweep.tapes.materialise import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run.
+
+    Attributes
+    ----------
+    grid : Grid
+    orders : tuple of Order
+    tapes : int
+    workers : int
+        Of the executor.
+    kernel : str
+        The one that simulates; no result depends on it.
+    measured : tuple of (combinations, seconds)
+        What the kernel took where it was calibrated; only the size of the first chunks depends on it.
+    nbytes : int
+        Of tapes and books in the object store of each node.
+    """
+
+    grid: Grid
+    orders: tuple[Order, ...]
+    tapes: int
+    workers: int
+    kernel: str
+    measured: Measured
+    nbytes: int
+
+    @property
+    def combinations(self) -> int:
+        """Result rows: tapes x orders x combinations of the grid."""
+        return self.tapes * len(self.orders) * len(self.grid)
+
+    @property
+    def together(self) -> bool:
+        """Whether a chunk holds all orders of a tape."""
+        return self.kernel == SHARED
+
+    def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
+        """Every chunk once, made when asked for; of some spans, or of everything."""
+        sizes = self.tapes, len(self.orders), len(self.grid), self.workers, self.measured
+        return Cutter(*sizes, together=self.together, spans=spans)
+
+
+def make_plan(
+    grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, calibrated: Mapping[str, Measured]
+) -> Plan:
+    """Choose the kernel.
+
+    Parameters
+    ----------
+    grid, orders, facts
+        What is to run, on which tapes.
+    workers : int
+        Of the executor.
+    calibrated : mapping of str to (combinations, seconds)
+        By kernel, as `sweep.tasks.calibrate` gives them; the least per order and combination wins, of equals the first.
+    """
+
+    def least(name: str) -> float:
+        sharing = len(orders) if name == SHARED else 1
+        return min((seconds / count / sharing for count, seconds in calibrated[name]), default=0.0)
+
+    kernel = min(calibrated, key=least)
+    return Plan(
+        grid=grid,
+        orders=orders,
+        tapes=len(facts),
+        workers=workers,
+        kernel=kernel,
+        measured=calibrated[kernel],
+        nbytes=sum(each.nbytes for each in facts),
+    )
+
+
+def make_order(config: Config, facts: Facts) -> Order:
+    """The parent order of a configuration.
+
+    Raises
+    ------
+    ConfigError
+        It lies outside the window.
+    """
+    spec = config.order
+    start = facts.start if spec.start is None else parse_instant(spec.start)
+    end = facts.end if spec.end is None else parse_instant(spec.end)
+    if start > end:
+        raise ConfigError(
+            f"order.start is after order.end: {format_instant(start)} and {format_instant(end)}, of which the window, "
+            f"{format_instant(facts.start)} to {format_instant(facts.end)}, brings one; no order acts on warm-up"
+        )
+    if not facts.start <= start <= end <= facts.end:
+        raise ConfigError(
+            f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "
+            f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
+        )
+    return Order(spec.side, spec.size, start, end)

@@ -1,0 +1,201 @@
+"""The JSON document: exact integers in, the public interface's keys and decimals out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from allocator.book import OFF
+from allocator.money import NANO, rounded
+from allocator.order import execution_of
+from allocator.shortfall import shortfall
+from feed.instants import format_instant
+from sweep.search.grid import in_dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from allocator.order import Execution, Order, Side
+    from allocator.shortfall import Shortfall, Trace
+    from sweep.config.conventions import Settings
+    from sweep.reduce import Best
+    from sweep.search.grid import Grid
+    from sweep.tapes.materialise import Facts
+    from sweep.tasks import Around, Failure
+
+
+def money(execution: Execution) -> dict[str, Any]:
+    """One strategy: cash and fees to 2 decimals, the average price to 4, shares whole."""
+    return {
+        "total_cash": rounded(execution.total_cash, NANO, 2),
+        "avg_fill_px": rounded(execution.cash_filled, execution.filled * NANO, 4) if execution.filled else None,
+        "cash_filled": rounded(execution.cash_filled, NANO, 2),
+        "unfilled_value": rounded(execution.unfilled_value, NANO, 2),
+        "overfilled_value": rounded(execution.overfilled_value, NANO, 2),
+        "filled": execution.filled,
+        "unfilled": execution.unfilled,
+        "overfilled": execution.overfilled,
+        "fees": rounded(execution.fees, NANO, 2),
+    }
+
+
+def savings_bps(optimized: Execution, baseline: Execution, side: Side) -> float | None:
+    """By how many basis points of the baseline's total cash the optimized run is better; None of nothing."""
+    gain = baseline.total_cash - optimized.total_cash
+    if baseline.total_cash == 0:
+        return None
+    return rounded((gain if side == "buy" else -gain) * 10_000, baseline.total_cash, 2)
+
+
+def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: Side) -> dict[str, Any]:
+    """`optimized`, `baselines` and `savings_vs_baselines_bps`."""
+    return {
+        "optimized": money(optimized),
+        "baselines": {
+            # its target knows the volume of the whole span, which no one has at the time
+            name: {**money(run), **({"lookahead": True} if name == "vwap" else {})}
+            for name, run in baselines.items()
+        },
+        "savings_vs_baselines_bps": {name: savings_bps(optimized, run, side) for name, run in baselines.items()},
+    }
+
+
+def answer(
+    grid: Grid, best: Best, baselines: Mapping[str, Execution], side: Side, sensitivity: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What was asked for: the best, what it saves, and how much that says."""
+    return {
+        "best_parameters": best_parameters(grid, best.combination),
+        **strategies(execution_of(best.row), baselines, side),
+        "objective": best.objective,
+        "sensitivity": sensitivity,
+    }
+
+
+def shortfall_section(
+    order: Order,
+    optimized: tuple[Execution, Trace],
+    baselines: Mapping[str, tuple[Execution, Trace]],
+    around: Around,
+    *,
+    twap_acted: bool,
+) -> dict[str, Any] | None:
+    """When each strategy filled, what it lost against the mid at arrival, and which part of a saving is timing.
+
+    None where no book is two-sided. Exact integers are printed half-even; `execution` of a saving is its `total` less
+    its `timing` as printed.
+    """
+    if around.arrived is None:
+        return None
+    named = {"optimized": optimized, **baselines}
+    parts = {name: shortfall(order, *run, around.arrival2) for name, run in named.items()}
+    lost = {name: _lost(trace, parts[name]) for name, (_, trace) in named.items()}
+    return {
+        "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
+        "arrival_at": format_instant(around.arrived),
+        "optimized": lost.pop("optimized"),
+        "baselines": lost,
+        "savings_parts_bps": {
+            name: _saved(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
+            for name, (run, _) in baselines.items()
+        },
+        "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
+    }
+
+
+def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
+    """One strategy's fills and shortfall, in dollars, above 0 = a loss."""
+    return {
+        "first_fill": None if trace.first is None else format_instant(trace.first),
+        "last_fill": None if trace.last is None else format_instant(trace.last),
+        "shortfall": rounded(parts.total, 2 * NANO, 2),
+        "timing": rounded(parts.timing, 2 * NANO, 2),
+        "spread": rounded(parts.spread, 2 * NANO, 2),
+        "fees": rounded(parts.fees, 2 * NANO, 2),
+        "leftover": rounded(parts.leftover, 2 * NANO, 2),
+    }
+
+
+def _saved(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
+    """A saving in two parts, basis points of the baseline's total cash; `comparable`: the baseline could act."""
+    whole = 2 * run.total_cash
+    if not whole:
+        return {"total": None, "timing": None, "execution": None, "comparable": acted}
+    total = rounded((baseline.total - optimized.total) * 10_000, whole, 2)
+    timing = rounded((baseline.timing - optimized.timing) * 10_000, whole, 2)
+    return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
+
+
+def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:
+    """The three parameters, and each further axis longer than 1, in dollars."""
+    router = ("lambda_over", "lambda_under", "theta_queue")
+    point = grid.point(combination)
+    further = [axis.name for axis in grid.axes if axis.name not in router and len(axis.values) > 1]
+    return {name: in_dollars(point[name]) for name in (*router, *further)}
+
+
+def order_section(order: Order) -> dict[str, Any]:
+    """The parent order."""
+    return {
+        "side": order.side,
+        "size": order.size,
+        "start": format_instant(order.start),
+        "end": format_instant(order.end),
+    }
+
+
+def rules_section(settings: Settings) -> dict[str, Any]:
+    """What was simulated: conventions with every override applied, and the policy's switches."""
+    return {
+        "conventions": settings.conventions,
+        "liquidity": settings.rules.liquidity,
+        "leftover": settings.rules.leftover,
+        "unfilled_penalty": settings.rules.unfilled_penalty / NANO,
+        "book": settings.book.book,
+        "uncross": settings.book.uncross,
+        "stub_band": None if settings.book.stub_band == OFF else settings.book.stub_band / NANO,
+        "max_age_s": None if settings.book.max_age == OFF else settings.book.max_age / NANO,
+        "warmup_s": settings.warmup / NANO,
+        **asdict(settings.routing),
+        "taker_fees": {
+            "default": settings.fees.default / NANO,
+            **{str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())},
+        },
+    }
+
+
+def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, Any]]:
+    """The combinations that could not be simulated."""
+    return [
+        {
+            "combination": each.combination,
+            "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
+            "error": each.message,
+        }
+        for each in failures
+    ]
+
+
+def feed_section(facts: Facts) -> dict[str, Any]:
+    """Provenance and quality; what depends on the place stands first, what depends on the data after it."""
+    provenance = facts.provenance
+    return {
+        "source": provenance.source,
+        "place": provenance.place,
+        "topic": provenance.topic,
+        "replay": provenance.replay,
+        "partitions": [asdict(partition) for partition in provenance.partitions],
+        "messages": provenance.messages,
+        "resent": provenance.resent,
+        "empty": provenance.empty,
+        "bad": len(provenance.bad),
+        "ignored": provenance.ignored,
+        "notes": list(provenance.notes),
+        "digest": provenance.digest,
+        "symbol": facts.symbol,
+        "window": {"start": format_instant(facts.start), "end": format_instant(facts.end)},
+        "snapshots": provenance.snapshots,
+        "rows": provenance.rows,
+        "trades": provenance.trades,
+        "quality": facts.quality,
+    }

@@ -1,0 +1,96 @@
+"""The folder of a run: what lies in it, who may write there, and how it goes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from sweep.errors import ConfigError
+from sweep.runs.files import PART, reason
+from sweep.runs.manifest import NAME as MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+RUNS: Final = "runs"
+DOCUMENT: Final = "result.json"
+TABLE: Final = "results.parquet"
+PARTS: Final = "parts"
+LOCK: Final = "lock"
+
+
+def unwritable(home: Path, error: OSError) -> NoReturn:
+    """Say that a run's folder cannot be written (ConfigError)."""
+    raise ConfigError(f"output: {home} cannot be written ({reason(error)}); make room there or choose another folder")
+
+
+@contextmanager
+def locked(home: Path, *, make: bool = False) -> Iterator[None]:
+    """Hold a run's folder, which one process at a time may.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be made or written, or another process holds it.
+    """
+    try:
+        if make:
+            home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        unwritable(home, error)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{home}: another process is writing this run; wait for it to end") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def discard(home: Path) -> None:
+    """Remove what a run stored, last the manifest that says whose it was; the log stays."""
+    try:
+        for name in (PARTS, TABLE, DOCUMENT, MANIFEST):
+            remove(home / name)
+    except OSError as error:
+        unwritable(home, error)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def tidy(home: Path) -> None:
+    """Remove what a driver left that ended between its last two steps."""
+    with suppress(OSError):
+        for path in (home / PARTS, *home.glob(f"*{PART}")):
+            remove(path)
+
+
+def open_output(name: str) -> Path:
+    """Make the folder before anything runs.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be made or written to.
+    """
+    folder = Path(name) / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output: {name} cannot be made ({reason(error)}); choose another folder") from None
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"output: {name} cannot be written to; choose another folder")
+    return folder

@@ -1,0 +1,112 @@
+"""What happened in a run, as JSON lines; each names the run, and those about a chunk the chunk."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from sweep.errors import ConfigError
+from sweep.runs.files import open_regular, reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sweep.progress import Progress
+
+NAME: Final = "log.jsonl"
+
+
+class RunLog:
+    """Appends lines to a run's log.
+
+    Parameters
+    ----------
+    home : Path
+        The run's folder.
+    run : str
+        Its id.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be opened.
+    """
+
+    def __init__(self, home: Path, run: str) -> None:
+        self._path, self._run = home / NAME, run
+        try:
+            if self._path.exists():
+                open_regular(self._path).close()
+            self._file = self._path.open("a+b", buffering=0)
+            size = self._file.seek(0, os.SEEK_END)
+            if size and self._path.read_bytes()[-1:] != b"\n":
+                self._file.write(b"\n")  # after a line in the middle of which its process was killed
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def write(self, event: str, at: float | None = None, **facts: Any) -> None:  # noqa: ANN401 - JSON
+        """One line, whole or not at all: seconds since 1970, run, event, and what belongs to it.
+
+        Raises
+        ------
+        ConfigError
+            The disk is full.
+        """
+        line = {"time": round(time.time() if at is None else at, 6), "run": self._run, "event": event, **facts}
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            rest = json.dumps(line).encode() + b"\n"
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(end)
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> ConfigError:
+        return ConfigError(f"output: {self._path} cannot be written ({reason(error)})")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Remembering:
+    """Progress that is passed on and kept, for a log that is opened later.
+
+    Parameters
+    ----------
+    progress : Progress
+        Told everything.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._early: list[tuple[float, str]] = []
+        self._log: RunLog | None = None
+
+    def into(self, log: RunLog) -> None:
+        """Write what was said so far, and from now on."""
+        for at, text in self._early:
+            log.write("said", at, text=text)
+        self._early.clear()
+        self._log = log
+
+    def say(self, text: str) -> None:
+        """Pass on and keep."""
+        self._progress.say(text)
+        if self._log is None:
+            self._early.append((time.time(), text))
+        else:
+            self._log.write("said", text=text)
+
+    def start(self, total: int, done: int) -> None:
+        """Pass on."""
+        self._progress.start(total, done)
+
+    def advance(self, done: int, best: int | None) -> None:
+        """Pass on."""
+        self._progress.advance(done, best)

@@ -1,0 +1,308 @@
+"""What a run is: the question, the data, the code and the machine, as a file beside its results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from feed.source import located
+from sweep.config.keys import placed
+from sweep.config.loading import assign, build_config
+from sweep.config.schema import EMBEDDED, WHERE_ONLY, config_hash
+from sweep.environment import cpu_name, revision, sources_hash, versions
+from sweep.errors import ConfigError
+from sweep.runs.files import open_regular, reason, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sweep.config.conventions import Settings
+    from sweep.config.schema import Config
+    from sweep.tapes.materialise import Facts
+
+
+NAME: Final = "manifest.json"
+
+FORMAT: Final = 1
+"""Raised when a manifest of before can no longer be understood."""
+
+LIMIT: Final = 2**26
+"""Bytes of a manifest: an axis may name a million values."""
+
+
+_PATHS: Final = {
+    "feed": ("quarantine",),
+    "kafka": ("sasl_password_file", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
+}
+"""Keys of the configuration that hold paths, beside the source."""
+
+_INFINITE: Final = ".inf"
+
+
+class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a run is cut: kept, so that a resumed one is cut alike."""
+
+    combinations: int
+    orders: int
+    kernel: str
+    measured: list[tuple[int, float]]
+    workers: int
+    object_store_bytes: int
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run is.
+
+    Attributes
+    ----------
+    format : int
+    id : str
+    status : str
+        ``running`` until every combination is there; then ``complete``.
+    created, finished : str
+        UTC.
+    directory : str
+        Where the driver was started: relative paths of the configuration begin there.
+    config : dict
+        As `Config`; infinite values of the grid as text.
+    config_hash, sources_hash : str
+    digest : str
+        Of the tape.
+    feed : dict
+        The document's section: provenance with the offsets that were read, and quality.
+    plan : Planned
+    versions : dict
+    revision : str, optional
+        Of the checkout that ran, ``+`` after it where files differed from it.
+    host : dict
+    files : dict
+        SHA-256 of the finished files by name.
+    proof : str
+        SHA-256 of all that stands above.
+    """
+
+    format: int
+    id: str
+    status: Literal["running", "complete"]
+    created: str
+    finished: str | None = None
+    directory: str
+    config: dict[str, Any]
+    config_hash: str
+    sources_hash: str
+    digest: str
+    feed: dict[str, Any]
+    plan: Planned
+    versions: dict[str, str]
+    revision: str | None = None
+    host: dict[str, Any]
+    files: dict[str, str] = {}
+    proof: str = ""
+
+
+def now() -> str:
+    """UTC, ISO 8601, whole milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_manifest(identifier: str, config: Config, feed: dict[str, Any], plan: Planned) -> Manifest:
+    """Describe a run that begins on this machine."""
+    return Manifest(
+        format=FORMAT,
+        id=identifier,
+        status="running",
+        created=now(),
+        directory=str(Path.cwd()),
+        config=_without_infinite(msgspec.to_builtins(config)),
+        config_hash=config_hash(config),
+        sources_hash=sources_hash(),
+        digest=feed["digest"],
+        feed=feed,
+        plan=plan,
+        versions=versions(),
+        revision=revision(),
+        host={"cpu": cpu_name(), "cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()},
+    )
+
+
+def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
+    """The configuration of a run, as it can be run again from anywhere on its machine.
+
+    Relative paths begin where the run did, and a topic is read at the replay that the run has read.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    assignments : sequence of str
+        KEY=VALUE, of keys that change no row: where to read, where to run.
+
+    Raises
+    ------
+    ConfigError
+        A key that is part of the question; or as `sweep.config.load_config`.
+    """
+    if any(word.partition("=")[0].strip() == "output" for word in assignments):
+        raise ConfigError("output: a stored run stays in its folder")
+    tree = _with_infinite(manifest.config)
+    if tree["source"] != EMBEDDED:
+        tree["source"] = located(tree["source"], manifest.directory)
+    for part, names in _PATHS.items():
+        section = tree.get(part, {})
+        tree[part] = section | {
+            name: str(Path(manifest.directory) / section[name]) for name in names if section.get(name) is not None
+        }
+    if tree["source"] != EMBEDDED and manifest.feed.get("replay") is not None:
+        tree["replay"] = manifest.feed["replay"]
+    if any(word.partition("=")[0].strip() == "executor" for word in assignments):
+        tree["workers"] = None  # those of another executor
+    with placed(assignments=assignments):
+        config = build_config(assign(tree, assignments))
+    if config_hash(config) != manifest.config_hash and not assignments:
+        raise ConfigError(
+            f"run {manifest.id}: its configuration means something else to this version; use version "
+            f"{manifest.versions.get('sor-sweep', 'unknown')}, or run anew"
+        )
+    if config_hash(config) != manifest.config_hash:
+        raise ConfigError(
+            f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
+            f"and where to run may be given: {', '.join(name for name in WHERE_ONLY if name != 'output')}"
+        )
+    return config
+
+
+def write_manifest(home: Path, manifest: Manifest) -> None:
+    """Put a run's manifest in its place, whole.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away.
+    """
+    content = msgspec.to_builtins(manifest) | {"proof": _prove(manifest)}
+    write_text(home / NAME, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _prove(manifest: Manifest) -> str:
+    bare = msgspec.structs.replace(manifest, proof="")
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
+
+
+def read_manifest(home: Path) -> Manifest:
+    """Read a run's manifest.
+
+    Raises
+    ------
+    ConfigError
+        There is none, it is damaged, or of another version.
+    """
+    path = home / NAME
+    try:
+        with open_regular(path) as file:
+            content = file.read(LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({reason(error)}); expected the folder of a run, such as DIR/runs/ID"
+        ) from None
+    if len(content) > LIMIT:
+        raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")
+    try:
+        head = msgspec.json.decode(content)
+        written = msgspec.convert(head["format"], int)
+        by = msgspec.convert(head.get("versions", {}).get("sor-sweep", "unknown"), str)
+        manifest = msgspec.convert(head, Manifest) if written == FORMAT else None
+        if manifest is not None:
+            _check_values(manifest)
+    except (msgspec.DecodeError, *MALFORMED) as error:
+        raise ConfigError(
+            f"{path}: is no manifest, or damaged ({describe_malformed(error)}); start the run anew with --force"
+        ) from None
+    if manifest is None:
+        raise ConfigError(
+            f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
+            "use that version, or start anew with --force"
+        )
+    if manifest.proof != _prove(manifest):
+        raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
+    return manifest
+
+
+MALFORMED: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What comes of text that is not what it should be: msgspec's own errors, and those of its codecs, are among them."""
+
+
+def describe_malformed(error: Exception) -> str:
+    """One short line about one of them."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _check_values(manifest: Manifest) -> None:
+    """What the types of a manifest leave open and the rest of the program relies on; a file may be anybody's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Says what.
+    """
+    from allocator.simulate import KERNELS
+
+    plan, feed = manifest.plan, manifest.feed
+    if plan.kernel not in KERNELS:
+        raise ValueError(f"plan.kernel: expected one of {', '.join(KERNELS)}, but it had {plan.kernel!r}"[:200])
+    if min(plan.combinations, plan.orders, plan.workers) < 1 or plan.object_store_bytes < 0:
+        raise ValueError("plan: expected a combination, an order and a worker at least")
+    if not all(count > 0 and 0 <= seconds < math.inf for count, seconds in plan.measured):
+        raise ValueError("plan.measured: expected counts and seconds")
+    if not (isinstance(feed.get("replay"), str | None) and isinstance(feed.get("place"), str | None)):
+        raise TypeError("feed: expected text for replay and place")
+    if any("\0" in text for text in (manifest.directory, manifest.id)):
+        raise ValueError("expected text without NUL")
+    if not isinstance(manifest.config.get("source"), str):
+        raise TypeError("config.source: expected text")
+    for name in ("grid", *_PATHS):
+        if not isinstance(manifest.config.get(name, {}), dict):
+            raise TypeError(f"config.{name}: expected a mapping")
+    for part, names in _PATHS.items():
+        for name in names:
+            value = manifest.config.get(part, {}).get(name)
+            if not isinstance(value, str | None) or "\0" in (value or ""):
+                raise TypeError(f"config.{part}.{name}: expected text")
+
+
+def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON has no number for infinity."""
+    if isinstance(value, dict):
+        return {key: _without_infinite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_infinite(each) for each in value]
+    return _INFINITE if isinstance(value, float) and math.isinf(value) else value
+
+
+def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
+    def back(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, list):
+            return [back(each) for each in value]
+        return math.inf if value == _INFINITE else value
+
+    return {**config, "grid": {name: back(axis) for name, axis in config.get("grid", {}).items()}}
+
+
+def run_id(config: Config, settings: Settings, facts: Facts) -> str:
+    """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
+
+    The embedded source brings a window and fees that the configuration does not name: what they came to counts too.
+    """
+    resolved = [msgspec.to_builtins(settings, str_keys=True), facts.start, facts.end]
+    content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
+    for part in (config_hash(config), facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
+        content.update(part.encode())
+    return content.hexdigest()[:16]

@@ -1,0 +1,292 @@
+"""Result rows as they arrive: numbered Parquet files, each of the chunks that came since the one before.
+
+A part is never changed once it is there. Many small ones are written anew as one, whose name says which it replaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from sweep.chunks import Chunk  # noqa: TC001 - msgspec reads it
+from sweep.errors import ConfigError
+from sweep.runs.files import PART, open_regular, reason, whole
+from sweep.runs.manifest import MALFORMED
+from sweep.sink import COLUMNS
+from sweep.tasks import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+TOGETHER: Final = 256
+"""Small parts that are written anew as one."""
+
+Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+_NAME: Final = re.compile(r"(\d{8})(?:-(\d{8}))?\.parquet")
+_DONE: Final = b"sor-sweep.done"
+_PROOF: Final = b"sor-sweep.done.sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A chunk that arrived.
+
+    Attributes
+    ----------
+    chunk : Chunk
+    rows : int
+        Of them in the table: combinations that failed have none.
+    simulated : int
+        Rows that were simulated for it.
+    failures : tuple of Failure
+    """
+
+    chunk: Chunk
+    rows: int
+    simulated: int
+    failures: tuple[Failure, ...]
+
+
+def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Done]) -> None:
+    """Write the rows of some chunks, one after the other; the file is whole or not there.
+
+    Parameters
+    ----------
+    path : Path
+    run : str
+        The run's id.
+    rows : (R, 11) int64
+        The columns of `sweep.sink.COLUMNS`.
+    done : sequence of Done
+        In the order of the rows; kept in the file's metadata.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = [pa.array(np.ascontiguousarray(rows[:, at])) for at in range(len(COLUMNS))]
+    packed = _pack(run, done)
+    metadata = {_DONE: packed, _PROOF: hashlib.sha256(packed).hexdigest()}
+    table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata=metadata)
+    with whole(path) as part:
+        parquet.write_table(table, part, compression="zstd", write_page_checksum=True)
+
+
+def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
+    """Read what `write_part` wrote.
+
+    Raises
+    ------
+    ConfigError
+        It is not whole, or of another run.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        open_regular(path).close()
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+        metadata = table.schema.metadata or {}
+        packed = metadata[_DONE]
+        whole_metadata = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
+        of, done = _unpack(packed) if whole_metadata else ("", [])
+        rows = np.empty((table.num_rows, len(COLUMNS)), np.int64)
+        for at, name in enumerate(COLUMNS):
+            rows[:, at] = table.column(name).to_numpy()
+    except OSError as error:
+        _refuse(path, reason(error))
+    except (pa.ArrowException, msgspec.DecodeError, *MALFORMED) as error:
+        _refuse(path, str(error))
+    if not whole_metadata or sum(each.rows for each in done) != len(rows):
+        _refuse(path, "what it says of its chunks was changed")
+    if of != run:
+        raise ConfigError(f"{path}: is of run {of}, not of {run}; remove it")
+    return rows, done
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    said = why.strip().splitlines()[0] if why.strip() else "cannot be read"
+    raise ConfigError(f"{path}: is damaged or half-written ({said}); remove it, and what it held is computed again")
+
+
+def _pack(run: str, done: Sequence[Done]) -> bytes:
+    """JSON; a traceback that many failures share stands once."""
+    details: dict[str, int] = {}
+    chunks = [
+        {
+            "chunk": msgspec.to_builtins(each.chunk),
+            "rows": each.rows,
+            "simulated": each.simulated,
+            "failures": [
+                [failure.combination, failure.message, details.setdefault(failure.details, len(details))]
+                for failure in each.failures
+            ],
+        }
+        for each in done
+    ]
+    return msgspec.json.encode({"run": run, "chunks": chunks, "details": list(details)})
+
+
+def _unpack(packed: bytes) -> tuple[str, list[Done]]:
+    found = msgspec.json.decode(packed, type=_Packed)
+    return found.run, [
+        Done(
+            each.chunk,
+            each.rows,
+            each.simulated,
+            tuple(Failure(number, said, found.details[at]) for number, said, at in each.failures),
+        )
+        for each in found.chunks
+    ]
+
+
+class _Arrived(Struct):
+    """A chunk as it is packed: failures are combination, message and which of the details."""
+
+    chunk: Chunk
+    rows: Natural
+    simulated: Natural
+    failures: list[tuple[Natural, str, Natural]]
+
+
+class _Packed(Struct):
+    """What the metadata of a part holds."""
+
+    run: str
+    chunks: list[_Arrived]
+    details: list[str]
+
+
+def list_parts(folder: Path) -> tuple[list[Path], int]:
+    """The parts of a folder in their order, and the next free number; what was left half done is removed."""
+    spans: dict[tuple[int, int], Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith(PART):
+            path.unlink()
+        elif named := _NAME.fullmatch(path.name):
+            first = int(named[1])
+            spans[first, int(named[2] or first)] = path
+    standing: list[Path] = []
+    past = 0
+    for (_, last), path in sorted(spans.items(), key=lambda each: (each[0][0], -each[0][1])):
+        if last < past:  # written anew in a larger one, and not removed in time
+            path.unlink()
+        else:
+            standing.append(path)
+            past = last + 1
+    return standing, past
+
+
+class PartWriter:
+    """Writes parts in a thread of its own, so that the driver hands out work meanwhile: all that waits is one part.
+
+    `written` counts the combinations that are on the disk.
+
+    Parameters
+    ----------
+    folder : Path
+    run : str
+        The run's id.
+    number : int
+        Of the first part.
+    rows_of : callable
+        Gives the rows of a chunk, (R, 11) int64.
+    """
+
+    def __init__(self, folder: Path, run: str, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
+        from pyarrow import parquet  # noqa: F401 - not in the thread: an import that a signal ends there stays locked
+
+        self._folder, self._run, self._number, self._rows_of = folder, run, number, rows_of
+        self.written = 0
+        self._waiting: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._small: list[Path] = []
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._work, name="parts", daemon=True)
+        self._thread.start()
+
+    def put(self, done: Done) -> None:
+        """Have a chunk written soon.
+
+        Raises
+        ------
+        ConfigError
+            One before it could not be written.
+        """
+        self._check()
+        self._waiting.put(done)
+
+    def close(self) -> None:
+        """Write what waits, and end.
+
+        Raises
+        ------
+        ConfigError
+            Something could not be written.
+        """
+        self._waiting.put(None)
+        self._thread.join()
+        self._check()
+
+    def _check(self) -> None:
+        if isinstance(self._error, OSError):
+            raise ConfigError(f"output: {self._folder} cannot be written ({reason(self._error)}); make room there")
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        for done in self._batches():
+            try:
+                if self._error is None:
+                    self._write(done)
+            except Exception as error:  # noqa: BLE001 - raised where the driver looks next
+                self._error = error
+
+    def _batches(self) -> Iterator[list[Done]]:
+        """All that waits, each time something does; ends with the queue."""
+        ended = False
+        while not ended:
+            batch = [self._waiting.get()]
+            while not self._waiting.empty():
+                batch.append(self._waiting.get())
+            ended = None in batch
+            if done := [each for each in batch if each is not None]:
+                yield done
+
+    def _write(self, done: list[Done]) -> None:
+        path = self._folder / f"{self._number:08}.parquet"
+        write_part(path, self._run, np.concatenate([self._rows_of(each.chunk) for each in done]), done)
+        self.written += sum(len(each.chunk) for each in done)
+        self._number += 1
+        self._small.append(path)
+        if len(self._small) == TOGETHER:
+            self._join()
+
+    def _join(self) -> None:
+        read = [read_part(path, self._run) for path in self._small]
+        last = self._number - 1
+        write_part(
+            self._folder / f"{last + 1 - TOGETHER:08}-{last:08}.parquet",
+            self._run,
+            np.concatenate([rows for rows, _ in read]),
+            [each for _, done in read for each in done],
+        )
+        for path in self._small:
+            path.unlink()
+        self._small.clear()

@@ -1,0 +1,317 @@
+"""The run store: DIR/runs/ID holds what a run is, its rows as they arrive, its log, and at last its result.
+
+One driver at a time writes a run. Nothing in a run is changed in place: parts are added, files are replaced whole. So
+whatever ends a driver, what it had stored can be read, and the same command, or ``resume``, does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from feed.errors import FeedCorrupt
+from sweep.errors import ConfigError
+from sweep.runs.files import sha256, write_text
+from sweep.runs.folder import DOCUMENT, PARTS, TABLE, discard, locked, remove, tidy, unwritable
+from sweep.runs.log import RunLog
+from sweep.runs.manifest import NAME as MANIFEST
+from sweep.runs.manifest import (
+    Manifest,
+    Planned,
+    new_manifest,
+    now,
+    read_manifest,
+    write_manifest,
+)
+from sweep.runs.parts import Done, PartWriter, list_parts, read_part
+from sweep.runs.table import read_result, write_table
+from sweep.sink import MemorySink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from sweep.chunks import Chunk, Cutter
+    from sweep.config.schema import Config
+    from sweep.planning import Plan
+    from sweep.result import Result
+    from sweep.runs.log import Remembering
+    from sweep.tasks import ChunkRows, Failure
+
+
+class Store:
+    """A run that is under way: takes its chunks, knows which are missing, and keeps its result.
+
+    This one keeps nothing beyond the process; `StoredRun` does.
+
+    Attributes
+    ----------
+    finished : Result, optional
+        The stored result, where the run was complete already.
+    planned : Planned, optional
+        How the run was cut when it began, where it is resumed.
+    """
+
+    finished: Result | None = None
+    planned: Planned | None = None
+
+    def begin(self, plan: Plan) -> Cutter:
+        """Get ready for a plan's chunks; what is handed out is what is missing."""
+        self._plan = plan
+        self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
+        self._simulated = self._chunks = self._largest = 0
+        self._failures: list[Failure] = []
+        return plan.cutter()
+
+    @property
+    def arrived(self) -> int:
+        """Combinations that are there."""
+        return self._sink.arrived
+
+    def blocks(self) -> Iterator[NDArray[np.int64]]:
+        """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
+        return self._sink.blocks()
+
+    def witness(self) -> Chunk | None:
+        """A combination that is there with a row, as a chunk."""
+        return self._sink.witness()
+
+    @property
+    def simulated(self) -> int:
+        """Rows that were simulated for them."""
+        return self._simulated
+
+    @property
+    def chunks(self) -> int:
+        """Chunks in which they came."""
+        return self._chunks
+
+    @property
+    def largest(self) -> int:
+        """Combinations of the largest of them."""
+        return self._largest
+
+    def append(self, chunk: Chunk, rows: ChunkRows) -> None:
+        """Keep the rows of a chunk."""
+        self._sink.append(chunk, rows)
+        self._count(chunk, len(rows.rows), rows.failures)
+
+    def _count(self, chunk: Chunk, simulated: int, failures: tuple[Failure, ...]) -> None:
+        self._simulated += simulated
+        self._chunks += 1
+        self._largest = max(self._largest, len(chunk))
+        self._failures += failures
+
+    def ended(self) -> tuple[NDArray[np.int64], tuple[Failure, ...]]:
+        """The table and the failures, both ascending; every chunk has arrived."""
+        return self._sink.table(), tuple(sorted(self._failures, key=lambda each: each.combination))
+
+    def finish(self, result: Result) -> None:
+        """Keep the result."""
+
+    def note(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
+        """Write a line into the run's log."""
+
+
+class StoredRun(Store):
+    """A run with a folder of its own.
+
+    Parameters
+    ----------
+    home : Path
+        The run's folder, locked.
+    manifest : Manifest
+        What the run is; on disk already where it is resumed or complete.
+    log : RunLog
+    """
+
+    def __init__(self, home: Path, manifest: Manifest, log: RunLog, *, begun: bool) -> None:
+        self.home, self._manifest, self._log, self._begun = home, manifest, log, begun
+        self._writer: PartWriter | None = None
+        self._restored = 0
+        if begun and manifest.status == "complete":
+            tidy(home)
+            self.finished = read_result(home, manifest)
+        elif begun:
+            self.planned = manifest.plan
+
+    def begin(self, plan: Plan) -> Cutter:
+        """As `Store.begin`; what is stored is read back.
+
+        Raises
+        ------
+        ConfigError
+            A part is damaged, or the folder cannot be written.
+        """
+        super().begin(plan)
+        parts = self.home / PARTS
+        with self._writing():
+            if not self._begun:
+                remove(parts)
+            parts.mkdir(exist_ok=True)
+            if not self._begun:
+                self._manifest = msgspec.structs.replace(self._manifest, plan=describe(plan))
+                write_manifest(self.home, self._manifest)
+            stored, number = list_parts(parts)
+        for path in stored:
+            self._read_back(path)
+        self.note("resumed" if self._begun else "began", arrived=self.arrived, combinations=plan.combinations)
+        self._restored = self.arrived
+        self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of)
+        return plan.cutter(self._sink.missing(together=plan.together))
+
+    def _read_back(self, path: Path) -> None:
+        rows, done = read_part(path, self._manifest.id)
+        at = 0
+        for each in done:
+            try:
+                self._sink.restore(each.chunk, rows[at : at + each.rows])
+            except ValueError as error:
+                raise ConfigError(f"{path}: does not belong to this run ({error}); remove it") from None
+            at += each.rows
+            self._count(each.chunk, each.simulated, each.failures)
+
+    def append(self, chunk: Chunk, rows: ChunkRows) -> None:
+        """As `Store.append`, on disk soon after."""
+        super().append(chunk, rows)
+        kept = len(chunk) - int(np.count_nonzero(rows.of < 0))
+        self._parts.put(Done(chunk, kept, len(rows.rows), rows.failures))
+        self.note(
+            "chunk",
+            chunk=str(chunk),
+            combinations=len(chunk),
+            simulated=len(rows.rows),
+            failed=len(rows.failures),
+            seconds=round(rows.seconds, 6),
+        )
+
+    @property
+    def _parts(self) -> PartWriter:
+        if self._writer is None:
+            raise RuntimeError("a run takes chunks after it began")
+        return self._writer
+
+    def finish(self, result: Result) -> None:
+        """Write the table and the document, then say in the manifest that the run is complete.
+
+        Raises
+        ------
+        ConfigError
+            The disk is full, or the folder went away; what was stored stands.
+        """
+        self._parts.close()
+        with self._writing():
+            write_table(self.home / TABLE, result)
+            write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
+            files = {name: sha256(self.home / name) for name in (TABLE, DOCUMENT)}
+            complete = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
+            write_manifest(self.home, complete)
+            self._manifest = complete
+            shutil.rmtree(self.home / PARTS)
+        self.note("complete", failed=len(result.failures))
+
+    def close(self) -> str:
+        """Store what has arrived, of a run that was cut short; say how much that is."""
+        if self._writer is None:
+            return f"what was stored in {self.home} stands" if self._begun else "nothing was stored"
+        with suppress(Exception):  # what is told is why the run ends
+            self._writer.close()
+        if self._manifest.status == "complete":
+            return f"the result is stored in {self.home}"
+        if not (self.home / PARTS).is_dir():
+            return f"nothing is stored: {self.home / PARTS} is gone"
+        stored, total = self._restored + self._writer.written, self._plan.combinations
+        goes_on = f"python -m sweep resume {shlex.quote(str(self.home))}"
+        if stored == total:
+            return f"all {total:,} combinations are stored, the result is not; {goes_on} makes it"
+        return f"{stored:,} of {total:,} combinations are stored; {goes_on} does the rest"
+
+    def note(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
+        """Write a line into the run's log."""
+        self._log.write(event, **facts)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            unwritable(self.home, error)
+
+
+def describe(plan: Plan) -> Planned:
+    """What a manifest keeps of a plan."""
+    return Planned(
+        combinations=plan.combinations,
+        orders=len(plan.orders),
+        kernel=plan.kernel,
+        measured=list(plan.measured),
+        workers=plan.workers,
+        object_store_bytes=plan.nbytes,
+    )
+
+
+@contextmanager
+def open_store(
+    home: Path | None, identifier: str, config: Config, feed: dict[str, Any], progress: Remembering, *, force: bool
+) -> Iterator[Store]:
+    """Open a run's folder, new or as it was left; without one nothing is stored.
+
+    Parameters
+    ----------
+    home : Path, optional
+    identifier : str
+        The run's id.
+    config : Config
+    feed : dict
+        The document's section of that name.
+    progress : Remembering
+        What was said goes into the run's log.
+    force : bool
+        Begin anew, whatever is there.
+
+    Raises
+    ------
+    ConfigError
+        The folder cannot be written, another driver holds it, or it holds something else.
+    """
+    if home is None:
+        yield Store()
+        return
+    with locked(home, make=True):
+        log = RunLog(home, identifier)
+        if force:
+            discard(home)
+        begun = (home / MANIFEST).exists()
+        manifest = read_manifest(home) if begun else new_manifest(identifier, config, feed, _NOT_YET)
+        if manifest.digest != feed["digest"]:
+            raise FeedCorrupt(
+                f"its digest is {feed['digest'][:12]}, but run {home} was made of {manifest.digest[:12]}",
+                feed["place"],
+                "name where the same quotes are: source=..., replay=...",
+            )
+        if manifest.id != identifier:
+            raise ConfigError(f"{home}: holds run {manifest.id}, but this is run {identifier}; choose another folder")
+        try:
+            progress.into(log)
+            store = StoredRun(home, manifest, log, begun=begun)
+            try:
+                yield store
+            except BaseException as error:
+                error.add_note(store.close())
+                with suppress(ConfigError):
+                    store.note("ended", error=type(error).__name__)
+                raise
+        finally:
+            log.close()
+
+
+_NOT_YET: Final = Planned(combinations=0, orders=0, kernel="", measured=[], workers=0, object_store_bytes=0)
+"""Of a run whose plan is not made; its manifest is written when it is."""

@@ -1,0 +1,164 @@
+"""Where a sweep reads: a SOURCE as it is, or the embedded broker, filled with the synthetic stream."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from feed import synthetic
+from feed.access import PLAIN, access_of, exposed
+from feed.console import waiting, without_secrets
+from feed.instants import parse_duration, parse_instant
+from feed.options import MAX_BYTES, ReadOptions
+from feed.source import plan_source
+from sweep.config.schema import EMBEDDED
+from sweep.errors import ConfigError
+from sweep.executors.registry import from_outside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from feed.kafka.producer import Replayed
+    from feed.plan import Plan
+    from sweep.config.schema import Config
+    from sweep.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A source that is ready to be read, or soon will be.
+
+    Attributes
+    ----------
+    plan : callable
+        Waits until the source is ready, and gives its plan.
+    start, end : int, optional
+        The window asked for, UTC nanoseconds.
+    fees : mapping
+        The fee table that the source brings of its own.
+    here : bool
+        Only this host can read it.
+    """
+
+    plan: Callable[[], Plan]
+    start: int | None
+    end: int | None
+    fees: Mapping[str, Mapping[str, Any]]
+    here: bool = True
+
+
+def on_this_host(source: str) -> bool:
+    """Whether only this host can read a SOURCE: a file, or brokers that listen on loopback."""
+    if source == EMBEDDED:
+        return True
+    scheme, _, rest = source.partition("://")
+    if scheme == "kafka":
+        servers = rest.partition("/")[0].split(",")
+        return all(_is_loopback(server.rpartition(":")[0].strip("[]")) for server in servers)
+    return scheme != "s3"
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.lower().rstrip(".")
+    if name in {"localhost", "localhost.localdomain", "ip6-localhost"} or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
+    """Make the configuration's source ready, and end what that took.
+
+    What can be known to be missing is found here, before an executor starts.
+
+    Raises
+    ------
+    FeedError
+        As `feed.source.plan_source`; or the embedded broker did not start.
+    ConfigError
+        Only this host can read the source, and it is no node of the cluster.
+    """
+    if from_outside(config) and on_this_host(config.source):
+        raise ConfigError(
+            f"source: {without_secrets(config.source)} can be read on this host only, which {config.address} does not "
+            "make a node of the cluster; use s3:// or a broker that the nodes reach, or run this on the head with "
+            "address=auto"
+        )
+    options = read_options(config)
+    start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
+    if config.source == EMBEDDED:
+        with _embedded(replace(options, access=PLAIN), progress) as plan:
+            yield Origin(
+                plan,
+                synthetic.WINDOW[0] if start is None else start,
+                synthetic.WINDOW[1] if end is None else end,
+                {str(venue): fee for venue, fee in synthetic.FEES.items()},
+            )
+        return
+    if parse_duration(config.feed.wait):
+        progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
+    for line in exposed(options.access):
+        progress.say(f"warning: {line}")
+    place = without_secrets(config.source)
+    awaited = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
+    with waiting(progress.say, lambda: awaited):
+        planned = plan_source(config.source, options)
+    yield Origin(lambda: planned, start, end, {}, on_this_host(config.source))
+
+
+def read_options(config: Config) -> ReadOptions:
+    """What a configuration tells the reader of its source."""
+    feed = config.feed
+    return ReadOptions(
+        symbol=config.symbol,
+        replay=config.replay,
+        max_bad=feed.max_bad,
+        wait=parse_duration(feed.wait) / 1e9,
+        deadline=parse_duration(feed.deadline) / 1e9,
+        max_bytes=MAX_BYTES if feed.max_bytes is None else feed.max_bytes,
+        sized=feed.max_bytes is None,
+        foreign=feed.foreign,
+        venues=config.venues,
+        access=access_of(msgspec.to_builtins(config.kafka)),
+    )
+
+
+@contextmanager
+def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], Plan]]:
+    """An embedded broker that is filled while the executor starts."""
+    from feed.kafka.embedded import EmbeddedBroker
+    from feed.kafka.producer import replay
+
+    given_up = threading.Event()
+
+    def fill(source: str) -> Replayed:
+        return replay(synthetic.generate(), source, on_progress=lambda *_: _go_on(given_up))
+
+    with EmbeddedBroker() as broker, ThreadPoolExecutor(1, "replay") as thread:
+        source = broker.source()
+        progress.say(f"embedded broker at {broker.server}; replaying the synthetic stream")
+        filling = thread.submit(fill, source)
+
+        def plan() -> Plan:
+            sent = filling.result()
+            progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
+            return plan_source(source, options)
+
+        try:
+            yield plan
+        finally:
+            given_up.set()
+
+
+def _go_on(given_up: threading.Event) -> None:
+    if given_up.is_set():
+        raise CancelledError

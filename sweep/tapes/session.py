@@ -1,0 +1,181 @@
+"""What every command that simulates needs first: a source, an executor, and the tape in its object store."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from feed.console import reader_compiles, waiting
+from feed.instants import format_instant
+from sweep import tasks
+from sweep.config.conventions import resolve
+from sweep.errors import ConfigError
+from sweep.executors.registry import open_executor, too_many
+from sweep.tapes.materialise import materialise
+from sweep.tapes.origin import open_origin, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sweep.config.conventions import Settings
+    from sweep.config.schema import Config
+    from sweep.executors.contract import Executor
+    from sweep.progress import Progress
+    from sweep.tapes.materialise import Facts, Materialised
+    from sweep.tapes.origin import Origin
+
+Entered = TypeVar("Entered")
+
+
+AWAITED = {
+    "executor": "the workers start, or the cluster answers",
+    "source": "the synthetic stream is replayed",
+    "materialise": "the source is read, and its book derived",
+    "calibrate": "the kernels are loaded and measured",
+    "sweep": "the baselines, or the next combinations, are simulated",
+    "reduce": "the best is found, and simulated once more",
+}
+"""What a phase waits for, in words; of its origin `open_origin` says that."""
+
+COMPILING = frozenset({"materialise", "calibrate"})
+"""Phases that begin with kernels being compiled, where nobody did before."""
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds per phase, in order; of a long one it is said what it waits for."""
+
+    say: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+
+    def so_far(self) -> dict[str, float]:
+        """The phases that ended, and all the time since the first began."""
+        return {**self.seconds, "total": round(time.perf_counter() - self.began, 3)}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Callable[[], None]]:
+        """Time a phase; what is entered is to be called where it came further, and said so itself."""
+        began = time.perf_counter()
+        try:
+            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext(_said) as came:
+                yield came
+        finally:
+            self.seconds[name] = round(time.perf_counter() - began, 3)
+
+    def _awaited(self, name: str) -> str:
+        since = time.time() - (time.perf_counter() - self.began)
+        return f"{AWAITED[name]}{reader_compiles()}{kernels_compile(since) if name in COMPILING else ''}"
+
+    @contextmanager
+    def entering(self, name: str, context: AbstractContextManager[Entered]) -> Iterator[Entered]:
+        """Time how long it takes to enter a context."""
+        with ExitStack() as stack:
+            with self.phase(name):
+                entered = stack.enter_context(context)
+            yield entered
+
+
+def _said() -> None:
+    """Of a phase that nothing is said about."""
+
+
+def kernels_compile(since: float) -> str:
+    """What is said where this machine's kernels are compiled, or nothing.
+
+    Parameters
+    ----------
+    since : float
+        When the command began, seconds since 1970: machine code that is older was there.
+    """
+    from allocator.kernels.compiling import cache_folder  # which imports numba: only where somebody waits
+
+    folder = cache_folder()
+    if folder is None:
+        return "; kernels are compiled in every process: no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR"
+    times = []
+    with suppress(OSError):  # a file that is renamed meanwhile
+        times = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
+    if any(at < since for at in times):
+        return ""
+    return f"; kernels are compiled first, once for each version, which takes minutes: {len(times)} functions so far"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An executor, and the tape that it holds.
+
+    Attributes
+    ----------
+    executor : Executor
+    settings : Settings
+        The configuration, resolved against its conventions and the source's own fees.
+    tape : Materialised
+    """
+
+    executor: Executor
+    settings: Settings
+    tape: Materialised
+
+
+@contextmanager
+def open_session(
+    config: Config, progress: Progress, phases: Phases, executor: Executor | None = None
+) -> Iterator[Session]:
+    """Read a configuration's source into its executor's object store, once; end what that took.
+
+    Parameters
+    ----------
+    config : Config
+    progress : Progress
+    phases : Phases
+        Timed are ``origin``, ``executor``, ``source`` and ``materialise``.
+    executor : Executor, optional
+        In the place of the configuration's own, which is then not started.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError
+        What was asked for cannot be run, or the feed is not whole.
+    """
+    if executor is None and (said := too_many(config)) is not None:
+        progress.say(said)
+    with phases.entering("origin", open_origin(config, progress)) as origin:
+        settings = resolve(config, origin.fees)
+        _check_window(origin)
+        with phases.entering("executor", executor or open_executor(config)) as entered:
+            # one worker is left to read at once; it loads the kernels when it runs the first of them
+            for _ in range(entered.workers - 1):
+                entered.call(tasks.warm)
+            with phases.phase("source"):
+                source_plan = origin.plan()
+            with phases.phase("materialise"):
+                tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
+            _tell(tapes[0].facts, progress)
+            yield Session(entered, settings, tapes[0])
+
+
+def _check_window(origin: Origin) -> None:
+    if origin.start is not None and origin.end is not None and origin.start > origin.end:
+        raise ConfigError(
+            f"window.start is after window.end: {format_instant(origin.start)} and {format_instant(origin.end)}, of "
+            "which the source may bring one; set both"
+        )
+
+
+def _tell(facts: Facts, progress: Progress) -> None:
+    """Say what was read and what is odd about it."""
+    provenance = facts.provenance
+    for note in provenance.notes:
+        progress.say(f"{provenance.place}: {note}")
+    progress.say(
+        f"{provenance.rows:,} rows, {provenance.snapshots:,} snapshots, "
+        f"{len(facts.venues)} venues, digest {provenance.digest[:12]}"
+    )
+    for level in ("error", "warning"):
+        for finding in facts.quality[f"{level}s"]:
+            more = facts.quality["details"].get(finding, "")
+            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{more and f': {more}'}")

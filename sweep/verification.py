@@ -1,0 +1,243 @@
+"""Whether a stored run can be believed: its data read again, its answer and a sample of its rows computed again."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.order import FIELDS
+from sweep import caveats, tasks
+from sweep.chunks import Chunk
+from sweep.driver import answer_of
+from sweep.environment import sources_hash
+from sweep.errors import ConfigError, WorkersLost
+from sweep.executors.contract import Lost
+from sweep.planning import make_order
+from sweep.progress import Silent
+from sweep.reduce import find_best
+from sweep.report import document
+from sweep.runs.manifest import config_of, read_manifest
+from sweep.runs.table import read_document, read_table
+from sweep.search.grid import build_grid, in_dollars
+from sweep.sink import KEYS
+from sweep.tapes.session import Phases, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from allocator.order import Execution, Order
+    from sweep.config.schema import Config
+    from sweep.progress import Progress
+    from sweep.reduce import Best
+    from sweep.runs.manifest import Manifest
+    from sweep.search.grid import Grid
+    from sweep.tapes.session import Session
+
+SAMPLE = 64
+"""Rows that are computed again where nothing else is said."""
+
+LISTED = 20
+"""Differences that are told one by one."""
+
+PLACE_ONLY = (
+    "source",
+    "place",
+    "topic",
+    "replay",
+    "partitions",
+    "messages",
+    "resent",
+    "empty",
+    "bad",
+    "ignored",
+    "notes",
+)
+"""Keys of the document's section `feed` that say where and how the data was read."""
+
+
+UNCHECKED = ("failed", "run")
+"""Keys of the document that are not computed again: what failed has no row, and a run is not repeated."""
+
+
+def verify(
+    home: Path | str,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+    *,
+    sample: int = SAMPLE,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Check a complete run against its source.
+
+    Parameters
+    ----------
+    home : Path or str
+        Its folder.
+    assignments : sequence of str
+        KEY=VALUE, of keys that say where to read and where to run.
+    progress : Progress, optional
+        Told what happens; silent by default.
+    sample : int
+        Rows that are computed again beside the winner, drawn at random; all of them where there are no more.
+    seed : int, optional
+        Of the draw; another one each time by default, and told.
+
+    Returns
+    -------
+    dict
+        `identical`, `differs` (what is stored and what was found, at most `LISTED` of them), how many `differences`
+        there are, and what was `checked`.
+
+    Raises
+    ------
+    ConfigError
+        No complete run, or a file of it that cannot be read.
+    FeedError
+        The source cannot be read.
+    """
+    home, progress = Path(home), progress or Silent()
+    manifest = read_manifest(home)
+    if manifest.status != "complete":
+        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
+    config = config_of(manifest, assignments)
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    checked: dict[str, Any] = {}
+    differs = list(_check(home, manifest, config, progress, sample, seed, checked))
+    return {
+        "run": manifest.id,
+        "identical": not differs,
+        "differences": len(differs),
+        "differs": differs[:LISTED],
+        "checked": checked,
+        "same_code": manifest.sources_hash == sources_hash(),
+    }
+
+
+def _check(
+    home: Path, manifest: Manifest, config: Config, progress: Progress, sample: int, seed: int, checked: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """What differs, cheapest first; where the files or the data are others, nothing is computed."""
+    checked["files"] = sorted(manifest.files)
+    try:
+        stored, table = read_document(home, manifest), read_table(home, manifest)
+    except ConfigError as error:
+        yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
+        return
+    caveats.tell(stored, progress)
+    incomplete = list(_check_table(table, stored, build_grid(config.grid)))
+    yield from incomplete
+    if incomplete:
+        return
+    with open_session(config, progress, Phases(progress.say)) as session:
+        facts = session.tape.facts
+        checked["digest"] = facts.provenance.digest
+        other = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
+        yield from other
+        if other:
+            return
+        order, grid = make_order(config, facts), build_grid(config.grid)
+        job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
+        baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
+        best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
+        same_code = manifest.sources_hash == sources_hash()
+        yield from _check_document(stored, best, session, job, grid, order, baselines, same_code=same_code)
+        checked["document"] = [key for key in stored if key not in UNCHECKED]
+        numbers = _draw(table, best, sample, seed)
+        checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
+        yield from _check_rows(table, numbers, session, job, grid)
+
+
+def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
+    """Whether each combination has its row or failed, and each row adds up."""
+    failed = [each["combination"] for each in stored["failed"]]
+    keys = np.delete(np.arange(len(grid)), failed)
+    if not (np.array_equal(table[:, 2], keys) and not table[:, :2].any()):
+        yield {
+            "what": "table",
+            "where": "combinations",
+            "stored": f"{len(table):,} rows",
+            "found": f"a row each of {len(keys):,}",
+        }
+        return
+    column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
+    sums = column["cash_filled"] + column["unfilled_value"] - column["overfilled_value"]
+    for wrong in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
+        yield {
+            "what": "table",
+            "where": {"combination": int(table[wrong, 2]), "columns": ["total_cash"]},
+            "stored": int(column["total_cash"][wrong]),
+            "found": int(sums[wrong]),
+        }
+
+
+def _check_document(
+    stored: dict[str, Any],
+    best: Best,
+    session: Session,
+    job: tasks.Job,
+    grid: Grid,
+    order: Order,
+    baselines: dict[str, Execution],
+    *,
+    same_code: bool,
+) -> Iterator[dict[str, Any]]:
+    """Make the answer again, of the stored rows and of baselines that were run again."""
+    executor, book = session.executor, session.tape.book
+    around = executor.get(executor.call(tasks.around, book, job))
+    early = list(caveats.before(order, session.settings, session.tape.facts, around))
+    answer, late = answer_of(executor, book, job, grid, best, baselines, around)
+    found = {
+        **answer,
+        "warnings": early + late,
+        "order": document.order_section(order),
+        "rules": document.rules_section(session.settings),
+    }
+    for key, value in found.items():
+        if key not in stored and not same_code:
+            continue  # what an earlier version did not say
+        yield from _unequal("document", key, stored.get(key), value)
+    feed = document.feed_section(session.tape.facts)
+    for key, value in feed.items():
+        if key not in PLACE_ONLY:
+            yield from _unequal("document", f"feed.{key}", stored["feed"].get(key), value)
+
+
+def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:
+    """Positions in the table, ascending; that of the winner is one of them."""
+    drawn = random.Random(seed).sample(range(len(table)), min(sample, len(table)))
+    return sorted({*drawn, int(np.searchsorted(table[:, 2], best.combination))})
+
+
+def _check_rows(
+    table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, grid: Grid
+) -> Iterator[dict[str, Any]]:
+    """Run the combinations of some rows again, each alone and by the kernel that runs everything."""
+    chunks = [Chunk(0, 0, number, number + 1) for number in table[positions, 2].tolist()]
+    stored = dict(zip(chunks, table[positions, len(KEYS) :].tolist(), strict=True))
+    for (chunk,), rows in session.executor.stream(
+        tasks.run_chunk, (session.tape.book, job), ((each,) for each in chunks)
+    ):
+        if isinstance(rows, Lost):
+            raise WorkersLost(f"combination {chunk.first}: {rows.why}")
+        found = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
+        if found != stored[chunk]:
+            named = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
+            yield {
+                "what": "row",
+                "where": {"combination": chunk.first, "parameters": named, "columns": list(FIELDS)},
+                "stored": stored[chunk],
+                "found": found,
+            }
+
+
+def _unequal(what: str, where: str, stored: object, found: object) -> Iterator[dict[str, Any]]:
+    found = json.loads(json.dumps(found))  # as the document is stored
+    if stored != found:
+        yield {"what": what, "where": where, "stored": stored, "found": found}
