@@ -231,7 +231,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     AllocatorError
         A band or an age out of range.
     """
-    from allocator.kernels import standing
+    from allocator.kernels import derive
 
     if not OFF <= rules.stub_band <= 10**9:
         raise AllocatorError(f"stub_band: expected 0 to 1, but it had {rules.stub_band / 1e9}")
@@ -240,18 +240,18 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
     names = ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
     columns = {name: np.ascontiguousarray(getattr(tape, name)[rows]) for name in names}
-    there, found = np.zeros(standing.IDS, np.bool_), np.zeros(4, np.int64)
-    standing.outline(*(columns[name] for name in names[:4]), there, found)
+    there, found = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
+    derive.outline(*(columns[name] for name in names[:4]), there, found)
     snapshots, least, most, tick = found.tolist()
-    venues = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
+    venues = (np.flatnonzero(there) - derive.IDS // 2).astype(np.int16)
 
-    def derive(tick: int) -> tuple[Book, list[int]]:
+    def derived(tick: int) -> tuple[Book, list[int]]:
         fits = (most - least) // tick < TICK_LIMIT
         base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
         book = _empty(snapshots, venues, base, tick, dtype)
         tiles = [_empty_tiles(snapshots if fits else 0, len(venues)) for _ in range(2)]
-        counts = np.zeros(len(standing.COUNTS) + 3, np.int64)
-        standing.derive(
+        counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
+        derive.derive(
             *columns.values(),
             venues,
             base,
@@ -267,19 +267,19 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             rules.max_age,
             fits,
         )
-        if fits and not counts[standing.STANDING]:
+        if fits and not counts[derive.STANDING]:
             book = replace(book, bid_tiles=tiles[0], ask_tiles=tiles[1])
         return book, counts.tolist()
 
     def all_prices() -> int:
-        return standing.divisor(columns["bid_px"], columns["ask_px"], least, tick, len(tape.ts)) or 1
+        return derive.divisor(columns["bid_px"], columns["ask_px"], least, tick, len(tape.ts)) or 1
 
-    book, counts = derive(tick or all_prices())
-    if counts[standing.OFF_GRID]:  # the first prices did not tell the tick
-        book, counts = derive(all_prices())
-    book.counts.update(zip(standing.COUNTS, counts, strict=False))
+    book, counts = derived(tick or all_prices())
+    if counts[derive.OFF_GRID]:  # the first prices did not tell the tick
+        book, counts = derived(all_prices())
+    book.counts.update(zip(derive.COUNTS, counts, strict=False))
     # what is displayed, not what was published: a hidden stub of 200,000 $ would bound every order
-    top = counts[standing.HIGHEST]
+    top = counts[derive.HIGHEST]
     return replace(book, highest=book.base + book.tick * top if top else 0)
 
 
@@ -296,7 +296,7 @@ _DERIVED = (
     *("bid_ticks", "ask_ticks", "bid_sz", "ask_sz", "bid_moved", "ask_moved", "published", "bid_shown", "ask_shown"),
     *("ts", "mid2", "bid_volume", "ask_volume"),
 )
-"""The columns that `standing.derive` fills, in the order of its arguments."""
+"""The columns that `derive.derive` fills, in the order of its arguments."""
 
 
 def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> Book:

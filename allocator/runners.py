@@ -155,7 +155,7 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the kernels of `allocator.kernels.carried` are given.
+    """What the kernels of `allocator.kernels.stateful` are given.
 
     Attributes
     ----------
@@ -178,18 +178,18 @@ class Carried:
     @classmethod
     def of(cls, task: Task) -> Carried:
         """The arguments of a task."""
-        from allocator.kernels import carried
+        from allocator.kernels import stateful
 
         book, order, units = task.book, task.order, task.units
         side = book.take_side(order.side)
-        reference = {"best": carried.BEST, "mid": carried.MID, "arrival": carried.ARRIVAL}[task.routing.reference]
-        arrival_at, arrival2 = book.arrival(order) if reference == carried.ARRIVAL else (0, 0)
+        reference = {"best": stateful.BEST, "mid": stateful.MID, "arrival": stateful.ARRIVAL}[task.routing.reference]
+        arrival_at, arrival2 = book.arrival(order) if reference == stateful.ARRIVAL else (0, 0)
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
-        if reference == carried.ARRIVAL and first < past:
+        if reference == stateful.ARRIVAL and first < past:
             # nothing is taken before there is such a mid: a walk may as well begin there
             begin = min(max(first, arrival_at), last)
-            at_last = reference if arrival_at <= last else carried.WAIT
+            at_last = reference if arrival_at <= last else stateful.WAIT
         words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
         shown, published, resets = (np.ascontiguousarray(word) for word in words)
         arguments = (
@@ -197,7 +197,7 @@ class Carried:
             units.slope, units.offset, order.sign, units.origin, units.unit,
             task.persists, reference, arrival2,
         )  # fmt: skip
-        leftover = {"sweep": carried.SWEEP, "last_ask": carried.LAST_ASK}[task.rules.leftover]
+        leftover = {"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover]
         return cls(arguments, begin, last, at_last, leftover)
 
 
@@ -213,12 +213,12 @@ def _from_units(task: Task, sums: Rows) -> Rows:
 
 
 def _carried(task: Task, tau: Int64, walk: str) -> Rows:
-    from allocator.kernels import carried
+    from allocator.kernels import stateful
 
     out = np.zeros((len(tau), 3), np.int64)
     given = Carried.of(task)
     if given.begin <= given.last:
-        getattr(carried, walk)(
+        getattr(stateful, walk)(
             *given.book, np.full(len(tau), given.begin), given.last, task.order.size, task.units.farthest,
             given.at_last, given.leftover, tau, out,
         )  # fmt: skip
@@ -226,12 +226,12 @@ def _carried(task: Task, tau: Int64, walk: str) -> Rows:
 
 
 def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
-    from allocator.kernels import carried, columns
+    from allocator.kernels import stateful, stateless
 
     out, starts = np.zeros((len(tau), 3), np.int64), np.zeros(len(tau), np.int64)
     given, tiles = Carried.of(task), task.book.take_side(task.order.side).tiles
     if tiles is not None and given.begin <= given.last and len(tau):
-        scan = columns.scan_together if together else columns.scan_each
+        scan = stateless.scan_together if together else stateless.scan_each
         reach = task.units.reach(tau)
         ascending = np.argsort(reach, kind="stable")
         sums, stops = out[ascending], starts[ascending]
@@ -240,7 +240,7 @@ def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
             reach[ascending], stops, sums,
         )  # fmt: skip
         out[ascending], starts[ascending] = sums, stops
-        carried.walk_each(
+        stateful.walk_each(
             *given.book, starts, given.last, task.order.size, task.units.farthest, given.at_last, given.leftover,
             tau, out,
         )  # fmt: skip
@@ -264,7 +264,7 @@ MARKS_EVERY = 256
 
 def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows]:
     """(K, 8) rows of each of N orders, which share one long walk per combination; where `may_share` says so."""
-    from allocator.kernels import carried
+    from allocator.kernels import stateful
 
     tau = parameters.tau
     spans = np.array([task.book.span(task.order) for task in tasks], np.int64).reshape(-1, 2)
@@ -276,7 +276,7 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
         first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
         for k, each in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
-            carried.walk_orders(
+            stateful.walk_orders(
                 *given.book, first, past, sizes[acting], tasks[0].units.farthest, given.leftover, MARKS_EVERY, each,
                 out,
             )  # fmt: skip

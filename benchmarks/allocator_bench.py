@@ -117,12 +117,12 @@ def _together(scale: Scale, count: int) -> Duel:
 
 
 def _lanes(scale: Scale, runner: str, count: int) -> Duel:
-    from allocator.kernels import carried
+    from allocator.kernels import stateful
 
     snapshots, resident, windows, repeats = scale.pick(1_000_000, 50_000), 448, 16, 20
     task, many = endless(carried_book(snapshots, VENUES), "refresh"), spread(count)
     given, tau = Carried.of(task), np.tile(many.tau, repeats)
-    walk = {"lanes": carried.walk_lanes, "wide": carried.walk_wide}[runner]
+    walk = {"lanes": stateful.walk_lanes, "wide": stateful.walk_wide}[runner]
     begins = [snapshots * at // windows for at in range(windows)]
 
     def again_and_again():
@@ -191,7 +191,7 @@ def _book(scale: Scale, *, dense: bool) -> Duel:
 def _book_parts(scale: Scale) -> Duel:
     """Where the time of a book goes, every venue publishing at each snapshot, and where quotes stand."""
     from allocator import book as module
-    from allocator.kernels import standing
+    from allocator.kernels import derive
 
     snapshots = scale.pick(1_000_000, 50_000)
 
@@ -205,11 +205,11 @@ def _book_parts(scale: Scale) -> Duel:
                 marks.append(time.perf_counter())
                 seconds[name] = marks[-1] - marks[-2]
 
-            there, found = np.zeros(standing.IDS, np.bool_), np.zeros(4, np.int64)
-            standing.outline(*columns[:4], there, found)
+            there, found = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
+            derive.outline(*columns[:4], there, found)
             mark("outline")
             count, least, _, tick = found.tolist()
-            ids = (np.flatnonzero(there) - standing.IDS // 2).astype(np.int16)
+            ids = (np.flatnonzero(there) - derive.IDS // 2).astype(np.int16)
             made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
             outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
             tiles = [module._empty_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
@@ -221,12 +221,12 @@ def _book_parts(scale: Scale) -> Duel:
                 ("derive_no_uncross", False, True),
                 ("derive_no_tiles", False, False),
             ):
-                counts = np.zeros(len(standing.COUNTS) + 3, np.int64)
+                counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
                 index, carry = np.cumsum(there) - 1, True
                 scale_of = (ids, least - tick, tick, uncross, 10**8)
-                standing.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
+                derive.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
                 mark(name)
-            stands = bool(counts[standing.STANDING])
+            stands = bool(counts[derive.STANDING])
             for each in columns:
                 read_all(each)
             for each in outputs[: 13 if stands else 17]:

@@ -12,8 +12,8 @@ from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
-from allocator.kernels import standing
-from allocator.kernels.standing import NOTHING
+from allocator.kernels import derive
+from allocator.kernels.derive import NOTHING
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.simulate import run_combinations
 from feed.quality import carried
@@ -256,7 +256,7 @@ def test_of_a_stub_and_a_quote_the_last_mid_tells_which_is_which():
 
 
 def test_the_book_and_the_check_of_a_feed_mean_the_same_by_a_stub():
-    assert standing.ALONE == carried.ALONE
+    assert derive.ALONE == carried.ALONE
 
 
 @pytest.mark.parametrize(("px", "shown"), [(100_000, True), (100_001, False)])

@@ -2,9 +2,9 @@
 
 For `static` in whole shares measured from the best. Without state a walk is sums over columns: tile by tile, first the
 lowest cost of each snapshot over the venues, then per venue the shares within reach of it. Both functions stop at the
-tile in which an order completes, and leave it to `carried.walk_each` to go through that one.
+tile in which an order completes, and leave it to `stateful.walk_each` to go through that one.
 
-Costs are int32 units, slope * ticks + offset[v], as in `carried`.
+Costs are int32 units, slope * ticks + offset[v], as in `stateful`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import types
 from allocator.kernels.compiling import kernel
 
 SHARES, COST, FEES = range(3)
-"""The sums of a walk, as in `carried`."""
+"""The sums of a walk, as in `stateful`."""
 
 FAR = 2**31 - 1
 """Dearer than any cost; the ticks, in a tile, of a venue that displays nothing."""
