@@ -26,7 +26,7 @@ run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 
 	@$(python) -m sweep $(ARGS)
 
 kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C; PORT=... changes the port
-	@$(python) tests/brokers.py $(if $(PORT),--port $(PORT))
+	@$(python) -m tools.kafka $(if $(PORT),--port $(PORT))
 
 test: .venv/installed-test ## run the linters and every test, beside each other
 	@$(MAKE) --no-print-directory lint & \
@@ -45,10 +45,10 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 	@.venv/bin/lint-imports
 
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
-	@$(python) benchmarks/run.py $(ARGS)
+	@$(python) -m benchmarks.run $(ARGS)
 
 fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 in all, FINDINGS=... names a folder
-	@PYTHONPATH=.:tests:tests/feed $(python) -m fuzz.run --seconds $(or $(SECONDS),600) \
+	@$(python) -m tests.fuzz.run --seconds $(or $(SECONDS),600) \
 		$(if $(FINDINGS),--findings $(FINDINGS)) $(ARGS)
 
 # A .venv whose interpreter is gone is made anew, one that works is left alone.

@@ -16,7 +16,7 @@ from allocator.policies import POLICIES
 from allocator.runners import RUNNERS, Carried, Task
 from allocator.simulate import SHARED, run_baselines, run_orders
 from benchmarks.frame import Case, Duel, Scale, Side
-from benchmarks.tapes import dense_tape, long_tape
+from tests.support.tapes import dense_tape, long_tape
 
 VENUES = 8
 FEE = 3_000_000

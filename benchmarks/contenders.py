@@ -19,13 +19,13 @@ from allocator.book import BookRules, build_book
 from allocator.order import FIELDS, Order, ParameterColumns
 from allocator.simulate import run_combinations
 from benchmarks.frame import Duel, Side
-from benchmarks.tapes import long_tape
 from sweep import tasks
 from sweep.chunks import Chunk, Cutter
 from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from sweep.executors.on_ray.executor import OnRay
 from sweep.search.grid import build_grid
+from tests.support.tapes import long_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

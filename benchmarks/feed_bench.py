@@ -15,11 +15,11 @@ import pyarrow.csv as pa_csv
 
 from allocator.book import OFF, BookRules, build_book
 from benchmarks.frame import Case, Duel, Scale, Side, fastest
-from benchmarks.tapes import first_rows, long_tape
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_file
 from feed.tape import Tape, same
+from tests.support.tapes import first_rows, long_tape
 
 LEVELS = 10
 TICK = 10**7

@@ -16,23 +16,18 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parent.parent
-if __name__ == "__main__":
-    sys.path[:1] = [str(ROOT), str(ROOT / "tests")]
-
-from hosts import why_not  # noqa: E402 - the path comes first
-from streamedcluster import WARMUP_SECONDS, run_cluster  # noqa: E402 - the same
-
-from allocator.book import build_book  # noqa: E402 - the same
-from feed import synthetic  # noqa: E402 - the same
-from feed.instants import format_instant  # noqa: E402 - the same
-from sweep.config.conventions import resolve  # noqa: E402 - the same
-from sweep.config.loading import build_config  # noqa: E402 - the same
+from allocator.book import build_book
+from feed import synthetic
+from feed.instants import format_instant
+from sweep.config.conventions import resolve
+from sweep.config.loading import build_config
+from tests.support.cluster.hosts import why_not
+from tests.support.cluster.streamedcluster import WARMUP_SECONDS, run_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamedcluster import Running
+    from tests.support.cluster.streamedcluster import Running
 
 LAYOUTS = {"three hosts": (3, (1, 1)), "one host": (1, (3, 0))}
 """Hosts, and CPUs of the head and of each other: three in all."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.frame import Absent, Case, Duel, Scale, Side
-from benchmarks.tapes import dense_tape
 from feed.codecs.registry import CODECS
 from feed.kafka import client as kafka
 from feed.kafka.address import parse_address
@@ -24,6 +23,7 @@ from feed.kafka.consumer import plan_replay
 from feed.kafka.headers import data_headers
 from feed.kafka.producer import replay
 from feed.tape import Tape, same
+from tests.support.tapes import dense_tape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +38,8 @@ LARGE_VENUES = 12
 @cache
 def _cluster() -> Any:
     """One broker for all cases, until this process ends."""
-    sys.path.append(str(ROOT / "tests"))
-    from brokers import Cluster
-    from kafkajars import KafkaAbsentError
+    from tools.kafka.cluster import Cluster
+    from tools.kafka.jars import KafkaAbsentError
 
     folder = tempfile.TemporaryDirectory(prefix="sor-sweep-bench-")
     try:

@@ -17,14 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from brokers import Cluster  # noqa: E402 - the path comes first
-
-from benchmarks.tapes import dense_tape  # noqa: E402 - the same
-from feed.files.parquet import write_parquet  # noqa: E402 - the same
+from feed.files.parquet import write_parquet
+from tests.support import ROOT
+from tests.support.tapes import dense_tape
+from tools.kafka.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-HERE = Path(__file__).resolve().parent
-if __name__ == "__main__":
-    sys.path[0] = str(HERE.parent)  # a script finds its neighbours, not its packages
-
-from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench  # noqa: E402 - the path comes first
-from benchmarks.frame import Absent, Case, Scale, measure, table  # noqa: E402 - the same
-from sweep.environment import cpu_name  # noqa: E402 - the same
+from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench
+from benchmarks.frame import Absent, Case, Scale, measure, table
+from sweep.environment import cpu_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+HERE = Path(__file__).resolve().parent
 
 CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *kafka_bench.CASES, *sweep_bench.CASES)
 

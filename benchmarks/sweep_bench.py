@@ -14,10 +14,9 @@ import numpy as np
 from allocator.book import build_book
 from allocator.order import Order
 from allocator.simulate import run_baselines, run_combinations
-from benchmarks import contenders, footprint
+from benchmarks import contenders
 from benchmarks.feed_bench import write_mbp10
 from benchmarks.frame import Case, Duel, Scale, Side
-from benchmarks.tapes import first_rows, long_tape
 from feed import Provenance, Tape, synthetic
 from feed.source import SCHEMES
 from sweep import tasks
@@ -29,6 +28,8 @@ from sweep.driver import run
 from sweep.executors.inline import Inline
 from sweep.executors.on_ray.executor import OnRay
 from sweep.search.grid import build_grid
+from tests.support import footprint
+from tests.support.tapes import first_rows, long_tape
 
 VENUES = 8
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from brokers import Cluster
 from hypothesis import HealthCheck, settings
-from kafkajars import KafkaAbsentError, jars, java
-from together import GROUP, TOGETHER
 
 from allocator.kernels import compiling
+from tests.support import ROOT
+from tests.support.together import GROUP, TOGETHER
+from tools.kafka.cluster import Cluster
+from tools.kafka.jars import KafkaAbsentError, jars, java
 
 # Commands with a HOME of their own find the kernels that are compiled already.
 if (folder := compiling.cache_folder()) is not None:
@@ -24,7 +25,6 @@ if (folder := compiling.cache_folder()) is not None:
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
-ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 

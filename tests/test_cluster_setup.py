@@ -7,7 +7,8 @@ import re
 import subprocess
 
 import pytest
-from clusterfile import ROOT, cluster
+
+from tests.support.aws.clusterfile import ROOT, cluster
 
 pytestmark = pytest.mark.command
 

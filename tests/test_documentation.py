@@ -8,13 +8,13 @@ import io
 import re
 import shlex
 import tomllib
-from pathlib import Path
 
-import kafkajars
 import msgspec
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
+from tools.kafka import jars as kafkajars
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 FENCE = re.compile(r"^(```|~~~).*?\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)

@@ -1,6 +1,6 @@
 """What a machine should have one of at a time is in one group, whichever process runs it."""
 
-from together import GROUP, TOGETHER
+from tests.support.together import GROUP, TOGETHER
 
 KAFKA = {"kafka_one", "kafka_three", "kafka_fresh"}
 

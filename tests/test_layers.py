@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import feed
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("allocator", "feed", "sweep")
 
 

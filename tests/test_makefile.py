@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
 
 pytestmark = pytest.mark.command
 
@@ -27,9 +26,10 @@ case "$1 $2" in
 "-m sweep")
     shift 2
     echo "{\\"arguments\\": \\"$*\\"}" ;;
-"tests/brokers.py "*)
-    echo "$@" ;;
-"-m fuzz.run")
+"-m tools.kafka")
+    shift 2
+    echo kafka "$@" ;;
+"-m tests.fuzz.run")
     shift 2
     echo "$@" ;;
 esac
@@ -123,8 +123,8 @@ def test_run_prints_the_json_only_and_installs_once(checkout):
 
 def test_kafka_runs_on_the_port_that_is_asked_for(checkout):
     interpreter(checkout, PYTHON)
-    assert make(checkout, "kafka").stdout == "tests/brokers.py\n"
-    assert make(checkout, "kafka", "PORT=9093").stdout == "tests/brokers.py --port 9093\n"
+    assert make(checkout, "kafka").stdout == "kafka\n"
+    assert make(checkout, "kafka", "PORT=9093").stdout == "kafka --port 9093\n"
 
 
 def test_fuzz_takes_its_time_and_its_folder(checkout):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import policies
 import pytest
-from clusterfile import cluster, one_node
+
+from tests.support.aws import policies
+from tests.support.aws.clusterfile import cluster, one_node
 
 REGION = "us-east-1"
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from strategies import CENT, OPEN, SECOND, random_tape
-from test_book import tape_of
 
 from allocator.baselines import BASELINES
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.order import Order, Parameters, Rules
 from allocator.simulate import run_baselines
+from tests.allocator.test_book import tape_of
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape
 
 FAIR = Rules("persist", "sweep", 50_000_000)
 FEE = 3_000_000

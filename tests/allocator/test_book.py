@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_book import plain_book
-from strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
@@ -18,6 +16,8 @@ from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.simulate import run_combinations
 from feed.quality import carried
 from feed.tape import Tape
+from tests.support.plain_book import plain_book
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 
 def tape_of(*rows):

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from every_kernel import digest
 
 from allocator.kernels import compiling
-
-HERE = Path(__file__).resolve().parent
+from tests.support import ROOT
+from tests.support.every_kernel import digest
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,8 @@ def expected():
 def digest_of(**environment):
     """The digest that a fresh process prints."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(HERE / "every_kernel.py")],
+        [sys.executable, "-W", "error", "-m", "tests.support.every_kernel"],
+        cwd=ROOT,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import CENT, OPEN, SECOND, tapes
-from test_book import tape_of
 
 import allocator.kernels
 from allocator.book import OFF, BookRules, build_book
@@ -20,6 +18,8 @@ from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing
 from allocator.policies import POLICIES, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.tape import Tape
+from tests.allocator.test_book import tape_of
+from tests.support.strategies import CENT, OPEN, SECOND, tapes
 
 FAIR = Rules("persist", "sweep", 50_000_000)
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)

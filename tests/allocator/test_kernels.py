@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import CENT, OPEN, SECOND, random_tape, tapes
-from test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
 
 from allocator import runners
 from allocator.book import OFF, BookRules, build_book
@@ -20,6 +18,8 @@ from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import SHARED, kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
+from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 EVENT = BookRules("event", uncross=False)
 REFRESH = Rules("refresh", "sweep", 50_000_000)

@@ -3,9 +3,6 @@
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import CENT, OPEN, SECOND
-from test_book import tape_of
-from test_engine import GRID, cases, outcome, routings
 
 from allocator.baselines import twap_slices
 from allocator.book import BookRules, build_book
@@ -15,6 +12,9 @@ from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules,
 from allocator.policies import POLICIES
 from allocator.shortfall import Shortfall, shortfall, standing_mids, trace_fills, trace_row
 from allocator.simulate import run_combinations, trace_baselines, trace_combination
+from tests.allocator.test_book import tape_of
+from tests.allocator.test_engine import GRID, cases, outcome, routings
+from tests.support.strategies import CENT, OPEN, SECOND
 
 FAIR = Rules("persist", "sweep", 50_000_000)
 FEE = 3_000_000

@@ -7,10 +7,10 @@ import pickle
 import ssl
 
 import pytest
-from certificates import Authority
 
 from feed.access import NAMES, PLAIN, access_of, client_options, exposed, parse_words, read_password, tls_context
 from feed.errors import FeedUnavailable
+from tests.support.kafka.certificates import Authority
 
 SECRET = "hunter2-and-more"
 SCRAM = {

@@ -7,9 +7,11 @@ import importlib.abc
 import importlib.machinery
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+import weakref
 from io import UnsupportedOperation
 from types import ModuleType
 
@@ -42,8 +44,10 @@ def signals():
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # pytest-timeout's
+    unraisable = sys.unraisablehook
     raise_on_signals()
     yield
+    sys.unraisablehook = unraisable
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
@@ -99,6 +103,56 @@ def test_a_signal_that_would_be_lost_is_raised_later(inside, number, error):
         while time.monotonic() < deadline:
             pass
     assert went_on == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_that_was_lost_is_raised_again(number, error, capsys):
+    """In a callback of the garbage collector, which nothing is raised out of."""
+
+    def receive(_gone):
+        os.kill(os.getpid(), number)
+        for _ in range(3):
+            pass
+
+    class Made:
+        pass
+
+    made = Made()
+    kept = weakref.ref(made, receive)
+    with pytest.raises(error):  # noqa: PT012 - any line of it
+        del made
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            pass
+    assert kept() is None
+    assert capsys.readouterr().err == ""
+
+
+_FORKS = """import os, signal, subprocess, sys, time
+from feed.signals import Terminated, raise_on_signals
+
+done = []
+
+def receive():
+    os.kill(os.getpid(), signal.SIGTERM)
+    done.extend(range(3))
+
+os.register_at_fork(after_in_parent=receive)
+raise_on_signals()
+try:
+    subprocess.Popen([sys.executable, "-c", "pass"], preexec_fn=int).wait()
+    time.sleep(10)
+except Terminated:
+    print("terminated", done)
+"""
+
+
+@pytest.mark.command
+def test_a_signal_while_a_process_is_forked_is_raised_later():
+    """As Ray forks its servers, with hooks of logging's that give back a lock: each is run to its end."""
+    ran = subprocess.run([sys.executable, "-c", _FORKS], capture_output=True, text=True, timeout=60, check=True)
+    assert (ran.stdout, ran.stderr) == ("terminated [0, 1, 2]\n", "")
 
 
 @pytest.mark.usefixtures("signals")

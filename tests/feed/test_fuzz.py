@@ -7,12 +7,13 @@ import sys
 from random import Random
 
 import pytest
-from fuzz import mutations
-from fuzz.corpus import seed_tapes
-from fuzz.targets import TARGETS, accepted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import tapes
+
+from tests.fuzz import mutations
+from tests.fuzz.corpus import seed_tapes
+from tests.fuzz.targets import TARGETS, accepted
+from tests.support.strategies import tapes
 
 
 @st.composite

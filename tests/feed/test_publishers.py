@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import OPEN, SECOND
 
 from feed import cli
 from feed.errors import FeedUnavailable
@@ -25,6 +24,7 @@ from feed.quality.check import check
 from feed.source import SCHEMES, plan_source, read_source
 from feed.synthetic import VENUES, generate
 from feed.tape import Tape, same
+from tests.support.strategies import OPEN, SECOND
 
 
 def named(venue):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import OPEN, SECOND, tapes
 
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.files.csv_reader import read_file
@@ -17,6 +16,7 @@ from feed.provenance import Provenance
 from feed.source import SCHEMES, plan_source, read_source, read_tapes, select
 from feed.synthetic import generate, write_csv
 from feed.tape import DAY, join, no_trades, same
+from tests.support.strategies import OPEN, SECOND, tapes
 
 FEW = settings(max_examples=40)
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from strategies import tapes
 
 from feed.files.csv_reader import read_file
 from feed.synthetic import (
@@ -27,6 +26,7 @@ from feed.synthetic import (
     write_csv,
 )
 from feed.tape import DAY, Tape, same
+from tests.support.strategies import tapes
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import CENT, OPEN, tapes
 
 from feed.provenance import Provenance
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, Tape, join, no_trades, same
+from tests.support.strategies import CENT, OPEN, tapes
 
 FEW = settings(max_examples=40)
 

@@ -25,7 +25,7 @@ import atheris
 COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else ["feed.files.csv_kernel"]  # numba wants its bytecode as it is
 
 with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
-    from fuzz.targets import TARGETS, accepted
+    from tests.fuzz.targets import TARGETS, accepted
 
 TELL_SECONDS = 0.2
 HUNG_SECONDS = 40

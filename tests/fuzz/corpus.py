@@ -6,7 +6,8 @@ import hashlib
 from functools import cache
 
 from hypothesis import HealthCheck, given, seed, settings
-from strategies import tapes
+
+from tests.support.strategies import tapes
 
 TAPES = 30
 

@@ -15,9 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from databento_dbn import DBNError, Metadata
-from dbnfile import AAPL, TS, csv_of, live_metadata, mapping_record, metadata, record, trade_record
-from fuzz.mutations import packed, unpacked
-from fuzz.oracles import UnsureError, assert_line, assert_same, assert_whole, bare, bounded_memory, built, plain_csv
 
 from feed.errors import FeedCorrupt, FeedError
 from feed.files import csv_fast as plaincsv
@@ -29,6 +26,18 @@ from feed.files.dbn_writer import write_dbn
 from feed.files.fragments import FileBlock
 from feed.files.parquet import write_parquet
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
+from tests.fuzz.mutations import packed, unpacked
+from tests.fuzz.oracles import (
+    UnsureError,
+    assert_line,
+    assert_same,
+    assert_whole,
+    bare,
+    bounded_memory,
+    built,
+    plain_csv,
+)
+from tests.support.dbnfile import AAPL, TS, csv_of, live_metadata, mapping_record, metadata, record, trade_record
 
 MIB = 2**20
 SMALL = 4 * MIB

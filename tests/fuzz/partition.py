@@ -13,9 +13,6 @@ from unittest.mock import patch
 import kafka.codec
 import numpy as np
 import pyarrow as pa
-from fuzz.mutations import damage
-from fuzz.oracles import assert_line
-from fuzz.wire import REPLAY, SOME, values_of
 from kafka.record.default_records import DefaultRecordBatch
 
 from feed.codecs.messages import Record, concatenate, refuse
@@ -26,6 +23,9 @@ from feed.kafka.address import Address
 from feed.kafka.headers import data_headers
 from feed.kafka.record_batch import CorruptRecordError, decompress, unpack
 from feed.options import ReadOptions
+from tests.fuzz.mutations import damage
+from tests.fuzz.oracles import assert_line
+from tests.fuzz.wire import REPLAY, SOME, values_of
 
 BASE, FIRST = 100, 1_722_519_392_491
 """The offset and the time that the records of a batch count from."""

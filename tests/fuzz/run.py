@@ -18,11 +18,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzz.corpus import fill
-from fuzz.targets import TARGETS
+from tests.fuzz.corpus import fill
+from tests.fuzz.targets import TARGETS
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PATHS = (ROOT, ROOT / "tests", ROOT / "tests" / "feed")
 INPUT_SECONDS = 5
 MEMORY_MB = 1536
 STATUS = re.compile(r"^#\d+\s.*\bcov: (\d+) .*\bcorp: (\d+)/", re.MULTILINE)
@@ -57,10 +56,10 @@ def attack(name, seconds, corpus, findings):
     tally = corpus.with_suffix(".json")
     while (left := seconds - (time.monotonic() - began)) >= 1 or not outcome.seconds:
         command = [
-            *(sys.executable, "-m", "fuzz.attack", name, str(findings), str(corpus), str(tally)),
+            *(sys.executable, "-m", "tests.fuzz.attack", name, str(findings), str(corpus), str(tally)),
             *(f"-max_total_time={max(1, round(left))}", f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={MEMORY_MB}"),
         ]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS)), "RUST_BACKTRACE": "0"}
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "RUST_BACKTRACE": "0"}
         if TARGETS[name].compiled:  # numbers that wrap around are meant to, and numpy warns of them
             environment |= {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
         process = subprocess.Popen(

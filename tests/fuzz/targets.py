@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fuzz import files, mutations, partition, wire
-from fuzz.oracles import quiet
+from tests.fuzz import files, mutations, partition, wire
+from tests.fuzz.oracles import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,7 +9,15 @@ from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
-from fuzz.oracles import (
+
+from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs.json_rows import REFUSALS, JsonRows
+from feed.codecs.messages import Record, refuse
+from feed.codecs.registry import CODECS
+from feed.errors import FeedCorrupt
+from feed.kafka.headers import EndRecord, Listed, decode_end, encode_end, replay_digest
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
+from tests.fuzz.oracles import (
     QUOTE_BOUNDS,
     TRADE_BOUNDS,
     assert_line,
@@ -21,15 +29,7 @@ from fuzz.oracles import (
     plain_json,
     rows_of,
 )
-from strategies import random_tape
-
-from feed.codecs import arrow_codec as arrowcodec
-from feed.codecs.json_rows import REFUSALS, JsonRows
-from feed.codecs.messages import Record, refuse
-from feed.codecs.registry import CODECS
-from feed.errors import FeedCorrupt
-from feed.kafka.headers import EndRecord, Listed, decode_end, encode_end, replay_digest
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES
+from tests.support.strategies import random_tape
 
 MIB = 2**20
 SOME = random_tape(7, 12, 3)

@@ -6,10 +6,10 @@ import os
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import pytest
-from hosts import why_not
-from streamedcluster import run_cluster
 
 from feed.kafka.embedded import EmbeddedBroker
+from tests.support.cluster.hosts import why_not
+from tests.support.cluster.streamedcluster import run_cluster
 
 
 @pytest.fixture(scope="module")

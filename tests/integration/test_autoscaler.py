@@ -7,15 +7,14 @@ import subprocess
 import sys
 import threading
 
-import cloud
-import policies
 import pytest
 import yaml
-from clusterfile import ROOT, cluster
-from hosts import Hosts, why_not
-from raycluster import bake
 
 from allocator.kernels import load
+from tests.support.aws import cloud, policies
+from tests.support.aws.clusterfile import ROOT, cluster
+from tests.support.cluster.hosts import Hosts, why_not
+from tests.support.cluster.raycluster import bake
 
 pytestmark = pytest.mark.cluster
 

@@ -10,26 +10,25 @@ import time
 from functools import partial
 from pathlib import Path
 
-import brokers
-import kafkajars
 import pytest
-from handmade import tape
-from ports import free_ports
 
 from feed.console import waiting
 from feed.kafka.producer import replay
 from feed.source import read_source
 from feed.tape import same
+from tests.support import ROOT
+from tests.support.kafka.handmade import tape
+from tools.kafka import cluster as brokers
+from tools.kafka import jars as kafkajars
+from tools.kafka.ports import free_ports
 
 pytestmark = pytest.mark.kafka
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def launched(port, scratch):
     """`make kafka` without make, which leaves its own child behind where it is killed."""
     return subprocess.Popen(
-        [sys.executable, "tests/brokers.py", "--port", str(port)],
+        [sys.executable, "-m", "tools.kafka", "--port", str(port)],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(scratch)},
         stdout=subprocess.PIPE,

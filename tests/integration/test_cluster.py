@@ -10,9 +10,6 @@ from contextlib import suppress
 from itertools import count
 
 import pytest
-from conformance import ExecutorContract, double, make_column
-from failing import ends_when_large, node_of, nothing, slow_total, waits
-from raylets import cluster
 
 from feed.signals import Terminated, terminate
 from sweep.environment import stamp
@@ -23,6 +20,9 @@ from sweep.executors.on_ray import health as liveness
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.versions import NodeDiffers
+from tests.support.cluster.failing import ends_when_large, held_total, node_of, nothing, waits
+from tests.support.cluster.raylets import cluster
+from tests.support.conformance import ExecutorContract, double, make_column
 
 pytestmark = pytest.mark.cluster
 
@@ -124,22 +124,27 @@ def other(cluster, joined):
         cluster.remove(node)
 
 
-def run_all(executor, column, lose):
-    """Sum the column with each of twelve numbers, lose something after the second answer: answers, seconds since."""
+def run_all(executor, column, folder, node, lose):
+    """Sum the column with each of twelve numbers, lose a node that runs one: answers, seconds since."""
     answers, lost_at = [], None
-    for (number,), answer in executor.stream(slow_total, (column,), ((n,) for n in range(12))):
+    for (number, _), answer in executor.stream(held_total, (column,), ((n, folder) for n in range(12))):
         answers.append((number, answer))
         if len(answers) == 2:
+            deadline = time.monotonic() + 60
+            while node.node_id not in {each.read_text() for each in folder.glob("[0-9]*")}:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
             lose()
             lost_at = time.monotonic()
+            (folder / "go").touch()
     return sorted(answers), time.monotonic() - lost_at
 
 
-def test_a_node_that_is_lost_costs_neither_an_item_nor_an_attempt(joined, cluster, other):
+def test_a_node_that_is_lost_costs_neither_an_item_nor_an_attempt(joined, cluster, other, tmp_path):
     """What ran on it runs again, and the column that it alone held is made again."""
     column = joined.call(make_column, 200_000, where="other")
     assert joined.get(joined.call(node_of, 0.0, where="other"), timeout=60) == other.node_id
-    answers, _ = run_all(joined, column, lambda: cluster.remove(other))
+    answers, _ = run_all(joined, column, tmp_path, other, lambda: cluster.remove(other))
     assert answers == [(n, sum(range(200_000)) + n) for n in range(12)]
     assert joined.again >= 1
 
@@ -175,7 +180,7 @@ def test_worker_processes_that_another_job_ends_are_not_ours(joined):
         assert isinstance(lost, Lost)
 
 
-def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
+def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other, tmp_path):
     """Stopped, it answers as little as one without power or cable; its connections stay."""
     column = joined.call(make_column, 200_000, where="other")
     joined.get(joined.call(node_of, 0.0, where="other"), timeout=60)
@@ -189,7 +194,7 @@ def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other):
             os.kill(pid, signal.SIGSTOP)
 
     try:
-        answers, seconds = run_all(joined, column, stop)
+        answers, seconds = run_all(joined, column, tmp_path, other, stop)
     finally:
         for pid in stopped:  # they would not see the raylet's end
             with suppress(ProcessLookupError):

@@ -8,14 +8,14 @@ import time
 import urllib.request
 
 import pytest
-from raylets import ROOT, cluster
-from waits import without_waits
 
 from feed import synthetic
 from feed.instants import format_instant
 from sweep.config.loading import load_config
 from sweep.driver import run
 from sweep.tapes import origin
+from tests.support.cluster.raylets import ROOT, cluster
+from tests.support.waits import without_waits
 
 pytestmark = pytest.mark.cluster
 

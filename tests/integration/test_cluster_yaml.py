@@ -12,9 +12,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-import policies
 import pytest
-from clusterfile import PLACEHOLDER, ROOT, cluster, one_node, text
+
+from tests.support.aws import policies
+from tests.support.aws.clusterfile import PLACEHOLDER, ROOT, cluster, one_node, text
 
 REGION = "us-east-1"
 PROFILE = "ray-autoscaler-v1"

@@ -10,11 +10,12 @@ import uuid
 from pathlib import Path
 
 import pytest
-from waits import without_waits
+
+from tests.support import ROOT
+from tests.support.waits import without_waits
 
 pytestmark = [pytest.mark.kafka, pytest.mark.cluster, pytest.mark.command]
 
-ROOT = Path(__file__).resolve().parents[2]
 LONG = [f"grid.{name}={{start: 0, stop: 0.2, num: 100}}" for name in ("lambda_over", "lambda_under", "theta_queue")]
 
 

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import end_item, free_port, messages, put, tape
-from waits import without_waits
 
 from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -31,6 +29,8 @@ from feed.options import ReadOptions
 from feed.provenance import Partition
 from feed.source import read_source
 from feed.tape import Tape, same
+from tests.support.kafka.handmade import end_item, free_port, messages, put, tape
+from tests.support.waits import without_waits
 
 pytestmark = pytest.mark.kafka
 

@@ -5,9 +5,6 @@ import re
 from contextlib import ExitStack
 
 import pytest
-from faults import refused, topic_of
-from handmade import end_item, messages, put, put_with_keys, tape
-from transactions import transaction
 
 from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -16,6 +13,9 @@ from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.source import plan_source, read_source, read_tapes
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, Tape, same
+from tests.support.kafka.faults import refused, topic_of
+from tests.support.kafka.handmade import end_item, messages, put, put_with_keys, tape
+from tests.support.kafka.transactions import transaction
 
 pytestmark = pytest.mark.kafka
 ASKED = ReadOptions(foreign=True, symbol="AAPL")

@@ -5,10 +5,10 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from handmade import free_port
 
 from feed.errors import FeedUnavailable
 from feed.kafka.forward import Forwarder
+from tests.support.kafka.handmade import free_port
 
 pytestmark = pytest.mark.kafka
 

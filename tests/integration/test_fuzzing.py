@@ -1,7 +1,8 @@
 """The fuzzers run: a target of the readers' Python, one of a compiled reader. `make soak` runs each for longer."""
 
 import pytest
-from fuzzing import LEAST, attacked, needs_atheris
+
+from tests.support.fuzzing import LEAST, attacked, needs_atheris
 
 pytestmark = [pytest.mark.command, needs_atheris]
 

@@ -5,8 +5,9 @@ autoscaler, as after `ray up`. The last one ends it.
 """
 
 import pytest
-from hosts import HOME
-from runlogs import check_legs
+
+from tests.support.cluster.hosts import HOME
+from tests.support.runlogs import check_legs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300)]
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
-from brokers import Cluster
-from faults import (
+
+from feed.kafka.producer import replay
+from feed.source import read_source
+from tests.support.kafka.faults import (
     WAYS,
     PausedRead,
     assert_once,
@@ -16,10 +18,8 @@ from faults import (
     topic_of,
     wait_for_messages,
 )
-from handmade import tape
-
-from feed.kafka.producer import replay
-from feed.source import read_source
+from tests.support.kafka.handmade import tape
+from tools.kafka.cluster import Cluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 

@@ -4,7 +4,11 @@ import json
 import time
 
 import pytest
-from faults import (
+
+from feed.kafka.producer import replay
+from feed.source import read_source
+from feed.tape import same
+from tests.support.kafka.faults import (
     WAYS,
     PausedRead,
     begin,
@@ -19,11 +23,7 @@ from faults import (
     topic_of,
     wait_for_messages,
 )
-from handmade import tape
-
-from feed.kafka.producer import replay
-from feed.source import read_source
-from feed.tape import same
+from tests.support.kafka.handmade import tape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 
@@ -103,7 +103,7 @@ def test_a_start_that_retention_took_is_named(kafka_one, request, l1_day):
 
 def wait_for_loss(cluster, topic):
     """Wait until retention has taken the start, and no more of it goes: the first offset that is held."""
-    from brokers import kafka_python
+    from tools.kafka.cluster import kafka_python
 
     client = kafka_python()
     part = client.TopicPartition(topic, 0)

@@ -10,10 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from brokers import Cluster, Listener
-from certificates import Authority
-from handmade import tape
-from waits import without_waits
 
 from feed.access import access_of
 from feed.errors import FeedUnavailable
@@ -23,10 +19,14 @@ from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.source import read_source
 from feed.tape import same
+from tests.support import ROOT
+from tests.support.kafka.certificates import Authority
+from tests.support.kafka.handmade import tape
+from tests.support.waits import without_waits
+from tools.kafka.cluster import Cluster, Listener
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 
-ROOT = Path(__file__).resolve().parents[2]
 SECRET = "correct-horse-battery-staple"
 VARIABLE = "SOR_SWEEP_TEST_PASSWORD"
 LISTENERS = (

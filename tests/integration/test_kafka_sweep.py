@@ -6,18 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from handmade import end_item, messages, put, tape
-from test_golden_cli import STUDY, WAITING, check_study, sweep
 
 from feed.kafka.headers import data_headers
 from feed.kafka.producer import replay
+from tests.support import ROOT
+from tests.support.kafka.handmade import end_item, messages, put, tape
+from tests.sweep.test_golden_cli import STUDY, WAITING, check_study, sweep
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 
-ROOT = Path(__file__).resolve().parents[2]
 
 PLACE = {"source", "place", "topic", "replay", "partitions", "messages", "resent", "empty", "bad", "ignored", "notes"}
 """What `feed` says of where the data was; the rest of it depends on the data."""

@@ -3,8 +3,6 @@
 import time
 
 import pytest
-from faults import begin, ended, refused, topic_of
-from handmade import tape
 
 from feed.codecs.json_codec import encode_json
 from feed.codecs.registry import CODECS
@@ -17,6 +15,8 @@ from feed.kafka.topic import partitions_of, settings_of
 from feed.options import ReadOptions
 from feed.source import read_source
 from feed.tape import same
+from tests.support.kafka.faults import begin, ended, refused, topic_of
+from tests.support.kafka.handmade import tape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 FOREIGN = ReadOptions(foreign=True, symbol="AAPL")

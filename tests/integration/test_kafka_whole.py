@@ -6,15 +6,26 @@ import time
 
 import numpy as np
 import pytest
-from faults import EVERY_WAY, WAYS, assert_once, begin, checked, contents, ended, refused, replayed, topic_of
-from handmade import end_item, messages, put, put_with_keys, tape
-from transactions import transaction
 
 from feed.kafka.headers import Listed, data_headers
 from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.source import read_source
 from feed.tape import same
+from tests.support.kafka.faults import (
+    EVERY_WAY,
+    WAYS,
+    assert_once,
+    begin,
+    checked,
+    contents,
+    ended,
+    refused,
+    replayed,
+    topic_of,
+)
+from tests.support.kafka.handmade import end_item, messages, put, put_with_keys, tape
+from tests.support.kafka.transactions import transaction
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
 

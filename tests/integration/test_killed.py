@@ -8,19 +8,18 @@ import subprocess
 import sys
 import time
 from itertools import groupby
-from pathlib import Path
 
 import pytest
 from msgspec import structs
-from runlogs import check_legs, legs_of, log_of
 
 from feed import synthetic
 from feed.instants import format_instant
 from feed.kafka.embedded import EmbeddedBroker
 from feed.kafka.producer import replay
 from sweep.runs.manifest import read_manifest, write_manifest
+from tests.support import ROOT
+from tests.support.runlogs import check_legs, legs_of, log_of
 
-ROOT = Path(__file__).resolve().parents[2]
 GRID = [
     "policy=pseudocode",
     "order.size=500000",

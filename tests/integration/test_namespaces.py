@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import HOME, ROOT, USER, HostError, Hosts, why_not
+
+from tests.support.cluster.hosts import HOME, ROOT, USER, HostError, Hosts, why_not
 
 pytestmark = pytest.mark.cluster
 
-TESTS = Path(__file__).resolve().parent.parent
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - of a host
 SSH = ("ssh", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2")
 
@@ -115,7 +115,7 @@ def test_two_runs_do_not_meet(hosts, tmp_path):
 
 MAKER = """import os, signal, sys, time
 from pathlib import Path
-from hosts import Hosts
+from tests.support.cluster.hosts import Hosts
 with Hosts(Path(sys.argv[1]), 1) as hosts:
     hosts[0].popen("sleep", "1000")
     print(*(os.readlink(f"/proc/{host._pid}/ns/pid") for host in (hosts.control, hosts[0])), flush=True)
@@ -139,7 +139,7 @@ def living_in(spaces):
 def test_they_end_with_a_process_that_is_killed(tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", MAKER, str(tmp_path / "hosts")],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         timeout=60,

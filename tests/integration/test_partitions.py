@@ -5,8 +5,6 @@ from dataclasses import replace as changed
 from hashlib import sha256
 
 import pytest
-from faults import run
-from handmade import end_item, messages, put, tape
 
 from feed.codecs.messages import Decoded
 from feed.codecs.registry import CODECS
@@ -18,6 +16,8 @@ from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.source import read_source, read_tapes
 from feed.tape import same
+from tests.support.kafka.faults import run
+from tests.support.kafka.handmade import end_item, messages, put, tape
 
 pytestmark = pytest.mark.kafka
 

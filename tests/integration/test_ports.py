@@ -11,18 +11,18 @@ import sys
 import time
 from dataclasses import dataclass
 
-import clusterfile
 import pytest
 import yaml
-from clusterfile import ROOT
-from hosts import USER, Hosts, why_not
 
 from allocator.kernels import load
 from allocator.kernels.compiling import cache_folder
+from tests.support.aws import clusterfile
+from tests.support.aws.clusterfile import ROOT
+from tests.support.cluster.hosts import USER, Hosts, why_not
 
 pytestmark = pytest.mark.cluster
 
-PROBE = ROOT / "tests" / "probe.py"
+PROBE = ROOT / "tests" / "support" / "cluster" / "probe.py"
 OWN, WRONG = "1" * 64, "0" * 64
 SMALL = "--object-store-memory=200000000 --num-cpus=1"
 TASK = "import ray; ray.init('auto'); ray.get(ray.remote(lambda: 1).remote()); print('done', flush=True); input()"

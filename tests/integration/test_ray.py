@@ -8,18 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conformance import ExecutorContract, keep_a_copy, make_column, total
 
-from benchmarks.footprint import make_book, worker_memory
 from feed import synthetic
 from feed.instants import format_instant
 from sweep.executors.on_ray import executor as onray
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
+from tests.support import ROOT
+from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, total
+from tests.support.footprint import make_book, worker_memory
 
 pytestmark = pytest.mark.cluster
 
-ROOT = Path(__file__).resolve().parents[2]
 GRID = ["grid.lambda_over=[0, 0.01]", "grid.lambda_under={start: 0, stop: 0.09, num: 10}"]
 
 
@@ -32,7 +32,7 @@ def environment(home):
 def executor(home):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests" / "sweep")]))
+        patch.setenv("PYTHONPATH", str(ROOT))
         with OnRay("local", 2) as executor:
             yield executor
 
@@ -119,7 +119,7 @@ def one_worker(executor, home):
     executor.__exit__()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests" / "sweep")]))
+        patch.setenv("PYTHONPATH", str(ROOT))
         with OnRay("local", 1) as one:
             yield one
 

@@ -9,11 +9,8 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from failing import waits
-from runlogs import log_of
 
 from feed import synthetic
 from feed.instants import format_instant
@@ -23,11 +20,12 @@ from sweep.executors.on_ray import health as liveness
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.losses import LOGS
+from tests.support import ROOT
+from tests.support.cluster.failing import waits
+from tests.support.runlogs import log_of
 
 pytestmark = pytest.mark.cluster
 
-ROOT = Path(__file__).resolve().parents[2]
-PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")])
 START, END = map(format_instant, synthetic.window(60.0))
 
 
@@ -37,7 +35,7 @@ def impatient(home, monkeypatch):
     monkeypatch.setattr(liveness, "PATIENCE", 5.0)
     monkeypatch.setattr(liveness, "DEATHS", 1)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("PYTHONPATH", PATHS)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return OnRay("local", 1)
 
 

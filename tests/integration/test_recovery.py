@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from failing import ends_its_process, ends_when_large, name_of, pid_then_wait, raises
 
 from feed import synthetic
 from feed.instants import format_instant
@@ -26,11 +25,10 @@ from sweep.executors.on_ray.worker import CRASHES
 from sweep.progress import Silent
 from sweep.sink import COLUMNS
 from sweep.tapes import session
+from tests.support import ROOT
+from tests.support.cluster.failing import ends_its_process, ends_when_large, name_of, pid_then_wait, raises
 
 pytestmark = pytest.mark.cluster
-
-ROOT = Path(__file__).resolve().parents[2]
-PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "integration")])
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,7 @@ def executor(home):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")))  # the kernels'
         patch.setenv("HOME", str(home))
-        patch.setenv("PYTHONPATH", PATHS)
+        patch.setenv("PYTHONPATH", str(ROOT))
         with OnRay("local", 2) as executor:
             yield executor
 

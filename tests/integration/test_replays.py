@@ -4,14 +4,14 @@ import json
 import sys
 
 import pytest
-from faults import run
-from handmade import messages, put, tape
-from terminal import CONTROL, on_terminal
 
 from feed.files.registry import WRITERS
 from feed.kafka.embedded import EmbeddedBroker
 from feed.kafka.inventory import Found, list_replays, render
 from feed.kafka.producer import replay
+from tests.support.kafka.faults import run
+from tests.support.kafka.handmade import messages, put, tape
+from tests.support.terminal import CONTROL, on_terminal
 
 pytestmark = pytest.mark.kafka
 

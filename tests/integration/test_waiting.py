@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-from handmade import end_item, messages, put, tape
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka.consumer import plan_replay
@@ -12,6 +11,7 @@ from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.source import read_source
 from feed.tape import same
+from tests.support.kafka.handmade import end_item, messages, put, tape
 
 pytestmark = pytest.mark.kafka
 WAIT = ReadOptions(wait=20.0)

@@ -1,7 +1,8 @@
 """Small files that would unpack to a great deal, given to every command that reads a file."""
 
 import pytest
-from test_bombs import BOMBS, measured
+
+from tests.feed.files.test_bombs import BOMBS, measured
 
 pytestmark = [pytest.mark.command, pytest.mark.soak]
 

@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.support import ROOT
 
 pytestmark = [pytest.mark.command, pytest.mark.soak]
 
 
 def test_a_thousand_conversions_end_well():
-    script = Path(__file__).with_name("conversions.py")
-    done = subprocess.run(
-        [sys.executable, script, "--runs", "1000"], capture_output=True, text=True, timeout=3500, check=False
-    )
+    command = [sys.executable, "-m", "tests.support.conversions", "--runs", "1000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,8 +1,9 @@
 """Each target of the fuzzers under atheris for some seconds, a minute in all: enough is tried, and nothing is found."""
 
 import pytest
-from fuzz.targets import TARGETS
-from fuzzing import LEAST, attacked, needs_atheris
+
+from tests.fuzz.targets import TARGETS
+from tests.support.fuzzing import LEAST, attacked, needs_atheris
 
 SECONDS = 60
 

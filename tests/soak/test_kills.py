@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from feed import synthetic
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 KILLS = 50
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 GRID = [

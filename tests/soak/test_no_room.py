@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from runlogs import log_of
 
 from feed import synthetic
 from sweep.executors.on_ray import health as liveness
 from sweep.executors.on_ray import processes
+from tests.support import ROOT
+from tests.support.runlogs import log_of
 
-ROOT = Path(__file__).resolve().parents[2]
 GRID = [
     "policy=pseudocode", "order.size=500000", "collapse=false",
     "grid.lambda_under={start: 0, stop: 0.09, num: 150}", "grid.theta_queue={start: 0, stop: 0.02, num: 150}",

@@ -11,7 +11,6 @@ from importlib import metadata
 
 import numpy as np
 import pytest
-from minute import config_of
 
 import sweep
 from allocator import simulate
@@ -31,6 +30,7 @@ from sweep.executors.inline import Inline
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 from sweep.tapes import session
+from tests.support.minute import config_of
 
 SECOND = 10**9
 

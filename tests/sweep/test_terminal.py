@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from terminal import CONTROL, DRAWN, on_terminal
+
+from tests.support.terminal import CONTROL, DRAWN, on_terminal
 
 pytestmark = pytest.mark.command
 

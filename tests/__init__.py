@@ -1,0 +1,1 @@
+"""Tests: by room as the packages, and tests/integration with real parts."""

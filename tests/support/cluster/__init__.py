@@ -1,0 +1,1 @@
+"""Hosts of namespaces, and clusters of Ray on them or on this machine."""

@@ -1,0 +1,45 @@
+"""A program that runs every kernel on small books and prints a digest of all rows: the same however it is compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import numpy as np
+
+from allocator.book import BookRules, build_book
+from allocator.money import INFINITE
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.runners import RUNNERS, Task, runners_for
+from allocator.simulate import run_baselines, run_combinations
+from tests.support.strategies import CENT, random_tape
+
+GRID = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, CENT, 2 * CENT + 1, INFINITE)])
+
+
+def digest() -> str:
+    """SHA-256 of the rows of every runner, rule and reference on two books, and of the baselines."""
+    content, used = hashlib.sha256(), set()
+    for dense, venues in ((False, 3), (True, 2), (True, 65)):
+        made = BookRules("event", uncross=False) if dense else BookRules(max_age=40 * 10**9)
+        book = build_book(random_tape(venues, 8 if venues > 64 else 60, venues, dense=dense), made)
+        fees = [3_000_000, 0, -2_000_000, 500_000][: len(book.venues)] or []
+        fees += [0] * (len(book.venues) - len(fees))
+        choices = itertools.product(
+            ("buy", "sell"), ("persist", "refresh"), ("sweep", "last_ask"), ("best", "mid", "arrival"), (400, 10**6)
+        )
+        for side, liquidity, leftover, reference, size in choices:
+            order = Order(side, size, int(book.ts[1]), int(book.ts[-1]))
+            rules, routing = Rules(liquidity, leftover, 50_000_000), Routing(reference=reference)
+            for kernel in (*runners_for(Task.of(book, order, rules, routing, fees)), "walk"):
+                used.add(kernel)
+                content.update(run_combinations(book, order, rules, routing, fees, GRID, kernel=kernel).table.tobytes())
+            for conventions in ("fair", "classic"):
+                for run in run_baselines(book, order, rules, fees, conventions).values():
+                    content.update(np.array([getattr(run, name) for name in FIELDS], np.int64).tobytes())
+    assert used == set(RUNNERS) - {"reference"}, used
+    return content.hexdigest()
+
+
+if __name__ == "__main__":
+    print(digest())

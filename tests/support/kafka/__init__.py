@@ -1,0 +1,1 @@
+"""Topics that are odd, brokers that ask who one is."""
