@@ -146,7 +146,7 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("carried", "columns", "compiling", "standing", "walk")
+    names = ("compiling", "derive", "stateful", "stateless", "walk")
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 

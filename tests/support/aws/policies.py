@@ -11,12 +11,13 @@ import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support import ROOT
 
 ACCOUNT = "ACCOUNT"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sor-sweep-head"
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "ec2.md"
+PAGE = ROOT / "docs" / "ec2.md"
 
 
 def published(beginning):

@@ -8,7 +8,7 @@ from ray.exceptions import RayTaskError
 from feed.signals import Terminated
 from sweep.config.loading import build_config
 from sweep.errors import ConfigError, NotStarted, WorkersLost
-from sweep.executors import contract as executors
+from sweep.executors import registry
 from sweep.executors.inline import Inline
 from sweep.executors.on_ray import health as liveness
 from sweep.executors.on_ray.executor import OnRay
@@ -210,7 +210,7 @@ def test_inline_has_one_worker():
 
 
 def test_more_workers_than_this_machine_has_cpus_are_not_started_and_said(monkeypatch):
-    monkeypatch.setattr(executors, "cpus", lambda: 2)
+    monkeypatch.setattr(registry, "cpus", lambda: 2)
     asked = build_config({"workers": 64})
     assert open_executor(asked).workers == 2
     assert too_many(asked) == (

@@ -15,10 +15,11 @@ from sweep import driver, tasks
 from sweep.chunks import LARGEST, Chunk
 from sweep.driver import run
 from sweep.errors import ConfigError
-from sweep.executors import contract as executors
+from sweep.executors import registry
 from sweep.forecast import cost as bill
 from sweep.forecast import forecast as forecasts
-from sweep.forecast import timing as pace
+from sweep.forecast import timing
+from sweep.forecast import walk as walking
 from sweep.forecast.forecast import forecast
 from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
 from sweep.forecast.walk import OVERHEAD, Overhead, walk
@@ -86,8 +87,8 @@ def timed(seconds):
 @pytest.fixture
 def nothing_else(monkeypatch):
     """The driver's own work takes no time."""
-    monkeypatch.setattr(pace, "_keep_seconds", lambda *_: 0.0)
-    monkeypatch.setattr(pace, "_reduce_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(timing, "_keep_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(timing, "_reduce_seconds", lambda *_: 0.0)
 
 
 def test_the_document_says_what_is_asked_for_and_stores_nothing(stream, tmp_path):
@@ -169,7 +170,7 @@ def test_a_walk_too_long_to_play_goes_on_as_it_was(monkeypatch):
     seconds = linear(0.0, 0.001)
     plan = plan_of(200_000, 4, ((1, 0.001), (16, 0.016)))
     whole = walk(plan, seconds, OVERHEAD["ray"])
-    monkeypatch.setattr(pace, "LONGEST_WALK", 200)
+    monkeypatch.setattr(walking, "LONGEST_WALK", 200)
     part = walk(plan, seconds, OVERHEAD["ray"])
     assert whole.chunks > 400
     assert part.chunks == pytest.approx(whole.chunks, rel=0.05)
@@ -209,7 +210,7 @@ def test_the_probe_keeps_to_its_budget_and_runs_no_chunk_that_would_not_fit(noth
     assert found.chunks == 0
     assert found.of(16) == 31.5
     assert found.of(31) == pytest.approx(33.0)
-    assert found.spread == pace.UNTRIED
+    assert found.spread == timing.UNTRIED
 
 
 def test_the_probe_stops_where_more_chunks_say_nothing_new_and_its_places_are_spread(nothing_else):
@@ -221,7 +222,7 @@ def test_the_probe_stops_where_more_chunks_say_nothing_new_and_its_places_are_sp
 
     measure(None, None, plan_of(10**6, 2, ((1, 1e-4), (16, 1.6e-3))), None, run_chunk=run_chunk)
     settled = [chunk for chunk in places if chunk.past - chunk.first > 700]
-    assert len(settled) == pace.ENOUGH
+    assert len(settled) == timing.ENOUGH
     assert all(0 <= chunk.first < chunk.past <= 10**6 for chunk in places)
     quarters = {chunk.first * 4 // 10**6 for chunk in settled}
     assert quarters == {0, 1, 2, 3}
@@ -343,15 +344,15 @@ def test_workers_are_those_that_a_run_would_have(stream, monkeypatch):
     monkeypatch.setattr(forecasts.os, "cpu_count", lambda: 6)
     assert forecast(config_of(stream))["here"]["workers"] == 1
     assert forecast(config_of(stream, executor="ray"))["here"]["workers"] == 6
-    monkeypatch.setattr(executors, "cpus", lambda: 6)
+    monkeypatch.setattr(registry, "cpus", lambda: 6)
     assert forecast(config_of(stream, executor="ray", workers=3))["here"]["workers"] == 3
     assert forecast(config_of(stream, executor="ray", workers=64))["here"]["workers"] == 6
 
 
 def test_a_driver_that_shares_the_cpus_of_its_workers_is_counted(monkeypatch):
     monkeypatch.setattr(forecasts, "cpus", lambda: 2)
-    assert forecasts._local(pace.Walk(1, 1, seconds=5.0, work=8.0, driver=4.0), 2) == 6.0
-    assert forecasts._local(pace.Walk(1, 1, seconds=7.0, work=8.0, driver=4.0), 2) == 7.0
+    assert forecasts._local(walking.Walk(1, 1, seconds=5.0, work=8.0, driver=4.0), 2) == 6.0
+    assert forecasts._local(walking.Walk(1, 1, seconds=7.0, work=8.0, driver=4.0), 2) == 7.0
 
 
 def test_a_machine_that_does_other_work_is_told_of(stream, monkeypatch):
@@ -377,7 +378,7 @@ def test_no_ray_is_started_nor_even_loaded(stream):
     code = (
         "import sys\n"
         "from sweep.config import load_config\n"
-        "from sweep.forecast import forecast\n"
+        "from sweep.forecast.forecast import forecast\n"
         "found = forecast(load_config(None, sys.argv[1:]))\n"
         "assert found['here']['executor'] == 'ray', found\n"
         "assert 'ray' not in sys.modules, 'ray was loaded'\n"
@@ -395,7 +396,7 @@ def test_a_chunk_of_the_probe_is_one_of_the_run_s(stream):
     seen = []
 
     def run_chunk(book, job, chunk):
-        rows = pace.computing(book, job, chunk)
+        rows = timing.computing(book, job, chunk)
         seen.append((chunk, rows, tasks.run_chunk(book, job, Chunk(0, 0, chunk.first, chunk.past))))
         return rows
 
@@ -409,7 +410,7 @@ def test_a_chunk_of_the_probe_is_one_of_the_run_s(stream):
 
 
 def test_what_a_forecast_costs_does_not_grow_with_the_workers_of_a_cluster():
-    pace_ = pace.Pace(((1.0, 0.001), (64.0, 0.002)), 0.0)
-    walks = [pace.walk(plan_of(500, workers), pace_, pace.OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
+    pace_ = timing.Pace(((1.0, 0.001), (64.0, 0.002)), 0.0)
+    walks = [walk(plan_of(500, workers), pace_, OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
     assert walks[0].chunks == walks[1].chunks == walks[2].chunks == 500
     assert walks[1].seconds == walks[2].seconds

@@ -15,9 +15,7 @@ from pyarrow import parquet
 from allocator import simulate
 from feed import synthetic
 from feed.errors import FeedCorrupt
-from sweep import environment as stamps
-from sweep import resume as resume_module
-from sweep import tasks
+from sweep import driver, environment, tasks
 from sweep.chunks import Cutter
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
@@ -481,7 +479,7 @@ def test_resume_refuses_other_data_other_code_and_another_question(ask, monkeypa
     synthetic.write_csv(synthetic.generate(seed=3, seconds=60.0, warmup=10.0), other)
     with pytest.raises(FeedCorrupt, match=r"other\.csv\.gz: its digest is \w{12}, but run .* was made of \w{12}; name"):
         resume(home, [f"source={other}"], Silent())
-    monkeypatch.setattr(resume_module, "sources_hash", lambda: "0" * 64)
+    monkeypatch.setattr(driver, "sources_hash", lambda: "0" * 64)
     with pytest.raises(ConfigError, match=r"was begun by other code, version 0\.1\.0"):
         resume(home, [], Silent())
 
@@ -524,12 +522,12 @@ def test_a_manifest_says_what_ran_where(ask):
     assert found.plan.object_store_bytes > 0
     assert found.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
     assert found.host.keys() == {"cpu", "cpus", "machine", "system"}
-    assert found.sources_hash == stamps.sources_hash()
+    assert found.sources_hash == environment.sources_hash()
     assert found.files.keys() == {"result.json", "results.parquet"}
     assert found.created <= found.finished
     assert found.config["grid"] == GRID
-    if (stamps.HOME / ".git").exists():
-        assert manifest._revision().rstrip("+").isalnum()
+    if (environment.HOME / ".git").exists():
+        assert environment.revision().rstrip("+").isalnum()
 
 
 @pytest.mark.parametrize("name", ["result.json", "results.parquet", "manifest.json"])
