@@ -1,6 +1,6 @@
 """How well `sweep.forecast.forecast` predicts: jobs that differ, forecast and then run, by the same kernel.
 
-    python benchmarks/forecasts.py [--executor inline|ray] [WORD ...]
+    python -m benchmarks.forecasts [--executor inline|ray] [WORD ...]
 
 A WORD picks the jobs whose name holds it. `computed` is what this process computed in the phase of the sweep, so with
 executor=inline it is what the sweep takes on a machine without other work; `passed` is what went by. `off` is the

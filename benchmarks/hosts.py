@@ -1,6 +1,6 @@
 """Three hosts against one with as many CPUs: throughput, what a chunk costs, and how often the quotes travel.
 
-Run as root by ``python benchmarks/hosts.py``; writes JSON on stdout. The hosts are namespaces of this machine and share
+Run as root by ``python -m benchmarks.hosts``; writes JSON on stdout. The hosts are namespaces of this machine and share
 its cores, so that throughput compares the ways, not the hardware.
 """
 

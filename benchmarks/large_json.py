@@ -1,6 +1,6 @@
 """A large stream through a real broker as JSON: what replaying it and sweeping over it take, each as one command.
 
-    python benchmarks/large_json.py [--snapshots 600000] [--venues 12] [--codec json]
+    python -m benchmarks.large_json [--snapshots 600000] [--venues 12] [--codec json]
 
 Needs Java and the broker's files, as the tests do. Prints one line per command: seconds, peak memory, rates.
 """
