@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="[COMMAND] KEY=VALUE",
-        help="configuration keys, dotted; VALUE is YAML; see README.md",
+        help="configuration keys, dotted; VALUE is YAML; see docs/reference.md",
     )
     parser.add_argument("--config", metavar="FILE", help="a YAML file of the same keys; KEY=VALUE wins over it")
     parser.add_argument(

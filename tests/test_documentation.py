@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import json
 import re
 import shlex
 import tomllib
@@ -12,7 +13,14 @@ import tomllib
 import msgspec
 import pytest
 
+import sweep
+from allocator.errors import AllocatorError
+from feed import synthetic
+from feed.errors import FeedError
+from feed.signals import INTERRUPTED, TERMINATED
+from sweep.errors import SweepError
 from tests.support import ROOT
+from tools import reference
 from tools.kafka import jars as kafkajars
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -148,22 +156,85 @@ def test_newest_changes_are_of_the_project_s_version():
 
 
 def test_the_container_image_is_of_the_version_that_the_tests_run():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "kafka.md").read_text()
     assert set(re.findall(r"(?:apache/kafka:|Apache Kafka )([\d.]+\d)", text)) == {kafkajars.VERSION}
 
 
 def test_the_example_of_a_secured_broker_is_a_configuration(tmp_path, monkeypatch):
-    from feed.access import NAMES, Access, access_of
+    from feed.access import Access, access_of
     from sweep.config.loading import load_config
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "kafka.md").read_text()
     (example,) = re.findall(r"^```yaml\n(source: .*?)^```$", text, re.MULTILINE | re.DOTALL)
     file = tmp_path / "sweep.yaml"
     file.write_text(example.replace("/etc/kafka/ca.pem", "null"))
     monkeypatch.setenv("KAFKA_PASSWORD", "x")
     settings = msgspec.to_builtins(load_config(str(file)).kafka)
     assert access_of(settings) == Access("SASL_SSL", "SCRAM-SHA-512", "alice", "KAFKA_PASSWORD")
-    assert all(f"`kafka.{name}`" in text for name in NAMES)
+
+
+def test_the_readme_is_read_in_a_minute_and_every_page_is_found():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 160
+    listed = set(re.findall(r"\]\(([\w.]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
+    assert listed == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def test_the_reference_is_of_the_keys_and_checks_that_there_are():
+    text = reference.PAGE.read_text()
+    assert reference.page(text) == text, "python -m tools.reference writes it anew"
+    assert text.count("made by python -m tools.reference") == len(reference.TABLES)
+
+
+def leaves(value, path=""):
+    """The dotted paths of a document; of lists of objects ``[]``, of what is empty the path to it."""
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from leaves(each, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from leaves(value[0], f"{path}[]")
+    else:
+        yield path
+
+
+def test_the_reference_names_every_field_of_the_document_and_no_other(minute_document):
+    section = reference.PAGE.read_text().partition("## The document")[2].partition("\n## ")[0]
+    named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in SPAN.findall(row)]
+    patterns = {name: re.compile(re.escape(name).replace(r"\*", r"[^.]+")) for name in named}
+    fields = set(leaves(minute_document)) - {"feed.partitions"}  # of a file there are none
+    assert [each for each in sorted(fields) if not any(rule.fullmatch(each) for rule in patterns.values())] == []
+    of_topics = {"feed.partitions[].*"}
+    unmet = [name for name, rule in patterns.items() if not any(map(rule.fullmatch, fields))]
+    assert set(unmet) == of_topics
+
+
+@pytest.fixture(scope="module")
+def minute_document(tmp_path_factory):
+    file = tmp_path_factory.mktemp("quotes") / "day.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=60.0), file)
+    return json.loads(json.dumps(sweep.run({"source": str(file), "executor": "inline"}).document))
+
+
+def test_the_reference_lists_every_exit_code():
+    listed = set(re.findall(r"^\| ([\d, ]+) \|", reference.PAGE.read_text(), re.MULTILINE))
+    codes = {int(code) for row in listed for code in row.split(", ")}
+    errors = [AllocatorError, *subclasses(FeedError), *subclasses(SweepError)]
+    assert codes == {0, 1, 2, INTERRUPTED, TERMINATED} | {
+        error.exit_code for error in errors if hasattr(error, "exit_code")
+    }
+
+
+def subclasses(error):
+    return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/simulation.md"])
+def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
+    examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert examples
+    synthetic.write_csv(synthetic.generate(seconds=60.0), tmp_path / "day.csv.gz")
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        exec(compile(example, page, "exec"), {})  # noqa: S102 - a page's own
 
 
 def test_continuous_integration_runs_the_documented_command():

@@ -211,7 +211,12 @@ def _is_section(kind: Any) -> bool:  # noqa: ANN401 - a type
 
 
 def _other_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
-    return f"{key}: expected {expected or EXPECTED.get(key) or _words(kind)}, but it had {_shown(key, value)}"
+    return f"{key}: expected {expected or expected_of(key, kind)}, but it had {_shown(key, value)}"
+
+
+def expected_of(key: str, kind: Any) -> str:  # noqa: ANN401 - a type
+    """What a value of a key is, in words and mostly by an example."""
+    return EXPECTED.get(key) or _words(kind)
 
 
 def _words(kind: Any) -> str:  # noqa: ANN401 - a type

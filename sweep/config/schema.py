@@ -56,7 +56,7 @@ class KafkaSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a sweep is told, checked; the README's configuration reference says what each key means.
+    """What a sweep is told, checked; docs/reference.md says what each key means.
 
     Keys left UNSET follow `conventions`.
     """

@@ -264,7 +264,7 @@ def test_the_firewall_of_the_readme_leaves_22_only(cluster, found):
     worker = cluster[1]
     wide = sorted({each.port for each in found[worker] if each.on != "loopback"})
     assert open_ports(cluster.control, worker, wide) == wide
-    (rules,) = re.findall(r"^```nft\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (rules,) = re.findall(r"^```nft\n(.*?)^```$", (ROOT / "docs" / "ec2.md").read_text(), re.MULTILINE | re.DOTALL)
     (worker.folder / "tmp" / "rules").write_text(rules)
     worker.run("nft", "-f", "/tmp/rules")  # noqa: S108 - of a host
     assert open_ports(cluster.control, worker, wide) == [22]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = "4.1.1"
-"""Of Apache Kafka; README shows the container image of the same version."""
+"""Of Apache Kafka; docs/kafka.md shows the container image of the same version."""
 
 JAVA = 17
 """The oldest Java that Kafka 4 runs on."""
