@@ -78,7 +78,9 @@ class Contenders:
 
     def on_ray(self, chunks: Iterable[Chunk]) -> list[tuple[Chunk, tasks.ChunkRows]]:
         """Through the executor, as the driver does."""
-        stream = self.ray.stream(tasks.run_chunk, (self.book, self.job), ((chunk,) for chunk in chunks))
+        stream = self.ray.stream(
+            tasks.run_chunk, (self.book, self.job), partial(next, ((chunk,) for chunk in chunks), None)
+        )
         return [(chunk, rows) for (chunk,), rows in stream]
 
     def in_pool(self, chunks: Iterable[Chunk]) -> list[tasks.ChunkRows]:
@@ -122,8 +124,9 @@ def endless_grid(scale: Scale) -> Duel:
 
     def on_ray() -> NDArray[np.int64]:
         cutter, found = Cutter(1, 1, count, ray.workers), np.zeros((count, 8), np.int64)
-        for (chunk,), rows in ray.stream(tasks.run_chunk, (held, job), ((chunk,) for chunk in cutter)):
-            cutter.finished(len(chunk), rows.seconds)
+        take = partial(next, ((each,) for each in iter(cutter.take, None)), None)
+        for (chunk,), rows in ray.stream(tasks.run_chunk, (held, job), take):
+            cutter.learn(len(chunk), rows.seconds)
             found[chunk.first : chunk.past] = rows.rows[rows.of]
         return found
 

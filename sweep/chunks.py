@@ -9,8 +9,12 @@ from math import inf
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sweep.events import NullListener
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from sweep.events import Finished
 
     Measured = Sequence[tuple[int, float]]
 
@@ -87,10 +91,11 @@ class Span(NamedTuple):
     past: int
 
 
-class Cutter:
+class Cutter(NullListener):
     """Hands out every combination once, in chunks, lazily; sizes follow what is said about finished ones.
 
-    A chunk that is lost is handed out again, as two halves; it may be asked again after it ran out.
+    A chunk that is lost is handed out again, as two halves: after it ran out, there may be more. It listens to the
+    run that it cuts.
 
     A chunk of K combinations takes about pass + each * K seconds: it shares one pass over the tape. Both are fitted to
     the chunks that finished, size class by size class. A chunk is then sized
@@ -139,16 +144,14 @@ class Cutter:
         self._largest = 0
         self._classes: dict[int, deque[tuple[int, float]]] = {}
         for known in measured:
-            self.finished(*known)
+            self.learn(*known)
 
-    def __iter__(self) -> Iterator[Chunk]:
-        return self
-
-    def __next__(self) -> Chunk:
+    def take(self) -> Chunk | None:
+        """The next chunk; None while none is left."""
         if self._again:
             return self._again.pop()
         if not self._spans:
-            raise StopIteration
+            return None
         tape, order, first, last = self._spans.popleft()
         past = min(first + self._size(), last)
         if past < last:
@@ -156,7 +159,13 @@ class Cutter:
         self._handed += past - first
         return Chunk(tape, order, first, past, self._in_chunk)
 
-    def finished(self, combinations: int, seconds: float) -> None:
+    def finished(self, event: Finished) -> None:
+        """Learn what a chunk took, unless what failed in it was searched for, and how many workers there are now."""
+        if not event.failed:
+            self.learn(event.width, event.seconds)
+        self.workers = event.workers
+
+    def learn(self, combinations: int, seconds: float) -> None:
         """Learn what a chunk of so many combinations took."""
         self._largest = max(self._largest, combinations)
         of_size = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
@@ -210,19 +219,16 @@ class Suspects:
         self._flying = 0
         self._testifies = self._called = False
 
-    def __iter__(self) -> Iterator[Chunk]:
-        return self
-
-    def __next__(self) -> Chunk:
-        chunk = next(self._cutter, None)
-        if chunk is None:
-            chunk = self._alone()
-        self._flying += 1
+    def take(self) -> Chunk | None:
+        """The next chunk; None while none is left, or while one that is to run alone has to wait."""
+        chunk = self._cutter.take() or self._alone()
+        if chunk is not None:
+            self._flying += 1
         return chunk
 
-    def _alone(self) -> Chunk:
+    def _alone(self) -> Chunk | None:
         if self._flying or not self._aside:
-            raise StopIteration
+            return None
         self._testifies = self._called and self._witness is not None
         self._called = False
         return self._witness if self._testifies and self._witness is not None else self._aside[0]

@@ -14,15 +14,16 @@ from sweep.config.loading import as_config
 from sweep.config.schema import config_hash
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
+from sweep.events import Finished, NullListener, Started
 from sweep.executors.contract import Lost
-from sweep.executors.on_ray.meter import open_meter
+from sweep.executors.on_ray.meter import open_meters
 from sweep.planning import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
 from sweep.report import document
 from sweep.result import Result
 from sweep.runs.folder import RUNS
-from sweep.runs.log import Remembering
+from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import config_of, read_manifest, run_id
 from sweep.runs.quarantine import quarantine
 from sweep.runs.store import open_store
@@ -38,10 +39,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Side
-    from sweep.chunks import Cutter
+    from sweep.chunks import Chunk
     from sweep.config.schema import Config
+    from sweep.events import Listener
     from sweep.executors.contract import Executor, Handle
-    from sweep.progress import Meter, Progress
+    from sweep.progress import Progress
     from sweep.runs.store import Store
     from sweep.search.grid import Grid
     from sweep.tapes.session import Session
@@ -106,25 +108,25 @@ def run(
         Not one combination could be simulated.
     """
     config = as_config(config)
-    told = Remembering(progress or Silent())
-    phases = Phases(told.say)
-    with open_session(config, told, phases) as session:
+    progress = BufferedProgress(progress or Silent())
+    phases = Phases(progress.say)
+    with open_session(config, progress, phases) as session:
         facts = session.tape.facts
         if config.feed.max_bad:
             quarantine(Path(config.feed.quarantine), facts.provenance)
-            told.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+            progress.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
         identifier = run_id(config, session.settings, facts)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
-        with open_store(home, identifier, config, document.feed_section(facts), told, force=force) as store:
+        with open_store(home, identifier, config, document.feed_section(facts), progress, force=force) as store:
             if store.finished is not None:
-                told.say(f"{home} holds the result of this run; --force runs it anew")
-                caveats.tell(store.finished.document, told)
+                progress.say(f"{home} holds the result of this run; --force runs it anew")
+                caveats.tell(store.finished.document, progress)
                 return store.finished
-            result = _answer(config, identifier, session, store, phases, told)
+            result = _answer(config, identifier, session, store, phases, progress)
             store.finish(result)
             if home is not None:
-                told.say(f"wrote {home}")
+                progress.say(f"wrote {home}")
             return replace(result, home=home)
 
 
@@ -146,13 +148,15 @@ def _answer(
         around = executor.get(executor.call(tasks.around, tape.book, job))
         early = _said(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
-        cutter, meter = store.begin(plan), open_meter(config, identifier)
-        meter.start(plan.nbytes, len(tape.facts.provenance.bad), store.arrived)
-        progress.start(plan.combinations, store.arrived)
+        cutter = store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
-        best_ask = baselines["best_ask"]
-        swept = _sweep(executor, tape.book, cutter, job, best_ask, identifier, store, meter, progress, came)
+        listeners = (Heard(came), cutter, progress, *open_meters(config, identifier))
+        started = Started(plan.combinations, store.arrived, plan.nbytes, len(tape.facts.provenance.bad))
+        for listener in listeners:
+            listener.started(started)
+        suspects = Suspects(cutter, store.witness())
+        swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, progress, listeners)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
         answer, late = answer_of(executor, tape.book, job, grid, best, baselines, around)
@@ -189,28 +193,41 @@ def _said(lines: Iterable[str], progress: Progress) -> list[str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Heard(NullListener):
+    """Calls back where a chunk is done."""
+
+    call: Callable[[], None]
+
+    def finished(self, event: Finished) -> None:  # noqa: ARG002
+        """Call."""
+        self.call()
+
+
 def _sweep(
-    executor: Executor,
-    book: Handle,
-    cutter: Cutter,
+    session: Session,
     job: tasks.Job,
     best_ask: Execution,
     name: str,
+    suspects: Suspects,
     store: Store,
-    meter: Meter,
     progress: Progress,
-    came: Callable[[], None],
+    listeners: Sequence[Listener],
 ) -> Swept:
-    """Run every chunk that is missing; how the next ones are cut follows what the finished ones took."""
+    """Run every chunk that is missing, keep its rows, and tell whoever listens."""
+    executor, side = session.executor, job.order.side
     done, crashes, in_a_row = store.arrived, 0, 0
     best = None
     for block in store.blocks():
-        best = _better(best, block, best_ask, job.order.side)
-    suspects = Suspects(cutter, store.witness())
-    # not a generator: what is lost goes back into it, after it may have run out
-    items = zip(suspects, strict=False)
-    for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), items, lambda item: f"{name} {item[0]}"):
-        came()
+        best = _better(best, block, best_ask, side)
+
+    def take() -> tuple[Chunk] | None:
+        chunk = suspects.take()
+        return None if chunk is None else (chunk,)
+
+    for (chunk,), answer in executor.stream(
+        tasks.run_chunk, (session.tape.book, job), take, lambda item: f"{name} {item[0]}"
+    ):
         rows = answer
         in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
         if isinstance(answer, Lost):
@@ -225,14 +242,24 @@ def _sweep(
         elif not suspects.done(chunk):
             continue
         store.append(chunk, rows)
-        if not rows.failures:  # the search for what failed says nothing about the next chunk
-            cutter.finished(chunk.past - chunk.first, rows.seconds)
         done += len(chunk)
-        best = _better(best, rows.rows, best_ask, job.order.side)
-        progress.advance(done, best)
-        cutter.workers = executor.workers
-        meter.advance(done, executor.again + crashes)
-    meter.close()
+        best = _better(best, rows.rows, best_ask, side)
+        event = Finished(
+            chunk=str(chunk),
+            combinations=len(chunk),
+            simulated=len(rows.rows),
+            failed=len(rows.failures),
+            width=chunk.past - chunk.first,
+            seconds=rows.seconds,
+            done=done,
+            best=best,
+            again=executor.again + crashes,
+            workers=executor.workers,
+        )
+        for listener in listeners:
+            listener.finished(event)
+    for listener in listeners:
+        listener.ended()
     return Swept(*store.ended())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,9 +222,8 @@ def _check_rows(
     """Run the combinations of some rows again, each alone and by the kernel that runs everything."""
     chunks = [Chunk(0, 0, number, number + 1) for number in table[positions, 2].tolist()]
     stored = dict(zip(chunks, table[positions, len(KEYS) :].tolist(), strict=True))
-    for (chunk,), rows in session.executor.stream(
-        tasks.run_chunk, (session.tape.book, job), ((each,) for each in chunks)
-    ):
+    take = partial(next, ((each,) for each in chunks), None)
+    for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tape.book, job), take):
         if isinstance(rows, Lost):
             raise WorkersLost(f"combination {chunk.first}: {rows.why}")
         found = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 
 Handle = Any
@@ -56,13 +56,13 @@ class Executor(Protocol):
         self,
         function: Callable[..., Any],
         shared: tuple[Handle, ...],
-        items: Iterable[Item],
+        take: Callable[[], Item | None],
         name: Callable[[Item], str] | None = None,
     ) -> Iterator[tuple[Item, Any]]:
         """Yield (item, function(*shared, *item)) in any order, or (item, Lost).
 
-        An iterator of items that has ended is asked again after each answer, so that what was lost can be put back
-        into it. `name` is what a task is called where tasks are shown.
+        `take` gives the next item, or None where there is none now: it is asked again after each answer, so that what
+        was lost can be given once more. `name` is what a task is called where tasks are shown.
         """
 
     def __enter__(self) -> Self: ...

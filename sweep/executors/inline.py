@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from sweep.executors.contract import Handle, Item, Where
 
@@ -35,12 +35,11 @@ class Inline:
         self,
         function: Callable[..., Any],
         shared: tuple[Handle, ...],
-        items: Iterable[Item],
+        take: Callable[[], Item | None],
         name: Callable[[Item], str] | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[Item, Any]]:
         """One item after the other."""
-        remaining = iter(items)
-        while (item := next(remaining, None)) is not None:
+        while (item := take()) is not None:
             yield item, function(*shared, *item)
 
     def __enter__(self) -> Self:

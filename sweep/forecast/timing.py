@@ -125,7 +125,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     tried = largest = covered = 0
     spent = passed = 0.0
     kept: tuple[int, tasks.ChunkRows] | None = None
-    for chunk in cutter:
+    while chunk := cutter.take():
         size = chunk.past - chunk.first
         known = _means(found, plan.measured)
         if known and max(spent, passed) + Pace(known).of(size) > BUDGET_SECONDS:
@@ -136,7 +136,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         passed += time.perf_counter() - began
         tried, spent, covered = tried + 1, spent + rows.seconds, covered + size
         if not rows.failures:
-            cutter.finished(size, rows.seconds)
+            cutter.learn(size, rows.seconds)
             found.setdefault(size.bit_length(), []).append((size, rows.seconds))
             if size >= largest:
                 kept = size * chunk.orders, rows

@@ -94,8 +94,8 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
     now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
     chunks = largest = finished = learned = 0
     while True:
-        while left and chunks < LONGEST_WALK and len(flying) < overhead.window * workers:
-            chunk = next(cutter)
+        while chunks < LONGEST_WALK and len(flying) < overhead.window * workers and (taken := cutter.take()):
+            chunk = taken
             seconds = pace.of(chunk.past - chunk.first) / speed
             chunks, largest, left, work = chunks + 1, max(largest, len(chunk)), left - len(chunk), work + seconds
             ends = max(free[0], now) + overhead.task + seconds
@@ -104,12 +104,12 @@ def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk
         if not flying:
             break
         ended, _, chunk = heapq.heappop(flying)
-        taken = overhead.driver + pace.keep * len(chunk)
-        now, driver = max(now, ended) + taken, driver + taken
+        took = overhead.driver + pace.keep * len(chunk)
+        now, driver = max(now, ended) + took, driver + took
         finished += 1
         if finished <= LEARNING or chunk.past - chunk.first > learned:
             learned = max(learned, chunk.past - chunk.first)
-            cutter.finished(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
+            cutter.learn(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
     if left:
         more = -(-left // len(chunk))
         simulate, keep = seconds * left / len(chunk), overhead.driver * more + pace.keep * left

@@ -14,6 +14,7 @@ from sweep.runs.files import open_regular, reason
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sweep.events import Finished, Started
     from sweep.progress import Progress
 
 NAME: Final = "log.jsonl"
@@ -74,7 +75,7 @@ class RunLog:
         self._file.close()
 
 
-class Remembering:
+class BufferedProgress:
     """Progress that is passed on and kept, for a log that is opened later.
 
     Parameters
@@ -103,10 +104,23 @@ class Remembering:
         else:
             self._log.write("said", text=text)
 
-    def start(self, total: int, done: int) -> None:
+    def started(self, event: Started) -> None:
         """Pass on."""
-        self._progress.start(total, done)
+        self._progress.started(event)
 
-    def advance(self, done: int, best: int | None) -> None:
+    def finished(self, event: Finished) -> None:
+        """Write a line about the chunk, and pass on."""
+        if self._log is not None:
+            self._log.write(
+                "chunk",
+                chunk=event.chunk,
+                combinations=event.combinations,
+                simulated=event.simulated,
+                failed=event.failed,
+                seconds=round(event.seconds, 6),
+            )
+        self._progress.finished(event)
+
+    def ended(self) -> None:
         """Pass on."""
-        self._progress.advance(done, best)
+        self._progress.ended()

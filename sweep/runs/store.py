@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sweep.config.schema import Config
     from sweep.planning import Plan
     from sweep.result import Result
-    from sweep.runs.log import Remembering
+    from sweep.runs.log import BufferedProgress
     from sweep.tasks import ChunkRows, Failure
 
 
@@ -184,14 +184,6 @@ class StoredRun(Store):
         super().append(chunk, rows)
         kept = len(chunk) - int(np.count_nonzero(rows.of < 0))
         self._parts.put(Done(chunk, kept, len(rows.rows), rows.failures))
-        self.note(
-            "chunk",
-            chunk=str(chunk),
-            combinations=len(chunk),
-            simulated=len(rows.rows),
-            failed=len(rows.failures),
-            seconds=round(rows.seconds, 6),
-        )
 
     @property
     def _parts(self) -> PartWriter:
@@ -260,7 +252,7 @@ def describe(plan: Plan) -> Planned:
 
 @contextmanager
 def open_store(
-    home: Path | None, identifier: str, config: Config, feed: dict[str, Any], progress: Remembering, *, force: bool
+    home: Path | None, identifier: str, config: Config, feed: dict[str, Any], progress: BufferedProgress, *, force: bool
 ) -> Iterator[Store]:
     """Open a run's folder, new or as it was left; without one nothing is stored.
 
@@ -272,7 +264,7 @@ def open_store(
     config : Config
     feed : dict
         The document's section of that name.
-    progress : Remembering
+    progress : BufferedProgress
         What was said goes into the run's log.
     force : bool
         Begin anew, whatever is there.

@@ -22,7 +22,7 @@ from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.versions import NodeDiffers
 from tests.support.cluster.failing import ends_when_large, held_total, node_of, nothing, waits
 from tests.support.cluster.raylets import cluster
-from tests.support.conformance import ExecutorContract, double, make_column
+from tests.support.conformance import ExecutorContract, double, make_column, taking
 
 pytestmark = pytest.mark.cluster
 
@@ -98,7 +98,7 @@ def test_the_window_and_the_chunks_follow_the_cluster(joined, monkeypatch):
     assert joined.workers == OnRay.LEAST_ON_A_CLUSTER, "for as long as there are fewer"
     made, cpus = [], {"CPU": 1.0}
     monkeypatch.setattr(ray, "cluster_resources", lambda: cpus)
-    stream = joined.stream(nothing, (), ((made.append(n) or n,) for n in count()))
+    stream = joined.stream(nothing, (), taking((made.append(n) or n,) for n in count()))
     next(stream)
     assert len(made) <= 4 * OnRay.LEAST_ON_A_CLUSTER + 1
     cpus["CPU"] = 100.0
@@ -127,7 +127,7 @@ def other(cluster, joined):
 def run_all(executor, column, folder, node, lose):
     """Sum the column with each of twelve numbers, lose a node that runs one: answers, seconds since."""
     answers, lost_at = [], None
-    for (number, _), answer in executor.stream(held_total, (column,), ((n, folder) for n in range(12))):
+    for (number, _), answer in executor.stream(held_total, (column,), taking((n, folder) for n in range(12))):
         answers.append((number, answer))
         if len(answers) == 2:
             deadline = time.monotonic() + 60
@@ -176,7 +176,7 @@ def test_worker_processes_that_another_job_ends_are_not_ours(joined):
     deadline = time.monotonic() + 40
     while not seen.ended().keys() - before.keys():  # ours, once the other job is some seconds ago
         assert time.monotonic() < deadline
-        ((_, lost),) = joined.stream(ends_when_large, (), [(1, 0, 2)])
+        ((_, lost),) = joined.stream(ends_when_large, (), taking([(1, 0, 2)]))
         assert isinstance(lost, Lost)
 
 
@@ -207,7 +207,7 @@ def test_a_node_that_is_silent_is_given_up_within_seconds(joined, other, tmp_pat
 def test_a_task_longer_than_a_sign_of_life_is_awaited_by_a_driver_that_set_nothing(joined):
     """Keepalive settings that are not the same on both sides would end the connection after some 20 s."""
     assert not [name for name in os.environ if name.startswith(("RAY_health_check", "RAY_grpc_client"))]
-    assert list(joined.stream(waits, (), [(25.0,)])) == [((25.0,), None)]
+    assert list(joined.stream(waits, (), taking([(25.0,)]))) == [((25.0,), None)]
 
 
 @pytest.mark.usefixtures("cluster")
@@ -216,7 +216,7 @@ def test_a_worker_of_another_version_is_refused_by_name(monkeypatch):
     with OnRay("auto", None) as executor:
         for start in (
             lambda: executor.get(executor.call(double, 1)),
-            lambda: list(executor.stream(double, (), [(1,)])),
+            lambda: list(executor.stream(double, (), taking([(1,)]))),
         ):
             with pytest.raises(NodeDiffers, match=r"^node [\d.]+ differs from the driver: numpy \S+ instead of 1\.0;"):
                 start()
@@ -266,7 +266,7 @@ def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp
 
 @pytest.mark.parametrize(
     "wait",
-    [lambda ray: list(ray.stream(waits, (), [(60.0,)])), lambda ray: ray.get(ray.call(waits, 60.0))],
+    [lambda ray: list(ray.stream(waits, (), taking([(60.0,)]))), lambda ray: ray.get(ray.call(waits, 60.0))],
     ids=["stream", "get"],
 )
 @pytest.mark.usefixtures("cluster")

@@ -15,7 +15,7 @@ from sweep.executors.on_ray import executor as onray
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
 from tests.support import ROOT
-from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, total
+from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, taking, total
 from tests.support.footprint import make_book, worker_memory
 
 pytestmark = pytest.mark.cluster
@@ -60,7 +60,7 @@ class TestOnRay(ExecutorContract):
     def test_many_in_flight_are_answered_many_at_a_time(self, executor, monkeypatch):
         monkeypatch.setattr(onray, "MANY", 2)
         column = executor.call(make_column, 3)
-        answers = list(executor.stream(total, (column, 100), ((n,) for n in range(100))))
+        answers = list(executor.stream(total, (column, 100), taking((n,) for n in range(100))))
         assert sorted(answers) == [((n,), 103 + n) for n in range(100)]
 
     def test_what_all_items_share_is_sent_once(self, executor, monkeypatch):
@@ -75,7 +75,7 @@ class TestOnRay(ExecutorContract):
         monkeypatch.setattr(ray, "put", noting)
 
         column = executor.call(make_column, 3)
-        answers = list(executor.stream(total, (column, 100), ((n,) for n in range(20))))
+        answers = list(executor.stream(total, (column, 100), taking((n,) for n in range(20))))
         assert sorted(answers) == [((n,), 103 + n) for n in range(20)]
         assert put == [100]
 

@@ -22,6 +22,7 @@ from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.losses import LOGS
 from tests.support import ROOT
 from tests.support.cluster.failing import waits
+from tests.support.conformance import taking
 from tests.support.runlogs import log_of
 
 pytestmark = pytest.mark.cluster
@@ -46,7 +47,7 @@ def test_tasks_that_ray_ends_for_memory_before_their_first_line_are_told_of(impa
             executor.get(executor.call(waits, 60), timeout=50)
         assert str(error.value).endswith(LOGS)
         assert error.value.exit_code == 3
-        (_, lost) = next(executor.stream(waits, (), [(60,)]))
+        (_, lost) = next(executor.stream(waits, (), taking([(60,)])))
         assert isinstance(lost, Lost)
         assert lost.why.startswith("its node was short of memory")
 
@@ -65,7 +66,7 @@ def test_workers_that_something_ends_each_time_as_they_begin_are_a_standstill(im
         killing.start()
         try:
             with pytest.raises(WorkersLost, match="and nothing was done meanwhile"):
-                list(executor.stream(waits, (), ((60,) for _ in range(100))))
+                list(executor.stream(waits, (), taking((60,) for _ in range(100))))
         finally:
             ending.set()
             killing.join()

@@ -27,6 +27,7 @@ from sweep.sink import COLUMNS
 from sweep.tapes import session
 from tests.support import ROOT
 from tests.support.cluster.failing import ends_its_process, ends_when_large, name_of, pid_then_wait, raises
+from tests.support.conformance import taking
 
 pytestmark = pytest.mark.cluster
 
@@ -61,7 +62,7 @@ def test_a_call_whose_worker_is_killed_runs_again(executor, tmp_path):
 
 def test_an_item_whose_worker_is_killed_is_handed_back(executor, tmp_path, capfd):
     answers = []
-    stream = executor.stream(ends_its_process, (), [(n,) for n in (1, -1, 2, -1, 3)])
+    stream = executor.stream(ends_its_process, (), taking((n,) for n in (1, -1, 2, -1, 3)))
     answers = [(number, answer) for (number,), answer in stream]
     assert sorted(answer for number, answer in answers if number > 0) == [1, 2, 3]
     lost = [answer for number, answer in answers if number < 0]
@@ -80,7 +81,7 @@ def test_a_call_that_ends_every_process_is_given_up(executor):
     "run",
     [
         lambda executor, folder: executor.get(executor.call(raises, folder)),
-        lambda executor, folder: list(executor.stream(raises, (), [(folder,)])),
+        lambda executor, folder: list(executor.stream(raises, (), taking([(folder,)]))),
     ],
     ids=["call", "stream"],
 )
@@ -95,17 +96,11 @@ def test_what_a_lost_item_is_made_of_can_be_put_back(executor):
     """As the driver does: halves, until what ends its process is alone."""
     again = [(0, 8)]
 
-    class Items:
-        def __iter__(self):
-            return self
-
-        def __next__(self):
-            if not again:
-                raise StopIteration
-            return again.pop()
+    def take():
+        return again.pop() if again else None
 
     done, alone = [], []
-    for (first, past), answer in executor.stream(ends_when_large, (5,), Items()):
+    for (first, past), answer in executor.stream(ends_when_large, (5,), take):
         if not isinstance(answer, Lost):
             done += range(first, past)
         elif past - first == 1:
@@ -118,7 +113,7 @@ def test_what_a_lost_item_is_made_of_can_be_put_back(executor):
 
 
 def test_a_task_of_a_stream_is_called_by_its_run_and_chunk(executor):
-    answers = executor.stream(name_of, (), [(7,)], lambda item: f"0123456789abcdef chunk 0/0/{item[0]}")
+    answers = executor.stream(name_of, (), taking([(7,)]), lambda item: f"0123456789abcdef chunk 0/0/{item[0]}")
     assert list(answers) == [((7,), "0123456789abcdef chunk 0/0/7")]
 
 

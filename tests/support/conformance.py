@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from feed.errors import FeedCorrupt
 from tests.support.footprint import own_bytes, simulate_and_measure
+
+
+def taking(items):
+    """The items one by one, as a stream takes them."""
+    return partial(next, iter(items), None)
 
 
 def double(number):
@@ -60,7 +67,7 @@ class ExecutorContract:
 
     def test_a_stream_answers_every_item_once(self, executor):
         column = executor.call(make_column, 3)
-        answers = list(executor.stream(total, (column, 100), ((n,) for n in range(50))))
+        answers = list(executor.stream(total, (column, 100), taking((n,) for n in range(50))))
         assert sorted(answers) == [((n,), 103 + n) for n in range(50)]
 
     def test_a_stream_makes_items_when_there_is_room_only(self, executor):
@@ -71,20 +78,20 @@ class ExecutorContract:
                 made.append(n)
                 yield (n,)
 
-        stream = executor.stream(double, (), items())
+        stream = executor.stream(double, (), taking(items()))
         next(stream)
         assert len(made) <= 4 * executor.workers + 1
         stream.close()
 
     def test_an_empty_stream_ends(self, executor):
-        assert list(executor.stream(double, (), [])) == []
+        assert list(executor.stream(double, (), taking([]))) == []
 
     def test_an_error_arrives_as_what_it_was(self, executor):
         with pytest.raises(FeedCorrupt) as error:
             executor.get(executor.call(corrupt))
         assert str(error.value) == "topic, offset 7: a hole; replay it"
         with pytest.raises(ZeroDivisionError, match="combination 3"):
-            list(executor.stream(broken, (), [(3,)]))
+            list(executor.stream(broken, (), taking([(3,)])))
 
     def test_it_has_a_worker_or_more(self, executor):
         assert executor.workers >= 1

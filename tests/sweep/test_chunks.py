@@ -28,13 +28,13 @@ def cut(total, workers, cost, *measured):
     cutter = Cutter(1, 1, total, workers, [(size, cost(size)) for size in measured])
     flying, sizes = deque(), []
     while True:
-        while len(flying) < WINDOW * workers and (chunk := next(cutter, None)):
+        while len(flying) < WINDOW * workers and (chunk := cutter.take()):
             flying.append(len(chunk))
             sizes.append(len(chunk))
         if not flying:
             return sizes
         size = flying.popleft()
-        cutter.finished(size, cost(size))
+        cutter.learn(size, cost(size))
 
 
 def test_a_linear_cost_settles_at_the_target():
@@ -111,11 +111,11 @@ def test_one_slow_chunk_decides_nothing():
 def test_every_combination_once_whatever_is_said(tapes, orders, combinations, workers, measured, seconds):
     cutter = Cutter(tapes, orders, combinations, workers, measured)
     found = []
-    for at, chunk in enumerate(cutter):
+    for at, chunk in enumerate(iter(cutter.take, None)):
         assert chunk.first < chunk.past
         found += [(chunk.tape, chunk.order, number) for number in range(chunk.first, chunk.past)]
         if at % 3:
-            cutter.finished(len(chunk), seconds[at % len(seconds)])
+            cutter.learn(len(chunk), seconds[at % len(seconds)])
     assert found == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
 
 
@@ -135,24 +135,24 @@ def test_one_driver_can_feed_them_all(workers):
 
 def test_no_chunk_is_below_what_the_driver_takes_to_feed_the_workers_only_to_have_several():
     cutter = Cutter(1, 1, 64 * PER_WORKER * 20, 64, [(1, 0.001), (1024, 1.024)])  # 20 ms each, were there several
-    assert len(next(cutter)) * 0.001 == pytest.approx(64 * TASK_SECONDS, rel=0.05)
+    assert len(cutter.take()) * 0.001 == pytest.approx(64 * TASK_SECONDS, rel=0.05)
 
 
 def test_sizes_follow_the_workers_that_there_are():
     cutter = Cutter(1, 1, 10_000, 2, [(1, 0.001), (16, 0.016)])
-    assert len(next(cutter)) == 64
-    cutter.finished(64, 0.064)
-    assert len(next(cutter)) == 100
+    assert len(cutter.take()) == 64
+    cutter.learn(64, 0.064)
+    assert len(cutter.take()) == 100
     cutter.workers = 100
-    assert len(next(cutter)) == pytest.approx(70, abs=1), "what the driver takes to feed a hundred"
+    assert len(cutter.take()) == pytest.approx(70, abs=1), "what the driver takes to feed a hundred"
     cutter.workers = 20_000
-    assert len(next(cutter)) == 1
+    assert len(cutter.take()) == 1
 
 
 def crash(suspects, bad):
     """Run all chunks, each losing its process where it holds a bad combination: rows, what was given up, losses."""
     done, given_up, losses = [], [], 0
-    while (chunk := next(suspects, None)) is not None:
+    while (chunk := suspects.take()) is not None:
         held = {
             (chunk.tape, order, number)
             for order in range(chunk.order, chunk.order + chunk.orders)
@@ -185,50 +185,50 @@ def test_what_is_lost_comes_again_in_halves_until_what_is_to_blame_is_alone(tape
 
 def test_what_was_lost_alone_waits_for_all_the_others_and_then_takes_turns_with_one_that_has_run():
     suspects = Suspects(Cutter(1, 1, 3, 3))
-    first, second, third = suspects
+    first, second, third = iter(suspects.take, None)
     assert suspects.lost(second)
     assert suspects.done(first)
-    assert next(suspects, None) is None, "another is under way"
+    assert suspects.take() is None, "another is under way"
     assert suspects.done(third)
     for _ in range(ATTEMPTS - 1):
-        assert next(suspects) == second
-        assert next(suspects, None) is None
+        assert suspects.take() == second
+        assert suspects.take() is None
         assert suspects.lost(second)
-        assert next(suspects) == first
+        assert suspects.take() == first
         assert not suspects.done(first), "its rows are there"
-    assert next(suspects) == second
+    assert suspects.take() == second
     assert not suspects.lost(second)
     assert suspects.witnessed
-    assert next(suspects, None) is None
+    assert suspects.take() is None
 
 
 def test_where_the_witness_is_lost_too_nothing_was_said_about_the_suspect():
     suspects = Suspects(Cutter(1, 1, 2, 2))
-    first, second = suspects
+    first, second = iter(suspects.take, None)
     suspects.done(first)
     suspects.lost(second)
     for _ in range(10 * ATTEMPTS):
-        assert next(suspects) == second
+        assert suspects.take() == second
         assert suspects.lost(second)
-        assert next(suspects) == first
+        assert suspects.take() == first
         assert suspects.lost(first)
-    assert next(suspects) == second
+    assert suspects.take() == second
     assert suspects.done(second)
-    assert next(suspects, None) is None
+    assert suspects.take() is None
 
 
 def test_a_combination_that_ran_in_a_run_before_is_a_witness():
     suspects = Suspects(Cutter(1, 1, 1, 2), Chunk(0, 0, 7, 8))
-    assert suspects.lost(next(suspects))
-    assert suspects.lost(next(suspects))
-    assert next(suspects) == Chunk(0, 0, 7, 8)
+    assert suspects.lost(suspects.take())
+    assert suspects.lost(suspects.take())
+    assert suspects.take() == Chunk(0, 0, 7, 8)
 
 
 def test_without_a_witness_none_is_known_to_be_to_blame():
     suspects = Suspects(Cutter(1, 1, 1, 2))
     for _ in range(ATTEMPTS):
-        assert suspects.lost(next(suspects))
-    assert not suspects.lost(next(suspects))
+        assert suspects.lost(suspects.take())
+    assert not suspects.lost(suspects.take())
     assert not suspects.witnessed
 
 

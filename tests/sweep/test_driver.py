@@ -25,11 +25,13 @@ from sweep.chunks import ATTEMPTS, Cutter
 from sweep.config.loading import build_config
 from sweep.driver import AllFailed, run
 from sweep.errors import ConfigError, WorkersLost
+from sweep.events import Started
 from sweep.executors.contract import Lost
 from sweep.executors.inline import Inline
 from sweep.progress import Plain, Silent, open_progress
 from sweep.sink import COLUMNS
 from sweep.tapes import session
+from tests.support.events import finished
 from tests.support.minute import config_of
 
 SECOND = 10**9
@@ -132,10 +134,9 @@ class Fragile(Inline):
 
     bad = frozenset()
 
-    def stream(self, function, shared, items, name=None):
+    def stream(self, function, shared, take, name=None):
         self.names = []
-        items = iter(items)
-        while (item := next(items, None)) is not None:
+        while (item := take()) is not None:
             self.names.append(name(item))
             (chunk,) = item
             lost = self.bad & set(range(chunk.first, chunk.past))
@@ -172,9 +173,9 @@ class Stricken(Inline):
     def __init__(self, first, past):
         self.lost = range(first, past)
 
-    def stream(self, function, shared, items, name=None):  # noqa: ARG002
-        items, number = iter(items), 0
-        while (item := next(items, None)) is not None:
+    def stream(self, function, shared, take, name=None):  # noqa: ARG002
+        number = 0
+        while (item := take()) is not None:
             yield item, Lost("killed") if number in self.lost else function(*shared, *item)
             number += 1
 
@@ -295,8 +296,8 @@ def test_the_best_so_far_ends_as_the_best(stream):
     last = []
 
     class Listening(Silent):
-        def advance(self, done, best):
-            last.append((done, best))
+        def finished(self, event):
+            last.append((event.done, event.best))
 
     for keys in ({}, {"order": {"side": "sell", "size": 6000}, "reference": "mid"}):
         result = run(config_of(stream, **keys), Listening())
@@ -384,13 +385,13 @@ def test_commands_are_functions_whatever_was_imported_first():
 def test_plain_progress_says_rate_time_left_and_best_but_not_too_often():
     now, out = [0.0], io.StringIO()
     plain = Plain(out, lambda: now[0])
-    plain.start(1000, 0)
+    plain.started(Started(1000, 0))
     for done, at in ((10, 0.1), (100, 2.5), (200, 3.0), (1000, 5.0)):
         now[0] = at
-        plain.advance(done, 123_450_000_000)
-    plain.start(1000, 900)
+        plain.finished(finished(done=done, best=123_450_000_000))
+    plain.started(Started(1000, 900))
     now[0] = 7.5
-    plain.advance(950, None)
+    plain.finished(finished(done=950))
     assert out.getvalue().splitlines() == [
         "100/1,000 combinations, 40/s, 22 s left, best so far 123.45",
         "1,000/1,000 combinations, 200/s, 0 s left, best so far 123.45",
@@ -406,8 +407,8 @@ def test_a_terminal_gets_a_bar_and_anything_else_plain_lines():
     shown = Terminal()
     with open_progress(shown) as progress:
         progress.say("a step \x1b[31m")
-        progress.start(10, 0)
-        progress.advance(10, 10**9)
+        progress.started(Started(10, 0))
+        progress.finished(finished(done=10, best=10**9))
     assert "best so far 1.00" in shown.getvalue()
     assert "\x1b[31m" not in shown.getvalue().replace("\\x1b[31m", "")
     plain = io.StringIO()
@@ -500,8 +501,8 @@ def test_a_long_chunk_says_what_is_awaited(stream, monkeypatch, before):
                 heard.set()
 
     class Slow(Inline):
-        def stream(self, function, shared, items, name=None):
-            answers = super().stream(function, shared, items, name)
+        def stream(self, function, shared, take, name=None):
+            answers = super().stream(function, shared, take, name)
             if before == "last":
                 yield next(answers)
             heard.clear()

@@ -153,7 +153,7 @@ def test_only_a_complete_run_can_be_verified(stream, tmp_path):
 def test_a_worker_that_is_lost_says_nothing_about_a_row(home, monkeypatch):
     from sweep.executors.inline import Inline
 
-    monkeypatch.setattr(Inline, "stream", lambda *_: ((item, Lost("killed")) for item in _[3]))
+    monkeypatch.setattr(Inline, "stream", lambda *_: ((item, Lost("killed")) for item in iter(_[3], None)))
     with pytest.raises(WorkersLost, match="killed"):
         check(home)
 

@@ -29,7 +29,7 @@ from sweep.executors.on_ray.versions import NodeDiffers, refuse_different_nodes
 from sweep.executors.on_ray.worker import surround
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from sweep.executors.contract import Handle, Item, Where
 
@@ -270,7 +270,7 @@ class OnRay:
         self,
         function: Callable[..., Any],
         shared: tuple[Handle, ...],
-        items: Iterable[Item],
+        take: Callable[[], Item | None],
         name: Callable[[Item], str] | None = None,
     ) -> Iterator[tuple[Item, Any]]:
         """Keep four tasks per worker in flight; the rest of the items is not made before there is room."""
@@ -278,14 +278,13 @@ class OnRay:
 
         # what is no handle yet is sent once, not with every item
         shared = tuple(each if isinstance(each, ray.ObjectRef) else ray.put(each) for each in shared)
-        remaining = iter(items)
         self._calls.clear()
         self._done()
         lost: deque[Item] = deque()
         flying: dict[Any, Item] = {}
         while True:
             while len(flying) < self.WINDOW_PER_WORKER * self.workers:
-                item = lost.popleft() if lost else next(remaining, None)
+                item = lost.popleft() if lost else take()
                 if item is None:
                     break
                 called = name(item) if name else function.__name__

@@ -9,13 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from sweep.executors.registry import from_outside
-from sweep.progress import NullMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sweep.config.schema import Config
-    from sweep.progress import Meter
+    from sweep.events import Finished, Listener, Started
 
 
 COUNTERS: Final = {
@@ -58,29 +57,29 @@ class RayMeter:
         for metric in (*self._counters.values(), *self._gauges.values()):
             metric.set_default_tags({"run": run})
         self._reported = clock()
-        self._told = self._latest = (0, 0)
+        self._before = self._latest = (0, 0)
 
-    def start(self, nbytes: int, bad: int, done: int) -> None:
+    def started(self, event: Started) -> None:
         """Report bytes and messages at once; combinations count from here."""
-        self._gauges["sor_sweep_object_store_bytes"].set(nbytes)
-        self._count("sor_sweep_bad_messages_total", bad)
+        self._gauges["sor_sweep_object_store_bytes"].set(event.object_store_bytes)
+        self._count("sor_sweep_bad_messages_total", event.bad_messages)
         self._reported = self._clock()
-        self._told = self._latest = (done, 0)
+        self._before = self._latest = (event.stored, 0)
 
-    def advance(self, done: int, retries: int) -> None:
+    def finished(self, event: Finished) -> None:
         """Report what was added, once a second."""
-        self._latest = done, retries
+        self._latest = event.done, event.again
         if self._clock() - self._reported >= REPORT_SECONDS:
-            self.close()
+            self.ended()
 
-    def close(self) -> None:
+    def ended(self) -> None:
         """Report what was added."""
         now = self._clock()
-        done, retries = (new - old for new, old in zip(self._latest, self._told, strict=True))
+        done, retries = (new - old for new, old in zip(self._latest, self._before, strict=True))
         self._gauges["sor_sweep_combinations_per_second"].set(done / max(now - self._reported, 1e-3))
         self._count("sor_sweep_combinations_total", done)
         self._count("sor_sweep_retries_total", retries)
-        self._reported, self._told = now, self._latest
+        self._reported, self._before = now, self._latest
 
     def _count(self, name: str, more: int) -> None:
         if more:  # a counter of Ray's takes no 0
@@ -93,6 +92,6 @@ def _make(kind: str, name: str, description: str) -> Any:  # noqa: ANN401 - ray 
     return getattr(metrics, kind)(name, description=description, tag_keys=("run",))
 
 
-def open_meter(config: Config, run: str) -> Meter:
-    """The meter of a run: Ray's where the driver is on a node of Ray."""
-    return RayMeter(run) if config.executor == "ray" and not from_outside(config) else NullMeter()
+def open_meters(config: Config, run: str) -> tuple[Listener, ...]:
+    """The meter of a run: Ray's where the driver is on a node of Ray, else none."""
+    return (RayMeter(run),) if config.executor == "ray" and not from_outside(config) else ()

@@ -29,13 +29,13 @@ STALLED_SECONDS = 3
 class Stamped(sweep.progress.Plain):
     """Lines on stderr, and stamps."""
 
-    def start(self, total, done):
-        stamp(done)
-        super().start(total, done)
+    def started(self, event):
+        stamp(event.stored)
+        super().started(event)
 
-    def advance(self, done, *rest):
-        stamp(done)
-        super().advance(done, *rest)
+    def finished(self, event):
+        stamp(event.done)
+        super().finished(event)
 
 
 def stamp(done):
@@ -78,10 +78,10 @@ def hold(materialise):
 class Counted(sweep.executors.on_ray.meter.RayMeter):
     """Ray's meter, and a file that is there once a chunk ran again."""
 
-    def advance(self, done, retries):
-        if retries:
+    def finished(self, event):
+        if event.again:
             (FOLDER / "again").write_bytes(b".")
-        super().advance(done, retries)
+        super().finished(event)
 
 
 def paced(folder, seconds):

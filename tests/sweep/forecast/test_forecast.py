@@ -65,13 +65,13 @@ def cut(plan, window, cost):
     """Chunks as a cutter really hands them out, learning of each that finished, in the order of their start."""
     cutter, flying, sizes = plan.cutter(), [], []
     while True:
-        while len(flying) < window * plan.workers and (chunk := next(cutter, None)):
+        while len(flying) < window * plan.workers and (chunk := cutter.take()):
             flying.append(len(chunk))
             sizes.append(len(chunk))
         if not flying:
             return sizes
         size = flying.pop(0)
-        cutter.finished(size, cost(size))
+        cutter.learn(size, cost(size))
 
 
 def timed(seconds):

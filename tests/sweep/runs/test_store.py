@@ -41,12 +41,12 @@ class StopAt(Silent):
     def say(self, text):
         self.said.append(text)
 
-    def start(self, total, done):
-        self.began = total, done
+    def started(self, event):
+        self.began = event.combinations, event.stored
 
-    def advance(self, done, best):
-        self.best.append(best)
-        if self._done is not None and done >= self._done:
+    def finished(self, event):
+        self.best.append(event.best)
+        if self._done is not None and event.done >= self._done:
             raise self._error
 
 
@@ -244,10 +244,10 @@ def test_what_is_said_to_be_stored_is_on_the_disk(ask, tmp_path):
     assert "12 of 30 combinations are stored already" in told.said
 
     class Removing(StopAt):
-        def advance(self, done, best):
-            if done == 20:
+        def finished(self, event):
+            if event.done == 20:
                 (home_of(self.config) / "parts").rename(tmp_path / "moved")  # at once: its writer is at work
-            super().advance(done, best)
+            super().finished(event)
 
     gone = Removing(24)
     gone.config = ask("gone")

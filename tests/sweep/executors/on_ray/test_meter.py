@@ -2,8 +2,9 @@ import pytest
 from ray.util import metrics
 
 from sweep.config.loading import build_config
-from sweep.executors.on_ray.meter import COUNTERS, GAUGES, RayMeter, open_meter
-from sweep.progress import NullMeter
+from sweep.events import Started
+from sweep.executors.on_ray.meter import COUNTERS, GAUGES, RayMeter, open_meters
+from tests.support.events import finished
 
 
 class Fake:
@@ -49,13 +50,13 @@ def figures(made):
 
 
 def test_figures_are_reported_once_a_second_and_at_the_end(meter, made, now):
-    meter.start(7_000_000, 3, 0)
+    meter.started(Started(1000, 0, 7_000_000, 3))
     for done, retries, at in ((100, 0, 100.2), (200, 1, 100.4)):
         now[0] = at
-        meter.advance(done, retries)
+        meter.finished(finished(done=done, again=retries))
     assert figures(made)["combinations_total"] == 0
     now[0] = 102.0
-    meter.advance(400, 1)
+    meter.finished(finished(done=400, again=1))
     assert figures(made) == {
         "combinations_total": 400,
         "combinations_per_second": pytest.approx(200.0),
@@ -64,17 +65,17 @@ def test_figures_are_reported_once_a_second_and_at_the_end(meter, made, now):
         "retries_total": 1,
     }
     now[0] = 102.5
-    meter.advance(500, 4)
-    meter.close()
+    meter.finished(finished(done=500, again=4))
+    meter.ended()
     assert figures(made)["combinations_total"] == 500
     assert figures(made)["combinations_per_second"] == pytest.approx(200.0)
     assert figures(made)["retries_total"] == 4
 
 
 def test_what_a_resumed_run_had_is_not_counted_again(meter, made, now):
-    meter.start(7_000_000, 0, 300)
+    meter.started(Started(1000, 300, 7_000_000, 0))
     now[0] = 102.0
-    meter.advance(400, 0)
+    meter.finished(finished(done=400, again=0))
     assert figures(made)["combinations_total"] == 100
     assert figures(made)["combinations_per_second"] == pytest.approx(50.0)
 
@@ -86,6 +87,6 @@ def test_every_figure_carries_the_run(meter, made):
 
 def test_where_no_node_of_ray_is_here_nobody_reads_a_meter(monkeypatch):
     for keys in ({"executor": "inline"}, {"address": "ray://head:10001"}):
-        assert isinstance(open_meter(build_config(keys), "0123"), NullMeter)
+        assert open_meters(build_config(keys), "0123") == ()
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
-    assert isinstance(open_meter(build_config({"address": "auto"}), "0123"), NullMeter)
+    assert open_meters(build_config({"address": "auto"}), "0123") == ()
