@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             words, settings = _split(sys.argv[1:] if argv is None else argv)
-            arguments = _parser().parse_args(words)
+            arguments = build_parser().parse_args(words)
             arguments.settings = settings
             if settings and arguments.run not in {_replay, _check, _replays, _convert}:
                 raise FeedUnavailable("this command reads no topic, so settings of a source do nothing")
@@ -106,7 +106,18 @@ def _drop(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Version(argparse.Action):
+    """Says the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
+        from importlib import metadata
+
+        print(f"sor-feed {metadata.version('sor-sweep')}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line, settings of a source taken out."""
     source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
     parser = Parser(
         prog="python -m feed",
@@ -114,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay, venues and feed.* say what to read, kafka.* how "
         "a broker lets us in (kafka.security_protocol=SASL_SSL)",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     replay = commands.add_parser("replay", help="send quotes into a Kafka topic", description="Send quotes into Kafka.")

@@ -9,7 +9,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,13 +24,12 @@ FAILED_SOME = 4
 INTERRUPTED = 130
 BUG = 1
 
-_EPILOG = """\
-commands:
-  run [KEY=VALUE ...]          the sweep, which is what stands without a command too; --config, --output, --force
-  plan [KEY=VALUE ...]         what it would take, here and on a cluster, and starts none; --config, --prices, --cluster
-  resume RUN [KEY=VALUE ...]   run what is missing of DIR/runs/ID
-  verify RUN [KEY=VALUE ...]   read its source again, compute its answer and some of its rows again; --sample, --seed
+_EXIT_CODES = """\
+exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, what was verified
+differs, or workers were lost on the way; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
+"""
 
+_EXAMPLES = """\
 examples:
   python -m sweep
       the embedded broker and the synthetic stream, no set-up
@@ -39,8 +38,6 @@ examples:
       'grid.theta_queue={start: 0, stop: 0.05, num: 11}'
   python -m sweep resume runs/0123456789abcdef
 
-exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, what was verified
-differs, or workers were lost on the way; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
 """
 
 
@@ -53,29 +50,97 @@ class _Parser(argparse.ArgumentParser):
         super().error(without_secrets(message))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command line that was read.
+
+    Attributes
+    ----------
+    command : Command
+    places : tuple of str
+        What stands behind its name, such as a run's folder.
+    assignments : list of str
+        KEY=VALUE words.
+    options : dict
+        Those that were given.
+    """
+
+    command: Command
+    places: tuple[str, ...]
+    assignments: list[str]
+    options: dict[str, Any]
+
+
+def parse(argv: Sequence[str]) -> Call:
+    """Read a command line; its command may stand anywhere among KEY=VALUE, and is `run` where there is none.
+
+    SystemExit after a help page, the version, or a complaint.
+    """
+    at = _place_of_command(argv)
+    if at is None and {"-h", "--help", "--version"} & {*argv}:
+        _front_page().parse_args([word for word in argv if word in {"-h", "--help", "--version"}][:1])
+    name = "run" if at is None else argv[at]
+    if name not in COMMANDS:
+        _front_page().error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
+    command = COMMANDS[name]
+    parser = _page_of(name, command)
+    # what stands behind the name comes first: a path there may hold a =
+    given = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
+    words = given.pop("words")
+    places, assignments = words[: len(command.places)], words[len(command.places) :]
+    places += [word for word in assignments if "=" not in word]
+    if len(places) != len(command.places):
+        expected = " ".join(command.places) or "nothing but KEY=VALUE"
+        parser.error(f"expected {expected}, but it had {' '.join(places) or 'nothing'}")
+    options = {option: value for option, value in given.items() if value is not None}
+    if options.get("output") == "":
+        parser.error("--output: expected a folder, but it had nothing")
+    if options.get("sample", 1) < 1:
+        parser.error("--sample: expected 1 or more")
+    if "output" in options:
+        assignments.append(f"output={json.dumps(options.pop('output'), ensure_ascii=False)}")
+    return Call(command, tuple(places), assignments, options)
+
+
+def _place_of_command(argv: Sequence[str]) -> int | None:
+    """Where the command stands: the first word that is no option, no option's value and no KEY=VALUE."""
+    valued = {f"--{option}" for option, settings in OPTIONS.items() if "action" not in settings}
+    for at, word in enumerate(argv):
+        if not word.startswith("-") and "=" not in word and not (at and argv[at - 1] in valued):
+            return at
+    return None
+
+
+def _front_page() -> argparse.ArgumentParser:
+    """What is said of all commands."""
+    from sweep import __version__
+
+    listed = "".join(f"  {f'{name} ' + ' '.join(each.places):<14} {each.does}\n" for name, each in COMMANDS.items())
     parser = _Parser(
         prog="python -m sweep",
+        usage="python -m sweep [COMMAND] [KEY=VALUE ...] [--help] [--version]",
         description="Sweep a smart order router's parameters over a quote stream; one JSON document on stdout.",
-        epilog=_EPILOG,
+        epilog=f"commands (run without one; python -m sweep COMMAND --help):\n{listed}\n{_EXAMPLES}{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sor-sweep {__version__}")
+    return parser
+
+
+def _page_of(name: str, command: Command) -> argparse.ArgumentParser:
+    """The parser of a command, and its help page."""
+    parser = _Parser(
+        prog=f"python -m sweep {name}",
+        usage=" ".join((f"python -m sweep {name}", *command.places, "[KEY=VALUE ...] [OPTION ...]")),
+        description=f"{command.does[0].upper()}{command.does[1:]}.",
+        epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="[COMMAND] KEY=VALUE",
-        help="configuration keys, dotted; VALUE is YAML; see docs/reference.md",
+        "words", nargs="*", metavar="KEY=VALUE", help="configuration keys, dotted; VALUE is YAML; see docs/reference.md"
     )
-    parser.add_argument("--config", metavar="FILE", help="a YAML file of the same keys; KEY=VALUE wins over it")
-    parser.add_argument(
-        "--output", metavar="DIR", help="store the run in DIR/runs/ID, as it goes; a stored one is found"
-    )
-    parser.add_argument("--force", action="store_true", default=None, help="run anew, whatever is stored")
-    parser.add_argument("--prices", metavar="FILE", help="what nodes cost, over the prices of the package")
-    parser.add_argument("--cluster", metavar="FILE", help="the nodes there would be (./cluster.yaml, if there is one)")
-    parser.add_argument("--sample", metavar="N", type=int, help="rows to compute again (64)")
-    parser.add_argument("--seed", metavar="N", type=int, help="which rows those are (drawn)")
+    for option in command.options:
+        parser.add_argument(f"--{option}", **OPTIONS[option])
     return parser
 
 
@@ -87,33 +152,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Arguments without the program's name; the process's own by default.
     """
-    parser = build_parser()
-    arguments = parser.parse_intermixed_args(argv)
-    words = list(arguments.words)
-    named = next((at for at, word in enumerate(words) if "=" not in word), None)
-    name = "run" if named is None else words.pop(named)
-    if name not in COMMANDS:
-        parser.error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
-    command = COMMANDS[name]
-    places = [] if named is None else words[named : named + len(command.places)]  # a path may hold a =
-    del words[named or 0 : (named or 0) + len(places)]
-    places += [word for word in words if "=" not in word]
-    assignments = [word for word in words if "=" in word]
-    if len(places) != len(command.places):
-        expected = " ".join(command.places) or "nothing but KEY=VALUE"
-        parser.error(f"{name}: expected {expected}, but it had {' '.join(places) or 'nothing'}")
-    given = {option: value for option, value in vars(arguments).items() if option != "words" and value is not None}
-    for option in given:
-        if option not in command.options:
-            parser.error(f"--{option} is no option of {name}")
-    if given.get("output") == "":
-        parser.error("--output: expected a folder, but it had nothing")
-    if given.get("sample", 1) < 1:
-        parser.error("--sample: expected 1 or more")
-    if "output" in given:
-        assignments.append(f"output={json.dumps(given.pop('output'), ensure_ascii=False)}")
+    call = parse(sys.argv[1:] if argv is None else argv)
     try:
-        return _guarded(lambda: command.do(*places, assignments, **given))
+        return _guarded(lambda: call.command.do(*call.places, call.assignments, **call.options))
     except KeyboardInterrupt:  # while modules were loaded
         return INTERRUPTED
 
@@ -256,17 +297,48 @@ def _show(result: Result) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what does it, what stands behind its name, the options that it has."""
+    """One command.
+
+    Attributes
+    ----------
+    do : callable
+        Takes the places, the KEY=VALUE words, and the options by name; gives the exit code.
+    does : str
+        What it does, in words.
+    places : tuple of str
+        What stands behind its name.
+    options : tuple of str
+        Of `OPTIONS`.
+    """
 
     do: Callable[..., int]
+    does: str
     places: tuple[str, ...] = ()
-    options: frozenset[str] = frozenset()
+    options: tuple[str, ...] = ()
 
 
-COMMANDS = {
-    "run": Command(_run, options=frozenset({"config", "output", "force"})),
-    "plan": Command(_plan, options=frozenset({"config", "prices", "cluster"})),
-    "resume": Command(_resume, ("RUN",)),
-    "verify": Command(_verify, ("RUN",), frozenset({"sample", "seed"})),
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "config": {"metavar": "FILE", "help": "a YAML file of the same keys; KEY=VALUE wins over it"},
+    "output": {"metavar": "DIR", "help": "store the run in DIR/runs/ID, as it goes; a stored one is found"},
+    "force": {"action": "store_true", "default": None, "help": "run anew, whatever is stored"},
+    "prices": {"metavar": "FILE", "help": "what nodes cost, over the prices of the package"},
+    "cluster": {"metavar": "FILE", "help": "the nodes there would be (./cluster.yaml, if there is one)"},
+    "sample": {"metavar": "N", "type": int, "help": "rows to compute again (64)"},
+    "seed": {"metavar": "N", "type": int, "help": "which rows those are (drawn)"},
 }
-"""Every command by its name; without one it is the first."""
+"""Every option, as argparse takes it."""
+
+COMMANDS: Final = {
+    "run": Command(_run, "sweep the grid, and print the document", (), ("config", "output", "force")),
+    "plan": Command(
+        _plan, "say what a sweep would take, here and on a cluster; start none", (), ("config", "prices", "cluster")
+    ),
+    "resume": Command(_resume, "run what is missing of a stored run, DIR/runs/ID", ("RUN",)),
+    "verify": Command(
+        _verify,
+        "read a stored run's source again, and compute answer and some rows again",
+        ("RUN",),
+        ("sample", "seed"),
+    ),
+}
+"""Every command by its name."""

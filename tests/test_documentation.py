@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import re
@@ -15,9 +14,11 @@ import pytest
 
 import sweep
 from allocator.errors import AllocatorError
+from feed import cli as feed_cli
 from feed import synthetic
 from feed.errors import FeedError
 from feed.signals import INTERRUPTED, TERMINATED
+from sweep import cli as sweep_cli
 from sweep.errors import SweepError
 from tests.support import ROOT
 from tools import reference
@@ -74,12 +75,7 @@ def unknown_targets(text):
     return sorted(word for word in named - targets if re.fullmatch(r"[a-z][\w-]*", word))
 
 
-def parser_of(package):
-    cli = importlib.import_module(f"{package}.cli")
-    for name in ("build_parser", "_parser"):
-        if hasattr(cli, name):
-            return getattr(cli, name)()
-    raise AssertionError(f"{package}.cli makes no parser")
+PARSE = {"sweep": sweep_cli.parse, "feed": lambda words: feed_cli.build_parser().parse_args(words)}
 
 
 def words_of(rest):
@@ -100,7 +96,7 @@ def refusal(package, words):
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            parser_of(package).parse_args(words)
+            PARSE[package](words)
     except SystemExit as left:
         if left.code:
             return said.getvalue().strip()

@@ -4,9 +4,11 @@ import gzip
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
+from feed import cli as feed_cli
 from feed.signals import Terminated
 from sweep import cli
 
@@ -174,7 +176,7 @@ def test_interrupts_and_bugs_have_their_own_codes(error, code, capsys, monkeypat
     def raises(*_):
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "run", cli.Command(raises))
+    monkeypatch.setitem(cli.COMMANDS, "run", cli.Command(raises, "fail"))
     assert cli.main([]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -298,3 +300,58 @@ def test_what_the_machine_refuses_is_one_line_and_no_bug(stream, tmp_path, limit
     assert ran.returncode == 2, ran.stderr
     assert "Traceback" not in ran.stderr
     assert sum(line.startswith("error: ") for line in ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [None, *cli.COMMANDS])
+def test_every_command_has_a_help_page_of_its_own(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.parse([*([name] if name else []), "--help"])
+    assert stop.value.code == 0
+    page = capsys.readouterr().out
+    assert "exit codes: 0 ok" in page
+    options = {option for option in cli.OPTIONS if f"\n  --{option} " in page}
+    assert options == (set(cli.COMMANDS[name].options) if name else set())
+    assert all(each in page for each in (cli.COMMANDS if name is None else cli.COMMANDS[name].places))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], ("run", (), [], {})),
+        (["order.size=5", "plan"], ("plan", (), ["order.size=5"], {})),
+        (["--config", "plan", "plan"], ("plan", (), [], {"config": "plan"})),
+        (["executor=inline", "verify", "runs/a=b", "--sample", "3", "workers=1"],
+         ("verify", ("runs/a=b",), ["workers=1", "executor=inline"], {"sample": 3})),
+        (["--force", "--output=x"], ("run", (), ['output="x"'], {"force": True})),
+    ],
+)  # fmt: skip
+def test_a_command_stands_anywhere_among_its_words(words, expected):
+    call = cli.parse(words)
+    name = next(name for name, command in cli.COMMANDS.items() if command is call.command)
+    assert (name, call.places, call.assignments, call.options) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--sample", "3"], "run: error: unrecognized arguments: --sample"),
+        (["verify"], "expected RUN, but it had nothing"),
+        (["resume", "a", "b"], "expected RUN, but it had a b"),
+        (["plan", "elsewhere"], "expected nothing but KEY=VALUE, but it had elsewhere"),
+        (["verify", "run", "--sample", "0"], "--sample: expected 1 or more"),
+        (["--output", ""], "--output: expected a folder"),
+    ],
+)
+def test_what_a_command_does_not_take_is_said(words, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(words)
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("main", "says"), [(cli.main, "sor-sweep "), (feed_cli.main, "sor-feed ")])
+def test_the_version_is_said(main, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"{says}{metadata.version('sor-sweep')}\n"
