@@ -17,7 +17,7 @@ from allocator.book import OFF, BookRules, build_book
 from benchmarks.frame import Case, Duel, Scale, Side, fastest
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
-from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_file
+from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_csv
 from feed.tape import Tape, same
 from tests.support.tapes import first_rows, long_tape
 
@@ -106,14 +106,14 @@ def _csv(scale: Scale) -> Duel:
     name, listed = fastest({name: Side(run, rows) for name, run in others.items()})
 
     def guard():
-        ours = read_file(path).tape
+        ours = read_csv(path).tape
         assert same(first_rows(ours, rows), tape), "the file did not come back"
         assert len(ours.trades.ts) == trades, "trades were lost"
         for column, values in numbers_of(others[name]()).items():
             assert np.array_equal(getattr(ours, column), values.to_numpy()), f"column {column} differs"
 
     return Duel(
-        Side(partial(read_file, path), rows),
+        Side(partial(read_csv, path), rows),
         Side(others[name], rows),
         guard,
         f"{rows:,} rows x 74 columns, {path.stat().st_size / 2**20:,.0f} MiB, uncompressed; {listed}",

@@ -238,7 +238,9 @@ def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Ta
 
     with waiting(_tell, what):
         found = read_tapes(arguments.source, options)
-    for note in dict.fromkeys(note for _, told in found for note in told.notes if note.startswith(PASSED_OVER)):
+    for note in dict.fromkeys(
+        note for _, provenance in found for note in provenance.notes if note.startswith(PASSED_OVER)
+    ):
         _tell(f"warning: {printable(note)}")
     return found
 

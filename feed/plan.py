@@ -22,7 +22,7 @@ class Range(Protocol):
         """Read it: a pure function of the range, so that it can be repeated after a loss."""
 
 
-class Plan(Protocol):
+class SourcePlan(Protocol):
     """A source, frozen: its ranges and how to join what they hold. Small and picklable."""
 
     @property

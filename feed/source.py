@@ -23,17 +23,17 @@ from feed.tape import DAY, Tape
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from feed.plan import Block, Plan, Range
+    from feed.plan import Block, Range, SourcePlan
     from feed.provenance import Provenance
 
 
-def _plan_file(place: str, options: ReadOptions) -> Plan:
+def _plan_file(place: str, options: ReadOptions) -> SourcePlan:
     from feed.files.plan import plan_files
 
     return plan_files(place, options)
 
 
-def _plan_kafka(place: str, options: ReadOptions) -> Plan:
+def _plan_kafka(place: str, options: ReadOptions) -> SourcePlan:
     if options.foreign:
         from feed.kafka.foreign import plan_foreign
 
@@ -43,13 +43,17 @@ def _plan_kafka(place: str, options: ReadOptions) -> Plan:
     return plan_replay(place, options)
 
 
-def _plan_s3(place: str, options: ReadOptions) -> Plan:
+def _plan_s3(place: str, options: ReadOptions) -> SourcePlan:
     from feed.files.s3 import plan_s3
 
     return plan_s3(place, options)
 
 
-SCHEMES: dict[str, Callable[[str, ReadOptions], Plan]] = {"file": _plan_file, "kafka": _plan_kafka, "s3": _plan_s3}
+SCHEMES: dict[str, Callable[[str, ReadOptions], SourcePlan]] = {
+    "file": _plan_file,
+    "kafka": _plan_kafka,
+    "s3": _plan_s3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class SomeVenues:
         Publisher ids, ascending.
     """
 
-    plan: Plan
+    plan: SourcePlan
     venues: tuple[int, ...]
 
     @property
@@ -108,7 +112,7 @@ def _of_venues(tape: Tape, provenance: Provenance, venues: tuple[int, ...]) -> t
     )
 
 
-def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
+def plan_source(source: str, options: ReadOptions = DEFAULTS) -> SourcePlan:
     """Freeze what there is to read at a SOURCE.
 
     Parameters
@@ -129,7 +133,7 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> Plan:
     return plan if options.venues is None else SomeVenues(plan, options.venues)
 
 
-def _plan(source: str, options: ReadOptions) -> Plan:
+def _plan(source: str, options: ReadOptions) -> SourcePlan:
     scheme, colon, rest = source.partition(":")
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme](rest if scheme == "file" else source, options)

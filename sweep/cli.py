@@ -239,7 +239,7 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
     from sweep.driver import run
 
     with open_progress() as progress:
-        result = _told(run(loaded, progress, force=force), progress)
+        result = _failures_said(run(loaded, progress, force=force), progress)
     return _show(result)
 
 
@@ -259,7 +259,7 @@ def _resume(run: str, assignments: list[str]) -> int:
     from sweep.progress import open_progress
 
     with open_progress() as progress:
-        result = _told(resume(Path(run), assignments, progress), progress)
+        result = _failures_said(resume(Path(run), assignments, progress), progress)
     return _show(result)
 
 
@@ -280,7 +280,7 @@ def _config_error(message: str) -> Exception:
     return ConfigError(message)
 
 
-def _told(result: Result, progress: Progress) -> Result:
+def _failures_said(result: Result, progress: Progress) -> Result:
     """Say which combinations failed, and why."""
     for failure in result.failures:
         progress.say(f"combination {failure.combination} failed: {failure.message}")

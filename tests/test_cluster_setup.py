@@ -48,9 +48,9 @@ def set_up(node, commands):
 
 
 def calls(node):
-    told = (node / "calls").read_text().splitlines()
+    lines = (node / "calls").read_text().splitlines()
     (node / "calls").unlink()
-    return told
+    return lines
 
 
 def test_a_second_time_nothing_is_installed_anew(node):
@@ -77,8 +77,8 @@ def test_apt_that_is_busy_is_asked_again(node):
         'case "$*" in *install*) touch ~/installed;; *) test "$(grep -c update ~/calls)" -gt 4;; esac',
     )
     set_up(node, cluster()["setup_commands"])
-    told = [call.split()[-1] for call in calls(node) if call.startswith("apt-get")]
-    assert told == ["update"] * 3 + ["python3-venv"]
+    verbs = [call.split()[-1] for call in calls(node) if call.startswith("apt-get")]
+    assert verbs == ["update"] * 3 + ["python3-venv"]
 
 
 def test_every_version_is_pinned_and_boto3_is_among_them():

@@ -42,7 +42,7 @@ from feed.files.fragments import (
     unnamed,
 )
 from feed.files.kinds import check_kind
-from feed.files.streams import CODECS, check_there, open_bytes
+from feed.files.streams import COMPRESSIONS, check_there, open_bytes
 from feed.instants import NANOS_FROM
 from feed.tape import UNNAMED
 
@@ -73,7 +73,7 @@ PACKED = 8
 AGGRESSOR = {"B": 1, "A": -1}
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a Databento CSV file.
 
     Parameters
@@ -95,7 +95,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
     """
     check_there(path)
     check_kind(path, ".csv")
-    if path.stat().st_size * (PACKED if path.suffix.lower() in CODECS else 1) >= PLAIN_FROM:
+    if path.stat().st_size * (PACKED if path.suffix.lower() in COMPRESSIONS else 1) >= PLAIN_FROM:
         block = _read_plain(path, symbol, max_bytes)
         if block is not None:
             return block

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files.csv_columns import first_bad
-from feed.files.streams import check_there, damage_told, open_bytes
+from feed.files.streams import check_there, damage_reported, open_bytes
 from feed.tape import UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def read_rows(
     FeedCorrupt
         Damaged compression, or a row of another length.
     """
-    with damage_told(path):
+    with damage_reported(path):
         check_there(path)
         names = _header(path, required, optional, max_bytes)
         table = _read_table(path, names, labels, max_bytes)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from feed.files.streams import CODECS
+from feed.files.streams import COMPRESSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def write_csv(tape: Tape, path: Path) -> None:
     # of all columns only the symbol can need quotes, and a file without any is read by the compiled reader
     style = "needed" if set(tape.symbol) & set('",\r\n') else "none"
     body = pa_csv.WriteOptions(include_header=False, quoting_style=style)  # pyarrow would quote the header
-    codec = CODECS.get(path.suffix.lower())
+    codec = COMPRESSIONS.get(path.suffix.lower())
     with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
         stream.write(f"{','.join(_table(tape, print_of, slice(0, 0)).column_names)}\n".encode())
         for start in range(0, tape.rows, ROWS):

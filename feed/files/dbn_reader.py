@@ -27,7 +27,7 @@ from feed.files.fragments import (
     unnamed,
 )
 from feed.files.kinds import check_kind
-from feed.files.streams import bounds_of, check_there, damage_told, open_bytes
+from feed.files.streams import bounds_of, check_there, damage_reported, open_bytes
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ RECORD_BYTES = {1: 80, 10: 368}
 
 AGGRESSOR = {b"B": 1, b"A": -1}
 
-FIELDS = {
+RECORD_FIELDS = {
     "length": ("u1", 0),  # in words of four bytes
     "rtype": ("u1", 1),
     "publisher_id": ("<u2", 2),
@@ -119,7 +119,7 @@ class _Block:
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a DBN file.
 
     Parameters
@@ -143,7 +143,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
     check_kind(path, ".dbn")
     where = str(path)
     bounds = bounds_of(path, max_bytes)
-    with damage_told(path), open_bytes(path, max_bytes, lines=False) as stream:
+    with damage_reported(path), open_bytes(path, max_bytes, lines=False) as stream:
         names, version, note, start = _metadata(stream, where)
         taken = _Taken()
         for block in _blocks(stream, version, start, where, taken):
@@ -293,8 +293,8 @@ def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
 
 
 def _dtype(size: int) -> np.dtype[Any]:
-    formats, offsets = zip(*FIELDS.values(), strict=True)
-    return np.dtype({"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
+    formats, offsets = zip(*RECORD_FIELDS.values(), strict=True)
+    return np.dtype({"names": list(RECORD_FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
 
 
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:

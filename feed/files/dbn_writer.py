@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from feed.files.csv_writer import rows_of_trades
-from feed.files.dbn_reader import FIELDS, RECORD_BYTES, library
-from feed.files.streams import CODECS
+from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, library
+from feed.files.streams import COMPRESSIONS
 from feed.tape import DAY, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def write_dbn(tape: Tape, path: Path) -> None:
         ).encode()
     except dbn.DBNError as error:
         raise ValueError(str(error)) from None
-    codec = CODECS.get(path.suffix.lower())
+    codec = COMPRESSIONS.get(path.suffix.lower())
     with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
         stream.write(metadata)
         for start in range(0, tape.rows, ROWS):
@@ -92,8 +92,8 @@ def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
     taken = print_of[part]
     printed = taken >= 0
     trades = tape.trades
-    names = list(FIELDS)
-    formats, offsets = zip(*FIELDS.values(), strict=True)
+    names = list(RECORD_FIELDS)
+    formats, offsets = zip(*RECORD_FIELDS.values(), strict=True)
     size = RECORD_BYTES[1]
     records = np.zeros(len(taken), np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
     records["length"], records["rtype"] = size // 4, 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from feed.errors import FeedUnavailable
-from feed.files.streams import CODECS, damage_told, open_packed
+from feed.files.streams import COMPRESSIONS, damage_reported, open_packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +89,8 @@ def check_kind(path: Path, ending: str) -> None:
         It is whole, as far as its first bytes tell, and something else; says what, and what to do about it.
     """
     where = str(path)
-    codec = CODECS.get(path.suffix.lower()) if ending != ".parquet" else None
-    with damage_told(path), path.open("rb") as file:
+    codec = COMPRESSIONS.get(path.suffix.lower()) if ending != ".parquet" else None
+    with damage_reported(path), path.open("rb") as file:
         head = file.read(_HEAD)
     packed = next((name for name, magic in PACKED.items() if head.startswith(magic)), None)
     if packed:

@@ -27,7 +27,7 @@ from feed.files.fragments import (
 )
 from feed.files.kinds import check_kind
 from feed.files.parquet_pages import page_bytes
-from feed.files.streams import Bounds, bounds_of, check_there, damage_told
+from feed.files.streams import Bounds, bounds_of, check_there, damage_reported
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
 
@@ -129,7 +129,7 @@ class _Taken:
     other_symbol: int = 0
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
     """Read a Parquet file.
 
     Parameters
@@ -154,7 +154,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
     check_kind(path, ".parquet")
     where = str(path)
     taken, bounds = _Taken(), bounds_of(path, max_bytes)
-    with damage_told(path):
+    with damage_reported(path):
         try:
             names = _columns_of(pq.read_schema(path), where)
             footer = pq.read_metadata(path)

@@ -14,7 +14,7 @@ import numpy as np
 from feed.console import listing, quoted
 from feed.errors import FeedUnavailable
 from feed.files.registry import READERS, ending_of, read_file
-from feed.files.streams import check_there, limits_of, unreadable_told
+from feed.files.streams import check_there, limits_of, unreadable_reported
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape, join
 
@@ -66,7 +66,7 @@ class FilePlan:
     joined : bool
         Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
     held : int
-        As `feed.source.Plan.held`: by the bytes of the files, or by how many somebody set.
+        As `feed.plan.SourcePlan.held`: by the bytes of the files, or by how many somebody set.
     shut : tuple of str
         Folders that a glob passed over, as they may not be looked into.
     """
@@ -165,7 +165,7 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     """
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
-    with unreadable_told(place):
+    with unreadable_reported(place):
         paths, joined, shut = _paths(place)
     for path in paths:
         check_there(path)

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def _read_csv(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
-    from feed.files.csv_reader import read_file
+    from feed.files.csv_reader import read_csv
 
-    return read_file(path, symbol, max_bytes)
+    return read_csv(path, symbol, max_bytes)
 
 
 def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
-    from feed.files.dbn_reader import read_file
+    from feed.files.dbn_reader import read_dbn
 
-    return read_file(path, symbol, max_bytes)
+    return read_dbn(path, symbol, max_bytes)
 
 
 def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
-    from feed.files.parquet import read_file
+    from feed.files.parquet import read_parquet
 
-    return read_file(path, symbol, max_bytes)
+    return read_parquet(path, symbol, max_bytes)
 
 
 READERS: dict[str, Read] = {

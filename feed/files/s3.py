@@ -62,7 +62,7 @@ _ANSWERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Bucket:
     """Where the objects are; with which credentials is left to each process that reads.
 
     Attributes
@@ -104,7 +104,7 @@ class S3Range:
         As `feed.files.streams.limits_of`.
     """
 
-    store: Store
+    store: Bucket
     key: str
     size: int
     symbol: str | None
@@ -125,7 +125,7 @@ class S3Range:
             raise too_large(place, most)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
             copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
-            with _told(place), copy.open("wb") as file, self._open() as stream:
+            with _refusals_reported(place), copy.open("wb") as file, self._open() as stream:
                 copied = 0
                 while copied <= self.size and (chunk := stream.read(CHUNK)):
                     copied += file.write(chunk)
@@ -164,7 +164,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         )
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
-    with _told(place):
+    with _refusals_reported(place):
         store = _store(bucket)
         found, joined = _objects(store.open(), place, bucket, key)
     if len(found) > MOST:
@@ -180,7 +180,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
     return FilePlan("s3", place, ranges, options.symbol, joined, held)
 
 
-def _store(bucket: str) -> Store:
+def _store(bucket: str) -> Bucket:
     """Find out where a bucket is."""
     from pyarrow.fs import resolve_s3_region
 
@@ -189,7 +189,7 @@ def _store(bucket: str) -> Store:
     )
     if endpoint is None and region is None:
         region = resolve_s3_region(bucket)
-    return Store(endpoint, region or "us-east-1")
+    return Bucket(endpoint, region or "us-east-1")
 
 
 def _objects(files: Any, place: str, bucket: str, key: str) -> tuple[dict[str, int], bool]:  # noqa: ANN401
@@ -240,7 +240,7 @@ def matches(names: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 @contextmanager
-def _told(place: str) -> Iterator[None]:
+def _refusals_reported(place: str) -> Iterator[None]:
     """Turn what the client says into one line of ours, without what is secret."""
     try:
         yield

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from feed.files.csv_columns import Arrow
 
-CODECS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -127,7 +127,7 @@ def bounds_of(path: Path, limit: Limit) -> Bounds:
 def check_there(path: Path) -> None:
     """Refuse (FeedUnavailable) what is no file, or an empty one, or is in a folder that may not be looked into."""
     where = str(path)
-    with unreadable_told(where):
+    with unreadable_reported(where):
         if path.is_dir():
             raise FeedUnavailable("it is a directory", where, "name a file")
         if not path.exists():
@@ -139,7 +139,7 @@ def check_there(path: Path) -> None:
 
 
 @contextmanager
-def unreadable_told(place: str) -> Iterator[None]:
+def unreadable_reported(place: str) -> Iterator[None]:
     """Say in one line why a place cannot be looked at, before any file there is opened."""
     try:
         yield
@@ -152,7 +152,7 @@ def unreadable_told(place: str) -> Iterator[None]:
 
 def open_bytes(path: Path, max_bytes: Limit, *, lines: bool = True) -> io.BufferedReader:
     """Open a file for its decompressed bytes, no more of them, or of `lines`, than `bounds_of` says (FeedCorrupt)."""
-    stream = open_packed(path, CODECS.get(path.suffix.lower()))
+    stream = open_packed(path, COMPRESSIONS.get(path.suffix.lower()))
     return io.BufferedReader(_Bounded(stream, bounds_of(path, max_bytes), lines=lines), 2**20)
 
 
@@ -167,7 +167,7 @@ def too_large(where: str, max_bytes: int) -> FeedCorrupt:
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
+def damage_reported(path: Path) -> Iterator[None]:
     """Turn what the system and the decompressor say into one line of ours."""
     try:
         yield

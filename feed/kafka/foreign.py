@@ -255,14 +255,14 @@ class ForeignPlan:
             [_places(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
         )
         filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
-        told = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
-        symbols = {name.symbol for name in told if name.of != "venue"}
+        names = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
+        symbols = {name.symbol for name in names if name.of != "venue"}
         doubtful = [(symbol, message) for block in blocks for symbol, its in block.doubtful.items() for message in its]
         ours = [message for symbol, message in doubtful if symbol not in symbols]
         bad = tolerated(blocks, self.options.max_bad, ours)
-        if not told:
+        if not names:
             raise self._nothing(blocks, len(bad))
-        called = _symbols(told)
+        called = _symbols(names)
         there = sorted({symbol or UNNAMED for symbol in called.values()})
         if self.options.symbol is None and len(there) > SYMBOLS:
             raise _too_many(self.address)
@@ -276,7 +276,7 @@ class ForeignPlan:
             "tombstone": sum(block.tombstones for block in blocks),
         }
         named = any(called.values())
-        wanted = self._wanted(there, told) if named else there
+        wanted = self._wanted(there, names) if named else there
         sent = [slice(*starts[place[symbol] : place[symbol] + 2]) for symbol in wanted]
         kept = [order[its][np.sort(np.unique(hashes[its], return_index=True)[1])] for its in sent]
         tapes = []
@@ -290,7 +290,7 @@ class ForeignPlan:
             tapes.append((tape, self._provenance(tape, blocks, int(mine), len(messages), ignored, bad)))
         return tuple(tapes)
 
-    def _wanted(self, there: Sequence[str], told: Iterable[Name]) -> list[str]:
+    def _wanted(self, there: Sequence[str], names: Iterable[Name]) -> list[str]:
         """Which of the symbols there are to make tapes of; FeedUnavailable where the one asked for is not there."""
         asked = self.options.symbol
         if asked is None:
@@ -298,7 +298,7 @@ class ForeignPlan:
         if asked in there:
             return [asked]
         remedy = listing("symbols", there)
-        if {name.of for name in told} <= {"key", "venue", ""}:
+        if {name.of for name in names} <= {"key", "venue", ""}:
             remedy += ": its keys; where they are no symbols, send it as a header or in the rows"
         raise FeedUnavailable(f"no message of symbol {quoted(asked)}", self.address.place, remedy)
 
@@ -355,10 +355,10 @@ def _places(names: Iterable[Name], index: dict[Name, int]) -> Int64:
     return np.array([index.setdefault(name, len(index)) for name in names], np.int64)
 
 
-def _symbols(told: Iterable[Name]) -> dict[Name, str]:
+def _symbols(names: Iterable[Name]) -> dict[Name, str]:
     """The symbol of each name of a topic: where every key is its message's venue, the keys name none."""
-    keys = any(name.of == "key" for name in told)
-    return {name: "" if name.of == "venue" and not keys else name.symbol for name in told}
+    keys = any(name.of == "key" for name in names)
+    return {name: "" if name.of == "venue" and not keys else name.symbol for name in names}
 
 
 def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:

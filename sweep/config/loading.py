@@ -55,7 +55,7 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
         of range.
     """
     with placed(file, assignments):
-        return build_config(assign(nested(read_file(file)) if file is not None else {}, assignments))
+        return build_config(assign(nested(read_mapping(file)) if file is not None else {}, assignments))
 
 
 def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
     return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
 
 
-def read_file(name: str) -> dict[str, Any]:
+def read_mapping(name: str) -> dict[str, Any]:
     """Read a YAML file that holds a mapping; nothing in it is an empty one.
 
     Raises
@@ -157,7 +157,7 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     for parent in parents:
         child = tree.get(parent)
         if isinstance(child, str) and parent == "fees":
-            child = read_file(child)
+            child = read_mapping(child)
         child = dict(child) if isinstance(child, dict) else {}
         tree[parent] = child
         tree = child
@@ -235,7 +235,7 @@ def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa:
 def _read_fees(file: str) -> dict[str, dict[str, float]]:
     """Read a file of fees, and check it while it is known where each of them stands."""
     with placed(file, below="fees"):
-        fees: dict[str, dict[str, float]] = checked({"fees": read_file(file)}, Config)["fees"]
+        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
         _check_fees(fees)
     return fees
 

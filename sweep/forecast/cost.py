@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sweep.forecast.timing import NOISE
-from sweep.forecast.walk import OVERHEAD, walk
+from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.sink import COLUMNS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _estimates(
         workers = on_head + nodes * on_node
         if not workers:
             continue
-        there = walk(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
+        there = walk_plan(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
         sweep = seconds_range(there.seconds + pace.before / kind.speed, pace)
         reduce = reduce_seconds(plan, pace)
         up = {name: seconds + reduce for name, seconds in sweep.items()}

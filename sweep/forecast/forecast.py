@@ -19,7 +19,7 @@ from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
-from sweep.forecast.walk import OVERHEAD, walk
+from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_order, make_plan
 from sweep.progress import Silent
 from sweep.search.grid import build_grid
@@ -91,7 +91,7 @@ def forecast(
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
-    here = walk(plan, pace, OVERHEAD[config.executor])
+    here = walk_plan(plan, pace, OVERHEAD[config.executor])
     return {
         "combinations": len(grid),
         "orders": len(plan.orders),

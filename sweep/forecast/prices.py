@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from feed.console import unknown_key
-from sweep.config.loading import read_file
+from sweep.config.loading import read_mapping
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def load_prices(file: str | None = None) -> Prices:
         A missing or malformed file, a file without a date, an unknown key (the nearest valid one is named), a number
         out of range.
     """
-    tree = _dated(read_file(str(PACKAGED)))
+    tree = _dated(read_mapping(str(PACKAGED)))
     if file is not None:
-        over = _checked(file, read_file(file))
+        over = _checked(file, read_mapping(file))
         elsewhere = any(over.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
         dropped = {"on_demand", "spot", "date", "spot_date"} if elsewhere else set()
         kept = {

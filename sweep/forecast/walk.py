@@ -77,7 +77,7 @@ class Walk:
     driver: float
 
 
-def walk(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
+def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
     """Play a plan's chunks through: its workers take them in turn, the driver takes in what they answer.
 
     Parameters

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from allocator.book import Book, BookRules
-    from feed.plan import Block, Plan, Range
+    from feed.plan import Block, Range, SourcePlan
     from feed.provenance import Provenance
     from feed.tape import Tape
     from sweep.config.conventions import Settings
@@ -102,7 +102,7 @@ class Materialised:
 
 def materialise(
     executor: Executor,
-    plan: Plan,
+    plan: SourcePlan,
     origin: Origin,
     settings: Settings,
     deadline: float,
@@ -157,7 +157,7 @@ def read_range(part: Range) -> Block:
     return part.read()
 
 
-def assemble(plan: Plan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
+def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
     """Join the blocks of a source, cut the window, derive the book.
 
     Raises

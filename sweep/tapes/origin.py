@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from feed.kafka.producer import Replayed
-    from feed.plan import Plan
+    from feed.plan import SourcePlan
     from sweep.config.schema import Config
     from sweep.progress import Progress
 
@@ -46,7 +46,7 @@ class Origin:
         Only this host can read it.
     """
 
-    plan: Callable[[], Plan]
+    plan: Callable[[], SourcePlan]
     start: int | None
     end: int | None
     fees: Mapping[str, Mapping[str, Any]]
@@ -133,7 +133,7 @@ def read_options(config: Config) -> ReadOptions:
 
 
 @contextmanager
-def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], Plan]]:
+def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], SourcePlan]]:
     """An embedded broker that is filled while the executor starts."""
     from feed.kafka.embedded import EmbeddedBroker
     from feed.kafka.producer import replay
@@ -148,7 +148,7 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
         progress.say(f"embedded broker at {broker.server}; replaying the synthetic stream")
         filling = thread.submit(fill, source)
 
-        def plan() -> Plan:
+        def plan() -> SourcePlan:
             sent = filling.result()
             progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
             return plan_source(source, options)

@@ -175,28 +175,28 @@ def test_an_interrupt_that_is_ignored_stays_ignored():
 
 
 def test_what_is_awaited_is_said_soon_and_now_and_then():
-    told, thrice = [], threading.Event()
+    lines, thrice = [], threading.Event()
 
     def tell(text):
-        told.append(text)
-        if len(told) == 3:
+        lines.append(text)
+        if len(lines) == 3:
             thrice.set()
 
     with waiting(tell, lambda: "a replay", first=0.01, again=0.02):
         assert thrice.wait(10)
-    count = len(told)
-    assert set(told) == {"still waiting after 0 s: a replay"}
+    count = len(lines)
+    assert set(lines) == {"still waiting after 0 s: a replay"}
     with waiting(tell, lambda: "nothing", first=60.0):
         pass
-    assert len(told) == count
+    assert len(lines) == count
     assert not [each for each in threading.enumerate() if each.name == "waiting"]
 
 
 def test_where_something_comes_the_time_begins_anew():
-    told, said = [], threading.Event()
+    lines, said = [], threading.Event()
 
     def tell(text):
-        told.append(text)
+        lines.append(text)
         said.set()
 
     with waiting(tell, lambda: "more", first=0.2, again=60.0) as came:
@@ -205,7 +205,7 @@ def test_where_something_comes_the_time_begins_anew():
             came()
         assert said.wait(10)
         assert time.monotonic() - over > 0.1
-    assert told == ["still waiting after 0 s: more"]
+    assert lines == ["still waiting after 0 s: more"]
 
 
 def test_what_cannot_be_told_ends_nothing():

@@ -151,10 +151,10 @@ def test_what_trades_alone_or_displays_nothing_is_no_twin(quoting, trading, sile
 @settings(max_examples=100, deadline=None)
 @given(*[st.frozensets(st.sampled_from((2, 43, 53, 81, 95, 94, 124, 135, 999)))] * 3)
 def test_what_is_advised_quotes_whatever_trades_beside_it(quoting, trading, silent):
-    told = check(of_venues(quoting, trading, silent - quoting)).details.get("twin_venues")
-    assert (told is None) == (find_twins(quoting) == ())
-    if told is not None:
-        kept = {int(each) for each in told.partition("=[")[2].rstrip("]").split(",")}
+    twins = check(of_venues(quoting, trading, silent - quoting)).details.get("twin_venues")
+    assert (twins is None) == (find_twins(quoting) == ())
+    if twins is not None:
+        kept = {int(each) for each in twins.partition("=[")[2].rstrip("]").split(",")}
         assert kept & quoting
         assert find_twins(kept & quoting) == ()
 
@@ -179,18 +179,18 @@ def test_a_plan_of_some_venues_travels_and_is_proven_before_rows_are_left_out(ta
     provenance = Provenance("kafka", "kafka://h/q", tape.digest(), tape.snapshots, tape.rows, len(tape.trades.ts))
     monkeypatch.setitem(SCHEMES, "kafka", lambda *_: Held(tape, provenance))
     plan = pickle.loads(pickle.dumps(plan_source("kafka://h/q", ReadOptions(venues=(2,)))))  # noqa: S301 - our own bytes
-    ((kept, told),) = plan.merge([part.read() for part in plan.ranges])
+    ((kept, proof),) = plan.merge([part.read() for part in plan.ranges])
     assert kept.venues.tolist() == [2]
-    assert (told.digest, told.ignored) == (kept.digest(), {"other_venue": told.ignored["other_venue"]})
-    assert told.rows + told.trades + told.ignored["other_venue"] == tape.rows + len(tape.trades.ts)
+    assert (proof.digest, proof.ignored) == (kept.digest(), {"other_venue": proof.ignored["other_venue"]})
+    assert proof.rows + proof.trades + proof.ignored["other_venue"] == tape.rows + len(tape.trades.ts)
 
 
 def test_nothing_chosen_leaves_all_as_it_was(tape, tmp_path):
     write_csv(tape, tmp_path / "day.csv")
     found, provenance = read_source(str(tmp_path / "day.csv"))
-    everything, told = read_source(str(tmp_path / "day.csv"), ReadOptions(venues=tuple(found.venues.tolist())))
+    everything, proof = read_source(str(tmp_path / "day.csv"), ReadOptions(venues=tuple(found.venues.tolist())))
     assert same(found, everything)
-    assert (told.digest, told.ignored) == (provenance.digest, provenance.ignored | {"other_venue": 0})
+    assert (proof.digest, proof.ignored) == (provenance.digest, provenance.ignored | {"other_venue": 0})
 
 
 @pytest.mark.parametrize(

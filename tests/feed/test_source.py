@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
-from feed.files.csv_reader import read_file
+from feed.files.csv_reader import read_csv
 from feed.options import ReadOptions
 from feed.provenance import Provenance
 from feed.source import SCHEMES, plan_source, read_source, read_tapes, select
@@ -122,7 +122,7 @@ def test_two_dates_and_no_quotes_are_refused(tape):
 
 
 def test_reading_twice_gives_the_same_block(path):
-    assert same(read_file(Path(path)).tape, read_file(Path(path)).tape)
+    assert same(read_csv(Path(path)).tape, read_csv(Path(path)).tape)
 
 
 def test_the_deadline_holds_for_all_ranges_together(tape, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from feed.files.csv_reader import read_file
+from feed.files.csv_reader import read_csv
 from feed.synthetic import (
     CENT,
     CLOSES,
@@ -148,7 +148,7 @@ def test_every_venue_has_fees_in_decimal_text():
 def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, ending):
     path = tmp_path / f"stream{ending}"
     write_csv(stream, path)
-    (block,) = read_file(path).fragments
+    (block,) = read_csv(path).fragments
     assert same(block.tape, stream)
     assert block.ignored == {}
     with path.open("rb") as file:
@@ -160,7 +160,7 @@ def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, endin
 def test_any_tape_without_trades_survives_a_file(tape, tmp_path_factory):
     path = tmp_path_factory.mktemp("tape") / "tape.csv"
     write_csv(tape, path)
-    assert same(read_file(path).tape, tape)
+    assert same(read_csv(path).tape, tape)
 
 
 def test_several_prints_of_one_message_keep_their_order(tmp_path):
@@ -170,7 +170,7 @@ def test_several_prints_of_one_message_keep_their_order(tmp_path):
     columns, trades = ({name: np.array(values) for name, values in each.items()} for each in (quotes, prints))
     tape = Tape.build("XYZ", **columns, trades=trades)
     write_csv(tape, tmp_path / "a.csv")
-    assert same(read_file(tmp_path / "a.csv").tape, tape)
+    assert same(read_csv(tmp_path / "a.csv").tape, tape)
     alone = {name: values[:1] for name, values in columns.items()}
     with pytest.raises(ValueError, match="1 trades have no row"):
         write_csv(Tape.build("XYZ", **alone, trades=trades), tmp_path / "b.csv")

@@ -42,7 +42,7 @@ class Attack:
         self.name, self.target, self.findings, self.tally = name, TARGETS[name], findings, tally
         self.seeds = [path.read_bytes() for path in sorted(seeds.iterdir())]
         self.inputs = self.taken = 0
-        self.told = 0.0
+        self.reported = 0.0
         self.found = {}
 
     def one(self, data):
@@ -54,7 +54,7 @@ class Attack:
             raise
         except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
             self._note(data, error)
-        if time.monotonic() - self.told > TELL_SECONDS:
+        if time.monotonic() - self.reported > TELL_SECONDS:
             self.tell()
 
     def _note(self, data, error):
@@ -82,10 +82,10 @@ class Attack:
 
     def tell(self):
         """Write the tally, in one step: it may be the last."""
-        self.told = time.monotonic()
-        told = {"inputs": self.inputs, "accepted": self.taken, "findings": sorted(self.found)}
+        self.reported = time.monotonic()
+        tally = {"inputs": self.inputs, "accepted": self.taken, "findings": sorted(self.found)}
         new = self.tally.with_suffix(".new")
-        new.write_text(json.dumps(told), encoding="utf-8")
+        new.write_text(json.dumps(tally), encoding="utf-8")
         new.replace(self.tally)
 
 

@@ -163,7 +163,7 @@ def check_block(block):
     if 0 < len(filled) <= 3 and zlib.crc32(filled[0].ts.tobytes()) % 4 == 0:  # it takes its time
         path = folder() / "again.parquet"
         write_parquet(filled, path)
-        again = parquet.read_file(path)
+        again = parquet.read_parquet(path)
         for one, other in zip(filled, again.fragments, strict=True):
             assert_same(one, other.tape, "through Parquet")
 
@@ -204,15 +204,15 @@ def check_packed(data, ending, plain):
         if not check_csv(data, ending):
             return False
     path = folder() / f"day{ending}"
-    block = databento.read_file(path, None, SMALL)
+    block = databento.read_csv(path, None, SMALL)
     assert plain is not None, "read although it is damaged or cut short"
     assert_same_tapes(
-        databento.read_file(put(plain, ".csv"), None, SMALL),
+        databento.read_csv(put(plain, ".csv"), None, SMALL),
         {each.tape.symbol: each.tape for each in block.fragments},
         "decompressed before",
     )
     for cut in (1, 4, 8, len(data) // 3):
-        short = outcome(databento.read_file, put(data[:-cut], ending), None, SMALL)
+        short = outcome(databento.read_csv, put(data[:-cut], ending), None, SMALL)
         if isinstance(short, FileBlock):  # what was cut off held nothing
             assert [each.tape.digest() for each in short.fragments] == [
                 each.tape.digest() for each in block.fragments
@@ -236,15 +236,15 @@ def check_dbn(data, ending=".dbn"):
     """What is read of DBN is what the library finds in it."""
     with bounded_memory(64 * MIB):
         path = put(data, ending)
-        block = outcome(dbn.read_file, path, None, SMALL)
+        block = outcome(dbn.read_dbn, path, None, SMALL)
         if not isinstance(block, FileBlock):
             return False
         check_block(block)
     if ending == ".dbn":
-        assert isinstance(outcome(dbn.read_file, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
+        assert isinstance(outcome(dbn.read_dbn, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
         check_against_library(data, block)
     for symbol in block.symbols[:2]:
-        chosen = outcome(dbn.read_file, path, symbol, SMALL)
+        chosen = outcome(dbn.read_dbn, path, symbol, SMALL)
         of_all = [each.tape for each in block.fragments if each.tape.symbol == symbol]
         its = [each.tape for each in chosen.fragments] if isinstance(chosen, FileBlock) else []
         assert [each.digest() for each in its] == [each.digest() for each in of_all], f"symbol {symbol!r} asked for"
@@ -290,7 +290,7 @@ def check_parquet(data):
     """What is read of Parquet is what the rows say, one by one."""
     path = put(data, ".parquet")
     with bounded_memory(64 * MIB):
-        block = outcome(parquet.read_file, path, None, SMALL)
+        block = outcome(parquet.read_parquet, path, None, SMALL)
         if not isinstance(block, FileBlock):
             return False
         check_block(block)

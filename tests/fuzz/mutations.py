@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feed.files.dbn_reader import FIELDS, RECORD_BYTES
+from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS
 
 MOST = 2**17
 """Bytes beyond which nothing is looked for."""
@@ -420,7 +420,7 @@ def change_parquet(data, rng):
         return damage(data, rng)
 
 
-FIELD_PLACES = [*FIELDS.values(), ("u1", 68 + 4), ("<u8", 72)]
+FIELD_PLACES = [*RECORD_FIELDS.values(), ("u1", 68 + 4), ("<u8", 72)]
 
 
 def change_dbn(data, rng):

@@ -80,14 +80,14 @@ def attack(name, seconds, corpus, findings):
             process.wait()
             raise
         outcome.seconds = time.monotonic() - began
-        told = json.loads(tally.read_text(encoding="utf-8")) if tally.exists() else {"accepted": 0, "findings": []}
+        counts = json.loads(tally.read_text(encoding="utf-8")) if tally.exists() else {"accepted": 0, "findings": []}
         tally.unlink(missing_ok=True)
         status = STATUS.findall(said)
         if status:
             outcome.edges, outcome.kept = max(outcome.edges, int(status[-1][0])), int(status[-1][1])
-        outcome.inputs += sum(map(int, TRIED.findall(said))) or told.get("inputs", 0)
-        outcome.accepted += told["accepted"]
-        outcome.findings += [each for each in told["findings"] if each not in outcome.findings]
+        outcome.inputs += sum(map(int, TRIED.findall(said))) or counts.get("inputs", 0)
+        outcome.accepted += counts["accepted"]
+        outcome.findings += [each for each in counts["findings"] if each not in outcome.findings]
         if process.returncode:
             outcome.findings.append(f"the process ended with {process.returncode}: {' '.join(said.split())[-1500:]}")
             if len(outcome.findings) > 20:

@@ -53,9 +53,9 @@ def check_codec(codec, value):
     """A value is refused, and nothing else happens, or gives the rows that are in it; whether it was accepted."""
     decode = CODECS[codec].decode
     first, last, around = neighbours(codec)
-    told = []
+    reports = []
     batch = [Record(4, 10 + at, each) for at, each in enumerate((first, value, last))]
-    decoded = decode(batch, lambda record, reason: told.append((record.offset, reason)))
+    decoded = decode(batch, lambda record, reason: reports.append((record.offset, reason)))
     assert len(decoded.quote_counts) == len(decoded.trade_counts) == 3
     for counts, columns, dtypes in (
         (decoded.quote_counts, decoded.quotes, QUOTE_DTYPES),
@@ -66,8 +66,8 @@ def check_codec(codec, value):
         }
     assert_same(decoded.take(np.array([0, 2])).tape("XYZ"), around.tape("XYZ"), "the messages around it")
     alone = strictly(decode, value)
-    if told:
-        ((offset, reason),) = told
+    if reports:
+        ((offset, reason),) = reports
         assert offset == 11
         assert reason.isprintable() or codec == "json", reason  # the json codec's is escaped where it is shown
         assert isinstance(alone, FeedCorrupt), "refused among others, accepted alone"

@@ -229,7 +229,7 @@ class TestWithoutKafka:
 def test_fetching_is_said_before_it_begins_and_while_it_lasts(monkeypatch, capsys, tmp_path):
     heard, tell = threading.Event(), brokers._tell
 
-    def told(text):
+    def note(text):
         tell(text)
         if text.startswith("still waiting"):
             heard.set()
@@ -238,7 +238,7 @@ def test_fetching_is_said_before_it_begins_and_while_it_lasts(monkeypatch, capsy
         assert heard.wait(10)
         raise kafkajars.KafkaAbsentError("mvn could not fetch it")
 
-    monkeypatch.setattr(brokers, "_tell", told)
+    monkeypatch.setattr(brokers, "_tell", note)
     monkeypatch.setattr(brokers, "waiting", partial(waiting, first=0.01))
     monkeypatch.setattr(brokers, "java", lambda: "java")
     monkeypatch.setattr(brokers, "folder", lambda: tmp_path / "absent")

@@ -120,15 +120,15 @@ def test_a_task_of_a_stream_is_called_by_its_run_and_chunk(executor):
 @pytest.mark.usefixtures("executor")
 def test_an_instance_of_our_own_has_the_settings_that_notice_a_loss():
     said = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in processes.descendants(os.getpid())]
-    told = [
+    messages = [
         json.loads(base64.b64decode(word.partition(b"=")[2]))
         for words in said
         if words[0].endswith(b"gcs_server")
         for word in words
         if word.startswith(b"--config_list=")
     ]
-    assert told
-    for given in told:
+    assert messages
+    for given in messages:
         assert {name: given[name] for name in liveness.SETTINGS} == liveness.SETTINGS
 
 

@@ -353,8 +353,8 @@ def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
     assert sweep.run(nested).document["run"]["id"] == result.document["run"]["id"]
     saved = result.document["savings_vs_baselines_bps"]
     best = ", ".join(f"{name}={value}" for name, value in result.document["best_parameters"].items())
-    told = ", ".join(f"{bps} bps against {name}" for name, bps in saved.items())
-    assert repr(result) == f"Result(best of 18: {best}; saves {told}; not stored)"
+    savings = ", ".join(f"{bps} bps against {name}" for name, bps in saved.items())
+    assert repr(result) == f"Result(best of 18: {best}; saves {savings}; not stored)"
     stored = sweep.run({**keys, "output": tmp_path})
     assert repr(stored).endswith(f"; stored in {stored.home})")
     assert stored.home == tmp_path / "runs" / stored.document["run"]["id"]
@@ -455,10 +455,10 @@ def test_workers_load_the_kernels_before_the_source_is_read_and_one_is_left_to_r
 
 
 def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(monkeypatch, tmp_path):
-    told, heard = [], threading.Event()
+    lines, heard = [], threading.Event()
 
     def say(text):
-        told.append(text)
+        lines.append(text)
         heard.set()
 
     monkeypatch.setattr(session, "waiting", partial(waiting, first=0.01, again=60.0))
@@ -469,7 +469,7 @@ def test_a_long_phase_says_what_it_waits_for_and_whether_kernels_are_compiled(mo
         heard.clear()
         with session.Phases(say).phase(name):
             assert heard.wait(10)
-        return told[-1]
+        return lines[-1]
 
     assert line("source") == "still waiting after 0 s: the synthetic stream is replayed"
     assert line("calibrate").endswith("no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR")

@@ -310,9 +310,9 @@ def watched(pids: Mapping[int, str], ended: Callable[[str], None]) -> Iterator[N
     Ray's GCS would tell this process of a raylet that ended, a second later; Ray's library then writes to the object
     store that went with it, and ends the process.
     """
-    told, end = os.pipe()
+    stop, end = os.pipe()
     waiting, opened = select.poll(), {}
-    waiting.register(told, select.POLLIN)
+    waiting.register(stop, select.POLLIN)
     for pid, name in pids.items():
         with suppress(OSError):
             opened[os.pidfd_open(pid)] = name
@@ -334,5 +334,5 @@ def watched(pids: Mapping[int, str], ended: Callable[[str], None]) -> Iterator[N
     finally:
         os.close(end)
         thread.join()
-        for descriptor in (told, *opened):
+        for descriptor in (stop, *opened):
             os.close(descriptor)

@@ -224,13 +224,13 @@ def test_a_malformed_message_is_named(codec, value):
 def test_a_malformed_message_that_is_tolerated_counts_no_rows(codec, value):
     good = [message.value for message in codec.encode(GOOD)]
     values = [value, *good[:1], value, value, *good[1:], value]
-    told = []
+    reports = []
     decoded = codec.decode(
         [Record(3, 40 + at, each) for at, each in enumerate(values)],
-        lambda record, reason: told.append((record.offset, record.value, bool(reason))),
+        lambda record, reason: reports.append((record.offset, record.value, bool(reason))),
     )
     bad = [0, 2, 3, len(values) - 1]
-    assert told == [(40 + at, value, True) for at in bad]
+    assert reports == [(40 + at, value, True) for at in bad]
     assert (decoded.quote_counts[bad] == 0).all()
     assert (decoded.trade_counts[bad] == 0).all()
     assert len(decoded.quote_counts) == len(decoded.trade_counts) == len(values)

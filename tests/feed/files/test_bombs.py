@@ -273,9 +273,9 @@ def test_nothing_is_unpacked_of_what_declares_too_much(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_take", lambda *_: pytest.fail("it was unpacked"))
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_, **__: pytest.fail("it was unpacked"))
     with pytest.raises(FeedCorrupt, match="2,097,152 rows"):
-        parquet.read_file(path)
+        parquet.read_parquet(path)
     with pytest.raises(FeedCorrupt, match="more than 1000000 bytes"):
-        parquet.read_file(path, max_bytes=10**6)
+        parquet.read_parquet(path, max_bytes=10**6)
 
 
 LONG = "É" * (SYMBOL_BYTES // 2 + 1)

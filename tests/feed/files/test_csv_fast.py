@@ -16,7 +16,7 @@ from feed.errors import FeedError
 from feed.files import csv_fast as plaincsv
 from feed.files import csv_kernel as csvkernel
 from feed.files import csv_reader as databento
-from feed.files.csv_reader import read_file
+from feed.files.csv_reader import read_csv
 from feed.files.fragments import FileBlock
 from feed.instants import format_instant, parse_instant
 from feed.options import MAX_BYTES
@@ -228,13 +228,13 @@ class TestUsualFiles:
         path.write_text(text_of())
         monkeypatch.setattr(databento, "_read_plain", lambda *_: pytest.fail("it was tried"))
         monkeypatch.setattr(databento, "PLAIN_FROM", path.stat().st_size + 1)
-        assert read_file(path).tape.rows == 1
+        assert read_csv(path).tape.rows == 1
 
     def test_other_files_are_read_all_the_same(self, folder):
         path = folder / "quoted.csv"
         path.write_text(text_of({}, {"symbol": '"AAPL"'}))
         assert databento._read_plain(path, None, MAX_BYTES) is None
-        assert_same(read_file(path), databento._read_text(path, None, MAX_BYTES))
+        assert_same(read_csv(path), databento._read_text(path, None, MAX_BYTES))
 
     def test_more_than_may_be_read_is_refused(self, folder):
         assert not agree(folder, text_of(*[{}] * 100), max_bytes=3000)

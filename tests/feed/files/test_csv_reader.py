@@ -22,9 +22,9 @@ from feed.files import csv_reader as databento
 from feed.files import csv_text as csvrows
 from feed.files import plan as files
 from feed.files.csv_columns import integers, prices
-from feed.files.csv_reader import read_file
+from feed.files.csv_reader import read_csv
 from feed.files.registry import WRITERS
-from feed.files.streams import CODECS
+from feed.files.streams import COMPRESSIONS
 from feed.instants import parse_instant
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
 
@@ -67,7 +67,7 @@ def read(tmp_path):
         text = rows[0] if rows and isinstance(rows[0], str) else text_of(*rows, drop=drop)
         path = tmp_path / name
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
-        block = read_file(path, symbol)
+        block = read_csv(path, symbol)
         return block.fragments[0] if len(block.fragments) == 1 else block
 
     return write_and_read
@@ -218,7 +218,7 @@ def test_what_is_counted_of_the_rows_as_published_equals_a_plain_loop(rows, comp
     path.write_text(text_of(*(NANO | row for row in rows)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(databento, "PLAIN_FROM", 0 if compiled else 2**40)
-        (fragment,) = read_file(path).fragments
+        (fragment,) = read_csv(path).fragments
     assert fragment.ignored == plain_counts(rows)
     assert fragment.tape.rows == len(rows)
 
@@ -361,7 +361,7 @@ def test_compressed_files_read_the_same(tmp_path, ending):
     codec = {"gz": "gzip", "zst": "zstd"}.get(ending.lower().rpartition(".")[2])
     with pa.OSFile(str(path), "wb") as file, pa.CompressedOutputStream(file, codec) if codec else file as stream:
         stream.write(raw)
-    assert read_file(path).tape.rows == 2
+    assert read_csv(path).tape.rows == 2
 
 
 @pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
@@ -425,7 +425,7 @@ def test_a_missing_file_and_a_directory_are_unavailable(tmp_path):
         (Path(os.devnull), "not a regular file"),
     ):
         with pytest.raises(FeedUnavailable, match=message):
-            read_file(path)
+            read_csv(path)
 
 
 # --- files that are damaged: exit 3 ---
@@ -491,10 +491,10 @@ def test_the_line_is_right_however_lines_end(tmp_path, end):
     lines = text_of({}, {}, {"sequence": "x"}).splitlines()
     path.write_bytes(end.join([*lines[:2], "", *lines[2:], ""]).encode())
     with pytest.raises(FeedCorrupt, match="line 5, column sequence: 'x'"):
-        read_file(path)
+        read_csv(path)
     path.write_bytes(end.join([*lines[:2], "", "2024,2"]).encode())
     with pytest.raises(FeedCorrupt, match="line 4: 2 fields, expected 20"):
-        read_file(path)
+        read_csv(path)
 
 
 def test_a_row_cut_short_is_named(read):
@@ -510,7 +510,7 @@ def test_a_row_of_another_length_that_is_no_text_is_named_and_nothing_printed(tm
     path = tmp_path / "day.csv"
     path.write_bytes(mark + text_of({}, {}).encode() + b"2024-08-01T13:36:32.49\xff\xfe,\xcc,1\n")
     with pytest.raises(FeedCorrupt, match=r"line 4: 3 fields, expected 20: '2024-08-01T13:36:32.49\\ufffd\\ufffd,"):
-        read_file(path)
+        read_csv(path)
     assert printed == []
 
 
@@ -536,7 +536,7 @@ def test_damaged_compression_is_corrupt(tmp_path, codec, damage):
     path = tmp_path / f"day.csv.{'gz' if codec == 'gzip' else 'zst'}"
     path.write_bytes(packed)
     with pytest.raises(FeedCorrupt) as caught:
-        read_file(path)
+        read_csv(path)
     assert caught.value.where == str(path)
 
 
@@ -544,17 +544,17 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path):
     path = tmp_path / "day.csv"
     path.write_bytes(text_of({"symbol": "X"}).encode().replace(b",X", b",\xff\xfe"))
     with pytest.raises(FeedCorrupt, match="damaged"):
-        read_file(path)
+        read_csv(path)
     path.write_bytes(b"\xff\x80\x00\n1\n")
     with pytest.raises(FeedCorrupt, match="damaged"):
-        read_file(path)
+        read_csv(path)
 
 
 def test_a_file_that_grows_beyond_bounds_is_refused(tmp_path):
     path = tmp_path / "day.csv.gz"
     path.write_bytes(gzip.compress(text_of(*[{}] * 100).encode()))
     with pytest.raises(FeedCorrupt, match="more than 10000 bytes"):
-        read_file(path, max_bytes=10_000)
+        read_csv(path, max_bytes=10_000)
 
 
 # --- blocks of lines ---
@@ -567,21 +567,21 @@ def test_a_file_is_the_same_however_many_blocks_it_is_read_in(tmp_path, monkeypa
     rows = [{"sequence": str(number), "symbol": "AM"[number % 2], "side": "BAN"[number % 3]} for number in range(40)]
     text = text_of(*rows)
     (tmp_path / "day.csv").write_text(text)
-    expected = read_file(tmp_path / "day.csv")
+    expected = read_csv(tmp_path / "day.csv")
     monkeypatch.setattr(csvrows, "BLOCK", text.index("\n") + room)
     (tmp_path / "day.csv").write_bytes((mark + text.rstrip("\n").replace("\n", end)).encode())
-    for one, other in zip(read_file(tmp_path / "day.csv").fragments, expected.fragments, strict=True):
+    for one, other in zip(read_csv(tmp_path / "day.csv").fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
     (tmp_path / "day.csv").write_bytes((mark + (text + "1,2\n" + text).replace("\n", end)).encode())
     with pytest.raises(FeedCorrupt, match="line 42: 2 fields, expected 20: '1,2'"):
-        read_file(tmp_path / "day.csv")
+        read_csv(tmp_path / "day.csv")
 
 
 def test_a_line_without_an_end_is_not_read_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(csvrows, "BLOCK", 2**10)
     (tmp_path / "day.csv").write_text(text_of() + "x" * 2**14)
     with pytest.raises(FeedCorrupt, match="a line of more than 1024 bytes"):
-        read_file(tmp_path / "day.csv")
+        read_csv(tmp_path / "day.csv")
 
 
 @pytest.mark.parametrize("name", ["day.csv", "day.csv.gz", "day.csv.zst"])
@@ -596,10 +596,10 @@ def test_no_thread_of_pyarrow_is_given_an_object_of_python(tmp_path, monkeypatch
 
     monkeypatch.setattr(csvrows, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": read_csv}))
     for text, broken in ((text_of({"symbol": ""}, {}), False), (text_of({}) + "1,2\n", True)):
-        codec = CODECS.get(name[7:])
+        codec = COMPRESSIONS.get(name[7:])
         (tmp_path / name).write_bytes(pa.compress(text.encode(), codec, asbytes=True) if codec else text.encode())
         with pytest.raises(FeedCorrupt, match="line 3: 2 fields") if broken else nullcontext():
-            read_file(tmp_path / name)
+            read_csv(tmp_path / name)
     assert ours == [True] * 4
 
 
@@ -607,7 +607,7 @@ def test_no_thread_of_pyarrow_is_given_an_object_of_python(tmp_path, monkeypatch
 
 
 def test_the_published_days_snapshots(l1_day):
-    (block,) = read_file(l1_day).fragments
+    (block,) = read_csv(l1_day).fragments
     tape = block.tape
     inside = tape.clip(parse_instant("2024-08-01T13:36:32Z"), parse_instant("2024-08-01T13:45:14Z"))
     assert len(np.unique(inside.ts[inside.ask_px > 0])) == 54_305
@@ -616,7 +616,7 @@ def test_the_published_days_snapshots(l1_day):
 
 
 def test_the_day_of_twelve_venues(taq_day):
-    tape = read_file(taq_day).tape
+    tape = read_csv(taq_day).tape
     assert (tape.symbol, tape.rows, len(tape.venues)) == ("XXX", 66_693, 12)
 
 
@@ -637,4 +637,4 @@ def test_a_price_that_no_tape_holds_is_named_and_shortened(tmp_path, price, said
     lines += [f"2024-08-01T13:36:32Z,2,7,{bid},222.2,100,100" for bid in ("222.1", price)]
     (path := tmp_path / "day.csv").write_text("\n".join(lines))
     with pytest.raises(FeedCorrupt, match=rf"day\.csv: line 3, column bid_px_00: {said}"):
-        read_file(path)
+        read_csv(path)

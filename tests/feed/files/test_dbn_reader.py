@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import csv_reader as databento
 from feed.files import dbn_reader as dbn_module
-from feed.files.dbn_reader import FIELDS, RECORD_BYTES, read_file
+from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, read_dbn
 from feed.files.dbn_symbols import MAPPING_RECORDS
 from feed.files.fragments import FileBlock
 from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
@@ -50,14 +50,14 @@ def read(folder):
         path = folder / name
         raw = b"".join(parts)
         path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if name.endswith(".zst") else raw)
-        return read_file(path, symbol, **options)
+        return read_dbn(path, symbol, **options)
 
     return write_and_read
 
 
 def as_csv(folder, raw, symbol=None, **options):
     (folder / "day.csv").write_bytes(csv_of(raw, **options))
-    return databento.read_file(folder / "day.csv", symbol)
+    return databento.read_csv(folder / "day.csv", symbol)
 
 
 def test_the_places_of_the_fields_of_mapping_records_are_the_library_s():
@@ -73,7 +73,7 @@ def test_the_places_of_the_fields_are_the_library_s():
     for message, rtype in ((dbn.MBP1Msg, 1), (dbn.MBP10Msg, 10)):
         its = np.dtype(message._dtypes)
         assert its.itemsize == RECORD_BYTES[rtype]
-        for name, (kind, offset) in FIELDS.items():
+        for name, (kind, offset) in RECORD_FIELDS.items():
             assert its.fields[name] == (np.dtype(kind), offset)
 
 
@@ -135,13 +135,13 @@ def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, 
     path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if zstd else raw)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_module, "BLOCK", block)
-        found = read_file(path)
+        found = read_dbn(path)
     ignored = {"other_rtype": len(others)} if others else {}
     for one, other in zip(found.fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
         assert one.tape.digest() == other.tape.digest()
         assert one.ignored == other.ignored | ignored
-        alone = read_file(path, one.tape.symbol)
+        alone = read_dbn(path, one.tape.symbol)
         assert same(alone.tape, one.tape)
         assert alone.fragments[0].ignored.pop("other_symbol", 0) == len(records) - len(others) - one.tape.rows
 
@@ -361,12 +361,12 @@ def test_a_name_is_all_that_any_of_its_spans_covers(folder, maps, rows, block):
     expected[UNNAMED] = sorted(set(range(len(rows))) - {at for found in expected.values() for at in found})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_module, "BLOCK", block)
-        found = read_file(folder / "day.dbn").fragments
+        found = read_dbn(folder / "day.dbn").fragments
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found} == {
             name: places for name, places in expected.items() if places
         }
         for each in found:
-            (alone,) = read_file(folder / "day.dbn", each.tape.symbol).fragments
+            (alone,) = read_dbn(folder / "day.dbn", each.tape.symbol).fragments
             assert same(alone.tape, each.tape)
 
 
@@ -528,12 +528,12 @@ def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, even
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_module, "BLOCK", block)
-        found = read_file(path)
+        found = read_dbn(path)
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found.fragments} == expected
         if not found.fragments[0].named:
             return
         for each in found.fragments:
-            (alone,) = read_file(path, each.tape.symbol).fragments
+            (alone,) = read_dbn(path, each.tape.symbol).fragments
             assert same(alone.tape, each.tape)
 
 
@@ -622,7 +622,7 @@ def test_damaged_compression_is_corrupt(folder):
     for raw in (packed[:-9], packed[: len(packed) // 2], b"this is no compressed file at all"):
         path.write_bytes(raw)
         with pytest.raises(FeedCorrupt, match="damaged"):
-            read_file(path)
+            read_dbn(path)
 
 
 @pytest.mark.parametrize(
@@ -666,6 +666,6 @@ def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
 
 def outcome(path):
     try:
-        return read_file(path)
+        return read_dbn(path)
     except (FeedCorrupt, FeedUnavailable) as error:
         return str(error)

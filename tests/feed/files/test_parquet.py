@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import parquet
-from feed.files.parquet import QUOTE, SCHEMA, TRADE, read_file, write_parquet
+from feed.files.parquet import QUOTE, SCHEMA, TRADE, read_parquet, write_parquet
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, Tape, same
 from tests.support.strategies import CENT, OPEN, tapes
 
@@ -49,7 +49,7 @@ def read(folder):
 
     def write_and_read(columns, symbol=None, **options):
         pq.write_table(pa.table(columns), folder / "day.parquet")
-        return read_file(folder / "day.parquet", symbol, **options)
+        return read_parquet(folder / "day.parquet", symbol, **options)
 
     return write_and_read
 
@@ -67,15 +67,15 @@ def test_tapes_come_back_as_they_were(folder, found, rows):
         there = [tape for tape in named if tape.rows or len(tape.trades.ts)]
         if not there:
             with pytest.raises(FeedUnavailable, match="no rows"):
-                read_file(folder / "tape.parquet")
+                read_parquet(folder / "tape.parquet")
             return
-        block = read_file(folder / "tape.parquet")
+        block = read_parquet(folder / "tape.parquet")
         assert block.symbols == tuple(tape.symbol for tape in there)
         for tape, fragment in zip(there, block.fragments, strict=True):
             assert same(fragment.tape, tape)
             assert fragment.tape.digest() == tape.digest()
             assert (fragment.ignored, fragment.notes, fragment.named) == ({}, (), True)
-            alone = read_file(folder / "tape.parquet", tape.symbol).fragments[0]
+            alone = read_parquet(folder / "tape.parquet", tape.symbol).fragments[0]
             assert same(alone.tape, tape)
             others = sum(each.rows + len(each.trades.ts) for each in there if each is not tape)
             assert alone.ignored == ({"other_symbol": others} if others else {})
@@ -146,7 +146,7 @@ def test_texts_that_are_stored_as_differences_are_texts(tmp_path, read, encoding
     table = pa.table(QUOTES | TRADES | labels)
     path = tmp_path / "differences.parquet"
     pq.write_table(table, path, use_dictionary=False, column_encoding=dict.fromkeys(labels, encoding))
-    found = read_file(path)
+    found = read_parquet(path)
     for one, other in zip(found.fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
 
@@ -172,7 +172,7 @@ def test_columns_of_128_bits_which_pyarrow_does_not_read_are_named(folder, type_
     )
     frame.write_parquet(folder / "wide.parquet")
     with pytest.raises(FeedUnavailable, match=r"pyarrow does not read: 'bid_px', 'more\\n' of .*128 bits; .*cast it"):
-        read_file(folder / "wide.parquet")
+        read_parquet(folder / "wide.parquet")
 
 
 def test_a_type_that_pyarrow_does_not_read_is_no_damage(folder, monkeypatch):
@@ -186,12 +186,12 @@ def test_a_type_that_pyarrow_does_not_read_is_no_damage(folder, monkeypatch):
 
     monkeypatch.setattr(pq, "read_schema", refuse)
     with pytest.raises(FeedUnavailable, match=r"a type that pyarrow does not read: 'not this one'; leave it out"):
-        read_file(folder / "other.parquet")
+        read_parquet(folder / "other.parquet")
 
 
 def test_a_frame_written_by_pandas_is_read(folder):
     pd.DataFrame(QUOTES | TRADES | {"symbol": "X"}).to_parquet(folder / "frame.parquet")
-    tape = read_file(folder / "frame.parquet").tape
+    tape = read_parquet(folder / "frame.parquet").tape
     assert (tape.symbol, tape.rows, tape.trades.sz.tolist()) == ("X", 1, [50, 60])
 
 
@@ -248,7 +248,7 @@ def test_a_column_that_is_there_twice_is_refused(folder):
     table = pa.table(QUOTES).append_column("ts", pa.array(QUOTES["ts"]))
     pq.write_table(table, folder / "twice.parquet")
     with pytest.raises(FeedUnavailable, match="ts is there more than once"):
-        read_file(folder / "twice.parquet")
+        read_parquet(folder / "twice.parquet")
 
 
 # --- files that are damaged: exit 3 ---
@@ -292,7 +292,7 @@ def test_no_damage_goes_unnoticed(folder, tape_file):
         changed[at] ^= 0xFF
         (folder / "changed.parquet").write_bytes(changed)
         try:
-            assert same(read_file(folder / "changed.parquet").tape, tape)
+            assert same(read_parquet(folder / "changed.parquet").tape, tape)
         except (FeedCorrupt, FeedUnavailable):
             refused += 1
     assert refused > len(raw) / 7 / 2
@@ -313,7 +313,7 @@ def test_a_file_cut_short_is_damaged(folder, tape_file, cut):
     path, _ = tape_file
     (folder / "cut.parquet").write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(FeedCorrupt, match="damaged"):
-        read_file(folder / "cut.parquet")
+        read_parquet(folder / "cut.parquet")
 
 
 def test_a_label_that_its_dictionary_does_not_have_is_damage(folder):
@@ -323,15 +323,15 @@ def test_a_label_that_its_dictionary_does_not_have_is_damage(folder):
         columns = {name: values[:count] for name, values in (QUOTES | TRADES).items()} | {"kind": kinds}
         columns = {"kind": columns.pop("kind"), **columns}
         pq.write_table(pa.table(columns | {"px": [1] * count, "sz": [1] * count}), path, compression="none")
-        assert read_file(path).tape.rows == count - 1
+        assert read_parquet(path).tape.rows == count - 1
         raw = path.read_bytes()
         entries = b"\x4c\x15" + bytes([2 * count])  # in the header of a page that is a dictionary
         path.write_bytes(raw.replace(entries, entries[:2] + b"\x00", 1))
         with pytest.raises(FeedCorrupt, match="damaged"):
-            read_file(path)
+            read_parquet(path)
 
 
 def test_more_than_may_be_read_is_refused(folder, tape_file):
     path, _ = tape_file
     with pytest.raises(FeedCorrupt, match="more than 9000 bytes"):
-        read_file(path, max_bytes=9000)
+        read_parquet(path, max_bytes=9000)

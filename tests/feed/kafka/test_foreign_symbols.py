@@ -106,6 +106,6 @@ def test_a_message_of_several_symbols_comes_apart_and_no_row_is_lost(symbols, tr
     assert [name.symbol for name, _ in found] == (list(dict.fromkeys(named)) or ["IBM"])
     if named:
         rows = decode_json([part for _, part in found], lambda _record, reason: pytest.fail(reason))
-        for columns, told in ((rows.quotes, symbols), (rows.trades, trades)):
-            expected = [at for name, _ in found for at, its in enumerate(told) if (its or "IBM") == name.symbol]
+        for columns, labels in ((rows.quotes, symbols), (rows.trades, trades)):
+            expected = [at for name, _ in found for at, its in enumerate(labels) if (its or "IBM") == name.symbol]
             assert columns["sequence"].tolist() == expected

@@ -154,8 +154,8 @@ def burst(rows, quiet=3):
 
 def room(tape, codec, partitions=1, partition="symbol", **values):
     values = {name.replace("_", "."): str(value) for name, value in values.items()}
-    told = Settings({**PLAIN, **values}, 1, partitions=partitions)
-    return check_room(told, ADDRESS, [tape], CODECS[codec], PARTITIONERS[partition])
+    settings = Settings({**PLAIN, **values}, 1, partitions=partitions)
+    return check_room(settings, ADDRESS, [tape], CODECS[codec], PARTITIONERS[partition])
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -179,8 +179,8 @@ def test_a_message_that_is_small_when_compressed_is_taken():
 def test_messages_are_not_made_twice_where_none_can_be_too_large(monkeypatch):
     monkeypatch.setattr(topic, "_packed", lambda value, _codec: len(value))
     codec = SimpleNamespace(instants=1, row_bytes=224, compression=None)  # has nothing to encode with
-    told = Settings(PLAIN, 1, partitions=1)
-    assert check_room(told, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
+    settings = Settings(PLAIN, 1, partitions=1)
+    assert check_room(settings, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
     assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
 
 

@@ -111,5 +111,5 @@ def main(address: str, ports: list[int], token: str, *, own: bool) -> dict[int, 
 if __name__ == "__main__":
     own = "--own" in sys.argv
     where, which, *tokens = [word for word in sys.argv[1:] if word != "--own"]
-    told = main(where, [int(port) for port in which.split(",")], tokens[0] if tokens else "", own=own)
-    print(json.dumps(told))
+    answers = main(where, [int(port) for port in which.split(",")], tokens[0] if tokens else "", own=own)
+    print(json.dumps(answers))

@@ -19,10 +19,10 @@ from sweep.executors import registry
 from sweep.forecast import cost as bill
 from sweep.forecast import forecast as forecasts
 from sweep.forecast import timing
-from sweep.forecast import walk as walking
+from sweep.forecast import walk_plan as walking
 from sweep.forecast.forecast import forecast
 from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
-from sweep.forecast.walk import OVERHEAD, Overhead, walk
+from sweep.forecast.walk import OVERHEAD, Overhead, walk_plan
 from sweep.planning import Plan
 from sweep.progress import Silent
 from sweep.search.grid import build_grid
@@ -139,7 +139,7 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
 def test_a_walk_has_the_chunks_that_the_cutter_hands_out(window, workers, start, each):
     seconds = linear(start, each)
     plan = plan_of(400_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
-    found = walk(plan, seconds, Overhead(window, 0.0, 0.0))
+    found = walk_plan(plan, seconds, Overhead(window, 0.0, 0.0))
     sizes = cut(plan, window, seconds.of)
     assert found.chunks == pytest.approx(len(sizes), rel=0.1, abs=1)
     assert found.largest == pytest.approx(max(sizes), rel=0.05)
@@ -149,18 +149,20 @@ def test_a_walk_has_the_chunks_that_the_cutter_hands_out(window, workers, start,
 def test_one_worker_takes_the_sum_and_many_a_part_of_it():
     seconds = linear(0.0, 0.001)
     measured = ((1, 0.001), (16, 0.016))
-    assert walk(plan_of(5000, 1, measured), seconds, BARE).seconds == pytest.approx(5.0)
-    assert walk(plan_of(5000, 1, measured), seconds, BARE, speed=2.0).seconds == pytest.approx(2.5)
-    assert walk(plan_of(5000, 4, measured), seconds, replace(BARE, window=4)).seconds == pytest.approx(1.25, rel=0.03)
-    with_tasks = walk(plan_of(5000, 1, measured), seconds, Overhead(1, 0.5, 0.25))
+    assert walk_plan(plan_of(5000, 1, measured), seconds, BARE).seconds == pytest.approx(5.0)
+    assert walk_plan(plan_of(5000, 1, measured), seconds, BARE, speed=2.0).seconds == pytest.approx(2.5)
+    assert walk_plan(plan_of(5000, 4, measured), seconds, replace(BARE, window=4)).seconds == pytest.approx(
+        1.25, rel=0.03
+    )
+    with_tasks = walk_plan(plan_of(5000, 1, measured), seconds, Overhead(1, 0.5, 0.25))
     assert with_tasks.seconds == pytest.approx(5.0 + 0.75 * with_tasks.chunks)
-    assert walk(plan_of(5000, 1, measured), seconds, replace(BARE, start=2.0)).seconds == pytest.approx(7.0)
+    assert walk_plan(plan_of(5000, 1, measured), seconds, replace(BARE, start=2.0)).seconds == pytest.approx(7.0)
 
 
 def test_workers_cannot_be_faster_than_the_driver_takes_in():
     cheap = replace(linear(0.0, 1e-6), keep=1e-5)
     plan = plan_of(1_000_000, 64, ((1, 1e-6), (16, 1.6e-5)))
-    found = walk(plan, cheap, OVERHEAD["ray"])
+    found = walk_plan(plan, cheap, OVERHEAD["ray"])
     assert found.work / 64 < 0.1
     assert found.driver == pytest.approx(10.0 + 0.0006 * found.chunks)
     assert found.seconds == pytest.approx(found.driver, rel=0.05)
@@ -169,9 +171,9 @@ def test_workers_cannot_be_faster_than_the_driver_takes_in():
 def test_a_walk_too_long_to_play_goes_on_as_it_was(monkeypatch):
     seconds = linear(0.0, 0.001)
     plan = plan_of(200_000, 4, ((1, 0.001), (16, 0.016)))
-    whole = walk(plan, seconds, OVERHEAD["ray"])
+    whole = walk_plan(plan, seconds, OVERHEAD["ray"])
     monkeypatch.setattr(walking, "LONGEST_WALK", 200)
-    part = walk(plan, seconds, OVERHEAD["ray"])
+    part = walk_plan(plan, seconds, OVERHEAD["ray"])
     assert whole.chunks > 400
     assert part.chunks == pytest.approx(whole.chunks, rel=0.05)
     assert part.seconds == pytest.approx(whole.seconds, rel=0.02)
@@ -411,6 +413,6 @@ def test_a_chunk_of_the_probe_is_one_of_the_run_s(stream):
 
 def test_what_a_forecast_costs_does_not_grow_with_the_workers_of_a_cluster():
     pace_ = timing.Pace(((1.0, 0.001), (64.0, 0.002)), 0.0)
-    walks = [walk(plan_of(500, workers), pace_, OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
+    walks = [walk_plan(plan_of(500, workers), pace_, OVERHEAD["ray"]) for workers in (500, 10**4, 10**12)]
     assert walks[0].chunks == walks[1].chunks == walks[2].chunks == 500
     assert walks[1].seconds == walks[2].seconds

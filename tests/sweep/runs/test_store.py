@@ -107,10 +107,10 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     assert read_manifest(home).status == "running"
     assert sorted(path.name for path in home.iterdir()) == ["lock", "log.jsonl", "manifest.json", "parts"]
     before = list(simulated)
-    told = StopAt(None)
-    result = resume(home, [], told)
-    assert f"{done} of 30 combinations are stored already" in told.said
-    assert told.began == (30, done)
+    progress = StopAt(None)
+    result = resume(home, [], progress)
+    assert f"{done} of 30 combinations are stored already" in progress.said
+    assert progress.began == (30, done)
     assert sorted(simulated) == [(first, min(first + 4, 30)) for first in range(0, 30, 4)]  # each once
     assert before == simulated[: len(before)]
     assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
@@ -239,9 +239,9 @@ def test_what_is_said_to_be_stored_is_on_the_disk(ask, tmp_path):
     home, notes = cut_short(ask(), 12)
     assert [event["event"] for event in log_of(home)].count("chunk") == 3
     assert notes[0].startswith("12 of 30")
-    told = StopAt(None)
-    resume(home, [], told)
-    assert "12 of 30 combinations are stored already" in told.said
+    progress = StopAt(None)
+    resume(home, [], progress)
+    assert "12 of 30 combinations are stored already" in progress.said
 
     class Removing(StopAt):
         def finished(self, event):

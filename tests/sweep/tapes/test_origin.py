@@ -61,11 +61,11 @@ def test_a_cluster_joined_from_outside_cannot_read_here(monkeypatch, source, add
 
 
 def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path):
-    told, heard = [], threading.Event()
+    lines, heard = [], threading.Event()
 
     class Telling(Silent):
         def say(self, text):
-            told.append(text)
+            lines.append(text)
             if text.startswith("still"):
                 heard.set()
 
@@ -84,4 +84,4 @@ def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path)
         config = build_config({"source": source, "feed.wait": wait})
         with pytest.raises(FeedUnavailable), open_origin(config, Telling()):
             pass
-        assert told[-1].startswith(f"still waiting after 0 s: {said}")
+        assert lines[-1].startswith(f"still waiting after 0 s: {said}")

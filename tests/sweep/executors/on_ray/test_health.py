@@ -123,13 +123,13 @@ def test_one_that_lives_is_no_standstill(clock):
 
 @pytest.mark.command
 def test_of_the_first_server_that_ends_it_is_told_and_the_others_end_too():
-    told = []
+    fallen = []
     with ExitStack() as ending:
         started = [ending.enter_context(subprocess.Popen(["sleep", "60"])) for _ in range(2)]
-        with watched({started[0].pid: "raylet", started[1].pid: "GCS"}, told.append):
+        with watched({started[0].pid: "raylet", started[1].pid: "GCS"}, fallen.append):
             started[0].kill()
             assert started[1].wait(10) == -9
-        assert told == ["raylet"]
-        with watched({}, told.append):
+        assert fallen == ["raylet"]
+        with watched({}, fallen.append):
             pass
-        assert told == ["raylet"]
+        assert fallen == ["raylet"]
