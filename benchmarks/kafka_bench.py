@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.frame import Absent, Case, Duel, Scale, Side
 from feed.codecs.registry import CODECS
-from feed.kafka import client as kafka
+from feed.kafka import client
 from feed.kafka.address import parse_address
 from feed.kafka.client import TopicPartition, open_consumer, open_producer
 from feed.kafka.consumer import plan_replay
@@ -78,7 +78,7 @@ def read_all(ranges: Sequence[KafkaRange]) -> list[Any]:
 def poll_all(ranges: Sequence[KafkaRange]) -> int:
     """The least that kafka-python can do: poll the same offsets with the same settings, and count; the messages."""
     found = 0
-    lean, kafka.unpack_lean = kafka.unpack_lean, lambda _consumer: None
+    lean, client.unpack_lean = client.unpack_lean, lambda _consumer: None
     try:
         for each in ranges:
             part = TopicPartition(each.address.topic, each.partition)
@@ -91,7 +91,7 @@ def poll_all(ranges: Sequence[KafkaRange]) -> int:
                     found += len(records)
                     at = records[-1].offset + 1 if records else at
     finally:
-        kafka.unpack_lean = lean
+        client.unpack_lean = lean
     return found
 
 

@@ -22,7 +22,7 @@ from sweep import cli as sweep_cli
 from sweep.errors import SweepError
 from tests.support import ROOT
 from tools import reference
-from tools.kafka import jars as kafkajars
+from tools.kafka import jars
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -153,7 +153,7 @@ def test_newest_changes_are_of_the_project_s_version():
 
 def test_the_container_image_is_of_the_version_that_the_tests_run():
     text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "kafka.md").read_text()
-    assert set(re.findall(r"(?:apache/kafka:|Apache Kafka )([\d.]+\d)", text)) == {kafkajars.VERSION}
+    assert set(re.findall(r"(?:apache/kafka:|Apache Kafka )([\d.]+\d)", text)) == {jars.VERSION}
 
 
 def test_the_example_of_a_secured_broker_is_a_configuration(tmp_path, monkeypatch):

@@ -17,10 +17,7 @@ import pyarrow.parquet as pq
 from databento_dbn import DBNError, Metadata
 
 from feed.errors import FeedCorrupt, FeedError
-from feed.files import csv_fast as plaincsv
-from feed.files import csv_reader as databento
-from feed.files import dbn_reader as dbn
-from feed.files import parquet
+from feed.files import csv_fast, csv_reader, dbn_reader, parquet
 from feed.files.csv_writer import write_csv
 from feed.files.dbn_writer import write_dbn
 from feed.files.fragments import FileBlock
@@ -90,10 +87,10 @@ def csv_files(tape):
     yield text
     lines = [line.split(b",") for line in text.splitlines()]
     header = lines[0]
-    needed = [at for at, name in enumerate(header) if name.decode() in databento.REQUIRED]
+    needed = [at for at, name in enumerate(header) if name.decode() in csv_reader.REQUIRED]
     yield b"".join(b",".join(line[at] for at in needed) + b"\n" for line in lines)
     stamps = [header.index(name) for name in (b"ts_recv", b"ts_event")]
-    priced = [at for at, name in enumerate(header) if name.decode() in databento.PRICES]
+    priced = [at for at, name in enumerate(header) if name.decode() in csv_reader.PRICES]
     for row, ts in zip(lines[1:], tape.ts.tolist(), strict=True):
         for at in stamps:
             row[at] = str(ts).encode()
@@ -105,11 +102,11 @@ def csv_files(tape):
 def check_plain(data):
     """Where the compiled reader takes a file, the other one reads the same; whether it took it."""
     path = put(data, ".csv")
-    with patch.object(plaincsv, "BLOCK", 1024):
-        plain = databento._read_plain(path, None, SMALL)
+    with patch.object(csv_fast, "BLOCK", 1024):
+        plain = csv_reader._read_plain(path, None, SMALL)
     if plain is None:
         return False
-    text = outcome(databento._read_text, path, None, SMALL)
+    text = outcome(csv_reader._read_text, path, None, SMALL)
     assert isinstance(text, FileBlock), f"it takes what the other one refuses: {text}"
     assert_same(plain.tape, text.tape, "compiled and text")
     assert plain.symbols == text.symbols
@@ -121,7 +118,7 @@ def check_plain(data):
 def check_csv(data, ending=".csv"):
     """What is read is what a plain second reading gives, and no other way to ask gives another tape."""
     path = put(data, ending)
-    text = outcome(databento._read_text, path, None, SMALL)
+    text = outcome(csv_reader._read_text, path, None, SMALL)
     if not isinstance(text, FileBlock):
         return False
     check_block(text)
@@ -132,9 +129,9 @@ def check_csv(data, ending=".csv"):
             expected = None
         if expected is not None:
             assert_same_tapes(text, expected, "read plainly")
-        assert isinstance(outcome(databento._read_text, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
+        assert isinstance(outcome(csv_reader._read_text, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
     for symbol in text.symbols[:2]:
-        chosen = outcome(databento._read_text, path, symbol, SMALL)
+        chosen = outcome(csv_reader._read_text, path, symbol, SMALL)
         of_all = [each.tape for each in text.fragments if each.tape.symbol == symbol]
         assert [each.tape for each in chosen.fragments] == of_all or all(
             same(one, other) for one, other in zip([each.tape for each in chosen.fragments], of_all, strict=True)
@@ -204,15 +201,15 @@ def check_packed(data, ending, plain):
         if not check_csv(data, ending):
             return False
     path = folder() / f"day{ending}"
-    block = databento.read_csv(path, None, SMALL)
+    block = csv_reader.read_csv(path, None, SMALL)
     assert plain is not None, "read although it is damaged or cut short"
     assert_same_tapes(
-        databento.read_csv(put(plain, ".csv"), None, SMALL),
+        csv_reader.read_csv(put(plain, ".csv"), None, SMALL),
         {each.tape.symbol: each.tape for each in block.fragments},
         "decompressed before",
     )
     for cut in (1, 4, 8, len(data) // 3):
-        short = outcome(databento.read_csv, put(data[:-cut], ending), None, SMALL)
+        short = outcome(csv_reader.read_csv, put(data[:-cut], ending), None, SMALL)
         if isinstance(short, FileBlock):  # what was cut off held nothing
             assert [each.tape.digest() for each in short.fragments] == [
                 each.tape.digest() for each in block.fragments
@@ -236,15 +233,15 @@ def check_dbn(data, ending=".dbn"):
     """What is read of DBN is what the library finds in it."""
     with bounded_memory(64 * MIB):
         path = put(data, ending)
-        block = outcome(dbn.read_dbn, path, None, SMALL)
+        block = outcome(dbn_reader.read_dbn, path, None, SMALL)
         if not isinstance(block, FileBlock):
             return False
         check_block(block)
     if ending == ".dbn":
-        assert isinstance(outcome(dbn.read_dbn, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
+        assert isinstance(outcome(dbn_reader.read_dbn, path, None, len(data) - 1), FeedCorrupt), "the bound of bytes"
         check_against_library(data, block)
     for symbol in block.symbols[:2]:
-        chosen = outcome(dbn.read_dbn, path, symbol, SMALL)
+        chosen = outcome(dbn_reader.read_dbn, path, symbol, SMALL)
         of_all = [each.tape for each in block.fragments if each.tape.symbol == symbol]
         its = [each.tape for each in chosen.fragments] if isinstance(chosen, FileBlock) else []
         assert [each.digest() for each in its] == [each.digest() for each in of_all], f"symbol {symbol!r} asked for"
@@ -270,7 +267,7 @@ def check_against_library(data, block):
             text = csv_of(data, has_metadata=True, map_symbols=True)
     except (DBNError, ValueError, OSError):
         return
-    its = outcome(databento._read_text, put(text, ".csv"), None, 64 * MIB)
+    its = outcome(csv_reader._read_text, put(text, ".csv"), None, 64 * MIB)
     if isinstance(its, FileBlock):
         assert_same_tapes(block, {each.tape.symbol: each.tape for each in its.fragments}, "as the library reads it")
 

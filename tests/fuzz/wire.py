@@ -10,7 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 
-from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs import arrow_codec
 from feed.codecs.json_rows import REFUSALS, JsonRows
 from feed.codecs.messages import Record, refuse
 from feed.codecs.registry import CODECS
@@ -38,7 +38,7 @@ SOME = random_tape(7, 12, 3)
 
 def values_of(codec, tape):
     """The messages of a tape, several instants in one where the codec does that."""
-    with patch.object(arrowcodec, "SNAPSHOTS", 4):
+    with patch.object(arrow_codec, "SNAPSHOTS", 4):
         return [message.value for message in CODECS[codec].encode(tape)]
 
 

@@ -16,8 +16,7 @@ from sweep.environment import stamp
 from sweep.errors import WorkersLost
 from sweep.executors.contract import Lost
 from sweep.executors.on_ray import executor as onray
-from sweep.executors.on_ray import health as liveness
-from sweep.executors.on_ray import processes
+from sweep.executors.on_ray import health, processes
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.versions import NodeDiffers
 from tests.support.cluster.failing import ends_when_large, held_total, node_of, nothing, waits
@@ -169,7 +168,7 @@ for _ in range(3):
 
 
 def test_worker_processes_that_another_job_ends_are_not_ours(joined):
-    seen = liveness.Workers(None)
+    seen = health.Workers(None)
     before = seen.ended()
     subprocess.run([sys.executable, "-c", STRANGER], check=True, capture_output=True, timeout=100)
     assert seen.ended() == before

@@ -18,7 +18,7 @@ import pytest
 
 from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import consumer as reader_module
+from feed.kafka import consumer
 from feed.kafka.address import parse_address
 from feed.kafka.client import open_producer
 from feed.kafka.consumer import plan_replay
@@ -110,7 +110,7 @@ def test_a_replay_without_its_end_record_is_incomplete(topic):
 
 
 def test_a_complete_replay_is_read_although_a_newer_one_is_incomplete(topic, monkeypatch):
-    monkeypatch.setattr(reader_module, "WINDOW", 50)
+    monkeypatch.setattr(consumer, "WINDOW", 50)
     whole = tape(1)
     replay(whole, topic)
     put(topic, messages(tape(2), "cut"))

@@ -9,7 +9,7 @@ import pytest
 from feed.codecs.messages import Decoded
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import consumer as reader
+from feed.kafka import consumer
 from feed.kafka.consumer import plan_replay
 from feed.kafka.headers import Listed
 from feed.kafka.producer import replay
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def small_ranges(monkeypatch):
-    monkeypatch.setattr(reader, "RANGE_ROWS", 100)
+    monkeypatch.setattr(consumer, "RANGE_ROWS", 100)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -44,7 +44,7 @@ def test_the_tape_is_the_same_however_it_was_spread(topic, codec, partition, sma
 
 @pytest.mark.parametrize("partition", ["symbol", "spread"])
 def test_several_symbols_make_several_tapes(topic, partition, monkeypatch):
-    monkeypatch.setattr(reader, "RANGE_ROWS", 400)
+    monkeypatch.setattr(consumer, "RANGE_ROWS", 400)
     sent = [tape(seed, symbol=symbol) for seed, symbol in enumerate(["MSFT", "AAPL", "X"])]
     done = replay(sent, topic, partition=partition)
     assert done.symbols == ("AAPL", "MSFT", "X")
@@ -87,7 +87,7 @@ def test_records_sent_again_over_the_bound_of_two_ranges_are_dropped(topic, smal
     again = [*items[:at], *items[at - 60 : at - 20], items[at - 3], *items[at:]]
     put(topic, [*again, end_item(stream, again)])
     for rows in (100, 450, 10**6):
-        monkeypatch.setattr(reader, "RANGE_ROWS", rows)
+        monkeypatch.setattr(consumer, "RANGE_ROWS", rows)
         got, provenance = read_source(topic)
         assert same(got, stream)
         assert provenance.resent == 41
@@ -102,7 +102,7 @@ def test_a_message_that_never_came_is_missed_whatever_the_ranges(topic, monkeypa
     items = [item for i, item in enumerate(items) if i not in gone]
     items += [items[5]] * len(gone)  # so that the offsets are enough for what is promised
     put(topic, [*items, end_item(stream, items)])
-    monkeypatch.setattr(reader, "RANGE_ROWS", rows)
+    monkeypatch.setattr(consumer, "RANGE_ROWS", rows)
     with pytest.raises(FeedCorrupt, match=rf"messages {gone[0]} to {gone[-1]} of partition 0 are missing.*never came"):
         read_source(topic)
     assert count == 340
@@ -132,7 +132,7 @@ def test_a_message_that_was_malformed_when_it_was_sent(topic, monkeypatch, rows)
     listed = Listed(len(items), 1000, 10**5, 0, len(items) + 1, sha256(each).hexdigest())
     sent = [*items, (b"bare", []), end_item(stream, items, partitions={0: listed})]
     put(topic, sent)
-    monkeypatch.setattr(reader, "RANGE_ROWS", rows)
+    monkeypatch.setattr(consumer, "RANGE_ROWS", rows)
     with pytest.raises(FeedCorrupt, match="malformed message"):
         read_source(topic, ReadOptions(max_bad=1))
     got, provenance = read_source(topic, ReadOptions(max_bad=2))

@@ -16,8 +16,7 @@ from feed import synthetic
 from feed.instants import format_instant
 from sweep.errors import WorkersLost
 from sweep.executors.contract import Lost
-from sweep.executors.on_ray import health as liveness
-from sweep.executors.on_ray import processes
+from sweep.executors.on_ray import health, processes
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.losses import LOGS
 from tests.support import ROOT
@@ -33,8 +32,8 @@ START, END = map(format_instant, synthetic.window(60.0))
 @pytest.fixture
 def impatient(home, monkeypatch):
     """A Ray of one worker that is given up after five seconds."""
-    monkeypatch.setattr(liveness, "PATIENCE", 5.0)
-    monkeypatch.setattr(liveness, "DEATHS", 1)
+    monkeypatch.setattr(health, "PATIENCE", 5.0)
+    monkeypatch.setattr(health, "DEATHS", 1)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return OnRay("local", 1)
@@ -135,7 +134,7 @@ def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(serve
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        servers = liveness.servers(processes.descendants(process.pid))
+        servers = health.servers(processes.descendants(process.pid))
         os.kill(next(pid for pid, name in servers.items() if name == server), signal.SIGKILL)
         killed = time.monotonic()
         out, said = process.communicate(timeout=60)

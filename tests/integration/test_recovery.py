@@ -18,8 +18,7 @@ from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.errors import WorkersLost
 from sweep.executors.contract import Lost
-from sweep.executors.on_ray import health as liveness
-from sweep.executors.on_ray import processes
+from sweep.executors.on_ray import health, processes
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.on_ray.worker import CRASHES
 from sweep.progress import Silent
@@ -129,7 +128,7 @@ def test_an_instance_of_our_own_has_the_settings_that_notice_a_loss():
     ]
     assert messages
     for given in messages:
-        assert {name: given[name] for name in liveness.SETTINGS} == liveness.SETTINGS
+        assert {name: given[name] for name in health.SETTINGS} == health.SETTINGS
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from feed import synthetic
-from sweep.executors.on_ray import health as liveness
-from sweep.executors.on_ray import processes
+from sweep.executors.on_ray import health, processes
 from tests.support import ROOT
 from tests.support.runlogs import log_of
 
@@ -103,7 +102,7 @@ def test_an_agent_of_ray_that_is_killed(agent, source, started, tmp_path):
     """Ray's library ends this process some milliseconds later, now and then before a line of ours is written."""
     process, _ = started("sweep", f"source={source}", *GRID, "workers=1", "--output", tmp_path, size="40m")
     run = first_chunk(process, tmp_path)
-    os.kill(next(pid for pid in processes.descendants(process.pid) if agent in liveness._words(pid)), signal.SIGKILL)
+    os.kill(next(pid for pid in processes.descendants(process.pid) if agent in health._words(pid)), signal.SIGKILL)
     out, said = process.communicate(timeout=SECONDS)
     print(f"{agent.decode()}: exit {process.returncode}")
     assert process.returncode in {1, 3}, said

@@ -8,8 +8,7 @@ from msgspec import structs
 from pyarrow import parquet
 
 from feed import synthetic
-from sweep import cli, tasks
-from sweep import verification as verify
+from sweep import cli, tasks, verification
 from sweep.driver import run
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors.contract import Lost
@@ -29,7 +28,7 @@ def home(stream, tmp_path):
 
 
 def check(home, **sampling):
-    return verify.verify(home, [], Silent(), **sampling)
+    return verification.verify(home, [], Silent(), **sampling)
 
 
 def change_row(home, combination, column, by):
@@ -139,7 +138,7 @@ def test_other_data_is_told_and_nothing_is_computed(home, tmp_path, monkeypatch)
     other = tmp_path / "other.csv.gz"
     synthetic.write_csv(synthetic.generate(seed=3, seconds=60.0, warmup=10.0), other)
     monkeypatch.setattr(tasks, "baselines", None)
-    found = verify.verify(home, [f"source={other}"], Silent())
+    found = verification.verify(home, [f"source={other}"], Silent())
     assert [each["what"] for each in found["differs"]] == ["digest"]
     assert found["identical"] is False
 

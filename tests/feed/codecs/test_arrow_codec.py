@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs import arrow_codec
 from feed.codecs.arrow_codec import BATCH_ROWS, MAX_ROWS, SNAPSHOTS, decode_arrow, encode_arrow
 from feed.codecs.messages import Record, refuse
 from feed.errors import FeedCorrupt
@@ -98,7 +98,7 @@ def test_trades_between_quotes_count_as_instants():
 
 
 def test_instants_of_many_rows_fill_a_message_sooner(monkeypatch):
-    monkeypatch.setattr(arrowcodec, "BATCH_ROWS", 10)
+    monkeypatch.setattr(arrow_codec, "BATCH_ROWS", 10)
     tape = tape_at([TS] * 4 + [TS + 1] * 6 + [TS + 2] + [TS + 3] * 25 + [TS + 4])
     messages = list(encode_arrow(tape))
     assert [message.rows for message in messages] == [10, 1, 25, 1]
@@ -106,7 +106,7 @@ def test_instants_of_many_rows_fill_a_message_sooner(monkeypatch):
 
 
 def test_an_instant_beyond_the_bound_is_not_written(monkeypatch):
-    monkeypatch.setattr(arrowcodec, "MAX_ROWS", 20)
+    monkeypatch.setattr(arrow_codec, "MAX_ROWS", 20)
     (message,) = encode_arrow(tape_at([TS] * 20))
     assert message.rows == 20
     with pytest.raises(FeedCorrupt, match=r"2024-08-01T13:36:32\.491911683Z has 21 rows, more than the 20"):
@@ -194,7 +194,7 @@ def test_a_malformed_message_is_named(value, reason):
 def test_more_rows_than_a_message_may_hold_are_refused(monkeypatch):
     value = stream(repeated(QUOTES, 21), QUOTE_SCHEMA) + TAIL
     assert decode(value).quote_counts.tolist() == [21]
-    monkeypatch.setattr(arrowcodec, "MAX_ROWS", 20)
+    monkeypatch.setattr(arrow_codec, "MAX_ROWS", 20)
     with pytest.raises(FeedCorrupt, match="quotes: 21 rows, expected at most 20"):
         decode(value)
 

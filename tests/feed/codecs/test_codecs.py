@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed.codecs import arrow_codec as arrowcodec
+from feed.codecs import arrow_codec
 from feed.codecs.json_rows import FLOAT_EXACT
 from feed.codecs.messages import Record, refuse
 from feed.codecs.registry import CODECS
@@ -29,8 +29,8 @@ def codec(request):
 def _small_messages():
     """Several messages in a small tape, where a codec puts several instants into one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrowcodec, "SNAPSHOTS", 3)
-        patch.setattr(arrowcodec, "BATCH_ROWS", 5)
+        patch.setattr(arrow_codec, "SNAPSHOTS", 3)
+        patch.setattr(arrow_codec, "BATCH_ROWS", 5)
         yield
 
 

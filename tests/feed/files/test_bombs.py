@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import dbn_reader as dbn
-from feed.files import fragments, parquet, streams
+from feed.files import dbn_reader, fragments, parquet, streams
 from feed.files.convert import convert
 from feed.files.dbn_symbols import Names
 from feed.files.fragments import SYMBOLS, Labels, check_symbols, make_fragments
@@ -153,7 +152,7 @@ def test_symbol_mappings_of_dbn_count_by_what_they_take(tmp_path, monkeypatch, n
 def test_mapping_records_are_sorted_where_a_record_is_looked_up_only(tmp_path, monkeypatch):
     said = b"".join(dbnfile.mapping_record(at % 50, f"S{at % 50}") for at in range(3000))
     (path := tmp_path / "day.dbn").write_bytes(dbnfile.live_metadata() + said + dbnfile.record(instrument_id=7) * 20)
-    monkeypatch.setattr(dbn, "BLOCK", 1000)
+    monkeypatch.setattr(dbn_reader, "BLOCK", 1000)
     sorts = []
     monkeypatch.setattr(Names, "_sorted", lambda self, its=Names._sorted: sorts.append(1) or its(self))
     assert read_file(path).tape.symbol == "S7"

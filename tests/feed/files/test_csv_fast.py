@@ -13,9 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feed.errors import FeedError
-from feed.files import csv_fast as plaincsv
-from feed.files import csv_kernel as csvkernel
-from feed.files import csv_reader as databento
+from feed.files import csv_fast, csv_kernel, csv_reader
 from feed.files.csv_reader import read_csv
 from feed.files.fragments import FileBlock
 from feed.instants import format_instant, parse_instant
@@ -61,8 +59,8 @@ def folder(tmp_path_factory):
 def _small():
     """Small files are read as large ones are, in many blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(databento, "PLAIN_FROM", 0)
-        patch.setattr(plaincsv, "BLOCK", 1024)
+        patch.setattr(csv_reader, "PLAIN_FROM", 0)
+        patch.setattr(csv_fast, "BLOCK", 1024)
         yield
 
 
@@ -85,9 +83,9 @@ def agree(folder, text, symbol=None, max_bytes=MAX_BYTES):
     """Hold the compiled reader, where it takes a text, against the other, which reads all else; whether it did."""
     path = folder / "day.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    plain = databento._read_plain(path, symbol, max_bytes)
+    plain = csv_reader._read_plain(path, symbol, max_bytes)
     if plain is not None:
-        text_path = outcome(databento._read_text, path, symbol, max_bytes)
+        text_path = outcome(csv_reader._read_text, path, symbol, max_bytes)
         assert isinstance(text_path, FileBlock), text_path
         assert_same(plain, text_path)
     return plain is not None
@@ -155,7 +153,7 @@ class TestUsualFiles:
 
     @pytest.mark.parametrize("size", [520, 528, 600, 1000, 2**21])
     def test_blocks_may_end_anywhere(self, folder, monkeypatch, size):
-        monkeypatch.setattr(plaincsv, "BLOCK", size)
+        monkeypatch.setattr(csv_fast, "BLOCK", size)
         rows = [{"sequence": str(7**number), "note": "x" * (number % 9)} for number in range(20)]
         assert agree(folder, text_of(*rows, TRADE, {"price": ""}))
         assert agree(folder, text_of(*rows)[:-1])
@@ -217,24 +215,24 @@ class TestUsualFiles:
         path = folder / f"day.csv.{ending}"
         raw = text_of(*({"sequence": str(number)} for number in range(100))).encode()
         path.write_bytes(gzip.compress(raw) if ending == "gz" else pa.compress(raw, "zstd", asbytes=True))
-        plain = databento._read_plain(path, None, MAX_BYTES)
+        plain = csv_reader._read_plain(path, None, MAX_BYTES)
         assert plain.tape.sequence.tolist() == list(range(100))
-        assert_same(plain, databento._read_text(path, None, MAX_BYTES))
+        assert_same(plain, csv_reader._read_text(path, None, MAX_BYTES))
         path.write_bytes(path.read_bytes()[:-20])
-        assert databento._read_plain(path, None, MAX_BYTES) is None
+        assert csv_reader._read_plain(path, None, MAX_BYTES) is None
 
     def test_small_files_are_not_worth_a_compiler(self, folder, monkeypatch):
         path = folder / "small.csv"
         path.write_text(text_of())
-        monkeypatch.setattr(databento, "_read_plain", lambda *_: pytest.fail("it was tried"))
-        monkeypatch.setattr(databento, "PLAIN_FROM", path.stat().st_size + 1)
+        monkeypatch.setattr(csv_reader, "_read_plain", lambda *_: pytest.fail("it was tried"))
+        monkeypatch.setattr(csv_reader, "PLAIN_FROM", path.stat().st_size + 1)
         assert read_csv(path).tape.rows == 1
 
     def test_other_files_are_read_all_the_same(self, folder):
         path = folder / "quoted.csv"
         path.write_text(text_of({}, {"symbol": '"AAPL"'}))
-        assert databento._read_plain(path, None, MAX_BYTES) is None
-        assert_same(read_csv(path), databento._read_text(path, None, MAX_BYTES))
+        assert csv_reader._read_plain(path, None, MAX_BYTES) is None
+        assert_same(read_csv(path), csv_reader._read_text(path, None, MAX_BYTES))
 
     def test_more_than_may_be_read_is_refused(self, folder):
         assert not agree(folder, text_of(*[{}] * 100), max_bytes=3000)
@@ -326,7 +324,7 @@ FORMS = {
 
 class TestUnusualValues:
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-    @pytest.mark.parametrize("column", [*plaincsv.ROLES, "note"])
+    @pytest.mark.parametrize("column", [*csv_fast.ROLES, "note"])
     def test_a_value_is_read_or_refused_the_same(self, folder, column, form):
         for value in VALUES:
             agree(folder, text_of(form, form | TRADE | {column: value}, form))
@@ -394,7 +392,7 @@ class TestUnusualValues:
         text = bytearray(SIXTY)
         text[at] = byte
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plaincsv, "BLOCK", 2**13)
+            patch.setattr(csv_fast, "BLOCK", 2**13)
             agree(folder, bytes(text))
 
 
@@ -404,9 +402,9 @@ class TestKernel:
     @example(parse_instant("2100-03-01T00:00:00Z"))
     def test_a_stamp_is_the_instant(self, instant):
         text = np.frombuffer(format_instant(instant).encode(), np.uint8)
-        found, date, days = csvkernel.stamp_of(text, 0, -1, -1)
+        found, date, days = csv_kernel.stamp_of(text, 0, -1, -1)
         assert found == instant
-        assert csvkernel.stamp_of(text, 0, date, days) == (found, date, days)
+        assert csv_kernel.stamp_of(text, 0, date, days) == (found, date, days)
 
     @given(st.integers(0, 10**10 - 1).map(lambda number: f"{number:010d}"))
     def test_a_day_is_there_or_is_refused(self, digits):
@@ -414,9 +412,9 @@ class TestKernel:
         try:
             instant = parse_instant(stamp)
         except ValueError:
-            instant = csvkernel.UNUSUAL
-        found, _, _ = csvkernel.stamp_of(np.frombuffer(stamp.encode(), np.uint8), 0, -1, -1)
-        assert found in {instant, csvkernel.UNUSUAL}
+            instant = csv_kernel.UNUSUAL
+        found, _, _ = csv_kernel.stamp_of(np.frombuffer(stamp.encode(), np.uint8), 0, -1, -1)
+        assert found in {instant, csv_kernel.UNUSUAL}
         assert found == instant or digits[:4] == "2262"
 
     @given(st.integers(0, PRICE_LIMIT - 1), st.integers(1, 9))
@@ -424,7 +422,7 @@ class TestKernel:
         px -= px % 10 ** (9 - decimals)
         text = f"{px // 10**9}.{px % 10**9:09d}"[: decimals - 9 or None] + ","
         letters = np.frombuffer(text.encode(), np.uint8)
-        assert csvkernel.price_of(letters, 0, True) == (px, len(text) - 1)
+        assert csv_kernel.price_of(letters, 0, True) == (px, len(text) - 1)
 
     @given(st.text(",xy", max_size=200), st.integers(0, 20), st.sampled_from(["", "", '"', "\r"]), st.data())
     def test_the_rest_of_a_line_is_counted(self, line, start, strange, data):
@@ -432,18 +430,18 @@ class TestKernel:
         line = line[:at] + strange + line[at:]
         text = ("," * start + line + '\n,\n"' + " " * 80).encode()
         words = np.frombuffer(text[: len(text) // 8 * 8], np.uint64)
-        end, commas = csvkernel.rest_of_line(words, start)
+        end, commas = csv_kernel.rest_of_line(words, start)
         if strange:
-            assert commas == csvkernel.UNUSUAL
-        elif commas != csvkernel.UNUSUAL:  # what follows within eight bytes may be what is refused
+            assert commas == csv_kernel.UNUSUAL
+        elif commas != csv_kernel.UNUSUAL:  # what follows within eight bytes may be what is refused
             assert (end, commas) == (start + len(line), line.count(","))
 
     @given(st.text("xy", max_size=50), st.integers(0, 20), st.sampled_from(',\n\r"'), st.text(',\n\r"x', max_size=9))
     def test_the_next_comma_is_found(self, before, start, letter, after):
         text = (',\n"\r' * 5)[:start] + before + letter + after + " " * 16
         words = np.frombuffer(text.encode()[: len(text) // 8 * 8], np.uint64)
-        found = csvkernel.next_comma(words, start)
-        assert found == (start + len(before) if letter == "," else csvkernel.UNUSUAL)
+        found = csv_kernel.next_comma(words, start)
+        assert found == (start + len(before) if letter == "," else csv_kernel.UNUSUAL)
 
 
 class TestBlocks:
@@ -451,8 +449,8 @@ class TestBlocks:
     def test_every_line_is_in_one_block(self, lengths, ends):
         text = b"".join(b"x" * length + b"\n" for length in lengths) + (b"" if ends else b"y")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plaincsv, "BLOCK", 64)
-            blocks = plaincsv._Blocks(io.BufferedReader(io.BytesIO(text)), 64)
+            patch.setattr(csv_fast, "BLOCK", 64)
+            blocks = csv_fast._Blocks(io.BufferedReader(io.BytesIO(text)), 64)
             parts = []
             for buffer, end in blocks:
                 parts.append(bytes(buffer[:end]))

@@ -18,9 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import csv_reader as databento
-from feed.files import csv_text as csvrows
-from feed.files import plan as files
+from feed.files import csv_reader, csv_text, plan
 from feed.files.csv_columns import integers, prices
 from feed.files.csv_reader import read_csv
 from feed.files.registry import WRITERS
@@ -133,7 +131,7 @@ def test_a_share_below_a_cent_reads_the_same_with_decimals_as_dbn_writes_it(read
     tape = read(dollars, dollars | {"sequence": "46542625"}).tape
     WRITERS[".dbn"](tape, tmp_path / "day.dbn")
     assert tape.ask_px.tolist() == [4_100_000] * 2
-    assert same(files.read_file(tmp_path / "day.dbn").tape, tape)
+    assert same(plan.read_file(tmp_path / "day.dbn").tape, tape)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +215,7 @@ def test_what_is_counted_of_the_rows_as_published_equals_a_plain_loop(rows, comp
     path = tmp_path_factory.getbasetemp() / "published.csv"
     path.write_text(text_of(*(NANO | row for row in rows)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(databento, "PLAIN_FROM", 0 if compiled else 2**40)
+        patch.setattr(csv_reader, "PLAIN_FROM", 0 if compiled else 2**40)
         (fragment,) = read_csv(path).fragments
     assert fragment.ignored == plain_counts(rows)
     assert fragment.tape.rows == len(rows)
@@ -392,7 +390,7 @@ def test_nothing_usable_is_unavailable(read, text, message):
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("missing", databento.REQUIRED)
+@pytest.mark.parametrize("missing", csv_reader.REQUIRED)
 def test_a_missing_column_is_named(read, missing):
     with pytest.raises(FeedUnavailable, match=f"missing columns: {missing};"):
         read({}, drop=(missing,))
@@ -568,7 +566,7 @@ def test_a_file_is_the_same_however_many_blocks_it_is_read_in(tmp_path, monkeypa
     text = text_of(*rows)
     (tmp_path / "day.csv").write_text(text)
     expected = read_csv(tmp_path / "day.csv")
-    monkeypatch.setattr(csvrows, "BLOCK", text.index("\n") + room)
+    monkeypatch.setattr(csv_text, "BLOCK", text.index("\n") + room)
     (tmp_path / "day.csv").write_bytes((mark + text.rstrip("\n").replace("\n", end)).encode())
     for one, other in zip(read_csv(tmp_path / "day.csv").fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
@@ -578,7 +576,7 @@ def test_a_file_is_the_same_however_many_blocks_it_is_read_in(tmp_path, monkeypa
 
 
 def test_a_line_without_an_end_is_not_read_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(csvrows, "BLOCK", 2**10)
+    monkeypatch.setattr(csv_text, "BLOCK", 2**10)
     (tmp_path / "day.csv").write_text(text_of() + "x" * 2**14)
     with pytest.raises(FeedCorrupt, match="a line of more than 1024 bytes"):
         read_csv(tmp_path / "day.csv")
@@ -594,7 +592,7 @@ def test_no_thread_of_pyarrow_is_given_an_object_of_python(tmp_path, monkeypatch
         source.seek(0)
         return pa_csv.read_csv(source, *arguments, **options)
 
-    monkeypatch.setattr(csvrows, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": read_csv}))
+    monkeypatch.setattr(csv_text, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": read_csv}))
     for text, broken in ((text_of({"symbol": ""}, {}), False), (text_of({}) + "1,2\n", True)):
         codec = COMPRESSIONS.get(name[7:])
         (tmp_path / name).write_bytes(pa.compress(text.encode(), codec, asbytes=True) if codec else text.encode())

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feed.errors import FeedCorrupt
-from feed.files import parquet_pages as pages
+from feed.files import parquet_pages
 from feed.files.parquet_pages import page_bytes
 
 NAMES = ("ts", "px", "symbol")
@@ -82,8 +82,8 @@ class Again:
 def test_pages_that_many_columns_share_are_not_looked_at_for_ever(tmp_path, monkeypatch):
     footer = written(path := tmp_path / "a.parquet", data_page_size=100, write_batch_size=10, use_dictionary=False)
     looked = []
-    struct = pages._struct
-    monkeypatch.setattr(pages, "_struct", lambda *given: looked.append(1) or struct(*given))
+    struct = parquet_pages._struct
+    monkeypatch.setattr(parquet_pages, "_struct", lambda *given: looked.append(1) or struct(*given))
     with pytest.raises(FeedCorrupt, match="the file is damaged"):
         list(page_bytes(path, Again(footer), NAMES))
     assert len(looked) < 10_000

@@ -8,7 +8,7 @@ import pytest
 
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import client as kafka
+from feed.kafka import client
 from feed.kafka.address import Address, parse_address
 from feed.kafka.client import TopicPartition, errors, translated, within
 
@@ -120,9 +120,9 @@ def test_a_broker_that_was_there_is_waited_for(monkeypatch, patience, tries):
     def sleep(seconds):
         now[0] += seconds
 
-    monkeypatch.setattr(kafka, "probe", probe)
-    monkeypatch.setattr(kafka, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    with pytest.raises(FeedUnavailable, match="no Kafka broker answers"), kafka.open_consumer(ADDRESS, patience):
+    monkeypatch.setattr(client, "probe", probe)
+    monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    with pytest.raises(FeedUnavailable, match="no Kafka broker answers"), client.open_consumer(ADDRESS, patience):
         pytest.fail("nobody is there")
     assert len(asked) == tries
     assert asked == sorted(asked)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from feed.files.parquet import write_parquet
 from feed.options import ReadOptions
 from feed.provenance import Provenance
-from feed.quality import stretches as standing
+from feed.quality import stretches
 from feed.quality.check import CHECKS, check, render
 from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
@@ -234,7 +234,7 @@ def test_the_carried_counts_equal_a_plain_loop(tape):
 def test_the_size_of_a_chunk_changes_nothing(tape):
     whole = check(tape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standing, "CHUNK", 3)
+        patch.setattr(stretches, "CHUNK", 3)
         assert check(tape) == whole
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import health
 from tests.support import ROOT
 from tools.kafka.ports import free_ports
 
@@ -27,7 +27,7 @@ class Started:
                 "dashboard_host": "127.0.0.1",
                 "dashboard_port": free_ports(1)[0],
                 "ray_client_server_port": client_port,
-                "_system_config": {**liveness.SETTINGS, "metrics_report_interval_ms": 500},
+                "_system_config": {**health.SETTINGS, "metrics_report_interval_ms": 500},
             },
         )
         self.head, self.address = self._cluster.head_node, self._cluster.address

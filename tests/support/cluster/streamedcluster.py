@@ -13,7 +13,7 @@ from feed.instants import format_instant
 from tests.support.cluster.hosts import ROOT, Hosts
 from tests.support.cluster.raycluster import RayCluster
 from tests.support.cluster.watchedsweep import WatchedSweep
-from tools.kafka import jars as kafkajars
+from tools.kafka import jars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def run_cluster(folder: Path, cpus: tuple[int, int], count: int = 3, seconds: fl
     seconds : float
         Of the stream's window.
     """
-    cache = kafkajars.folder().parents[1]
+    cache = jars.folder().parents[1]
     with Hosts(folder, count, kept=[cache]) as hosts:
         file = hosts.folder / "stream.csv.gz"
         synthetic.write_csv(synthetic.generate(seconds=seconds, warmup=WARMUP_SECONDS), file)

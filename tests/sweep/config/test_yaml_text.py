@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.config import yaml_text as text_module
+from sweep.config import yaml_text
 from sweep.config.yaml_text import _UNREAD, _Loader, _quick, parse_yaml
 from sweep.errors import ConfigError
 
@@ -38,12 +38,12 @@ def test_a_long_list_is_read_as_a_short_one_is(entries, flow, indent):
     text = f"grid:\n  depth: 1\nlambda_over: {'[' + ', '.join(entries) + ']' if flow else lines}\n"
     short = outcome(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_module, "LONG", 0)
+        patch.setattr(yaml_text, "LONG", 0)
         assert outcome(text) == short
 
 
 def test_a_list_of_very_many_numbers_is_read_in_c_and_what_is_deep_or_quoted_is_not(monkeypatch):
-    monkeypatch.setattr(text_module, "_Loader", None)
+    monkeypatch.setattr(yaml_text, "_Loader", None)
     values = [at / 7 - 9 for at in range(2000)]
     assert parse_yaml(f"lambda_over: [{', '.join(map(repr, values))}]\n", "x") == {"lambda_over": values}
     assert parse_yaml("lambda_over:\n" + "".join(f"- {each!r}\n" for each in values), "x") == {"lambda_over": values}

@@ -10,7 +10,7 @@ from sweep.config.loading import build_config
 from sweep.errors import ConfigError, NotStarted, WorkersLost
 from sweep.executors import registry
 from sweep.executors.inline import Inline
-from sweep.executors.on_ray import health as liveness
+from sweep.executors.on_ray import health
 from sweep.executors.on_ray.executor import OnRay
 from sweep.executors.registry import EXECUTORS, open_executor, too_many, workers_of
 from tests.support.conformance import ExecutorContract
@@ -96,7 +96,7 @@ def test_a_home_that_cannot_be_written_is_one_line(monkeypatch, error):
 @pytest.fixture
 def enough(monkeypatch):
     """A machine with memory and disk for a Ray of our own, whatever this one has."""
-    monkeypatch.setattr(liveness, "lacking", lambda: None)
+    monkeypatch.setattr(health, "lacking", lambda: None)
 
 
 def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
@@ -125,10 +125,10 @@ def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
 )
 def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machine, said, monkeypatch):
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("it was tried"))
-    why = liveness.lacking(**machine)
+    why = health.lacking(**machine)
     assert said in why
     assert why.endswith("or use executor=inline")
-    monkeypatch.setattr(liveness, "lacking", lambda: why)
+    monkeypatch.setattr(health, "lacking", lambda: why)
     with pytest.raises(NotStarted) as error:
         OnRay("local", 1).__enter__()
     assert str(error.value) == f"address local: {why}"
@@ -137,7 +137,7 @@ def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machi
 
 def test_of_a_ray_that_does_not_say_what_there_is_nothing_is_asked(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray._common.utils", None)
-    assert liveness.lacking(memory=1, space=1, room=1) is None
+    assert health.lacking(memory=1, space=1, room=1) is None
 
 
 def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
@@ -146,7 +146,7 @@ def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
     def late(**_):
         raise RuntimeError("Timed out waiting for file")
 
-    monkeypatch.setattr(liveness, "lacking", lambda: next(said))
+    monkeypatch.setattr(health, "lacking", lambda: next(said))
     monkeypatch.setattr(ray, "init", late)
     with pytest.raises(NotStarted, match=r"^address local: Ray's files have no room$"):
         OnRay("local", 1).__enter__()
@@ -162,8 +162,8 @@ def test_where_nothing_is_done_because_a_disk_is_full_that_is_said(monkeypatch):
 
     executor = OnRay("local", 1)
     executor._processes = Dying()
-    monkeypatch.setattr(liveness, "PATIENCE", 0.0)
-    monkeypatch.setattr(liveness, "lacking", lambda: "Ray's files have no room")
+    monkeypatch.setattr(health, "PATIENCE", 0.0)
+    monkeypatch.setattr(health, "lacking", lambda: "Ray's files have no room")
     with pytest.raises(WorkersLost, match=r"and nothing was done meanwhile: .*; Ray's files have no room$"):
         executor._check(1)
 

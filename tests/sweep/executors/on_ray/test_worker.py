@@ -4,7 +4,7 @@ import pytest
 
 from sweep.environment import stamp
 from sweep.errors import WorkersLost
-from sweep.executors.on_ray import worker as onworker
+from sweep.executors.on_ray import worker
 from sweep.executors.on_ray.versions import NodeDiffers
 from sweep.executors.on_ray.worker import CRASHES, surround
 
@@ -12,8 +12,8 @@ from sweep.executors.on_ray.worker import CRASHES, surround
 @pytest.fixture
 def marks(tmp_path, monkeypatch):
     path = tmp_path / "sor-sweep" / "task"
-    monkeypatch.setattr(onworker, "_marks", lambda: path)
-    monkeypatch.setattr(onworker, "_here", lambda: "10.0.0.5")
+    monkeypatch.setattr(worker, "_marks", lambda: path)
+    monkeypatch.setattr(worker, "_here", lambda: "10.0.0.5")
     return path
 
 
