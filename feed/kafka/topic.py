@@ -123,7 +123,7 @@ def settings_of(address: Address) -> Settings | None:
     with _open_admin(address) as admin:
         try:
             asked = [ConfigResource("TOPIC", address.topic, list(ASKED))]
-            described = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(asked, config_filter="all"))
+            configs = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(asked, config_filter="all"))
             (described,) = within(CONNECT_SECONDS, address, lambda: admin.describe_topics([address.topic]))
         except errors.KafkaConnectionError:
             return UNTOLD  # a broker without the question, as the embedded one, hangs up
@@ -132,7 +132,7 @@ def settings_of(address: Address) -> Settings | None:
     if errors.for_code(described["error_code"]) is errors.UnknownTopicOrPartitionError:
         return None
     # The client passes over the error that comes in place of settings, so that nothing is told of why there are none.
-    found = described.get("topic", {}).get(address.topic, {})
+    found = configs.get("topic", {}).get(address.topic, {})
     if not found:
         return Settings({}, note=_untold(errors.TopicAuthorizationFailedError))
     values = {name: each["value"] for name, each in found.items() if name in ASKED and each["value"] is not None}
