@@ -156,11 +156,11 @@ def decode_arrow(
     size = 0
     for record in records:
         try:
-            read = _read(record.value)
+            streams = _read(record.value)
         except refusals as error:
             refuse(record, _reason(error))
-            read = [{}, {}]
-        for part, count, columns, width in zip(parts, counts, read, (QUOTE_BYTES, TRADE_BYTES), strict=True):
+            streams = [{}, {}]
+        for part, count, columns, width in zip(parts, counts, streams, (QUOTE_BYTES, TRADE_BYTES), strict=True):
             rows = len(columns.get("ts", ()))
             count.append(rows)
             size += rows * width
@@ -184,7 +184,7 @@ def _read(value: bytes) -> list[_Columns]:
 
     buffer = pa.py_buffer(value)
     at = 0
-    read = []
+    streams = []
     for (name, dtypes, bounds), schema in zip(_STREAMS, _schemas(), strict=True):
         source = pa.BufferReader(buffer.slice(at))
         if pa.ipc.read_message(source).type != "schema":
@@ -201,13 +201,13 @@ def _read(value: bytes) -> list[_Columns]:
         batch.validate(full=True)
         columns = {field: column.to_numpy(zero_copy_only=True) for field, column in zip(dtypes, batch, strict=True)}
         _check_values(columns, name, bounds)
-        read.append(columns)
+        streams.append(columns)
         at = end + len(_END)
     if at != len(value):
         raise ValueError(f"{len(value) - at} bytes follow the trades")
-    if not any(len(columns["ts"]) for columns in read):
+    if not any(len(columns["ts"]) for columns in streams):
         raise ValueError("it holds neither quotes nor trades")
-    return read
+    return streams
 
 
 def _check_declared(message: Any, name: str, dtypes: dict[str, str]) -> None:  # noqa: ANN401 - untyped library
@@ -240,5 +240,5 @@ def _check_values(columns: _Columns, name: str, bounds: dict[str, tuple[int, int
 
 def _joined(parts: list[_Columns], dtypes: dict[str, str]) -> _Columns:
     """Put the columns of all messages one after the other, freeing them one by one."""
-    nothing = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
-    return {name: np.concatenate([nothing[name], *(part.pop(name) for part in parts)]) for name in dtypes}
+    empty = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+    return {name: np.concatenate([empty[name], *(part.pop(name) for part in parts)]) for name in dtypes}

@@ -39,9 +39,9 @@ def encode_json(tape: Tape) -> Iterator[Message]:
     instants, *starts = by_instant(tape)
     dollars = _Dollars()
     for first in range(0, len(instants), _CHUNK):
-        some = instants[first : first + _CHUNK]
-        stamps = np.datetime_as_string(some.astype("datetime64[ns]")).tolist()
-        quote_at, trade_at = (start[first : first + len(some) + 1].tolist() for start in starts)
+        chunk = instants[first : first + _CHUNK]
+        stamps = np.datetime_as_string(chunk.astype("datetime64[ns]")).tolist()
+        quote_at, trade_at = (start[first : first + len(chunk) + 1].tolist() for start in starts)
         quotes = [
             f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
             f'"sequence":{sequence}}}'
@@ -52,14 +52,14 @@ def encode_json(tape: Tape) -> Iterator[Message]:
             for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
         ]
         quote, trade = quote_at[0], trade_at[0]
-        for ts, stamp, quote_end, trade_end in zip(some.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
-            head = f'{{"ts_event":"{stamp}Z","publisher_id":'
-            following = f",{head}"
-            listed = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
-            text = f'{{"snapshot":[{head}{following.join(listed)}]' if listed else '{"snapshot":[]'
-            listed = trades[trade - trade_at[0] : trade_end - trade_at[0]]
-            if listed:
-                text += f',"trades":[{head}{following.join(listed)}]'
+        for ts, stamp, quote_end, trade_end in zip(chunk.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
+            prefix = f'{{"ts_event":"{stamp}Z","publisher_id":'
+            separator = f",{prefix}"
+            texts = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
+            text = f'{{"snapshot":[{prefix}{separator.join(texts)}]' if texts else '{"snapshot":[]'
+            texts = trades[trade - trade_at[0] : trade_end - trade_at[0]]
+            if texts:
+                text += f',"trades":[{prefix}{separator.join(texts)}]'
             yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
             quote, trade = quote_end, trade_end
 

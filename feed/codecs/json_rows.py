@@ -171,12 +171,12 @@ class JsonRows:
         if any(not -(2**63) <= row.sequence < 2**63 for row in rows):
             raise ValueError("a sequence is beyond int64")
         ts = self._instant(stamp)
-        prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
-        paid = [_nano(trade.price) for trade in message.trades]
-        if not all(px and trade.size for px, trade in zip(paid, message.trades, strict=True)):
+        quote_prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
+        trade_prices = [_nano(trade.price) for trade in message.trades]
+        if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
         quotes, trades = self._quotes, self._trades
-        for quote, (ask_px, bid_px) in zip(message.snapshot, prices, strict=True):
+        for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
             quotes["ts"].append(ts)
             quotes["venue"].append(quote.publisher_id)
             quotes["ask_px"].append(ask_px)
@@ -184,7 +184,7 @@ class JsonRows:
             quotes["bid_px"].append(bid_px)
             quotes["bid_sz"].append(quote.bid_sz_00)
             quotes["sequence"].append(quote.sequence)
-        for trade, px in zip(message.trades, paid, strict=True):
+        for trade, px in zip(message.trades, trade_prices, strict=True):
             trades["ts"].append(ts)
             trades["venue"].append(trade.publisher_id)
             trades["px"].append(px)

@@ -134,35 +134,35 @@ class Decoded:
         """Give the first so many messages, then the next so many, and so on; columns are views."""
         messages = np.cumsum([0, *counts])
         quotes, trades = (
-            np.cumsum(np.concatenate([[0], its]))[messages] for its in (self.quote_counts, self.trade_counts)
+            np.cumsum(np.concatenate([[0], each]))[messages] for each in (self.quote_counts, self.trade_counts)
         )
-        for one in map(slice, range(len(counts)), range(2, len(counts) + 2)):
-            its, of_quotes, of_trades = (slice(*ends[one]) for ends in (messages, quotes, trades))
+        for pair in map(slice, range(len(counts)), range(2, len(counts) + 2)):
+            of_messages, of_quotes, of_trades = (slice(*ends[pair]) for ends in (messages, quotes, trades))
             yield Decoded(
                 {name: column[of_quotes] for name, column in self.quotes.items()},
                 {name: column[of_trades] for name, column in self.trades.items()},
-                self.quote_counts[its],
-                self.trade_counts[its],
+                self.quote_counts[of_messages],
+                self.trade_counts[of_messages],
             )
 
 
 def _rows_of(counts: Int64, messages: Int64) -> Int64:
     """Indices of the rows of these messages."""
-    taken = counts[messages]
+    selected = counts[messages]
     first = (np.cumsum(counts) - counts)[messages]
-    return np.repeat(first - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))
+    return np.repeat(first - (np.cumsum(selected) - selected), selected) + np.arange(int(selected.sum()))
 
 
 def concatenate(parts: Sequence[Decoded]) -> Decoded:
     """Put the messages of several parts one after the other."""
     if len(parts) == 1:
         return parts[0]
-    nothing = np.zeros(0, np.int64)
+    empty = np.zeros(0, np.int64)
     return Decoded(
         {name: _joined([part.quotes[name] for part in parts], dtype) for name, dtype in QUOTE_DTYPES.items()},
         {name: _joined([part.trades[name] for part in parts], dtype) for name, dtype in TRADE_DTYPES.items()},
-        np.concatenate([nothing, *(part.quote_counts for part in parts)]),
-        np.concatenate([nothing, *(part.trade_counts for part in parts)]),
+        np.concatenate([empty, *(part.quote_counts for part in parts)]),
+        np.concatenate([empty, *(part.trade_counts for part in parts)]),
     )
 
 

@@ -117,15 +117,15 @@ class Quality:
     @property
     def errors(self) -> tuple[str, ...]:
         """Checks that make the tape unusable."""
-        return self._found("error")
+        return self._of_level("error")
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Checks that deserve a look."""
-        return self._found("warning")
+        return self._of_level("warning")
 
-    def _found(self, level: Level) -> tuple[str, ...]:
-        return tuple(name for name, (its_level, _) in CHECKS.items() if its_level == level and self.counts[name])
+    def _of_level(self, level: Level) -> tuple[str, ...]:
+        return tuple(name for name, (check_level, _) in CHECKS.items() if check_level == level and self.counts[name])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: the attributes, `errors` and `warnings`; instants as ISO text, publisher ids as text keys."""
@@ -170,9 +170,9 @@ def check(tape: Tape) -> Quality:
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
     venues = dict(_by_venue(tape))
     dead = []
-    for venue, mine in venues.items():
-        dead += [venue] if _is_dead(tape, mine) else []
-        for name, count in _count_venue(tape, mine, last_of_instant).items():
+    for venue, rows in venues.items():
+        dead += [venue] if _is_dead(tape, rows) else []
+        for name, count in _count_venue(tape, rows, last_of_instant).items():
             counts[name] += count
     counts["dead_venues"] = len(dead)
     unknown = [venue for venue in venues if venue not in PUBLISHERS]
@@ -191,7 +191,7 @@ def check(tape: Tape) -> Quality:
         start=start,
         end=end,
         largest_gap=int(pauses.max(initial=0)),
-        venues={venue: len(mine) for venue, mine in venues.items()},
+        venues={venue: len(rows) for venue, rows in venues.items()},
         dead_venues=tuple(dead),
         counts=counts,
         details=details,
@@ -247,8 +247,8 @@ def _count_rows(tape: Tape) -> dict[str, int]:
 
 def _off_tick(px: Int64) -> int:
     """Count prices between two ticks."""
-    rest = px[px // CENT * CENT != px]  # few as a rule; % is many times slower than // by a constant
-    return true(np.where(rest < DOLLAR, rest % (CENT // 100), 1) > 0) if len(rest) else 0
+    off_cent = px[px // CENT * CENT != px]  # few as a rule; % is many times slower than // by a constant
+    return true(np.where(off_cent < DOLLAR, off_cent % (CENT // 100), 1) > 0) if len(off_cent) else 0
 
 
 def _identical_rows(tape: Tape) -> int:
@@ -270,11 +270,11 @@ def _last_of_instant(tape: Tape) -> Flags:
     return last
 
 
-def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, int]:
+def _count_venue(tape: Tape, rows: Int64, last_of_instant: Flags) -> dict[str, int]:
     """Count what the rows of one venue, given by index, show one after the other."""
-    steps = _steps(tape.sequence[mine])
+    steps = _steps(tape.sequence[rows])
     by_one = len(steps) > 0 and 100 * true(steps == 1) >= 99 * len(steps)
-    standing = mine[last_of_instant[mine]]
+    standing = rows[last_of_instant[rows]]
     until = np.append(tape.ts[standing[1:]], tape.ts[-1])
     quoted = (tape.bid_px[standing] > 0) | (tape.ask_px[standing] > 0)
     return {
@@ -284,8 +284,8 @@ def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, i
     }
 
 
-def _is_dead(tape: Tape, mine: Int64) -> bool:
-    silence = int(tape.ts[-1] - tape.ts[mine[-1]])
+def _is_dead(tape: Tape, rows: Int64) -> bool:
+    silence = int(tape.ts[-1] - tape.ts[rows[-1]])
     return silence > OLD and DEAD_SHARE * silence >= int(tape.ts[-1] - tape.ts[0])
 
 
@@ -314,7 +314,7 @@ def render(quality: Quality, provenance: Provenance) -> str:
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
         *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
-        *(("warning", f"{name}: {said}") for name, said in quality.details.items()),
+        *(("warning", f"{name}: {detail}") for name, detail in quality.details.items()),
     ]
     lines = [f"{name:<12} {printable(text)}" for name, text in facts]
     lines += ["", f"{'level':<8} {'count':>11}  check"]

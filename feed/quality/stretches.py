@@ -89,30 +89,30 @@ def highest_over(value: Int64, start: Int64, end: Int64, size: int, nothing: int
         Where none covers a place.
     """
     power = _power(end - start)
-    found = np.full(size, nothing, np.int64)
-    for each in range(int(power.max(initial=0)), -1, -1):
-        mine = power == each
-        for at in (start[mine], end[mine] - (1 << each)):
-            np.maximum.at(found, at, value[mine])
-        half = (1 << each) >> 1
+    highest = np.full(size, nothing, np.int64)
+    for exponent in range(int(power.max(initial=0)), -1, -1):
+        chosen = power == exponent
+        for at in (start[chosen], end[chosen] - (1 << exponent)):
+            np.maximum.at(highest, at, value[chosen])
+        half = (1 << exponent) >> 1
         if half:
-            halves = found.copy()
-            np.maximum(halves[half:], found[:-half], out=halves[half:])
-            found = halves
-    return found
+            halves = highest.copy()
+            np.maximum(halves[half:], highest[:-half], out=halves[half:])
+            highest = halves
+    return highest
 
 
 def highest_within(values: Int64, start: Int64, end: Int64, nothing: int) -> Int64:
     """The highest of the values at places [start, end), for each of (N,) stretches; `nothing` of an empty one."""
-    found = np.full(len(start), nothing, np.int64)
+    highest = np.full(len(start), nothing, np.int64)
     power = np.where(start < end, _power(np.maximum(end - start, 1)), -1)
-    for each in range(int(power.max(initial=-1)) + 1):
-        if each:  # of the power of two below, from here on
-            half = 1 << (each - 1)
+    for exponent in range(int(power.max(initial=-1)) + 1):
+        if exponent:  # of the power of two below, from here on
+            half = 1 << (exponent - 1)
             values = np.maximum(values[:-half], values[half:])
-        mine = power == each
-        found[mine] = np.maximum(values[start[mine]], values[end[mine] - (1 << each)])
-    return found
+        chosen = power == exponent
+        highest[chosen] = np.maximum(values[start[chosen]], values[end[chosen] - (1 << exponent)])
+    return highest
 
 
 def _power(length: Int64) -> Int64:
