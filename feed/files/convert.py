@@ -36,8 +36,8 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
         if place.endswith("/"):
             out.mkdir(exist_ok=True)
         is_dir = out.is_dir()
-        its = ending if is_dir else ending_of(out.name)
-        if its not in WRITERS:
+        suffix = ending if is_dir else ending_of(out.name)
+        if suffix not in WRITERS:
             raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
         folder = out if is_dir else out.parent
         if not folder.is_dir():
@@ -50,10 +50,10 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
 
 
 def _refuse_overwriting(outs: Sequence[Path], *, force: bool) -> None:
-    there = [out for out in outs if os.path.lexists(out)]
-    if there and not force:
-        more = f", and {len(there) - 1} more of {len(outs)} files are" if len(there) > 1 else ""
-        raise FeedUnavailable(f"it is there already{more}", str(there[0]), "choose another place, or add --force")
+    existing = [out for out in outs if os.path.lexists(out)]
+    if existing and not force:
+        more = f", and {len(existing) - 1} more of {len(outs)} files are" if len(existing) > 1 else ""
+        raise FeedUnavailable(f"it is there already{more}", str(existing[0]), "choose another place, or add --force")
 
 
 def convert(
@@ -114,21 +114,21 @@ def _date(tape: Tape) -> str:
 def _write(tape: Tape, out: Path, ending: str) -> dict[str, Any]:
     """Write one file, and prove it."""
     where = str(out)
-    beside = out.with_name(f".{os.getpid()}-{out.name}")  # hidden: a directory is never read with half of it
+    temporary = out.with_name(f".{os.getpid()}-{out.name}")  # hidden: a directory is never read with half of it
     try:
         with _refusing(where):
-            WRITERS[ending](tape, beside)
-            differs = None if _reads_back(tape, beside) else "what was read back differs"
-            size = beside.stat().st_size
-            if not differs:
-                beside.replace(out)
+            WRITERS[ending](tape, temporary)
+            difference = None if _reads_back(tape, temporary) else "what was read back differs"
+            size = temporary.stat().st_size
+            if not difference:
+                temporary.replace(out)
     except ValueError as reason:
-        differs = str(reason)
+        difference = str(reason)
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
-    if differs:
-        raise FeedUnavailable(f"a {ending} file cannot hold this tape: {differs}", where, PARQUET_HOLDS_ANY)
+            temporary.unlink(missing_ok=True)
+    if difference:
+        raise FeedUnavailable(f"a {ending} file cannot hold this tape: {difference}", where, PARQUET_HOLDS_ANY)
     return {
         "place": where,
         "symbol": tape.symbol,

@@ -48,10 +48,10 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
     try:
         numbers = _int64(text)
     except pa.ArrowInvalid:
-        nanos, nothing = np.divmod(_decimals(text, exact=True), 10**9)
-        if nothing.any():
+        whole, remainder = np.divmod(_decimals(text, exact=True), 10**9)
+        if remainder.any():
             raise ValueError("expected a whole number") from None
-        numbers = nanos
+        numbers = whole
     if len(numbers) and (numbers.min() < low or numbers.max() > high):
         raise ValueError(f"expected {low} to {high}")
     return numbers
@@ -98,8 +98,8 @@ def prices(text: Text, *, nanos: bool) -> Int64:
 def prices_kept(text: Text, *, nanos: bool) -> Int64:
     """Parse prices as `prices` does, and refuse those of which nothing is left: 0 would be no price."""
     numbers = prices(text, nanos=nanos)
-    nothing = text.filter(pa.array(numbers == 0))
-    if not nanos and pc.any(pc.match_substring_regex(nothing, _SMALL), min_count=0).as_py():
+    zeros = text.filter(pa.array(numbers == 0))
+    if not nanos and pc.any(pc.match_substring_regex(zeros, _SMALL), min_count=0).as_py():
         raise ValueError("it rounds to 0; the smallest price is 1e-9 $")
     return numbers
 
@@ -121,8 +121,8 @@ def whole_numbers(text: Text) -> Int64:
 
 def below_a_cent(prices: Sequence[Int64]) -> tuple[int, int]:
     """How many prices are there, in 1e-9 $, and how many of them are below a cent: they may be in another unit."""
-    there = sum(int(np.count_nonzero(px > 0)) for px in prices)
-    return there, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
+    priced = sum(int(np.count_nonzero(px > 0)) for px in prices)
+    return priced, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
 
 
 def beyond_nanos(text: Text) -> int:
@@ -175,9 +175,9 @@ def _decimals(text: Text, *, exact: bool = False) -> Int64:
         with suppress(pa.ArrowInvalid):
             column = text.cast(_NANO_DOLLARS)
     if column is None:
-        seen = pc.unique(text)
-        scaled = np.array([_scaled(value, exact=exact) for value in seen.to_pylist()], np.int64)
-        return scaled[_numpy(pc.index_in(text, seen))]
+        distinct = pc.unique(text)
+        scaled = np.array([_scaled(value, exact=exact) for value in distinct.to_pylist()], np.int64)
+        return scaled[_numpy(pc.index_in(text, distinct))]
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([_unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
 

@@ -178,10 +178,10 @@ def _form_of(text: bytes) -> _Form:
     names = header.split(b",")
     roles = np.zeros(len(names), np.int8)
     for role, name in enumerate(ROLES, 1):
-        there = [place for place, each in enumerate(names) if each == name.encode()]
-        if len(there) > 1:
+        positions = [place for place, each in enumerate(names) if each == name.encode()]
+        if len(positions) > 1:
             raise _Unusual
-        roles[there] = role
+        roles[positions] = role
     if not lines or not set(range(1, 8)) <= set(roles.tolist()):
         raise _Unusual
     place = {name: int(np.argmax(roles == role)) for role, name in enumerate(ROLES, 1) if role in roles}
@@ -196,9 +196,9 @@ def _form_of(text: bytes) -> _Form:
     prices = [place[name] for name in ("bid_px_00", "ask_px_00", "price") if name in place]
     for line in lines:
         fields = line.split(b",", max(prices) + 1)
-        shown = [fields[at] for at in prices if at < len(fields) and fields[at]]
-        if shown:
-            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in shown[0])
+        present = [fields[at] for at in prices if at < len(fields) and fields[at]]
+        if present:
+            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in present[0])
     raise _Unusual
 
 
@@ -206,15 +206,15 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
     """Read the lines of a block."""
     from feed.files.csv_kernel import read_rows
 
-    most = (end - start) // len(form.roles) + 1  # a row has a comma or a newline per column
+    capacity = (end - start) // len(form.roles) + 1  # a row has a comma or a newline per column
     part = _Part(
-        ts=np.empty(most, np.int64),
-        venue=np.empty(most, np.int16),
-        px=np.empty((2, most), np.int64),
-        sz=np.empty((2, most), np.int32),
-        sequence=np.empty(most, np.int64),
-        instrument=np.empty(most, np.int64),
-        trades=np.empty((6, most), np.int64),
+        ts=np.empty(capacity, np.int64),
+        venue=np.empty(capacity, np.int16),
+        px=np.empty((2, capacity), np.int64),
+        sz=np.empty((2, capacity), np.int32),
+        sequence=np.empty(capacity, np.int64),
+        instrument=np.empty(capacity, np.int64),
+        trades=np.empty((6, capacity), np.int64),
     )
     rows, prints, part.unusable = read_rows(
         np.frombuffer(buffer, np.uint8),
@@ -244,7 +244,7 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
     def whole(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts], axis=-1)
 
-    printed = _has(form, "action", "side", "price", "size")
+    has_trades = _has(form, "action", "side", "price", "size")
     (bid_px, ask_px), (bid_sz, ask_sz), trades = whole("px"), whole("sz"), whole("trades")
     return PlainRows(
         symbol=form.symbol.decode(),
@@ -259,8 +259,8 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
             "ask_sz": ask_sz,
             "sequence": whole("sequence"),
         },
-        trades=dict(zip(("ts", "venue", "px", "sz", "side", "sequence"), trades, strict=True)) if printed else None,
-        unusable=sum(part.unusable for part in parts) if printed else 0,
+        trades=dict(zip(("ts", "venue", "px", "sz", "side", "sequence"), trades, strict=True)) if has_trades else None,
+        unusable=sum(part.unusable for part in parts) if has_trades else 0,
         instrument=whole("instrument") if _has(form, "instrument_id") else None,
     )
 

@@ -111,21 +111,21 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock |
         return None
     if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
         return None
-    priced, low = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
-    if 2 * low > priced:
+    priced, tiny = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
+    if 2 * tiny > priced:
         return None
     if not plain.iso and plain.columns["ts"].min() < NANOS_FROM:
         return None
     nameless = None if plain.symbol else plain.instrument
     if nameless is not None and several_instruments(plain.columns["venue"], nameless):
         return None
-    called, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
+    tape_symbol, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
     notes += _forms(iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
-    there = (called,) if plain.symbol else ()
-    none = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
-    which = Labels((called,), none, none, named=bool(there))
-    return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
+    symbols = (tape_symbol,) if plain.symbol else ()
+    no_codes = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
+    row_labels = Labels((tape_symbol,), no_codes, no_codes, named=bool(symbols))
+    return FileBlock(make_fragments(row_labels, plain.columns, plain.trades, ignored, notes), symbols)
 
 
 def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
@@ -142,15 +142,15 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     if nanos and _mostly_below_a_cent(rows):
         raise _in_which_unit(str(path))
     names = _names(rows)
-    there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
-    check_symbols(there, symbol, str(path))
-    called, notes = ("", ()) if there else unnamed(symbol)
-    if there and symbol is not None:
-        if symbol not in there:
-            return FileBlock((), there)
+    symbols = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
+    check_symbols(symbols, symbol, str(path))
+    tape_symbol, notes = ("", ()) if symbols else unnamed(symbol)
+    if symbols and symbol is not None:
+        if symbol not in symbols:
+            return FileBlock((), symbols)
         rows = _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol")
         names = None
-        called = symbol
+        tape_symbol = symbol
     notes += _forms(iso=iso, nanos=nanos)
     rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
     if rounded:
@@ -168,16 +168,16 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     }
     codes = np.zeros(len(rows.index), np.int64)
     if names is not None:
-        codes = pc.index_in(names, pa.array(there)).to_numpy()
-    labels = there if names is not None else (called,)
-    if rows.has("instrument_id") and (not there or UNNAMED in labels):
+        codes = pc.index_in(names, pa.array(symbols)).to_numpy()
+    labels = symbols if names is not None else (tape_symbol,)
+    if rows.has("instrument_id") and (not symbols or UNNAMED in labels):
         instrument = rows.parse("instrument_id", partial(integers, low=0, high=INT64))
-        nameless = codes == (labels.index(UNNAMED) if there else 0)
+        nameless = codes == (labels.index(UNNAMED) if symbols else 0)
         if several_instruments(columns["venue"][nameless], instrument[nameless]):
             raise instruments_unnamed(str(path))
     trades, is_trade = _trades(rows, columns, price)
-    which = Labels(labels, codes, codes[is_trade], named=bool(there))
-    return FileBlock(make_fragments(which, columns, trades, ignored, notes), there)
+    row_labels = Labels(labels, codes, codes[is_trade], named=bool(symbols))
+    return FileBlock(make_fragments(row_labels, columns, trades, ignored, notes), symbols)
 
 
 def _names(rows: Rows) -> Text | None:
@@ -203,14 +203,14 @@ def _trades(
     aggressor = np.zeros(len(prints.index), np.int64)
     for letter, sign in AGGRESSOR.items():
         aggressor[pc.equal(side, letter).to_numpy()] = sign
-    taken = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
-    return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
+    trades = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
+    return trades | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
 
 
 def _mostly_below_a_cent(rows: Rows) -> bool:
     """Whether most quotes are below a cent as 1e-9 $."""
-    priced, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
-    return 2 * low > priced
+    priced, tiny = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
+    return 2 * tiny > priced
 
 
 def _in_which_unit(where: str) -> FeedUnavailable:

@@ -119,22 +119,22 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
     with open_bytes(path, max_bytes) as lines:  # decoded alone: no column that is not looked at has to be text
         line = lines.readline(2**20).decode("utf-8-sig")
     line = io.StringIO(line, newline="").readline()
-    there: list[str] = []
+    columns: list[str] = []
     with suppress(csv.Error):  # a field that is longer than any name
-        there = next(csv.reader([line]), [])
-    missing = [name for name in required if name not in there]
+        columns = next(csv.reader([line]), [])
+    missing = [name for name in required if name not in columns]
     if missing:
-        found = ""
+        hint = ""
         if len(missing) == len(required):  # no header of such a file at all: show what stands there instead
             begins = ascii(line.rstrip("\r\n")[:_SHOWN])[1:-1][:_SHOWN]
-            found = f"; the header there begins '{begins}'" if begins else "; the first line is blank"
+            hint = f"; the header there begins '{begins}'" if begins else "; the first line is blank"
         raise FeedUnavailable(
-            f"missing columns: {', '.join(missing)}{found}",
+            f"missing columns: {', '.join(missing)}{hint}",
             str(path),
             "expected a Databento CSV of the schema mbp-1 or mbp-10",
         )
-    names = [*required, *(name for name in optional if name in there)]
-    twice = [name for name in names if there.count(name) > 1]
+    names = [*required, *(name for name in optional if name in columns)]
+    twice = [name for name in names if columns.count(name) > 1]
     if twice:
         raise FeedUnavailable(f"columns there more than once: {', '.join(twice)}", str(path), "keep one of each")
     if not line.endswith(("\n", "\r")):
@@ -144,9 +144,9 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
 
 def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: Limit) -> Arrow:
     table = _read_columns(path, names, labels, max_bytes, NULLS)
-    unsure = [name for name in names if name in labels and table.column(name).null_count]
-    if unsure:  # the words for nothing hold for all columns of a read
-        for name, column in zip(unsure, _read_columns(path, unsure, labels, max_bytes, NULLS[:1]).columns, strict=True):
+    reread = [name for name in names if name in labels and table.column(name).null_count]
+    if reread:  # the words for nothing hold for all columns of a read
+        for name, column in zip(reread, _read_columns(path, reread, labels, max_bytes, NULLS[:1]).columns, strict=True):
             table = table.set_column(names.index(name), name, column)
     return table
 
@@ -181,7 +181,7 @@ def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | 
     pyarrow prints a traceback, and raises nothing, where the row that it shows is no text.
     """
     broken: list[pa_csv.InvalidRow] = []
-    before = 0
+    rows_before = 0
 
     def refuse(row: pa_csv.InvalidRow) -> str:
         broken.append(row)
@@ -194,8 +194,8 @@ def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | 
                 read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True),
                 parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
             )
-            before += table.num_rows - 1
-    return (before + broken[0].number, broken[0]) if broken else (0, None)
+            rows_before += table.num_rows - 1
+    return (rows_before + broken[0].number, broken[0]) if broken else (0, None)
 
 
 def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Arrow]:
@@ -207,16 +207,16 @@ def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Ar
     with open_bytes(path, max_bytes) as stream:
         line = stream.readline(BLOCK)
         header = line[: line.find(b"\r") + 1] or line  # a line may end in CR alone
-        rest, given = line[len(header) :], False
-        while (block := stream.read(BLOCK)) or rest or not given:
+        rest, yielded = line[len(header) :], False
+        while (block := stream.read(BLOCK)) or rest or not yielded:
             data = rest + block
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 if block else len(data)
             rest = data[end:]
             if len(rest) > BLOCK:
                 raise pa.ArrowInvalid(f"a line of more than {BLOCK} bytes")
-            if not end and given:
+            if not end and yielded:
                 continue
-            lines, given = header + data[:end], True
+            lines, yielded = header + data[:end], True
             sink = pa.BufferOutputStream()
             sink.write(lines.decode("latin-1").encode() if latin else lines)
             yield sink.getvalue()
@@ -225,5 +225,5 @@ def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Ar
 def _line(path: Path, max_bytes: Limit, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
     with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
-        filled = (number for number, line in enumerate(lines, 1) if line != "\n")
-        return next(islice(filled, row, None))
+        row_numbers = (number for number, line in enumerate(lines, 1) if line != "\n")
+        return next(islice(row_numbers, row, None))

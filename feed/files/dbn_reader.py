@@ -157,26 +157,26 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
     trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
     if not names.named:
-        called, notes = unnamed(symbol)
+        tape_symbol, notes = unnamed(symbol)
         if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
             raise instruments_unnamed(where)
-        labels = Labels([called], codes, trade_codes, named=False)
+        labels = Labels([tape_symbol], codes, trade_codes, named=False)
         return FileBlock(make_fragments(labels, quotes, trades, _counted(taken), (*notes, note)))
-    there = tuple(sorted(names.codes))
-    check_symbols(there, symbol, where)
+    symbols = tuple(sorted(names.codes))
+    check_symbols(symbols, symbol, where)
     keys, in_doubt = _joined(taken.keys), names.in_doubt()
     order, starts = by_label(codes, len(names.codes))
     for code, name in enumerate(names.codes):
         if (name == UNNAMED or code in in_doubt) and symbol in {None, name}:
-            mine = order[starts[code] : starts[code + 1]]
-            venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
-            if several_instruments(venue_and_day, keys[mine] & LOW):
+            rows = order[starts[code] : starts[code + 1]]
+            venue_and_day = quotes["venue"][rows] + (0 if name == UNNAMED else (keys[rows] >> 32) << 16)
+            if several_instruments(venue_and_day, keys[rows] & LOW):
                 raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)
     if symbol is not None:  # rows were taken without a name, too, as long as none was named
         taken.other_symbol += int((codes != names.codes.get(symbol, -1)).sum())
     labels = Labels(list(names.codes), codes, trade_codes)
-    found = make_fragments(labels, quotes, trades, _counted(taken), (*names.notes, note))
-    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), there)
+    fragments = make_fragments(labels, quotes, trades, _counted(taken), (*names.notes, note))
+    return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), symbols)
 
 
 def _counted(taken: _Taken) -> dict[str, int]:
@@ -231,43 +231,45 @@ def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, i
 def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
     """Give the book and mapping records of one block of bytes after the other, and count all."""
     rest = b""
-    while block := stream.read(BLOCK):
-        data = rest + block
+    while chunk := stream.read(BLOCK):
+        data = rest + chunk
         size = 4 * data[0]
         whole = len(data) // size if size >= _HEADER else 0
         values = np.frombuffer(data, np.uint8)
         # lengths that are the same at each step of that length are the lengths of the records
         alike = whole and bool((values[: whole * size : size] == size // 4).all())
-        first = np.arange(whole) * size if alike else np.zeros(0, np.int64)
-        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(first))
+        offsets = np.arange(whole) * size if alike else np.zeros(0, np.int64)
+        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(offsets))
         if len(tail):
-            first, alike = np.concatenate([first, tail]), False
-        end = int(first[-1]) + 4 * data[first[-1]] if len(first) else 0
-        book = np.isin(values[first + 1], list(RECORD_BYTES))
-        said = np.flatnonzero(values[first + 1] == MAPPING)
+            offsets, alike = np.concatenate([offsets, tail]), False
+        end = int(offsets[-1]) + 4 * data[offsets[-1]] if len(offsets) else 0
+        book = np.isin(values[offsets + 1], list(RECORD_BYTES))
+        mapping_rows = np.flatnonzero(values[offsets + 1] == MAPPING)
         mappings = [
             mapping_of(data[at : at + 4 * data[at]], version, number, f"record {number} (byte {at + start})", where)
-            for at, number in zip(first[said].tolist(), (said + taken.records + 1).tolist(), strict=True)
+            for at, number in zip(
+                offsets[mapping_rows].tolist(), (mapping_rows + taken.records + 1).tolist(), strict=True
+            )
         ]
-        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
+        block = _Block(offsets[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
         for rtype, least in RECORD_BYTES.items():
-            short = (values[first[book] + 1] == rtype) & (values[first[book]] < least // 4)
+            short = (values[offsets[book] + 1] == rtype) & (values[offsets[book]] < least // 4)
             if short.any():
                 at = int(np.argmax(short))
                 raise FeedCorrupt(
-                    f"{found.place(at)}: {4 * data[first[book][at]]} bytes, expected {least} of rtype {rtype}",
+                    f"{block.place(at)}: {4 * data[offsets[book][at]]} bytes, expected {least} of rtype {rtype}",
                     where,
                     "the file is damaged; download it again",
                 )
         if alike and book.all():
-            found.records = np.ndarray(whole, _dtype(size), data)
+            block.records = np.ndarray(whole, _dtype(size), data)
         else:
-            taken_bytes = values[first[book][:, None] + np.arange(RECORD_BYTES[1])]
-            found.records = taken_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
-        taken.records += len(first)
-        taken.books += len(found.records)
-        taken.other_rtype += len(first) - len(found.records) - len(mappings)
-        yield found
+            record_bytes = values[offsets[book][:, None] + np.arange(RECORD_BYTES[1])]
+            block.records = record_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
+        taken.records += len(offsets)
+        taken.books += len(block.records)
+        taken.other_rtype += len(offsets) - len(block.records) - len(mappings)
+        yield block
         start += end
         rest = data[end:]
     if rest:
@@ -276,20 +278,20 @@ def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, tak
 
 def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
     """Go from record to record; give the first byte of each whole one."""
-    found: list[int] = []
+    starts: list[int] = []
     while at < len(data):
         size = 4 * data[at]
         if size < _HEADER:
             raise FeedCorrupt(
-                f"record {before + len(found) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
+                f"record {before + len(starts) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
                 where,
                 "the file is damaged; download it again",
             )
         if at + size > len(data):
             break
-        found.append(at)
+        starts.append(at)
         at += size
-    return np.array(found, np.int64)
+    return np.array(starts, np.int64)
 
 
 def _dtype(size: int) -> np.dtype[Any]:
@@ -300,9 +302,9 @@ def _dtype(size: int) -> np.dtype[Any]:
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a block's book records."""
     records, stamps = block.records, received(block.records)
-    said = names.said(block.mappings, records["instrument_id"], block.number, stamps)
+    mapped = names.said(block.mappings, records["instrument_id"], block.number, stamps)
     keys = keys_of(records, stamps)
-    codes, at = names.label(keys, said, symbol, where)
+    codes, at = names.label(keys, mapped, symbol, where)
     if symbol is not None:
         taken.other_symbol += len(records) - len(at)
     if len(at) != len(records):

@@ -98,14 +98,14 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
     FeedCorrupt
         It is too short, or its symbol is no text.
     """
-    its = MAPPING_RECORDS[version]
-    if 4 * data[0] < its.itemsize:
+    dtype = MAPPING_RECORDS[version]
+    if 4 * data[0] < dtype.itemsize:
         raise FeedCorrupt(
-            f"{place}: {4 * data[0]} bytes, expected {its.itemsize} of rtype {MAPPING}",
+            f"{place}: {4 * data[0]} bytes, expected {dtype.itemsize} of rtype {MAPPING}",
             where,
             "the file is damaged; download it again",
         )
-    (record,) = np.frombuffer(data, its, 1)
+    (record,) = np.frombuffer(data, dtype, 1)
     instrument = int(record["instrument_id"])
     # what was asked for may be a group or a rank (ES.FUT, ES.c.0), and is mapped to the raw symbol; or it is the raw
     # symbol, mapped to a number. As in Databento's Python library the text decides, as a live session may call either
@@ -159,8 +159,8 @@ class Names:
 
     def of(self, instrument: int, day: int) -> list[int]:
         """Indices, ascending, of the symbols of an instrument on a day since 1970; of the unnamed where it has none."""
-        found = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
-        return sorted(found) or [self.code(UNNAMED)]
+        codes = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
+        return sorted(codes) or [self.code(UNNAMED)]
 
     def code(self, name: str) -> int:
         """Index of a symbol, a new one where it has none yet."""
@@ -179,48 +179,48 @@ class Names:
         for each in mappings:
             self.heard.setdefault(each.instrument, []).append(each)
         self.mappings += len(mappings)
-        found = np.full(len(number), -1, np.int64)
+        symbol_codes = np.full(len(number), -1, np.int64)
         if not self.heard:
-            return found
+            return symbol_codes
         if not len(number):  # what is not looked up in is not sorted, block after block
             if mappings:
                 self._forget(mappings)
-            return found
+            return symbol_codes
         if mappings or self.table is None:
             self.table = self._sorted()
-        its, at, start, end, codes = self.table
-        of = instrument.astype(np.uint64)
-        last = np.searchsorted(its << _HIGH | at, of << _HIGH | number.astype(np.uint64)) - 1
+        mapped, since, start, end, codes = self.table
+        instruments = instrument.astype(np.uint64)
+        last = np.searchsorted(mapped << _HIGH | since, instruments << _HIGH | number.astype(np.uint64)) - 1
         rows = np.arange(len(number))
         while len(rows):  # the newest whose interval holds the record, or the one before it
-            rows = rows[(last[rows] >= 0) & (its[last[rows]] == of[rows])]
+            rows = rows[(last[rows] >= 0) & (mapped[last[rows]] == instruments[rows])]
             holds = (start[last[rows]] <= stamp[rows]) & (stamp[rows] < end[last[rows]])
-            found[rows[holds]] = codes[last[rows[holds]]]
+            symbol_codes[rows[holds]] = codes[last[rows[holds]]]
             rows = rows[~holds]
             last[rows] -= 1
         if mappings:
             self._forget(mappings)
-        return found
+        return symbol_codes
 
     def _sorted(self) -> _Table:
-        known = sorted(
+        ordered = sorted(
             (each.instrument, each.number, each.start, each.end, self.code(each.symbol))
             for heard in self.heard.values()
             for each in heard
         )
-        *columns, codes = zip(*known, strict=True)
-        its, at, start, end = (np.array(column, np.uint64) for column in columns)
-        return its, at, start, end, np.array(codes, np.int64)
+        *columns, codes = zip(*ordered, strict=True)
+        instruments, numbers, starts, ends = (np.array(column, np.uint64) for column in columns)
+        return instruments, numbers, starts, ends, np.array(codes, np.int64)
 
     def _forget(self, mappings: list[Mapping]) -> None:
         """Drop what names no record from here on, as a newer mapping of the instrument holds whenever it would."""
         for instrument in {each.instrument for each in mappings}:
-            kept: dict[tuple[int, int], Mapping] = {}
+            newest: dict[tuple[int, int], Mapping] = {}
             for each in reversed(self.heard[instrument]):
-                kept.setdefault((each.start, each.end), each)
+                newest.setdefault((each.start, each.end), each)
                 if (each.start, each.end) == _ALWAYS:
                     break
-            self.heard[instrument] = list(reversed(kept.values()))
+            self.heard[instrument] = list(reversed(newest.values()))
         self.table = None
 
     def label(self, keys: Int64, said: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
@@ -247,20 +247,20 @@ class Names:
         FeedUnavailable
             More symbols of one instrument than `SYMBOLS_OF_ONE`, and none asked for.
         """
-        pairs, which = _distinct(keys)
-        says = np.full(len(pairs), -1, np.int64)
+        pairs, pair_of = _distinct(keys)
+        mapped = np.full(len(pairs), -1, np.int64)
         if self.heard:
-            most = len(self.codes) + 1
-            both, which = _distinct(which * most + said + 1)
-            pairs, says = pairs[both // most], both % most - 1
-        named = [
-            [code] if code >= 0 else self.of(*_apart(key))
-            for key, code in zip(pairs.tolist(), says.tolist(), strict=True)
+            base = len(self.codes) + 1
+            both, pair_of = _distinct(pair_of * base + said + 1)
+            pairs, mapped = pairs[both // base], both % base - 1
+        symbol_codes = [
+            [code] if code >= 0 else self.of(*_split_key(key))
+            for key, code in zip(pairs.tolist(), mapped.tolist(), strict=True)
         ]
         if symbol is not None:
-            wanted = {self.codes.get(symbol, -1)} | (set() if self.named else {self.codes.get(UNNAMED, -1)})
-            named = [[code for code in codes if code in wanted] for codes in named]
-        for key, codes in zip(pairs.tolist(), named, strict=True):
+            allowed = {self.codes.get(symbol, -1)} | (set() if self.named else {self.codes.get(UNNAMED, -1)})
+            symbol_codes = [[code for code in codes if code in allowed] for codes in symbol_codes]
+        for key, codes in zip(pairs.tolist(), symbol_codes, strict=True):
             if len(codes) > SYMBOLS_OF_ONE:
                 raise FeedUnavailable(
                     f"its metadata gives {len(codes)} symbols to instrument {key & LOW} on one day",
@@ -269,12 +269,12 @@ class Names:
                 )
             for code in codes:
                 self.seen.setdefault((code, key >> 32), set()).add(key & LOW)
-        counts = np.array([len(codes) for codes in named], np.int64)
+        counts = np.array([len(codes) for codes in symbol_codes], np.int64)
         first = np.cumsum(counts) - counts  # of each pair's symbols, among all of them
-        times = counts[which]
-        at = np.repeat(np.arange(len(keys)), times)
-        nth = np.arange(len(at)) - np.repeat(np.cumsum(times) - times, times)
-        return np.array([code for codes in named for code in codes], np.int64)[first[which[at]] + nth], at
+        repeats = counts[pair_of]
+        at = np.repeat(np.arange(len(keys)), repeats)
+        nth = np.arange(len(at)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        return np.array([code for codes in symbol_codes for code in codes], np.int64)[first[pair_of[at]] + nth], at
 
     def in_doubt(self) -> set[int]:
         """Indices of symbols that stood for several instruments on one day."""
@@ -293,7 +293,7 @@ def keys_of(records: NDArray[Any], stamps: NDArray[Any]) -> Int64:
     return keys
 
 
-def _apart(key: int) -> tuple[int, int]:
+def _split_key(key: int) -> tuple[int, int]:
     """Instrument and day of a key."""
     return key & LOW, key >> 32
 

@@ -107,8 +107,8 @@ class Labels:
 
 def unnamed(symbol: str | None) -> tuple[str, tuple[str, ...]]:
     """What the symbol of a file that names none is called, and the note of it."""
-    called = symbol or UNNAMED
-    return called, (f"the file names no symbol; its rows are taken as {quoted(called)}",)
+    tape_symbol = symbol or UNNAMED
+    return tape_symbol, (f"the file names no symbol; its rows are taken as {quoted(tape_symbol)}",)
 
 
 def check_symbols(names: Collection[str], asked: str | None, where: str) -> None:
@@ -229,24 +229,24 @@ def make_fragments(
         Rows left out already, of the whole file.
     notes : tuple of str
     """
-    found = []
+    fragments = []
     several = len(labels.names) > 1
     if several:
         count = len(labels.names)
         quotes, starts = _together(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
-        firsts = starts
+        trade_starts = starts
         if trades is not None:
-            trades, firsts = _together(narrowed(trades, TRADE_DTYPES), labels.trades, count)
+            trades, trade_starts = _together(narrowed(trades, TRADE_DTYPES), labels.trades, count)
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
-        mine, prints = quotes, trades
+        own_quotes, own_trades = quotes, trades
         if several:
-            mine = _of(quotes, slice(*starts[code : code + 2]))
-            prints = None if trades is None else _of(trades, slice(*firsts[code : code + 2]))
-        if len(mine["ts"]) or (prints is not None and len(prints["ts"])):
+            own_quotes = _of(quotes, slice(*starts[code : code + 2]))
+            own_trades = None if trades is None else _of(trades, slice(*trade_starts[code : code + 2]))
+        if len(own_quotes["ts"]) or (own_trades is not None and len(own_trades["ts"])):
             left_out = dict(ignored)
-            tape = _built(name, mine, prints, left_out)
-            found.append(Fragment(tape, left_out, notes, labels.named))
-    return tuple(found)
+            tape = _built(name, own_quotes, own_trades, left_out)
+            fragments.append(Fragment(tape, left_out, notes, labels.named))
+    return tuple(fragments)
 
 
 def _together(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
@@ -262,12 +262,12 @@ def _of(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
     """Make the tape, and count what it cannot hold."""
     bid_px, ask_px, bid_sz, ask_sz = (quotes[name] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
-    found = {
+    masks = {
         "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
         "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
         "out_of_order": quotes["ts"][1:] < quotes["ts"][:-1],
     }
-    ignored |= {reason: count for reason, rows in found.items() if (count := int(np.count_nonzero(rows)))}
+    ignored |= {reason: count for reason, rows in masks.items() if (count := int(np.count_nonzero(rows)))}
     if trades is not None:
         usable = (trades["px"] > 0) & (trades["sz"] > 0)
         if not usable.all():

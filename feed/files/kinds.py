@@ -96,27 +96,27 @@ def check_kind(path: Path, ending: str) -> None:
     if packed:
         head = _unpacked(path, packed)
     inside = f" inside {packed}" if packed else ""
-    its = ".csv" if is_text(head) else next((name for name, each in READ.items() if head.startswith(each.magic)), None)
-    if its is None:
+    real = ".csv" if is_text(head) else next((name for name, each in READ.items() if head.startswith(each.magic)), None)
+    if real is None:
         _refuse_unread(path, head, inside)
-    if its is None and packed in {None, codec}:
+    if real is None and packed in {None, codec}:
         return  # damaged, cut short, or text in some old encoding: its reader says so
-    if (its or ending, packed) != (ending, codec):
-        its = its or ending
-        name = its + {"gzip": ".gz", "zstd": ".zst", None: ""}[packed]
-        readable = packed is None or its == ".csv" or (its, packed) == (".dbn", "zstd")
+    if (real or ending, packed) != (ending, codec):
+        real = real or ending
+        name = real + {"gzip": ".gz", "zstd": ".zst", None: ""}[packed]
+        readable = packed is None or real == ".csv" or (real, packed) == (".dbn", "zstd")
         raise FeedUnavailable(
-            f"it is {_said(its, packed)}, not {_said(ending, codec)}",
+            f"it is {_described(real, packed)}, not {_described(ending, codec)}",
             where,
-            f"rename it to {name}" if readable else f"unpack it, and name it {its}",
+            f"rename it to {name}" if readable else f"unpack it, and name it {real}",
         )
 
 
 def _refuse_unread(path: Path, head: bytes, inside: str) -> None:
     """Refuse what no reader reads, by its first bytes, or else by its name."""
     where = str(path)
-    if found := next((kind for kind in KINDS if head.startswith(kind.magic, kind.at)), None):
-        raise FeedUnavailable(f"it is {found.what}{inside}", where, found.remedy)
+    if match := next((kind for kind in KINDS if head.startswith(kind.magic, kind.at)), None):
+        raise FeedUnavailable(f"it is {match.what}{inside}", where, match.remedy)
     if _wide(head):
         raise FeedUnavailable(f"it is text in UTF-16{inside}", where, _UTF8)
     for ending, (what, remedy) in NAMES.items():
@@ -132,7 +132,7 @@ def is_text(head: bytes) -> bool:
     return False
 
 
-def _said(ending: str, codec: str | None) -> str:
+def _described(ending: str, codec: str | None) -> str:
     what = READ[ending].what if ending in READ else "text"
     return f"{what} inside {codec}" if codec else what
 

@@ -97,21 +97,21 @@ def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
         for tape in tapes:
             for kind, part, columns in ((QUOTE, tape, QUOTE_DTYPES), (TRADE, tape.trades, TRADE_DTYPES)):
                 for start in range(0, len(part.ts), ROWS):
-                    taken = {name: getattr(part, name)[start : start + ROWS] for name in columns}
-                    writer.write_table(_table(kind, tape.symbol, taken), row_group_size=ROWS)
+                    chunk = {name: getattr(part, name)[start : start + ROWS] for name in columns}
+                    writer.write_table(_table(kind, tape.symbol, chunk), row_group_size=ROWS)
 
 
 def _table(kind: str, symbol: str, columns: Columns) -> Arrow:
-    first = pa.array(np.zeros(len(columns["ts"]), np.int32))
+    zeros = pa.array(np.zeros(len(columns["ts"]), np.int32))
     labels = {"kind": kind, "symbol": symbol}
     arrays = []
     for each in SCHEMA:
         if each.name in labels:
-            arrays.append(pa.DictionaryArray.from_arrays(first, [labels[each.name]]))
+            arrays.append(pa.DictionaryArray.from_arrays(zeros, [labels[each.name]]))
         elif each.name == "ts":
             arrays.append(pa.array(columns["ts"]).view(STAMP))
         else:
-            arrays.append(pa.array(columns.get(each.name, np.zeros(len(first), np.int8))).cast(each.type))
+            arrays.append(pa.array(columns.get(each.name, np.zeros(len(zeros), np.int8))).cast(each.type))
     return pa.table(arrays, schema=SCHEMA)
 
 
@@ -181,32 +181,34 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
-        called, notes = unnamed(symbol)
-        which = Labels([called], quote_codes, trade_codes, named=False)
-        return FileBlock(make_fragments(which, quotes, trades, {}, notes))
-    there = sorted({name or UNNAMED for name in taken.codes})
-    place = {name: at for at, name in enumerate(there)}
-    code = np.array([place[name or UNNAMED] for name in taken.codes], np.int64)
+        tape_symbol, notes = unnamed(symbol)
+        row_labels = Labels([tape_symbol], quote_codes, trade_codes, named=False)
+        return FileBlock(make_fragments(row_labels, quotes, trades, {}, notes))
+    symbols = sorted({name or UNNAMED for name in taken.codes})
+    position = {name: at for at, name in enumerate(symbols)}
+    code = np.array([position[name or UNNAMED] for name in taken.codes], np.int64)
     quote_codes, trade_codes = code[quote_codes], code[trade_codes]
     other = taken.other_symbol
-    if symbol is not None and symbol in there:  # rows without one were taken too, in case that none names one
-        other += sum(int((codes != place[symbol]).sum()) for codes in (quote_codes, trade_codes))
+    if symbol is not None and symbol in symbols:  # rows without one were taken too, in case that none names one
+        other += sum(int((codes != position[symbol]).sum()) for codes in (quote_codes, trade_codes))
     ignored = {"other_symbol": other} if other else {}
-    found = make_fragments(Labels(there, quote_codes, trade_codes), quotes, trades, ignored, ())
-    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), tuple(there))
+    fragments = make_fragments(Labels(symbols, quote_codes, trade_codes), quotes, trades, ignored, ())
+    return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), tuple(symbols))
 
 
 def _columns_of(schema: Arrow, where: str) -> list[str]:
     """Names of the columns to read; FeedUnavailable where one is missing, twice there, or of another type."""
-    there = schema.names
-    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in there else ())]
-    wrong = [f"{name} is missing" for name in needed if name not in there]
-    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in there]
+    present = schema.names
+    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in present else ())]
+    wrong = [f"{name} is missing" for name in needed if name not in present]
+    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in present]
     for name in names:
-        if there.count(name) > 1:
+        if present.count(name) > 1:
             wrong.append(f"{name} is there more than once")
-        elif not _fits(name, its := schema.field(name).type):
-            wrong.append(f"{name} is {its}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}")
+        elif not _fits(name, arrow_type := schema.field(name).type):
+            wrong.append(
+                f"{name} is {arrow_type}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}"
+            )
     if wrong:
         raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
     return names
@@ -235,8 +237,8 @@ def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
         for chunks in map(footer.row_group, range(footer.num_row_groups))
         for at in range(chunks.num_columns)
     ]
-    apart = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
-    return [name for name in LABELS if name in names and name not in apart]
+    delta_coded = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
+    return [name for name in LABELS if name in names and name not in delta_coded]
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:
@@ -250,10 +252,10 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
         bounds.check(_ROW_BYTES * rows, rows if whole else 0)
     # by the pages, as nobody holds a footer to what it says of their size
     for number, name, size in page_bytes(path, footer, names):
-        its = footer.row_group(number).num_rows
-        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * its):
+        group_rows = footer.row_group(number).num_rows
+        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * group_rows):
             raise FeedCorrupt(
-                f"{name} takes {size:,} bytes of {its:,} rows, expected up to {SYMBOL_BYTES} a symbol",
+                f"{name} takes {size:,} bytes of {group_rows:,} rows, expected up to {SYMBOL_BYTES} a symbol",
                 bounds.where,
                 "the file may be damaged; export it again",
             )
@@ -261,14 +263,14 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
         bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
 
 
-def _fits(name: str, its: Arrow) -> bool:
+def _fits(name: str, arrow_type: Arrow) -> bool:
     """Whether a column has a type that can be read without loss."""
     if name in LABELS:
-        text = its.value_type if pa.types.is_dictionary(its) else its
+        text = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
         return any(is_text(text) for is_text in _TEXT)
-    if name == "ts" and pa.types.is_timestamp(its):
-        return its.tz is not None
-    return bool(pa.types.is_integer(its))
+    if name == "ts" and pa.types.is_timestamp(arrow_type):
+        return arrow_type.tz is not None
+    return bool(pa.types.is_integer(arrow_type))
 
 
 def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
@@ -283,8 +285,8 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
     used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may name what no row has
     codes = np.array(
         [
-            taken.codes.setdefault(name, len(taken.codes)) if there else -1
-            for name, there in zip(symbols, used, strict=True)
+            taken.codes.setdefault(name, len(taken.codes)) if in_use else -1
+            for name, in_use in zip(symbols, used, strict=True)
         ]
     )[which]
     keep = np.ones(batch.num_rows, np.bool_)
@@ -296,15 +298,15 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
         (keep & ~is_trade, QUOTE_DTYPES, taken.quotes, taken.quote_codes),
         (keep & is_trade, TRADE_DTYPES, taken.trades, taken.trade_codes),
     ):
-        found = defined({name: columns[name][mask] for name in dtypes if name in columns})
-        if len(found) < len(dtypes):  # a file of quotes alone
-            found = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
-        bad = out_of_bounds(found)
+        selected = defined({name: columns[name][mask] for name in dtypes if name in columns})
+        if len(selected) < len(dtypes):  # a file of quotes alone
+            selected = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+        bad = out_of_bounds(selected)
         if bad is not None:
             name, row, expected = bad
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
-        parts.append(narrowed(found, dtypes))
+        parts.append(narrowed(selected, dtypes))
         part_codes.append(codes[mask])
     taken.rows += batch.num_rows
 

@@ -48,7 +48,7 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
         A header is none, or the pages of one column are those of another too.
     """
     damaged = FeedCorrupt("the file is damaged: a page has no whole header", str(path), "copy or export it again")
-    left = path.stat().st_size
+    budget = path.stat().st_size
     with path.open("rb") as file:
         for group in range(footer.num_row_groups):
             row_group = footer.row_group(group)
@@ -57,8 +57,8 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
                     continue
                 at = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
                 end, unpacked = at + column.total_compressed_size, 0
-                left -= column.total_compressed_size
-                if at < 0 or column.total_compressed_size < 0 or left < 0:  # also a page that is looked at for ever
+                budget -= column.total_compressed_size
+                if at < 0 or column.total_compressed_size < 0 or budget < 0:  # also a page that is read for ever
                     raise damaged
                 while at < end:
                     try:
@@ -78,12 +78,12 @@ def _struct(file: BufferedReader, depth: int) -> dict[int, Any]:
     """Read a struct of Thrift's compact protocol; ValueError where it is none. What is text in it is passed over."""
     if depth > NESTED:
         raise ValueError
-    found: dict[int, Any] = {}
+    values: dict[int, Any] = {}
     field = 0
     while head := _byte(file):
         field = field + (head >> 4) if head >> 4 else _signed(file)
-        found[field] = _value(file, head & 15, depth)
-    return found
+        values[field] = _value(file, head & 15, depth)
+    return values
 
 
 def _value(file: BufferedReader, kind: int, depth: int) -> Any:  # noqa: ANN401 - one of several

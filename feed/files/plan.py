@@ -88,8 +88,8 @@ class FilePlan:
             The symbol is in no file, or several files of one date do not name theirs.
         """
         if not any(block.fragments for block in blocks):
-            there = {name for block in blocks for name in block.symbols}
-            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", there))
+            symbols = {name for block in blocks for name in block.symbols}
+            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", symbols))
         if not self.joined:
             return tuple(self._tape([fragment]) for block in blocks for fragment in block.fragments)
         parts: dict[tuple[str, int], list[Fragment]] = {}
@@ -97,7 +97,7 @@ class FilePlan:
             for day in days_of(fragment.tape):
                 part = of_day(fragment.tape, day)
                 parts.setdefault((part.symbol, day), []).append(replace(fragment, tape=part))
-        return tuple(self._tape(found) for _, found in sorted(parts.items(), key=lambda item: item[0]))
+        return tuple(self._tape(fragments) for _, fragments in sorted(parts.items(), key=lambda item: item[0]))
 
     def _tape(self, parts: Sequence[Fragment]) -> tuple[Tape, Provenance]:
         if len(parts) > 1 and self.symbol is None and not all(part.named for part in parts):
@@ -184,12 +184,12 @@ def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:
         return [path], False, ()
     matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
     shut = _shut(place, matches if "**" in place else [])
-    there = [each for each in matches if Path(each).is_file()]
-    if shut and not there:
+    files = [each for each in matches if Path(each).is_file()]
+    if shut and not files:
         raise PermissionError(errno.EACCES, "Permission denied", shut[0])
-    if not there:
+    if not files:
         raise FeedUnavailable("no file matches", place, _beside(place))
-    return list(map(Path, known(place, there))), True, shut
+    return list(map(Path, known(place, files))), True, shut
 
 
 def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
@@ -199,8 +199,8 @@ def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
     for above, name in ways:  # one whose next part is a name need not be listed, as other people's homes may not
         need = os.R_OK | os.X_OK if glob.has_magic(name) else os.X_OK
         needs.append((glob.glob(str(above), recursive=True), need))  # noqa: PTH207
-    found = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
-    return tuple(sorted(found))
+    shut = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
+    return tuple(sorted(shut))
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:
@@ -212,12 +212,12 @@ def known(place: str, paths: Sequence[str]) -> list[str]:
         There is none; says what is there.
     """
     names = {path: path.rpartition("/")[2] for path in paths}
-    found = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
-    if not found:
+    files = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
+    if not files:
         raise FeedUnavailable(
             f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))
         )
-    return found
+    return files
 
 
 def _beside(pattern: str) -> str:

@@ -120,9 +120,9 @@ class S3Range:
             FeedCorrupt where the object is another one than when it was planned.
         """
         place = SCHEME + self.key
-        most = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
-        if self.size > most:
-            raise too_large(place, most)
+        limit = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
+        if self.size > limit:
+            raise too_large(place, limit)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
             copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
             with _refusals_reported(place), copy.open("wb") as file, self._open() as stream:
@@ -166,16 +166,16 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
     with _refusals_reported(place):
         store = _store(bucket)
-        found, joined = _objects(store.open(), place, bucket, key)
-    if len(found) > MOST:
-        raise FeedUnavailable(f"{len(found)} objects are more than the {MOST} of one plan", place, "narrow the glob")
-    empty = next((path for path, size in found.items() if not size), None)
+        objects, joined = _objects(store.open(), place, bucket, key)
+    if len(objects) > MOST:
+        raise FeedUnavailable(f"{len(objects)} objects are more than the {MOST} of one plan", place, "narrow the glob")
+    empty = next((path for path, size in objects.items() if not size), None)
     if empty is not None:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
-    limits, held = limits_of(list(found.values()), options.of_file)
+    limits, held = limits_of(list(objects.values()), options.of_file)
     ranges = tuple(
         S3Range(store, path, size, options.symbol, limit)
-        for (path, size), limit in zip(found.items(), limits, strict=True)
+        for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
     return FilePlan("s3", place, ranges, options.symbol, joined, held)
 
@@ -197,27 +197,27 @@ def _objects(files: Any, place: str, bucket: str, key: str) -> tuple[dict[str, i
     from pyarrow.fs import FileSelector, FileType
 
     literal = f"{bucket}/{key}" if key and not key.endswith("/") else None
-    its = None if literal is None else files.get_file_info(literal)
-    if its is not None and its.type == FileType.File:
-        return {its.path: its.size}, False
-    if its is not None and its.type == FileType.NotFound and not has_magic(key):
+    entry = None if literal is None else files.get_file_info(literal)
+    if entry is not None and entry.type == FileType.File:
+        return {entry.path: entry.size}, False
+    if entry is not None and entry.type == FileType.NotFound and not has_magic(key):
         folder = f"{bucket}/{key}".rpartition("/")[0]
         beside = files.get_file_info(FileSelector(folder, allow_not_found=True))
-        raise _nothing(files, place, bucket, "no such object", {info.base_name for info in beside})
+        raise _no_objects(files, place, bucket, "no such object", {info.base_name for info in beside})
     segments = key.split("/")
     fixed = list(takewhile(lambda segment: not has_magic(segment), segments))
     folder = "/".join([bucket, *fixed]).rstrip("/")
-    wanted = segments[len(fixed) :] or ["*"]
-    deep = len(wanted) > 1 or "**" in wanted
-    listed = files.get_file_info(FileSelector(folder, recursive=deep, allow_not_found=True))
-    there = {info.path: info.size for info in listed if info.type == FileType.File}
-    found = [path for path in there if matches(path[len(folder) + 1 :].split("/"), wanted)]
-    if not found:
-        raise _nothing(files, place, bucket, "no object matches", {path[len(folder) + 1 :] for path in there})
-    return {path: there[path] for path in known(place, found)}, True
+    pattern = segments[len(fixed) :] or ["*"]
+    recursive = len(pattern) > 1 or "**" in pattern
+    entries = files.get_file_info(FileSelector(folder, recursive=recursive, allow_not_found=True))
+    sizes = {info.path: info.size for info in entries if info.type == FileType.File}
+    paths = [path for path in sizes if matches(path[len(folder) + 1 :].split("/"), pattern)]
+    if not paths:
+        raise _no_objects(files, place, bucket, "no object matches", {path[len(folder) + 1 :] for path in sizes})
+    return {path: sizes[path] for path in known(place, paths)}, True
 
 
-def _nothing(files: Any, place: str, bucket: str, what: str, names: set[str]) -> FeedUnavailable:  # noqa: ANN401
+def _no_objects(files: Any, place: str, bucket: str, what: str, names: set[str]) -> FeedUnavailable:  # noqa: ANN401
     """Say what is there instead; whether there is a bucket is asked only now, for not everybody may ask."""
     from pyarrow.fs import FileType
 
@@ -249,10 +249,10 @@ def _refusals_reported(place: str) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise FeedUnavailable("there is no room for a copy of it", place, "set TMPDIR to a larger disk") from None
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         for name in SECRETS:
-            said = said.replace(os.environ.get(name) or "\0", "...")
+            message = message.replace(os.environ.get(name) or "\0", "...")
         what, remedy = next(
-            (answer for mark, answer in _ANSWERS.items() if mark in said), (f"S3 refuses: {said[:300]}", _NETWORK)
+            (answer for mark, answer in _ANSWERS.items() if mark in message), (f"S3 refuses: {message[:300]}", _NETWORK)
         )
         raise FeedUnavailable(what, place, remedy) from None

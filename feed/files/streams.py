@@ -61,10 +61,10 @@ class Bounds:
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
         if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
-            found = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
-            found += f", {mapped:,} bytes of symbol mappings" if mapped else ""
+            amount = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
+            amount += f", {mapped:,} bytes of symbol mappings" if mapped else ""
             raise FeedCorrupt(
-                f"it unpacks to more than a file of its size is trusted with ({found} and more)",
+                f"it unpacks to more than a file of its size is trusted with ({amount} and more)",
                 self.where,
                 "if it is meant to, set feed.max_bytes, such as 17179869184: it is then the only bound",
             )
@@ -113,8 +113,8 @@ def limits_of(sizes: Sequence[int], max_bytes: int | None) -> tuple[list[Limit],
     if max_bytes is not None:
         return [max_bytes] * len(sizes), max(total, max_bytes)
     times = HELD_TIMES if sum(sizes) > SMALL else HELD // SMALL
-    left = (total - times * sum(sizes)) // len(sizes)
-    return [Share(times * size + left) for size in sizes], total
+    extra = (total - times * sum(sizes)) // len(sizes)
+    return [Share(times * size + extra) for size in sizes], total
 
 
 def bounds_of(path: Path, limit: Limit) -> Bounds:
@@ -183,19 +183,21 @@ class _Bounded(io.RawIOBase):
     """A stream that refuses to give more than it may: a small compressed file can hold any amount."""
 
     def __init__(self, stream: Arrow | io.RawIOBase, bounds: Bounds, *, lines: bool) -> None:
-        self._stream, self._bounds, self._given = stream, bounds, 0
-        self._counted, self._ends = lines, [0, 0]
+        self._stream, self._bounds, self._bytes_read = stream, bounds, 0
+        self._counts_lines, self._line_ends = lines, [0, 0]
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         count: int = self._stream.readinto(buffer)
-        self._given += count
-        if self._counted and self._bounds.held is not None:
-            given = bytes(memoryview(buffer)[:count])
-            self._ends = [before + given.count(end) for before, end in zip(self._ends, (b"\n", b"\r"), strict=True)]
-        self._bounds.check(self._given, max(self._ends))
+        self._bytes_read += count
+        if self._counts_lines and self._bounds.held is not None:
+            data = bytes(memoryview(buffer)[:count])
+            self._line_ends = [
+                before + data.count(end) for before, end in zip(self._line_ends, (b"\n", b"\r"), strict=True)
+            ]
+        self._bounds.check(self._bytes_read, max(self._line_ends))
         return count
 
     def close(self) -> None:
