@@ -87,7 +87,7 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
 
 
 def _server(server: str, shown: str) -> str:
-    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server)
-    if found is None or not 1 <= int(found[2]) <= 65535:
+    match = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server)
+    if match is None or not 1 <= int(match[2]) <= 65535:
         raise FeedUnavailable(f"{server!r} is no HOST:PORT", shown, _SHAPE)
     return server

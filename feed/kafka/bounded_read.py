@@ -68,8 +68,8 @@ def records(
     part = TopicPartition(address.topic, partition)
     consumer.assign([part])
     consumer.seek(part, start)
-    began = since = asked = clock()
-    position, seen = start, 0
+    began = since = last_asked = clock()
+    position, nbytes = start, 0
     while position < end:
         if clock() - began > deadline:
             raise FeedCorrupt(
@@ -100,8 +100,8 @@ def records(
             if record.offset >= end:
                 return
             size = len(record.value)
-            seen += size
-            if size > MAX_MESSAGE or seen > max_bytes:
+            nbytes += size
+            if size > MAX_MESSAGE or nbytes > max_bytes:
                 limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {max_bytes} bytes"
                 raise FeedCorrupt(
                     f"{limit} is beyond the bound", f"{address.place}, partition {partition}, offset {record.offset}"
@@ -109,14 +109,14 @@ def records(
             yield record
         if reached is not None and reached > position:
             position = reached
-            since = asked = clock()
+            since = last_asked = clock()
         elif clock() - since > stall:
             raise FeedCorrupt(
                 f"no progress for {stall:.0f} s at offset {position} of [{start}, {end})",
                 f"{address.place}, partition {partition}",
                 "check that the broker is up, then repeat",
             )
-        elif clock() - asked > ASK_SECONDS:
+        elif clock() - last_asked > ASK_SECONDS:
             if deleted(address):
                 raise FeedCorrupt(
                     f"the topic was deleted while it was read: offsets [{position}, {end}) of partition {partition} "
@@ -124,7 +124,7 @@ def records(
                     address.place,
                     "replay the source again",
                 )
-            asked = clock()
+            last_asked = clock()
 
 
 def topic_deleted(address: Address) -> bool:

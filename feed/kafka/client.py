@@ -237,13 +237,13 @@ def explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
         yield
     except NoAnswer as error:
         with suppress(AttributeError):
-            named = {
+            servers = {
                 (f"[{each.host}]" if ":" in each.host else each.host) + f":{each.port}" for each in cluster().brokers()
             }
-            reasons = [refusal(server, address.access) for server in sorted(named - set(address.servers))[:3]]
-            if said := list(filter(None, reasons)):
+            reasons = [refusal(server, address.access) for server in sorted(servers - set(address.servers))[:3]]
+            if problems := list(filter(None, reasons)):
                 raise NoAnswer(
-                    f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(said)})",
+                    f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(problems)})",
                     address.place,
                     "check the brokers' advertised.listeners, and their certificates",
                 ) from error
@@ -279,7 +279,7 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
             "ask for the rights to describe and read the topic, and to replay those to create and write it",
         ) from error
     except tuple(_REFUSED) as error:
-        what, remedy = next(said for kind, said in _REFUSED.items() if isinstance(error, kind))
+        what, remedy = next(texts for kind, texts in _REFUSED.items() if isinstance(error, kind))
         raise FeedUnavailable(f"{what} ({' '.join(str(error).split())[:200]})", address.place, remedy) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__

@@ -143,28 +143,28 @@ def plan_replay(
         No message, no complete replay, messages without headers, a start that retention took.
     """
     address = parse_address(source, options.access)
-    seen = _Seen()
+    scan = _Scan()
     with open_consumer(address) as consumer:
-        since, known = clock(), seen.looked
+        since, looked = clock(), scan.looked
         while True:
             held, missing = {}, None
             try:
                 held = partitions_of(consumer, address)
-                seen.look(consumer, address, held, options)
-                missing = seen.missing(address, held, options)
+                scan.look(consumer, address, held, options)
+                missing = scan.missing(address, held, options)
             except NoTopic as error:
                 missing = error
-            if known != (known := dict(seen.looked)):
+            if looked != (looked := dict(scan.looked)):
                 since = clock()
-            if missing is None and not (options.wait and options.replay is None and seen.newer):
+            if missing is None and not (options.wait and options.replay is None and scan.newer):
                 break
             if clock() - since >= options.wait:
                 if missing is not None:
                     raise missing
                 break
             sleep(min(LOOK_SECONDS, options.wait))
-    _, _, end, record = max(seen.ends, key=lambda found: found[:2])
-    return _plan(address, end, record, held, seen, options)
+    _, _, end, record = max(scan.ends, key=lambda entry: entry[:2])
+    return _plan(address, end, record, held, scan, options)
 
 
 def _plan(
@@ -172,7 +172,7 @@ def _plan(
     end: EndRecord,
     record: Record,
     held: dict[int, tuple[int, int]],
-    seen: _Seen,
+    scan: _Scan,
     options: ReadOptions,
 ) -> ReplayPlan:
     _check_listed(address, end, record, held, options)
@@ -181,9 +181,11 @@ def _plan(
             f"replay {end.replay} does not hold {options.symbol!r}; {listing('symbols', end.tapes)}", address.place
         )
     ranges = []
-    ended = {found.partition: found.offset + 1 for _, name, _, found in seen.ends if name == end.replay}
+    ends = {
+        last_record.partition: last_record.offset + 1 for _, name, _, last_record in scan.ends if name == end.replay
+    }
     for partition, listed in sorted(end.partitions.items()):
-        last = ended.get(partition, listed.end)
+        last = ends.get(partition, listed.end)
         pieces = max(1, -(-listed.bytes // RANGE_BYTES), -(-listed.rows // RANGE_ROWS))
         pieces = min(pieces, last - listed.start)
         bounds = [listed.start + (last - listed.start) * i // pieces for i in range(pieces + 1)]
@@ -201,14 +203,14 @@ def _plan(
             )
             for low, high in itertools.pairwise(bounds)
         ]
-    newer = sorted(seen.newer) if options.replay is None else []
+    newer = sorted(scan.newer) if options.replay is None else []
     notes = (f"newer and incomplete, passed over: {listing('replays', newer)}",) if newer else ()
     symbols = tuple(sorted(end.tapes)) if options.symbol is None else (options.symbol,)
     return ReplayPlan(address, end, tuple(ranges), symbols, options, notes)
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Scan:
     """What looking through a topic found so far.
 
     Attributes
@@ -237,7 +239,7 @@ class _Seen:
     @property
     def ended(self) -> int:
         """Broker time of the newest end record; -1 where there is none."""
-        return max((found[0] for found in self.ends), default=-1)
+        return max((entry[0] for entry in self.ends), default=-1)
 
     @property
     def newer(self) -> set[str]:
@@ -261,7 +263,7 @@ class _Seen:
                     records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
                 )
                 if ends:
-                    when, name, record = max(ends, key=lambda found: found[:2])
+                    when, name, record = max(ends, key=lambda entry: entry[:2])
                     self.ends.append((when, name, decode_end(record, name), record))
                     break
                 if options.replay is None and latest is not None and latest < self.ended:
@@ -306,8 +308,8 @@ class _Seen:
         if self.bare is not None and not self.complete and not self.counts:
             return malformed(self.bare, NO_HEADERS)
         if replay is not None and replay not in self.counts:
-            there = listing("replays", {*self.complete, *self.counts})
-            return FeedUnavailable(f"there is no replay {replay!r}; {there}", address.place, remedy)
+            known_replays = listing("replays", {*self.complete, *self.counts})
+            return FeedUnavailable(f"there is no replay {replay!r}; {known_replays}", address.place, remedy)
         counts = {f"{name} ({count} messages)" for name, count in self.counts.items() if replay in {None, name}}
         ranges = ", ".join(
             f"partition {part} [{first}, {last})" for part, (first, last) in held.items() if last > first

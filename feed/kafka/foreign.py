@@ -133,8 +133,8 @@ class ForeignRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            own = self._own(raw, tally, tolerance.refuse)
-            rows = CODECS["json"].decode(own, tolerance.refuse, self.options.max_bytes)
+            to_decode = self._to_decode(raw, tally, tolerance.refuse)
+            rows = CODECS["json"].decode(to_decode, tolerance.refuse, self.options.max_bytes)
         return ForeignBlock(
             rows,
             bytes(tally.hashes),
@@ -151,7 +151,9 @@ class ForeignRange:
             tally.other_symbol,
         )
 
-    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+    def _to_decode(
+        self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]
+    ) -> Iterator[Record]:
         """Hand on the messages to decode, one of several symbols in parts, and note the symbol of each."""
         for record in raw:
             tally.records += 1
@@ -167,7 +169,7 @@ class ForeignRange:
             try:
                 parts = by_symbol(record)
             except REFUSALS as error:
-                if not self._is_others(record, str(error), tally):
+                if not self._is_of_another_symbol(record, str(error), tally):
                     refuse(record, str(error))
                 continue
             tally.nbytes += len(record.value)
@@ -183,7 +185,7 @@ class ForeignRange:
                 tally.hashes += hashlib.sha256(b"%s\0%s" % (name.symbol.encode(), part.value)).digest()
                 yield part
 
-    def _is_others(self, record: Record, reason: str, tally: _Tally) -> bool:
+    def _is_of_another_symbol(self, record: Record, reason: str, tally: _Tally) -> bool:
         """Whether a malformed message is, or may be, of a symbol that was not asked for; it is noted then."""
         name = outside(record)
         if self.options.symbol is None or name.symbol in {"", self.options.symbol}:
@@ -193,9 +195,9 @@ class ForeignRange:
             return True
         if name.symbol not in tally.doubtful and len(tally.doubtful) == SYMBOLS:
             return False
-        kept = tally.doubtful.setdefault(name.symbol, [])
-        if len(kept) <= self.options.max_bad:  # one more than are tolerated is all that is ever needed
-            kept.append(put_aside(record, reason))
+        put_aside_so_far = tally.doubtful.setdefault(name.symbol, [])
+        if len(put_aside_so_far) <= self.options.max_bad:  # one more than are tolerated is all that is ever needed
+            put_aside_so_far.append(put_aside(record, reason))
         else:
             tally.other_symbol += 1
         return True
@@ -256,53 +258,55 @@ class ForeignPlan:
         )
         filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
         names = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
-        symbols = {name.symbol for name in names if name.of != "venue"}
-        doubtful = [(symbol, message) for block in blocks for symbol, its in block.doubtful.items() for message in its]
-        ours = [message for symbol, message in doubtful if symbol not in symbols]
-        bad = tolerated(blocks, self.options.max_bad, ours)
+        named_symbols = {name.symbol for name in names if name.of != "venue"}
+        doubtful = [
+            (symbol, message) for block in blocks for symbol, listed in block.doubtful.items() for message in listed
+        ]
+        own_bad = [message for symbol, message in doubtful if symbol not in named_symbols]
+        bad = tolerated(blocks, self.options.max_bad, own_bad)
         if not names:
-            raise self._nothing(blocks, len(bad))
-        called = _symbols(names)
-        there = sorted({symbol or UNNAMED for symbol in called.values()})
-        if self.options.symbol is None and len(there) > SYMBOLS:
+            raise self._no_message(blocks, len(bad))
+        symbol_of = _symbols(names)
+        symbols = sorted({symbol or UNNAMED for symbol in symbol_of.values()})
+        if self.options.symbol is None and len(symbols) > SYMBOLS:
             raise _too_many(self.address)
-        place = {symbol: at for at, symbol in enumerate(there)}
-        labels = np.array([place.get(called.get(name, "") or UNNAMED, len(there)) for name in index], np.int64)
-        order, starts = by_label(labels[codes], len(there) + 1)
+        position = {symbol: at for at, symbol in enumerate(symbols)}
+        labels = np.array([position.get(symbol_of.get(name, "") or UNNAMED, len(symbols)) for name in index], np.int64)
+        order, starts = by_label(labels[codes], len(symbols) + 1)
         hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")[order]
-        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(ours)
+        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(own_bad)
         left_out = {
             "aborted": sum(block.aborted for block in blocks),
             "tombstone": sum(block.tombstones for block in blocks),
         }
-        named = any(called.values())
-        wanted = self._wanted(there, names) if named else there
-        sent = [slice(*starts[place[symbol] : place[symbol] + 2]) for symbol in wanted]
-        kept = [order[its][np.sort(np.unique(hashes[its], return_index=True)[1])] for its in sent]
+        named = any(symbol_of.values())
+        chosen = self._chosen_symbols(symbols, names) if named else symbols
+        slices = [slice(*starts[position[symbol] : position[symbol] + 2]) for symbol in chosen]
+        unique = [order[span][np.sort(np.unique(hashes[span], return_index=True)[1])] for span in slices]
         tapes = []
-        parts = rows.take(np.concatenate(kept)).cut([len(messages) for messages in kept])
-        for symbol, its, messages, part in zip(wanted, sent, kept, parts, strict=True):
+        parts = rows.take(np.concatenate(unique)).cut([len(messages) for messages in unique])
+        for symbol, sent, messages, part in zip(chosen, slices, unique, parts, strict=True):
             tape = part.tape(symbol if named else self.options.symbol or UNNAMED)
-            mine = its.stop - its.start
+            sent_count = sent.stop - sent.start
             # those of none were kept in case that no message names one
-            left = others + (0 if self.options.symbol is None else len(codes) - mine)
-            ignored = {"other_symbol": left, **left_out}
-            tapes.append((tape, self._provenance(tape, blocks, int(mine), len(messages), ignored, bad)))
+            other_symbol = others + (0 if self.options.symbol is None else len(codes) - sent_count)
+            ignored = {"other_symbol": other_symbol, **left_out}
+            tapes.append((tape, self._provenance(tape, blocks, int(sent_count), len(messages), ignored, bad)))
         return tuple(tapes)
 
-    def _wanted(self, there: Sequence[str], names: Iterable[Name]) -> list[str]:
+    def _chosen_symbols(self, symbols: Sequence[str], names: Iterable[Name]) -> list[str]:
         """Which of the symbols there are to make tapes of; FeedUnavailable where the one asked for is not there."""
-        asked = self.options.symbol
-        if asked is None:
-            return list(there)
-        if asked in there:
-            return [asked]
-        remedy = listing("symbols", there)
+        symbol = self.options.symbol
+        if symbol is None:
+            return list(symbols)
+        if symbol in symbols:
+            return [symbol]
+        remedy = listing("symbols", symbols)
         if {name.of for name in names} <= {"key", "venue", ""}:
             remedy += ": its keys; where they are no symbols, send it as a header or in the rows"
-        raise FeedUnavailable(f"no message of symbol {quoted(asked)}", self.address.place, remedy)
+        raise FeedUnavailable(f"no message of symbol {quoted(symbol)}", self.address.place, remedy)
 
-    def _nothing(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
+    def _no_message(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
         """Say why there is no message to make a tape of."""
         left_out = {
             "were aborted with their transactions": sum(block.aborted for block in blocks),
@@ -320,7 +324,7 @@ class ForeignPlan:
         tape: Tape,
         blocks: Sequence[ForeignBlock],
         sent: int,
-        kept: int,
+        distinct: int,
         ignored: dict[str, int],
         bad: tuple[BadMessage, ...],
     ) -> Provenance:
@@ -341,8 +345,8 @@ class ForeignPlan:
             trades=len(tape.trades.ts),
             topic=self.address.topic,
             partitions=spans(self.ranges),
-            messages=kept,
-            resent=sent - kept,
+            messages=distinct,
+            resent=sent - distinct,
             empty=sum(block.empty for block in blocks),
             bad=bad,
             ignored={reason: count for reason, count in ignored.items() if count},

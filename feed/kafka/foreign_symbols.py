@@ -81,10 +81,10 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     distinct = list(dict.fromkeys(names)) or [fallback]
     if len(distinct) == 1:
         return [(distinct[0], record)]
-    apart = _APART.decode(record.value)
+    raw_rows = _APART.decode(record.value)
     parts: dict[Name, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
-    kinds = ["snapshot"] * len(apart.snapshot) + ["trades"] * len(apart.trades)
-    for name, kind, row in zip(names, kinds, (*apart.snapshot, *apart.trades), strict=True):
+    kinds = ["snapshot"] * len(raw_rows.snapshot) + ["trades"] * len(raw_rows.trades)
+    for name, kind, row in zip(names, kinds, (*raw_rows.snapshot, *raw_rows.trades), strict=True):
         parts[name][kind].append(row)
     return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
 
@@ -126,8 +126,8 @@ def _of_key(key: bytes | None) -> Name:
     try:
         text: object = (key or b"").decode()
         if key and key[:1] in {b'"', b"{"}:
-            found = _KEY.decode(key)
-            text = found.symbol if isinstance(found, _Row) else found
+            decoded = _KEY.decode(key)
+            text = decoded.symbol if isinstance(decoded, _Row) else decoded
     except (UnicodeDecodeError, *REFUSALS):
         return Name()
     if (

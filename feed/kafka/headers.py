@@ -94,14 +94,14 @@ def data_headers(replay: str, symbol: str, codec: str, seq: int, pseq: int) -> l
 @lru_cache(maxsize=1024)
 def _lasting(replay: str, symbol: str, codec: str) -> tuple[tuple[str, bytes], ...]:
     """What all messages of a symbol share: first, as neighbours that begin alike are read sooner."""
-    named = {"replay": replay, "symbol": symbol, "schema": SCHEMA, "codec": codec}
-    return tuple((name, text.encode()) for name, text in named.items())
+    headers = {"replay": replay, "symbol": symbol, "schema": SCHEMA, "codec": codec}
+    return tuple((name, text.encode()) for name, text in headers.items())
 
 
 def end_headers(replay: str, codec: str) -> list[tuple[str, bytes]]:
     """Headers of an end record."""
-    named = {"replay": replay, "schema": SCHEMA, "codec": codec, "kind": END}
-    return [(name, text.encode()) for name, text in named.items()]
+    headers = {"replay": replay, "schema": SCHEMA, "codec": codec, "kind": END}
+    return [(name, text.encode()) for name, text in headers.items()]
 
 
 def encode_end(end: EndRecord) -> bytes:
@@ -140,8 +140,8 @@ def code_of(headers: Mapping[str, bytes | None], codes: Mapping[bytes, int]) -> 
     """Look up which of the replay's symbols a message is of; ValueError where of none."""
     code = codes.get(headers.get("symbol") or b"")
     if code is None:
-        there = listing("symbols", [symbol.decode() for symbol in codes])
-        raise ValueError(f"header symbol is {shown(headers.get('symbol'))}; {there}")
+        known_symbols = listing("symbols", [symbol.decode() for symbol in codes])
+        raise ValueError(f"header symbol is {shown(headers.get('symbol'))}; {known_symbols}")
     return code
 
 

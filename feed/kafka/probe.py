@@ -163,10 +163,10 @@ def _log_in(peer: _Peer, name: str, options: Mapping[str, Any], user: str | None
     while not mechanism.is_done():
         token: bytes = mechanism.auth_bytes()
         answer = peer.ask(_SASL_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token)
-        (code,), said = answer.numbers(">h"), answer.text()
+        (code,), message = answer.numbers(">h"), answer.text()
         if code:
             raise _Refused(
-                f"the broker does not accept {user!r} by {name}: {said[:200] or code}",
+                f"the broker does not accept {user!r} by {name}: {message[:200] or code}",
                 "check kafka.sasl_username, kafka.sasl_mechanism and the password's place",
             )
         try:
@@ -199,12 +199,12 @@ class _Peer:
     """Who is at the other end: Kafka's requests and responses, all of them within a time."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock, self._until, self._asked = sock, time.monotonic() + GREET_SECONDS, 0
+        self._sock, self._deadline, self._requests = sock, time.monotonic() + GREET_SECONDS, 0
 
     def ask(self, key: int, version: int, body: bytes = b"") -> _Answer:
-        self._asked += 1
-        question = struct.pack(">hhih", key, version, self._asked, -1) + body
-        self._sock.settimeout(self._left())
+        self._requests += 1
+        question = struct.pack(">hhih", key, version, self._requests, -1) + body
+        self._sock.settimeout(self._remaining())
         self._sock.sendall(struct.pack(">i", len(question)) + question)
         head = self._receive(4)
         if head[:2] in _TLS_RECORDS:
@@ -213,22 +213,22 @@ class _Peer:
         if not 4 <= size <= _ANSWER_BYTES:
             raise OSError(_STRANGER)
         answer = _Answer(self._receive(size))
-        if answer.numbers(">i") != (self._asked,):
+        if answer.numbers(">i") != (self._requests,):
             raise OSError(_STRANGER)
         return answer
 
     def _receive(self, count: int) -> bytes:
         content = b""
         while len(content) < count:
-            self._sock.settimeout(self._left())
+            self._sock.settimeout(self._remaining())
             part = self._sock.recv(count - len(content))
             if not part:
                 raise OSError("it closed the connection, so it is no Kafka broker")
             content += part
         return content
 
-    def _left(self) -> float:
-        left = self._until - time.monotonic()
-        if left <= 0:
+    def _remaining(self) -> float:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("timed out")
-        return left
+        return remaining

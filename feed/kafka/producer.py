@@ -146,8 +146,8 @@ def paced(
         if due > clock():
             before_wait()
             # A sleep may end early, and the flush took its time: only the clock says whether it is due.
-            while (left := due - clock()) > 0:
-                sleep(left)
+            while (remaining := due - clock()) > 0:
+                sleep(remaining)
         yield message
 
 
@@ -231,10 +231,10 @@ def replay(
 
 def _by_name(tapes: Sequence[Tape]) -> list[Tape]:
     """One tape per symbol, ascending."""
-    of: dict[str, list[Tape]] = {}
+    by_symbol: dict[str, list[Tape]] = {}
     for tape in tapes:
-        of.setdefault(tape.symbol, []).append(tape)
-    return [join(parts) for _, parts in sorted(of.items())]
+        by_symbol.setdefault(tape.symbol, []).append(tape)
+    return [join(parts) for _, parts in sorted(by_symbol.items())]
 
 
 def _lasts(tapes: Sequence[Tape], speed: float) -> float:
@@ -246,11 +246,11 @@ def _lasts(tapes: Sequence[Tape], speed: float) -> float:
 def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:
     """The messages of all tapes, by time; at one instant by symbol."""
 
-    def of(tape: Tape) -> Iterator[Outgoing]:
+    def encoded(tape: Tape) -> Iterator[Outgoing]:
         for ts, value, rows in CODECS[codec].encode(tape):
             yield Outgoing(ts, tape.symbol, value, rows)
 
-    return of(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(of, tapes), key=itemgetter(0))
+    return encoded(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(encoded, tapes), key=itemgetter(0))
 
 
 def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
@@ -324,18 +324,18 @@ class _Fill:
         with translated(self._address, _INCOMPLETE):
             while waiting and (self._held > bound or waiting[0][0].is_done):
                 future, size = waiting.popleft()
-                kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+                metadata = future.get(timeout=ACKNOWLEDGE_SECONDS)
                 self._held -= size
-                lane = self.lanes[kept.partition]
+                lane = self.lanes[metadata.partition]
                 if lane.start < 0:
-                    lane.start = kept.offset
-                if kept.offset < lane.end:
+                    lane.start = metadata.offset
+                if metadata.offset < lane.end:
                     raise FeedCorrupt(
-                        f"the broker put offset {kept.offset} after {lane.end - 1}",
-                        f"{self._address.place}, partition {kept.partition}",
+                        f"the broker put offset {metadata.offset} after {lane.end - 1}",
+                        f"{self._address.place}, partition {metadata.partition}",
                         "delete the topic or use a new one, and replay again",
                     )
-                lane.end = kept.offset + 1
+                lane.end = metadata.offset + 1
 
 
 def _post(

@@ -128,8 +128,8 @@ class KafkaRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            own = self._own(raw, tally, tolerance.refuse)
-            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
+            to_decode = self._to_decode(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(to_decode, tolerance.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
@@ -151,19 +151,21 @@ class KafkaRange:
             tolerance.bad,
         )
 
-    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
+    def _to_decode(
+        self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]
+    ) -> Iterator[Record]:
         """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
         expected = 0
-        taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
+        chosen_code = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
         codes = {symbol.encode(): code for code, symbol in enumerate(self.symbols)}
         replay, end = self.replay.encode(), END.encode()
         promised = [(name, value.encode()) for name, value in (("codec", self.codec), ("schema", SCHEMA))]
-        empty = code = 0
-        known: object = None  # the headers, but for the numbers, of a message that had all that it must
+        empty_before = code = 0
+        checked_headers: object = None  # the headers, but for the numbers, of a message that had all that it must
         for record in raw:
             tally.records += 1
             numbers = own_numbers(record.own)
-            if numbers is None or record.common is not known:
+            if numbers is None or record.common is not checked_headers:
                 headers = dict(record.headers)
                 if headers.get("replay") != replay:
                     # Who deletes by key says so without headers; of a replay of ours there is nothing to delete.
@@ -179,7 +181,7 @@ class KafkaRange:
                     if numbers[1] >= expected:
                         check_promised(headers, promised)
                         code = code_of(headers, codes)
-                        known = record.common if own_numbers(record.own) else None
+                        checked_headers = record.common if own_numbers(record.own) else None
                 except ValueError as error:
                     refuse(record, str(error))
                     continue
@@ -187,13 +189,13 @@ class KafkaRange:
             if pseq < expected:
                 tally.resent += 1
                 continue
-            nothing = record.offset - self.start - tally.records + 1
+            empty_offsets = record.offset - self.start - tally.records + 1
             # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
             if pseq > expected and self.first:
-                raise self.hole(expected, pseq, record.offset, compacted=nothing > empty)
-            expected, empty = pseq + 1, nothing
+                raise self.hole(expected, pseq, record.offset, compacted=empty_offsets > empty_before)
+            expected, empty_before = pseq + 1, empty_offsets
             tally.note(record, pseq, seq, code)
-            if taken is None or code == taken:
+            if chosen_code is None or code == chosen_code:
                 tally.chosen.append(len(tally.pseq) - 1)
                 yield record
 

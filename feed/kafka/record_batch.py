@@ -164,7 +164,7 @@ def _inflate(data: bytes, limit: int) -> bytes:
     while data:
         member = zlib.decompressobj(31)
         parts.append(member.decompress(data, limit + 1))
-        limit = _left(limit, len(parts[-1]))
+        limit = _reduced(limit, len(parts[-1]))
         if not member.eof:
             raise CorruptRecordError("a compressed batch is cut")
         data = member.unused_data
@@ -194,7 +194,7 @@ def _unsnap_block(data: bytes, limit: int) -> bytes:
         shift += 7
         if byte < 0x80:
             break
-    _left(limit, size)
+    _reduced(limit, size)
     # Where it is told a larger size than the block says, pyarrow hands out memory that nothing was written to.
     unpacked: bytes = pa.Codec("snappy").decompress(data, decompressed_size=size, asbytes=True)
     return unpacked
@@ -208,13 +208,13 @@ def _streamed(codec: str) -> Callable[[bytes, int], bytes]:
         with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
             while part := stream.read(_CHUNK):
                 parts.append(part)
-                limit = _left(limit, len(part))
+                limit = _reduced(limit, len(part))
         return b"".join(parts)
 
     return decompress_frames
 
 
-def _left(limit: int, size: int) -> int:
+def _reduced(limit: int, size: int) -> int:
     if size > limit:
         raise CorruptRecordError("a batch decompresses to more than the bound")
     return limit - size
@@ -265,7 +265,7 @@ def unpack(partition: int, data: bytes, count: int, base: int, first: int, step:
 def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step: int) -> list[Record]:
     records = []
     position = 0
-    begins = b""  # the headers of the record before, but the last two: as bytes, with how many there are, and read
+    prefix = b""  # the headers of the record before, but the last two: as bytes, with how many there are, and read
     common: tuple[Header, ...] = ()
     names: list[tuple[bytes, str]] = []  # of the last two, the names likewise
     for _ in range(count):
@@ -282,8 +282,8 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
             value = data[position : position + size]
             position += size
         own: list[Header] = []
-        if begins and data.startswith(begins, position):
-            position += len(begins)
+        if prefix and data.startswith(prefix, position):
+            position += len(prefix)
             for start, name in names:
                 if data.startswith(start, position):
                     position += len(start)
@@ -303,7 +303,7 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
                 header, position = _header(data, position)
                 own.append(header)
             common, own = tuple(own[:-_OWN]), own[-_OWN:]
-            begins = data[begin : starts[-_OWN]] if total >= _OWN else b""
+            prefix = data[begin : starts[-_OWN]] if total >= _OWN else b""
             names = [
                 (data[at : _after_name(data, at)], name) for at, (name, _) in zip(starts[-_OWN:], own, strict=True)
             ]

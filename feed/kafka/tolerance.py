@@ -17,19 +17,19 @@ KEPT_BYTES = 2**16
 
 def spans(ranges: Iterable[PartitionRange]) -> tuple[Partition, ...]:
     """What ranges, given by partition and then by offset, cover of each partition."""
-    found: dict[int, Partition] = {}
+    partitions: dict[int, Partition] = {}
     for part in ranges:
-        start = found[part.partition].start if part.partition in found else part.start
-        found[part.partition] = Partition(part.partition, start, part.end)
-    return tuple(found.values())
+        start = partitions[part.partition].start if part.partition in partitions else part.start
+        partitions[part.partition] = Partition(part.partition, start, part.end)
+    return tuple(partitions.values())
 
 
 def tolerated(blocks: Iterable[WithBad], most: int, more: Iterable[BadMessage] = ()) -> tuple[BadMessage, ...]:
     """Gather what the blocks of a read put aside, and `more`; FeedCorrupt where it is over so many messages in all."""
     bad = (*(message for block in blocks for message in block.bad), *more)
     if len(bad) > most:
-        extra = bad[most]
-        raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
+        first_over = bad[most]
+        raise malformed(Record(first_over.partition, first_over.offset, first_over.value), first_over.reason)
     return bad
 
 

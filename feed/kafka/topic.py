@@ -122,8 +122,8 @@ def settings_of(address: Address) -> Settings | None:
 
     with _open_admin(address) as admin:
         try:
-            asked = [ConfigResource("TOPIC", address.topic, list(ASKED))]
-            configs = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(asked, config_filter="all"))
+            question = [ConfigResource("TOPIC", address.topic, list(ASKED))]
+            configs = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(question, config_filter="all"))
             (described,) = within(CONNECT_SECONDS, address, lambda: admin.describe_topics([address.topic]))
         except errors.KafkaConnectionError:
             return UNTOLD  # a broker without the question, as the embedded one, hangs up
@@ -132,10 +132,10 @@ def settings_of(address: Address) -> Settings | None:
     if errors.for_code(described["error_code"]) is errors.UnknownTopicOrPartitionError:
         return None
     # The client passes over the error that comes in place of settings, so that nothing is told of why there are none.
-    found = configs.get("topic", {}).get(address.topic, {})
-    if not found:
+    settings = configs.get("topic", {}).get(address.topic, {})
+    if not settings:
         return Settings({}, note=_untold(errors.TopicAuthorizationFailedError))
-    values = {name: each["value"] for name, each in found.items() if name in ASKED and each["value"] is not None}
+    values = {name: each["value"] for name, each in settings.items() if name in ASKED and each["value"] is not None}
     replicas = [len(part["replica_nodes"]) for part in described["partitions"]]
     return Settings(values, min(replicas, default=0), partitions=len(replicas))
 
@@ -152,14 +152,14 @@ def made_settings_of(address: Address) -> Settings:
     FeedUnavailable
         No broker, or no topic and none is made.
     """
-    found = settings_of(address)
-    if found is None:
+    settings = settings_of(address)
+    if settings is None:
         with open_producer(address) as producer, translated(address, "create the topic"):
             producer.partitions_for(address.topic)
         deadline = time.monotonic() + CONNECT_SECONDS
-        while (found := settings_of(address)) is None and time.monotonic() < deadline:
+        while (settings := settings_of(address)) is None and time.monotonic() < deadline:
             time.sleep(_SOON_SECONDS)  # brokers learn of it one after the other
-    return found or UNTOLD
+    return settings or UNTOLD
 
 
 def _compacted(settings: Settings) -> str:
@@ -210,11 +210,11 @@ def check_fit(settings: Settings, address: Address, seconds: float = 0.0) -> tup
         if what := reason(settings):
             raise FeedUnavailable(what, address.place, remedy)
     notes = [settings.note] if settings.note else []
-    kept = settings.number(_RETENTION, -1)
-    if 0 <= kept < 1000 * max(SHORT_SECONDS, seconds):
-        longer = f", and the replay takes {seconds:.0f} s" if 1000 * seconds > kept else ""
+    keeps_ms = settings.number(_RETENTION, -1)
+    if 0 <= keeps_ms < 1000 * max(SHORT_SECONDS, seconds):
+        longer = f", and the replay takes {seconds:.0f} s" if 1000 * seconds > keeps_ms else ""
         notes.append(
-            f"the topic keeps a message for {kept / 1000:g} s only (retention.ms){longer}: its start may go first"
+            f"the topic keeps a message for {keeps_ms / 1000:g} s only (retention.ms){longer}: its start may go first"
         )
     return tuple(notes)
 
@@ -251,9 +251,9 @@ def check_room(
         A message is too large for it.
     """
     largest, room = settings.largest_batch, settings.number(_ROOM, -1)
-    near = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
-    sent, sample = [0] * max(settings.partitions, 1), bytearray()
-    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else near) for each in codec.encode(tape))
+    large_tapes = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
+    partition_bytes, sample = [0] * max(settings.partitions, 1), bytearray()
+    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else large_tapes) for each in codec.encode(tape))
     for number, (symbol, message) in enumerate(messages):
         size = len(message.value)
         if largest and size > largest and (size := _packed(message.value, codec)) > largest:
@@ -263,13 +263,13 @@ def check_room(
                 address.place,
                 "raise it for the topic, use another codec, or check the source for a burst of rows at one instant",
             )
-        sent[partition_of(len(sent), symbol, number)] += len(message.value)
+        partition_bytes[partition_of(len(partition_bytes), symbol, number)] += len(message.value)
         sample += message.value[: max(_SAMPLE - len(sample), 0)]
-    fullest = max(sent) * _packed(sample, codec) // max(len(sample), 1)
+    fullest = max(partition_bytes) * _packed(sample, codec) // max(len(sample), 1)
     if not 0 <= room < fullest:
         return ()
-    kept = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
-    return (f"{kept}, and the replay has about {fullest:,} for one: its start may go first",)
+    limit = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
+    return (f"{limit}, and the replay has about {fullest:,} for one: its start may go first",)
 
 
 def _most_bytes(tape: Tape, codec: Codec) -> int:
