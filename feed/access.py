@@ -140,14 +140,14 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
         An unknown or missing one, a contradiction, a file that cannot be read, a variable that is not set, a password
         that is written out.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    for name in given:
+    values = {name: value for name, value in settings.items() if value is not None}
+    for name in values:
         refuse_literal(f"{PREFIX}{name}")
         if name not in NAMES:
             valid = [f"{PREFIX}{each}" for each in NAMES]
             raise FeedUnavailable(unknown_key(f"{PREFIX}{name}", valid), "", f"there are {', '.join(NAMES)}")
-    version = given.pop("api_version", None)
-    access = Access(**given, api_version=None if version is None else parse_version(version))
+    version = values.pop("api_version", None)
+    access = Access(**values, api_version=None if version is None else parse_version(version))
     _check_protocol(access)
     if access.named:
         _check_sasl(access)
@@ -166,9 +166,9 @@ def _check_protocol(access: Access) -> None:
     for prefix, used in (("sasl_", access.named), ("ssl_", access.encrypted)):
         unused = [name for name in NAMES if name.startswith(prefix) and getattr(access, name) is not None]
         if unused and not used:
-            wanted = " or ".join(each for each in PROTOCOLS if prefix.rstrip("_").upper() in each.split("_"))
+            protocols = " or ".join(each for each in PROTOCOLS if prefix.rstrip("_").upper() in each.split("_"))
             raise FeedUnavailable(
-                f"it is not used by kafka.security_protocol={protocol}", f"kafka.{unused[0]}", f"set it to {wanted}"
+                f"it is not used by kafka.security_protocol={protocol}", f"kafka.{unused[0]}", f"set it to {protocols}"
             )
 
 
@@ -307,8 +307,8 @@ def exposed(access: Access) -> tuple[str, ...]:
     for key in ("ssl_keyfile", "sasl_password_file"):
         name = getattr(access, key)
         if name is not None and Path(name).is_file():
-            found = Path(name).stat()
-            mode = stat.S_IMODE(found.st_mode)
-            if mode & ~(0o740 if found.st_uid == 0 else 0o700):
+            status = Path(name).stat()
+            mode = stat.S_IMODE(status.st_mode)
+            if mode & ~(0o740 if status.st_uid == 0 else 0o700):
                 lines.append(f"{PREFIX}{key}: {name} can be read or changed by others (mode {mode:03o}); chmod 600 it")
     return tuple(lines)

@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough of it.
         return 0
     except Exception as error:
-        if (said := refused(error)) is None:
+        if (message := refused(error)) is None:
             raise
-        _tell(f"error: {printable(said)}")
+        _tell(f"error: {printable(message)}")
         return FeedUnavailable.exit_code
     return code
 
@@ -204,11 +204,11 @@ def _is_setting(word: str) -> bool:
     """Whether a word is KEY=VALUE of a key that there is or nearly is, and no path, as argparse would take it for."""
     if _SETTING.match(word):  # BRK/B is a symbol, AAPL/*.csv is none
         return not (_FOLDED.match(word) and _names_files(word))
-    if (found := _KEY.match(word)) is None or "/" in word or _names_files(word) or Path(word).exists():
+    if (match := _KEY.match(word)) is None or "/" in word or _names_files(word) or Path(word).exists():
         return False
     from feed.options import WORDS
 
-    return resembles(found[1], WORDS)
+    return resembles(match[1], WORDS)
 
 
 def _names_files(word: str) -> bool:
@@ -237,12 +237,12 @@ def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Ta
         return f"{f'a complete replay at {place}' if options.wait else f'{place} is read'}{reader_compiles()}"
 
     with waiting(_tell, what):
-        found = read_tapes(arguments.source, options)
+        tapes = read_tapes(arguments.source, options)
     for note in dict.fromkeys(
-        note for _, provenance in found for note in provenance.notes if note.startswith(PASSED_OVER)
+        note for _, provenance in tapes for note in provenance.notes if note.startswith(PASSED_OVER)
     ):
         _tell(f"warning: {printable(note)}")
-    return found
+    return tapes
 
 
 def _instant(text: str) -> int:
@@ -283,7 +283,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     window = arguments.start, arguments.end
     tapes = [select(*pair, *window)[0] for pair in inside(_read(arguments, options), *window)]
     with _progress(tapes) as advance:
-        done = replay(
+        replayed = replay(
             tapes,
             address,
             speed=arguments.speed,
@@ -294,7 +294,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
-    _answer(json.dumps(asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}))
+    _answer(json.dumps(asdict(replayed) | {"snapshots": snapshots, "seconds": round(replayed.seconds, 3)}))
     return 0
 
 
@@ -302,8 +302,8 @@ def _refuse_reversed(start: int | None, end: int | None) -> None:
     from feed.instants import format_instant
 
     if start is not None and end is not None and start > end:
-        said = f"{format_instant(start)} and {format_instant(end)}"
-        raise FeedUnavailable(f"--start is after --end: {said}; exchange the two")
+        instants = f"{format_instant(start)} and {format_instant(end)}"
+        raise FeedUnavailable(f"--start is after --end: {instants}; exchange the two")
 
 
 @contextmanager
@@ -328,12 +328,12 @@ def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
 
             yield draw
         return
-    began = said = time.monotonic()
+    began = reported_at = time.monotonic()
 
     def say(sent: int, ts: int) -> None:
-        nonlocal said
-        if (now := time.monotonic()) - said > _PLAIN_SECONDS or ts == last:
-            said = now
+        nonlocal reported_at
+        if (now := time.monotonic()) - reported_at > _PLAIN_SECONDS or ts == last:
+            reported_at = now
             _tell(f"replay: {sent} messages, {100 * (ts - first) / span:.0f} %, {now - began:.1f} s")
 
     yield say
@@ -361,26 +361,26 @@ def _check(arguments: argparse.Namespace) -> int:
 
     tapes = _read(arguments, _options(arguments))
     with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
-        found = [(check(tape), provenance) for tape, provenance in tapes]
+        results = [(check(tape), provenance) for tape, provenance in tapes]
     if arguments.json:
         answers: list[dict[str, Any]] = [
-            {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
+            {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in results
         ]
         _answer(json.dumps(answers[0] if len(answers) == 1 else {"tapes": answers}))
     else:
-        _answer("\n\n".join(render(quality, provenance) for quality, provenance in found))
-    return 3 if any(quality.errors for quality, _ in found) else 0
+        _answer("\n\n".join(render(quality, provenance) for quality, provenance in results))
+    return 3 if any(quality.errors for quality, _ in results) else 0
 
 
 def _replays(arguments: argparse.Namespace) -> int:
     from feed.kafka.inventory import list_replays, render
 
     with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
-        found, bare = list_replays(arguments.source, _options(arguments))
+        replays, bare = list_replays(arguments.source, _options(arguments))
     if arguments.json:
-        _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
+        _answer(json.dumps({"replays": [each.to_dict() for each in replays], "bare": bare}))
     else:
-        _answer(render(found, bare))
+        _answer(render(replays, bare))
     return 0
 
 

@@ -144,8 +144,8 @@ def waiting(
 def reader_compiles() -> str:
     """What is said where a large CSV file is not read yet because its compiled reader is made first, or nothing."""
     module = sys.modules.get("feed.files.csv_kernel")
-    begun = module is not None and not hasattr(module, "read_rows")
-    return "; the reader of large CSV files is compiled first, once for each version" if begun else ""
+    compiling = module is not None and not hasattr(module, "read_rows")
+    return "; the reader of large CSV files is compiled first, once for each version" if compiling else ""
 
 
 def printable(text: str) -> str:
@@ -173,8 +173,8 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
         Every key that there is, dotted.
     """
     near = nearest(key, valid)
-    said = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
-    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {said}"
+    suggestion = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
+    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {suggestion}"
 
 
 def nearest(key: str, valid: Iterable[str]) -> list[str]:
@@ -185,13 +185,13 @@ def nearest(key: str, valid: Iterable[str]) -> list[str]:
     key : str
     valid : iterable of str
     """
-    wanted = key.lower().replace("-", "_")[:_KEY_SHOWN]
-    last = wanted.rpartition(".")[2]
-    lasts = {each: each.rpartition(".")[2] for each in valid}
-    for fits in (lambda its: its == last, lambda its: f"_{last}_" in f"_{its}_"):
-        if found := [each for each, its in lasts.items() if fits(its)]:
-            return found
-    return [max(lasts, key=lambda each: (max(_alike(wanted, each), _alike(last, lasts[each])), each))]
+    typed = key.lower().replace("-", "_")[:_KEY_SHOWN]
+    last = typed.rpartition(".")[2]
+    last_parts = {each: each.rpartition(".")[2] for each in valid}
+    for fits in (lambda part: part == last, lambda part: f"_{last}_" in f"_{part}_"):
+        if matches := [each for each, part in last_parts.items() if fits(part)]:
+            return matches
+    return [max(last_parts, key=lambda each: (max(_alike(typed, each), _alike(last, last_parts[each])), each))]
 
 
 def resembles(key: str, valid: Iterable[str]) -> bool:

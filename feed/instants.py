@@ -68,30 +68,30 @@ def no_nanoseconds(stamp: int) -> str:
     stamp : int
         0 or more.
     """
-    meant = _as_coarser(stamp)
-    found = f", as {meant[0]} of {format_instant(meant[1])}" if meant else ""
-    return f"as nanoseconds it is of {format_instant(stamp)}{found}; write nanoseconds since 1970, or ISO 8601 with Z"
+    coarser = _as_coarser(stamp)
+    hint = f", as {coarser[0]} of {format_instant(coarser[1])}" if coarser else ""
+    return f"as nanoseconds it is of {format_instant(stamp)}{hint}; write nanoseconds since 1970, or ISO 8601 with Z"
 
 
 def _as_coarser(stamp: int) -> tuple[str, int] | None:
     """The unit in which a number is an instant from March 1973 on, and that instant; of three, one at most fits."""
-    found = ((unit, stamp * scale) for unit, scale in _COARSER.items())
-    return next(((unit, instant) for unit, instant in found if NANOS_FROM <= instant <= LAST_INSTANT), None)
+    candidates = ((unit, stamp * scale) for unit, scale in _COARSER.items())
+    return next(((unit, instant) for unit, instant in candidates if NANOS_FROM <= instant <= LAST_INSTANT), None)
 
 
 def _iso(text: str) -> int:
-    found = _ISO.fullmatch(text)
+    match = _ISO.fullmatch(text)
     whole = None
-    if found is not None:
+    if match is not None:
         with suppress(ValueError):  # a day or an hour that there is not
-            whole = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=_zone(found["zone"]))
-    if found is None or whole is None:
+            whole = datetime.fromisoformat(f"{match['date']}T{match['time']}").replace(tzinfo=_zone(match["zone"]))
+    if match is None or whole is None:
         raise ValueError(
             f"{text[:_SHOWN]!r} is no instant: expected ISO 8601 with Z or an offset, such as 2024-08-01T13:36:32Z, "
             "or integer nanoseconds"
         )
     seconds = (whole - _EPOCH) // timedelta(seconds=1)
-    return seconds * 10**9 + int((found["fraction"] or "0").ljust(9, "0"))
+    return seconds * 10**9 + int((match["fraction"] or "0").ljust(9, "0"))
 
 
 def _zone(text: str) -> timezone:
@@ -129,13 +129,13 @@ def parse_duration(text: str | float) -> int:
     """
     if text in (0, "0"):
         return 0
-    found = _DURATION.fullmatch(str(text).strip())
-    if found is None:
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None:
         raise ValueError(
             f"{str(text)[:_SHOWN]!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h"
         )
-    whole, _, fraction = found["number"].partition(".")
-    scaled = int(whole + fraction) * _UNIT[found["unit"]]
+    whole, _, fraction = match["number"].partition(".")
+    scaled = int(whole + fraction) * _UNIT[match["unit"]]
     nanoseconds: int = scaled // 10 ** len(fraction)
     if scaled and not nanoseconds:
         raise ValueError(f"{str(text)[:_SHOWN]!r} rounds to 0; the shortest duration is 1ns")

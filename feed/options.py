@@ -103,8 +103,8 @@ def parse_venues(value: object) -> tuple[int, ...]:
     ValueError
         It is something else, or none.
     """
-    found = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
-    numbers = [str(each).strip() for each in (found if isinstance(found, list | tuple) else [found])]
+    items = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
+    numbers = [str(each).strip() for each in (items if isinstance(items, list | tuple) else [items])]
     if not numbers or not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers):
         raise ValueError(f"expected publisher ids, such as [2, 43], but it had {str(value)[:40]!r}")
     venues = tuple(sorted({int(each) for each in numbers}))
@@ -140,13 +140,13 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     FeedUnavailable
         An unknown key, or a value of the wrong kind.
     """
-    found: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
+    options: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:
             raise FeedUnavailable(unknown_key(key, WORDS), "", f"there are {', '.join(WORDS)} and kafka.*")
         try:
-            found[key.removeprefix("feed.")] = WORDS[key](text)
+            options[key.removeprefix("feed.")] = WORDS[key](text)
         except ValueError as error:
             raise FeedUnavailable(str(error), key) from None
-    return ReadOptions(**found)  # type: ignore[arg-type]
+    return ReadOptions(**options)  # type: ignore[arg-type]

@@ -97,6 +97,6 @@ class Provenance:
             {"partition": each.partition, "offset": each.offset, "reason": each.reason, "size": each.size}
             for each in self.bad
         ]
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        attributes = {each.name: getattr(self, each.name) for each in fields(self)}
         spans = tuple(map(asdict, self.partitions))
-        return plain | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}
+        return attributes | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}

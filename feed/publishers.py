@@ -151,30 +151,30 @@ def find_twins(venues: Iterable[int]) -> tuple[Twins, ...]:
     venues : iterable of int
         Publisher ids; unknown ones are passed over.
     """
-    known = {venue: PUBLISHERS[venue] for venue in sorted(venues) if venue in PUBLISHERS}
+    publishers = {venue: PUBLISHERS[venue] for venue in sorted(venues) if venue in PUBLISHERS}
     places, markets = defaultdict(list), defaultdict(list)
-    for venue, publisher in known.items():
+    for venue, publisher in publishers.items():
         if publisher.venue not in CONSOLIDATED:
             places[_market(publisher), publisher.venue].append(venue)
         markets[_market(publisher)].append(venue)
-    found = [Twins(name, tuple(ids), tuple(ids[1:])) for (_, name), ids in places.items() if len(ids) > 1]
+    twins = [Twins(name, tuple(ids), tuple(ids[1:])) for (_, name), ids in places.items() if len(ids) > 1]
     for ids in markets.values():
-        above = [venue for venue in ids if known[venue].venue in CONSOLIDATED]
-        below = [venue for venue in ids if venue not in above]
-        for at, venue in enumerate(above):
-            others = below or above[:at]
+        consolidated = [venue for venue in ids if publishers[venue].venue in CONSOLIDATED]
+        exchanges = [venue for venue in ids if venue not in consolidated]
+        for at, venue in enumerate(consolidated):
+            others = exchanges or consolidated[:at]
             if others:
-                found.append(Twins(known[venue].venue, (venue, *others), (venue,)))
-    return tuple(found)
+                twins.append(Twins(publishers[venue].venue, (venue, *others), (venue,)))
+    return tuple(twins)
 
 
 def advice(venues: Iterable[int], twins: Iterable[Twins]) -> str:
     """Say what twins do to a result, and which venues to keep for there to be none."""
     venues, twins = sorted(venues), tuple(twins)
-    said = "; ".join(map(str, twins[:_NAMED])) + (f"; and {len(twins) - _NAMED} more" if len(twins) > _NAMED else "")
+    summary = "; ".join(map(str, twins[:_NAMED])) + (f"; and {len(twins) - _NAMED} more" if len(twins) > _NAMED else "")
     extra = {venue for each in twins for venue in each.extra}
-    kept = ", ".join(str(venue) for venue in venues if venue not in extra)
-    return f"{said}: what is displayed there counts more than once; choose, such as venues=[{kept}]"
+    choice = ", ".join(str(venue) for venue in venues if venue not in extra)
+    return f"{summary}: what is displayed there counts more than once; choose, such as venues=[{choice}]"
 
 
 def _market(publisher: Publisher) -> str:

@@ -59,9 +59,9 @@ def _exact(value: object, units: dict[str, int], expected: str) -> int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    found = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is not None and found["unit"] in units:
-        exact = Fraction(found["number"]) * units[found["unit"]]
+    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is not None and match["unit"] in units:
+        exact = Fraction(match["number"]) * units[match["unit"]]
         if exact.denominator == 1:
             return exact.numerator
     raise ValueError(f"expected {expected}, but it had {str(value)[:40]!r}")

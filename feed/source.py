@@ -89,26 +89,28 @@ class SomeVenues:
             As the plan's; FeedUnavailable where a venue is in none of the tapes.
         """
         tapes = self.plan.merge(blocks)
-        there = {venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()}
-        if missing := sorted(set(self.venues) - there):
+        present = {
+            venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()
+        }
+        if missing := sorted(set(self.venues) - present):
             raise FeedUnavailable(
                 f"no rows of venue {', '.join(map(str, missing))}",
                 tapes[0][1].place if tapes else "",
-                f"venues there: {', '.join(map(str, sorted(there)))}",
+                f"venues there: {', '.join(map(str, sorted(present)))}",
             )
         return tuple(_of_venues(tape, provenance, self.venues) for tape, provenance in tapes)
 
 
 def _of_venues(tape: Tape, provenance: Provenance, venues: tuple[int, ...]) -> tuple[Tape, Provenance]:
-    kept = tape.of_venues(venues)
-    left = tape.rows - kept.rows + len(tape.trades.ts) - len(kept.trades.ts)
-    return kept, replace(
+    selection = tape.of_venues(venues)
+    left_out = tape.rows - selection.rows + len(tape.trades.ts) - len(selection.trades.ts)
+    return selection, replace(
         provenance,
-        digest=kept.digest(),
-        snapshots=kept.snapshots,
-        rows=kept.rows,
-        trades=len(kept.trades.ts),
-        ignored=provenance.ignored | {"other_venue": left},
+        digest=selection.digest(),
+        snapshots=selection.snapshots,
+        rows=selection.rows,
+        trades=len(selection.trades.ts),
+        ignored=provenance.ignored | {"other_venue": left_out},
     )
 
 
@@ -172,17 +174,17 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     if not tape.rows:
         raise FeedUnavailable("there are no quotes", where, "check the file, or the symbol asked for")
     first, last = tape.span
-    there = f"the data there spans {format_instant(first)} to {format_instant(last)}"
+    data_span = f"the data there spans {format_instant(first)} to {format_instant(last)}"
     if start is not None or end is not None:
         tape = tape.clip(first if start is None else start, last if end is None else end)
         if not tape.rows:
-            raise FeedUnavailable("no quotes in the window", where, there)
+            raise FeedUnavailable("no quotes in the window", where, data_span)
     first, last = tape.span
     if first // DAY != last // DAY:
         raise FeedUnavailable(
             "the window holds more than one UTC date",
             where,
-            f"{there}; narrow the window to one date",
+            f"{data_span}; narrow the window to one date",
         )
     return tape, replace(
         provenance,
@@ -253,10 +255,10 @@ def only(tapes: Sequence[tuple[Tape, Provenance]]) -> tuple[Tape, Provenance]:
     """
     if len(tapes) == 1:
         return tapes[0]
-    named = [
+    labels = [
         f"{tape.symbol} {format_instant(int(tape.ts[0]))[:10] if tape.rows else '(no quotes)'}" for tape, _ in tapes
     ]
-    there = listing("tapes", named)
+    choices = listing("tapes", labels)
     raise FeedUnavailable(
-        f"it holds {len(tapes)} tapes; {there}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
+        f"it holds {len(tapes)} tapes; {choices}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
     )

@@ -216,21 +216,21 @@ def _pulse(market: _Market, ts: int) -> None:
     """Let one thing happen."""
     below = market.below
     v = _pick(market)
-    what = below(1000)
-    if what < 30:
+    roll = below(1000)
+    if roll < 30:
         _move(market, ts, v)
-    elif what < 110:
+    elif roll < 110:
         _trade(market, ts, v)
-    elif what < 120:
+    elif roll < 120:
         side = below(2)
         market.quotes[v][side] = market.quotes[v][side + 2] = 0
         market.publish(ts, v)
         market.later(ts + (200 + below(4_000)) * _MILLISECOND, v)
-    elif what < 400:
-        if what < 160:
+    elif roll < 400:
+        if roll < 160:
             market.spread = (1, 1, 1, 2, 2, 3)[below(6)]
         market.requote(ts, v)
-    elif what < 480:
+    elif roll < 480:
         for other in market.alive:
             if other == v or below(3):
                 market.requote(ts, other)

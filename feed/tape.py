@@ -164,9 +164,9 @@ class Tape:
         )
         for side in ("bid", "ask"):
             px, sz = quotes[f"{side}_px"], quotes[f"{side}_sz"]
-            none = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
-            px[none] = 0
-            sz[none] = 0
+            unquoted = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
+            px[unquoted] = 0
+            sz[unquoted] = 0
             _check_prices(px, f"{side}_px")
         prints = _columns(trades, TRADE_DTYPES) if trades else {}
         if prints:
