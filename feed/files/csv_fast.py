@@ -1,8 +1,8 @@
-"""Large Databento CSV files in their usual form, read by a compiled kernel, blocks of lines side by side.
+"""Large Databento CSV files in their usual form, read by a compiled kernel, blocks of lines in parallel.
 
-A file is in the usual form where nothing is quoted, all rows are book rows of one symbol, and each column's values have
-the form that Databento writes: what `feed.files.csv_kernel` reads. Of any other file nothing is taken, and the
-text path of `feed.files.csv_reader` reads it from the start: it alone says what is wrong and where.
+A file is in the usual form if nothing is quoted, all rows are book rows of one symbol, and each column's values have
+the form that Databento writes, which `feed.files.csv_kernel` reads. Nothing is taken from any other file: the text path
+of `feed.files.csv_reader` reads it from the start, and it alone says what is wrong and where.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 BLOCK = 2**21
-"""Bytes that a call of the kernel reads; as many blocks as there are threads, and one more, are held."""
+"""Bytes that a call of the kernel reads; one block more than there are threads is held."""
 
 ROLES = (
     *("ts_event", "publisher_id", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00", "sequence"),
@@ -47,9 +47,9 @@ class PlainRows:
     iso, points : bool
         Stamps are ISO text, else integers; prices are decimal dollars, else integers of 1e-9 $.
     columns : dict of (N,) integers
-        The quotes' columns of `feed.tape.Tape`.
+        Columns of the quotes, as in `feed.tape.Tape`.
     trades : dict of (M,) int64, optional
-        The columns of `feed.tape.Trades`, of usable trades, where the file has all four columns of a trade.
+        Columns of `feed.tape.Trades` for the usable trades, where the file has all four columns of a trade.
     unusable : int
         The other trades.
     instrument : (N,) int64, optional
@@ -67,7 +67,7 @@ class PlainRows:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What the first lines say of the whole file."""
+    """What the first lines tell about the whole file."""
 
     roles: NDArray[np.int8]
     symbol: bytes
@@ -90,19 +90,19 @@ class _Part:
 
 
 class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
-    """A file that is left to the text path."""
+    """The text path has to read this file."""
 
 
 @dataclass(slots=True)
 class _Blocks:
-    """Blocks of whole lines of a stream, in buffers that are used again."""
+    """Blocks of whole lines of a stream, in reused buffers."""
 
     stream: io.BufferedReader
     padding: int
     free: list[bytearray] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[bytearray, int]]:
-        """Give a buffer and the end of its last whole line, in turn."""
+        """Yield a buffer and the end of its last whole line, block after block."""
         rest = b""
         while True:
             buffer = self.free.pop() if self.free else bytearray(BLOCK + self.padding)
@@ -126,14 +126,14 @@ class _Blocks:
 
 
 def read_plain(stream: io.BufferedReader) -> PlainRows | None:
-    """Read a file in the usual form; None where it is in any other, or damaged.
+    """Read a file in the usual form; None where its form is another, or it is damaged.
 
     Parameters
     ----------
     stream : io.BufferedReader
         Decompressed bytes, from the header on.
     """
-    if sys.byteorder != "little":  # the kernel takes eight bytes for a number, the first one lowest
+    if sys.byteorder != "little":  # the kernel takes eight bytes as one little-endian number
         return None
     try:
         from feed.files.csv_kernel import PADDING
@@ -171,7 +171,7 @@ def _read(blocks: _Blocks) -> PlainRows:
 
 
 def _form_of(text: bytes) -> _Form:
-    """Tell the form by the header, the first row and the first price that is there."""
+    """Find the form by the header, the first row and the first price."""
     header, *lines = text[:-1].split(b"\n")
     if b'"' in header or not header.isascii() or not header.decode().isprintable() or len(header) >= 2**20:
         raise _Unusual
@@ -235,7 +235,7 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
     if rows < 0:
         raise _Unusual
     for name in ("ts", "venue", "px", "sz", "sequence", "instrument"):
-        setattr(part, name, getattr(part, name)[..., :rows].copy())  # the room for more rows is given back
+        setattr(part, name, getattr(part, name)[..., :rows].copy())  # frees the unused room
     part.trades = part.trades[:, :prints].copy()
     return part
 

@@ -1,8 +1,8 @@
 """Databento CSV files, the mbp-1 and mbp-10 column sets, read exactly: .csv, .csv.gz and .csv.zst.
 
-Numbers arrive as text and leave as integers without passing through a float. Whether stamps are ISO text or integer
-nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once per file by how they are written, and
-said in the provenance. How large a number is decides nothing: where one would be absurd in its unit, it is refused.
+Numbers turn from text into integers without passing through a float. How stamps and prices are written decides, once
+per file, whether stamps are ISO text or integer nanoseconds, and prices decimal dollars or integers of 1e-9 $; the
+provenance says which. The size of a number decides nothing: one that is absurd in its unit is refused.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ BOOK_RTYPES = (1, 10)
 """Databento's record types of mbp-1 and mbp-10 rows."""
 
 PLAIN_FROM = 2**26
-"""Bytes from which on a file is worth the start of a compiled reader; compressed ones count `PACKED` times."""
+"""Bytes from which on a file is read by the compiled reader; compressed ones count `PACKED` times."""
 
 PACKED = 8
 
@@ -81,17 +81,16 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     path : Path
         Compressed where it ends in .gz or .zst.
     symbol : str, optional
-        Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
-        `UNNAMED`.
+        Which symbol; all by default. A file without a symbol column holds one, named by this, or `UNNAMED`.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, nothing in it, columns missing, or several instruments that it does not name.
+        No such file, nothing in it, missing columns, or several instruments without names.
     FeedCorrupt
-        Damaged compression, a broken row, or a value that is no number; says line, column and value.
+        Damaged compression, a broken row, or a value that is no number; names line, column and value.
     """
     check_there(path)
     check_kind(path, ".csv")
@@ -123,7 +122,7 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock |
     notes += _forms(iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
     symbols = (tape_symbol,) if plain.symbol else ()
-    no_codes = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
+    no_codes = np.zeros(0, np.int64)  # with one symbol nobody looks at them
     row_labels = Labels((tape_symbol,), no_codes, no_codes, named=bool(symbols))
     return FileBlock(make_fragments(row_labels, plain.columns, plain.trades, ignored, notes), symbols)
 
@@ -181,7 +180,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
 
 
 def _names(rows: Rows) -> Text | None:
-    """Symbols of the rows, `UNNAMED` where there is none; None where no row names any."""
+    """Symbols of the rows, `UNNAMED` where a row has none; None where no row has any."""
     if not rows.has("symbol"):
         return None
     names = rows.label("symbol")
@@ -194,7 +193,7 @@ def _names(rows: Rows) -> Text | None:
 def _trades(
     rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64]
 ) -> tuple[dict[str, Int64] | None, NDArray[np.bool_]]:
-    """Give the trades, unusable ones too, and (N,) bool, which rows they are of."""
+    """Return the trades, also unusable ones, and (N,) bool: which rows hold them."""
     if not rows.has("action", "side", "price", "size"):
         return None, np.zeros(len(rows.index), np.bool_)
     is_trade = pc.equal(rows.label("action"), "T").to_numpy()
@@ -208,13 +207,13 @@ def _trades(
 
 
 def _mostly_below_a_cent(rows: Rows) -> bool:
-    """Whether most quotes are below a cent as 1e-9 $."""
+    """Whether most quotes, taken as 1e-9 $, are below a cent."""
     priced, tiny = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
     return 2 * tiny > priced
 
 
 def _in_which_unit(where: str) -> FeedUnavailable:
-    """Ask what whole numbers mean: whoever writes dollars without decimals would get prices a billion times too low."""
+    """Ask for the unit of whole numbers: dollars without decimals would become prices a billion times too low."""
     return FeedUnavailable(
         "its prices are whole numbers, and as 1e-9 $, Databento's unit, most do not reach a cent",
         where,
@@ -223,7 +222,7 @@ def _in_which_unit(where: str) -> FeedUnavailable:
 
 
 def _sizes(text: Text) -> Int64:
-    """Parse sizes; an undefined one is 0, one below 0 is -1: neither is a quote or a trade."""
+    """Parse sizes; undefined becomes 0, below 0 becomes -1: neither is a quote or a trade."""
     sizes = integers(text, low=-INT64, high=INT64, empty=0)
     sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
     if len(sizes) and sizes.max() > INT32:
@@ -238,7 +237,7 @@ def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: 
 
 
 def _forms(*, iso: bool, nanos: bool) -> tuple[str, ...]:
-    """Notes of what was decided about stamps and prices."""
+    """Notes on how stamps and prices are read."""
     return (
         f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
         f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",

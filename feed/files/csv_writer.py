@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from feed.tape import Int64, Tape
 
 ROWS = 2**17
-"""Rows that are turned to text together."""
+"""Rows that become text together."""
 
 
 def write_csv(tape: Tape, path: Path) -> None:
-    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the identical tape back.
+    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the same tape back.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def write_csv(tape: Tape, path: Path) -> None:
         A trade without such a row.
     """
     print_of = rows_of_trades(tape)
-    # of all columns only the symbol can need quotes, and a file without any is read by the compiled reader
+    # only the symbol can need quotes, and the compiled reader takes files without any
     style = "needed" if set(tape.symbol) & set('",\r\n') else "none"
     body = pa_csv.WriteOptions(include_header=False, quoting_style=style)  # pyarrow would quote the header
     codec = COMPRESSIONS.get(path.suffix.lower())
@@ -57,7 +57,7 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
     side[has_trade] = np.array(["A", "N", "B"])[trades.side[trade_of_row[has_trade]] + 1]
     price[has_trade] = trades.px[trade_of_row[has_trade]]
     size[has_trade] = trades.sz[trade_of_row[has_trade]]
-    # not through pyarrow's strftime, which wants a data base of time zones
+    # pyarrow's strftime would need a data base of time zones
     stamps = pa.array(np.datetime_as_string(tape.ts[part].astype("datetime64[ns]"), unit="ns"))
     stamps = pc.binary_join_element_wise(stamps, "Z", "")
     zeros = np.zeros(rows, np.int8)
@@ -90,7 +90,7 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
 
 
 def rows_of_trades(tape: Tape) -> Int64:
-    """Pair trades with the rows that carry them; equal keys pair up in order.
+    """Pair trades with the rows that carry them; equal keys pair in order.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def rows_of_trades(tape: Tape) -> Int64:
 
 
 def _dollars(px: Int64) -> Arrow:
-    """Decimal dollars with nine digits; null where there is no price."""
+    """Decimal dollars with nine decimals; null where there is no price."""
     whole, rest = (pa.array(part).cast(pa.string()) for part in np.divmod(px, 10**9))
     text = pc.binary_join_element_wise(whole, pc.utf8_lpad(rest, 9, "0"), ".")
     return pc.if_else(pa.array(px > 0), text, None)

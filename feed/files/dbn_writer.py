@@ -1,4 +1,4 @@
-"""A tape as Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
+"""A tape in Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ INSTRUMENT = 1
 
 DATASET = "SOR-SWEEP"
 ROWS = 2**17
-"""Records that are made together."""
+"""Records that are encoded together."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Interval:
-    """What the library asks of an interval of a mapping."""
+    """An interval of a mapping, with the fields that the library reads."""
 
     start_date: date
     end_date: date
@@ -38,14 +38,14 @@ class _Interval:
 
 @dataclass(frozen=True, slots=True)
 class _Mapping:
-    """What the library asks of a mapping."""
+    """A mapping, with the fields that the library reads."""
 
     raw_symbol: str
     intervals: tuple[_Interval, ...]
 
 
 def write_dbn(tape: Tape, path: Path) -> None:
-    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the identical tape back.
+    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the same tape back.
 
     Parameters
     ----------
