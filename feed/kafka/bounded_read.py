@@ -1,4 +1,4 @@
-"""A bounded read: the offsets [start, end) of a partition, to the end or to an error, and never to a silent end."""
+"""A bounded read of the offsets [start, end) of a partition: it reaches the end or raises, and never stops silently."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from feed.kafka.address import Address
 
 STALL_SECONDS = 60.0
-"""A read without any progress for this long is an error, never an end."""
+"""A read without progress for this long is an error, never an end."""
 
 ASK_SECONDS = 3.0
-"""Without progress for this long, and then again and again, the broker is asked whether it still has the topic."""
+"""After each such time without progress the broker is asked whether it still has the topic."""
 
 
 def records(
@@ -53,7 +53,7 @@ def records(
     clock : callable
         Seconds, monotonic.
     deleted : callable, optional
-        Whether a broker answers and has no such topic; by default it is asked.
+        Whether a broker answers and has no such topic; by default `topic_deleted`.
 
     Yields
     ------
@@ -62,7 +62,7 @@ def records(
     Raises
     ------
     FeedCorrupt
-        No progress, too late, offsets or a topic that are gone, a batch that cannot be unpacked, too many bytes.
+        No progress, too late, lost offsets, a deleted topic, a batch that cannot be unpacked, or too many bytes.
     """
     deleted = deleted or topic_deleted
     part = TopicPartition(address.topic, partition)
@@ -94,7 +94,7 @@ def records(
             ) from error
         except (errors.KafkaError, FeedError):
             raise
-        except Exception as error:  # the client unpacks what came over the wire: any error of its parsers
+        except Exception as error:  # any error of the client's parsers, which unpack bytes from the wire
             raise _unreadable(address, partition, position, f"{type(error).__name__}: {error}") from error
         for record in batch:
             if record.offset >= end:
@@ -128,14 +128,14 @@ def records(
 
 
 def topic_deleted(address: Address) -> bool:
-    """Whether a broker answers, and has no such topic; one that does not answer may come back.
+    """Whether a broker answers and has no such topic; False where none answers, as it may come back.
 
     Parameters
     ----------
     address : Address
     """
     try:
-        # Not the reader's own client, which nobody else may use while a call of it hangs.
+        # With a client of its own: the reader's cannot be used while one of its calls hangs.
         with open_consumer(address) as consumer:
             return address.topic not in within(CONNECT_SECONDS, address, consumer.topics)
     except FeedUnavailable:

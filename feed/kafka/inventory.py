@@ -1,4 +1,4 @@
-"""What replays a topic holds: one pass over its messages' headers."""
+"""List the replays in a topic, by one pass over its messages' headers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Found:
     ----------
     replay : str
     messages : int
-        Data messages in the topic, those that came again included.
+        Data messages in the topic, repeated ones included.
     promised : int or None
-        What its end record says there are; None while it has none.
+        Messages that its end record promises; None without one.
     symbols : list of str
         Ascending.
     codec : str
@@ -50,7 +50,7 @@ class Found:
 
     @property
     def state(self) -> str:
-        """``whole`` by count, ``incomplete`` without an end record, ``short`` with too few messages."""
+        """``whole`` by count, ``short`` with too few messages, ``incomplete`` without an end record."""
         if self.promised is None:
             return "incomplete"
         return "whole" if self.messages >= self.promised else "short"
@@ -90,7 +90,7 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
     Raises
     ------
     FeedError
-        No broker, no topic, offsets that went while they were read.
+        No broker, no topic, or offsets that disappear while they are read.
     """
     address = parse_address(source, options.access)
     replays: dict[str, Found] = {}

@@ -1,4 +1,4 @@
-"""Blocks of a replay joined in the order in which it was sent, and proven against its end record."""
+"""Blocks of a replay joined in the order of sending, and proven against its end record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def merge_blocks(
     address : Address
     end : EndRecord
     ranges, blocks : sequence of KafkaRange, KafkaBlock
-        By partition, then by offset; each block read of its range.
+        By partition, then by offset; block i is that of range i.
     symbols : sequence of str
         Which tapes to make.
 
@@ -40,13 +40,13 @@ def merge_blocks(
     tapes : tuple of Tape
         One for each of `symbols`.
     resent : int
-        Records dropped because they had come in an earlier range.
+        Records dropped because an earlier range holds them.
 
     Raises
     ------
     FeedCorrupt
-        Messages are missing, or a digest differs; the partitions' digests always, the tapes' where no message was
-        put aside.
+        Messages are missing, or a digest differs: that of each partition, and, where no message was put aside, of each
+        tape.
     """
     order, count = _order(address, end, ranges, blocks)
     rows = concatenate([block.rows for block in blocks])
@@ -67,7 +67,7 @@ def merge_blocks(
 def _order(
     address: Address, end: EndRecord, ranges: Sequence[KafkaRange], blocks: Sequence[KafkaBlock]
 ) -> tuple[Int64, int]:
-    """Indices of the messages of all blocks, each once, in the order in which they were sent; and how many."""
+    """Indices of the messages of all blocks, each once, in the order of sending; and their number."""
     starts = np.cumsum([0, *(len(block.pseq) for block in blocks)])
     indices = []
     for partition, listed in sorted(end.partitions.items()):
