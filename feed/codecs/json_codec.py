@@ -1,6 +1,6 @@
 """The json codec: one message per instant, quotes and trades together, in the published study's field names.
 
-`snapshot` is always there, empty where an instant has trades only; `trades` is left out where there are none.
+`snapshot` is always there, empty where an instant has only trades; `trades` is left out where there are none.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def encode_json(tape: Tape) -> Iterator[Message]:
     Yields
     ------
     Message
-        Ascending instants; rows in the tape's order; prices in dollars, whose decimal text is exact.
+        Ascending instants; rows in the tape's order; prices in dollars, as exact decimal text.
     """
     instants, *starts = by_instant(tape)
     dollars = _Dollars()
@@ -71,7 +71,7 @@ def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ..
 
 
 class _Dollars(dict[int, str]):
-    """Nanodollars to dollars as text, remembered: a stream has few distinct prices."""
+    """Text in dollars of nanodollars, cached: a stream has few distinct prices."""
 
     def __missing__(self, px: int) -> str:
         whole, nano = divmod(px, _NANO)
@@ -88,9 +88,9 @@ def decode_json(
     Parameters
     ----------
     records : iterable of Record
-        In order of arrival; a batch is dropped once its rows are in the columns.
+        In order of arrival; a batch is freed once its rows are in the columns.
     refuse : callable
-        Told of each malformed message and why it is; where it returns, the message counts no rows.
+        Called with each malformed message and the reason; if it returns, the message has no rows.
     max_bytes : int
         Of all rows together.
 

@@ -1,4 +1,4 @@
-"""What the carried book of a tape shows: at each instant, each venue's last row so far, nothing hidden."""
+"""Counts over the carried book of a tape: at each instant, each venue's last row so far, nothing hidden."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 ALONE = 10
-"""Times a mid, or a part of it, beyond which a side is a stub although the best of its own; as the book has it."""
+"""A side that is the best of its own is still a stub beyond this multiple, or fraction, of a mid; as in the book."""
 
 
 def true(flags: Flags) -> int:
-    """Count what is True; several times faster than a sum, which of many thousand small tapes is most of the time."""
+    """Count True values; several times faster than a sum, which would dominate for thousands of small tapes."""
     return int(np.count_nonzero(flags))
 
 
 def count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
-    """Count what it shows, by check; `rows`, ascending, are the last of their venue at their instant."""
+    """Count by check; `rows`, ascending, are the last of their venue at their instant."""
     no_ask = np.iinfo(np.int64).max
     crossed = locked = one_sided = stubs = sane = 0
     stale = np.zeros((2, len(rows)), np.bool_)
@@ -41,7 +41,7 @@ def count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
         one_sided += true(~two_sided)
         crossed += true(two_sided & (best_bid > best_ask))
         locked += true(two_sided & (best_bid == best_ask))
-        stub_bids, stub_asks, sane = _alone(best_bid, np.where(best_ask < no_ask, best_ask, 0), sane)
+        stub_bids, stub_asks, sane = _stubs(best_bid, np.where(best_ask < no_ask, best_ask, 0), sane)
 
         snapshot, new_bid, new_ask = quotes.start[fresh], bid[fresh], ask[fresh]
         best, finite_ask = best_bid[snapshot], np.where(new_ask < no_ask, new_ask, 0)
@@ -53,7 +53,7 @@ def count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
         top_bid, low_ask = np.zeros(size, np.int64), np.full(size, no_ask)
         np.maximum.at(top_bid, snapshot, new_bid)
         np.minimum.at(low_ask, snapshot, new_ask)
-        since = quotes.start + fresh  # a quote is crossed by those that come after it
+        since = quotes.start + fresh  # only later quotes count as crossing it
         stale[0, quotes.row[bid > -highest_within(-low_ask, since, quotes.end, -no_ask)]] = True
         stale[1, quotes.row[ask < highest_within(top_bid, since, quotes.end, 0)]] = True
     return {
@@ -65,7 +65,7 @@ def count_snapshots(tape: Tape, rows: Int64) -> dict[str, int]:
     }
 
 
-def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
+def _stubs(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
     """Where the best of a side is itself a stub, as the book hides it (model section 3).
 
     Parameters
@@ -73,13 +73,13 @@ def _alone(bid: Int64, ask: Int64, sane: int) -> tuple[Flags, Flags, int]:
     bid, ask : (C,) int64
         The best of each side, 1e-9 $, 0 = none.
     sane : int
-        Twice the last mid before them of two sides at most 2 to 1 apart, 0 = none.
+        Twice the last earlier mid of two sides at most 2 to 1 apart, 0 = none.
 
     Returns
     -------
     bids, asks : (C,) bool
     sane : int
-        As before, after them.
+        The same, after these.
     """
     both = (bid > 0) & (ask > 0)
     vouched = both & (ask <= 2 * bid)
