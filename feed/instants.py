@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = 2**63 - 1
 
 NANOS_FROM = 10**17
-"""Whole numbers below this are of 1970 to March 1973 as nanoseconds: such a stamp is in another unit."""
+"""As nanoseconds, numbers below this are before March 1973: such a stamp is in another unit."""
 
 _COARSER = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}
 _DIGITS = 100
@@ -39,7 +39,7 @@ def parse_instant(text: str | int) -> int:
     Raises
     ------
     ValueError
-        Where the text is no instant, names no zone, or is a number of seconds, milliseconds or microseconds.
+        The text is no instant, names no zone, or is a number of seconds, milliseconds or microseconds.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         instant = text
@@ -54,14 +54,14 @@ def parse_instant(text: str | int) -> int:
 
 
 def bounded(instant: int, text: object) -> int:
-    """Give an instant back, written as `text`; ValueError where it is beyond what nanoseconds in int64 hold."""
+    """Return the instant; ValueError, naming `text`, where int64 nanoseconds cannot hold it."""
     if not 0 <= instant <= LAST_INSTANT:
         raise ValueError(f"{str(text)[:_SHOWN]!r} is outside 1970-01-01 to 2262-04-11")
     return instant
 
 
 def no_nanoseconds(stamp: int) -> str:
-    """Say of a whole number below `NANOS_FROM` what it is as nanoseconds, and in which unit it would be a stamp.
+    """Explain a whole number below `NANOS_FROM`: its date as nanoseconds, and the unit in which it makes sense.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def no_nanoseconds(stamp: int) -> str:
 
 
 def _as_coarser(stamp: int) -> tuple[str, int] | None:
-    """The unit in which a number is an instant from March 1973 on, and that instant; of three, one at most fits."""
+    """Find the unit in which a number is an instant from March 1973 on, and that instant; at most one of three fits."""
     candidates = ((unit, stamp * scale) for unit, scale in _COARSER.items())
     return next(((unit, instant) for unit, instant in candidates if NANOS_FROM <= instant <= LAST_INSTANT), None)
 
@@ -83,7 +83,7 @@ def _iso(text: str) -> int:
     match = _ISO.fullmatch(text)
     whole = None
     if match is not None:
-        with suppress(ValueError):  # a day or an hour that there is not
+        with suppress(ValueError):  # no such day or hour
             whole = datetime.fromisoformat(f"{match['date']}T{match['time']}").replace(tzinfo=_zone(match["zone"]))
     if match is None or whole is None:
         raise ValueError(
@@ -125,7 +125,7 @@ def parse_duration(text: str | float) -> int:
     Raises
     ------
     ValueError
-        Where the text is no duration, or one that nanoseconds in int64 do not hold, or that rounds to 0.
+        The text is no duration, int64 nanoseconds cannot hold it, or it rounds to 0.
     """
     if text in (0, "0"):
         return 0

@@ -1,8 +1,8 @@
 """Where quotes come from: one table from the scheme of a SOURCE to the plan that reads it.
 
-A source is read in three steps, so that the middle one can run anywhere: `plan_source` touches the place once and
-freezes what is there; `Range.read` turns one range into a block, a pure function of the range; `Plan.merge` joins the
-blocks, checks that they are whole and says where they came from.
+A source is read in three steps, of which the middle one can run anywhere: `plan_source` looks at the place once and
+freezes what is there; `Range.read` turns one range into a block, a pure function of the range; `SourcePlan.merge` joins
+the blocks, checks that they are complete and says where they came from.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ SCHEMES: dict[str, Callable[[str, ReadOptions], SourcePlan]] = {
 
 @dataclass(frozen=True, slots=True)
 class SomeVenues:
-    """A plan of whose tapes the rows and trades of some venues are kept.
+    """A plan whose tapes keep the rows and trades of some venues only.
 
     Attributes
     ----------
-    plan : Plan
+    plan : SourcePlan
     venues : tuple of int
         Publisher ids, ascending.
     """
@@ -81,12 +81,12 @@ class SomeVenues:
         return self.plan.held
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join the blocks as the plan does, and prove them, before rows are left out.
+        """Join and prove the blocks as the plan does, then leave rows out.
 
         Raises
         ------
         FeedError
-            As the plan's; FeedUnavailable where a venue is in none of the tapes.
+            As the plan's; FeedUnavailable where no tape has a venue.
         """
         tapes = self.plan.merge(blocks)
         present = {
@@ -149,7 +149,7 @@ def _plan(source: str, options: ReadOptions) -> SourcePlan:
 
 
 def located(source: str, directory: str) -> str:
-    """Write a SOURCE so that it means the same wherever it is read: a relative path begins in a directory."""
+    """Make a SOURCE independent of the working directory: a relative path starts in `directory`."""
     scheme, colon, rest = source.partition(":")
     if colon and (scheme in SCHEMES or rest.startswith("//")):
         return source if scheme != "file" else f"file:{PurePath(directory) / rest}"
@@ -163,12 +163,12 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     ----------
     tape, provenance : Tape, Provenance
     start, end : int, optional
-        UTC nanoseconds, both included; None leaves that end as it is. Warm-up is the caller's to subtract.
+        UTC nanoseconds, both included; None leaves that end as it is. The caller subtracts the warm-up.
 
     Raises
     ------
     FeedUnavailable
-        Nothing inside, or rows of more than one UTC date: quotes are not carried over a date.
+        Nothing inside, or rows of several UTC dates: quotes are not carried over a date.
     """
     where = provenance.place
     if not tape.rows:
@@ -198,7 +198,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
 def inside(
     tapes: Sequence[tuple[Tape, Provenance]], start: int | None, end: int | None
 ) -> tuple[tuple[Tape, Provenance], ...]:
-    """Keep the tapes with quotes in [start, end]; where none has any, the first, so that `select` can say so."""
+    """Keep the tapes with quotes in [start, end]; where none has any, the first, so that `select` reports it."""
     low, high = (0 if start is None else start), (2**63 - 2 if end is None else end)
     return tuple(pair for pair in tapes if pair[0].clip(low, high).rows) or tuple(tapes[:1])
 
