@@ -1,7 +1,7 @@
-"""How a broker lets us in: the security settings of the Kafka client, without the secrets themselves.
+"""Security settings of the Kafka client, without the secrets themselves.
 
-A password is named by where it is kept, an environment variable or a file, and read there by the process that connects,
-at that moment. So a plan or a range can travel, be shown and be stored: it holds no secret.
+A password is named by the place that holds it, an environment variable or a file. The process that connects reads it
+there, when it connects. So a plan or a range holds no secret: it can be sent, shown and stored.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 
 PREFIX = "kafka."
-"""What every setting begins with, in a configuration and on a command line."""
+"""Prefix of every setting, in a configuration and on a command line."""
 
 SECRET_BYTES = 4096
-"""Of a password file; more is no password but another file."""
+"""Maximum bytes of a password file; a larger file holds something else."""
 
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,3})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 _SHOWN = re.compile(r"[\w.-]{0,80}")
 _TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
-"""Loggers of the client that show every byte it sends, a password's among them, where they are asked for details."""
+"""Loggers of the client that, below INFO, show every byte it sends, passwords included."""
 
 _PLACES = "set kafka.sasl_password_env=VARIABLE or kafka.sasl_password_file=PATH"
 
@@ -56,7 +56,7 @@ class Access:
     ssl_cafile, ssl_certfile, ssl_keyfile : str, optional
         PEM files: whom to trust (the system's authorities by default), and who we are.
     api_version : tuple of int, optional
-        The protocol to speak; negotiated with the broker where it is None.
+        The protocol to speak; None = negotiate it with the broker.
     """
 
     security_protocol: str = "PLAINTEXT"
@@ -76,7 +76,7 @@ class Access:
 
     @property
     def named(self) -> bool:
-        """Whether the broker asks who we are by SASL."""
+        """Whether we log in by SASL."""
         return self.security_protocol.startswith("SASL")
 
 
@@ -84,23 +84,23 @@ PLAIN = Access()
 """No encryption and no name."""
 
 NAMES = tuple(field.name for field in fields(Access))
-"""The settings, as they are called behind ``kafka.``."""
+"""Names of the settings, without ``kafka.``."""
 
 
 def parse_version(text: str, where: str = "kafka.api_version", remedy: str = "") -> tuple[int, ...]:
-    """Read a protocol version such as 2.3; FeedUnavailable where it is none."""
+    """Read a protocol version such as 2.3; FeedUnavailable for any other text."""
     if not _VERSION.fullmatch(text):
         raise FeedUnavailable(f"api_version {text[:40]!r} is no version such as 2.3", where, remedy)
     return tuple(map(int, text.split(".")))
 
 
 def refuse_literal(key: str) -> None:
-    """Refuse a key whose value would be a secret that is written out; nothing is repeated that may belong to it.
+    """Refuse a key whose value would be a secret in plain text; the message repeats nothing that may be part of it.
 
     Parameters
     ----------
     key : str
-        Whatever a user wrote before ``=`` or as a key of a mapping.
+        What a user wrote before ``=``, or as a key of a mapping.
     """
     key = key.strip()
     if key.removeprefix(PREFIX) not in NAMES and _SECRET.search(key):
@@ -111,7 +111,7 @@ def refuse_literal(key: str) -> None:
 
 
 def parse_words(words: Sequence[str]) -> Access:
-    """Read ``kafka.KEY=VALUE ...`` of a command line; VALUE as it is, the last repeat wins.
+    """Read ``kafka.KEY=VALUE ...`` of a command line; VALUE is taken as it is, the last of several wins.
 
     Raises
     ------
@@ -127,27 +127,27 @@ def parse_words(words: Sequence[str]) -> Access:
 
 
 def access_of(settings: Mapping[str, str | None]) -> Access:
-    """Check settings and put them together.
+    """Check settings and make an `Access` of them.
 
     Parameters
     ----------
     settings : mapping of str to str
-        By the names of `Access`; None or absent = left out.
+        By the names of `Access`; None = not set.
 
     Raises
     ------
     FeedUnavailable
-        An unknown or missing one, a contradiction, a file that cannot be read, a variable that is not set, a password
-        that is written out.
+        An unknown or missing setting, a contradiction, a file that cannot be read, a variable that is not set, or a
+        password in plain text.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    for name in given:
+    values = {name: value for name, value in settings.items() if value is not None}
+    for name in values:
         refuse_literal(f"{PREFIX}{name}")
         if name not in NAMES:
             valid = [f"{PREFIX}{each}" for each in NAMES]
             raise FeedUnavailable(unknown_key(f"{PREFIX}{name}", valid), "", f"there are {', '.join(NAMES)}")
-    version = given.pop("api_version", None)
-    access = Access(**given, api_version=None if version is None else parse_version(version))
+    version = values.pop("api_version", None)
+    access = Access(**values, api_version=None if version is None else parse_version(version))
     _check_protocol(access)
     if access.named:
         _check_sasl(access)
@@ -157,7 +157,7 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
 
 
 def _check_protocol(access: Access) -> None:
-    """Refuse settings that the protocol would not use: whoever gave them relies on them."""
+    """Refuse settings that the protocol does not use: whoever sets them relies on them."""
     protocol = access.security_protocol
     if protocol not in PROTOCOLS:
         raise FeedUnavailable(
@@ -166,9 +166,9 @@ def _check_protocol(access: Access) -> None:
     for prefix, used in (("sasl_", access.named), ("ssl_", access.encrypted)):
         unused = [name for name in NAMES if name.startswith(prefix) and getattr(access, name) is not None]
         if unused and not used:
-            wanted = " or ".join(each for each in PROTOCOLS if prefix.rstrip("_").upper() in each.split("_"))
+            protocols = " or ".join(each for each in PROTOCOLS if prefix.rstrip("_").upper() in each.split("_"))
             raise FeedUnavailable(
-                f"it is not used by kafka.security_protocol={protocol}", f"kafka.{unused[0]}", f"set it to {wanted}"
+                f"it is not used by kafka.security_protocol={protocol}", f"kafka.{unused[0]}", f"set it to {protocols}"
             )
 
 
@@ -187,7 +187,7 @@ def _check_sasl(access: Access) -> None:
     if not access.sasl_username.isprintable() or len(access.sasl_username) > 255:
         raise FeedUnavailable("expected up to 255 printable characters", "kafka.sasl_username")
     if access.sasl_password_env is not None and not _VARIABLE.fullmatch(access.sasl_password_env):
-        # Not repeated: who takes it for the password's own key has written the password.
+        # Not repeated: a user who mistakes this key for the password itself has written the password.
         raise FeedUnavailable(
             "expected the name of an environment variable: letters, digits and _", "kafka.sasl_password_env"
         )
@@ -197,12 +197,12 @@ def _check_sasl(access: Access) -> None:
 
 
 def read_password(access: Access) -> str:
-    """Read the password where it is kept.
+    """Read the password from its place.
 
     Raises
     ------
     FeedUnavailable
-        There is no place, or nothing in it; the secret is never part of the message.
+        No place is set, or it holds nothing; the message never contains the secret.
     """
     if access.sasl_password_env is not None:
         password = os.environ.get(access.sasl_password_env)
@@ -230,7 +230,7 @@ def read_password(access: Access) -> str:
 
 
 def tls_context(access: Access) -> ssl.SSLContext:
-    """Make a context that checks the broker's certificate and its host name, always.
+    """Make a context that always checks the broker's certificate and host name.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def tls_context(access: Access) -> ssl.SSLContext:
 
 
 class _reading:  # noqa: N801 - used as a statement
-    """Say which file it was that could not be used."""
+    """Name the file that cannot be used."""
 
     def __init__(self, where: str, path: str | None) -> None:
         self._where, self._path = where, path
@@ -272,7 +272,7 @@ class _reading:  # noqa: N801 - used as a statement
 
 
 def client_options(access: Access) -> dict[str, Any]:
-    """What the Kafka client is told; read with the password now, and kept nowhere.
+    """Options for the Kafka client; the password is read now and stored nowhere.
 
     Raises
     ------
@@ -298,17 +298,17 @@ def client_options(access: Access) -> dict[str, Any]:
 
 
 def exposed(access: Access) -> tuple[str, ...]:
-    """Name the files that hold a secret and that others of this machine can read or change, one line each.
+    """Name the secret files that other users of this machine can read or change, one line each.
 
-    Something to warn of, and no error: containers mount secrets so that all inside can read them. A file of root's may
-    be read by its group.
+    A warning, not an error: containers mount secrets so that everything inside can read them. Its group may read a
+    file of root's.
     """
     lines = []
     for key in ("ssl_keyfile", "sasl_password_file"):
         name = getattr(access, key)
         if name is not None and Path(name).is_file():
-            found = Path(name).stat()
-            mode = stat.S_IMODE(found.st_mode)
-            if mode & ~(0o740 if found.st_uid == 0 else 0o700):
+            status = Path(name).stat()
+            mode = stat.S_IMODE(status.st_mode)
+            if mode & ~(0o740 if status.st_uid == 0 else 0o700):
                 lines.append(f"{PREFIX}{key}: {name} can be read or changed by others (mode {mode:03o}); chmod 600 it")
     return tuple(lines)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PLAIN_SECONDS = 2.0
 _SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
-"""A setting; one that lacks its = is seen for what it is, too, where it would be followed by a password."""
+"""A setting; also one without its =, where a password may follow."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 _FOLDED = re.compile(r"(symbol|replay|venues)=[^/]*/")
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; the process's own by default.
+        Arguments without the program's name; by default those of the process.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if settings and arguments.run not in {_replay, _check, _replays, _convert}:
                 raise FeedUnavailable("this command reads no topic, so settings of a source do nothing")
         except SystemExit:
-            _answer("", end="")  # what --help left unflushed
+            _answer("", end="")  # flushes what --help printed
             raise
         raise_on_signals()
         code: int = arguments.run(arguments)
@@ -69,18 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell("terminated")
         return TERMINATED
     except BrokenPipeError:
-        # Whoever read our output has enough of it.
+        # The reader of our output has closed it.
         return 0
     except Exception as error:
-        if (said := refused(error)) is None:
+        if (message := refused(error)) is None:
             raise
-        _tell(f"error: {printable(said)}")
+        _tell(f"error: {printable(message)}")
         return FeedUnavailable.exit_code
     return code
 
 
 def _answer(text: str, end: str = "\n") -> None:
-    """Print to stdout now: what cannot be written is an error here, and none at the interpreter's end."""
+    """Print to stdout at once, so that a failed write is an error here and not when the interpreter exits."""
     try:
         print(text, end=end, flush=True)
     except OSError as error:
@@ -91,7 +91,7 @@ def _answer(text: str, end: str = "\n") -> None:
 
 
 def _tell(text: str) -> None:
-    """Print to stderr, where that can be written: nothing ends because nobody can be told."""
+    """Print to stderr; where that fails, go on without it."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -99,7 +99,7 @@ def _tell(text: str) -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """Send what a stream still holds to nowhere, or the interpreter tries it again at its end and fails."""
+    """Redirect a stream to nowhere, or the interpreter flushes it again at exit and fails."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError):  # a stream without a file
         os.dup2(nowhere, stream.fileno())
@@ -107,7 +107,7 @@ def _drop(stream: TextIO) -> None:
 
 
 class _Version(argparse.Action):
-    """Says the version, which is looked up only then."""
+    """Prints the version, looked up only when asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> None:
         from importlib import metadata
@@ -117,7 +117,7 @@ class _Version(argparse.Action):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command line, settings of a source taken out."""
+    """Make the parser of the command line, for words without settings of a source."""
     source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
     parser = Parser(
         prog="python -m feed",
@@ -193,22 +193,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Take the settings out of a command line, wherever they stand: argparse wants positional words side by side."""
+    """Separate the settings, wherever they stand, from the other words: argparse wants those side by side."""
     settings = [word for word in words if _is_setting(word)]
     for word in settings:
-        refuse_literal(word.partition("=")[0])  # before anybody complains of the words around it
+        refuse_literal(word.partition("=")[0])  # before any complaint about other words
     return [word for word in words if word not in settings], settings
 
 
 def _is_setting(word: str) -> bool:
-    """Whether a word is KEY=VALUE of a key that there is or nearly is, and no path, as argparse would take it for."""
-    if _SETTING.match(word):  # BRK/B is a symbol, AAPL/*.csv is none
+    """Whether a word is KEY=VALUE with a known or mistyped key, and not a path, for which argparse would take it."""
+    if _SETTING.match(word):  # BRK/B is a symbol, AAPL/*.csv is not
         return not (_FOLDED.match(word) and _names_files(word))
-    if (found := _KEY.match(word)) is None or "/" in word or _names_files(word) or Path(word).exists():
+    if (match := _KEY.match(word)) is None or "/" in word or _names_files(word) or Path(word).exists():
         return False
     from feed.options import WORDS
 
-    return resembles(found[1], WORDS)
+    return resembles(match[1], WORDS)
 
 
 def _names_files(word: str) -> bool:
@@ -218,7 +218,7 @@ def _names_files(word: str) -> bool:
 
 
 def _options(arguments: argparse.Namespace) -> ReadOptions:
-    """What was set: how the broker of the source, or of the topic, lets us in, and what to read of the source."""
+    """Read the settings: access to the broker of the source or the topic, and what to read of the source."""
     from feed.options import options_of
 
     access = parse_words([word for word in arguments.settings if word.startswith("kafka.")])
@@ -228,7 +228,7 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
 
 
 def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
-    """Read the source, and say what is awaited where that takes long, and what was passed over."""
+    """Read the source; report a long wait, and what was passed over."""
     from feed.files.plan import PASSED_OVER
     from feed.source import read_tapes
 
@@ -237,12 +237,12 @@ def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Ta
         return f"{f'a complete replay at {place}' if options.wait else f'{place} is read'}{reader_compiles()}"
 
     with waiting(_tell, what):
-        found = read_tapes(arguments.source, options)
+        tapes = read_tapes(arguments.source, options)
     for note in dict.fromkeys(
-        note for _, provenance in found for note in provenance.notes if note.startswith(PASSED_OVER)
+        note for _, provenance in tapes for note in provenance.notes if note.startswith(PASSED_OVER)
     ):
         _tell(f"warning: {printable(note)}")
-    return found
+    return tapes
 
 
 def _instant(text: str) -> int:
@@ -277,13 +277,13 @@ def _replay(arguments: argparse.Namespace) -> int:
     _refuse_reversed(arguments.start, arguments.end)
     options = _options(arguments)
     address = parse_address(arguments.address, options.access)
-    # A long file is not read first, only to find that nobody listens, or that the topic would not keep it.
+    # Checked before a long file is read: a broker may be missing, or its topic may not keep the replay.
     if (settings := settings_of(address)) is not None:
         check_fit(settings, address)
     window = arguments.start, arguments.end
     tapes = [select(*pair, *window)[0] for pair in inside(_read(arguments, options), *window)]
     with _progress(tapes) as advance:
-        done = replay(
+        replayed = replay(
             tapes,
             address,
             speed=arguments.speed,
@@ -294,7 +294,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
-    _answer(json.dumps(asdict(done) | {"snapshots": snapshots, "seconds": round(done.seconds, 3)}))
+    _answer(json.dumps(asdict(replayed) | {"snapshots": snapshots, "seconds": round(replayed.seconds, 3)}))
     return 0
 
 
@@ -302,13 +302,13 @@ def _refuse_reversed(start: int | None, end: int | None) -> None:
     from feed.instants import format_instant
 
     if start is not None and end is not None and start > end:
-        said = f"{format_instant(start)} and {format_instant(end)}"
-        raise FeedUnavailable(f"--start is after --end: {said}; exchange the two")
+        instants = f"{format_instant(start)} and {format_instant(end)}"
+        raise FeedUnavailable(f"--start is after --end: {instants}; exchange the two")
 
 
 @contextmanager
 def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr how far a replay is: a bar on a terminal, a line now and then elsewhere."""
+    """Show the progress of a replay on stderr: a bar on a terminal, else a line now and then."""
     first, last = min(tape.span[0] for tape in tapes), max(tape.span[1] for tape in tapes)
     span = max(last - first, 1)
     if sys.stderr.isatty():
@@ -328,12 +328,12 @@ def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
 
             yield draw
         return
-    began = said = time.monotonic()
+    began = reported_at = time.monotonic()
 
     def say(sent: int, ts: int) -> None:
-        nonlocal said
-        if (now := time.monotonic()) - said > _PLAIN_SECONDS or ts == last:
-            said = now
+        nonlocal reported_at
+        if (now := time.monotonic()) - reported_at > _PLAIN_SECONDS or ts == last:
+            reported_at = now
             _tell(f"replay: {sent} messages, {100 * (ts - first) / span:.0f} %, {now - began:.1f} s")
 
     yield say
@@ -361,26 +361,26 @@ def _check(arguments: argparse.Namespace) -> int:
 
     tapes = _read(arguments, _options(arguments))
     with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
-        found = [(check(tape), provenance) for tape, provenance in tapes]
+        results = [(check(tape), provenance) for tape, provenance in tapes]
     if arguments.json:
         answers: list[dict[str, Any]] = [
-            {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in found
+            {"feed": provenance.to_dict(), "quality": quality.to_dict()} for quality, provenance in results
         ]
         _answer(json.dumps(answers[0] if len(answers) == 1 else {"tapes": answers}))
     else:
-        _answer("\n\n".join(render(quality, provenance) for quality, provenance in found))
-    return 3 if any(quality.errors for quality, _ in found) else 0
+        _answer("\n\n".join(render(quality, provenance) for quality, provenance in results))
+    return 3 if any(quality.errors for quality, _ in results) else 0
 
 
 def _replays(arguments: argparse.Namespace) -> int:
     from feed.kafka.inventory import list_replays, render
 
     with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
-        found, bare = list_replays(arguments.source, _options(arguments))
+        replays, bare = list_replays(arguments.source, _options(arguments))
     if arguments.json:
-        _answer(json.dumps({"replays": [each.to_dict() for each in found], "bare": bare}))
+        _answer(json.dumps({"replays": [each.to_dict() for each in replays], "bare": bare}))
     else:
-        _answer(render(found, bare))
+        _answer(render(replays, bare))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What both command lines share: text that a terminal cannot obey, and what is said of a long wait."""
+"""What both command lines share: text that is safe to print, and messages about long waits."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 TELL_SECONDS = 5.0
-"""After which it is said what is awaited."""
+"""Seconds of waiting before the first line about it."""
 
 AGAIN_TOLD_SECONDS = 30.0
-"""After which it is said again."""
+"""Seconds between two such lines."""
 
 _LISTED = 10
 
@@ -31,7 +31,7 @@ _KEY_SHOWN = 80
 _RESEMBLING = 0.75
 
 SENSITIVE = "passw|passphrase|pwd|secret|token|jaas"
-"""A regular expression of what somebody calls a secret, whatever its case."""
+"""A regular expression for names of secrets, in any case."""
 
 _BEFORE_AT = re.compile(r"//.*@")
 _OPTION = re.compile(r"([?&](?!api_version=)[^=&\s]*=)[^&\s]*")
@@ -48,10 +48,10 @@ OUTSIDE: dict[int, tuple[str, str]] = {
     errno.EROFS: ("the place may only be read", "choose another"),
     errno.EACCES: ("it may not be opened", "check its permissions"),
 }
-"""What the machine refuses, by the system's number: what is said, and what to do about it."""
+"""What the machine refuses, by errno: the message and the remedy."""
 
 MACHINE = frozenset(OUTSIDE) - {errno.EROFS, errno.EACCES}
-"""Those of them that are no property of a file."""
+"""Those that are not about one file."""
 
 BUGS = frozenset(
     {
@@ -66,14 +66,14 @@ BUGS = frozenset(
         None,
     }
 )
-"""What no machine causes: our own mistakes with a file or a process, and an error that no system call gave."""
+"""Errors that are bugs: our own misuse of a file or a process, and errors without a system call's number."""
 
 _NO_THREAD = "can't start new thread"
 _NO_MAP = "failed to map segment from shared object"
 
 
 def refused(error: BaseException) -> str | None:
-    """What the machine, and not a bug, says in an error: no room, no memory, a limit; None for any other error."""
+    """Explain an error of the machine (no room, no memory, a limit); None for any other error, such as a bug."""
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _NO_MAP in str(error)):
         return "; ".join(OUTSIDE[errno.ENOMEM])
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
@@ -87,7 +87,7 @@ def refused(error: BaseException) -> str | None:
 
 
 def guard_streams() -> None:
-    """Open what a process was started without, stdout or stderr, to nowhere: `print` and argparse want both."""
+    """Open stdout or stderr to nowhere if the process started without it: `print` and argparse need both."""
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it stays open to the end
     if sys.stderr is None:
@@ -102,18 +102,18 @@ def waiting(
     first: float = TELL_SECONDS,
     again: float = AGAIN_TOLD_SECONDS,
 ) -> Iterator[Callable[[], None]]:
-    """Say what is awaited while that takes long: a line in the first seconds, and one now and then.
+    """Report a long wait: one line after the first seconds, then one now and then.
 
-    What is entered is to be called where something came: the time begins anew.
+    Call what the context gives when something arrives: the time starts again.
 
     Parameters
     ----------
     tell : callable
-        Takes a line, in another thread.
+        Takes a line; called in another thread.
     what : callable
-        Gives what is awaited, in words.
+        Says in words what is awaited.
     first, again : float
-        Seconds before the first line, and between two.
+        Seconds before the first line, and between lines.
     """
     over, began = threading.Event(), time.monotonic()
 
@@ -128,7 +128,7 @@ def waiting(
             if since != began:
                 since, pause = began, max(0.0, began + first - now)
                 continue
-            with suppress(Exception):  # what cannot be told ends nothing
+            with suppress(Exception):  # a failed report ends nothing
                 tell(f"still waiting after {now - since:.0f} s: {what()}")
             pause = again
 
@@ -142,19 +142,19 @@ def waiting(
 
 
 def reader_compiles() -> str:
-    """What is said where a large CSV file is not read yet because its compiled reader is made first, or nothing."""
+    """Say that the reader of large CSV files is being compiled; empty where it is not."""
     module = sys.modules.get("feed.files.csv_kernel")
-    begun = module is not None and not hasattr(module, "read_rows")
-    return "; the reader of large CSV files is compiled first, once for each version" if begun else ""
+    compiling = module is not None and not hasattr(module, "read_rows")
+    return "; the reader of large CSV files is compiled first, once for each version" if compiling else ""
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey: parts of a line may come from the feed or the configuration."""
+    """Escape control characters: parts of a line may come from the feed or the configuration."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
-    """Write which names there are, the first ten of many, escaped."""
+    """List the names there are, at most ten, escaped."""
     ordered = sorted(names)
     if not ordered:
         return f"there are no {kind}"
@@ -163,51 +163,53 @@ def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of t
 
 
 def unknown_key(key: str, valid: Iterable[str]) -> str:
-    """What is said of a key that nobody knows: which of those that there are is the nearest.
+    """Say that a key is unknown, and which valid ones are nearest.
 
     Parameters
     ----------
     key : str
         Dotted.
     valid : iterable of str
-        Every key that there is, dotted.
+        All valid keys, dotted.
     """
     near = nearest(key, valid)
-    said = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
-    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {said}"
+    suggestion = f"one is {near[0]}" if len(near) == 1 else f"ones are {' and '.join(near)}"
+    return f"unknown key {printable(key[:_KEY_SHOWN])}; the nearest valid {suggestion}"
 
 
 def nearest(key: str, valid: Iterable[str]) -> list[str]:
-    """The keys that somebody may have meant: those of the same last part, or that hold it as a word, or the most alike.
+    """Find the keys that may be meant: those that end in its last part, else hold it as a word, else the most similar.
 
     Parameters
     ----------
     key : str
     valid : iterable of str
     """
-    wanted = key.lower().replace("-", "_")[:_KEY_SHOWN]
-    last = wanted.rpartition(".")[2]
-    lasts = {each: each.rpartition(".")[2] for each in valid}
-    for fits in (lambda its: its == last, lambda its: f"_{last}_" in f"_{its}_"):
-        if found := [each for each, its in lasts.items() if fits(its)]:
-            return found
-    return [max(lasts, key=lambda each: (max(_alike(wanted, each), _alike(last, lasts[each])), each))]
+    typed = key.lower().replace("-", "_")[:_KEY_SHOWN]
+    last = typed.rpartition(".")[2]
+    last_parts = {each: each.rpartition(".")[2] for each in valid}
+    for fits in (lambda part: part == last, lambda part: f"_{last}_" in f"_{part}_"):
+        if matches := [each for each, part in last_parts.items() if fits(part)]:
+            return matches
+    return [
+        max(last_parts, key=lambda each: (max(_similarity(typed, each), _similarity(last, last_parts[each])), each))
+    ]
 
 
 def resembles(key: str, valid: Iterable[str]) -> bool:
-    """Whether a word is most likely one of these keys, mistyped or without what stands before its last part."""
+    """Whether a word is most likely one of these keys, mistyped or without its first parts."""
     last = key.lower().rpartition(".")[2]
-    return any(_alike(last, each.rpartition(".")[2]) >= _RESEMBLING for each in valid)
+    return any(_similarity(last, each.rpartition(".")[2]) >= _RESEMBLING for each in valid)
 
 
-def _alike(one: str, other: str) -> float:
+def _similarity(one: str, other: str) -> float:
     return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def without_secrets(text: str) -> str:
-    """Mask what may be a secret in text that a user typed, before it is shown.
+    """Mask possible secrets in text that a user typed, before it is shown.
 
-    What stands in an address before an @, as an option that there is not or behind a #, and what follows a word such as
+    They are: in an address, what stands before an @, in an unknown option or after a #; and what follows a word such as
     password.
     """
     text = _BEFORE_AT.sub("//...@", text)
@@ -217,7 +219,7 @@ def without_secrets(text: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints repeat no secret."""
+    """A parser whose error messages repeat no secret."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, and exit."""

@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = 2**63 - 1
 
 NANOS_FROM = 10**17
-"""Whole numbers below this are of 1970 to March 1973 as nanoseconds: such a stamp is in another unit."""
+"""As nanoseconds, numbers below this are before March 1973: such a stamp is in another unit."""
 
 _COARSER = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}
 _DIGITS = 100
@@ -39,7 +39,7 @@ def parse_instant(text: str | int) -> int:
     Raises
     ------
     ValueError
-        Where the text is no instant, names no zone, or is a number of seconds, milliseconds or microseconds.
+        The text is no instant, names no zone, or is a number of seconds, milliseconds or microseconds.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         instant = text
@@ -54,44 +54,44 @@ def parse_instant(text: str | int) -> int:
 
 
 def bounded(instant: int, text: object) -> int:
-    """Give an instant back, written as `text`; ValueError where it is beyond what nanoseconds in int64 hold."""
+    """Return the instant; ValueError, naming `text`, where int64 nanoseconds cannot hold it."""
     if not 0 <= instant <= LAST_INSTANT:
         raise ValueError(f"{str(text)[:_SHOWN]!r} is outside 1970-01-01 to 2262-04-11")
     return instant
 
 
 def no_nanoseconds(stamp: int) -> str:
-    """Say of a whole number below `NANOS_FROM` what it is as nanoseconds, and in which unit it would be a stamp.
+    """Explain a whole number below `NANOS_FROM`: its date as nanoseconds, and the unit in which it makes sense.
 
     Parameters
     ----------
     stamp : int
         0 or more.
     """
-    meant = _as_coarser(stamp)
-    found = f", as {meant[0]} of {format_instant(meant[1])}" if meant else ""
-    return f"as nanoseconds it is of {format_instant(stamp)}{found}; write nanoseconds since 1970, or ISO 8601 with Z"
+    coarser = _as_coarser(stamp)
+    hint = f", as {coarser[0]} of {format_instant(coarser[1])}" if coarser else ""
+    return f"as nanoseconds it is of {format_instant(stamp)}{hint}; write nanoseconds since 1970, or ISO 8601 with Z"
 
 
 def _as_coarser(stamp: int) -> tuple[str, int] | None:
-    """The unit in which a number is an instant from March 1973 on, and that instant; of three, one at most fits."""
-    found = ((unit, stamp * scale) for unit, scale in _COARSER.items())
-    return next(((unit, instant) for unit, instant in found if NANOS_FROM <= instant <= LAST_INSTANT), None)
+    """Find the unit in which a number is an instant from March 1973 on, and that instant; at most one of three fits."""
+    candidates = ((unit, stamp * scale) for unit, scale in _COARSER.items())
+    return next(((unit, instant) for unit, instant in candidates if NANOS_FROM <= instant <= LAST_INSTANT), None)
 
 
 def _iso(text: str) -> int:
-    found = _ISO.fullmatch(text)
+    match = _ISO.fullmatch(text)
     whole = None
-    if found is not None:
-        with suppress(ValueError):  # a day or an hour that there is not
-            whole = datetime.fromisoformat(f"{found['date']}T{found['time']}").replace(tzinfo=_zone(found["zone"]))
-    if found is None or whole is None:
+    if match is not None:
+        with suppress(ValueError):  # no such day or hour
+            whole = datetime.fromisoformat(f"{match['date']}T{match['time']}").replace(tzinfo=_zone(match["zone"]))
+    if match is None or whole is None:
         raise ValueError(
             f"{text[:_SHOWN]!r} is no instant: expected ISO 8601 with Z or an offset, such as 2024-08-01T13:36:32Z, "
             "or integer nanoseconds"
         )
     seconds = (whole - _EPOCH) // timedelta(seconds=1)
-    return seconds * 10**9 + int((found["fraction"] or "0").ljust(9, "0"))
+    return seconds * 10**9 + int((match["fraction"] or "0").ljust(9, "0"))
 
 
 def _zone(text: str) -> timezone:
@@ -125,17 +125,17 @@ def parse_duration(text: str | float) -> int:
     Raises
     ------
     ValueError
-        Where the text is no duration, or one that nanoseconds in int64 do not hold, or that rounds to 0.
+        The text is no duration, int64 nanoseconds cannot hold it, or it rounds to 0.
     """
     if text in (0, "0"):
         return 0
-    found = _DURATION.fullmatch(str(text).strip())
-    if found is None:
+    match = _DURATION.fullmatch(str(text).strip())
+    if match is None:
         raise ValueError(
             f"{str(text)[:_SHOWN]!r} is no duration: expected a number with a unit, such as 500ms, 60s, 10m or 1h"
         )
-    whole, _, fraction = found["number"].partition(".")
-    scaled = int(whole + fraction) * _UNIT[found["unit"]]
+    whole, _, fraction = match["number"].partition(".")
+    scaled = int(whole + fraction) * _UNIT[match["unit"]]
     nanoseconds: int = scaled // 10 ** len(fraction)
     if scaled and not nanoseconds:
         raise ValueError(f"{str(text)[:_SHOWN]!r} rounds to 0; the shortest duration is 1ns")

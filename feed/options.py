@@ -1,4 +1,4 @@
-"""What a reader may be told beside its SOURCE."""
+"""Options of a reader, beside its SOURCE."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_BYTES = 16 * 2**30
-"""Decompressed bytes that one read takes in."""
+"""Default of `max_bytes`: decompressed bytes that one read may take in."""
 
 BYTES_LIMIT = 2**50
-"""What `max_bytes` is below."""
+"""`max_bytes` is below this."""
 
 
 VENUES = 2**15
-"""What a publisher id is below."""
+"""Publisher ids are below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,24 @@ class ReadOptions:
     Attributes
     ----------
     symbol : str, optional
-        Only this one; all that there are by default.
+        Only this one; all by default.
     replay : str, optional
         Which replay of a topic; the newest complete one by default.
     max_bad : int
-        Malformed messages that are put aside instead of ending the run.
+        Malformed messages to put aside before one ends the run.
     wait : float
-        Seconds to wait for a replay that has not begun, or not ended, as long as nothing new arrives; 0 = not at all.
+        Seconds without anything new after which to stop waiting for a replay to begin or to end; 0 = do not wait.
     deadline : float
-        Seconds after which a read that still goes on is an error.
+        Seconds that a read may take.
     max_bytes : int
-        Decompressed bytes that one read takes in.
+        Decompressed bytes that one read may take in.
     sized : bool
-        Whether what a file may unpack to depends on its size too, while `max_bytes` is the default; not where somebody
-        set the same number.
+        Whether the size of a file also bounds what it may unpack to, as long as `max_bytes` is the default; False where
+        somebody set that number.
     foreign : bool
-        Read messages without headers, whose completeness nothing proves.
+        Read messages without headers; nothing proves that they are complete.
     venues : tuple of int, optional
-        Publisher ids whose rows and trades are kept; all by default.
+        Publisher ids of the rows and trades to keep; all by default.
     access : Access
         How the broker lets us in.
     """
@@ -67,12 +67,12 @@ class ReadOptions:
 
     @property
     def of_file(self) -> int | None:
-        """`max_bytes` for one file; None where its size decides, as `feed.files.streams.bounds_of` says."""
+        """`max_bytes` for one file; None where its size decides (`feed.files.streams.bounds_of`)."""
         return None if self.sized and self.max_bytes == MAX_BYTES else self.max_bytes
 
 
 DEFAULTS = ReadOptions()
-"""All there is, at once and without tolerance."""
+"""Read everything, at once and without tolerance."""
 
 
 def _seconds(text: str) -> float:
@@ -96,15 +96,15 @@ def _flag(text: str) -> bool:
 
 
 def parse_venues(value: object) -> tuple[int, ...]:
-    """Read publisher ids: a number, a list of them, or text such as ``2, 43``; ascending, each once.
+    """Read publisher ids from a number, a list, or text such as ``2, 43``; ascending, each once.
 
     Raises
     ------
     ValueError
-        It is something else, or none.
+        It is something else, or empty.
     """
-    found = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
-    numbers = [str(each).strip() for each in (found if isinstance(found, list | tuple) else [found])]
+    items = value.strip().removeprefix("[").removesuffix("]").split(",") if isinstance(value, str) else value
+    numbers = [str(each).strip() for each in (items if isinstance(items, list | tuple) else [items])]
     if not numbers or not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers):
         raise ValueError(f"expected publisher ids, such as [2, 43], but it had {str(value)[:40]!r}")
     venues = tuple(sorted({int(each) for each in numbers}))
@@ -123,16 +123,16 @@ WORDS: dict[str, Callable[[str], object]] = {
     "feed.max_bytes": _within(parse_bytes, 1, BYTES_LIMIT),
     "feed.foreign": _flag,
 }
-"""The options by the names that the sweep's configuration has for them, and how their text is read."""
+"""Options by their names in the sweep's configuration, and how to read their text."""
 
 
 def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
-    """Read options as they stand on a command line.
+    """Read the options of a command line.
 
     Parameters
     ----------
     words : sequence of str
-        ``KEY=VALUE`` each, the last repeat wins.
+        ``KEY=VALUE`` each; the last of several wins.
     access : Access
 
     Raises
@@ -140,13 +140,13 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     FeedUnavailable
         An unknown key, or a value of the wrong kind.
     """
-    found: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
+    options: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:
             raise FeedUnavailable(unknown_key(key, WORDS), "", f"there are {', '.join(WORDS)} and kafka.*")
         try:
-            found[key.removeprefix("feed.")] = WORDS[key](text)
+            options[key.removeprefix("feed.")] = WORDS[key](text)
         except ValueError as error:
             raise FeedUnavailable(str(error), key) from None
-    return ReadOptions(**found)  # type: ignore[arg-type]
+    return ReadOptions(**options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A source, frozen: what every kind of source is to whoever reads it."""
+"""A source, frozen: what all kinds of source have in common for a reader."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 Block = Any
-"""What one range held: known to the plan that made the range, and to nobody else."""
+"""What one range held; only the plan that made the range knows its type."""
 
 
 class Range(Protocol):
     """A bounded part of a source, small and picklable."""
 
     def read(self) -> Block:
-        """Read it: a pure function of the range, so that it can be repeated after a loss."""
+        """Read it: a pure function of the range, so that a lost block can be read again."""
 
 
 class SourcePlan(Protocol):
@@ -30,10 +30,10 @@ class SourcePlan(Protocol):
 
     @property
     def held(self) -> int | None:
-        """Bytes of memory that what is made of it may take; None where what is read decides."""
+        """Bytes of memory that all that is made of it may take; None where that depends on what is read."""
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join blocks in the order of the ranges: a tape per symbol, and date where files are joined.
+        """Join blocks, in the order of the ranges, to a tape per symbol, and per date where files are joined.
 
         FeedCorrupt where something is missing.
         """

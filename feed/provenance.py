@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What was read of one partition: offsets [start, end), end record included."""
+    """Offsets [start, end) that were read of one partition, end record included."""
 
     partition: int
     start: int
@@ -63,14 +63,14 @@ class Provenance:
     messages : int, optional
         Data messages of the replay, the end records not counted.
     resent : int
-        Records that a producer sent again and the reader dropped.
+        Records that a producer sent twice and the reader dropped.
     empty : int
-        Offsets of the partitions that hold no record: control records, or what compaction took of other messages.
+        Offsets without a data record: control records, or messages that compaction removed.
     bad : tuple of BadMessage
         Malformed messages that were tolerated and put aside.
     ignored : dict of str to int
-        What the file held besides book rows and usable trades, by reason, over the whole file; of a topic that somebody
-        else filled, messages that were left out.
+        What was left out, by reason: of the whole file, all but book rows and usable trades; of a topic without our
+        headers, messages.
     notes : tuple of str
         What the reader decided about the format.
     """
@@ -92,11 +92,11 @@ class Provenance:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able: the attributes; of messages put aside, all but their bytes."""
+        """JSON-able: the attributes; messages put aside without their bytes."""
         bad = [
             {"partition": each.partition, "offset": each.offset, "reason": each.reason, "size": each.size}
             for each in self.bad
         ]
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        attributes = {each.name: getattr(self, each.name) for each in fields(self)}
         spans = tuple(map(asdict, self.partitions))
-        return plain | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}
+        return attributes | {"partitions": spans, "bad": bad, "ignored": dict(self.ignored)}

@@ -1,7 +1,7 @@
-"""Databento's publishers: which data set and venue each id stands for, and which of them show one market twice.
+"""Databento's publishers: the data set and venue of each id, and which ids show one market twice.
 
-One exchange has an id in every data set that carries it. A tape of its direct feed and of another data set holds its
-quotes twice, and a router that reads both buys shares that are there once; beside a consolidated feed, too.
+An exchange has one id in every data set that carries it. A tape of its direct feed and of another data set, or of a
+consolidated feed, holds its quotes twice, and a router that reads both buys the same shares twice.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ DATA_SETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """What a publisher id stands for.
+    """The data set and venue of a publisher id.
 
     Attributes
     ----------
     data_set : str
         Such as ``XNAS.ITCH``.
     venue : str
-        A market identifier code, or what Databento calls a consolidated feed.
+        A market identifier code, or Databento's name of a consolidated feed.
     """
 
     data_set: str
@@ -104,7 +104,7 @@ PUBLISHERS: Final = {
 """Every publisher id there is."""
 
 CONSOLIDATED: Final = frozenset({"CTA", "DBEQ", "EQUS", "OPRA", "UTP"})
-"""Venues that are none: the best quotes, or the trades, of the exchanges of a market."""
+"""Venues that are no exchange: the best quotes, or the trades, of all exchanges of a market."""
 
 _US_EQUITIES: Final = "US equities"
 _OVER_ALL: Final = ("DBEQ.", "EQUS.")
@@ -112,7 +112,7 @@ _OVER_ALL: Final = ("DBEQ.", "EQUS.")
 
 _AMERICAN: Final = {each.venue for each in PUBLISHERS.values() if each.data_set.startswith(_OVER_ALL)}
 _OPTIONS: Final = "OPRA.PILLAR"
-"""Options, on exchanges of which some are called as those of stocks are."""
+"""Options; some of their exchanges have the names of stock exchanges."""
 
 _NAMED: Final = 10
 
@@ -125,9 +125,9 @@ class Twins:
     ----------
     venue : str
     ids : tuple of int
-        Ascending; of a consolidated feed, it first, then what it may consolidate.
+        Ascending; a consolidated feed comes before what it may consolidate.
     extra : tuple of int
-        Those without which the market is there once.
+        Those to leave out so that the market is there once.
     """
 
     venue: str
@@ -144,37 +144,37 @@ class Twins:
 
 
 def find_twins(venues: Iterable[int]) -> tuple[Twins, ...]:
-    """Find the publisher ids among some that show one market twice.
+    """Find the publisher ids that show one market twice.
 
     Parameters
     ----------
     venues : iterable of int
         Publisher ids; unknown ones are passed over.
     """
-    known = {venue: PUBLISHERS[venue] for venue in sorted(venues) if venue in PUBLISHERS}
+    publishers = {venue: PUBLISHERS[venue] for venue in sorted(venues) if venue in PUBLISHERS}
     places, markets = defaultdict(list), defaultdict(list)
-    for venue, publisher in known.items():
+    for venue, publisher in publishers.items():
         if publisher.venue not in CONSOLIDATED:
             places[_market(publisher), publisher.venue].append(venue)
         markets[_market(publisher)].append(venue)
-    found = [Twins(name, tuple(ids), tuple(ids[1:])) for (_, name), ids in places.items() if len(ids) > 1]
+    twins = [Twins(name, tuple(ids), tuple(ids[1:])) for (_, name), ids in places.items() if len(ids) > 1]
     for ids in markets.values():
-        above = [venue for venue in ids if known[venue].venue in CONSOLIDATED]
-        below = [venue for venue in ids if venue not in above]
-        for at, venue in enumerate(above):
-            others = below or above[:at]
+        consolidated = [venue for venue in ids if publishers[venue].venue in CONSOLIDATED]
+        exchanges = [venue for venue in ids if venue not in consolidated]
+        for at, venue in enumerate(consolidated):
+            others = exchanges or consolidated[:at]
             if others:
-                found.append(Twins(known[venue].venue, (venue, *others), (venue,)))
-    return tuple(found)
+                twins.append(Twins(publishers[venue].venue, (venue, *others), (venue,)))
+    return tuple(twins)
 
 
 def advice(venues: Iterable[int], twins: Iterable[Twins]) -> str:
-    """Say what twins do to a result, and which venues to keep for there to be none."""
+    """Say what twins do to a result, and which venues to keep to avoid them."""
     venues, twins = sorted(venues), tuple(twins)
-    said = "; ".join(map(str, twins[:_NAMED])) + (f"; and {len(twins) - _NAMED} more" if len(twins) > _NAMED else "")
+    summary = "; ".join(map(str, twins[:_NAMED])) + (f"; and {len(twins) - _NAMED} more" if len(twins) > _NAMED else "")
     extra = {venue for each in twins for venue in each.extra}
-    kept = ", ".join(str(venue) for venue in venues if venue not in extra)
-    return f"{said}: what is displayed there counts more than once; choose, such as venues=[{kept}]"
+    choice = ", ".join(str(venue) for venue in venues if venue not in extra)
+    return f"{summary}: what is displayed there counts more than once; choose, such as venues=[{choice}]"
 
 
 def _market(publisher: Publisher) -> str:

@@ -11,7 +11,7 @@ _NUMBER = re.compile(
 )
 
 COUNT: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6}
-"""Units of a count: a small m is left out, for it may stand for minutes or for milli."""
+"""Units of a count, without a small m: it may mean minutes or milli."""
 
 BYTES: Final = {
     "": 1,
@@ -19,7 +19,7 @@ BYTES: Final = {
     **{f"{letter}{ending}": 1000**power for power, letter in enumerate("kmgt", 1) for ending in ("", "b")},
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)},
 }
-"""Units of a size in bytes, in small letters: GB is 10**9, GiB is 2**30."""
+"""Units of a size in bytes, in lower case: GB is 10**9, GiB is 2**30."""
 
 
 def parse_count(value: object) -> int:
@@ -39,7 +39,7 @@ def parse_count(value: object) -> int:
 
 
 def parse_bytes(value: object) -> int:
-    """Read a size in bytes such as 16GiB, 100MB or 1e9, exactly; units in capitals or not.
+    """Read a size in bytes such as 16GiB, 100MB or 1e9, exactly; units in any case.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def _exact(value: object, units: dict[str, int], expected: str) -> int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    found = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is not None and found["unit"] in units:
-        exact = Fraction(found["number"]) * units[found["unit"]]
+    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is not None and match["unit"] in units:
+        exact = Fraction(match["number"]) * units[match["unit"]]
         if exact.denominator == 1:
             return exact.numerator
     raise ValueError(f"expected {expected}, but it had {str(value)[:40]!r}")

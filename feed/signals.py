@@ -1,4 +1,4 @@
-"""ctrl-C and SIGTERM: raised where they arrive, and not swallowed by a library."""
+"""ctrl-C and SIGTERM, raised as exceptions that no library swallows."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 TERMINATED = 143
 AGAIN_SECONDS = 0.02
-"""After which a signal that came where an exception would be lost is tried again."""
+"""After these a signal is tried again that came where an exception would be lost."""
 
 _OURS = frozenset({"allocator", "feed", "sweep"})
 _SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer", "_execute_child"})
-"""Functions out of which no exception comes, or out of what they call: finalizers, what llvmlite has C call while numba
-compiles, and hooks around a fork, which may give back a lock."""
+"""Functions that lose exceptions, their own or those of what they call: finalizers, what C calls for llvmlite while
+numba compiles, and hooks around a fork, which may release a lock."""
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived; contexts close on its way out."""
+    """SIGTERM arrived; contexts close as it propagates."""
 
 
 def raise_on_signals() -> None:
-    """Turn SIGTERM into `Terminated`, SIGINT into KeyboardInterrupt, where neither is lost; only a main thread can."""
+    """Turn SIGTERM into `Terminated` and SIGINT into KeyboardInterrupt, neither ever lost; in the main thread only."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminate)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell ignores it
             signal.signal(signal.SIGINT, interrupt)
         sys.unraisablehook = _raise_again
 
 
 def raising(error: Callable[[], BaseException]) -> Handler:
-    """A handler of signals that raises what it is given the maker of, once that would arrive where it is caught."""
+    """Make a signal handler that raises what `error` makes, as soon as the exception would not be lost."""
 
     def handle(_signal: int, frame: FrameType | None) -> None:
         if _arrives(frame):
@@ -56,7 +56,7 @@ def _call_later(handle: Handler) -> None:
 
 
 def _raise_again(lost: sys.UnraisableHookArgs) -> None:
-    """Raise later what a handler of ours raised in a place that nobody thought of, and that was lost there."""
+    """Raise later what a handler of ours raised and an unexpected place lost."""
     handle = getattr(lost.exc_value, "raised_by", None)
     if handle is None:
         sys.__unraisablehook__(lost)
@@ -69,10 +69,10 @@ interrupt = raising(KeyboardInterrupt)
 
 
 def _arrives(frame: FrameType | None) -> bool:
-    """Whether what is raised in a frame arrives at the innermost frame of ours.
+    """Whether an exception raised in a frame reaches the innermost frame of ours.
 
-    C code that imports a module may go on without it, an import that is cut short may leave its package half made, and
-    out of a finalizer or a function that C calls nothing is raised at all.
+    C code may go on without a module whose import fails, an interrupted import may leave its package half made, and
+    finalizers and functions that C calls lose every exception.
     """
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

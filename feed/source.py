@@ -1,8 +1,8 @@
 """Where quotes come from: one table from the scheme of a SOURCE to the plan that reads it.
 
-A source is read in three steps, so that the middle one can run anywhere: `plan_source` touches the place once and
-freezes what is there; `Range.read` turns one range into a block, a pure function of the range; `Plan.merge` joins the
-blocks, checks that they are whole and says where they came from.
+A source is read in three steps, of which the middle one can run anywhere: `plan_source` looks at the place once and
+freezes what is there; `Range.read` turns one range into a block, a pure function of the range; `SourcePlan.merge` joins
+the blocks, checks that they are complete and says where they came from.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ SCHEMES: dict[str, Callable[[str, ReadOptions], SourcePlan]] = {
 
 @dataclass(frozen=True, slots=True)
 class SomeVenues:
-    """A plan of whose tapes the rows and trades of some venues are kept.
+    """A plan whose tapes keep the rows and trades of some venues only.
 
     Attributes
     ----------
-    plan : Plan
+    plan : SourcePlan
     venues : tuple of int
         Publisher ids, ascending.
     """
@@ -81,34 +81,36 @@ class SomeVenues:
         return self.plan.held
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join the blocks as the plan does, and prove them, before rows are left out.
+        """Join and prove the blocks as the plan does, then leave rows out.
 
         Raises
         ------
         FeedError
-            As the plan's; FeedUnavailable where a venue is in none of the tapes.
+            As the plan's; FeedUnavailable where no tape has a venue.
         """
         tapes = self.plan.merge(blocks)
-        there = {venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()}
-        if missing := sorted(set(self.venues) - there):
+        present = {
+            venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()
+        }
+        if missing := sorted(set(self.venues) - present):
             raise FeedUnavailable(
                 f"no rows of venue {', '.join(map(str, missing))}",
                 tapes[0][1].place if tapes else "",
-                f"venues there: {', '.join(map(str, sorted(there)))}",
+                f"venues there: {', '.join(map(str, sorted(present)))}",
             )
         return tuple(_of_venues(tape, provenance, self.venues) for tape, provenance in tapes)
 
 
 def _of_venues(tape: Tape, provenance: Provenance, venues: tuple[int, ...]) -> tuple[Tape, Provenance]:
-    kept = tape.of_venues(venues)
-    left = tape.rows - kept.rows + len(tape.trades.ts) - len(kept.trades.ts)
-    return kept, replace(
+    selection = tape.of_venues(venues)
+    left_out = tape.rows - selection.rows + len(tape.trades.ts) - len(selection.trades.ts)
+    return selection, replace(
         provenance,
-        digest=kept.digest(),
-        snapshots=kept.snapshots,
-        rows=kept.rows,
-        trades=len(kept.trades.ts),
-        ignored=provenance.ignored | {"other_venue": left},
+        digest=selection.digest(),
+        snapshots=selection.snapshots,
+        rows=selection.rows,
+        trades=len(selection.trades.ts),
+        ignored=provenance.ignored | {"other_venue": left_out},
     )
 
 
@@ -147,7 +149,7 @@ def _plan(source: str, options: ReadOptions) -> SourcePlan:
 
 
 def located(source: str, directory: str) -> str:
-    """Write a SOURCE so that it means the same wherever it is read: a relative path begins in a directory."""
+    """Make a SOURCE independent of the working directory: a relative path starts in `directory`."""
     scheme, colon, rest = source.partition(":")
     if colon and (scheme in SCHEMES or rest.startswith("//")):
         return source if scheme != "file" else f"file:{PurePath(directory) / rest}"
@@ -161,28 +163,28 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     ----------
     tape, provenance : Tape, Provenance
     start, end : int, optional
-        UTC nanoseconds, both included; None leaves that end as it is. Warm-up is the caller's to subtract.
+        UTC nanoseconds, both included; None leaves that end as it is. The caller subtracts the warm-up.
 
     Raises
     ------
     FeedUnavailable
-        Nothing inside, or rows of more than one UTC date: quotes are not carried over a date.
+        Nothing inside, or rows of several UTC dates: quotes are not carried over a date.
     """
     where = provenance.place
     if not tape.rows:
         raise FeedUnavailable("there are no quotes", where, "check the file, or the symbol asked for")
     first, last = tape.span
-    there = f"the data there spans {format_instant(first)} to {format_instant(last)}"
+    data_span = f"the data there spans {format_instant(first)} to {format_instant(last)}"
     if start is not None or end is not None:
         tape = tape.clip(first if start is None else start, last if end is None else end)
         if not tape.rows:
-            raise FeedUnavailable("no quotes in the window", where, there)
+            raise FeedUnavailable("no quotes in the window", where, data_span)
     first, last = tape.span
     if first // DAY != last // DAY:
         raise FeedUnavailable(
             "the window holds more than one UTC date",
             where,
-            f"{there}; narrow the window to one date",
+            f"{data_span}; narrow the window to one date",
         )
     return tape, replace(
         provenance,
@@ -196,7 +198,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
 def inside(
     tapes: Sequence[tuple[Tape, Provenance]], start: int | None, end: int | None
 ) -> tuple[tuple[Tape, Provenance], ...]:
-    """Keep the tapes with quotes in [start, end]; where none has any, the first, so that `select` can say so."""
+    """Keep the tapes with quotes in [start, end]; where none has any, the first, so that `select` reports it."""
     low, high = (0 if start is None else start), (2**63 - 2 if end is None else end)
     return tuple(pair for pair in tapes if pair[0].clip(low, high).rows) or tuple(tapes[:1])
 
@@ -253,10 +255,10 @@ def only(tapes: Sequence[tuple[Tape, Provenance]]) -> tuple[Tape, Provenance]:
     """
     if len(tapes) == 1:
         return tapes[0]
-    named = [
+    labels = [
         f"{tape.symbol} {format_instant(int(tape.ts[0]))[:10] if tape.rows else '(no quotes)'}" for tape, _ in tapes
     ]
-    there = listing("tapes", named)
+    choices = listing("tapes", labels)
     raise FeedUnavailable(
-        f"it holds {len(tapes)} tapes; {there}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
+        f"it holds {len(tapes)} tapes; {choices}", tapes[0][1].place, "name one: symbol=..., window.start, window.end"
     )

@@ -1,4 +1,4 @@
-"""A seeded synthetic stream: one fragmented US stock, quoted and traded on up to sixteen venues.
+"""A seeded synthetic stream: one US stock, quoted and traded on up to sixteen venues.
 
 The stock trades on a penny grid. A consensus bid and spread (1 to 3 ticks) wander; each venue follows it with an offset
 and a delay of its own, so that for moments a slow venue's quote is stale, and locks or crosses the others. Sizes
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 SEED = 92
-"""Picked out of 120: a 5,000-share buy has its best tau inside the default grid: a demonstration, no evidence."""
+"""Picked out of 120, as a 5,000-share buy has its best tau inside the default grid: a demonstration, no evidence."""
 SYMBOL = "SYNTH"
 SECONDS = 522.0
 WARMUP = 78.0
 VENUES = (2, 43, 38, 3, 8, 9, 5, 6, 15, 16, 7, 11, 4, 10, 12, 80)
-"""Databento publisher ids of lit US equity venues; a stream of V venues has the first V, the last of them dies."""
+"""Databento publisher ids of lit US equity venues; a stream of V venues has the first V, and the last of those dies."""
 
 FEES: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {
@@ -94,7 +94,7 @@ class _Market:
 
     draw: Iterator[int]
     alive: list[int]
-    agenda: list[tuple[int, int, int]]  # (ts, ticket, venue that quotes anew, or _PULSE), a heap
+    agenda: list[tuple[int, int, int]]  # (ts, ticket, venue that quotes again, or _PULSE), a heap
     ticket: int
     bid: int = FIRST_BID
     spread: int = 1
@@ -109,7 +109,7 @@ class _Market:
         return next(self.draw) % limit
 
     def later(self, ts: int, v: int) -> None:
-        """Let a venue quote anew at an instant to come."""
+        """Let a venue quote again at a later instant."""
         self.ticket += 1
         heapq.heappush(self.agenda, (ts, self.ticket, v))
 
@@ -125,7 +125,7 @@ class _Market:
         return near if near >= 0 else 4 + self.below(8)
 
     def requote(self, ts: int, v: int) -> None:
-        """Bring both sides of a venue to the consensus, offsets of its own behind it; publish them."""
+        """Set both sides of a venue to the consensus, each behind it by an offset of its own; publish them."""
         bid, ask, bid_size, ask_size = self.quotes[v]
         behind = self.offset(), self.offset()
         new_bid, new_ask = self.bid - behind[0], self.bid + self.spread + behind[1]
@@ -147,7 +147,7 @@ class _Market:
         self.publish(ts, v)
 
     def publish(self, ts: int, v: int) -> int:
-        """Append the venue's quotes as a row; give its message number."""
+        """Append the venue's quotes as a row; return its message number."""
         self.messages[v] += 1 + self.below(60)
         bid, ask, bid_size, ask_size = self.quotes[v]
         self.rows.append((ts, VENUES[v], bid * CENT, ask * CENT, bid_size, ask_size, self.messages[v]))
@@ -216,21 +216,21 @@ def _pulse(market: _Market, ts: int) -> None:
     """Let one thing happen."""
     below = market.below
     v = _pick(market)
-    what = below(1000)
-    if what < 30:
+    roll = below(1000)
+    if roll < 30:
         _move(market, ts, v)
-    elif what < 110:
+    elif roll < 110:
         _trade(market, ts, v)
-    elif what < 120:
+    elif roll < 120:
         side = below(2)
         market.quotes[v][side] = market.quotes[v][side + 2] = 0
         market.publish(ts, v)
         market.later(ts + (200 + below(4_000)) * _MILLISECOND, v)
-    elif what < 400:
-        if what < 160:
+    elif roll < 400:
+        if roll < 160:
             market.spread = (1, 1, 1, 2, 2, 3)[below(6)]
         market.requote(ts, v)
-    elif what < 480:
+    elif roll < 480:
         for other in market.alive:
             if other == v or below(3):
                 market.requote(ts, other)

@@ -1,8 +1,7 @@
 """The tape: one symbol's published quotes and trades as columns, and the proof of what it holds.
 
-A tape keeps every published row, several of one venue at one instant included; which of them stands is the
-book's business (`allocator.book`). Rows are in one canonical order, so that the digest of the same data is the same
-whatever path it took.
+A tape keeps every published row, also several of one venue at one instant; the book (`allocator.book`) decides which of
+them stands. Rows have one canonical order, so the same data has the same digest whatever path it took.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ UNDEFINED_PRICE = np.iinfo(np.int64).max
 """Databento's price of a side that has no quote."""
 
 PRICE_LIMIT = 2**23 * 10**9
-"""Prices stay below this many 1e-9 $ (8,388,608 $): up to there two neighbouring float64 of dollars are less than
-1e-9 $ apart, so that a price survives its float."""
+"""Prices stay below this many 1e-9 $ (8,388,608 $): up to there neighbouring float64 of dollars are less than 1e-9 $
+apart, so a price survives as a float."""
 
 SYMBOL_BYTES = 128
-"""Bytes, as UTF-8, of a symbol, wherever it comes from: Databento's are up to 70, and what is longer is none."""
+"""Maximum length of a symbol in bytes of UTF-8, from any source; Databento's have up to 70."""
 
 DAY = 86_400 * 10**9
 
@@ -56,7 +55,7 @@ class Trades:
     sz : (M,) int32
         Shares, above 0.
     side : (M,) int8
-        The aggressor: 1 buyer, -1 seller, 0 not said.
+        The aggressor: 1 buyer, -1 seller, 0 unknown.
     sequence : (M,) int64
         The venue's message number.
     """
@@ -82,7 +81,7 @@ QUOTE_DTYPES = {
 
 
 def no_trades() -> Trades:
-    """Trades of a tape that has none."""
+    """Empty trades."""
     return Trades(**{name: np.zeros(0, dtype) for name, dtype in TRADE_DTYPES.items()})
 
 
@@ -164,9 +163,9 @@ class Tape:
         )
         for side in ("bid", "ask"):
             px, sz = quotes[f"{side}_px"], quotes[f"{side}_sz"]
-            none = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
-            px[none] = 0
-            sz[none] = 0
+            unquoted = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
+            px[unquoted] = 0
+            sz[unquoted] = 0
             _check_prices(px, f"{side}_px")
         prints = _columns(trades, TRADE_DTYPES) if trades else {}
         if prints:
@@ -187,7 +186,7 @@ class Tape:
 
     @property
     def span(self) -> tuple[int, int]:
-        """First and last instant, quotes and trades, UTC nanoseconds; a tape without rows has none (ValueError)."""
+        """First and last instant of quotes and trades, UTC nanoseconds; ValueError where there are neither."""
         ends = [(int(ts[0]), int(ts[-1])) for ts in (self.ts, self.trades.ts) if len(ts)]
         if not ends:
             raise ValueError("an empty tape has no span")
@@ -247,7 +246,7 @@ def _columns(columns: dict[str, NDArray[Any]], dtypes: dict[str, str]) -> dict[s
 
 
 def _in_order(sequence: NDArray[Any], venue: NDArray[Any], ts: NDArray[Any]) -> bool:
-    """Whether rows stand as the sort would put them: it is stable, and most of what is read is in order."""
+    """Whether rows are in the order of the (stable) sort already, as most are."""
     if len(ts) < 2:
         return True
     if (ts[1:] < ts[:-1]).any():
@@ -277,7 +276,7 @@ def _check_prices(px: NDArray[Any], name: str) -> None:
 
 
 def join(tapes: Sequence[Tape]) -> Tape:
-    """Make one tape of fragments of one symbol, given in order of arrival.
+    """Join fragments of one symbol, in order of arrival, to one tape.
 
     Raises
     ------
@@ -307,11 +306,11 @@ def same(one: Tape, other: Tape) -> bool:
 
 
 UNNAMED = "UNKNOWN"
-"""The symbol of a file that names none: the same for every path, because the digest covers the symbol."""
+"""The symbol of a file that names none; the same for every path, as the digest covers it."""
 
 
 def by_label(codes: Column, count: int) -> tuple[Int64, Int64]:
-    """Order rows by their label, in one sort however many labels there are.
+    """Order rows by label, in one sort for any number of labels.
 
     Parameters
     ----------
@@ -322,9 +321,9 @@ def by_label(codes: Column, count: int) -> tuple[Int64, Int64]:
     Returns
     -------
     order : (N,) int64
-        The rows, label after label, those of one in order of arrival.
+        The rows, label after label; within a label in order of arrival.
     ends : (count + 1,) int64
-        Where the rows of each label begin in `order`, and where the last end.
+        Where the rows of each label begin in `order`, and where the last ones end.
     """
     order = np.argsort(codes, kind="stable")
     return order, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=count))])

@@ -1,1 +1,1 @@
-"""Messages of a topic: what a codec makes of a tape, and a tape of bytes."""
+"""Messages of a topic: codecs that turn a tape into messages, and messages into a tape."""

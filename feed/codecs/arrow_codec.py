@@ -1,13 +1,13 @@
-"""The arrow codec: about a thousand instants in a message, as columns.
+"""The arrow codec: a message holds about a thousand instants, as columns.
 
 A value is two Arrow IPC streams, one after the other: the quotes, with the columns of `feed.tape.QUOTE_DTYPES`, then
-the trades of the same instants, with those of `feed.tape.TRADE_DTYPES`. Each is a schema, one record batch, zstd in its
-buffers, and the end-of-stream mark, so that any Arrow library reads a value by opening two streams on it. Columns are
-plain integers in the tape's units, never null; a batch without rows is there all the same. Rows of one instant are
-never split over two messages.
+the trades of the same instants, with those of `feed.tape.TRADE_DTYPES`. Each is a schema, one record batch with zstd
+buffers, and the end-of-stream mark, so any Arrow library reads a value by opening two streams on it. Columns are plain
+integers in the tape's units, never null; a batch without rows is written too. One message holds all rows of an
+instant.
 
-Two flat batches came out smaller than one of nested lists of both (8.6 kB against 10.5 kB a message of a real day) and
-leave no offsets to check.
+Two flat batches are smaller than one of nested lists of both (8.6 kB against 10.5 kB a message of a real day) and have
+no offsets to check.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 SNAPSHOTS = 1000
-"""Instants of a message; fewer where they have many rows."""
+"""Instants in a message; fewer where they have many rows."""
 
 BATCH_ROWS = 2**16
 """Rows after which a message is full: about 2.4 MiB before compression."""
 
 MAX_ROWS = 2**18
-"""Rows of a message, which only an instant of very many could approach: about 10 MiB before compression."""
+"""Maximum rows of a message, about 10 MiB before compression; only a huge burst at one instant comes near."""
 
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _PADDING = 64
@@ -81,7 +81,7 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
     Raises
     ------
     FeedCorrupt
-        An instant has more rows than a message may hold.
+        An instant with more rows than a message may hold.
     """
     prints = tape.trades
     instants, *starts = by_instant(tape)
@@ -139,9 +139,9 @@ def decode_arrow(
     records : iterable of Record
         In order of arrival.
     refuse : callable
-        Told of each malformed message and why it is; where it returns, the message counts no rows.
+        Called with each malformed message and the reason; if it returns, the message has no rows.
     max_bytes : int
-        Of all rows together; rows that are alike make a small message.
+        Of all rows together: many equal rows make a small message.
 
     Raises
     ------
@@ -156,11 +156,11 @@ def decode_arrow(
     size = 0
     for record in records:
         try:
-            read = _read(record.value)
+            streams = _read(record.value)
         except refusals as error:
             refuse(record, _reason(error))
-            read = [{}, {}]
-        for part, count, columns, width in zip(parts, counts, read, (QUOTE_BYTES, TRADE_BYTES), strict=True):
+            streams = [{}, {}]
+        for part, count, columns, width in zip(parts, counts, streams, (QUOTE_BYTES, TRADE_BYTES), strict=True):
             rows = len(columns.get("ts", ()))
             count.append(rows)
             size += rows * width
@@ -173,18 +173,18 @@ def decode_arrow(
 
 
 def _reason(error: Exception) -> str:
-    """One line of why a message is malformed; part of it may come from the message."""
+    """Say in one line why a message is malformed; part of the line may come from the message."""
     text = printable(" ".join(str(error).split()))[:_SHOWN]
     return text if type(error) is ValueError else f"no Arrow record batches: {text}"  # Arrow's are subclasses
 
 
 def _read(value: bytes) -> list[_Columns]:
-    """Read one message: quotes and trades. Where it is malformed, an error whose text is the reason."""
+    """Read the quotes and trades of one message; an error, whose text is the reason, where it is malformed."""
     import pyarrow as pa
 
     buffer = pa.py_buffer(value)
     at = 0
-    read = []
+    streams = []
     for (name, dtypes, bounds), schema in zip(_STREAMS, _schemas(), strict=True):
         source = pa.BufferReader(buffer.slice(at))
         if pa.ipc.read_message(source).type != "schema":
@@ -201,17 +201,17 @@ def _read(value: bytes) -> list[_Columns]:
         batch.validate(full=True)
         columns = {field: column.to_numpy(zero_copy_only=True) for field, column in zip(dtypes, batch, strict=True)}
         _check_values(columns, name, bounds)
-        read.append(columns)
+        streams.append(columns)
         at = end + len(_END)
     if at != len(value):
         raise ValueError(f"{len(value) - at} bytes follow the trades")
-    if not any(len(columns["ts"]) for columns in read):
+    if not any(len(columns["ts"]) for columns in streams):
         raise ValueError("it holds neither quotes nor trades")
-    return read
+    return streams
 
 
 def _check_declared(message: Any, name: str, dtypes: dict[str, str]) -> None:  # noqa: ANN401 - untyped library
-    """Hold what a record batch says of itself against what it has to be, before it is decompressed."""
+    """Check what a record batch declares of itself, before it is decompressed."""
     if message.type != "record batch":
         raise ValueError(f"{name}: expected a record batch")
     layout = layout_of(message.metadata.to_pybytes(), memoryview(message.body or b""))
@@ -239,6 +239,6 @@ def _check_values(columns: _Columns, name: str, bounds: dict[str, tuple[int, int
 
 
 def _joined(parts: list[_Columns], dtypes: dict[str, str]) -> _Columns:
-    """Put the columns of all messages one after the other, freeing them one by one."""
-    nothing = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
-    return {name: np.concatenate([nothing[name], *(part.pop(name) for part in parts)]) for name in dtypes}
+    """Concatenate the columns of all messages, freeing them one by one."""
+    empty = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+    return {name: np.concatenate([empty[name], *(part.pop(name) for part in parts)]) for name in dtypes}

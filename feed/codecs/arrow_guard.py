@@ -1,8 +1,8 @@
 """What an Arrow record batch declares of itself, read before anything is allocated for it.
 
-A compressed buffer begins with the length that it says it decompresses to, and pyarrow allocates that much without a
-limit: a few bytes could ask for any amount of memory. pyarrow shows none of these lengths, so they are read here from
-the message's metadata, a flatbuffer (Arrow's ``Message.fbs``), which pyarrow has verified by the time it is given.
+A compressed buffer begins with its decompressed length, and pyarrow allocates that much without a limit: a few bytes
+can ask for any amount of memory. pyarrow does not show these lengths, so this module reads them by the message's
+metadata, a flatbuffer (Arrow's ``Message.fbs``) that pyarrow has already verified.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAIR = 16
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The shape that a record batch declares.
+    """Shape that a record batch declares.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Layout:
     nodes : tuple of (int, int)
         Length and null count of each array.
     sizes : tuple of int
-        Bytes of each buffer once decompressed.
+        Decompressed bytes of each buffer.
     codec : int
         `UNCOMPRESSED`, `ZSTD`, or another number of Arrow's ``CompressionType``.
     """
@@ -53,7 +53,7 @@ def layout_of(metadata: bytes, body: memoryview) -> Layout:
     Raises
     ------
     ValueError
-        It is no record batch, or something lies outside the metadata or the body.
+        It is no record batch, or it points outside the metadata or the body.
     """
     try:
         return _layout(metadata, body)
@@ -73,7 +73,7 @@ def _layout(metadata: bytes, body: memoryview) -> Layout:
     compression = batch.slot(_COMPRESSION)
     if compression:
         number = _Table(metadata, compression + _unsigned(metadata, compression)).slot(0)
-        codec = metadata[number] if number else 0  # a value that equals the format's default, 0, is left out
+        codec = metadata[number] if number else 0  # the format leaves out a value that equals its default, 0
     return Layout(
         rows=struct.unpack_from("<q", metadata, length)[0] if length else 0,
         nodes=_pairs(metadata, batch.slot(_NODES)),
@@ -85,7 +85,7 @@ def _layout(metadata: bytes, body: memoryview) -> Layout:
 
 
 def _decompressed(body: memoryview, offset: int, size: int, codec: int) -> int:
-    """Bytes of a buffer once decompressed: its first eight say it, -1 = what follows is not compressed."""
+    """Decompressed bytes of a buffer, from its first eight bytes; there -1 = not compressed."""
     if offset < 0 or size < 0 or offset + size > len(body):
         raise ValueError("a buffer lies outside the message")
     if codec == UNCOMPRESSED or size == 0:
@@ -97,7 +97,7 @@ def _decompressed(body: memoryview, offset: int, size: int, codec: int) -> int:
 
 
 class _Table:
-    """A table of a flatbuffer: where its fields are."""
+    """A table of a flatbuffer: positions of its fields."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data, self._at = data, at

@@ -1,6 +1,6 @@
 """The json codec: one message per instant, quotes and trades together, in the published study's field names.
 
-`snapshot` is always there, empty where an instant has trades only; `trades` is left out where there are none.
+`snapshot` is always there, empty where an instant has only trades; `trades` is left out where there are none.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def encode_json(tape: Tape) -> Iterator[Message]:
     Yields
     ------
     Message
-        Ascending instants; rows in the tape's order; prices in dollars, whose decimal text is exact.
+        Ascending instants; rows in the tape's order; prices in dollars, as exact decimal text.
     """
     instants, *starts = by_instant(tape)
     dollars = _Dollars()
     for first in range(0, len(instants), _CHUNK):
-        some = instants[first : first + _CHUNK]
-        stamps = np.datetime_as_string(some.astype("datetime64[ns]")).tolist()
-        quote_at, trade_at = (start[first : first + len(some) + 1].tolist() for start in starts)
+        chunk = instants[first : first + _CHUNK]
+        stamps = np.datetime_as_string(chunk.astype("datetime64[ns]")).tolist()
+        quote_at, trade_at = (start[first : first + len(chunk) + 1].tolist() for start in starts)
         quotes = [
             f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
             f'"sequence":{sequence}}}'
@@ -52,14 +52,14 @@ def encode_json(tape: Tape) -> Iterator[Message]:
             for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
         ]
         quote, trade = quote_at[0], trade_at[0]
-        for ts, stamp, quote_end, trade_end in zip(some.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
-            head = f'{{"ts_event":"{stamp}Z","publisher_id":'
-            following = f",{head}"
-            listed = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
-            text = f'{{"snapshot":[{head}{following.join(listed)}]' if listed else '{"snapshot":[]'
-            listed = trades[trade - trade_at[0] : trade_end - trade_at[0]]
-            if listed:
-                text += f',"trades":[{head}{following.join(listed)}]'
+        for ts, stamp, quote_end, trade_end in zip(chunk.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
+            prefix = f'{{"ts_event":"{stamp}Z","publisher_id":'
+            separator = f",{prefix}"
+            texts = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
+            text = f'{{"snapshot":[{prefix}{separator.join(texts)}]' if texts else '{"snapshot":[]'
+            texts = trades[trade - trade_at[0] : trade_end - trade_at[0]]
+            if texts:
+                text += f',"trades":[{prefix}{separator.join(texts)}]'
             yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
             quote, trade = quote_end, trade_end
 
@@ -71,7 +71,7 @@ def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ..
 
 
 class _Dollars(dict[int, str]):
-    """Nanodollars to dollars as text, remembered: a stream has few distinct prices."""
+    """Text in dollars of nanodollars, cached: a stream has few distinct prices."""
 
     def __missing__(self, px: int) -> str:
         whole, nano = divmod(px, _NANO)
@@ -88,9 +88,9 @@ def decode_json(
     Parameters
     ----------
     records : iterable of Record
-        In order of arrival; a batch is dropped once its rows are in the columns.
+        In order of arrival; a batch is freed once its rows are in the columns.
     refuse : callable
-        Told of each malformed message and why it is; where it returns, the message counts no rows.
+        Called with each malformed message and the reason; if it returns, the message has no rows.
     max_bytes : int
         Of all rows together.
 

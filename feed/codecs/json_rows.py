@@ -1,7 +1,7 @@
-"""JSON messages turned into columns: a batch at a time where nothing is unusual in it, else one by one.
+"""JSON messages turned into columns: a usual batch at once, any other message by message.
 
-`JsonRows.append` is the truth: it checks a message field by field and says what is wrong with it. `JsonRows.extend`
-does the same to a batch in whole columns and takes it only where every check holds; it never says why one does not.
+`JsonRows.append` is the reference: it checks a message field by field and says what is wrong with it. `JsonRows.extend`
+does the same to whole columns of a batch, which it takes only if every check passes; it never says why one fails.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 FLOAT_EXACT = 2.0**51 / 1e9
-"""Below this many dollars `round(x * 1e9)` gives back the nanodollars exactly; above it the text decides."""
+"""Below this many dollars `round(x * 1e9)` is exact nanodollars; above it the decimal text is read."""
 
 SIDES = {1: "B", -1: "A", 0: "N"}
 """The aggressor of a trade on the wire, by `Trades.side`."""
 
 REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
-"""What `JsonRows.append` raises of a malformed message; its text is the reason."""
+"""Errors of `JsonRows.append` for a malformed message; their text is the reason."""
 
 _NANO = 10**9
 _SHOWN = 40
 _TINY = b"e-", b"E-", b"0" * 300
-"""One of these is in any number above 0 whose nearest float is 0."""
+"""Every number above 0 whose nearest float is 0 holds one of these."""
 
 _AGGRESSORS = {letter: side for side, letter in SIDES.items()}
 _SHAPE = "0000-00-00T00:00:00.000000000Z"
@@ -80,7 +80,7 @@ _DECIMAL = msgspec.json.Decoder(_Message[Decimal])
 
 
 def _places(*widths: int) -> Int64:
-    """(digits, numbers): what each digit is worth, of numbers of so many digits that stand one after the other."""
+    """(digits, numbers): the place value of each digit of adjacent numbers of these widths."""
     places = np.zeros((sum(widths), len(widths)), np.int64)
     for number, (width, end) in enumerate(zip(widths, accumulate(widths), strict=True)):
         places[end - width : end, number] = 10 ** np.arange(width - 1, -1, -1)
@@ -91,7 +91,7 @@ _PLACES = _places(4, 2, 2, 2, 2, 2, 9)
 
 
 class JsonRows:
-    """The rows of JSON messages, in order of arrival, in columns that grow."""
+    """Rows of JSON messages, in order of arrival, in growing columns."""
 
     def __init__(self) -> None:
         self._quotes = {
@@ -107,7 +107,7 @@ class JsonRows:
         return len(self._quotes["ts"]) * QUOTE_BYTES + len(self._trades["ts"]) * TRADE_BYTES
 
     def decoded(self) -> Decoded:
-        """Give the rows so far; none may be added afterwards."""
+        """Return the rows so far; none may be added afterwards."""
         return Decoded(
             _arrays(self._quotes, QUOTE_DTYPES),
             _arrays(self._trades, TRADE_DTYPES),
@@ -115,7 +115,7 @@ class JsonRows:
         )
 
     def extend(self, values: Sequence[bytes]) -> bool:
-        """Add the rows of all messages, or, where any check of any message fails or is left to `append`, of none.
+        """Add the rows of all messages, or of none where any check fails or only `append` can make it.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class JsonRows:
         Returns
         -------
         bool
-            True: what `append` would have added is added. False: nothing is; append them one by one.
+            True: the rows that `append` would add are added. False: none are; append the messages one by one.
         """
         try:
             messages = list(map(_BINARY.decode, values))
@@ -148,12 +148,12 @@ class JsonRows:
         return True
 
     def skip(self) -> None:
-        """Count a message that has no rows."""
+        """Count a message without rows."""
         self._counts[0].append(0)
         self._counts[1].append(0)
 
     def append(self, value: bytes) -> None:
-        """Add the rows of one message, or, where it is malformed, none: one of `REFUSALS`, whose text is the reason.
+        """Add the rows of one message; where it is malformed, add none and raise one of `REFUSALS`: its text says why.
 
         Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
@@ -171,12 +171,12 @@ class JsonRows:
         if any(not -(2**63) <= row.sequence < 2**63 for row in rows):
             raise ValueError("a sequence is beyond int64")
         ts = self._instant(stamp)
-        prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
-        paid = [_nano(trade.price) for trade in message.trades]
-        if not all(px and trade.size for px, trade in zip(paid, message.trades, strict=True)):
+        quote_prices = [(_nano(quote.ask_px_00), _nano(quote.bid_px_00)) for quote in message.snapshot]
+        trade_prices = [_nano(trade.price) for trade in message.trades]
+        if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
         quotes, trades = self._quotes, self._trades
-        for quote, (ask_px, bid_px) in zip(message.snapshot, prices, strict=True):
+        for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
             quotes["ts"].append(ts)
             quotes["venue"].append(quote.publisher_id)
             quotes["ask_px"].append(ask_px)
@@ -184,7 +184,7 @@ class JsonRows:
             quotes["bid_px"].append(bid_px)
             quotes["bid_sz"].append(quote.bid_sz_00)
             quotes["sequence"].append(quote.sequence)
-        for trade, px in zip(message.trades, paid, strict=True):
+        for trade, px in zip(message.trades, trade_prices, strict=True):
             trades["ts"].append(ts)
             trades["venue"].append(trade.publisher_id)
             trades["px"].append(px)
@@ -202,11 +202,11 @@ class JsonRows:
 
 
 def _instants(stamps: list[str]) -> Int64:
-    """Stamps to nanoseconds; `_Unusual` or ValueError where `JsonRows._instant` might refuse one."""
+    """Turn stamps into nanoseconds; `_Unusual` or ValueError where `JsonRows._instant` might refuse one."""
     _require(set(map(len, stamps)) <= {_STAMP})
     letters = np.frombuffer("".join(stamps).encode("ascii"), np.uint8).reshape(-1, _STAMP)
     _require((letters[:, _MARKED] == _MARKS).all())
-    digits = letters[:, _NUMBERED] - np.uint8(ord("0"))  # what lies below "0" wraps around, beyond 9
+    digits = letters[:, _NUMBERED] - np.uint8(ord("0"))  # letters below "0" wrap around to above 9
     _require((digits <= 9).all())
     year, month, day, hour, minute, second, nano = (digits.astype(np.int64) @ _PLACES).T
     _require(((year >= 1970) & (year <= 2261) & (month >= 1) & (month <= 12) & (day >= 1)).all())
@@ -219,7 +219,7 @@ def _instants(stamps: list[str]) -> Int64:
 
 
 class _Seconds(dict[str, int]):
-    """Whole seconds to nanoseconds, remembered: parsing a date costs more than the rest of a row."""
+    """Nanoseconds of whole seconds, cached: parsing a date costs more than the rest of a row."""
 
     def __missing__(self, second: str) -> int:
         self[second] = instant = parse_instant(f"{second}Z")
@@ -227,12 +227,12 @@ class _Seconds(dict[str, int]):
 
 
 def _holds_tiny(value: bytes) -> bool:
-    """Whether a message may hold a number above 0 that is 0 as a float, which would be no quote."""
+    """Whether a message may hold a number above 0 that becomes 0 as a float, and so no quote."""
     return any(mark in value for mark in _TINY)
 
 
 class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
-    """A batch that is read message by message."""
+    """The batch has to be read message by message."""
 
 
 def _require(usual: bool | np.bool_) -> None:
@@ -241,7 +241,7 @@ def _require(usual: bool | np.bool_) -> None:
 
 
 def _quote_columns(parts: list[tuple[_Quote[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:
-    """Quotes of a batch as columns; `ts` and `stamps` are the messages'."""
+    """Quotes of a batch as columns; `ts` and `stamps` are those of the messages."""
     rows = list(chain.from_iterable(parts))
     counts = _counts_of_one_instant(parts, rows, stamps)
     return {
@@ -274,14 +274,14 @@ def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts
 
 
 def _counts_of_one_instant(parts: list[tuple[Any, ...]], rows: list[Any], stamps: list[str]) -> list[int]:
-    """Rows per message, each of which has its message's stamp."""
+    """Rows per message; `_Unusual` where a row has not its message's stamp."""
     counts = list(map(len, parts))
     _require([row.ts_event for row in rows] == list(chain.from_iterable(map(repeat, stamps, counts))))
     return counts
 
 
 def _nanos(prices: list[float]) -> Int64:
-    """Dollars to 1e-9 $, what `_nano` gives: each must be the float nearest to a whole number of them."""
+    """Turn dollars into 1e-9 $, as `_nano` does: each must be the float nearest to a whole number of those."""
     dollars = np.array(prices, np.float64)
     _require(((dollars >= 0) & (dollars < FLOAT_EXACT)).all())
     nanos: Int64 = np.rint(dollars * _NANO).astype(np.int64)

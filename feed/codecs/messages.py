@@ -1,4 +1,4 @@
-"""Messages and the rows in them: what every codec writes, what it is given, what it gives back."""
+"""Messages and their rows: what every codec writes, takes and returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 1024
 """Messages that are decoded together."""
 
 BATCH_BYTES = 2**22
-"""Bytes of values after which a batch is full: a message may be large."""
+"""Bytes of values after which a batch is full, as messages may be large."""
 
 QUOTE_BYTES, TRADE_BYTES = (
     sum(np.dtype(dtype).itemsize for dtype in dtypes.values()) for dtypes in (QUOTE_DTYPES, TRADE_DTYPES)
@@ -39,7 +39,7 @@ class Message(NamedTuple):
     Attributes
     ----------
     ts : int
-        The instant at which it is due, UTC nanoseconds: its last row's.
+        When it is due, UTC nanoseconds: the instant of its last row.
     value : bytes
     rows : int
         Quotes and trades in it.
@@ -59,18 +59,18 @@ class Record(NamedTuple):
     Attributes
     ----------
     partition, offset : int
-        Where it lay.
+        Its place.
     value : bytes
         Empty where it is null.
     timestamp : int
-        The broker's or the producer's, as the topic says; milliseconds.
+        Of the broker or the producer, as the topic is set; milliseconds.
     common, own : tuple of (str, bytes or None)
-        Its headers; `common` is one object for neighbours whose headers begin alike.
+        Its headers; `common` is one object for neighbours whose headers begin the same.
     key : bytes, optional
     aborted : bool
-        It belongs to a transaction that was aborted; only a consumer of committed records tells.
+        It belongs to an aborted transaction; only a consumer of committed records knows.
     tombstone : bool
-        Its value is null, by which Kafka deletes what was sent with that key.
+        Its value is null, by which Kafka deletes messages with that key.
     """
 
     partition: int
@@ -100,7 +100,7 @@ class Decoded:
     trades : dict of str to (K,) array
         The columns of `feed.tape.TRADE_DTYPES`.
     quote_counts, trade_counts : (M,) int64
-        Rows of each message; they add up to N and K.
+        Rows of each message; their sums are N and K.
     """
 
     quotes: dict[str, NDArray[Any]]
@@ -131,38 +131,38 @@ class Decoded:
         )
 
     def cut(self, counts: Sequence[int]) -> Iterator[Decoded]:
-        """Give the first so many messages, then the next so many, and so on; columns are views."""
+        """Yield the first `counts[0]` messages, then the next `counts[1]`, and so on; columns are views."""
         messages = np.cumsum([0, *counts])
         quotes, trades = (
-            np.cumsum(np.concatenate([[0], its]))[messages] for its in (self.quote_counts, self.trade_counts)
+            np.cumsum(np.concatenate([[0], each]))[messages] for each in (self.quote_counts, self.trade_counts)
         )
-        for one in map(slice, range(len(counts)), range(2, len(counts) + 2)):
-            its, of_quotes, of_trades = (slice(*ends[one]) for ends in (messages, quotes, trades))
+        for pair in map(slice, range(len(counts)), range(2, len(counts) + 2)):
+            of_messages, of_quotes, of_trades = (slice(*ends[pair]) for ends in (messages, quotes, trades))
             yield Decoded(
                 {name: column[of_quotes] for name, column in self.quotes.items()},
                 {name: column[of_trades] for name, column in self.trades.items()},
-                self.quote_counts[its],
-                self.trade_counts[its],
+                self.quote_counts[of_messages],
+                self.trade_counts[of_messages],
             )
 
 
 def _rows_of(counts: Int64, messages: Int64) -> Int64:
     """Indices of the rows of these messages."""
-    taken = counts[messages]
+    selected = counts[messages]
     first = (np.cumsum(counts) - counts)[messages]
-    return np.repeat(first - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))
+    return np.repeat(first - (np.cumsum(selected) - selected), selected) + np.arange(int(selected.sum()))
 
 
 def concatenate(parts: Sequence[Decoded]) -> Decoded:
-    """Put the messages of several parts one after the other."""
+    """Concatenate the messages of several parts."""
     if len(parts) == 1:
         return parts[0]
-    nothing = np.zeros(0, np.int64)
+    empty = np.zeros(0, np.int64)
     return Decoded(
         {name: _joined([part.quotes[name] for part in parts], dtype) for name, dtype in QUOTE_DTYPES.items()},
         {name: _joined([part.trades[name] for part in parts], dtype) for name, dtype in TRADE_DTYPES.items()},
-        np.concatenate([nothing, *(part.quote_counts for part in parts)]),
-        np.concatenate([nothing, *(part.trade_counts for part in parts)]),
+        np.concatenate([empty, *(part.quote_counts for part in parts)]),
+        np.concatenate([empty, *(part.trade_counts for part in parts)]),
     )
 
 
@@ -180,9 +180,9 @@ def by_instant(tape: Tape) -> tuple[Int64, Int64, Int64]:
     Returns
     -------
     instants : (T,) int64
-        Each at which there is a quote or a trade, once, ascending.
+        Ascending, each with a quote or a trade.
     quotes, trades : (T + 1,) int64
-        Where the rows of each begin; the last one is where they end.
+        Where the rows of each instant begin; the last entry is the end.
     """
     instants = np.union1d(_distinct(tape.ts), _distinct(tape.trades.ts))
     quotes, trades = (np.append(np.searchsorted(ts, instants), len(ts)) for ts in (tape.ts, tape.trades.ts))
@@ -190,7 +190,7 @@ def by_instant(tape: Tape) -> tuple[Int64, Int64, Int64]:
 
 
 def _distinct(ts: Int64) -> Int64:
-    """Each of ascending instants once."""
+    """Distinct values of ascending instants."""
     distinct: Int64 = ts[np.append(True, ts[1:] != ts[:-1])[: len(ts)]]
     return distinct
 
@@ -202,7 +202,7 @@ def malformed(record: Record, reason: str) -> FeedCorrupt:
     ----------
     record : Record
     reason : str
-        Part of it may come from the message: it is cut and escaped.
+        Cut and escaped, as part of it may come from the message.
     """
     head = repr(bytes(record.value[:_SHOWN]))[1:]
     more = "..." if len(record.value) > _SHOWN else ""
@@ -219,13 +219,13 @@ def refuse(record: Record, reason: str) -> None:
     Raises
     ------
     FeedCorrupt
-        Always: partition, offset, reason and the first bytes, escaped.
+        Always; names partition, offset, reason and the first bytes, escaped.
     """
     raise malformed(record, reason)
 
 
 def too_large(record: Record, max_bytes: int) -> FeedCorrupt:
-    """Say at which message the rows of a read became more than it may take in.
+    """Say at which message the rows of a read exceed the bound.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def too_large(record: Record, max_bytes: int) -> FeedCorrupt:
 
 
 def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Gather records; where their source fails, those before that are still given, then it is said."""
+    """Gather records into batches; where their source fails, yield those before the fault, then raise."""
     batch: list[Record] = []
     size = 0
     try:
@@ -250,7 +250,7 @@ def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
             if len(batch) == BATCH or size >= BATCH_BYTES:
                 yield batch
                 batch, size = [], 0
-    except Exception:  # a malformed message before the fault is the first thing wrong
+    except Exception:  # a malformed message before the fault is reported first
         yield batch
         raise
     yield batch

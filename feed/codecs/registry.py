@@ -1,4 +1,4 @@
-"""The codecs: one table from the name in a message's header to how values are written and read."""
+"""The codecs: how to write and read values, by the name in a message's header."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 class Codec:
     """How values are written and read.
 
-    The rows of one instant lie in one message, so that the order of messages alone orders rows of equal keys.
+    One message holds all rows of an instant, so the order of messages alone orders rows with equal keys.
 
     Attributes
     ----------
     encode : callable
         Tape -> iterator of `Message`, ascending instants.
     decode : callable
-        `Record` in order of arrival, what is told of a malformed one, and how many bytes all rows may take ->
+        Iterable of `Record` in order of arrival, a callable for malformed ones, and a bound on the bytes of all rows ->
         `Decoded`, one entry for each record.
     compression : str, optional
-        How the producer is to compress batches of values; None = they are compressed already.
+        How the producer compresses batches of values; None = they are compressed already.
     instants : int
-        How many a message may hold.
+        Instants that a message may hold.
     row_bytes : int
-        What a quote or a trade takes in a message at most.
+        Maximum bytes of a quote or a trade in a message.
     """
 
     encode: Callable[[Tape], Iterator[Message]]

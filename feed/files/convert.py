@@ -1,4 +1,4 @@
-"""Quotes from any source into files: written beside their place, read back, put there only where nothing differs."""
+"""Quotes from any source into files: each is written beside its place, read back, and moved there if it is the same."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ if TYPE_CHECKING:
 
 
 def check_place(place: str, ending: str = ".parquet", *, force: bool = False) -> Path:
-    """Refuse a place that cannot be written before anything is read; make a directory where it ends in ``/``.
+    """Refuse, before anything is read, a place that cannot be written; make a directory where it ends in ``/``.
 
     Raises
     ------
     FeedUnavailable
-        An ending that no format has, no such directory, one that may not be written, or, without `force`, a file that
-        is there already.
+        An unknown ending, no such directory, no permission to write in it, or, without `force`, a file that exists.
     """
     out = Path(place)
     with _refusing(place):
         if place.endswith("/"):
             out.mkdir(exist_ok=True)
         is_dir = out.is_dir()
-        its = ending if is_dir else ending_of(out.name)
-        if its not in WRITERS:
+        suffix = ending if is_dir else ending_of(out.name)
+        if suffix not in WRITERS:
             raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
         folder = out if is_dir else out.parent
         if not folder.is_dir():
@@ -50,31 +49,31 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
 
 
 def _refuse_overwriting(outs: Sequence[Path], *, force: bool) -> None:
-    there = [out for out in outs if os.path.lexists(out)]
-    if there and not force:
-        more = f", and {len(there) - 1} more of {len(outs)} files are" if len(there) > 1 else ""
-        raise FeedUnavailable(f"it is there already{more}", str(there[0]), "choose another place, or add --force")
+    existing = [out for out in outs if os.path.lexists(out)]
+    if existing and not force:
+        more = f", and {len(existing) - 1} more of {len(outs)} files are" if len(existing) > 1 else ""
+        raise FeedUnavailable(f"it is there already{more}", str(existing[0]), "choose another place, or add --force")
 
 
 def convert(
     tapes: Sequence[Tape], place: str, ending: str = ".parquet", *, force: bool = False
 ) -> list[dict[str, Any]]:
-    """Write tapes to a file, or into a directory, one file per symbol and date; of empty ones, none.
+    """Write tapes to a file, or into a directory, one file per symbol and date; empty tapes are left out.
 
     Parameters
     ----------
     tapes : sequence of Tape
     place : str
-        A file, whose name's ending says how it is written; or a directory, which is made where it ends in ``/``.
+        A file, whose ending says how it is written; or a directory, which is made where it ends in ``/``.
     ending : str
         How the files in a directory are written.
     force : bool
-        Replace files that are there; otherwise nothing is written where there is one.
+        Replace files that exist; otherwise an existing one stops everything.
 
     Returns
     -------
     list of dict
-        Of each file: place, symbol, rows, snapshots, trades, digest, bytes.
+        For each file: place, symbol, rows, snapshots, trades, digest, bytes.
 
     Raises
     ------
@@ -102,7 +101,7 @@ def convert(
 
 
 def name_of(tape: Tape, ending: str) -> str:
-    """Name the file of a symbol and a date: a symbol is text from outside, and no path."""
+    """Name the file of a symbol and a date; the symbol is text from outside and must not act as a path."""
     symbol = quote(tape.symbol, safe="")
     return f"{'%2E' + symbol[1:] if symbol.startswith('.') else symbol}-{_date(tape)}{ending}"
 
@@ -114,21 +113,21 @@ def _date(tape: Tape) -> str:
 def _write(tape: Tape, out: Path, ending: str) -> dict[str, Any]:
     """Write one file, and prove it."""
     where = str(out)
-    beside = out.with_name(f".{os.getpid()}-{out.name}")  # hidden: a directory is never read with half of it
+    temporary = out.with_name(f".{os.getpid()}-{out.name}")  # hidden, so that reading the directory skips it
     try:
         with _refusing(where):
-            WRITERS[ending](tape, beside)
-            differs = None if _reads_back(tape, beside) else "what was read back differs"
-            size = beside.stat().st_size
-            if not differs:
-                beside.replace(out)
+            WRITERS[ending](tape, temporary)
+            difference = None if _reads_back(tape, temporary) else "what was read back differs"
+            size = temporary.stat().st_size
+            if not difference:
+                temporary.replace(out)
     except ValueError as reason:
-        differs = str(reason)
+        difference = str(reason)
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
-    if differs:
-        raise FeedUnavailable(f"a {ending} file cannot hold this tape: {differs}", where, PARQUET_HOLDS_ANY)
+            temporary.unlink(missing_ok=True)
+    if difference:
+        raise FeedUnavailable(f"a {ending} file cannot hold this tape: {difference}", where, PARQUET_HOLDS_ANY)
     return {
         "place": where,
         "symbol": tape.symbol,
@@ -152,7 +151,7 @@ def _refusing(where: str) -> Iterator[None]:
 def _reads_back(tape: Tape, path: Path) -> bool:
     """Whether a file holds the tape, and nothing else."""
     try:
-        (fragment,) = read_file(path, max_bytes=MAX_BYTES).fragments  # it is our own, however small it is
+        (fragment,) = read_file(path, max_bytes=MAX_BYTES).fragments  # our own file needs no bound by its size
     except (FeedError, ValueError):
         return False
     return fragment.named and not fragment.ignored and same(fragment.tape, tape)

@@ -1,7 +1,7 @@
 """Columns of text turned into exact integers: counts, prices in 1e-9 $, instants in nanoseconds.
 
-Each parser takes text of shape (N,), null where the field was empty, and gives (N,) int64 or raises ValueError; it
-looks at each value alone, so that `first_bad` can find the culprit by halving.
+Each parser takes (N,) text, null where the field is empty, and returns (N,) int64 or raises ValueError. It looks at
+each value alone, so `first_bad` finds the culprit by bisection.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _INSTANT = pa.timestamp("ns", "UTC")
 
 
 def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> Int64:
-    """Parse whole numbers from `low` to `high`; ``100.0`` is whole. `empty`, where given, stands for a null."""
+    """Parse whole numbers from `low` to `high`; ``100.0`` is whole. A null becomes `empty`, where that is given."""
     if text.null_count:
         if empty is None:
             raise ValueError("it is empty")
@@ -48,10 +48,10 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
     try:
         numbers = _int64(text)
     except pa.ArrowInvalid:
-        nanos, nothing = np.divmod(_decimals(text, exact=True), 10**9)
-        if nothing.any():
+        whole, remainder = np.divmod(_decimals(text, exact=True), 10**9)
+        if remainder.any():
             raise ValueError("expected a whole number") from None
-        numbers = nanos
+        numbers = whole
     if len(numbers) and (numbers.min() < low or numbers.max() > high):
         raise ValueError(f"expected {low} to {high}")
     return numbers
@@ -60,7 +60,7 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
 def instants(text: Text, *, iso: bool) -> Int64:
     """Parse UTC nanoseconds: ISO 8601 text with a zone and up to nine digits (`iso`), or integers.
 
-    An integer that is in another unit is refused: as nanoseconds it would be of 1970.
+    An integer in another unit is refused: as nanoseconds it is a stamp of 1970.
     """
     if text.null_count:
         raise ValueError("it is empty")
@@ -96,16 +96,16 @@ def prices(text: Text, *, nanos: bool) -> Int64:
 
 
 def prices_kept(text: Text, *, nanos: bool) -> Int64:
-    """Parse prices as `prices` does, and refuse those of which nothing is left: 0 would be no price."""
+    """Parse prices as `prices` does, and refuse one that rounds to 0, which would mean no price."""
     numbers = prices(text, nanos=nanos)
-    nothing = text.filter(pa.array(numbers == 0))
-    if not nanos and pc.any(pc.match_substring_regex(nothing, _SMALL), min_count=0).as_py():
+    zeros = text.filter(pa.array(numbers == 0))
+    if not nanos and pc.any(pc.match_substring_regex(zeros, _SMALL), min_count=0).as_py():
         raise ValueError("it rounds to 0; the smallest price is 1e-9 $")
     return numbers
 
 
 def are_iso(text: Text) -> bool:
-    """Whether instants are ISO text: any of them holds more than digits."""
+    """Whether instants are ISO text: at least one holds more than digits."""
     return not pc.all(pc.match_substring_regex(text.drop_null(), r"^\d+$"), min_count=0).as_py()
 
 
@@ -115,18 +115,18 @@ def are_nanos(columns: list[Text]) -> bool:
 
 
 def whole_numbers(text: Text) -> Int64:
-    """(M,) int64, the values of a column that are digits alone, up to 18 of them."""
+    """(M,) int64, the values of a column that consist of up to 18 digits."""
     return _numpy(text.filter(pc.match_substring_regex(text, r"^\d{1,18}$")).cast(pa.int64()))
 
 
 def below_a_cent(prices: Sequence[Int64]) -> tuple[int, int]:
-    """How many prices are there, in 1e-9 $, and how many of them are below a cent: they may be in another unit."""
-    there = sum(int(np.count_nonzero(px > 0)) for px in prices)
-    return there, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
+    """Count prices above 0, in 1e-9 $, and those below a cent, which may be in another unit."""
+    priced = sum(int(np.count_nonzero(px > 0)) for px in prices)
+    return priced, sum(int(np.count_nonzero((px > 0) & (px < CENT))) for px in prices)
 
 
 def beyond_nanos(text: Text) -> int:
-    """Count prices with a digit other than 0 after the ninth decimal: `prices` rounds them."""
+    """Count prices that `prices` rounds: a digit other than 0 follows the ninth decimal."""
     return pc.sum(pc.match_substring_regex(text, r"\.\d{9}\d*[1-9]"), min_count=0).as_py() or 0
 
 
@@ -151,7 +151,7 @@ def _int64(text: Text) -> Int64:
 
 
 def _holds_x(text: Text) -> bool:
-    """Whether any text holds an x: the bytes of all are looked at first, those of a slice lie among others'."""
+    """Whether any text holds an x; a quick look at all bytes comes first, as a slice shares its buffer with others."""
     chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]
     for data in (chunk.buffers()[2] for chunk in chunks):
         if data is not None and ((np.frombuffer(data, np.uint8) | 32) == ord("x")).any():
@@ -165,9 +165,9 @@ def _numpy(column: Arrow) -> Int64:
 
 
 def _decimals(text: Text, *, exact: bool = False) -> Int64:
-    """Decimal text to integers of 1e-9, through 128-bit decimals where they hold it, one by one where not.
+    """Turn decimal text into integers of 1e-9, by 128-bit decimals where they hold it, else one by one.
 
-    Digits beyond the ninth decimal are rounded half-even, or, where it has to be `exact`, refused.
+    Digits beyond the ninth decimal are rounded half-even, or refused with `exact`.
     """
     long = (pc.max(pc.utf8_length(text)).as_py() or 0) > _DIGITS  # pyarrow lets more digits wrap around
     column = None
@@ -175,15 +175,15 @@ def _decimals(text: Text, *, exact: bool = False) -> Int64:
         with suppress(pa.ArrowInvalid):
             column = text.cast(_NANO_DOLLARS)
     if column is None:
-        seen = pc.unique(text)
-        scaled = np.array([_scaled(value, exact=exact) for value in seen.to_pylist()], np.int64)
-        return scaled[_numpy(pc.index_in(text, seen))]
+        distinct = pc.unique(text)
+        scaled = np.array([_scaled(value, exact=exact) for value in distinct.to_pylist()], np.int64)
+        return scaled[_numpy(pc.index_in(text, distinct))]
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([_unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
 
 
 def _unscaled(column: Arrow) -> Int64:
-    """Take the integers behind decimals; two little-endian words each, the upper one only a sign here."""
+    """Take the integers behind decimals: two little-endian words each, the upper one only a sign here."""
     words = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, 2)[column.offset : column.offset + len(column)]
     numbers = words[:, 0]
     if not np.array_equal(words[:, 1], numbers >> 63):

@@ -1,8 +1,8 @@
-"""Large Databento CSV files in their usual form, read by a compiled kernel, blocks of lines side by side.
+"""Large Databento CSV files in their usual form, read by a compiled kernel, blocks of lines in parallel.
 
-A file is in the usual form where nothing is quoted, all rows are book rows of one symbol, and each column's values have
-the form that Databento writes: what `feed.files.csv_kernel` reads. Of any other file nothing is taken, and the
-text path of `feed.files.csv_reader` reads it from the start: it alone says what is wrong and where.
+A file is in the usual form if nothing is quoted, all rows are book rows of one symbol, and each column's values have
+the form that Databento writes, which `feed.files.csv_kernel` reads. Nothing is taken from any other file: the text path
+of `feed.files.csv_reader` reads it from the start, and it alone says what is wrong and where.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 BLOCK = 2**21
-"""Bytes that a call of the kernel reads; as many blocks as there are threads, and one more, are held."""
+"""Bytes that a call of the kernel reads; one block more than there are threads is held."""
 
 ROLES = (
     *("ts_event", "publisher_id", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00", "sequence"),
@@ -47,9 +47,9 @@ class PlainRows:
     iso, points : bool
         Stamps are ISO text, else integers; prices are decimal dollars, else integers of 1e-9 $.
     columns : dict of (N,) integers
-        The quotes' columns of `feed.tape.Tape`.
+        Columns of the quotes, as in `feed.tape.Tape`.
     trades : dict of (M,) int64, optional
-        The columns of `feed.tape.Trades`, of usable trades, where the file has all four columns of a trade.
+        Columns of `feed.tape.Trades` for the usable trades, where the file has all four columns of a trade.
     unusable : int
         The other trades.
     instrument : (N,) int64, optional
@@ -67,7 +67,7 @@ class PlainRows:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What the first lines say of the whole file."""
+    """What the first lines tell about the whole file."""
 
     roles: NDArray[np.int8]
     symbol: bytes
@@ -90,19 +90,19 @@ class _Part:
 
 
 class _Unusual(Exception):  # noqa: N818 - it is no error, and is seen nowhere else
-    """A file that is left to the text path."""
+    """The text path has to read this file."""
 
 
 @dataclass(slots=True)
 class _Blocks:
-    """Blocks of whole lines of a stream, in buffers that are used again."""
+    """Blocks of whole lines of a stream, in reused buffers."""
 
     stream: io.BufferedReader
     padding: int
     free: list[bytearray] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[bytearray, int]]:
-        """Give a buffer and the end of its last whole line, in turn."""
+        """Yield a buffer and the end of its last whole line, block after block."""
         rest = b""
         while True:
             buffer = self.free.pop() if self.free else bytearray(BLOCK + self.padding)
@@ -126,14 +126,14 @@ class _Blocks:
 
 
 def read_plain(stream: io.BufferedReader) -> PlainRows | None:
-    """Read a file in the usual form; None where it is in any other, or damaged.
+    """Read a file in the usual form; None where its form is another, or it is damaged.
 
     Parameters
     ----------
     stream : io.BufferedReader
         Decompressed bytes, from the header on.
     """
-    if sys.byteorder != "little":  # the kernel takes eight bytes for a number, the first one lowest
+    if sys.byteorder != "little":  # the kernel takes eight bytes as one little-endian number
         return None
     try:
         from feed.files.csv_kernel import PADDING
@@ -171,17 +171,17 @@ def _read(blocks: _Blocks) -> PlainRows:
 
 
 def _form_of(text: bytes) -> _Form:
-    """Tell the form by the header, the first row and the first price that is there."""
+    """Find the form by the header, the first row and the first price."""
     header, *lines = text[:-1].split(b"\n")
     if b'"' in header or not header.isascii() or not header.decode().isprintable() or len(header) >= 2**20:
         raise _Unusual
     names = header.split(b",")
     roles = np.zeros(len(names), np.int8)
     for role, name in enumerate(ROLES, 1):
-        there = [place for place, each in enumerate(names) if each == name.encode()]
-        if len(there) > 1:
+        positions = [place for place, each in enumerate(names) if each == name.encode()]
+        if len(positions) > 1:
             raise _Unusual
-        roles[there] = role
+        roles[positions] = role
     if not lines or not set(range(1, 8)) <= set(roles.tolist()):
         raise _Unusual
     place = {name: int(np.argmax(roles == role)) for role, name in enumerate(ROLES, 1) if role in roles}
@@ -196,9 +196,9 @@ def _form_of(text: bytes) -> _Form:
     prices = [place[name] for name in ("bid_px_00", "ask_px_00", "price") if name in place]
     for line in lines:
         fields = line.split(b",", max(prices) + 1)
-        shown = [fields[at] for at in prices if at < len(fields) and fields[at]]
-        if shown:
-            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in shown[0])
+        present = [fields[at] for at in prices if at < len(fields) and fields[at]]
+        if present:
+            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in present[0])
     raise _Unusual
 
 
@@ -206,15 +206,15 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
     """Read the lines of a block."""
     from feed.files.csv_kernel import read_rows
 
-    most = (end - start) // len(form.roles) + 1  # a row has a comma or a newline per column
+    capacity = (end - start) // len(form.roles) + 1  # a row has a comma or a newline per column
     part = _Part(
-        ts=np.empty(most, np.int64),
-        venue=np.empty(most, np.int16),
-        px=np.empty((2, most), np.int64),
-        sz=np.empty((2, most), np.int32),
-        sequence=np.empty(most, np.int64),
-        instrument=np.empty(most, np.int64),
-        trades=np.empty((6, most), np.int64),
+        ts=np.empty(capacity, np.int64),
+        venue=np.empty(capacity, np.int16),
+        px=np.empty((2, capacity), np.int64),
+        sz=np.empty((2, capacity), np.int32),
+        sequence=np.empty(capacity, np.int64),
+        instrument=np.empty(capacity, np.int64),
+        trades=np.empty((6, capacity), np.int64),
     )
     rows, prints, part.unusable = read_rows(
         np.frombuffer(buffer, np.uint8),
@@ -235,7 +235,7 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
     if rows < 0:
         raise _Unusual
     for name in ("ts", "venue", "px", "sz", "sequence", "instrument"):
-        setattr(part, name, getattr(part, name)[..., :rows].copy())  # the room for more rows is given back
+        setattr(part, name, getattr(part, name)[..., :rows].copy())  # frees the unused room
     part.trades = part.trades[:, :prints].copy()
     return part
 
@@ -244,7 +244,7 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
     def whole(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts], axis=-1)
 
-    printed = _has(form, "action", "side", "price", "size")
+    has_trades = _has(form, "action", "side", "price", "size")
     (bid_px, ask_px), (bid_sz, ask_sz), trades = whole("px"), whole("sz"), whole("trades")
     return PlainRows(
         symbol=form.symbol.decode(),
@@ -259,8 +259,8 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
             "ask_sz": ask_sz,
             "sequence": whole("sequence"),
         },
-        trades=dict(zip(("ts", "venue", "px", "sz", "side", "sequence"), trades, strict=True)) if printed else None,
-        unusable=sum(part.unusable for part in parts) if printed else 0,
+        trades=dict(zip(("ts", "venue", "px", "sz", "side", "sequence"), trades, strict=True)) if has_trades else None,
+        unusable=sum(part.unusable for part in parts) if has_trades else 0,
         instrument=whole("instrument") if _has(form, "instrument_id") else None,
     )
 

@@ -1,7 +1,7 @@
 """The compiled reader of plain CSV rows: unquoted, every value in the one usual form of its column.
 
-It accepts less than the text path does and never says why: what it does not know it leaves, with the whole file, to
-`feed.files.csv_text` and `feed.files.csv_columns`, which read everything that can be read and name what cannot.
+It accepts less than the text path and never says why: a file with anything that it does not know is left to
+`feed.files.csv_text` and `feed.files.csv_columns`, which read all that can be read and name what cannot.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 SKIPPED, TS, VENUE, BID_PX, ASK_PX, BID_SZ, ASK_SZ, SEQUENCE = range(8)
 RTYPE, ACTION, SIDE, PRICE, SIZE, SYMBOL, INSTRUMENT = range(8, 15)
-"""What a column is, by its place in the file."""
+"""Roles of columns."""
 
 PADDING = 64
-"""Bytes beyond the rows that may be looked at."""
+"""Bytes beyond the rows that the kernel may look at."""
 
 UNUSUAL = -1
 
@@ -43,12 +43,12 @@ _powers = tuple(10 ** (9 - digits) for digits in range(10))
 
 
 def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load what was compiled before, where there is a place to keep it."""
+    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
 
     def compiled(function: Callable[..., Any]) -> Any:
         try:
             return njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:  # neither beside this file nor in the user's cache folder may anything be written
+        except RuntimeError:  # neither this folder nor the user's cache folder may be written
             return njit(signature, nogil=True)(function)
 
     return compiled
@@ -151,20 +151,20 @@ def stamp_of(text, at, date, days):
 
 @_compiled(types.uint64(types.uint64, types.uint64))
 def marks(word, letter):
-    """The highest bit of each of a word's 8 bytes that is the letter, which is given in all 8."""
+    """Mark, by its highest bit, each of a word's 8 bytes that is the letter, which is repeated in all 8."""
     other = word ^ letter
     return ~(((other & _LOW) + _LOW) | other | _LOW)
 
 
 @_compiled(types.int64(types.uint64))
 def count_of(marked):
-    """How many bytes are marked."""
+    """Count the marked bytes."""
     return np.int64(((marked >> _SEVEN) * _ONES) >> np.uint64(56))
 
 
 @_compiled(types.int64(types.uint64))
 def first_of(marked):
-    """Place of the first byte that is marked, 0 to 7, of at least one."""
+    """Place of the first marked byte, 0 to 7; at least one is marked."""
     return count_of(((marked & (~marked + _ONE)) - _ONE) & _HIGH)
 
 
@@ -187,9 +187,9 @@ def next_comma(words, at):
 
 @_compiled(types.UniTuple(types.int64, 2)(_words, types.int64))
 def rest_of_line(words, at):
-    """Where the line ends and how many commas there are until then; below 0 where a quote or a return is among them."""
+    """Where the line ends, and its commas from here on, below 0 where a quote or a return comes before its end."""
     place, commas = at >> 3, 0
-    word = words[place] | ~(~_ZERO << np.uint64(8 * (at & 7)))  # what lies before is no letter
+    word = words[place] | ~(~_ZERO << np.uint64(8 * (at & 7)))  # masks the bytes before `at`
     if not marks(word, _NEWLINES) | marks(word, _RETURNS) | marks(word, _QUOTES):
         commas += count_of(marks(word, _COMMAS))
         place += 1
@@ -273,7 +273,7 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
         Rows read, or `UNUSUAL`; usable trades; the others.
     """
     columns = len(roles)
-    walked = columns  # fields that are looked at one by one; none behind them matters, but perhaps the last
+    walked = columns  # fields to look at one by one; of those behind them at most the last matters
     while walked > 0 and (roles[walked - 1] == SKIPPED or (walked == columns and roles[walked - 1] == SYMBOL)):
         walked -= 1
     refused = UNUSUAL, 0, 0

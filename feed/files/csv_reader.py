@@ -1,8 +1,8 @@
 """Databento CSV files, the mbp-1 and mbp-10 column sets, read exactly: .csv, .csv.gz and .csv.zst.
 
-Numbers arrive as text and leave as integers without passing through a float. Whether stamps are ISO text or integer
-nanoseconds, and prices decimal dollars or integers of 1e-9 $, is decided once per file by how they are written, and
-said in the provenance. How large a number is decides nothing: where one would be absurd in its unit, it is refused.
+Numbers turn from text into integers without passing through a float. How stamps and prices are written decides, once
+per file, whether stamps are ISO text or integer nanoseconds, and prices decimal dollars or integers of 1e-9 $; the
+provenance says which. The size of a number decides nothing: one that is absurd in its unit is refused.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ BOOK_RTYPES = (1, 10)
 """Databento's record types of mbp-1 and mbp-10 rows."""
 
 PLAIN_FROM = 2**26
-"""Bytes from which on a file is worth the start of a compiled reader; compressed ones count `PACKED` times."""
+"""Bytes from which on a file is read by the compiled reader; compressed ones count `PACKED` times."""
 
 PACKED = 8
 
@@ -81,17 +81,16 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     path : Path
         Compressed where it ends in .gz or .zst.
     symbol : str, optional
-        Which symbol; all that there are by default. A file without a symbol column holds one, called as asked for, or
-        `UNNAMED`.
+        Which symbol; all by default. A file without a symbol column holds one, named by this, or `UNNAMED`.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, nothing in it, columns missing, or several instruments that it does not name.
+        No such file, nothing in it, missing columns, or several instruments without names.
     FeedCorrupt
-        Damaged compression, a broken row, or a value that is no number; says line, column and value.
+        Damaged compression, a broken row, or a value that is no number; names line, column and value.
     """
     check_there(path)
     check_kind(path, ".csv")
@@ -111,21 +110,21 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock |
         return None
     if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
         return None
-    priced, low = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
-    if 2 * low > priced:
+    priced, tiny = (0, 0) if plain.points else below_a_cent([plain.columns["bid_px"], plain.columns["ask_px"]])
+    if 2 * tiny > priced:
         return None
     if not plain.iso and plain.columns["ts"].min() < NANOS_FROM:
         return None
     nameless = None if plain.symbol else plain.instrument
     if nameless is not None and several_instruments(plain.columns["venue"], nameless):
         return None
-    called, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
+    tape_symbol, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
     notes += _forms(iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
-    there = (called,) if plain.symbol else ()
-    none = np.zeros(0, np.int64)  # with one symbol nobody asks which rows are its
-    which = Labels((called,), none, none, named=bool(there))
-    return FileBlock(make_fragments(which, plain.columns, plain.trades, ignored, notes), there)
+    symbols = (tape_symbol,) if plain.symbol else ()
+    no_codes = np.zeros(0, np.int64)  # with one symbol nobody looks at them
+    row_labels = Labels((tape_symbol,), no_codes, no_codes, named=bool(symbols))
+    return FileBlock(make_fragments(row_labels, plain.columns, plain.trades, ignored, notes), symbols)
 
 
 def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
@@ -142,15 +141,15 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     if nanos and _mostly_below_a_cent(rows):
         raise _in_which_unit(str(path))
     names = _names(rows)
-    there = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
-    check_symbols(there, symbol, str(path))
-    called, notes = ("", ()) if there else unnamed(symbol)
-    if there and symbol is not None:
-        if symbol not in there:
-            return FileBlock((), there)
+    symbols = tuple(sorted(pc.unique(names).to_pylist())) if names is not None else ()
+    check_symbols(symbols, symbol, str(path))
+    tape_symbol, notes = ("", ()) if symbols else unnamed(symbol)
+    if symbols and symbol is not None:
+        if symbol not in symbols:
+            return FileBlock((), symbols)
         rows = _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol")
         names = None
-        called = symbol
+        tape_symbol = symbol
     notes += _forms(iso=iso, nanos=nanos)
     rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
     if rounded:
@@ -168,20 +167,20 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     }
     codes = np.zeros(len(rows.index), np.int64)
     if names is not None:
-        codes = pc.index_in(names, pa.array(there)).to_numpy()
-    labels = there if names is not None else (called,)
-    if rows.has("instrument_id") and (not there or UNNAMED in labels):
+        codes = pc.index_in(names, pa.array(symbols)).to_numpy()
+    labels = symbols if names is not None else (tape_symbol,)
+    if rows.has("instrument_id") and (not symbols or UNNAMED in labels):
         instrument = rows.parse("instrument_id", partial(integers, low=0, high=INT64))
-        nameless = codes == (labels.index(UNNAMED) if there else 0)
+        nameless = codes == (labels.index(UNNAMED) if symbols else 0)
         if several_instruments(columns["venue"][nameless], instrument[nameless]):
             raise instruments_unnamed(str(path))
     trades, is_trade = _trades(rows, columns, price)
-    which = Labels(labels, codes, codes[is_trade], named=bool(there))
-    return FileBlock(make_fragments(which, columns, trades, ignored, notes), there)
+    row_labels = Labels(labels, codes, codes[is_trade], named=bool(symbols))
+    return FileBlock(make_fragments(row_labels, columns, trades, ignored, notes), symbols)
 
 
 def _names(rows: Rows) -> Text | None:
-    """Symbols of the rows, `UNNAMED` where there is none; None where no row names any."""
+    """Symbols of the rows, `UNNAMED` where a row has none; None where no row has any."""
     if not rows.has("symbol"):
         return None
     names = rows.label("symbol")
@@ -194,7 +193,7 @@ def _names(rows: Rows) -> Text | None:
 def _trades(
     rows: Rows, columns: dict[str, Int64], price: Callable[[Text], Int64]
 ) -> tuple[dict[str, Int64] | None, NDArray[np.bool_]]:
-    """Give the trades, unusable ones too, and (N,) bool, which rows they are of."""
+    """Return the trades, also unusable ones, and (N,) bool: which rows hold them."""
     if not rows.has("action", "side", "price", "size"):
         return None, np.zeros(len(rows.index), np.bool_)
     is_trade = pc.equal(rows.label("action"), "T").to_numpy()
@@ -203,18 +202,18 @@ def _trades(
     aggressor = np.zeros(len(prints.index), np.int64)
     for letter, sign in AGGRESSOR.items():
         aggressor[pc.equal(side, letter).to_numpy()] = sign
-    taken = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
-    return taken | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
+    trades = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
+    return trades | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
 
 
 def _mostly_below_a_cent(rows: Rows) -> bool:
-    """Whether most quotes are below a cent as 1e-9 $."""
-    priced, low = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
-    return 2 * low > priced
+    """Whether most quotes, taken as 1e-9 $, are below a cent."""
+    priced, tiny = below_a_cent([whole_numbers(rows.text(name)) for name in QUOTED])
+    return 2 * tiny > priced
 
 
 def _in_which_unit(where: str) -> FeedUnavailable:
-    """Ask what whole numbers mean: whoever writes dollars without decimals would get prices a billion times too low."""
+    """Ask for the unit of whole numbers: dollars without decimals would become prices a billion times too low."""
     return FeedUnavailable(
         "its prices are whole numbers, and as 1e-9 $, Databento's unit, most do not reach a cent",
         where,
@@ -223,7 +222,7 @@ def _in_which_unit(where: str) -> FeedUnavailable:
 
 
 def _sizes(text: Text) -> Int64:
-    """Parse sizes; an undefined one is 0, one below 0 is -1: neither is a quote or a trade."""
+    """Parse sizes; undefined becomes 0, below 0 becomes -1: neither is a quote or a trade."""
     sizes = integers(text, low=-INT64, high=INT64, empty=0)
     sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
     if len(sizes) and sizes.max() > INT32:
@@ -238,7 +237,7 @@ def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: 
 
 
 def _forms(*, iso: bool, nanos: bool) -> tuple[str, ...]:
-    """Notes of what was decided about stamps and prices."""
+    """Notes on how stamps and prices are read."""
     return (
         f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
         f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
-"""Texts of a number that is not there; of a label, which may be a symbol of that name, only the first."""
+"""Texts of a missing number; of a missing label only the first, as a symbol may be called like the others."""
 
 BLOCK = 2**24
-"""Bytes of lines that are turned into columns together."""
+"""Bytes of lines that become columns together."""
 
 _SHOWN = 60
 
@@ -57,7 +57,7 @@ class Rows:
         return all(name in self.table.column_names for name in names)
 
     def text(self, name: str) -> Text:
-        """A column as text, null where it was empty."""
+        """A column as text, null where a field is empty."""
         return self.table.column(name)
 
     def label(self, name: str) -> Text:
@@ -65,7 +65,7 @@ class Rows:
         return pc.fill_null(self.text(name).cast(pa.string()), "")
 
     def parse(self, name: str, parser: Callable[[Text], Int64]) -> Int64:
-        """Parse a column; where a value is refused, FeedCorrupt names line, column and value."""
+        """Parse a column; FeedCorrupt, naming line, column and value, where a value is refused."""
         text = self.text(name)
         try:
             return parser(text)
@@ -77,27 +77,29 @@ class Rows:
         except ValueError as reason:
             line = _line(self.path, self.max_bytes, int(self.index[bad]) + 1)
             raise FeedCorrupt(f"line {line}, column {name}: {quoted(value)} ({reason})", str(self.path)) from None
-        raise AssertionError(f"{name}: a column was refused, none of its values was")  # a parser looks at each alone
+        raise AssertionError(
+            f"{name}: a column was refused, none of its values was"
+        )  # cannot be: a parser looks at each value alone
 
 
 def read_rows(
     path: Path, required: Sequence[str], optional: Sequence[str], labels: Sequence[str], max_bytes: Limit
 ) -> Rows:
-    """Read the named columns of a file, those that are `optional` where they are there.
+    """Read the named columns of a file; the `optional` ones may be missing.
 
     Parameters
     ----------
     path : Path
         Compressed where it ends in .gz or .zst.
     required, optional, labels : sequence of str
-        Names of columns; `labels` are those of few distinct values.
+        Names of columns; `labels` have few distinct values.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, nothing in it, or columns missing.
+        No such file, nothing in it, or missing columns.
     FeedCorrupt
         Damaged compression, or a row of another length.
     """
@@ -115,26 +117,26 @@ def _no_rows(path: Path) -> FeedUnavailable:
 
 
 def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_bytes: Limit) -> list[str]:
-    """Names of the columns that are read: the required ones, and the optional ones that are there."""
-    with open_bytes(path, max_bytes) as lines:  # decoded alone: no column that is not looked at has to be text
+    """Names of the columns to read: the required ones, and the optional ones in the file."""
+    with open_bytes(path, max_bytes) as lines:  # only this line is decoded: unread columns need not be text
         line = lines.readline(2**20).decode("utf-8-sig")
     line = io.StringIO(line, newline="").readline()
-    there: list[str] = []
-    with suppress(csv.Error):  # a field that is longer than any name
-        there = next(csv.reader([line]), [])
-    missing = [name for name in required if name not in there]
+    columns: list[str] = []
+    with suppress(csv.Error):  # a field longer than any name
+        columns = next(csv.reader([line]), [])
+    missing = [name for name in required if name not in columns]
     if missing:
-        found = ""
-        if len(missing) == len(required):  # no header of such a file at all: show what stands there instead
+        hint = ""
+        if len(missing) == len(required):  # no such header at all: show the first line instead
             begins = ascii(line.rstrip("\r\n")[:_SHOWN])[1:-1][:_SHOWN]
-            found = f"; the header there begins '{begins}'" if begins else "; the first line is blank"
+            hint = f"; the header there begins '{begins}'" if begins else "; the first line is blank"
         raise FeedUnavailable(
-            f"missing columns: {', '.join(missing)}{found}",
+            f"missing columns: {', '.join(missing)}{hint}",
             str(path),
             "expected a Databento CSV of the schema mbp-1 or mbp-10",
         )
-    names = [*required, *(name for name in optional if name in there)]
-    twice = [name for name in names if there.count(name) > 1]
+    names = [*required, *(name for name in optional if name in columns)]
+    twice = [name for name in names if columns.count(name) > 1]
     if twice:
         raise FeedUnavailable(f"columns there more than once: {', '.join(twice)}", str(path), "keep one of each")
     if not line.endswith(("\n", "\r")):
@@ -144,9 +146,9 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
 
 def _read_table(path: Path, names: list[str], labels: Sequence[str], max_bytes: Limit) -> Arrow:
     table = _read_columns(path, names, labels, max_bytes, NULLS)
-    unsure = [name for name in names if name in labels and table.column(name).null_count]
-    if unsure:  # the words for nothing hold for all columns of a read
-        for name, column in zip(unsure, _read_columns(path, unsure, labels, max_bytes, NULLS[:1]).columns, strict=True):
+    reread = [name for name in names if name in labels and table.column(name).null_count]
+    if reread:  # null_values hold for all columns of a read
+        for name, column in zip(reread, _read_columns(path, reread, labels, max_bytes, NULLS[:1]).columns, strict=True):
             table = table.set_column(names.index(name), name, column)
     return table
 
@@ -176,12 +178,12 @@ def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes
 
 
 def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | None]:
-    """Find the first row of another length, and its number; its bytes as the letters of Latin-1, for it may be no text.
+    """Find the first row of another length, and its number; its bytes become Latin-1 letters, as they may be no text.
 
-    pyarrow prints a traceback, and raises nothing, where the row that it shows is no text.
+    Where the row is no text, pyarrow prints a traceback and raises nothing.
     """
     broken: list[pa_csv.InvalidRow] = []
-    before = 0
+    rows_before = 0
 
     def refuse(row: pa_csv.InvalidRow) -> str:
         broken.append(row)
@@ -189,34 +191,34 @@ def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | 
 
     with suppress(pa.ArrowInvalid):
         for block in _blocks(path, max_bytes, latin=True):
-            table = pa_csv.read_csv(  # only one thread knows the number of a row
+            table = pa_csv.read_csv(  # only a single thread knows the number of a row
                 pa.BufferReader(block),
                 read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True),
                 parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
             )
-            before += table.num_rows - 1
-    return (before + broken[0].number, broken[0]) if broken else (0, None)
+            rows_before += table.num_rows - 1
+    return (rows_before + broken[0].number, broken[0]) if broken else (0, None)
 
 
 def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Arrow]:
-    """Give a file's lines in buffers of pyarrow's own, the header first in each; its bytes as Latin-1 where asked for.
+    """Yield a file's lines in buffers of pyarrow's own, the header first in each; with `latin`, bytes become Latin-1.
 
-    Not as a stream of Python's: a thread of pyarrow may be the last to let go of what it was given, and aborts the
-    process where the interpreter has ended by then.
+    A stream of Python's would not do: if a thread of pyarrow releases it after the interpreter has ended, the process
+    aborts.
     """
     with open_bytes(path, max_bytes) as stream:
         line = stream.readline(BLOCK)
         header = line[: line.find(b"\r") + 1] or line  # a line may end in CR alone
-        rest, given = line[len(header) :], False
-        while (block := stream.read(BLOCK)) or rest or not given:
+        rest, yielded = line[len(header) :], False
+        while (block := stream.read(BLOCK)) or rest or not yielded:
             data = rest + block
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 if block else len(data)
             rest = data[end:]
             if len(rest) > BLOCK:
                 raise pa.ArrowInvalid(f"a line of more than {BLOCK} bytes")
-            if not end and given:
+            if not end and yielded:
                 continue
-            lines, given = header + data[:end], True
+            lines, yielded = header + data[:end], True
             sink = pa.BufferOutputStream()
             sink.write(lines.decode("latin-1").encode() if latin else lines)
             yield sink.getvalue()
@@ -225,5 +227,5 @@ def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Ar
 def _line(path: Path, max_bytes: Limit, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
     with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
-        filled = (number for number, line in enumerate(lines, 1) if line != "\n")
-        return next(islice(filled, row, None))
+        row_numbers = (number for number, line in enumerate(lines, 1) if line != "\n")
+        return next(islice(row_numbers, row, None))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from feed.tape import Int64, Tape
 
 ROWS = 2**17
-"""Rows that are turned to text together."""
+"""Rows that become text together."""
 
 
 def write_csv(tape: Tape, path: Path) -> None:
-    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the identical tape back.
+    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the same tape back.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def write_csv(tape: Tape, path: Path) -> None:
         A trade without such a row.
     """
     print_of = rows_of_trades(tape)
-    # of all columns only the symbol can need quotes, and a file without any is read by the compiled reader
+    # only the symbol can need quotes, and the compiled reader takes files without any
     style = "needed" if set(tape.symbol) & set('",\r\n') else "none"
     body = pa_csv.WriteOptions(include_header=False, quoting_style=style)  # pyarrow would quote the header
     codec = COMPRESSIONS.get(path.suffix.lower())
@@ -49,18 +49,18 @@ def write_csv(tape: Tape, path: Path) -> None:
 
 def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
     """Make the columns of some rows."""
-    taken = print_of[part]
-    rows = len(taken)
-    printed = taken >= 0
+    trade_of_row = print_of[part]
+    rows = len(trade_of_row)
+    has_trade = trade_of_row >= 0
     trades = tape.trades
     side, price, size = np.full(rows, "N"), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    side[printed] = np.array(["A", "N", "B"])[trades.side[taken[printed]] + 1]
-    price[printed] = trades.px[taken[printed]]
-    size[printed] = trades.sz[taken[printed]]
-    # not through pyarrow's strftime, which wants a data base of time zones
+    side[has_trade] = np.array(["A", "N", "B"])[trades.side[trade_of_row[has_trade]] + 1]
+    price[has_trade] = trades.px[trade_of_row[has_trade]]
+    size[has_trade] = trades.sz[trade_of_row[has_trade]]
+    # pyarrow's strftime would need a data base of time zones
     stamps = pa.array(np.datetime_as_string(tape.ts[part].astype("datetime64[ns]"), unit="ns"))
     stamps = pc.binary_join_element_wise(stamps, "Z", "")
-    nothing = np.zeros(rows, np.int8)
+    zeros = np.zeros(rows, np.int8)
     return pa.table(
         {
             "ts_recv": stamps,
@@ -68,13 +68,13 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
             "rtype": np.ones(rows, np.int8),
             "publisher_id": tape.venue[part],
             "instrument_id": np.ones(rows, np.int8),
-            "action": np.where(printed, "T", "M"),
+            "action": np.where(has_trade, "T", "M"),
             "side": side,
-            "depth": nothing,
+            "depth": zeros,
             "price": _dollars(price),
             "size": size,
-            "flags": nothing,
-            "ts_in_delta": nothing,
+            "flags": zeros,
+            "ts_in_delta": zeros,
             "sequence": tape.sequence[part],
             "bid_px_00": _dollars(tape.bid_px[part]),
             "ask_px_00": _dollars(tape.ask_px[part]),
@@ -90,7 +90,7 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
 
 
 def rows_of_trades(tape: Tape) -> Int64:
-    """Pair trades with the rows that carry them; equal keys pair up in order.
+    """Pair trades with the rows that carry them; equal keys pair in order.
 
     Returns
     -------
@@ -106,19 +106,19 @@ def rows_of_trades(tape: Tape) -> Int64:
     waiting: dict[tuple[int, int, int], list[int]] = {}
     for at, key in enumerate(zip(trades.ts.tolist(), trades.venue.tolist(), trades.sequence.tolist(), strict=True)):
         waiting.setdefault(key, []).append(at)
-    carried = np.full(tape.rows, -1, np.int64)
+    trade_of_row = np.full(tape.rows, -1, np.int64)
     for row in np.flatnonzero(np.isin(tape.ts, trades.ts)).tolist():
         queue = waiting.get((int(tape.ts[row]), int(tape.venue[row]), int(tape.sequence[row])))
         if queue:
-            carried[row] = queue.pop(0)
-    left = sum(map(len, waiting.values()))
-    if left:
-        raise ValueError(f"{left} trades have no row of their venue, instant and sequence to be written with")
-    return carried
+            trade_of_row[row] = queue.pop(0)
+    unmatched = sum(map(len, waiting.values()))
+    if unmatched:
+        raise ValueError(f"{unmatched} trades have no row of their venue, instant and sequence to be written with")
+    return trade_of_row
 
 
 def _dollars(px: Int64) -> Arrow:
-    """Decimal dollars with nine digits; null where there is no price."""
+    """Decimal dollars with nine decimals; null where there is no price."""
     whole, rest = (pa.array(part).cast(pa.string()) for part in np.divmod(px, 10**9))
     text = pc.binary_join_element_wise(whole, pc.utf8_lpad(rest, 9, "0"), ".")
     return pc.if_else(pa.array(px > 0), text, None)

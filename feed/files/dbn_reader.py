@@ -1,7 +1,7 @@
 """Databento's binary encoding (DBN), the schemas mbp-1, tbbo and mbp-10: .dbn and .dbn.zst, level 0 only.
 
-The library databento-dbn decodes the metadata; records are taken in bulk, as views of their bytes. They say what the
-CSV of the same data says, and are read by the same rules, so that both give the same tape.
+The library databento-dbn decodes the metadata; records are read in bulk, as views of their bytes. They hold what the
+CSV of the same data holds, and the same rules read them, so both give the same tape.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 METADATA_TIMES = 8
-"""What metadata takes of its own bytes, once its mappings are looked up in."""
+"""Memory of the metadata once its mappings are in use, in multiples of its bytes."""
 
 HELD_MAPPING = 768
-"""Bytes that a mapping record takes."""
+"""Bytes of memory that a mapping record takes."""
 
 BLOCK = 2**22
-"""Bytes of records that are looked at together."""
+"""Bytes of records that are read together."""
 
 VERSIONS = (1, 2, 3)
-"""Of the encoding: the records of these schemas are the same in all of them."""
+"""Versions of the encoding; the records of these schemas are the same in all."""
 
 RECORD_BYTES = {1: 80, 10: 368}
-"""What a record of mbp-1 (tbbo likewise) and of mbp-10 takes at least, by its rtype; a stamp may follow."""
+"""Minimum bytes of a record of mbp-1 (and tbbo) and of mbp-10, by rtype; a stamp may follow."""
 
 AGGRESSOR = {b"B": 1, b"A": -1}
 
@@ -75,7 +75,7 @@ RECORD_FIELDS = {
     "bid_sz_00": ("<u4", 64),
     "ask_sz_00": ("<u4", 68),
 }
-"""Type and place of what is read of a book record."""
+"""Type and offset of the fields that are read of a book record."""
 
 _HEADER = 16
 _METADATA_LEAST, _METADATA = 104, 2**26
@@ -92,7 +92,7 @@ _QUOTES = {
 
 @dataclass(slots=True)
 class _Taken:
-    """Columns of the records that were taken so far."""
+    """Columns of the records taken so far."""
 
     quotes: list[Columns] = field(default_factory=list)
     trades: list[Columns] = field(default_factory=list)
@@ -107,7 +107,7 @@ class _Taken:
 
 @dataclass(slots=True)
 class _Block:
-    """Book records, with the byte of the file at which each begins, and its number among all; mapping records."""
+    """Book records, each with its first byte in the file and its number among all records; mapping records."""
 
     first_byte: Int64
     number: Int64
@@ -115,7 +115,7 @@ class _Block:
     records: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def place(self, at: int) -> str:
-        """Where a record is, for a message."""
+        """Place of a record, for a message."""
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
@@ -127,17 +127,17 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     path : Path
         Compressed where it ends in .zst.
     symbol : str, optional
-        Which symbol; all that there are by default. A file that maps no instrument, neither in its metadata nor in
-        its records, holds one, called as asked for, or `feed.tape.UNNAMED`.
+        Which symbol; all by default. A file that maps no instrument, neither in its metadata nor in its records, holds
+        one, named by this, or `feed.tape.UNNAMED`.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, no book record in it, a version that is not known, the library not installed.
+        No such file, no book record in it, an unknown version, or the library is not installed.
     FeedCorrupt
-        Damaged or cut short, or a number that no tape holds; says record and byte.
+        Damaged, cut short, or a number that no tape holds; names record and byte.
     """
     check_there(path)
     check_kind(path, ".dbn")
@@ -157,29 +157,29 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
     trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
     if not names.named:
-        called, notes = unnamed(symbol)
+        tape_symbol, notes = unnamed(symbol)
         if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
             raise instruments_unnamed(where)
-        labels = Labels([called], codes, trade_codes, named=False)
-        return FileBlock(make_fragments(labels, quotes, trades, _counted(taken), (*notes, note)))
-    there = tuple(sorted(names.codes))
-    check_symbols(there, symbol, where)
+        labels = Labels([tape_symbol], codes, trade_codes, named=False)
+        return FileBlock(make_fragments(labels, quotes, trades, _ignored(taken), (*notes, note)))
+    symbols = tuple(sorted(names.codes))
+    check_symbols(symbols, symbol, where)
     keys, in_doubt = _joined(taken.keys), names.in_doubt()
     order, starts = by_label(codes, len(names.codes))
     for code, name in enumerate(names.codes):
         if (name == UNNAMED or code in in_doubt) and symbol in {None, name}:
-            mine = order[starts[code] : starts[code + 1]]
-            venue_and_day = quotes["venue"][mine] + (0 if name == UNNAMED else (keys[mine] >> 32) << 16)
-            if several_instruments(venue_and_day, keys[mine] & LOW):
+            rows = order[starts[code] : starts[code + 1]]
+            venue_and_day = quotes["venue"][rows] + (0 if name == UNNAMED else (keys[rows] >> 32) << 16)
+            if several_instruments(venue_and_day, keys[rows] & LOW):
                 raise instruments_unnamed(where) if name == UNNAMED else _ambiguous(name, where)
-    if symbol is not None:  # rows were taken without a name, too, as long as none was named
+    if symbol is not None:  # unnamed rows were taken too, until one was named
         taken.other_symbol += int((codes != names.codes.get(symbol, -1)).sum())
     labels = Labels(list(names.codes), codes, trade_codes)
-    found = make_fragments(labels, quotes, trades, _counted(taken), (*names.notes, note))
-    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), there)
+    fragments = make_fragments(labels, quotes, trades, _ignored(taken), (*names.notes, note))
+    return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), symbols)
 
 
-def _counted(taken: _Taken) -> dict[str, int]:
+def _ignored(taken: _Taken) -> dict[str, int]:
     counts = {"other_rtype": taken.other_rtype, "other_symbol": taken.other_symbol}
     return {reason: count for reason, count in counts.items() if count}
 
@@ -204,7 +204,7 @@ def library(where: str) -> Any:  # noqa: ANN401 - it brings types of its own, an
 
 
 def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, int]:
-    """Read what stands before the records: symbols, version, a note of the format, the bytes it takes."""
+    """Read the metadata: symbols, version, a note on the format, and its length in bytes."""
     dbn = library(where)
     head = stream.read(8)
     if not b"DBN".startswith(head[:3]):
@@ -214,7 +214,7 @@ def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, i
     version, length = head[3], int.from_bytes(head[4:], "little")
     if version not in VERSIONS:
         raise FeedUnavailable(f"DBN version {version}, this reader knows {VERSIONS[0]} to {VERSIONS[-1]}", where)
-    if not _METADATA_LEAST <= length <= _METADATA:  # the library panics at some that are too short
+    if not _METADATA_LEAST <= length <= _METADATA:  # the library panics on some that are too short
         raise FeedCorrupt(f"{length} bytes of metadata, expected {_METADATA_LEAST} to {_METADATA}", where)
     body = stream.read(length)
     if len(body) < length:
@@ -229,45 +229,47 @@ def _metadata(stream: io.BufferedReader, where: str) -> tuple[Names, int, str, i
 
 
 def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, taken: _Taken) -> Iterator[_Block]:
-    """Give the book and mapping records of one block of bytes after the other, and count all."""
+    """Yield the book and mapping records, block of bytes after block, and count all records."""
     rest = b""
-    while block := stream.read(BLOCK):
-        data = rest + block
+    while chunk := stream.read(BLOCK):
+        data = rest + chunk
         size = 4 * data[0]
         whole = len(data) // size if size >= _HEADER else 0
         values = np.frombuffer(data, np.uint8)
-        # lengths that are the same at each step of that length are the lengths of the records
+        # if each step of that size meets the same length, all whole records have it
         alike = whole and bool((values[: whole * size : size] == size // 4).all())
-        first = np.arange(whole) * size if alike else np.zeros(0, np.int64)
-        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(first))
+        offsets = np.arange(whole) * size if alike else np.zeros(0, np.int64)
+        tail = _walk(data, whole * size if alike else 0, start, where, taken.records + len(offsets))
         if len(tail):
-            first, alike = np.concatenate([first, tail]), False
-        end = int(first[-1]) + 4 * data[first[-1]] if len(first) else 0
-        book = np.isin(values[first + 1], list(RECORD_BYTES))
-        said = np.flatnonzero(values[first + 1] == MAPPING)
+            offsets, alike = np.concatenate([offsets, tail]), False
+        end = int(offsets[-1]) + 4 * data[offsets[-1]] if len(offsets) else 0
+        book = np.isin(values[offsets + 1], list(RECORD_BYTES))
+        mapping_rows = np.flatnonzero(values[offsets + 1] == MAPPING)
         mappings = [
             mapping_of(data[at : at + 4 * data[at]], version, number, f"record {number} (byte {at + start})", where)
-            for at, number in zip(first[said].tolist(), (said + taken.records + 1).tolist(), strict=True)
+            for at, number in zip(
+                offsets[mapping_rows].tolist(), (mapping_rows + taken.records + 1).tolist(), strict=True
+            )
         ]
-        found = _Block(first[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
+        block = _Block(offsets[book] + start, np.flatnonzero(book) + taken.records + 1, mappings)
         for rtype, least in RECORD_BYTES.items():
-            short = (values[first[book] + 1] == rtype) & (values[first[book]] < least // 4)
+            short = (values[offsets[book] + 1] == rtype) & (values[offsets[book]] < least // 4)
             if short.any():
                 at = int(np.argmax(short))
                 raise FeedCorrupt(
-                    f"{found.place(at)}: {4 * data[first[book][at]]} bytes, expected {least} of rtype {rtype}",
+                    f"{block.place(at)}: {4 * data[offsets[book][at]]} bytes, expected {least} of rtype {rtype}",
                     where,
                     "the file is damaged; download it again",
                 )
         if alike and book.all():
-            found.records = np.ndarray(whole, _dtype(size), data)
+            block.records = np.ndarray(whole, _dtype(size), data)
         else:
-            taken_bytes = values[first[book][:, None] + np.arange(RECORD_BYTES[1])]
-            found.records = taken_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
-        taken.records += len(first)
-        taken.books += len(found.records)
-        taken.other_rtype += len(first) - len(found.records) - len(mappings)
-        yield found
+            record_bytes = values[offsets[book][:, None] + np.arange(RECORD_BYTES[1])]
+            block.records = record_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
+        taken.records += len(offsets)
+        taken.books += len(block.records)
+        taken.other_rtype += len(offsets) - len(block.records) - len(mappings)
+        yield block
         start += end
         rest = data[end:]
     if rest:
@@ -275,21 +277,21 @@ def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, tak
 
 
 def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
-    """Go from record to record; give the first byte of each whole one."""
-    found: list[int] = []
+    """Go from record to record; return the first byte of each whole one."""
+    starts: list[int] = []
     while at < len(data):
         size = 4 * data[at]
         if size < _HEADER:
             raise FeedCorrupt(
-                f"record {before + len(found) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
+                f"record {before + len(starts) + 1} (byte {start + at}) says it takes {size} bytes, less than a header",
                 where,
                 "the file is damaged; download it again",
             )
         if at + size > len(data):
             break
-        found.append(at)
+        starts.append(at)
         at += size
-    return np.array(found, np.int64)
+    return np.array(starts, np.int64)
 
 
 def _dtype(size: int) -> np.dtype[Any]:
@@ -300,9 +302,9 @@ def _dtype(size: int) -> np.dtype[Any]:
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a block's book records."""
     records, stamps = block.records, received(block.records)
-    said = names.said(block.mappings, records["instrument_id"], block.number, stamps)
+    mapped = names.said(block.mappings, records["instrument_id"], block.number, stamps)
     keys = keys_of(records, stamps)
-    codes, at = names.label(keys, said, symbol, where)
+    codes, at = names.label(keys, mapped, symbol, where)
     if symbol is not None:
         taken.other_symbol += len(records) - len(at)
     if len(at) != len(records):

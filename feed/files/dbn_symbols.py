@@ -1,8 +1,8 @@
-"""Whose symbol a DBN record is: by the mappings of the metadata, and by mapping records in the stream.
+"""Which symbol a DBN record is of: by the mappings of the metadata, and by mapping records in the stream.
 
-The metadata maps by date of receipt, and one instrument may have several symbols on a day. A session that was recorded
-live maps in records: from its place on, a record of its own interval, if it has one, names its instrument, whatever was
-said before. Before any mapping an instrument is unnamed.
+The metadata maps by date of receipt, and one instrument may have several symbols on a day. A recorded live session maps
+by records: from its place on, and within its interval if it has one, a mapping record names its instrument, whatever
+earlier ones say. Before any mapping an instrument is unnamed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     _Table = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], Int64]
 
 SYMBOLS_OF_ONE = 16
-"""Symbols that an instrument may have on one day where no one of them is asked for: each is a tape of all its rows."""
+"""Symbols that an instrument may have on one day unless one is asked for: each makes a tape of all its rows."""
 
 MAPPING = 22
 """The rtype of a mapping record."""
@@ -33,7 +33,7 @@ _TEXT = {1: 22, 2: 71, 3: 71}
 """Bytes of a symbol in a mapping record, by the version of the encoding."""
 
 LOW = 2**32 - 1
-"""Of a key, the bits that are the instrument."""
+"""The bits of a key that are the instrument."""
 
 _EPOCH = date(1970, 1, 1)
 _NEVER = 2**64 - 1
@@ -54,12 +54,12 @@ def _fields(version: int) -> np.dtype[Any]:
 
 
 MAPPING_RECORDS = {version: _fields(version) for version in _TEXT}
-"""A mapping record by the version of the encoding; a stamp may follow."""
+"""Layout of a mapping record, by the version of the encoding; a stamp may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What a mapping record says.
+    """The content of a mapping record.
 
     Attributes
     ----------
@@ -67,9 +67,9 @@ class Mapping:
     number : int
         Of the record, among all records of the file.
     start, end : int
-        Nanoseconds of receipt from which on, and before which, it holds.
+        It holds for instants of receipt [start, end), nanoseconds.
     symbol : str
-        Empty where the instrument stands for nothing from here on.
+        Empty where the instrument has no symbol from here on.
     """
 
     instrument: int
@@ -96,20 +96,20 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
     Raises
     ------
     FeedCorrupt
-        It is too short, or its symbol is no text.
+        It is too short, or its symbol is not text.
     """
-    its = MAPPING_RECORDS[version]
-    if 4 * data[0] < its.itemsize:
+    dtype = MAPPING_RECORDS[version]
+    if 4 * data[0] < dtype.itemsize:
         raise FeedCorrupt(
-            f"{place}: {4 * data[0]} bytes, expected {its.itemsize} of rtype {MAPPING}",
+            f"{place}: {4 * data[0]} bytes, expected {dtype.itemsize} of rtype {MAPPING}",
             where,
             "the file is damaged; download it again",
         )
-    (record,) = np.frombuffer(data, its, 1)
+    (record,) = np.frombuffer(data, dtype, 1)
     instrument = int(record["instrument_id"])
-    # what was asked for may be a group or a rank (ES.FUT, ES.c.0), and is mapped to the raw symbol; or it is the raw
-    # symbol, mapped to a number. As in Databento's Python library the text decides, as a live session may call either
-    # an instrument_id; a raw symbol of digits, as Tokyo has them, is one where the record says so
+    # stype_in is a group or a rank (ES.FUT, ES.c.0) mapped to the raw symbol, or the raw symbol mapped to a number. As
+    # in Databento's Python library the text decides, because a live session may call either an instrument_id; a raw
+    # symbol of digits, as in Tokyo, counts as one where the record says so
     out = _text(record["stype_out_symbol"], _TEXT[version])
     raw = version > 1 and record["stype_out"] == _RAW_SYMBOL and out != str(instrument)
     numbered = out is not None and out.isdigit() and not raw
@@ -122,7 +122,7 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
 
 
 def _text(symbol: bytes, room: int) -> str | None:
-    """Text of a symbol, None where it is none: it ends in a NUL, and is UTF-8."""
+    """Text of a symbol, which is UTF-8 and ends in a NUL; None where it is not."""
     if len(symbol) >= room:
         return None
     try:
@@ -137,37 +137,39 @@ class Names:
 
     spans: dict[int, list[tuple[int, int, str]]]  # instrument -> first day, day past the last, symbol
     codes: dict[str, int] = field(default_factory=dict)
-    seen: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # symbol's index, day -> instruments
-    heard: dict[int, list[Mapping]] = field(default_factory=dict)  # instrument -> what may still name a record of it
+    seen: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # (index of a symbol, day) -> instruments
+    heard: dict[int, list[Mapping]] = field(
+        default_factory=dict
+    )  # instrument -> mappings that may still name its records
     table: _Table | None = None
     mappings: int = 0
 
     def __post_init__(self) -> None:
-        """Number the symbols by name: the library gives the mappings in another order at each decode."""
+        """Number the symbols by name: the library gives the mappings in a different order at each decode."""
         for name in sorted({name for spans in self.spans.values() for *_, name in spans}):
             self.codes[name] = len(self.codes)
 
     @property
     def named(self) -> bool:
-        """Whether the file named any symbol so far."""
+        """Whether the file has named any symbol so far."""
         return bool(self.spans) or any(name != UNNAMED for name in self.codes)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of where the symbols came from."""
+        """Notes on where the symbols come from."""
         return (f"symbols by mapping records in the stream: {self.mappings}",) if self.mappings else ()
 
     def of(self, instrument: int, day: int) -> list[int]:
-        """Indices, ascending, of the symbols of an instrument on a day since 1970; of the unnamed where it has none."""
-        found = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
-        return sorted(found) or [self.code(UNNAMED)]
+        """Ascending indices of an instrument's symbols on a day (since 1970); that of `UNNAMED` where it has none."""
+        codes = {self.codes[name] for first, past, name in self.spans.get(instrument, ()) if first <= day < past}
+        return sorted(codes) or [self.code(UNNAMED)]
 
     def code(self, name: str) -> int:
-        """Index of a symbol, a new one where it has none yet."""
+        """Index of a symbol; a new symbol gets the next one."""
         return self.codes.setdefault(name or UNNAMED, len(self.codes))
 
     def said(self, mappings: list[Mapping], instrument: NDArray[Any], number: Int64, stamp: NDArray[Any]) -> Int64:
-        """(N,) int64: index of the symbol that a mapping record gave to each record, -1 = none did.
+        """(N,) int64: index of the symbol that a mapping record gives each record, -1 = none.
 
         Parameters
         ----------
@@ -179,88 +181,88 @@ class Names:
         for each in mappings:
             self.heard.setdefault(each.instrument, []).append(each)
         self.mappings += len(mappings)
-        found = np.full(len(number), -1, np.int64)
+        symbol_codes = np.full(len(number), -1, np.int64)
         if not self.heard:
-            return found
-        if not len(number):  # what is not looked up in is not sorted, block after block
+            return symbol_codes
+        if not len(number):  # saves a sort that no record needs
             if mappings:
                 self._forget(mappings)
-            return found
+            return symbol_codes
         if mappings or self.table is None:
             self.table = self._sorted()
-        its, at, start, end, codes = self.table
-        of = instrument.astype(np.uint64)
-        last = np.searchsorted(its << _HIGH | at, of << _HIGH | number.astype(np.uint64)) - 1
+        mapped, since, start, end, codes = self.table
+        instruments = instrument.astype(np.uint64)
+        last = np.searchsorted(mapped << _HIGH | since, instruments << _HIGH | number.astype(np.uint64)) - 1
         rows = np.arange(len(number))
-        while len(rows):  # the newest whose interval holds the record, or the one before it
-            rows = rows[(last[rows] >= 0) & (its[last[rows]] == of[rows])]
+        while len(rows):  # from the newest mapping back to one whose interval holds the record
+            rows = rows[(last[rows] >= 0) & (mapped[last[rows]] == instruments[rows])]
             holds = (start[last[rows]] <= stamp[rows]) & (stamp[rows] < end[last[rows]])
-            found[rows[holds]] = codes[last[rows[holds]]]
+            symbol_codes[rows[holds]] = codes[last[rows[holds]]]
             rows = rows[~holds]
             last[rows] -= 1
         if mappings:
             self._forget(mappings)
-        return found
+        return symbol_codes
 
     def _sorted(self) -> _Table:
-        known = sorted(
+        ordered = sorted(
             (each.instrument, each.number, each.start, each.end, self.code(each.symbol))
             for heard in self.heard.values()
             for each in heard
         )
-        *columns, codes = zip(*known, strict=True)
-        its, at, start, end = (np.array(column, np.uint64) for column in columns)
-        return its, at, start, end, np.array(codes, np.int64)
+        *columns, codes = zip(*ordered, strict=True)
+        instruments, numbers, starts, ends = (np.array(column, np.uint64) for column in columns)
+        return instruments, numbers, starts, ends, np.array(codes, np.int64)
 
     def _forget(self, mappings: list[Mapping]) -> None:
-        """Drop what names no record from here on, as a newer mapping of the instrument holds whenever it would."""
+        """Drop mappings that name no record from here on: a newer one of the instrument always holds where they do."""
         for instrument in {each.instrument for each in mappings}:
-            kept: dict[tuple[int, int], Mapping] = {}
+            newest: dict[tuple[int, int], Mapping] = {}
             for each in reversed(self.heard[instrument]):
-                kept.setdefault((each.start, each.end), each)
+                newest.setdefault((each.start, each.end), each)
                 if (each.start, each.end) == _ALWAYS:
                     break
-            self.heard[instrument] = list(reversed(kept.values()))
+            self.heard[instrument] = list(reversed(newest.values()))
         self.table = None
 
     def label(self, keys: Int64, said: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
-        """Give each record once for each of its symbols.
+        """Repeat each record for each of its symbols.
 
         Parameters
         ----------
         keys : (N,) int64
-            Day and instrument of each record, as `keys_of` gives them.
+            Day and instrument of each record, from `keys_of`.
         said : (N,) int64
-            As `said` gives it.
+            From `said`.
         symbol : str, optional
-            The only one; as long as the file names none, the unnamed too.
+            The only one to label, and the unnamed as long as the file names none.
         where : str
             Place of the file.
 
         Returns
         -------
         codes, at : (M,) int64
-            Index of the symbol, and which record it is; records ascending.
+            Index of the symbol, and index of the record, ascending.
 
         Raises
         ------
         FeedUnavailable
-            More symbols of one instrument than `SYMBOLS_OF_ONE`, and none asked for.
+            One instrument has more than `SYMBOLS_OF_ONE` symbols, and none is asked for.
         """
-        pairs, which = _distinct(keys)
-        says = np.full(len(pairs), -1, np.int64)
+        pairs, pair_of = _distinct(keys)
+        mapped = np.full(len(pairs), -1, np.int64)
         if self.heard:
-            most = len(self.codes) + 1
-            both, which = _distinct(which * most + said + 1)
-            pairs, says = pairs[both // most], both % most - 1
-        named = [
-            [code] if code >= 0 else self.of(*_apart(key))
-            for key, code in zip(pairs.tolist(), says.tolist(), strict=True)
+            base = len(self.codes) + 1
+            both, pair_of = _distinct(pair_of * base + said + 1)
+            pairs, mapped = pairs[both // base], both % base - 1
+        symbol_codes = [
+            [code] if code >= 0 else self.of(*_split_key(key))
+            for key, code in zip(pairs.tolist(), mapped.tolist(), strict=True)
         ]
         if symbol is not None:
-            wanted = {self.codes.get(symbol, -1)} | (set() if self.named else {self.codes.get(UNNAMED, -1)})
-            named = [[code for code in codes if code in wanted] for codes in named]
-        for key, codes in zip(pairs.tolist(), named, strict=True):
+            allowed = {self.codes.get(symbol, -1)} | (set() if self.named else {self.codes.get(UNNAMED, -1)})
+            symbol_codes = [[code for code in codes if code in allowed] for codes in symbol_codes]
+        for key, codes in zip(pairs.tolist(), symbol_codes, strict=True):
             if len(codes) > SYMBOLS_OF_ONE:
                 raise FeedUnavailable(
                     f"its metadata gives {len(codes)} symbols to instrument {key & LOW} on one day",
@@ -269,37 +271,37 @@ class Names:
                 )
             for code in codes:
                 self.seen.setdefault((code, key >> 32), set()).add(key & LOW)
-        counts = np.array([len(codes) for codes in named], np.int64)
-        first = np.cumsum(counts) - counts  # of each pair's symbols, among all of them
-        times = counts[which]
-        at = np.repeat(np.arange(len(keys)), times)
-        nth = np.arange(len(at)) - np.repeat(np.cumsum(times) - times, times)
-        return np.array([code for codes in named for code in codes], np.int64)[first[which[at]] + nth], at
+        counts = np.array([len(codes) for codes in symbol_codes], np.int64)
+        first = np.cumsum(counts) - counts  # where each pair's symbols begin
+        repeats = counts[pair_of]
+        at = np.repeat(np.arange(len(keys)), repeats)
+        nth = np.arange(len(at)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        return np.array([code for codes in symbol_codes for code in codes], np.int64)[first[pair_of[at]] + nth], at
 
     def in_doubt(self) -> set[int]:
-        """Indices of symbols that stood for several instruments on one day."""
+        """Indices of symbols that stand for several instruments on one day."""
         return {code for (code, _), instruments in self.seen.items() if len(instruments) > 1}
 
 
 def received(records: NDArray[Any]) -> NDArray[Any]:
-    """(N,) uint64 nanoseconds, by which the symbol of each record is found."""
+    """(N,) uint64 nanoseconds of receipt, by which the symbol of each record is found."""
     stamps: NDArray[Any] = np.where(records["ts_recv"] == _NEVER, records["ts_event"], records["ts_recv"])
     return stamps
 
 
 def keys_of(records: NDArray[Any], stamps: NDArray[Any]) -> Int64:
-    """(N,) int64: of each record the day since 1970 by which its symbol is found, times 2**32, and its instrument."""
+    """(N,) int64: for each record its day of receipt since 1970, times 2**32, plus its instrument."""
     keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
     return keys
 
 
-def _apart(key: int) -> tuple[int, int]:
+def _split_key(key: int) -> tuple[int, int]:
     """Instrument and day of a key."""
     return key & LOW, key >> 32
 
 
 def _distinct(values: Int64) -> tuple[Int64, Int64]:
-    """Distinct values, ascending, and which of them each is."""
+    """Ascending distinct values, and the index of each value among them."""
     if len(values) and (values == values[0]).all():
         return values[:1], np.zeros(len(values), np.int64)
     distinct, which = np.unique(values, return_inverse=True)
@@ -307,14 +309,14 @@ def _distinct(values: Int64) -> tuple[Int64, Int64]:
 
 
 def spans_of(metadata: Any, instrument_id: Any) -> dict[int, list[tuple[int, int, str]]]:  # noqa: ANN401 - the library's
-    """Turn the mappings, which may go either way, into symbols by instrument; none where they name none."""
+    """Turn the mappings, of either direction, into symbols by instrument; empty where they map none."""
     spans: dict[int, list[tuple[int, int, str]]] = {}
     if instrument_id not in {metadata.stype_in, metadata.stype_out} or metadata.stype_in == metadata.stype_out:
         return spans
     for key, intervals in metadata.mappings.items():
         for each in intervals:
             name, number = (key, each["symbol"]) if metadata.stype_out == instrument_id else (each["symbol"], key)
-            if not name or not number:  # on these days it stood for nothing
+            if not name or not number:  # it has no symbol on these days
                 continue
             days = ((each[end] - _EPOCH).days for end in ("start_date", "end_date"))
             spans.setdefault(int(number), []).append((*days, name))

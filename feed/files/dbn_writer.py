@@ -1,4 +1,4 @@
-"""A tape as Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
+"""A tape in Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ INSTRUMENT = 1
 
 DATASET = "SOR-SWEEP"
 ROWS = 2**17
-"""Records that are made together."""
+"""Records that are encoded together."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Interval:
-    """What the library asks of an interval of a mapping."""
+    """An interval of a mapping, with the fields that the library reads."""
 
     start_date: date
     end_date: date
@@ -38,14 +38,14 @@ class _Interval:
 
 @dataclass(frozen=True, slots=True)
 class _Mapping:
-    """What the library asks of a mapping."""
+    """A mapping, with the fields that the library reads."""
 
     raw_symbol: str
     intervals: tuple[_Interval, ...]
 
 
 def write_dbn(tape: Tape, path: Path) -> None:
-    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the identical tape back.
+    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the same tape back.
 
     Parameters
     ----------
@@ -89,22 +89,24 @@ def write_dbn(tape: Tape, path: Path) -> None:
 
 def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
     """Encode some rows."""
-    taken = print_of[part]
-    printed = taken >= 0
+    trade_of_row = print_of[part]
+    has_trade = trade_of_row >= 0
     trades = tape.trades
     names = list(RECORD_FIELDS)
     formats, offsets = zip(*RECORD_FIELDS.values(), strict=True)
     size = RECORD_BYTES[1]
-    records = np.zeros(len(taken), np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
+    records = np.zeros(
+        len(trade_of_row), np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
+    )
     records["length"], records["rtype"] = size // 4, 1
     records["publisher_id"], records["instrument_id"] = tape.venue[part], INSTRUMENT
     records["ts_event"] = records["ts_recv"] = tape.ts[part]
-    records["action"], records["side"] = np.where(printed, b"T", b"M"), b"N"
+    records["action"], records["side"] = np.where(has_trade, b"T", b"M"), b"N"
     records["price"] = UNDEFINED_PRICE
     records["sequence"] = tape.sequence[part]
-    records["price"][printed] = trades.px[taken[printed]]
-    records["size"][printed] = trades.sz[taken[printed]]
-    records["side"][printed] = np.array([b"A", b"N", b"B"])[trades.side[taken[printed]] + 1]
+    records["price"][has_trade] = trades.px[trade_of_row[has_trade]]
+    records["size"][has_trade] = trades.sz[trade_of_row[has_trade]]
+    records["side"][has_trade] = np.array([b"A", b"N", b"B"])[trades.side[trade_of_row[has_trade]] + 1]
     for side in ("bid", "ask"):
         px = getattr(tape, f"{side}_px")[part]
         records[f"{side}_px_00"] = np.where(px > 0, px, UNDEFINED_PRICE)

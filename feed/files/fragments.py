@@ -1,4 +1,4 @@
-"""What a file holds, symbol by symbol, once its numbers are integers: the common end of every reader of files."""
+"""What a file holds, symbol by symbol, once its numbers are integers: the last step of every file reader."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNDEFINED_SIZE = 2**32 - 1
 
 SYMBOLS = 2**15
-"""Symbols that are read of one file at once: each is a tape of its own, which takes more than a row does."""
+"""Symbols that one read takes of a file: each becomes a tape, which takes more memory than a row."""
 
 INT16, INT32, INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
 
@@ -37,7 +37,7 @@ BOUNDS = {
     "sz": (-INT64 - 1, INT32),
     "side": (-1, 1),
 }
-"""Smallest and largest number of a column, by its name without ``bid_`` or ``ask_``, units as the tape's."""
+"""Smallest and largest number of a column, in the tape's units, by its name without ``bid_`` or ``ask_``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,11 @@ class Fragment:
     ----------
     tape : Tape
     ignored : dict of str to int
-        Rows left out, by reason: ``other_rtype``, ``other_symbol``, ``unusable_trade`` (only as
-        trades: their quotes stay), ``negative_numbers`` and ``zero_size`` (only that side's quote, of a price or a
-        size below 0, of a price without a size: the rows stay); and ``out_of_order``, rows before their predecessor
-        in time, which are put in their place.
+        Rows left out, by reason: ``other_rtype``, ``other_symbol``; ``unusable_trade`` (the trade only, its quotes
+        stay); ``negative_numbers``, a price or size below 0, and ``zero_size``, a price without a size (only that
+        side's quote, the row stays); and ``out_of_order``, rows earlier than their predecessor, which are sorted in.
     notes : tuple of str
-        What was decided about the format.
+        How the format is read.
     named : bool
         Whether the file names the symbol.
     """
@@ -71,9 +70,9 @@ class FileBlock:
     Attributes
     ----------
     fragments : tuple of Fragment
-        One for each symbol, ascending; none where the one that was asked for is not there.
+        One for each symbol, ascending; none where the file lacks the one asked for.
     symbols : tuple of str
-        All that the file names, ascending.
+        All symbols that the file names, ascending.
     """
 
     fragments: tuple[Fragment, ...]
@@ -81,7 +80,7 @@ class FileBlock:
 
     @property
     def tape(self) -> Tape:
-        """The tape of the one symbol that was read; ValueError where there is not one."""
+        """The tape of the only symbol; ValueError where there is not exactly one."""
         (fragment,) = self.fragments
         return fragment.tape
 
@@ -106,18 +105,18 @@ class Labels:
 
 
 def unnamed(symbol: str | None) -> tuple[str, tuple[str, ...]]:
-    """What the symbol of a file that names none is called, and the note of it."""
-    called = symbol or UNNAMED
-    return called, (f"the file names no symbol; its rows are taken as {quoted(called)}",)
+    """Symbol of a file that names none, and a note about it."""
+    tape_symbol = symbol or UNNAMED
+    return tape_symbol, (f"the file names no symbol; its rows are taken as {quoted(tape_symbol)}",)
 
 
 def check_symbols(names: Collection[str], asked: str | None, where: str) -> None:
-    """Refuse symbols that are none, or more of them than can be tapes.
+    """Refuse a symbol that is too long, or more symbols than one read takes.
 
     Parameters
     ----------
     names : collection of str
-        All that the file names, each once.
+        All symbols that the file names, each once.
     asked : str, optional
         The only one that becomes a tape.
     where : str
@@ -127,7 +126,7 @@ def check_symbols(names: Collection[str], asked: str | None, where: str) -> None
     FeedCorrupt
         One is longer than `feed.tape.SYMBOL_BYTES`.
     FeedUnavailable
-        There are more than `SYMBOLS`, and none is asked for.
+        There are more than `SYMBOLS` and none is asked for.
     """
     for name in names:
         if (size := len(name.encode())) > SYMBOL_BYTES:
@@ -143,7 +142,7 @@ def check_symbols(names: Collection[str], asked: str | None, where: str) -> None
 
 
 def several_instruments(venue: Column, instrument: Column) -> bool:
-    """Whether a venue has several instruments: without symbols their quotes would pass for one book.
+    """Whether a venue has several instruments, whose quotes would mix in one book.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def several_instruments(venue: Column, instrument: Column) -> bool:
 
 
 def instruments_unnamed(where: str) -> FeedUnavailable:
-    """Say that a file does not tell its instruments apart: their quotes would pass for one book."""
+    """Say that a file does not name its several instruments, whose quotes would mix in one book."""
     return FeedUnavailable(
         "the file holds several instruments of one venue that it names no symbols of",
         where,
@@ -165,14 +164,14 @@ def instruments_unnamed(where: str) -> FeedUnavailable:
 
 
 def no_book_rows(rows: int, where: str) -> FeedUnavailable:
-    """Say that a file holds rows of other schemas only."""
+    """Say that a file holds only rows of other schemas."""
     return FeedUnavailable(
         f"none of its {rows} rows is a book row (rtype 1 or 10)", where, "export the schema mbp-1 or mbp-10"
     )
 
 
 def defined(columns: Columns) -> Columns:
-    """Turn undefined prices and sizes to 0, which is no quote and no trade."""
+    """Turn undefined prices and sizes into 0: no quote and no trade."""
     return columns | {
         name: np.where(column == (UNDEFINED_PRICE if name.endswith("px") else UNDEFINED_SIZE), 0, column)
         for name, column in columns.items()
@@ -186,7 +185,7 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
     Parameters
     ----------
     columns : dict of str to (N,) integers
-        Of quotes or of trades, undefined numbers turned to 0.
+        Of quotes or of trades, with 0 for undefined numbers.
 
     Returns
     -------
@@ -204,7 +203,7 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
 
 
 def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
-    """Cast columns within `BOUNDS` to a tape's types; a size below 0 is none, however far below, and becomes -1."""
+    """Cast columns within `BOUNDS` to a tape's types; any size below 0 becomes -1, which is no size."""
     return {
         name: (np.maximum(column, -1) if name.endswith("sz") and column.dtype.kind == "i" else column).astype(
             dtypes[name], copy=False
@@ -216,7 +215,7 @@ def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
 def make_fragments(
     labels: Labels, quotes: Columns, trades: Columns | None, ignored: dict[str, int], notes: tuple[str, ...]
 ) -> tuple[Fragment, ...]:
-    """Make a fragment of each symbol's rows.
+    """Make a fragment for each symbol.
 
     Parameters
     ----------
@@ -226,51 +225,51 @@ def make_fragments(
     trades : dict of str to (M,) integers, optional
         The columns of `feed.tape.Trades`, likewise, unusable ones included.
     ignored : dict of str to int
-        Rows left out already, of the whole file.
+        Rows of the whole file that are left out already.
     notes : tuple of str
     """
-    found = []
+    fragments = []
     several = len(labels.names) > 1
     if several:
         count = len(labels.names)
-        quotes, starts = _together(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
-        firsts = starts
+        quotes, starts = _group_by_label(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
+        trade_starts = starts
         if trades is not None:
-            trades, firsts = _together(narrowed(trades, TRADE_DTYPES), labels.trades, count)
+            trades, trade_starts = _group_by_label(narrowed(trades, TRADE_DTYPES), labels.trades, count)
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
-        mine, prints = quotes, trades
+        own_quotes, own_trades = quotes, trades
         if several:
-            mine = _of(quotes, slice(*starts[code : code + 2]))
-            prints = None if trades is None else _of(trades, slice(*firsts[code : code + 2]))
-        if len(mine["ts"]) or (prints is not None and len(prints["ts"])):
+            own_quotes = _take_rows(quotes, slice(*starts[code : code + 2]))
+            own_trades = None if trades is None else _take_rows(trades, slice(*trade_starts[code : code + 2]))
+        if len(own_quotes["ts"]) or (own_trades is not None and len(own_trades["ts"])):
             left_out = dict(ignored)
-            tape = _built(name, mine, prints, left_out)
-            found.append(Fragment(tape, left_out, notes, labels.named))
-    return tuple(found)
+            tape = _built(name, own_quotes, own_trades, left_out)
+            fragments.append(Fragment(tape, left_out, notes, labels.named))
+    return tuple(fragments)
 
 
-def _together(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
-    """Put the rows of each label side by side; say where each label's begin."""
+def _group_by_label(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
+    """Group rows by label; return where each label's rows begin."""
     order, starts = by_label(codes, count)
     return {name: column[order] for name, column in columns.items()}, starts
 
 
-def _of(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
+def _take_rows(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
     return {name: column[rows] for name, column in columns.items()}
 
 
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
-    """Make the tape, and count what it cannot hold."""
+    """Make the tape, and count what is left out or sorted in."""
     bid_px, ask_px, bid_sz, ask_sz = (quotes[name] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
-    found = {
+    masks = {
         "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
         "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
         "out_of_order": quotes["ts"][1:] < quotes["ts"][:-1],
     }
-    ignored |= {reason: count for reason, rows in found.items() if (count := int(np.count_nonzero(rows)))}
+    ignored |= {reason: count for reason, rows in masks.items() if (count := int(np.count_nonzero(rows)))}
     if trades is not None:
         usable = (trades["px"] > 0) & (trades["sz"] > 0)
         if not usable.all():
             ignored["unusable_trade"] = int((~usable).sum())
-            trades = _of(trades, usable)
+            trades = _take_rows(trades, usable)
     return Tape.build(symbol, **quotes, trades=trades)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: one that is something else than its name says is not called damaged."""
+"""What a file is, by its first bytes: a file of another kind than its name says is not called damaged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UTF8 = "write it as UTF-8 (iconv -t UTF-8)"
 
 
 class Kind(NamedTuple):
-    """Files of one kind: what they are called, where which bytes stand in them, and what to do about one."""
+    """A kind of file: its name, the bytes that identify it and where they stand, and the remedy."""
 
     what: str
     magic: bytes
@@ -30,10 +30,10 @@ class Kind(NamedTuple):
 
 
 PACKED = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
-"""First bytes of what is compressed in a way that is read."""
+"""First bytes of the compressions that are read."""
 
 READ = {".parquet": Kind("Parquet", b"PAR1"), ".dbn": Kind("DBN", b"DBN")}
-"""What is read, beside text, by the ending it is to have."""
+"""What is read, beside text, by its ending."""
 
 KINDS = (
     Kind("an Excel workbook", b"[Content_Types].xml", 30, "save it as CSV"),
@@ -64,29 +64,29 @@ KINDS = (
     Kind("text in UTF-16", b"\xff\xfe", 0, _UTF8),
     Kind("text in UTF-16", b"\xfe\xff", 0, _UTF8),
 )
-"""What is not read; the first that fits."""
+"""What is not read; the first match counts."""
 
 NAMES = {
     ".frag": ("a fragment of DBN, records without their metadata", "put its metadata before it"),
     ".dbz": ("a DBZ file, which DBN has replaced", "turn it into DBN (dbn --dbn), or download it again"),
 }
-"""What has no first bytes of its own, by the ending of its name."""
+"""What its first bytes do not identify, by the ending of its name."""
 
 
 def check_kind(path: Path, ending: str) -> None:
-    """Refuse a file that is something else than its name says, or than this program reads.
+    """Refuse a file of another kind than its name says, or of a kind that is not read.
 
     Parameters
     ----------
     path : Path
-        A file that is there.
+        An existing file.
     ending : str
-        What it is taken for: .csv, .dbn or .parquet. How it is compressed is said by its name.
+        What it is taken for: .csv, .dbn or .parquet. Its name says how it is compressed.
 
     Raises
     ------
     FeedUnavailable
-        It is whole, as far as its first bytes tell, and something else; says what, and what to do about it.
+        Its first bytes show another kind; says which, and what to do about it.
     """
     where = str(path)
     codec = COMPRESSIONS.get(path.suffix.lower()) if ending != ".parquet" else None
@@ -96,27 +96,27 @@ def check_kind(path: Path, ending: str) -> None:
     if packed:
         head = _unpacked(path, packed)
     inside = f" inside {packed}" if packed else ""
-    its = ".csv" if is_text(head) else next((name for name, each in READ.items() if head.startswith(each.magic)), None)
-    if its is None:
+    real = ".csv" if is_text(head) else next((name for name, each in READ.items() if head.startswith(each.magic)), None)
+    if real is None:
         _refuse_unread(path, head, inside)
-    if its is None and packed in {None, codec}:
-        return  # damaged, cut short, or text in some old encoding: its reader says so
-    if (its or ending, packed) != (ending, codec):
-        its = its or ending
-        name = its + {"gzip": ".gz", "zstd": ".zst", None: ""}[packed]
-        readable = packed is None or its == ".csv" or (its, packed) == (".dbn", "zstd")
+    if real is None and packed in {None, codec}:
+        return  # damaged, cut short, or text in an old encoding: the reader says so
+    if (real or ending, packed) != (ending, codec):
+        real = real or ending
+        name = real + {"gzip": ".gz", "zstd": ".zst", None: ""}[packed]
+        readable = packed is None or real == ".csv" or (real, packed) == (".dbn", "zstd")
         raise FeedUnavailable(
-            f"it is {_said(its, packed)}, not {_said(ending, codec)}",
+            f"it is {_described(real, packed)}, not {_described(ending, codec)}",
             where,
-            f"rename it to {name}" if readable else f"unpack it, and name it {its}",
+            f"rename it to {name}" if readable else f"unpack it, and name it {real}",
         )
 
 
 def _refuse_unread(path: Path, head: bytes, inside: str) -> None:
-    """Refuse what no reader reads, by its first bytes, or else by its name."""
+    """Refuse what no reader reads, by its first bytes or its name."""
     where = str(path)
-    if found := next((kind for kind in KINDS if head.startswith(kind.magic, kind.at)), None):
-        raise FeedUnavailable(f"it is {found.what}{inside}", where, found.remedy)
+    if match := next((kind for kind in KINDS if head.startswith(kind.magic, kind.at)), None):
+        raise FeedUnavailable(f"it is {match.what}{inside}", where, match.remedy)
     if _wide(head):
         raise FeedUnavailable(f"it is text in UTF-16{inside}", where, _UTF8)
     for ending, (what, remedy) in NAMES.items():
@@ -125,20 +125,20 @@ def _refuse_unread(path: Path, head: bytes, inside: str) -> None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes begin as a CSV in UTF-8 does: printable, with a comma."""
+    """Whether bytes begin like a CSV in UTF-8: printable, with a comma."""
     with suppress(UnicodeDecodeError):
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
         return "," in text and all(letter.isprintable() or letter in "\r\n\t" for letter in text)
     return False
 
 
-def _said(ending: str, codec: str | None) -> str:
+def _described(ending: str, codec: str | None) -> str:
     what = READ[ending].what if ending in READ else "text"
     return f"{what} inside {codec}" if codec else what
 
 
 def _wide(head: bytes) -> bool:
-    """Whether bytes are letters of two bytes each, without a mark that says so."""
+    """Whether bytes are letters of two bytes each, without a byte order mark."""
     first = head[:32]
     return len(first) == 32 and any(
         not first[zero::2].strip(b"\0") and 0 not in first[1 - zero :: 2] for zero in (0, 1)
@@ -146,7 +146,7 @@ def _wide(head: bytes) -> bool:
 
 
 def _unpacked(path: Path, codec: str) -> bytes:
-    """Decompress the first bytes; none of them where they are damaged."""
+    """Decompress the first bytes; empty where they are damaged."""
     with suppress(OSError, EOFError, pa.ArrowException), open_packed(path, codec) as stream:
         return bytes(stream.read(_HEAD))
     return b""

@@ -1,7 +1,7 @@
 """Tapes in Parquet: one file holds quotes, trades and symbols, in the units of the tape, and gives the same tape back.
 
-A row is a quote or a trade, as `kind` says. No column holds nulls: the columns of the other kind are 0, so that a frame
-made of the file keeps its integers. What others write is read too where it has the columns of quotes as integers.
+A row is a quote or a trade, as `kind` says. No column holds nulls: the columns of the other kind are 0, so a frame made
+of the file keeps its integers. Files of others are read too if they have the columns of quotes as integers.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ SCHEMA = pa.schema(
         "side": pa.int8(),
     }
 )
-"""What is written; of a file that is read, the columns of trades, `kind` and `symbol` may be missing."""
+"""What is written; in a file to read, the columns of trades, `kind` and `symbol` may be missing."""
 
 LABELS = ("kind", "symbol")
 TRADES_ONLY = ("px", "sz", "side")
 ROWS = 2**20
-"""Rows of a group, and of what is decoded together."""
+"""Rows of a group, and rows that are decoded together."""
 
 _REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _ROW_BYTES = sum(np.dtype(dtype).itemsize for dtype in QUOTE_DTYPES.values())
 _LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
-"""Bytes that the labels of a group of rows may take, whatever it holds, and of each row."""
+"""Bytes that the labels of a group of rows may take in any case, and bytes for each row."""
 
 _TAIL = 8
 """Bytes after the footer: its length, and the mark of the format."""
@@ -84,7 +84,7 @@ _NULLABLE = ("bid_px", "ask_px", "bid_sz", "ask_sz", *TRADES_ONLY)
 
 
 def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
-    """Write tapes into one file, zstd, with checksums: of each, the quotes, then the trades.
+    """Write tapes into one file, zstd, with checksums: the quotes, then the trades, of each.
 
     Parameters
     ----------
@@ -97,29 +97,29 @@ def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
         for tape in tapes:
             for kind, part, columns in ((QUOTE, tape, QUOTE_DTYPES), (TRADE, tape.trades, TRADE_DTYPES)):
                 for start in range(0, len(part.ts), ROWS):
-                    taken = {name: getattr(part, name)[start : start + ROWS] for name in columns}
-                    writer.write_table(_table(kind, tape.symbol, taken), row_group_size=ROWS)
+                    chunk = {name: getattr(part, name)[start : start + ROWS] for name in columns}
+                    writer.write_table(_table(kind, tape.symbol, chunk), row_group_size=ROWS)
 
 
 def _table(kind: str, symbol: str, columns: Columns) -> Arrow:
-    first = pa.array(np.zeros(len(columns["ts"]), np.int32))
+    zeros = pa.array(np.zeros(len(columns["ts"]), np.int32))
     labels = {"kind": kind, "symbol": symbol}
     arrays = []
     for each in SCHEMA:
         if each.name in labels:
-            arrays.append(pa.DictionaryArray.from_arrays(first, [labels[each.name]]))
+            arrays.append(pa.DictionaryArray.from_arrays(zeros, [labels[each.name]]))
         elif each.name == "ts":
             arrays.append(pa.array(columns["ts"]).view(STAMP))
         else:
-            arrays.append(pa.array(columns.get(each.name, np.zeros(len(first), np.int8))).cast(each.type))
+            arrays.append(pa.array(columns.get(each.name, np.zeros(len(zeros), np.int8))).cast(each.type))
     return pa.table(arrays, schema=SCHEMA)
 
 
 @dataclass(slots=True)
 class _Taken:
-    """What was taken of the batches so far."""
+    """Columns of the batches taken so far."""
 
-    codes: dict[str, int] = field(default_factory=dict)  # symbol, empty where a row names none
+    codes: dict[str, int] = field(default_factory=dict)  # symbol -> code; empty for rows without one
     quotes: list[Columns] = field(default_factory=list)
     trades: list[Columns] = field(default_factory=list)
     quote_codes: list[Int64] = field(default_factory=list)
@@ -136,17 +136,16 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     ----------
     path : Path
     symbol : str, optional
-        Which symbol; all that there are by default. A file that names none holds one, called as asked for, or
-        `feed.tape.UNNAMED`.
+        Which symbol; all by default. A file that names none holds one, named by this, or `feed.tape.UNNAMED`.
     max_bytes : int or Share, optional
         Bytes of decoded columns that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, no rows, columns missing or of another type.
+        No such file, no rows, columns that are missing or of another type.
     FeedCorrupt
-        Damaged, a null where none may be, or a number that no tape holds; says row and column.
+        Damaged, a null where none may be, or a number that no tape holds; names row and column.
     """
     import pyarrow.parquet as pq
 
@@ -165,9 +164,9 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
                     bounds.check(0, taken.rows - taken.other_symbol)
-        except MemoryError:  # one of pyarrow's is an ArrowException too
+        except MemoryError:  # pyarrow's own is an ArrowException too
             raise
-        except pa.ArrowNotImplementedError as reason:  # of any column, one that is not asked for too
+        except pa.ArrowNotImplementedError as reason:  # also of a column that is not read
             raise FeedUnavailable(
                 f"it holds a type that pyarrow does not read: {_of_128_bits(path) or quoted(str(reason))}",
                 where,
@@ -181,41 +180,44 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
-        called, notes = unnamed(symbol)
-        which = Labels([called], quote_codes, trade_codes, named=False)
-        return FileBlock(make_fragments(which, quotes, trades, {}, notes))
-    there = sorted({name or UNNAMED for name in taken.codes})
-    place = {name: at for at, name in enumerate(there)}
-    code = np.array([place[name or UNNAMED] for name in taken.codes], np.int64)
+        tape_symbol, notes = unnamed(symbol)
+        row_labels = Labels([tape_symbol], quote_codes, trade_codes, named=False)
+        return FileBlock(make_fragments(row_labels, quotes, trades, {}, notes))
+    symbols = sorted({name or UNNAMED for name in taken.codes})
+    position = {name: at for at, name in enumerate(symbols)}
+    code = np.array([position[name or UNNAMED] for name in taken.codes], np.int64)
     quote_codes, trade_codes = code[quote_codes], code[trade_codes]
     other = taken.other_symbol
-    if symbol is not None and symbol in there:  # rows without one were taken too, in case that none names one
-        other += sum(int((codes != place[symbol]).sum()) for codes in (quote_codes, trade_codes))
+    if symbol is not None and symbol in symbols:  # rows without a symbol were taken too, in case no row has one
+        other += sum(int((codes != position[symbol]).sum()) for codes in (quote_codes, trade_codes))
     ignored = {"other_symbol": other} if other else {}
-    found = make_fragments(Labels(there, quote_codes, trade_codes), quotes, trades, ignored, ())
-    return FileBlock(tuple(each for each in found if symbol in {None, each.tape.symbol}), tuple(there))
+    fragments = make_fragments(Labels(symbols, quote_codes, trade_codes), quotes, trades, ignored, ())
+    return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), tuple(symbols))
 
 
 def _columns_of(schema: Arrow, where: str) -> list[str]:
-    """Names of the columns to read; FeedUnavailable where one is missing, twice there, or of another type."""
-    there = schema.names
-    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in there else ())]
-    wrong = [f"{name} is missing" for name in needed if name not in there]
-    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in there]
+    """Names of the columns to read; FeedUnavailable where one is missing, repeated, or of another type."""
+    present = schema.names
+    needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in present else ())]
+    wrong = [f"{name} is missing" for name in needed if name not in present]
+    names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in present]
     for name in names:
-        if there.count(name) > 1:
+        if present.count(name) > 1:
             wrong.append(f"{name} is there more than once")
-        elif not _fits(name, its := schema.field(name).type):
-            wrong.append(f"{name} is {its}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}")
+        elif not _fits(name, arrow_type := schema.field(name).type):
+            wrong.append(
+                f"{name} is {arrow_type}, expected {'text' if name in LABELS else _EXPECTED.get(name, 'integers')}"
+            )
     if wrong:
         raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
     return names
 
 
 def _of_128_bits(path: Path) -> str:
-    """Name the columns of integers of 128 bits, as polars writes them; empty where there is none.
+    """Name the columns of 128-bit integers, as polars writes them; empty where there are none.
 
-    pyarrow knows of them from what their writer added to the footer, and names none; without it they are 16 bytes each.
+    pyarrow refuses them, without a name, by the schema that the writer added to the footer; without that schema they
+    are columns of 16 bytes.
     """
     import pyarrow.parquet as pq
 
@@ -229,31 +231,31 @@ def _of_128_bits(path: Path) -> str:
 
 
 def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
-    """Name the texts that are read as codes of a dictionary, at once; what is stored as differences pyarrow cannot."""
+    """Name the texts that pyarrow can read as dictionary codes: those not stored as differences."""
     columns = [
         chunks.column(at)
         for chunks in map(footer.row_group, range(footer.num_row_groups))
         for at in range(chunks.num_columns)
     ]
-    apart = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
-    return [name for name in LABELS if name in names and name not in apart]
+    delta_coded = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
+    return [name for name in LABELS if name in names and name not in delta_coded]
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:
-    """Refuse (FeedCorrupt) what the file says that it holds, before any of it is unpacked, where that is too much.
+    """Refuse (FeedCorrupt) a file that declares too much, before any of it is unpacked.
 
-    Rows count where the whole of them is kept; of one symbol's, as they come.
+    Rows count only where all are kept; those of one symbol are counted as they are read.
     """
     nbytes = rows = 0
     for number in range(footer.num_row_groups):
         rows += footer.row_group(number).num_rows
         bounds.check(_ROW_BYTES * rows, rows if whole else 0)
-    # by the pages, as nobody holds a footer to what it says of their size
+    # by the pages: nothing checks the sizes in the footer
     for number, name, size in page_bytes(path, footer, names):
-        its = footer.row_group(number).num_rows
-        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * its):
+        group_rows = footer.row_group(number).num_rows
+        if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * group_rows):
             raise FeedCorrupt(
-                f"{name} takes {size:,} bytes of {its:,} rows, expected up to {SYMBOL_BYTES} a symbol",
+                f"{name} takes {size:,} bytes of {group_rows:,} rows, expected up to {SYMBOL_BYTES} a symbol",
                 bounds.where,
                 "the file may be damaged; export it again",
             )
@@ -261,14 +263,14 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
         bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
 
 
-def _fits(name: str, its: Arrow) -> bool:
-    """Whether a column has a type that can be read without loss."""
+def _fits(name: str, arrow_type: Arrow) -> bool:
+    """Whether a column's type can be read without loss."""
     if name in LABELS:
-        text = its.value_type if pa.types.is_dictionary(its) else its
+        text = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
         return any(is_text(text) for is_text in _TEXT)
-    if name == "ts" and pa.types.is_timestamp(its):
-        return its.tz is not None
-    return bool(pa.types.is_integer(its))
+    if name == "ts" and pa.types.is_timestamp(arrow_type):
+        return arrow_type.tz is not None
+    return bool(pa.types.is_integer(arrow_type))
 
 
 def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
@@ -280,11 +282,11 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
         at = int(np.argmax(unknown))
         raise FeedCorrupt(f"{_place(taken, at)}, kind: {quoted(kinds[kind[at]])} (expected {QUOTE} or {TRADE})", where)
     symbols, which = _labels(batch, "symbol", "")
-    used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may name what no row has
+    used = np.bincount(which, minlength=len(symbols)) > 0  # a dictionary may hold unused values
     codes = np.array(
         [
-            taken.codes.setdefault(name, len(taken.codes)) if there else -1
-            for name, there in zip(symbols, used, strict=True)
+            taken.codes.setdefault(name, len(taken.codes)) if in_use else -1
+            for name, in_use in zip(symbols, used, strict=True)
         ]
     )[which]
     keep = np.ones(batch.num_rows, np.bool_)
@@ -296,21 +298,21 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
         (keep & ~is_trade, QUOTE_DTYPES, taken.quotes, taken.quote_codes),
         (keep & is_trade, TRADE_DTYPES, taken.trades, taken.trade_codes),
     ):
-        found = defined({name: columns[name][mask] for name in dtypes if name in columns})
-        if len(found) < len(dtypes):  # a file of quotes alone
-            found = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
-        bad = out_of_bounds(found)
+        selected = defined({name: columns[name][mask] for name in dtypes if name in columns})
+        if len(selected) < len(dtypes):  # a file of quotes alone
+            selected = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+        bad = out_of_bounds(selected)
         if bad is not None:
             name, row, expected = bad
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
-        parts.append(narrowed(found, dtypes))
+        parts.append(narrowed(selected, dtypes))
         part_codes.append(codes[mask])
     taken.rows += batch.num_rows
 
 
 def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]:
-    """Take a column of integers; null is 0 where that is nothing."""
+    """Take a column of integers; null becomes 0 where it may be null."""
     column = batch.column(name)
     if column.null_count and name not in _NULLABLE:
         at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
@@ -326,17 +328,17 @@ def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]
 
 
 def _values(column: Arrow) -> NDArray[Any]:
-    """Give a column's numbers, 0 for null."""
+    """Numbers of a column, 0 for null."""
     values: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
     return values
 
 
 def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:
-    """Texts of a column, and (N,) int64, which of them each row has; `default` for null and without a column."""
+    """Texts of a column, and (N,) int64: index of each row's text; `default` for null and for a missing column."""
     if name not in batch.schema.names:
         return [default], np.zeros(batch.num_rows, np.int64)
     column = batch.column(name)
-    column.validate(full=True)  # pyarrow hands on indices that a damaged dictionary does not have
+    column.validate(full=True)  # pyarrow passes on indices beyond a damaged dictionary
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     texts = [default if text is None else text for text in column.dictionary.to_pylist()]

@@ -1,4 +1,4 @@
-"""What the pages of a Parquet file say that they unpack to, which its footer need not: read without unpacking any."""
+"""Unpacked sizes of a Parquet file by the headers of its pages, as its footer may be wrong; nothing is unpacked."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
     from feed.files.csv_columns import Arrow
 
 UNPACKED, PACKED = 2, 3
-"""Fields of a page's header: bytes that follow it when they are unpacked, and as they are."""
+"""Fields of a page's header: bytes of the page unpacked, and as stored."""
 
 NESTED = 8
-"""How deep a header goes: three levels, as the format has them, and some to come."""
+"""Maximum depth of a header: the format has three levels; the rest is reserve."""
 
 (TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, _, STRUCT) = range(1, 13)
-"""Types of Thrift's compact protocol; a map is in no header."""
+"""Types of Thrift's compact protocol; headers hold no map."""
 
 
 def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tuple[int, str, int]]:
-    """Give what the columns of a file unpack to by the headers of their pages, which pyarrow makes room for.
+    """Yield the unpacked size of each column, by the headers of its pages, by which pyarrow allocates.
 
     Parameters
     ----------
     path : Path
     footer : pyarrow.parquet.FileMetaData
     names : sequence of str
-        Of which columns.
+        Columns to look at.
 
     Yields
     ------
     group : int
-        Of rows.
+        Number of the row group.
     name : str
     nbytes : int
-        Unpacked, of all its pages in that group.
+        Unpacked bytes of all its pages in that group.
 
     Raises
     ------
     FeedCorrupt
-        A header is none, or the pages of one column are those of another too.
+        A page has no valid header, or two columns share pages.
     """
     damaged = FeedCorrupt("the file is damaged: a page has no whole header", str(path), "copy or export it again")
-    left = path.stat().st_size
+    budget = path.stat().st_size
     with path.open("rb") as file:
         for group in range(footer.num_row_groups):
             row_group = footer.row_group(group)
             for column in map(row_group.column, range(row_group.num_columns)):
-                if column.path_in_schema not in names or not column.num_values:  # then no page is read of it
+                if column.path_in_schema not in names or not column.num_values:  # then none of its pages is read
                     continue
                 at = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
                 end, unpacked = at + column.total_compressed_size, 0
-                left -= column.total_compressed_size
-                if at < 0 or column.total_compressed_size < 0 or left < 0:  # also a page that is looked at for ever
+                budget -= column.total_compressed_size
+                if at < 0 or column.total_compressed_size < 0 or budget < 0:  # also a page that is read for ever
                     raise damaged
                 while at < end:
                     try:
@@ -75,15 +75,15 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
 
 
 def _struct(file: BufferedReader, depth: int) -> dict[int, Any]:
-    """Read a struct of Thrift's compact protocol; ValueError where it is none. What is text in it is passed over."""
+    """Read a struct of Thrift's compact protocol, skipping text; ValueError where it is none."""
     if depth > NESTED:
         raise ValueError
-    found: dict[int, Any] = {}
+    values: dict[int, Any] = {}
     field = 0
     while head := _byte(file):
         field = field + (head >> 4) if head >> 4 else _signed(file)
-        found[field] = _value(file, head & 15, depth)
-    return found
+        values[field] = _value(file, head & 15, depth)
+    return values
 
 
 def _value(file: BufferedReader, kind: int, depth: int) -> Any:  # noqa: ANN401 - one of several
@@ -96,7 +96,7 @@ def _value(file: BufferedReader, kind: int, depth: int) -> Any:  # noqa: ANN401 
     skipped = {BYTE: 1, DOUBLE: 8}.get(kind)
     if kind == BINARY:
         skipped = _varint(file)
-    if skipped is None:  # a list too: no header has one
+    if skipped is None:  # no header has one, nor a list
         raise ValueError
     file.seek(skipped, os.SEEK_CUR)
     return None

@@ -1,4 +1,4 @@
-"""Quotes in files: which ending is read how, and a file, a directory or a glob as one plan."""
+"""Quotes in files: a file, a directory or a glob as one plan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 PASSED_OVER = "passed over what may not be looked into"
-"""How a note begins that names the folders."""
+"""Beginning of the note that names such folders."""
 
 NAMED = 10
 """Folders that a note names."""
@@ -58,17 +58,17 @@ class FilePlan:
     source : str
         The kind of place, for the provenance.
     place : str
-        The file, the directory or the glob, as it was given.
+        The file, the directory or the glob, as the user wrote it.
     ranges : tuple of Range
-        In the order of the files' names.
+        In the order of file names.
     symbol : str or None
-        The one to keep; all by default.
+        The only one to keep; None = all.
     joined : bool
-        Whether rows of one symbol and date are joined over the files; a file by itself is a tape per symbol.
+        Whether rows of one symbol and date are joined over the files; a single file gives a tape per symbol.
     held : int
-        As `feed.plan.SourcePlan.held`: by the bytes of the files, or by how many somebody set.
+        As `feed.plan.SourcePlan.held`: by the size of the files, or as set by the user.
     shut : tuple of str
-        Folders that a glob passed over, as they may not be looked into.
+        Folders that a glob passed over because they may not be looked into.
     """
 
     source: str
@@ -80,16 +80,16 @@ class FilePlan:
     shut: tuple[str, ...] = ()
 
     def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join what the files hold, by symbol and date, and say where it came from.
+        """Join what the files hold by symbol and date, with its provenance.
 
         Raises
         ------
         FeedUnavailable
-            The symbol is in no file, or several files of one date do not name theirs.
+            No file has the symbol, or several files of one date do not name theirs.
         """
         if not any(block.fragments for block in blocks):
-            there = {name for block in blocks for name in block.symbols}
-            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", there))
+            symbols = {name for block in blocks for name in block.symbols}
+            raise FeedUnavailable(f"no rows of symbol {quoted(self.symbol)}", self.place, listing("symbols", symbols))
         if not self.joined:
             return tuple(self._tape([fragment]) for block in blocks for fragment in block.fragments)
         parts: dict[tuple[str, int], list[Fragment]] = {}
@@ -97,7 +97,7 @@ class FilePlan:
             for day in days_of(fragment.tape):
                 part = of_day(fragment.tape, day)
                 parts.setdefault((part.symbol, day), []).append(replace(fragment, tape=part))
-        return tuple(self._tape(found) for _, found in sorted(parts.items(), key=lambda item: item[0]))
+        return tuple(self._tape(fragments) for _, fragments in sorted(parts.items(), key=lambda item: item[0]))
 
     def _tape(self, parts: Sequence[Fragment]) -> tuple[Tape, Provenance]:
         if len(parts) > 1 and self.symbol is None and not all(part.named for part in parts):
@@ -117,7 +117,7 @@ class FilePlan:
             snapshots=tape.snapshots,
             rows=tape.rows,
             trades=len(tape.trades.ts),
-            ignored=_added(part.ignored for part in parts),
+            ignored=_sum_counts(part.ignored for part in parts),
             notes=notes,
         )
 
@@ -128,7 +128,7 @@ class FilePlan:
 
 
 def days_of(tape: Tape) -> list[int]:
-    """Days since 1970 on which there are quotes or trades, ascending."""
+    """Ascending days since 1970 with quotes or trades."""
     first, last = (ts // DAY for ts in tape.span) if tape.rows or len(tape.trades.ts) else (0, -1)
     if first == last:
         return [first]
@@ -137,11 +137,11 @@ def days_of(tape: Tape) -> list[int]:
 
 
 def of_day(tape: Tape, day: int) -> Tape:
-    """What a tape holds of one UTC date, given in days since 1970."""
+    """The part of a tape on one UTC date, given in days since 1970."""
     return tape.clip(day * DAY, day * DAY + DAY - 1)
 
 
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
     for each in counts:
         for reason, count in each.items():
@@ -150,18 +150,18 @@ def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 def plan_files(place: str, options: ReadOptions) -> FilePlan:
-    """Freeze which files there are to read.
+    """Freeze the list of files to read.
 
     Parameters
     ----------
     place : str
-        A file; or a directory or a glob, whose files of a known ending are read in the order of their names.
+        A file; or a directory or a glob, whose files with a known ending are read in the order of their names.
     options : ReadOptions
 
     Raises
     ------
     FeedUnavailable
-        No such file, an empty one, no file of a known ending, a folder that may not be read, a replay asked for.
+        No such file, an empty one, no known ending, a folder that may not be read, or a replay is asked for.
     """
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
@@ -184,44 +184,44 @@ def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:
         return [path], False, ()
     matches = glob.glob(place, recursive=True)  # noqa: PTH207 - a Path's own takes no absolute pattern
     shut = _shut(place, matches if "**" in place else [])
-    there = [each for each in matches if Path(each).is_file()]
-    if shut and not there:
+    files = [each for each in matches if Path(each).is_file()]
+    if shut and not files:
         raise PermissionError(errno.EACCES, "Permission denied", shut[0])
-    if not there:
+    if not files:
         raise FeedUnavailable("no file matches", place, _beside(place))
-    return list(map(Path, known(place, there))), True, shut
+    return list(map(Path, known(place, files))), True, shut
 
 
 def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
-    """Folders on the way that may not be looked into: glob passes them over, and with them what they hold."""
+    """Folders of a pattern that may not be looked into, which glob silently passes over."""
     ways = zip(Path(pattern).parents, reversed(Path(pattern).parts), strict=False)
     needs = [(matches, os.R_OK | os.X_OK)]
-    for above, name in ways:  # one whose next part is a name need not be listed, as other people's homes may not
+    for above, name in ways:  # a folder before a plain name need not be listable
         need = os.R_OK | os.X_OK if glob.has_magic(name) else os.X_OK
         needs.append((glob.glob(str(above), recursive=True), need))  # noqa: PTH207
-    found = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
-    return tuple(sorted(found))
+    shut = {each for folders, need in needs for each in folders if os.path.isdir(each) and not os.access(each, need)}  # noqa: PTH112 - asks, and never raises
+    return tuple(sorted(shut))
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:
-    """Sort the paths whose ending is known by name; hidden ones, which may be half written, are left out.
+    """Sort the paths with a known ending; hidden ones, which may be half written, are left out.
 
     Raises
     ------
     FeedUnavailable
-        There is none; says what is there.
+        There is none; lists the files there.
     """
     names = {path: path.rpartition("/")[2] for path in paths}
-    found = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
-    if not found:
+    files = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
+    if not files:
         raise FeedUnavailable(
             f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))
         )
-    return found
+    return files
 
 
 def _beside(pattern: str) -> str:
-    """Say what is there instead: in the last folder of a glob that has no wildcard in it."""
+    """List what is there instead, in the last folder of a glob before its first wildcard."""
     folder = Path(pattern)
     while glob.has_magic(str(folder)):
         folder = folder.parent

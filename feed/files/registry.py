@@ -1,4 +1,4 @@
-"""Which ending of a file's name is read how, and written how."""
+"""Readers and writers by the ending of a file's name."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ READERS: dict[str, Read] = {
 
 
 def ending_of(name: str) -> str | None:
-    """The ending of a file's name that `READERS` knows; None where it knows none."""
+    """The ending of a file's name, one of `READERS`; None for any other."""
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
 def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
-    """Read a file by its ending; as CSV where that is not known.
+    """Read a file by its ending; as CSV where that is unknown.
 
     Parameters
     ----------
     path : Path
     symbol : str, optional
-        Which symbol; all that there are by default.
+        Which symbol; all by default.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
 
     Raises
     ------
     FeedUnavailable
-        No such file, nothing in it, columns missing, the library for it not installed.
+        No such file, nothing in it, missing columns, or its library is not installed.
     FeedCorrupt
-        The file is damaged, or holds what no tape does; says where in it.
+        The file is damaged, or holds a number that no tape holds; says where.
     """
     block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
-    pa.default_memory_pool().release_unused()  # it keeps what it unpacked into, twice a tape or more
+    pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more
     return block
 
 

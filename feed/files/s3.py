@@ -1,8 +1,8 @@
 """Quotes in S3, ``s3://BUCKET/KEY``: an object, a prefix that ends in ``/``, or a glob of keys.
 
-The plan lists, with what the objects weigh; a range copies its object into a temporary file and has it read from there
-by the readers of files, which may want it twice or from its end. Credentials are those that the environment, the
-configuration of the AWS tools or the instance gives; a place never holds any.
+The plan lists the objects and their sizes; a range copies its object into a temporary file, from which the readers of
+files may read it twice or from its end. Credentials come from the environment, the configuration of the AWS tools or
+the instance; a place never holds any.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 SCHEME = "s3://"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Where a store other than Amazon's is named, the more special one first."""
+"""Variables that name a store other than Amazon's, the more specific one first."""
 
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 CONNECT_SECONDS = 3
 SILENT_SECONDS = 5
-"""After which an answer that does not come, or go on, is given up."""
+"""Seconds without an answer, or without progress, after which to give up."""
 
 ATTEMPTS = 2
 MOST = 10_000
@@ -58,12 +58,12 @@ _ANSWERS = {
     "SIGNATURE_DOES_NOT_MATCH": ("the secret key is wrong", _CREDENTIALS),
     "NETWORK_CONNECTION": ("the store cannot be reached, or does not answer", _NETWORK),
 }
-"""What a word of the client's message means, and what to do about it."""
+"""Meaning and remedy of a phrase in the client's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where the objects are; with which credentials is left to each process that reads.
+    """Where the objects are; each process that reads finds its own credentials.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Bucket:
     region: str | None
 
     def open(self) -> Any:  # noqa: ANN401 - pyarrow carries no types
-        """Connect, bounded in time and in attempts; a pyarrow.fs.S3FileSystem."""
+        """Connect, bounded in time and attempts; returns a pyarrow.fs.S3FileSystem."""
         from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
         return S3FileSystem(
@@ -94,11 +94,11 @@ class S3Range:
 
     Attributes
     ----------
-    store : Store
+    store : Bucket
     key : str
         BUCKET/KEY.
     size : int
-        Bytes, as the plan found it.
+        Bytes at the time of the plan.
     symbol : str or None
     max_bytes : int or Share
         As `feed.files.streams.limits_of`.
@@ -116,13 +116,13 @@ class S3Range:
         Raises
         ------
         FeedError
-            As `feed.files.registry.read_file`; FeedUnavailable where the store, or room for the copy, is not there;
-            FeedCorrupt where the object is another one than when it was planned.
+            As `feed.files.registry.read_file`; FeedUnavailable where the store cannot be reached or the copy finds no
+            room; FeedCorrupt where the object has changed since the plan.
         """
         place = SCHEME + self.key
-        most = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
-        if self.size > most:
-            raise too_large(place, most)
+        limit = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
+        if self.size > limit:
+            raise too_large(place, limit)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
             copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
             with _refusals_reported(place), copy.open("wb") as file, self._open() as stream:
@@ -133,16 +133,16 @@ class S3Range:
                 raise FeedCorrupt(f"it changed while it was read, from {self.size} bytes", place, "repeat")
             try:
                 return read_file(copy, self.symbol, self.max_bytes)
-            except FeedError as error:  # of the object, not of a copy that is gone
+            except FeedError as error:  # names the object, not the deleted copy
                 raise type(error)(error.what, place, error.remedy) from None
 
-    def _open(self) -> Any:  # noqa: ANN401 - as `Store.open`
-        # by default pyarrow would decompress what the key's ending says is compressed
+    def _open(self) -> Any:  # noqa: ANN401 - as `Bucket.open`
+        # by default pyarrow decompresses by the key's ending
         return self.store.open().open_input_stream(self.key, compression=None)
 
 
 def plan_s3(place: str, options: ReadOptions) -> FilePlan:
-    """Freeze which objects there are to read.
+    """Freeze the list of objects to read.
 
     Parameters
     ----------
@@ -153,12 +153,12 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
     Raises
     ------
     FeedUnavailable
-        No such bucket or object, no credentials or permission, no answer, no object of a known ending.
+        No such bucket or object, no credentials or permission, no answer, or no object with a known ending.
     """
     bucket, _, key = place.removeprefix(SCHEME).partition("/")
     if not place.startswith(SCHEME) or not bucket or has_magic(bucket):
         raise FeedUnavailable("it names no bucket", place, "expected s3://BUCKET/KEY")
-    if "@" in bucket or ":" in bucket:  # and what it is, is not shown
+    if "@" in bucket or ":" in bucket:  # not shown: it may be a secret
         raise FeedUnavailable(
             "a place holds no credentials", f"{SCHEME}...", "give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
@@ -166,22 +166,22 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
     with _refusals_reported(place):
         store = _store(bucket)
-        found, joined = _objects(store.open(), place, bucket, key)
-    if len(found) > MOST:
-        raise FeedUnavailable(f"{len(found)} objects are more than the {MOST} of one plan", place, "narrow the glob")
-    empty = next((path for path, size in found.items() if not size), None)
+        objects, joined = _objects(store.open(), place, bucket, key)
+    if len(objects) > MOST:
+        raise FeedUnavailable(f"{len(objects)} objects are more than the {MOST} of one plan", place, "narrow the glob")
+    empty = next((path for path, size in objects.items() if not size), None)
     if empty is not None:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
-    limits, held = limits_of(list(found.values()), options.of_file)
+    limits, held = limits_of(list(objects.values()), options.of_file)
     ranges = tuple(
         S3Range(store, path, size, options.symbol, limit)
-        for (path, size), limit in zip(found.items(), limits, strict=True)
+        for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
     return FilePlan("s3", place, ranges, options.symbol, joined, held)
 
 
 def _store(bucket: str) -> Bucket:
-    """Find out where a bucket is."""
+    """Find the endpoint and region of a bucket."""
     from pyarrow.fs import resolve_s3_region
 
     endpoint, region = (
@@ -193,32 +193,32 @@ def _store(bucket: str) -> Bucket:
 
 
 def _objects(files: Any, place: str, bucket: str, key: str) -> tuple[dict[str, int], bool]:  # noqa: ANN401
-    """List the objects to read, BUCKET/KEY to bytes, and whether they are to be joined."""
+    """List the objects to read, BUCKET/KEY to bytes, and whether to join them."""
     from pyarrow.fs import FileSelector, FileType
 
     literal = f"{bucket}/{key}" if key and not key.endswith("/") else None
-    its = None if literal is None else files.get_file_info(literal)
-    if its is not None and its.type == FileType.File:
-        return {its.path: its.size}, False
-    if its is not None and its.type == FileType.NotFound and not has_magic(key):
+    entry = None if literal is None else files.get_file_info(literal)
+    if entry is not None and entry.type == FileType.File:
+        return {entry.path: entry.size}, False
+    if entry is not None and entry.type == FileType.NotFound and not has_magic(key):
         folder = f"{bucket}/{key}".rpartition("/")[0]
-        beside = files.get_file_info(FileSelector(folder, allow_not_found=True))
-        raise _nothing(files, place, bucket, "no such object", {info.base_name for info in beside})
+        siblings = files.get_file_info(FileSelector(folder, allow_not_found=True))
+        raise _no_objects(files, place, bucket, "no such object", {info.base_name for info in siblings})
     segments = key.split("/")
     fixed = list(takewhile(lambda segment: not has_magic(segment), segments))
     folder = "/".join([bucket, *fixed]).rstrip("/")
-    wanted = segments[len(fixed) :] or ["*"]
-    deep = len(wanted) > 1 or "**" in wanted
-    listed = files.get_file_info(FileSelector(folder, recursive=deep, allow_not_found=True))
-    there = {info.path: info.size for info in listed if info.type == FileType.File}
-    found = [path for path in there if matches(path[len(folder) + 1 :].split("/"), wanted)]
-    if not found:
-        raise _nothing(files, place, bucket, "no object matches", {path[len(folder) + 1 :] for path in there})
-    return {path: there[path] for path in known(place, found)}, True
+    pattern = segments[len(fixed) :] or ["*"]
+    recursive = len(pattern) > 1 or "**" in pattern
+    entries = files.get_file_info(FileSelector(folder, recursive=recursive, allow_not_found=True))
+    sizes = {info.path: info.size for info in entries if info.type == FileType.File}
+    paths = [path for path in sizes if matches(path[len(folder) + 1 :].split("/"), pattern)]
+    if not paths:
+        raise _no_objects(files, place, bucket, "no object matches", {path[len(folder) + 1 :] for path in sizes})
+    return {path: sizes[path] for path in known(place, paths)}, True
 
 
-def _nothing(files: Any, place: str, bucket: str, what: str, names: set[str]) -> FeedUnavailable:  # noqa: ANN401
-    """Say what is there instead; whether there is a bucket is asked only now, for not everybody may ask."""
+def _no_objects(files: Any, place: str, bucket: str, what: str, names: set[str]) -> FeedUnavailable:  # noqa: ANN401
+    """List what is there instead; the bucket itself is looked up only now, as that needs a permission of its own."""
     from pyarrow.fs import FileType
 
     if not names and files.get_file_info(bucket).type == FileType.NotFound:
@@ -227,7 +227,7 @@ def _nothing(files: Any, place: str, bucket: str, what: str, names: set[str]) ->
 
 
 def matches(names: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the folders and the name of a key are those of a glob; ``**`` stands for any number of folders."""
+    """Whether the folders and the name of a key match a glob; ``**`` stands for any number of folders."""
     if not wanted:
         return not names
     if wanted[0] == "**" and matches(names, wanted[1:] or ["*"]):
@@ -241,7 +241,7 @@ def matches(names: Sequence[str], wanted: Sequence[str]) -> bool:
 
 @contextmanager
 def _refusals_reported(place: str) -> Iterator[None]:
-    """Turn what the client says into one line of ours, without what is secret."""
+    """Turn the client's errors into one line of ours, without secrets."""
     try:
         yield
     except ImportError:
@@ -249,10 +249,10 @@ def _refusals_reported(place: str) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise FeedUnavailable("there is no room for a copy of it", place, "set TMPDIR to a larger disk") from None
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         for name in SECRETS:
-            said = said.replace(os.environ.get(name) or "\0", "...")
+            message = message.replace(os.environ.get(name) or "\0", "...")
         what, remedy = next(
-            (answer for mark, answer in _ANSWERS.items() if mark in said), (f"S3 refuses: {said[:300]}", _NETWORK)
+            (answer for mark, answer in _ANSWERS.items() if mark in message), (f"S3 refuses: {message[:300]}", _NETWORK)
         )
         raise FeedUnavailable(what, place, remedy) from None

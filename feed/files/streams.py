@@ -1,4 +1,4 @@
-"""Files as streams of bytes: there, readable, decompressed, and never more of them than allowed."""
+"""Files as streams of decompressed bytes: checked to be readable, and bounded in size."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _GZIP = 16 + zlib.MAX_WBITS
 _PACKED = 2**15
 HELD = 704 * 2**20
-"""Bytes that a file of up to `SMALL` may take in memory while it is read, with which no command takes 1 GB."""
+"""Bytes of memory that reading a file of up to `SMALL` may take; with them no command takes 1 GB."""
 
 SMALL = 4 * 10**6
 HELD_TIMES = 320
-"""Of its own bytes, what a larger file may take. Quotes of every second, of names that rarely change, pack a row into 2
-bytes and take 210 times; a file of one row over and over takes thousands."""
+"""Memory that a larger file may take, in multiples of its size. Quotes of every second, of symbols that rarely change,
+pack a row into 2 bytes and take 210 times their size; one row repeated over and over takes thousands."""
 
 HELD_ROW = 384
-"""What a row takes, beside its text, in whatever is made of it: tape, book, and columns while they are put together."""
+"""Bytes of memory that a row takes, beside its text, in all that is made of it: tape, book, and columns in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a file may unpack to.
+    """Bounds on what a file may unpack to.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Bounds:
     nbytes : int
         Decompressed bytes.
     held : int, optional
-        The same and `HELD_ROW` for each row; None where somebody set how many bytes there may be.
+        Decompressed bytes plus `HELD_ROW` for each row; None where the user set `max_bytes`.
     """
 
     where: str
@@ -57,14 +57,14 @@ class Bounds:
     held: int | None
 
     def check(self, nbytes: int, rows: int, mapped: int = 0) -> None:
-        """Refuse (FeedCorrupt) more than that, symbol mappings included, which take `mapped` bytes."""
+        """Refuse (FeedCorrupt) more than that; symbol mappings take another `mapped` bytes."""
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
         if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
-            found = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
-            found += f", {mapped:,} bytes of symbol mappings" if mapped else ""
+            amount = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
+            amount += f", {mapped:,} bytes of symbol mappings" if mapped else ""
             raise FeedCorrupt(
-                f"it unpacks to more than a file of its size is trusted with ({found} and more)",
+                f"it unpacks to more than a file of its size is trusted with ({amount} and more)",
                 self.where,
                 "if it is meant to, set feed.max_bytes, such as 17179869184: it is then the only bound",
             )
@@ -72,7 +72,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a file may take of what its source may: those of a directory take no more together than one of their size.
+    """A file's share of the bound of its source: a directory may take no more than a single file of the same size.
 
     Attributes
     ----------
@@ -84,55 +84,55 @@ class Share:
 
 
 Limit = int | Share | None
-"""What a reader of files is told: decompressed bytes, which are then the only bound; a share; or nothing."""
+"""Bound for a reader of files: decompressed bytes, then the only bound; a share; or None, the file's own size."""
 
 
 def trusted(nbytes: int) -> int:
-    """Bytes of memory that a source of so many bytes may take."""
+    """Bytes of memory that a source of `nbytes` bytes may take."""
     return HELD_TIMES * nbytes if nbytes > SMALL else HELD
 
 
 def limits_of(sizes: Sequence[int], max_bytes: int | None) -> tuple[list[Limit], int]:
-    """Share out what the files of a source may take: by their bytes, and evenly what is left of `HELD`.
+    """Share the bound of a source among its files: by their sizes, and the rest of `HELD` evenly.
 
     Parameters
     ----------
     sizes : sequence of int
-        Bytes of the files, one at least.
+        Bytes of each file; at least one file.
     max_bytes : int, optional
-        As `ReadOptions.of_file`: then each file may unpack to so many.
+        As `ReadOptions.of_file`: what each file may then unpack to.
 
     Returns
     -------
     limits : list
         One for each file.
     held : int
-        Bytes that all that is made of the source may take.
+        Bytes of memory that the whole source may take.
     """
     total = trusted(sum(sizes))
     if max_bytes is not None:
         return [max_bytes] * len(sizes), max(total, max_bytes)
     times = HELD_TIMES if sum(sizes) > SMALL else HELD // SMALL
-    left = (total - times * sum(sizes)) // len(sizes)
-    return [Share(times * size + left) for size in sizes], total
+    extra = (total - times * sum(sizes)) // len(sizes)
+    return [Share(times * size + extra) for size in sizes], total
 
 
 def bounds_of(path: Path, limit: Limit) -> Bounds:
-    """Bound what a file may unpack to: by a number alone, or by `MAX_BYTES` and its share, or its own size."""
+    """Bound what a file may unpack to: by a number alone, or by `MAX_BYTES` and its share or its size."""
     if isinstance(limit, int):
         return Bounds(str(path), limit, None)
     return Bounds(str(path), MAX_BYTES, limit.nbytes if limit else trusted(path.stat().st_size))
 
 
 def check_there(path: Path) -> None:
-    """Refuse (FeedUnavailable) what is no file, or an empty one, or is in a folder that may not be looked into."""
+    """Refuse (FeedUnavailable) what is no file, is empty, or lies in a folder that may not be looked into."""
     where = str(path)
     with unreadable_reported(where):
         if path.is_dir():
             raise FeedUnavailable("it is a directory", where, "name a file")
         if not path.exists():
             raise FeedUnavailable("no such file", where, "check the path")
-        if not path.is_file():  # a plan asks for the size, and a line that is named is read a second time
+        if not path.is_file():  # its size is needed, and errors read it a second time
             raise FeedUnavailable("it is not a regular file", where, "write it to a file first")
         if path.stat().st_size == 0:
             raise FeedUnavailable("the file is empty", where, "export it again")
@@ -151,51 +151,53 @@ def unreadable_reported(place: str) -> Iterator[None]:
 
 
 def open_bytes(path: Path, max_bytes: Limit, *, lines: bool = True) -> io.BufferedReader:
-    """Open a file for its decompressed bytes, no more of them, or of `lines`, than `bounds_of` says (FeedCorrupt)."""
+    """Open a file for its decompressed bytes, bounded by `bounds_of`, and with `lines` by rows (FeedCorrupt)."""
     stream = open_packed(path, COMPRESSIONS.get(path.suffix.lower()))
     return io.BufferedReader(_Bounded(stream, bounds_of(path, max_bytes), lines=lines), 2**20)
 
 
 def open_packed(path: Path, codec: str | None) -> Arrow | io.RawIOBase:
-    """Open a file for its decompressed bytes, however many; `codec` is of `CODECS`, or None."""
+    """Open a file for its decompressed bytes, unbounded; `codec` is a value of `COMPRESSIONS`, or None."""
     return _OPENERS[codec](path)
 
 
 def too_large(where: str, max_bytes: int) -> FeedCorrupt:
-    """Say that a file holds more than may be read."""
+    """Say that a file holds more than one may read."""
     return FeedCorrupt(f"more than {max_bytes} bytes when decompressed", where, "split the file by date")
 
 
 @contextmanager
 def damage_reported(path: Path) -> Iterator[None]:
-    """Turn what the system and the decompressor say into one line of ours."""
+    """Turn errors of the system and the decompressor into one line of ours."""
     try:
         yield
     except PermissionError:
         raise FeedUnavailable("the file may not be read", str(path), "check its permissions") from None
     except (OSError, EOFError, UnicodeDecodeError) as damage:
         if isinstance(damage, OSError) and damage.errno in MACHINE:
-            raise  # the file may be whole
+            raise  # the file may be intact
         raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", str(path), "copy or export it again") from None
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than it may: a small compressed file can hold any amount."""
+    """A stream that enforces bounds: a small compressed file can hold any amount."""
 
     def __init__(self, stream: Arrow | io.RawIOBase, bounds: Bounds, *, lines: bool) -> None:
-        self._stream, self._bounds, self._given = stream, bounds, 0
-        self._counted, self._ends = lines, [0, 0]
+        self._stream, self._bounds, self._bytes_read = stream, bounds, 0
+        self._counts_lines, self._line_ends = lines, [0, 0]
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         count: int = self._stream.readinto(buffer)
-        self._given += count
-        if self._counted and self._bounds.held is not None:
-            given = bytes(memoryview(buffer)[:count])
-            self._ends = [before + given.count(end) for before, end in zip(self._ends, (b"\n", b"\r"), strict=True)]
-        self._bounds.check(self._given, max(self._ends))
+        self._bytes_read += count
+        if self._counts_lines and self._bounds.held is not None:
+            data = bytes(memoryview(buffer)[:count])
+            self._line_ends = [
+                before + data.count(end) for before, end in zip(self._line_ends, (b"\n", b"\r"), strict=True)
+            ]
+        self._bounds.check(self._bytes_read, max(self._line_ends))
         return count
 
     def close(self) -> None:
@@ -205,7 +207,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Members(io.RawIOBase):
-    """What the members of a gzip file hold, one after the other; NULs may pad each, nothing else may follow."""
+    """Content of a gzip file, member after member; NULs may follow a member, and nothing else."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._packed, self._members = path.open("rb"), b"", 0

@@ -1,1 +1,1 @@
-"""Quotes in Kafka: replayed into a topic, found there, and read once."""
+"""Quotes in Kafka: replay them into a topic, find replays there, and read one."""

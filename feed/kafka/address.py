@@ -25,7 +25,7 @@ class Address:
         ``HOST:PORT`` each.
     topic : str
     api_version : tuple of int, optional
-        The protocol to speak; negotiated with the broker where it is None.
+        The protocol to speak; None = negotiate it with the broker.
     access : Access
         How the broker lets us in.
     """
@@ -37,7 +37,7 @@ class Address:
 
     @property
     def place(self) -> str:
-        """The address as text that can be copied: `parse_address` gives it back."""
+        """The address as text; `parse_address` reads it back."""
         option = "" if self.api_version is None else f"?api_version={'.'.join(map(str, self.api_version))}"
         return f"kafka://{','.join(self.servers)}/{self.topic}{option}"
 
@@ -53,10 +53,10 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
     Raises
     ------
     FeedUnavailable
-        It is no such address; what a user put before an @ is not repeated.
+        It is no such address; the message does not repeat what stands before an @.
     """
     shown = without_secrets(text)
-    # First of all: what is quoted below may be a part of a password.
+    # Checked first: the messages below may quote a part of a password.
     if "@" in text:
         raise FeedUnavailable("an address holds no user and no password", shown, f"{_SHAPE}, and {_NAME}")
     try:
@@ -87,7 +87,7 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
 
 
 def _server(server: str, shown: str) -> str:
-    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server)
-    if found is None or not 1 <= int(found[2]) <= 65535:
+    match = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server)
+    if match is None or not 1 <= int(match[2]) <= 65535:
         raise FeedUnavailable(f"{server!r} is no HOST:PORT", shown, _SHAPE)
     return server

@@ -1,4 +1,4 @@
-"""A bounded read: the offsets [start, end) of a partition, to the end or to an error, and never to a silent end."""
+"""A bounded read of the offsets [start, end) of a partition: it reaches the end or raises, and never stops silently."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from feed.kafka.address import Address
 
 STALL_SECONDS = 60.0
-"""A read without any progress for this long is an error, never an end."""
+"""A read without progress for this long is an error, never an end."""
 
 ASK_SECONDS = 3.0
-"""Without progress for this long, and then again and again, the broker is asked whether it still has the topic."""
+"""After each such time without progress the broker is asked whether it still has the topic."""
 
 
 def records(
@@ -53,7 +53,7 @@ def records(
     clock : callable
         Seconds, monotonic.
     deleted : callable, optional
-        Whether a broker answers and has no such topic; by default it is asked.
+        Whether a broker answers and has no such topic; by default `topic_deleted`.
 
     Yields
     ------
@@ -62,14 +62,14 @@ def records(
     Raises
     ------
     FeedCorrupt
-        No progress, too late, offsets or a topic that are gone, a batch that cannot be unpacked, too many bytes.
+        No progress, too late, lost offsets, a deleted topic, a batch that cannot be unpacked, or too many bytes.
     """
     deleted = deleted or topic_deleted
     part = TopicPartition(address.topic, partition)
     consumer.assign([part])
     consumer.seek(part, start)
-    began = since = asked = clock()
-    position, seen = start, 0
+    began = since = last_asked = clock()
+    position, nbytes = start, 0
     while position < end:
         if clock() - began > deadline:
             raise FeedCorrupt(
@@ -94,14 +94,14 @@ def records(
             ) from error
         except (errors.KafkaError, FeedError):
             raise
-        except Exception as error:  # the client unpacks what came over the wire: any error of its parsers
+        except Exception as error:  # any error of the client's parsers, which unpack bytes from the wire
             raise _unreadable(address, partition, position, f"{type(error).__name__}: {error}") from error
         for record in batch:
             if record.offset >= end:
                 return
             size = len(record.value)
-            seen += size
-            if size > MAX_MESSAGE or seen > max_bytes:
+            nbytes += size
+            if size > MAX_MESSAGE or nbytes > max_bytes:
                 limit = f"a message of {size} bytes" if size > MAX_MESSAGE else f"more than {max_bytes} bytes"
                 raise FeedCorrupt(
                     f"{limit} is beyond the bound", f"{address.place}, partition {partition}, offset {record.offset}"
@@ -109,14 +109,14 @@ def records(
             yield record
         if reached is not None and reached > position:
             position = reached
-            since = asked = clock()
+            since = last_asked = clock()
         elif clock() - since > stall:
             raise FeedCorrupt(
                 f"no progress for {stall:.0f} s at offset {position} of [{start}, {end})",
                 f"{address.place}, partition {partition}",
                 "check that the broker is up, then repeat",
             )
-        elif clock() - asked > ASK_SECONDS:
+        elif clock() - last_asked > ASK_SECONDS:
             if deleted(address):
                 raise FeedCorrupt(
                     f"the topic was deleted while it was read: offsets [{position}, {end}) of partition {partition} "
@@ -124,18 +124,18 @@ def records(
                     address.place,
                     "replay the source again",
                 )
-            asked = clock()
+            last_asked = clock()
 
 
 def topic_deleted(address: Address) -> bool:
-    """Whether a broker answers, and has no such topic; one that does not answer may come back.
+    """Whether a broker answers and has no such topic; False where none answers, as it may come back.
 
     Parameters
     ----------
     address : Address
     """
     try:
-        # Not the reader's own client, which nobody else may use while a call of it hangs.
+        # With a client of its own: the reader's cannot be used while one of its calls hangs.
         with open_consumer(address) as consumer:
             return address.topic not in within(CONNECT_SECONDS, address, consumer.topics)
     except FeedUnavailable:

@@ -1,4 +1,4 @@
-"""Kafka clients: whether a broker answers, a consumer, a producer, and what their errors mean."""
+"""Kafka clients: probing a broker, a consumer, a producer, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka.probe import START, first_that_answers, refusal
 
 with warnings.catch_warnings():
-    # It reads its own schemas by a deprecated function, which is no news to whoever turns warnings into errors.
+    # It reads its own schemas by a deprecated function, which would fail where warnings are errors.
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import KafkaAdminClient as KafkaAdminClient  # noqa: PLC0414 - also used where a topic is asked about
     from kafka import KafkaConsumer, KafkaProducer
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from feed.kafka.address import Address
 
 MAX_MESSAGE = 8 * 2**20
-"""Bytes of one message, and of what one fetch asks for."""
+"""Maximum bytes of a message and of a fetch."""
 
 BATCH_BYTES = 512 * 1024
-"""Bytes of messages that a producer sends at once."""
+"""Bytes of a producer's batch."""
 
 CONNECT_SECONDS = 10.0
 RETRY_MS = 20
-"""How long a reader waits before it asks the same again: each range of a partition has a reader of its own."""
+"""Milliseconds before a reader repeats a request; short, as each range of a partition has a reader of its own."""
 
 DELIVERY_SECONDS = 60.0
-"""How long the producer tries to get a message acknowledged; a broker may restart within."""
+"""Seconds that the producer tries to get a message acknowledged; a broker may restart meanwhile."""
 
 _AGAIN_SECONDS = 0.5
 _OVERHEAD = 64 * 1024
 
-# A user reads our one line; the client's own retries and tracebacks on stderr would bury it.
+# The client's own retries and tracebacks on stderr would bury our one line.
 _LOGGER = logging.getLogger("kafka")
 if _LOGGER.level == logging.NOTSET:
     _LOGGER.setLevel(logging.CRITICAL)
@@ -64,7 +64,7 @@ _REFUSED = {
         "check the clocks of both, and the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
     ),
 }
-"""What a broker says of a message, by the client's error: what is wrong, and the remedy."""
+"""Why a broker refuses a message, by the client's error: the reason and the remedy."""
 
 Answer = TypeVar("Answer")
 
@@ -74,16 +74,16 @@ class NoTopic(FeedUnavailable):
 
 
 class NoAnswer(FeedUnavailable):
-    """The client gave up, or had to be given up."""
+    """The client gave up or did not come back in time."""
 
 
 def probe(address: Address) -> str:
-    """Find out within seconds at which of the servers a Kafka broker answers: the first that does.
+    """Find, within seconds, the first of the servers at which a Kafka broker answers.
 
     Raises
     ------
     FeedUnavailable
-        None does; says why for each and how to start one.
+        None does; says why for each, and how to start one.
     """
     return first_that_answers(address.servers, address.place, address.access)
 
@@ -96,9 +96,9 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
     ----------
     address : Address
     patience : float
-        Seconds within which a broker may come back: it was there a moment ago.
+        Seconds within which a broker that was there a moment ago may come back.
     committed : bool
-        Respect transactions: what is open ends what can be read, and what was aborted is marked (`Record.aborted`).
+        Respect transactions: an open one ends what can be read, aborted records are marked (`Record.aborted`).
 
     Yields
     ------
@@ -116,7 +116,7 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            # A replay is no transaction, its end record completes it; one that somebody left open must not hold it up.
+            # A replay is no transaction: its end record completes it, and an open one of others must not block it.
             isolation_level="read_committed" if committed else "read_uncommitted",
             allow_auto_create_topics=False,
             fetch_max_bytes=MAX_MESSAGE,
@@ -125,9 +125,9 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
             max_poll_records=2000,
             retry_backoff_ms=RETRY_MS,
         )
-        # kafka-python 3.0.12 does not hand that setting on: its question about a topic that is gone would make it anew.
+        # kafka-python 3.0.12 does not pass that setting on: asking about a deleted topic would create it again.
         consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001 - there is no public way
-        # The same: after its first question to a broker it would wait 100 ms for its second, the one about the topic.
+        # The same: it would wait 100 ms between its first request to a broker and the one about the topic.
         consumer._cluster.config["retry_backoff_ms"] = RETRY_MS  # noqa: SLF001
         unpack_lean(consumer, aborted=committed)
         return consumer
@@ -151,9 +151,9 @@ def open_producer(
     ----------
     address : Address
     compression : str, optional
-        Of the batches; None where values are compressed already.
+        Of the batches; None = values are compressed already.
     largest_batch : int, optional
-        Bytes that the topic takes at once, where that is known.
+        Bytes of a batch that the topic takes, where known.
 
     Yields
     ------
@@ -172,7 +172,7 @@ def open_producer(
             enable_idempotence=True,
             compression_type=compression,
             linger_ms=20,
-            # kafka-python 3.0.12 cuts a batch that is refused as too large in two, and then gives up on both.
+            # kafka-python 3.0.12 splits a batch that is refused as too large, and then gives up on both halves.
             batch_size=min(BATCH_BYTES, largest_batch or BATCH_BYTES),
             max_request_size=MAX_MESSAGE + _OVERHEAD,
             delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
@@ -187,7 +187,7 @@ def open_producer(
 
 
 def _close(producer: Any) -> None:  # noqa: ANN401 - untyped client
-    """Close a producer for good: with records pending its own close gives up and leaves its thread sending."""
+    """Close a producer for good: with records pending, its own close gives up and its thread goes on sending."""
     with suppress(Exception):
         producer.close(timeout=1)
         return
@@ -198,14 +198,14 @@ def _close(producer: Any) -> None:  # noqa: ANN401 - untyped client
 
 
 def client_settings(address: Address, server: str) -> dict[str, Any]:
-    """What every client of a broker is told."""
+    """Settings of every client of a broker."""
     return {
-        # The others are told by this one; the client goes back to a dead one again and again, and waits each time.
+        # This one names the others; given a dead one, the client would try it again and again, and wait each time.
         "bootstrap_servers": [server],
         **client_options(address.access),
         "api_version": address.api_version,
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
-        # A broker that restarts is found again soon; by default the client waits ever longer, up to half a minute.
+        # To find a restarted broker soon: by default the client waits ever longer, up to half a minute.
         "reconnect_backoff_max_ms": 1000,
         "client_id": "sor-sweep",
         "metrics_enabled": False,
@@ -213,7 +213,7 @@ def client_settings(address: Address, server: str) -> dict[str, Any]:
 
 
 def connect(address: Address, build: Callable[[str], Answer], patience: float = 0.0) -> Answer:
-    """Build a client for the first of the servers that answers; FeedUnavailable where none does, for all patience."""
+    """Build a client for the first server that answers; FeedUnavailable where none does within `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -232,18 +232,18 @@ def _connect_now(address: Address, build: Callable[[str], Answer]) -> Answer:
 
 @contextmanager
 def explained(address: Address, cluster: Callable[[], Any]) -> Iterator[None]:
-    """Where a client gives up, look whether the brokers can be reached by the names that the cluster gives them."""
+    """Where a client gives up, check whether the brokers can be reached by the names that the cluster advertises."""
     try:
         yield
     except NoAnswer as error:
         with suppress(AttributeError):
-            named = {
+            servers = {
                 (f"[{each.host}]" if ":" in each.host else each.host) + f":{each.port}" for each in cluster().brokers()
             }
-            reasons = [refusal(server, address.access) for server in sorted(named - set(address.servers))[:3]]
-            if said := list(filter(None, reasons)):
+            reasons = [refusal(server, address.access) for server in sorted(servers - set(address.servers))[:3]]
+            if problems := list(filter(None, reasons)):
                 raise NoAnswer(
-                    f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(said)})",
+                    f"{error.what}; the cluster names brokers that are of no use from here ({'; '.join(problems)})",
                     address.place,
                     "check the brokers' advertised.listeners, and their certificates",
                 ) from error
@@ -279,7 +279,7 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
             "ask for the rights to describe and read the topic, and to replay those to create and write it",
         ) from error
     except tuple(_REFUSED) as error:
-        what, remedy = next(said for kind, said in _REFUSED.items() if isinstance(error, kind))
+        what, remedy = next(texts for kind, texts in _REFUSED.items() if isinstance(error, kind))
         raise FeedUnavailable(f"{what} ({' '.join(str(error).split())[:200]})", address.place, remedy) from error
     except errors.KafkaError as error:
         what = " ".join(str(error).split())[:300] or type(error).__name__
@@ -287,12 +287,12 @@ def translated(address: Address, remedy: str = "check that the broker is up, the
 
 
 def within(seconds: float, address: Address, call: Callable[[], Answer]) -> Answer:
-    """Run a client call that has no limit of its own under one.
+    """Run a client call that has no time limit of its own, with one.
 
     Raises
     ------
     FeedUnavailable
-        It did not come back in time; the thread is a daemon and left behind.
+        It does not return in time; its thread, a daemon, is left behind.
     """
     results: list[Answer] = []
     failures: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""The consumer: find a complete replay in a topic, freeze its offset ranges, prove that nothing is missing of them."""
+"""The consumer: find a complete replay in a topic, freeze its offset ranges, prove that nothing in them is missing."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 WINDOW = 1000
-"""Offsets that the first step backwards looks at for an end record."""
+"""Offsets in the first step of the backward search for an end record."""
 
 WIDER = 4
-"""How many times more each further step looks at: a step fetches anew, and mostly there is only one."""
+"""Factor by which each further step grows: a step is a new fetch, and mostly one is enough."""
 
 RANGE_BYTES = 64 * 2**20
-"""Bytes of values from which on a partition is read in several ranges."""
+"""Bytes of values above which a partition is read in several ranges."""
 
 RANGE_ROWS = 2**20
-"""The same, of quotes and trades: what they take once decoded does not follow from the bytes."""
+"""The same in quotes and trades, as their decoded size does not follow from the bytes."""
 
 LOOK_SECONDS = 0.5
-"""How often a replay that is waited for is looked for."""
+"""Seconds between two looks for an awaited replay."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """One complete replay, frozen: its ranges and what its end record promises of them.
+    """One complete replay, frozen: its ranges and what its end record promises about them.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ReplayPlan:
 
     @property
     def held(self) -> int | None:
-        """As many bytes as somebody set."""
+        """`max_bytes`, if the user set it."""
         return self.options.of_file
 
     def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[tuple[Tape, Provenance], ...]:
@@ -83,7 +83,7 @@ class ReplayPlan:
         Raises
         ------
         FeedCorrupt
-            A count or a digest differs, or too many malformed messages in all.
+            A count or a digest differs, or there are too many malformed messages in all.
         """
         bad = tolerated(blocks, self.options.max_bad)
         tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
@@ -130,60 +130,62 @@ def plan_replay(
     source : str
         ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
     options : ReadOptions
-        Where `wait` is above 0, a topic or replay that is not there, or not ended, is waited for until nothing new has
-        come for that long.
+        With `wait` above 0, wait for a topic or replay that is missing or not ended, until nothing new comes for that
+        long.
     clock, sleep : callable
         Seconds, monotonic; a wait of seconds.
 
     Raises
     ------
     FeedUnavailable
-        No broker, unknown topic, replay or symbol.
+        No broker; an unknown topic, replay or symbol.
     FeedCorrupt
-        No message, no complete replay, messages without headers, a start that retention took.
+        No message, no complete replay, only messages without headers, or retention took the start.
     """
     address = parse_address(source, options.access)
-    seen = _Seen()
+    scan = _Scan()
     with open_consumer(address) as consumer:
-        since, known = clock(), seen.looked
+        since, looked = clock(), scan.looked
         while True:
-            held, missing = {}, None
+            offsets, missing = {}, None
             try:
-                held = partitions_of(consumer, address)
-                seen.look(consumer, address, held, options)
-                missing = seen.missing(address, held, options)
+                offsets = partitions_of(consumer, address)
+                scan.look(consumer, address, offsets, options)
+                missing = scan.missing(address, offsets, options)
             except NoTopic as error:
                 missing = error
-            if known != (known := dict(seen.looked)):
+            if looked != (looked := dict(scan.looked)):
                 since = clock()
-            if missing is None and not (options.wait and options.replay is None and seen.newer):
+            if missing is None and not (options.wait and options.replay is None and scan.newer):
                 break
             if clock() - since >= options.wait:
                 if missing is not None:
                     raise missing
                 break
             sleep(min(LOOK_SECONDS, options.wait))
-    _, _, end, record = max(seen.ends, key=lambda found: found[:2])
-    return _plan(address, end, record, held, seen, options)
+    _, _, end, record = max(scan.ends, key=lambda entry: entry[:2])
+    return _plan(address, end, record, offsets, scan, options)
 
 
 def _plan(
     address: Address,
     end: EndRecord,
     record: Record,
-    held: dict[int, tuple[int, int]],
-    seen: _Seen,
+    offsets: dict[int, tuple[int, int]],
+    scan: _Scan,
     options: ReadOptions,
 ) -> ReplayPlan:
-    _check_listed(address, end, record, held, options)
+    _check_listed(address, end, record, offsets, options)
     if options.symbol is not None and options.symbol not in end.tapes:
         raise FeedUnavailable(
             f"replay {end.replay} does not hold {options.symbol!r}; {listing('symbols', end.tapes)}", address.place
         )
     ranges = []
-    ended = {found.partition: found.offset + 1 for _, name, _, found in seen.ends if name == end.replay}
+    ends = {
+        last_record.partition: last_record.offset + 1 for _, name, _, last_record in scan.ends if name == end.replay
+    }
     for partition, listed in sorted(end.partitions.items()):
-        last = ended.get(partition, listed.end)
+        last = ends.get(partition, listed.end)
         pieces = max(1, -(-listed.bytes // RANGE_BYTES), -(-listed.rows // RANGE_ROWS))
         pieces = min(pieces, last - listed.start)
         bounds = [listed.start + (last - listed.start) * i // pieces for i in range(pieces + 1)]
@@ -201,28 +203,28 @@ def _plan(
             )
             for low, high in itertools.pairwise(bounds)
         ]
-    newer = sorted(seen.newer) if options.replay is None else []
+    newer = sorted(scan.newer) if options.replay is None else []
     notes = (f"newer and incomplete, passed over: {listing('replays', newer)}",) if newer else ()
     symbols = tuple(sorted(end.tapes)) if options.symbol is None else (options.symbol,)
     return ReplayPlan(address, end, tuple(ranges), symbols, options, notes)
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What looking through a topic found so far.
+class _Scan:
+    """What the search through a topic has seen so far.
 
     Attributes
     ----------
     ends : list
-        Broker time, replay, end record and where it lay.
+        Broker time, replay, end record, and the record that holds it.
     complete : set of str
-        Replays whose end record was seen.
+        Replays with a seen end record.
     counts : Counter of str
-        Data messages seen of each replay, in part where an end record was found before the start was reached.
+        Data messages seen of each replay; not all, where an end record came before its start was reached.
     newest : dict of str to int
         Broker time of the last data message seen of each replay.
     looked : dict of int to int
-        Up to which offset each partition was looked through.
+        Offset up to which each partition was searched.
     bare : Record, optional
         A message without headers.
     """
@@ -237,22 +239,22 @@ class _Seen:
     @property
     def ended(self) -> int:
         """Broker time of the newest end record; -1 where there is none."""
-        return max((found[0] for found in self.ends), default=-1)
+        return max((entry[0] for entry in self.ends), default=-1)
 
     @property
     def newer(self) -> set[str]:
-        """Replays without an end record whose last message came after the newest complete one ended."""
+        """Replays without an end record whose last message is newer than the newest end record."""
         return {name for name, when in self.newest.items() if name not in self.complete and when >= self.ended}
 
     def look(
         self,
         consumer: Any,  # noqa: ANN401 - untyped client
         address: Address,
-        held: dict[int, tuple[int, int]],
+        offsets: dict[int, tuple[int, int]],
         options: ReadOptions,
     ) -> None:
-        """Look through what came since the last time, from the tail of each partition to the end record wanted."""
-        for partition, (first, last) in held.items():
+        """Search what is new in each partition, from its tail back to an end record."""
+        for partition, (first, last) in offsets.items():
             low = max(first, self.looked.get(partition, first))
             high, width = last, WINDOW
             while high > low:
@@ -261,16 +263,16 @@ class _Seen:
                     records(consumer, address, partition, at, high, deadline=options.deadline), options.replay
                 )
                 if ends:
-                    when, name, record = max(ends, key=lambda found: found[:2])
+                    when, name, record = max(ends, key=lambda entry: entry[:2])
                     self.ends.append((when, name, decode_end(record, name), record))
                     break
                 if options.replay is None and latest is not None and latest < self.ended:
-                    break  # nothing before it is newer than an end record of another partition
+                    break  # all before it is older than the end record of another partition
                 high, width = at, WIDER * width
             self.looked[partition] = last
 
     def _window(self, items: Iterator[Record], replay: str | None) -> tuple[list[tuple[int, str, Record]], int | None]:
-        """Note what some records are; the end records wanted among them, and the newest broker time."""
+        """Note what some records are; return the end records among them, and the newest broker time."""
         ends: list[tuple[int, str, Record]] = []
         latest = None
         for record in items:
@@ -291,14 +293,14 @@ class _Seen:
                 ends.append((record.timestamp, name, record))
         return ends, latest
 
-    def missing(self, address: Address, held: dict[int, tuple[int, int]], options: ReadOptions) -> FeedError | None:
-        """Why there is no replay to read; None where there is one."""
+    def missing(self, address: Address, offsets: dict[int, tuple[int, int]], options: ReadOptions) -> FeedError | None:
+        """Error that says why there is no replay to read; None where there is one."""
         if self.ends:
             return None
         remedy = f"{AGAIN} {address.place}"
         replay = options.replay
-        if not any(last > first for first, last in held.values()):
-            gone = max((last for _, last in held.values()), default=0)
+        if not any(last > first for first, last in offsets.values()):
+            gone = max((last for _, last in offsets.values()), default=0)
             what = (
                 f"the topic is empty: retention took all before offset {gone}" if gone else "the topic holds no message"
             )
@@ -306,11 +308,11 @@ class _Seen:
         if self.bare is not None and not self.complete and not self.counts:
             return malformed(self.bare, NO_HEADERS)
         if replay is not None and replay not in self.counts:
-            there = listing("replays", {*self.complete, *self.counts})
-            return FeedUnavailable(f"there is no replay {replay!r}; {there}", address.place, remedy)
+            known_replays = listing("replays", {*self.complete, *self.counts})
+            return FeedUnavailable(f"there is no replay {replay!r}; {known_replays}", address.place, remedy)
         counts = {f"{name} ({count} messages)" for name, count in self.counts.items() if replay in {None, name}}
         ranges = ", ".join(
-            f"partition {part} [{first}, {last})" for part, (first, last) in held.items() if last > first
+            f"partition {part} [{first}, {last})" for part, (first, last) in offsets.items() if last > first
         )
         return FeedCorrupt(
             f"incomplete: no end record in {ranges[:300]}; {listing('replays', counts)}", address.place, remedy
@@ -318,9 +320,9 @@ class _Seen:
 
 
 def _check_listed(
-    address: Address, end: EndRecord, record: Record, held: dict[int, tuple[int, int]], options: ReadOptions
+    address: Address, end: EndRecord, record: Record, offsets: dict[int, tuple[int, int]], options: ReadOptions
 ) -> None:
-    """Compare the end record's table with what the topic holds."""
+    """Check the end record's table against what the topic holds."""
     if end.schema.partition(".")[0] != SCHEMA.partition(".")[0]:
         raise malformed(record, f"schema {end.schema!r}, this reader knows {SCHEMA}")
     if end.codec not in CODECS:
@@ -328,7 +330,7 @@ def _check_listed(
     if record.partition not in end.partitions:
         raise malformed(record, "end record: it does not list its own partition")
     for partition, listed in end.partitions.items():
-        first, last = held.get(partition, (0, 0))
+        first, last = offsets.get(partition, (0, 0))
         bound = record.offset if partition == record.partition else last
         if listed.end > bound:
             raise malformed(record, f"end record: it lists offsets to {listed.end} of partition {partition}, not there")

@@ -1,6 +1,6 @@
 """The embedded broker: librdkafka's in-process mock cluster, for one machine, on loopback, without storage.
 
-It keeps 5 MiB of each partition and drops the oldest beyond that; `feed.kafka.producer` refuses a stream that
+It keeps 5 MiB of each partition and drops the oldest messages beyond that; `feed.kafka.producer` refuses a stream that
 does not fit.
 """
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from feed.kafka.forward import Forwarder
 
 API_VERSION = "2.3"
-"""What the mock cluster speaks with kafka-python; negotiation fails on it."""
+"""Protocol between the mock cluster and kafka-python, which cannot negotiate it."""
 
 TOPIC = "quotes"
 
 
 class EmbeddedBroker:
-    """A broker that lives as long as this context, on loopback.
+    """A broker on loopback that lives as long as this context.
 
     Parameters
     ----------
     port : int
-        Where clients bootstrap; 0 = a free port. The mock cluster binds a port of its own choice, so one that is asked
-        for only passes on to it; a client goes on to the other as soon as it has read the broker's metadata.
+        Where clients bootstrap; 0 = a free port. The mock cluster chooses its own port, so a given one only forwards to
+        it; a client changes to the other as soon as it has read the broker's metadata.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class EmbeddedBroker:
     Raises
     ------
     FeedUnavailable
-        The port cannot be had, or the broker did not start.
+        The port is not available, or the broker does not start.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -49,7 +49,7 @@ class EmbeddedBroker:
         if port:
             from feed.kafka.forward import Forwarder
 
-            # First, so that the mock cluster does not happen to take this very port.
+            # First, so that the mock cluster cannot choose this port.
             self._forwarder = Forwarder(port)
         try:
             host, chosen = self._start()
@@ -61,7 +61,7 @@ class EmbeddedBroker:
         self.server = f"{host}:{chosen}" if self._forwarder is None else self._forwarder.server
 
     def _start(self) -> tuple[str, int]:
-        """Start the mock cluster; the host and port that it chose."""
+        """Start the mock cluster; return the host and port that it chose."""
         from confluent_kafka import KafkaException, Producer
 
         self._cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
@@ -72,11 +72,11 @@ class EmbeddedBroker:
         return broker.host, broker.port
 
     def source(self, topic: str = TOPIC) -> str:
-        """Write the SOURCE of a topic on this broker."""
+        """SOURCE of a topic on this broker."""
         return f"kafka://{self.server}/{topic}?api_version={API_VERSION}"
 
     def close(self) -> None:
-        """Stop it and free its ports and threads; a second call does nothing."""
+        """Stop the broker and free its ports and threads; a second call does nothing."""
         if self._forwarder is not None:
             self._forwarder.close()
         cluster, self._cluster = self._cluster, None

@@ -1,8 +1,8 @@
-"""Messages without our headers, read only where that is asked for: nothing numbers them, nothing says where they end.
+"""Messages without our headers, read only on request: nothing numbers them, nothing says where they end.
 
-What the topic holds when the plan is made is read, each message once however often it was sent; whether anything is
-missing cannot be known, and the provenance says so. What a producer took back by aborting its transaction is left out,
-and what it has not yet committed is not read: there is no end record that would tell either from the rest.
+All that the topic holds when the plan is made is read, each message once however often it was sent; the provenance says
+that nobody can know whether anything is missing. Messages of aborted transactions are left out, and those of open ones
+are not read, as no end record tells them from the rest.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 RANGE_OFFSETS = 2**17
-"""Offsets of one range: nothing says how many bytes they are."""
+"""Offsets in one range; nothing says how many bytes they hold."""
 
 SYMBOLS = 1024
-"""Symbols of a topic: a topic whose keys are all different names none by them."""
+"""Maximum symbols of a topic; where all keys differ, they are no symbols."""
 
 NOTE = "messages without headers, taken as they came: nothing proves that none is missing"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignBlock:
-    """What one range held: M messages of the symbol that was asked for, and of none.
+    """Content of one range: M messages of the symbol asked for, and without a symbol.
 
     Attributes
     ----------
     rows : Decoded
     hashes : bytes
-        32 bytes of SHA-256 for each message and its symbol.
+        SHA-256, 32 bytes, of each message and its symbol.
     names : tuple of Name
     codes : (M,) int64
         Index into `names` of each message.
     others : frozenset of Name
-        Of messages of other symbols, the first of them.
+        Names of messages of other symbols, up to `SYMBOLS`.
     bad : tuple of BadMessage
         Put aside.
     doubtful : dict of str to list of BadMessage
-        Malformed messages whose keys are not the symbol that was asked for, by key, the first of each: they are of
-        another symbol where other messages of the topic are of it, too.
+        Malformed messages whose key is not the symbol asked for, the first ones of each key. The key is another symbol
+        if other messages of the topic are of it too.
     nbytes : int
         Bytes of the values.
     empty : int
@@ -87,7 +87,7 @@ class ForeignBlock:
 
 @dataclass(slots=True)
 class _Tally:
-    """What reading a range has noted so far."""
+    """Notes on a range while it is read."""
 
     records: int = 0
     headed: int = 0
@@ -118,7 +118,7 @@ class ForeignRange:
         Raises
         ------
         FeedUnavailable
-            More symbols than a topic may have.
+            The topic has too many symbols.
         FeedError
             As `feed.kafka.ranges.KafkaRange.read`.
         """
@@ -133,8 +133,8 @@ class ForeignRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            own = self._own(raw, tally, tolerance.refuse)
-            rows = CODECS["json"].decode(own, tolerance.refuse, self.options.max_bytes)
+            to_decode = self._to_decode(raw, tally, tolerance.refuse)
+            rows = CODECS["json"].decode(to_decode, tolerance.refuse, self.options.max_bytes)
         return ForeignBlock(
             rows,
             bytes(tally.hashes),
@@ -151,8 +151,10 @@ class ForeignRange:
             tally.other_symbol,
         )
 
-    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
-        """Hand on the messages to decode, one of several symbols in parts, and note the symbol of each."""
+    def _to_decode(
+        self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]
+    ) -> Iterator[Record]:
+        """Yield the messages to decode, with one of several symbols split by symbol, and note the symbol of each."""
         for record in raw:
             tally.records += 1
             if record.aborted:
@@ -167,7 +169,7 @@ class ForeignRange:
             try:
                 parts = by_symbol(record)
             except REFUSALS as error:
-                if not self._is_others(record, str(error), tally):
+                if not self._is_of_another_symbol(record, str(error), tally):
                     refuse(record, str(error))
                 continue
             tally.nbytes += len(record.value)
@@ -183,8 +185,8 @@ class ForeignRange:
                 tally.hashes += hashlib.sha256(b"%s\0%s" % (name.symbol.encode(), part.value)).digest()
                 yield part
 
-    def _is_others(self, record: Record, reason: str, tally: _Tally) -> bool:
-        """Whether a malformed message is, or may be, of a symbol that was not asked for; it is noted then."""
+    def _is_of_another_symbol(self, record: Record, reason: str, tally: _Tally) -> bool:
+        """Whether a malformed message is, or may be, of a symbol that is not asked for; if so, note it."""
         name = outside(record)
         if self.options.symbol is None or name.symbol in {"", self.options.symbol}:
             return False
@@ -193,9 +195,9 @@ class ForeignRange:
             return True
         if name.symbol not in tally.doubtful and len(tally.doubtful) == SYMBOLS:
             return False
-        kept = tally.doubtful.setdefault(name.symbol, [])
-        if len(kept) <= self.options.max_bad:  # one more than are tolerated is all that is ever needed
-            kept.append(put_aside(record, reason))
+        put_aside_so_far = tally.doubtful.setdefault(name.symbol, [])
+        if len(put_aside_so_far) <= self.options.max_bad:  # more than one beyond the tolerated number are never needed
+            put_aside_so_far.append(put_aside(record, reason))
         else:
             tally.other_symbol += 1
         return True
@@ -219,7 +221,7 @@ class ForeignPlan:
     ranges : tuple of ForeignRange
     options : ReadOptions
     open : int
-        Offsets from the first open transaction of each partition on, which are not read.
+        Offsets that are not read, from the first open transaction of each partition on.
     """
 
     address: Address
@@ -229,18 +231,18 @@ class ForeignPlan:
 
     @property
     def held(self) -> int | None:
-        """As many bytes as somebody set."""
+        """`max_bytes`, if the user set it."""
         return self.options.of_file
 
     def merge(self, blocks: Sequence[ForeignBlock]) -> tuple[tuple[Tape, Provenance], ...]:
-        """Join the blocks, each message once: a tape of each symbol.
+        """Join the blocks, each message once, to a tape for each symbol.
 
         Raises
         ------
         FeedUnavailable
-            No message is of the symbol asked for; too many symbols.
+            No message is of the symbol asked for, or there are too many symbols.
         FeedCorrupt
-            Too many malformed messages in all, or too many bytes, or no message.
+            Too many malformed messages in all, too many bytes, or no message.
         """
         nbytes = sum(block.nbytes for block in blocks)
         if nbytes > self.options.max_bytes:
@@ -252,57 +254,59 @@ class ForeignPlan:
         rows = concatenate([block.rows for block in blocks])
         index: dict[Name, int] = {}
         codes = np.concatenate(
-            [_places(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
+            [_indices_of(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
         )
-        filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # what is malformed names nothing
+        filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # malformed messages name nothing
         names = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
-        symbols = {name.symbol for name in names if name.of != "venue"}
-        doubtful = [(symbol, message) for block in blocks for symbol, its in block.doubtful.items() for message in its]
-        ours = [message for symbol, message in doubtful if symbol not in symbols]
-        bad = tolerated(blocks, self.options.max_bad, ours)
+        named_symbols = {name.symbol for name in names if name.of != "venue"}
+        doubtful = [
+            (symbol, message) for block in blocks for symbol, listed in block.doubtful.items() for message in listed
+        ]
+        own_bad = [message for symbol, message in doubtful if symbol not in named_symbols]
+        bad = tolerated(blocks, self.options.max_bad, own_bad)
         if not names:
-            raise self._nothing(blocks, len(bad))
-        called = _symbols(names)
-        there = sorted({symbol or UNNAMED for symbol in called.values()})
-        if self.options.symbol is None and len(there) > SYMBOLS:
+            raise self._no_message(blocks, len(bad))
+        symbol_of = _symbols(names)
+        symbols = sorted({symbol or UNNAMED for symbol in symbol_of.values()})
+        if self.options.symbol is None and len(symbols) > SYMBOLS:
             raise _too_many(self.address)
-        place = {symbol: at for at, symbol in enumerate(there)}
-        labels = np.array([place.get(called.get(name, "") or UNNAMED, len(there)) for name in index], np.int64)
-        order, starts = by_label(labels[codes], len(there) + 1)
+        position = {symbol: at for at, symbol in enumerate(symbols)}
+        labels = np.array([position.get(symbol_of.get(name, "") or UNNAMED, len(symbols)) for name in index], np.int64)
+        order, starts = by_label(labels[codes], len(symbols) + 1)
         hashes = np.frombuffer(b"".join(block.hashes for block in blocks), "S32")[order]
-        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(ours)
+        others = sum(block.other_symbol for block in blocks) + len(doubtful) - len(own_bad)
         left_out = {
             "aborted": sum(block.aborted for block in blocks),
             "tombstone": sum(block.tombstones for block in blocks),
         }
-        named = any(called.values())
-        wanted = self._wanted(there, names) if named else there
-        sent = [slice(*starts[place[symbol] : place[symbol] + 2]) for symbol in wanted]
-        kept = [order[its][np.sort(np.unique(hashes[its], return_index=True)[1])] for its in sent]
+        named = any(symbol_of.values())
+        chosen = self._chosen_symbols(symbols, names) if named else symbols
+        slices = [slice(*starts[position[symbol] : position[symbol] + 2]) for symbol in chosen]
+        unique = [order[span][np.sort(np.unique(hashes[span], return_index=True)[1])] for span in slices]
         tapes = []
-        parts = rows.take(np.concatenate(kept)).cut([len(messages) for messages in kept])
-        for symbol, its, messages, part in zip(wanted, sent, kept, parts, strict=True):
+        parts = rows.take(np.concatenate(unique)).cut([len(messages) for messages in unique])
+        for symbol, sent, messages, part in zip(chosen, slices, unique, parts, strict=True):
             tape = part.tape(symbol if named else self.options.symbol or UNNAMED)
-            mine = its.stop - its.start
-            # those of none were kept in case that no message names one
-            left = others + (0 if self.options.symbol is None else len(codes) - mine)
-            ignored = {"other_symbol": left, **left_out}
-            tapes.append((tape, self._provenance(tape, blocks, int(mine), len(messages), ignored, bad)))
+            sent_count = sent.stop - sent.start
+            # messages without a symbol were read in case no message has one
+            other_symbol = others + (0 if self.options.symbol is None else len(codes) - sent_count)
+            ignored = {"other_symbol": other_symbol, **left_out}
+            tapes.append((tape, self._provenance(tape, blocks, int(sent_count), len(messages), ignored, bad)))
         return tuple(tapes)
 
-    def _wanted(self, there: Sequence[str], names: Iterable[Name]) -> list[str]:
-        """Which of the symbols there are to make tapes of; FeedUnavailable where the one asked for is not there."""
-        asked = self.options.symbol
-        if asked is None:
-            return list(there)
-        if asked in there:
-            return [asked]
-        remedy = listing("symbols", there)
+    def _chosen_symbols(self, symbols: Sequence[str], names: Iterable[Name]) -> list[str]:
+        """Choose the symbols to make tapes of; FeedUnavailable where the one asked for is missing."""
+        symbol = self.options.symbol
+        if symbol is None:
+            return list(symbols)
+        if symbol in symbols:
+            return [symbol]
+        remedy = listing("symbols", symbols)
         if {name.of for name in names} <= {"key", "venue", ""}:
             remedy += ": its keys; where they are no symbols, send it as a header or in the rows"
-        raise FeedUnavailable(f"no message of symbol {quoted(asked)}", self.address.place, remedy)
+        raise FeedUnavailable(f"no message of symbol {quoted(symbol)}", self.address.place, remedy)
 
-    def _nothing(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
+    def _no_message(self, blocks: Sequence[ForeignBlock], bad: int) -> FeedCorrupt:
         """Say why there is no message to make a tape of."""
         left_out = {
             "were aborted with their transactions": sum(block.aborted for block in blocks),
@@ -320,7 +324,7 @@ class ForeignPlan:
         tape: Tape,
         blocks: Sequence[ForeignBlock],
         sent: int,
-        kept: int,
+        distinct: int,
         ignored: dict[str, int],
         bad: tuple[BadMessage, ...],
     ) -> Provenance:
@@ -341,8 +345,8 @@ class ForeignPlan:
             trades=len(tape.trades.ts),
             topic=self.address.topic,
             partitions=spans(self.ranges),
-            messages=kept,
-            resent=sent - kept,
+            messages=distinct,
+            resent=sent - distinct,
             empty=sum(block.empty for block in blocks),
             bad=bad,
             ignored={reason: count for reason, count in ignored.items() if count},
@@ -350,13 +354,13 @@ class ForeignPlan:
         )
 
 
-def _places(names: Iterable[Name], index: dict[Name, int]) -> Int64:
-    """Where each of a block's names stands among all, new ones at the end."""
+def _indices_of(names: Iterable[Name], index: dict[Name, int]) -> Int64:
+    """Indices of a block's names among all names; new ones are appended."""
     return np.array([index.setdefault(name, len(index)) for name in names], np.int64)
 
 
 def _symbols(names: Iterable[Name]) -> dict[Name, str]:
-    """The symbol of each name of a topic: where every key is its message's venue, the keys name none."""
+    """Map the names of a topic to symbols; where every key is its message's venue, keys are no symbols."""
     keys = any(name.of == "key" for name in names)
     return {name: "" if name.of == "venue" and not keys else name.symbol for name in names}
 
@@ -369,12 +373,12 @@ def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:
     source : str
         As `feed.kafka.consumer.plan_replay`.
     options : ReadOptions
-        `symbol` says which messages to take, and what the tape is called where none names its symbol.
+        `symbol` says which messages to take, and names the tape where no message has a symbol.
 
     Raises
     ------
     FeedUnavailable
-        No broker, unknown topic.
+        No broker, or an unknown topic.
     FeedCorrupt
         No message, or none before an open transaction.
     """

@@ -1,4 +1,4 @@
-"""Which symbol a message of somebody else's is of: its rows say it, else the message, its header, its key."""
+"""Which symbol a message without our headers is of: by its rows, else the message, its header, its key."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Name(NamedTuple):
-    """What a message calls its symbol, and where that stands.
+    """A message's symbol and where it stands.
 
     Attributes
     ----------
     symbol : str
         Empty where nothing names one.
     of : str
-        ``value``, ``header``, ``key``; ``venue`` for a key that is the publisher id of all rows of the message: whether
-        it is a symbol all the same, in Hong Kong for example, the other keys of the topic say.
+        ``value``, ``header``, ``key``; ``venue`` for a key that is the publisher id of all rows of the message. The
+        other keys of the topic tell whether it is a symbol after all, as in Hong Kong.
     """
 
     symbol: str = ""
@@ -41,18 +41,18 @@ class _Named(msgspec.Struct, gc=False):
     trades: tuple[_Row, ...] = ()
 
 
-class _Apart(msgspec.Struct, gc=False):
+class _RawRows(msgspec.Struct, gc=False):
     snapshot: tuple[msgspec.Raw, ...] = ()
     trades: tuple[msgspec.Raw, ...] = ()
 
 
 _NAMED = msgspec.json.Decoder(_Named)
-_APART = msgspec.json.Decoder(_Apart)
+_RAW_ROWS = msgspec.json.Decoder(_RawRows)
 _KEY = msgspec.json.Decoder(str | _Row)
 
 
 def by_symbol(record: Record) -> list[tuple[Name, Record]]:
-    """Tell the symbol of a JSON message; one whose rows name several comes apart into a message of each.
+    """Find the symbol of a JSON message; split one whose rows name several into a message for each.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     Raises
     ------
     ValueError, msgspec.DecodeError, RecursionError
-        A symbol that is no text, or a message that is no JSON, as `feed.codecs.json_rows.REFUSALS`.
+        The symbol is no text, or the message no JSON; all are among `feed.codecs.json_rows.REFUSALS`.
     """
     fallback = _of_header(record) or _of_key(record.key)
     keyed = fallback.of == "key" and fallback.symbol.isdigit()
@@ -81,16 +81,16 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     distinct = list(dict.fromkeys(names)) or [fallback]
     if len(distinct) == 1:
         return [(distinct[0], record)]
-    apart = _APART.decode(record.value)
+    raw_rows = _RAW_ROWS.decode(record.value)
     parts: dict[Name, dict[str, list[msgspec.Raw]]] = {name: {"snapshot": [], "trades": []} for name in distinct}
-    kinds = ["snapshot"] * len(apart.snapshot) + ["trades"] * len(apart.trades)
-    for name, kind, row in zip(names, kinds, (*apart.snapshot, *apart.trades), strict=True):
+    kinds = ["snapshot"] * len(raw_rows.snapshot) + ["trades"] * len(raw_rows.trades)
+    for name, kind, row in zip(names, kinds, (*raw_rows.snapshot, *raw_rows.trades), strict=True):
         parts[name][kind].append(row)
     return [(name, record._replace(value=msgspec.json.encode(part))) for name, part in parts.items()]
 
 
 def outside(record: Record) -> Name:
-    """Tell the symbol of a message whose value cannot be read: its header's, else its key's, which may be none."""
+    """Find the symbol of a message with an unreadable value: by its header, else its key, which may have none."""
     try:
         return _of_header(record) or _of_key(record.key)
     except ValueError:
@@ -122,12 +122,12 @@ def _checked(symbol: str) -> str:
 
 
 def _of_key(key: bytes | None) -> Name:
-    """A key that may be a symbol, also as JSON; others, such as a number in binary, are there to spread messages."""
+    """Read a key that may be a symbol, also as JSON; other keys, such as binary numbers, only spread messages."""
     try:
         text: object = (key or b"").decode()
         if key and key[:1] in {b'"', b"{"}:
-            found = _KEY.decode(key)
-            text = found.symbol if isinstance(found, _Row) else found
+            decoded = _KEY.decode(key)
+            text = decoded.symbol if isinstance(decoded, _Row) else decoded
     except (UnicodeDecodeError, *REFUSALS):
         return Name()
     if (

@@ -1,4 +1,4 @@
-"""A port that was asked for, in front of one that was not: bytes pass both ways, on loopback only."""
+"""A port of the user's choice that forwards to another, both ways, on loopback only."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from feed.errors import FeedUnavailable
 HOST = "127.0.0.1"
 
 CONNECTIONS = 100
-"""How many pass at once; one more is closed at once."""
+"""Maximum open connections; a further one is closed at once."""
 
 _PART = 64 * 1024
 _REMEDY = "choose another --port, or leave it out for a free one"
 
 
 class Forwarder:
-    """A listening port whose connections are passed on to another port of this machine.
+    """A listening port that forwards its connections to another port of this machine.
 
-    The port is taken here and nothing is passed on before `start`, so that nobody else gets the port in between.
+    The constructor takes the port, so that nobody else gets it, and `start` begins to forward.
 
     Parameters
     ----------
     port : int
         1 to 65535.
     connections : int
-        How many at once.
+        Maximum open at once.
 
     Raises
     ------
     FeedUnavailable
-        It is no port, another process listens there, or this user may not.
+        It is no port, another process listens there, or this user may not listen.
     """
 
     def __init__(self, port: int, connections: int = CONNECTIONS) -> None:
@@ -54,7 +54,7 @@ class Forwarder:
         self._thread: threading.Thread | None = None
 
     def start(self, target: int) -> Self:
-        """Pass connections on to the port `target`, from a thread that ends with `close`."""
+        """Forward connections to the port `target`, in a thread that ends with `close`."""
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(target, ready), daemon=True, name="sor-sweep-forward")
         self._thread.start()
@@ -62,7 +62,7 @@ class Forwarder:
         return self
 
     def close(self) -> None:
-        """Free the port, end what passes and the thread; a second call does nothing."""
+        """Free the port, end the connections and the thread; a second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is not None and self._loop is not None and self._stop is not None:
             with suppress(RuntimeError):  # its loop is closed already
@@ -81,7 +81,7 @@ class Forwarder:
         passing: set[asyncio.Task[None]] = set()
 
         def serve(client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-            # A task of our own: asyncio's prints a traceback when it is cancelled (Python 3.11).
+            # A task of our own: asyncio's prints a traceback when cancelled (Python 3.11).
             task = asyncio.create_task(self._pass(target, client, back))
             passing.add(task)
             task.add_done_callback(passing.discard)
@@ -91,11 +91,11 @@ class Forwarder:
         try:
             await self._stop.wait()
         finally:
-            # What still passes is cancelled when the loop ends; waiting for the server would wait for the clients.
+            # Open connections are cancelled when the loop ends; waiting for the server would wait for its clients.
             server.close()
 
     async def _pass(self, target: int, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        """One connection, until both sides have ended it or one has broken."""
+        """Forward one connection, until both sides have ended it or one has broken."""
         if self._open >= self._limit:
             back.close()
             return
@@ -108,7 +108,7 @@ class Forwarder:
                     both.create_task(_copy(broker, back))
             finally:
                 forth.close()
-        except* OSError:  # a side that breaks, or a target that is gone, ends this connection and no other
+        except* OSError:  # a broken side or a missing target ends only this connection
             pass
         finally:
             self._open -= 1
@@ -116,7 +116,7 @@ class Forwarder:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on to the end, never faster than they are taken."""
+    """Forward bytes to the end, never faster than the other side takes them."""
     while part := await reader.read(_PART):
         writer.write(part)
         await writer.drain()

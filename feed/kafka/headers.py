@@ -1,4 +1,4 @@
-"""What surrounds the values of a replay: the headers of its messages, and the record that ends it."""
+"""The headers of a replay's messages, and the record that ends it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages, rows, bytes : int
         Data messages, the quotes and trades in them, the bytes of their values.
     start, end : int
-        The offsets [start, end) they lie in.
+        Offsets [start, end) that hold them.
     digest : str
         SHA-256 of the SHA-256 of each message, in the order of `pseq`.
     """
@@ -47,18 +47,18 @@ class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EndRecord(msgspec.Struct, frozen=True):
-    """The last record of a replay in each partition it used: the whole table, so that any one of them is enough.
+    """The last record of a replay in each partition it used; each holds the whole table, so any one is enough.
 
     Attributes
     ----------
     replay : str
     codec, schema : str
     messages : int
-        Data messages of all partitions.
+        Data messages in all partitions.
     digest : str
         `replay_digest` of what was sent.
     tapes : dict of str to str
-        The symbols that were sent, and `Tape.digest` of each.
+        Symbols sent, with `Tape.digest` of each.
     partitions : dict of int to Listed
     """
 
@@ -72,7 +72,7 @@ class EndRecord(msgspec.Struct, frozen=True):
 
 
 def replay_digest(tapes: Mapping[str, str]) -> str:
-    """Digest of a replay: its tape's, or, of several, the SHA-256 of lines of symbol and digest, by symbol.
+    """Digest of a replay: that of its only tape, or the SHA-256 of lines of symbol and digest, by symbol.
 
     Parameters
     ----------
@@ -88,20 +88,20 @@ def replay_digest(tapes: Mapping[str, str]) -> str:
 
 def data_headers(replay: str, symbol: str, codec: str, seq: int, pseq: int) -> list[tuple[str, bytes]]:
     """Headers of a data message: `seq` counts the whole replay, `pseq` the partition, both from 0."""
-    return [*_lasting(replay, symbol, codec), ("seq", b"%d" % seq), ("pseq", b"%d" % pseq)]
+    return [*_shared_headers(replay, symbol, codec), ("seq", b"%d" % seq), ("pseq", b"%d" % pseq)]
 
 
 @lru_cache(maxsize=1024)
-def _lasting(replay: str, symbol: str, codec: str) -> tuple[tuple[str, bytes], ...]:
-    """What all messages of a symbol share: first, as neighbours that begin alike are read sooner."""
-    named = {"replay": replay, "symbol": symbol, "schema": SCHEMA, "codec": codec}
-    return tuple((name, text.encode()) for name, text in named.items())
+def _shared_headers(replay: str, symbol: str, codec: str) -> tuple[tuple[str, bytes], ...]:
+    """Headers that all messages of a symbol share; they come first, as equal beginnings are read faster."""
+    headers = {"replay": replay, "symbol": symbol, "schema": SCHEMA, "codec": codec}
+    return tuple((name, text.encode()) for name, text in headers.items())
 
 
 def end_headers(replay: str, codec: str) -> list[tuple[str, bytes]]:
     """Headers of an end record."""
-    named = {"replay": replay, "schema": SCHEMA, "codec": codec, "kind": END}
-    return [(name, text.encode()) for name, text in named.items()]
+    headers = {"replay": replay, "schema": SCHEMA, "codec": codec, "kind": END}
+    return [(name, text.encode()) for name, text in headers.items()]
 
 
 def encode_end(end: EndRecord) -> bytes:
@@ -113,7 +113,7 @@ _END = msgspec.json.Decoder(EndRecord)
 
 
 def decode_end(record: Record, replay: str) -> EndRecord:
-    """Read the value of a replay's end record; FeedCorrupt where it is malformed or contradicts itself."""
+    """Read the value of a replay's end record; FeedCorrupt where it is malformed or inconsistent."""
     try:
         end = _END.decode(record.value)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -130,18 +130,18 @@ def decode_end(record: Record, replay: str) -> EndRecord:
 
 
 def check_promised(headers: Mapping[str, bytes | None], promised: Iterable[tuple[str, bytes]]) -> None:
-    """Compare a message's headers with what holds for all of its replay; ValueError where one differs."""
+    """Compare a message's headers with those of its whole replay; ValueError where one differs."""
     for name, value in promised:
         if headers.get(name) != value:
             raise ValueError(f"header {name} is {shown(headers.get(name))}, expected {value.decode()!r}")
 
 
 def code_of(headers: Mapping[str, bytes | None], codes: Mapping[bytes, int]) -> int:
-    """Look up which of the replay's symbols a message is of; ValueError where of none."""
+    """Index of a message's symbol among the replay's; ValueError where it is none of them."""
     code = codes.get(headers.get("symbol") or b"")
     if code is None:
-        there = listing("symbols", [symbol.decode() for symbol in codes])
-        raise ValueError(f"header symbol is {shown(headers.get('symbol'))}; {there}")
+        known_symbols = listing("symbols", [symbol.decode() for symbol in codes])
+        raise ValueError(f"header symbol is {shown(headers.get('symbol'))}; {known_symbols}")
     return code
 
 
@@ -154,7 +154,7 @@ def headers_of(record: Record) -> dict[str, str]:
     Raises
     ------
     FeedCorrupt
-        They are no text, or not those of a replay.
+        A header is no text, or they are not those of a replay.
     """
     try:
         headers = {name: (value or b"").decode() for name, value in record.headers}
@@ -166,7 +166,7 @@ def headers_of(record: Record) -> dict[str, str]:
 
 
 def own_numbers(own: Sequence[Header]) -> tuple[int, int] | None:
-    """`seq` and `pseq` where these are a message's own headers and numbers, as `number_of` gives them."""
+    """`seq` and `pseq` where these are a message's own headers and valid for `number_of`; else None."""
     if len(own) == 2 and own[0][0] == "seq" and own[1][0] == "pseq":
         seq, pseq = own[0][1] or b"", own[1][1] or b""
         if seq.isdigit() and pseq.isdigit() and len(seq) < 19 and len(pseq) < 19:
@@ -175,7 +175,7 @@ def own_numbers(own: Sequence[Header]) -> tuple[int, int] | None:
 
 
 def number_of(headers: Mapping[str, bytes | None], name: str) -> int:
-    """Read a number from a header; ValueError where it is none."""
+    """Read a number from a header; ValueError where it is no number."""
     text = headers.get(name) or b""
     if not (text.isdigit() and len(text) < 19):
         raise ValueError(f"header {name} is {shown(text)}, expected a number")

@@ -1,4 +1,4 @@
-"""What replays a topic holds: one pass over its messages' headers."""
+"""List the replays in a topic, by one pass over its messages' headers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Found:
     ----------
     replay : str
     messages : int
-        Data messages in the topic, those that came again included.
+        Data messages in the topic, repeated ones included.
     promised : int or None
-        What its end record says there are; None while it has none.
+        Messages that its end record promises; None without one.
     symbols : list of str
         Ascending.
     codec : str
@@ -50,7 +50,7 @@ class Found:
 
     @property
     def state(self) -> str:
-        """``whole`` by count, ``incomplete`` without an end record, ``short`` with too few messages."""
+        """``whole`` by count, ``short`` with too few messages, ``incomplete`` without an end record."""
         if self.promised is None:
             return "incomplete"
         return "whole" if self.messages >= self.promised else "short"
@@ -90,10 +90,10 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
     Raises
     ------
     FeedError
-        No broker, no topic, offsets that went while they were read.
+        No broker, no topic, or offsets that disappear while they are read.
     """
     address = parse_address(source, options.access)
-    found: dict[str, Found] = {}
+    replays: dict[str, Found] = {}
     bare = 0
     with open_consumer(address) as consumer:
         for partition, (first, last) in partitions_of(consumer, address).items():
@@ -113,25 +113,25 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
                     bare += 1
                     continue
                 name = headers["replay"]
-                each = found.setdefault(name, Found(name))
-                _note(each, headers, partition, record.timestamp)
+                replay = replays.setdefault(name, Found(name))
+                _note(replay, headers, partition, record.timestamp)
                 if headers.get("kind") == END:
-                    each.promised = decode_end(record, name).messages
+                    replay.promised = decode_end(record, name).messages
                 else:
-                    each.messages += 1
-    for each in found.values():
-        each.symbols.sort()
-    return sorted(found.values(), key=lambda each: (each.last, each.replay)), bare
+                    replay.messages += 1
+    for replay in replays.values():
+        replay.symbols.sort()
+    return sorted(replays.values(), key=lambda replay: (replay.last, replay.replay)), bare
 
 
-def _note(found: Found, headers: dict[str, str], partition: int, when: int) -> None:
-    found.codec = headers.get("codec", "")
-    found.first, found.last = min(found.first, max(when, 0)), max(found.last, when, 0)
-    if partition not in found.partitions:
-        found.partitions.append(partition)
+def _note(replay: Found, headers: dict[str, str], partition: int, when: int) -> None:
+    replay.codec = headers.get("codec", "")
+    replay.first, replay.last = min(replay.first, max(when, 0)), max(replay.last, when, 0)
+    if partition not in replay.partitions:
+        replay.partitions.append(partition)
     symbol = headers.get("symbol")
-    if symbol is not None and symbol not in found.symbols:
-        found.symbols.append(symbol)
+    if symbol is not None and symbol not in replay.symbols:
+        replay.symbols.append(symbol)
 
 
 def render(found: list[Found], bare: int) -> str:

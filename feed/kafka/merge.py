@@ -1,4 +1,4 @@
-"""Blocks of a replay joined in the order in which it was sent, and proven against its end record."""
+"""Blocks of a replay joined in the order of sending, and proven against its end record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def merge_blocks(
     address : Address
     end : EndRecord
     ranges, blocks : sequence of KafkaRange, KafkaBlock
-        By partition, then by offset; each block read of its range.
+        By partition, then by offset; block i is that of range i.
     symbols : sequence of str
         Which tapes to make.
 
@@ -40,15 +40,15 @@ def merge_blocks(
     tapes : tuple of Tape
         One for each of `symbols`.
     resent : int
-        Records dropped because they had come in an earlier range.
+        Records dropped because an earlier range holds them.
 
     Raises
     ------
     FeedCorrupt
-        Messages are missing, or a digest differs; the partitions' digests always, the tapes' where no message was
-        put aside.
+        Messages are missing, or a digest differs: that of each partition, and, where no message was put aside, of each
+        tape.
     """
-    order, kept = _order(address, end, ranges, blocks)
+    order, count = _order(address, end, ranges, blocks)
     rows = concatenate([block.rows for block in blocks])
     codes = np.concatenate([block.symbol for block in blocks])[order]
     proven = not any(block.bad for block in blocks)
@@ -61,23 +61,23 @@ def merge_blocks(
         if proven and tape.digest() != end.tapes[symbol]:
             raise _differs(address, end, f"the digest of the tape of {symbol!r} differs from the end record's")
         tapes.append(tape)
-    return tuple(tapes), sum(len(block.pseq) for block in blocks) - kept
+    return tuple(tapes), sum(len(block.pseq) for block in blocks) - count
 
 
 def _order(
     address: Address, end: EndRecord, ranges: Sequence[KafkaRange], blocks: Sequence[KafkaBlock]
 ) -> tuple[Int64, int]:
-    """Indices of the messages of all blocks, each once, in the order in which they were sent; and how many."""
+    """Indices of the messages of all blocks, each once, in the order of sending; and their number."""
     starts = np.cumsum([0, *(len(block.pseq) for block in blocks)])
     indices = []
     for partition, listed in sorted(end.partitions.items()):
-        mine = [i for i, block in enumerate(blocks) if block.partition == partition]
-        first = int(starts[mine[0]])
-        kept = _contiguous(address, end, [ranges[i] for i in mine], [blocks[i] for i in mine], listed)
-        hashes = np.concatenate([blocks[i].hashes for i in mine])[kept]
+        places = [i for i, block in enumerate(blocks) if block.partition == partition]
+        first = int(starts[places[0]])
+        unique = _contiguous(address, end, [ranges[i] for i in places], [blocks[i] for i in places], listed)
+        hashes = np.concatenate([blocks[i].hashes for i in places])[unique]
         if hashlib.sha256(np.ascontiguousarray(hashes).data).hexdigest() != listed.digest:
             raise _differs(address, end, f"partition {partition}: the messages' digest differs from the end record's")
-        indices.append(first + kept)
+        indices.append(first + unique)
     index = np.concatenate(indices)
     seq = np.concatenate([block.seq for block in blocks])[index]
     order = index[np.argsort(seq, kind="stable")]
@@ -92,21 +92,21 @@ def _contiguous(
     """Indices of a partition's messages, each once; FeedCorrupt where one is missing."""
     pseq = np.concatenate([block.pseq for block in blocks])
     before = np.maximum.accumulate(np.concatenate([[-1], pseq[:-1]])) if len(pseq) else pseq
-    kept = np.flatnonzero(pseq > before)
-    found = pseq[kept]
-    wrong = np.flatnonzero(found != np.arange(len(found)))
+    unique = np.flatnonzero(pseq > before)
+    numbers = pseq[unique]
+    wrong = np.flatnonzero(numbers != np.arange(len(numbers)))
     if len(wrong):
-        at = int(kept[wrong[0]])
+        at = int(unique[wrong[0]])
         starts = np.cumsum([0, *(len(block.pseq) for block in blocks)])
         which = int(np.searchsorted(starts, at, side="right")) - 1
         offset = int(np.concatenate([block.offsets for block in blocks])[at])
         raise ranges[which].hole(int(wrong[0]), int(pseq[at]), offset, compacted=blocks[which].empty > 0)
-    if len(found) != listed.messages:
+    if len(numbers) != listed.messages:
         last = ranges[-1]
-        if len(found) > listed.messages:
-            raise _differs(address, end, f"partition {last.partition}: {len(found)} of {listed.messages} messages")
-        raise last.hole(len(found), listed.messages, last.end, compacted=blocks[-1].empty > 0)
-    return kept
+        if len(numbers) > listed.messages:
+            raise _differs(address, end, f"partition {last.partition}: {len(numbers)} of {listed.messages} messages")
+        raise last.hole(len(numbers), listed.messages, last.end, compacted=blocks[-1].empty > 0)
+    return unique
 
 
 def _differs(address: Address, end: EndRecord, what: str) -> FeedCorrupt:

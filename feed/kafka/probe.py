@@ -1,4 +1,4 @@
-"""Whether a Kafka broker answers and lets us in, found out within seconds: the client would try for long."""
+"""Probe within seconds whether a Kafka broker answers and lets us in; the client itself would try for long."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROBE_SECONDS = 2.0
-"""How long a server may take to accept a connection."""
+"""Seconds that a server may take to accept a connection."""
 
 GREET_SECONDS = 4.0
-"""How long it may then take for TLS, and again for its versions and the password: a cold broker takes its time."""
+"""Seconds that it may then take for TLS, and again for versions and password, as a cold broker is slow."""
 
 START = "start one with: python -m feed broker (it prints its address), or check host and port"
 _SETTINGS = "check host, port, and the kafka.* settings"
@@ -31,20 +31,20 @@ _STRANGER = "it speaks another protocol than Kafka's"
 
 
 class _Refused(Exception):  # noqa: N818 - reads as what it says
-    """Somebody is there, and the settings do not fit; the second argument is what to do."""
+    """Somebody answers, but the settings do not fit; the second argument is the remedy."""
 
 
 def first_that_answers(servers: Sequence[str], place: str, access: Access = PLAIN) -> str:
-    """Find the first of some servers at which a Kafka broker answers and lets us in.
+    """Find the first server at which a Kafka broker answers and lets us in.
 
     Parameters
     ----------
     servers : sequence of str
         ``HOST:PORT`` each.
     place : str
-        How the source is written, for the message.
+        The source as text, for the message.
     access : Access
-        The certificate, the host's name and the password are checked here already.
+        Certificate, host name and password are checked too.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _ask(server: str, options: Mapping[str, Any], user: str | None) -> None:
             try:
                 _greet(_Peer(secured), options, user)
             except ssl.SSLError as error:
-                # With TLS 1.3 a broker says only now that it wants to know who we are, or does not believe it.
+                # With TLS 1.3 a broker says only now that it asks for our certificate, or does not trust it.
                 raise _Refused(
                     f"it ends the TLS connection ({_reason(error)}): it may ask for kafka.ssl_certfile and "
                     "kafka.ssl_keyfile, or not trust them"
@@ -117,7 +117,7 @@ def _reason(error: ssl.SSLError) -> str:
 
 
 def _greet(peer: _Peer, options: Mapping[str, Any], user: str | None) -> None:
-    """Ask for the protocol versions, as any client does before anything else, and then say who we are."""
+    """Ask for the protocol versions, as any client does first, and then log in."""
     answer = peer.ask(_API_VERSIONS, 0)
     _, count = answer.numbers(">hi")
     offered = {key: (low, high) for key, low, high in (answer.numbers(">hhh") for _ in range(count))}
@@ -131,7 +131,7 @@ def _greet(peer: _Peer, options: Mapping[str, Any], user: str | None) -> None:
     try:
         code, mechanisms = _shake(peer, "PLAIN")
     except (OSError, struct.error):
-        return  # an answer of another kind than Kafka's own says nothing: the client will find out
+        return  # an answer unlike Kafka's own proves nothing: leave it to the client
     if code in {0, _UNKNOWN_MECHANISM}:
         raise _Refused(
             f"it asks who we are, by SASL with {mechanisms}",
@@ -141,14 +141,14 @@ def _greet(peer: _Peer, options: Mapping[str, Any], user: str | None) -> None:
 
 
 def _shake(peer: _Peer, mechanism: str) -> tuple[int, str]:
-    """Ask for a SASL mechanism: the error's code, and the mechanisms that there are."""
+    """Ask for a SASL mechanism; return the error code and the mechanisms on offer."""
     answer = peer.ask(_SASL_HANDSHAKE, 1, struct.pack(">h", len(mechanism)) + mechanism.encode())
     code, count = answer.numbers(">hi")
     return code, ", ".join(sorted(answer.text() for _ in range(count)))[:200] or "no mechanism"
 
 
 def _log_in(peer: _Peer, name: str, options: Mapping[str, Any], user: str | None) -> None:
-    """Prove by the client's own means that the broker knows the password; it would try a wrong one for long."""
+    """Log in by the client's own means, to prove that the broker knows the password; the client retries for long."""
     from kafka.net.sasl import get_sasl_mechanism
 
     code, mechanisms = _shake(peer, name)
@@ -163,16 +163,16 @@ def _log_in(peer: _Peer, name: str, options: Mapping[str, Any], user: str | None
     while not mechanism.is_done():
         token: bytes = mechanism.auth_bytes()
         answer = peer.ask(_SASL_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token)
-        (code,), said = answer.numbers(">h"), answer.text()
+        (code,), message = answer.numbers(">h"), answer.text()
         if code:
             raise _Refused(
-                f"the broker does not accept {user!r} by {name}: {said[:200] or code}",
+                f"the broker does not accept {user!r} by {name}: {message[:200] or code}",
                 "check kafka.sasl_username, kafka.sasl_mechanism and the password's place",
             )
         try:
             mechanism.receive(answer.take(*answer.numbers(">i")))
         except (ValueError, LookupError):
-            # What the client says here may hold parts of the exchange.
+            # The client's message may hold parts of the exchange.
             raise _Refused("it cannot prove that it knows the password, so it is not who it says") from None
 
 
@@ -185,7 +185,7 @@ class _Answer:
     def take(self, count: int) -> bytes:
         if self._at + count > len(self._content):
             raise struct.error(_STRANGER)
-        self._at += max(count, 0)  # -1 stands for nothing at all
+        self._at += max(count, 0)  # -1 stands for null
         return self._content[self._at - max(count, 0) : self._at]
 
     def numbers(self, layout: str) -> tuple[int, ...]:
@@ -196,16 +196,16 @@ class _Answer:
 
 
 class _Peer:
-    """Who is at the other end: Kafka's requests and responses, all of them within a time."""
+    """The other end: Kafka's requests and responses, all within one deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock, self._until, self._asked = sock, time.monotonic() + GREET_SECONDS, 0
+        self._sock, self._deadline, self._requests = sock, time.monotonic() + GREET_SECONDS, 0
 
     def ask(self, key: int, version: int, body: bytes = b"") -> _Answer:
-        self._asked += 1
-        question = struct.pack(">hhih", key, version, self._asked, -1) + body
-        self._sock.settimeout(self._left())
-        self._sock.sendall(struct.pack(">i", len(question)) + question)
+        self._requests += 1
+        request = struct.pack(">hhih", key, version, self._requests, -1) + body
+        self._sock.settimeout(self._remaining())
+        self._sock.sendall(struct.pack(">i", len(request)) + request)
         head = self._receive(4)
         if head[:2] in _TLS_RECORDS:
             raise _Refused("it speaks TLS: set kafka.security_protocol=SSL or SASL_SSL")
@@ -213,22 +213,22 @@ class _Peer:
         if not 4 <= size <= _ANSWER_BYTES:
             raise OSError(_STRANGER)
         answer = _Answer(self._receive(size))
-        if answer.numbers(">i") != (self._asked,):
+        if answer.numbers(">i") != (self._requests,):
             raise OSError(_STRANGER)
         return answer
 
     def _receive(self, count: int) -> bytes:
         content = b""
         while len(content) < count:
-            self._sock.settimeout(self._left())
+            self._sock.settimeout(self._remaining())
             part = self._sock.recv(count - len(content))
             if not part:
                 raise OSError("it closed the connection, so it is no Kafka broker")
             content += part
         return content
 
-    def _left(self) -> float:
-        left = self._until - time.monotonic()
-        if left <= 0:
+    def _remaining(self) -> float:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("timed out")
-        return left
+        return remaining

@@ -1,4 +1,4 @@
-"""The producer: a tape into a topic, with the recorded gaps or as fast as it goes, ended by a record that proves it."""
+"""The producer: sends tapes into a topic, at recorded pace or as fast as it goes, and an end record to prove them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 UNACKNOWLEDGED_BYTES = 32 * 2**20
-"""Values sent and not yet acknowledged: kafka-python's own buffer has no bound."""
+"""Bound on values sent and not yet acknowledged; kafka-python's own buffer has none."""
 
 ACKNOWLEDGE_SECONDS = DELIVERY_SECONDS + 15
-"""Longer than the client's own limit, which says why it gave up."""
+"""Longer than the client's own limit, so that the client says why it gives up."""
 
 _REPLAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _INCOMPLETE = "the replay is incomplete: check that the broker is up and replay again"
@@ -41,7 +41,7 @@ _FIT = "use a real Kafka broker with enough retention, or a narrower --start and
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay put into its topic.
+    """What a replay has put into its topic.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Replayed:
 
 
 class Outgoing(NamedTuple):
-    """A message, due at `ts` (UTC nanoseconds), of a symbol; `rows` quotes and trades in it."""
+    """A message of a symbol, due at `ts` (UTC nanoseconds), with `rows` quotes and trades."""
 
     ts: int
     symbol: str
@@ -90,7 +90,7 @@ PARTITIONERS: dict[str, Callable[[int, str, int], int]] = {
     "symbol": lambda count, symbol, _seq: _by_symbol(count, symbol),
     "spread": lambda count, _symbol, seq: seq % count,
 }
-"""Which of so many partitions a message goes to, by symbol and number: Kafka's own rule for a key, or in turn."""
+"""Partition of a message, by count of partitions, symbol and number: by Kafka's own rule for a key, or in turn."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class _Lane:
 
 
 def new_replay_id() -> str:
-    """Name a replay: the UTC second and eight random digits, so that names sort by time and never meet."""
+    """Name a replay: the UTC second and eight random digits, so that names sort by time and never collide."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
@@ -118,7 +118,7 @@ def paced(
     sleep: Callable[[float], None] = time.sleep,
     before_wait: Callable[[], None] = lambda: None,
 ) -> Iterator[Outgoing]:
-    """Hand messages on when they are due: recorded gaps divided by `speed`, anchored to the first one.
+    """Yield messages when they are due: at recorded gaps divided by `speed`, counted from the first one.
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ def paced(
         due = anchor[0] + (message.ts - anchor[1]) / 1e9 / speed
         if due > clock():
             before_wait()
-            # A sleep may end early, and the flush took its time: only the clock says whether it is due.
-            while (left := due - clock()) > 0:
-                sleep(left)
+            # A sleep may end early, and the flush takes time: only the clock says whether it is due.
+            while (remaining := due - clock()) > 0:
+                sleep(remaining)
         yield message
 
 
@@ -162,7 +162,7 @@ def replay(
     on_progress: Callable[[int, int], None] | None = None,
     on_note: Callable[[str], None] = lambda _note: None,
 ) -> Replayed:
-    """Send tapes into a topic, by time, then the end record, and check that the broker kept all of it.
+    """Send tapes into a topic, by time, then the end record, and check that the broker has kept all of it.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def replay(
     on_progress : callable, optional
         Called with the messages sent so far and the instant of the last, UTC nanoseconds.
     on_note : callable
-        Called with what a user has to know of the topic, before anything is sent.
+        Called, before anything is sent, with what a user has to know about the topic.
 
     Returns
     -------
@@ -189,10 +189,10 @@ def replay(
     Raises
     ------
     FeedUnavailable
-        No broker, a broker that gave up, a topic that would not keep it, an empty tape, an unknown codec or
-        partitioner, a bad speed or id.
+        No broker or none any more, a topic that would not keep the replay, an empty tape, an unknown codec or
+        partitioner, or a bad speed or id.
     FeedCorrupt
-        A message beyond the bound, or a stream that the broker did not keep.
+        A message beyond the bound, or a stream that the broker has not kept.
     """
     address = parse_address(address) if isinstance(address, str) else address
     name = new_replay_id() if replay_id is None else replay_id
@@ -200,7 +200,7 @@ def replay(
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     settings = made_settings_of(address)
     room = check_room(settings, address, tapes, CODECS[codec], PARTITIONERS[partition])
-    for note in (*check_fit(settings, address, _lasts(tapes, speed)), *room):
+    for note in (*check_fit(settings, address, _duration(tapes, speed)), *room):
         on_note(note)
     began = time.perf_counter()
     with open_producer(
@@ -231,26 +231,26 @@ def replay(
 
 def _by_name(tapes: Sequence[Tape]) -> list[Tape]:
     """One tape per symbol, ascending."""
-    of: dict[str, list[Tape]] = {}
+    by_symbol: dict[str, list[Tape]] = {}
     for tape in tapes:
-        of.setdefault(tape.symbol, []).append(tape)
-    return [join(parts) for _, parts in sorted(of.items())]
+        by_symbol.setdefault(tape.symbol, []).append(tape)
+    return [join(parts) for _, parts in sorted(by_symbol.items())]
 
 
-def _lasts(tapes: Sequence[Tape], speed: float) -> float:
-    """Seconds that a replay takes at least."""
+def _duration(tapes: Sequence[Tape], speed: float) -> float:
+    """Minimum seconds that a replay takes."""
     spans = [tape.span for tape in tapes]
     return (max(last for _, last in spans) - min(first for first, _ in spans)) / 1e9 / speed if speed else 0.0
 
 
 def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:
-    """The messages of all tapes, by time; at one instant by symbol."""
+    """Messages of all tapes, by time; at one instant by symbol."""
 
-    def of(tape: Tape) -> Iterator[Outgoing]:
+    def encoded(tape: Tape) -> Iterator[Outgoing]:
         for ts, value, rows in CODECS[codec].encode(tape):
             yield Outgoing(ts, tape.symbol, value, rows)
 
-    return of(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(of, tapes), key=itemgetter(0))
+    return encoded(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(encoded, tapes), key=itemgetter(0))
 
 
 def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
@@ -267,13 +267,13 @@ def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str,
 
 
 def _numbers(producer: Any, address: Address) -> list[int]:  # noqa: ANN401 - untyped client
-    """The partitions of the topic, ascending; a broker that makes topics on demand makes it now."""
+    """Partitions of the topic, ascending; a broker that creates topics on demand does so now."""
     with translated(address, "create the topic"):
         return sorted(producer.partitions_for(address.topic))
 
 
 class _Fill:
-    """The data messages of a replay on their way into their partitions, each of them acknowledged in the end."""
+    """Sends the data messages of a replay into their partitions and waits for their acknowledgements."""
 
     def __init__(
         self,
@@ -291,7 +291,7 @@ class _Fill:
         self.lanes: dict[int, _Lane] = {}
 
     def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
-        """Send them and wait until each is acknowledged."""
+        """Send messages and wait until each is acknowledged."""
         waiting = self._waiting
         for seq, message in enumerate(messages):
             number, lane = self._lane(message.symbol, seq)
@@ -319,23 +319,23 @@ class _Fill:
         return number, lane
 
     def _acknowledge(self, bound: int) -> None:
-        """Note the offsets of the oldest messages that are acknowledged; wait while more than `bound` bytes are not."""
+        """Note the offsets of the oldest acknowledged messages; wait while more than `bound` bytes are pending."""
         waiting = self._waiting
         with translated(self._address, _INCOMPLETE):
             while waiting and (self._held > bound or waiting[0][0].is_done):
                 future, size = waiting.popleft()
-                kept = future.get(timeout=ACKNOWLEDGE_SECONDS)
+                metadata = future.get(timeout=ACKNOWLEDGE_SECONDS)
                 self._held -= size
-                lane = self.lanes[kept.partition]
+                lane = self.lanes[metadata.partition]
                 if lane.start < 0:
-                    lane.start = kept.offset
-                if kept.offset < lane.end:
+                    lane.start = metadata.offset
+                if metadata.offset < lane.end:
                     raise FeedCorrupt(
-                        f"the broker put offset {kept.offset} after {lane.end - 1}",
-                        f"{self._address.place}, partition {kept.partition}",
+                        f"the broker put offset {metadata.offset} after {lane.end - 1}",
+                        f"{self._address.place}, partition {metadata.partition}",
                         "delete the topic or use a new one, and replay again",
                     )
-                lane.end = kept.offset + 1
+                lane.end = metadata.offset + 1
 
 
 def _post(
@@ -358,7 +358,7 @@ def _post(
 
 
 def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client
-    """Write the end record into each partition that was used."""
+    """Write the end record into each used partition."""
     value, headers = encode_end(end), end_headers(end.replay, end.codec)
     futures = [
         (producer.send(address.topic, value=value, headers=headers, partition=partition), partition, listed.start)
@@ -373,7 +373,7 @@ def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition,
 
 
 def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:
-    """Refuse a stream whose first messages are gone again: a broker drops the oldest without an error."""
+    """Refuse a stream whose first messages are gone already: a broker drops the oldest without an error."""
     with open_consumer(address, DELIVERY_SECONDS) as consumer:
         first = beginnings(consumer, address, [part.partition for part in partitions])
     for part in partitions:

@@ -1,4 +1,4 @@
-"""A bounded range of offsets: a small frozen value that can be read anywhere, again and again, to the same block."""
+"""A bounded range of offsets: a small frozen value; reading it gives the same block anywhere and any time."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ if TYPE_CHECKING:
 
 
 AGAIN = "replay the source again: python -m feed replay SOURCE"
-"""The remedy for a replay that is not whole; the topic's place follows."""
+"""Remedy for an incomplete replay; the topic's place follows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KafkaBlock:
-    """What one range held: M data messages of the replay, each once, in order of arrival.
+    """Content of one range: M data messages of the replay, each once, in order of arrival.
 
     Attributes
     ----------
     partition, start, end : int
         Offsets [start, end).
     pseq, seq, offsets : (M,) int64
-        Number within the partition, within the replay, and where it lay.
+        Number in the partition, number in the replay, and offset.
     symbol : (M,) int16
         Index into the symbols of the range.
     hashes : (M, 32) uint8
         SHA-256 of each message.
     rows : Decoded
-        Their rows; of a symbol that was not asked for, none.
+        Their rows; none for a symbol that is not asked for.
     nbytes : int
         Bytes of the values.
     resent : int
-        Records dropped because they had come before.
+        Records dropped as repeats.
     empty : int
-        Offsets that hold no record: control records, or what compaction or a deletion took.
+        Offsets without a data record: control records, or messages that compaction or a deletion removed.
     tombstones : int
-        Records of others without a value, left out.
+        Other users' records without a value, left out.
     bad : tuple of BadMessage
         Malformed messages, put aside.
     """
@@ -89,7 +89,7 @@ class KafkaRange:
     symbols : tuple of str
         Those of the replay.
     first : bool
-        The replay's part of this partition begins here, so that nothing may be missing before the first message.
+        The replay's part of this partition begins here, so nothing may be missing before the first message.
     options : ReadOptions
     stall : float
         Seconds without progress after which reading is an error.
@@ -107,14 +107,14 @@ class KafkaRange:
     stall: float = STALL_SECONDS
 
     def read(self) -> KafkaBlock:
-        """Read, drop what was sent twice, decode.
+        """Read, drop repeats, decode.
 
         Raises
         ------
         FeedUnavailable
             No broker.
         FeedCorrupt
-            A hole, more malformed messages than are tolerated, offsets that are gone, no progress, too late.
+            A hole, too many malformed messages, lost offsets, no progress, or too late.
         """
         tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
         with open_consumer(self.address, self.stall) as consumer:
@@ -128,8 +128,8 @@ class KafkaRange:
                 deadline=self.options.deadline,
                 max_bytes=self.options.max_bytes,
             )
-            own = self._own(raw, tally, tolerance.refuse)
-            decoded = CODECS[self.codec].decode(own, tolerance.refuse, self.options.max_bytes)
+            to_decode = self._to_decode(raw, tally, tolerance.refuse)
+            decoded = CODECS[self.codec].decode(to_decode, tolerance.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
@@ -151,22 +151,24 @@ class KafkaRange:
             tolerance.bad,
         )
 
-    def _own(self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]) -> Iterator[Record]:
-        """Note this replay's data messages, each once, in order, and hand on those that are to be decoded."""
+    def _to_decode(
+        self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]
+    ) -> Iterator[Record]:
+        """Note this replay's data messages, each once, in order, and yield those to decode."""
         expected = 0
-        taken = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
+        chosen_code = None if self.options.symbol is None else self.symbols.index(self.options.symbol)
         codes = {symbol.encode(): code for code, symbol in enumerate(self.symbols)}
         replay, end = self.replay.encode(), END.encode()
         promised = [(name, value.encode()) for name, value in (("codec", self.codec), ("schema", SCHEMA))]
-        empty = code = 0
-        known: object = None  # the headers, but for the numbers, of a message that had all that it must
+        empty_before = code = 0
+        checked_headers: object = None  # the common headers of the last message whose headers were all checked
         for record in raw:
             tally.records += 1
             numbers = own_numbers(record.own)
-            if numbers is None or record.common is not known:
+            if numbers is None or record.common is not checked_headers:
                 headers = dict(record.headers)
                 if headers.get("replay") != replay:
-                    # Who deletes by key says so without headers; of a replay of ours there is nothing to delete.
+                    # A delete by key comes without headers; it deletes nothing of a replay of ours.
                     if not headers.get("replay") and record.tombstone:
                         tally.tombstones += 1
                     elif not headers.get("replay"):
@@ -179,7 +181,7 @@ class KafkaRange:
                     if numbers[1] >= expected:
                         check_promised(headers, promised)
                         code = code_of(headers, codes)
-                        known = record.common if own_numbers(record.own) else None
+                        checked_headers = record.common if own_numbers(record.own) else None
                 except ValueError as error:
                     refuse(record, str(error))
                     continue
@@ -187,18 +189,18 @@ class KafkaRange:
             if pseq < expected:
                 tally.resent += 1
                 continue
-            nothing = record.offset - self.start - tally.records + 1
-            # A later range cannot know where the one before it ended: what is missing there is the plan's to find.
+            empty_offsets = record.offset - self.start - tally.records + 1
+            # A later range cannot know where the one before it ends: the merge finds what is missing in between.
             if pseq > expected and self.first:
-                raise self.hole(expected, pseq, record.offset, compacted=nothing > empty)
-            expected, empty = pseq + 1, nothing
+                raise self.hole(expected, pseq, record.offset, compacted=empty_offsets > empty_before)
+            expected, empty_before = pseq + 1, empty_offsets
             tally.note(record, pseq, seq, code)
-            if taken is None or code == taken:
+            if chosen_code is None or code == chosen_code:
                 tally.chosen.append(len(tally.pseq) - 1)
                 yield record
 
     def hole(self, first: int, following: int, offset: int, *, compacted: bool) -> FeedCorrupt:
-        """Say which messages are missing, and whether they were taken away again or never came."""
+        """Say which messages are missing, and whether they were removed or never came."""
         how = (
             "offsets there hold no record: compaction or a deletion took them"
             if compacted
@@ -214,7 +216,7 @@ class KafkaRange:
 
 @dataclass(slots=True)
 class _Tally:
-    """What reading a range has noted so far."""
+    """Notes on a range while it is read."""
 
     records: int = 0
     resent: int = 0

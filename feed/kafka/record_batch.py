@@ -1,9 +1,9 @@
-"""Kafka's record batches, format 2, unpacked: what the client does itself, for a fraction of its time and bounded.
+"""Kafka's record batches, format 2, unpacked as the client does it, but in a fraction of the time and with a bound.
 
-kafka-python spends most of a read on turning batches into records: sizes that nobody asks for, headers that are the
-same in every message, a varint at a time. Here a batch is unpacked in one pass; headers that begin as those of the
-message before are not read again. And a batch is never decompressed beyond a bound, where the client has none, and
-without further packages knows gzip alone: a broker compresses anew as its topic says, whatever it was sent.
+kafka-python spends most of a read on turning batches into records: unused sizes, headers that are the same in every
+message, one varint at a time. This module unpacks a batch in one pass and does not read headers again that begin as
+those of the message before. It also bounds decompression, which the client does not, and knows all compressions, while
+the client alone knows only gzip: a broker may recompress as its topic says, whatever it was sent.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from feed.codecs.messages import Header
 
 MAX_BATCH = 64 * 2**20
-"""Bytes of one batch once decompressed; a producer of ours makes one of 8 MiB at most."""
+"""Decompressed bytes of one batch; our producer makes up to 8 MiB."""
 
 _FORMAT = 2
 _HEADER = 61
 _OWN = 2
 _LEAST = 14
-"""Bytes of a message of an older format after its offset and size: a checksum, two bytes, two lengths."""
+"""Minimum bytes of a message of an older format after offset and size: a checksum, two bytes, two lengths."""
 _CHUNK = 2**18
 _XERIAL, _XERIAL_HEADER = b"\x82SNAPPY\x00", 16
-"""How snappy begins in blocks, as Java writes it; others write one block without a frame."""
+"""Start of snappy in blocks, as Java writes it; others write one block without a frame."""
 
 
 def unpack_lean(consumer: Any, *, aborted: bool = False) -> None:  # noqa: ANN401 - untyped client
-    """Let a consumer unpack what it fetches by this module: it hands out `feed.codecs.messages.Record` from now on.
+    """Let a consumer unpack its fetches by this module: from now on it returns `feed.codecs.messages.Record`.
 
     Parameters
     ----------
     consumer : kafka.KafkaConsumer
     aborted : bool
-        One of committed records hands out those of aborted transactions too, marked, so that they can be counted.
+        With committed reads, also return the records of aborted transactions, marked, so that they can be counted.
     """
     consumer._fetcher.PartitionRecords = _WithAborted if aborted else _LeanRecords  # noqa: SLF001 - no public way
 
 
 class _LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # untyped client
-    """What one fetch brought of one partition."""
+    """Records of one partition in one fetch."""
 
     aborted_too = False
 
@@ -80,12 +80,12 @@ class _LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc] # untyped cl
                 self.next_fetch_offset = record.offset + 1
                 yield record._replace(aborted=True) if aborted else record
         if last is not None and last.magic == _FORMAT:
-            # The last record of a batch may have been compacted away; what follows begins after it all the same.
+            # The last record of a batch may be compacted away; the next batch begins after it all the same.
             self.next_fetch_offset = last.next_offset
         self.drain()
 
     def _is_aborted(self, batch: Any) -> bool:  # noqa: ANN401 - untyped client
-        """Whether a batch is of a transaction that was aborted, by the list that came with the fetch."""
+        """Whether a batch belongs to an aborted transaction, by the list that comes with the fetch."""
         if not batch.has_producer_id():
             return False
         self._consume_aborted_transactions_up_to(batch.last_offset)
@@ -111,12 +111,12 @@ def _records_of(partition: int, batch: Any) -> Iterable[Record]:  # noqa: ANN401
 
 
 def _decompress_older(batch: Any) -> None:  # noqa: ANN401 - untyped client
-    """Decompress a batch of an older format in place: the client goes through it from there on."""
+    """Decompress a batch of an older format in place; the client then iterates over it."""
     if batch.compression_type and not batch._decompressed:  # noqa: SLF001 - there is no public way
         _, value = batch._read_key_value(batch.KEY_OFFSET_V1 if batch.magic else batch.KEY_OFFSET_V0)  # noqa: SLF001
         data = decompress(batch.compression_type, value or b"")
         at = 0
-        while at < len(data):  # the client would go round for ever where a size leads back
+        while at < len(data):  # a negative size would make the client loop for ever
             size = int.from_bytes(data[at + 8 : at + 12], "big", signed=True)
             if size < _LEAST:
                 raise CorruptRecordError(f"a message in a batch says that it is {size} bytes long")
@@ -133,20 +133,20 @@ def _record_of(item: Any, partition: int | None = None) -> Record:  # noqa: ANN4
 
 
 def decompress(compression: int, data: bytes, limit: int = MAX_BATCH) -> bytes:
-    """Decompress what follows a batch's header.
+    """Decompress the part of a batch after its header.
 
     Parameters
     ----------
     compression : int
-        As the batch's attributes have it: a key of `COMPRESSIONS`, or 0 for none.
+        As in the batch's attributes: a key of `COMPRESSIONS`, or 0 for none.
     data : bytes
     limit : int
-        Bytes that it may become: no more than about that is ever allocated.
+        Maximum bytes of the result; about that much is allocated at most.
 
     Raises
     ------
     CorruptRecordError
-        An unknown compression, or it is not what it says, cut, or becomes more than that.
+        The compression is unknown, or the data is damaged, cut, or larger than the limit.
     """
     if not compression:
         return data
@@ -164,7 +164,7 @@ def _inflate(data: bytes, limit: int) -> bytes:
     while data:
         member = zlib.decompressobj(31)
         parts.append(member.decompress(data, limit + 1))
-        limit = _left(limit, len(parts[-1]))
+        limit = _reduced(limit, len(parts[-1]))
         if not member.eof:
             raise CorruptRecordError("a compressed batch is cut")
         data = member.unused_data
@@ -172,11 +172,11 @@ def _inflate(data: bytes, limit: int) -> bytes:
 
 
 def _unsnap(data: bytes, limit: int) -> bytes:
-    """Decompress snappy, in blocks of their own size or as one block, each of which says first what it becomes."""
+    """Decompress snappy, in framed blocks or as one block; each block begins with its decompressed size."""
     if not data.startswith(_XERIAL):
         return _unsnap_block(data, limit)
     parts = []
-    position = _XERIAL_HEADER  # of two versions in it, which some write the wrong way round
+    position = _XERIAL_HEADER  # its two version numbers are skipped: some write them the wrong way round
     while position < len(data):
         begin = position + 4
         position = begin + int.from_bytes(data[position:begin], "big")
@@ -194,27 +194,27 @@ def _unsnap_block(data: bytes, limit: int) -> bytes:
         shift += 7
         if byte < 0x80:
             break
-    _left(limit, size)
-    # Where it is told a larger size than the block says, pyarrow hands out memory that nothing was written to.
+    _reduced(limit, size)
+    # Given a larger size than the block's own, pyarrow returns uninitialised memory.
     unpacked: bytes = pa.Codec("snappy").decompress(data, decompressed_size=size, asbytes=True)
     return unpacked
 
 
 def _streamed(codec: str) -> Callable[[bytes, int], bytes]:
-    """Decompress frames of a codec of pyarrow's, one or several, a part at a time."""
+    """Make a function that decompresses frames of a codec of pyarrow's, one or several, part by part."""
 
     def decompress_frames(data: bytes, limit: int) -> bytes:
         parts = []
         with pa.CompressedInputStream(pa.BufferReader(data), codec) as stream:
             while part := stream.read(_CHUNK):
                 parts.append(part)
-                limit = _left(limit, len(part))
+                limit = _reduced(limit, len(part))
         return b"".join(parts)
 
     return decompress_frames
 
 
-def _left(limit: int, size: int) -> int:
+def _reduced(limit: int, size: int) -> int:
     if size > limit:
         raise CorruptRecordError("a batch decompresses to more than the bound")
     return limit - size
@@ -226,7 +226,7 @@ COMPRESSIONS: dict[int, Callable[[bytes, int], bytes]] = {
     3: _streamed("lz4"),
     4: _streamed("zstd"),
 }
-"""How a batch is decompressed, by the number that its attributes give: at most to so many bytes."""
+"""Functions that decompress a batch, up to a limit in bytes, by the number in its attributes."""
 
 
 def unpack(partition: int, data: bytes, count: int, base: int, first: int, step: int = 1) -> list[Record]:
@@ -236,25 +236,25 @@ def unpack(partition: int, data: bytes, count: int, base: int, first: int, step:
     ----------
     partition : int
     data : bytes
-        What follows the batch's header, decompressed.
+        The part of the batch after its header, decompressed.
     count : int
         Records that the header promises.
     base : int
-        Offset from which the records' count.
+        Offset to which those of the records are relative.
     first : int
-        Time from which the records' count, milliseconds.
+        Time to which those of the records are relative, milliseconds.
     step : int
-        0 = all have that time.
+        0 = all records have that time.
 
     Returns
     -------
     list of Record
-        A value that is null is empty, and marked.
+        A null value is empty, and marked.
 
     Raises
     ------
     CorruptRecordError
-        A length that is not kept, fewer or more bytes than the records take, a header's name that is no text.
+        A wrong length, fewer or more bytes than the records take, or a header's name that is no text.
     """
     try:
         return _unpack(partition, data, count, base, first, step)
@@ -265,13 +265,13 @@ def unpack(partition: int, data: bytes, count: int, base: int, first: int, step:
 def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step: int) -> list[Record]:
     records = []
     position = 0
-    begins = b""  # the headers of the record before, but the last two: as bytes, with how many there are, and read
+    prefix = b""  # the previous record's headers but the last two, with their number; `common` decoded
     common: tuple[Header, ...] = ()
-    names: list[tuple[bytes, str]] = []  # of the last two, the names likewise
+    names: list[tuple[bytes, str]] = []  # the names of the last two, as bytes and decoded
     for _ in range(count):
         length, position = _varint(data, position)
         end = position + length
-        if data[position] > 0x7F:  # Kafka has none yet, and the client would take the next bytes for more of them
+        if data[position] > 0x7F:  # Kafka defines none yet, and a longer varint would be misread
             raise ValueError(f"attributes {data[position]:#x}")
         time, position = _varint(data, position + 1)
         offset, position = _varint(data, position)
@@ -282,8 +282,8 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
             value = data[position : position + size]
             position += size
         own: list[Header] = []
-        if begins and data.startswith(begins, position):
-            position += len(begins)
+        if prefix and data.startswith(prefix, position):
+            position += len(prefix)
             for start, name in names:
                 if data.startswith(start, position):
                     position += len(start)
@@ -303,7 +303,7 @@ def _unpack(partition: int, data: bytes, count: int, base: int, first: int, step
                 header, position = _header(data, position)
                 own.append(header)
             common, own = tuple(own[:-_OWN]), own[-_OWN:]
-            begins = data[begin : starts[-_OWN]] if total >= _OWN else b""
+            prefix = data[begin : starts[-_OWN]] if total >= _OWN else b""
             names = [
                 (data[at : _after_name(data, at)], name) for at, (name, _) in zip(starts[-_OWN:], own, strict=True)
             ]

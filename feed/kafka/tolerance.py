@@ -1,4 +1,4 @@
-"""Malformed messages: how many are put aside, and what is kept of each."""
+"""Malformed messages: how many are tolerated, and what is kept of each."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 KEPT_BYTES = 2**16
-"""Bytes of a malformed message that are put aside with it."""
+"""Bytes of a malformed message that are kept."""
 
 
 def spans(ranges: Iterable[PartitionRange]) -> tuple[Partition, ...]:
-    """What ranges, given by partition and then by offset, cover of each partition."""
-    found: dict[int, Partition] = {}
+    """Offsets of each partition that ranges cover, which come by partition, then by offset."""
+    partitions: dict[int, Partition] = {}
     for part in ranges:
-        start = found[part.partition].start if part.partition in found else part.start
-        found[part.partition] = Partition(part.partition, start, part.end)
-    return tuple(found.values())
+        start = partitions[part.partition].start if part.partition in partitions else part.start
+        partitions[part.partition] = Partition(part.partition, start, part.end)
+    return tuple(partitions.values())
 
 
 def tolerated(blocks: Iterable[WithBad], most: int, more: Iterable[BadMessage] = ()) -> tuple[BadMessage, ...]:
-    """Gather what the blocks of a read put aside, and `more`; FeedCorrupt where it is over so many messages in all."""
+    """Gather the messages that blocks put aside, and `more`; FeedCorrupt where they are more than `most` in all."""
     bad = (*(message for block in blocks for message in block.bad), *more)
     if len(bad) > most:
-        extra = bad[most]
-        raise malformed(Record(extra.partition, extra.offset, extra.value), extra.reason)
+        first_over = bad[most]
+        raise malformed(Record(first_over.partition, first_over.offset, first_over.value), first_over.reason)
     return bad
 
 
@@ -52,7 +52,7 @@ class WithBad(Protocol):
 
 
 def put_aside(record: Record, reason: str) -> BadMessage:
-    """Keep of a malformed message what is shown of it."""
+    """Keep the part of a malformed message that is shown."""
     value = bytes(record.value)
     return BadMessage(record.partition, record.offset, reason, len(value), value[:KEPT_BYTES])
 
@@ -63,7 +63,7 @@ class Tolerance:
     Parameters
     ----------
     most : int
-        How many.
+        Maximum number of messages.
     """
 
     def __init__(self, most: int) -> None:
@@ -72,11 +72,11 @@ class Tolerance:
 
     @property
     def bad(self) -> tuple[BadMessage, ...]:
-        """What was put aside, by offset."""
+        """Messages put aside, by offset."""
         return tuple(sorted(self._bad.values(), key=lambda message: message.offset))
 
     def refuse(self, record: Record, reason: str) -> None:
-        """Put a message aside, once for all of its parts; FeedCorrupt where no more of them are tolerated."""
+        """Put a message aside, once for all of its parts; FeedCorrupt where no more messages are tolerated."""
         if record.offset in self._bad:
             return
         if len(self._bad) >= self._most:

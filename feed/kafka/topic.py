@@ -1,4 +1,4 @@
-"""A topic: what it holds now, and how it is set, asked before a replay: whether it takes it, and for how long."""
+"""A topic: its offsets, and its settings, which tell before a replay whether the topic takes it and for how long."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 SHORT_SECONDS = 600.0
-"""What is kept for less than this may be gone before somebody reads it."""
+"""Messages kept for less than this may be gone before somebody reads them."""
 
 _SOON_SECONDS = 0.1
 _SAMPLE = 2**20
 _FRAME = 2**12
-"""Bytes of a message beside its rows, at most."""
+"""Maximum bytes of a message beside its rows."""
 
 _CLEANUP, _LARGEST, _IN_SYNC, _RETENTION, _ROOM = ASKED = (
     "cleanup.policy",
@@ -52,18 +52,18 @@ _CLEANUP, _LARGEST, _IN_SYNC, _RETENTION, _ROOM = ASKED = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a topic is set.
+    """Settings of a topic.
 
     Attributes
     ----------
     values : mapping of str to str
-        Those of `ASKED`, the broker's defaults among them; none where the broker did not tell.
+        Those of `ASKED`, including the broker's defaults; empty where the broker does not tell.
     replicas : int
-        The fewest that one of its partitions has, in sync or not; 0 where the broker did not tell.
+        Fewest replicas of a partition, in sync or not; 0 where the broker does not tell.
     note : str
-        Why it did not tell; empty where it did, and where it has no such question.
+        Why the broker does not tell; empty where it does, or cannot be asked.
     partitions : int
-        How many it has; 0 where the broker did not tell.
+        Number of partitions; 0 where the broker does not tell.
     """
 
     values: Mapping[str, str]
@@ -89,7 +89,7 @@ UNTOLD = Settings({})
 def _open_admin(address: Address) -> Iterator[Any]:
     def build(server: str) -> Any:  # noqa: ANN401 - untyped client
         settings = client_settings(address, server)
-        del settings["metrics_enabled"]  # the one that this client does not know
+        del settings["metrics_enabled"]  # this client does not know it
         return KafkaAdminClient(**settings)
 
     admin = connect(address, build)
@@ -102,7 +102,7 @@ def _open_admin(address: Address) -> Iterator[Any]:
 
 
 def settings_of(address: Address) -> Settings | None:
-    """Ask how a topic is set.
+    """Ask for the settings of a topic.
 
     Parameters
     ----------
@@ -122,20 +122,20 @@ def settings_of(address: Address) -> Settings | None:
 
     with _open_admin(address) as admin:
         try:
-            asked = [ConfigResource("TOPIC", address.topic, list(ASKED))]
-            configs = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(asked, config_filter="all"))
+            question = [ConfigResource("TOPIC", address.topic, list(ASKED))]
+            configs = within(CONNECT_SECONDS, address, lambda: admin.describe_configs(question, config_filter="all"))
             (described,) = within(CONNECT_SECONDS, address, lambda: admin.describe_topics([address.topic]))
         except errors.KafkaConnectionError:
-            return UNTOLD  # a broker without the question, as the embedded one, hangs up
+            return UNTOLD  # a broker that does not know the request, such as the embedded one, hangs up
         except errors.KafkaError as error:
             return Settings({}, note=_untold(type(error)))
     if errors.for_code(described["error_code"]) is errors.UnknownTopicOrPartitionError:
         return None
-    # The client passes over the error that comes in place of settings, so that nothing is told of why there are none.
-    found = configs.get("topic", {}).get(address.topic, {})
-    if not found:
+    # The client drops the error that comes in place of settings, so the reason for having none is unknown.
+    settings = configs.get("topic", {}).get(address.topic, {})
+    if not settings:
         return Settings({}, note=_untold(errors.TopicAuthorizationFailedError))
-    values = {name: each["value"] for name, each in found.items() if name in ASKED and each["value"] is not None}
+    values = {name: each["value"] for name, each in settings.items() if name in ASKED and each["value"] is not None}
     replicas = [len(part["replica_nodes"]) for part in described["partitions"]]
     return Settings(values, min(replicas, default=0), partitions=len(replicas))
 
@@ -145,21 +145,21 @@ def _untold(kind: type[Exception]) -> str:
 
 
 def made_settings_of(address: Address) -> Settings:
-    """Ask how a topic is set; a broker that makes topics on demand makes it first.
+    """Ask for the settings of a topic; a broker that creates topics on demand creates it first.
 
     Raises
     ------
     FeedUnavailable
-        No broker, or no topic and none is made.
+        No broker, or no topic and it is not created.
     """
-    found = settings_of(address)
-    if found is None:
+    settings = settings_of(address)
+    if settings is None:
         with open_producer(address) as producer, translated(address, "create the topic"):
             producer.partitions_for(address.topic)
         deadline = time.monotonic() + CONNECT_SECONDS
-        while (found := settings_of(address)) is None and time.monotonic() < deadline:
-            time.sleep(_SOON_SECONDS)  # brokers learn of it one after the other
-    return found or UNTOLD
+        while (settings := settings_of(address)) is None and time.monotonic() < deadline:
+            time.sleep(_SOON_SECONDS)  # brokers learn about it one after the other
+    return settings or UNTOLD
 
 
 def _compacted(settings: Settings) -> str:
@@ -183,18 +183,18 @@ REFUSALS: dict[Callable[[Settings], str], str] = {
     _compacted: "set cleanup.policy=delete for it, or name another topic",
     _never_in_sync: "lower min.insync.replicas for it, or give it more replicas",
 }
-"""Why a topic is of no use for a replay, and the remedy."""
+"""Checks that say why a topic is of no use for a replay, and the remedies."""
 
 
 def check_fit(settings: Settings, address: Address, seconds: float = 0.0) -> tuple[str, ...]:
-    """Refuse a topic that would not take a replay, or not keep it.
+    """Refuse a topic that would not take or keep a replay.
 
     Parameters
     ----------
     settings : Settings
     address : Address
     seconds : float
-        How long the replay takes at least.
+        Minimum seconds that the replay takes.
 
     Returns
     -------
@@ -204,17 +204,17 @@ def check_fit(settings: Settings, address: Address, seconds: float = 0.0) -> tup
     Raises
     ------
     FeedUnavailable
-        It would not.
+        The topic is of no use.
     """
     for reason, remedy in REFUSALS.items():
         if what := reason(settings):
             raise FeedUnavailable(what, address.place, remedy)
     notes = [settings.note] if settings.note else []
-    kept = settings.number(_RETENTION, -1)
-    if 0 <= kept < 1000 * max(SHORT_SECONDS, seconds):
-        longer = f", and the replay takes {seconds:.0f} s" if 1000 * seconds > kept else ""
+    keeps_ms = settings.number(_RETENTION, -1)
+    if 0 <= keeps_ms < 1000 * max(SHORT_SECONDS, seconds):
+        longer = f", and the replay takes {seconds:.0f} s" if 1000 * seconds > keeps_ms else ""
         notes.append(
-            f"the topic keeps a message for {kept / 1000:g} s only (retention.ms){longer}: its start may go first"
+            f"the topic keeps a message for {keeps_ms / 1000:g} s only (retention.ms){longer}: its start may go first"
         )
     return tuple(notes)
 
@@ -226,9 +226,9 @@ def check_room(
     codec: Codec,
     partition_of: Callable[[int, str, int], int],
 ) -> tuple[str, ...]:
-    """Refuse a topic that would not take the largest message, before the first one is sent.
+    """Refuse, before the first message is sent, a topic that would not take the largest one.
 
-    Messages are made once more for that, but only where the topic's bounds are near what they may take.
+    For that the messages are encoded once more, but only where they may come near the topic's bounds.
 
     Parameters
     ----------
@@ -248,12 +248,12 @@ def check_room(
     Raises
     ------
     FeedUnavailable
-        A message is too large for it.
+        A message is too large for the topic.
     """
     largest, room = settings.largest_batch, settings.number(_ROOM, -1)
-    near = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
-    sent, sample = [0] * max(settings.partitions, 1), bytearray()
-    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else near) for each in codec.encode(tape))
+    large_tapes = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
+    partition_bytes, sample = [0] * max(settings.partitions, 1), bytearray()
+    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else large_tapes) for each in codec.encode(tape))
     for number, (symbol, message) in enumerate(messages):
         size = len(message.value)
         if largest and size > largest and (size := _packed(message.value, codec)) > largest:
@@ -263,17 +263,17 @@ def check_room(
                 address.place,
                 "raise it for the topic, use another codec, or check the source for a burst of rows at one instant",
             )
-        sent[partition_of(len(sent), symbol, number)] += len(message.value)
+        partition_bytes[partition_of(len(partition_bytes), symbol, number)] += len(message.value)
         sample += message.value[: max(_SAMPLE - len(sample), 0)]
-    fullest = max(sent) * _packed(sample, codec) // max(len(sample), 1)
+    fullest = max(partition_bytes) * _packed(sample, codec) // max(len(sample), 1)
     if not 0 <= room < fullest:
         return ()
-    kept = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
-    return (f"{kept}, and the replay has about {fullest:,} for one: its start may go first",)
+    limit = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
+    return (f"{limit}, and the replay has about {fullest:,} for one: its start may go first",)
 
 
 def _most_bytes(tape: Tape, codec: Codec) -> int:
-    """Bound what a message of a tape takes, by the rows of so many instants as it may hold."""
+    """Bound the bytes of a tape's messages, by the rows of as many instants as one may hold."""
     _, *starts = by_instant(tape)
     rows = starts[0] + starts[1]
     ends = rows[codec.instants :] if len(rows) > codec.instants else rows[-1:]
@@ -281,12 +281,12 @@ def _most_bytes(tape: Tape, codec: Codec) -> int:
 
 
 def _packed(value: bytes | bytearray, codec: Codec) -> int:
-    """Bytes of a value as it is sent, at least."""
+    """Minimum bytes of a value as it is sent."""
     return len(gzip.compress(value)) if codec.compression else len(value)
 
 
 def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]:  # noqa: ANN401 - untyped client
-    """Freeze what the topic holds now.
+    """Freeze the offsets that the topic holds now.
 
     Returns
     -------
@@ -296,9 +296,9 @@ def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]
     Raises
     ------
     NoTopic
-        There is no such topic; lists those there are.
+        There is no such topic; lists the existing ones.
     """
-    # Asking offsets of a topic that is not listed answers 0 on one broker and hangs on another.
+    # For an unlisted topic, one broker answers offset 0 and another hangs.
     topics = within(CONNECT_SECONDS, address, consumer.topics)
     if address.topic not in topics:
         raise NoTopic(

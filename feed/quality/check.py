@@ -1,6 +1,6 @@
-"""Quality of a tape: what a reader of its results should know about the quotes behind them.
+"""Quality of a tape: what a reader of results should know about the quotes behind them.
 
-Every count is of published rows, or of snapshots of the carried book: at each instant, each venue's last row so far,
+Every check counts published rows, or snapshots of the carried book: at each instant, each venue's last row so far,
 nothing hidden. `CHECKS` names and defines them all.
 """
 
@@ -36,10 +36,10 @@ DEAD_SHARE = 4
 CENT = 10**7
 DOLLAR = 10**9
 SHOWN = 20
-"""Malformed messages that a table names; `--json` names them all."""
+"""Malformed messages that a table lists; `--json` lists all."""
 
 NAMED = 10
-"""Publisher ids that a line names."""
+"""Publisher ids that a line lists."""
 
 CHECKS: dict[str, tuple[Level, str]] = {
     "no_quotes": ("error", "1 where no row quotes either side"),
@@ -77,12 +77,12 @@ CHECKS: dict[str, tuple[Level, str]] = {
     ),
     "time_gaps": ("info", "pauses of over 10 s between snapshots"),
 }
-"""Each check: how bad it is when its count is not 0, and what it counts. An error makes the tape unusable."""
+"""Each check: its level when the count is not 0, and what it counts. An error makes the tape unusable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What `check` found.
+    """Result of `check`.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Quality:
     dead_venues : tuple of int
         Publisher ids that `CHECKS` calls dead.
     details : dict of str to str
-        More about some of the checks that found something, in words.
+        More about some checks with a count, in words.
     counts : dict of str to int
         One count for each of `CHECKS`.
     """
@@ -117,15 +117,15 @@ class Quality:
     @property
     def errors(self) -> tuple[str, ...]:
         """Checks that make the tape unusable."""
-        return self._found("error")
+        return self._of_level("error")
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Checks that deserve a look."""
-        return self._found("warning")
+        return self._of_level("warning")
 
-    def _found(self, level: Level) -> tuple[str, ...]:
-        return tuple(name for name, (its_level, _) in CHECKS.items() if its_level == level and self.counts[name])
+    def _of_level(self, level: Level) -> tuple[str, ...]:
+        return tuple(name for name, (check_level, _) in CHECKS.items() if check_level == level and self.counts[name])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: the attributes, `errors` and `warnings`; instants as ISO text, publisher ids as text keys."""
@@ -147,17 +147,17 @@ class Quality:
 
 
 def check(tape: Tape) -> Quality:
-    """Count what is unusual, suspicious or wrong with a tape.
+    """Count what is unusual, suspicious or wrong in a tape.
 
     Parameters
     ----------
     tape : Tape
-        Any, also an empty one.
+        Any tape, also an empty one.
 
     Returns
     -------
     Quality
-        The same for the same tape, always.
+        Always the same for the same tape.
     """
     counts = dict.fromkeys(CHECKS, 0)
     counts |= _count_rows(tape)
@@ -170,15 +170,15 @@ def check(tape: Tape) -> Quality:
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
     venues = dict(_by_venue(tape))
     dead = []
-    for venue, mine in venues.items():
-        dead += [venue] if _is_dead(tape, mine) else []
-        for name, count in _count_venue(tape, mine, last_of_instant).items():
+    for venue, rows in venues.items():
+        dead += [venue] if _is_dead(tape, rows) else []
+        for name, count in _count_venue(tape, rows, last_of_instant).items():
             counts[name] += count
     counts["dead_venues"] = len(dead)
     unknown = [venue for venue in venues if venue not in PUBLISHERS]
     counts["unknown_publishers"] = sum(len(venues[venue]) for venue in unknown)
     details = {"unknown_publishers": _ids(unknown)} if unknown else {}
-    # of those that display something: one that reports trades alone doubles no share that there is to buy
+    # only venues with quotes: one that reports trades alone shows no share twice
     twins = find_twins(np.unique(tape.venue[(tape.bid_px > 0) | (tape.ask_px > 0)]).tolist())
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
     if twins:
@@ -191,7 +191,7 @@ def check(tape: Tape) -> Quality:
         start=start,
         end=end,
         largest_gap=int(pauses.max(initial=0)),
-        venues={venue: len(mine) for venue, mine in venues.items()},
+        venues={venue: len(rows) for venue, rows in venues.items()},
         dead_venues=tuple(dead),
         counts=counts,
         details=details,
@@ -204,12 +204,12 @@ def _ids(venues: list[int]) -> str:
 
 
 def _steps(numbers: Int64) -> Int64:
-    """From each number to the next, as `numpy.diff`."""
+    """Differences of neighbours, as `numpy.diff`."""
     return numbers[1:] - numbers[:-1]
 
 
 def _by_venue(tape: Tape) -> Iterator[tuple[int, Int64]]:
-    """Give each publisher id, ascending, and its rows, ascending, in one sort however many there are."""
+    """Yield each publisher id and its rows, both ascending, after one sort for any number of ids."""
     if not tape.rows:
         return
     order = np.argsort(tape.venue, kind="stable")
@@ -220,7 +220,7 @@ def _by_venue(tape: Tape) -> Iterator[tuple[int, Int64]]:
 
 
 def _count_rows(tape: Tape) -> dict[str, int]:
-    """Count what one row, or two neighbours, show."""
+    """Make the counts that need one row, or two neighbours."""
     bid, ask = tape.bid_px, tape.ask_px
     both = (bid > 0) & (ask > 0)
     crossed = true(both & (bid > ask))
@@ -247,8 +247,8 @@ def _count_rows(tape: Tape) -> dict[str, int]:
 
 def _off_tick(px: Int64) -> int:
     """Count prices between two ticks."""
-    rest = px[px // CENT * CENT != px]  # few as a rule; % is many times slower than // by a constant
-    return true(np.where(rest < DOLLAR, rest % (CENT // 100), 1) > 0) if len(rest) else 0
+    off_cent = px[px // CENT * CENT != px]  # mostly few; % is many times slower than // by a constant
+    return true(np.where(off_cent < DOLLAR, off_cent % (CENT // 100), 1) > 0) if len(off_cent) else 0
 
 
 def _identical_rows(tape: Tape) -> int:
@@ -264,17 +264,17 @@ def _identical_rows(tape: Tape) -> int:
 
 
 def _last_of_instant(tape: Tape) -> Flags:
-    """(N,) bool: the row is the last one of its venue at its instant."""
+    """(N,) bool: the row is the last of its venue at its instant."""
     last = np.ones(tape.rows, np.bool_)
     last[:-1] = (tape.ts[1:] != tape.ts[:-1]) | (tape.venue[1:] != tape.venue[:-1])
     return last
 
 
-def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, int]:
-    """Count what the rows of one venue, given by index, show one after the other."""
-    steps = _steps(tape.sequence[mine])
+def _count_venue(tape: Tape, rows: Int64, last_of_instant: Flags) -> dict[str, int]:
+    """Make the counts that need the rows of one venue, given by index, in sequence."""
+    steps = _steps(tape.sequence[rows])
     by_one = len(steps) > 0 and 100 * true(steps == 1) >= 99 * len(steps)
-    standing = mine[last_of_instant[mine]]
+    standing = rows[last_of_instant[rows]]
     until = np.append(tape.ts[standing[1:]], tape.ts[-1])
     quoted = (tape.bid_px[standing] > 0) | (tape.ask_px[standing] > 0)
     return {
@@ -284,8 +284,8 @@ def _count_venue(tape: Tape, mine: Int64, last_of_instant: Flags) -> dict[str, i
     }
 
 
-def _is_dead(tape: Tape, mine: Int64) -> bool:
-    silence = int(tape.ts[-1] - tape.ts[mine[-1]])
+def _is_dead(tape: Tape, rows: Int64) -> bool:
+    silence = int(tape.ts[-1] - tape.ts[rows[-1]])
     return silence > OLD and DEAD_SHARE * silence >= int(tape.ts[-1] - tape.ts[0])
 
 
@@ -314,7 +314,7 @@ def render(quality: Quality, provenance: Provenance) -> str:
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
         *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
-        *(("warning", f"{name}: {said}") for name, said in quality.details.items()),
+        *(("warning", f"{name}: {detail}") for name, detail in quality.details.items()),
     ]
     lines = [f"{name:<12} {printable(text)}" for name, text in facts]
     lines += ["", f"{'level':<8} {'count':>11}  check"]

@@ -1,4 +1,4 @@
-"""Quotes as the stretches of snapshots over which they stand: what the best one is, without a cell for each venue."""
+"""Quotes as stretches of the snapshots at which they stand, to find the best without a cell for each venue."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 CHUNK = 2**19
-"""Snapshots of the carried book that are looked at together: bounds memory, changes no count."""
+"""Snapshots of the carried book in one chunk: bounds memory, changes no count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretches:
-    """The quotes that stand during a chunk of C snapshots.
+    """Quotes that stand during a chunk of C snapshots.
 
     Attributes
     ----------
     row : (N,) int64
         Index into the rows of the book.
     start, end : (N,) int64
-        The snapshots of the chunk, [start, end), over which it stands: one at least.
+        Snapshots [start, end) of the chunk at which the quote stands, at least one.
     fresh : (N,) bool
-        It was published at `start`; the others stood before the chunk.
+        Published at `start`; the others stand from before the chunk.
     snapshots : int
         C.
     """
@@ -44,13 +44,13 @@ class Stretches:
 
 
 def carried(tape: Tape, rows: Int64) -> Iterator[Stretches]:
-    """Give the carried book in chunks of snapshots, none of which has a cell for each snapshot and venue.
+    """Yield the carried book in chunks of snapshots, without a cell for each snapshot and venue.
 
     Parameters
     ----------
     tape : Tape
     rows : (N,) int64
-        Its rows that are the last of their venue at their instant.
+        Rows that are the last of their venue at their instant.
     """
     ts = tape.ts[rows]
     venues, column = np.unique(tape.venue[rows], return_inverse=True)
@@ -62,7 +62,7 @@ def carried(tape: Tape, rows: Int64) -> Iterator[Stretches]:
         low, high = np.searchsorted(snapshot, [first, first + size])
         before = standing[standing >= 0]
         row = np.concatenate([before, np.arange(low, high)])
-        row = row[np.argsort(column[row], kind="stable")]  # of a venue, as they came
+        row = row[np.argsort(column[row], kind="stable")]  # by venue, each in order of arrival
         fresh = row >= low
         start, end = np.where(fresh, snapshot[row] - first, 0), np.full(len(row), size)
         follows = column[row[1:]] == column[row[:-1]]
@@ -75,46 +75,46 @@ def carried(tape: Tape, rows: Int64) -> Iterator[Stretches]:
 
 
 def highest_over(value: Int64, start: Int64, end: Int64, size: int, nothing: int) -> Int64:
-    """The highest value at each place, of those that cover it.
+    """Find, for each place, the highest value of the stretches that cover it.
 
-    Each stretch is two of the largest power of two that it holds; what a power covers, its two halves do.
+    Two stretches of the largest power of two that fits cover each stretch, and two halves cover each power.
 
     Parameters
     ----------
     value, start, end : (N,) int64
-        Of places [start, end), one at least.
+        Value over the places [start, end), at least one.
     size : int
-        How many places there are.
+        Number of places.
     nothing : int
-        Where none covers a place.
+        Result where no stretch covers a place.
     """
     power = _power(end - start)
-    found = np.full(size, nothing, np.int64)
-    for each in range(int(power.max(initial=0)), -1, -1):
-        mine = power == each
-        for at in (start[mine], end[mine] - (1 << each)):
-            np.maximum.at(found, at, value[mine])
-        half = (1 << each) >> 1
+    highest = np.full(size, nothing, np.int64)
+    for exponent in range(int(power.max(initial=0)), -1, -1):
+        chosen = power == exponent
+        for at in (start[chosen], end[chosen] - (1 << exponent)):
+            np.maximum.at(highest, at, value[chosen])
+        half = (1 << exponent) >> 1
         if half:
-            halves = found.copy()
-            np.maximum(halves[half:], found[:-half], out=halves[half:])
-            found = halves
-    return found
+            halves = highest.copy()
+            np.maximum(halves[half:], highest[:-half], out=halves[half:])
+            highest = halves
+    return highest
 
 
 def highest_within(values: Int64, start: Int64, end: Int64, nothing: int) -> Int64:
-    """The highest of the values at places [start, end), for each of (N,) stretches; `nothing` of an empty one."""
-    found = np.full(len(start), nothing, np.int64)
+    """Find, for each of (N,) stretches, the highest of the values at [start, end); `nothing` for an empty one."""
+    highest = np.full(len(start), nothing, np.int64)
     power = np.where(start < end, _power(np.maximum(end - start, 1)), -1)
-    for each in range(int(power.max(initial=-1)) + 1):
-        if each:  # of the power of two below, from here on
-            half = 1 << (each - 1)
+    for exponent in range(int(power.max(initial=-1)) + 1):
+        if exponent:  # from here on, the highest of 2**exponent neighbours
+            half = 1 << (exponent - 1)
             values = np.maximum(values[:-half], values[half:])
-        mine = power == each
-        found[mine] = np.maximum(values[start[mine]], values[end[mine] - (1 << each)])
-    return found
+        chosen = power == exponent
+        highest[chosen] = np.maximum(values[start[chosen]], values[end[chosen] - (1 << exponent)])
+    return highest
 
 
 def _power(length: Int64) -> Int64:
-    """The largest power of two that is at most a length, as its exponent; lengths are 1 to 2^52."""
+    """Exponent of the largest power of two up to a length; lengths are 1 to 2^52."""
     return np.frexp(length)[1].astype(np.int64) - 1
