@@ -130,7 +130,7 @@ def allocate(
 def _reference2(reference: float | str, costs: Sequence[int], available: Sequence[int]) -> int:
     """Twice the reference price, 1e-9 $; 0 where no venue has shares, as nothing is measured then."""
     if reference == "best":
-        return 2 * min((c for c, there in zip(costs, available, strict=True) if there > 0), default=0)
+        return 2 * min((c for c, shares in zip(costs, available, strict=True) if shares > 0), default=0)
     if reference in {"mid", "arrival"}:
         raise AllocatorError(f"reference={reference!r} needs bids, which Venue has not: give the price in dollars")
     if isinstance(reference, str) and not decimal(reference, "reference").is_finite():

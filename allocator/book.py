@@ -162,8 +162,8 @@ class Book:
         after = np.flatnonzero(self.mid2[last + 1 :])
         if not len(after):
             return len(self.ts), 0
-        found = last + 1 + int(after[0])
-        return found, int(self.mid2[found])
+        two_sided = last + 1 + int(after[0])
+        return two_sided, int(self.mid2[two_sided])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,10 +240,10 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
     names = ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
     columns = {name: np.ascontiguousarray(getattr(tape, name)[rows]) for name in names}
-    there, found = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
-    derive.outline(*(columns[name] for name in names[:4]), there, found)
-    snapshots, least, most, tick = found.tolist()
-    venues = (np.flatnonzero(there) - derive.IDS // 2).astype(np.int16)
+    has_rows, scale = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
+    derive.outline(*(columns[name] for name in names[:4]), has_rows, scale)
+    snapshots, least, most, tick = scale.tolist()
+    venues = (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16)
 
     def derived(tick: int) -> tuple[Book, list[int]]:
         fits = (most - least) // tick < TICK_LIMIT
@@ -262,7 +262,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             *(each.ticks for each in tiles),
             *(each.sz for each in tiles),
             counts,
-            np.cumsum(there) - 1,
+            np.cumsum(has_rows) - 1,
             rules.book == "consolidated",
             rules.max_age,
             fits,

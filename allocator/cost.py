@@ -102,7 +102,7 @@ def split_cost(
     int or INFINITE
         1e-9 $.
     """
-    executed = [min(sent, there) for sent, there in zip(split, available, strict=True)]
+    executed = [min(sent, shares) for sent, shares in zip(split, available, strict=True)]
     total = sum(executed)
     under, over = max(size - total, 0), max(total - size, 0)
     paid = sum(e * c for e, c in zip(executed, costs, strict=True))

@@ -194,10 +194,12 @@ def execute(
 
     for t in range(first, past):
         displayed, sizes = book.price_list(side.ticks[t].tolist()), side.sz[t].tolist()
-        taken = [0 if reset else was for reset, was in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
+        taken = [0 if reset else shares for reset, shares in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
-        available = [max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)]
+        available = [
+            max(sz * unit - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)
+        ]
         mid2 = int(book.mid2[t])
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
         view = View(
@@ -253,16 +255,16 @@ def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules
     if rules.leftover == "last_ask":
         venue = best_quote(view.prices, [bool(price) for price in view.prices])
         return [] if venue is None else [ChildOrder(venue, missing, LAST_ASK)]
-    left = list(view.available)
+    available = list(view.available)
     for child in sent:
-        left[child.venue] -= child.shares
+        available[child.venue] -= child.shares
     orders = []
-    for v in by_cost(view.costs, left):
-        orders.append(ChildOrder(v, min(left[v], missing), view.prices[v]))
+    for v in by_cost(view.costs, available):
+        orders.append(ChildOrder(v, min(available[v], missing), view.prices[v]))
         missing -= orders[-1].shares
     return orders
 
 
 def best_quote(prices: Sequence[int], shown: Sequence[float]) -> int | None:
     """The venue of the lowest signed price among those shown, the lowest index first; fees do not steer it."""
-    return min((v for v, there in enumerate(shown) if there), key=lambda v: (prices[v], v), default=None)
+    return min((v for v, is_shown in enumerate(shown) if is_shown), key=lambda v: (prices[v], v), default=None)

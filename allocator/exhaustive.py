@@ -19,7 +19,7 @@ SPLIT_LIMIT = 2_000_000
 
 
 def _choices(available: Sequence[int], size: int, step: int, excess: int) -> list[range]:
-    choices = [range(0, min(there, size + excess) + 1, step) for there in available]
+    choices = [range(0, min(shares, size + excess) + 1, step) for shares in available]
     splits = prod(len(choice) for choice in choices)
     if splits > SPLIT_LIMIT:
         raise AllocatorError(
@@ -44,11 +44,11 @@ def pseudocode(
         Above `SPLIT_LIMIT` splits.
     """
     _choices(available, size, step, 0)
-    best, least = None, None
+    best, least_cost = None, None
     for split in _lots(available, size, step):
         cost = split_cost(split, costs, available, rebates, size, parameters)
-        if least is None or cost < least:
-            best, least = split, cost
+        if least_cost is None or cost < least_cost:
+            best, least_cost = split, cost
     return best
 
 

@@ -21,7 +21,7 @@ def _reference2(view: View, reference: str) -> int | None:
         return view.mid2
     if reference == "arrival":
         return view.arrival2
-    return min((2 * c for c, there in zip(view.costs, view.available, strict=True) if there), default=None)
+    return min((2 * c for c, shares in zip(view.costs, view.available, strict=True) if shares), default=None)
 
 
 def _send(view: View, split: tuple[int, ...]) -> Iterable[ChildOrder]:

@@ -100,13 +100,13 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
         )
 
 
-def _settled(task: Task, raw: Rows) -> Rows:
+def _settle_rows(task: Task, raw: Rows) -> Rows:
     """(K, 5 or more) of what was filled, the first five as `settle` takes them, to (K, 8) result rows."""
     columns = settle(task.order, task.rules, dearest(task.book, task.order, task.fees), *raw.T[:5])
     return np.stack(np.broadcast_arrays(*columns), axis=1)
 
 
-def _reference(task: Task, parameters: ParameterColumns) -> Rows:
+def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     policy = POLICIES[task.routing.policy](task.routing)
     executions = [execute(task.book, task.order, task.rules, task.fees, policy, each) for each in parameters]
     return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
@@ -154,7 +154,7 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class WalkArguments:
     """What the kernels of `allocator.kernels.stateful` are given.
 
     Attributes
@@ -176,7 +176,7 @@ class Carried:
     leftover: int
 
     @classmethod
-    def of(cls, task: Task) -> Carried:
+    def of(cls, task: Task) -> WalkArguments:
         """The arguments of a task."""
         from allocator.kernels import stateful
 
@@ -209,52 +209,52 @@ def _from_units(task: Task, sums: Rows) -> Rows:
     raw[:, 0] = shares
     raw[:, 2] = shares * units.origin + cost * units.unit
     raw[:, 3] = shares * min(task.fees) + fees * units.unit
-    return _settled(task, raw)
+    return _settle_rows(task, raw)
 
 
-def _carried(task: Task, tau: Int64, walk: str) -> Rows:
+def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     from allocator.kernels import stateful
 
     out = np.zeros((len(tau), 3), np.int64)
-    given = Carried.of(task)
-    if given.begin <= given.last:
+    args = WalkArguments.of(task)
+    if args.begin <= args.last:
         getattr(stateful, walk)(
-            *given.book, np.full(len(tau), given.begin), given.last, task.order.size, task.units.farthest,
-            given.at_last, given.leftover, tau, out,
+            *args.book, np.full(len(tau), args.begin), args.last, task.order.size, task.units.farthest,
+            args.at_last, args.leftover, tau, out,
         )  # fmt: skip
     return _from_units(task, out)
 
 
-def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
+def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
     from allocator.kernels import stateful, stateless
 
     out, starts = np.zeros((len(tau), 3), np.int64), np.zeros(len(tau), np.int64)
-    given, tiles = Carried.of(task), task.book.take_side(task.order.side).tiles
-    if tiles is not None and given.begin <= given.last and len(tau):
+    args, tiles = WalkArguments.of(task), task.book.take_side(task.order.side).tiles
+    if tiles is not None and args.begin <= args.last and len(tau):
         scan = stateless.scan_together if together else stateless.scan_each
         reach = task.units.reach(tau)
         ascending = np.argsort(reach, kind="stable")
         sums, stops = out[ascending], starts[ascending]
         scan(
-            tiles.ticks, tiles.sz, task.units.slope, task.units.offset, given.begin, given.last, task.order.size,
+            tiles.ticks, tiles.sz, task.units.slope, task.units.offset, args.begin, args.last, task.order.size,
             reach[ascending], stops, sums,
         )  # fmt: skip
         out[ascending], starts[ascending] = sums, stops
         stateful.walk_each(
-            *given.book, starts, given.last, task.order.size, task.units.farthest, given.at_last, given.leftover,
+            *args.book, starts, args.last, task.order.size, task.units.farthest, args.at_last, args.leftover,
             tau, out,
         )  # fmt: skip
     return _from_units(task, out)
 
 
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
-    "reference": _reference,
-    "walk": lambda task, parameters: _settled(task, walk_through(task, parameters)),
-    "rows": lambda task, parameters: _carried(task, parameters.tau, "walk_each"),
-    "lanes": lambda task, parameters: _carried(task, parameters.tau, "walk_lanes"),
-    "wide": lambda task, parameters: _carried(task, parameters.tau, "walk_wide"),
-    "columns": lambda task, parameters: _columns(task, parameters.tau, together=False),
-    "ladder": lambda task, parameters: _columns(task, parameters.tau, together=True),
+    "reference": _run_reference,
+    "walk": lambda task, parameters: _settle_rows(task, walk_through(task, parameters)),
+    "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
+    "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
+    "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
+    "columns": lambda task, parameters: _run_stateless(task, parameters.tau, together=False),
+    "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
 """Every runner by name."""
 
@@ -272,12 +272,12 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     sizes = np.array([task.order.size for task in tasks], np.int64)
     sums = np.zeros((len(tasks), len(tau), 3), np.int64)
     if len(acting):
-        given = Carried.of(tasks[0])
+        args = WalkArguments.of(tasks[0])
         first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
         for k, each in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
             stateful.walk_orders(
-                *given.book, first, past, sizes[acting], tasks[0].units.farthest, given.leftover, MARKS_EVERY, each,
+                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, each,
                 out,
             )  # fmt: skip
             sums[acting, k] = out

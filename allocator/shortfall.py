@@ -64,8 +64,8 @@ class Shortfall:
 
 def standing_mids(book: Book, order: Order) -> Int64:
     """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first one, twice the arrival mid."""
-    there = np.maximum.accumulate(np.where(book.mid2 != 0, np.arange(len(book.ts)), -1))
-    return np.where(there >= 0, book.mid2[there], book.arrival(order)[1]) if len(there) else np.zeros(0, np.int64)
+    at = np.maximum.accumulate(np.where(book.mid2 != 0, np.arange(len(book.ts)), -1))
+    return np.where(at >= 0, book.mid2[at], book.arrival(order)[1]) if len(at) else np.zeros(0, np.int64)
 
 
 def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:
@@ -75,12 +75,12 @@ def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:
 
 def trace_fills(book: Book, order: Order, execution: Execution, unit: int = 1) -> Sequence[int]:
     """What `trace_row` takes, in units, of an execution that was recorded; its fills are in units."""
-    stood, fills = standing_mids(book, order).tolist(), execution.fills
+    standing, fills = standing_mids(book, order).tolist(), execution.fills
     if not fills:
         return 0, 0, 0
     # what exceeds an order is sold back at the snapshot that fills it
-    excess = execution.overfilled * unit * stood[fills[-1].snapshot]
-    mids = sum(fill.shares * stood[fill.snapshot] for fill in fills) - excess
+    excess = execution.overfilled * unit * standing[fills[-1].snapshot]
+    mids = sum(fill.shares * standing[fill.snapshot] for fill in fills) - excess
     return mids, fills[0].snapshot + 1, fills[-1].snapshot + 1
 
 

@@ -202,8 +202,8 @@ def trace_baselines(
     runs = _follow(book, order, rules, fees, schedules, engine)
     fractions = {name: schedules[name].in_whole_shares() for name, run in runs.items() if run is None}
     # no leftover rule completed the last slice of these, and nobody holds half a share
-    again = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
-    return {name: run for name in runs if (run := runs[name] or again[name]) is not None}
+    reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
+    return {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
 
 
 def trace_combination(
@@ -212,8 +212,8 @@ def trace_combination(
     """When the first of some combinations filled and where the mid stood; it is run once more for that."""
     if routing.policy in COMPILED:
         task = Task.of(book, order, rules, routing, fees)
-        found = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
-        return trace_row(book, *found[0, 5:].tolist())
+        row = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
+        return trace_row(book, *row[0, 5:].tolist())
     policy = POLICIES[routing.policy](routing)
     run = execute(book, order, rules, fees, policy, parameters[0], record=True)
     return trace_row(book, *trace_fills(book, order, run))
@@ -239,8 +239,8 @@ def _follow(
             run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True)
         except FractionLeftError:
             continue
-        found = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
-        runs[name] = replace(run, fills=()), found
+        trace = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
+        runs[name] = replace(run, fills=()), trace
     compiled = {name: schedule for name, schedule in schedules.items() if name not in plain}
     if compiled:
         price = dearest(book, order, fees)

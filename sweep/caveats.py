@@ -61,11 +61,11 @@ def _clock(order: Order, around: Around) -> Iterator[str]:
 
 def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
     """Fees that look as if they were not dollars per share."""
-    named = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
-    if len(named) < len(facts.venues):
-        named = {"default": settings.fees.default, **named}
+    fee_by_name = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
+    if len(fee_by_name) < len(facts.venues):
+        fee_by_name = {"default": settings.fees.default, **fee_by_name}
     price = around.arrival2
-    for name, fee in named.items():
+    for name, fee in fee_by_name.items():
         if abs(fee) > DEAR_FEE and 20_000 * abs(fee) > DEAR_SHARE * price:
             share = f", {rounded(20_000 * fee, price, 0):,.0f} bps of {price / 2 / NANO:,.2f} $" if price else ""
             yield (
@@ -97,9 +97,9 @@ def after(
     optimized = execution_of(best.row)
     if not could_act(around):
         blank, missing = around.slices - around.quoted, baselines["twap"].unfilled
-        left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
+        shares_left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
         yield (
-            f"twap had no quote in {blank:,} of its {around.slices:,} slices{left}: "
+            f"twap had no quote in {blank:,} of its {around.slices:,} slices{shares_left}: "
             "what is saved against it is no saving; set order.start and order.end to where there are quotes"
         )
     unfilled: dict[tuple[int, int], list[str]] = {}
@@ -125,9 +125,10 @@ def after(
 
 def _grid(grid: Grid, best: Best) -> Iterator[str]:
     """Where the grid says little: everything ties, or the best may lie beyond it."""
-    found = best.objective
-    ties, inert = found["best_ties"], prod(len(axis.values) for axis in grid.axes if axis.name in found["inert"])
-    if found["flat"] and len(grid) > 1:
+    objective = best.objective
+    ties = objective["best_ties"]
+    inert = prod(len(axis.values) for axis in grid.axes if axis.name in objective["inert"])
+    if objective["flat"] and len(grid) > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
         yield f"{ties:,} of {len(grid):,} combinations tie for the best; best_parameters is the first of them"
@@ -135,10 +136,10 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
     for axis in grid.axes:
         value = point[axis.name]
         # nothing is below 0, or above .inf
-        if axis.name in found["edges"] and value not in (0, INFINITE):
-            which = "largest" if value == max(axis.values) else "smallest"
+        if axis.name in objective["edges"] and value not in (0, INFINITE):
+            extreme = "largest" if value == max(axis.values) else "smallest"
             yield (
-                f"{axis.name}: the best value {in_dollars(value)} is the {which} of its axis; widen grid.{axis.name}"
+                f"{axis.name}: the best value {in_dollars(value)} is the {extreme} of its axis; widen grid.{axis.name}"
             )
 
 
@@ -175,11 +176,11 @@ def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
         or 2 * abs(timing) < abs(total)
     ):
         return
-    done = "saved against" if total > 0 else "lost to"
-    other = "sell" if order.side == "buy" else "buy"
+    verb = "saved against" if total > 0 else "lost to"
+    other_side = "sell" if order.side == "buy" else "buy"
     yield (
-        f"{abs(total):,.2f} bps are {done} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
-        f"between the fills, and a {other} over the same data shows them with the other sign"
+        f"{abs(total):,.2f} bps are {verb} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
+        f"between the fills, and a {other_side} over the same data shows them with the other sign"
     )
 
 

@@ -135,16 +135,16 @@ class Cutter(NullListener):
         self.workers = workers
         self._again: list[Chunk] = []
         if spans is None:
-            every = product(range(tapes), range(0, orders, self._in_chunk))
-            spans = (Span(tape, order, 0, combinations) for tape, order in every)
+            starts = product(range(tapes), range(0, orders, self._in_chunk))
+            spans = (Span(tape, order, 0, combinations) for tape, order in starts)
         self._spans = deque(span for span in spans if span.first < span.past)
         self._total = sum(span.past - span.first for span in self._spans)
         self._handed = 0
         self._pass = self._each = 0.0
         self._largest = 0
         self._classes: dict[int, deque[tuple[int, float]]] = {}
-        for known in measured:
-            self.learn(*known)
+        for measurement in measured:
+            self.learn(*measurement)
 
     def take(self) -> Chunk | None:
         """The next chunk; None while none is left."""
@@ -168,8 +168,8 @@ class Cutter(NullListener):
     def learn(self, combinations: int, seconds: float) -> None:
         """Learn what a chunk of so many combinations took."""
         self._largest = max(self._largest, combinations)
-        of_size = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
-        of_size.append((combinations, seconds))
+        size_class = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
+        size_class.append((combinations, seconds))
         self._pass, self._each = fit([tuple(map(median, zip(*each, strict=True))) for each in self._classes.values()])
 
     def lost(self, chunk: Chunk) -> bool:
@@ -192,8 +192,8 @@ class Cutter(NullListener):
         target = max(TARGET_SECONDS, 2 * self._pass, 2 * feeding)
         by_time = (target - self._pass) / self._each if self._each else inf
         least = max(LEAST_SECONDS, self._pass, feeding) / self._each if self._each else inf
-        left = self._total - self._handed
-        balanced = min(-(-self._total // (PER_WORKER * self.workers)), -(-left // (2 * self.workers)))
+        combinations_left = self._total - self._handed
+        balanced = min(-(-self._total // (PER_WORKER * self.workers)), -(-combinations_left // (2 * self.workers)))
         return max(1, int(min(by_time, max(balanced, least), share, GROWTH * self._largest, LARGEST)))
 
 
@@ -291,11 +291,11 @@ def fit(points: list[tuple[float, ...]]) -> tuple[float, float]:
     points : list of (combinations, seconds)
         One or more. Points of one size cannot tell the two apart: all is then taken to be the combinations'.
     """
-    sizes, seconds = [size for size, _ in points], [spent for _, spent in points]
+    sizes, seconds = [size for size, _ in points], [taken for _, taken in points]
     middle, mean = fmean(sizes), fmean(seconds)
     spread = sum((size - middle) ** 2 for size in sizes)
     if spread:
-        each = max(0.0, sum((size - middle) * spent for size, spent in points) / spread)
-        if mean >= each * middle:
-            return mean - each * middle, each
-    return 0.0, sum(size * spent for size, spent in points) / sum(size * size for size in sizes)
+        per_combination = max(0.0, sum((size - middle) * taken for size, taken in points) / spread)
+        if mean >= per_combination * middle:
+            return mean - per_combination * middle, per_combination
+    return 0.0, sum(size * taken for size, taken in points) / sum(size * size for size in sizes)

@@ -85,14 +85,14 @@ def parse(argv: Sequence[str]) -> Call:
     command = COMMANDS[name]
     parser = _page_of(name, command)
     # what stands behind the name comes first: a path there may hold a =
-    given = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
-    words = given.pop("words")
+    parsed = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
+    words = parsed.pop("words")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
     places += [word for word in assignments if "=" not in word]
     if len(places) != len(command.places):
         expected = " ".join(command.places) or "nothing but KEY=VALUE"
         parser.error(f"expected {expected}, but it had {' '.join(places) or 'nothing'}")
-    options = {option: value for option, value in given.items() if value is not None}
+    options = {option: value for option, value in parsed.items() if value is not None}
     if options.get("output") == "":
         parser.error("--output: expected a folder, but it had nothing")
     if options.get("sample", 1) < 1:
@@ -115,7 +115,9 @@ def _front_page() -> argparse.ArgumentParser:
     """What is said of all commands."""
     from sweep import __version__
 
-    listed = "".join(f"  {f'{name} ' + ' '.join(each.places):<14} {each.does}\n" for name, each in COMMANDS.items())
+    listed = "".join(
+        f"  {f'{name} ' + ' '.join(command.places):<14} {command.does}\n" for name, command in COMMANDS.items()
+    )
     parser = _Parser(
         prog="python -m sweep",
         usage="python -m sweep [COMMAND] [KEY=VALUE ...] [--help] [--version]",
@@ -178,7 +180,7 @@ def _guarded(do: Callable[[], int]) -> int:
     except (FeedError, SweepError) as error:
         sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
-        _tell(f"error: {printable(first)}", *map(printable, rest), *_stored(error))
+        _tell(f"error: {printable(first)}", *map(printable, rest), *_stored_notes(error))
         return error.exit_code
     except AllocatorError as error:
         _tell(f"error: {printable(str(error))}")
@@ -187,11 +189,11 @@ def _guarded(do: Callable[[], int]) -> int:
         # the frames stay to the end: of what numba was making, a half may complain, or crash, when it is freed
         sys.last_value = error
         word, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-        _tell("; ".join([word, *(_stored(error) or ["nothing was stored"])]))
+        _tell("; ".join([word, *(_stored_notes(error) or ["nothing was stored"])]))
         return code
     except Exception as error:  # noqa: BLE001 - the only place that may print a traceback: a bug
-        if (said := refused(error)) is not None:
-            _tell(f"error: {printable(said)}", *_stored(error))
+        if (message := refused(error)) is not None:
+            _tell(f"error: {printable(message)}", *_stored_notes(error))
             return ConfigError.exit_code
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
@@ -206,7 +208,7 @@ def _tell(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _stored(error: BaseException) -> list[str]:
+def _stored_notes(error: BaseException) -> list[str]:
     """What the run store says of a run that was cut short."""
     from feed.console import printable
 
@@ -239,7 +241,7 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
     from sweep.driver import run
 
     with open_progress() as progress:
-        result = _failures_said(run(loaded, progress, force=force), progress)
+        result = _report_failures(run(loaded, progress, force=force), progress)
     return _show(result)
 
 
@@ -249,8 +251,8 @@ def _plan(assignments: list[str], config: str | None = None, **files: str) -> in
     from sweep.progress import open_progress
 
     with open_progress() as progress:
-        found = forecast(load_config(config, assignments), progress, **files)
-    _print(json.dumps(found, indent=2, allow_nan=False))
+        document = forecast(load_config(config, assignments), progress, **files)
+    _print(json.dumps(document, indent=2, allow_nan=False))
     return OK
 
 
@@ -259,7 +261,7 @@ def _resume(run: str, assignments: list[str]) -> int:
     from sweep.progress import open_progress
 
     with open_progress() as progress:
-        result = _failures_said(resume(Path(run), assignments, progress), progress)
+        result = _report_failures(resume(Path(run), assignments, progress), progress)
     return _show(result)
 
 
@@ -268,10 +270,12 @@ def _verify(run: str, assignments: list[str], **sampling: int) -> int:
     from sweep.verification import verify
 
     with open_progress() as progress:
-        found = verify(Path(run), assignments, progress, **sampling)
-        progress.say(f"{run}: identical" if found["identical"] else f"{run}: {found['differences']:,} differences")
-    _print(json.dumps(found, indent=2, allow_nan=False))
-    return OK if found["identical"] else DIFFERS
+        document = verify(Path(run), assignments, progress, **sampling)
+        progress.say(
+            f"{run}: identical" if document["identical"] else f"{run}: {document['differences']:,} differences"
+        )
+    _print(json.dumps(document, indent=2, allow_nan=False))
+    return OK if document["identical"] else DIFFERS
 
 
 def _config_error(message: str) -> Exception:
@@ -280,7 +284,7 @@ def _config_error(message: str) -> Exception:
     return ConfigError(message)
 
 
-def _failures_said(result: Result, progress: Progress) -> Result:
+def _report_failures(result: Result, progress: Progress) -> Result:
     """Say which combinations failed, and why."""
     for failure in result.failures:
         progress.say(f"combination {failure.combination} failed: {failure.message}")

@@ -144,14 +144,14 @@ def _answer(
             measured = {store.planned.kernel: tuple(store.planned.measured)}
     plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
-    with phases.phase("sweep") as came:
+    with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
-        early = _said(caveats.before(order, settings, tape.facts, around), progress)
+        early_warnings = _warn(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
         cutter = store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
-        listeners = (Heard(came), cutter, progress, *open_meters(config, identifier))
+        listeners = (ChunkCallback(advanced), cutter, progress, *open_meters(config, identifier))
         started = Started(plan.combinations, store.arrived, plan.nbytes, len(tape.facts.provenance.bad))
         for listener in listeners:
             listener.started(started)
@@ -159,10 +159,10 @@ def _answer(
         swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, progress, listeners)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
-        answer, late = answer_of(executor, tape.book, job, grid, best, baselines, around)
-    found = {
+        answer, late_warnings = answer_of(executor, tape.book, job, grid, best, baselines, around)
+    result_document = {
         **answer,
-        "warnings": early + _said(late, progress),
+        "warnings": early_warnings + _warn(late_warnings, progress),
         "order": document.order_section(order),
         "rules": document.rules_section(settings),
         "failed": document.failed_section(grid, swept.failures),
@@ -182,19 +182,19 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, found, lambda: swept.table, swept.failures)
+    return Result(config, result_document, lambda: swept.table, swept.failures)
 
 
-def _said(lines: Iterable[str], progress: Progress) -> list[str]:
+def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
     """Warn, and keep what was warned of."""
-    found = list(lines)
-    for line in found:
+    warnings = list(lines)
+    for line in warnings:
         progress.say(f"warning: {line}")
-    return found
+    return warnings
 
 
 @dataclass(frozen=True, slots=True)
-class Heard(NullListener):
+class ChunkCallback(NullListener):
     """Calls back where a chunk is done."""
 
     call: Callable[[], None]
@@ -233,10 +233,10 @@ def _sweep(
         if isinstance(answer, Lost):
             crashes += 1
             progress.say(f"run {name}, {chunk} lost: {answer.why}")
-            again = suspects.lost(chunk)
-            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (again or suspects.witnessed):
+            runs_again = suspects.lost(chunk)
+            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
                 raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
-            if again:
+            if runs_again:
                 continue
             rows = tasks.given_up(chunk, answer.why)
         elif not suspects.done(chunk):
@@ -268,8 +268,8 @@ def _better(best: int | None, rows: NDArray[np.int64], best_ask: Execution, side
     totals = rows[eligible(rows, best_ask), TOTAL]
     if not len(totals):
         return best
-    found = int(totals.min() if side == "buy" else totals.max())
-    return found if best is None else (min if side == "buy" else max)(best, found)
+    best_of_rows = int(totals.min() if side == "buy" else totals.max())
+    return best_of_rows if best is None else (min if side == "buy" else max)(best, best_of_rows)
 
 
 def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
@@ -307,9 +307,9 @@ def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) 
     """Under fair, the winner and the baselines once more under the other liquidity rule."""
     if job.settings.conventions != "fair":
         return None
-    other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
-    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other))
-    return {other: document.strategies(optimized, baselines, job.order.side)}
+    other_liquidity = OTHER_LIQUIDITY[job.settings.rules.liquidity]
+    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other_liquidity))
+    return {other_liquidity: document.strategies(optimized, baselines, job.order.side)}
 
 
 def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:

@@ -56,8 +56,8 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")
+    model_names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(model_names, platform.processor() or "unknown")
 
 
 def revision() -> str | None:
@@ -67,8 +67,8 @@ def revision() -> str | None:
         return None
 
     def ask(*words: str) -> str:
-        asked = [git, "-C", str(HOME), *words]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+        command = [git, "-C", str(HOME), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:
         changed = ask("status", "--porcelain", "--", "allocator", "feed", "sweep")

@@ -129,9 +129,9 @@ def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Gri
     cube = full.reshape(grid.shape)
     inert = []
     for at, axis in enumerate(grid.axes):
-        known = cube >= 0
+        has_row = cube >= 0
         highest = cube.max(axis=at)
-        lowest = np.where(known, cube, np.iinfo(np.int64).max).min(axis=at)
+        lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=at)
         if len(axis.values) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
             inert.append(axis.name)
     return inert

@@ -69,19 +69,19 @@ class MemorySink:
         """
         if len(rows.of) != len(chunk):
             raise RuntimeError(f"{chunk} came with {len(rows.of)} combinations")
-        for order, of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
-            place = self._place(chunk, order)
-            if self._state[place].any():
+        for order, row_of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
+            places = self._place(chunk, order)
+            if self._state[places].any():
                 raise RuntimeError(f"{chunk} arrived twice")
-            block, state = self._table[place], self._state[place]
+            block, state = self._table[places], self._state[places]
             block[:, 0], block[:, 1] = chunk.tape, order
             block[:, 2] = np.arange(chunk.first, chunk.past)
             if rows.failures:
-                has_row = of >= 0
-                block[has_row, len(KEYS) :] = rows.rows[of[has_row]]
+                has_row = row_of >= 0
+                block[has_row, len(KEYS) :] = rows.rows[row_of[has_row]]
                 state[:] = np.where(has_row, _ROW, _FAILED)
             else:
-                block[:, len(KEYS) :] = rows.rows[of]
+                block[:, len(KEYS) :] = rows.rows[row_of]
                 state[:] = _ROW
 
     def _place(self, chunk: Chunk, order: int) -> slice:
@@ -103,22 +103,22 @@ class MemorySink:
         """
         tapes, orders, numbers = rows[:, 0], rows[:, 1], rows[:, 2]
         inside = chunk.tape < self._tapes and chunk.order + chunk.orders <= self._orders and chunk.past <= self._grid
-        own = (
+        belongs = (
             (tapes == chunk.tape)
             & (orders >= chunk.order)
             & (orders < chunk.order + chunk.orders)
             & (numbers >= chunk.first)
             & (numbers < chunk.past)
         )
-        at = (tapes * self._orders + orders) * self._grid + numbers
-        if not inside or not own.all() or (np.diff(at) <= 0).any():
+        positions = (tapes * self._orders + orders) * self._grid + numbers
+        if not inside or not belongs.all() or (np.diff(positions) <= 0).any():
             raise ValueError(f"rows that are not those of {chunk}")
         for order in range(chunk.order, chunk.order + chunk.orders):
-            place = self._place(chunk, order)
-            if self._state[place].any():
+            places = self._place(chunk, order)
+            if self._state[places].any():
                 raise ValueError(f"{chunk} is there twice")
-            self._state[place] = _FAILED
-        self._state[at], self._table[at] = _ROW, rows
+            self._state[places] = _FAILED
+        self._state[positions], self._table[positions] = _ROW, rows
 
     @property
     def arrived(self) -> int:
@@ -133,10 +133,10 @@ class MemorySink:
 
     def witness(self) -> Chunk | None:
         """A combination that has a row, as a chunk."""
-        place = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
-        if not len(self._state) or self._state[place] != _ROW:
+        position = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
+        if not len(self._state) or self._state[position] != _ROW:
             return None
-        block, first = divmod(place, self._grid)
+        block, first = divmod(position, self._grid)
         return Chunk(*divmod(block, self._orders), first, first + 1)
 
     def missing(self, *, together: bool = False) -> list[Span]:
@@ -167,8 +167,9 @@ class MemorySink:
             raise RuntimeError(f"{np.count_nonzero(self._state == _AWAITED):,} combinations never arrived")
         if not (self._state == _FAILED).any():
             return self._table
-        kept = np.flatnonzero(self._state == _ROW)
-        for at in range(0, len(kept), _BLOCK):  # in place: rows only move forward, past none that is still to be read
-            block = kept[at : at + _BLOCK]
+        positions = np.flatnonzero(self._state == _ROW)
+        # in place: rows only move forward, past none that is still to be read
+        for at in range(0, len(positions), _BLOCK):
+            block = positions[at : at + _BLOCK]
             self._table[at : at + len(block)] = self._table[block]
-        return self._table[: len(kept)]
+        return self._table[: len(positions)]

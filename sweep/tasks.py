@@ -186,14 +186,14 @@ def _run(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Which row each order and combination has, order by order, and the rows."""
     settings = job.settings
-    rest = settings.rules, settings.routing, settings.fees.of(book), parameters
+    arguments = settings.rules, settings.routing, settings.fees.of(book), parameters
     if len(orders) == 1 and kernel != SHARED:
-        one = run_combinations(book, orders[0], *rest, kernel=kernel, collapse=job.collapse)
-        return one.of, one.rows
-    many = run_orders(book, orders, *rest, kernel=kernel, collapse=job.collapse)
-    before = np.cumsum([0, *(len(each.rows) for each in many[:-1])]).astype(np.int32)
-    of = np.concatenate([each.of + at for each, at in zip(many, before, strict=True)])
-    return of, np.concatenate([each.rows for each in many])
+        outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=job.collapse)
+        return outcome.of, outcome.rows
+    outcomes = run_orders(book, orders, *arguments, kernel=kernel, collapse=job.collapse)
+    offsets = np.cumsum([0, *(len(each.rows) for each in outcomes[:-1])]).astype(np.int32)
+    of = np.concatenate([each.of + offset for each, offset in zip(outcomes, offsets, strict=True)])
+    return of, np.concatenate([each.rows for each in outcomes])
 
 
 def _simulate(
@@ -218,9 +218,9 @@ def _simulate(
     parts = ((orders[:half], first, past), (orders[half:], first, past))
     if not half:
         parts = ((orders, first, middle), (orders, middle, past))
-    (of, rows, failures), (more_of, more, more_failures) = (_simulate(book, job, *part) for part in parts)
-    shifted = np.where(more_of < 0, more_of, more_of + np.int32(len(rows)))
-    return np.concatenate([of, shifted]), np.concatenate([rows, more]), failures + more_failures
+    (of, rows, failures), (second_of, second_rows, second_failures) = (_simulate(book, job, *part) for part in parts)
+    shifted_of = np.where(second_of < 0, second_of, second_of + np.int32(len(rows)))
+    return np.concatenate([of, shifted_of]), np.concatenate([rows, second_rows]), failures + second_failures
 
 
 def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
@@ -241,10 +241,10 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         The order cannot be run at all.
     """
     settings = job.settings
-    about = settings.rules, settings.routing, settings.fees.of(book)
-    names = kernels_for(book, job.order, *about)
+    arguments = settings.rules, settings.routing, settings.fees.of(book)
+    names = kernels_for(book, job.order, *arguments)
     if len(job.orders) > 1:
-        names = kernels_for_orders(book, job.orders, *about)
+        names = kernels_for_orders(book, job.orders, *arguments)
     if len(names) == 1 and len(job.grid) <= SMALL:
         return dict.fromkeys(names, ())
     warm()
@@ -297,9 +297,9 @@ def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Tra
     """When one combination and the baselines filled, and where the mid stood; they are run once more for that."""
     settings = job.settings
     fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
-    found = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
+    optimized = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
     runs = trace_baselines(book, job.order, settings.rules, fees, settings.conventions)
-    return found, {name: trace for name, (_, trace) in runs.items()}
+    return optimized, {name: trace for name, (_, trace) in runs.items()}
 
 
 def under_other_liquidity(

@@ -139,9 +139,9 @@ def _check(
     with open_session(config, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
-        other = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
-        yield from other
-        if other:
+        differences = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
+        yield from differences
+        if differences:
             return
         order, grid = make_order(config, facts), build_grid(config.grid)
         job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
@@ -169,12 +169,12 @@ def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -
         return
     column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
     sums = column["cash_filled"] + column["unfilled_value"] - column["overfilled_value"]
-    for wrong in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
+    for row in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
         yield {
             "what": "table",
-            "where": {"combination": int(table[wrong, 2]), "columns": ["total_cash"]},
-            "stored": int(column["total_cash"][wrong]),
-            "found": int(sums[wrong]),
+            "where": {"combination": int(table[row, 2]), "columns": ["total_cash"]},
+            "stored": int(column["total_cash"][row]),
+            "found": int(sums[row]),
         }
 
 
@@ -192,15 +192,15 @@ def _check_document(
     """Make the answer again, of the stored rows and of baselines that were run again."""
     executor, book = session.executor, session.tape.book
     around = executor.get(executor.call(tasks.around, book, job))
-    early = list(caveats.before(order, session.settings, session.tape.facts, around))
-    answer, late = answer_of(executor, book, job, grid, best, baselines, around)
-    found = {
+    early_warnings = list(caveats.before(order, session.settings, session.tape.facts, around))
+    answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
+    recomputed = {
         **answer,
-        "warnings": early + late,
+        "warnings": early_warnings + late_warnings,
         "order": document.order_section(order),
         "rules": document.rules_section(session.settings),
     }
-    for key, value in found.items():
+    for key, value in recomputed.items():
         if key not in stored and not same_code:
             continue  # what an earlier version did not say
         yield from _unequal("document", key, stored.get(key), value)
@@ -226,18 +226,18 @@ def _check_rows(
     for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tape.book, job), take):
         if isinstance(rows, Lost):
             raise WorkersLost(f"combination {chunk.first}: {rows.why}")
-        found = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
-        if found != stored[chunk]:
-            named = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
+        recomputed = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
+        if recomputed != stored[chunk]:
+            parameters = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
             yield {
                 "what": "row",
-                "where": {"combination": chunk.first, "parameters": named, "columns": list(FIELDS)},
+                "where": {"combination": chunk.first, "parameters": parameters, "columns": list(FIELDS)},
                 "stored": stored[chunk],
-                "found": found,
+                "found": recomputed,
             }
 
 
-def _unequal(what: str, where: str, stored: object, found: object) -> Iterator[dict[str, Any]]:
-    found = json.loads(json.dumps(found))  # as the document is stored
-    if stored != found:
-        yield {"what": what, "where": where, "stored": stored, "found": found}
+def _unequal(what: str, where: str, stored: object, recomputed: object) -> Iterator[dict[str, Any]]:
+    recomputed = json.loads(json.dumps(recomputed))  # as the document is stored
+    if stored != recomputed:
+        yield {"what": what, "where": where, "stored": stored, "found": recomputed}

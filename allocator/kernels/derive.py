@@ -58,16 +58,16 @@ def divisor(bid_px, ask_px, origin, tick, past):
 
 
 @kernel(types.void(_I64, _I16, _I64, _I64, types.boolean[::1], types.int64[::1]))
-def outline(ts, venue, bid_px, ask_px, there, found):
+def outline(ts, venue, bid_px, ask_px, has_rows, scale):
     """What a book's shape and scale rest on.
 
     Parameters
     ----------
     ts, venue, bid_px, ask_px : (N,)
         The tape's columns, in its order.
-    there : (IDS,) bool, output, zeroed
+    has_rows : (IDS,) bool, output, zeroed
         Whether publisher id - 2^15 has a row.
-    found : (4,) int64, output
+    scale : (4,) int64, output
         Instants; lowest and highest price, 0 where there is none; the greatest common divisor of the differences of
         the first prices, which is that of all as a rule, 0 where these are fewer than two.
     """
@@ -75,12 +75,12 @@ def outline(ts, venue, bid_px, ask_px, there, found):
     for row in range(1, len(ts)):
         snapshots += ts[row] != ts[row - 1]
     for row in range(len(venue)):
-        there[np.int64(venue[row]) + IDS // 2] = True
+        has_rows[np.int64(venue[row]) + IDS // 2] = True
     (low_bid, high_bid), (low_ask, high_ask) = _range(bid_px), _range(ask_px)
     most, least = max(high_bid, high_ask), min(low_bid, low_ask)
     least = least if most > 0 else 0
     tick = divisor(bid_px, ask_px, least, 0, 1000)
-    found[SNAPSHOTS], found[LEAST], found[MOST], found[TICK] = snapshots, least, most, tick
+    scale[SNAPSHOTS], scale[LEAST], scale[MOST], scale[TICK] = snapshots, least, most, tick
 
 
 @kernel(types.int64(types.int64, types.int64))
@@ -183,8 +183,8 @@ def _lay_out(grid, tile, rows, nothing, tiles):
     for v in range(tiles.shape[1]):
         column = tiles[tile, v]
         for at in range(len(part)):
-            there = np.int32(part[at, v])
-            column[at] = there if there != 0 else nothing
+            value = np.int32(part[at, v])
+            column[at] = value if value != 0 else nothing
         for at in range(rows, len(column)):
             column[at] = nothing
 

@@ -108,9 +108,9 @@ def _through(
             while back != zero:
                 taken[lowest(back)] = 0
                 back &= back - one
-        there = free & shown[t]
+        takeable = free & shown[t]
         if persist:
-            unsure = there & doubt
+            unsure = takeable & doubt
             if unsure != zero:
                 doubt &= ~unsure
                 while unsure != zero:
@@ -119,27 +119,27 @@ def _through(
                     unsure ^= bit
                     if sizes[t, v] <= taken[v]:
                         free &= ~bit
-                        there &= ~bit
-        if there == zero or (reference == MID and mid2[t] == 0):
+                        takeable &= ~bit
+        if takeable == zero or (reference == MID and mid2[t] == 0):
             t += 1
             continue
-        if reference == BEST and there & (there - one) == zero:
-            v = lowest(there)
+        if reference == BEST and takeable & (takeable - one) == zero:
+            v = lowest(takeable)
             left = np.int64(sizes[t, v]) - taken[v]
             if shares + left >= size:
                 break
             shares += left
             cost += left * (slope * np.int64(ticks[t, v]) + offset[v])
             fees += left * offset[v]
-            free &= ~there
+            free &= ~takeable
             if persist:
                 taken[v] += left
-                held |= there
+                held |= takeable
             t += 1
             continue
         if reference == BEST:
             best = np.int64(FAR)
-            rest = there
+            rest = takeable
             while rest != zero:
                 v = lowest(rest)
                 rest &= rest - one
@@ -147,9 +147,9 @@ def _through(
             limit = best + reach
         elif reference == MID:
             limit = _limit(tau, mid2[t], sign, c0, unit)
-        wanted = zero
+        within_limit = zero
         more, more_cost, more_fees = np.int64(0), np.int64(0), np.int64(0)
-        rest = there
+        rest = takeable
         while rest != zero:
             v = lowest(rest)
             bit = rest & (~rest + one)
@@ -157,7 +157,7 @@ def _through(
             c = slope * np.int64(ticks[t, v]) + offset[v]
             if c <= limit:
                 left = np.int64(sizes[t, v]) - taken[v]
-                wanted |= bit
+                within_limit |= bit
                 more += left
                 more_cost += left * c
                 more_fees += left * offset[v]
@@ -166,12 +166,12 @@ def _through(
         shares += more
         cost += more_cost
         fees += more_fees
-        free &= ~wanted
+        free &= ~within_limit
         if persist:
-            held |= wanted
-            while wanted != zero:
-                v = lowest(wanted)
-                wanted &= wanted - one
+            held |= within_limit
+            while within_limit != zero:
+                v = lowest(within_limit)
+                within_limit &= within_limit - one
                 taken[v] = sizes[t, v]
         t += 1
     sums[SHARES], sums[COST], sums[FEES] = shares, cost, fees
@@ -359,12 +359,12 @@ def _lanes(width):
                     while again != zero:
                         taken[lowest(again)][:] = 0
                         again &= again - one
-                    there = active & shown[t]
-                    if there == zero or (reference == MID and mid2[t] == 0):
+                    takeable = active & shown[t]
+                    if takeable == zero or (reference == MID and mid2[t] == 0):
                         t += 1
                         continue
-                    if reference == BEST and there & (there - one) == zero:
-                        v = lowest(there)
+                    if reference == BEST and takeable & (takeable - one) == zero:
+                        v = lowest(takeable)
                         size_there = sizes[t, v]
                         c = slope * np.int64(ticks[t, v]) + offset[v]
                         room -= size_there
@@ -381,12 +381,12 @@ def _lanes(width):
                             row[k] += left
                             if uneven:
                                 fees[k] += np.int64(left) * offset[v]
-                        active &= ~there
+                        active &= ~takeable
                         t += 1
                         continue
                     if reference == BEST:
-                        v = lowest(there)
-                        rest = there & (there - one)
+                        v = lowest(takeable)
+                        rest = takeable & (takeable - one)
                         size_there = sizes[t, v]
                         near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
                         row = taken[v]
@@ -406,7 +406,7 @@ def _lanes(width):
                         for k in range(width):
                             limit = whole + above[k] + (1 if rest_of + part[k] >= 2 * unit else 0)
                             base[k] = np.int32(min(max(limit, np.int64(-FAR)), np.int64(FAR)))
-                    rest = there
+                    rest = takeable
                     while rest != zero:
                         v = lowest(rest)
                         bit = rest & (~rest + one)
@@ -420,17 +420,17 @@ def _lanes(width):
                             pivot, room, room_above = c, np.int64(ALL) - size_there, np.int64(ALL)
                         near, beyond = np.int32(c), np.int32(c - pivot)
                         row = taken[v]
-                        kept = np.int32(0)
+                        any_left = np.int32(0)
                         for k in range(width):
                             left = max(np.int32(size_there - row[k]), np.int32(0))
                             more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
                             some[k] += more
                             above_pivot[k] += more * beyond
                             row[k] += more
-                            kept = np.int32(kept | np.int32(left - more))  # an int64 would halve the vectors
+                            any_left = np.int32(any_left | np.int32(left - more))  # an int64 would halve the vectors
                             if uneven:
                                 fees[k] += np.int64(more) * offset[v]
-                        if kept == 0:
+                        if any_left == 0:
                             active &= ~bit
                     t += 1
                 _flush(few, pivot, sums)

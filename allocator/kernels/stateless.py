@@ -72,18 +72,18 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
         return
     span = max(np.int64(most) + reach - least, np.int64(1))
     for v in range(costs.shape[1]):
-        row, there = costs[at, v, low:high], sizes[tile, v, low:high]
+        row, shown_sizes = costs[at, v, low:high], sizes[tile, v, low:high]
         few, above, seen = np.int32(0), np.int32(0), np.int32(0)
         for i in range(len(row)):
-            more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+            more = shown_sizes[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
             few = np.int32(np.int64(few) + more)  # of int64, so that it wraps in silence without a compiler too
             above = np.int32(np.int64(more) * (np.int64(row[i]) - least) + above)
-            seen = np.int32(seen | there[i])
+            seen = np.int32(seen | shown_sizes[i])
         shares, cost = np.int64(few), np.int64(few) * least + above
         if np.int64(seen) * span > FAR // len(row):  # the product of all three might wrap
             shares, cost = np.int64(0), np.int64(0)
             for i in range(len(row)):
-                more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+                more = shown_sizes[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
                 shares += more
                 cost += np.int64(more) * np.int64(row[i])
         sums[SHARES] += shares
@@ -159,13 +159,13 @@ def _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, 
     farthest = len(table) - 1
     total = np.int64(0)
     for v in range(ticks.shape[1]):
-        row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], offset[v]
+        row, shown_sizes, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], offset[v]
         for i in range(len(row)):
-            if there[i] > 0:
+            if shown_sizes[i] > 0:
                 cost = np.int64(row[i]) * slope + extra
                 above = cost - best[i]
                 at = np.int64(table[min(above, farthest)]) if farthest >= 0 else np.searchsorted(reach, above)
-                shares = times * there[i]
+                shares = times * shown_sizes[i]
                 bins[at, SHARES] += shares
                 bins[at, COST] += shares * cost
                 if extra != 0:

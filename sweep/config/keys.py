@@ -110,21 +110,21 @@ def nested(tree: Mapping[Any, Any]) -> dict[Any, Any]:
     ConfigError
         A key that stands twice, once nested and once dotted.
     """
-    found: dict[Any, Any] = {}
+    merged: dict[Any, Any] = {}
     for name, value in tree.items():
         *parents, leaf = name.split(".") if isinstance(name, str) else [name]
-        place = found
+        section = merged
         for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
                 raise ConfigError(f"{name}: {parent} has a value of its own; write it once")
-        if isinstance(value, Mapping) and isinstance(place.get(leaf), dict) and not set(value) & set(place[leaf]):
-            place[leaf] |= _plain(value)
-        elif leaf in place:
+        if isinstance(value, Mapping) and isinstance(section.get(leaf), dict) and not set(value) & set(section[leaf]):
+            section[leaf] |= _plain(value)
+        elif leaf in section:
             raise ConfigError(f"{name}: it stands twice, nested and dotted; write it once")
         else:
-            place[leaf] = _plain(value)
-    return found
+            section[leaf] = _plain(value)
+    return merged
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, arrays, numbers of numpy's, paths
@@ -159,17 +159,17 @@ def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:
 
 def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: Sequence[str]) -> dict[str, Any]:
     kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    found = {}
+    values = {}
     for name, value in tree.items():
         key = f"{prefix}{name}"
         refuse_literal(key)
         if name not in kinds:
             raise ConfigError(_unknown(key, value, valid))
         if _is_section(kinds[name]):
-            found[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
+            values[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
         else:
-            found[name] = _value(key, value, kinds[name], valid)
-    return found
+            values[name] = _value(key, value, kinds[name], valid)
+    return values
 
 
 def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noqa: ANN401 - as written, and a type
@@ -184,7 +184,7 @@ def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noq
         try:
             value = READ[key](value)
         except ValueError:
-            raise ConfigError(_other_kind(key, value, kind)) from None
+            raise ConfigError(_wrong_kind(key, value, kind)) from None
     return _converted(key, value, kind)
 
 
@@ -197,7 +197,7 @@ def _converted(key: str, value: Any, kind: Any, expected: str = "") -> Any:  # n
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        raise ConfigError(_other_kind(key, value, kind, expected)) from None
+        raise ConfigError(_wrong_kind(key, value, kind, expected)) from None
 
 
 def _mapping(key: str, value: Any, expected: str = "") -> Mapping[Any, Any]:  # noqa: ANN401 - the same
@@ -210,16 +210,16 @@ def _is_section(kind: Any) -> bool:  # noqa: ANN401 - a type
     return isinstance(kind, type) and issubclass(kind, Struct)
 
 
-def _other_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
+def _wrong_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
     return f"{key}: expected {expected or expected_of(key, kind)}, but it had {_shown(key, value)}"
 
 
 def expected_of(key: str, kind: Any) -> str:  # noqa: ANN401 - a type
     """What a value of a key is, in words and mostly by an example."""
-    return EXPECTED.get(key) or _words(kind)
+    return EXPECTED.get(key) or _describe_kind(kind)
 
 
-def _words(kind: Any) -> str:  # noqa: ANN401 - a type
+def _describe_kind(kind: Any) -> str:  # noqa: ANN401 - a type
     parts = get_args(kind) if get_origin(kind) is not Literal else [kind]
     for part in parts or [kind]:
         if get_origin(part) is Literal:
@@ -268,10 +268,12 @@ def placed(file: str | None = None, assignments: Sequence[str] = (), *, below: s
     except _Placed:
         raise
     except ConfigError as error:
-        found = _NAMED.match(str(error))
-        key = found[1].rstrip(",") if found else ""
+        match = _NAMED.match(str(error))
+        key = match[1].rstrip(",") if match else ""
         typed = (word.partition("=")[0].strip() for word in assignments)
-        if any(f"{each}.".startswith(f"{key}.") or f"{key}.".startswith(f"{each}.") for each in typed if key):
+        if any(
+            f"{word_key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{word_key}.") for word_key in typed if key
+        ):
             raise _Placed(f"{error} (command line)") from None
         if file is None or str(error).startswith(file):  # which says itself where it is
             raise

@@ -173,7 +173,7 @@ def _check(config: Config) -> None:
         ("order.start", order.start),
         ("order.end", order.end),
     ):
-        _parsed(key, instant, parse_instant)
+        _check_parses(key, instant, parse_instant)
     for name, span in (("window", window), ("order", order)):
         _refuse_reversed(name, span)
     feed = config.feed
@@ -183,7 +183,7 @@ def _check(config: Config) -> None:
         ("feed.wait", feed.wait),
         ("feed.deadline", feed.deadline),
     ):
-        _parsed(key, duration, parse_duration)
+        _check_parses(key, duration, parse_duration)
     for key, number, least, limit in (
         ("order.size", order.size, 1, 2**31),
         ("step", config.step, 1, 2**31),
@@ -224,7 +224,7 @@ def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two cons
     return value is UNSET or value is None
 
 
-def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
+def _check_parses(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
     if not UNSET_or_none(value):
         try:
             parse(value)

@@ -117,14 +117,14 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     ConfigError
         No YAML, a key that stands twice, or a tag that would build an object.
     """
-    if len(text) >= LONG and (found := _quick(text)) is not _UNREAD:
-        return found
+    if len(text) >= LONG and (value := _quick(text)) is not _UNREAD:
+        return value
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         # What PyYAML quotes of the text may hold what somebody takes for a configuration's business: a password.
-        what = _place(error, text) if _SECRET.search(text) else said(error, text)
-        raise ConfigError(f"{where}: no valid YAML ({what})") from None
+        problem = _place(error, text) if _SECRET.search(text) else describe_yaml_error(error, text)
+        raise ConfigError(f"{where}: no valid YAML ({problem})") from None
 
 
 def line_of(file: str, key: str) -> int | None:
@@ -142,19 +142,19 @@ def line_of(file: str, key: str) -> int | None:
         node = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
-    line, wanted = None, key.split(".")
-    while wanted and isinstance(node, yaml.MappingNode):
+    line, remaining = None, key.split(".")
+    while remaining and isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             parts = str(name.value).split(".")
-            if parts == wanted[: len(parts)]:
-                line, node, wanted = name.start_mark.line + 1, value, wanted[len(parts) :]
+            if parts == remaining[: len(parts)]:
+                line, node, remaining = name.start_mark.line + 1, value, remaining[len(parts) :]
                 break
         else:
             break
     return line
 
 
-def said(error: Exception, text: str) -> str:
+def describe_yaml_error(error: Exception, text: str) -> str:
     """What is wrong with a text that is no YAML, in one line, and where."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"

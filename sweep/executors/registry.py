@@ -31,11 +31,11 @@ def workers_of(config: Config) -> int | None:
 
     Each worker is a process that loads the kernels: beyond the CPUs they take memory, and minutes until the last is up.
     """
-    here = config.executor == "ray" and config.address == "local"
-    return min(config.workers, cpus()) if here and config.workers is not None else config.workers
+    on_this_machine = config.executor == "ray" and config.address == "local"
+    return min(config.workers, cpus()) if on_this_machine and config.workers is not None else config.workers
 
 
-def too_many(config: Config) -> str | None:
+def surplus_workers_warning(config: Config) -> str | None:
     """What is said where more workers are asked for than there will be."""
     count = workers_of(config)
     if count == config.workers:

@@ -10,7 +10,7 @@ import yaml
 
 from feed.console import listing
 from sweep.config.loading import FILE_LIMIT
-from sweep.config.yaml_text import said
+from sweep.config.yaml_text import describe_yaml_error
 from sweep.errors import ConfigError
 
 DEFAULT_FILE: Final = "cluster.yaml"
@@ -86,10 +86,10 @@ def find_cluster(file: str | None = None) -> Cluster | None:
     """
     if file is None and not Path(DEFAULT_FILE).is_file():
         return None
-    return _cluster(file or DEFAULT_FILE)
+    return _parse_cluster(file or DEFAULT_FILE)
 
 
-def _cluster(file: str) -> Cluster:
+def _parse_cluster(file: str) -> Cluster:
     tree = _read(file)
     types = _mapping(file, "available_node_types", tree.get("available_node_types"))
     head = tree.get("head_node_type")
@@ -98,7 +98,7 @@ def _cluster(file: str) -> Cluster:
             f"{file}: head_node_type: expected one of available_node_types, but it had {_shown(head)}; "
             f"{listing('node types', map(str, types))}"
         )
-    limit = _whole(file, "max_workers", tree.get("max_workers", DEFAULT_MAX_WORKERS))
+    limit = _whole_number(file, "max_workers", tree.get("max_workers", DEFAULT_MAX_WORKERS))
     nodes = {name: _node(file, str(name), fields, limit, head=name == head) for name, fields in types.items()}
     idle = tree.get("idle_timeout_minutes", 5)
     if not isinstance(idle, int | float) or isinstance(idle, bool) or not 0 <= idle <= MOST:
@@ -115,7 +115,7 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
     config = _mapping(file, f"{key}.node_config", fields.get("node_config", {}))
     resources = _mapping(file, f"{key}.resources", fields.get("resources", {}))
     market = _mapping(file, f"{key}.node_config.InstanceMarketOptions", config.get("InstanceMarketOptions", {}))
-    most = min(limit, _whole(file, f"{key}.max_workers", fields.get("max_workers", limit)))
+    most = min(limit, _whole_number(file, f"{key}.max_workers", fields.get("max_workers", limit)))
     cpus = resources.get("CPU")
     instance_type = config.get("InstanceType")
     if not isinstance(instance_type, str | None):
@@ -127,7 +127,7 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
         name,
         instance_type,
         1 if head else most,
-        None if cpus is None else _whole(file, f"{key}.resources.CPU", cpus),
+        None if cpus is None else _whole_number(file, f"{key}.resources.CPU", cpus),
         market.get("MarketType") == "spot",
     )
 
@@ -147,8 +147,8 @@ class _Loader(yaml.SafeLoader):
 def _read(file: str) -> dict[Any, Any]:
     """Ray reads these files with PyYAML's own rules, and they use aliases: `sweep.text` reads no such file."""
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(FILE_LIMIT + 1)
+        with Path(file).open("rb") as stream:
+            content = stream.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
             raise ConfigError(f"{file}: is over {FILE_LIMIT:,} bytes, which no cluster file needs; check the path")
         text = content.decode()
@@ -159,7 +159,7 @@ def _read(file: str) -> dict[Any, Any]:
     try:
         tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise ConfigError(f"{file}: no valid YAML ({said(error, text)})") from None
+        raise ConfigError(f"{file}: no valid YAML ({describe_yaml_error(error, text)})") from None
     return _mapping(file, "the file", tree)
 
 
@@ -169,7 +169,7 @@ def _mapping(file: str, key: str, value: Any) -> dict[Any, Any]:  # noqa: ANN401
     return value
 
 
-def _whole(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAML holds anything
+def _whole_number(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAML holds anything
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise ConfigError(f"{file}: {key}: expected a whole number of 0 to {MOST:,}, but it had {_shown(value)}")
     return value

@@ -58,10 +58,10 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) ->
     return {
         "file": cluster.file,
         "prices": {name: getattr(prices, name) for name in ("date", "currency", "region", "source")},
-        "head": {**_described(cluster.head, head, prices), "result_table_fits": fits},
+        "head": {**_describe_node(cluster.head, head, prices), "result_table_fits": fits},
         "workers": [
             {
-                **_described(node, kind, prices),
+                **_describe_node(node, kind, prices),
                 "object_store_fits": None if kind is None else plan.nbytes <= _store_bytes(kind),
                 "estimates": [] if kind is None else _estimates(cluster, head, node, kind, plan, pace),
             }
@@ -83,8 +83,8 @@ def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, fl
     busy : float
         How many times as long it may take because they do.
     """
-    off = 1 + math.hypot(NOISE, pace.spread)
-    return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
+    factor = 1 + math.hypot(NOISE, pace.spread)
+    return {"likely": _digits(seconds), "low": _digits(seconds / factor), "high": _digits(seconds * factor * busy)}
 
 
 def reduce_seconds(plan: Plan, pace: Pace) -> float:
@@ -104,14 +104,14 @@ def _store_bytes(kind: InstanceType) -> float:
     return min(STORE_SHARE * kind.memory_gib * GIB, STORE_LIMIT)
 
 
-def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[str, Any]:
+def _describe_node(node: Node, kind: InstanceType | None, prices: Prices) -> dict[str, Any]:
     """What is known of a node's type, and how to tell what is not."""
     name = node.instance_type or "TYPE"
-    found: dict[str, Any] = {"node_type": node.name, "instance_type": node.instance_type, "spot": node.spot}
+    description: dict[str, Any] = {"node_type": node.name, "instance_type": node.instance_type, "spot": node.spot}
     if kind is None:
         entry = f"{name}: {{vcpu: ..., memory_gib: ..., on_demand: ...}}"
         return {
-            **found,
+            **description,
             "vcpu": None,
             "memory_gib": None,
             "hour": None,
@@ -127,7 +127,7 @@ def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[st
             f"Linux/UNIX; give a file to --prices with types.{name}.spot"
         )
     return {
-        **found,
+        **description,
         "vcpu": kind.vcpu,
         "memory_gib": kind.memory_gib,
         "speed": kind.speed,
@@ -140,32 +140,33 @@ def _estimates(
     cluster: Cluster, head: InstanceType | None, node: Node, kind: InstanceType, plan: Plan, pace: Pace
 ) -> list[dict[str, Any]]:
     """With one node, and with as many as there may be."""
-    on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
-    on_node = kind.vcpu if node.cpus is None else node.cpus
-    found = []
+    head_cpus = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
+    node_cpus = kind.vcpu if node.cpus is None else node.cpus
+    estimates = []
     for nodes in sorted({1, node.most}):
-        workers = on_head + nodes * on_node
+        workers = head_cpus + nodes * node_cpus
         if not workers:
             continue
-        there = walk_plan(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
-        sweep = seconds_range(there.seconds + pace.before / kind.speed, pace)
+        walk = walk_plan(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
+        sweep = seconds_range(walk.seconds + pace.before / kind.speed, pace)
         reduce = reduce_seconds(plan, pace)
-        up = {name: seconds + reduce for name, seconds in sweep.items()}
+        node_seconds = {name: seconds + reduce for name, seconds in sweep.items()}
         rates = {"on_demand": kind.on_demand, "spot": kind.spot}
-        found.append(
+        estimates.append(
             {
                 "nodes": nodes,
                 "workers": workers,
-                "chunks": there.chunks,
-                "chunk_size": there.largest,
+                "chunks": walk.chunks,
+                "chunk_size": walk.largest,
                 "seconds": {"sweep": sweep, "reduce": reduce},
-                "price": {name: _price(up, nodes, rate, head, 0.0) for name, rate in rates.items()},
+                "price": {name: _price(node_seconds, nodes, rate, head, 0.0) for name, rate in rates.items()},
                 "price_until_idle": {
-                    name: _price(up, nodes, rate, head, 60 * cluster.idle_minutes) for name, rate in rates.items()
+                    name: _price(node_seconds, nodes, rate, head, 60 * cluster.idle_minutes)
+                    for name, rate in rates.items()
                 },
             }
         )
-    return found
+    return estimates
 
 
 def _price(

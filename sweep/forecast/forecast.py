@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import caveats, tasks
 from sweep.config.loading import as_config
 from sweep.executors.inline import Inline
-from sweep.executors.registry import cpus, open_executor, too_many, workers_of
+from sweep.executors.registry import cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
@@ -67,10 +67,10 @@ def forecast(
         A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
     """
     config, progress = as_config(config), progress or Silent()
-    table, nodes = load_prices(prices), find_cluster(cluster)
+    price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
-    if (said := too_many(config)) is not None:
-        progress.say(said)
+    if (warning := surplus_workers_warning(config)) is not None:
+        progress.say(warning)
     open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
     phases = Phases(progress.say)
     with open_session(config, progress, phases, Inline()) as session:
@@ -85,19 +85,19 @@ def forecast(
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
-    baselines = time.thread_time() - began
-    sensitivity = baselines if settings.conventions == "fair" else 0.0
-    pace = replace(measure(book, job, plan, best_ask), before=baselines, after=sensitivity)
+    baseline_seconds = time.thread_time() - began
+    sensitivity_seconds = baseline_seconds if settings.conventions == "fair" else 0.0
+    pace = replace(measure(book, job, plan, best_ask), before=baseline_seconds, after=sensitivity_seconds)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
-    here = walk_plan(plan, pace, OVERHEAD[config.executor])
+    walk = walk_plan(plan, pace, OVERHEAD[config.executor])
     return {
         "combinations": len(grid),
         "orders": len(plan.orders),
         "result_rows": plan.combinations,
-        "chunks": here.chunks,
-        "chunk_size": here.largest,
+        "chunks": walk.chunks,
+        "chunk_size": walk.largest,
         "kernel": plan.kernel,
         "bytes": {
             "object_store_per_node": plan.nbytes,
@@ -123,11 +123,11 @@ def forecast(
             "workers": plan.workers,
             "seconds": {
                 "source": round(reading, 3),
-                "sweep": seconds_range(_local(here, plan.workers) + pace.before, pace, pace.busy),
+                "sweep": seconds_range(_local_seconds(walk, plan.workers) + pace.before, pace, pace.busy),
                 "reduce": reduce_seconds(plan, pace),
             },
         },
-        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace),
+        "cluster": None if cluster_nodes is None else cluster_section(cluster_nodes, price_table, plan, pace),
     }
 
 
@@ -136,6 +136,6 @@ def _workers(config: Config) -> int:
     return 1 if config.executor == "inline" else workers_of(config) or os.cpu_count() or 1
 
 
-def _local(found: Walk, workers: int) -> float:
+def _local_seconds(walk: Walk, workers: int) -> float:
     """Seconds where the driver computes on the workers' CPUs."""
-    return max(found.seconds, (found.work + found.driver) / max(1, min(workers, cpus())))
+    return max(walk.seconds, (walk.work + walk.driver) / max(1, min(workers, cpus())))

@@ -83,16 +83,16 @@ def load_prices(file: str | None = None) -> Prices:
     """
     tree = _dated(read_mapping(str(PACKAGED)))
     if file is not None:
-        over = _checked(file, read_mapping(file))
-        elsewhere = any(over.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
+        overrides = _checked(file, read_mapping(file))
+        elsewhere = any(overrides.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
         dropped = {"on_demand", "spot", "date", "spot_date"} if elsewhere else set()
-        kept = {
+        merged = {
             name: {key: value for key, value in fields.items() if key not in dropped}
             for name, fields in tree["types"].items()
         }
-        for name, fields in _dated(over)["types"].items():
-            kept[name] = {**kept.get(name, {}), **fields}
-        tree = {**tree, "source": f"{file}, over: {tree['source']}", **over, "types": kept}
+        for name, fields in _dated(overrides)["types"].items():
+            merged[name] = {**merged.get(name, {}), **fields}
+        tree = {**tree, "source": f"{file}, over: {tree['source']}", **overrides, "types": merged}
     where = file or str(PACKAGED)
     types = {name: _convert(fields, InstanceType, f"{where}: types.{name}") for name, fields in tree["types"].items()}
     return _convert({**tree, "types": types}, Prices, where)
@@ -102,8 +102,8 @@ def _convert(tree: Mapping[str, Any], struct: type[Converted], where: str) -> Co
     try:
         return msgspec.convert(tree, struct)
     except msgspec.ValidationError as error:
-        said, _, key = str(error).partition(" - at `$.")
-        raise ConfigError(f"{where}: {key.rstrip('`') or struct.__name__}: {said[0].lower()}{said[1:]}") from None
+        problem, _, key = str(error).partition(" - at `$.")
+        raise ConfigError(f"{where}: {key.rstrip('`') or struct.__name__}: {problem[0].lower()}{problem[1:]}") from None
 
 
 def _dated(tree: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def _refuse_unknown(file: str, prefix: str, tree: Mapping[Any, Any], struct: typ
     valid = [field.name for field in msgspec.structs.fields(struct)]
     for key in tree:
         if key not in valid:
-            near = unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid])
-            raise ConfigError(f"{file}: {near}")
+            problem = unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid])
+            raise ConfigError(f"{file}: {problem}")
 
 
 def _check_number(key: str, value: Any, *, above: bool) -> None:  # noqa: ANN401 - YAML holds anything

@@ -94,9 +94,9 @@ class Pace:
         return self._along(self.points[-1], combinations)
 
     def _along(self, point: tuple[float, float], combinations: int) -> float:
-        start, each = fit(list(self.points))
-        there = start + each * point[0]
-        return point[1] * (start + each * combinations) / there if there else 0.0
+        start, per_combination = fit(list(self.points))
+        fitted = start + per_combination * point[0]
+        return point[1] * (start + per_combination * combinations) / fitted if fitted else 0.0
 
 
 def computing(book: Book, job: tasks.Job, chunk: Chunk) -> tasks.ChunkRows:
@@ -121,14 +121,14 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         Runs one chunk.
     """
     cutter = plan.cutter()
-    found: dict[int, list[tuple[int, float]]] = {}
+    timings: dict[int, list[tuple[int, float]]] = {}
     tried = largest = covered = 0
     spent = passed = 0.0
-    kept: tuple[int, tasks.ChunkRows] | None = None
+    largest_run: tuple[int, tasks.ChunkRows] | None = None
     while chunk := cutter.take():
         size = chunk.past - chunk.first
-        known = _means(found, plan.measured)
-        if known and max(spent, passed) + Pace(known).of(size) > BUDGET_SECONDS:
+        means = _means(timings, plan.measured)
+        if means and max(spent, passed) + Pace(means).of(size) > BUDGET_SECONDS:
             break
         first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
         began = time.perf_counter()
@@ -137,34 +137,36 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         tried, spent, covered = tried + 1, spent + rows.seconds, covered + size
         if not rows.failures:
             cutter.learn(size, rows.seconds)
-            found.setdefault(size.bit_length(), []).append((size, rows.seconds))
+            timings.setdefault(size.bit_length(), []).append((size, rows.seconds))
             if size >= largest:
-                kept = size * chunk.orders, rows
+                largest_run = size * chunk.orders, rows
         largest = max(largest, size)
-        settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
+        settled = [each for points in timings.values() for each in points if 4 * each[0] >= 3 * largest]
         if max(spent, passed) > BUDGET_SECONDS or len(settled) >= ENOUGH:
             break
     # where every combination that was tried failed, each was looked for one by one: slower than any other
-    points = _means(found, plan.measured) or ((max(covered, 1), spent),)
+    points = _means(timings, plan.measured) or ((max(covered, 1), spent),)
     busy = max(1.0, passed / spent) if spent else 1.0
     keep = reduce = 0.0
-    if kept is not None:
-        keep = _keep_seconds(plan.combinations, *kept, best_ask)
-        reduce = _reduce_seconds(plan, kept[1], best_ask)
-    return Pace(points, _spread(found, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent)
+    if largest_run is not None:
+        keep = _keep_seconds(plan.combinations, *largest_run, best_ask)
+        reduce = _reduce_seconds(plan, largest_run[1], best_ask)
+    return Pace(
+        points, _spread(timings, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent
+    )
 
 
-def _means(found: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
+def _means(timings: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
     """Means by size class, ascending; of classes of which no chunk was run, what the kernel was chosen by."""
-    classes = {size.bit_length(): [(size, seconds)] for size, seconds in measured} | found
+    classes = {size.bit_length(): [(size, seconds)] for size, seconds in measured} | timings
     return tuple(sorted((fmean(k for k, _ in points), fmean(s for _, s in points)) for points in classes.values()))
 
 
-def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
+def _spread(timings: dict[int, list[tuple[int, float]]], largest: int) -> float:
     """Two standard errors of the mean of the largest chunks, as a part of it."""
-    if not found:
+    if not timings:
         return UNTRIED
-    each = [seconds / size for points in found.values() for size, seconds in points if 4 * size >= 3 * largest]
+    each = [seconds / size for points in timings.values() for size, seconds in points if 4 * size >= 3 * largest]
     mean = fmean(each) if each else 0.0
     return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
 

@@ -88,31 +88,33 @@ def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) ->
     speed : float
         How many times as fast as here a worker simulates.
     """
-    cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
-    free = [overhead.start] * min(workers, LONGEST_WALK)  # each chunk that is played takes one: no more are looked at
-    flying: list[tuple[float, int, Chunk]] = []
+    cutter, workers, remaining = plan.cutter(), plan.workers, plan.combinations
+    # each chunk that is played takes one worker, so no more of them than chunks are needed
+    free_at = [overhead.start] * min(workers, LONGEST_WALK)
+    in_flight: list[tuple[float, int, Chunk]] = []
     now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
     chunks = largest = finished = learned = 0
     while True:
-        while chunks < LONGEST_WALK and len(flying) < overhead.window * workers and (taken := cutter.take()):
-            chunk = taken
+        while chunks < LONGEST_WALK and len(in_flight) < overhead.window * workers and (next_chunk := cutter.take()):
+            chunk = next_chunk
             seconds = pace.of(chunk.past - chunk.first) / speed
-            chunks, largest, left, work = chunks + 1, max(largest, len(chunk)), left - len(chunk), work + seconds
-            ends = max(free[0], now) + overhead.task + seconds
-            heapq.heapreplace(free, ends)
-            heapq.heappush(flying, (ends, chunks, chunk))
-        if not flying:
+            chunks, largest = chunks + 1, max(largest, len(chunk))
+            remaining, work = remaining - len(chunk), work + seconds
+            ends = max(free_at[0], now) + overhead.task + seconds
+            heapq.heapreplace(free_at, ends)
+            heapq.heappush(in_flight, (ends, chunks, chunk))
+        if not in_flight:
             break
-        ended, _, chunk = heapq.heappop(flying)
+        ended, _, chunk = heapq.heappop(in_flight)
         took = overhead.driver + pace.keep * len(chunk)
         now, driver = max(now, ended) + took, driver + took
         finished += 1
         if finished <= LEARNING or chunk.past - chunk.first > learned:
             learned = max(learned, chunk.past - chunk.first)
             cutter.learn(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
-    if left:
-        more = -(-left // len(chunk))
-        simulate, keep = seconds * left / len(chunk), overhead.driver * more + pace.keep * left
-        now += max((simulate + overhead.task * more) / workers, keep)
-        chunks, work, driver = chunks + more, work + simulate, driver + keep
+    if remaining:
+        chunks_left = -(-remaining // len(chunk))
+        simulate, keep = seconds * remaining / len(chunk), overhead.driver * chunks_left + pace.keep * remaining
+        now += max((simulate + overhead.task * chunks_left) / workers, keep)
+        chunks, work, driver = chunks + chunks_left, work + simulate, driver + keep
     return Walk(chunks, largest, now, work, driver)

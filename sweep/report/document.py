@@ -87,23 +87,23 @@ def shortfall_section(
     """
     if around.arrived is None:
         return None
-    named = {"optimized": optimized, **baselines}
-    parts = {name: shortfall(order, *run, around.arrival2) for name, run in named.items()}
-    lost = {name: _lost(trace, parts[name]) for name, (_, trace) in named.items()}
+    runs = {"optimized": optimized, **baselines}
+    parts = {name: shortfall(order, *run, around.arrival2) for name, run in runs.items()}
+    losses = {name: _loss(trace, parts[name]) for name, (_, trace) in runs.items()}
     return {
         "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
         "arrival_at": format_instant(around.arrived),
-        "optimized": lost.pop("optimized"),
-        "baselines": lost,
+        "optimized": losses.pop("optimized"),
+        "baselines": losses,
         "savings_parts_bps": {
-            name: _saved(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
+            name: _saving(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
             for name, (run, _) in baselines.items()
         },
         "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
     }
 
 
-def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
+def _loss(trace: Trace, parts: Shortfall) -> dict[str, Any]:
     """One strategy's fills and shortfall, in dollars, above 0 = a loss."""
     return {
         "first_fill": None if trace.first is None else format_instant(trace.first),
@@ -116,13 +116,13 @@ def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
     }
 
 
-def _saved(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
+def _saving(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
     """A saving in two parts, basis points of the baseline's total cash; `comparable`: the baseline could act."""
-    whole = 2 * run.total_cash
-    if not whole:
+    twice_baseline_cash = 2 * run.total_cash
+    if not twice_baseline_cash:
         return {"total": None, "timing": None, "execution": None, "comparable": acted}
-    total = rounded((baseline.total - optimized.total) * 10_000, whole, 2)
-    timing = rounded((baseline.timing - optimized.timing) * 10_000, whole, 2)
+    total = rounded((baseline.total - optimized.total) * 10_000, twice_baseline_cash, 2)
+    timing = rounded((baseline.timing - optimized.timing) * 10_000, twice_baseline_cash, 2)
     return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
 
 

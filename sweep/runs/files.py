@@ -25,7 +25,7 @@ class NotRegular(OSError):  # noqa: N818 - reads as what it says
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give the name to write to; put the file in its place at the end, unless something went wrong.
 
     Raises
@@ -36,15 +36,15 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(path.name + PART)
     try:
         yield part
-        _force(part)
+        _sync(part)
         part.replace(path)
-        _force(path.parent)  # a rename is the folder's content
+        _sync(path.parent)  # a rename is the folder's content
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def _force(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -58,9 +58,9 @@ def write_text(path: Path, text: str) -> None:
     Raises
     ------
     OSError
-        As `whole`.
+        As `atomic_write`.
     """
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

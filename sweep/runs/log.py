@@ -59,9 +59,9 @@ class RunLog:
         line = {"time": round(time.time() if at is None else at, 6), "run": self._run, "event": event, **facts}
         end = self._file.seek(0, os.SEEK_END)
         try:
-            rest = json.dumps(line).encode() + b"\n"
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            unwritten = json.dumps(line).encode() + b"\n"
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(end)

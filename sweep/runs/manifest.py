@@ -188,11 +188,11 @@ def write_manifest(home: Path, manifest: Manifest) -> None:
     OSError
         The disk is full, or the folder went away.
     """
-    content = msgspec.to_builtins(manifest) | {"proof": _prove(manifest)}
+    content = msgspec.to_builtins(manifest) | {"proof": _compute_proof(manifest)}
     write_text(home / NAME, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _prove(manifest: Manifest) -> str:
+def _compute_proof(manifest: Manifest) -> str:
     bare = msgspec.structs.replace(manifest, proof="")
     return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
 
@@ -216,10 +216,10 @@ def read_manifest(home: Path) -> Manifest:
     if len(content) > LIMIT:
         raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")
     try:
-        head = msgspec.json.decode(content)
-        written = msgspec.convert(head["format"], int)
-        by = msgspec.convert(head.get("versions", {}).get("sor-sweep", "unknown"), str)
-        manifest = msgspec.convert(head, Manifest) if written == FORMAT else None
+        tree = msgspec.json.decode(content)
+        number = msgspec.convert(tree["format"], int)
+        version = msgspec.convert(tree.get("versions", {}).get("sor-sweep", "unknown"), str)
+        manifest = msgspec.convert(tree, Manifest) if number == FORMAT else None
         if manifest is not None:
             _check_values(manifest)
     except (msgspec.DecodeError, *MALFORMED) as error:
@@ -228,10 +228,10 @@ def read_manifest(home: Path) -> Manifest:
         ) from None
     if manifest is None:
         raise ConfigError(
-            f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
+            f"{path}: has format {number}, written by version {version}, but this version reads format {FORMAT}; "
             "use that version, or start anew with --force"
         )
-    if manifest.proof != _prove(manifest):
+    if manifest.proof != _compute_proof(manifest):
         raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
     return manifest
 

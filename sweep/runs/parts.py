@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from sweep.chunks import Chunk  # noqa: TC001 - msgspec reads it
 from sweep.errors import ConfigError
-from sweep.runs.files import PART, open_regular, reason, whole
+from sweep.runs.files import PART, atomic_write, open_regular, reason
 from sweep.runs.manifest import MALFORMED
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
@@ -84,7 +84,7 @@ def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Don
     packed = _pack(run, done)
     metadata = {_DONE: packed, _PROOF: hashlib.sha256(packed).hexdigest()}
     table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata=metadata)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         parquet.write_table(table, part, compression="zstd", write_page_checksum=True)
 
 
@@ -105,8 +105,8 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
             table = file.read()
         metadata = table.schema.metadata or {}
         packed = metadata[_DONE]
-        whole_metadata = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
-        of, done = _unpack(packed) if whole_metadata else ("", [])
+        intact = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
+        stored_run, done = _unpack(packed) if intact else ("", [])
         rows = np.empty((table.num_rows, len(COLUMNS)), np.int64)
         for at, name in enumerate(COLUMNS):
             rows[:, at] = table.column(name).to_numpy()
@@ -114,16 +114,16 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
         _refuse(path, reason(error))
     except (pa.ArrowException, msgspec.DecodeError, *MALFORMED) as error:
         _refuse(path, str(error))
-    if not whole_metadata or sum(each.rows for each in done) != len(rows):
+    if not intact or sum(each.rows for each in done) != len(rows):
         _refuse(path, "what it says of its chunks was changed")
-    if of != run:
-        raise ConfigError(f"{path}: is of run {of}, not of {run}; remove it")
+    if stored_run != run:
+        raise ConfigError(f"{path}: is of run {stored_run}, not of {run}; remove it")
     return rows, done
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
-    said = why.strip().splitlines()[0] if why.strip() else "cannot be read"
-    raise ConfigError(f"{path}: is damaged or half-written ({said}); remove it, and what it held is computed again")
+    problem = why.strip().splitlines()[0] if why.strip() else "cannot be read"
+    raise ConfigError(f"{path}: is damaged or half-written ({problem}); remove it, and what it held is computed again")
 
 
 def _pack(run: str, done: Sequence[Done]) -> bytes:
@@ -145,15 +145,15 @@ def _pack(run: str, done: Sequence[Done]) -> bytes:
 
 
 def _unpack(packed: bytes) -> tuple[str, list[Done]]:
-    found = msgspec.json.decode(packed, type=_Packed)
-    return found.run, [
+    content = msgspec.json.decode(packed, type=_Packed)
+    return content.run, [
         Done(
             each.chunk,
             each.rows,
             each.simulated,
-            tuple(Failure(number, said, found.details[at]) for number, said, at in each.failures),
+            tuple(Failure(number, message, content.details[at]) for number, message, at in each.failures),
         )
-        for each in found.chunks
+        for each in content.chunks
     ]
 
 
@@ -180,18 +180,18 @@ def list_parts(folder: Path) -> tuple[list[Path], int]:
     for path in sorted(folder.iterdir()):
         if path.name.endswith(PART):
             path.unlink()
-        elif named := _NAME.fullmatch(path.name):
-            first = int(named[1])
-            spans[first, int(named[2] or first)] = path
-    standing: list[Path] = []
+        elif match := _NAME.fullmatch(path.name):
+            first = int(match[1])
+            spans[first, int(match[2] or first)] = path
+    current: list[Path] = []
     past = 0
     for (_, last), path in sorted(spans.items(), key=lambda each: (each[0][0], -each[0][1])):
         if last < past:  # written anew in a larger one, and not removed in time
             path.unlink()
         else:
-            standing.append(path)
+            current.append(path)
             past = last + 1
-    return standing, past
+    return current, past
 
 
 class PartWriter:
@@ -276,16 +276,16 @@ class PartWriter:
         self._number += 1
         self._small.append(path)
         if len(self._small) == TOGETHER:
-            self._join()
+            self._merge_small()
 
-    def _join(self) -> None:
-        read = [read_part(path, self._run) for path in self._small]
+    def _merge_small(self) -> None:
+        parts = [read_part(path, self._run) for path in self._small]
         last = self._number - 1
         write_part(
             self._folder / f"{last + 1 - TOGETHER:08}-{last:08}.parquet",
             self._run,
-            np.concatenate([rows for rows, _ in read]),
-            [each for _, done in read for each in done],
+            np.concatenate([rows for rows, _ in parts]),
+            [each for _, done in parts for each in done],
         )
         for path in self._small:
             path.unlink()

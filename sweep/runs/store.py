@@ -182,8 +182,8 @@ class StoredRun(Store):
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """As `Store.append`, on disk soon after."""
         super().append(chunk, rows)
-        kept = len(chunk) - int(np.count_nonzero(rows.of < 0))
-        self._parts.put(Done(chunk, kept, len(rows.rows), rows.failures))
+        row_count = len(chunk) - int(np.count_nonzero(rows.of < 0))
+        self._parts.put(Done(chunk, row_count, len(rows.rows), rows.failures))
 
     @property
     def _parts(self) -> PartWriter:
@@ -221,10 +221,10 @@ class StoredRun(Store):
         if not (self.home / PARTS).is_dir():
             return f"nothing is stored: {self.home / PARTS} is gone"
         stored, total = self._restored + self._writer.written, self._plan.combinations
-        goes_on = f"python -m sweep resume {shlex.quote(str(self.home))}"
+        resume_command = f"python -m sweep resume {shlex.quote(str(self.home))}"
         if stored == total:
-            return f"all {total:,} combinations are stored, the result is not; {goes_on} makes it"
-        return f"{stored:,} of {total:,} combinations are stored; {goes_on} does the rest"
+            return f"all {total:,} combinations are stored, the result is not; {resume_command} makes it"
+        return f"{stored:,} of {total:,} combinations are stored; {resume_command} does the rest"
 
     def note(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Write a line into the run's log."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.result import Result
-from sweep.runs.files import open_regular, reason, sha256, whole
+from sweep.runs.files import atomic_write, open_regular, reason, sha256
 from sweep.runs.folder import DOCUMENT, TABLE
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
@@ -39,7 +39,7 @@ def write_table(path: Path, result: Result) -> None:
     from pyarrow.parquet import ParquetWriter
 
     schema = pa.Schema.from_pandas(result.to_frame(0, 1), preserve_index=False)
-    with whole(path) as part, ParquetWriter(part, schema) as writer:
+    with atomic_write(path) as part, ParquetWriter(part, schema) as writer:
         for first in range(0, len(result.table), ROWS_AT_A_TIME):
             frame = result.to_frame(first, first + ROWS_AT_A_TIME)
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
@@ -57,13 +57,13 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
     try:
         with open_regular(path) as file:
             content = file.read()
-        found = sha256(path)
-        there = (home / TABLE).exists()
+        digest = sha256(path)
+        has_table = (home / TABLE).exists()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); start the run anew with --force") from None
-    if found != manifest.files.get(DOCUMENT) or not there:
-        what = f"{path}: is not what {MANIFEST} names" if there else f"{home / TABLE}: is missing"
-        raise ConfigError(f"{what}; it was changed or damaged: start the run anew with --force")
+    if digest != manifest.files.get(DOCUMENT) or not has_table:
+        problem = f"{path}: is not what {MANIFEST} names" if has_table else f"{home / TABLE}: is missing"
+        raise ConfigError(f"{problem}; it was changed or damaged: start the run anew with --force")
     try:
         msgspec.json.decode(content, type=_Stored)
         document: dict[str, Any] = json.loads(content)
@@ -103,14 +103,14 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     try:
         open_regular(path).close()
         changed = sha256(path) != manifest.files.get(TABLE)
-        read = parquet.read_table(path, columns=list(COLUMNS))
-        table = np.empty((read.num_rows, len(COLUMNS)), np.int64)
+        stored = parquet.read_table(path, columns=list(COLUMNS))
+        table = np.empty((stored.num_rows, len(COLUMNS)), np.int64)
         for at, name in enumerate(COLUMNS):
-            table[:, at] = read.column(name).to_numpy()
+            table[:, at] = stored.column(name).to_numpy()
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        said = reason(error) if isinstance(error, OSError) else str(error)
-        said = next(iter(said.splitlines()), type(error).__name__)
-        raise ConfigError(f"{path}: is damaged ({said}); start the run anew with --force") from None
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        problem = next(iter(problem.splitlines()), type(error).__name__)
+        raise ConfigError(f"{path}: is damaged ({problem}); start the run anew with --force") from None
     if changed:
         raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
     return table

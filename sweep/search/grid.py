@@ -189,8 +189,8 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
     unknown = sorted(str(name) for name in set(spec) - {"start", "stop", "num", "scale"})
     missing = sorted({"start", "stop", "num"} - set(spec))
     if unknown or missing:
-        said = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
-        raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {said}")
+        problem = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
+        raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {problem}")
     num, scale = _count(spec["num"]), spec.get("scale", "linear")
     if num is None or not 1 <= num <= AXIS_LIMIT:
         raise ConfigError(f"{key}.num: expected a whole number, 1 to {AXIS_LIMIT:,}, but it had {spec['num']!r}")

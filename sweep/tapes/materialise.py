@@ -135,12 +135,12 @@ def materialise(
         blocks.append(executor.call(read_range, part, where="driver" if origin.here else "spread"))
         _check_time(clock() - began, deadline)
     selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
-    tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)
+    tape, book, facts_handle = executor.call(assemble, plan, selection, *blocks, returns=3)
     try:
-        found = executor.get(facts, timeout=max(deadline - (clock() - began), 0.0))
+        facts = executor.get(facts_handle, timeout=max(deadline - (clock() - began), 0.0))
     except TimeoutError:
         raise _too_late(deadline) from None
-    return (Materialised(tape, book, found),)
+    return (Materialised(tape, book, facts),)
 
 
 def _check_time(passed: float, deadline: float) -> None:
@@ -168,10 +168,10 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
         Rules of the book out of range.
     """
     start, end = selection.start, selection.end
-    whole, provenance = only(inside(plan.merge(blocks), start, end))
+    full_tape, provenance = only(inside(plan.merge(blocks), start, end))
     # quotes are not carried over a date: a warm-up that reaches over midnight begins there
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
-    tape, provenance = select(whole, provenance, earliest, end)
+    tape, provenance = select(full_tape, provenance, earliest, end)
     first, last = tape.span
     start = first if start is None else start
     end = last if end is None else end
@@ -198,7 +198,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     _check_room(tape, venues, plan.held, provenance.place)
     book = build_book(tape, selection.book)
     if not len(book.ts) or book.ts[-1] < start:
-        first, last = whole.span
+        first, last = full_tape.span
         raise FeedUnavailable(
             "no quotes in the window",
             provenance.place,

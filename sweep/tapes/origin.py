@@ -57,9 +57,9 @@ def on_this_host(source: str) -> bool:
     """Whether only this host can read a SOURCE: a file, or brokers that listen on loopback."""
     if source == EMBEDDED:
         return True
-    scheme, _, rest = source.partition("://")
+    scheme, _, location = source.partition("://")
     if scheme == "kafka":
-        servers = rest.partition("/")[0].split(",")
+        servers = location.partition("/")[0].split(",")
         return all(_is_loopback(server.rpartition(":")[0].strip("[]")) for server in servers)
     return scheme != "s3"
 
@@ -109,10 +109,10 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
     place = without_secrets(config.source)
-    awaited = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
-    with waiting(progress.say, lambda: awaited):
-        planned = plan_source(config.source, options)
-    yield Origin(lambda: planned, start, end, {}, on_this_host(config.source))
+    activity = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
+    with waiting(progress.say, lambda: activity):
+        source_plan = plan_source(config.source, options)
+    yield Origin(lambda: source_plan, start, end, {}, on_this_host(config.source))
 
 
 def read_options(config: Config) -> ReadOptions:
@@ -141,7 +141,7 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
     given_up = threading.Event()
 
     def fill(source: str) -> Replayed:
-        return replay(synthetic.generate(), source, on_progress=lambda *_: _go_on(given_up))
+        return replay(synthetic.generate(), source, on_progress=lambda *_: _stop_if_given_up(given_up))
 
     with EmbeddedBroker() as broker, ThreadPoolExecutor(1, "replay") as thread:
         source = broker.source()
@@ -149,8 +149,8 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
         filling = thread.submit(fill, source)
 
         def plan() -> SourcePlan:
-            sent = filling.result()
-            progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
+            replayed = filling.result()
+            progress.say(f"replayed {replayed.messages:,} messages in {replayed.seconds:.1f} s")
             return plan_source(source, options)
 
         try:
@@ -159,6 +159,6 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
             given_up.set()
 
 
-def _go_on(given_up: threading.Event) -> None:
+def _stop_if_given_up(given_up: threading.Event) -> None:
     if given_up.is_set():
         raise CancelledError

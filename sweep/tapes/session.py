@@ -12,7 +12,7 @@ from feed.instants import format_instant
 from sweep import tasks
 from sweep.config.conventions import resolve
 from sweep.errors import ConfigError
-from sweep.executors.registry import open_executor, too_many
+from sweep.executors.registry import open_executor, surplus_workers_warning
 from sweep.tapes.materialise import materialise
 from sweep.tapes.origin import open_origin, read_options
 
@@ -61,8 +61,12 @@ class Phases:
         """Time a phase; what is entered is to be called where it came further, and said so itself."""
         began = time.perf_counter()
         try:
-            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext(_said) as came:
-                yield came
+            with (
+                waiting(self.say, lambda: self._awaited(name))
+                if name in AWAITED
+                else nullcontext(_do_nothing) as advanced
+            ):
+                yield advanced
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
 
@@ -79,7 +83,7 @@ class Phases:
             yield entered
 
 
-def _said() -> None:
+def _do_nothing() -> None:
     """Of a phase that nothing is said about."""
 
 
@@ -96,12 +100,12 @@ def kernels_compile(since: float) -> str:
     folder = cache_folder()
     if folder is None:
         return "; kernels are compiled in every process: no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR"
-    times = []
+    modified = []
     with suppress(OSError):  # a file that is renamed meanwhile
-        times = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
-    if any(at < since for at in times):
+        modified = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
+    if any(instant < since for instant in modified):
         return ""
-    return f"; kernels are compiled first, once for each version, which takes minutes: {len(times)} functions so far"
+    return f"; kernels are compiled first, once for each version, which takes minutes: {len(modified)} functions so far"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +145,8 @@ def open_session(
     ConfigError, FeedError, AllocatorError
         What was asked for cannot be run, or the feed is not whole.
     """
-    if executor is None and (said := too_many(config)) is not None:
-        progress.say(said)
+    if executor is None and (warning := surplus_workers_warning(config)) is not None:
+        progress.say(warning)
     with phases.entering("origin", open_origin(config, progress)) as origin:
         settings = resolve(config, origin.fees)
         _check_window(origin)
@@ -154,7 +158,7 @@ def open_session(
                 source_plan = origin.plan()
             with phases.phase("materialise"):
                 tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
-            _tell(tapes[0].facts, progress)
+            _report_facts(tapes[0].facts, progress)
             yield Session(entered, settings, tapes[0])
 
 
@@ -166,7 +170,7 @@ def _check_window(origin: Origin) -> None:
         )
 
 
-def _tell(facts: Facts, progress: Progress) -> None:
+def _report_facts(facts: Facts, progress: Progress) -> None:
     """Say what was read and what is odd about it."""
     provenance = facts.provenance
     for note in provenance.notes:
@@ -177,5 +181,7 @@ def _tell(facts: Facts, progress: Progress) -> None:
     )
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
-            more = facts.quality["details"].get(finding, "")
-            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{more and f': {more}'}")
+            detail = facts.quality["details"].get(finding, "")
+            progress.say(
+                f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{detail and f': {detail}'}"
+            )

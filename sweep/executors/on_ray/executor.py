@@ -26,7 +26,7 @@ from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.lean_start import lean
 from sweep.executors.on_ray.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.executors.on_ray.versions import NodeDiffers, refuse_different_nodes
-from sweep.executors.on_ray.worker import surround
+from sweep.executors.on_ray.worker import wrap_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,19 +68,19 @@ class OnRay:
     """Workers at most for each CPU there is, whatever is asked for: each has tasks waiting, which the driver holds."""
 
     def __init__(self, address: str, workers: int | None) -> None:
-        self._address, self._wanted = address, workers
+        self._address, self._requested = address, workers
         self._remote: dict[tuple[Callable[..., Any], bool], Any] = {}
         self._places: dict[str, dict[str, Any]] = {"spread": {"scheduling_strategy": "SPREAD"}}
         self._ending = ExitStack()
         self._watching = ExitStack()
         self._terminated = self._interrupts = False
         self._processes: liveness.Workers | None = None
-        self._fallen: str | None = None
+        self._ended_server: str | None = None
         self._begun: processes.Started = {}
         self._standstill = liveness.Standstill()
         self._calls: list[Any] = []
-        self._looked = 0.0
-        self._workers, self._counted = workers or 1, 0.0
+        self._checked_at = 0.0
+        self._workers, self._counted_at = workers or 1, 0.0
         self.again = 0
 
     def __enter__(self) -> Self:
@@ -88,17 +88,17 @@ class OnRay:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         before = processes.descendants(os.getpid())
-        on_terminate = signal.getsignal(signal.SIGTERM)
+        previous_handler = signal.getsignal(signal.SIGTERM)
         options: dict[str, Any] = {"address": self._address, "log_to_driver": False, "logging_level": "ERROR"}
         if self._address == "local":
             if (why := liveness.lacking()) is not None:
                 raise NotStarted(f"address {self._address}: {why}")
-            options |= {"include_dashboard": False, "num_cpus": self._wanted}
+            options |= {"include_dashboard": False, "num_cpus": self._requested}
             options["_system_config"] = liveness.system_config()
         try:
             with ExitStack() as starting, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what failed is said once, below
-                starting.enter_context(_hushed())
+                starting.enter_context(_muted())
                 with lean() if self._address == "local" else nullcontext():
                     _join(options)
                 self._ending = starting.pop_all()
@@ -120,9 +120,9 @@ class OnRay:
         self._interrupts = threading.current_thread() is threading.main_thread()
         if self._interrupts:
             # ray's own handler ends the process with a stack dump and another exit code
-            ours = on_terminate is terminate
-            signal.signal(signal.SIGTERM, raising(self._terminate) if ours else on_terminate)
-            self._ending.callback(signal.signal, signal.SIGTERM, on_terminate)
+            handler_is_ours = previous_handler is terminate
+            signal.signal(signal.SIGTERM, raising(self._terminate) if handler_is_ours else previous_handler)
+            self._ending.callback(signal.signal, signal.SIGTERM, previous_handler)
         with ExitStack() as entering:
             entering.push(self.__exit__)  # a server that ends by now is told of as later
             if self._address == "auto":
@@ -139,19 +139,19 @@ class OnRay:
             self._begun = processes.begun(before)
             servers = liveness.servers(self._begun)
             raylet = next((pid for pid, name in servers.items() if name == "raylet"), None)
-            self._watching.enter_context(liveness.watched(servers, self._fell))
+            self._watching.enter_context(liveness.watched(servers, self._note_ended_server))
         self._processes = None if self._address.startswith("ray://") else liveness.Workers(raylet)
 
-    def _fell(self, server: str) -> None:
+    def _note_ended_server(self, server: str) -> None:
         """Note that a server ended, and end what waits for it: Ray would end this process, and say nothing."""
-        self._fallen = server
+        self._ended_server = server
         if self._interrupts:
             _thread.interrupt_main()
 
     def _done(self) -> None:
         """Something was; there is nothing to look at for a while."""
         self._standstill.done()
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def _check(self, running: int) -> None:
         """Look, once a second at most, whether anything that runs will end.
@@ -161,11 +161,11 @@ class OnRay:
         WorkersLost
             Ray's servers ended, or worker processes end and nothing else does.
         """
-        if self._fallen:
-            raise WorkersLost(liveness.describe(self._fallen))
-        if self._processes is None or time.monotonic() - self._looked < LOOK_SECONDS:
+        if self._ended_server:
+            raise WorkersLost(liveness.describe(self._ended_server))
+        if self._processes is None or time.monotonic() - self._checked_at < LOOK_SECONDS:
             return
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         ended = self._processes.ended()
         if why := self._standstill.look(ended, min(running, self.workers), lives=self._processes.live()):
             lacking = liveness.lacking() if self._address == "local" else None
@@ -179,19 +179,19 @@ class OnRay:
             self._watching.close()
             self._remote.clear()
             self._calls.clear()
-            if not self._fallen:
+            if not self._ended_server:
                 ray.shutdown()
         except KeyboardInterrupt:
-            if not (self._terminated or self._fallen):
+            if not (self._terminated or self._ended_server):
                 raise
         finally:
-            if self._fallen:  # of a Ray that is half gone none ends in order, and this process may be next
+            if self._ended_server:  # of a Ray that is half gone none ends in order, and this process may be next
                 processes.end(self._begun)
             self._ending.close()
         if self._terminated:
             raise with_notes(Terminated(), raised[1]) from None
-        if self._fallen and raised[1] is not None and not isinstance(raised[1], SweepError):
-            raise with_notes(WorkersLost(liveness.describe(self._fallen)), raised[1])
+        if self._ended_server and raised[1] is not None and not isinstance(raised[1], SweepError):
+            raise with_notes(WorkersLost(liveness.describe(self._ended_server)), raised[1])
 
     def _terminate(self) -> KeyboardInterrupt:
         """Note SIGTERM; the one exception of a signal's that Ray lets through while it waits: others are lost."""
@@ -201,7 +201,7 @@ class OnRay:
     @property
     def workers(self) -> int:
         """The CPUs that Ray has now, or those asked for."""
-        if self._address != "local" and time.monotonic() - self._counted > LOOK_SECONDS:
+        if self._address != "local" and time.monotonic() - self._counted_at > LOOK_SECONDS:
             self._count()
         return self._workers
 
@@ -210,16 +210,16 @@ class OnRay:
 
         # an autoscaled cluster may have no worker yet: it starts nodes for the tasks that it sees waiting
         least = 1 if self._address == "local" else self.LEAST_ON_A_CLUSTER
-        there = max(least, int(ray.cluster_resources().get("CPU", 1)))
-        self._workers = min(self._wanted or there, self.WANTED_PER_CPU * there)
-        self._counted = time.monotonic()
+        cpus = max(least, int(ray.cluster_resources().get("CPU", 1)))
+        self._workers = min(self._requested or cpus, self.WANTED_PER_CPU * cpus)
+        self._counted_at = time.monotonic()
 
     def _task(self, function: Callable[..., Any], *, counted: bool, **options: Any) -> Any:  # noqa: ANN401 - ray's
         import ray
 
         key = function, counted
         if key not in self._remote:
-            self._remote[key] = ray.remote(surround(function, stamp(), counted=counted))
+            self._remote[key] = ray.remote(wrap_task(function, stamp(), counted=counted))
         # an exception is a bug or bad data, the same on every attempt: only what was lost is worth another
         return self._remote[key].options(**{"num_cpus": 1, "retry_exceptions": False, **options})
 
@@ -244,17 +244,17 @@ class OnRay:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._done()
         while True:
-            left = WAIT_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
+            seconds_left = WAIT_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
             try:
-                found = ray.get(handle, timeout=min(left, WAIT_SECONDS))
+                value = ray.get(handle, timeout=min(seconds_left, WAIT_SECONDS))
                 self._calls.clear()  # what it was made of is done too, and not to be held
-                return found  # noqa: TRY300 - beside what is raised
+                return value  # noqa: TRY300 - beside what is raised
             except GetTimeoutError as error:
                 self._look_at_calls()
-                if left <= WAIT_SECONDS and deadline is not None:
+                if seconds_left <= WAIT_SECONDS and deadline is not None:
                     raise TimeoutError from error
             except Exception as error:  # noqa: BLE001 - told apart, and raised again
-                raise self._meant(error) from None
+                raise self._translate(error) from None
 
     def _look_at_calls(self) -> None:
         """Let go of calls that are done; raise WorkersLost where none of the others will be."""
@@ -281,29 +281,29 @@ class OnRay:
         self._calls.clear()
         self._done()
         lost: deque[Item] = deque()
-        flying: dict[Any, Item] = {}
+        in_flight: dict[Any, Item] = {}
         while True:
-            while len(flying) < self.WINDOW_PER_WORKER * self.workers:
+            while len(in_flight) < self.WINDOW_PER_WORKER * self.workers:
                 item = lost.popleft() if lost else take()
                 if item is None:
                     break
-                called = name(item) if name else function.__name__
-                task = self._task(function, counted=False, max_retries=0, name=called)
-                flying[task.remote(*shared, *item)] = item
-            if not flying:
+                task_name = name(item) if name else function.__name__
+                task = self._task(function, counted=False, max_retries=0, name=task_name)
+                in_flight[task.remote(*shared, *item)] = item
+            if not in_flight:
                 return
-            ready, _ = ray.wait(list(flying), num_returns=1, timeout=WAIT_SECONDS)
-            if len(flying) >= MANY:
+            ready, _ = ray.wait(list(in_flight), num_returns=1, timeout=WAIT_SECONDS)
+            if len(in_flight) >= MANY:
                 # Ray goes through all that are in flight, for one answer as for all: here a round has to bring many
-                ready, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
+                ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
             for handle in ready:
-                item = flying.pop(handle)
+                item = in_flight.pop(handle)
                 try:
                     answer = ray.get(handle)
                 except Exception as error:  # noqa: BLE001 - told apart, and most raised again
                     loss = judge(error)
                     if loss is Loss.FINAL:
-                        raise self._meant(error) from None
+                        raise self._translate(error) from None
                     if loss is Loss.AGAIN:
                         lost.append(item)
                         self.again += 1
@@ -312,14 +312,14 @@ class OnRay:
                 else:
                     self._done()
                 yield item, answer
-            self._check(len(flying) or 1)
+            self._check(len(in_flight) or 1)
 
-    def _meant(self, error: Exception) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         """Turn an exception of `ray.get` into the one that a user is to see."""
         from ray.exceptions import RayError, RayTaskError
 
-        if self._fallen:
-            return WorkersLost(liveness.describe(self._fallen))
+        if self._ended_server:
+            return WorkersLost(liveness.describe(self._ended_server))
         cause = error.cause if isinstance(error, RayTaskError) else error
         if type(cause).__module__.partition(".")[0] in PACKAGES:
             return cause
@@ -345,13 +345,13 @@ def _join(options: dict[str, Any]) -> None:
     from ray.util.client import ray as client
 
     outside = options["address"].startswith("ray://")
-    for left in reversed(range(CLIENT_ATTEMPTS)):
+    for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
         try:
             ray.init(**options)
         except BaseException as error:
             if outside:
                 client.disconnect()  # or Ray would take this process for a client from now on
-            if not (outside and left and isinstance(error, ConnectionAbortedError)):
+            if not (outside and attempts_left and isinstance(error, ConnectionAbortedError)):
                 raise
         else:
             return
@@ -365,30 +365,30 @@ def _pinned() -> dict[str, Any]:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = ray.get_runtime_context().get_node_id()
-    (node,) = (each for each in ray.nodes() if each["NodeID"] == here)
+    node_id = ray.get_runtime_context().get_node_id()
+    (node,) = (each for each in ray.nodes() if each["NodeID"] == node_id)
     share = 1 / (os.cpu_count() or 1)
     return {
         "num_cpus": 0,
         "resources": {f"node:{node['NodeManagerAddress']}": share},
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False),
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False),
     }
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def _muted() -> Iterator[None]:
     """Keep what Ray says of each process that ended off stdout, where it would be put into the middle of the document.
 
     No setting does; what is to be known of it is in the answer, and all of it in Ray's logs.
     """
     from ray._private import worker
 
-    aloud = worker.print_to_stdstream
+    original = worker.print_to_stdstream
     worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:
-        worker.print_to_stdstream = aloud
+        worker.print_to_stdstream = original
 
 
 def _end_what_started(before: processes.Started) -> None:

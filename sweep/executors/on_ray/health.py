@@ -98,7 +98,7 @@ class Standstill:
 
     def done(self) -> None:
         """Something was."""
-        self._known: set[str] | None = None
+        self._known_ended: set[str] | None = None
         self._ended = self._for_memory = 0
         self._first: float | None = None
         self._lifeless: float | None = None
@@ -121,10 +121,10 @@ class Standstill:
             Why nothing more will be done, in one line.
         """
         now = self._clock()
-        if self._known is None:  # those that ended while things were done say nothing
-            self._known, self._lifeless = set(ended), now
-        new = set(ended) - self._known
-        self._known |= new
+        if self._known_ended is None:  # those that ended while things were done say nothing
+            self._known_ended, self._lifeless = set(ended), now
+        new = set(ended) - self._known_ended
+        self._known_ended |= new
         self._ended += len(new)
         self._for_memory += sum(ended[each] for each in new)
         self._first = now if new and self._first is None else self._first
@@ -133,12 +133,12 @@ class Standstill:
         lifeless = self._lifeless is not None and now - self._lifeless >= PATIENCE
         if not (dying or lifeless):
             return None
-        begun = min(each for each in (self._first, self._lifeless) if each is not None)
+        since = min(each for each in (self._first, self._lifeless) if each is not None)
         why = "killed, out of memory, or a crash inside a library"
         if self._for_memory:
             why = "their node is short of memory, so Ray ends them; make room there, or use fewer workers"
-        many = f"{self._ended} worker processes ended" if self._ended else "each worker process ended as it began"
-        return f"{many} within {now - begun:.0f} s and nothing was done meanwhile: {why}; {LOGS}"
+        deaths = f"{self._ended} worker processes ended" if self._ended else "each worker process ended as it began"
+        return f"{deaths} within {now - since:.0f} s and nothing was done meanwhile: {why}; {LOGS}"
 
 
 class Workers:
@@ -168,19 +168,19 @@ class Workers:
         rows = map(gcs_pb2.WorkerTableData.FromString, state._connect_and_get_accessor().get_worker_table())  # noqa: SLF001
         dead = [row for row in rows if not row.is_alive and row.worker_address.node_id.hex() in standing]
         if self._raylet is None:
-            spans = _others()
+            spans = _other_jobs()
             dead = [row for row in dead if not any(start <= row.end_time_ms <= end for start, end in spans)]
-        found = {
+        ended = {
             f"{row.worker_address.node_id.hex()} {row.pid}": row.exit_type == common_pb2.NODE_OUT_OF_MEMORY
             for row in dead
             if row.exit_type not in orderly
         }
         if self._raylet is not None:
-            well = {row.pid for row in dead if row.exit_type in orderly}
+            exited_orderly = {row.pid for row in dead if row.exit_type in orderly}
             (node,) = standing or {""}
-            gone = self._seen.keys() - self._now().keys() - well
-            found = {f"{node} {pid}": False for pid in gone} | found
-        return found
+            vanished = self._seen.keys() - self._now().keys() - exited_orderly
+            ended = {f"{node} {pid}": False for pid in vanished} | ended
+        return ended
 
     def live(self) -> bool:
         """Whether one is there for longer than `SETTLED`; also where none can be seen."""
@@ -195,7 +195,7 @@ class Workers:
         return now
 
 
-def _others() -> list[tuple[float, float]]:
+def _other_jobs() -> list[tuple[float, float]]:
     """When other jobs than this one, but for those of Ray's own servers, used the cluster; ms since 1970."""
     import ray
     from ray._private.state import state
@@ -204,15 +204,15 @@ def _others() -> list[tuple[float, float]]:
     rows = state._connect_and_get_accessor().get_job_table(  # noqa: SLF001
         skip_submission_job_info_field=True, skip_is_running_tasks_field=True
     )
-    ours = ray.get_runtime_context().get_job_id()
+    own_job = ray.get_runtime_context().get_job_id()
     return [
         (job.start_time - BESIDE_MS, job.end_time + BESIDE_MS if job.is_dead else inf)
         for job in map(gcs_pb2.JobTableData.FromString, rows)
-        if job.job_id.hex() != ours and not job.config.ray_namespace.startswith("_ray_internal")
+        if job.job_id.hex() != own_job and not job.config.ray_namespace.startswith("_ray_internal")
     ]
 
 
-def _words(pid: int) -> bytes:
+def _command_line(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
@@ -220,22 +220,24 @@ def _words(pid: int) -> bytes:
 
 def _is_worker(pid: int) -> bool:
     """Before it has a name of its own, a worker process is called by its script."""
-    words = _words(pid)
-    return b"default_worker.py" in words or (words.startswith(b"ray::") and not words.startswith(AGENTS))
+    command_line = _command_line(pid)
+    return b"default_worker.py" in command_line or (
+        command_line.startswith(b"ray::") and not command_line.startswith(AGENTS)
+    )
 
 
 def servers(started: Started) -> dict[int, str]:
     """Which of some processes are Ray's servers, and what they are called."""
-    found = {}
+    kinds = {}
     for pid in started:
-        words = _words(pid)
-        program = words.partition(b"\0")[0]
-        called = next((name for end, name in SERVERS.items() if program.endswith(end)), None)
-        if called is None and any(agent in words for agent in AGENTS):
-            called = "agent"
-        if called is not None:
-            found[pid] = called
-    return found
+        command_line = _command_line(pid)
+        program = command_line.partition(b"\0")[0]
+        kind = next((name for end, name in SERVERS.items() if program.endswith(end)), None)
+        if kind is None and any(agent in command_line for agent in AGENTS):
+            kind = "agent"
+        if kind is not None:
+            kinds[pid] = kind
+    return kinds
 
 
 def lacking(*, memory: int | None = None, space: int | None = None, room: int | None = None) -> str | None:
@@ -284,18 +286,18 @@ def refused(address: str, error: Exception) -> str:
     if address == "local" and (why := lacking()) is not None:
         return f"address {address}: {why}"
     if "Version mismatch" in str(error):
-        said = " ".join(str(error).split())
-        return f"address {address}: {said}; install the same Ray and Python here and there (constraints.txt)"
+        message = " ".join(str(error).split())
+        return f"address {address}: {message}; install the same Ray and Python here and there (constraints.txt)"
     if isinstance(error, OSError) and not os.access(Path.home(), os.W_OK):
         return (
             f"address {address}: Ray keeps the token of its ports in HOME, which cannot be written or is not there "
             f"({Path.home()}); set HOME to a folder of yours, or use executor=inline"
         )
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    said = f"{first} {rest[0]}" if first.endswith(":") and rest else first
-    other = "end what else keeps this machine busy" if address == "local" else "start a cluster with ray up"
-    more = "" if address == "local" else "address=local or "
-    return f"address {address}: Ray did not start or answer ({said}); {other}, or use {more}executor=inline"
+    message = f"{first} {rest[0]}" if first.endswith(":") and rest else first
+    remedy = "end what else keeps this machine busy" if address == "local" else "start a cluster with ray up"
+    alternative = "" if address == "local" else "address=local or "
+    return f"address {address}: Ray did not start or answer ({message}); {remedy}, or use {alternative}executor=inline"
 
 
 def describe(server: str) -> str:
@@ -311,21 +313,21 @@ def watched(pids: Mapping[int, str], ended: Callable[[str], None]) -> Iterator[N
     store that went with it, and ends the process.
     """
     stop, end = os.pipe()
-    waiting, opened = select.poll(), {}
-    waiting.register(stop, select.POLLIN)
+    poller, names = select.poll(), {}
+    poller.register(stop, select.POLLIN)
     for pid, name in pids.items():
         with suppress(OSError):
-            opened[os.pidfd_open(pid)] = name
-    for descriptor in opened:
-        waiting.register(descriptor, select.POLLIN)
+            names[os.pidfd_open(pid)] = name
+    for descriptor in names:
+        poller.register(descriptor, select.POLLIN)
 
     def wait() -> None:
-        gone = [descriptor for descriptor, _ in waiting.poll() if descriptor in opened]
-        if gone:
-            for descriptor in opened:
+        hung_up = [descriptor for descriptor, _ in poller.poll() if descriptor in names]
+        if hung_up:
+            for descriptor in names:
                 with suppress(OSError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            ended(opened[gone[0]])
+            ended(names[hung_up[0]])
 
     thread = threading.Thread(target=wait, name="ray-servers", daemon=True)
     thread.start()
@@ -334,5 +336,5 @@ def watched(pids: Mapping[int, str], ended: Callable[[str], None]) -> Iterator[N
     finally:
         os.close(end)
         thread.join()
-        for descriptor in (stop, *opened):
+        for descriptor in (stop, *names):
             os.close(descriptor)

@@ -23,15 +23,15 @@ def lean() -> Iterator[bool]:
     """Let a Ray that starts meanwhile leave out what is needless; whether it will."""
     from ray._private import node
 
-    made: Any = getattr(node, "Node", None)
-    starting = {name: vars(made).get(name) for name in NEEDLESS} if made is not None else {}
-    if not starting or not all(map(callable, starting.values())):
+    node_class: Any = getattr(node, "Node", None)
+    originals = {name: vars(node_class).get(name) for name in NEEDLESS} if node_class is not None else {}
+    if not originals or not all(map(callable, originals.values())):
         yield False
         return
-    for name in starting:
-        setattr(made, name, lambda *_, **__: None)
+    for name in originals:
+        setattr(node_class, name, lambda *_, **__: None)
     try:
         yield True
     finally:
-        for name, start in starting.items():
-            setattr(made, name, start)
+        for name, original in originals.items():
+            setattr(node_class, name, original)

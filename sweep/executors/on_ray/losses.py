@@ -52,8 +52,8 @@ def describe(error: Exception) -> str:
 
 def describe_room(error: OSError | MemoryError) -> str:
     """One line about what a machine did not give to a task: memory, a disk, a file."""
-    said = " ".join(str(error).split())
+    text = " ".join(str(error).split())
     return (
-        f"the machine that ran a task has no room for it ({type(error).__name__}{': ' if said else ''}{said}); give it "
+        f"the machine that ran a task has no room for it ({type(error).__name__}{': ' if text else ''}{text}); give it "
         f"memory and disk, or use fewer workers; {LOGS}"
     )

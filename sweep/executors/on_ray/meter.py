@@ -52,8 +52,8 @@ class RayMeter:
     ) -> None:
         make = make or _make
         self._clock = clock
-        self._counters = {name: make("Counter", name, said) for name, said in COUNTERS.items()}
-        self._gauges = {name: make("Gauge", name, said) for name, said in GAUGES.items()}
+        self._counters = {name: make("Counter", name, description) for name, description in COUNTERS.items()}
+        self._gauges = {name: make("Gauge", name, description) for name, description in GAUGES.items()}
         for metric in (*self._counters.values(), *self._gauges.values()):
             metric.set_default_tags({"run": run})
         self._reported = clock()

@@ -24,8 +24,8 @@ def descendants(pid: int) -> Started:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             parents[int(entry.name)], started[int(entry.name)] = int(fields[1]), fields[19]
     below = {pid}
-    while more := {child for child, parent in parents.items() if parent in below} - below:
-        below |= more
+    while children := {child for child, parent in parents.items() if parent in below} - below:
+        below |= children
     return {each: started[each] for each in below - {pid}}
 
 
@@ -45,18 +45,18 @@ def age(pid: int) -> float:
 def end(processes: Started) -> None:
     """Wait a little for processes to end, then kill those that have not."""
     deadline = time.monotonic() + PATIENCE
-    while (left := _alive(processes)) and time.monotonic() < deadline:
+    while (survivors := _alive(processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for pid in left:
+    for pid in survivors:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _alive(processes: Started) -> list[int]:
-    left = []
+    survivors = []
     for pid, started in processes.items():
         with suppress(OSError, IndexError):
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             if fields[19] == started and fields[0] != "Z":
-                left.append(pid)
-    return left
+                survivors.append(pid)
+    return survivors

@@ -22,7 +22,7 @@ class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
     exit_code = 2
 
 
-def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: str) -> None:
+def refuse_other(expected: Mapping[str, str], actual: Mapping[str, str], node: str) -> None:
     """Refuse a node whose stamp is another, in what it could tell.
 
     Raises
@@ -31,9 +31,9 @@ def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: st
         Names the node, what differs, and both values.
     """
     differing = [
-        f"{name} {found[name]} instead of {value}"
+        f"{name} {actual[name]} instead of {value}"
         for name, value in expected.items()
-        if found.get(name, value) != value
+        if actual.get(name, value) != value
     ]
     if differing:
         raise NodeDiffers(
@@ -72,12 +72,12 @@ def refuse_different_nodes() -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = ray.remote(make_probe())
-    asked = {}
+    node_of = {}
     for node in ray.nodes():
         if node["Alive"]:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+            on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            node_of[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node).remote()] = node
+    ready, _ = ray.wait(list(node_of), num_returns=len(node_of), timeout=PROBE_SECONDS)
     for handle in ready:
         with suppress(RayError):  # a node that does not even answer has another trouble
-            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])
+            refuse_other(stamp(), ray.get(handle), node_of[handle]["NodeManagerAddress"])

@@ -21,7 +21,7 @@ CRASHES: Final = 5
 memory, in which the tasks beside them may be done with theirs."""
 
 
-def surround(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
+def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
     """Make the task of a function.
 
     Parameters
@@ -34,25 +34,25 @@ def surround(function: Callable[..., Any], expected: Stamp, *, counted: bool) ->
     """
 
     def task(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
-        found = stamp()
-        if found != expected:
-            refuse_other(expected, found, _here())
+        own_stamp = stamp()
+        if own_stamp != expected:
+            refuse_other(expected, own_stamp, _node_address())
         if not counted:
             return function(*arguments)
-        with _counting(_marks(), function.__name__):
+        with _count_crashes(_mark_file(), function.__name__):
             return function(*arguments)
 
     task.__name__ = task.__qualname__ = function.__name__
     return task
 
 
-def _here() -> str:
+def _node_address() -> str:
     import ray
 
     return str(ray.util.get_node_ip_address())
 
 
-def _marks() -> Path:
+def _mark_file() -> Path:
     """Where the task that runs marks its beginnings: in the folder of this node's Ray, and gone with it."""
     import ray
 
@@ -61,7 +61,7 @@ def _marks() -> Path:
 
 
 @contextmanager
-def _counting(marks: Path, name: str) -> Iterator[None]:
+def _count_crashes(marks: Path, name: str) -> Iterator[None]:
     """Mark that a task begins, and take the mark away when it ends in any way but with its process.
 
     Raises
@@ -72,12 +72,12 @@ def _counting(marks: Path, name: str) -> Iterator[None]:
     marks.parent.mkdir(exist_ok=True)
     try:
         with marks.open("ab") as file:
-            ended = file.tell()
+            crashes = file.tell()
             file.write(b".")
-        if ended >= CRASHES:
+        if crashes >= CRASHES:
             raise WorkersLost(
-                f"{name} ended {ended} worker processes of node {_here()}, one after the other: out of memory, or a "
-                f"crash inside a library; {LOGS}"
+                f"{name} ended {crashes} worker processes of node {_node_address()}, one after the other: out of "
+                f"memory, or a crash inside a library; {LOGS}"
             )
         yield
     finally:
