@@ -1,4 +1,4 @@
-"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``, and others."""
+"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]`` and other commands."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints repeat no secret."""
+    """A parser whose error messages repeat no secret."""
 
     def error(self, message: str) -> NoReturn:
-        from feed.console import without_secrets  # not before: --help is to be fast
+        from feed.console import without_secrets  # imported late: --help has to be fast
 
         super().error(without_secrets(message))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command line that was read.
+    """A parsed command line.
 
     Attributes
     ----------
     command : Command
     places : tuple of str
-        What stands behind its name, such as a run's folder.
+        The words after the command's name, such as a run's folder.
     assignments : list of str
         KEY=VALUE words.
     options : dict
-        Those that were given.
+        The options that were given, by name.
     """
 
     command: Command
@@ -72,9 +72,9 @@ class Call:
 
 
 def parse(argv: Sequence[str]) -> Call:
-    """Read a command line; its command may stand anywhere among KEY=VALUE, and is `run` where there is none.
+    """Read a command line; its command may stand anywhere among KEY=VALUE, and is `run` by default.
 
-    SystemExit after a help page, the version, or a complaint.
+    Raises SystemExit after a help page, the version or an error message.
     """
     at = _place_of_command(argv)
     if at is None and {"-h", "--help", "--version"} & {*argv}:
@@ -84,7 +84,7 @@ def parse(argv: Sequence[str]) -> Call:
         _front_page().error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
     command = COMMANDS[name]
     parser = _page_of(name, command)
-    # what stands behind the name comes first: a path there may hold a =
+    # the words after the name come first: a path among them may hold a =
     parsed = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
     words = parsed.pop("words")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
@@ -103,7 +103,7 @@ def parse(argv: Sequence[str]) -> Call:
 
 
 def _place_of_command(argv: Sequence[str]) -> int | None:
-    """Where the command stands: the first word that is no option, no option's value and no KEY=VALUE."""
+    """Position of the command: the first word that is no option, no option's value and no KEY=VALUE."""
     valued = {f"--{option}" for option, settings in OPTIONS.items() if "action" not in settings}
     for at, word in enumerate(argv):
         if not word.startswith("-") and "=" not in word and not (at and argv[at - 1] in valued):
@@ -112,7 +112,7 @@ def _place_of_command(argv: Sequence[str]) -> int | None:
 
 
 def _front_page() -> argparse.ArgumentParser:
-    """What is said of all commands."""
+    """The help page of the program, which lists its commands."""
     from sweep import __version__
 
     listed = "".join(
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(do: Callable[[], int]) -> int:
-    """Turn what can go wrong into one line on stderr and an exit code."""
+    """Turn errors into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
     from feed.console import guard_streams, printable, refused
     from feed.errors import FeedError
@@ -178,7 +178,7 @@ def _guarded(do: Callable[[], int]) -> int:
     try:
         return do()
     except (FeedError, SweepError) as error:
-        sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
+        sys.last_value = error  # as below: to release what Ray holds for its frames asks a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
         _tell(f"error: {printable(first)}", *map(printable, rest), *_stored_notes(error))
         return error.exit_code
@@ -186,7 +186,7 @@ def _guarded(do: Callable[[], int]) -> int:
         _tell(f"error: {printable(str(error))}")
         return 2
     except (KeyboardInterrupt, Terminated) as error:
-        # the frames stay to the end: of what numba was making, a half may complain, or crash, when it is freed
+        # keep the frames to the end: what numba left half made may complain, or crash, when it is freed
         sys.last_value = error
         word, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
         _tell("; ".join([word, *(_stored_notes(error) or ["nothing was stored"])]))
@@ -201,7 +201,7 @@ def _guarded(do: Callable[[], int]) -> int:
 
 
 def _tell(*lines: str) -> None:
-    """Print to stderr, where that can be written: the exit code tells the rest."""
+    """Print to stderr if it can be written; otherwise the exit code has to do."""
     try:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except OSError:
@@ -209,14 +209,14 @@ def _tell(*lines: str) -> None:
 
 
 def _stored_notes(error: BaseException) -> list[str]:
-    """What the run store says of a run that was cut short."""
+    """What the run store noted about a run that was cut short."""
     from feed.console import printable
 
     return [printable(note) for note in getattr(error, "__notes__", [])]
 
 
 def _print(document: str) -> None:
-    """Write the document; a reader that has gone, as in ``| head``, wanted no more of it."""
+    """Write the document; a reader that went away, as in ``| head``, is no error."""
     from sweep.errors import ConfigError
 
     try:
@@ -285,7 +285,7 @@ def _config_error(message: str) -> Exception:
 
 
 def _report_failures(result: Result, progress: Progress) -> Result:
-    """Say which combinations failed, and why."""
+    """Say which combinations failed and why."""
     for failure in result.failures:
         progress.say(f"combination {failure.combination} failed: {failure.message}")
         for line in failure.details.splitlines():
@@ -294,7 +294,7 @@ def _report_failures(result: Result, progress: Progress) -> Result:
 
 
 def _show(result: Result) -> int:
-    """Print a document and give the exit code; only after the progress, which takes stdout on a terminal, has ended."""
+    """Print a document and return the exit code; not before the progress, which shares the terminal, has ended."""
     _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else OK
 
@@ -306,13 +306,13 @@ class Command:
     Attributes
     ----------
     do : callable
-        Takes the places, the KEY=VALUE words, and the options by name; gives the exit code.
+        Takes the places, the KEY=VALUE words, and the options by name; returns the exit code.
     does : str
         What it does, in words.
     places : tuple of str
-        What stands behind its name.
+        The words after its name.
     options : tuple of str
-        Of `OPTIONS`.
+        Names of `OPTIONS`.
     """
 
     do: Callable[..., int]
@@ -330,7 +330,7 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "sample": {"metavar": "N", "type": int, "help": "rows to compute again (64)"},
     "seed": {"metavar": "N", "type": int, "help": "which rows those are (drawn)"},
 }
-"""Every option, as argparse takes it."""
+"""Every option with its arguments for argparse."""
 
 COMMANDS: Final = {
     "run": Command(_run, "sweep the grid, and print the document", (), ("config", "output", "force")),

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line on a terminal, plain lines elsewhere, nothing where none is asked for."""
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ PLAIN_SECONDS = 2.0
 
 
 class Progress(Listener, Protocol):
-    """A listener that is also told about each step, in a line of its own."""
+    """A listener that also takes a line of text about each step."""
 
     def say(self, text: str) -> None:
-        """One line about a step."""
+        """Print one line about a step."""
 
 
 class Silent(NullListener):
-    """Says nothing."""
+    """Prints nothing."""
 
     def say(self, text: str) -> None:
         """Nothing."""
 
 
 class Plain(NullListener):
-    """Lines for a log: at most one every two seconds while combinations run, and the last one.
+    """Lines for a log: at most one every two seconds while combinations run, and a last one.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ class Plain(NullListener):
         self._total, self._before, self._began, self._printed_at = 0, 0, 0.0, 0.0
 
     def say(self, text: str) -> None:
-        """The text on a line of its own."""
-        with suppress(OSError):  # a log that nobody reads any more costs no sweep
+        """Print the text on a line of its own."""
+        with suppress(OSError):  # a log that nobody reads any more must not end a sweep
             print(printable(text), file=self._stream, flush=True)
 
     def started(self, event: Started) -> None:
-        """Remember how many there are and were, and the time."""
+        """Remember how many combinations there are and are stored, and the time."""
         self._total, self._before = event.combinations, event.stored
         self._began = self._printed_at = self._clock()
 
     def finished(self, event: Finished) -> None:
-        """done/total, rate, time left, best so far."""
+        """Print done/total, rate, time left, best so far."""
         now = self._clock()
         if event.done < self._total and now - self._printed_at < PLAIN_SECONDS:
             return
@@ -75,7 +75,7 @@ def _best(best: int | None) -> str:
 
 
 class _Live(NullListener):
-    """A bar of rich's."""
+    """A progress bar of rich's."""
 
     def __init__(self, bar: Any) -> None:  # noqa: ANN401 - rich is imported only where there is a terminal
         self._bar, self._task = bar, None
