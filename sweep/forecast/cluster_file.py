@@ -1,4 +1,4 @@
-"""The nodes that a Ray cluster file describes: which types, how many, and how many tasks run on each at once."""
+"""The nodes in a Ray cluster file: their types, how many there are, and how many tasks run on each at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sweep.errors import ConfigError
 DEFAULT_FILE: Final = "cluster.yaml"
 
 MOST: Final = 1_000_000
-"""Nodes, CPUs of a node, or minutes: more is a slip of the hand."""
+"""Nodes, CPUs of a node, or minutes at most: more is a typing error."""
 
 MERGED: Final = 10_000
-"""Keys of a mapping that merge keys fill."""
+"""Keys at most of a mapping that merge keys fill."""
 
 DEFAULT_MAX_WORKERS: Final = 2
-"""Ray's own, where the file does not say how many."""
+"""Ray's own default, where the file does not say how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Node:
     ----------
     name : str
     instance_type : str, optional
-        What the provider calls it; None where the file does not say.
+        The provider's name of the type; None where the file does not say.
     most : int
-        Nodes of it at most; 1 of the head.
+        Nodes of this type at most; 1 for the head.
     cpus : int, optional
-        Tasks at once on one node, where the file overrides what the instance type has.
+        Tasks at once on one node, where the file overrides the CPUs of the instance type.
     spot : bool
     """
 
@@ -73,11 +73,11 @@ def find_cluster(file: str | None = None) -> Cluster | None:
     Parameters
     ----------
     file : str, optional
-        ``cluster.yaml`` in the working directory by default, if there is one.
+        By default ``cluster.yaml`` in the working directory, if there is one.
 
     Returns
     -------
-    Cluster, or None where there is no such file and none was asked for
+    Cluster, or None where no file was asked for and there is no ``cluster.yaml``
 
     Raises
     ------
@@ -133,10 +133,10 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, of which no merge key makes a short text a large mapping."""
+    """PyYAML's safe loader, in which merge keys cannot turn a short text into a large mapping."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what ``<<`` names, as far as a cluster file would."""
+        """Merge what ``<<`` names, up to `MERGED` keys."""
         super().flatten_mapping(node)
         if len(node.value) > MERGED:
             raise yaml.constructor.ConstructorError(
@@ -145,7 +145,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read(file: str) -> dict[Any, Any]:
-    """Ray reads these files with PyYAML's own rules, and they use aliases: `sweep.text` reads no such file."""
+    """Read a file by PyYAML's rules, as Ray does: such files use aliases, which `sweep.config.yaml_text` refuses."""
     try:
         with Path(file).open("rb") as stream:
             content = stream.read(FILE_LIMIT + 1)
@@ -176,7 +176,7 @@ def _whole_number(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAM
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - YAML holds anything
-    """A value for a message; of lists and mappings not what is in them, which aliases can make endless."""
+    """A value for a message; without the content of lists and mappings, which aliases can make endless."""
     if isinstance(value, list | dict | set):
         return "a list" if isinstance(value, list) else "a mapping"
     return repr(value)[:60]

@@ -1,7 +1,7 @@
-"""What a sweep will take, said before it runs: chunks, bytes, seconds here and on a cluster's nodes, and their price.
+"""Predicts what a sweep takes: chunks, bytes, seconds here and on a cluster's nodes, and their price.
 
-The source is read and the book derived as a run does, in this process, and a few chunks are simulated for a moment.
-No Ray is started, no node is asked for and nothing is stored.
+It reads the source and derives the book as a run does, in this process, and simulates a few chunks for a moment. It
+neither starts Ray nor requests nodes, and stores nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 TELLING = 1.3
-"""A machine is said to be busy from so many times the computing time on."""
+"""A machine counts as busy where chunks take so many times their computing time, or longer."""
 
 
 def forecast(
@@ -44,7 +44,7 @@ def forecast(
     prices: str | None = None,
     cluster: str | None = None,
 ) -> dict[str, Any]:
-    """Say what a sweep will take.
+    """Predict what a sweep takes.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def forecast(
     progress : Progress, optional
         Told what happens; silent by default.
     prices : str, optional
-        A file that is laid over the prices of the package; see `sweep.forecast.prices.load_prices`.
+        A file that overrides prices of the package; see `sweep.forecast.prices.load_prices`.
     cluster : str, optional
-        A cluster file; ``cluster.yaml`` in the working directory by default, if there is one.
+        A cluster file; by default ``cluster.yaml`` in the working directory, if there is one.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def forecast(
     Raises
     ------
     ConfigError, FeedError, AllocatorError
-        A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
+        A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
     config, progress = as_config(config), progress or Silent()
     price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
     if (warning := surplus_workers_warning(config)) is not None:
         progress.say(warning)
-    open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
+    open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
     phases = Phases(progress.say)
     with open_session(config, progress, phases, Inline()) as session:
         settings, facts, book = session.settings, session.tape.facts, session.tape.book
@@ -132,10 +132,10 @@ def forecast(
 
 
 def _workers(config: Config) -> int:
-    """How many tasks a run on this machine has at once."""
+    """How many tasks a run has at once on this machine."""
     return 1 if config.executor == "inline" else workers_of(config) or os.cpu_count() or 1
 
 
 def _local_seconds(walk: Walk, workers: int) -> float:
-    """Seconds where the driver computes on the workers' CPUs."""
+    """Seconds of a walk where the driver shares the workers' CPUs."""
     return max(walk.seconds, (walk.work + walk.driver) / max(1, min(workers, cpus())))

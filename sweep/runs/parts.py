@@ -1,6 +1,6 @@
-"""Result rows as they arrive: numbered Parquet files, each of the chunks that came since the one before.
+"""Stores result rows as they arrive: numbered Parquet files, each with the chunks since the one before.
 
-A part is never changed once it is there. Many small ones are written anew as one, whose name says which it replaces.
+A part is never changed once it is there. Many small parts are merged into one, whose name says which it replaces.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOGETHER: Final = 256
-"""Small parts that are written anew as one."""
+"""How many small parts are merged into one."""
 
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -47,7 +47,7 @@ class Done:
     ----------
     chunk : Chunk
     rows : int
-        Of them in the table: combinations that failed have none.
+        How many of its rows are in the part: failed combinations have none.
     simulated : int
         Rows that were simulated for it.
     failures : tuple of Failure
@@ -60,7 +60,7 @@ class Done:
 
 
 def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Done]) -> None:
-    """Write the rows of some chunks, one after the other; the file is whole or not there.
+    """Write the rows of some chunks, one after the other, atomically.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Don
     rows : (R, 11) int64
         The columns of `sweep.sink.COLUMNS`.
     done : sequence of Done
-        In the order of the rows; kept in the file's metadata.
+        In the order of the rows; stored in the file's metadata.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
     Raises
     ------
     ConfigError
-        It is not whole, or of another run.
+        It is damaged, or of another run.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -127,7 +127,7 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 
 def _pack(run: str, done: Sequence[Done]) -> bytes:
-    """JSON; a traceback that many failures share stands once."""
+    """Encode the chunks as JSON, in which a traceback that many failures share stands once."""
     details: dict[str, int] = {}
     chunks = [
         {
@@ -158,7 +158,7 @@ def _unpack(packed: bytes) -> tuple[str, list[Done]]:
 
 
 class _Arrived(Struct):
-    """A chunk as it is packed: failures are combination, message and which of the details."""
+    """An encoded chunk; failures are combination, message and the index of the details."""
 
     chunk: Chunk
     rows: Natural
@@ -167,7 +167,7 @@ class _Arrived(Struct):
 
 
 class _Packed(Struct):
-    """What the metadata of a part holds."""
+    """The metadata of a part."""
 
     run: str
     chunks: list[_Arrived]
@@ -175,7 +175,7 @@ class _Packed(Struct):
 
 
 def list_parts(folder: Path) -> tuple[list[Path], int]:
-    """The parts of a folder in their order, and the next free number; what was left half done is removed."""
+    """The parts of a folder in order, and the next free number; removes what was left half done."""
     spans: dict[tuple[int, int], Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.endswith(PART):
@@ -186,7 +186,7 @@ def list_parts(folder: Path) -> tuple[list[Path], int]:
     current: list[Path] = []
     past = 0
     for (_, last), path in sorted(spans.items(), key=lambda each: (each[0][0], -each[0][1])):
-        if last < past:  # written anew in a larger one, and not removed in time
+        if last < past:  # merged into a larger one, and not removed in time
             path.unlink()
         else:
             current.append(path)
@@ -195,9 +195,9 @@ def list_parts(folder: Path) -> tuple[list[Path], int]:
 
 
 class PartWriter:
-    """Writes parts in a thread of its own, so that the driver hands out work meanwhile: all that waits is one part.
+    """Writes parts in a thread, while the driver hands out work: all chunks that wait become one part.
 
-    `written` counts the combinations that are on the disk.
+    `written` counts the combinations on disk.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class PartWriter:
     number : int
         Of the first part.
     rows_of : callable
-        Gives the rows of a chunk, (R, 11) int64.
+        Returns the rows of a chunk, (R, 11) int64.
     """
 
     def __init__(self, folder: Path, run: str, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
@@ -222,18 +222,18 @@ class PartWriter:
         self._thread.start()
 
     def put(self, done: Done) -> None:
-        """Have a chunk written soon.
+        """Queue a chunk to be written.
 
         Raises
         ------
         ConfigError
-            One before it could not be written.
+            An earlier one could not be written.
         """
         self._check()
         self._waiting.put(done)
 
     def close(self) -> None:
-        """Write what waits, and end.
+        """Write what waits, and end the thread.
 
         Raises
         ------
@@ -255,11 +255,11 @@ class PartWriter:
             try:
                 if self._error is None:
                     self._write(done)
-            except Exception as error:  # noqa: BLE001 - raised where the driver looks next
+            except Exception as error:  # noqa: BLE001 - raised at the driver's next call
                 self._error = error
 
     def _batches(self) -> Iterator[list[Done]]:
-        """All that waits, each time something does; ends with the queue."""
+        """All chunks that wait, as soon as there is one; ends when the queue does."""
         ended = False
         while not ended:
             batch = [self._waiting.get()]

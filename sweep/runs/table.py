@@ -1,4 +1,4 @@
-"""Files beside the document: the table with its exact integers, and messages that were put aside."""
+"""The files of a complete run: the document, and the table with its exact integers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_A_TIME = 2**17
-"""Rows of a row group, which is all that is held twice."""
+"""Rows of a row group; no more rows than these are held twice."""
 
 
 def write_table(path: Path, result: Result) -> None:
-    """Write the frame of a result as Parquet, a row group at a time; the file is whole or not there.
+    """Write the frame of a result as Parquet, a row group at a time, atomically.
 
     Raises
     ------
@@ -46,12 +46,12 @@ def write_table(path: Path, result: Result) -> None:
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
-    """The stored document of a complete run, held against its manifest.
+    """The stored document of a complete run, checked against its manifest.
 
     Raises
     ------
     ConfigError
-        It is not there, or not what the manifest names.
+        It is missing, or not what the manifest names.
     """
     path = home / DOCUMENT
     try:
@@ -75,14 +75,14 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
 
 
 class _Failed(msgspec.Struct):
-    """What is read of a combination that failed."""
+    """What is read about a combination that failed."""
 
     combination: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     error: str
 
 
 class _Stored(msgspec.Struct):
-    """What is read of a document, beside what is printed as it stands."""
+    """The parts of a document that are read, and not just printed."""
 
     failed: list[_Failed]
     feed: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Where a sweep reads: a SOURCE as it is, or the embedded broker, filled with the synthetic stream."""
+"""What a sweep reads: a SOURCE as it is, or the embedded broker, filled with the synthetic stream."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Origin:
     Attributes
     ----------
     plan : callable
-        Waits until the source is ready, and gives its plan.
+        Waits until the source is ready, and returns its plan.
     start, end : int, optional
         The window asked for, UTC nanoseconds.
     fees : mapping
-        The fee table that the source brings of its own.
+        The fee table that comes with the source.
     here : bool
-        Only this host can read it.
+        Whether only this host can read it.
     """
 
     plan: Callable[[], SourcePlan]
@@ -76,16 +76,16 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
-    """Make the configuration's source ready, and end what that took.
+    """Make the configuration's source ready, and clean up at the end.
 
-    What can be known to be missing is found here, before an executor starts.
+    A source that is missing is found here, before an executor starts.
 
     Raises
     ------
     FeedError
         As `feed.source.plan_source`; or the embedded broker did not start.
     ConfigError
-        Only this host can read the source, and it is no node of the cluster.
+        Only this host can read the source, and it is not a node of the cluster.
     """
     if from_outside(config) and on_this_host(config.source):
         raise ConfigError(
@@ -116,7 +116,7 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
 
 
 def read_options(config: Config) -> ReadOptions:
-    """What a configuration tells the reader of its source."""
+    """The options of a configuration for the reader of its source."""
     feed = config.feed
     return ReadOptions(
         symbol=config.symbol,
@@ -134,7 +134,7 @@ def read_options(config: Config) -> ReadOptions:
 
 @contextmanager
 def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], SourcePlan]]:
-    """An embedded broker that is filled while the executor starts."""
+    """Start an embedded broker, and fill it while the executor starts."""
     from feed.kafka.embedded import EmbeddedBroker
     from feed.kafka.producer import replay
 

@@ -1,4 +1,4 @@
-"""Processes that this one started, and theirs: found and ended by id where an interrupted start leaves some behind."""
+"""Descendants of this process: found and ended by id where an interrupted start leaves some behind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 2.0
-"""Seconds in which they may end by themselves."""
+"""Seconds that they have to end by themselves."""
 
 Started = dict[int, str]
-"""Process id to the time it was started, which tells it from a later process of the same id."""
+"""Process id to its start time, which tells it from a later process of the same id."""
 
 
 def descendants(pid: int) -> Started:
-    """Every living process below one, whoever started it in between; nothing where there is no /proc."""
+    """Every living descendant of a process; none where there is no /proc."""
     parents: dict[int, int] = {}
     started: Started = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -30,12 +30,12 @@ def descendants(pid: int) -> Started:
 
 
 def begun(before: Started) -> Started:
-    """Every living process below this one that was not there before."""
+    """Every living descendant of this process that was not there before."""
     return {pid: at for pid, at in descendants(os.getpid()).items() if before.get(pid) != at}
 
 
 def age(pid: int) -> float:
-    """Seconds since a process was started; 0 where there is none, or no /proc."""
+    """Seconds since a process started; 0 where there is none, or no /proc."""
     with suppress(OSError, ValueError, IndexError):
         started = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")

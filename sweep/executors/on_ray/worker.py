@@ -1,4 +1,4 @@
-"""What surrounds each task on a worker of Ray: the check of its versions, the count of the processes it ended."""
+"""Wraps each task on a worker of Ray: checks versions, and counts the worker processes that the task ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sweep.environment import Stamp
 
 CRASHES: Final = 5
-"""Worker processes of one node that one task may end. Ray waits 1, 2, 4, 8 s between those that it ended for want of
-memory, in which the tasks beside them may be done with theirs."""
+"""Worker processes of one node that one task may end. Ray waits 1, 2, 4, 8 s between those that it ends for lack of
+memory, in which other tasks on the node may finish."""
 
 
 def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
-    """Make the task of a function.
+    """Wrap a function into a task.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -
     expected : dict
         The driver's stamp.
     counted : bool
-        Bound how many worker processes it ends on a node; for what Ray retries by itself, without an end.
+        Bound how many worker processes it ends on a node; for tasks that Ray itself retries without a bound.
     """
 
     def task(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
@@ -53,7 +53,7 @@ def _node_address() -> str:
 
 
 def _mark_file() -> Path:
-    """Where the task that runs marks its beginnings: in the folder of this node's Ray, and gone with it."""
+    """The file in which the running task counts its starts: in the folder of this node's Ray, and gone with it."""
     import ray
 
     context = ray.get_runtime_context()
@@ -62,7 +62,7 @@ def _mark_file() -> Path:
 
 @contextmanager
 def _count_crashes(marks: Path, name: str) -> Iterator[None]:
-    """Mark that a task begins, and take the mark away when it ends in any way but with its process.
+    """Count the start of a task; forget its starts when it ends in any way other than with its process.
 
     Raises
     ------
