@@ -31,7 +31,7 @@ class Venue:
     Raises
     ------
     AllocatorError
-        A price that is no finite number, a size that is no whole number of shares.
+        A price that is not finite, or a size that is not a whole number of shares.
     """
 
     ask: float
@@ -73,7 +73,7 @@ def whole_shares(value: float, name: str) -> int:
 
 
 def times(amount: Amount, shares: int) -> Amount:
-    """amount * shares, where no share costs nothing even at an infinite amount."""
+    """amount * shares; 0 for 0 shares, even at an infinite amount."""
     return amount * shares if shares else 0
 
 

@@ -1,4 +1,4 @@
-"""The literal searches: every split is costed. The truth that the closed forms are tested against."""
+"""The literal searches, which cost every split; the closed forms are tested against them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pseudocode(
     step: int,
     parameters: Parameters,
 ) -> tuple[int, ...] | None:
-    """First minimum of the lexicographic enumeration of lots that add up to the order; None where none does.
+    """The first of the cheapest splits in lots that add up to the order, in lexicographic order; None if there is none.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def static(
     step: int = 1,
     lots_only: bool = False,
 ) -> tuple[int, ...]:
-    """Least cost over splits with s_i <= a_i; then no excess, the greatest sum, the lexicographically smallest.
+    """The cheapest split with s_i <= a_i; of equals the least excess, the greatest sum, the lexicographically smallest.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def static(
     available, rebates, size, parameters
         As `cost.split_cost`; rebates play no part where s_i <= a_i.
     step, lots_only
-        Whole lots of `step`, whose sum may exceed the order by less than one lot.
+        Send whole lots of `step`, whose sum may exceed the order by less than one lot.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Exact splits of an order at one snapshot, in integers: closed forms of the searches in `allocator.exhaustive`.
 
-Every function takes, per venue, c_i in 1e-9 $ and the shares available; a reference price is kept doubled, because a
-mid may lie on half a nano-dollar.
+Every function takes, per venue, c_i in 1e-9 $ and the shares available; a reference price is doubled, because a mid may
+lie on half a nano-dollar.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def static_lots(
     costs, available, size, step, parameters, reference2
         As above.
     may_exceed : bool
-        Whether the excess can be sold back.
+        Whether an excess can be sold back.
     """
     split = [0] * len(costs)
     order = by_cost(costs, available)
