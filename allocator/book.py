@@ -138,8 +138,10 @@ class Book:
     def take_side(self, side: Side) -> TakeSide:
         """The side that an order of `side` takes from, and the prices of the other one."""
         own, other, sign = ("ask", "bid", 1) if side == "buy" else ("bid", "ask", -1)
-        of = {name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")}
-        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **of)
+        columns = {
+            name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")
+        }
+        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **columns)
 
     def price_list(self, ticks: Sequence[int]) -> list[int]:
         """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""
@@ -159,10 +161,10 @@ class Book:
         last = int(np.searchsorted(self.ts, order.start, "right")) - 1
         if last >= 0 and self.mid2[last]:
             return last, int(self.mid2[last])
-        after = np.flatnonzero(self.mid2[last + 1 :])
-        if not len(after):
+        later = np.flatnonzero(self.mid2[last + 1 :])
+        if not len(later):
             return len(self.ts), 0
-        two_sided = last + 1 + int(after[0])
+        two_sided = last + 1 + int(later[0])
         return two_sided, int(self.mid2[two_sided])
 
 
@@ -259,8 +261,8 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             rules.uncross,
             rules.stub_band,
             *(getattr(book, name) for name in _DERIVED),
-            *(each.ticks for each in tiles),
-            *(each.sz for each in tiles),
+            *(side.ticks for side in tiles),
+            *(side.sz for side in tiles),
             counts,
             np.cumsum(has_rows) - 1,
             rules.book == "consolidated",

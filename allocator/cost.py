@@ -64,12 +64,12 @@ def whole_shares(value: float, name: str) -> int:
         Anything else.
     """
     try:
-        whole = int(value)
+        shares = int(value)
     except (TypeError, ValueError, OverflowError):
-        whole = -1
-    if isinstance(value, bool) or whole != value or whole < 0:
+        shares = -1
+    if isinstance(value, bool) or shares != value or shares < 0:
         raise AllocatorError(f"{name}: expected a whole number of shares, 0 or more, but it had {value!r}")
-    return whole
+    return shares
 
 
 def times(amount: Amount, shares: int) -> Amount:

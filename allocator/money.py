@@ -82,8 +82,8 @@ def penalty(value: float | str | Decimal, name: str = "value") -> Amount:
 
 def divide_half_even(numerator: int, denominator: int) -> int:
     """Exact integer division, rounded half-even; the denominator is positive."""
-    quotient, rest = divmod(numerator, denominator)
-    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1))
+    quotient, remainder = divmod(numerator, denominator)
+    return quotient + (2 * remainder > denominator or (2 * remainder == denominator and quotient % 2 == 1))
 
 
 def rounded(numerator: int, denominator: int, places: int) -> float:

@@ -122,7 +122,7 @@ class ParameterColumns:
     def of(cls, parameters: Sequence[Parameters]) -> ParameterColumns:
         """From one `Parameters` per combination."""
         names = cls.__slots__
-        columns = ([getattr(each, name) for each in parameters] for name in names)
+        columns = ([getattr(combination, name) for combination in parameters] for name in names)
         return cls(*(np.array([bounded(value) for value in column], np.int64) for column in columns))
 
     def __len__(self) -> int:

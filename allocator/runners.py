@@ -108,8 +108,8 @@ def _settle_rows(task: Task, raw: Rows) -> Rows:
 
 def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     policy = POLICIES[task.routing.policy](task.routing)
-    executions = [execute(task.book, task.order, task.rules, task.fees, policy, each) for each in parameters]
-    return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
+    executions = [execute(task.book, task.order, task.rules, task.fees, policy, point) for point in parameters]
+    return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
 def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
@@ -274,10 +274,10 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     if len(acting):
         args = WalkArguments.of(tasks[0])
         first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
-        for k, each in enumerate(tau.tolist()):
+        for k, threshold in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
             stateful.walk_orders(
-                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, each,
+                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, threshold,
                 out,
             )  # fmt: skip
             sums[acting, k] = out

@@ -170,7 +170,9 @@ class Cutter(NullListener):
         self._largest = max(self._largest, combinations)
         size_class = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
         size_class.append((combinations, seconds))
-        self._pass, self._each = fit([tuple(map(median, zip(*each, strict=True))) for each in self._classes.values()])
+        self._pass, self._each = fit(
+            [tuple(map(median, zip(*points, strict=True))) for points in self._classes.values()]
+        )
 
     def lost(self, chunk: Chunk) -> bool:
         """Hand out a chunk that ended its process again, in halves, the last lost first, which isolates the culprit.

@@ -76,16 +76,18 @@ def parse(argv: Sequence[str]) -> Call:
 
     Raises SystemExit after a help page, the version or an error message.
     """
-    at = _place_of_command(argv)
-    if at is None and {"-h", "--help", "--version"} & {*argv}:
+    position = _position_of_command(argv)
+    if position is None and {"-h", "--help", "--version"} & {*argv}:
         _front_page().parse_args([word for word in argv if word in {"-h", "--help", "--version"}][:1])
-    name = "run" if at is None else argv[at]
+    name = "run" if position is None else argv[position]
     if name not in COMMANDS:
         _front_page().error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
     command = COMMANDS[name]
     parser = _page_of(name, command)
     # the words after the name come first: a path among them may hold a =
-    parsed = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
+    parsed = vars(
+        parser.parse_intermixed_args([*argv] if position is None else [*argv[position + 1 :], *argv[:position]])
+    )
     words = parsed.pop("words")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
     places += [word for word in assignments if "=" not in word]
@@ -102,12 +104,12 @@ def parse(argv: Sequence[str]) -> Call:
     return Call(command, tuple(places), assignments, options)
 
 
-def _place_of_command(argv: Sequence[str]) -> int | None:
+def _position_of_command(argv: Sequence[str]) -> int | None:
     """Position of the command: the first word that is no option, no option's value and no KEY=VALUE."""
     valued = {f"--{option}" for option, settings in OPTIONS.items() if "action" not in settings}
-    for at, word in enumerate(argv):
-        if not word.startswith("-") and "=" not in word and not (at and argv[at - 1] in valued):
-            return at
+    for position, word in enumerate(argv):
+        if not word.startswith("-") and "=" not in word and not (position and argv[position - 1] in valued):
+            return position
     return None
 
 

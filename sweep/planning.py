@@ -90,7 +90,7 @@ def make_plan(
         workers=workers,
         kernel=kernel,
         measured=calibrated[kernel],
-        nbytes=sum(each.nbytes for each in facts),
+        nbytes=sum(tape.nbytes for tape in facts),
     )
 
 

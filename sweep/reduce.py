@@ -107,10 +107,10 @@ def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """
     count = len(rows)
     groups, distinct = np.zeros(count, np.int64), min(count, 1)
-    for at in (TOTAL, *(each for each in range(rows.shape[1]) if each != TOTAL)):
+    for field in (TOTAL, *(other for other in range(rows.shape[1]) if other != TOTAL)):
         if distinct == count:
             break
-        column = rows[:, at]
+        column = rows[:, field]
         member = np.empty(distinct, np.int64)
         member[groups] = np.arange(count)
         if np.array_equal(column[member][groups], column):
@@ -128,10 +128,10 @@ def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Gri
     full[combinations] = groups
     cube = full.reshape(grid.shape)
     inert = []
-    for at, axis in enumerate(grid.axes):
+    for dimension, axis in enumerate(grid.axes):
         has_row = cube >= 0
-        highest = cube.max(axis=at)
-        lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=at)
+        highest = cube.max(axis=dimension)
+        lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)
         if len(axis.values) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
             inert.append(axis.name)
     return inert

@@ -66,6 +66,6 @@ class Result:
         import pandas as pd
 
         rows = self.table[first:past]
-        columns = {name: rows[:, at] for at, name in enumerate(COLUMNS)}
+        columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
         return pd.DataFrame({**keys, **build_grid(self.config.grid).dollars(keys["combination"]), **columns})

@@ -127,9 +127,9 @@ class MemorySink:
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
         """The rows that arrived in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
-        for at in range(0, len(self._state), _BLOCK):
-            has_row = self._state[at : at + _BLOCK] == _ROW
-            yield self._table[at : at + _BLOCK][has_row, len(KEYS) :]
+        for first in range(0, len(self._state), _BLOCK):
+            has_row = self._state[first : first + _BLOCK] == _ROW
+            yield self._table[first : first + _BLOCK][has_row, len(KEYS) :]
 
     def witness(self) -> Chunk | None:
         """A combination that has a row, as a chunk."""
@@ -169,7 +169,7 @@ class MemorySink:
             return self._table
         positions = np.flatnonzero(self._state == _ROW)
         # in place: rows only move to the front, over rows that were read already
-        for at in range(0, len(positions), _BLOCK):
-            block = positions[at : at + _BLOCK]
-            self._table[at : at + len(block)] = self._table[block]
+        for first in range(0, len(positions), _BLOCK):
+            block = positions[first : first + _BLOCK]
+            self._table[first : first + len(block)] = self._table[block]
         return self._table[: len(positions)]

@@ -191,9 +191,9 @@ def _run(
         outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=job.collapse)
         return outcome.of, outcome.rows
     outcomes = run_orders(book, orders, *arguments, kernel=kernel, collapse=job.collapse)
-    offsets = np.cumsum([0, *(len(each.rows) for each in outcomes[:-1])]).astype(np.int32)
-    of = np.concatenate([each.of + offset for each, offset in zip(outcomes, offsets, strict=True)])
-    return of, np.concatenate([each.rows for each in outcomes])
+    offsets = np.cumsum([0, *(len(result.rows) for result in outcomes[:-1])]).astype(np.int32)
+    of = np.concatenate([result.of + offset for result, offset in zip(outcomes, offsets, strict=True)])
+    return of, np.concatenate([result.rows for result in outcomes])
 
 
 def _simulate(
@@ -285,12 +285,12 @@ def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[
 
 def around(book: Book, job: Job) -> Around:
     """The market at and around a job's order."""
-    at, arrival2 = book.arrival(job.order)
+    snapshot, arrival2 = book.arrival(job.order)
     shown = np.flatnonzero(book.take_side(job.order.side).shown.any(axis=1))
     first, last = (int(book.ts[shown[end]]) if len(shown) else None for end in (0, -1))
     standing = job.settings.book.book == "consolidated"
     slices, quoted = twap_slices(book, job.order, job.settings.conventions, standing=standing)
-    return Around(arrival2, int(book.ts[at]) if arrival2 else None, first, last, slices, quoted)
+    return Around(arrival2, int(book.ts[snapshot]) if arrival2 else None, first, last, slices, quoted)
 
 
 def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Trace]]:

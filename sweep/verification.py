@@ -157,7 +157,7 @@ def _check(
 
 def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
     """Whether each combination has a row or failed, and each row adds up."""
-    failed = [each["combination"] for each in stored["failed"]]
+    failed = [failure["combination"] for failure in stored["failed"]]
     keys = np.delete(np.arange(len(grid)), failed)
     if not (np.array_equal(table[:, 2], keys) and not table[:, :2].any()):
         yield {

@@ -129,9 +129,9 @@ def nested(tree: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, arrays, numbers of numpy's, paths
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | range):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, PathLike):
         return fspath(value)
     if isinstance(value, datetime):  # a Timestamp of pandas too, with its nanoseconds
@@ -224,7 +224,7 @@ def _describe_kind(kind: Any) -> str:  # noqa: ANN401 - a type
     for part in parts or [kind]:
         if get_origin(part) is Literal:
             return " or ".join(get_args(part))
-    return next(words for each, words in _OF_TYPE.items() if each in (parts or [kind]))
+    return next(words for python_type, words in _OF_TYPE.items() if python_type in (parts or [kind]))
 
 
 def _shown(key: str, value: Any) -> str:  # noqa: ANN401 - a value as it was written

@@ -176,4 +176,4 @@ def _price(
     if rate is None or head is None or head.on_demand is None:
         return None
     hour = nodes * rate + head.on_demand
-    return {name: round(max(each + idle, LEAST_BILLED) / 3600 * hour, 2) for name, each in seconds.items()}
+    return {name: round(max(duration + idle, LEAST_BILLED) / 3600 * hour, 2) for name, duration in seconds.items()}

@@ -141,7 +141,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
             if size >= largest:
                 largest_run = size * chunk.orders, rows
         largest = max(largest, size)
-        settled = [each for points in timings.values() for each in points if 4 * each[0] >= 3 * largest]
+        settled = [timing for points in timings.values() for timing in points if 4 * timing[0] >= 3 * largest]
         if max(spent, passed) > BUDGET_SECONDS or len(settled) >= ENOUGH:
             break
     # where all of them failed, each was searched for one by one, which is slower than anything else
@@ -166,9 +166,11 @@ def _spread(timings: dict[int, list[tuple[int, float]]], largest: int) -> float:
     """Two standard errors of the mean of the largest chunks, relative to it."""
     if not timings:
         return UNTRIED
-    each = [seconds / size for points in timings.values() for size, seconds in points if 4 * size >= 3 * largest]
-    mean = fmean(each) if each else 0.0
-    return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
+    unit_seconds = [
+        seconds / size for points in timings.values() for size, seconds in points if 4 * size >= 3 * largest
+    ]
+    mean = fmean(unit_seconds) if unit_seconds else 0.0
+    return 2 * stdev(unit_seconds) / math.sqrt(len(unit_seconds)) / mean if len(unit_seconds) > 1 and mean else 0.0
 
 
 def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
@@ -176,8 +178,8 @@ def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execu
     copies = max(1, min(total, KEPT) // count)
     sink = MemorySink(1, 1, copies * count)
     began = time.thread_time()
-    for at in range(copies):
-        sink.append(Chunk(0, 0, at * count, (at + 1) * count), rows)
+    for copy in range(copies):
+        sink.append(Chunk(0, 0, copy * count, (copy + 1) * count), rows)
         totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
         _ = (totals.min(), totals.max()) if len(totals) else None
     return (time.thread_time() - began) / (copies * count)

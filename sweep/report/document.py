@@ -168,11 +168,11 @@ def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, An
     """The combinations that could not be simulated."""
     return [
         {
-            "combination": each.combination,
-            "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
-            "error": each.message,
+            "combination": failure.combination,
+            "parameters": {name: in_dollars(value) for name, value in grid.point(failure.combination).items()},
+            "error": failure.message,
         }
-        for each in failures
+        for failure in failures
     ]
 
 

@@ -91,8 +91,8 @@ class BufferedProgress:
 
     def into(self, log: RunLog) -> None:
         """Write all lines to a log, those so far and those from now on."""
-        for at, text in self._early:
-            log.write("said", at, text=text)
+        for instant, text in self._early:
+            log.write("said", instant, text=text)
         self._early.clear()
         self._log = log
 

@@ -281,19 +281,19 @@ def _check_values(manifest: Manifest) -> None:
 def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Replace infinity, for which JSON has no number, by text."""
     if isinstance(value, dict):
-        return {key: _without_infinite(each) for key, each in value.items()}
+        return {key: _without_infinite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_infinite(each) for each in value]
+        return [_without_infinite(item) for item in value]
     return _INFINITE if isinstance(value, float) and math.isinf(value) else value
 
 
 def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
-    def back(value: Any) -> Any:  # noqa: ANN401 - JSON
+    def restore(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, list):
-            return [back(each) for each in value]
+            return [restore(item) for item in value]
         return math.inf if value == _INFINITE else value
 
-    return {**config, "grid": {name: back(axis) for name, axis in config.get("grid", {}).items()}}
+    return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
 
 
 def run_id(config: Config, settings: Settings, facts: Facts) -> str:

@@ -80,7 +80,7 @@ def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Don
     import pyarrow as pa
     from pyarrow import parquet
 
-    columns = [pa.array(np.ascontiguousarray(rows[:, at])) for at in range(len(COLUMNS))]
+    columns = [pa.array(np.ascontiguousarray(rows[:, index])) for index in range(len(COLUMNS))]
     packed = _pack(run, done)
     metadata = {_DONE: packed, _PROOF: hashlib.sha256(packed).hexdigest()}
     table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata=metadata)
@@ -108,13 +108,13 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
         intact = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
         stored_run, done = _unpack(packed) if intact else ("", [])
         rows = np.empty((table.num_rows, len(COLUMNS)), np.int64)
-        for at, name in enumerate(COLUMNS):
-            rows[:, at] = table.column(name).to_numpy()
+        for index, name in enumerate(COLUMNS):
+            rows[:, index] = table.column(name).to_numpy()
     except OSError as error:
         _refuse(path, reason(error))
     except (pa.ArrowException, msgspec.DecodeError, *MALFORMED) as error:
         _refuse(path, str(error))
-    if not intact or sum(each.rows for each in done) != len(rows):
+    if not intact or sum(record.rows for record in done) != len(rows):
         _refuse(path, "what it says of its chunks was changed")
     if stored_run != run:
         raise ConfigError(f"{path}: is of run {stored_run}, not of {run}; remove it")
@@ -131,15 +131,15 @@ def _pack(run: str, done: Sequence[Done]) -> bytes:
     details: dict[str, int] = {}
     chunks = [
         {
-            "chunk": msgspec.to_builtins(each.chunk),
-            "rows": each.rows,
-            "simulated": each.simulated,
+            "chunk": msgspec.to_builtins(record.chunk),
+            "rows": record.rows,
+            "simulated": record.simulated,
             "failures": [
                 [failure.combination, failure.message, details.setdefault(failure.details, len(details))]
-                for failure in each.failures
+                for failure in record.failures
             ],
         }
-        for each in done
+        for record in done
     ]
     return msgspec.json.encode({"run": run, "chunks": chunks, "details": list(details)})
 
@@ -148,12 +148,12 @@ def _unpack(packed: bytes) -> tuple[str, list[Done]]:
     content = msgspec.json.decode(packed, type=_Packed)
     return content.run, [
         Done(
-            each.chunk,
-            each.rows,
-            each.simulated,
-            tuple(Failure(number, message, content.details[at]) for number, message, at in each.failures),
+            record.chunk,
+            record.rows,
+            record.simulated,
+            tuple(Failure(number, message, content.details[index]) for number, message, index in record.failures),
         )
-        for each in content.chunks
+        for record in content.chunks
     ]
 
 
@@ -185,7 +185,7 @@ def list_parts(folder: Path) -> tuple[list[Path], int]:
             spans[first, int(match[2] or first)] = path
     current: list[Path] = []
     past = 0
-    for (_, last), path in sorted(spans.items(), key=lambda each: (each[0][0], -each[0][1])):
+    for (_, last), path in sorted(spans.items(), key=lambda item: (item[0][0], -item[0][1])):
         if last < past:  # merged into a larger one, and not removed in time
             path.unlink()
         else:
@@ -266,13 +266,13 @@ class PartWriter:
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             ended = None in batch
-            if done := [each for each in batch if each is not None]:
+            if done := [record for record in batch if record is not None]:
                 yield done
 
     def _write(self, done: list[Done]) -> None:
         path = self._folder / f"{self._number:08}.parquet"
-        write_part(path, self._run, np.concatenate([self._rows_of(each.chunk) for each in done]), done)
-        self.written += sum(len(each.chunk) for each in done)
+        write_part(path, self._run, np.concatenate([self._rows_of(record.chunk) for record in done]), done)
+        self.written += sum(len(record.chunk) for record in done)
         self._number += 1
         self._small.append(path)
         if len(self._small) == TOGETHER:
@@ -285,7 +285,7 @@ class PartWriter:
             self._folder / f"{last + 1 - TOGETHER:08}-{last:08}.parquet",
             self._run,
             np.concatenate([rows for rows, _ in parts]),
-            [each for _, done in parts for each in done],
+            [record for _, done in parts for record in done],
         )
         for path in self._small:
             path.unlink()

@@ -112,7 +112,7 @@ class Store:
 
     def ended(self) -> tuple[NDArray[np.int64], tuple[Failure, ...]]:
         """The table and the failures, both ascending; every chunk has arrived."""
-        return self._sink.table(), tuple(sorted(self._failures, key=lambda each: each.combination))
+        return self._sink.table(), tuple(sorted(self._failures, key=lambda failure: failure.combination))
 
     def finish(self, result: Result) -> None:
         """Keep the result."""
@@ -170,14 +170,14 @@ class StoredRun(Store):
 
     def _read_back(self, path: Path) -> None:
         rows, done = read_part(path, self._manifest.id)
-        at = 0
-        for each in done:
+        first = 0
+        for record in done:
             try:
-                self._sink.restore(each.chunk, rows[at : at + each.rows])
+                self._sink.restore(record.chunk, rows[first : first + record.rows])
             except ValueError as error:
                 raise ConfigError(f"{path}: does not belong to this run ({error}); remove it") from None
-            at += each.rows
-            self._count(each.chunk, each.simulated, each.failures)
+            first += record.rows
+            self._count(record.chunk, record.simulated, record.failures)
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """As `Store.append`; the rows are on disk soon after."""

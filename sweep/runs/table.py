@@ -105,8 +105,8 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
         changed = sha256(path) != manifest.files.get(TABLE)
         stored = parquet.read_table(path, columns=list(COLUMNS))
         table = np.empty((stored.num_rows, len(COLUMNS)), np.int64)
-        for at, name in enumerate(COLUMNS):
-            table[:, at] = stored.column(name).to_numpy()
+        for index, name in enumerate(COLUMNS):
+            table[:, index] = stored.column(name).to_numpy()
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         problem = reason(error) if isinstance(error, OSError) else str(error)
         problem = next(iter(problem.splitlines()), type(error).__name__)
@@ -125,5 +125,5 @@ def read_result(home: Path, manifest: Manifest) -> Result:
         Its files are not what the manifest names.
     """
     document = read_document(home, manifest)
-    failures = tuple(Failure(each["combination"], each["error"], "") for each in document["failed"])
+    failures = tuple(Failure(failure["combination"], failure["error"], "") for failure in document["failed"])
     return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures, home)

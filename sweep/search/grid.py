@@ -92,8 +92,8 @@ class Grid:
             raise IndexError(f"combination {number} of {len(self)}")
         point = {}
         for axis in reversed(self.axes):
-            number, at = divmod(number, len(axis.values))
-            point[axis.name] = axis.values[at]
+            number, position = divmod(number, len(axis.values))
+            point[axis.name] = axis.values[position]
         return {axis.name: point[axis.name] for axis in self.axes}
 
     def spread(self, count: int) -> NDArray[np.int64]:
@@ -111,13 +111,15 @@ class Grid:
 
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
-        at = self.positions(numbers)
-        return {axis.name: axis.column[at[axis.name]] for axis in self.axes}
+        positions = self.positions(numbers)
+        return {axis.name: axis.column[positions[axis.name]] for axis in self.axes}
 
     def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
-        at = self.positions(numbers)
-        return {axis.name: np.array([value / NANO for value in axis.values])[at[axis.name]] for axis in self.axes}
+        positions = self.positions(numbers)
+        return {
+            axis.name: np.array([value / NANO for value in axis.values])[positions[axis.name]] for axis in self.axes
+        }
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""

@@ -94,7 +94,9 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
             "address=auto"
         )
     options = read_options(config)
-    start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
+    start, end = (
+        None if instant is None else parse_instant(instant) for instant in (config.window.start, config.window.end)
+    )
     if config.source == EMBEDDED:
         with _embedded(replace(options, access=PLAIN), progress) as plan:
             yield Origin(

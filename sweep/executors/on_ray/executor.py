@@ -277,7 +277,7 @@ class OnRay:
         import ray
 
         # values that are no handles are sent once, not with every item
-        shared = tuple(each if isinstance(each, ray.ObjectRef) else ray.put(each) for each in shared)
+        shared = tuple(argument if isinstance(argument, ray.ObjectRef) else ray.put(argument) for argument in shared)
         self._calls.clear()
         self._done()
         lost: deque[Item] = deque()
@@ -366,7 +366,7 @@ def _pinned() -> dict[str, Any]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     node_id = ray.get_runtime_context().get_node_id()
-    (node,) = (each for each in ray.nodes() if each["NodeID"] == node_id)
+    (node,) = (candidate for candidate in ray.nodes() if candidate["NodeID"] == node_id)
     share = 1 / (os.cpu_count() or 1)
     return {
         "num_cpus": 0,

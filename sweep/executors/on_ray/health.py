@@ -126,14 +126,14 @@ class Standstill:
         new = set(ended) - self._known_ended
         self._known_ended |= new
         self._ended += len(new)
-        self._for_memory += sum(ended[each] for each in new)
+        self._for_memory += sum(ended[name] for name in new)
         self._first = now if new and self._first is None else self._first
         self._lifeless = None if lives else now if self._lifeless is None else self._lifeless
         dying = self._first is not None and now - self._first >= PATIENCE and self._ended > DEATHS * running
         lifeless = self._lifeless is not None and now - self._lifeless >= PATIENCE
         if not (dying or lifeless):
             return None
-        since = min(each for each in (self._first, self._lifeless) if each is not None)
+        since = min(instant for instant in (self._first, self._lifeless) if instant is not None)
         why = "killed, out of memory, or a crash inside a library"
         if self._for_memory:
             why = "their node is short of memory, so Ray ends them; make room there, or use fewer workers"
@@ -190,7 +190,7 @@ class Workers:
         if self._raylet is None:
             return {}
         now = processes.descendants(self._raylet)
-        now = {pid: at for pid, at in now.items() if _is_worker(pid)}
+        now = {pid: start_time for pid, start_time in now.items() if _is_worker(pid)}
         self._seen |= now
         return now
 

@@ -26,12 +26,12 @@ def descendants(pid: int) -> Started:
     below = {pid}
     while children := {child for child, parent in parents.items() if parent in below} - below:
         below |= children
-    return {each: started[each] for each in below - {pid}}
+    return {descendant: started[descendant] for descendant in below - {pid}}
 
 
 def begun(before: Started) -> Started:
     """Every living descendant of this process that was not there before."""
-    return {pid: at for pid, at in descendants(os.getpid()).items() if before.get(pid) != at}
+    return {pid: start_time for pid, start_time in descendants(os.getpid()).items() if before.get(pid) != start_time}
 
 
 def age(pid: int) -> float:
