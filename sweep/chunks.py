@@ -37,7 +37,7 @@ FIRST: Final = 64
 """Combinations of a chunk at most where nothing is measured yet: as many as share one pass over the tape."""
 
 GROWTH: Final = 4
-"""A chunk is at most so many times as large as the largest one measured."""
+"""How many times as large as the largest measured chunk a chunk is at most."""
 
 LARGEST: Final = 2**18
 """Combinations of a chunk at most: 18 MB of rows where no two of them share one."""
@@ -166,7 +166,7 @@ class Cutter(NullListener):
         self.workers = event.workers
 
     def learn(self, combinations: int, seconds: float) -> None:
-        """Learn what a chunk of so many combinations took."""
+        """Learn how many seconds a chunk took."""
         self._largest = max(self._largest, combinations)
         size_class = self._classes.setdefault(combinations.bit_length(), deque(maxlen=REMEMBERED))
         size_class.append((combinations, seconds))

@@ -65,7 +65,7 @@ class Finished:
 
 
 class Listener(Protocol):
-    """Is told what happens to the combinations of a run."""
+    """Takes the events of a run."""
 
     def started(self, event: Started) -> None:
         """They are about to run."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sweep.search.grid import Grid
 
 SMALL: Final = 64
-"""A grid of so many combinations is one pass over the tape: if one kernel only can run it, nothing is calibrated."""
+"""Combinations of a grid that is one pass over the tape: if only one kernel can run it, nothing is calibrated."""
 
 SAMPLE: Final = 16
 """Combinations that a kernel is calibrated on: enough to tell the shared pass from what each one costs."""
@@ -49,7 +49,7 @@ SAMPLE_SECONDS: Final = 0.05
 """Where the sample would take longer than this, a quarter of it is used, unless the grid is much larger."""
 
 HOPELESS: Final = 10
-"""A kernel that is so many times slower than the best at one combination does not run the sample."""
+"""How many times slower than the best at one combination a kernel is that does not run the sample."""
 
 _NO_ROWS: Final = np.empty((0, len(FIELDS)), np.int64)
 

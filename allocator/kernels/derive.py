@@ -30,7 +30,7 @@ NOTHING = 2**31 - 1
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
 ALONE = 10
-"""A side is a stub, displayed but no market, beyond so many times the last sane mid, or below that part of it."""
+"""Times the last sane mid, or the part of it, beyond which a side is a stub: displayed, but no market."""
 
 FAR = 2**62
 

@@ -18,7 +18,7 @@ _NUMBER = re.compile(
 )
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 LONG = 2**13
-"""A text of so many characters or more is tried with the C loader first."""
+"""Characters of a text from which on the C loader is tried first."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+:,\[\] \n-]*")
 _DEEP = re.compile(r"^ {32}|- *-[ \n]", re.MULTILINE)

@@ -50,7 +50,7 @@ class Executor(Protocol):
         """Start a function; returns its handle, or a list of handles where returns > 1."""
 
     def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
-        """Wait for the value of a handle; raises what the function raised, or TimeoutError after so many seconds."""
+        """Wait for the value of a handle; raises what the function raised, or TimeoutError after `timeout` seconds."""
 
     def stream(
         self,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 TELLING = 1.3
-"""A machine counts as busy where chunks take so many times their computing time, or longer."""
+"""Elapsed over computing time of chunks above which a machine counts as busy."""
 
 
 def forecast(

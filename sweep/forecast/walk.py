@@ -89,7 +89,7 @@ def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) ->
         How many times as fast as here a worker computes.
     """
     cutter, workers, remaining = plan.cutter(), plan.workers, plan.combinations
-    # a chunk takes one worker: no more workers than chunks are looked at
+    # each chunk takes one worker: there is no use for more workers than chunks
     free_at = [overhead.start] * min(workers, LONGEST_WALK)
     in_flight: list[tuple[float, int, Chunk]] = []
     now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0

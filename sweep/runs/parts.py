@@ -127,7 +127,7 @@ def _refuse(path: Path, why: str) -> NoReturn:
 
 
 def _pack(run: str, done: Sequence[Done]) -> bytes:
-    """Encode the chunks as JSON, in which a traceback that many failures share stands once."""
+    """Encode the chunks as JSON, with each traceback once, however many failures share it."""
     details: dict[str, int] = {}
     chunks = [
         {

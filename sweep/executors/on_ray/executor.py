@@ -41,7 +41,7 @@ LOOK_SECONDS: Final = 1.0
 """How often Ray is asked how many CPUs it has, and which of its workers ended."""
 
 MANY: Final = 1000
-"""With so many tasks in flight, or more, all answers that are ready are taken at once. Waiting for one takes 0.1 ms
+"""Tasks in flight from which on all answers that are ready are taken at once. Waiting for one takes 0.1 ms
 among 640 tasks, 0.8 ms among 6,400 and 25 ms among 64,000; taking all that are ready, 0.4, 2.3 and 47 ms more."""
 
 CLIENT_ATTEMPTS: Final = 3

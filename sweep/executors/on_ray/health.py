@@ -55,14 +55,14 @@ def system_config(environment: Mapping[str, str] = os.environ) -> dict[str, int]
 
 
 PATIENCE: Final = 45.0
-"""If nothing is done for so many seconds while worker processes end, nothing will be."""
+"""Seconds after which, if nothing gets done while worker processes end, nothing will."""
 
 DEATHS: Final = 5
 """Worker processes that may end meanwhile for each task that should run. Ray waits 1, 2, 4, 8 s between those that it
 ends for lack of memory, so it ends as many in half a minute."""
 
 SETTLED: Final = 5.0
-"""A worker process counts as alive after so many seconds: one that ends sooner has done nothing."""
+"""Seconds after which a worker process counts as alive: one that ends sooner has done nothing."""
 
 BESIDE_MS: Final = 5000
 """How far the clocks of hosts may differ, and how long a worker process may outlive its job."""
