@@ -286,7 +286,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
 
 
 def book_bytes(snapshots: int, venues: int) -> int:
-    """Bytes that a book takes at most while it is derived: int32 prices with tiles; int64 prices, without, take less."""
+    """Bytes of a book at most while it is derived: int32 prices with tiles; int64 prices, without, take less."""
     cell, snapshot = 4 * 4 + 4 * 4, 4 * 8 + 5 * 8 * -(-venues // 64)
     return snapshots * (cell * venues + snapshot)
 
