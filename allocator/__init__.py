@@ -2,7 +2,7 @@
 
 Venue, compute_cost : one venue's ask, and the cost of a split (Cont & Kukanov).
 allocate, Allocation : the least-cost split of an order at one snapshot.
-Order, Parameters, Execution : a parent order, what a sweep varies, what came of it.
+Order, Parameters, Execution : a parent order, what a sweep varies, and the result.
 """
 
 from allocator.allocation import Allocation, allocate

@@ -1,4 +1,4 @@
-"""`allocate`: the public, dollar-valued face of the splits."""
+"""`allocate`: the public function for splits, in dollars."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def allocate(
     policy : str
         ``static`` (model 2.2) or ``pseudocode``, the published study's (model 2.1).
     reference : str or float
-        What prices are measured from: ``best``, the lowest c_i available, or a price in dollars.
+        What prices are measured from: ``best`` (the lowest c_i available), or a price in dollars.
     infeasible : str
-        Where pseudocode has no split: ``sweep`` answers with static, ``wait`` with ``((), inf)``.
+        Where pseudocode has no split, ``sweep`` returns that of static, and ``wait`` returns ``((), inf)``.
     lots_only : bool
-        static in whole lots.
+        Let static send whole lots only.
     method : str
         ``exact`` (closed form) or ``exhaustive`` (the literal search, at most 2,000,000 splits).
 
@@ -128,9 +128,9 @@ def allocate(
 
 
 def _reference2(reference: float | str, costs: Sequence[int], available: Sequence[int]) -> int:
-    """Twice the reference price, 1e-9 $; 0 where no venue has shares, as nothing is measured then."""
+    """Twice the reference price, 1e-9 $; 0 where no venue has shares, as it is not used then."""
     if reference == "best":
-        return 2 * min((c for c, there in zip(costs, available, strict=True) if there > 0), default=0)
+        return 2 * min((c for c, shares in zip(costs, available, strict=True) if shares > 0), default=0)
     if reference in {"mid", "arrival"}:
         raise AllocatorError(f"reference={reference!r} needs bids, which Venue has not: give the price in dollars")
     if isinstance(reference, str) and not decimal(reference, "reference").is_finite():

@@ -1,4 +1,4 @@
-"""The baselines: schedules that buy at the best quote, under both conventions (model sections 1 and 4)."""
+"""The baselines: schedules that buy at the best quote, for both conventions (model sections 1 and 4)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Schedule:
     size : int
         The order in units.
     due : (past - first,) int64
-        Units: cumulative target at each snapshot; for a burst, what is bought there and only there.
+        Units: cumulative target at each snapshot; for a burst, what to buy at that snapshot only.
     unit : int
         Units per share.
     burst : bool
-        Buy `due` cheapest first over the venues and forget what could not be had; otherwise buy what the target
-        lacks at the one venue with the best quote, later if need be.
+        Buy `due` over the venues, cheapest first, and forget what is not available; otherwise buy what is missing to
+        the target at the one venue with the best quote, later if need be.
     """
 
     first: int
@@ -50,7 +50,7 @@ class Schedule:
     burst: bool = False
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:  # noqa: ARG002
-        """What the schedule is short of, whatever the parameters."""
+        """Buy what is missing to the schedule, whatever the parameters."""
         due = int(self.due[view.snapshot - self.first])
         if self.burst:
             return self._burst(view, min(due, remaining))
@@ -61,7 +61,7 @@ class Schedule:
         return [ChildOrder(venue, min(due, view.available[venue]), view.prices[venue])]
 
     def in_whole_shares(self) -> Schedule:
-        """The same schedule, its targets rounded down to whole shares."""
+        """The same schedule with targets rounded down to whole shares."""
         return replace(self, size=self.size // self.unit, due=self.due // self.unit, unit=1)
 
     @staticmethod
@@ -121,7 +121,7 @@ def _classic_twap(book: Book, order: Order) -> Schedule:
 
 
 def twap_slices(book: Book, order: Order, conventions: Conventions, *, standing: bool) -> tuple[int, int]:
-    """How many slices TWAP has, and in how many of them a quote of the side that the order takes from is shown.
+    """How many slices TWAP has, and how many of them show a quote on the side that the order takes from.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def twap_slices(book: Book, order: Order, conventions: Conventions, *, standing:
     order : Order
     conventions : str
     standing : bool
-        A quote is shown until the next snapshot, as in a consolidated book, and not at its own instant only: a thin
-        stock is quoted in the minutes without an update too. After the last snapshot nobody knows.
+        A quote is shown until the next snapshot, as in a consolidated book, not only at its own instant: a thin stock
+        is quoted in minutes without an update, too. After the last snapshot nothing is known.
     """
     first, past = book.span(order)
     shown = book.take_side(order.side).shown[first:past].any(axis=1)

@@ -1,4 +1,4 @@
-"""The book: the dense, carried, uncrossed view of a tape that every policy and baseline trades on (model section 3)."""
+"""The book: the dense, carried, uncrossed view of a tape on which policies and baselines trade (model section 3)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BookRules:
     max_age : int
         Nanoseconds after which a quote is hidden; `OFF` = never.
     require : str, optional
-        ``ask`` or ``bid``: rows without that side do not exist (classic).
+        ``ask`` or ``bid``: rows without that side are ignored (classic).
     """
 
     book: Literal["consolidated", "event"] = "consolidated"
@@ -54,7 +54,7 @@ class BookRules:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Book:
-    """What is displayed at each of T snapshots by V venues; read-only, shared by all.
+    """The quotes of V venues at each of T snapshots; read-only, shared by all.
 
     A price is base + tick * ticks. Sets of venues are bits: venue v is bit v % 64 of word v // 64.
 
@@ -71,22 +71,22 @@ class Book:
     bid_sz, ask_sz : (T, V) int32
         Shares displayed.
     bid_moved, ask_moved : (T, W) uint64
-        Whose published price changed here, withdrawal included; hiding is no change.
+        Venues whose published price changes here; a withdrawal is a change, hiding is none.
     published : (T, W) uint64
-        Who published here.
+        Venues that publish here.
     bid_shown, ask_shown : (T, W) uint64
-        Who displays something.
+        Venues that display a quote.
     mid2 : (T,) int64
         Best bid + best ask, 1e-9 $; 0 = one-sided.
     bid_volume, ask_volume : (T,) int64
-        Shares of the rows published here, the last one of each venue.
+        Shares of the rows published here, the last row of each venue.
     bid_tiles, ask_tiles : Tiles, optional
-        The same quotes column by column, where each displayed quote was published at its snapshot: no walk over
-        columns is exact where quotes stand.
+        The same quotes column by column, if every displayed quote is published at its snapshot: where quotes stand,
+        no walk over columns is exact.
     highest : int
         The highest price displayed, 1e-9 $; 0 = none.
     counts : dict of str to int
-        What was crossed, locked and hidden.
+        How often quotes were crossed, locked and hidden.
     """
 
     ts: Int64
@@ -118,28 +118,30 @@ class Book:
 
     @property
     def bid_px(self) -> Int64:
-        """(T, V) int64, 1e-9 $, 0 = nothing displayed; made when asked for."""
+        """(T, V) int64, 1e-9 $, 0 = nothing displayed; computed when asked for."""
         return self._prices(self.bid_ticks)
 
     @property
     def ask_px(self) -> Int64:
-        """(T, V) int64, 1e-9 $, 0 = nothing displayed; made when asked for."""
+        """(T, V) int64, 1e-9 $, 0 = nothing displayed; computed when asked for."""
         return self._prices(self.ask_ticks)
 
     def _prices(self, ticks: Ticks) -> Int64:
         return np.where(ticks != 0, self.base + self.tick * ticks.astype(np.int64), 0)
 
     def flags_of(self, bits: Bits) -> Flags:
-        """Sets of venues as booleans: (..., W) uint64 to (..., V) bool."""
+        """Convert sets of venues to booleans: (..., W) uint64 to (..., V) bool."""
         v = np.arange(len(self.venues))
         flags: Flags = (bits[..., v // 64] >> (v % 64).astype(np.uint64) & np.uint64(1)).astype(np.bool_)
         return flags
 
     def take_side(self, side: Side) -> TakeSide:
-        """The side an order of `side` takes from, and the other one."""
+        """The side that an order of `side` takes from, and the prices of the other one."""
         own, other, sign = ("ask", "bid", 1) if side == "buy" else ("bid", "ask", -1)
-        of = {name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")}
-        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **of)
+        columns = {
+            name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")
+        }
+        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **columns)
 
     def price_list(self, ticks: Sequence[int]) -> list[int]:
         """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""
@@ -153,17 +155,17 @@ class Book:
     def arrival(self, order: Order) -> tuple[int, int]:
         """The snapshot whose mid is the arrival price, and twice that mid (1e-9 $).
 
-        The last snapshot at or before the order's start; if that is one-sided or there is none, the first two-sided
-        one after it. (T, 0) where there is none.
+        The last snapshot at or before the order's start; if that is one-sided or missing, the first two-sided one
+        after it; (T, 0) if there is none.
         """
         last = int(np.searchsorted(self.ts, order.start, "right")) - 1
         if last >= 0 and self.mid2[last]:
             return last, int(self.mid2[last])
-        after = np.flatnonzero(self.mid2[last + 1 :])
-        if not len(after):
+        later = np.flatnonzero(self.mid2[last + 1 :])
+        if not len(later):
             return len(self.ts), 0
-        found = last + 1 + int(after[0])
-        return found, int(self.mid2[found])
+        two_sided = last + 1 + int(later[0])
+        return two_sided, int(self.mid2[two_sided])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,8 +175,8 @@ class Tiles:
     Attributes
     ----------
     ticks, sz : (B, V, R) int32
-        Snapshot t is column entry t % R of tile t // R; 2^31 - 1 (dearer than any
-        cost, so that a minimum passes it by), 0 = nothing displayed, also behind the book's end.
+        Snapshot t is entry t % R of a column of tile t // R. Where nothing is displayed, and beyond the book's end,
+        ticks are 2^31 - 1 (dearer than any cost, so that a minimum ignores it) and sizes 0.
     """
 
     ticks: Int32
@@ -183,12 +185,12 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TakeSide:
-    """The columns an order takes from.
+    """The columns that an order takes from.
 
     Attributes
     ----------
     sign : int
-        1 for a buy, -1 for a sell: sign * price is what the order minimises.
+        1 for a buy, -1 for a sell: the order minimises sign * price.
     ticks, sz : (T, V)
     moved, shown : (T, W) uint64
     tiles : Tiles, optional
@@ -209,7 +211,7 @@ class TakeSide:
 
 
 TILE_BYTES = 32 * 1024
-"""Prices and sizes of a tile: two thirds of a first-level data cache as small as 48 KiB."""
+"""Bytes of prices and sizes of a tile: two thirds of a first-level data cache of 48 KiB."""
 
 
 def tile_rows(venues: int) -> int:
@@ -223,7 +225,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     Parameters
     ----------
     tape : Tape
-        Window and warm-up, nothing else.
+        Window and warm-up only.
     rules : BookRules
 
     Raises
@@ -240,10 +242,10 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
     names = ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
     columns = {name: np.ascontiguousarray(getattr(tape, name)[rows]) for name in names}
-    there, found = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
-    derive.outline(*(columns[name] for name in names[:4]), there, found)
-    snapshots, least, most, tick = found.tolist()
-    venues = (np.flatnonzero(there) - derive.IDS // 2).astype(np.int16)
+    has_rows, scale = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
+    derive.outline(*(columns[name] for name in names[:4]), has_rows, scale)
+    snapshots, least, most, tick = scale.tolist()
+    venues = (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16)
 
     def derived(tick: int) -> tuple[Book, list[int]]:
         fits = (most - least) // tick < TICK_LIMIT
@@ -259,10 +261,10 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             rules.uncross,
             rules.stub_band,
             *(getattr(book, name) for name in _DERIVED),
-            *(each.ticks for each in tiles),
-            *(each.sz for each in tiles),
+            *(side.ticks for side in tiles),
+            *(side.sz for side in tiles),
             counts,
-            np.cumsum(there) - 1,
+            np.cumsum(has_rows) - 1,
             rules.book == "consolidated",
             rules.max_age,
             fits,
@@ -275,16 +277,16 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         return derive.divisor(columns["bid_px"], columns["ask_px"], least, tick, len(tape.ts)) or 1
 
     book, counts = derived(tick or all_prices())
-    if counts[derive.OFF_GRID]:  # the first prices did not tell the tick
+    if counts[derive.OFF_GRID]:  # the first prices did not reveal the tick
         book, counts = derived(all_prices())
     book.counts.update(zip(derive.COUNTS, counts, strict=False))
-    # what is displayed, not what was published: a hidden stub of 200,000 $ would bound every order
+    # of displayed, not of published prices: a hidden stub of 200,000 $ would limit every order
     top = counts[derive.HIGHEST]
     return replace(book, highest=book.base + book.tick * top if top else 0)
 
 
 def book_bytes(snapshots: int, venues: int) -> int:
-    """Bytes that a book takes at most while it is derived, tiles included; so many more for each price beyond int32."""
+    """Bytes of a book at most while it is derived: int32 prices with tiles; int64 prices, without, take less."""
     cell, snapshot = 4 * 4 + 4 * 4, 4 * 8 + 5 * 8 * -(-venues // 64)
     return snapshots * (cell * venues + snapshot)
 
@@ -312,7 +314,7 @@ def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> 
 
 
 def _empty_tiles(snapshots: int, venues: int) -> Tiles:
-    """Room for one side's tiles; memory that is not written to costs nothing."""
+    """Room for one side's tiles; memory costs nothing before it is written to."""
     rows = tile_rows(max(venues, 1))
     ticks, sz = (np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2))
     return Tiles(ticks, sz)

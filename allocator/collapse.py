@@ -1,14 +1,14 @@
-"""Which combinations provably decide alike, so that one simulation speaks for all of them.
+"""Finds combinations that provably decide alike, so that one simulation stands for all of them.
 
-A policy of the table below decides from its own state and the view of a snapshot, and reads of its parameters only what
-the table names. Combinations that agree in that decide alike at the first snapshot, so they meet the second one in the
-same state, and so on to the end: under any liquidity rule.
+A policy of the table below decides from its own state, the view of a snapshot, and only those parameters that the table
+names. Combinations that agree in these decide alike at the first snapshot, so they reach the second one in the same
+state, and so on to the end, under any liquidity rule.
 
 - `static` in whole shares, measured from the best available cost, compares c_i - c_best with tau. Both are whole
-  numbers of `CostUnits.unit` above one origin, so only floor(tau / unit) acts, and no more of it than the book's
-  costs span. (From a mid or the arrival price the differences are no multiples of the unit: tau itself acts.)
-- `static` in whole lots weighs the last lot's excess against the shortfall: tau and lambda_over + theta_queue act.
-- `pseudocode` acts on nothing of its own; where it has no split it waits, or decides as `static`.
+  numbers of `CostUnits.unit` above one origin, so only floor(tau / unit) matters, up to the span of the book's
+  costs. (From a mid or the arrival price the differences are no multiples of the unit: tau itself matters.)
+- `static` in whole lots weighs the last lot's excess against the shortfall: tau and lambda_over + theta_queue matter.
+- `pseudocode` reads no parameters; where it has no split it waits, or decides as `static`.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def _pseudocode(routing: Routing, units: CostUnits, parameters: ParameterColumns
 
 
 ACTING: dict[str, Acting] = {"static": _static, "pseudocode": _pseudocode}
-"""Policy to the (K,) columns that decide; combinations of a policy that is not here are never collapsed."""
+"""By policy, the (K,) columns that decide; combinations of a policy that is missing here are never collapsed."""
 
 
 def classes(
     routing: Routing, units: CostUnits, parameters: ParameterColumns
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Sort K combinations into R classes that decide alike.
+    """Group K combinations into R classes that decide alike.
 
     Returns
     -------
     first : (R,) intp
-        A combination of each class, its first one.
+        The first combination of each class.
     of : (K,) int32
         The class of each combination.
     """
@@ -66,5 +66,5 @@ def classes(
 
 
 def each_alone(parameters: ParameterColumns) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """As `classes`, where nothing is collapsed."""
+    """As `classes`, but with each combination in a class of its own."""
     return np.arange(len(parameters)), np.arange(len(parameters), dtype=np.int32)

@@ -31,7 +31,7 @@ class Venue:
     Raises
     ------
     AllocatorError
-        A price that is no finite number, a size that is no whole number of shares.
+        A price that is not finite, or a size that is not a whole number of shares.
     """
 
     ask: float
@@ -64,16 +64,16 @@ def whole_shares(value: float, name: str) -> int:
         Anything else.
     """
     try:
-        whole = int(value)
+        shares = int(value)
     except (TypeError, ValueError, OverflowError):
-        whole = -1
-    if isinstance(value, bool) or whole != value or whole < 0:
+        shares = -1
+    if isinstance(value, bool) or shares != value or shares < 0:
         raise AllocatorError(f"{name}: expected a whole number of shares, 0 or more, but it had {value!r}")
-    return whole
+    return shares
 
 
 def times(amount: Amount, shares: int) -> Amount:
-    """amount * shares, where no share costs nothing even at an infinite amount."""
+    """amount * shares; 0 for 0 shares, even at an infinite amount."""
     return amount * shares if shares else 0
 
 
@@ -102,7 +102,7 @@ def split_cost(
     int or INFINITE
         1e-9 $.
     """
-    executed = [min(sent, there) for sent, there in zip(split, available, strict=True)]
+    executed = [min(sent, shares) for sent, shares in zip(split, available, strict=True)]
     total = sum(executed)
     under, over = max(size - total, 0), max(total - size, 0)
     paid = sum(e * c for e, c in zip(executed, costs, strict=True))

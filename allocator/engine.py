@@ -1,4 +1,4 @@
-"""The reference fill engine: plain Python, one snapshot at a time, whole numbers only. The oracle of every kernel.
+"""The reference fill engine: plain Python, one snapshot at a time, whole numbers only. Kernels are tested against it.
 
 Prices inside are signed (model section 5): a sell is a buy at negated prices, so each rule is written once.
 """
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a policy may see at one snapshot.
+    """What a policy sees at one snapshot.
 
     Attributes
     ----------
     snapshot : int
         Index into the book.
     prices, costs : sequences of int
-        Signed price, and c = signed price + taker fee, 1e-9 $; meaningful where something is displayed.
+        Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed.
     available : sequence of int
         Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
     mid2 : int, optional
         Twice the consolidated mid, signed; None where the book is one-sided.
     arrival2 : int, optional
-        Twice the arrival mid, signed; None before there was one.
+        Twice the arrival mid, signed; None before there is one.
     can_sell_back : bool
         Whether the other side shows a quote.
     """
@@ -68,18 +68,18 @@ class Policy(Protocol):
     Attributes
     ----------
     unit : int
-        Quantities are counted in 1/unit of a share; 1 but for schedules with fractional slices.
+        Quantities are counted in 1/unit of a share; 1 except for schedules with fractional slices.
     """
 
     @property
     def unit(self) -> int: ...  # noqa: D102
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
-        """The orders to send now; together they may exceed `remaining` only where the excess can be sold back."""
+        """The orders to send now; together they may exceed `remaining` only if the excess can be sold back."""
 
 
 def dearest(book: Book, order: Order, fees: Sequence[int]) -> int | None:
-    """The highest signed c displayed at the last snapshot up to the order's end that displayed one; 1e-9 $."""
+    """The highest signed c at the last snapshot up to the order's end that displays a quote, 1e-9 $."""
     side = book.take_side(order.side)
     for t in range(book.span(order)[1] - 1, -1, -1):
         if side.shown[t].any():
@@ -89,7 +89,7 @@ def dearest(book: Book, order: Order, fees: Sequence[int]) -> int | None:
 
 
 def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    """Turn what was filled into the fields of an `Execution`, for integers or int64 columns alike.
+    """Turn sums of fills into the fields of an `Execution`; for integers and int64 columns alike.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> 
     price : int, optional
         `dearest`.
     *filled_rows : five of int or (K,) int64
-        Shares filled; how many of them beyond the order; signed cash for the first; fees paid; signed cash that the
-        second fetched. Money in 1e-9 $.
+        Shares filled; how many of them exceed the order; signed cash paid for the filled; fees paid; signed cash
+        received for the excess. Money in 1e-9 $.
 
     Raises
     ------
     NoPriceError
-        Shares stayed unfilled and nothing was ever displayed.
+        Shares are left unfilled and nothing was ever displayed.
     """
     filled, over, cash, fees, over_cash = filled_rows
     sign = order.sign
@@ -126,12 +126,12 @@ def as_row(execution: Execution) -> tuple[int, ...]:
 
 
 def in_shares(unit: int, filled: int, over: int, cash: int, fees: int, over_cash: int) -> tuple[int, ...]:
-    """Units to whole shares; money, which was counted per unit, half-even to 1e-9 $.
+    """Convert units to whole shares, and money per unit to 1e-9 $, half-even.
 
     Raises
     ------
     FractionLeftError
-        The units filled are no whole shares.
+        The units filled are not whole shares.
     """
     if filled % unit:
         raise FractionLeftError(f"{filled}/{unit} shares were filled")
@@ -141,7 +141,7 @@ def in_shares(unit: int, filled: int, over: int, cash: int, fees: int, over_cash
 def best_other(row: Sequence[int], fees: Sequence[int], sign: int) -> tuple[int, int] | None:
     """Signed proceeds per share (after the fee) at the best opposite quote, and that fee; None where there is none.
 
-    Among equal prices the lowest publisher id stands.
+    Among equal prices the lowest publisher id wins.
     """
     shown = [v for v, px in enumerate(row) if px]
     if not shown:
@@ -177,11 +177,11 @@ def execute(
     Raises
     ------
     NoPriceError
-        Shares stayed unfilled and nothing was ever displayed.
+        Shares are left unfilled and nothing was ever displayed.
     FractionLeftError
-        A schedule of fractional slices ended on a part of a share.
+        A schedule of fractional slices ends on a part of a share.
     AllocatorError
-        A policy that sends more than is available, or a passive order, which this engine does not fill.
+        A policy sends more than is available, or a passive order, which this engine does not fill.
     """
     side, unit, sign = book.take_side(order.side), policy.unit, order.sign
     first, past = book.span(order)
@@ -194,10 +194,12 @@ def execute(
 
     for t in range(first, past):
         displayed, sizes = book.price_list(side.ticks[t].tolist()), side.sz[t].tolist()
-        taken = [0 if reset else was for reset, was in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
+        taken = [0 if reset else shares for reset, shares in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
-        available = [max(sz * unit - was, 0) if px else 0 for px, sz, was in zip(displayed, sizes, taken, strict=True)]
+        available = [
+            max(sz * unit - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)
+        ]
         mid2 = int(book.mid2[t])
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
         view = View(
@@ -243,7 +245,7 @@ def execute(
 
 
 LAST_ASK = 2**62
-"""The limit of an order that the last-ask rule fills whatever is displayed."""
+"""The limit price of an order that the last-ask rule fills, whatever size is displayed."""
 
 
 def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules) -> list[ChildOrder]:
@@ -253,16 +255,16 @@ def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules
     if rules.leftover == "last_ask":
         venue = best_quote(view.prices, [bool(price) for price in view.prices])
         return [] if venue is None else [ChildOrder(venue, missing, LAST_ASK)]
-    left = list(view.available)
+    available = list(view.available)
     for child in sent:
-        left[child.venue] -= child.shares
+        available[child.venue] -= child.shares
     orders = []
-    for v in by_cost(view.costs, left):
-        orders.append(ChildOrder(v, min(left[v], missing), view.prices[v]))
+    for v in by_cost(view.costs, available):
+        orders.append(ChildOrder(v, min(available[v], missing), view.prices[v]))
         missing -= orders[-1].shares
     return orders
 
 
 def best_quote(prices: Sequence[int], shown: Sequence[float]) -> int | None:
-    """The venue of the lowest signed price among those shown, the lowest index first; fees do not steer it."""
-    return min((v for v, there in enumerate(shown) if there), key=lambda v: (prices[v], v), default=None)
+    """The venue with the lowest signed price among those shown, the lowest index first; fees play no part."""
+    return min((v for v, is_shown in enumerate(shown) if is_shown), key=lambda v: (prices[v], v), default=None)

@@ -1,15 +1,15 @@
-"""What the allocator refuses."""
+"""The errors of the allocator."""
 
 from __future__ import annotations
 
 
 class AllocatorError(ValueError):
-    """Root of the allocator's errors: the message says what was expected, what it had, and the remedy."""
+    """Root of the allocator's errors; the message says what was expected, what it had, and the remedy."""
 
 
 class NoPriceError(AllocatorError):
-    """Shares stayed unfilled and no quote was ever displayed to value them by."""
+    """Shares are left unfilled, and no quote was ever displayed to value them by."""
 
 
 class FractionLeftError(AllocatorError):
-    """A schedule of fractional slices ended on a part of a share, which nothing can hold."""
+    """A schedule of fractional slices ends on a part of a share, which nobody can hold."""

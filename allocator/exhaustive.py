@@ -1,4 +1,4 @@
-"""The literal searches: every split is costed. The truth that the closed forms are tested against."""
+"""The literal searches, which cost every split; the closed forms are tested against them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLIT_LIMIT = 2_000_000
 
 
 def _choices(available: Sequence[int], size: int, step: int, excess: int) -> list[range]:
-    choices = [range(0, min(there, size + excess) + 1, step) for there in available]
+    choices = [range(0, min(shares, size + excess) + 1, step) for shares in available]
     splits = prod(len(choice) for choice in choices)
     if splits > SPLIT_LIMIT:
         raise AllocatorError(
@@ -36,7 +36,7 @@ def pseudocode(
     step: int,
     parameters: Parameters,
 ) -> tuple[int, ...] | None:
-    """First minimum of the lexicographic enumeration of lots that add up to the order; None where none does.
+    """The first of the cheapest splits in lots that add up to the order, in lexicographic order; None if there is none.
 
     Raises
     ------
@@ -44,11 +44,11 @@ def pseudocode(
         Above `SPLIT_LIMIT` splits.
     """
     _choices(available, size, step, 0)
-    best, least = None, None
+    best, least_cost = None, None
     for split in _lots(available, size, step):
         cost = split_cost(split, costs, available, rebates, size, parameters)
-        if least is None or cost < least:
-            best, least = split, cost
+        if least_cost is None or cost < least_cost:
+            best, least_cost = split, cost
     return best
 
 
@@ -72,7 +72,7 @@ def static(
     step: int = 1,
     lots_only: bool = False,
 ) -> tuple[int, ...]:
-    """Least cost over splits with s_i <= a_i; then no excess, the greatest sum, the lexicographically smallest.
+    """The cheapest split with s_i <= a_i; of equals the least excess, the greatest sum, the lexicographically smallest.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def static(
     available, rebates, size, parameters
         As `cost.split_cost`; rebates play no part where s_i <= a_i.
     step, lots_only
-        Whole lots of `step`, whose sum may exceed the order by less than one lot.
+        Send whole lots of `step`, whose sum may exceed the order by less than one lot.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Money as integers: dollars are converted once, from their decimal text, half-even to 1e-9 $."""
+"""Money as integers: dollars are converted once, from their decimal text, rounded half-even to 1e-9 $."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from allocator.errors import AllocatorError
 
 NANO: Final = 10**9
 LIMIT: Final = 2**23 * NANO
-"""A finite amount stays below this many 1e-9 $ (8,388,608 $), so that it survives a float of dollars."""
+"""Finite amounts stay below this many 1e-9 $ (8,388,608 $), so that a float of dollars keeps them exactly."""
 
 SUM_LIMIT: Final = 2**62
 """Sums of money stay below this many 1e-9 $, so that int64 never wraps."""
@@ -22,12 +22,12 @@ Amount = int | float
 
 
 def decimal(value: float | str | Decimal, name: str = "value") -> Decimal:
-    """Read a number exactly: a float by its shortest text, anything else by its own.
+    """Read a number exactly: a float by its shortest text, anything else by its str().
 
     Raises
     ------
     AllocatorError
-        Where it is no number, or NaN.
+        It is not a number, or NaN.
     """
     if isinstance(value, bool):
         raise AllocatorError(f"{name}: expected a number, but it had {value}")
@@ -41,19 +41,19 @@ def decimal(value: float | str | Decimal, name: str = "value") -> Decimal:
 
 
 def nano(value: float | str | Decimal, name: str = "value") -> int:
-    """Dollars to 1e-9 $, half-even.
+    """Convert dollars to 1e-9 $, half-even.
 
     Parameters
     ----------
     value : int, float, str or Decimal
-        Dollars; finite, below `LIMIT` in size. Negative is allowed (a rebate).
+        Dollars; finite, below `LIMIT` in size; negative is allowed (a rebate).
     name : str
         What it is, for the message.
 
     Raises
     ------
     AllocatorError
-        NaN, infinite, no number, or beyond the limit.
+        NaN, infinite, not a number, or beyond the limit.
     """
     number = decimal(value, name)
     if number.is_infinite():
@@ -67,12 +67,12 @@ def nano(value: float | str | Decimal, name: str = "value") -> int:
 
 
 def penalty(value: float | str | Decimal, name: str = "value") -> Amount:
-    """A parameter of the cost model, dollars per share, to 1e-9 $: not negative, infinity allowed.
+    """Convert a parameter of the cost model, dollars per share, to 1e-9 $; not negative, infinity allowed.
 
     Raises
     ------
     AllocatorError
-        Negative, NaN, no number, or finite beyond the limit.
+        Negative, NaN, not a number, or finite beyond the limit.
     """
     number = decimal(value, name)
     if number < 0:
@@ -82,8 +82,8 @@ def penalty(value: float | str | Decimal, name: str = "value") -> Amount:
 
 def divide_half_even(numerator: int, denominator: int) -> int:
     """Exact integer division, rounded half-even; the denominator is positive."""
-    quotient, rest = divmod(numerator, denominator)
-    return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2 == 1))
+    quotient, remainder = divmod(numerator, denominator)
+    return quotient + (2 * remainder > denominator or (2 * remainder == denominator and quotient % 2 == 1))
 
 
 def rounded(numerator: int, denominator: int, places: int) -> float:

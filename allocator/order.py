@@ -1,4 +1,4 @@
-"""The parent order, the router's parameters, the rules it is filled by, and what came of it."""
+"""The parent order, the router's parameters, the rules of fills, and the result of an order."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What the sweep varies, 1e-9 $ per share; `money.INFINITE` allowed.
+    """The parameters that a sweep varies, 1e-9 $ per share; `money.INFINITE` allowed.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Parameters:
         Raises
         ------
         AllocatorError
-            Negative, NaN, no number.
+            A value is negative, NaN, or not a number.
         """
         return cls(
             penalty(lambda_over, "lambda_over"),
@@ -101,7 +101,7 @@ class Parameters:
 
 
 UNBOUNDED: Final = 2**60
-"""Stands for an infinite penalty among integers; beyond any difference of prices, and twice of it still fits int64."""
+"""Stands for an infinite penalty among integers; beyond any difference of prices, and twice it still fits int64."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +122,7 @@ class ParameterColumns:
     def of(cls, parameters: Sequence[Parameters]) -> ParameterColumns:
         """From one `Parameters` per combination."""
         names = cls.__slots__
-        columns = ([getattr(each, name) for each in parameters] for name in names)
+        columns = ([getattr(combination, name) for combination in parameters] for name in names)
         return cls(*(np.array([bounded(value) for value in column], np.int64) for column in columns))
 
     def __len__(self) -> int:
@@ -146,7 +146,7 @@ class ParameterColumns:
 
     @property
     def over(self) -> Int64:
-        """(K,) int64, lambda_over + theta_queue: what a share too many costs."""
+        """(K,) int64, lambda_over + theta_queue: the penalty of an excess share."""
         over: Int64 = np.minimum(self.lambda_over + self.theta_queue, UNBOUNDED)
         return over
 
@@ -162,16 +162,16 @@ def _amount(bound: int) -> Amount:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How fills happen, whoever decides.
+    """How orders fill, whatever the policy.
 
     Attributes
     ----------
     liquidity : str
-        ``persist``: what was taken stays taken until the venue's price changes. ``refresh``: until it publishes.
+        ``persist``: shares taken stay taken until the venue's price changes. ``refresh``: until it publishes.
     leftover : str
-        At the order's last snapshot: ``sweep`` what is available, or buy all at the ``last_ask``.
+        At the order's last snapshot: ``sweep`` what is available, or buy all the rest at the ``last_ask``.
     unfilled_penalty : int
-        1e-9 $ per share that stayed unfilled, on top of the dearest quote.
+        1e-9 $ per unfilled share, on top of the dearest quote.
     """
 
     liquidity: Liquidity
@@ -181,7 +181,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which policy decides, and its switches that no grid varies.
+    """Which policy decides, and its settings that no grid varies.
 
     Attributes
     ----------
@@ -216,7 +216,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What came of an order; money in 1e-9 $, shares whole.
+    """The result of an order; money in 1e-9 $, shares whole.
 
     filled + unfilled - overfilled == size, and total_cash == cash_filled + unfilled_value - overfilled_value.
 
@@ -227,16 +227,16 @@ class Execution:
     unfilled, overfilled : int
         Shares.
     cash_filled : int
-        Paid for `filled` after fees; received, for a sell.
+        Paid for `filled`, fees included; for a sell, received after fees.
     fees : int
-        Paid, rebates subtracted; contained in the cash.
+        Paid, less rebates; contained in the cash.
     unfilled_value : int
-        What the unfilled shares are valued at.
+        The value of the unfilled shares.
     overfilled_value : int
-        What the overfilled shares fetched after fees; what buying them back cost, for a sell.
+        Proceeds of the overfilled shares after fees; for a sell, the cost of buying them back.
     total_cash : int
     fills : tuple of Fill
-        Only where they were asked for.
+        Only if asked for.
     """
 
     filled: int

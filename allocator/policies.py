@@ -1,4 +1,4 @@
-"""The router's policies: what to send at a snapshot, given the parameters that a sweep varies (model section 2)."""
+"""The router's policies: what to send at a snapshot, given the parameters of the sweep (model section 2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _reference2(view: View, reference: str) -> int | None:
         return view.mid2
     if reference == "arrival":
         return view.arrival2
-    return min((2 * c for c, there in zip(view.costs, view.available, strict=True) if there), default=None)
+    return min((2 * c for c, shares in zip(view.costs, view.available, strict=True) if shares), default=None)
 
 
 def _send(view: View, split: tuple[int, ...]) -> Iterable[ChildOrder]:
@@ -36,7 +36,7 @@ class Static:
     unit: int = 1
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
-        """The split of `splits.static` or `splits.static_lots`; nothing where there is no reference."""
+        """Send the split of `splits.static` or `splits.static_lots`; nothing where there is no reference."""
         routing = self.routing
         reference2 = _reference2(view, routing.reference)
         if reference2 is None:
@@ -64,7 +64,7 @@ class Pseudocode:
     unit: int = 1
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
-        """The split of `splits.pseudocode`; where there is none, static's or nothing."""
+        """Send the split of `splits.pseudocode`; where there is none, that of static, or nothing."""
         split = splits.pseudocode(view.costs, view.available, remaining, self.routing.step)
         if split is not None:
             return _send(view, split)

@@ -1,11 +1,11 @@
-"""Every way to run one order for K combinations; all give the same rows, and differ in what they cost.
+"""The ways to run one order for K combinations; all give the same rows, and differ in speed.
 
 reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
-lanes, wide : the same, 64 or 128 combinations to a pass.
-columns, ladder : the same without state (no quote outlives its snapshot, refresh), a pass per combination over
-    columns, or one pass for all.
+lanes, wide : the same with 64 or 128 combinations per pass.
+columns, ladder : the same without state (refresh, and no quote outlives its snapshot): a pass over columns per
+    combination, or one pass for all.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     Rows = Int64
 
 WORD = 64
-"""Venues of a set that is one word."""
+"""Venues that fit a set of one word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """An order on a book, and all that decides how it fills but for the parameters.
+    """An order on a book, and all that decides how it fills except the parameters.
 
     Attributes
     ----------
@@ -58,29 +58,29 @@ class Task:
 
     @classmethod
     def of(cls, book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int]) -> Task:
-        """A task whose sums of money stay exact.
+        """Make a task whose sums of money stay exact.
 
         Raises
         ------
         AllocatorError
-            `check_sums`.
+            As `check_sums`.
         """
         check_sums(book, order, rules, fees)
         return cls(book, order, rules, routing, tuple(fees), cost_units(book, order.side, fees))
 
     @property
     def resets(self) -> Bits:
-        """(T, W) uint64, where what was taken of a venue counts no more."""
+        """(T, W) uint64: where shares taken at a venue are available again."""
         return self.book.take_side(self.order.side).moved if self.persists else self.book.published
 
     @property
     def persists(self) -> bool:
-        """Whether a publication at an unchanged price leaves taken what was taken."""
+        """Whether shares taken stay taken when a venue publishes an unchanged price."""
         return self.rules.liquidity == "persist"
 
 
 def dearest_possible(book: Book, rules: Rules, fees: Sequence[int]) -> int:
-    """No share can cost or be valued at more than this, 1e-9 $."""
+    """A bound on the cost or value of any share, 1e-9 $."""
     return book.highest + max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
 
 
@@ -100,26 +100,26 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
         )
 
 
-def _settled(task: Task, raw: Rows) -> Rows:
-    """(K, 5 or more) of what was filled, the first five as `settle` takes them, to (K, 8) result rows."""
+def _settle_rows(task: Task, raw: Rows) -> Rows:
+    """Turn (K, 5 or more) sums of fills, the first five as `settle` takes them, into (K, 8) result rows."""
     columns = settle(task.order, task.rules, dearest(task.book, task.order, task.fees), *raw.T[:5])
     return np.stack(np.broadcast_arrays(*columns), axis=1)
 
 
-def _reference(task: Task, parameters: ParameterColumns) -> Rows:
+def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     policy = POLICIES[task.routing.policy](task.routing)
-    executions = [execute(task.book, task.order, task.rules, task.fees, policy, each) for each in parameters]
-    return np.array([as_row(each) for each in executions], np.int64).reshape(-1, len(FIELDS))
+    executions = [execute(task.book, task.order, task.rules, task.fees, policy, point) for point in parameters]
+    return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
 def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
-    """(K, 8) int64, what `allocator.kernels.walk.walk` found; its MIDS is of use where `stood` is given."""
+    """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
     from allocator.kernels import walk
 
     book, order, routing = task.book, task.order, task.routing
     side, tau, over = book.take_side(order.side), parameters.tau, parameters.over
     finite = [int(x.max()) for x in (tau[tau < UNBOUNDED], over[over < UNBOUNDED]) if x.size]
-    # what the walk compares for one lot more: step (2c - 2p) + 2 over (step - u) with 2 tau u
+    # for one more lot the walk compares step (2c - 2p) + 2 over (step - u) with 2 tau u
     if (
         routing.lots_only
         and 2 * routing.step * (dearest_possible(book, task.rules, task.fees) + max(finite, default=0)) >= 2**63
@@ -154,19 +154,19 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """What the kernels of `allocator.kernels.stateful` are given.
+class WalkArguments:
+    """The arguments of the kernels of `allocator.kernels.stateful`.
 
     Attributes
     ----------
     book : tuple
         Their first arguments, in their order.
     begin, last : int
-        The snapshots at which a walk begins and ends; begin is after last where the order has no snapshot.
+        The first and the last snapshot of a walk; begin is after last where the order has no snapshot.
     at_last : int
         The reference at the last snapshot, or `WAIT`.
     leftover : int
-        Which rule completes the order.
+        The rule that completes the order.
     """
 
     book: tuple[Any, ...]
@@ -176,7 +176,7 @@ class Carried:
     leftover: int
 
     @classmethod
-    def of(cls, task: Task) -> Carried:
+    def of(cls, task: Task) -> WalkArguments:
         """The arguments of a task."""
         from allocator.kernels import stateful
 
@@ -187,7 +187,7 @@ class Carried:
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
         if reference == stateful.ARRIVAL and first < past:
-            # nothing is taken before there is such a mid: a walk may as well begin there
+            # nothing is taken before there is an arrival mid, so the walk begins there
             begin = min(max(first, arrival_at), last)
             at_last = reference if arrival_at <= last else stateful.WAIT
         words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
@@ -202,68 +202,68 @@ class Carried:
 
 
 def _from_units(task: Task, sums: Rows) -> Rows:
-    """(K, 3) sums of a walk in units to (K, 8) result rows."""
+    """Turn (K, 3) sums of a walk, in units, into (K, 8) result rows."""
     units = task.units
     shares, cost, fees = sums.T
     raw = np.zeros((len(sums), 5), np.int64)
     raw[:, 0] = shares
     raw[:, 2] = shares * units.origin + cost * units.unit
     raw[:, 3] = shares * min(task.fees) + fees * units.unit
-    return _settled(task, raw)
+    return _settle_rows(task, raw)
 
 
-def _carried(task: Task, tau: Int64, walk: str) -> Rows:
+def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     from allocator.kernels import stateful
 
     out = np.zeros((len(tau), 3), np.int64)
-    given = Carried.of(task)
-    if given.begin <= given.last:
+    args = WalkArguments.of(task)
+    if args.begin <= args.last:
         getattr(stateful, walk)(
-            *given.book, np.full(len(tau), given.begin), given.last, task.order.size, task.units.farthest,
-            given.at_last, given.leftover, tau, out,
+            *args.book, np.full(len(tau), args.begin), args.last, task.order.size, task.units.farthest,
+            args.at_last, args.leftover, tau, out,
         )  # fmt: skip
     return _from_units(task, out)
 
 
-def _columns(task: Task, tau: Int64, *, together: bool) -> Rows:
+def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
     from allocator.kernels import stateful, stateless
 
     out, starts = np.zeros((len(tau), 3), np.int64), np.zeros(len(tau), np.int64)
-    given, tiles = Carried.of(task), task.book.take_side(task.order.side).tiles
-    if tiles is not None and given.begin <= given.last and len(tau):
+    args, tiles = WalkArguments.of(task), task.book.take_side(task.order.side).tiles
+    if tiles is not None and args.begin <= args.last and len(tau):
         scan = stateless.scan_together if together else stateless.scan_each
         reach = task.units.reach(tau)
         ascending = np.argsort(reach, kind="stable")
         sums, stops = out[ascending], starts[ascending]
         scan(
-            tiles.ticks, tiles.sz, task.units.slope, task.units.offset, given.begin, given.last, task.order.size,
+            tiles.ticks, tiles.sz, task.units.slope, task.units.offset, args.begin, args.last, task.order.size,
             reach[ascending], stops, sums,
         )  # fmt: skip
         out[ascending], starts[ascending] = sums, stops
         stateful.walk_each(
-            *given.book, starts, given.last, task.order.size, task.units.farthest, given.at_last, given.leftover,
+            *args.book, starts, args.last, task.order.size, task.units.farthest, args.at_last, args.leftover,
             tau, out,
         )  # fmt: skip
     return _from_units(task, out)
 
 
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
-    "reference": _reference,
-    "walk": lambda task, parameters: _settled(task, walk_through(task, parameters)),
-    "rows": lambda task, parameters: _carried(task, parameters.tau, "walk_each"),
-    "lanes": lambda task, parameters: _carried(task, parameters.tau, "walk_lanes"),
-    "wide": lambda task, parameters: _carried(task, parameters.tau, "walk_wide"),
-    "columns": lambda task, parameters: _columns(task, parameters.tau, together=False),
-    "ladder": lambda task, parameters: _columns(task, parameters.tau, together=True),
+    "reference": _run_reference,
+    "walk": lambda task, parameters: _settle_rows(task, walk_through(task, parameters)),
+    "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
+    "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
+    "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
+    "columns": lambda task, parameters: _run_stateless(task, parameters.tau, together=False),
+    "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
 """Every runner by name."""
 
 MARKS_EVERY = 256
-"""Snapshots between two marks of a walk that orders share."""
+"""Snapshots between two marks of a walk that several orders share."""
 
 
 def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows]:
-    """(K, 8) rows of each of N orders, which share one long walk per combination; where `may_share` says so."""
+    """(K, 8) rows for each of N orders that share one long walk per combination; only if `may_share`."""
     from allocator.kernels import stateful
 
     tau = parameters.tau
@@ -272,12 +272,12 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     sizes = np.array([task.order.size for task in tasks], np.int64)
     sums = np.zeros((len(tasks), len(tau), 3), np.int64)
     if len(acting):
-        given = Carried.of(tasks[0])
+        args = WalkArguments.of(tasks[0])
         first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
-        for k, each in enumerate(tau.tolist()):
+        for k, threshold in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
             stateful.walk_orders(
-                *given.book, first, past, sizes[acting], tasks[0].units.farthest, given.leftover, MARKS_EVERY, each,
+                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, threshold,
                 out,
             )  # fmt: skip
             sums[acting, k] = out
@@ -285,7 +285,7 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
 
 
 def may_share(tasks: Sequence[Task]) -> bool:
-    """Whether orders can share a walk: `rows` can run them, on one side, and no price is measured from an arrival."""
+    """Whether orders can share a walk: they have one side, `rows` can run them, and `arrival` is not the reference."""
     one_side = len({task.order.side for task in tasks}) == 1
     return one_side and "rows" in runners_for(tasks[0]) and tasks[0].routing.reference != "arrival"
 

@@ -1,14 +1,14 @@
-"""Implementation shortfall against the arrival mid, and its parts: what the market did, and what the router did.
+"""Implementation shortfall against the arrival mid, and its parts: those of the market and those of the router.
 
 For a buy of S shares that fills q shares at price p while the doubled mid is mid2, of arrival mid2_0, in half 1e-9 $:
 
-    timing   = sum q (mid2 - mid2_0)                  what the market did while the order waited
-    spread   = sum q (2p - mid2)                      what was paid beyond the mid of that moment
-    fees     = 2 fees                                 rebates subtracted
+    timing   = sum q (mid2 - mid2_0)                  the move of the market while the order waited
+    spread   = sum q (2p - mid2)                      paid beyond the mid at the time of the fill
+    fees     = 2 fees                                 less rebates
     leftover = 2 unfilled_value - unfilled mid2_0
 
 and timing + spread + fees + leftover = 2 total_cash - S mid2_0, exactly. Excess shares that are sold back count with
-their sign. A sell mirrors: each part is what the order lost.
+their sign. A sell is mirrored: each part is a loss of the order.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """When an order filled, and where the mid stood.
+    """When an order filled, and where the mid was.
 
     Attributes
     ----------
     first, last : int, optional
         Instants of the first and the last fill, UTC nanoseconds; None where nothing filled.
     mids : int
-        Sum over the fills of shares * twice the mid, 1e-9 $; excess shares subtracted.
+        Sum over the fills of shares * twice the mid, 1e-9 $, less excess shares.
     """
 
     first: int | None
@@ -53,7 +53,7 @@ class Shortfall:
 
     @property
     def execution(self) -> int:
-        """What the router decides at the moment it trades: all but the timing."""
+        """The part that the router decides when it trades: all but the timing."""
         return self.spread + self.fees + self.leftover
 
     @property
@@ -64,28 +64,28 @@ class Shortfall:
 
 def standing_mids(book: Book, order: Order) -> Int64:
     """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first one, twice the arrival mid."""
-    there = np.maximum.accumulate(np.where(book.mid2 != 0, np.arange(len(book.ts)), -1))
-    return np.where(there >= 0, book.mid2[there], book.arrival(order)[1]) if len(there) else np.zeros(0, np.int64)
+    at = np.maximum.accumulate(np.where(book.mid2 != 0, np.arange(len(book.ts)), -1))
+    return np.where(at >= 0, book.mid2[at], book.arrival(order)[1]) if len(at) else np.zeros(0, np.int64)
 
 
 def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:
-    """Of a kernel's sum, and of one more than the snapshots of the first and the last fill, 0 = none."""
+    """Make a trace from a kernel's sum, and 1 + the snapshots of the first and the last fill, 0 = none."""
     return Trace(int(book.ts[first - 1]) if first else None, int(book.ts[last - 1]) if last else None, mids)
 
 
 def trace_fills(book: Book, order: Order, execution: Execution, unit: int = 1) -> Sequence[int]:
-    """What `trace_row` takes, in units, of an execution that was recorded; its fills are in units."""
-    stood, fills = standing_mids(book, order).tolist(), execution.fills
+    """The arguments of `trace_row`, in units, from a recorded execution; its fills are in units."""
+    standing, fills = standing_mids(book, order).tolist(), execution.fills
     if not fills:
         return 0, 0, 0
-    # what exceeds an order is sold back at the snapshot that fills it
-    excess = execution.overfilled * unit * stood[fills[-1].snapshot]
-    mids = sum(fill.shares * stood[fill.snapshot] for fill in fills) - excess
+    # excess shares are sold back at the snapshot that fills the order
+    excess = execution.overfilled * unit * standing[fills[-1].snapshot]
+    mids = sum(fill.shares * standing[fill.snapshot] for fill in fills) - excess
     return mids, fills[0].snapshot + 1, fills[-1].snapshot + 1
 
 
 def shortfall(order: Order, execution: Execution, trace: Trace, arrival2: int) -> Shortfall:
-    """Split what an order lost against the mid at its arrival.
+    """Split an order's loss against its arrival mid.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Run orders through a book: many combinations, or the baselines, by whatever runner is chosen."""
+"""Runs orders through a book: many combinations, or the baselines, by any runner."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ SHARED = "shared"
 
 
 KERNELS = (SHARED, *RUNNERS)
-"""Every name of a way to run combinations, whatever it can run."""
+"""The names of all ways to run combinations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """What came of K combinations, those that decide alike simulated once.
+    """The rows of K combinations; combinations that decide alike share one.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def run_combinations(
     kernel : str, optional
         One of `kernels_for`; the first of them by default.
     collapse : bool
-        Simulate combinations once that provably decide alike.
+        Simulate combinations that provably decide alike once.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def run_combinations(
     Raises
     ------
     AllocatorError
-        An order too large for exact money, or (`NoPriceError`) one whose unfilled shares have no value.
+        The order is too large for exact money, or (`NoPriceError`) its unfilled shares have no value.
     """
     task = Task.of(book, order, rules, routing, fees)
     run = RUNNERS[kernel or runners_for(task)[0]]
@@ -120,7 +120,7 @@ def run_combinations(
 def kernels_for_orders(
     book: Book, orders: Sequence[Order], rules: Rules, routing: Routing, fees: Sequence[int]
 ) -> tuple[str, ...]:
-    """As `kernels_for`, for many orders: `SHARED` stands first where they can share a walk."""
+    """As `kernels_for`, for many orders; `SHARED` comes first where they can share a walk."""
     tasks = [Task.of(book, order, rules, routing, fees) for order in orders]
     return ((SHARED,) if may_share(tasks) else ()) + runners_for(tasks[0])
 
@@ -136,17 +136,17 @@ def run_orders(
     kernel: str | None = None,
     collapse: bool = True,
 ) -> list[Outcomes]:
-    """Run many orders, that do not see one another, for several combinations.
+    """Run many orders, which do not see one another, for several combinations.
 
     Parameters
     ----------
     book, rules, routing, fees, parameters, collapse
         As `run_combinations`.
     orders : sequence of Order
-        One at least.
+        At least one.
     kernel : str, optional
         One of `kernels_for_orders`, all of which give the same rows; by default the first that runs orders one by one.
-        `SHARED` pays where most orders are long: each combination then costs one walk over all, and little per order.
+        `SHARED` pays where most orders are long: each combination then costs one walk for all, and little per order.
 
     Returns
     -------
@@ -196,24 +196,24 @@ def trace_baselines(
     conventions: Conventions,
     engine: Engine = "kernel",
 ) -> dict[str, tuple[Execution, Trace]]:
-    """As `run_baselines`, each with when it filled and where the mid stood."""
+    """As `run_baselines`, each with when it filled and where the mid was."""
     check_sums(book, order, rules, fees)
     schedules = {name: make(book, order) for name, make in BASELINES[conventions].items()}
     runs = _follow(book, order, rules, fees, schedules, engine)
     fractions = {name: schedules[name].in_whole_shares() for name, run in runs.items() if run is None}
-    # no leftover rule completed the last slice of these, and nobody holds half a share
-    again = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
-    return {name: run for name in runs if (run := runs[name] or again[name]) is not None}
+    # no leftover rule completed the last slice of these, and nobody can hold half a share
+    reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
+    return {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
 
 
 def trace_combination(
     book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int], parameters: ParameterColumns
 ) -> Trace:
-    """When the first of some combinations filled and where the mid stood; it is run once more for that."""
+    """When the first of some combinations filled and where the mid was; runs it once more for that."""
     if routing.policy in COMPILED:
         task = Task.of(book, order, rules, routing, fees)
-        found = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
-        return trace_row(book, *found[0, 5:].tolist())
+        row = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
+        return trace_row(book, *row[0, 5:].tolist())
     policy = POLICIES[routing.policy](routing)
     run = execute(book, order, rules, fees, policy, parameters[0], record=True)
     return trace_row(book, *trace_fills(book, order, run))
@@ -222,7 +222,7 @@ def trace_combination(
 def _follow(
     book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: dict[str, Schedule], engine: Engine
 ) -> dict[str, tuple[Execution, Trace] | None]:
-    """Run schedules; on the reference engine also those whose units would leave int64; None = a fraction is left."""
+    """Run schedules; those whose units would leave int64 on the reference engine always; None = a fraction is left."""
     top = dearest_possible(book, rules, fees)
     plain = {
         name: schedule
@@ -239,8 +239,8 @@ def _follow(
             run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True)
         except FractionLeftError:
             continue
-        found = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
-        runs[name] = replace(run, fills=()), found
+        trace = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
+        runs[name] = replace(run, fills=()), trace
     compiled = {name: schedule for name, schedule in schedules.items() if name not in plain}
     if compiled:
         price = dearest(book, order, fees)
@@ -257,7 +257,7 @@ def _follow(
 def _follow_together(
     book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: Sequence[Schedule]
 ) -> Rows:
-    """(N, 8) int64, what each schedule filled, in its units."""
+    """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
     side = book.take_side(order.side)

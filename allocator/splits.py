@@ -1,7 +1,7 @@
 """Exact splits of an order at one snapshot, in integers: closed forms of the searches in `allocator.exhaustive`.
 
-Every function takes, per venue, c_i in 1e-9 $ and the shares available; a reference price is kept doubled, because a
-mid may lie on half a nano-dollar.
+Every function takes, per venue, c_i in 1e-9 $ and the shares available; a reference price is doubled, because a mid may
+lie on half a nano-dollar.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def by_cost(costs: Sequence[int], available: Sequence[int]) -> list[int]:
     """Venues that have shares, cheapest first, the highest index first among equals."""
-    return sorted((i for i, there in enumerate(available) if there > 0), key=lambda i: (costs[i], -i))
+    return sorted((i for i, shares in enumerate(available) if shares > 0), key=lambda i: (costs[i], -i))
 
 
 def pseudocode(costs: Sequence[int], available: Sequence[int], size: int, step: int) -> tuple[int, ...] | None:
     """The published study's split in whole lots, or None where no split adds up to the order (model 2.1)."""
-    if size % step or sum(step * (there // step) for there in available) < size:
+    if size % step or sum(step * (shares // step) for shares in available) < size:
         return None
     split = [0] * len(costs)
     for i in by_cost(costs, available):
@@ -61,7 +61,7 @@ def static_lots(
     costs, available, size, step, parameters, reference2
         As above.
     may_exceed : bool
-        Whether the excess can be sold back.
+        Whether an excess can be sold back.
     """
     split = [0] * len(costs)
     order = by_cost(costs, available)

@@ -1,4 +1,4 @@
-"""Costs as small integers: c of every venue and snapshot in one unit, relative to one origin, exact."""
+"""Costs as small integers: c of every venue and snapshot, exact, in one unit relative to one origin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from allocator.order import Side
 
 SMALL = 2**30
-"""Costs that span fewer units than this, and differences of them, are int32 without a doubt."""
+"""Costs that span fewer units than this, and their differences, certainly fit int32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class CostUnits:
     origin : int
         1e-9 $, signed.
     farthest : int
-        Units by which no cost of the book exceeds another one.
+        No cost of the book exceeds another by more than this many units.
     """
 
     unit: int
@@ -50,8 +50,8 @@ class CostUnits:
     def reach(self, tau: Int64) -> Int64:
         """How many units above the best a share may cost; (K,) int64.
 
-        Two tau of the same reach take the same shares of any snapshot: each cost is the best one plus a whole number
-        of units, and none lies farther away than `farthest`.
+        Two tau of equal reach take the same shares at any snapshot: each cost is the best one plus a whole number of
+        units, `farthest` at most.
         """
         reach: Int64 = np.minimum(tau // self.unit, self.farthest)
         return reach

@@ -13,7 +13,7 @@ from allocator.book import OFF, Book, BookRules, build_book
 from allocator.engine import execute
 from allocator.order import ParameterColumns, Routing, Rules
 from allocator.policies import POLICIES
-from allocator.runners import RUNNERS, Carried, Task
+from allocator.runners import RUNNERS, Task, WalkArguments
 from allocator.simulate import SHARED, run_baselines, run_orders
 from benchmarks.frame import Case, Duel, Scale, Side
 from tests.support.tapes import dense_tape, long_tape
@@ -121,7 +121,7 @@ def _lanes(scale: Scale, runner: str, count: int) -> Duel:
 
     snapshots, resident, windows, repeats = scale.pick(1_000_000, 50_000), 448, 16, 20
     task, many = endless(carried_book(snapshots, VENUES), "refresh"), spread(count)
-    given, tau = Carried.of(task), np.tile(many.tau, repeats)
+    given, tau = WalkArguments.of(task), np.tile(many.tau, repeats)
     walk = {"lanes": stateful.walk_lanes, "wide": stateful.walk_wide}[runner]
     begins = [snapshots * at // windows for at in range(windows)]
 

@@ -1,11 +1,11 @@
 """The sweep: every combination of a grid, simulated on one shared tape.
 
-run : run a configuration, a `Config` or a mapping of its keys, in this process or on Ray.
-plan : what that would take: chunks, bytes, seconds, and the price of a cluster; nothing is started.
+run : run a configuration (a `Config` or a mapping of its keys) in this process or on Ray.
+plan : predict what a run takes: chunks, bytes, seconds and the price of a cluster; nothing is started.
 resume : finish a stored run.
-verify : read a stored run's source again, and compute its answer and some of its rows again.
-Config : what a sweep is told.
-Result : what came of it: the result table, and the document that is printed.
+verify : read a stored run's source again, and recompute its answer and some of its rows.
+Config : the configuration of a sweep.
+Result : its result: the table of all rows, and the document that is printed.
 
     import sweep
     result = sweep.run({"source": "day.csv.gz", "order.size": 20_000, "executor": "inline"})

@@ -1,4 +1,4 @@
-"""What a reader of a result's figures has to know before believing them: plain lines, for stderr and the document."""
+"""Warnings about a result's figures, as plain lines for stderr and the document."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     from sweep.tasks import Around
 
 BLANK: Final = 10
-"""Percent of TWAP's slices that may be without a quote before a saving against it is none."""
+"""Percent of TWAP's slices that may lack a quote; with more, a saving against it means nothing."""
 
 DEAR_FEE: Final = NANO // 100
-"""1e-9 $ a share: no US exchange takes so much; and `DEAR_SHARE` basis points of the price."""
+"""1e-9 $ a share, together with `DEAR_SHARE` basis points of the price: no US exchange takes so much."""
 DEAR_SHARE: Final = 10
 
 FAR: Final = 10
-"""Percent from the arrival price at which an average fill looks like a stub."""
+"""Percent from the arrival price beyond which the average fill looks like a stub."""
 
 WIDE: Final = 100
-"""Basis points beyond the mid of the moment at which it does on average."""
+"""Basis points beyond the mid at the time of the fills beyond which their average does."""
 
 DRIFT: Final = 1
-"""Basis points of timing that are worth a line where they are most of a saving."""
+"""Basis points of timing that are worth a warning where they are most of a saving."""
 
 
 def could_act(around: Around) -> bool:
-    """Whether TWAP had a quote in all but a few of its slices."""
+    """Whether TWAP had a quote in almost all of its slices."""
     return 100 * (around.slices - around.quoted) <= BLANK * around.slices
 
 
 def before(order: Order, settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
-    """What is odd about a question, known before anything is simulated."""
+    """What is odd about the question, known before the simulation."""
     yield from _clock(order, around)
     yield from _fees(settings, facts, around)
 
 
 def _clock(order: Order, around: Around) -> Iterator[str]:
-    """Where an order's clock runs without quotes: schedules pile up on the first, or end early."""
+    """Where an order lasts longer than its quotes: schedules pile up on the first quote, or end early."""
     if around.first is None or around.last is None:
         return
     if order.start < around.first - MINUTE:
@@ -61,11 +61,11 @@ def _clock(order: Order, around: Around) -> Iterator[str]:
 
 def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
     """Fees that look as if they were not dollars per share."""
-    named = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
-    if len(named) < len(facts.venues):
-        named = {"default": settings.fees.default, **named}
+    fee_by_name = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
+    if len(fee_by_name) < len(facts.venues):
+        fee_by_name = {"default": settings.fees.default, **fee_by_name}
     price = around.arrival2
-    for name, fee in named.items():
+    for name, fee in fee_by_name.items():
         if abs(fee) > DEAR_FEE and 20_000 * abs(fee) > DEAR_SHARE * price:
             share = f", {rounded(20_000 * fee, price, 0):,.0f} bps of {price / 2 / NANO:,.2f} $" if price else ""
             yield (
@@ -82,7 +82,7 @@ def after(
     parts: dict[str, Any] | None,
     around: Around,
 ) -> Iterator[str]:
-    """What is odd about an answer.
+    """What is odd about the answer.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def after(
     optimized = execution_of(best.row)
     if not could_act(around):
         blank, missing = around.slices - around.quoted, baselines["twap"].unfilled
-        left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
+        shares_left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
         yield (
-            f"twap had no quote in {blank:,} of its {around.slices:,} slices{left}: "
+            f"twap had no quote in {blank:,} of its {around.slices:,} slices{shares_left}: "
             "what is saved against it is no saving; set order.start and order.end to where there are quotes"
         )
     unfilled: dict[tuple[int, int], list[str]] = {}
@@ -124,10 +124,11 @@ def after(
 
 
 def _grid(grid: Grid, best: Best) -> Iterator[str]:
-    """Where the grid says little: everything ties, or the best may lie beyond it."""
-    found = best.objective
-    ties, inert = found["best_ties"], prod(len(axis.values) for axis in grid.axes if axis.name in found["inert"])
-    if found["flat"] and len(grid) > 1:
+    """Where the grid says little: all combinations tie, or the best may lie beyond it."""
+    objective = best.objective
+    ties = objective["best_ties"]
+    inert = prod(len(axis.values) for axis in grid.axes if axis.name in objective["inert"])
+    if objective["flat"] and len(grid) > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
         yield f"{ties:,} of {len(grid):,} combinations tie for the best; best_parameters is the first of them"
@@ -135,15 +136,15 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
     for axis in grid.axes:
         value = point[axis.name]
         # nothing is below 0, or above .inf
-        if axis.name in found["edges"] and value not in (0, INFINITE):
-            which = "largest" if value == max(axis.values) else "smallest"
+        if axis.name in objective["edges"] and value not in (0, INFINITE):
+            extreme = "largest" if value == max(axis.values) else "smallest"
             yield (
-                f"{axis.name}: the best value {in_dollars(value)} is the {which} of its axis; widen grid.{axis.name}"
+                f"{axis.name}: the best value {in_dollars(value)} is the {extreme} of its axis; widen grid.{axis.name}"
             )
 
 
 def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:
-    """An average price far beyond the mid of its moments, as a market alone does not move to it."""
+    """An average price far beyond the mid at the time of the fills, which a move of the market does not explain."""
     shares = optimized.filled
     paid, arrived = 2 * (optimized.cash_filled - order.sign * optimized.fees), shares * around.arrival2
     if not arrived or parts is None:
@@ -165,7 +166,7 @@ def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, aroun
 
 
 def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
-    """A saving that is mostly what the market did between the fills."""
+    """A saving that is mostly a move of the market between the fills."""
     total, timing = saved["total"], saved["timing"]
     if (
         not saved["comparable"]
@@ -175,16 +176,16 @@ def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
         or 2 * abs(timing) < abs(total)
     ):
         return
-    done = "saved against" if total > 0 else "lost to"
-    other = "sell" if order.side == "buy" else "buy"
+    verb = "saved against" if total > 0 else "lost to"
+    other_side = "sell" if order.side == "buy" else "buy"
     yield (
-        f"{abs(total):,.2f} bps are {done} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
-        f"between the fills, and a {other} over the same data shows them with the other sign"
+        f"{abs(total):,.2f} bps are {verb} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
+        f"between the fills, and a {other_side} over the same data shows them with the other sign"
     )
 
 
 def tell(document: Mapping[str, Any], progress: Progress) -> None:
-    """Say what a stored document warns of; it is input, which somebody may have written."""
+    """Print the warnings of a stored document; it is input, which anybody may have written."""
     lines = document.get("warnings")
     for line in lines if isinstance(lines, list) else []:
         progress.say(f"warning: {line}")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]``, and others."""
+"""The command line: ``python -m sweep [run] [--config FILE] [KEY=VALUE ...] [--output DIR]`` and other commands."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints repeat no secret."""
+    """A parser whose error messages repeat no secret."""
 
     def error(self, message: str) -> NoReturn:
-        from feed.console import without_secrets  # not before: --help is to be fast
+        from feed.console import without_secrets  # imported late: --help has to be fast
 
         super().error(without_secrets(message))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A command line that was read.
+    """A parsed command line.
 
     Attributes
     ----------
     command : Command
     places : tuple of str
-        What stands behind its name, such as a run's folder.
+        The words after the command's name, such as a run's folder.
     assignments : list of str
         KEY=VALUE words.
     options : dict
-        Those that were given.
+        The options that were given, by name.
     """
 
     command: Command
@@ -72,27 +72,29 @@ class Call:
 
 
 def parse(argv: Sequence[str]) -> Call:
-    """Read a command line; its command may stand anywhere among KEY=VALUE, and is `run` where there is none.
+    """Read a command line; its command may stand anywhere among KEY=VALUE, and is `run` by default.
 
-    SystemExit after a help page, the version, or a complaint.
+    Raises SystemExit after a help page, the version or an error message.
     """
-    at = _place_of_command(argv)
-    if at is None and {"-h", "--help", "--version"} & {*argv}:
+    position = _position_of_command(argv)
+    if position is None and {"-h", "--help", "--version"} & {*argv}:
         _front_page().parse_args([word for word in argv if word in {"-h", "--help", "--version"}][:1])
-    name = "run" if at is None else argv[at]
+    name = "run" if position is None else argv[position]
     if name not in COMMANDS:
         _front_page().error(f"unknown command {name!r}: expected one of {', '.join(COMMANDS)}, or KEY=VALUE")
     command = COMMANDS[name]
     parser = _page_of(name, command)
-    # what stands behind the name comes first: a path there may hold a =
-    given = vars(parser.parse_intermixed_args([*argv] if at is None else [*argv[at + 1 :], *argv[:at]]))
-    words = given.pop("words")
+    # the words after the name come first: a path among them may hold a =
+    parsed = vars(
+        parser.parse_intermixed_args([*argv] if position is None else [*argv[position + 1 :], *argv[:position]])
+    )
+    words = parsed.pop("words")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
     places += [word for word in assignments if "=" not in word]
     if len(places) != len(command.places):
         expected = " ".join(command.places) or "nothing but KEY=VALUE"
         parser.error(f"expected {expected}, but it had {' '.join(places) or 'nothing'}")
-    options = {option: value for option, value in given.items() if value is not None}
+    options = {option: value for option, value in parsed.items() if value is not None}
     if options.get("output") == "":
         parser.error("--output: expected a folder, but it had nothing")
     if options.get("sample", 1) < 1:
@@ -102,20 +104,22 @@ def parse(argv: Sequence[str]) -> Call:
     return Call(command, tuple(places), assignments, options)
 
 
-def _place_of_command(argv: Sequence[str]) -> int | None:
-    """Where the command stands: the first word that is no option, no option's value and no KEY=VALUE."""
+def _position_of_command(argv: Sequence[str]) -> int | None:
+    """Position of the command: the first word that is no option, no option's value and no KEY=VALUE."""
     valued = {f"--{option}" for option, settings in OPTIONS.items() if "action" not in settings}
-    for at, word in enumerate(argv):
-        if not word.startswith("-") and "=" not in word and not (at and argv[at - 1] in valued):
-            return at
+    for position, word in enumerate(argv):
+        if not word.startswith("-") and "=" not in word and not (position and argv[position - 1] in valued):
+            return position
     return None
 
 
 def _front_page() -> argparse.ArgumentParser:
-    """What is said of all commands."""
+    """The help page of the program, which lists its commands."""
     from sweep import __version__
 
-    listed = "".join(f"  {f'{name} ' + ' '.join(each.places):<14} {each.does}\n" for name, each in COMMANDS.items())
+    listed = "".join(
+        f"  {f'{name} ' + ' '.join(command.places):<14} {command.does}\n" for name, command in COMMANDS.items()
+    )
     parser = _Parser(
         prog="python -m sweep",
         usage="python -m sweep [COMMAND] [KEY=VALUE ...] [--help] [--version]",
@@ -160,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(do: Callable[[], int]) -> int:
-    """Turn what can go wrong into one line on stderr and an exit code."""
+    """Turn errors into one line on stderr and an exit code."""
     from allocator.errors import AllocatorError
     from feed.console import guard_streams, printable, refused
     from feed.errors import FeedError
@@ -176,22 +180,22 @@ def _guarded(do: Callable[[], int]) -> int:
     try:
         return do()
     except (FeedError, SweepError) as error:
-        sys.last_value = error  # as below: what Ray kept for them is let go by asking a server that may have ended
+        sys.last_value = error  # as below: to release what Ray holds for its frames asks a server that may have ended
         first, *rest = str(error).splitlines() or [type(error).__name__]
-        _tell(f"error: {printable(first)}", *map(printable, rest), *_stored(error))
+        _tell(f"error: {printable(first)}", *map(printable, rest), *_stored_notes(error))
         return error.exit_code
     except AllocatorError as error:
         _tell(f"error: {printable(str(error))}")
         return 2
     except (KeyboardInterrupt, Terminated) as error:
-        # the frames stay to the end: of what numba was making, a half may complain, or crash, when it is freed
+        # keep the frames to the end: what numba left half made may complain, or crash, when it is freed
         sys.last_value = error
         word, code = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-        _tell("; ".join([word, *(_stored(error) or ["nothing was stored"])]))
+        _tell("; ".join([word, *(_stored_notes(error) or ["nothing was stored"])]))
         return code
     except Exception as error:  # noqa: BLE001 - the only place that may print a traceback: a bug
-        if (said := refused(error)) is not None:
-            _tell(f"error: {printable(said)}", *_stored(error))
+        if (message := refused(error)) is not None:
+            _tell(f"error: {printable(message)}", *_stored_notes(error))
             return ConfigError.exit_code
         traceback.print_exc()
         print("this is a bug: please report the lines above and the command", file=sys.stderr)
@@ -199,22 +203,22 @@ def _guarded(do: Callable[[], int]) -> int:
 
 
 def _tell(*lines: str) -> None:
-    """Print to stderr, where that can be written: the exit code tells the rest."""
+    """Print to stderr if it can be written; otherwise the exit code has to do."""
     try:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _stored(error: BaseException) -> list[str]:
-    """What the run store says of a run that was cut short."""
+def _stored_notes(error: BaseException) -> list[str]:
+    """What the run store noted about a run that was cut short."""
     from feed.console import printable
 
     return [printable(note) for note in getattr(error, "__notes__", [])]
 
 
 def _print(document: str) -> None:
-    """Write the document; a reader that has gone, as in ``| head``, wanted no more of it."""
+    """Write the document; a reader that went away, as in ``| head``, is no error."""
     from sweep.errors import ConfigError
 
     try:
@@ -239,7 +243,7 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
     from sweep.driver import run
 
     with open_progress() as progress:
-        result = _failures_said(run(loaded, progress, force=force), progress)
+        result = _report_failures(run(loaded, progress, force=force), progress)
     return _show(result)
 
 
@@ -249,8 +253,8 @@ def _plan(assignments: list[str], config: str | None = None, **files: str) -> in
     from sweep.progress import open_progress
 
     with open_progress() as progress:
-        found = forecast(load_config(config, assignments), progress, **files)
-    _print(json.dumps(found, indent=2, allow_nan=False))
+        document = forecast(load_config(config, assignments), progress, **files)
+    _print(json.dumps(document, indent=2, allow_nan=False))
     return OK
 
 
@@ -259,7 +263,7 @@ def _resume(run: str, assignments: list[str]) -> int:
     from sweep.progress import open_progress
 
     with open_progress() as progress:
-        result = _failures_said(resume(Path(run), assignments, progress), progress)
+        result = _report_failures(resume(Path(run), assignments, progress), progress)
     return _show(result)
 
 
@@ -268,10 +272,12 @@ def _verify(run: str, assignments: list[str], **sampling: int) -> int:
     from sweep.verification import verify
 
     with open_progress() as progress:
-        found = verify(Path(run), assignments, progress, **sampling)
-        progress.say(f"{run}: identical" if found["identical"] else f"{run}: {found['differences']:,} differences")
-    _print(json.dumps(found, indent=2, allow_nan=False))
-    return OK if found["identical"] else DIFFERS
+        document = verify(Path(run), assignments, progress, **sampling)
+        progress.say(
+            f"{run}: identical" if document["identical"] else f"{run}: {document['differences']:,} differences"
+        )
+    _print(json.dumps(document, indent=2, allow_nan=False))
+    return OK if document["identical"] else DIFFERS
 
 
 def _config_error(message: str) -> Exception:
@@ -280,8 +286,8 @@ def _config_error(message: str) -> Exception:
     return ConfigError(message)
 
 
-def _failures_said(result: Result, progress: Progress) -> Result:
-    """Say which combinations failed, and why."""
+def _report_failures(result: Result, progress: Progress) -> Result:
+    """Say which combinations failed and why."""
     for failure in result.failures:
         progress.say(f"combination {failure.combination} failed: {failure.message}")
         for line in failure.details.splitlines():
@@ -290,7 +296,7 @@ def _failures_said(result: Result, progress: Progress) -> Result:
 
 
 def _show(result: Result) -> int:
-    """Print a document and give the exit code; only after the progress, which takes stdout on a terminal, has ended."""
+    """Print a document and return the exit code; not before the progress, which shares the terminal, has ended."""
     _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else OK
 
@@ -302,13 +308,13 @@ class Command:
     Attributes
     ----------
     do : callable
-        Takes the places, the KEY=VALUE words, and the options by name; gives the exit code.
+        Takes the places, the KEY=VALUE words, and the options by name; returns the exit code.
     does : str
         What it does, in words.
     places : tuple of str
-        What stands behind its name.
+        The words after its name.
     options : tuple of str
-        Of `OPTIONS`.
+        Names of `OPTIONS`.
     """
 
     do: Callable[..., int]
@@ -326,7 +332,7 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "sample": {"metavar": "N", "type": int, "help": "rows to compute again (64)"},
     "seed": {"metavar": "N", "type": int, "help": "which rows those are (drawn)"},
 }
-"""Every option, as argparse takes it."""
+"""Every option with its arguments for argparse."""
 
 COMMANDS: Final = {
     "run": Command(_run, "sweep the grid, and print the document", (), ("config", "output", "force")),

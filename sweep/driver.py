@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 CRASHES_PER_WORKER = 64
-"""Worker processes that may end, for each worker, without one chunk being done: then it is not the combinations."""
+"""Per worker, how many processes may end before one chunk is done; beyond that it is not the combinations' fault."""
 
 
 class AllFailed(SweepError):  # noqa: N818 - reads as what it says
@@ -62,7 +62,7 @@ class AllFailed(SweepError):  # noqa: N818 - reads as what it says
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Swept:
-    """What came of the chunks.
+    """The result of all chunks.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def run(
     home: Path | None = None,
     force: bool = False,
 ) -> Result:
-    """Run a sweep, or what is missing of one that was stored, or give what is stored of one that is complete.
+    """Run a sweep: what is missing of a stored one, or nothing where the stored one is complete.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def run(
     progress : Progress, optional
         Told what happens; silent by default.
     home : Path, optional
-        The folder of the run; by default one named by its id, below `config.output`.
+        The folder of the run; by default one below `config.output` that is named by the run's id.
     force : bool
         Run anew, whatever is stored.
 
@@ -103,7 +103,7 @@ def run(
     Raises
     ------
     ConfigError, FeedError, AllocatorError
-        What was asked for cannot be run, or the feed is not whole.
+        The configuration cannot be run, or the feed is incomplete.
     AllFailed
         Not one combination could be simulated.
     """
@@ -144,14 +144,14 @@ def _answer(
             measured = {store.planned.kernel: tuple(store.planned.measured)}
     plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
-    with phases.phase("sweep") as came:
+    with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
-        early = _said(caveats.before(order, settings, tape.facts, around), progress)
+        early_warnings = _warn(caveats.before(order, settings, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
         cutter = store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
-        listeners = (Heard(came), cutter, progress, *open_meters(config, identifier))
+        listeners = (ChunkCallback(advanced), cutter, progress, *open_meters(config, identifier))
         started = Started(plan.combinations, store.arrived, plan.nbytes, len(tape.facts.provenance.bad))
         for listener in listeners:
             listener.started(started)
@@ -159,10 +159,10 @@ def _answer(
         swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, progress, listeners)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
-        answer, late = answer_of(executor, tape.book, job, grid, best, baselines, around)
-    found = {
+        answer, late_warnings = answer_of(executor, tape.book, job, grid, best, baselines, around)
+    result_document = {
         **answer,
-        "warnings": early + _said(late, progress),
+        "warnings": early_warnings + _warn(late_warnings, progress),
         "order": document.order_section(order),
         "rules": document.rules_section(settings),
         "failed": document.failed_section(grid, swept.failures),
@@ -182,20 +182,20 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, found, lambda: swept.table, swept.failures)
+    return Result(config, result_document, lambda: swept.table, swept.failures)
 
 
-def _said(lines: Iterable[str], progress: Progress) -> list[str]:
-    """Warn, and keep what was warned of."""
-    found = list(lines)
-    for line in found:
+def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
+    """Print warnings, and return them as a list."""
+    warnings = list(lines)
+    for line in warnings:
         progress.say(f"warning: {line}")
-    return found
+    return warnings
 
 
 @dataclass(frozen=True, slots=True)
-class Heard(NullListener):
-    """Calls back where a chunk is done."""
+class ChunkCallback(NullListener):
+    """Calls a function after each chunk."""
 
     call: Callable[[], None]
 
@@ -214,7 +214,7 @@ def _sweep(
     progress: Progress,
     listeners: Sequence[Listener],
 ) -> Swept:
-    """Run every chunk that is missing, keep its rows, and tell whoever listens."""
+    """Run every missing chunk, keep its rows, and notify the listeners."""
     executor, side = session.executor, job.order.side
     done, crashes, in_a_row = store.arrived, 0, 0
     best = None
@@ -233,10 +233,10 @@ def _sweep(
         if isinstance(answer, Lost):
             crashes += 1
             progress.say(f"run {name}, {chunk} lost: {answer.why}")
-            again = suspects.lost(chunk)
-            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (again or suspects.witnessed):
+            runs_again = suspects.lost(chunk)
+            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
                 raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
-            if again:
+            if runs_again:
                 continue
             rows = tasks.given_up(chunk, answer.why)
         elif not suspects.done(chunk):
@@ -264,12 +264,12 @@ def _sweep(
 
 
 def _better(best: int | None, rows: NDArray[np.int64], best_ask: Execution, side: Side) -> int | None:
-    """The best total cash of what was so far and (R, 8) more rows, 1e-9 $."""
+    """The better of the best total cash so far and that of (R, 8) more rows, 1e-9 $."""
     totals = rows[eligible(rows, best_ask), TOTAL]
     if not len(totals):
         return best
-    found = int(totals.min() if side == "buy" else totals.max())
-    return found if best is None else (min if side == "buy" else max)(best, found)
+    best_of_rows = int(totals.min() if side == "buy" else totals.max())
+    return best_of_rows if best is None else (min if side == "buy" else max)(best, best_of_rows)
 
 
 def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
@@ -288,7 +288,7 @@ def answer_of(
     baselines: Mapping[str, Execution],
     around: tasks.Around,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The document's answer, and what is to be warned of it."""
+    """The document's answer, and the warnings about it."""
     order = job.order
     trace, traces = executor.get(executor.call(tasks.traces, book, job, best.combination))
     parts = document.shortfall_section(
@@ -304,32 +304,32 @@ def answer_of(
 
 
 def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) -> dict[str, Any] | None:
-    """Under fair, the winner and the baselines once more under the other liquidity rule."""
+    """Under fair, the winner and the baselines under the other liquidity rule; None otherwise."""
     if job.settings.conventions != "fair":
         return None
-    other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
-    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other))
-    return {other: document.strategies(optimized, baselines, job.order.side)}
+    other_liquidity = OTHER_LIQUIDITY[job.settings.rules.liquidity]
+    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other_liquidity))
+    return {other_liquidity: document.strategies(optimized, baselines, job.order.side)}
 
 
 def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:
-    """Finish a stored run; of one that is complete, give the result.
+    """Finish a stored run and return its result.
 
     Parameters
     ----------
     home : Path or str
         Its folder.
     assignments : sequence of str
-        KEY=VALUE, of keys that say where to read and where to run.
+        KEY=VALUE, only of keys that say where to read and where to run.
     progress : Progress, optional
         Told what happens; silent by default.
 
     Raises
     ------
     ConfigError
-        No run, one of other code, one that another process is writing, or a key that would change the question.
+        No run, a run of other code, a run that another process is writing, or a key that changes the question.
     FeedCorrupt
-        The source holds other data than the run was made of.
+        The source holds other data than the run has used.
     """
     home, progress = Path(home), progress or Silent()
     manifest = read_manifest(home)

@@ -1,4 +1,4 @@
-"""Whether two machines run the same: the stamp of an installation, and what differs between two of them."""
+"""The stamp of an installation, which tells whether two machines run the same, and facts about this machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 Stamp = dict[str, str]
-"""What an installation consists of, by name; equal where the same tasks give the same bytes."""
+"""The versions of an installation by name; where they are equal, the same tasks give the same bytes."""
 
 HOME = Path(__file__).resolve().parent.parent
-"""Where the packages lie."""
+"""The folder of the packages."""
 
 MEASURED = ("ray", "numpy", "numba")
 """Packages whose version decides what a task does, or whether it runs at all."""
@@ -46,29 +46,29 @@ VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that results may depend on."""
+    """The versions of Python and of the packages that results may depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED}
 
 
 def cpu_name() -> str:
-    """The processor's own name, where the system tells it."""
+    """The processor's name, if the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")
+    model_names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(model_names, platform.processor() or "unknown")
 
 
 def revision() -> str | None:
-    """The commit of the checkout that the packages lie in; None where they lie in none, or git is missing."""
+    """The commit of the checkout with the packages, ``+`` if they are changed; None without a checkout or git."""
     git = shutil.which("git")
     if git is None or not (HOME / ".git").exists():
         return None
 
     def ask(*words: str) -> str:
-        asked = [git, "-C", str(HOME), *words]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+        command = [git, "-C", str(HOME), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:
         changed = ask("status", "--porcelain", "--", "allocator", "feed", "sweep")

@@ -10,25 +10,25 @@ class SweepError(Exception):
 
 
 class ConfigError(SweepError):
-    """A key, a value or a file of the configuration that cannot be used: what, where, remedy."""
+    """A key, a value or a file of the configuration cannot be used; the message says what, where, and the remedy."""
 
     exit_code = 2
 
 
 class WorkersLost(SweepError):  # noqa: N818 - reads as what it says
-    """The executor lost what it needs to go on, by nothing that was asked for: what is stored stands."""
+    """The executor lost what it needs to go on, through no fault of the configuration; what is stored stays."""
 
     exit_code = 3
 
 
 class NotStarted(WorkersLost):
-    """The executor could not start, or join what it was to join."""
+    """The executor could not start Ray, or join a cluster."""
 
     exit_code = 2
 
 
 def with_notes(error: BaseException, raised: object) -> BaseException:
-    """Let one exception say what another was to say beside itself."""
+    """Copy the notes of one exception to another."""
     for note in getattr(raised, "__notes__", ()):
         error.add_note(note)
     return error

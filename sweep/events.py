@@ -1,4 +1,4 @@
-"""What a sweep tells while its combinations run, and who listens: one contract for all of them."""
+"""Events of a sweep while its combinations run, and the contract of those who listen to them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Started:
     combinations : int
         Of the whole run.
     stored : int
-        Of them, those that are done already.
+        How many of them are done already.
     object_store_bytes : int
-        Of tape and book, on each node.
+        Of tapes and books, on each node.
     bad_messages : int
         Malformed messages that were put aside.
     """
@@ -37,19 +37,19 @@ class Finished:
     chunk : str
         Its name.
     combinations, simulated, failed : int
-        In it: result rows, those that were simulated for them, those that could not be.
+        Its result rows; how many were simulated for them; how many combinations failed.
     width : int
         Combinations of the grid that it spans, whatever the number of orders.
     seconds : float
-        What it took where it ran.
+        What it took on its worker.
     done : int
-        Combinations that are done by now, stored ones included.
+        Combinations that are done so far, stored ones included.
     best : int or None
         The best total cash so far, 1e-9 $.
     again : int
         Chunks that were run again so far.
     workers : int
-        Tasks that run at once by now.
+        Tasks that run at once now.
     """
 
     chunk: str
@@ -65,7 +65,7 @@ class Finished:
 
 
 class Listener(Protocol):
-    """Whoever is told what happens to the combinations of a run."""
+    """Takes the events of a run."""
 
     def started(self, event: Started) -> None:
         """They are about to run."""
@@ -78,7 +78,7 @@ class Listener(Protocol):
 
 
 class NullListener:
-    """A listener that does nothing, to inherit what one does not care for."""
+    """A listener that does nothing; a base class for those that need some events only."""
 
     def started(self, event: Started) -> None:
         """Nothing."""

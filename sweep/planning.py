@@ -1,4 +1,4 @@
-"""The plan: which orders, by which kernel, in how many chunks, how much memory it takes."""
+"""The plan of a run: its orders, kernel, chunks and memory."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Plan:
     workers : int
         Of the executor.
     kernel : str
-        The one that simulates; no result depends on it.
+        The kernel that simulates; no result depends on it.
     measured : tuple of (combinations, seconds)
-        What the kernel took where it was calibrated; only the size of the first chunks depends on it.
+        What the kernel took in the calibration; only the size of the first chunks depends on it.
     nbytes : int
         Of tapes and books in the object store of each node.
     """
@@ -58,7 +58,7 @@ class Plan:
         return self.kernel == SHARED
 
     def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
-        """Every chunk once, made when asked for; of some spans, or of everything."""
+        """A cutter of some spans, or of everything."""
         sizes = self.tapes, len(self.orders), len(self.grid), self.workers, self.measured
         return Cutter(*sizes, together=self.together, spans=spans)
 
@@ -66,16 +66,16 @@ class Plan:
 def make_plan(
     grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, calibrated: Mapping[str, Measured]
 ) -> Plan:
-    """Choose the kernel.
+    """Choose the kernel, and plan the run.
 
     Parameters
     ----------
     grid, orders, facts
-        What is to run, on which tapes.
+        What to run, on which tapes.
     workers : int
         Of the executor.
     calibrated : mapping of str to (combinations, seconds)
-        By kernel, as `sweep.tasks.calibrate` gives them; the least per order and combination wins, of equals the first.
+        By kernel, from `sweep.tasks.calibrate`; the least per order and combination wins, the first of equals.
     """
 
     def least(name: str) -> float:
@@ -90,7 +90,7 @@ def make_plan(
         workers=workers,
         kernel=kernel,
         measured=calibrated[kernel],
-        nbytes=sum(each.nbytes for each in facts),
+        nbytes=sum(tape.nbytes for tape in facts),
     )
 
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line on a terminal, plain lines elsewhere, nothing where none is asked for."""
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ PLAIN_SECONDS = 2.0
 
 
 class Progress(Listener, Protocol):
-    """A listener that is also told about each step, in a line of its own."""
+    """A listener that also takes a line of text about each step."""
 
     def say(self, text: str) -> None:
-        """One line about a step."""
+        """Print one line about a step."""
 
 
 class Silent(NullListener):
-    """Says nothing."""
+    """Prints nothing."""
 
     def say(self, text: str) -> None:
         """Nothing."""
 
 
 class Plain(NullListener):
-    """Lines for a log: at most one every two seconds while combinations run, and the last one.
+    """Lines for a log: at most one every two seconds while combinations run, and a last one.
 
     Parameters
     ----------
@@ -46,28 +46,28 @@ class Plain(NullListener):
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
-        self._total, self._before, self._began, self._said = 0, 0, 0.0, 0.0
+        self._total, self._before, self._began, self._printed_at = 0, 0, 0.0, 0.0
 
     def say(self, text: str) -> None:
-        """The text on a line of its own."""
-        with suppress(OSError):  # a log that nobody reads any more costs no sweep
+        """Print the text on a line of its own."""
+        with suppress(OSError):  # a log that nobody reads any more must not end a sweep
             print(printable(text), file=self._stream, flush=True)
 
     def started(self, event: Started) -> None:
-        """Remember how many there are and were, and the time."""
+        """Remember how many combinations there are and are stored, and the time."""
         self._total, self._before = event.combinations, event.stored
-        self._began = self._said = self._clock()
+        self._began = self._printed_at = self._clock()
 
     def finished(self, event: Finished) -> None:
-        """done/total, rate, time left, best so far."""
+        """Print done/total, rate, time left, best so far."""
         now = self._clock()
-        if event.done < self._total and now - self._said < PLAIN_SECONDS:
+        if event.done < self._total and now - self._printed_at < PLAIN_SECONDS:
             return
-        self._said = now
+        self._printed_at = now
         elapsed = max(now - self._began, 1e-9)
         rate = (event.done - self._before) / elapsed
-        left = f"{(self._total - event.done) / rate:.0f} s left" if rate else "time left unknown"
-        self.say(f"{event.done:,}/{self._total:,} combinations, {rate:,.0f}/s, {left}{_best(event.best)}")
+        time_left = f"{(self._total - event.done) / rate:.0f} s left" if rate else "time left unknown"
+        self.say(f"{event.done:,}/{self._total:,} combinations, {rate:,.0f}/s, {time_left}{_best(event.best)}")
 
 
 def _best(best: int | None) -> str:
@@ -75,7 +75,7 @@ def _best(best: int | None) -> str:
 
 
 class _Live(NullListener):
-    """A bar of rich's."""
+    """A progress bar of rich's."""
 
     def __init__(self, bar: Any) -> None:  # noqa: ANN401 - rich is imported only where there is a terminal
         self._bar, self._task = bar, None
@@ -84,12 +84,12 @@ class _Live(NullListener):
         self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def started(self, event: Started) -> None:
-        self._task = self._bar.add_task("combinations", total=event.combinations, completed=event.stored, said="")
+        self._task = self._bar.add_task("combinations", total=event.combinations, completed=event.stored, rate="")
         self._before, self._began = event.stored, time.monotonic()
 
     def finished(self, event: Finished) -> None:
         rate = (event.done - self._before) / max(time.monotonic() - self._began, 1e-9)
-        self._bar.update(self._task, completed=event.done, said=f"{rate:,.0f}/s{_best(event.best)}")
+        self._bar.update(self._task, completed=event.done, rate=f"{rate:,.0f}/s{_best(event.best)}")
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def open_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
     )
     with Bar(*columns, console=Console(file=stream)) as bar:
         yield _Live(bar)

@@ -1,4 +1,4 @@
-"""From result rows to the best combination, and to how much that says (model section 4)."""
+"""From result rows to the best combination, and how much that says (model section 4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Best:
 
 
 def eligible(rows: NDArray[np.int64], best_ask: Execution) -> NDArray[np.bool_]:
-    """(K,) bool, which rows fill no less than best_ask does."""
+    """(K,) bool: which rows fill no less than best_ask does."""
     filled: NDArray[np.bool_] = rows[:, FILLED] - rows[:, OVERFILLED] >= best_ask.filled - best_ask.overfilled
     return filled
 
@@ -42,13 +42,13 @@ def find_best(
     Parameters
     ----------
     combinations : (K,) int64
-        Ascending; all of the grid but for those that failed.
+        Ascending; all of the grid except those that failed.
     rows : (K, 8) int64
         The columns of `allocator.order.FIELDS`.
     grid : Grid
     side : str
     best_ask : Execution
-        A combination that fills less than this baseline cannot be best unless all do.
+        A combination that fills less than this baseline can only be best if all do.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def find_best(
 
 
 def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Number equal rows alike: sorts one column at a time, and only those that tell more rows apart.
+    """Give equal rows equal numbers; sorts one column at a time, and only columns that split a group further.
 
     Parameters
     ----------
@@ -101,37 +101,37 @@ def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     Returns
     -------
     groups : (K,) int64
-        The same number for equal rows and only for those, below `distinct`.
+        0 to `distinct` - 1; equal for equal rows only.
     distinct : int
-        Different rows.
+        How many rows differ.
     """
     count = len(rows)
     groups, distinct = np.zeros(count, np.int64), min(count, 1)
-    for at in (TOTAL, *(each for each in range(rows.shape[1]) if each != TOTAL)):
+    for field in (TOTAL, *(other for other in range(rows.shape[1]) if other != TOTAL)):
         if distinct == count:
             break
-        column = rows[:, at]
+        column = rows[:, field]
         member = np.empty(distinct, np.int64)
         member[groups] = np.arange(count)
         if np.array_equal(column[member][groups], column):
             continue
         values, codes = np.unique(column, return_inverse=True)
-        # below distinct * values <= K^2: far from int64's end at any grid's length
+        # below distinct * values <= K^2: fits int64 at any length of a grid
         values, groups = np.unique(groups * len(values) + codes, return_inverse=True)
         distinct = len(values)
     return groups, distinct
 
 
 def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Grid) -> list[str]:
-    """The axes longer than 1 along which no row changes; a combination that failed says nothing."""
+    """The axes longer than 1 along which no row changes; failed combinations are ignored."""
     full = np.full(len(grid), -1, np.int64)
     full[combinations] = groups
     cube = full.reshape(grid.shape)
     inert = []
-    for at, axis in enumerate(grid.axes):
-        known = cube >= 0
-        highest = cube.max(axis=at)
-        lowest = np.where(known, cube, np.iinfo(np.int64).max).min(axis=at)
+    for dimension, axis in enumerate(grid.axes):
+        has_row = cube >= 0
+        highest = cube.max(axis=dimension)
+        lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)
         if len(axis.values) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
             inert.append(axis.name)
     return inert

@@ -1,4 +1,4 @@
-"""What came of a sweep: the document, the table, and the table as a frame."""
+"""The result of a sweep: the document, the table, and the table as a frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """What came of a sweep.
+    """The result of a sweep.
 
     Attributes
     ----------
@@ -31,11 +31,11 @@ class Result:
     document : dict
         What is printed as JSON.
     load : callable
-        Gives the table, which may lie on a disk.
+        Returns the table, which may lie on disk.
     failures : tuple of Failure
         Combinations without a row.
     home : Path, optional
-        The folder of the run; None where it was not stored.
+        The folder of the run; None if it was not stored.
     """
 
     config: Config
@@ -55,9 +55,9 @@ class Result:
 
     @cached_property
     def table(self) -> NDArray[np.int64]:
-        """(R, 11) int64, every result row; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination).
+        """(R, 11) int64, all result rows; the columns of `sweep.sink.COLUMNS`, sorted by (tape, order, combination).
 
-        Shares, and money in 1e-9 $.
+        Shares are whole, money is in 1e-9 $.
         """
         return self.load()
 
@@ -66,6 +66,6 @@ class Result:
         import pandas as pd
 
         rows = self.table[first:past]
-        columns = {name: rows[:, at] for at, name in enumerate(COLUMNS)}
+        columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
         return pd.DataFrame({**keys, **build_grid(self.config.grid).dollars(keys["combination"]), **columns})

@@ -1,4 +1,4 @@
-"""Where result rows go, and the table they make, sorted by (tape, order, combination)."""
+"""Collects result rows into a table sorted by (tape, order, combination)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ COLUMNS = (*KEYS, *FIELDS)
 _AWAITED, _ROW, _FAILED = 0, 1, 2
 
 _BLOCK = 65_536
-"""Rows that are looked at, or moved, at a time: a copy of them all may have no room."""
+"""Rows that are read or moved at a time: there may be no room for a copy of all."""
 
 
 class ResultSink(Protocol):
-    """Takes chunks in any order, each once."""
+    """Takes chunks in any order, each of them once."""
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """Keep the rows of a chunk."""
 
 
 class MemorySink:
-    """Keeps rows in memory, each at its place: 88 bytes a combination and one for what became of it.
+    """Keeps rows in memory, each at its place: 88 bytes per combination, and one for its state.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class MemorySink:
     Raises
     ------
     ConfigError
-        So much memory is not there.
+        There is not enough memory.
     """
 
     def __init__(self, tapes: int, orders: int, combinations: int) -> None:
@@ -65,23 +65,23 @@ class MemorySink:
         Raises
         ------
         RuntimeError
-            One of its combinations is there already, or it does not hold each of its own: a bug.
+            A combination of it is there already, or the chunk is incomplete: a bug.
         """
         if len(rows.of) != len(chunk):
             raise RuntimeError(f"{chunk} came with {len(rows.of)} combinations")
-        for order, of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
-            place = self._place(chunk, order)
-            if self._state[place].any():
+        for order, row_of in enumerate(np.split(rows.of, chunk.orders), chunk.order):
+            places = self._place(chunk, order)
+            if self._state[places].any():
                 raise RuntimeError(f"{chunk} arrived twice")
-            block, state = self._table[place], self._state[place]
+            block, state = self._table[places], self._state[places]
             block[:, 0], block[:, 1] = chunk.tape, order
             block[:, 2] = np.arange(chunk.first, chunk.past)
             if rows.failures:
-                has_row = of >= 0
-                block[has_row, len(KEYS) :] = rows.rows[of[has_row]]
+                has_row = row_of >= 0
+                block[has_row, len(KEYS) :] = rows.rows[row_of[has_row]]
                 state[:] = np.where(has_row, _ROW, _FAILED)
             else:
-                block[:, len(KEYS) :] = rows.rows[of]
+                block[:, len(KEYS) :] = rows.rows[row_of]
                 state[:] = _ROW
 
     def _place(self, chunk: Chunk, order: int) -> slice:
@@ -89,54 +89,54 @@ class MemorySink:
         return slice(first, first + chunk.past - chunk.first)
 
     def rows_of(self, chunk: Chunk) -> NDArray[np.int64]:
-        """(R, 11) int64, the rows of a chunk that arrived, as they stand in the table."""
+        """(R, 11) int64, the rows of a chunk that arrived, as in the table."""
         places = [self._place(chunk, order) for order in range(chunk.order, chunk.order + chunk.orders)]
         return np.concatenate([self._table[place][self._state[place] == _ROW] for place in places])
 
     def restore(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
-        """Take back what `rows_of` gave for a chunk; its combinations without a row failed.
+        """Put back what `rows_of` returned for a chunk; its combinations without a row failed.
 
         Raises
         ------
         ValueError
-            Rows that are not the chunk's, or a chunk that is there already or lies outside.
+            Rows that are not the chunk's, or a chunk that is there already or outside the grid.
         """
         tapes, orders, numbers = rows[:, 0], rows[:, 1], rows[:, 2]
         inside = chunk.tape < self._tapes and chunk.order + chunk.orders <= self._orders and chunk.past <= self._grid
-        own = (
+        belongs = (
             (tapes == chunk.tape)
             & (orders >= chunk.order)
             & (orders < chunk.order + chunk.orders)
             & (numbers >= chunk.first)
             & (numbers < chunk.past)
         )
-        at = (tapes * self._orders + orders) * self._grid + numbers
-        if not inside or not own.all() or (np.diff(at) <= 0).any():
+        positions = (tapes * self._orders + orders) * self._grid + numbers
+        if not inside or not belongs.all() or (np.diff(positions) <= 0).any():
             raise ValueError(f"rows that are not those of {chunk}")
         for order in range(chunk.order, chunk.order + chunk.orders):
-            place = self._place(chunk, order)
-            if self._state[place].any():
+            places = self._place(chunk, order)
+            if self._state[places].any():
                 raise ValueError(f"{chunk} is there twice")
-            self._state[place] = _FAILED
-        self._state[at], self._table[at] = _ROW, rows
+            self._state[places] = _FAILED
+        self._state[positions], self._table[positions] = _ROW, rows
 
     @property
     def arrived(self) -> int:
-        """How many combinations are there, with a row or failed."""
+        """How many combinations have arrived, with a row or failed."""
         return int(np.count_nonzero(self._state))
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
-        """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
-        for at in range(0, len(self._state), _BLOCK):
-            has_row = self._state[at : at + _BLOCK] == _ROW
-            yield self._table[at : at + _BLOCK][has_row, len(KEYS) :]
+        """The rows that arrived in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
+        for first in range(0, len(self._state), _BLOCK):
+            has_row = self._state[first : first + _BLOCK] == _ROW
+            yield self._table[first : first + _BLOCK][has_row, len(KEYS) :]
 
     def witness(self) -> Chunk | None:
         """A combination that has a row, as a chunk."""
-        place = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
-        if not len(self._state) or self._state[place] != _ROW:
+        position = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
+        if not len(self._state) or self._state[position] != _ROW:
             return None
-        block, first = divmod(place, self._grid)
+        block, first = divmod(position, self._grid)
         return Chunk(*divmod(block, self._orders), first, first + 1)
 
     def missing(self, *, together: bool = False) -> list[Span]:
@@ -145,7 +145,7 @@ class MemorySink:
         Parameters
         ----------
         together : bool
-            All orders of a tape arrive in one chunk: a span is then one of its first order, and stands for all.
+            All orders of a tape arrive in one chunk: a span then names the first order and stands for all.
         """
         spans: list[Span] = []
         for block in range(0, self._tapes * self._orders, self._orders if together else 1):
@@ -156,7 +156,7 @@ class MemorySink:
         return spans
 
     def table(self) -> NDArray[np.int64]:
-        """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys; the sink is done with.
+        """(R, 11) int64, the columns of `COLUMNS`, sorted by its keys; the sink is of no use afterwards.
 
         Raises
         ------
@@ -167,8 +167,9 @@ class MemorySink:
             raise RuntimeError(f"{np.count_nonzero(self._state == _AWAITED):,} combinations never arrived")
         if not (self._state == _FAILED).any():
             return self._table
-        kept = np.flatnonzero(self._state == _ROW)
-        for at in range(0, len(kept), _BLOCK):  # in place: rows only move forward, past none that is still to be read
-            block = kept[at : at + _BLOCK]
-            self._table[at : at + len(block)] = self._table[block]
-        return self._table[: len(kept)]
+        positions = np.flatnonzero(self._state == _ROW)
+        # in place: rows only move to the front, over rows that were read already
+        for first in range(0, len(positions), _BLOCK):
+            block = positions[first : first + _BLOCK]
+            self._table[first : first + len(block)] = self._table[block]
+        return self._table[: len(positions)]

@@ -1,4 +1,4 @@
-"""What runs on the workers: pure functions of their arguments, small results."""
+"""The tasks of the workers: pure functions of their arguments, with small results."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ if TYPE_CHECKING:
     from sweep.search.grid import Grid
 
 SMALL: Final = 64
-"""A grid of so many combinations is one pass over the tape: a single kernel is not calibrated for it."""
+"""Combinations of a grid that is one pass over the tape: if only one kernel can run it, nothing is calibrated."""
 
 SAMPLE: Final = 16
-"""Combinations that a kernel is calibrated on: enough to tell a pass that they share from what each costs."""
+"""Combinations that a kernel is calibrated on: enough to tell the shared pass from what each one costs."""
 
 SAMPLE_SECONDS: Final = 0.05
-"""Where the sample would take longer, a quarter of it does, unless the grid is large beside it."""
+"""Where the sample would take longer than this, a quarter of it is used, unless the grid is much larger."""
 
 HOPELESS: Final = 10
-"""A kernel so many times slower than the best at one combination is not tried on the sample."""
+"""How many times slower than the best at one combination a kernel is that does not run the sample."""
 
 _NO_ROWS: Final = np.empty((0, len(FIELDS)), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The orders on one tape: all that a chunk needs beside the book.
+    """All that a chunk needs beside the book: the orders on one tape, and how to run them.
 
     Attributes
     ----------
     orders : tuple of Order
-        One at least; they do not see one another.
+        At least one; they do not see one another.
     settings : Settings
     grid : Grid
     kernel : str, optional
         One of `allocator.simulate.kernels_for_orders`; None = the first that runs orders one by one.
     collapse : bool
-        Simulate combinations once that provably decide alike.
+        Simulate combinations that provably decide alike once.
     """
 
     orders: tuple[Order, ...]
@@ -93,7 +93,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The market that an order comes into; instants are UTC nanoseconds, None where there is none.
+    """The market at and around an order; instants are UTC nanoseconds, None where there is none.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Around:
     first, last : int, optional
         The first and the last snapshot, warm-up included, that shows the side the order takes from.
     slices, quoted : int
-        Of TWAP, and in how many of them such a quote is shown.
+        How many slices TWAP has, and in how many of them such a quote is shown.
     """
 
     arrival2: int
@@ -127,7 +127,7 @@ class ChunkRows:
         The columns of `allocator.order.FIELDS`.
     failures : tuple of Failure
     seconds : float
-        What the simulation took on its worker, loading the kernels left out.
+        What the simulation took on its worker, without loading the kernels.
     """
 
     of: NDArray[np.int32]
@@ -137,7 +137,7 @@ class ChunkRows:
 
 
 def warm() -> None:
-    """Load the kernels on a worker while the source is still being read; again, it costs nothing."""
+    """Load the kernels on a worker while the source is still being read; costs nothing once they are loaded."""
     from allocator.kernels import load
 
     load()
@@ -146,8 +146,8 @@ def warm() -> None:
 def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     """Simulate the combinations of a chunk.
 
-    A combination that fails is reported and the others go on; an order that cannot be run at all (an AllocatorError)
-    ends the sweep, and so does a machine without room, which says nothing about any combination.
+    A combination that fails is reported, the others go on. An order that cannot run at all (AllocatorError) ends the
+    sweep, and so does a machine without room, which says nothing about any combination.
     """
     with _room():
         return _run_chunk(book, job, chunk)
@@ -155,12 +155,12 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Tell what the machine did not give from what a combination did wrong.
+    """Tell a lack of room on the machine from a failure of a combination.
 
     Raises
     ------
     WorkersLost
-        Memory, a disk or a file that was not there.
+        Memory, disk space or a file was missing.
     """
     try:
         yield
@@ -169,7 +169,7 @@ def _room() -> Iterator[None]:
 
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
-    warm()  # a worker that was started late; what it costs says nothing about the next chunk
+    warm()  # for a worker that started late; its cost says nothing about the next chunk
     began = time.perf_counter()
     orders = job.orders[chunk.order : chunk.order + chunk.orders]
     of, rows, failures = _simulate(book, job, orders, chunk.first, chunk.past)
@@ -177,29 +177,29 @@ def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
 
 
 def given_up(chunk: Chunk, why: str) -> ChunkRows:
-    """The result of a chunk of one combination that ended every process that ran it, and others ran on."""
+    """The result of a single combination that ended every process that ran it, while others ran on."""
     return ChunkRows(np.full(1, -1, np.int32), _NO_ROWS, (Failure(chunk.first, f"WorkersLost: {why}", ""),), 0.0)
 
 
 def _run(
     book: Book, job: Job, orders: tuple[Order, ...], parameters: ParameterColumns, kernel: str | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Which row each order and combination has, order by order, and the rows."""
+    """The row index of each order and combination, order by order, and the rows."""
     settings = job.settings
-    rest = settings.rules, settings.routing, settings.fees.of(book), parameters
+    arguments = settings.rules, settings.routing, settings.fees.of(book), parameters
     if len(orders) == 1 and kernel != SHARED:
-        one = run_combinations(book, orders[0], *rest, kernel=kernel, collapse=job.collapse)
-        return one.of, one.rows
-    many = run_orders(book, orders, *rest, kernel=kernel, collapse=job.collapse)
-    before = np.cumsum([0, *(len(each.rows) for each in many[:-1])]).astype(np.int32)
-    of = np.concatenate([each.of + at for each, at in zip(many, before, strict=True)])
-    return of, np.concatenate([each.rows for each in many])
+        outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=job.collapse)
+        return outcome.of, outcome.rows
+    outcomes = run_orders(book, orders, *arguments, kernel=kernel, collapse=job.collapse)
+    offsets = np.cumsum([0, *(len(result.rows) for result in outcomes[:-1])]).astype(np.int32)
+    of = np.concatenate([result.of + offset for result, offset in zip(outcomes, offsets, strict=True)])
+    return of, np.concatenate([result.rows for result in outcomes])
 
 
 def _simulate(
     book: Book, job: Job, orders: tuple[Order, ...], first: int, past: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
-    """Simulate [first, past) of some orders; where something fails, each half, until what does is alone."""
+    """Simulate [first, past) of some orders; if that fails, each half, until the failing combination is alone."""
     try:
         of, rows = _run(book, job, orders, job.grid.parameters(first, past), job.kernel)
     except AllocatorError:
@@ -208,7 +208,7 @@ def _simulate(
         if past - first == len(orders) == 1:
             if isinstance(error, MemoryError | OSError):
                 raise
-            # interned: a bug that ends a million combinations has one traceback, here and in the answer
+            # interned: a bug in a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
             failure = Failure(first, f"{type(error).__name__}: {error}", details)
             return np.full(1, -1, np.int32), _NO_ROWS, (failure,)
@@ -218,33 +218,33 @@ def _simulate(
     parts = ((orders[:half], first, past), (orders[half:], first, past))
     if not half:
         parts = ((orders, first, middle), (orders, middle, past))
-    (of, rows, failures), (more_of, more, more_failures) = (_simulate(book, job, *part) for part in parts)
-    shifted = np.where(more_of < 0, more_of, more_of + np.int32(len(rows)))
-    return np.concatenate([of, shifted]), np.concatenate([rows, more]), failures + more_failures
+    (of, rows, failures), (second_of, second_rows, second_failures) = (_simulate(book, job, *part) for part in parts)
+    shifted_of = np.where(second_of < 0, second_of, second_of + np.int32(len(rows)))
+    return np.concatenate([of, shifted_of]), np.concatenate([rows, second_rows]), failures + second_failures
 
 
 def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
-    """What combinations take on this worker, by kernel.
+    """Measure the seconds of combinations on this worker, by kernel.
 
-    Each kernel runs one combination; then those that are not hopeless run a sample spread over the grid, whose
-    combinations share what they share in a chunk.
+    Each kernel runs one combination; those that are not hopeless then run a sample spread over the grid, whose
+    combinations share a pass as in a chunk.
 
     Returns
     -------
     dict of str to tuple of (combinations, seconds)
-        What each kernel that can run the job took for one and for the sample, a good guess first; nothing where there
-        is nothing to decide. For one order, but for `SHARED`: that is for all of them.
+        What each kernel that can run the job took for one and for the sample, a good guess first; empty where there is
+        nothing to decide. `SHARED` is measured for all orders, the others for one.
 
     Raises
     ------
     AllocatorError
-        The order cannot be run at all.
+        The order cannot run at all.
     """
     settings = job.settings
-    about = settings.rules, settings.routing, settings.fees.of(book)
-    names = kernels_for(book, job.order, *about)
+    arguments = settings.rules, settings.routing, settings.fees.of(book)
+    names = kernels_for(book, job.order, *arguments)
     if len(job.orders) > 1:
-        names = kernels_for_orders(book, job.orders, *about)
+        names = kernels_for_orders(book, job.orders, *arguments)
     if len(names) == 1 and len(job.grid) <= SMALL:
         return dict.fromkeys(names, ())
     warm()
@@ -259,14 +259,14 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
 
 
 def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]:
-    """Run so many combinations at once by one kernel: how many, and the seconds that they took.
+    """Run `count` combinations at once by one kernel; returns the count and the seconds.
 
-    Orders that share a walk run all together; otherwise one of middling size stands for each of them.
+    Orders that share a walk run together; otherwise the one of median size stands for each of them.
     """
     parameters = ParameterColumns(**job.grid.columns(job.grid.spread(count)))
     by_size = sorted(job.orders, key=lambda order: order.size)
     orders = job.orders if kernel == SHARED else (by_size[len(by_size) // 2],)
-    began = time.thread_time()  # the others that want this CPU say nothing about the kernel
+    began = time.thread_time()  # other processes on this CPU say nothing about the kernel
     try:
         _run(book, job, orders, parameters, kernel)
     except AllocatorError:
@@ -284,28 +284,28 @@ def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[
 
 
 def around(book: Book, job: Job) -> Around:
-    """The market that a job's order comes into."""
-    at, arrival2 = book.arrival(job.order)
+    """The market at and around a job's order."""
+    snapshot, arrival2 = book.arrival(job.order)
     shown = np.flatnonzero(book.take_side(job.order.side).shown.any(axis=1))
     first, last = (int(book.ts[shown[end]]) if len(shown) else None for end in (0, -1))
     standing = job.settings.book.book == "consolidated"
     slices, quoted = twap_slices(book, job.order, job.settings.conventions, standing=standing)
-    return Around(arrival2, int(book.ts[at]) if arrival2 else None, first, last, slices, quoted)
+    return Around(arrival2, int(book.ts[snapshot]) if arrival2 else None, first, last, slices, quoted)
 
 
 def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Trace]]:
-    """When one combination and the baselines filled, and where the mid stood; they are run once more for that."""
+    """When one combination and the baselines filled, and where the mid was; runs them once more for that."""
     settings = job.settings
     fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
-    found = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
+    optimized = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
     runs = trace_baselines(book, job.order, settings.rules, fees, settings.conventions)
-    return found, {name: trace for name, (_, trace) in runs.items()}
+    return optimized, {name: trace for name, (_, trace) in runs.items()}
 
 
 def under_other_liquidity(
     book: Book, job: Job, combination: int, liquidity: Liquidity
 ) -> tuple[Execution, dict[str, Execution]]:
-    """One combination and the baselines, run once more under the other liquidity rule."""
+    """Run one combination and the baselines once more under the other liquidity rule."""
     settings = job.settings
     rules = replace(settings.rules, liquidity=liquidity)
     parameters = job.grid.parameters(combination, combination + 1)

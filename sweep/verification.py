@@ -1,4 +1,4 @@
-"""Whether a stored run can be believed: its data read again, its answer and a sample of its rows computed again."""
+"""Verifies a stored run: reads its data again, and recomputes its answer and a sample of its rows."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from sweep.tapes.session import Session
 
 SAMPLE = 64
-"""Rows that are computed again where nothing else is said."""
+"""Rows that are recomputed by default."""
 
 LISTED = 20
-"""Differences that are told one by one."""
+"""Differences that are listed one by one, at most."""
 
 PLACE_ONLY = (
     "source",
@@ -64,7 +64,7 @@ PLACE_ONLY = (
 
 
 UNCHECKED = ("failed", "run")
-"""Keys of the document that are not computed again: what failed has no row, and a run is not repeated."""
+"""Keys of the document that are not recomputed: what failed has no row, and a run is not repeated."""
 
 
 def verify(
@@ -82,24 +82,24 @@ def verify(
     home : Path or str
         Its folder.
     assignments : sequence of str
-        KEY=VALUE, of keys that say where to read and where to run.
+        KEY=VALUE, only of keys that say where to read and where to run.
     progress : Progress, optional
         Told what happens; silent by default.
     sample : int
-        Rows that are computed again beside the winner, drawn at random; all of them where there are no more.
+        Rows that are recomputed beside the winner, drawn at random; all rows if there are fewer.
     seed : int, optional
-        Of the draw; another one each time by default, and told.
+        Of the draw; by default a new one each time, which the result names.
 
     Returns
     -------
     dict
-        `identical`, `differs` (what is stored and what was found, at most `LISTED` of them), how many `differences`
-        there are, and what was `checked`.
+        `identical`, `differs` (stored and recomputed values, at most `LISTED`), the number of `differences`, and what
+        was `checked`.
 
     Raises
     ------
     ConfigError
-        No complete run, or a file of it that cannot be read.
+        The run is not complete, or a file of it cannot be read.
     FeedError
         The source cannot be read.
     """
@@ -124,7 +124,7 @@ def verify(
 def _check(
     home: Path, manifest: Manifest, config: Config, progress: Progress, sample: int, seed: int, checked: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """What differs, cheapest first; where the files or the data are others, nothing is computed."""
+    """What differs, cheapest check first; where files or data differ, nothing is recomputed."""
     checked["files"] = sorted(manifest.files)
     try:
         stored, table = read_document(home, manifest), read_table(home, manifest)
@@ -139,9 +139,9 @@ def _check(
     with open_session(config, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
-        other = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
-        yield from other
-        if other:
+        differences = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
+        yield from differences
+        if differences:
             return
         order, grid = make_order(config, facts), build_grid(config.grid)
         job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
@@ -156,8 +156,8 @@ def _check(
 
 
 def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
-    """Whether each combination has its row or failed, and each row adds up."""
-    failed = [each["combination"] for each in stored["failed"]]
+    """Whether each combination has a row or failed, and each row adds up."""
+    failed = [failure["combination"] for failure in stored["failed"]]
     keys = np.delete(np.arange(len(grid)), failed)
     if not (np.array_equal(table[:, 2], keys) and not table[:, :2].any()):
         yield {
@@ -169,12 +169,12 @@ def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -
         return
     column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
     sums = column["cash_filled"] + column["unfilled_value"] - column["overfilled_value"]
-    for wrong in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
+    for row in np.flatnonzero(sums != column["total_cash"])[:LISTED].tolist():
         yield {
             "what": "table",
-            "where": {"combination": int(table[wrong, 2]), "columns": ["total_cash"]},
-            "stored": int(column["total_cash"][wrong]),
-            "found": int(sums[wrong]),
+            "where": {"combination": int(table[row, 2]), "columns": ["total_cash"]},
+            "stored": int(column["total_cash"][row]),
+            "found": int(sums[row]),
         }
 
 
@@ -189,20 +189,20 @@ def _check_document(
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Make the answer again, of the stored rows and of baselines that were run again."""
+    """Recompute the answer from the stored rows and from baselines that were run again."""
     executor, book = session.executor, session.tape.book
     around = executor.get(executor.call(tasks.around, book, job))
-    early = list(caveats.before(order, session.settings, session.tape.facts, around))
-    answer, late = answer_of(executor, book, job, grid, best, baselines, around)
-    found = {
+    early_warnings = list(caveats.before(order, session.settings, session.tape.facts, around))
+    answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
+    recomputed = {
         **answer,
-        "warnings": early + late,
+        "warnings": early_warnings + late_warnings,
         "order": document.order_section(order),
         "rules": document.rules_section(session.settings),
     }
-    for key, value in found.items():
+    for key, value in recomputed.items():
         if key not in stored and not same_code:
-            continue  # what an earlier version did not say
+            continue  # an earlier version did not have this key
         yield from _unequal("document", key, stored.get(key), value)
     feed = document.feed_section(session.tape.facts)
     for key, value in feed.items():
@@ -211,7 +211,7 @@ def _check_document(
 
 
 def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:
-    """Positions in the table, ascending; that of the winner is one of them."""
+    """Positions in the table, ascending; the winner's is one of them."""
     drawn = random.Random(seed).sample(range(len(table)), min(sample, len(table)))
     return sorted({*drawn, int(np.searchsorted(table[:, 2], best.combination))})
 
@@ -219,25 +219,25 @@ def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[
 def _check_rows(
     table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, grid: Grid
 ) -> Iterator[dict[str, Any]]:
-    """Run the combinations of some rows again, each alone and by the kernel that runs everything."""
+    """Run the combinations of some rows again, each alone and by the default kernel."""
     chunks = [Chunk(0, 0, number, number + 1) for number in table[positions, 2].tolist()]
     stored = dict(zip(chunks, table[positions, len(KEYS) :].tolist(), strict=True))
     take = partial(next, ((each,) for each in chunks), None)
     for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tape.book, job), take):
         if isinstance(rows, Lost):
             raise WorkersLost(f"combination {chunk.first}: {rows.why}")
-        found = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
-        if found != stored[chunk]:
-            named = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
+        recomputed = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
+        if recomputed != stored[chunk]:
+            parameters = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
             yield {
                 "what": "row",
-                "where": {"combination": chunk.first, "parameters": named, "columns": list(FIELDS)},
+                "where": {"combination": chunk.first, "parameters": parameters, "columns": list(FIELDS)},
                 "stored": stored[chunk],
-                "found": found,
+                "found": recomputed,
             }
 
 
-def _unequal(what: str, where: str, stored: object, found: object) -> Iterator[dict[str, Any]]:
-    found = json.loads(json.dumps(found))  # as the document is stored
-    if stored != found:
-        yield {"what": what, "where": where, "stored": stored, "found": found}
+def _unequal(what: str, where: str, stored: object, recomputed: object) -> Iterator[dict[str, Any]]:
+    recomputed = json.loads(json.dumps(recomputed))  # as the document is stored
+    if stored != recomputed:
+        yield {"what": what, "where": where, "stored": stored, "found": recomputed}

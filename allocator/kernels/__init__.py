@@ -1,10 +1,10 @@
 """Compiled specialisations of the plain code, each tested equal to it.
 
-A kernel module is whole in itself: a jitted function calls jitted functions of its own module only, because numba's
-cache does not notice a change in another one (and the cache is named by the hash of all of them, for what that rule
-does not see). Signatures are eager and take read-only arrays, as the object store gives them.
+A kernel module is self-contained: a jitted function calls jitted functions of its own module only, because numba's
+cache does not notice a change in another one (for what that rule misses, the cache is named by the hash of all kernel
+sources). Signatures are eager and take read-only arrays, as the object store gives them.
 
-load : import every kernel: compiled then, once per version of the sources, or read from the cache.
+load : import every kernel, which compiles it once per version of the sources, or reads it from the cache.
 """
 
 from __future__ import annotations

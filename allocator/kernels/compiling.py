@@ -1,7 +1,7 @@
-"""How kernels are compiled: eager signatures, and machine code kept where it cannot go stale.
+"""Compiles kernels: eager signatures, and a cache of machine code that cannot go stale.
 
-numba keeps code per function and looks at that function's own file only; a function whose callee has changed in
-another file would run the old one. So the folder is named by the hash of all kernel sources: any edit starts afresh.
+numba caches code per function and checks that function's own file only; a function whose callee has changed in another
+file would run the old one. So the folder is named by the hash of all kernel sources: any edit starts a new one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def sources_hash() -> str:
 
 
 def cache_folder() -> Path | None:
-    """Where machine code is kept: the first of these places that can be written; None where there is none.
+    """The folder of machine code: the first of these places that can be written; None where there is none.
 
     ``$SOR_SWEEP_CACHE_DIR``, ``$NUMBA_CACHE_DIR``, the user's cache folder, a private folder among the temporary files.
-    What is there is unpickled, so a folder that others can write to, or can put in place of ours, is not used; whether
-    others can exchange what lies in a place that a variable names is its user's choice.
+    The files there are unpickled, so a folder that others can write to, or can replace, is not used; whether others can
+    replace a folder below a place that a variable names is the user's choice.
     """
     chosen = [Path(os.environ[name]) for name in (ROOT_VARIABLE, "NUMBA_CACHE_DIR") if os.environ.get(name)]
     for root in chosen[:1] or _own_places():
@@ -59,7 +59,7 @@ def _own_places() -> Iterator[Path]:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether a folder, and the link to it if it is one, is this user's, and nobody else can write to it."""
+    """Whether a folder, and the link to it if any, is this user's, and nobody else can write to it."""
     owner = folder.stat()
     return {owner.st_uid, folder.lstat().st_uid} == {os.getuid()} and not owner.st_mode & 0o022
 
@@ -67,11 +67,11 @@ def _is_private(folder: Path) -> bool:
 _FOLDER = None if config.DISABLE_JIT else cache_folder()
 
 _SETTING = threading.Lock()
-"""Held while numba's setting is ours: two threads may import two modules of kernels."""
+"""Held while numba's cache setting is changed: two threads may import two modules of kernels."""
 
 
 def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function for these signatures when its module is imported, or load what was compiled before."""
+    """Compile a function for these signatures when its module is imported, or load it from the cache."""
 
     def compiled(function: Callable[..., Any]) -> Any:
         with _SETTING:
@@ -85,7 +85,7 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def lowest(bits: SupportsInt) -> int:
-    """The position of the lowest bit that is set; bits is not 0."""
+    """The position of the lowest set bit; bits is not 0."""
     number = int(bits)
     return (number & -number).bit_length() - 1
 

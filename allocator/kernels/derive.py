@@ -1,4 +1,4 @@
-"""From published rows to the standing book: carry, age, uncross, band (model section 3), one pass over the rows."""
+"""From published rows to the standing book: carry, age, uncross, band (model section 3), in one pass over the rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = 2**31 - 1
 SNAPSHOTS, LEAST, MOST, TICK = range(4)
 IDS = 2**16
 ALONE = 10
-"""Times a mid, or a part of it, beyond which a side that nothing stands beside is a stub: displayed, but no market."""
+"""Times the last sane mid, or the part of it, beyond which a side is a stub: displayed, but no market."""
 
 FAR = 2**62
 
@@ -47,7 +47,7 @@ def _range(px):
 
 @kernel(types.int64(_I64, _I64, types.int64, types.int64, types.int64))
 def divisor(bid_px, ask_px, origin, tick, past):
-    """The greatest common divisor of a tick and of the distances from the origin of the first prices of both sides."""
+    """The greatest common divisor of a tick and the distances of the first prices of both sides from the origin."""
     for px in (bid_px, ask_px):
         for row in range(min(past, len(px))):
             one, other = tick, px[row] - origin if px[row] != 0 else 0
@@ -58,29 +58,29 @@ def divisor(bid_px, ask_px, origin, tick, past):
 
 
 @kernel(types.void(_I64, _I16, _I64, _I64, types.boolean[::1], types.int64[::1]))
-def outline(ts, venue, bid_px, ask_px, there, found):
-    """What a book's shape and scale rest on.
+def outline(ts, venue, bid_px, ask_px, has_rows, scale):
+    """Find the shape and the price scale of a book.
 
     Parameters
     ----------
     ts, venue, bid_px, ask_px : (N,)
         The tape's columns, in its order.
-    there : (IDS,) bool, output, zeroed
+    has_rows : (IDS,) bool, output, zeroed
         Whether publisher id - 2^15 has a row.
-    found : (4,) int64, output
+    scale : (4,) int64, output
         Instants; lowest and highest price, 0 where there is none; the greatest common divisor of the differences of
-        the first prices, which is that of all as a rule, 0 where these are fewer than two.
+        the first prices, usually that of all; 0 if these are fewer than two.
     """
     snapshots = np.int64(min(len(ts), 1))
     for row in range(1, len(ts)):
         snapshots += ts[row] != ts[row - 1]
     for row in range(len(venue)):
-        there[np.int64(venue[row]) + IDS // 2] = True
+        has_rows[np.int64(venue[row]) + IDS // 2] = True
     (low_bid, high_bid), (low_ask, high_ask) = _range(bid_px), _range(ask_px)
     most, least = max(high_bid, high_ask), min(low_bid, low_ask)
     least = least if most > 0 else 0
     tick = divisor(bid_px, ask_px, least, 0, 1000)
-    found[SNAPSHOTS], found[LEAST], found[MOST], found[TICK] = snapshots, least, most, tick
+    scale[SNAPSHOTS], scale[LEAST], scale[MOST], scale[TICK] = snapshots, least, most, tick
 
 
 @kernel(types.int64(types.int64, types.int64))
@@ -91,7 +91,7 @@ def _share(price, fraction):
 
 @kernel(types.int64(types.int64, types.int64, types.int64, types.float64))
 def _ticks(px, base, tick, per_tick):
-    """A price in ticks, 0 of none; exact, as there are fewer than 2^30 of them where a tick is more than 1e-9 $."""
+    """A price in ticks, 0 for none; exact, as there are fewer than 2^30 of them where a tick is more than 1e-9 $."""
     if px == 0 or tick == 1:
         return px - base if px != 0 else 0
     return np.int64((px - base) * per_tick + 0.5)
@@ -109,7 +109,7 @@ def _edges(ticks):
 
 @kernel(types.int64(types.int64[::1], types.int64[::1], types.int64))
 def _oldest(ticks, since, best):
-    """The venue that stands for a side: of those at the best price the oldest, then the lowest index."""
+    """The oldest venue at the best price of a side; of equals, that of the lowest index."""
     oldest = -1
     for v in range(len(ticks)):
         if ticks[v] == best and (oldest < 0 or since[v] < since[oldest]):
@@ -119,7 +119,7 @@ def _oldest(ticks, since, best):
 
 @kernel(types.void(types.int64[::1], types.int64[::1], types.int64[::1], types.int64, types.int64, types.int64[::1]))
 def _uncross(bid, ask, since, top_bid, low_ask, counts):
-    """While the best bid is above the best ask, hide the older one of the two."""
+    """While the best bid is above the best ask, hide the older of the two."""
     while top_bid > low_ask:
         counts[4] += 1
         best_bid, best_ask = _oldest(bid, since, top_bid), _oldest(ask, since, low_ask)
@@ -139,9 +139,9 @@ def _alone(bid, ask, sane):
     Parameters
     ----------
     bid, ask : int64
-        The best of each side, 1e-9 $, 0 = none. They vouch for nothing: one is 0, or the ask is over twice the bid.
+        The best of each side, 1e-9 $, 0 = none. They are no sane pair: one is 0, or the ask is over twice the bid.
     sane : int64
-        Twice the last mid of two sides that did, 0 = none yet: then a side is compared with the other one alone.
+        Twice the last mid of a sane pair, 0 = none yet: then the sides are only compared with each other.
     """
     if sane == 0:
         both = bid > 0 and (ask - 1) // (ALONE * ALONE) >= bid
@@ -152,7 +152,7 @@ def _alone(bid, ask, sane):
 
 @kernel(types.int64(types.int64[::1]))
 def _hide(ticks):
-    """Hide a side; how many quotes it displayed."""
+    """Hide a side; return how many quotes it displayed."""
     hidden = 0
     for v in range(len(ticks)):
         hidden += ticks[v] != 0
@@ -178,13 +178,13 @@ def _signature(ticks, *more):
     )
 )
 def _lay_out(grid, tile, rows, nothing, tiles):
-    """Lay the first rows of a tile out column by column; `nothing` stands for 0, and for what is behind these rows."""
+    """Lay the first rows of a tile out column by column, with `nothing` for 0 and for all behind these rows."""
     part = grid[tile * tiles.shape[2] :][:rows]
     for v in range(tiles.shape[1]):
         column = tiles[tile, v]
         for at in range(len(part)):
-            there = np.int32(part[at, v])
-            column[at] = there if there != 0 else nothing
+            value = np.int32(part[at, v])
+            column[at] = value if value != 0 else nothing
         for at in range(rows, len(column)):
             column[at] = nothing
 
@@ -215,18 +215,18 @@ def derive(
     bid_ticks .. ask_volume : outputs
         The columns of `allocator.book.Book`; `instants` are its ts.
     bid_tiles .. ask_sz_tiles : (B, V, R) int32, outputs
-        See `allocator.book.Tiles`; complete where no quote stands.
+        See `allocator.book.Tiles`; complete if no quote stands.
     counts : (9,) int64, output, zeroed
-        See `COUNTS`; at `STANDING`, at how many snapshots a quote is displayed that was not published there; at
-        `HIGHEST`, the highest price displayed, in ticks; at `OFF_GRID`, above 0 where a price is no whole number of
-        ticks: then nothing else is of use.
+        See `COUNTS`; at `STANDING`, how many snapshots display a quote that was not published there; at `HIGHEST`, the
+        highest price displayed, in ticks; at `OFF_GRID`, above 0 if a price is not a whole number of ticks: then no
+        other output is valid.
     index : (IDS,) int64
         Venue index of publisher id - 2^15.
     carry : bool
     max_age : int64
         ns, negative = off.
     tiled : bool
-        Whether tiles are laid out, until a quote stands.
+        Whether to lay out tiles, until a quote stands.
     """
     rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
@@ -256,7 +256,7 @@ def derive(
             own_crossed = 0
             low_bid, top_bid, low_ask, top_ask = np.int64(FAR), np.int64(0), np.int64(FAR), np.int64(0)
             for v in range(venues):
-                at = np.uint64(row + v)  # without a sign an index is not looked at twice
+                at = np.uint64(row + v)  # numba does not check an unsigned index for wraparound
                 bit, new_bid, new_ask = np.uint64(1) << np.uint64(v), row_bid_px[at], row_ask_px[at]
                 bids_moved |= bit if new_bid != bid_px[v] else zero
                 asks_moved |= bit if new_ask != ask_px[v] else zero

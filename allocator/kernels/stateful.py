@@ -1,8 +1,8 @@
-"""Walks over books whose quotes stand: what was taken of each venue is state, kept from snapshot to snapshot.
+"""Walks over books whose quotes stand: the shares taken at each venue are state, kept from snapshot to snapshot.
 
-For `static` in whole shares on at most 64 venues. A quote is looked at when it is published or may be had: sets of
-venues are bit masks, so that a snapshot at which nothing can be had costs a few instructions, and no snapshot is
-sorted but the one at which an order is partly filled.
+For `static` in whole shares on at most 64 venues. A quote is read when it is published or may be taken: sets of venues
+are bit masks, so that a snapshot at which nothing can be taken costs a few instructions, and no snapshot is sorted
+except the one at which an order takes only a part.
 
 Costs are integers of `unit`, relative to `c0`: c = c0 + unit * (slope * ticks + offset[v]); see `allocator.units`.
 """
@@ -15,21 +15,21 @@ from numba import types
 from allocator.kernels.compiling import kernel, lowest
 
 BEST, MID, ARRIVAL, WAIT = 0, 1, 2, 3
-"""What prices are measured from; `WAIT` = the policy does not act."""
+"""The reference that prices are measured from; `WAIT` = the policy does not act."""
 
 SWEEP, LAST_ASK, NONE = 0, 1, 2
 
 SHARES, COST, FEES = range(3)
-"""The sums of a walk: shares; shares * cost, and shares * offset, in units."""
+"""The sums of a walk: shares; shares * cost and shares * offset, in units."""
 
 LANES, WIDE = 64, 128
-"""Combinations that are walked side by side."""
+"""Combinations that walk side by side."""
 
 BLOCK = 512
-"""Snapshots between two looks at which lanes are done."""
+"""Snapshots between two checks which lanes are done."""
 
 ALL = 2**31 - 1
-"""Stands for a quote that was taken whole, where only its publication can bring it back."""
+"""Stands for a quote that was taken whole, where only a new publication can bring it back."""
 
 FAR = 2**31 - 1
 """Dearer than any cost; these stay below 2^30."""
@@ -44,7 +44,7 @@ _RULES = (types.boolean, types.int64, types.int64)
 
 @kernel(types.int64(types.int64, types.int64, types.int64, types.int64, types.int64))
 def _limit(tau, middle, sign, c0, unit):
-    """The dearest cost, in units, that is taken where costs are measured from a mid; `middle` is that mid, doubled."""
+    """The dearest cost that is taken, in units, where costs are measured from a mid; `middle` is twice that mid."""
     return (sign * middle - 2 * c0 + 2 * tau) // (2 * unit)
 
 
@@ -58,7 +58,7 @@ def _through(
     ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
     tau, t, until, size, farthest, taken, sums,
 ):  # fmt: skip
-    """Walk on from snapshot t while every share that costs little enough is wanted.
+    """Walk on from snapshot t while the order wants every share that is cheap enough.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def _through(
     t, until : int64
         The snapshots [t, until).
     size : int64
-        Of the order; the walk stops before the snapshot that would reach it.
+        Of the order; the walk stops before the snapshot at which it would complete.
     farthest : int64
-        No cost is farther above another one than this, in units: what caps tau.
+        No cost exceeds another by more than this, in units; caps tau.
     taken : (V,) int64, in and out
         Shares taken at each venue since its reset; `ALL` or 0 where not `persist`.
     sums : (3,) int64, in and out
@@ -79,7 +79,7 @@ def _through(
     Returns
     -------
     int64
-        `until`, or the snapshot at which the order completes; taken and sums are those before it.
+        `until`, or the snapshot at which the order completes; taken and sums are as before it.
     """
     one = np.uint64(1)
     zero = np.uint64(0)
@@ -108,9 +108,9 @@ def _through(
             while back != zero:
                 taken[lowest(back)] = 0
                 back &= back - one
-        there = free & shown[t]
+        takeable = free & shown[t]
         if persist:
-            unsure = there & doubt
+            unsure = takeable & doubt
             if unsure != zero:
                 doubt &= ~unsure
                 while unsure != zero:
@@ -119,27 +119,27 @@ def _through(
                     unsure ^= bit
                     if sizes[t, v] <= taken[v]:
                         free &= ~bit
-                        there &= ~bit
-        if there == zero or (reference == MID and mid2[t] == 0):
+                        takeable &= ~bit
+        if takeable == zero or (reference == MID and mid2[t] == 0):
             t += 1
             continue
-        if reference == BEST and there & (there - one) == zero:
-            v = lowest(there)
+        if reference == BEST and takeable & (takeable - one) == zero:
+            v = lowest(takeable)
             left = np.int64(sizes[t, v]) - taken[v]
             if shares + left >= size:
                 break
             shares += left
             cost += left * (slope * np.int64(ticks[t, v]) + offset[v])
             fees += left * offset[v]
-            free &= ~there
+            free &= ~takeable
             if persist:
                 taken[v] += left
-                held |= there
+                held |= takeable
             t += 1
             continue
         if reference == BEST:
             best = np.int64(FAR)
-            rest = there
+            rest = takeable
             while rest != zero:
                 v = lowest(rest)
                 rest &= rest - one
@@ -147,9 +147,9 @@ def _through(
             limit = best + reach
         elif reference == MID:
             limit = _limit(tau, mid2[t], sign, c0, unit)
-        wanted = zero
+        within_limit = zero
         more, more_cost, more_fees = np.int64(0), np.int64(0), np.int64(0)
-        rest = there
+        rest = takeable
         while rest != zero:
             v = lowest(rest)
             bit = rest & (~rest + one)
@@ -157,7 +157,7 @@ def _through(
             c = slope * np.int64(ticks[t, v]) + offset[v]
             if c <= limit:
                 left = np.int64(sizes[t, v]) - taken[v]
-                wanted |= bit
+                within_limit |= bit
                 more += left
                 more_cost += left * c
                 more_fees += left * offset[v]
@@ -166,12 +166,12 @@ def _through(
         shares += more
         cost += more_cost
         fees += more_fees
-        free &= ~wanted
+        free &= ~within_limit
         if persist:
-            held |= wanted
-            while wanted != zero:
-                v = lowest(wanted)
-                wanted &= wanted - one
+            held |= within_limit
+            while within_limit != zero:
+                v = lowest(within_limit)
+                within_limit &= within_limit - one
                 taken[v] = sizes[t, v]
         t += 1
     sums[SHARES], sums[COST], sums[FEES] = shares, cost, fees
@@ -191,7 +191,7 @@ def _close(
     ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2,
     tau, t, size, farthest, leftover, taken, sums,
 ):  # fmt: skip
-    """Act at snapshot t, cheapest first, as far as the order goes; then apply the leftover rule, if any."""
+    """Act at snapshot t, cheapest first, up to the order's size; then apply the leftover rule, if any."""
     venues = ticks.shape[1]
     left, cost = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     best = np.int64(FAR)
@@ -226,7 +226,7 @@ def _close(
         sums[FEES] += shares * offset[at]
     if leftover == LAST_ASK and sums[SHARES] < size:
         at = -1
-        for v in range(venues):  # the lowest price, which fees do not steer
+        for v in range(venues):  # the lowest price, without fees
             if ticks[t, v] != 0 and (at < 0 or slope * (np.int64(ticks[t, v]) - np.int64(ticks[t, at])) < 0):
                 at = v
         if at >= 0:
@@ -246,14 +246,14 @@ def walk_each(
     ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
     starts, last, size, farthest, at_last, leftover, tau, out,
 ):  # fmt: skip
-    """Walk one combination after the other.
+    """Walk one combination after another.
 
     Parameters
     ----------
     ticks, sizes : (T, V) int32
         Of the side taken from; 0 = nothing displayed. 1 <= V <= 64.
     resets, published, shown : (T,) uint64
-        Bit v: what was taken at venue v counts no more; it published; it displays something.
+        Bit v: shares taken at venue v are available again; it publishes; it displays a quote.
     mid2 : (T,) int64
         Doubled mid, 1e-9 $, unsigned, 0 = none.
     slope : int64
@@ -263,7 +263,7 @@ def walk_each(
     sign, c0, unit : int64
         1 or -1; signed 1e-9 $; 1e-9 $.
     persist : bool
-        Whether a publication without a reset leaves what was taken as it was.
+        Whether shares taken stay taken at a publication without a reset.
     reference, arrival2 : int64
         `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
     starts : (K,) int64
@@ -279,7 +279,7 @@ def walk_each(
     tau : (K,) int64
         1e-9 $.
     out : (K, 3) int64, in and out
-        The sums, here those before the starts.
+        The sums; on entry those before the starts.
     """
     taken = np.zeros(ticks.shape[1], np.int64)
     for k in range(len(tau)):
@@ -297,7 +297,7 @@ def walk_each(
 
 @kernel(types.void(types.int32[:, ::1], types.int64, types.int64[:, ::1]))
 def _flush(few, pivot, sums):
-    """Add int32 sums of shares, and of what these cost above a pivot, to the sums of each lane, and begin anew."""
+    """Add int32 sums of shares, and of their cost above a pivot, to the sums of each lane, and clear them."""
     for k in range(sums.shape[1]):
         sums[SHARES, k] += few[SHARES, k]
         sums[COST, k] += few[COST, k] + few[SHARES, k] * pivot
@@ -305,7 +305,7 @@ def _flush(few, pivot, sums):
 
 
 def _lanes(width):
-    """The walk of so many combinations side by side: the length of its inner loops is a constant to the compiler."""
+    """Make the walk of `width` combinations side by side; for the compiler, its inner loops have constant length."""
 
     @kernel(
         types.void(
@@ -319,8 +319,8 @@ def _lanes(width):
     ):  # fmt: skip
         """Walk `width` combinations over one pass; parameters as `walk_each`, all starts the same.
 
-        A lane whose order completes inside a block goes back to the block's start and is walked alone from there.
-        Sums are int32, of costs above a pivot, as long as the sizes looked at say that they fit.
+        A lane whose order completes inside a block goes back to the block's start and walks alone from there. Sums are
+        int32, of costs above a pivot, as long as the sizes prove that they fit.
         """
         venues = ticks.shape[1]
         one, zero = np.uint64(1), np.uint64(0)
@@ -340,7 +340,7 @@ def _lanes(width):
             lanes = min(width, len(tau) - group)
             for k in range(width):
                 each = tau[group + min(k, lanes - 1)]
-                # a mid, to which no fee is added, may lie farther than `farthest` from every cost
+                # a mid, which holds no fee, may lie farther than `farthest` from every cost
                 reach[k] = min(each // unit, farthest) if reference == BEST else 0
                 above[k], part[k] = each // unit, 2 * (each % unit)
                 done[k] = k >= lanes
@@ -359,12 +359,12 @@ def _lanes(width):
                     while again != zero:
                         taken[lowest(again)][:] = 0
                         again &= again - one
-                    there = active & shown[t]
-                    if there == zero or (reference == MID and mid2[t] == 0):
+                    takeable = active & shown[t]
+                    if takeable == zero or (reference == MID and mid2[t] == 0):
                         t += 1
                         continue
-                    if reference == BEST and there & (there - one) == zero:
-                        v = lowest(there)
+                    if reference == BEST and takeable & (takeable - one) == zero:
+                        v = lowest(takeable)
                         size_there = sizes[t, v]
                         c = slope * np.int64(ticks[t, v]) + offset[v]
                         room -= size_there
@@ -381,12 +381,12 @@ def _lanes(width):
                             row[k] += left
                             if uneven:
                                 fees[k] += np.int64(left) * offset[v]
-                        active &= ~there
+                        active &= ~takeable
                         t += 1
                         continue
                     if reference == BEST:
-                        v = lowest(there)
-                        rest = there & (there - one)
+                        v = lowest(takeable)
+                        rest = takeable & (takeable - one)
                         size_there = sizes[t, v]
                         near = np.int32(slope * np.int64(ticks[t, v]) + offset[v])
                         row = taken[v]
@@ -406,7 +406,7 @@ def _lanes(width):
                         for k in range(width):
                             limit = whole + above[k] + (1 if rest_of + part[k] >= 2 * unit else 0)
                             base[k] = np.int32(min(max(limit, np.int64(-FAR)), np.int64(FAR)))
-                    rest = there
+                    rest = takeable
                     while rest != zero:
                         v = lowest(rest)
                         bit = rest & (~rest + one)
@@ -420,17 +420,17 @@ def _lanes(width):
                             pivot, room, room_above = c, np.int64(ALL) - size_there, np.int64(ALL)
                         near, beyond = np.int32(c), np.int32(c - pivot)
                         row = taken[v]
-                        kept = np.int32(0)
+                        any_left = np.int32(0)
                         for k in range(width):
                             left = max(np.int32(size_there - row[k]), np.int32(0))
                             more = left if np.int32(near - reach[k]) <= base[k] else np.int32(0)
                             some[k] += more
                             above_pivot[k] += more * beyond
                             row[k] += more
-                            kept = np.int32(kept | np.int32(left - more))  # an int64 would halve the vectors
+                            any_left = np.int32(any_left | np.int32(left - more))  # an int64 would halve the vectors
                             if uneven:
                                 fees[k] += np.int64(more) * offset[v]
-                        if kept == 0:
+                        if any_left == 0:
                             active &= ~bit
                     t += 1
                 _flush(few, pivot, sums)
@@ -466,7 +466,7 @@ def _lanes(width):
 
 
 walk_lanes, walk_wide = _lanes(LANES), _lanes(WIDE)
-"""The narrow one wastes less on a small grid, the wide one shares more on a large one."""
+"""The narrow walk wastes less on a small grid, the wide one shares more on a large one."""
 
 
 @kernel(
@@ -481,15 +481,15 @@ def walk_orders(
 ):  # fmt: skip
     """Walk many orders under one combination, sharing one long walk; `reference` is `BEST` or `MID`.
 
-    The long walk wants every share, from the first order's start to the last one's end, and is remembered every
-    `every` snapshots. An order is walked alone until all that it took of what is not reset yet is what the long walk
-    took: from there on both take the same, so its end is looked up in the long walk's sums, and walked alone again
-    inside the last interval.
+    The long walk wants every share, from the first order's start to the last one's end; its state is saved every
+    `every` snapshots. An order walks alone until its shares taken since the resets equal those of the long walk. From
+    there on both take the same, so its end is looked up in the long walk's sums, and it walks alone again inside the
+    last interval.
 
     Parameters
     ----------
     firsts, pasts, wanted : (N,) int64
-        The orders' snapshots [first, past), at least one each, and shares.
+        The orders' snapshots [first, past), at least one each, and sizes.
     every : int64
         Snapshots.
     out : (N, 3) int64, output

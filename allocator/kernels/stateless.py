@@ -1,8 +1,8 @@
-"""Walks over books of which every quote is published at its snapshot: nothing that was taken comes back or is kept.
+"""Walks over books in which every quote is published at its snapshot: shares taken carry over to no other snapshot.
 
 For `static` in whole shares measured from the best. Without state a walk is sums over columns: tile by tile, first the
 lowest cost of each snapshot over the venues, then per venue the shares within reach of it. Both functions stop at the
-tile in which an order completes, and leave it to `stateful.walk_each` to go through that one.
+tile in which an order completes, and leave that tile to `stateful.walk_each`.
 
 Costs are int32 units, slope * ticks + offset[v], as in `stateful`.
 """
@@ -21,7 +21,7 @@ FAR = 2**31 - 1
 """Dearer than any cost; the ticks, in a tile, of a venue that displays nothing."""
 
 TABLE = 2**16
-"""Up to this reach a table tells which combination is the first to take a cost; beyond it a search does."""
+"""Up to this reach a table gives the first combination that takes a cost; beyond it a search does."""
 
 _TILES = types.Array(types.int32, 3, "C", readonly=True)
 _ROW = types.Array(types.int64, 1, "C", readonly=True)
@@ -33,7 +33,7 @@ _ROW = types.Array(types.int64, 1, "C", readonly=True)
     )
 )  # fmt: skip
 def _lowest(ticks, slope, offset, tile, low, high, best):
-    """The lowest cost of each snapshot of a tile's part [low, high) into best[: high - low]; `FAR` of nothing."""
+    """Write the lowest cost of each snapshot of a tile's part [low, high) to best[: high - low]; `FAR` for none."""
     part = best[: high - low]
     for v in range(ticks.shape[1]):
         row, extra = ticks[tile, v, low:high], offset[v]
@@ -50,10 +50,10 @@ def _lowest(ticks, slope, offset, tile, low, high, best):
     )
 )  # fmt: skip
 def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
-    """The sums of what lies within reach of the best in a tile's part, whose costs are costs[at].
+    """Sum the shares within reach of the best in a tile's part, whose costs are costs[at].
 
-    What is taken costs little more than the least of all costs, and sizes are small as a rule: sums over a tile then
-    fit int32, which costs half. Where they might not, they are made again in int64.
+    Usually the costs taken are little above the least of all, and sizes are small: sums over a tile then fit int32,
+    which takes half the time. Where they might not fit, they are computed again in int64.
     """
     sums[:] = 0
     cheapest = best[: high - low]
@@ -72,18 +72,18 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
         return
     span = max(np.int64(most) + reach - least, np.int64(1))
     for v in range(costs.shape[1]):
-        row, there = costs[at, v, low:high], sizes[tile, v, low:high]
+        row, shown_sizes = costs[at, v, low:high], sizes[tile, v, low:high]
         few, above, seen = np.int32(0), np.int32(0), np.int32(0)
         for i in range(len(row)):
-            more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
-            few = np.int32(np.int64(few) + more)  # of int64, so that it wraps in silence without a compiler too
+            more = shown_sizes[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+            few = np.int32(np.int64(few) + more)  # via int64, so that it also wraps silently when not compiled
             above = np.int32(np.int64(more) * (np.int64(row[i]) - least) + above)
-            seen = np.int32(seen | there[i])
+            seen = np.int32(seen | shown_sizes[i])
         shares, cost = np.int64(few), np.int64(few) * least + above
         if np.int64(seen) * span > FAR // len(row):  # the product of all three might wrap
             shares, cost = np.int64(0), np.int64(0)
             for i in range(len(row)):
-                more = there[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
+                more = shown_sizes[i] if np.int32(row[i] - reach) <= cheapest[i] else np.int32(0)
                 shares += more
                 cost += np.int64(more) * np.int64(row[i])
         sums[SHARES] += shares
@@ -98,7 +98,7 @@ def _take(costs, at, sizes, tile, offset, low, high, reach, best, sums):
     )
 )  # fmt: skip
 def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out):
-    """One combination after the other, a pass over the columns each.
+    """Scan the columns once per combination.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
     reach : (K,) int64
         Units above the best within which a share is taken.
     stops : (K,) int64, output
-        Where the order completes: the first snapshot, of those walked, of that tile; `past` where it does not.
+        The first snapshot walked of the tile in which the order completes; `past` if it does not.
     out : (K, 3) int64, output
         The sums before `stops`.
     """
     _, venues, rows = ticks.shape
-    direct = slope == 1  # the ticks are the costs, as where all fees are equal
+    direct = slope == 1  # the ticks are the costs, for example if all fees are equal
     for v in range(venues):
         direct &= offset[v] == 0
     priced = np.empty((1, venues, rows), np.int32)
@@ -151,21 +151,21 @@ def scan_each(ticks, sizes, slope, offset, first, past, size, reach, stops, out)
     )
 )  # fmt: skip
 def _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, first_bins, times, best, bins):
-    """Add each quote of a tile's part, `times` over, to the bin of the first combination that takes it.
+    """Add each quote of a tile's part, `times` times, to the bin of the first combination that takes it.
 
-    Bin K is for what none takes. Returns the shares that went into the first bins.
+    Bin K is for quotes that none takes. Returns the shares that went into the first `first_bins` bins.
     """
     _lowest(ticks, slope, offset, tile, low, high, best)
     farthest = len(table) - 1
     total = np.int64(0)
     for v in range(ticks.shape[1]):
-        row, there, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], offset[v]
+        row, shown_sizes, extra = ticks[tile, v, low:high], sizes[tile, v, low:high], offset[v]
         for i in range(len(row)):
-            if there[i] > 0:
+            if shown_sizes[i] > 0:
                 cost = np.int64(row[i]) * slope + extra
                 above = cost - best[i]
                 at = np.int64(table[min(above, farthest)]) if farthest >= 0 else np.searchsorted(reach, above)
-                shares = times * there[i]
+                shares = times * shown_sizes[i]
                 bins[at, SHARES] += shares
                 bins[at, COST] += shares * cost
                 if extra != 0:
@@ -182,16 +182,16 @@ def _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, 
     )
 )  # fmt: skip
 def scan_together(ticks, sizes, slope, offset, first, past, size, reach, stops, out):
-    """All combinations over one pass, however many.
+    """Scan the columns once for all combinations.
 
-    Without state, what a combination takes of a snapshot contains what one of smaller reach takes: each quote is
-    counted once, for the first combination that takes it, and the sums of all are running sums of these counts. The
-    combination of the greatest reach fills first.
+    Without state, a combination takes at a snapshot all that one of smaller reach takes: each quote is counted once,
+    for the first combination that takes it, and the sums of all are running sums of these counts. The combination of
+    the greatest reach completes first.
 
     Parameters
     ----------
     reach : (K,) int64
-        Ascending, one at least.
+        Ascending, at least one.
     others
         As `scan_each`.
     """
@@ -212,7 +212,7 @@ def scan_together(ticks, sizes, slope, offset, first, past, size, reach, stops, 
         shares += more
         if shares < size:
             continue
-        # some complete in this tile: take it back, and find out which
+        # some complete in this tile: take it back, and find out which ones
         _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, unfilled, -1, best, bins)
         here[:] = 0
         _drop_into_bins(ticks, sizes, slope, offset, tile, low, high, reach, table, unfilled, 1, best, here)

@@ -1,6 +1,6 @@
-"""The whole fill engine compiled: any policy and switch, one pass per combination, and the baselines' schedules.
+"""The whole fill engine compiled: every policy and setting, one pass per combination; and the baselines' schedules.
 
-Prices are signed as in `allocator.engine`, which these functions equal.
+Prices are signed as in `allocator.engine`, whose results these functions equal.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ INFINITE = 2**60
 """`allocator.order.UNBOUNDED`."""
 
 FILLED, OVER, CASH, FEES, OVER_CASH, MIDS, FIRST, LAST = range(8)
-"""What an order fills: what `allocator.engine.settle` takes, then what `allocator.shortfall.trace_row` does."""
+"""The sums of an order: the arguments of `allocator.engine.settle`, then those of `allocator.shortfall.trace_row`."""
 
 
 @kernel(types.int64(types.int64[::1], types.int64[::1]))
 def _cheapest(cost, left):
-    """Venue with the least (c, -index) among those with shares left; -1 where none."""
+    """The venue of the least (c, -index) among those with shares left; -1 if none."""
     best = -1
     for v in range(len(cost)):
         if left[v] > 0 and (best < 0 or cost[v] <= cost[best]):
@@ -38,7 +38,7 @@ def _cheapest(cost, left):
 
 @kernel(types.int64(types.int64[::1], types.int64[::1]))
 def _best_quote(price, left):
-    """Venue with the lowest price among those with shares left, the lowest index first; -1 where none."""
+    """The venue of the lowest price among those with shares left, the lowest index first; -1 if none."""
     best = -1
     for v in range(len(price)):
         if left[v] > 0 and (best < 0 or price[v] < price[best]):
@@ -56,7 +56,7 @@ def _best_quote(price, left):
     )
 )  # fmt: skip
 def _look(ticks, sz, resets, fees, sign, base, tick, unit, t, taken, price, cost, left):
-    """Bring taken, price, cost and what is left up to snapshot t."""
+    """Update taken, price, cost and shares left to snapshot t."""
     for v in range(len(taken)):
         if resets[t, v >> 6] >> np.uint64(v & 63) & np.uint64(1):
             taken[v] = 0
@@ -78,7 +78,7 @@ def _fill(v, shares, cost, fees, taken, left, out):
 
 @kernel(types.void(types.int64, types.int64, types.int64, types.int64[::1]))
 def _mark(before, t, mid2, out):
-    """Note that, and where the mid stood when, more was filled at snapshot t than the `before` in all."""
+    """Record the mid and the snapshot t if more is filled by now than `before`."""
     shares = out[FILLED] - out[OVER] - before
     if shares > 0:
         out[MIDS] += shares * mid2
@@ -147,7 +147,7 @@ def walk(
     policy, step, wait, lots_only, reference, leftover
         The routing and the rule, as the constants above.
     arrival_at, arrival2
-        The first snapshot that may use the arrival mid, and twice that mid, unsigned.
+        The first snapshot that can use the arrival mid, and twice that mid, unsigned.
     tau, over : (K,) int64
         lambda_under + theta_queue, and lambda_over + theta_queue; at most `INFINITE`.
     out : (K, 8) int64, output, zeroed
@@ -250,7 +250,7 @@ def walk(
     )
 )  # fmt: skip
 def follow(ticks, sz, resets, stood, fees, sign, base, tick, first, past, sizes, units, due, bursts, leftover, out):
-    """Run N schedules over one pass. A schedule that is short of nothing at a snapshot looks at no quote.
+    """Run N schedules in one pass. A schedule that has nothing to buy at a snapshot reads no quote.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What a sweep is told: its keys, how they are read, and what the conventions make of those left open.
+"""The configuration: its keys, how they are read, and how the conventions fill those left open.
 
-Config : the keys, checked.
-load_config : a configuration of a YAML file and KEY=VALUE words.
+Config : the keys, validated.
+load_config : read a configuration from a YAML file and KEY=VALUE words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two conventions, as one table, and the rules that a configuration makes of them (model sections 1, 3, 4)."""
+"""The two conventions as one table, and the rules that follow from a configuration (model sections 1, 3, 4)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "fees": {"default": {"taker": 0.003, "maker": 0.0}},
     },
 }
-"""What each convention sets; explicit keys override. `max_age` is none under both."""
+"""What each convention sets; explicit keys override it. Neither sets `max_age`."""
 
 OTHER_LIQUIDITY = {"persist": "refresh", "refresh": "persist"}
 
@@ -51,13 +51,13 @@ class Fees:
     venues: dict[int, int]
 
     def of(self, book: Book) -> tuple[int, ...]:
-        """(V,) the fees of a book's venues."""
+        """The fees of a book's V venues."""
         return tuple(self.venues.get(venue, self.default) for venue in book.venues.tolist())
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A configuration resolved against its conventions: what the allocator is told, all in integers.
+    """A configuration resolved against its conventions: what the allocator needs, all in integers.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def resolve(config: Config, fees: Mapping[str, Mapping[str, Any]] | None = None)
     ----------
     config : Config
     fees : mapping, optional
-        The fee table that a source brings of its own, in the form of the `fees` key; explicit fees are merged over it.
+        The fee table that comes with a source, in the form of the `fees` key; explicit fees are merged over it.
     """
     table = TABLE[config.conventions]
 

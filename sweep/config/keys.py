@@ -1,4 +1,4 @@
-"""What a user typed: keys that there are, values of their kind, and where each of them was written."""
+"""Checks what a user typed: known keys, values of the right kind; and finds where each was written."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ EXPECTED: Final = {
     "workers": "a whole number, such as 4",
     "output": "text, such as results",
 }
-"""What a value of each key is, with an example, where its type does not say all of it."""
+"""What a value of each key looks like, with an example, where its type alone does not say it."""
 
 _OF_TYPE: Final[dict[Any, str]] = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
 
@@ -81,17 +81,17 @@ READ: Final[dict[str, Callable[[object], object]]] = {
     "feed.max_bytes": parse_bytes,
     "venues": parse_venues,
 }
-"""Keys that are a count, a size in bytes or a list of ids, and how 5e3, 5k, 16GiB or 2,43 is read."""
+"""Keys that are a count, a size in bytes or a list of ids, with the function that reads 5e3, 5k, 16GiB or 2,43."""
 
 _KINDS: Final[dict[type, str]] = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
 _SHOWN: Final = 60
 
 _NAMED: Final = re.compile(r"(?:unknown key )?([^\s:;]+)")
-"""The key that a message begins with."""
+"""The key at the start of a message."""
 
 
 def keys_of(struct: type[Struct], prefix: str = "") -> Iterator[str]:
-    """Every dotted key of a configuration, those of the grid's axes included."""
+    """Every dotted key of a configuration, the grid's axes included."""
     for field in msgspec.structs.fields(struct):
         key = f"{prefix}{field.name}"
         if _is_section(field.type):
@@ -103,50 +103,50 @@ def keys_of(struct: type[Struct], prefix: str = "") -> Iterator[str]:
 
 
 def nested(tree: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Write a mapping of nested or dotted keys with nested ones alone, and what it holds as YAML would give it.
+    """Convert a mapping of nested or dotted keys to nested keys only, and its values to what YAML would hold.
 
     Raises
     ------
     ConfigError
         A key that stands twice, once nested and once dotted.
     """
-    found: dict[Any, Any] = {}
+    merged: dict[Any, Any] = {}
     for name, value in tree.items():
         *parents, leaf = name.split(".") if isinstance(name, str) else [name]
-        place = found
+        section = merged
         for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
                 raise ConfigError(f"{name}: {parent} has a value of its own; write it once")
-        if isinstance(value, Mapping) and isinstance(place.get(leaf), dict) and not set(value) & set(place[leaf]):
-            place[leaf] |= _plain(value)
-        elif leaf in place:
+        if isinstance(value, Mapping) and isinstance(section.get(leaf), dict) and not set(value) & set(section[leaf]):
+            section[leaf] |= _plain(value)
+        elif leaf in section:
             raise ConfigError(f"{name}: it stands twice, nested and dotted; write it once")
         else:
-            place[leaf] = _plain(value)
-    return found
+            section[leaf] = _plain(value)
+    return merged
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, arrays, numbers of numpy's, paths
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | range):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, PathLike):
         return fspath(value)
-    if isinstance(value, datetime):  # one of pandas' too, with its nanoseconds
+    if isinstance(value, datetime):  # a Timestamp of pandas too, with its nanoseconds
         return value.isoformat()
     return value.tolist() if hasattr(value, "tolist") else value
 
 
 def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:
-    """Check the keys of a nested mapping and the kind of every value; give it back with counts as whole numbers.
+    """Check the keys and values of a nested mapping; return it with counts as whole numbers.
 
     Parameters
     ----------
     tree : mapping
     struct : type of Struct
-        The configuration.
+        The class of the configuration.
 
     Raises
     ------
@@ -159,17 +159,17 @@ def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:
 
 def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: Sequence[str]) -> dict[str, Any]:
     kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    found = {}
+    values = {}
     for name, value in tree.items():
         key = f"{prefix}{name}"
         refuse_literal(key)
         if name not in kinds:
             raise ConfigError(_unknown(key, value, valid))
         if _is_section(kinds[name]):
-            found[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
+            values[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
         else:
-            found[name] = _value(key, value, kinds[name], valid)
-    return found
+            values[name] = _value(key, value, kinds[name], valid)
+    return values
 
 
 def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noqa: ANN401 - as written, and a type
@@ -184,7 +184,7 @@ def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noq
         try:
             value = READ[key](value)
         except ValueError:
-            raise ConfigError(_other_kind(key, value, kind)) from None
+            raise ConfigError(_wrong_kind(key, value, kind)) from None
     return _converted(key, value, kind)
 
 
@@ -197,7 +197,7 @@ def _converted(key: str, value: Any, kind: Any, expected: str = "") -> Any:  # n
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        raise ConfigError(_other_kind(key, value, kind, expected)) from None
+        raise ConfigError(_wrong_kind(key, value, kind, expected)) from None
 
 
 def _mapping(key: str, value: Any, expected: str = "") -> Mapping[Any, Any]:  # noqa: ANN401 - the same
@@ -210,25 +210,25 @@ def _is_section(kind: Any) -> bool:  # noqa: ANN401 - a type
     return isinstance(kind, type) and issubclass(kind, Struct)
 
 
-def _other_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
+def _wrong_kind(key: str, value: Any, kind: Any, expected: str = "") -> str:  # noqa: ANN401 - the same
     return f"{key}: expected {expected or expected_of(key, kind)}, but it had {_shown(key, value)}"
 
 
 def expected_of(key: str, kind: Any) -> str:  # noqa: ANN401 - a type
-    """What a value of a key is, in words and mostly by an example."""
-    return EXPECTED.get(key) or _words(kind)
+    """What a value of a key looks like, mostly with an example."""
+    return EXPECTED.get(key) or _describe_kind(kind)
 
 
-def _words(kind: Any) -> str:  # noqa: ANN401 - a type
+def _describe_kind(kind: Any) -> str:  # noqa: ANN401 - a type
     parts = get_args(kind) if get_origin(kind) is not Literal else [kind]
     for part in parts or [kind]:
         if get_origin(part) is Literal:
             return " or ".join(get_args(part))
-    return next(words for each, words in _OF_TYPE.items() if each in (parts or [kind]))
+    return next(words for python_type, words in _OF_TYPE.items() if python_type in (parts or [kind]))
 
 
 def _shown(key: str, value: Any) -> str:  # noqa: ANN401 - a value as it was written
-    """A value for a message: cut, without what may be a secret."""
+    """A value for a message: shortened, and without secrets."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if key.startswith("kafka"):
@@ -238,7 +238,7 @@ def _shown(key: str, value: Any) -> str:  # noqa: ANN401 - a value as it was wri
 
 
 def _unknown(key: str, value: Any, valid: Sequence[str]) -> str:  # noqa: ANN401 - the same
-    """What is said of a key that there is not; where a mapping stands there, of the first key in it."""
+    """The message about an unknown key; where its value is a mapping, about the first key in that."""
     while isinstance(value, Mapping) and value and not key.startswith("grid."):
         name, value = next(iter(value.items()))
         key = f"{key}.{name}"
@@ -247,12 +247,12 @@ def _unknown(key: str, value: Any, valid: Sequence[str]) -> str:  # noqa: ANN401
 
 
 class _Placed(ConfigError):  # noqa: N818 - reads as what it says
-    """It says where the value was written."""
+    """The message says where the value was written."""
 
 
 @contextmanager
 def placed(file: str | None = None, assignments: Sequence[str] = (), *, below: str = "") -> Iterator[None]:
-    """Let a complaint about a key say where that key was written: the line of a file, or the command line.
+    """Add to an error about a key where that key was written: the line of a file, or the command line.
 
     Parameters
     ----------
@@ -261,19 +261,21 @@ def placed(file: str | None = None, assignments: Sequence[str] = (), *, below: s
     assignments : sequence of str
         KEY=VALUE, which win over the file.
     below : str
-        Under which key the file's are put.
+        The key under which the file's keys are put.
     """
     try:
         yield
     except _Placed:
         raise
     except ConfigError as error:
-        found = _NAMED.match(str(error))
-        key = found[1].rstrip(",") if found else ""
+        match = _NAMED.match(str(error))
+        key = match[1].rstrip(",") if match else ""
         typed = (word.partition("=")[0].strip() for word in assignments)
-        if any(f"{each}.".startswith(f"{key}.") or f"{key}.".startswith(f"{each}.") for each in typed if key):
+        if any(
+            f"{word_key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{word_key}.") for word_key in typed if key
+        ):
             raise _Placed(f"{error} (command line)") from None
-        if file is None or str(error).startswith(file):  # which says itself where it is
+        if file is None or str(error).startswith(file):  # it names the file already
             raise
         line = line_of(file, key.removeprefix(below).lstrip("."))
         if line is None:

@@ -1,4 +1,4 @@
-"""A configuration read: one YAML file, KEY=VALUE on top, checked once, here."""
+"""Reads a configuration: one YAML file, KEY=VALUE on top, validated once, here."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 MAX_BAD = 10_000
-"""Malformed messages that can be tolerated: each is kept until the quarantine file is written."""
+"""Malformed messages that can be tolerated at most: all are kept until the quarantine file is written."""
 
 TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine", *(f"kafka.{name}" for name in NAMES))
 """Keys whose VALUE on the command line is taken as it is."""
 
 FILE_LIMIT = 2**20
-"""Bytes of a configuration or fee file."""
+"""Bytes of a configuration or fee file at most."""
 
 
 def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Config:
-    """Read a configuration: defaults, then the file, then KEY=VALUE, the last repeat winning.
+    """Read a configuration: defaults, then the file, then KEY=VALUE; the last one wins.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        A word without ``=``, YAML that is none, a secret.
+        A word without ``=``, invalid YAML, or a secret.
     """
     for text in assignments:
         key, equals, value = text.partition("=")
@@ -77,7 +77,7 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def build_config(tree: Mapping[str, Any]) -> Config:
-    """Make a configuration of a mapping of nested or dotted keys, as a YAML file or a program gives it.
+    """Make a configuration from a mapping of nested or dotted keys, as a YAML file or a program gives it.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def build_config(tree: Mapping[str, Any]) -> Config:
 
 
 def as_config(config: Config | Mapping[str, Any]) -> Config:
-    """Give a configuration back, or make one of a mapping of its keys, nested or dotted.
+    """Return a configuration as it is, or make one from a mapping of its keys, nested or dotted.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
 
 
 def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
-    """A path or a name as it was typed: '#', ': ' or '[' in it mean nothing; quotes around it may stand."""
+    """A path or a name as it was typed: '#', ': ' and '[' mean nothing in it; quotes around it are allowed."""
     value = value.strip()
     if value in {"", "~", "null"}:
         return None
@@ -120,12 +120,12 @@ def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
 
 
 def read_mapping(name: str) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; nothing in it is an empty one.
+    """Read a YAML file that holds a mapping; an empty file is an empty mapping.
 
     Raises
     ------
     ConfigError
-        A file that is missing, too large, no text, no YAML or no mapping.
+        A file that is missing, too large, not text, not YAML or not a mapping.
     """
     try:
         with Path(name).open("rb") as file:
@@ -165,7 +165,7 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
 
 
 def _check(config: Config) -> None:
-    """What types alone cannot say."""
+    """Check what types alone cannot express."""
     window, order = config.window, config.order
     for key, instant in (
         ("window.start", window.start),
@@ -173,7 +173,7 @@ def _check(config: Config) -> None:
         ("order.start", order.start),
         ("order.end", order.end),
     ):
-        _parsed(key, instant, parse_instant)
+        _check_parses(key, instant, parse_instant)
     for name, span in (("window", window), ("order", order)):
         _refuse_reversed(name, span)
     feed = config.feed
@@ -183,7 +183,7 @@ def _check(config: Config) -> None:
         ("feed.wait", feed.wait),
         ("feed.deadline", feed.deadline),
     ):
-        _parsed(key, duration, parse_duration)
+        _check_parses(key, duration, parse_duration)
     for key, number, least, limit in (
         ("order.size", order.size, 1, 2**31),
         ("step", config.step, 1, 2**31),
@@ -224,7 +224,7 @@ def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two cons
     return value is UNSET or value is None
 
 
-def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
+def _check_parses(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
     if not UNSET_or_none(value):
         try:
             parse(value)
@@ -233,7 +233,7 @@ def _parsed(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa:
 
 
 def _read_fees(file: str) -> dict[str, dict[str, float]]:
-    """Read a file of fees, and check it while it is known where each of them stands."""
+    """Read a file of fees and check it here, where an error can name the line."""
     with placed(file, below="fees"):
         fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
         _check_fees(fees)

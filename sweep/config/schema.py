@@ -1,4 +1,4 @@
-"""The configuration: one YAML file, KEY=VALUE on top, validated once, here."""
+"""The keys of the configuration, their types and defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Instant = str | int | None
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """The span of the tape: start and end included; warm-up before it only builds the book."""
+    """The span of the tape, start and end included; the warm-up before it only builds the book."""
 
     start: Instant = None
     end: Instant = None
@@ -31,7 +31,7 @@ class OrderSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How patient and how tolerant the reader of a topic is, and where it puts what it tolerated."""
+    """How long the reader of a topic waits, how much it tolerates, and where it puts what it tolerated."""
 
     max_bad: int = 0
     quarantine: str = "quarantine.jsonl"
@@ -42,7 +42,7 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KafkaSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the broker of the source lets us in: the names of `feed.access.Access`, none of them a secret."""
+    """How to log in to the source's broker: the names of `feed.access.Access`; none of them holds a secret."""
 
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
@@ -56,7 +56,7 @@ class KafkaSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a sweep is told, checked; docs/reference.md says what each key means.
+    """The validated configuration of a sweep; docs/reference.md says what each key means.
 
     Keys left UNSET follow `conventions`.
     """
@@ -92,17 +92,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 EMBEDDED = "embedded"
-"""The source that is a broker of our own, filled with the synthetic stream."""
+"""The name of the source that is our own broker, filled with the synthetic stream."""
 
 
 WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
-"""Keys that say where and how a sweep runs and reads, and change no result row."""
+"""Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of what decides the result rows, 64 hexadecimal digits; spelling and place play no part."""
+    """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits; their spelling plays no part."""
     content = {name: value for name, value in msgspec.to_builtins(config).items() if name not in WHERE_ONLY}
-    if content["venues"] is None:  # as it was before there was this key, so that runs that were stored are found
+    if content["venues"] is None:  # as before this key existed, so that older stored runs are found
         del content["venues"]
     content["grid"] = [[axis.name, [str(value) for value in axis.values]] for axis in build_grid(config.grid).axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

@@ -1,4 +1,4 @@
-"""YAML as this project reads it: numbers are numbers, text stays text."""
+"""YAML as this project reads it: numbers become numbers, text stays text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBER = re.compile(
 )
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 LONG = 2**13
-"""Characters from which on a text is tried in C first."""
+"""Characters of a text from which on the C loader is tried first."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+:,\[\] \n-]*")
 _DEEP = re.compile(r"^ {32}|- *-[ \n]", re.MULTILINE)
@@ -30,8 +30,8 @@ _SECRET = re.compile(SENSITIVE, re.IGNORECASE)
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader without its surprises.
 
-    Its defaults lose the nanoseconds of a stamp, read 1e-3 as text, 13:36:32 as a number, and ``no`` as false; an alias
-    can make a short text expand without bound.
+    Its defaults lose the nanoseconds of a timestamp, and read 1e-3 as text, 13:36:32 as a number and ``no`` as false;
+    an alias can make a short text expand without bound.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - PyYAML's
-        """Say where the text is that cannot be what its tag says."""
+        """Say where the text is that does not fit its tag."""
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -67,7 +67,7 @@ def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """A mapping whose keys stand once."""
+    """A mapping in which no key is repeated."""
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -86,7 +86,7 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 class _QuickLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same in C, several times faster: of long plain lists, which it reads alike."""
+    """The same in C, several times faster; for long plain lists, which both read alike."""
 
 
 _QuickLoader.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
@@ -94,7 +94,7 @@ _QuickLoader.yaml_constructors = _Loader.yaml_constructors
 
 
 def _quick(text: str) -> Any:  # noqa: ANN401 - YAML holds anything
-    """What a text of plain words, numbers and shallow lists holds; `_UNREAD` where `_Loader` has to read or refuse."""
+    """The value of a text of plain words, numbers and shallow lists; `_UNREAD` where `_Loader` has to decide."""
     if not _PLAIN.fullmatch(text) or _DEEP.search(text) or text.count("[") > _LISTS:
         return _UNREAD
     try:
@@ -115,47 +115,47 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     Raises
     ------
     ConfigError
-        No YAML, a key that stands twice, or a tag that would build an object.
+        Invalid YAML, a repeated key, or a tag that would build an object.
     """
-    if len(text) >= LONG and (found := _quick(text)) is not _UNREAD:
-        return found
+    if len(text) >= LONG and (value := _quick(text)) is not _UNREAD:
+        return value
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
-        # What PyYAML quotes of the text may hold what somebody takes for a configuration's business: a password.
-        what = _place(error, text) if _SECRET.search(text) else said(error, text)
-        raise ConfigError(f"{where}: no valid YAML ({what})") from None
+        # the text that PyYAML quotes may hold a password
+        problem = _place(error, text) if _SECRET.search(text) else describe_yaml_error(error, text)
+        raise ConfigError(f"{where}: no valid YAML ({problem})") from None
 
 
 def line_of(file: str, key: str) -> int | None:
-    """The line of a YAML file in which a dotted key, or the nearest key above it, stands; None where none does.
+    """The line of a YAML file that holds a dotted key, or the nearest key above it; None where there is none.
 
     Parameters
     ----------
     file : str
-        One that `parse_yaml` reads.
+        A file that `parse_yaml` can read.
     key : str
     """
-    if not Path(file).is_file():  # a pipe was read already, and a second time would wait for ever
+    if not Path(file).is_file():  # a pipe was read already; to read it again would wait for ever
         return None
     try:
         node = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
-    line, wanted = None, key.split(".")
-    while wanted and isinstance(node, yaml.MappingNode):
+    line, remaining = None, key.split(".")
+    while remaining and isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             parts = str(name.value).split(".")
-            if parts == wanted[: len(parts)]:
-                line, node, wanted = name.start_mark.line + 1, value, wanted[len(parts) :]
+            if parts == remaining[: len(parts)]:
+                line, node, remaining = name.start_mark.line + 1, value, remaining[len(parts) :]
                 break
         else:
             break
     return line
 
 
-def said(error: Exception, text: str) -> str:
-    """What is wrong with a text that is no YAML, in one line, and where."""
+def describe_yaml_error(error: Exception, text: str) -> str:
+    """What is wrong with invalid YAML and where, in one line."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
@@ -166,7 +166,7 @@ def said(error: Exception, text: str) -> str:
 
 
 def _place(error: Exception, text: str) -> str:
-    """Where an error of PyYAML's is, without what stands there."""
+    """Where an error of PyYAML's is, without quoting the text."""
     if isinstance(error, yaml.reader.ReaderError):
         return f"line {text.count(chr(10), 0, error.position) + 1}"
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, or on Ray. One contract, so that a breakpoint works and results are the same.
+"""The contract of executors: in this process, where a breakpoint works, or on Ray; results are the same.
 
 An executor runs plain functions. `call` starts one and returns a handle (or several, one per element of the answer);
 handles may be arguments of later calls, at top level, and stand for what they hold; `get` waits for what one holds;
@@ -18,27 +18,27 @@ Handle = Any
 Item = tuple[Any, ...]
 
 Where = Literal["anywhere", "spread", "driver"]
-"""On which node a call runs: any that has room; the nodes in turn, for what each can do as well and all better; the
-driver's own, for what no other node can reach."""
+"""On which node a call runs: any that has room; the nodes in turn, to share the work; the driver's own, for what no
+other node can reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The answer for an item whose process ended while it ran, on a node that stands: why, in one line."""
+    """The answer for an item whose process ended while its node lives: why, in one line."""
 
     why: str
 
 
 class Executor(Protocol):
-    """The contract."""
+    """Runs functions as tasks; see the module."""
 
     @property
     def workers(self) -> int:
-        """How many tasks run at once, now: a cluster grows and shrinks."""
+        """How many tasks run at once now: a cluster grows and shrinks."""
 
     @property
     def again(self) -> int:
-        """How many items of its streams ran again because a node was lost."""
+        """How many items of streams ran again because a node was lost."""
 
     def call(
         self,
@@ -47,10 +47,10 @@ class Executor(Protocol):
         returns: int = 1,
         where: Where = "anywhere",
     ) -> Handle:
-        """Start a function; with returns > 1 a list of as many handles."""
+        """Start a function; returns its handle, or a list of handles where returns > 1."""
 
     def get(self, handle: Handle, timeout: float | None = None) -> Any:  # noqa: ANN401
-        """Wait for what a handle holds; what the function raised is raised here, TimeoutError after so many seconds."""
+        """Wait for the value of a handle; raises what the function raised, or TimeoutError after `timeout` seconds."""
 
     def stream(
         self,
@@ -61,8 +61,8 @@ class Executor(Protocol):
     ) -> Iterator[tuple[Item, Any]]:
         """Yield (item, function(*shared, *item)) in any order, or (item, Lost).
 
-        `take` gives the next item, or None where there is none now: it is asked again after each answer, so that what
-        was lost can be given once more. `name` is what a task is called where tasks are shown.
+        `take` returns the next item, or None if there is none now; it is called again after each answer, so that it can
+        repeat lost items. `name` names a task where tasks are shown.
         """
 
     def __enter__(self) -> Self: ...

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Inline:
-    """Every task in this process, at once when it is called."""
+    """Runs every task in this process, as soon as it is called."""
 
     workers = 1
     again = 0
@@ -23,7 +23,7 @@ class Inline:
         returns: int = 1,
         where: Where = "anywhere",  # noqa: ARG002
     ) -> Handle:
-        """Run now; a handle is the answer itself."""
+        """Run now; the handle is the answer itself."""
         answer = function(*arguments)
         return answer if returns == 1 else list(answer)
 
@@ -38,7 +38,7 @@ class Inline:
         take: Callable[[], Item | None],
         name: Callable[[Item], str] | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[Item, Any]]:
-        """One item after the other."""
+        """Run one item after the other."""
         while (item := take()) is not None:
             yield item, function(*shared, *item)
 

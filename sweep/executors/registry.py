@@ -27,16 +27,16 @@ def cpus() -> int:
 
 
 def workers_of(config: Config) -> int | None:
-    """How many tasks run at once: those asked for, but on this machine no more than it has CPUs; None = all there are.
+    """How many tasks run at once: `workers`, but on this machine at most one per CPU; None = as many as there are.
 
-    Each worker is a process that loads the kernels: beyond the CPUs they take memory, and minutes until the last is up.
+    Each worker is a process that loads the kernels; more of them than CPUs take memory, and minutes to start.
     """
-    here = config.executor == "ray" and config.address == "local"
-    return min(config.workers, cpus()) if here and config.workers is not None else config.workers
+    on_this_machine = config.executor == "ray" and config.address == "local"
+    return min(config.workers, cpus()) if on_this_machine and config.workers is not None else config.workers
 
 
-def too_many(config: Config) -> str | None:
-    """What is said where more workers are asked for than there will be."""
+def surplus_workers_warning(config: Config) -> str | None:
+    """The warning where more workers are asked for than are started, or None."""
     count = workers_of(config)
     if count == config.workers:
         return None
@@ -47,11 +47,11 @@ def too_many(config: Config) -> str | None:
 
 
 EXECUTORS: dict[str, Callable[[Config], Executor]] = {"inline": lambda _: Inline(), "ray": _on_ray}
-"""Every executor by the name that the configuration uses."""
+"""Every executor by its name in the configuration."""
 
 
 def from_outside(config: Config) -> bool:
-    """Whether a configuration joins a cluster that this host is no node of, by Ray's client."""
+    """Whether a configuration joins, by Ray's client, a cluster of which this host is no node."""
     address = os.environ.get("RAY_ADDRESS", config.address) if config.address == "auto" else config.address
     return config.executor == "ray" and address.startswith("ray://")
 
@@ -62,7 +62,7 @@ def open_executor(config: Config) -> Executor:
     Raises
     ------
     ConfigError
-        Workers for an executor that has one.
+        More than one worker for the inline executor.
     """
     if config.executor == "inline" and (config.workers or 1) > 1:
         raise ConfigError(f"workers: the inline executor has one, but it had {config.workers}; use executor=ray")

@@ -1,4 +1,4 @@
-"""The nodes that a Ray cluster file describes: which types, how many, and how many tasks run on each at once."""
+"""The nodes in a Ray cluster file: their types, how many there are, and how many tasks run on each at once."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import yaml
 
 from feed.console import listing
 from sweep.config.loading import FILE_LIMIT
-from sweep.config.yaml_text import said
+from sweep.config.yaml_text import describe_yaml_error
 from sweep.errors import ConfigError
 
 DEFAULT_FILE: Final = "cluster.yaml"
 
 MOST: Final = 1_000_000
-"""Nodes, CPUs of a node, or minutes: more is a slip of the hand."""
+"""Nodes, CPUs of a node, or minutes at most: more is a typing error."""
 
 MERGED: Final = 10_000
-"""Keys of a mapping that merge keys fill."""
+"""Keys at most of a mapping that merge keys fill."""
 
 DEFAULT_MAX_WORKERS: Final = 2
-"""Ray's own, where the file does not say how many."""
+"""Ray's own default, where the file does not say how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Node:
     ----------
     name : str
     instance_type : str, optional
-        What the provider calls it; None where the file does not say.
+        The provider's name of the type; None where the file does not say.
     most : int
-        Nodes of it at most; 1 of the head.
+        Nodes of this type at most; 1 for the head.
     cpus : int, optional
-        Tasks at once on one node, where the file overrides what the instance type has.
+        Tasks at once on one node, where the file overrides the CPUs of the instance type.
     spot : bool
     """
 
@@ -73,11 +73,11 @@ def find_cluster(file: str | None = None) -> Cluster | None:
     Parameters
     ----------
     file : str, optional
-        ``cluster.yaml`` in the working directory by default, if there is one.
+        By default ``cluster.yaml`` in the working directory, if there is one.
 
     Returns
     -------
-    Cluster, or None where there is no such file and none was asked for
+    Cluster, or None where no file was asked for and there is no ``cluster.yaml``
 
     Raises
     ------
@@ -86,10 +86,10 @@ def find_cluster(file: str | None = None) -> Cluster | None:
     """
     if file is None and not Path(DEFAULT_FILE).is_file():
         return None
-    return _cluster(file or DEFAULT_FILE)
+    return _parse_cluster(file or DEFAULT_FILE)
 
 
-def _cluster(file: str) -> Cluster:
+def _parse_cluster(file: str) -> Cluster:
     tree = _read(file)
     types = _mapping(file, "available_node_types", tree.get("available_node_types"))
     head = tree.get("head_node_type")
@@ -98,7 +98,7 @@ def _cluster(file: str) -> Cluster:
             f"{file}: head_node_type: expected one of available_node_types, but it had {_shown(head)}; "
             f"{listing('node types', map(str, types))}"
         )
-    limit = _whole(file, "max_workers", tree.get("max_workers", DEFAULT_MAX_WORKERS))
+    limit = _whole_number(file, "max_workers", tree.get("max_workers", DEFAULT_MAX_WORKERS))
     nodes = {name: _node(file, str(name), fields, limit, head=name == head) for name, fields in types.items()}
     idle = tree.get("idle_timeout_minutes", 5)
     if not isinstance(idle, int | float) or isinstance(idle, bool) or not 0 <= idle <= MOST:
@@ -115,7 +115,7 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
     config = _mapping(file, f"{key}.node_config", fields.get("node_config", {}))
     resources = _mapping(file, f"{key}.resources", fields.get("resources", {}))
     market = _mapping(file, f"{key}.node_config.InstanceMarketOptions", config.get("InstanceMarketOptions", {}))
-    most = min(limit, _whole(file, f"{key}.max_workers", fields.get("max_workers", limit)))
+    most = min(limit, _whole_number(file, f"{key}.max_workers", fields.get("max_workers", limit)))
     cpus = resources.get("CPU")
     instance_type = config.get("InstanceType")
     if not isinstance(instance_type, str | None):
@@ -127,16 +127,16 @@ def _node(file: str, name: str, fields: Any, limit: int, *, head: bool) -> Node:
         name,
         instance_type,
         1 if head else most,
-        None if cpus is None else _whole(file, f"{key}.resources.CPU", cpus),
+        None if cpus is None else _whole_number(file, f"{key}.resources.CPU", cpus),
         market.get("MarketType") == "spot",
     )
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, of which no merge key makes a short text a large mapping."""
+    """PyYAML's safe loader, in which merge keys cannot turn a short text into a large mapping."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what ``<<`` names, as far as a cluster file would."""
+        """Merge what ``<<`` names, up to `MERGED` keys."""
         super().flatten_mapping(node)
         if len(node.value) > MERGED:
             raise yaml.constructor.ConstructorError(
@@ -145,10 +145,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read(file: str) -> dict[Any, Any]:
-    """Ray reads these files with PyYAML's own rules, and they use aliases: `sweep.text` reads no such file."""
+    """Read a file by PyYAML's rules, as Ray does: such files use aliases, which `sweep.config.yaml_text` refuses."""
     try:
-        with Path(file).open("rb") as opened:
-            content = opened.read(FILE_LIMIT + 1)
+        with Path(file).open("rb") as stream:
+            content = stream.read(FILE_LIMIT + 1)
         if len(content) > FILE_LIMIT:
             raise ConfigError(f"{file}: is over {FILE_LIMIT:,} bytes, which no cluster file needs; check the path")
         text = content.decode()
@@ -159,7 +159,7 @@ def _read(file: str) -> dict[Any, Any]:
     try:
         tree = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise ConfigError(f"{file}: no valid YAML ({said(error, text)})") from None
+        raise ConfigError(f"{file}: no valid YAML ({describe_yaml_error(error, text)})") from None
     return _mapping(file, "the file", tree)
 
 
@@ -169,14 +169,14 @@ def _mapping(file: str, key: str, value: Any) -> dict[Any, Any]:  # noqa: ANN401
     return value
 
 
-def _whole(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAML holds anything
+def _whole_number(file: str, key: str, value: Any) -> int:  # noqa: ANN401 - YAML holds anything
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise ConfigError(f"{file}: {key}: expected a whole number of 0 to {MOST:,}, but it had {_shown(value)}")
     return value
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - YAML holds anything
-    """A value for a message; of lists and mappings not what is in them, which aliases can make endless."""
+    """A value for a message; without the content of lists and mappings, which aliases can make endless."""
     if isinstance(value, list | dict | set):
         return "a list" if isinstance(value, list) else "a mapping"
     return repr(value)[:60]

@@ -1,4 +1,4 @@
-"""What a sweep takes and costs on the nodes of a cluster file."""
+"""How long a sweep takes and what it costs on the nodes of a cluster file."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 GIB: Final = 2**30
 
 ROW_BYTES: Final = 8 * len(COLUMNS) + 1
-"""Of a result row where the driver keeps it."""
+"""Bytes of a result row in the driver's memory."""
 
 REDUCING: Final = 2
-"""So many times the table is what the driver holds while it is reduced."""
+"""Times the bytes of the table that the driver holds while it reduces the table."""
 
 STORE_SHARE: Final = 0.3
-"""Of a node's memory, what Ray takes for its object store."""
+"""The part of a node's memory that Ray takes for its object store."""
 
 STORE_LIMIT: Final = 200 * 10**9
-"""Bytes of an object store at most, by Ray's default."""
+"""Bytes of an object store at most by default."""
 
 LEAST_BILLED: Final = 60.0
-"""Seconds of an instance that EC2 bills at least; after them by the second."""
+"""Seconds of an instance that EC2 bills at least; after that it bills by the second."""
 
 ASSUMED: Final = (
     "a vCPU there simulates as fast as one here; speed of the instance type, in a file for --prices, says otherwise",
@@ -39,11 +39,11 @@ ASSUMED: Final = (
     "neither seconds nor price hold the start of nodes and Ray and the reading of the source",
     "the price is that of the instances, the head among them: disks, addresses and traffic are not in it",
 )
-"""What the figures of a cluster rest on."""
+"""Assumptions behind the figures of a cluster."""
 
 
 def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) -> dict[str, Any]:
-    """Each worker type of a cluster, with one node of it and with all.
+    """The forecast for each worker type of a cluster, with one node and with all nodes of it.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) ->
     return {
         "file": cluster.file,
         "prices": {name: getattr(prices, name) for name in ("date", "currency", "region", "source")},
-        "head": {**_described(cluster.head, head, prices), "result_table_fits": fits},
+        "head": {**_describe_node(cluster.head, head, prices), "result_table_fits": fits},
         "workers": [
             {
-                **_described(node, kind, prices),
+                **_describe_node(node, kind, prices),
                 "object_store_fits": None if kind is None else plan.nbytes <= _store_bytes(kind),
                 "estimates": [] if kind is None else _estimates(cluster, head, node, kind, plan, pace),
             }
@@ -73,22 +73,22 @@ def cluster_section(cluster: Cluster, prices: Prices, plan: Plan, pace: Pace) ->
 
 
 def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, float]:
-    """A prediction as it is printed: three digits at most, and how far it may be off.
+    """A prediction as it is printed: three digits, and how far it may be off.
 
     Parameters
     ----------
     seconds : float
-        Of CPUs that do nothing else.
+        On CPUs that do nothing else.
     pace : Pace
     busy : float
-        How many times as long it may take because they do.
+        How many times as long it may take on CPUs that do.
     """
-    off = 1 + math.hypot(NOISE, pace.spread)
-    return {"likely": _digits(seconds), "low": _digits(seconds / off), "high": _digits(seconds * off * busy)}
+    factor = 1 + math.hypot(NOISE, pace.spread)
+    return {"likely": _digits(seconds), "low": _digits(seconds / factor), "high": _digits(seconds * factor * busy)}
 
 
 def reduce_seconds(plan: Plan, pace: Pace) -> float:
-    """Seconds after the last chunk: those of the driver for all rows, and those of the sensitivity."""
+    """Seconds after the last chunk: of the driver for all rows, and of the sensitivity."""
     return _digits(plan.combinations * pace.reduce + pace.after)
 
 
@@ -104,14 +104,14 @@ def _store_bytes(kind: InstanceType) -> float:
     return min(STORE_SHARE * kind.memory_gib * GIB, STORE_LIMIT)
 
 
-def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[str, Any]:
-    """What is known of a node's type, and how to tell what is not."""
+def _describe_node(node: Node, kind: InstanceType | None, prices: Prices) -> dict[str, Any]:
+    """What is known about a node's type, and how to supply what is not."""
     name = node.instance_type or "TYPE"
-    found: dict[str, Any] = {"node_type": node.name, "instance_type": node.instance_type, "spot": node.spot}
+    description: dict[str, Any] = {"node_type": node.name, "instance_type": node.instance_type, "spot": node.spot}
     if kind is None:
         entry = f"{name}: {{vcpu: ..., memory_gib: ..., on_demand: ...}}"
         return {
-            **found,
+            **description,
             "vcpu": None,
             "memory_gib": None,
             "hour": None,
@@ -127,7 +127,7 @@ def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[st
             f"Linux/UNIX; give a file to --prices with types.{name}.spot"
         )
     return {
-        **found,
+        **description,
         "vcpu": kind.vcpu,
         "memory_gib": kind.memory_gib,
         "speed": kind.speed,
@@ -139,40 +139,41 @@ def _described(node: Node, kind: InstanceType | None, prices: Prices) -> dict[st
 def _estimates(
     cluster: Cluster, head: InstanceType | None, node: Node, kind: InstanceType, plan: Plan, pace: Pace
 ) -> list[dict[str, Any]]:
-    """With one node, and with as many as there may be."""
-    on_head = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
-    on_node = kind.vcpu if node.cpus is None else node.cpus
-    found = []
+    """Estimates with one node, and with the most nodes there may be."""
+    head_cpus = cluster.head.cpus if cluster.head.cpus is not None else head.vcpu if head else 0
+    node_cpus = kind.vcpu if node.cpus is None else node.cpus
+    estimates = []
     for nodes in sorted({1, node.most}):
-        workers = on_head + nodes * on_node
+        workers = head_cpus + nodes * node_cpus
         if not workers:
             continue
-        there = walk_plan(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
-        sweep = seconds_range(there.seconds + pace.before / kind.speed, pace)
+        walk = walk_plan(replace(plan, workers=workers), pace, OVERHEAD["ray"], kind.speed)
+        sweep = seconds_range(walk.seconds + pace.before / kind.speed, pace)
         reduce = reduce_seconds(plan, pace)
-        up = {name: seconds + reduce for name, seconds in sweep.items()}
+        node_seconds = {name: seconds + reduce for name, seconds in sweep.items()}
         rates = {"on_demand": kind.on_demand, "spot": kind.spot}
-        found.append(
+        estimates.append(
             {
                 "nodes": nodes,
                 "workers": workers,
-                "chunks": there.chunks,
-                "chunk_size": there.largest,
+                "chunks": walk.chunks,
+                "chunk_size": walk.largest,
                 "seconds": {"sweep": sweep, "reduce": reduce},
-                "price": {name: _price(up, nodes, rate, head, 0.0) for name, rate in rates.items()},
+                "price": {name: _price(node_seconds, nodes, rate, head, 0.0) for name, rate in rates.items()},
                 "price_until_idle": {
-                    name: _price(up, nodes, rate, head, 60 * cluster.idle_minutes) for name, rate in rates.items()
+                    name: _price(node_seconds, nodes, rate, head, 60 * cluster.idle_minutes)
+                    for name, rate in rates.items()
                 },
             }
         )
-    return found
+    return estimates
 
 
 def _price(
     seconds: dict[str, float], nodes: int, rate: float | None, head: InstanceType | None, idle: float
 ) -> dict[str, float] | None:
-    """To the cent, of all nodes and the head, which is no spot instance; None where a price is missing."""
+    """The price of all nodes and the head, which is never a spot instance, to the cent; None where one is unknown."""
     if rate is None or head is None or head.on_demand is None:
         return None
     hour = nodes * rate + head.on_demand
-    return {name: round(max(each + idle, LEAST_BILLED) / 3600 * hour, 2) for name, each in seconds.items()}
+    return {name: round(max(duration + idle, LEAST_BILLED) / 3600 * hour, 2) for name, duration in seconds.items()}

@@ -1,7 +1,7 @@
-"""What a sweep will take, said before it runs: chunks, bytes, seconds here and on a cluster's nodes, and their price.
+"""Predicts what a sweep takes: chunks, bytes, seconds here and on a cluster's nodes, and their price.
 
-The source is read and the book derived as a run does, in this process, and a few chunks are simulated for a moment.
-No Ray is started, no node is asked for and nothing is stored.
+It reads the source and derives the book as a run does, in this process, and simulates a few chunks for a moment. It
+neither starts Ray nor requests nodes, and stores nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import caveats, tasks
 from sweep.config.loading import as_config
 from sweep.executors.inline import Inline
-from sweep.executors.registry import cpus, open_executor, too_many, workers_of
+from sweep.executors.registry import cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 TELLING = 1.3
-"""A machine is said to be busy from so many times the computing time on."""
+"""Elapsed over computing time of chunks above which a machine counts as busy."""
 
 
 def forecast(
@@ -44,7 +44,7 @@ def forecast(
     prices: str | None = None,
     cluster: str | None = None,
 ) -> dict[str, Any]:
-    """Say what a sweep will take.
+    """Predict what a sweep takes.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def forecast(
     progress : Progress, optional
         Told what happens; silent by default.
     prices : str, optional
-        A file that is laid over the prices of the package; see `sweep.forecast.prices.load_prices`.
+        A file that overrides prices of the package; see `sweep.forecast.prices.load_prices`.
     cluster : str, optional
-        A cluster file; ``cluster.yaml`` in the working directory by default, if there is one.
+        A cluster file; by default ``cluster.yaml`` in the working directory, if there is one.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def forecast(
     Raises
     ------
     ConfigError, FeedError, AllocatorError
-        A file of prices or of a cluster that cannot be used; and as `sweep.driver.run`, where a run would end so, too.
+        A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
     config, progress = as_config(config), progress or Silent()
-    table, nodes = load_prices(prices), find_cluster(cluster)
+    price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     grid = build_grid(config.grid)
-    if (said := too_many(config)) is not None:
-        progress.say(said)
-    open_executor(config)  # refuses what a run would refuse, and is not entered: nothing starts
+    if (warning := surplus_workers_warning(config)) is not None:
+        progress.say(warning)
+    open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
     phases = Phases(progress.say)
     with open_session(config, progress, phases, Inline()) as session:
         settings, facts, book = session.settings, session.tape.facts, session.tape.book
@@ -85,19 +85,19 @@ def forecast(
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
-    baselines = time.thread_time() - began
-    sensitivity = baselines if settings.conventions == "fair" else 0.0
-    pace = replace(measure(book, job, plan, best_ask), before=baselines, after=sensitivity)
+    baseline_seconds = time.thread_time() - began
+    sensitivity_seconds = baseline_seconds if settings.conventions == "fair" else 0.0
+    pace = replace(measure(book, job, plan, best_ask), before=baseline_seconds, after=sensitivity_seconds)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
-    here = walk_plan(plan, pace, OVERHEAD[config.executor])
+    walk = walk_plan(plan, pace, OVERHEAD[config.executor])
     return {
         "combinations": len(grid),
         "orders": len(plan.orders),
         "result_rows": plan.combinations,
-        "chunks": here.chunks,
-        "chunk_size": here.largest,
+        "chunks": walk.chunks,
+        "chunk_size": walk.largest,
         "kernel": plan.kernel,
         "bytes": {
             "object_store_per_node": plan.nbytes,
@@ -123,19 +123,19 @@ def forecast(
             "workers": plan.workers,
             "seconds": {
                 "source": round(reading, 3),
-                "sweep": seconds_range(_local(here, plan.workers) + pace.before, pace, pace.busy),
+                "sweep": seconds_range(_local_seconds(walk, plan.workers) + pace.before, pace, pace.busy),
                 "reduce": reduce_seconds(plan, pace),
             },
         },
-        "cluster": None if nodes is None else cluster_section(nodes, table, plan, pace),
+        "cluster": None if cluster_nodes is None else cluster_section(cluster_nodes, price_table, plan, pace),
     }
 
 
 def _workers(config: Config) -> int:
-    """How many tasks a run on this machine has at once."""
+    """How many tasks a run has at once on this machine."""
     return 1 if config.executor == "inline" else workers_of(config) or os.cpu_count() or 1
 
 
-def _local(found: Walk, workers: int) -> float:
-    """Seconds where the driver computes on the workers' CPUs."""
-    return max(found.seconds, (found.work + found.driver) / max(1, min(workers, cpus())))
+def _local_seconds(walk: Walk, workers: int) -> float:
+    """Seconds of a walk where the driver shares the workers' CPUs."""
+    return max(walk.seconds, (walk.work + walk.driver) / max(1, min(workers, cpus())))

@@ -1,4 +1,4 @@
-"""What a node costs by the hour: the table that comes with the package, and a file of the user's own over it."""
+"""Prices of nodes by the hour: the table of the package, and a file of the user's that overrides it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Converted = TypeVar("Converted", bound=Struct)
 
 PACKAGED: Final = Path(__file__).with_name("prices.yaml")
-"""The table that comes with the package."""
+"""The table of the package."""
 
 
 class InstanceType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +33,9 @@ class InstanceType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_demand, spot : float, optional
         Price of an hour; None where it is not known.
     date, spot_date : str, optional
-        The day that each of them is of, YYYY-MM-DD.
+        The day of each price, YYYY-MM-DD.
     speed : float
-        How many times as fast a vCPU of it simulates as one of this machine.
+        How many times as fast as a CPU of this machine one of its vCPUs simulates.
     """
 
     vcpu: int
@@ -53,7 +53,7 @@ class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes
     ----------
     date : str
-        The day that the prices are of, where a type says nothing else.
+        The day of all prices whose type names no other.
     currency, region, source : str
     types : dict of str to InstanceType
     """
@@ -71,9 +71,8 @@ def load_prices(file: str | None = None) -> Prices:
     Parameters
     ----------
     file : str, optional
-        A YAML file of the form of sweep/forecast/prices.yaml, laid over it type by type and key by key. Where its
-        region or currency is another, what the types of the package cost is left out, for it is the price of another
-        place.
+        A YAML file in the form of sweep/forecast/prices.yaml, which it overrides type by type and key by key. Where
+        its region or currency differs, the prices of the package are left out, as they are those of another place.
 
     Raises
     ------
@@ -83,16 +82,16 @@ def load_prices(file: str | None = None) -> Prices:
     """
     tree = _dated(read_mapping(str(PACKAGED)))
     if file is not None:
-        over = _checked(file, read_mapping(file))
-        elsewhere = any(over.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
+        overrides = _checked(file, read_mapping(file))
+        elsewhere = any(overrides.get(key, tree[key]) != tree[key] for key in ("region", "currency"))
         dropped = {"on_demand", "spot", "date", "spot_date"} if elsewhere else set()
-        kept = {
+        merged = {
             name: {key: value for key, value in fields.items() if key not in dropped}
             for name, fields in tree["types"].items()
         }
-        for name, fields in _dated(over)["types"].items():
-            kept[name] = {**kept.get(name, {}), **fields}
-        tree = {**tree, "source": f"{file}, over: {tree['source']}", **over, "types": kept}
+        for name, fields in _dated(overrides)["types"].items():
+            merged[name] = {**merged.get(name, {}), **fields}
+        tree = {**tree, "source": f"{file}, over: {tree['source']}", **overrides, "types": merged}
     where = file or str(PACKAGED)
     types = {name: _convert(fields, InstanceType, f"{where}: types.{name}") for name, fields in tree["types"].items()}
     return _convert({**tree, "types": types}, Prices, where)
@@ -102,12 +101,12 @@ def _convert(tree: Mapping[str, Any], struct: type[Converted], where: str) -> Co
     try:
         return msgspec.convert(tree, struct)
     except msgspec.ValidationError as error:
-        said, _, key = str(error).partition(" - at `$.")
-        raise ConfigError(f"{where}: {key.rstrip('`') or struct.__name__}: {said[0].lower()}{said[1:]}") from None
+        problem, _, key = str(error).partition(" - at `$.")
+        raise ConfigError(f"{where}: {key.rstrip('`') or struct.__name__}: {problem[0].lower()}{problem[1:]}") from None
 
 
 def _dated(tree: dict[str, Any]) -> dict[str, Any]:
-    """The same table, where each type with a price says of which day it is."""
+    """The same table, in which each type with a price has a date."""
     types = {
         name: {"date": tree["date"], **fields} if fields.get("on_demand") is not None else fields
         for name, fields in (tree.get("types") or {}).items()
@@ -116,7 +115,7 @@ def _dated(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(file: str, tree: dict[str, Any]) -> dict[str, Any]:
-    """A file of the user's own: keys that there are, a date, numbers that can be."""
+    """Check a file of the user's: known keys, a date, numbers in range."""
     _refuse_unknown(file, "", tree, Prices)
     if not _is_date(tree.get("date")):
         raise ConfigError(f"{file}: date: expected the day that these prices are of, YYYY-MM-DD")
@@ -140,13 +139,13 @@ def _refuse_unknown(file: str, prefix: str, tree: Mapping[Any, Any], struct: typ
     valid = [field.name for field in msgspec.structs.fields(struct)]
     for key in tree:
         if key not in valid:
-            near = unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid])
-            raise ConfigError(f"{file}: {near}")
+            problem = unknown_key(f"{prefix}{key}", [f"{prefix}{name}" for name in valid])
+            raise ConfigError(f"{file}: {problem}")
 
 
 def _check_number(key: str, value: Any, *, above: bool) -> None:  # noqa: ANN401 - YAML holds anything
     if not isinstance(value, int | float) or isinstance(value, bool):
-        return  # its kind is checked with the rest of the table
+        return  # its type is checked with the rest of the table
     if not math.isfinite(value) or value < 0 or (above and value == 0):
         raise ConfigError(f"{key}: expected a number {'above 0' if above else 'of 0 or more'}, but it had {value}")
 

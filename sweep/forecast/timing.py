@@ -1,4 +1,4 @@
-"""How long the chunks of a plan take: a few of them are run, and the whole walk is played through in numbers."""
+"""Measures how long the chunks of a plan take, by running a few of them."""
 
 from __future__ import annotations
 
@@ -27,49 +27,49 @@ if TYPE_CHECKING:
     RunChunk = Callable[[Book, tasks.Job, Chunk], tasks.ChunkRows]
 
 BUDGET_SECONDS: Final = 2.0
-"""Chunks are run for at most about so long; one that would go beyond is not begun."""
+"""Chunks run for about so long at most; one that would go beyond is not begun."""
 
 ENOUGH: Final = 12
-"""Chunks of the size that the cutter settles at, spread over the grid; more of them say nothing new."""
+"""Chunks of the cutter's final size, spread over the grid; more of them say nothing new."""
 
 
 KEPT: Final = 2**22
-"""Rows at most that taking them in is tried on: 0.4 GB, for on a virtual machine pages that are new may cost ten times
-what others do."""
+"""Rows at most on which taking rows in is measured: 0.4 GB, as on a virtual machine new pages may cost ten times what
+others do."""
 
 REDUCED: Final = 2**21
-"""Rows at most that the driver's work at the end is tried on."""
+"""Rows at most on which the driver's work at the end is measured."""
 
 GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 NOISE: Final = 0.15
-"""By so much one run differs from the next on a machine that does something else, too."""
+"""The part by which two runs differ on a machine that also does other work."""
 
 
 UNTRIED: Final = 1.0
-"""The spread where not one chunk could be run for it."""
+"""The spread where no chunk could be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What chunks take, as far as it was measured.
+    """What chunks take, as measured.
 
     Attributes
     ----------
     points : tuple of (combinations, seconds)
-        Means by size, ascending; one at least.
+        Means by size, ascending; at least one.
     spread : float
-        By which part of it the mean of the largest chunks may be off: they lie on a few places of the grid only.
+        The part by which the mean of the largest chunks may be off: they cover a few places of the grid only.
     busy : float
-        How many times as long as it computed a chunk took; above 1 where other work has this machine's CPUs, too.
+        Elapsed over computing time of a chunk; above 1 where other work shares this machine's CPUs.
     keep, reduce : float
-        Seconds of the driver for each row: to take it in as it comes, and to find the best of all at the end.
+        Seconds of the driver per row: to take it in as it arrives, and to find the best of all at the end.
     before, after : float
-        Seconds of what runs before the chunks, the baselines, and after them, the sensitivity.
+        Seconds of the baselines, which run before the chunks, and of the sensitivity, which runs after them.
     chunks, combinations : int
-        That were run to find out.
+        How many were run to measure this.
     seconds : float
-        That they computed.
+        Their computing time.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -84,7 +84,7 @@ class Pace:
     seconds: float = 0.0
 
     def of(self, combinations: int) -> float:
-        """Seconds of a chunk: between two measured sizes on a line, beyond them on the line fitted to all."""
+        """Seconds of a chunk: interpolated between measured sizes, and beyond them along the line fitted to all."""
         if combinations <= self.points[0][0]:
             return self._along(self.points[0], combinations)
         for below, above in zip(self.points, self.points[1:], strict=False):
@@ -94,20 +94,20 @@ class Pace:
         return self._along(self.points[-1], combinations)
 
     def _along(self, point: tuple[float, float], combinations: int) -> float:
-        start, each = fit(list(self.points))
-        there = start + each * point[0]
-        return point[1] * (start + each * combinations) / there if there else 0.0
+        start, per_combination = fit(list(self.points))
+        fitted = start + per_combination * point[0]
+        return point[1] * (start + per_combination * combinations) / fitted if fitted else 0.0
 
 
 def computing(book: Book, job: tasks.Job, chunk: Chunk) -> tasks.ChunkRows:
-    """As `sweep.tasks.run_chunk`, with the seconds that it computed: what else the machine does is not in them."""
+    """As `sweep.tasks.run_chunk`, but its seconds are computing time, without other work of the machine."""
     began = time.thread_time()
     rows = tasks.run_chunk(book, job, chunk)
     return replace(rows, seconds=time.thread_time() - began)
 
 
 def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chunk: RunChunk = computing) -> Pace:
-    """Run chunks of the sizes that the plan's cutter asks for, on places spread over the grid.
+    """Run chunks of the sizes that the plan's cutter chooses, at places spread over the grid.
 
     Parameters
     ----------
@@ -116,19 +116,19 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         With the plan's kernel.
     plan : Plan
     best_ask : Execution
-        The baseline, which the driver holds each row against.
+        The baseline, with which the driver compares each row.
     run_chunk : callable
         Runs one chunk.
     """
     cutter = plan.cutter()
-    found: dict[int, list[tuple[int, float]]] = {}
+    timings: dict[int, list[tuple[int, float]]] = {}
     tried = largest = covered = 0
     spent = passed = 0.0
-    kept: tuple[int, tasks.ChunkRows] | None = None
+    largest_run: tuple[int, tasks.ChunkRows] | None = None
     while chunk := cutter.take():
         size = chunk.past - chunk.first
-        known = _means(found, plan.measured)
-        if known and max(spent, passed) + Pace(known).of(size) > BUDGET_SECONDS:
+        means = _means(timings, plan.measured)
+        if means and max(spent, passed) + Pace(means).of(size) > BUDGET_SECONDS:
             break
         first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
         began = time.perf_counter()
@@ -137,52 +137,56 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         tried, spent, covered = tried + 1, spent + rows.seconds, covered + size
         if not rows.failures:
             cutter.learn(size, rows.seconds)
-            found.setdefault(size.bit_length(), []).append((size, rows.seconds))
+            timings.setdefault(size.bit_length(), []).append((size, rows.seconds))
             if size >= largest:
-                kept = size * chunk.orders, rows
+                largest_run = size * chunk.orders, rows
         largest = max(largest, size)
-        settled = [each for points in found.values() for each in points if 4 * each[0] >= 3 * largest]
+        settled = [timing for points in timings.values() for timing in points if 4 * timing[0] >= 3 * largest]
         if max(spent, passed) > BUDGET_SECONDS or len(settled) >= ENOUGH:
             break
-    # where every combination that was tried failed, each was looked for one by one: slower than any other
-    points = _means(found, plan.measured) or ((max(covered, 1), spent),)
+    # where all of them failed, each was searched for one by one, which is slower than anything else
+    points = _means(timings, plan.measured) or ((max(covered, 1), spent),)
     busy = max(1.0, passed / spent) if spent else 1.0
     keep = reduce = 0.0
-    if kept is not None:
-        keep = _keep_seconds(plan.combinations, *kept, best_ask)
-        reduce = _reduce_seconds(plan, kept[1], best_ask)
-    return Pace(points, _spread(found, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent)
+    if largest_run is not None:
+        keep = _keep_seconds(plan.combinations, *largest_run, best_ask)
+        reduce = _reduce_seconds(plan, largest_run[1], best_ask)
+    return Pace(
+        points, _spread(timings, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent
+    )
 
 
-def _means(found: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
-    """Means by size class, ascending; of classes of which no chunk was run, what the kernel was chosen by."""
-    classes = {size.bit_length(): [(size, seconds)] for size, seconds in measured} | found
+def _means(timings: dict[int, list[tuple[int, float]]], measured: Measured) -> tuple[tuple[float, float], ...]:
+    """Means by size class, ascending; for classes without a chunk, the measurements that chose the kernel."""
+    classes = {size.bit_length(): [(size, seconds)] for size, seconds in measured} | timings
     return tuple(sorted((fmean(k for k, _ in points), fmean(s for _, s in points)) for points in classes.values()))
 
 
-def _spread(found: dict[int, list[tuple[int, float]]], largest: int) -> float:
-    """Two standard errors of the mean of the largest chunks, as a part of it."""
-    if not found:
+def _spread(timings: dict[int, list[tuple[int, float]]], largest: int) -> float:
+    """Two standard errors of the mean of the largest chunks, relative to it."""
+    if not timings:
         return UNTRIED
-    each = [seconds / size for points in found.values() for size, seconds in points if 4 * size >= 3 * largest]
-    mean = fmean(each) if each else 0.0
-    return 2 * stdev(each) / math.sqrt(len(each)) / mean if len(each) > 1 and mean else 0.0
+    unit_seconds = [
+        seconds / size for points in timings.values() for size, seconds in points if 4 * size >= 3 * largest
+    ]
+    mean = fmean(unit_seconds) if unit_seconds else 0.0
+    return 2 * stdev(unit_seconds) / math.sqrt(len(unit_seconds)) / mean if len(unit_seconds) > 1 and mean else 0.0
 
 
 def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
-    """Seconds in which the driver takes in each row of such chunks, into memory that nobody used before."""
+    """Seconds of the driver per row to take such chunks in, into new memory."""
     copies = max(1, min(total, KEPT) // count)
     sink = MemorySink(1, 1, copies * count)
     began = time.thread_time()
-    for at in range(copies):
-        sink.append(Chunk(0, 0, at * count, (at + 1) * count), rows)
+    for copy in range(copies):
+        sink.append(Chunk(0, 0, copy * count, (copy + 1) * count), rows)
         totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
         _ = (totals.min(), totals.max()) if len(totals) else None
     return (time.thread_time() - began) / (copies * count)
 
 
 def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> float:
-    """Seconds in which the driver reduces each row, from a part of the grid filled with rows as they came."""
+    """Seconds of the driver per row to reduce a part of the grid, filled with the rows of a chunk."""
     part = _part(plan.grid)
     table = rows.rows[np.resize(rows.of, len(part))]
     began = time.thread_time()
@@ -191,7 +195,7 @@ def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> f
 
 
 def _part(grid: Grid) -> Grid:
-    """The first values of each axis, so many that `REDUCED` combinations are left."""
+    """The grid of the first values of each axis, with `REDUCED` combinations at most."""
     room, axes = REDUCED, []
     for axis in reversed(grid.axes):
         values = axis.values[: max(1, room)]

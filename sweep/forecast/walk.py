@@ -1,4 +1,4 @@
-"""A sweep walked through on paper: the chunks of a plan on so many workers, and when the last is done."""
+"""Simulates the schedule of a sweep: the chunks of a plan on its workers, and when the last is done."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 LEARNING: Final = 500
-"""Finished chunks that the cutter of a walk learns from; after them, from larger ones only: equal ones say the same."""
+"""Finished chunks that a walk's cutter learns from; after them only from larger ones, as equal ones say the same."""
 
 LONGEST_WALK: Final = 200_000
-"""Chunks that are played through one by one; what is left then goes on like the last of them."""
+"""Chunks that are walked through one by one; the rest is taken to go on like the last of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Overhead:
     window : int
         Chunks in flight for each worker.
     task : float
-        Seconds of a worker for each chunk, between one and the next.
+        Seconds of a worker between one chunk and the next.
     driver : float
-        Seconds of the driver for each chunk.
+        Seconds of the driver per chunk.
     start : float
         Seconds until the first chunk runs.
     """
@@ -49,8 +49,8 @@ class Overhead:
 
 OVERHEAD: Final = {
     "inline": Overhead(window=1, task=0.0, driver=0.0),
-    # measured with tasks that do nothing: 0.8 to 1.0 ms from one to the next, of which the driver computes 0.5 to 0.6
-    # and 0.05 s more than computing where there is next to nothing to compute
+    # measured with empty tasks: 0.8 to 1.0 ms from one to the next, of which the driver computes 0.5 to 0.6, and a
+    # start of 0.05 s where there is next to nothing to compute
     "ray": Overhead(window=4, task=0.001, driver=0.0006, start=0.05),
 }
 """By the name of the executor."""
@@ -67,7 +67,7 @@ class Walk:
     seconds : float
         From the first chunk to the last.
     work, driver : float
-        Seconds of all workers together, and of the driver.
+        Computing seconds of all workers together, and of the driver.
     """
 
     chunks: int
@@ -78,7 +78,7 @@ class Walk:
 
 
 def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) -> Walk:
-    """Play a plan's chunks through: its workers take them in turn, the driver takes in what they answer.
+    """Walk through a plan's chunks: workers take them in turn, the driver takes in the answers.
 
     Parameters
     ----------
@@ -86,33 +86,35 @@ def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) ->
     pace : Pace
     overhead : Overhead
     speed : float
-        How many times as fast as here a worker simulates.
+        How many times as fast as here a worker computes.
     """
-    cutter, workers, left = plan.cutter(), plan.workers, plan.combinations
-    free = [overhead.start] * min(workers, LONGEST_WALK)  # each chunk that is played takes one: no more are looked at
-    flying: list[tuple[float, int, Chunk]] = []
+    cutter, workers, remaining = plan.cutter(), plan.workers, plan.combinations
+    # each chunk takes one worker: there is no use for more workers than chunks
+    free_at = [overhead.start] * min(workers, LONGEST_WALK)
+    in_flight: list[tuple[float, int, Chunk]] = []
     now, work, driver, seconds = overhead.start, 0.0, 0.0, 0.0
     chunks = largest = finished = learned = 0
     while True:
-        while chunks < LONGEST_WALK and len(flying) < overhead.window * workers and (taken := cutter.take()):
-            chunk = taken
+        while chunks < LONGEST_WALK and len(in_flight) < overhead.window * workers and (next_chunk := cutter.take()):
+            chunk = next_chunk
             seconds = pace.of(chunk.past - chunk.first) / speed
-            chunks, largest, left, work = chunks + 1, max(largest, len(chunk)), left - len(chunk), work + seconds
-            ends = max(free[0], now) + overhead.task + seconds
-            heapq.heapreplace(free, ends)
-            heapq.heappush(flying, (ends, chunks, chunk))
-        if not flying:
+            chunks, largest = chunks + 1, max(largest, len(chunk))
+            remaining, work = remaining - len(chunk), work + seconds
+            ends = max(free_at[0], now) + overhead.task + seconds
+            heapq.heapreplace(free_at, ends)
+            heapq.heappush(in_flight, (ends, chunks, chunk))
+        if not in_flight:
             break
-        ended, _, chunk = heapq.heappop(flying)
+        ended, _, chunk = heapq.heappop(in_flight)
         took = overhead.driver + pace.keep * len(chunk)
         now, driver = max(now, ended) + took, driver + took
         finished += 1
         if finished <= LEARNING or chunk.past - chunk.first > learned:
             learned = max(learned, chunk.past - chunk.first)
             cutter.learn(chunk.past - chunk.first, pace.of(chunk.past - chunk.first) / speed)
-    if left:
-        more = -(-left // len(chunk))
-        simulate, keep = seconds * left / len(chunk), overhead.driver * more + pace.keep * left
-        now += max((simulate + overhead.task * more) / workers, keep)
-        chunks, work, driver = chunks + more, work + simulate, driver + keep
+    if remaining:
+        chunks_left = -(-remaining // len(chunk))
+        simulate, keep = seconds * remaining / len(chunk), overhead.driver * chunks_left + pace.keep * remaining
+        now += max((simulate + overhead.task * chunks_left) / workers, keep)
+        chunks, work, driver = chunks + chunks_left, work + simulate, driver + keep
     return Walk(chunks, largest, now, work, driver)

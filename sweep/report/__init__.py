@@ -1,1 +1,1 @@
-"""What came of a sweep, as it is printed."""
+"""The result of a sweep as it is printed."""

@@ -1,4 +1,4 @@
-"""The JSON document: exact integers in, the public interface's keys and decimals out."""
+"""The JSON document: takes exact integers, gives the keys and decimals of the public interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def money(execution: Execution) -> dict[str, Any]:
-    """One strategy: cash and fees to 2 decimals, the average price to 4, shares whole."""
+    """One strategy: cash and fees to 2 decimals, the average price to 4, whole shares."""
     return {
         "total_cash": rounded(execution.total_cash, NANO, 2),
         "avg_fill_px": rounded(execution.cash_filled, execution.filled * NANO, 4) if execution.filled else None,
@@ -40,7 +40,7 @@ def money(execution: Execution) -> dict[str, Any]:
 
 
 def savings_bps(optimized: Execution, baseline: Execution, side: Side) -> float | None:
-    """By how many basis points of the baseline's total cash the optimized run is better; None of nothing."""
+    """By how many basis points of the baseline's total cash the optimized run is better; None if that cash is 0."""
     gain = baseline.total_cash - optimized.total_cash
     if baseline.total_cash == 0:
         return None
@@ -52,7 +52,7 @@ def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: S
     return {
         "optimized": money(optimized),
         "baselines": {
-            # its target knows the volume of the whole span, which no one has at the time
+            # its target uses the volume of the whole span, which nobody knows at the time
             name: {**money(run), **({"lookahead": True} if name == "vwap" else {})}
             for name, run in baselines.items()
         },
@@ -63,7 +63,7 @@ def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: S
 def answer(
     grid: Grid, best: Best, baselines: Mapping[str, Execution], side: Side, sensitivity: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What was asked for: the best, what it saves, and how much that says."""
+    """The best combination, what it saves, and how much that says."""
     return {
         "best_parameters": best_parameters(grid, best.combination),
         **strategies(execution_of(best.row), baselines, side),
@@ -80,31 +80,31 @@ def shortfall_section(
     *,
     twap_acted: bool,
 ) -> dict[str, Any] | None:
-    """When each strategy filled, what it lost against the mid at arrival, and which part of a saving is timing.
+    """When each strategy filled, what it lost against the arrival mid, and which part of a saving is timing.
 
-    None where no book is two-sided. Exact integers are printed half-even; `execution` of a saving is its `total` less
-    its `timing` as printed.
+    None where no book is two-sided. Exact integers are rounded half-even; the `execution` of a saving is its printed
+    `total` less its printed `timing`.
     """
     if around.arrived is None:
         return None
-    named = {"optimized": optimized, **baselines}
-    parts = {name: shortfall(order, *run, around.arrival2) for name, run in named.items()}
-    lost = {name: _lost(trace, parts[name]) for name, (_, trace) in named.items()}
+    runs = {"optimized": optimized, **baselines}
+    parts = {name: shortfall(order, *run, around.arrival2) for name, run in runs.items()}
+    losses = {name: _loss(trace, parts[name]) for name, (_, trace) in runs.items()}
     return {
         "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
         "arrival_at": format_instant(around.arrived),
-        "optimized": lost.pop("optimized"),
-        "baselines": lost,
+        "optimized": losses.pop("optimized"),
+        "baselines": losses,
         "savings_parts_bps": {
-            name: _saved(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
+            name: _saving(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
             for name, (run, _) in baselines.items()
         },
         "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
     }
 
 
-def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
-    """One strategy's fills and shortfall, in dollars, above 0 = a loss."""
+def _loss(trace: Trace, parts: Shortfall) -> dict[str, Any]:
+    """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss."""
     return {
         "first_fill": None if trace.first is None else format_instant(trace.first),
         "last_fill": None if trace.last is None else format_instant(trace.last),
@@ -116,18 +116,18 @@ def _lost(trace: Trace, parts: Shortfall) -> dict[str, Any]:
     }
 
 
-def _saved(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
-    """A saving in two parts, basis points of the baseline's total cash; `comparable`: the baseline could act."""
-    whole = 2 * run.total_cash
-    if not whole:
+def _saving(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
+    """A saving in two parts, in basis points of the baseline's total cash; `comparable`: the baseline could act."""
+    twice_baseline_cash = 2 * run.total_cash
+    if not twice_baseline_cash:
         return {"total": None, "timing": None, "execution": None, "comparable": acted}
-    total = rounded((baseline.total - optimized.total) * 10_000, whole, 2)
-    timing = rounded((baseline.timing - optimized.timing) * 10_000, whole, 2)
+    total = rounded((baseline.total - optimized.total) * 10_000, twice_baseline_cash, 2)
+    timing = rounded((baseline.timing - optimized.timing) * 10_000, twice_baseline_cash, 2)
     return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
 
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:
-    """The three parameters, and each further axis longer than 1, in dollars."""
+    """The three parameters and each further axis longer than 1, in dollars."""
     router = ("lambda_over", "lambda_under", "theta_queue")
     point = grid.point(combination)
     further = [axis.name for axis in grid.axes if axis.name not in router and len(axis.values) > 1]
@@ -145,7 +145,7 @@ def order_section(order: Order) -> dict[str, Any]:
 
 
 def rules_section(settings: Settings) -> dict[str, Any]:
-    """What was simulated: conventions with every override applied, and the policy's switches."""
+    """The rules of the simulation: conventions with every override applied, and the policy's switches."""
     return {
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
@@ -168,16 +168,16 @@ def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, An
     """The combinations that could not be simulated."""
     return [
         {
-            "combination": each.combination,
-            "parameters": {name: in_dollars(value) for name, value in grid.point(each.combination).items()},
-            "error": each.message,
+            "combination": failure.combination,
+            "parameters": {name: in_dollars(value) for name, value in grid.point(failure.combination).items()},
+            "error": failure.message,
         }
-        for each in failures
+        for failure in failures
     ]
 
 
 def feed_section(facts: Facts) -> dict[str, Any]:
-    """Provenance and quality; what depends on the place stands first, what depends on the data after it."""
+    """Provenance and quality; first what depends on the place, then what depends on the data."""
     provenance = facts.provenance
     return {
         "source": provenance.source,

@@ -1,1 +1,1 @@
-"""Stored runs: what lies in their folders, written so that a kill loses nothing."""
+"""Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, forced to the disk, renamed."""
+"""Atomic files, complete or absent: written beside their place, flushed to disk, renamed."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 PART = ".part"
-"""Ends the name of a file that is being written."""
+"""The suffix of a file that is being written."""
 
 _AT_A_TIME = 2**20
 
 
 class NotRegular(OSError):  # noqa: N818 - reads as what it says
-    """A file that holds nothing of its own."""
+    """A folder, a pipe or a device where a regular file is expected."""
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give the name to write to; put the file in its place at the end, unless something went wrong.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield the path to write to; move the file to its place at the end, unless something goes wrong.
 
     Raises
     ------
     OSError
-        The disk is full, or the folder went away; what was there before stands.
+        The disk is full, or the folder is gone; the file that was there before stays.
     """
     part = path.with_name(path.name + PART)
     try:
         yield part
-        _force(part)
+        _sync(part)
         part.replace(path)
-        _force(path.parent)  # a rename is the folder's content
+        _sync(path.parent)  # the rename is part of the folder's content
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def _force(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,26 +53,26 @@ def _force(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, UTF-8; it is whole or not there.
+    """Write a text file in UTF-8, atomically.
 
     Raises
     ------
     OSError
-        As `whole`.
+        As `atomic_write`.
     """
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def reason(error: OSError) -> str:
-    """What the system says is wrong, without what a library puts around it."""
+    """The system's message of an error, without what a library adds to it."""
     if isinstance(error, NotRegular):
         return "it is no regular file"
     return os.strerror(error.errno) if error.errno else str(error)
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read it; of a pipe or a device nobody waits for a writer.
+    """Open a regular file for reading; does not block on a pipe or a device.
 
     Raises
     ------

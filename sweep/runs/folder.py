@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, who may write there, and how it goes."""
+"""The folder of a run: its files, its lock, and its removal."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LOCK: Final = "lock"
 
 
 def unwritable(home: Path, error: OSError) -> NoReturn:
-    """Say that a run's folder cannot be written (ConfigError)."""
+    """Raise a ConfigError: a run's folder cannot be written."""
     raise ConfigError(f"output: {home} cannot be written ({reason(error)}); make room there or choose another folder")
 
 
 @contextmanager
 def locked(home: Path, *, make: bool = False) -> Iterator[None]:
-    """Hold a run's folder, which one process at a time may.
+    """Lock a run's folder, which one process at a time may hold.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
 
 
 def discard(home: Path) -> None:
-    """Remove what a run stored, last the manifest that says whose it was; the log stays."""
+    """Remove the files of a run, the manifest last, as it says whose they are; the log stays."""
     try:
         for name in (PARTS, TABLE, DOCUMENT, MANIFEST):
             remove(home / name)
@@ -64,7 +64,7 @@ def discard(home: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it."""
+    """Remove a file, or a folder with its content."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -72,14 +72,14 @@ def remove(path: Path) -> None:
 
 
 def tidy(home: Path) -> None:
-    """Remove what a driver left that ended between its last two steps."""
+    """Remove what a driver left behind that ended between its last two steps."""
     with suppress(OSError):
         for path in (home / PARTS, *home.glob(f"*{PART}")):
             remove(path)
 
 
 def open_output(name: str) -> Path:
-    """Make the folder before anything runs.
+    """Make the folder of all runs, before anything runs.
 
     Raises
     ------

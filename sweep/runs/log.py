@@ -1,4 +1,4 @@
-"""What happened in a run, as JSON lines; each names the run, and those about a chunk the chunk."""
+"""The log of a run, as JSON lines; each names the run, and its chunk if it is about one."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class RunLog:
             self._file = self._path.open("a+b", buffering=0)
             size = self._file.seek(0, os.SEEK_END)
             if size and self._path.read_bytes()[-1:] != b"\n":
-                self._file.write(b"\n")  # after a line in the middle of which its process was killed
+                self._file.write(b"\n")  # ends a line that its process was killed in the middle of
         except OSError as error:
             raise self._refused(error) from None
 
     def write(self, event: str, at: float | None = None, **facts: Any) -> None:  # noqa: ANN401 - JSON
-        """One line, whole or not at all: seconds since 1970, run, event, and what belongs to it.
+        """Write one line, or nothing if that fails: seconds since 1970, run, event and its facts.
 
         Raises
         ------
@@ -59,9 +59,9 @@ class RunLog:
         line = {"time": round(time.time() if at is None else at, 6), "run": self._run, "event": event, **facts}
         end = self._file.seek(0, os.SEEK_END)
         try:
-            rest = json.dumps(line).encode() + b"\n"
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            unwritten = json.dumps(line).encode() + b"\n"
+            while unwritten:
+                unwritten = unwritten[self._file.write(unwritten) :]
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(end)
@@ -76,12 +76,12 @@ class RunLog:
 
 
 class BufferedProgress:
-    """Progress that is passed on and kept, for a log that is opened later.
+    """Passes progress on, and keeps it for a log that is opened later.
 
     Parameters
     ----------
     progress : Progress
-        Told everything.
+        Gets everything.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -90,14 +90,14 @@ class BufferedProgress:
         self._log: RunLog | None = None
 
     def into(self, log: RunLog) -> None:
-        """Write what was said so far, and from now on."""
-        for at, text in self._early:
-            log.write("said", at, text=text)
+        """Write all lines to a log, those so far and those from now on."""
+        for instant, text in self._early:
+            log.write("said", instant, text=text)
         self._early.clear()
         self._log = log
 
     def say(self, text: str) -> None:
-        """Pass on and keep."""
+        """Pass a line on, and log or keep it."""
         self._progress.say(text)
         if self._log is None:
             self._early.append((time.time(), text))

@@ -1,4 +1,4 @@
-"""What a run is: the question, the data, the code and the machine, as a file beside its results."""
+"""The manifest of a run: its question, data, code and machine, in a file beside its results."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 NAME: Final = "manifest.json"
 
 FORMAT: Final = 1
-"""Raised when a manifest of before can no longer be understood."""
+"""Raised when this version can no longer read earlier manifests."""
 
 LIMIT: Final = 2**26
-"""Bytes of a manifest: an axis may name a million values."""
+"""Bytes of a manifest at most: an axis may have a million values."""
 
 
 _PATHS: Final = {
     "feed": ("quarantine",),
     "kafka": ("sasl_password_file", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
 }
-"""Keys of the configuration that hold paths, beside the source."""
+"""Keys of the configuration, beside the source, that hold paths."""
 
 _INFINITE: Final = ".inf"
 
 
 class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a run is cut: kept, so that a resumed one is cut alike."""
+    """How a run is cut into chunks; stored, so that a resumed run is cut alike."""
 
     combinations: int
     orders: int
@@ -61,18 +61,18 @@ class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run is.
+    """The manifest of a run.
 
     Attributes
     ----------
     format : int
     id : str
     status : str
-        ``running`` until every combination is there; then ``complete``.
+        ``running`` until the result is stored; then ``complete``.
     created, finished : str
         UTC.
     directory : str
-        Where the driver was started: relative paths of the configuration begin there.
+        The working directory of the driver: relative paths of the configuration begin there.
     config : dict
         As `Config`; infinite values of the grid as text.
     config_hash, sources_hash : str
@@ -83,12 +83,12 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plan : Planned
     versions : dict
     revision : str, optional
-        Of the checkout that ran, ``+`` after it where files differed from it.
+        Commit of the checkout that ran, with ``+`` if its files were changed.
     host : dict
     files : dict
         SHA-256 of the finished files by name.
     proof : str
-        SHA-256 of all that stands above.
+        SHA-256 of all the other fields.
     """
 
     format: int
@@ -136,15 +136,15 @@ def new_manifest(identifier: str, config: Config, feed: dict[str, Any], plan: Pl
 
 
 def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
-    """The configuration of a run, as it can be run again from anywhere on its machine.
+    """The configuration of a run, such that it can run again from any folder of its machine.
 
-    Relative paths begin where the run did, and a topic is read at the replay that the run has read.
+    Relative paths become absolute, and a topic is read at the replay that the run has read.
 
     Parameters
     ----------
     manifest : Manifest
     assignments : sequence of str
-        KEY=VALUE, of keys that change no row: where to read, where to run.
+        KEY=VALUE, only of keys that change no row: where to read, where to run.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
     if tree["source"] != EMBEDDED and manifest.feed.get("replay") is not None:
         tree["replay"] = manifest.feed["replay"]
     if any(word.partition("=")[0].strip() == "executor" for word in assignments):
-        tree["workers"] = None  # those of another executor
+        tree["workers"] = None  # these were for another executor
     with placed(assignments=assignments):
         config = build_config(assign(tree, assignments))
     if config_hash(config) != manifest.config_hash and not assignments:
@@ -181,18 +181,18 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:
-    """Put a run's manifest in its place, whole.
+    """Write a run's manifest, atomically.
 
     Raises
     ------
     OSError
         The disk is full, or the folder went away.
     """
-    content = msgspec.to_builtins(manifest) | {"proof": _prove(manifest)}
+    content = msgspec.to_builtins(manifest) | {"proof": _compute_proof(manifest)}
     write_text(home / NAME, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _prove(manifest: Manifest) -> str:
+def _compute_proof(manifest: Manifest) -> str:
     bare = msgspec.structs.replace(manifest, proof="")
     return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
 
@@ -203,7 +203,7 @@ def read_manifest(home: Path) -> Manifest:
     Raises
     ------
     ConfigError
-        There is none, it is damaged, or of another version.
+        It is missing, damaged, or of another version.
     """
     path = home / NAME
     try:
@@ -216,10 +216,10 @@ def read_manifest(home: Path) -> Manifest:
     if len(content) > LIMIT:
         raise ConfigError(f"{path}: is over {LIMIT:,} bytes, which no manifest is")
     try:
-        head = msgspec.json.decode(content)
-        written = msgspec.convert(head["format"], int)
-        by = msgspec.convert(head.get("versions", {}).get("sor-sweep", "unknown"), str)
-        manifest = msgspec.convert(head, Manifest) if written == FORMAT else None
+        tree = msgspec.json.decode(content)
+        number = msgspec.convert(tree["format"], int)
+        version = msgspec.convert(tree.get("versions", {}).get("sor-sweep", "unknown"), str)
+        manifest = msgspec.convert(tree, Manifest) if number == FORMAT else None
         if manifest is not None:
             _check_values(manifest)
     except (msgspec.DecodeError, *MALFORMED) as error:
@@ -228,30 +228,30 @@ def read_manifest(home: Path) -> Manifest:
         ) from None
     if manifest is None:
         raise ConfigError(
-            f"{path}: has format {written}, written by version {by}, but this version reads format {FORMAT}; "
+            f"{path}: has format {number}, written by version {version}, but this version reads format {FORMAT}; "
             "use that version, or start anew with --force"
         )
-    if manifest.proof != _prove(manifest):
+    if manifest.proof != _compute_proof(manifest):
         raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
     return manifest
 
 
 MALFORMED: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
-"""What comes of text that is not what it should be: msgspec's own errors, and those of its codecs, are among them."""
+"""What decoding malformed text may raise: the errors of msgspec and its codecs are among them."""
 
 
 def describe_malformed(error: Exception) -> str:
-    """One short line about one of them."""
+    """One short line about one of these errors."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _check_values(manifest: Manifest) -> None:
-    """What the types of a manifest leave open and the rest of the program relies on; a file may be anybody's.
+    """Check what the types of a manifest leave open and the program relies on; anybody may have written the file.
 
     Raises
     ------
     ValueError, TypeError
-        Says what.
+        Names the field.
     """
     from allocator.simulate import KERNELS
 
@@ -279,27 +279,27 @@ def _check_values(manifest: Manifest) -> None:
 
 
 def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """JSON has no number for infinity."""
+    """Replace infinity, for which JSON has no number, by text."""
     if isinstance(value, dict):
-        return {key: _without_infinite(each) for key, each in value.items()}
+        return {key: _without_infinite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_infinite(each) for each in value]
+        return [_without_infinite(item) for item in value]
     return _INFINITE if isinstance(value, float) and math.isinf(value) else value
 
 
 def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
-    def back(value: Any) -> Any:  # noqa: ANN401 - JSON
+    def restore(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, list):
-            return [back(each) for each in value]
+            return [restore(item) for item in value]
         return math.inf if value == _INFINITE else value
 
-    return {**config, "grid": {name: back(axis) for name, axis in config.get("grid", {}).items()}}
+    return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
 
 
 def run_id(config: Config, settings: Settings, facts: Facts) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
-    The embedded source brings a window and fees that the configuration does not name: what they came to counts too.
+    The embedded source brings a window and fees that the configuration does not name: their values count too.
     """
     resolved = [msgspec.to_builtins(settings, str_keys=True), facts.start, facts.end]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))

@@ -1,6 +1,6 @@
-"""Result rows as they arrive: numbered Parquet files, each of the chunks that came since the one before.
+"""Stores result rows as they arrive: numbered Parquet files, each with the chunks since the one before.
 
-A part is never changed once it is there. Many small ones are written anew as one, whose name says which it replaces.
+A part is never changed once it is there. Many small parts are merged into one, whose name says which it replaces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from sweep.chunks import Chunk  # noqa: TC001 - msgspec reads it
 from sweep.errors import ConfigError
-from sweep.runs.files import PART, open_regular, reason, whole
+from sweep.runs.files import PART, atomic_write, open_regular, reason
 from sweep.runs.manifest import MALFORMED
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOGETHER: Final = 256
-"""Small parts that are written anew as one."""
+"""How many small parts are merged into one."""
 
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -47,7 +47,7 @@ class Done:
     ----------
     chunk : Chunk
     rows : int
-        Of them in the table: combinations that failed have none.
+        How many of its rows are in the part: failed combinations have none.
     simulated : int
         Rows that were simulated for it.
     failures : tuple of Failure
@@ -60,7 +60,7 @@ class Done:
 
 
 def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Done]) -> None:
-    """Write the rows of some chunks, one after the other; the file is whole or not there.
+    """Write the rows of some chunks, one after the other, atomically.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Don
     rows : (R, 11) int64
         The columns of `sweep.sink.COLUMNS`.
     done : sequence of Done
-        In the order of the rows; kept in the file's metadata.
+        In the order of the rows; stored in the file's metadata.
 
     Raises
     ------
@@ -80,11 +80,11 @@ def write_part(path: Path, run: str, rows: NDArray[np.int64], done: Sequence[Don
     import pyarrow as pa
     from pyarrow import parquet
 
-    columns = [pa.array(np.ascontiguousarray(rows[:, at])) for at in range(len(COLUMNS))]
+    columns = [pa.array(np.ascontiguousarray(rows[:, index])) for index in range(len(COLUMNS))]
     packed = _pack(run, done)
     metadata = {_DONE: packed, _PROOF: hashlib.sha256(packed).hexdigest()}
     table = pa.Table.from_arrays(columns, names=list(COLUMNS), metadata=metadata)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         parquet.write_table(table, part, compression="zstd", write_page_checksum=True)
 
 
@@ -94,7 +94,7 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
     Raises
     ------
     ConfigError
-        It is not whole, or of another run.
+        It is damaged, or of another run.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -105,60 +105,60 @@ def read_part(path: Path, run: str) -> tuple[NDArray[np.int64], list[Done]]:
             table = file.read()
         metadata = table.schema.metadata or {}
         packed = metadata[_DONE]
-        whole_metadata = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
-        of, done = _unpack(packed) if whole_metadata else ("", [])
+        intact = metadata[_PROOF] == hashlib.sha256(packed).hexdigest().encode()
+        stored_run, done = _unpack(packed) if intact else ("", [])
         rows = np.empty((table.num_rows, len(COLUMNS)), np.int64)
-        for at, name in enumerate(COLUMNS):
-            rows[:, at] = table.column(name).to_numpy()
+        for index, name in enumerate(COLUMNS):
+            rows[:, index] = table.column(name).to_numpy()
     except OSError as error:
         _refuse(path, reason(error))
     except (pa.ArrowException, msgspec.DecodeError, *MALFORMED) as error:
         _refuse(path, str(error))
-    if not whole_metadata or sum(each.rows for each in done) != len(rows):
+    if not intact or sum(record.rows for record in done) != len(rows):
         _refuse(path, "what it says of its chunks was changed")
-    if of != run:
-        raise ConfigError(f"{path}: is of run {of}, not of {run}; remove it")
+    if stored_run != run:
+        raise ConfigError(f"{path}: is of run {stored_run}, not of {run}; remove it")
     return rows, done
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
-    said = why.strip().splitlines()[0] if why.strip() else "cannot be read"
-    raise ConfigError(f"{path}: is damaged or half-written ({said}); remove it, and what it held is computed again")
+    problem = why.strip().splitlines()[0] if why.strip() else "cannot be read"
+    raise ConfigError(f"{path}: is damaged or half-written ({problem}); remove it, and what it held is computed again")
 
 
 def _pack(run: str, done: Sequence[Done]) -> bytes:
-    """JSON; a traceback that many failures share stands once."""
+    """Encode the chunks as JSON, with each traceback once, however many failures share it."""
     details: dict[str, int] = {}
     chunks = [
         {
-            "chunk": msgspec.to_builtins(each.chunk),
-            "rows": each.rows,
-            "simulated": each.simulated,
+            "chunk": msgspec.to_builtins(record.chunk),
+            "rows": record.rows,
+            "simulated": record.simulated,
             "failures": [
                 [failure.combination, failure.message, details.setdefault(failure.details, len(details))]
-                for failure in each.failures
+                for failure in record.failures
             ],
         }
-        for each in done
+        for record in done
     ]
     return msgspec.json.encode({"run": run, "chunks": chunks, "details": list(details)})
 
 
 def _unpack(packed: bytes) -> tuple[str, list[Done]]:
-    found = msgspec.json.decode(packed, type=_Packed)
-    return found.run, [
+    content = msgspec.json.decode(packed, type=_Packed)
+    return content.run, [
         Done(
-            each.chunk,
-            each.rows,
-            each.simulated,
-            tuple(Failure(number, said, found.details[at]) for number, said, at in each.failures),
+            record.chunk,
+            record.rows,
+            record.simulated,
+            tuple(Failure(number, message, content.details[index]) for number, message, index in record.failures),
         )
-        for each in found.chunks
+        for record in content.chunks
     ]
 
 
 class _Arrived(Struct):
-    """A chunk as it is packed: failures are combination, message and which of the details."""
+    """An encoded chunk; failures are combination, message and the index of the details."""
 
     chunk: Chunk
     rows: Natural
@@ -167,7 +167,7 @@ class _Arrived(Struct):
 
 
 class _Packed(Struct):
-    """What the metadata of a part holds."""
+    """The metadata of a part."""
 
     run: str
     chunks: list[_Arrived]
@@ -175,29 +175,29 @@ class _Packed(Struct):
 
 
 def list_parts(folder: Path) -> tuple[list[Path], int]:
-    """The parts of a folder in their order, and the next free number; what was left half done is removed."""
+    """The parts of a folder in order, and the next free number; removes what was left half done."""
     spans: dict[tuple[int, int], Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.endswith(PART):
             path.unlink()
-        elif named := _NAME.fullmatch(path.name):
-            first = int(named[1])
-            spans[first, int(named[2] or first)] = path
-    standing: list[Path] = []
+        elif match := _NAME.fullmatch(path.name):
+            first = int(match[1])
+            spans[first, int(match[2] or first)] = path
+    current: list[Path] = []
     past = 0
-    for (_, last), path in sorted(spans.items(), key=lambda each: (each[0][0], -each[0][1])):
-        if last < past:  # written anew in a larger one, and not removed in time
+    for (_, last), path in sorted(spans.items(), key=lambda item: (item[0][0], -item[0][1])):
+        if last < past:  # merged into a larger one, and not removed in time
             path.unlink()
         else:
-            standing.append(path)
+            current.append(path)
             past = last + 1
-    return standing, past
+    return current, past
 
 
 class PartWriter:
-    """Writes parts in a thread of its own, so that the driver hands out work meanwhile: all that waits is one part.
+    """Writes parts in a thread, while the driver hands out work: all chunks that wait become one part.
 
-    `written` counts the combinations that are on the disk.
+    `written` counts the combinations on disk.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class PartWriter:
     number : int
         Of the first part.
     rows_of : callable
-        Gives the rows of a chunk, (R, 11) int64.
+        Returns the rows of a chunk, (R, 11) int64.
     """
 
     def __init__(self, folder: Path, run: str, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
@@ -222,18 +222,18 @@ class PartWriter:
         self._thread.start()
 
     def put(self, done: Done) -> None:
-        """Have a chunk written soon.
+        """Queue a chunk to be written.
 
         Raises
         ------
         ConfigError
-            One before it could not be written.
+            An earlier one could not be written.
         """
         self._check()
         self._waiting.put(done)
 
     def close(self) -> None:
-        """Write what waits, and end.
+        """Write what waits, and end the thread.
 
         Raises
         ------
@@ -255,37 +255,37 @@ class PartWriter:
             try:
                 if self._error is None:
                     self._write(done)
-            except Exception as error:  # noqa: BLE001 - raised where the driver looks next
+            except Exception as error:  # noqa: BLE001 - raised at the driver's next call
                 self._error = error
 
     def _batches(self) -> Iterator[list[Done]]:
-        """All that waits, each time something does; ends with the queue."""
+        """All chunks that wait, as soon as there is one; ends when the queue does."""
         ended = False
         while not ended:
             batch = [self._waiting.get()]
             while not self._waiting.empty():
                 batch.append(self._waiting.get())
             ended = None in batch
-            if done := [each for each in batch if each is not None]:
+            if done := [record for record in batch if record is not None]:
                 yield done
 
     def _write(self, done: list[Done]) -> None:
         path = self._folder / f"{self._number:08}.parquet"
-        write_part(path, self._run, np.concatenate([self._rows_of(each.chunk) for each in done]), done)
-        self.written += sum(len(each.chunk) for each in done)
+        write_part(path, self._run, np.concatenate([self._rows_of(record.chunk) for record in done]), done)
+        self.written += sum(len(record.chunk) for record in done)
         self._number += 1
         self._small.append(path)
         if len(self._small) == TOGETHER:
-            self._join()
+            self._merge_small()
 
-    def _join(self) -> None:
-        read = [read_part(path, self._run) for path in self._small]
+    def _merge_small(self) -> None:
+        parts = [read_part(path, self._run) for path in self._small]
         last = self._number - 1
         write_part(
             self._folder / f"{last + 1 - TOGETHER:08}-{last:08}.parquet",
             self._run,
-            np.concatenate([rows for rows, _ in read]),
-            [each for _, done in read for each in done],
+            np.concatenate([rows for rows, _ in parts]),
+            [record for _, done in parts for record in done],
         )
         for path in self._small:
             path.unlink()

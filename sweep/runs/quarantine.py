@@ -1,4 +1,4 @@
-"""Malformed messages that were put aside, one JSON line each."""
+"""The quarantine file: malformed messages that were put aside, one JSON line each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def quarantine(path: Path, provenance: Provenance) -> None:
-    """Write the malformed messages that were put aside, one JSON line each; the file is whole or not there.
+    """Write the malformed messages that were put aside, one JSON line each, atomically.
 
     A line holds partition, offset, reason, size (bytes of the value) and value_base64, at most its first 64 KiB.
 

@@ -1,7 +1,7 @@
-"""The run store: DIR/runs/ID holds what a run is, its rows as they arrive, its log, and at last its result.
+"""The run store: DIR/runs/ID holds a run's manifest, its rows as they arrive, its log, and at last its result.
 
-One driver at a time writes a run. Nothing in a run is changed in place: parts are added, files are replaced whole. So
-whatever ends a driver, what it had stored can be read, and the same command, or ``resume``, does the rest.
+One driver at a time writes a run. Nothing in a run is changed in place: parts are added, files are replaced atomically.
+So whatever ends a driver, what it stored can be read, and the same command, or ``resume``, does the rest.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """A run that is under way: takes its chunks, knows which are missing, and keeps its result.
+    """A run in progress: takes its chunks, knows which are missing, and keeps its result.
 
     This one keeps nothing beyond the process; `StoredRun` does.
 
     Attributes
     ----------
     finished : Result, optional
-        The stored result, where the run was complete already.
+        The stored result, if the run is complete already.
     planned : Planned, optional
-        How the run was cut when it began, where it is resumed.
+        How the run was cut when it began, if it is resumed.
     """
 
     finished: Result | None = None
     planned: Planned | None = None
 
     def begin(self, plan: Plan) -> Cutter:
-        """Get ready for a plan's chunks; what is handed out is what is missing."""
+        """Get ready for a plan's chunks; returns a cutter of the missing ones."""
         self._plan = plan
         self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
         self._simulated = self._chunks = self._largest = 0
@@ -73,20 +73,20 @@ class Store:
 
     @property
     def arrived(self) -> int:
-        """Combinations that are there."""
+        """Combinations that have arrived."""
         return self._sink.arrived
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
-        """(R, 8) int64 each, the rows that are there, a block at a time, the columns of `allocator.order.FIELDS`."""
+        """The rows that arrived in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
         return self._sink.blocks()
 
     def witness(self) -> Chunk | None:
-        """A combination that is there with a row, as a chunk."""
+        """A combination that arrived with a row, as a chunk."""
         return self._sink.witness()
 
     @property
     def simulated(self) -> int:
-        """Rows that were simulated for them."""
+        """Rows that were simulated for these combinations."""
         return self._simulated
 
     @property
@@ -96,7 +96,7 @@ class Store:
 
     @property
     def largest(self) -> int:
-        """Combinations of the largest of them."""
+        """Combinations of the largest of these chunks."""
         return self._largest
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
@@ -112,7 +112,7 @@ class Store:
 
     def ended(self) -> tuple[NDArray[np.int64], tuple[Failure, ...]]:
         """The table and the failures, both ascending; every chunk has arrived."""
-        return self._sink.table(), tuple(sorted(self._failures, key=lambda each: each.combination))
+        return self._sink.table(), tuple(sorted(self._failures, key=lambda failure: failure.combination))
 
     def finish(self, result: Result) -> None:
         """Keep the result."""
@@ -129,7 +129,7 @@ class StoredRun(Store):
     home : Path
         The run's folder, locked.
     manifest : Manifest
-        What the run is; on disk already where it is resumed or complete.
+        Of the run; on disk already if the run is resumed or complete.
     log : RunLog
     """
 
@@ -144,7 +144,7 @@ class StoredRun(Store):
             self.planned = manifest.plan
 
     def begin(self, plan: Plan) -> Cutter:
-        """As `Store.begin`; what is stored is read back.
+        """As `Store.begin`, after reading back what is stored.
 
         Raises
         ------
@@ -170,20 +170,20 @@ class StoredRun(Store):
 
     def _read_back(self, path: Path) -> None:
         rows, done = read_part(path, self._manifest.id)
-        at = 0
-        for each in done:
+        first = 0
+        for record in done:
             try:
-                self._sink.restore(each.chunk, rows[at : at + each.rows])
+                self._sink.restore(record.chunk, rows[first : first + record.rows])
             except ValueError as error:
                 raise ConfigError(f"{path}: does not belong to this run ({error}); remove it") from None
-            at += each.rows
-            self._count(each.chunk, each.simulated, each.failures)
+            first += record.rows
+            self._count(record.chunk, record.simulated, record.failures)
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
-        """As `Store.append`, on disk soon after."""
+        """As `Store.append`; the rows are on disk soon after."""
         super().append(chunk, rows)
-        kept = len(chunk) - int(np.count_nonzero(rows.of < 0))
-        self._parts.put(Done(chunk, kept, len(rows.rows), rows.failures))
+        row_count = len(chunk) - int(np.count_nonzero(rows.of < 0))
+        self._parts.put(Done(chunk, row_count, len(rows.rows), rows.failures))
 
     @property
     def _parts(self) -> PartWriter:
@@ -197,7 +197,7 @@ class StoredRun(Store):
         Raises
         ------
         ConfigError
-            The disk is full, or the folder went away; what was stored stands.
+            The disk is full, or the folder is gone; what was stored stays.
         """
         self._parts.close()
         with self._writing():
@@ -211,20 +211,20 @@ class StoredRun(Store):
         self.note("complete", failed=len(result.failures))
 
     def close(self) -> str:
-        """Store what has arrived, of a run that was cut short; say how much that is."""
+        """Store what has arrived of a run that was cut short; return a line that says how much that is."""
         if self._writer is None:
             return f"what was stored in {self.home} stands" if self._begun else "nothing was stored"
-        with suppress(Exception):  # what is told is why the run ends
+        with suppress(Exception):  # the error that ends the run is the one to report
             self._writer.close()
         if self._manifest.status == "complete":
             return f"the result is stored in {self.home}"
         if not (self.home / PARTS).is_dir():
             return f"nothing is stored: {self.home / PARTS} is gone"
         stored, total = self._restored + self._writer.written, self._plan.combinations
-        goes_on = f"python -m sweep resume {shlex.quote(str(self.home))}"
+        resume_command = f"python -m sweep resume {shlex.quote(str(self.home))}"
         if stored == total:
-            return f"all {total:,} combinations are stored, the result is not; {goes_on} makes it"
-        return f"{stored:,} of {total:,} combinations are stored; {goes_on} does the rest"
+            return f"all {total:,} combinations are stored, the result is not; {resume_command} makes it"
+        return f"{stored:,} of {total:,} combinations are stored; {resume_command} does the rest"
 
     def note(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Write a line into the run's log."""
@@ -254,7 +254,7 @@ def describe(plan: Plan) -> Planned:
 def open_store(
     home: Path | None, identifier: str, config: Config, feed: dict[str, Any], progress: BufferedProgress, *, force: bool
 ) -> Iterator[Store]:
-    """Open a run's folder, new or as it was left; without one nothing is stored.
+    """Open a run's folder, new or as it was left; without a folder nothing is stored.
 
     Parameters
     ----------
@@ -265,14 +265,14 @@ def open_store(
     feed : dict
         The document's section of that name.
     progress : BufferedProgress
-        What was said goes into the run's log.
+        Its lines go into the run's log, too.
     force : bool
         Begin anew, whatever is there.
 
     Raises
     ------
     ConfigError
-        The folder cannot be written, another driver holds it, or it holds something else.
+        The folder cannot be written, another driver holds it, or it holds another run.
     """
     if home is None:
         yield Store()
@@ -306,4 +306,4 @@ def open_store(
 
 
 _NOT_YET: Final = Planned(combinations=0, orders=0, kernel="", measured=[], workers=0, object_store_bytes=0)
-"""Of a run whose plan is not made; its manifest is written when it is."""
+"""Stands for a plan that is not made yet; the manifest is written once it is."""

@@ -1,4 +1,4 @@
-"""Files beside the document: the table with its exact integers, and messages that were put aside."""
+"""The files of a complete run: the document, and the table with its exact integers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from sweep.errors import ConfigError
 from sweep.result import Result
-from sweep.runs.files import open_regular, reason, sha256, whole
+from sweep.runs.files import atomic_write, open_regular, reason, sha256
 from sweep.runs.folder import DOCUMENT, TABLE
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 ROWS_AT_A_TIME = 2**17
-"""Rows of a row group, which is all that is held twice."""
+"""Rows of a row group; no more rows than these are held twice."""
 
 
 def write_table(path: Path, result: Result) -> None:
-    """Write the frame of a result as Parquet, a row group at a time; the file is whole or not there.
+    """Write the frame of a result as Parquet, a row group at a time, atomically.
 
     Raises
     ------
@@ -39,31 +39,31 @@ def write_table(path: Path, result: Result) -> None:
     from pyarrow.parquet import ParquetWriter
 
     schema = pa.Schema.from_pandas(result.to_frame(0, 1), preserve_index=False)
-    with whole(path) as part, ParquetWriter(part, schema) as writer:
+    with atomic_write(path) as part, ParquetWriter(part, schema) as writer:
         for first in range(0, len(result.table), ROWS_AT_A_TIME):
             frame = result.to_frame(first, first + ROWS_AT_A_TIME)
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
-    """The stored document of a complete run, held against its manifest.
+    """The stored document of a complete run, checked against its manifest.
 
     Raises
     ------
     ConfigError
-        It is not there, or not what the manifest names.
+        It is missing, or not what the manifest names.
     """
     path = home / DOCUMENT
     try:
         with open_regular(path) as file:
             content = file.read()
-        found = sha256(path)
-        there = (home / TABLE).exists()
+        digest = sha256(path)
+        has_table = (home / TABLE).exists()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); start the run anew with --force") from None
-    if found != manifest.files.get(DOCUMENT) or not there:
-        what = f"{path}: is not what {MANIFEST} names" if there else f"{home / TABLE}: is missing"
-        raise ConfigError(f"{what}; it was changed or damaged: start the run anew with --force")
+    if digest != manifest.files.get(DOCUMENT) or not has_table:
+        problem = f"{path}: is not what {MANIFEST} names" if has_table else f"{home / TABLE}: is missing"
+        raise ConfigError(f"{problem}; it was changed or damaged: start the run anew with --force")
     try:
         msgspec.json.decode(content, type=_Stored)
         document: dict[str, Any] = json.loads(content)
@@ -75,14 +75,14 @@ def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
 
 
 class _Failed(msgspec.Struct):
-    """What is read of a combination that failed."""
+    """What is read about a combination that failed."""
 
     combination: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     error: str
 
 
 class _Stored(msgspec.Struct):
-    """What is read of a document, beside what is printed as it stands."""
+    """The parts of a document that are read, and not just printed."""
 
     failed: list[_Failed]
     feed: dict[str, Any]
@@ -103,14 +103,14 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     try:
         open_regular(path).close()
         changed = sha256(path) != manifest.files.get(TABLE)
-        read = parquet.read_table(path, columns=list(COLUMNS))
-        table = np.empty((read.num_rows, len(COLUMNS)), np.int64)
-        for at, name in enumerate(COLUMNS):
-            table[:, at] = read.column(name).to_numpy()
+        stored = parquet.read_table(path, columns=list(COLUMNS))
+        table = np.empty((stored.num_rows, len(COLUMNS)), np.int64)
+        for index, name in enumerate(COLUMNS):
+            table[:, index] = stored.column(name).to_numpy()
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        said = reason(error) if isinstance(error, OSError) else str(error)
-        said = next(iter(said.splitlines()), type(error).__name__)
-        raise ConfigError(f"{path}: is damaged ({said}); start the run anew with --force") from None
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        problem = next(iter(problem.splitlines()), type(error).__name__)
+        raise ConfigError(f"{path}: is damaged ({problem}); start the run anew with --force") from None
     if changed:
         raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
     return table
@@ -125,5 +125,5 @@ def read_result(home: Path, manifest: Manifest) -> Result:
         Its files are not what the manifest names.
     """
     document = read_document(home, manifest)
-    failures = tuple(Failure(each["combination"], each["error"], "") for each in document["failed"])
+    failures = tuple(Failure(failure["combination"], failure["error"], "") for failure in document["failed"])
     return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures, home)

@@ -1,1 +1,1 @@
-"""Which combinations are tried."""
+"""Which combinations a sweep tries."""

@@ -1,4 +1,4 @@
-"""The grid: an ordered table of axes, never expanded; combinations are numbered row-major and made when needed."""
+"""The grid: an ordered table of axes, never expanded; combinations are numbered row-major, and made when needed."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ DEFAULT: Final[dict[str, list[float]]] = {
     "lambda_under": [0, 0.03, 0.09],
     "theta_queue": [0, 0.01, 0.02],
 }
-"""Nine different tau, 0 to 11 cents (model 2.2)."""
+"""Nine different values of tau, 0 to 11 cents (model 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: its name, and its values in the order of the configuration, none twice.
+    """One axis: its name, and its distinct values in the order of the configuration.
 
     Attributes
     ----------
     name : str
     values : tuple of Amount, or (N,) int64
-        1e-9 $; as an array with `UNBOUNDED` where infinite, which is what workers are sent.
+        1e-9 $; workers get an array with `UNBOUNDED` where infinite.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Grid:
     Attributes
     ----------
     axes : tuple of Axis
-        lambda_over, lambda_under, theta_queue last, in this order; further axes before them in config order.
+        lambda_over, lambda_under, theta_queue last, in this order; before them further axes in the order of the config.
     """
 
     axes: tuple[Axis, ...]
@@ -83,7 +83,7 @@ class Grid:
         return tuple(len(axis.values) for axis in self.axes)
 
     def packed(self) -> Grid:
-        """The same grid with axes of arrays: a million values then cost a worker nothing but their bytes, once."""
+        """The same grid with arrays as axes: a million values then cost a worker their bytes only, once."""
         return Grid(tuple(Axis(axis.name, axis.column) for axis in self.axes))
 
     def point(self, number: int) -> dict[str, Amount]:
@@ -92,18 +92,18 @@ class Grid:
             raise IndexError(f"combination {number} of {len(self)}")
         point = {}
         for axis in reversed(self.axes):
-            number, at = divmod(number, len(axis.values))
-            point[axis.name] = axis.values[at]
+            number, position = divmod(number, len(axis.values))
+            point[axis.name] = axis.values[position]
         return {axis.name: point[axis.name] for axis in self.axes}
 
     def spread(self, count: int) -> NDArray[np.int64]:
-        """(count,) int64, numbers of combinations spread over the grid, no axis held still: golden-ratio steps."""
+        """(count,) int64: combinations spread over the grid by golden-ratio steps, so that every axis varies."""
         golden = (np.sqrt(5) - 1) / 2
         numbers: NDArray[np.int64] = (np.arange(count) * golden % 1 * len(self)).astype(np.int64)
         return numbers
 
     def positions(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Where many combinations lie on each axis, (K,) int64 by axis, counted from 0."""
+        """The positions of many combinations on each axis, (K,) int64 by axis, counted from 0."""
         positions = {}
         for axis in reversed(self.axes):
             numbers, positions[axis.name] = np.divmod(numbers, len(axis.values))
@@ -111,13 +111,15 @@ class Grid:
 
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
-        at = self.positions(numbers)
-        return {axis.name: axis.column[at[axis.name]] for axis in self.axes}
+        positions = self.positions(numbers)
+        return {axis.name: axis.column[positions[axis.name]] for axis in self.axes}
 
     def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
-        at = self.positions(numbers)
-        return {axis.name: np.array([value / NANO for value in axis.values])[at[axis.name]] for axis in self.axes}
+        positions = self.positions(numbers)
+        return {
+            axis.name: np.array([value / NANO for value in axis.values])[positions[axis.name]] for axis in self.axes
+        }
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
@@ -131,12 +133,12 @@ def build_grid(spec: Mapping[str, Any]) -> Grid:
     Parameters
     ----------
     spec : mapping of axis name to a number, a list, or {start, stop, num, scale}
-        Axes that are not named keep the default's values.
+        Axes that are not named keep their default values.
 
     Raises
     ------
     ConfigError
-        A value that is no number, NaN, negative, repeated, an empty list, a malformed range, or a grid beyond bounds.
+        A value that is not a number, NaN, negative or repeated; an empty list, a malformed range, or a grid too large.
     """
     values = {**{name: DEFAULT[name] for name in DEFAULT if name not in spec}, **spec}
     order = [name for name in spec if name not in DEFAULT] + list(DEFAULT)
@@ -149,7 +151,7 @@ def build_grid(spec: Mapping[str, Any]) -> Grid:
 
 
 def refuse_vanished(key: str, value: float, amount: Amount) -> None:
-    """Refuse (ConfigError) a value of which 1e-9 $ leave nothing."""
+    """Refuse (ConfigError) a value other than 0 that rounds to 0 at 1e-9 $."""
     if value and not amount:
         raise ConfigError(f"{key}: {value} rounds to 0; the smallest value that is kept is 1e-9")
 
@@ -189,8 +191,8 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
     unknown = sorted(str(name) for name in set(spec) - {"start", "stop", "num", "scale"})
     missing = sorted({"start", "stop", "num"} - set(spec))
     if unknown or missing:
-        said = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
-        raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {said}")
+        problem = f"it had {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
+        raise ConfigError(f"{key}: a range is {{start, stop, num, scale: linear | log}}, but {problem}")
     num, scale = _count(spec["num"]), spec.get("scale", "linear")
     if num is None or not 1 <= num <= AXIS_LIMIT:
         raise ConfigError(f"{key}.num: expected a whole number, 1 to {AXIS_LIMIT:,}, but it had {spec['num']!r}")
@@ -237,5 +239,5 @@ def _shown(value: object) -> str:
 
 
 def in_dollars(value: Amount) -> float | str:
-    """An axis value as it is printed: dollars, or ``.inf``, which JSON has no number for."""
+    """An axis value as it is printed: dollars, or ``.inf``, for which JSON has no number."""
     return ".inf" if value == INFINITE else value / NANO

@@ -1,1 +1,1 @@
-"""From a source to the tape and the book in the object store."""
+"""From a source to a tape and a book in the object store."""

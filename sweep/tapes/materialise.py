@@ -1,4 +1,4 @@
-"""From a source to one tape and one book in the object store: read in ranges, join, cut the window, derive."""
+"""From a source to one tape and one book in the object store: reads ranges, joins them, cuts the window, derives."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 
 MAX_VENUES = 1024
-"""Publishers of a tape: the book has a column for each, and broken ids would make it as wide as there are of them."""
+"""Publishers of a tape at most: the book has a column for each, and broken ids would make it very wide."""
 
 
 TAPE_ROW = 168
-"""Bytes that a row of a tape takes, beside its book, in the process that reads it and derives one."""
+"""Bytes per row of a tape, beside its book, in the process that reads the tape and derives the book."""
 
 BESIDE = 2**26
-"""Bytes that simulating takes beside tape and book."""
+"""Bytes that a simulation takes beside tape and book."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of a source makes the tape, and how it becomes a book.
+    """Which part of a source becomes the tape, and how the tape becomes a book.
 
     Attributes
     ----------
     start, end : int, optional
         The window, UTC nanoseconds, both included; None = where the data ends.
     warmup : int
-        Nanoseconds before start that only build the book.
+        Nanoseconds before `start` that only build the book.
     book : BookRules
     """
 
@@ -59,7 +59,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the driver needs to know of a tape that it never holds.
+    """What the driver needs to know about a tape that it never holds.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Materialised:
-    """One tape in the object store: handles that the driver keeps, and what it knows of them."""
+    """One tape in the object store: the handles that the driver keeps, and the facts about it."""
 
     tape: Handle
     book: Handle
@@ -111,7 +111,7 @@ def materialise(
     """Read a source into the object store, once.
 
     The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
-    so that what is lost with a node is read again from the same offsets, and holds no column itself.
+    so that data lost with a node is read again from the same offsets; it holds no column itself.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def materialise(
     origin : Origin
     settings : Settings
     deadline : float
-        Seconds from now after which a source that is still read is an error.
+        Seconds from now within which the source has to be read.
     clock : callable
         Seconds, monotonic.
 
@@ -131,16 +131,16 @@ def materialise(
     """
     began = clock()
     blocks: list[Handle] = []
-    for part in plan.ranges:  # an executor without workers of its own reads each of them here
+    for part in plan.ranges:  # the inline executor reads each range here
         blocks.append(executor.call(read_range, part, where="driver" if origin.here else "spread"))
         _check_time(clock() - began, deadline)
     selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
-    tape, book, facts = executor.call(assemble, plan, selection, *blocks, returns=3)
+    tape, book, facts_handle = executor.call(assemble, plan, selection, *blocks, returns=3)
     try:
-        found = executor.get(facts, timeout=max(deadline - (clock() - began), 0.0))
+        facts = executor.get(facts_handle, timeout=max(deadline - (clock() - began), 0.0))
     except TimeoutError:
         raise _too_late(deadline) from None
-    return (Materialised(tape, book, found),)
+    return (Materialised(tape, book, facts),)
 
 
 def _check_time(passed: float, deadline: float) -> None:
@@ -153,7 +153,7 @@ def _too_late(deadline: float) -> FeedCorrupt:
 
 
 def read_range(part: Range) -> Block:
-    """Read one range of a source: a pure function of the range, so that a lost block is read again."""
+    """Read one range of a source; a pure function of the range, so that a lost block can be read again."""
     return part.read()
 
 
@@ -163,15 +163,15 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     Raises
     ------
     FeedError
-        Blocks that are not whole; a window without quotes.
+        Incomplete blocks; a window without quotes.
     AllocatorError
-        Rules of the book out of range.
+        Rules of the book are out of range.
     """
     start, end = selection.start, selection.end
-    whole, provenance = only(inside(plan.merge(blocks), start, end))
-    # quotes are not carried over a date: a warm-up that reaches over midnight begins there
+    full_tape, provenance = only(inside(plan.merge(blocks), start, end))
+    # quotes are not carried over to the next date: a warm-up does not reach back beyond midnight
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
-    tape, provenance = select(whole, provenance, earliest, end)
+    tape, provenance = select(full_tape, provenance, earliest, end)
     first, last = tape.span
     start = first if start is None else start
     end = last if end is None else end
@@ -198,7 +198,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     _check_room(tape, venues, plan.held, provenance.place)
     book = build_book(tape, selection.book)
     if not len(book.ts) or book.ts[-1] < start:
-        first, last = whole.span
+        first, last = full_tape.span
         raise FeedUnavailable(
             "no quotes in the window",
             provenance.place,
@@ -223,15 +223,15 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
 
 
 def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
-    """Refuse (FeedCorrupt) a book that takes more memory than its source is trusted with, before any is taken.
+    """Refuse (FeedCorrupt) a book that takes more memory than its source is trusted with, before allocating any.
 
-    It has a cell for each snapshot and venue, published or not: a small file of hundreds of publisher ids takes
-    gigabytes.
+    A book has a cell for each snapshot and venue, published or not: that of a small file with hundreds of publisher ids
+    takes gigabytes.
     """
     from feed.files.streams import trusted
 
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
-    # on Ray the object store holds another one, for which nobody vouches where the source is small
+    # on Ray the object store holds a second one, which a small source does not justify
     books = 1 if bound > trusted(0) else 2
     nbytes = books * book_bytes(tape.snapshots, venues) + TAPE_ROW * tape.rows + BESIDE
     if nbytes > bound:

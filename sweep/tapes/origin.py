@@ -1,4 +1,4 @@
-"""Where a sweep reads: a SOURCE as it is, or the embedded broker, filled with the synthetic stream."""
+"""What a sweep reads: a SOURCE as it is, or the embedded broker, filled with the synthetic stream."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Origin:
     Attributes
     ----------
     plan : callable
-        Waits until the source is ready, and gives its plan.
+        Waits until the source is ready, and returns its plan.
     start, end : int, optional
         The window asked for, UTC nanoseconds.
     fees : mapping
-        The fee table that the source brings of its own.
+        The fee table that comes with the source.
     here : bool
-        Only this host can read it.
+        Whether only this host can read it.
     """
 
     plan: Callable[[], SourcePlan]
@@ -57,9 +57,9 @@ def on_this_host(source: str) -> bool:
     """Whether only this host can read a SOURCE: a file, or brokers that listen on loopback."""
     if source == EMBEDDED:
         return True
-    scheme, _, rest = source.partition("://")
+    scheme, _, location = source.partition("://")
     if scheme == "kafka":
-        servers = rest.partition("/")[0].split(",")
+        servers = location.partition("/")[0].split(",")
         return all(_is_loopback(server.rpartition(":")[0].strip("[]")) for server in servers)
     return scheme != "s3"
 
@@ -76,16 +76,16 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
-    """Make the configuration's source ready, and end what that took.
+    """Make the configuration's source ready, and clean up at the end.
 
-    What can be known to be missing is found here, before an executor starts.
+    A source that is missing is found here, before an executor starts.
 
     Raises
     ------
     FeedError
         As `feed.source.plan_source`; or the embedded broker did not start.
     ConfigError
-        Only this host can read the source, and it is no node of the cluster.
+        Only this host can read the source, and it is not a node of the cluster.
     """
     if from_outside(config) and on_this_host(config.source):
         raise ConfigError(
@@ -94,7 +94,9 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
             "address=auto"
         )
     options = read_options(config)
-    start, end = (None if at is None else parse_instant(at) for at in (config.window.start, config.window.end))
+    start, end = (
+        None if instant is None else parse_instant(instant) for instant in (config.window.start, config.window.end)
+    )
     if config.source == EMBEDDED:
         with _embedded(replace(options, access=PLAIN), progress) as plan:
             yield Origin(
@@ -109,14 +111,14 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
     place = without_secrets(config.source)
-    awaited = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
-    with waiting(progress.say, lambda: awaited):
-        planned = plan_source(config.source, options)
-    yield Origin(lambda: planned, start, end, {}, on_this_host(config.source))
+    activity = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
+    with waiting(progress.say, lambda: activity):
+        source_plan = plan_source(config.source, options)
+    yield Origin(lambda: source_plan, start, end, {}, on_this_host(config.source))
 
 
 def read_options(config: Config) -> ReadOptions:
-    """What a configuration tells the reader of its source."""
+    """The options of a configuration for the reader of its source."""
     feed = config.feed
     return ReadOptions(
         symbol=config.symbol,
@@ -134,14 +136,14 @@ def read_options(config: Config) -> ReadOptions:
 
 @contextmanager
 def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], SourcePlan]]:
-    """An embedded broker that is filled while the executor starts."""
+    """Start an embedded broker, and fill it while the executor starts."""
     from feed.kafka.embedded import EmbeddedBroker
     from feed.kafka.producer import replay
 
     given_up = threading.Event()
 
     def fill(source: str) -> Replayed:
-        return replay(synthetic.generate(), source, on_progress=lambda *_: _go_on(given_up))
+        return replay(synthetic.generate(), source, on_progress=lambda *_: _stop_if_given_up(given_up))
 
     with EmbeddedBroker() as broker, ThreadPoolExecutor(1, "replay") as thread:
         source = broker.source()
@@ -149,8 +151,8 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
         filling = thread.submit(fill, source)
 
         def plan() -> SourcePlan:
-            sent = filling.result()
-            progress.say(f"replayed {sent.messages:,} messages in {sent.seconds:.1f} s")
+            replayed = filling.result()
+            progress.say(f"replayed {replayed.messages:,} messages in {replayed.seconds:.1f} s")
             return plan_source(source, options)
 
         try:
@@ -159,6 +161,6 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
             given_up.set()
 
 
-def _go_on(given_up: threading.Event) -> None:
+def _stop_if_given_up(given_up: threading.Event) -> None:
     if given_up.is_set():
         raise CancelledError

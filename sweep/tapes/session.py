@@ -1,4 +1,4 @@
-"""What every command that simulates needs first: a source, an executor, and the tape in its object store."""
+"""What every simulating command needs first: a source, an executor, and the tape in its object store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from feed.instants import format_instant
 from sweep import tasks
 from sweep.config.conventions import resolve
 from sweep.errors import ConfigError
-from sweep.executors.registry import open_executor, too_many
+from sweep.executors.registry import open_executor, surplus_workers_warning
 from sweep.tapes.materialise import materialise
 from sweep.tapes.origin import open_origin, read_options
 
@@ -38,31 +38,35 @@ AWAITED = {
     "sweep": "the baselines, or the next combinations, are simulated",
     "reduce": "the best is found, and simulated once more",
 }
-"""What a phase waits for, in words; of its origin `open_origin` says that."""
+"""What a phase waits for, in words; for the phase ``origin``, `open_origin` says it."""
 
 COMPILING = frozenset({"materialise", "calibrate"})
-"""Phases that begin with kernels being compiled, where nobody did before."""
+"""Phases that begin by compiling kernels, unless they are compiled already."""
 
 
 @dataclass(slots=True)
 class Phases:
-    """Seconds per phase, in order; of a long one it is said what it waits for."""
+    """Seconds per phase, in order; says what a long phase waits for."""
 
     say: Callable[[str], None]
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
 
     def so_far(self) -> dict[str, float]:
-        """The phases that ended, and all the time since the first began."""
+        """The seconds of the phases that ended, and in total since the first began."""
         return {**self.seconds, "total": round(time.perf_counter() - self.began, 3)}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Callable[[], None]]:
-        """Time a phase; what is entered is to be called where it came further, and said so itself."""
+        """Time a phase; yields a function to call whenever the phase advanced and said so itself."""
         began = time.perf_counter()
         try:
-            with waiting(self.say, lambda: self._awaited(name)) if name in AWAITED else nullcontext(_said) as came:
-                yield came
+            with (
+                waiting(self.say, lambda: self._awaited(name))
+                if name in AWAITED
+                else nullcontext(_do_nothing) as advanced
+            ):
+                yield advanced
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
 
@@ -79,34 +83,34 @@ class Phases:
             yield entered
 
 
-def _said() -> None:
-    """Of a phase that nothing is said about."""
+def _do_nothing() -> None:
+    """For a phase that does not say what it waits for."""
 
 
 def kernels_compile(since: float) -> str:
-    """What is said where this machine's kernels are compiled, or nothing.
+    """A note where this machine's kernels are being compiled, or nothing.
 
     Parameters
     ----------
     since : float
-        When the command began, seconds since 1970: machine code that is older was there.
+        When the command began, seconds since 1970: older machine code was there already.
     """
-    from allocator.kernels.compiling import cache_folder  # which imports numba: only where somebody waits
+    from allocator.kernels.compiling import cache_folder  # imports numba: only if somebody waits
 
     folder = cache_folder()
     if folder is None:
         return "; kernels are compiled in every process: no folder to keep them can be written, set SOR_SWEEP_CACHE_DIR"
-    times = []
+    modified = []
     with suppress(OSError):  # a file that is renamed meanwhile
-        times = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
-    if any(at < since for at in times):
+        modified = [path.stat().st_mtime for path in folder.rglob("*.nbi")]
+    if any(instant < since for instant in modified):
         return ""
-    return f"; kernels are compiled first, once for each version, which takes minutes: {len(times)} functions so far"
+    return f"; kernels are compiled first, once for each version, which takes minutes: {len(modified)} functions so far"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An executor, and the tape that it holds.
+    """An executor and the tape that it holds.
 
     Attributes
     ----------
@@ -125,36 +129,36 @@ class Session:
 def open_session(
     config: Config, progress: Progress, phases: Phases, executor: Executor | None = None
 ) -> Iterator[Session]:
-    """Read a configuration's source into its executor's object store, once; end what that took.
+    """Read a configuration's source into its executor's object store, once; clean up at the end.
 
     Parameters
     ----------
     config : Config
     progress : Progress
     phases : Phases
-        Timed are ``origin``, ``executor``, ``source`` and ``materialise``.
+        Times ``origin``, ``executor``, ``source`` and ``materialise``.
     executor : Executor, optional
-        In the place of the configuration's own, which is then not started.
+        Instead of the configuration's own, which is then not started.
 
     Raises
     ------
     ConfigError, FeedError, AllocatorError
-        What was asked for cannot be run, or the feed is not whole.
+        The configuration cannot be run, or the feed is incomplete.
     """
-    if executor is None and (said := too_many(config)) is not None:
-        progress.say(said)
+    if executor is None and (warning := surplus_workers_warning(config)) is not None:
+        progress.say(warning)
     with phases.entering("origin", open_origin(config, progress)) as origin:
         settings = resolve(config, origin.fees)
         _check_window(origin)
         with phases.entering("executor", executor or open_executor(config)) as entered:
-            # one worker is left to read at once; it loads the kernels when it runs the first of them
+            # one worker stays free to read at once; it loads the kernels when it first runs one
             for _ in range(entered.workers - 1):
                 entered.call(tasks.warm)
             with phases.phase("source"):
                 source_plan = origin.plan()
             with phases.phase("materialise"):
                 tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
-            _tell(tapes[0].facts, progress)
+            _report_facts(tapes[0].facts, progress)
             yield Session(entered, settings, tapes[0])
 
 
@@ -166,8 +170,8 @@ def _check_window(origin: Origin) -> None:
         )
 
 
-def _tell(facts: Facts, progress: Progress) -> None:
-    """Say what was read and what is odd about it."""
+def _report_facts(facts: Facts, progress: Progress) -> None:
+    """Report what was read, and what is odd about it."""
     provenance = facts.provenance
     for note in provenance.notes:
         progress.say(f"{provenance.place}: {note}")
@@ -177,5 +181,7 @@ def _tell(facts: Facts, progress: Progress) -> None:
     )
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
-            more = facts.quality["details"].get(finding, "")
-            progress.say(f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{more and f': {more}'}")
+            detail = facts.quality["details"].get(finding, "")
+            progress.say(
+                f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{detail and f': {detail}'}"
+            )

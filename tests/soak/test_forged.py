@@ -45,7 +45,7 @@ def proven(tree):
     """A manifest with the proof that it would have, where it can have one."""
     tree = tree | {"proof": ""}
     with suppress(msgspec.ValidationError, TypeError, ValueError):
-        tree["proof"] = manifest._prove(msgspec.convert(tree, manifest.Manifest))
+        tree["proof"] = manifest._compute_proof(msgspec.convert(tree, manifest.Manifest))
     return tree
 
 

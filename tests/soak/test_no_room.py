@@ -102,7 +102,9 @@ def test_an_agent_of_ray_that_is_killed(agent, source, started, tmp_path):
     """Ray's library ends this process some milliseconds later, now and then before a line of ours is written."""
     process, _ = started("sweep", f"source={source}", *GRID, "workers=1", "--output", tmp_path, size="40m")
     run = first_chunk(process, tmp_path)
-    os.kill(next(pid for pid in processes.descendants(process.pid) if agent in health._words(pid)), signal.SIGKILL)
+    os.kill(
+        next(pid for pid in processes.descendants(process.pid) if agent in health._command_line(pid)), signal.SIGKILL
+    )
     out, said = process.communicate(timeout=SECONDS)
     print(f"{agent.decode()}: exit {process.returncode}")
     assert process.returncode in {1, 3}, said

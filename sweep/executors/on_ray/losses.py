@@ -1,4 +1,4 @@
-"""What became of a task that gave no answer: Ray's exceptions, sorted by what is to be done about each."""
+"""Tasks without an answer: sorts Ray's exceptions by what to do about each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Loss(Enum):
     """What a driver does about a task without an answer."""
 
     AGAIN = auto()
-    """The node is gone, or what it held: nothing is said about the task, and it is run again, however often."""
+    """The node is gone, or data on it: that says nothing about the task, which runs again, however often."""
 
     SUSPECT = auto()
-    """The process that ran it is gone, while its node stands: the task may be why."""
+    """The process that ran it is gone, while its node lives: the task may be the reason."""
 
     FINAL = auto()
-    """Nothing to be done: Ray itself failed, or the task raised."""
+    """Nothing can be done: Ray itself failed, or the task raised."""
 
 
 def judge(error: Exception) -> Loss:
@@ -25,7 +25,7 @@ def judge(error: Exception) -> Loss:
     from ray import exceptions
 
     if isinstance(error, exceptions.RayTaskError):
-        # an argument that could not be made again; not by a loss of this task's own node, so not without a bound
+        # an argument could not be recomputed; this task's own node is not lost, so retries are bounded
         return Loss.SUSPECT if isinstance(error.cause, exceptions.ObjectLostError) else Loss.FINAL
     table: dict[type[Exception], Loss] = {
         exceptions.NodeDiedError: Loss.AGAIN,
@@ -51,9 +51,9 @@ def describe(error: Exception) -> str:
 
 
 def describe_room(error: OSError | MemoryError) -> str:
-    """One line about what a machine did not give to a task: memory, a disk, a file."""
-    said = " ".join(str(error).split())
+    """One line about what a machine could not give to a task: memory, disk space, a file."""
+    text = " ".join(str(error).split())
     return (
-        f"the machine that ran a task has no room for it ({type(error).__name__}{': ' if said else ''}{said}); give it "
+        f"the machine that ran a task has no room for it ({type(error).__name__}{': ' if text else ''}{text}); give it "
         f"memory and disk, or use fewer workers; {LOGS}"
     )

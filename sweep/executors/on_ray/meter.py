@@ -1,6 +1,6 @@
-"""Figures of a running sweep for Ray's dashboard and whatever scrapes its nodes; nothing where there is no Ray.
+"""Metrics of a running sweep, for Ray's dashboard and whatever scrapes its nodes; none where there is no Ray.
 
-Ray puts ``ray_`` before each name, and the node and session beside the tag ``run``.
+Ray puts ``ray_`` before each name, and adds the node and the session to the tag ``run``.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ GAUGES: Final = {
 }
 
 REPORT_SECONDS: Final = 1.0
-"""Between two reports; Ray itself collects every ten seconds."""
+"""Seconds between two reports; Ray itself collects every ten seconds."""
 
 
 class RayMeter:
-    """A meter of Ray's.
+    """Reports the metrics to Ray.
 
     Parameters
     ----------
     run : str
-        The tag of every figure.
+        The tag of every metric.
     make : callable
-        (kind, name, description) to a metric; Ray's by default.
+        Takes kind, name and description, and returns a metric; Ray's by default.
     clock : callable
         Seconds, monotonic.
     """
@@ -52,28 +52,28 @@ class RayMeter:
     ) -> None:
         make = make or _make
         self._clock = clock
-        self._counters = {name: make("Counter", name, said) for name, said in COUNTERS.items()}
-        self._gauges = {name: make("Gauge", name, said) for name, said in GAUGES.items()}
+        self._counters = {name: make("Counter", name, description) for name, description in COUNTERS.items()}
+        self._gauges = {name: make("Gauge", name, description) for name, description in GAUGES.items()}
         for metric in (*self._counters.values(), *self._gauges.values()):
             metric.set_default_tags({"run": run})
         self._reported = clock()
         self._before = self._latest = (0, 0)
 
     def started(self, event: Started) -> None:
-        """Report bytes and messages at once; combinations count from here."""
+        """Report bytes and messages at once; combinations are counted from here on."""
         self._gauges["sor_sweep_object_store_bytes"].set(event.object_store_bytes)
         self._count("sor_sweep_bad_messages_total", event.bad_messages)
         self._reported = self._clock()
         self._before = self._latest = (event.stored, 0)
 
     def finished(self, event: Finished) -> None:
-        """Report what was added, once a second."""
+        """Report what is new, once a second."""
         self._latest = event.done, event.again
         if self._clock() - self._reported >= REPORT_SECONDS:
             self.ended()
 
     def ended(self) -> None:
-        """Report what was added."""
+        """Report what is new."""
         now = self._clock()
         done, retries = (new - old for new, old in zip(self._latest, self._before, strict=True))
         self._gauges["sor_sweep_combinations_per_second"].set(done / max(now - self._reported, 1e-3))

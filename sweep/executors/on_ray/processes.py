@@ -1,4 +1,4 @@
-"""Processes that this one started, and theirs: found and ended by id where an interrupted start leaves some behind."""
+"""Descendants of this process: found and ended by id where an interrupted start leaves some behind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 2.0
-"""Seconds in which they may end by themselves."""
+"""Seconds that they have to end by themselves."""
 
 Started = dict[int, str]
-"""Process id to the time it was started, which tells it from a later process of the same id."""
+"""Process id to its start time, which tells it from a later process of the same id."""
 
 
 def descendants(pid: int) -> Started:
-    """Every living process below one, whoever started it in between; nothing where there is no /proc."""
+    """Every living descendant of a process; none where there is no /proc."""
     parents: dict[int, int] = {}
     started: Started = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -24,18 +24,18 @@ def descendants(pid: int) -> Started:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             parents[int(entry.name)], started[int(entry.name)] = int(fields[1]), fields[19]
     below = {pid}
-    while more := {child for child, parent in parents.items() if parent in below} - below:
-        below |= more
-    return {each: started[each] for each in below - {pid}}
+    while children := {child for child, parent in parents.items() if parent in below} - below:
+        below |= children
+    return {descendant: started[descendant] for descendant in below - {pid}}
 
 
 def begun(before: Started) -> Started:
-    """Every living process below this one that was not there before."""
-    return {pid: at for pid, at in descendants(os.getpid()).items() if before.get(pid) != at}
+    """Every living descendant of this process that was not there before."""
+    return {pid: start_time for pid, start_time in descendants(os.getpid()).items() if before.get(pid) != start_time}
 
 
 def age(pid: int) -> float:
-    """Seconds since a process was started; 0 where there is none, or no /proc."""
+    """Seconds since a process started; 0 where there is none, or no /proc."""
     with suppress(OSError, ValueError, IndexError):
         started = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
@@ -45,18 +45,18 @@ def age(pid: int) -> float:
 def end(processes: Started) -> None:
     """Wait a little for processes to end, then kill those that have not."""
     deadline = time.monotonic() + PATIENCE
-    while (left := _alive(processes)) and time.monotonic() < deadline:
+    while (survivors := _alive(processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for pid in left:
+    for pid in survivors:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _alive(processes: Started) -> list[int]:
-    left = []
+    survivors = []
     for pid, started in processes.items():
         with suppress(OSError, IndexError):
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             if fields[19] == started and fields[0] != "Z":
-                left.append(pid)
-    return left
+                survivors.append(pid)
+    return survivors

@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster run what the driver runs."""
+"""Checks that the nodes of a cluster run the same versions as the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 PROBE_SECONDS: Final = 10.0
-"""How long the nodes may take to tell what is installed on them, once a task has failed."""
+"""Seconds that the nodes have to tell what is installed on them, once a task has failed."""
 
 
 class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
@@ -22,8 +22,8 @@ class NodeDiffers(SweepError):  # noqa: N818 - reads as what it says
     exit_code = 2
 
 
-def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: str) -> None:
-    """Refuse a node whose stamp is another, in what it could tell.
+def refuse_other(expected: Mapping[str, str], actual: Mapping[str, str], node: str) -> None:
+    """Refuse a node whose stamp differs, as far as it has one.
 
     Raises
     ------
@@ -31,9 +31,9 @@ def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: st
         Names the node, what differs, and both values.
     """
     differing = [
-        f"{name} {found[name]} instead of {value}"
+        f"{name} {actual[name]} instead of {value}"
         for name, value in expected.items()
-        if found.get(name, value) != value
+        if actual.get(name, value) != value
     ]
     if differing:
         raise NodeDiffers(
@@ -43,7 +43,7 @@ def refuse_other(expected: Mapping[str, str], found: Mapping[str, str], node: st
 
 
 def make_probe() -> Callable[[], Any]:
-    """Make a function that tells the stamp even where nothing of the project can be imported.
+    """Make a function that returns the stamp even where the project cannot be imported.
 
     Ray sends a nested function as its code, and any other by name.
     """
@@ -53,7 +53,7 @@ def make_probe() -> Callable[[], Any]:
 
         try:
             from sweep.environment import stamp
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
             return {"Python": platform.python_version(), "sor-sweep": f"that cannot be imported ({error})"}
         return stamp()
 
@@ -61,7 +61,7 @@ def make_probe() -> Callable[[], Any]:
 
 
 def refuse_different_nodes() -> None:
-    """Ask each node of the cluster that this process has joined, and refuse the first whose stamp is another.
+    """Ask each node of the joined cluster for its stamp, and refuse the first that differs.
 
     Raises
     ------
@@ -72,12 +72,12 @@ def refuse_different_nodes() -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = ray.remote(make_probe())
-    asked = {}
+    node_of = {}
     for node in ray.nodes():
         if node["Alive"]:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()] = node
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+            on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            node_of[probe.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node).remote()] = node
+    ready, _ = ray.wait(list(node_of), num_returns=len(node_of), timeout=PROBE_SECONDS)
     for handle in ready:
-        with suppress(RayError):  # a node that does not even answer has another trouble
-            refuse_other(stamp(), ray.get(handle), asked[handle]["NodeManagerAddress"])
+        with suppress(RayError):  # a node that does not even answer has another problem
+            refuse_other(stamp(), ray.get(handle), node_of[handle]["NodeManagerAddress"])

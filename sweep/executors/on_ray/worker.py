@@ -1,4 +1,4 @@
-"""What surrounds each task on a worker of Ray: the check of its versions, the count of the processes it ended."""
+"""Wraps each task on a worker of Ray: checks versions, and counts the worker processes that the task ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sweep.environment import Stamp
 
 CRASHES: Final = 5
-"""Worker processes of one node that one task may end. Ray waits 1, 2, 4, 8 s between those that it ended for want of
-memory, in which the tasks beside them may be done with theirs."""
+"""Worker processes of one node that one task may end. Ray waits 1, 2, 4, 8 s between those that it ends for lack of
+memory, in which other tasks on the node may finish."""
 
 
-def surround(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
-    """Make the task of a function.
+def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
+    """Wrap a function into a task.
 
     Parameters
     ----------
@@ -30,30 +30,30 @@ def surround(function: Callable[..., Any], expected: Stamp, *, counted: bool) ->
     expected : dict
         The driver's stamp.
     counted : bool
-        Bound how many worker processes it ends on a node; for what Ray retries by itself, without an end.
+        Bound how many worker processes it ends on a node; for tasks that Ray itself retries without a bound.
     """
 
     def task(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
-        found = stamp()
-        if found != expected:
-            refuse_other(expected, found, _here())
+        own_stamp = stamp()
+        if own_stamp != expected:
+            refuse_other(expected, own_stamp, _node_address())
         if not counted:
             return function(*arguments)
-        with _counting(_marks(), function.__name__):
+        with _count_crashes(_mark_file(), function.__name__):
             return function(*arguments)
 
     task.__name__ = task.__qualname__ = function.__name__
     return task
 
 
-def _here() -> str:
+def _node_address() -> str:
     import ray
 
     return str(ray.util.get_node_ip_address())
 
 
-def _marks() -> Path:
-    """Where the task that runs marks its beginnings: in the folder of this node's Ray, and gone with it."""
+def _mark_file() -> Path:
+    """The file in which the running task counts its starts: in the folder of this node's Ray, and gone with it."""
     import ray
 
     context = ray.get_runtime_context()
@@ -61,8 +61,8 @@ def _marks() -> Path:
 
 
 @contextmanager
-def _counting(marks: Path, name: str) -> Iterator[None]:
-    """Mark that a task begins, and take the mark away when it ends in any way but with its process.
+def _count_crashes(marks: Path, name: str) -> Iterator[None]:
+    """Count the start of a task; forget its starts when it ends in any way other than with its process.
 
     Raises
     ------
@@ -72,12 +72,12 @@ def _counting(marks: Path, name: str) -> Iterator[None]:
     marks.parent.mkdir(exist_ok=True)
     try:
         with marks.open("ab") as file:
-            ended = file.tell()
+            crashes = file.tell()
             file.write(b".")
-        if ended >= CRASHES:
+        if crashes >= CRASHES:
             raise WorkersLost(
-                f"{name} ended {ended} worker processes of node {_here()}, one after the other: out of memory, or a "
-                f"crash inside a library; {LOGS}"
+                f"{name} ended {crashes} worker processes of node {_node_address()}, one after the other: out of "
+                f"memory, or a crash inside a library; {LOGS}"
             )
         yield
     finally:

@@ -12,7 +12,7 @@ from sweep.executors import registry
 from sweep.executors.inline import Inline
 from sweep.executors.on_ray import health
 from sweep.executors.on_ray.executor import OnRay
-from sweep.executors.registry import EXECUTORS, open_executor, too_many, workers_of
+from sweep.executors.registry import EXECUTORS, open_executor, surplus_workers_warning, workers_of
 from tests.support.conformance import ExecutorContract
 
 
@@ -183,7 +183,7 @@ def test_a_server_that_ends_as_soon_as_ray_has_started_is_one_line(enough, monke
     executor = OnRay("local", 1)
 
     def falls(_):
-        executor._fallen = "agent"
+        executor._ended_server = "agent"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ray, "init", lambda **_: None)
@@ -213,12 +213,12 @@ def test_more_workers_than_this_machine_has_cpus_are_not_started_and_said(monkey
     monkeypatch.setattr(registry, "cpus", lambda: 2)
     asked = build_config({"workers": 64})
     assert open_executor(asked).workers == 2
-    assert too_many(asked) == (
+    assert surplus_workers_warning(asked) == (
         "warning: workers=64 is more than the 2 CPUs here, so 2 are started; no result depends on how many there are"
     )
     for enough in ({"workers": 2}, {}, {"workers": 64, "address": "auto"}, {"executor": "inline", "workers": 1}):
         config = build_config(enough)
-        assert too_many(config) is None
+        assert surplus_workers_warning(config) is None
         assert workers_of(config) == enough.get("workers")
 
 
@@ -235,6 +235,6 @@ def test_a_home_that_is_not_there_is_named(monkeypatch):
 
 @pytest.mark.parametrize("cause", [OSError(28, "No space left on device"), MemoryError()])
 def test_a_task_for_which_its_machine_has_no_room_is_no_bug(cause):
-    meant = OnRay("local", 1)._meant(RayTaskError("run_chunk", "traceback", cause))
+    meant = OnRay("local", 1)._translate(RayTaskError("run_chunk", "traceback", cause))
     assert isinstance(meant, WorkersLost)
     assert str(meant).startswith(f"the machine that ran a task has no room for it ({type(cause).__name__}")

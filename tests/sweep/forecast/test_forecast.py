@@ -353,8 +353,8 @@ def test_workers_are_those_that_a_run_would_have(stream, monkeypatch):
 
 def test_a_driver_that_shares_the_cpus_of_its_workers_is_counted(monkeypatch):
     monkeypatch.setattr(forecasts, "cpus", lambda: 2)
-    assert forecasts._local(walking.Walk(1, 1, seconds=5.0, work=8.0, driver=4.0), 2) == 6.0
-    assert forecasts._local(walking.Walk(1, 1, seconds=7.0, work=8.0, driver=4.0), 2) == 7.0
+    assert forecasts._local_seconds(walking.Walk(1, 1, seconds=5.0, work=8.0, driver=4.0), 2) == 6.0
+    assert forecasts._local_seconds(walking.Walk(1, 1, seconds=7.0, work=8.0, driver=4.0), 2) == 7.0
 
 
 def test_a_machine_that_does_other_work_is_told_of(stream, monkeypatch):

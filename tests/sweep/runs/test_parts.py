@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_is_said_when_the_next_chunk_comes_or_at_the_end(tmp
         raise OSError(28, "No space left on device")
 
     sink, kept = sink_and_done(chunks_of([1, 1]))
-    monkeypatch.setattr(files, "_force", full)
+    monkeypatch.setattr(files, "_sync", full)
     writer = PartWriter(tmp_path, RUN, 0, sink.rows_of)
     writer.put(kept[0])
     with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\); make room there"):

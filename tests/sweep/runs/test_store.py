@@ -370,7 +370,7 @@ def test_a_manifest_that_was_forged_with_its_proof_is_one_line(name, ask):
     place[last] = value
     whole["proof"] = ""
     with suppress(msgspec.ValidationError):
-        whole["proof"] = manifest._prove(msgspec.convert(whole, manifest.Manifest))
+        whole["proof"] = manifest._compute_proof(msgspec.convert(whole, manifest.Manifest))
     path.write_text(json.dumps(whole))
     for command in (lambda: resume(home, [], Silent()), lambda: stored_config(read_manifest(home))):
         with pytest.raises(ConfigError, match=says) as error:

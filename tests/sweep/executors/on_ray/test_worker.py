@@ -6,14 +6,14 @@ from sweep.environment import stamp
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import worker
 from sweep.executors.on_ray.versions import NodeDiffers
-from sweep.executors.on_ray.worker import CRASHES, surround
+from sweep.executors.on_ray.worker import CRASHES, wrap_task
 
 
 @pytest.fixture
 def marks(tmp_path, monkeypatch):
     path = tmp_path / "sor-sweep" / "task"
-    monkeypatch.setattr(worker, "_marks", lambda: path)
-    monkeypatch.setattr(worker, "_here", lambda: "10.0.0.5")
+    monkeypatch.setattr(worker, "_mark_file", lambda: path)
+    monkeypatch.setattr(worker, "_node_address", lambda: "10.0.0.5")
     return path
 
 
@@ -23,14 +23,14 @@ def double(number):
 
 def test_a_task_is_called_as_its_function_and_does_what_it_does(marks):
     for counted in (False, True):
-        task = surround(double, stamp(), counted=counted)
+        task = wrap_task(double, stamp(), counted=counted)
         assert (task.__name__, task(21)) == ("double", 42)
     assert not marks.exists()
 
 
 def test_nothing_runs_on_a_node_that_differs(marks):
     ran = []
-    task = surround(ran.append, {**stamp(), "numpy": "1.0"}, counted=False)
+    task = wrap_task(ran.append, {**stamp(), "numpy": "1.0"}, counted=False)
     with pytest.raises(NodeDiffers, match=r"node 10\.0\.0\.5 differs from the driver: numpy .* instead of 1\.0;"):
         task(1)
     assert ran == []
@@ -44,7 +44,7 @@ def test_a_task_that_ended_so_many_processes_does_not_run_again(marks):
     def grows(number):
         ran.append(number)
 
-    task = surround(grows, stamp(), counted=True)
+    task = wrap_task(grows, stamp(), counted=True)
     with pytest.raises(WorkersLost, match=rf"^grows ended {CRASHES} worker processes of node 10\.0\.0\.5, one after"):
         task(1)
     assert (ran, marks.exists()) == ([], False)
@@ -60,6 +60,6 @@ def test_the_mark_is_there_while_a_task_runs_and_gone_when_it_raises(marks):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        surround(raises, stamp(), counted=True)()
+        wrap_task(raises, stamp(), counted=True)()
     assert seen == [b"."]
     assert not marks.exists()
