@@ -11,6 +11,7 @@ columns, ladder : the same without state (refresh, and no quote outlives its sna
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -257,6 +258,30 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
 """Every runner by name."""
+
+SHARED = "shared"
+"""The runner of many orders that share one walk: `run_shared`."""
+
+CALLED: dict[str, tuple[tuple[str, str], ...]] = {
+    "reference": (),
+    "walk": (("walk", "walk"),),
+    "rows": (("stateful", "walk_each"),),
+    "lanes": (("stateful", "walk_lanes"),),
+    "wide": (("stateful", "walk_wide"),),
+    "columns": (("stateless", "scan_each"), ("stateful", "walk_each")),
+    "ladder": (("stateless", "scan_together"), ("stateful", "walk_each")),
+    SHARED: (("stateful", "walk_orders"),),
+}
+"""The kernels that a runner calls, by module and name."""
+
+
+def prepare(runner: str) -> None:
+    """Compile or load what a runner calls, so that its first walk takes no longer than the next."""
+    for module, name in CALLED[runner]:
+        kernel = getattr(import_module(f"allocator.kernels.{module}"), name)
+        if hasattr(kernel, "prepare"):  # not without numba's compiler
+            kernel.prepare()
+
 
 MARKS_EVERY = 256
 """Snapshots between two marks of a walk that several orders share."""

@@ -17,6 +17,7 @@ from allocator.policies import POLICIES
 from allocator.runners import (
     COMPILED,
     RUNNERS,
+    SHARED,
     Task,
     check_sums,
     dearest_possible,
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 Engine = Literal["kernel", "reference"]
-
-SHARED = "shared"
-"""The kernel of many orders that share one walk."""
-
 
 KERNELS = (SHARED, *RUNNERS)
 """The names of all ways to run combinations."""

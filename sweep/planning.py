@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.order import Order
-from allocator.simulate import SHARED
+from allocator.runners import SHARED
 from feed.instants import format_instant, parse_instant
 from sweep.chunks import Cutter
 from sweep.errors import ConfigError

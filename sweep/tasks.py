@@ -14,8 +14,8 @@ import numpy as np
 from allocator.baselines import twap_slices
 from allocator.errors import AllocatorError
 from allocator.order import FIELDS, ParameterColumns, execution_of
+from allocator.runners import SHARED, prepare
 from allocator.simulate import (
-    SHARED,
     kernels_for,
     kernels_for_orders,
     run_baselines,
@@ -137,7 +137,7 @@ class ChunkRows:
 
 
 def warm() -> None:
-    """Load the kernels on a worker while the source is still being read; costs nothing once they are loaded."""
+    """Load numba and the kernels' modules on a worker while the source is still being read; again, it costs nothing."""
     from allocator.kernels import load
 
     load()
@@ -169,7 +169,8 @@ def _room() -> Iterator[None]:
 
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
-    warm()  # for a worker that started late; its cost says nothing about the next chunk
+    if job.kernel is not None:
+        prepare(job.kernel)  # what that costs on a worker says nothing about the next chunk
     began = time.perf_counter()
     orders = job.orders[chunk.order : chunk.order + chunk.orders]
     of, rows, failures = _simulate(book, job, orders, chunk.first, chunk.past)
@@ -247,7 +248,8 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         names = kernels_for_orders(book, job.orders, *arguments)
     if len(names) == 1 and len(job.grid) <= SMALL:
         return dict.fromkeys(names, ())
-    warm()
+    for name in names:
+        prepare(name)
     measured = {name: (_measure(book, job, name, 1),) for name in names}
     best = min(seconds for name, ((_, seconds),) in measured.items() if name != SHARED)
     short = best * SAMPLE > SAMPLE_SECONDS and len(job.grid) < 100 * SAMPLE

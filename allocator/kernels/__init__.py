@@ -1,20 +1,39 @@
 """Compiled specialisations of the plain code, each tested equal to it.
 
-A kernel module is self-contained: a jitted function calls jitted functions of its own module only, because numba's
-cache does not notice a change in another one (for what that rule misses, the cache is named by the hash of all kernel
-sources). Signatures are eager and take read-only arrays, as the object store gives them.
+A kernel module is whole in itself: a jitted function calls jitted functions of its own module only, because numba's
+cache does not notice a change in another one (and the cache is named by the hash of all of them, for what that rule
+does not see). Each has one signature, which takes read-only arrays, as the object store gives them.
 
-load : import every kernel, which compiles it once per version of the sources, or reads it from the cache.
+load : import every module of kernels: then each is compiled, or read from the cache, when it is first called.
+compile_all : compile every kernel, or read it from the cache; as at installation, once per version of the sources.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
 
 
 def load() -> None:
     """Import every module of kernels."""
+    for _ in _modules():
+        pass
+
+
+def compile_all() -> None:
+    """Import every module of kernels, and make each kernel ready."""
+    for module in _modules():
+        for each in vars(module).values():
+            if hasattr(each, "prepare"):
+                each.prepare()
+
+
+def _modules() -> Iterator[ModuleType]:
     for module in iter_modules(__path__):
         if not module.name.startswith("__"):
-            import_module(f"{__name__}.{module.name}")
+            yield import_module(f"{__name__}.{module.name}")

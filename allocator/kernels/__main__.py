@@ -1,6 +1,6 @@
 """``python -m allocator.kernels`` compiles every kernel now, so that no run has to."""
 
-from allocator.kernels import load
+from allocator.kernels import compile_all
 
 if __name__ == "__main__":
-    load()
+    compile_all()

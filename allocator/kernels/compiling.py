@@ -1,4 +1,4 @@
-"""Compiles kernels: eager signatures, and a cache of machine code that cannot go stale.
+"""How kernels are compiled: for one signature, when they are first needed, and kept where they cannot go stale.
 
 numba caches code per function and checks that function's own file only; a function whose callee has changed in another
 file would run the old one. So the folder is named by the hash of all kernel sources: any edit starts a new one.
@@ -6,6 +6,7 @@ file would run the old one. So the folder is named by the hash of all kernel sou
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -69,15 +70,59 @@ _FOLDER = None if config.DISABLE_JIT else cache_folder()
 _SETTING = threading.Lock()
 """Held while numba's cache setting is changed: two threads may import two modules of kernels."""
 
+_COMPILING = threading.RLock()
+"""Held while a kernel is made ready, and those that it calls."""
 
-def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function for these signatures when its module is imported, or load it from the cache."""
+
+class Kernel:
+    """A function that is compiled, or loaded as it was compiled before, when it is first needed.
+
+    A process runs a few of all the kernels, and what is loaded holds the code of the kernels that it calls: they are
+    asked for, by their types, only where the caller is compiled.
+
+    Parameters
+    ----------
+    dispatcher : Dispatcher
+        numba's, which has not compiled anything.
+    signature : Signature
+        The only one; arguments are converted to it.
+    """
+
+    def __init__(self, dispatcher: Any, signature: Any) -> None:
+        self._dispatcher, self._signature, self._ready = dispatcher, signature, False
+        functools.update_wrapper(self, dispatcher.py_func)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it; prepared first, where it is not."""
+        if not self._ready:
+            self.prepare()
+        return self._dispatcher(*arguments)
+
+    def prepare(self) -> None:
+        """Compile or load it; again, that does nothing."""
+        with _COMPILING:
+            if not self._ready:
+                self._dispatcher.compile(self._signature)
+                self._dispatcher.disable_compile()  # other types are converted, not compiled for
+                self._ready = True
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba asks for where another kernel calls this one."""
+        self.prepare()
+        return types.Dispatcher(self._dispatcher)
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Make a kernel of a function; without numba's compiler the function stays as it is."""
 
     def compiled(function: Callable[..., Any]) -> Any:
+        if config.DISABLE_JIT:
+            return function
         with _SETTING:
             before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
             try:
-                return njit(list(signatures), cache=_FOLDER is not None, error_model="numpy")(function)
+                return Kernel(njit(cache=_FOLDER is not None, error_model="numpy")(function), signature)
             finally:
                 config.CACHE_DIR = before
 

@@ -137,3 +137,31 @@ def test_without_a_place_of_the_users_own_a_private_temporary_one_is_used(tmp_pa
 def test_the_lowest_bit():
     for bits in (1, 2, 3, 12, 2**63, 2**63 + 2**40):
         assert compiling.lowest(bits) == next(v for v in range(64) if bits >> v & 1)
+
+
+_FIRST_CALLS = """import sys
+from allocator.kernels import stateful, walk
+ready = lambda module: sorted(n for n, k in vars(module).items() if getattr(k, "_ready", False))
+print(ready(stateful), ready(walk))
+stateful.walk_each.prepare()
+print(ready(stateful), ready(walk))
+"""
+
+
+@pytest.mark.command
+def test_what_is_loaded_is_what_is_called_and_a_caller_is_loaded_without_what_it_calls():
+    """A process that finds machine code in the folder; the first call of each kernel is the only one that loads it."""
+    digest_of()  # so that it is there
+    command = [sys.executable, "-W", "error", "-c", _FIRST_CALLS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=True)
+    assert done.stdout.splitlines() == ["[] []", "['walk_each'] []"]
+
+
+def test_every_runner_names_the_kernels_that_it_calls(monkeypatch):
+    from allocator import runners
+    from allocator.kernels import stateful, stateless, walk
+
+    assert set(runners.CALLED) == {*runners.RUNNERS, runners.SHARED}
+    for names in runners.CALLED.values():
+        for module, name in names:
+            assert callable(getattr({"stateful": stateful, "stateless": stateless, "walk": walk}[module], name))

@@ -15,8 +15,8 @@ from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE
 from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
-from allocator.runners import RUNNERS, Task, runners_for
-from allocator.simulate import SHARED, kernels_for, kernels_for_orders, run_combinations, run_orders
+from allocator.runners import RUNNERS, SHARED, Task, runners_for
+from allocator.simulate import kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
 from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes

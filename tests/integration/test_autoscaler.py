@@ -10,7 +10,7 @@ import threading
 import pytest
 import yaml
 
-from allocator.kernels import load
+from allocator.kernels import compile_all
 from tests.support.aws import cloud, policies
 from tests.support.aws.clusterfile import ROOT, cluster
 from tests.support.cluster.hosts import Hosts, why_not
@@ -119,7 +119,7 @@ def quotes(tmp_path_factory):
 def at(tmp_path_factory, quotes):
     if reason := why_not():
         pytest.skip(reason)
-    load()
+    compile_all()
     folder = tmp_path_factory.mktemp("autoscaler") / "hosts"
     with Hosts(folder, cloud.FIRST_HOST + MOST, kept=[quotes.parent], shm="16g") as hosts:
         for host in hosts.all[cloud.FIRST_HOST - 1 :]:

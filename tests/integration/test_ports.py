@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from allocator.kernels import load
+from allocator.kernels import compile_all
 from allocator.kernels.compiling import cache_folder
 from tests.support.aws import clusterfile
 from tests.support.aws.clusterfile import ROOT
@@ -139,7 +139,7 @@ def cluster(tmp_path_factory):
     """Hosts with the start commands of cluster.yaml run on them: the first is the head; control has no token."""
     if reason := why_not():
         pytest.skip(reason)
-    load()
+    compile_all()
     with Hosts(tmp_path_factory.mktemp("ports") / "hosts", 2, kept=[cache_folder().parent], shm="8g") as hosts:
         for host in hosts.all:
             (host.home / ".ray").mkdir()

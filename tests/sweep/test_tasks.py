@@ -11,7 +11,8 @@ from allocator import kernels
 from allocator.book import build_book
 from allocator.errors import AllocatorError
 from allocator.order import Order
-from allocator.simulate import SHARED, Outcomes, run_combinations
+from allocator.runners import SHARED
+from allocator.simulate import Outcomes, run_combinations
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk

@@ -586,13 +586,13 @@ def test_a_line_without_an_end_is_not_read_for_ever(tmp_path, monkeypatch):
 def test_no_thread_of_pyarrow_is_given_an_object_of_python(tmp_path, monkeypatch, name):
     ours = []
 
-    def read_csv(source, *arguments, **options):
+    def checked(source, *arguments, **options):
         assert isinstance(source, pa.BufferReader), "a stream of Python's"
         ours.append(source.read_buffer().parent.is_mutable)  # what pyarrow allocated is, bytes of Python's are not
         source.seek(0)
         return pa_csv.read_csv(source, *arguments, **options)
 
-    monkeypatch.setattr(csv_text, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": read_csv}))
+    monkeypatch.setattr(csv_text, "pa_csv", SimpleNamespace(**vars(pa_csv) | {"read_csv": checked}))
     for text, broken in ((text_of({"symbol": ""}, {}), False), (text_of({}) + "1,2\n", True)):
         codec = COMPRESSIONS.get(name[7:])
         (tmp_path / name).write_bytes(pa.compress(text.encode(), codec, asbytes=True) if codec else text.encode())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from numba.core.caching import _CacheLocator
 
-from allocator.kernels import load
+from allocator.kernels import compile_all
 from allocator.kernels.compiling import cache_folder
 from tests.support.cluster.hosts import HOME, ROOT, Host, Hosts
 
@@ -123,7 +123,7 @@ class RayCluster:
         cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text())
         words = (f"--num-cpus={count} --object-store-memory={object_store}" for count in cpus)
         self._file.write_text(yaml.safe_dump(derive(cluster, hosts, *words), sort_keys=False, width=10_000))
-        load()
+        compile_all()
         for host in hosts.all:
             bake(host)
         self._ray("get-auth-token", "--generate")

@@ -19,7 +19,7 @@ from sweep.executors import registry
 from sweep.forecast import cost as bill
 from sweep.forecast import forecast as forecasts
 from sweep.forecast import timing
-from sweep.forecast import walk_plan as walking
+from sweep.forecast import walk as walking
 from sweep.forecast.forecast import forecast
 from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
 from sweep.forecast.walk import OVERHEAD, Overhead, walk_plan
