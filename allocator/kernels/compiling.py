@@ -84,12 +84,12 @@ class Kernel:
     ----------
     dispatcher : Dispatcher
         numba's, which has not compiled anything.
-    signature : Signature
-        The only one; arguments are converted to it.
+    signatures : tuple of Signature
+        The only ones; arguments are converted to one of them.
     """
 
-    def __init__(self, dispatcher: Any, signature: Any) -> None:
-        self._dispatcher, self._signature, self._ready = dispatcher, signature, False
+    def __init__(self, dispatcher: Any, signatures: tuple[Any, ...]) -> None:
+        self._dispatcher, self._signatures, self._ready = dispatcher, signatures, False
         functools.update_wrapper(self, dispatcher.py_func)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -102,7 +102,8 @@ class Kernel:
         """Compile or load it; again, that does nothing."""
         with _COMPILING:
             if not self._ready:
-                self._dispatcher.compile(self._signature)
+                for signature in self._signatures:
+                    self._dispatcher.compile(signature)
                 self._dispatcher.disable_compile()  # other types are converted, not compiled for
                 self._ready = True
 
@@ -113,7 +114,7 @@ class Kernel:
         return types.Dispatcher(self._dispatcher)
 
 
-def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
     """Make a kernel of a function; without numba's compiler the function stays as it is."""
 
     def compiled(function: Callable[..., Any]) -> Any:
@@ -122,7 +123,7 @@ def kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
         with _SETTING:
             before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
             try:
-                return Kernel(njit(cache=_FOLDER is not None, error_model="numpy")(function), signature)
+                return Kernel(njit(cache=_FOLDER is not None, error_model="numpy")(function), signatures)
             finally:
                 config.CACHE_DIR = before
 
