@@ -278,6 +278,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
 
     book, counts = derived(tick or all_prices())
     if counts[derive.OFF_GRID]:  # the first prices did not reveal the tick
+        del book  # or both would be held at once
         book, counts = derived(all_prices())
     book.counts.update(zip(derive.COUNTS, counts, strict=False))
     # of displayed, not of published prices: a hidden stub of 200,000 $ would limit every order

@@ -279,7 +279,7 @@ def prepare(runner: str) -> None:
     """Compile or load what a runner calls, so that its first walk takes no longer than the next."""
     for module, name in CALLED[runner]:
         kernel = getattr(import_module(f"allocator.kernels.{module}"), name)
-        if hasattr(kernel, "prepare"):  # not without numba's compiler
+        if hasattr(kernel, "prepare"):  # a plain function without numba's compiler
             kernel.prepare()
 
 

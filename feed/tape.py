@@ -27,6 +27,8 @@ Int32 = NDArray[np.int32]
 Int16 = NDArray[np.int16]
 Int8 = NDArray[np.int8]
 
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
 UNDEFINED_PRICE = np.iinfo(np.int64).max
 """Databento's price of a side that has no quote."""
 
@@ -199,8 +201,12 @@ class Tape:
 
     def clip(self, start: int, end: int) -> Tape:
         """Keep the rows and trades with start <= ts <= end (UTC nanoseconds). Columns are views."""
-        quotes = slice(*np.searchsorted(self.ts, [start, end + 1]).tolist())
-        prints = slice(*np.searchsorted(self.trades.ts, [start, end + 1]).tolist())
+        # numpy looks for numbers beyond int64 as floats, which are hundreds of nanoseconds apart by now
+        low, high = (np.int64(min(max(instant, _FIRST), _LAST)) for instant in (start, end))
+        quotes, prints = (
+            slice(int(np.searchsorted(ts, low)), int(np.searchsorted(ts, high, "right")))
+            for ts in (self.ts, self.trades.ts)
+        )
         return Tape(
             self.symbol,
             **{name: getattr(self, name)[quotes] for name in QUOTE_DTYPES},

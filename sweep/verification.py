@@ -158,8 +158,9 @@ def _check(
 def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
     """Whether each combination has a row or failed, and each row adds up."""
     failed = [failure["combination"] for failure in stored["failed"]]
-    keys = np.delete(np.arange(len(grid)), failed)
-    if not (np.array_equal(table[:, 2], keys) and not table[:, :2].any()):
+    known = [combination for combination in failed if combination < len(grid)]
+    keys = np.delete(np.arange(len(grid)), known)
+    if len(known) < len(failed) or not np.array_equal(table[:, 2], keys) or table[:, :2].any():
         yield {
             "what": "table",
             "where": "combinations",

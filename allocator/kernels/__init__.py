@@ -27,9 +27,11 @@ def load() -> None:
 
 def compile_all() -> None:
     """Import every module of kernels, and make each kernel ready."""
+    from allocator.kernels.compiling import Kernel  # which imports numba
+
     for module in _modules():
         for each in vars(module).values():
-            if hasattr(each, "prepare"):
+            if isinstance(each, Kernel):
                 each.prepare()
 
 

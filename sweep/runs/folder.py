@@ -86,7 +86,7 @@ def open_output(name: str) -> Path:
     ConfigError
         It cannot be made or written to.
     """
-    folder = Path(name) / "runs"
+    folder = Path(name) / RUNS
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -277,8 +277,7 @@ def open_store(
     if home is None:
         yield Store()
         return
-    with locked(home, make=True):
-        log = RunLog(home, identifier)
+    with locked(home, make=True), closing(RunLog(home, identifier)) as log:
         if force:
             discard(home)
         begun = (home / MANIFEST).exists()
@@ -291,18 +290,15 @@ def open_store(
             )
         if manifest.id != identifier:
             raise ConfigError(f"{home}: holds run {manifest.id}, but this is run {identifier}; choose another folder")
+        progress.into(log)
+        store = StoredRun(home, manifest, log, begun=begun)
         try:
-            progress.into(log)
-            store = StoredRun(home, manifest, log, begun=begun)
-            try:
-                yield store
-            except BaseException as error:
-                error.add_note(store.close())
-                with suppress(ConfigError):
-                    store.note("ended", error=type(error).__name__)
-                raise
-        finally:
-            log.close()
+            yield store
+        except BaseException as error:
+            error.add_note(store.close())
+            with suppress(ConfigError):
+                store.note("ended", error=type(error).__name__)
+            raise
 
 
 _NOT_YET: Final = Planned(combinations=0, orders=0, kernel="", measured=[], workers=0, object_store_bytes=0)

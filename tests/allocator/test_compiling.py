@@ -148,6 +148,22 @@ print(ready(stateful), ready(walk))
 """
 
 
+_ALL = """from allocator.kernels import compile_all, derive, stateful, stateless, walk
+from allocator.kernels.compiling import Kernel
+compile_all()
+modules = derive, stateful, stateless, walk
+made = [each for module in modules for each in vars(module).values() if isinstance(each, Kernel)]
+print(len(made) > 20, all(each._ready for each in made))
+"""
+
+
+@pytest.mark.command
+def test_all_kernels_are_compiled_as_at_installation():
+    command = [sys.executable, "-W", "error", "-c", _ALL]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=True)
+    assert done.stdout == "True True\n"
+
+
 @pytest.mark.command
 def test_what_is_loaded_is_what_is_called_and_a_caller_is_loaded_without_what_it_calls():
     """A process that finds machine code in the folder; the first call of each kernel is the only one that loads it."""

@@ -117,6 +117,18 @@ def test_clip_keeps_both_ends_and_nothing_else(tape, first, second):
     assert same(tape.clip(*tape.span), tape)
 
 
+@pytest.mark.parametrize("end", [2**63 - 2, 2**63 - 1, 2**64, 10**30])
+def test_an_end_beyond_int64_cuts_nothing_off_and_leaves_the_start_exact(end):
+    ts = [1_722_519_392_000_000_000 + at for at in range(3)]
+    zeros = [0] * 3
+    tape = Tape.build(
+        "X", ts=ts, venue=[2] * 3, bid_px=zeros, ask_px=zeros, bid_sz=zeros, ask_sz=zeros, sequence=[1, 2, 3],
+        trades={"ts": ts, "venue": [2] * 3, "px": [1] * 3, "sz": [1] * 3, "side": zeros, "sequence": [1, 2, 3]},
+    )  # fmt: skip
+    assert tape.clip(ts[1], end).ts.tolist() == tape.clip(ts[1], end).trades.ts.tolist() == ts[1:]
+    assert same(tape.clip(-(10**30), end), tape)
+
+
 @FEW
 @given(tapes(), st.data())
 def test_fragments_cut_anywhere_join_to_the_same_tape(tape, data):

@@ -113,6 +113,18 @@ def test_a_table_that_lacks_rows_is_told(home):
     assert (differs["where"], differs["stored"], differs["found"]) == ("combinations", "20 rows", "a row each of 30")
 
 
+@pytest.mark.parametrize("combination", [0, 30, 2**63 - 1])
+def test_a_failed_combination_that_is_in_the_table_or_in_no_grid_differs(home, combination):
+    path = home / "result.json"
+    document = json.loads(path.read_text())
+    document["failed"] = [{"combination": combination, "parameters": {}, "error": "x"}]
+    path.write_text(json.dumps(document))
+    manifest = read_manifest(home)
+    write_manifest(home, structs.replace(manifest, files={**manifest.files, path.name: sha256(path)}))
+    differs = check(home)["differs"]
+    assert (differs[0]["what"], differs[0]["where"]) == ("table", "combinations")
+
+
 @pytest.mark.parametrize("change", [lambda content: content + b" ", lambda _: b"", lambda content: content[:-1]])
 @pytest.mark.parametrize("name", ["results.parquet", "result.json"])
 def test_a_file_that_was_changed_is_told_and_nothing_is_computed(name, change, home, monkeypatch):
