@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,13 @@ def test_a_module_in_no_room_is_found(tmp_path, package):
     done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"{package}.rogue" in done.stdout, done.stdout
+
+
+def test_every_room_is_shipped():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        shipped = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    homes = [path.parent for name in ("allocator", "feed", "sweep") for path in (ROOT / name).rglob("__init__.py")]
+    assert sorted(shipped) == sorted(".".join(home.relative_to(ROOT).parts) for home in homes)
 
 
 def imported(path):
