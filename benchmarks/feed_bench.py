@@ -97,7 +97,7 @@ def numbers_of(table):
 
 
 def _csv(scale: Scale) -> Duel:
-    rows = scale.pick(600_000, 150_000)
+    rows = scale.pick(600_000, 160_000)
     tape = first_rows(long_tape(rows, 5), rows)
     path = scale.scratch / "mbp-10.csv"
     trades = write_mbp10(tape, path)
