@@ -92,17 +92,17 @@ class HeldPlan:
         """The block, which is there."""
         return self
 
-    def merge(self, blocks: list[HeldPlan]) -> tuple[Tape, Provenance]:
+    def merge(self, blocks: list[HeldPlan]) -> tuple[tuple[Tape, Provenance], ...]:
         """The tape, and its digest."""
         (block,) = blocks
         tape = block.tape
-        return tape, Provenance("held", "memory", tape.digest(), tape.snapshots, tape.rows, 0)
+        return ((tape, Provenance("held", "memory", tape.digest(), tape.snapshots, tape.rows, 0)),)
 
 
 def _after_parse(_scale: Scale) -> Duel:
     """The whole sweep of a parsed day of one venue: digest, checks, book, baselines, grid, sensitivity, document."""
     held = HeldPlan(long_tape(L1_SNAPSHOTS, 1))
-    SCHEMES["held"] = lambda _, **__: held
+    SCHEMES["held"] = lambda *_: held
     config = build_config({"source": "held:memory", "executor": "inline", "window": {"warmup": 0}})
     settings = resolve(config)
     book = build_book(held.tape, settings.book)
@@ -234,7 +234,7 @@ def _million_memory(scale: Scale) -> Duel:
     source, side, sizes = _stream_and_side(scale)
 
     def grown(executor: str) -> int:
-        found = json.loads(_process("-m", "benchmarks.footprint", str(source), str(side), executor))
+        found = json.loads(_process("-m", "tests.support.footprint", str(source), str(side), executor))
         assert found["rows"] == side**3, "rows are missing"
         return found["grown"]
 
