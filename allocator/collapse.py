@@ -13,9 +13,11 @@ state, and so on to the end, under any liquidity rule.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from allocator.policies import Pseudocode, Static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,28 +25,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Int64
-    from allocator.order import ParameterColumns, Routing
+    from allocator.engine import Policy
+    from allocator.order import ParameterColumns
     from allocator.units import CostUnits
 
-    Acting = Callable[[Routing, CostUnits, ParameterColumns], list[Int64]]
+    Acting = Callable[[Any, CostUnits, ParameterColumns], list[Int64]]
 
 
-def _static(routing: Routing, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
-    if routing.lots_only:
+def _static(policy: Static, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
+    if policy.lots_only:
         return [parameters.tau, parameters.over]
-    return [units.reach(parameters.tau) if routing.reference == "best" else parameters.tau]
+    return [units.reach(parameters.tau) if policy.reference == "best" else parameters.tau]
 
 
-def _pseudocode(routing: Routing, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
-    return [] if routing.infeasible == "wait" else _static(routing, units, parameters)
+def _pseudocode(policy: Pseudocode, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
+    return [] if policy.fallback is None else _static(policy.fallback, units, parameters)
 
 
-ACTING: dict[str, Acting] = {"static": _static, "pseudocode": _pseudocode}
+ACTING: dict[type, Acting] = {Static: _static, Pseudocode: _pseudocode}
 """By policy, the (K,) columns that decide; combinations of a policy that is missing here are never collapsed."""
 
 
 def classes(
-    routing: Routing, units: CostUnits, parameters: ParameterColumns
+    policy: Policy, units: CostUnits, parameters: ParameterColumns
 ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Group K combinations into R classes that decide alike.
 
@@ -55,10 +58,10 @@ def classes(
     of : (K,) int32
         The class of each combination.
     """
-    if routing.policy not in ACTING:
+    if type(policy) not in ACTING:
         return each_alone(parameters)
     code = np.zeros(len(parameters), np.int64)
-    for column in ACTING[routing.policy](routing, units, parameters):
+    for column in ACTING[type(policy)](policy, units, parameters):
         _, digit = np.unique(column, return_inverse=True)
         _, code = np.unique(code * (digit.max(initial=0) + 1) + digit, return_inverse=True)
     _, first, of = np.unique(code, return_index=True, return_inverse=True)

@@ -129,7 +129,7 @@ class ParameterColumns:
         return len(self.lambda_over)
 
     def __getitem__(self, k: int) -> Parameters:
-        return Parameters(*(_amount(int(getattr(self, name)[k])) for name in self.__slots__))
+        return Parameters(*(amount(int(getattr(self, name)[k])) for name in self.__slots__))
 
     def __iter__(self) -> Iterator[Parameters]:
         return (self[k] for k in range(len(self)))
@@ -151,12 +151,13 @@ class ParameterColumns:
         return over
 
 
-def bounded(amount: Amount) -> int:
+def bounded(value: Amount) -> int:
     """An amount as an integer, `UNBOUNDED` for infinity."""
-    return UNBOUNDED if amount == INFINITE else int(amount)
+    return UNBOUNDED if value == INFINITE else int(value)
 
 
-def _amount(bound: int) -> Amount:
+def amount(bound: int) -> Amount:
+    """The amount that an integer stands for: the inverse of `bounded`."""
     return INFINITE if bound >= UNBOUNDED else bound
 
 
@@ -177,31 +178,6 @@ class Rules:
     liquidity: Liquidity
     leftover: Leftover
     unfilled_penalty: int
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Which policy decides, and its settings that no grid varies.
-
-    Attributes
-    ----------
-    policy : str
-        A name of `allocator.policies.POLICIES`.
-    step : int
-        Shares of a lot.
-    reference : str
-        What `static` measures prices from.
-    infeasible : str
-        What `pseudocode` does at a snapshot without a split.
-    lots_only : bool
-        `static` in whole lots.
-    """
-
-    policy: str = "static"
-    step: int = 100
-    reference: Reference = "best"
-    infeasible: Infeasible = "sweep"
-    lots_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
-"""The router's policies: what to send at a snapshot, given the parameters of the sweep (model section 2)."""
+"""The router's policies: what to send at a snapshot, given the parameters of the sweep (model section 2).
+
+A policy is a value: its fields are its switches, which no grid varies. The next one brings its own.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from allocator import splits
 from allocator.engine import ChildOrder, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
 
     from allocator.engine import Policy
-    from allocator.order import Parameters, Routing
+    from allocator.order import Infeasible, Parameters, Reference
 
 
 def _reference2(view: View, reference: str) -> int | None:
@@ -30,23 +33,35 @@ def _send(view: View, split: tuple[int, ...]) -> Iterable[ChildOrder]:
 
 @dataclass(frozen=True, slots=True)
 class Static:
-    """Take what costs at most tau above the reference (model 2.2)."""
+    """Take what costs at most tau above the reference (model 2.2).
 
-    routing: Routing
-    unit: int = 1
+    Attributes
+    ----------
+    step : int
+        Shares of a lot.
+    reference : str
+        What prices are measured from: ``best``, ``mid`` or ``arrival``.
+    lots_only : bool
+        Send whole lots only.
+    """
+
+    unit: ClassVar[int] = 1
+
+    step: int = 100
+    reference: Reference = "best"
+    lots_only: bool = False
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
         """Send the split of `splits.static` or `splits.static_lots`; nothing where there is no reference."""
-        routing = self.routing
-        reference2 = _reference2(view, routing.reference)
+        reference2 = _reference2(view, self.reference)
         if reference2 is None:
             return []
-        if routing.lots_only:
+        if self.lots_only:
             split = splits.static_lots(
                 view.costs,
                 view.available,
                 remaining,
-                routing.step,
+                self.step,
                 parameters,
                 reference2,
                 may_exceed=view.can_sell_back,
@@ -58,18 +73,51 @@ class Static:
 
 @dataclass(frozen=True, slots=True)
 class Pseudocode:
-    """The published study's allocator: the whole order in lots, or not at all (model 2.1)."""
+    """The published study's allocator: the whole order in lots, or not at all (model 2.1).
 
-    routing: Routing
-    unit: int = 1
+    Attributes
+    ----------
+    step : int
+        Shares of a lot.
+    infeasible : str
+        What to do at a snapshot without a split: ``sweep`` as `Static` does, or ``wait``.
+    reference, lots_only
+        As of `Static`.
+    """
+
+    unit: ClassVar[int] = 1
+
+    step: int = 100
+    infeasible: Infeasible = "sweep"
+    reference: Reference = "best"
+    lots_only: bool = False
+
+    @property
+    def fallback(self) -> Static | None:
+        """What decides at a snapshot without a split; None = wait."""
+        return None if self.infeasible == "wait" else Static(self.step, self.reference, self.lots_only)
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
-        """Send the split of `splits.pseudocode`; where there is none, that of static, or nothing."""
-        split = splits.pseudocode(view.costs, view.available, remaining, self.routing.step)
+        """Send the split of `splits.pseudocode`; where there is none, that of the fallback."""
+        split = splits.pseudocode(view.costs, view.available, remaining, self.step)
         if split is not None:
             return _send(view, split)
-        return [] if self.routing.infeasible == "wait" else Static(self.routing).decide(view, remaining, parameters)
+        return [] if self.fallback is None else self.fallback.decide(view, remaining, parameters)
 
 
-POLICIES: dict[str, Callable[[Routing], Policy]] = {"static": Static, "pseudocode": Pseudocode}
+POLICIES: Final[dict[str, type[Any]]] = {"static": Static, "pseudocode": Pseudocode}
 """Every policy by name; one that `allocator.runners.COMPILED` does not name runs on the reference engine."""
+
+
+def make_policy(name: str, switches: Mapping[str, Any]) -> Policy:
+    """Make a policy.
+
+    Parameters
+    ----------
+    name : str
+        One of `POLICIES`.
+    switches : mapping
+        Values by the names of fields; those of other policies are left out.
+    """
+    policy = POLICIES[name]
+    return policy(**{field.name: switches[field.name] for field in fields(policy) if field.name in switches})  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,15 +20,15 @@ from allocator.engine import as_row, dearest, execute, settle
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
 from allocator.order import FIELDS, UNBOUNDED
-from allocator.policies import POLICIES
+from allocator.policies import Pseudocode, Static
 from allocator.units import CostUnits, cost_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from allocator.book import Bits, Book, Int64
-    from allocator.order import Order, ParameterColumns, Routing, Rules
+    from allocator.engine import Policy
+    from allocator.order import Order, ParameterColumns, Rules
 
     Rows = Int64
 
@@ -42,7 +42,7 @@ class Task:
 
     Attributes
     ----------
-    book, order, rules, routing
+    book, order, rules, policy
         As `allocator.simulate.run_combinations`.
     fees : tuple of int
         Taker fee of each venue of the book, 1e-9 $ per share.
@@ -53,12 +53,12 @@ class Task:
     book: Book
     order: Order
     rules: Rules
-    routing: Routing
+    policy: Policy
     fees: tuple[int, ...]
     units: CostUnits
 
     @classmethod
-    def of(cls, book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int]) -> Task:
+    def of(cls, book: Book, order: Order, rules: Rules, policy: Policy, fees: Sequence[int]) -> Task:
         """Make a task whose sums of money stay exact.
 
         Raises
@@ -67,7 +67,7 @@ class Task:
             As `check_sums`.
         """
         check_sums(book, order, rules, fees)
-        return cls(book, order, rules, routing, tuple(fees), cost_units(book, order.side, fees))
+        return cls(book, order, rules, policy, tuple(fees), cost_units(book, order.side, fees))
 
     @property
     def resets(self) -> Bits:
@@ -108,8 +108,7 @@ def _settle_rows(task: Task, raw: Rows) -> Rows:
 
 
 def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
-    policy = POLICIES[task.routing.policy](task.routing)
-    executions = [execute(task.book, task.order, task.rules, task.fees, policy, point) for point in parameters]
+    executions = [execute(task.book, task.order, task.rules, task.fees, task.policy, point) for point in parameters]
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
@@ -117,15 +116,15 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
     """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
     from allocator.kernels import walk
 
-    book, order, routing = task.book, task.order, task.routing
+    book, order, policy = task.book, task.order, _compiled(task.policy)
     side, tau, over = book.take_side(order.side), parameters.tau, parameters.over
     finite = [int(x.max()) for x in (tau[tau < UNBOUNDED], over[over < UNBOUNDED]) if x.size]
     # for one more lot the walk compares step (2c - 2p) + 2 over (step - u) with 2 tau u
     if (
-        routing.lots_only
-        and 2 * routing.step * (dearest_possible(book, task.rules, task.fees) + max(finite, default=0)) >= 2**63
+        policy.lots_only
+        and 2 * policy.step * (dearest_possible(book, task.rules, task.fees) + max(finite, default=0)) >= 2**63
     ):
-        raise AllocatorError(f"step: lots of {routing.step:,} shares at these penalties are beyond exact 64-bit money")
+        raise AllocatorError(f"step: lots of {policy.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 8), np.int64)
     walk.walk(
         side.ticks,
@@ -140,11 +139,11 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         book.tick,
         *book.span(order),
         order.size,
-        {"static": walk.STATIC, "pseudocode": walk.PSEUDOCODE}[routing.policy],
-        routing.step,
-        routing.infeasible == "wait",
-        routing.lots_only,
-        {"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[routing.reference],
+        getattr(walk, COMPILED[type(policy)]),
+        policy.step,
+        isinstance(policy, Pseudocode) and policy.fallback is None,
+        policy.lots_only,
+        {"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[policy.reference],
         *book.arrival(order),
         {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
         tau,
@@ -183,7 +182,9 @@ class WalkArguments:
 
         book, order, units = task.book, task.order, task.units
         side = book.take_side(order.side)
-        reference = {"best": stateful.BEST, "mid": stateful.MID, "arrival": stateful.ARRIVAL}[task.routing.reference]
+        reference = {"best": stateful.BEST, "mid": stateful.MID, "arrival": stateful.ARRIVAL}[
+            _compiled(task.policy).reference
+        ]
         arrival_at, arrival2 = book.arrival(order) if reference == stateful.ARRIVAL else (0, 0)
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
@@ -312,22 +313,29 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
 def may_share(tasks: Sequence[Task]) -> bool:
     """Whether orders can share a walk: they have one side, `rows` can run them, and `arrival` is not the reference."""
     one_side = len({task.order.side for task in tasks}) == 1
-    return one_side and "rows" in runners_for(tasks[0]) and tasks[0].routing.reference != "arrival"
+    return one_side and "rows" in runners_for(tasks[0]) and _compiled(tasks[0].policy).reference != "arrival"
 
 
-COMPILED = ("static", "pseudocode")
-"""The policies that `walk` knows."""
+COMPILED: Final[dict[type, str]] = {Static: "STATIC", Pseudocode: "PSEUDOCODE"}
+"""The policies that `allocator.kernels.walk` knows, and their names in it."""
+
+
+def _compiled(policy: Policy) -> Static | Pseudocode:
+    """A policy of `COMPILED`, with the switches that it has."""
+    if not isinstance(policy, Static | Pseudocode):
+        raise TypeError(f"{type(policy).__name__} runs on the reference engine only")
+    return policy
 
 
 def runners_for(task: Task) -> tuple[str, ...]:
     """The runners worth a measurement for a task, the surest first."""
-    book, routing = task.book, task.routing
-    if routing.policy not in COMPILED:
+    book, policy = task.book, task.policy
+    if type(policy) not in COMPILED:
         return ("reference",)
     narrow = 0 < len(book.venues) <= WORD and book.ask_ticks.dtype == np.int32 and task.units.small
-    if routing.policy != "static" or routing.lots_only or not narrow:
+    if not isinstance(policy, Static) or policy.lots_only or not narrow:
         return ("walk",)
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
-    if stateless and routing.reference == "best":
+    if stateless and policy.reference == "best":
         return ("rows", "lanes", "wide", "columns", "ladder")
     return ("rows", "lanes", "wide")

@@ -13,7 +13,6 @@ from allocator.engine import dearest, execute, in_shares, settle
 from allocator.errors import FractionLeftError
 from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, Parameters, execution_of
-from allocator.policies import POLICIES
 from allocator.runners import (
     COMPILED,
     RUNNERS,
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
 
     from allocator.baselines import Conventions, Schedule
     from allocator.book import Book
-    from allocator.order import Order, ParameterColumns, Routing, Rules
+    from allocator.engine import Policy
+    from allocator.order import Order, ParameterColumns, Rules
 
     Rows = NDArray[np.int64]
 
@@ -66,16 +66,16 @@ class Outcomes:
         return self.rows[self.of]
 
 
-def kernels_for(book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int]) -> tuple[str, ...]:
+def kernels_for(book: Book, order: Order, rules: Rules, policy: Policy, fees: Sequence[int]) -> tuple[str, ...]:
     """Names of the runners worth a measurement, the surest first; all give the same rows."""
-    return runners_for(Task.of(book, order, rules, routing, fees))
+    return runners_for(Task.of(book, order, rules, policy, fees))
 
 
 def run_combinations(
     book: Book,
     order: Order,
     rules: Rules,
-    routing: Routing,
+    policy: Policy,
     fees: Sequence[int],
     parameters: ParameterColumns,
     *,
@@ -89,7 +89,8 @@ def run_combinations(
     book : Book
     order : Order
     rules : Rules
-    routing : Routing
+    policy : Policy
+        Such as `allocator.policies.Static`.
     fees : (V,) sequence of int
         Taker fees of the book's venues, 1e-9 $ per share.
     parameters : ParameterColumns
@@ -108,17 +109,17 @@ def run_combinations(
     AllocatorError
         The order is too large for exact money, or (`NoPriceError`) its unfilled shares have no value.
     """
-    task = Task.of(book, order, rules, routing, fees)
+    task = Task.of(book, order, rules, policy, fees)
     run = RUNNERS[kernel or runners_for(task)[0]]
-    first, of = classes(routing, task.units, parameters) if collapse else each_alone(parameters)
+    first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
     return Outcomes(run(task, parameters.take(first)), of)
 
 
 def kernels_for_orders(
-    book: Book, orders: Sequence[Order], rules: Rules, routing: Routing, fees: Sequence[int]
+    book: Book, orders: Sequence[Order], rules: Rules, policy: Policy, fees: Sequence[int]
 ) -> tuple[str, ...]:
     """As `kernels_for`, for many orders; `SHARED` comes first where they can share a walk."""
-    tasks = [Task.of(book, order, rules, routing, fees) for order in orders]
+    tasks = [Task.of(book, order, rules, policy, fees) for order in orders]
     return ((SHARED,) if may_share(tasks) else ()) + runners_for(tasks[0])
 
 
@@ -126,7 +127,7 @@ def run_orders(
     book: Book,
     orders: Sequence[Order],
     rules: Rules,
-    routing: Routing,
+    policy: Policy,
     fees: Sequence[int],
     parameters: ParameterColumns,
     *,
@@ -137,7 +138,7 @@ def run_orders(
 
     Parameters
     ----------
-    book, rules, routing, fees, parameters, collapse
+    book, rules, policy, fees, parameters, collapse
         As `run_combinations`.
     orders : sequence of Order
         At least one.
@@ -152,13 +153,13 @@ def run_orders(
     """
     if kernel != SHARED:
         return [
-            run_combinations(book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse)
+            run_combinations(book, order, rules, policy, fees, parameters, kernel=kernel, collapse=collapse)
             for order in orders
         ]
-    tasks = [Task.of(book, order, rules, routing, fees) for order in orders]
+    tasks = [Task.of(book, order, rules, policy, fees) for order in orders]
     if not may_share(tasks):
         raise ValueError("these orders cannot share a walk; see kernels_for_orders")
-    first, of = classes(routing, tasks[0].units, parameters) if collapse else each_alone(parameters)
+    first, of = classes(policy, tasks[0].units, parameters) if collapse else each_alone(parameters)
     return [Outcomes(rows, of) for rows in run_shared(tasks, parameters.take(first))]
 
 
@@ -204,14 +205,13 @@ def trace_baselines(
 
 
 def trace_combination(
-    book: Book, order: Order, rules: Rules, routing: Routing, fees: Sequence[int], parameters: ParameterColumns
+    book: Book, order: Order, rules: Rules, policy: Policy, fees: Sequence[int], parameters: ParameterColumns
 ) -> Trace:
     """When the first of some combinations filled and where the mid was; runs it once more for that."""
-    if routing.policy in COMPILED:
-        task = Task.of(book, order, rules, routing, fees)
+    if type(policy) in COMPILED:
+        task = Task.of(book, order, rules, policy, fees)
         row = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
         return trace_row(book, *row[0, 5:].tolist())
-    policy = POLICIES[routing.policy](routing)
     run = execute(book, order, rules, fees, policy, parameters[0], record=True)
     return trace_row(book, *trace_fills(book, order, run))
 

@@ -11,8 +11,8 @@ from numba import njit
 from allocator import Order, Parameters, Venue, allocate, exhaustive
 from allocator.book import OFF, Book, BookRules, build_book
 from allocator.engine import execute
-from allocator.order import ParameterColumns, Routing, Rules
-from allocator.policies import POLICIES
+from allocator.order import ParameterColumns, Rules
+from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, WalkArguments
 from allocator.simulate import SHARED, run_baselines, run_orders
 from benchmarks.frame import Case, Duel, Scale, Side
@@ -42,7 +42,7 @@ def endless(book: Book, liquidity: str, snapshots: int | None = None) -> Task:
     last = int(book.ts[-1 if snapshots is None else snapshots - 1])
     size = int(book.ask_volume.sum()) + 1
     order = Order("buy", size, int(book.ts[0]), last)
-    return Task.of(book, order, Rules(liquidity, "sweep", 50_000_000), Routing(), [FEE] * len(book.venues))
+    return Task.of(book, order, Rules(liquidity, "sweep", 50_000_000), Static(), [FEE] * len(book.venues))
 
 
 def taus(*each: int) -> ParameterColumns:
@@ -89,7 +89,7 @@ def _rows(scale: Scale, liquidity: str, venues: int = VENUES, runner: str = "row
     snapshots, few = scale.pick(1_000_000, 50_000), scale.pick(4_000, 1_000)
     book = carried_book(snapshots, venues)
     task, part = endless(book, liquidity), endless(book, liquidity, few)
-    policy, fees = POLICIES["static"](Routing()), [FEE] * venues
+    policy, fees = Static(), [FEE] * venues
     reference = partial(execute, book, part.order, part.rules, fees, policy, Parameters(0, TAU, 0))
 
     def guard():
@@ -375,7 +375,7 @@ def _orders(scale: Scale, shares: int) -> Duel:
     sizes = rng.integers(shares // 2, shares * 3 // 2, count).tolist()
     end = int(book.ts[-1])
     orders = [Order("buy", size, start, end) for size, start in zip(sizes, starts, strict=True)]
-    run = partial(run_orders, book, orders, Rules("refresh", "sweep", 50_000_000), Routing(), [FEE] * VENUES, taus(TAU))
+    run = partial(run_orders, book, orders, Rules("refresh", "sweep", 50_000_000), Static(), [FEE] * VENUES, taus(TAU))
 
     def guard():
         shared, alone = run(kernel=SHARED), run(kernel="rows")

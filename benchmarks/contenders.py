@@ -21,10 +21,8 @@ from allocator.simulate import run_combinations
 from benchmarks.frame import Duel, Side
 from sweep import tasks
 from sweep.chunks import Chunk, Cutter
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from sweep.executors.on_ray.executor import OnRay
-from sweep.search.grid import build_grid
 from tests.support.tapes import long_tape
 
 if TYPE_CHECKING:
@@ -43,14 +41,14 @@ ENDLESS = 50_000_000
 
 def make_book() -> Book:
     """The book of both sides, made by a task for Ray."""
-    return build_book(long_tape(SNAPSHOTS, VENUES), resolve(build_config({})).book)
+    return build_book(long_tape(SNAPSHOTS, VENUES), build_config({}).question.settings.book)
 
 
 def make_job(book: Book) -> tasks.Job:
     """Combinations that all differ in tau; each is simulated, by the kernel that walks once for each."""
     config = build_config({"grid": {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.1, "num": 100_001}}})
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job((order,), resolve(config), build_grid(config.grid).packed(), kernel="walk", collapse=False)
+    return tasks.Job((order,), config.question.settings, config.question.grid, kernel="walk", collapse=False)
 
 
 _held: list[Any] = []
@@ -110,13 +108,13 @@ def endless_grid(scale: Scale) -> Duel:
     snapshots, count, few = scale.pick(1_000_000, 50_000), scale.pick(10_000, 1_000), 256
     spec = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.12, "num": count}, "theta_queue": 0}
     config = build_config({"grid": spec, "liquidity": "refresh"})
-    book, grid, settings = _endless_book(snapshots), build_grid(config.grid).packed(), resolve(config)
+    book, grid, settings = _endless_book(snapshots), config.question.grid, config.question.settings
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
     job = tasks.Job((order,), settings, grid, kernel="wide", collapse=False)
     ray = start().ray
     held = ray.call(_endless_book, snapshots)
     alone = partial(
-        run_combinations, book, order, settings.rules, settings.routing, settings.fees.of(book),
+        run_combinations, book, order, settings.rules, settings.policy, settings.fees.of(book),
         kernel="wide", collapse=False,
     )  # fmt: skip
     numbers = np.arange(0, count, -(-count // few))

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from allocator.book import build_book
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from tests.support.cluster.hosts import why_not
 from tests.support.cluster.streamedcluster import WARMUP_SECONDS, run_cluster
@@ -54,7 +53,7 @@ def grid(count: int) -> tuple[str, ...]:
 
 def book_bytes() -> int:
     """Bytes of the book: of what is in the object store, all that a chunk needs."""
-    settings = resolve(build_config({}))
+    settings = build_config({}).question.settings
     start, end = synthetic.window(STREAM_SECONDS)
     tape = synthetic.generate(seconds=STREAM_SECONDS, warmup=WARMUP_SECONDS).clip(start - settings.warmup, end)
     return build_book(tape, settings.book).nbytes

@@ -21,13 +21,11 @@ from feed import Provenance, Tape, synthetic
 from feed.source import SCHEMES
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from sweep.config.schema import Config
 from sweep.driver import run
 from sweep.executors.inline import Inline
 from sweep.executors.on_ray.executor import OnRay
-from sweep.search.grid import build_grid
 from tests.support import footprint
 from tests.support.tapes import first_rows, long_tape
 
@@ -39,10 +37,10 @@ PLACE_AND_TIME = {"run", "feed"}
 
 def _sweep(_scale: Scale) -> Duel:
     config = Config()
-    settings = resolve(config, {str(venue): fee for venue, fee in synthetic.FEES.items()})
+    settings = config.question.settings
     start, end = synthetic.WINDOW
     book = build_book(synthetic.generate().clip(start - settings.warmup, end), settings.book)
-    order, grid = Order(config.order.side, config.order.size, start, end), build_grid(config.grid)
+    order, grid = Order(config.order.side, config.order.size, start, end), config.question.grid
     job = tasks.Job((order,), settings, grid)
     fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
 
@@ -56,7 +54,7 @@ def _sweep(_scale: Scale) -> Duel:
 
     def reference():
         rows = run_combinations(
-            book, order, settings.rules, settings.routing, fees, parameters, kernel="reference"
+            book, order, settings.rules, settings.policy, fees, parameters, kernel="reference"
         ).table
         return rows, run_baselines(book, order, settings.rules, fees, settings.conventions, engine="reference")
 
@@ -104,14 +102,14 @@ def _after_parse(_scale: Scale) -> Duel:
     held = HeldPlan(long_tape(L1_SNAPSHOTS, 1))
     SCHEMES["held"] = lambda *_: held
     config = build_config({"source": "held:memory", "executor": "inline", "window": {"warmup": 0}})
-    settings = resolve(config)
+    settings = config.question.settings
     book = build_book(held.tape, settings.book)
-    order, grid = Order("buy", config.order.size, int(book.ts[0]), int(book.ts[-1])), build_grid(config.grid)
+    order, grid = Order("buy", config.order.size, int(book.ts[0]), int(book.ts[-1])), config.question.grid
     arguments = book, order, settings.rules
     fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
 
     def reference():
-        rows = run_combinations(*arguments, settings.routing, fees, parameters, kernel="reference").table
+        rows = run_combinations(*arguments, settings.policy, fees, parameters, kernel="reference").table
         return rows, run_baselines(*arguments, fees, settings.conventions, engine="reference")
 
     def guard():
@@ -135,14 +133,14 @@ def _book_of_cold_run(scale: Scale) -> Duel:
     tape, path = first_rows(long_tape(rows, VENUES), rows), scale.scratch / "mbp-10.csv"
     write_mbp10(tape, path)
     config = build_config({"source": str(path), "executor": "inline", "order": {"size": 100_000}})
-    book = build_book(tape, resolve(config).book)
+    book = build_book(tape, config.question.settings.book)
 
     def guard():
         result = run(config)
         assert result.document["feed"]["snapshots"] == len(book.ts)
 
     return Duel(
-        Side(partial(build_book, tape, resolve(config).book)),
+        Side(partial(build_book, tape, config.question.settings.book)),
         Side(partial(run, config)),
         guard,
         f"Tape to Book, T={len(book.ts):,} V={VENUES}, against the whole run: a file of {rows:,} rows x 74 columns is "

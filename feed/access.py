@@ -11,9 +11,10 @@ import os
 import re
 import ssl
 import stat
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from feed.console import SENSITIVE, unknown_key
 from feed.errors import FeedUnavailable
@@ -40,9 +41,8 @@ _TALKATIVE = ("kafka.net.connection", "kafka.protocol.parser")
 _PLACES = "set kafka.sasl_password_env=VARIABLE or kafka.sasl_password_file=PATH"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Security settings of a Kafka client; `access_of` makes one and checks it.
+class Access(Struct, frozen=True, forbid_unknown_fields=True):
+    """Security settings of a Kafka client: the keys ``kafka.*``, as text; `check_access` checks them.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class Access:
         The environment variable, or the file, that holds the password.
     ssl_cafile, ssl_certfile, ssl_keyfile : str, optional
         PEM files: whom to trust (the system's authorities by default), and who we are.
-    api_version : tuple of int, optional
-        The protocol to speak; None = negotiate it with the broker.
+    api_version : str, optional
+        The protocol to speak, such as ``2.3``; None = negotiate it with the broker.
     """
 
     security_protocol: str = "PLAINTEXT"
@@ -67,7 +67,12 @@ class Access:
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
-    api_version: tuple[int, ...] | None = None
+    api_version: str | None = None
+
+    @property
+    def version(self) -> tuple[int, ...] | None:
+        """`api_version` as numbers; FeedUnavailable where it is none."""
+        return None if self.api_version is None else parse_version(self.api_version)
 
     @property
     def encrypted(self) -> bool:
@@ -83,7 +88,7 @@ class Access:
 PLAIN = Access()
 """No encryption and no name."""
 
-NAMES = tuple(field.name for field in fields(Access))
+NAMES = Access.__struct_fields__
 """Names of the settings, without ``kafka.``."""
 
 
@@ -127,7 +132,7 @@ def parse_words(words: Sequence[str]) -> Access:
 
 
 def access_of(settings: Mapping[str, str | None]) -> Access:
-    """Check settings and make an `Access` of them.
+    """Make an `Access` of settings, and check it.
 
     Parameters
     ----------
@@ -137,8 +142,7 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
     Raises
     ------
     FeedUnavailable
-        An unknown or missing setting, a contradiction, a file that cannot be read, a variable that is not set, or a
-        password in plain text.
+        An unknown setting, a password in plain text, or as `check_access`.
     """
     values = {name: value for name, value in settings.items() if value is not None}
     for name in values:
@@ -146,14 +150,25 @@ def access_of(settings: Mapping[str, str | None]) -> Access:
         if name not in NAMES:
             valid = [f"{PREFIX}{each}" for each in NAMES]
             raise FeedUnavailable(unknown_key(f"{PREFIX}{name}", valid), "", f"there are {', '.join(NAMES)}")
-    version = values.pop("api_version", None)
-    access = Access(**values, api_version=None if version is None else parse_version(version))
+    access = Access(**values)
+    check_access(access)
+    return access
+
+
+def check_access(access: Access) -> None:
+    """Refuse settings that cannot be used from here and now.
+
+    Raises
+    ------
+    FeedUnavailable
+        A missing setting, a contradiction, a file that cannot be read, or a variable that is not set.
+    """
+    _ = access.version
     _check_protocol(access)
     if access.named:
         _check_sasl(access)
     if access.encrypted:
         tls_context(access)
-    return access
 
 
 def _check_protocol(access: Access) -> None:
@@ -279,7 +294,7 @@ def client_options(access: Access) -> dict[str, Any]:
     FeedUnavailable
         As `read_password` and `tls_context`.
     """
-    options: dict[str, Any] = {"security_protocol": access.security_protocol, "api_version": access.api_version}
+    options: dict[str, Any] = {"security_protocol": access.security_protocol, "api_version": access.version}
     if access.encrypted:
         options["ssl_context"] = tls_context(access)
     if access.named:

@@ -162,6 +162,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     Parameters
     ----------
     tape, provenance : Tape, Provenance
+        The provenance of this very tape.
     start, end : int, optional
         UTC nanoseconds, both included; None leaves that end as it is. The caller subtracts the warm-up.
 
@@ -173,7 +174,7 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
     where = provenance.place
     if not tape.rows:
         raise FeedUnavailable("there are no quotes", where, "check the file, or the symbol asked for")
-    first, last = tape.span
+    whole, (first, last) = tape, tape.span
     data_span = f"the data there spans {format_instant(first)} to {format_instant(last)}"
     if start is not None or end is not None:
         tape = tape.clip(first if start is None else start, last if end is None else end)
@@ -186,9 +187,10 @@ def select(tape: Tape, provenance: Provenance, start: int | None, end: int | Non
             where,
             f"{data_span}; narrow the window to one date",
         )
+    cut = (tape.rows, len(tape.trades.ts)) != (whole.rows, len(whole.trades.ts))
     return tape, replace(
         provenance,
-        digest=tape.digest(),
+        digest=tape.digest() if cut else provenance.digest,
         snapshots=tape.snapshots,
         rows=tape.rows,
         trades=len(tape.trades.ts),

@@ -127,7 +127,7 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
     """Where the grid says little: all combinations tie, or the best may lie beyond it."""
     objective = best.objective
     ties = objective["best_ties"]
-    inert = prod(len(axis.values) for axis in grid.axes if axis.name in objective["inert"])
+    inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"])
     if objective["flat"] and len(grid) > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
@@ -137,7 +137,7 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
         value = point[axis.name]
         # nothing is below 0, or above .inf
         if axis.name in objective["edges"] and value not in (0, INFINITE):
-            extreme = "largest" if value == max(axis.values) else "smallest"
+            extreme = "largest" if value == axis.extremes[1] else "smallest"
             yield (
                 f"{axis.name}: the best value {in_dollars(value)} is the {extreme} of its axis; widen grid.{axis.name}"
             )

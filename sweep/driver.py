@@ -11,7 +11,6 @@ from sweep import caveats, tasks
 from sweep.chunks import Suspects
 from sweep.config.conventions import OTHER_LIQUIDITY
 from sweep.config.loading import as_config
-from sweep.config.schema import config_hash
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
@@ -28,7 +27,6 @@ from sweep.runs.manifest import config_of, read_manifest, run_id
 from sweep.runs.quarantine import quarantine
 from sweep.runs.store import open_store
 from sweep.runs.table import read_result
-from sweep.search.grid import build_grid
 from sweep.sink import KEYS
 from sweep.tapes.session import Phases, open_session
 
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 
     from allocator.order import Execution, Side
     from sweep.chunks import Chunk
+    from sweep.config.question import Question
     from sweep.config.schema import Config
     from sweep.events import Listener
     from sweep.executors.contract import Executor, Handle
@@ -107,23 +106,24 @@ def run(
     AllFailed
         Not one combination could be simulated.
     """
-    config = as_config(config)
+    question = as_config(config).question
+    config = question.config
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say)
-    with open_session(config, progress, phases) as session:
+    with open_session(question, progress, phases) as session:
         facts = session.tape.facts
         if config.feed.max_bad:
             quarantine(Path(config.feed.quarantine), facts.provenance)
             progress.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
-        identifier = run_id(config, session.settings, facts)
+        identifier = run_id(question, facts)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
-        with open_store(home, identifier, config, document.feed_section(facts), progress, force=force) as store:
+        with open_store(home, identifier, question, document.feed_section(facts), progress, force=force) as store:
             if store.finished is not None:
                 progress.say(f"{home} holds the result of this run; --force runs it anew")
                 caveats.tell(store.finished.document, progress)
                 return store.finished
-            result = _answer(config, identifier, session, store, phases, progress)
+            result = _answer(question, identifier, session, store, phases, progress)
             store.finish(result)
             if home is not None:
                 progress.say(f"wrote {home}")
@@ -131,12 +131,13 @@ def run(
 
 
 def _answer(
-    config: Config, identifier: str, session: Session, store: Store, phases: Phases, progress: Progress
+    question: Question, identifier: str, session: Session, store: Store, phases: Phases, progress: Progress
 ) -> Result:
     """Sweep one tape: every combination, the baselines, the best, the document."""
-    executor, settings, tape = session.executor, session.settings, session.tape
-    grid, order = build_grid(config.grid), make_order(config, tape.facts)
-    job = tasks.Job((order,), settings, grid.packed(), collapse=config.collapse)
+    executor, tape = session.executor, session.tape
+    config, settings, grid = question.config, question.settings, question.grid
+    order = make_order(question.order, tape.facts)
+    job = tasks.Job((order,), settings, grid, collapse=config.collapse)
     with phases.phase("calibrate"):
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
@@ -164,12 +165,12 @@ def _answer(
         **answer,
         "warnings": early_warnings + _warn(late_warnings, progress),
         "order": document.order_section(order),
-        "rules": document.rules_section(settings),
+        "rules": document.rules_section(question),
         "failed": document.failed_section(grid, swept.failures),
         "feed": document.feed_section(tape.facts),
         "run": {
             "id": identifier,
-            "config_hash": config_hash(config),
+            "config_hash": question.config_hash,
             "versions": versions(),
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,

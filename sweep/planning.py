@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from allocator.order import Order
 from allocator.runners import SHARED
-from feed.instants import format_instant, parse_instant
+from feed.instants import format_instant
 from sweep.chunks import Cutter
 from sweep.errors import ConfigError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sweep.chunks import Measured, Span
-    from sweep.config.schema import Config
+    from sweep.config.question import ParentOrder
     from sweep.search.grid import Grid
     from sweep.tapes.materialise import Facts
 
@@ -94,17 +94,16 @@ def make_plan(
     )
 
 
-def make_order(config: Config, facts: Facts) -> Order:
-    """The parent order of a configuration.
+def make_order(parent: ParentOrder, facts: Facts) -> Order:
+    """The parent order on a tape, whose window is its span where nothing else is asked.
 
     Raises
     ------
     ConfigError
         It lies outside the window.
     """
-    spec = config.order
-    start = facts.start if spec.start is None else parse_instant(spec.start)
-    end = facts.end if spec.end is None else parse_instant(spec.end)
+    start = facts.start if parent.span.start is None else parent.span.start
+    end = facts.end if parent.span.end is None else parent.span.end
     if start > end:
         raise ConfigError(
             f"order.start is after order.end: {format_instant(start)} and {format_instant(end)}, of which the window, "
@@ -115,4 +114,4 @@ def make_order(config: Config, facts: Facts) -> Order:
             f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "
             f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
         )
-    return Order(spec.side, spec.size, start, end)
+    return Order(parent.side, parent.size, start, end)

@@ -71,7 +71,7 @@ def find_best(
     edges = [
         axis.name
         for axis in grid.axes
-        if len(axis.values) > 1 and axis.name not in inert and point[axis.name] in {min(axis.values), max(axis.values)}
+        if len(axis) > 1 and axis.name not in inert and point[axis.name] in axis.extremes
     ]
     span = int(rows[:, TOTAL].max()) - int(rows[:, TOTAL].min())
     return Best(
@@ -132,6 +132,6 @@ def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Gri
         has_row = cube >= 0
         highest = cube.max(axis=dimension)
         lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)
-        if len(axis.values) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
+        if len(axis) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
             inert.append(axis.name)
     return inert

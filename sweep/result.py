@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sweep.search.grid import build_grid
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Result:
         savings = ", ".join(f"{'no' if bps is None else bps} bps against {name}" for name, bps in saved)
         failed = f"; {len(self.failures):,} combinations failed" if self.failures else ""
         place = "not stored" if self.home is None else f"stored in {self.home}"
-        return f"Result(best of {len(build_grid(self.config.grid)):,}: {best}; saves {savings}{failed}; {place})"
+        return f"Result(best of {len(self.config.question.grid):,}: {best}; saves {savings}{failed}; {place})"
 
     @cached_property
     def table(self) -> NDArray[np.int64]:
@@ -68,4 +67,4 @@ class Result:
         rows = self.table[first:past]
         columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
-        return pd.DataFrame({**keys, **build_grid(self.config.grid).dollars(keys["combination"]), **columns})
+        return pd.DataFrame({**keys, **self.config.question.grid.dollars(keys["combination"]), **columns})

@@ -187,7 +187,7 @@ def _run(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The row index of each order and combination, order by order, and the rows."""
     settings = job.settings
-    arguments = settings.rules, settings.routing, settings.fees.of(book), parameters
+    arguments = settings.rules, settings.policy, settings.fees.of(book), parameters
     if len(orders) == 1 and kernel != SHARED:
         outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=job.collapse)
         return outcome.of, outcome.rows
@@ -242,7 +242,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         The order cannot run at all.
     """
     settings = job.settings
-    arguments = settings.rules, settings.routing, settings.fees.of(book)
+    arguments = settings.rules, settings.policy, settings.fees.of(book)
     names = kernels_for(book, job.order, *arguments)
     if len(job.orders) > 1:
         names = kernels_for_orders(book, job.orders, *arguments)
@@ -299,7 +299,7 @@ def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Tra
     """When one combination and the baselines filled, and where the mid was; runs them once more for that."""
     settings = job.settings
     fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
-    optimized = trace_combination(book, job.order, settings.rules, settings.routing, fees, parameters)
+    optimized = trace_combination(book, job.order, settings.rules, settings.policy, fees, parameters)
     runs = trace_baselines(book, job.order, settings.rules, fees, settings.conventions)
     return optimized, {name: trace for name, (_, trace) in runs.items()}
 
@@ -311,5 +311,5 @@ def under_other_liquidity(
     settings = job.settings
     rules = replace(settings.rules, liquidity=liquidity)
     parameters = job.grid.parameters(combination, combination + 1)
-    row = run_combinations(book, job.order, rules, settings.routing, settings.fees.of(book), parameters).rows[0]
+    row = run_combinations(book, job.order, rules, settings.policy, settings.fees.of(book), parameters).rows[0]
     return execution_of(row.tolist()), baselines(book, job, liquidity)

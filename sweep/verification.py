@@ -24,7 +24,7 @@ from sweep.reduce import find_best
 from sweep.report import document
 from sweep.runs.manifest import config_of, read_manifest
 from sweep.runs.table import read_document, read_table
-from sweep.search.grid import build_grid, in_dollars
+from sweep.search.grid import in_dollars
 from sweep.sink import KEYS
 from sweep.tapes.session import Phases, open_session
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.order import Execution, Order
-    from sweep.config.schema import Config
+    from allocator.order import Execution
+    from sweep.config.question import Question
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.runs.manifest import Manifest
@@ -107,10 +107,10 @@ def verify(
     manifest = read_manifest(home)
     if manifest.status != "complete":
         raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
-    config = config_of(manifest, assignments)
+    question = config_of(manifest, assignments).question
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     checked: dict[str, Any] = {}
-    differs = list(_check(home, manifest, config, progress, sample, seed, checked))
+    differs = list(_check(home, manifest, question, progress, sample, seed, checked))
     return {
         "run": manifest.id,
         "identical": not differs,
@@ -122,7 +122,13 @@ def verify(
 
 
 def _check(
-    home: Path, manifest: Manifest, config: Config, progress: Progress, sample: int, seed: int, checked: dict[str, Any]
+    home: Path,
+    manifest: Manifest,
+    question: Question,
+    progress: Progress,
+    sample: int,
+    seed: int,
+    checked: dict[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """What differs, cheapest check first; where files or data differ, nothing is recomputed."""
     checked["files"] = sorted(manifest.files)
@@ -132,23 +138,23 @@ def _check(
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
     caveats.tell(stored, progress)
-    incomplete = list(_check_table(table, stored, build_grid(config.grid)))
+    incomplete = list(_check_table(table, stored, question.grid))
     yield from incomplete
     if incomplete:
         return
-    with open_session(config, progress, Phases(progress.say)) as session:
+    with open_session(question, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
         differences = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
         yield from differences
         if differences:
             return
-        order, grid = make_order(config, facts), build_grid(config.grid)
-        job = tasks.Job((order,), session.settings, grid.packed(), collapse=False)
+        order, grid = make_order(question.order, facts), question.grid
+        job = tasks.Job((order,), question.settings, grid, collapse=False)
         baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
         best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
         same_code = manifest.sources_hash == sources_hash()
-        yield from _check_document(stored, best, session, job, grid, order, baselines, same_code=same_code)
+        yield from _check_document(stored, best, session, question, job, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
@@ -183,23 +189,22 @@ def _check_document(
     stored: dict[str, Any],
     best: Best,
     session: Session,
+    question: Question,
     job: tasks.Job,
-    grid: Grid,
-    order: Order,
     baselines: dict[str, Execution],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
     """Recompute the answer from the stored rows and from baselines that were run again."""
-    executor, book = session.executor, session.tape.book
+    executor, book, order, grid = session.executor, session.tape.book, job.order, question.grid
     around = executor.get(executor.call(tasks.around, book, job))
-    early_warnings = list(caveats.before(order, session.settings, session.tape.facts, around))
+    early_warnings = list(caveats.before(order, question.settings, session.tape.facts, around))
     answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
     recomputed = {
         **answer,
         "warnings": early_warnings + late_warnings,
         "order": document.order_section(order),
-        "rules": document.rules_section(session.settings),
+        "rules": document.rules_section(question),
     }
     for key, value in recomputed.items():
         if key not in stored and not same_code:

@@ -13,7 +13,7 @@ from feed.quality.check import CHECKS
 from sweep.config import Config
 from sweep.config.conventions import TABLE
 from sweep.config.keys import expected_of
-from sweep.search.grid import DEFAULT
+from sweep.search.grid import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def _fields(struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, Any, 
         if isinstance(field.type, type) and issubclass(field.type, Struct):
             yield from _fields(field.type, f"{key}.")
         elif key == "grid":
-            yield from ((f"grid.{axis}", field.type, values) for axis, values in DEFAULT.items())
+            yield from ((f"grid.{axis}", field.type, list(kind.default)) for axis, kind in AXES.items())
         else:
             yield key, field.type, field.default
 

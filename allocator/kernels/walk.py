@@ -145,7 +145,7 @@ def walk(
     first, past, size
         Of the order.
     policy, step, wait, lots_only, reference, leftover
-        The routing and the rule, as the constants above.
+        The policy's switches and the rule, as the constants above.
     arrival_at, arrival2
         The first snapshot that can use the arrival mid, and twice that mid, unsigned.
     tau, over : (K,) int64

@@ -82,7 +82,7 @@ def parse_address(text: str, access: Access = PLAIN) -> Address:
             _SHAPE,
         )
     version = options.get("api_version")
-    spoken = access.api_version if version is None else parse_version(version, shown, _SHAPE)
+    spoken = access.version if version is None else parse_version(version, shown, _SHAPE)
     return Address(servers, topic, spoken, access)
 
 

@@ -9,13 +9,15 @@ from msgspec import UNSET
 
 from allocator.book import OFF, Book, BookRules
 from allocator.money import nano
-from allocator.order import Routing, Rules
+from allocator.order import Rules
+from allocator.policies import make_policy
 from feed.instants import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from allocator.baselines import Conventions
+    from allocator.engine import Policy
     from sweep.config.schema import Config
 
 TABLE: dict[str, dict[str, Any]] = {
@@ -39,6 +41,9 @@ TABLE: dict[str, dict[str, Any]] = {
     },
 }
 """What each convention sets; explicit keys override it. Neither sets `max_age`."""
+
+SWITCHES = ("step", "reference", "infeasible", "lots_only")
+"""The keys that fill the switches of a policy, where it has them."""
 
 OTHER_LIQUIDITY = {"persist": "refresh", "refresh": "persist"}
 
@@ -66,7 +71,7 @@ class Settings:
         Nanoseconds.
     book : BookRules
     rules : Rules
-    routing : Routing
+    policy : Policy
     fees : Fees
     """
 
@@ -74,18 +79,18 @@ class Settings:
     warmup: int
     book: BookRules
     rules: Rules
-    routing: Routing
+    policy: Policy
     fees: Fees
 
 
-def resolve(config: Config, fees: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Settings:
     """Fill a configuration's open keys from its conventions.
 
     Parameters
     ----------
     config : Config
-    fees : mapping, optional
-        The fee table that comes with a source, in the form of the `fees` key; explicit fees are merged over it.
+    source_fees : mapping
+        The fees that come with a source, in the form of the `fees` key; explicit fees are merged over them.
     """
     table = TABLE[config.conventions]
 
@@ -106,8 +111,8 @@ def resolve(config: Config, fees: Mapping[str, Mapping[str, Any]] | None = None)
             require=own_side if config.conventions == "classic" else None,  # type: ignore[arg-type]
         ),
         rules=Rules(chosen("liquidity"), chosen("leftover"), nano(config.unfilled_penalty, "unfilled_penalty")),
-        routing=Routing(config.policy, config.step, config.reference, config.infeasible, config.lots_only),
-        fees=_fees(table["fees"], fees or {}, {} if config.fees is UNSET else config.fees),
+        policy=make_policy(config.policy, {name: getattr(config, name) for name in SWITCHES}),
+        fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
     )
 
 

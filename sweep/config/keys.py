@@ -84,6 +84,7 @@ READ: Final[dict[str, Callable[[object], object]]] = {
 """Keys that are a count, a size in bytes or a list of ids, with the function that reads 5e3, 5k, 16GiB or 2,43."""
 
 _KINDS: Final[dict[type, str]] = {str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+_SCALARS: Final = {int, float, str, bool}
 _SHOWN: Final = 60
 
 _NAMED: Final = re.compile(r"(?:unknown key )?([^\s:;]+)")
@@ -131,6 +132,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, 
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | range):
+        if {*map(type, value)} <= _SCALARS:
+            return list(value)
         return [_plain(item) for item in value]
     if isinstance(value, PathLike):
         return fspath(value)

@@ -7,29 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
 
-from allocator.errors import AllocatorError
-from allocator.money import NANO, nano
-from allocator.policies import POLICIES
 from feed.access import NAMES, refuse_literal
-from feed.console import unknown_key
-from feed.instants import format_instant, parse_duration, parse_instant
-from feed.options import BYTES_LIMIT
 from sweep.config.keys import checked, nested, placed
+from sweep.config.question import check_fees
 from sweep.config.schema import Config
 from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
-from sweep.search.grid import build_grid, refuse_vanished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from sweep.config.schema import OrderSpec, Window
-
-
-MAX_BAD = 10_000
-"""Malformed messages that can be tolerated at most: all are kept until the quarantine file is written."""
 
 TEXT_KEYS = ("source", "symbol", "replay", "address", "output", "feed.quarantine", *(f"kafka.{name}" for name in NAMES))
 """Keys whose VALUE on the command line is taken as it is."""
@@ -91,7 +79,7 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         if isinstance(tree.get(name), int) and not isinstance(tree[name], bool):
             tree[name] = str(tree[name])
     config = msgspec.convert(checked(tree, Config), Config)
-    _check(config)
+    _ = config.question  # refuses here, where an error can name the file and the line, what types do not
     return config
 
 
@@ -164,104 +152,9 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     tree[leaf] = value
 
 
-def _check(config: Config) -> None:
-    """Check what types alone cannot express."""
-    window, order = config.window, config.order
-    for key, instant in (
-        ("window.start", window.start),
-        ("window.end", window.end),
-        ("order.start", order.start),
-        ("order.end", order.end),
-    ):
-        _check_parses(key, instant, parse_instant)
-    for name, span in (("window", window), ("order", order)):
-        _refuse_reversed(name, span)
-    feed = config.feed
-    for key, duration in (
-        ("window.warmup", window.warmup),
-        ("max_age", config.max_age),
-        ("feed.wait", feed.wait),
-        ("feed.deadline", feed.deadline),
-    ):
-        _check_parses(key, duration, parse_duration)
-    for key, number, least, limit in (
-        ("order.size", order.size, 1, 2**31),
-        ("step", config.step, 1, 2**31),
-        ("workers", config.workers, 1, 2**31),
-        ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
-        ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
-    ):
-        if number is not None and not least <= number < limit:
-            raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
-    if config.policy not in POLICIES:
-        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
-    if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
-        raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
-    if not UNSET_or_none(config.stub_band):
-        _amount("stub_band", config.stub_band, signed=False)  # type: ignore[arg-type]
-    _amount("unfilled_penalty", config.unfilled_penalty, signed=False)
-    if config.fees is not UNSET:
-        _check_fees(config.fees)
-    if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
-        raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
-    if "@" in config.address:
-        raise ConfigError("address: it takes no name or password; Ray's token lies in ~/.ray/auth_token")
-    build_grid(config.grid)
-
-
-def _refuse_reversed(name: str, span: Window | OrderSpec) -> None:
-    if span.start is None or span.end is None:
-        return
-    start, end = parse_instant(span.start), parse_instant(span.end)
-    if start > end:
-        raise ConfigError(
-            f"{name}.start is after {name}.end: {format_instant(start)} and {format_instant(end)}; exchange the two"
-        )
-
-
-def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
-    """Whether a key was left to the conventions or switched off."""
-    return value is UNSET or value is None
-
-
-def _check_parses(key: str, value: Any, parse: Callable[[Any], int]) -> None:  # noqa: ANN401 - text, number, None or UNSET
-    if not UNSET_or_none(value):
-        try:
-            parse(value)
-        except ValueError as error:
-            raise ConfigError(f"{key}: {error}") from None
-
-
 def _read_fees(file: str) -> dict[str, dict[str, float]]:
     """Read a file of fees and check it here, where an error can name the line."""
     with placed(file, below="fees"):
         fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
-        _check_fees(fees)
+        check_fees(fees)
     return fees
-
-
-def _check_fees(fees: Mapping[str, dict[str, float]]) -> None:
-    for venue, fee in fees.items():
-        _check_fee(venue, fee)
-
-
-def _check_fee(venue: str, fee: dict[str, float]) -> None:
-    key = f"fees.{venue}"
-    if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < 2**15):
-        raise ConfigError(f"{key}: expected a Databento publisher id or default")
-    for name, value in fee.items():
-        if name not in {"taker", "maker"}:
-            raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
-        _amount(f"{key}.{name}", value, signed=True)
-
-
-def _amount(key: str, value: float, *, signed: bool) -> None:
-    try:
-        amount = nano(value, key)
-    except AllocatorError as error:
-        raise ConfigError(str(error)) from None
-    refuse_vanished(key, value, amount)
-    if amount < 0 and not signed:
-        raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
-    if abs(amount) > 100 * NANO:
-        raise ConfigError(f"{key}: {value} $ per share is above 100 $; fees and penalties are in dollars per share")

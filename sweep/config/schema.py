@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from sweep.search.grid import build_grid
+from allocator.order import amount
+from feed.access import Access
+
+if TYPE_CHECKING:
+    from sweep.config.question import Question
+    from sweep.search.grid import Grid
 
 Instant = str | int | None
 
@@ -41,24 +47,10 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     foreign: bool = False
 
 
-class KafkaSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to log in to the source's broker: the names of `feed.access.Access`; none of them holds a secret."""
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """The configuration of a sweep, as it was written; docs/reference.md says what each key means.
 
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    sasl_username: str | None = None
-    sasl_password_env: str | None = None
-    sasl_password_file: str | None = None
-    ssl_cafile: str | None = None
-    ssl_certfile: str | None = None
-    ssl_keyfile: str | None = None
-    api_version: str | None = None
-
-
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The validated configuration of a sweep; docs/reference.md says what each key means.
-
-    Keys left UNSET follow `conventions`.
+    Keys left UNSET follow `conventions`. `question` is what it asks, parsed when it is first needed and kept.
     """
 
     source: str = "embedded"  # EMBEDDED, below
@@ -83,12 +75,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     replay: str | None = None
     venues: tuple[int, ...] | None = None
     feed: FeedSpec = FeedSpec()
-    kafka: KafkaSpec = KafkaSpec()
+    kafka: Access = Access()
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
     collapse: bool = True
     output: str | None = None
+
+    @cached_property
+    def question(self) -> Question:
+        """The question that is asked; ConfigError where a value cannot be used."""
+        from sweep.config.question import ask  # which takes a Config
+
+        return ask(self)
 
 
 EMBEDDED = "embedded"
@@ -99,10 +98,18 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "worke
 """Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
-def config_hash(config: Config) -> str:
-    """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits; their spelling plays no part."""
-    content = {name: value for name, value in msgspec.to_builtins(config).items() if name not in WHERE_ONLY}
+def config_hash(config: Config, grid: Grid) -> str:
+    """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    config : Config
+    grid : Grid
+        Its grid: how a number or a range is spelled plays no part.
+    """
+    written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
+    content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
     if content["venues"] is None:  # as before this key existed, so that older stored runs are found
         del content["venues"]
-    content["grid"] = [[axis.name, [str(value) for value in axis.values]] for axis in build_grid(config.grid).axes]
+    content["grid"] = [[axis.name, [str(amount(value)) for value in axis.values.tolist()]] for axis in grid.axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

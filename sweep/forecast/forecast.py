@@ -22,7 +22,6 @@ from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_order, make_plan
 from sweep.progress import Silent
-from sweep.search.grid import build_grid
 from sweep.tapes.session import Phases, open_session
 
 if TYPE_CHECKING:
@@ -66,17 +65,17 @@ def forecast(
     ConfigError, FeedError, AllocatorError
         A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
-    config, progress = as_config(config), progress or Silent()
+    question, progress = as_config(config).question, progress or Silent()
+    config, settings, grid = question.config, question.settings, question.grid
     price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
-    grid = build_grid(config.grid)
     if (warning := surplus_workers_warning(config)) is not None:
         progress.say(warning)
     open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
     phases = Phases(progress.say)
-    with open_session(config, progress, phases, Inline()) as session:
-        settings, facts, book = session.settings, session.tape.facts, session.tape.book
+    with open_session(question, progress, phases, Inline()) as session:
+        facts, book = session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = tasks.Job((make_order(config, facts),), settings, grid.packed(), collapse=config.collapse)
+    job = tasks.Job((make_order(question.order, facts),), settings, grid, collapse=config.collapse)
     for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):

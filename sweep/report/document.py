@@ -10,14 +10,15 @@ from allocator.money import NANO, rounded
 from allocator.order import execution_of
 from allocator.shortfall import shortfall
 from feed.instants import format_instant
-from sweep.search.grid import in_dollars
+from sweep.config.conventions import SWITCHES
+from sweep.search.grid import PARAMETERS, in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from allocator.order import Execution, Order, Side
     from allocator.shortfall import Shortfall, Trace
-    from sweep.config.conventions import Settings
+    from sweep.config.question import Question
     from sweep.reduce import Best
     from sweep.search.grid import Grid
     from sweep.tapes.materialise import Facts
@@ -128,10 +129,9 @@ def _saving(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted:
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:
     """The three parameters and each further axis longer than 1, in dollars."""
-    router = ("lambda_over", "lambda_under", "theta_queue")
     point = grid.point(combination)
-    further = [axis.name for axis in grid.axes if axis.name not in router and len(axis.values) > 1]
-    return {name: in_dollars(point[name]) for name in (*router, *further)}
+    further = [axis.name for axis in grid.axes if axis.name not in PARAMETERS and len(axis) > 1]
+    return {name: in_dollars(point[name]) for name in (*PARAMETERS, *further)}
 
 
 def order_section(order: Order) -> dict[str, Any]:
@@ -144,8 +144,9 @@ def order_section(order: Order) -> dict[str, Any]:
     }
 
 
-def rules_section(settings: Settings) -> dict[str, Any]:
-    """The rules of the simulation: conventions with every override applied, and the policy's switches."""
+def rules_section(question: Question) -> dict[str, Any]:
+    """The rules of the simulation: conventions with every override applied, and the policies' switches."""
+    config, settings = question.config, question.settings
     return {
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
@@ -156,7 +157,8 @@ def rules_section(settings: Settings) -> dict[str, Any]:
         "stub_band": None if settings.book.stub_band == OFF else settings.book.stub_band / NANO,
         "max_age_s": None if settings.book.max_age == OFF else settings.book.max_age / NANO,
         "warmup_s": settings.warmup / NANO,
-        **asdict(settings.routing),
+        "policy": config.policy,
+        **{name: getattr(config, name) for name in SWITCHES},
         "taker_fees": {
             "default": settings.fees.default / NANO,
             **{str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())},

@@ -18,7 +18,7 @@ from msgspec import Struct
 from feed.source import located
 from sweep.config.keys import placed
 from sweep.config.loading import assign, build_config
-from sweep.config.schema import EMBEDDED, WHERE_ONLY, config_hash
+from sweep.config.schema import EMBEDDED, WHERE_ONLY
 from sweep.environment import cpu_name, revision, sources_hash, versions
 from sweep.errors import ConfigError
 from sweep.runs.files import open_regular, reason, write_text
@@ -26,7 +26,7 @@ from sweep.runs.files import open_regular, reason, write_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweep.config.conventions import Settings
+    from sweep.config.question import Question
     from sweep.config.schema import Config
     from sweep.tapes.materialise import Facts
 
@@ -115,7 +115,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def new_manifest(identifier: str, config: Config, feed: dict[str, Any], plan: Planned) -> Manifest:
+def new_manifest(identifier: str, question: Question, feed: dict[str, Any], plan: Planned) -> Manifest:
     """Describe a run that begins on this machine."""
     return Manifest(
         format=FORMAT,
@@ -123,8 +123,8 @@ def new_manifest(identifier: str, config: Config, feed: dict[str, Any], plan: Pl
         status="running",
         created=now(),
         directory=str(Path.cwd()),
-        config=_without_infinite(msgspec.to_builtins(config)),
-        config_hash=config_hash(config),
+        config=_without_infinite(msgspec.to_builtins(question.config)),
+        config_hash=question.config_hash,
         sources_hash=sources_hash(),
         digest=feed["digest"],
         feed=feed,
@@ -167,12 +167,13 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
         tree["workers"] = None  # these were for another executor
     with placed(assignments=assignments):
         config = build_config(assign(tree, assignments))
-    if config_hash(config) != manifest.config_hash and not assignments:
+    same_question = config.question.config_hash == manifest.config_hash
+    if not same_question and not assignments:
         raise ConfigError(
             f"run {manifest.id}: its configuration means something else to this version; use version "
             f"{manifest.versions.get('sor-sweep', 'unknown')}, or run anew"
         )
-    if config_hash(config) != manifest.config_hash:
+    if not same_question:
         raise ConfigError(
             f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
             f"and where to run may be given: {', '.join(name for name in WHERE_ONLY if name != 'output')}"
@@ -296,13 +297,13 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
 
 
-def run_id(config: Config, settings: Settings, facts: Facts) -> str:
+def run_id(question: Question, facts: Facts) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
     The embedded source brings a window and fees that the configuration does not name: their values count too.
     """
-    resolved = [msgspec.to_builtins(settings, str_keys=True), facts.start, facts.end]
+    resolved = [msgspec.to_builtins(question.settings, str_keys=True), facts.start, facts.end]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
-    for part in (config_hash(config), facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
+    for part in (question.config_hash, facts.provenance.digest, metadata.version("sor-sweep"), sources_hash()):
         content.update(part.encode())
     return content.hexdigest()[:16]

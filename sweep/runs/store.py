@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.chunks import Chunk, Cutter
-    from sweep.config.schema import Config
+    from sweep.config.question import Question
     from sweep.planning import Plan
     from sweep.result import Result
     from sweep.runs.log import BufferedProgress
@@ -252,7 +252,13 @@ def describe(plan: Plan) -> Planned:
 
 @contextmanager
 def open_store(
-    home: Path | None, identifier: str, config: Config, feed: dict[str, Any], progress: BufferedProgress, *, force: bool
+    home: Path | None,
+    identifier: str,
+    question: Question,
+    feed: dict[str, Any],
+    progress: BufferedProgress,
+    *,
+    force: bool,
 ) -> Iterator[Store]:
     """Open a run's folder, new or as it was left; without a folder nothing is stored.
 
@@ -261,7 +267,7 @@ def open_store(
     home : Path, optional
     identifier : str
         The run's id.
-    config : Config
+    question : Question
     feed : dict
         The document's section of that name.
     progress : BufferedProgress
@@ -281,7 +287,7 @@ def open_store(
         if force:
             discard(home)
         begun = (home / MANIFEST).exists()
-        manifest = read_manifest(home) if begun else new_manifest(identifier, config, feed, _NOT_YET)
+        manifest = read_manifest(home) if begun else new_manifest(identifier, question, feed, _NOT_YET)
         if manifest.digest != feed["digest"]:
             raise FeedCorrupt(
                 f"its digest is {feed['digest'][:12]}, but run {home} was made of {manifest.digest[:12]}",

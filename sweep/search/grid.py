@@ -3,66 +3,91 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from allocator.errors import AllocatorError
-from allocator.money import INFINITE, NANO, Amount, nano, penalty
-from allocator.order import ParameterColumns, bounded
+from allocator.money import INFINITE, NANO, Amount, divide_half_even, nano, penalty
+from allocator.order import UNBOUNDED, ParameterColumns, amount, bounded
 from feed.quantities import parse_count
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    Int64 = NDArray[np.int64]
 
 COMBINATION_LIMIT: Final = 100_000_000
 AXIS_LIMIT: Final = 1_000_000
 
-AXES: Final[dict[str, Callable[[Any, str], Amount]]] = {
-    "lambda_over": penalty,
-    "lambda_under": penalty,
-    "theta_queue": penalty,
+
+@dataclass(frozen=True, slots=True)
+class AxisKind:
+    """What a grid may vary.
+
+    Attributes
+    ----------
+    acts_on : str
+        ``parameters``: a field of `allocator.order.Parameters`.
+    default : tuple of float
+        The values of an axis that the configuration does not name, dollars per share; empty = there is then no such
+        axis.
+    """
+
+    acts_on: Literal["parameters"]
+    default: tuple[float, ...]
+
+
+AXES: Final[dict[str, AxisKind]] = {
+    "lambda_over": AxisKind("parameters", (0, 0.01, 0.05)),
+    "lambda_under": AxisKind("parameters", (0, 0.03, 0.09)),
+    "theta_queue": AxisKind("parameters", (0, 0.01, 0.02)),
 }
-"""Every axis that a grid may name, and how its values become integers. The last three vary fastest, in this order."""
+"""Every axis that a grid may name. Those of the router's parameters come last in a grid, in this order: the last varies
+fastest. Their defaults give nine different values of tau, 0 to 11 cents (model 2.2)."""
+
+PARAMETERS: Final = tuple(name for name, kind in AXES.items() if kind.acts_on == "parameters")
+"""The axes of the router's parameters."""
 
 _EXAMPLES: Final = "write 0.01, [0, 0.01] or {start: 0, stop: 0.05, num: 11}"
 
-DEFAULT: Final[dict[str, list[float]]] = {
-    "lambda_over": [0, 0.01, 0.05],
-    "lambda_under": [0, 0.03, 0.09],
-    "theta_queue": [0, 0.01, 0.02],
-}
-"""Nine different values of tau, 0 to 11 cents (model 2.2)."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Axis:
     """One axis: its name, and its distinct values in the order of the configuration.
 
     Attributes
     ----------
     name : str
-    values : tuple of Amount, or (N,) int64
-        1e-9 $; workers get an array with `UNBOUNDED` where infinite.
+    values : (N,) int64, read-only
+        1e-9 $, `UNBOUNDED` where infinite: a million values cost a worker their bytes only, once.
     """
 
     name: str
-    values: tuple[Amount, ...] | NDArray[np.int64]
+    values: Int64
+
+    def __post_init__(self) -> None:
+        self.values.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     @property
-    def column(self) -> NDArray[np.int64]:
-        """(N,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
-        if isinstance(self.values, np.ndarray):
-            return self.values
-        return np.array([bounded(value) for value in self.values], np.int64)
+    def extremes(self) -> tuple[Amount, Amount]:
+        """The smallest and the largest value, 1e-9 $."""
+        return amount(int(self.values.min())), amount(int(self.values.max()))
+
+    def dollars(self) -> NDArray[np.float64]:
+        """(N,) float64, dollars, inf where infinite."""
+        dollars: NDArray[np.float64] = np.where(self.values < UNBOUNDED, self.values / NANO, np.inf)
+        return dollars
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Grid:
     """Every combination of the axes, the last axis fastest.
 
@@ -80,11 +105,7 @@ class Grid:
     @property
     def shape(self) -> tuple[int, ...]:
         """Values per axis."""
-        return tuple(len(axis.values) for axis in self.axes)
-
-    def packed(self) -> Grid:
-        """The same grid with arrays as axes: a million values then cost a worker their bytes only, once."""
-        return Grid(tuple(Axis(axis.name, axis.column) for axis in self.axes))
+        return tuple(len(axis) for axis in self.axes)
 
     def point(self, number: int) -> dict[str, Amount]:
         """The values of one combination, by axis, 1e-9 $."""
@@ -92,8 +113,8 @@ class Grid:
             raise IndexError(f"combination {number} of {len(self)}")
         point = {}
         for axis in reversed(self.axes):
-            number, position = divmod(number, len(axis.values))
-            point[axis.name] = axis.values[position]
+            number, position = divmod(number, len(axis))
+            point[axis.name] = amount(int(axis.values[position]))
         return {axis.name: point[axis.name] for axis in self.axes}
 
     def spread(self, count: int) -> NDArray[np.int64]:
@@ -106,25 +127,23 @@ class Grid:
         """The positions of many combinations on each axis, (K,) int64 by axis, counted from 0."""
         positions = {}
         for axis in reversed(self.axes):
-            numbers, positions[axis.name] = np.divmod(numbers, len(axis.values))
+            numbers, positions[axis.name] = np.divmod(numbers, len(axis))
         return {axis.name: positions[axis.name] for axis in self.axes}
 
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The values of many combinations as columns by axis, (K,) int64, 1e-9 $, `UNBOUNDED` where infinite."""
         positions = self.positions(numbers)
-        return {axis.name: axis.column[positions[axis.name]] for axis in self.axes}
+        return {axis.name: axis.values[positions[axis.name]] for axis in self.axes}
 
     def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
         positions = self.positions(numbers)
-        return {
-            axis.name: np.array([value / NANO for value in axis.values])[positions[axis.name]] for axis in self.axes
-        }
+        return {axis.name: axis.dollars()[positions[axis.name]] for axis in self.axes}
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
         columns = self.columns(np.arange(first, past, dtype=np.int64))
-        return ParameterColumns(**{name: columns[name] for name in DEFAULT})
+        return ParameterColumns(**{name: columns[name] for name in PARAMETERS})
 
 
 def build_grid(spec: Mapping[str, Any]) -> Grid:
@@ -140,8 +159,8 @@ def build_grid(spec: Mapping[str, Any]) -> Grid:
     ConfigError
         A value that is not a number, NaN, negative or repeated; an empty list, a malformed range, or a grid too large.
     """
-    values = {**{name: DEFAULT[name] for name in DEFAULT if name not in spec}, **spec}
-    order = [name for name in spec if name not in DEFAULT] + list(DEFAULT)
+    values = {name: list(kind.default) for name, kind in AXES.items() if kind.default} | dict(spec)
+    order = [name for name in values if name not in PARAMETERS] + list(PARAMETERS)
     grid = Grid(tuple(Axis(name, _values(name, values[name])) for name in order))
     if len(grid) > COMBINATION_LIMIT:
         raise ConfigError(
@@ -150,13 +169,13 @@ def build_grid(spec: Mapping[str, Any]) -> Grid:
     return grid
 
 
-def refuse_vanished(key: str, value: float, amount: Amount) -> None:
+def refuse_vanished(key: str, value: float, rounded: Amount) -> None:
     """Refuse (ConfigError) a value other than 0 that rounds to 0 at 1e-9 $."""
-    if value and not amount:
+    if value and not rounded:
         raise ConfigError(f"{key}: {value} rounds to 0; the smallest value that is kept is 1e-9")
 
 
-def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whatever the configuration holds
+def _values(name: str, spec: Any) -> Int64:  # noqa: ANN401 - whatever the configuration holds
     key = f"grid.{name}"
     if isinstance(spec, dict):
         return _range(key, spec)
@@ -165,28 +184,55 @@ def _values(name: str, spec: Any) -> tuple[Amount, ...]:  # noqa: ANN401 - whate
         raise ConfigError(f"{key}: expected one value or more, but it had an empty list")
     if len(items) > AXIS_LIMIT:
         raise ConfigError(f"{key}: {len(items):,} values are above the {AXIS_LIMIT:,} of one axis")
-    try:
+    if not {*map(type, items)} <= {int, float}:
         for item in items:
             if not isinstance(item, int | float) or isinstance(item, bool):
                 raise ConfigError(f"{key}: expected a number, but it had {_shown(item)}; {_EXAMPLES}")
-        values = tuple(AXES[name](item, key) for item in items)
-    except AllocatorError as error:
-        raise ConfigError(str(error)) from None
-    for item, value in zip(items, values, strict=True):
-        refuse_vanished(key, item, value)
+    values = _rounded(items, key)
     _refuse_repeats(key, values)
     return values
 
 
-def _refuse_repeats(key: str, values: tuple[Amount, ...]) -> None:
-    seen: set[Amount] = set()
-    for value in values:
-        if value in seen:
-            raise ConfigError(f"{key}: {in_dollars(value)} stands twice; each value of an axis stands once")
-        seen.add(value)
+_NEAR_HALF: Final = 1e-3
+"""How near to a half 1e-9 $ a product of floats may be wrong about the rounding, by far: below `_SMALL` a product of a
+float with 1e9 is off by less than 2e-6."""
+
+_SMALL: Final = 1.0
+"""Dollars below which a whole axis is rounded at once."""
 
 
-def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
+def _rounded(items: Sequence[float], key: str) -> Int64:
+    """(N,) int64 of penalties in dollars, each as `allocator.money.penalty` rounds it; most of them at once."""
+    try:
+        dollars = np.array(items, np.float64)
+    except OverflowError:  # a whole number beyond any float
+        dollars = np.full(len(items), np.nan)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = dollars * NANO
+        whole = np.rint(scaled)
+        surely = (dollars > 0) & (dollars < _SMALL) & (whole > 0) & (np.abs(scaled - whole) < 0.5 - _NEAR_HALF)
+        values = np.where(surely, whole, 0).astype(np.int64)
+    for position in np.flatnonzero(~surely).tolist():
+        item = items[position]
+        try:
+            value = penalty(item, key)
+        except AllocatorError as error:
+            raise ConfigError(str(error)) from None
+        refuse_vanished(key, item, value)
+        values[position] = bounded(value)
+    return values
+
+
+def _refuse_repeats(key: str, values: Int64) -> None:
+    """Refuse (ConfigError) the first value that stands twice."""
+    ascending = np.argsort(values, kind="stable")
+    again = ascending[1:][values[ascending[1:]] == values[ascending[:-1]]]
+    if len(again):
+        value = amount(int(values[again.min()]))
+        raise ConfigError(f"{key}: {in_dollars(value)} stands twice; each value of an axis stands once")
+
+
+def _range(key: str, spec: dict[str, Any]) -> Int64:
     """Points of {start, stop, num, scale}, both ends included, exact before they are rounded half-even to 1e-9 $."""
     unknown = sorted(str(name) for name in set(spec) - {"start", "stop", "num", "scale"})
     missing = sorted({"start", "stop", "num"} - set(spec))
@@ -206,8 +252,8 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
         start, stop = (nano(spec[end], f"{key}.{end}") for end in ("start", "stop"))
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
-    for end, amount in (("start", start), ("stop", stop)):
-        refuse_vanished(f"{key}.{end}", spec[end], amount)
+    for end, value in (("start", start), ("stop", stop)):
+        refuse_vanished(f"{key}.{end}", spec[end], value)
     if num == 1 and start != stop:
         raise ConfigError(
             f"{key}: one value from {spec['start']} to {spec['stop']}; both ends are included, so num is 2 or more"
@@ -216,13 +262,11 @@ def _range(key: str, spec: dict[str, Any]) -> tuple[Amount, ...]:
         if min(start, stop) <= 0:
             raise ConfigError(f"{key}: a log range needs start and stop above 0")
         inner = [round(start * (stop / start) ** (i / (num - 1))) for i in range(1, num - 1)]
-        values = (start, *inner, stop)[:num]
+        points = [start, *inner, stop][:num]
     else:
-        values = (
-            tuple(round(Fraction(start * (num - 1 - i) + stop * i, max(num - 1, 1))) for i in range(num))
-            if num > 1
-            else (start,)
-        )
+        steps = max(num - 1, 1)
+        points = [divide_half_even(start * (steps - i) + stop * i, steps) for i in range(num)]
+    values = np.array(points, np.int64)
     _refuse_repeats(key, values)
     return values
 

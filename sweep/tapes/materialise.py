@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from feed.plan import Block, Range, SourcePlan
     from feed.provenance import Provenance
     from feed.tape import Tape
-    from sweep.config.conventions import Settings
+    from sweep.config.question import Question, Span
     from sweep.executors.contract import Executor, Handle
-    from sweep.tapes.origin import Origin
 
 
 MAX_VENUES = 1024
@@ -44,15 +43,14 @@ class Selection:
 
     Attributes
     ----------
-    start, end : int, optional
-        The window, UTC nanoseconds, both included; None = where the data ends.
+    window : Span
+        Where it does not say, the data's own.
     warmup : int
-        Nanoseconds before `start` that only build the book.
+        Nanoseconds before its start that only build the book.
     book : BookRules
     """
 
-    start: int | None
-    end: int | None
+    window: Span
     warmup: int
     book: BookRules
 
@@ -103,9 +101,9 @@ class Materialised:
 def materialise(
     executor: Executor,
     plan: SourcePlan,
-    origin: Origin,
-    settings: Settings,
-    deadline: float,
+    question: Question,
+    *,
+    here: bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Materialised, ...]:
     """Read a source into the object store, once.
@@ -116,11 +114,11 @@ def materialise(
     Parameters
     ----------
     executor : Executor
-    plan : Plan
-    origin : Origin
-    settings : Settings
-    deadline : float
-        Seconds from now within which the source has to be read.
+    plan : SourcePlan
+    question : Question
+        Its deadline counts from now.
+    here : bool
+        Whether only this host can read the source.
     clock : callable
         Seconds, monotonic.
 
@@ -129,12 +127,12 @@ def materialise(
     FeedError
         As `feed.source` and `assemble`; FeedCorrupt after the deadline.
     """
-    began = clock()
+    began, deadline = clock(), question.reading.deadline
     blocks: list[Handle] = []
     for part in plan.ranges:  # the inline executor reads each range here
-        blocks.append(executor.call(read_range, part, where="driver" if origin.here else "spread"))
+        blocks.append(executor.call(read_range, part, where="driver" if here else "spread"))
         _check_time(clock() - began, deadline)
-    selection = Selection(origin.start, origin.end, settings.warmup, settings.book)
+    selection = Selection(question.window, question.settings.warmup, question.settings.book)
     tape, book, facts_handle = executor.call(assemble, plan, selection, *blocks, returns=3)
     try:
         facts = executor.get(facts_handle, timeout=max(deadline - (clock() - began), 0.0))
@@ -167,7 +165,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     AllocatorError
         Rules of the book are out of range.
     """
-    start, end = selection.start, selection.end
+    start, end = selection.window.start, selection.window.end
     full_tape, provenance = only(inside(plan.merge(blocks), start, end))
     # quotes are not carried over to the next date: a warm-up does not reach back beyond midnight
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)

@@ -7,26 +7,23 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from feed import synthetic
-from feed.access import PLAIN, access_of, exposed
+from feed.access import PLAIN, check_access, exposed
 from feed.console import waiting, without_secrets
-from feed.instants import parse_duration, parse_instant
-from feed.options import MAX_BYTES, ReadOptions
 from feed.source import plan_source
 from sweep.config.schema import EMBEDDED
 from sweep.errors import ConfigError
 from sweep.executors.registry import from_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from feed.kafka.producer import Replayed
+    from feed.options import ReadOptions
     from feed.plan import SourcePlan
-    from sweep.config.schema import Config
+    from sweep.config.question import Question
     from sweep.progress import Progress
 
 
@@ -38,18 +35,11 @@ class Origin:
     ----------
     plan : callable
         Waits until the source is ready, and returns its plan.
-    start, end : int, optional
-        The window asked for, UTC nanoseconds.
-    fees : mapping
-        The fee table that comes with the source.
     here : bool
         Whether only this host can read it.
     """
 
     plan: Callable[[], SourcePlan]
-    start: int | None
-    end: int | None
-    fees: Mapping[str, Mapping[str, Any]]
     here: bool = True
 
 
@@ -75,8 +65,8 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
-    """Make the configuration's source ready, and clean up at the end.
+def open_origin(question: Question, progress: Progress) -> Iterator[Origin]:
+    """Make the source of a question ready, and clean up at the end.
 
     A source that is missing is found here, before an executor starts.
 
@@ -87,26 +77,19 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     ConfigError
         Only this host can read the source, and it is not a node of the cluster.
     """
+    config, options = question.config, question.reading
     if from_outside(config) and on_this_host(config.source):
         raise ConfigError(
             f"source: {without_secrets(config.source)} can be read on this host only, which {config.address} does not "
             "make a node of the cluster; use s3:// or a broker that the nodes reach, or run this on the head with "
             "address=auto"
         )
-    options = read_options(config)
-    start, end = (
-        None if instant is None else parse_instant(instant) for instant in (config.window.start, config.window.end)
-    )
+    check_access(options.access)
     if config.source == EMBEDDED:
         with _embedded(replace(options, access=PLAIN), progress) as plan:
-            yield Origin(
-                plan,
-                synthetic.WINDOW[0] if start is None else start,
-                synthetic.WINDOW[1] if end is None else end,
-                {str(venue): fee for venue, fee in synthetic.FEES.items()},
-            )
+            yield Origin(plan)
         return
-    if parse_duration(config.feed.wait):
+    if options.wait:
         progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
     for line in exposed(options.access):
         progress.say(f"warning: {line}")
@@ -114,24 +97,7 @@ def open_origin(config: Config, progress: Progress) -> Iterator[Origin]:
     activity = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
     with waiting(progress.say, lambda: activity):
         source_plan = plan_source(config.source, options)
-    yield Origin(lambda: source_plan, start, end, {}, on_this_host(config.source))
-
-
-def read_options(config: Config) -> ReadOptions:
-    """The options of a configuration for the reader of its source."""
-    feed = config.feed
-    return ReadOptions(
-        symbol=config.symbol,
-        replay=config.replay,
-        max_bad=feed.max_bad,
-        wait=parse_duration(feed.wait) / 1e9,
-        deadline=parse_duration(feed.deadline) / 1e9,
-        max_bytes=MAX_BYTES if feed.max_bytes is None else feed.max_bytes,
-        sized=feed.max_bytes is None,
-        foreign=feed.foreign,
-        venues=config.venues,
-        access=access_of(msgspec.to_builtins(config.kafka)),
-    )
+    yield Origin(lambda: source_plan, on_this_host(config.source))
 
 
 @contextmanager

@@ -8,24 +8,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from feed.console import reader_compiles, waiting
-from feed.instants import format_instant
 from sweep import tasks
-from sweep.config.conventions import resolve
-from sweep.errors import ConfigError
 from sweep.executors.registry import open_executor, surplus_workers_warning
 from sweep.tapes.materialise import materialise
-from sweep.tapes.origin import open_origin, read_options
+from sweep.tapes.origin import open_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from sweep.config.conventions import Settings
-    from sweep.config.schema import Config
+    from sweep.config.question import Question
     from sweep.executors.contract import Executor
     from sweep.progress import Progress
     from sweep.tapes.materialise import Facts, Materialised
-    from sweep.tapes.origin import Origin
 
 Entered = TypeVar("Entered")
 
@@ -115,59 +110,49 @@ class Session:
     Attributes
     ----------
     executor : Executor
-    settings : Settings
-        The configuration, resolved against its conventions and the source's own fees.
     tape : Materialised
     """
 
     executor: Executor
-    settings: Settings
     tape: Materialised
 
 
 @contextmanager
 def open_session(
-    config: Config, progress: Progress, phases: Phases, executor: Executor | None = None
+    question: Question, progress: Progress, phases: Phases, executor: Executor | None = None
 ) -> Iterator[Session]:
-    """Read a configuration's source into its executor's object store, once; clean up at the end.
+    """Read the source of a question into its executor's object store, once; clean up at the end.
 
     Parameters
     ----------
-    config : Config
+    question : Question
     progress : Progress
     phases : Phases
         Times ``origin``, ``executor``, ``source`` and ``materialise``.
     executor : Executor, optional
-        Instead of the configuration's own, which is then not started.
+        Instead of the one that is asked for, which is then not started.
 
     Raises
     ------
     ConfigError, FeedError, AllocatorError
         The configuration cannot be run, or the feed is incomplete.
     """
+    config = question.config
     if executor is None and (warning := surplus_workers_warning(config)) is not None:
         progress.say(warning)
-    with phases.entering("origin", open_origin(config, progress)) as origin:
-        settings = resolve(config, origin.fees)
-        _check_window(origin)
-        with phases.entering("executor", executor or open_executor(config)) as entered:
-            # one worker stays free to read at once; it loads the kernels when it first runs one
-            for _ in range(entered.workers - 1):
-                entered.call(tasks.warm)
-            with phases.phase("source"):
-                source_plan = origin.plan()
-            with phases.phase("materialise"):
-                tapes = materialise(entered, source_plan, origin, settings, read_options(config).deadline)
-            _report_facts(tapes[0].facts, progress)
-            yield Session(entered, settings, tapes[0])
-
-
-def _check_window(origin: Origin) -> None:
-    if origin.start is not None and origin.end is not None and origin.start > origin.end:
-        raise ConfigError(
-            f"window.start is after window.end: {format_instant(origin.start)} and {format_instant(origin.end)}, of "
-            "which the source may bring one; set both"
-        )
+    with (
+        phases.entering("origin", open_origin(question, progress)) as origin,
+        phases.entering("executor", executor or open_executor(config)) as entered,
+    ):
+        # one worker stays free to read at once; it loads the kernels when it first runs one
+        for _ in range(entered.workers - 1):
+            entered.call(tasks.warm)
+        with phases.phase("source"):
+            source_plan = origin.plan()
+        with phases.phase("materialise"):
+            tapes = materialise(entered, source_plan, question, here=origin.here)
+        _report_facts(tapes[0].facts, progress)
+        yield Session(entered, tapes[0])
 
 
 def _report_facts(facts: Facts, progress: Progress) -> None:

@@ -12,7 +12,8 @@ from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.kernels import derive
 from allocator.kernels.derive import NOTHING
-from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.order import Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Static
 from allocator.simulate import run_combinations
 from feed.quality import carried
 from feed.tape import Tape
@@ -231,7 +232,7 @@ def test_a_hidden_stub_does_not_bound_what_may_be_bought():
     assert book.highest == 102 * CENT
     large = Order("buy", 2**62 // (200 * CENT), OPEN, OPEN + SECOND)
     rules = Rules("persist", "sweep", 50_000_000)
-    done = run_combinations(book, large, rules, Routing(), [0, 0], ParameterColumns.of([Parameters(0, 0, 0)]))
+    done = run_combinations(book, large, rules, Static(), [0, 0], ParameterColumns.of([Parameters(0, 0, 0)]))
     assert done.rows[0, 0] == 400
     assert build_book(tape, BookRules(stub_band=OFF)).highest == 19_999_999 * CENT
     assert build_book(tape_of((0, 1, 0, 0, 0, 0)), BookRules()).highest == 0

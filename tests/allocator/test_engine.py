@@ -14,8 +14,8 @@ from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
-from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing, Rules
-from allocator.policies import POLICIES, Static
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Pseudocode, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.tape import Tape
 from tests.allocator.test_book import tape_of
@@ -35,13 +35,13 @@ POINTS = [
 ]
 GRID = ParameterColumns.of(POINTS)
 
-routings = st.builds(
-    Routing,
-    st.sampled_from(sorted(POLICIES)),
-    st.sampled_from([1, 40, 100]),
-    st.sampled_from(["best", "mid", "arrival"]),
-    st.sampled_from(["sweep", "wait"]),
-    st.booleans(),
+SWITCHES = {
+    "step": st.sampled_from([1, 40, 100]),
+    "reference": st.sampled_from(["best", "mid", "arrival"]),
+    "lots_only": st.booleans(),
+}
+policies = st.one_of(
+    st.builds(Static, **SWITCHES), st.builds(Pseudocode, infeasible=st.sampled_from(["sweep", "wait"]), **SWITCHES)
 )
 rules_of = st.builds(
     Rules,
@@ -93,14 +93,12 @@ def outcome(run):
 
 
 @settings(max_examples=80)
-@given(cases(), routings)
-def test_the_kernel_equals_the_reference_engine(case, routing):
+@given(cases(), policies)
+def test_the_kernel_equals_the_reference_engine(case, policy):
     book, order, rules, fees = case
     kernel, reference = (
         outcome(
-            lambda kernel=kernel: run_combinations(
-                book, order, rules, routing, fees, GRID, kernel=kernel
-            ).table.tolist()
+            lambda kernel=kernel: run_combinations(book, order, rules, policy, fees, GRID, kernel=kernel).table.tolist()
         )
         for kernel in ("walk", "reference")
     )
@@ -119,11 +117,11 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
 
 
 @settings(max_examples=70)
-@given(cases(), routings)
-def test_the_identities_hold_for_every_strategy(case, routing):
+@given(cases(), policies)
+def test_the_identities_hold_for_every_strategy(case, policy):
     book, order, rules, fees = case
     try:
-        rows = run_combinations(book, order, rules, routing, fees, GRID).table
+        rows = run_combinations(book, order, rules, policy, fees, GRID).table
         baselines = run_baselines(book, order, rules, fees, "fair")
     except NoPriceError:
         assume(False)
@@ -150,8 +148,8 @@ def mirrored(tape, constant):
 
 
 @settings(max_examples=70)
-@given(st.data(), routings, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
-def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules, uncross, kind):
+@given(st.data(), policies, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
+def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, policy, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))
     constant = 400_001 * CENT  # above every stub
     bare = BookRules(kind, uncross, OFF, OFF)  # a band is a share of the price, which a mirror does not keep
@@ -160,7 +158,7 @@ def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules
     fees = fees_of(book)
     for conventions in ("fair", "classic"):
         runs = [
-            outcome(lambda b=b, o=o, c=conventions: _all_rows(b, o, rules, routing, fees, c))
+            outcome(lambda b=b, o=o, c=conventions: _all_rows(b, o, rules, policy, fees, c))
             for b, o in ((book, order), (other, replace(order, side="sell")))
         ]
         if "no price" in runs:
@@ -174,8 +172,8 @@ def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, routing, rules
             ]  # fmt: skip
 
 
-def _all_rows(book, order, rules, routing, fees, conventions):
-    rows = run_combinations(book, order, rules, routing, fees, GRID).table.tolist()
+def _all_rows(book, order, rules, policy, fees, conventions):
+    rows = run_combinations(book, order, rules, policy, fees, GRID).table.tolist()
     return rows + [
         [getattr(run, name) for name in FIELDS] for run in run_baselines(book, order, rules, fees, conventions).values()
     ]
@@ -190,7 +188,7 @@ def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, param
         baseline = run_baselines(book, order, rules, [FEE], "fair")["best_ask"]
     except NoPriceError:
         assume(False)
-    row = run_combinations(book, order, rules, Routing(), [FEE], ParameterColumns.of([parameters])).rows[0]
+    row = run_combinations(book, order, rules, Static(), [FEE], ParameterColumns.of([parameters])).rows[0]
     assert row.tolist() == [getattr(baseline, name) for name in FIELDS]
 
 
@@ -208,9 +206,7 @@ def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape):
             missing -= shares
             cash += shares * (px + FEE)
     assume(missing < 700 or book.ask_px.any())
-    row = run_combinations(book, order, FAIR, Routing(), fees, ParameterColumns.of([Parameters(0, INFINITE, 0)])).rows[
-        0
-    ]
+    row = run_combinations(book, order, FAIR, Static(), fees, ParameterColumns.of([Parameters(0, INFINITE, 0)])).rows[0]
     assert row[:4].tolist() == [700 - missing, missing, 0, cash]
 
 
@@ -225,7 +221,7 @@ def prefilled(*sizes, price=100, moves=()):
 def fills_of(book, size, liquidity="persist", end=None):
     order = Order("buy", size, OPEN, OPEN + (len(book.ts) if end is None else end) * SECOND)
     run = execute(
-        book, order, replace(FAIR, liquidity=liquidity), [0], Static(Routing()), Parameters(0, INFINITE, 0), record=True
+        book, order, replace(FAIR, liquidity=liquidity), [0], Static(Static()), Parameters(0, INFINITE, 0), record=True
     )
     return [(fill.snapshot, fill.shares) for fill in run.fills]
 
@@ -238,13 +234,13 @@ def test_what_was_taken_stays_taken_until_the_price_changes():
     assert fills_of(prefilled(300, 300, 300, moves={1}), 10_000) == [(0, 300), (1, 300), (2, 300)]
 
 
-def bought(book, size, rules=FAIR, parameters=None, routing=None, fees=None, side="buy"):
+def bought(book, size, rules=FAIR, parameters=None, policy=None, fees=None, side="buy"):
     """The execution on the reference engine, which the kernel equals."""
     order = Order(side, size, int(book.ts[0]), int(book.ts[-1]))
     fees = [0] * len(book.venues) if fees is None else fees
-    routing = routing or Routing()
+    policy = policy or Static()
     parameters = parameters or Parameters(0, INFINITE, 0)
-    return execute(book, order, rules, fees, POLICIES[routing.policy](routing), parameters, record=True)
+    return execute(book, order, rules, fees, policy, parameters, record=True)
 
 
 def taken_by(run):
@@ -286,7 +282,7 @@ def test_the_leftover_is_swept_at_the_last_snapshot_or_bought_at_the_last_ask():
 def test_an_order_without_a_snapshot_stays_unfilled_and_is_valued_by_the_standing_book():
     book = build_book(tape_of((0, 1, 90, 1, 100, 10), (9, 1, 90, 1, 101, 10)), BookRules())
     order = Order("buy", 5, OPEN + SECOND, OPEN + 2 * SECOND)
-    row = run_combinations(book, order, FAIR, Routing(), [0], ParameterColumns.of([Parameters(0, 0, 0)])).rows[0]
+    row = run_combinations(book, order, FAIR, Static(), [0], ParameterColumns.of([Parameters(0, 0, 0)])).rows[0]
     assert row.tolist() == [0, 5, 0, 0, 0, 5 * (100 * CENT + FAIR.unfilled_penalty), 0, row[-1]]
 
 
@@ -300,14 +296,14 @@ def test_where_nothing_was_ever_displayed_unfilled_shares_have_no_value():
 def test_a_lot_too_many_is_sold_back_at_the_best_bid_less_its_fee():
     book = build_book(tape_of((0, 1, 99, 1, 100, 300)), BookRules())
     run = bought(
-        book, 150, fees=[FEE], routing=Routing(lots_only=True, reference="best"), parameters=Parameters(0, 2 * CENT, 0)
+        book, 150, fees=[FEE], policy=Static(lots_only=True, reference="best"), parameters=Parameters(0, 2 * CENT, 0)
     )
     assert (run.filled, run.overfilled, run.unfilled) == (200, 50, 0)
     assert run.overfilled_value == 50 * (99 * CENT - FEE)
     assert run.total_cash == 200 * (100 * CENT + FEE) - 50 * (99 * CENT - FEE)
     assert run.fees == 250 * FEE
     no_bid = build_book(tape_of((0, 1, 0, 0, 100, 300)), BookRules())
-    assert bought(no_bid, 150, routing=Routing(lots_only=True), parameters=Parameters(0, 2 * CENT, 0)).overfilled == 0
+    assert bought(no_bid, 150, policy=Static(lots_only=True), parameters=Parameters(0, 2 * CENT, 0)).overfilled == 0
 
 
 def test_mid_waits_on_a_one_sided_book_and_arrival_before_there_is_one():
@@ -317,16 +313,16 @@ def test_mid_waits_on_a_one_sided_book_and_arrival_before_there_is_one():
     )
     one_cent = Parameters(0, CENT, 0)
     # mids: none, 99, 101, 98.5
-    assert taken_by(bought(book, 100, parameters=one_cent, routing=Routing(reference="mid"))) == [
+    assert taken_by(bought(book, 100, parameters=one_cent, policy=Static(reference="mid"))) == [
         (1, 0, 10),
         (3, 0, 10),
     ]
-    assert taken_by(bought(book, 100, parameters=one_cent, routing=Routing(reference="arrival"))) == [
+    assert taken_by(bought(book, 100, parameters=one_cent, policy=Static(reference="arrival"))) == [
         (1, 0, 10),
         (3, 0, 10),
     ]
     late = Order("buy", 100, int(book.ts[2]), int(book.ts[3]))
-    rows = run_combinations(book, late, FAIR, Routing(reference="arrival"), [0], ParameterColumns.of([one_cent])).rows
+    rows = run_combinations(book, late, FAIR, Static(reference="arrival"), [0], ParameterColumns.of([one_cent])).rows
     assert rows[0, 0] == 10 + 0  # 104 is 3 cents above the arrival mid of 101, 99 below it
 
 
@@ -340,7 +336,7 @@ def test_of_equal_c_the_highest_index_is_taken_first(kernel, policy):
         book,
         order,
         FAIR,
-        Routing(policy),
+        {"static": Static, "pseudocode": Pseudocode}[policy](),
         (0, CENT, 2 * CENT),
         ParameterColumns.of([Parameters(0, 0, 0)]),
         kernel=kernel,
@@ -361,7 +357,7 @@ def test_an_order_that_could_leave_int64_is_refused_before_it_runs(case, convent
     assume(book.ask_px.any())
     huge = replace(order, size=2**62 // int(book.ask_px.max()) + 1)
     with pytest.raises(AllocatorError, match=r"order\.size"):
-        run_combinations(book, huge, rules, Routing(), fees, GRID)
+        run_combinations(book, huge, rules, Static(), fees, GRID)
     with pytest.raises(AllocatorError, match=r"order\.size"):
         run_baselines(book, huge, rules, fees, conventions)
 
@@ -370,9 +366,9 @@ def test_an_order_that_could_leave_int64_is_refused_before_it_runs(case, convent
 def test_large_lots_run_where_their_money_is_exact(step):
     book = build_book(tape_of((0, 1, 99, 10**6, 100, 10**6), (0, 2, 99, 10**6, 101, 10**6)), BookRules())
     order = Order("buy", 2 * step + step // 2, OPEN, OPEN)
-    routing = Routing(step=step, lots_only=True)
+    policy = Static(step=step, lots_only=True)
     rows = [
-        run_combinations(book, order, FAIR, routing, [0, FEE], GRID, kernel=kernel).table.tolist()
+        run_combinations(book, order, FAIR, policy, [0, FEE], GRID, kernel=kernel).table.tolist()
         for kernel in ("walk", "reference")
     ]
     assert rows[0] == rows[1]
@@ -381,7 +377,7 @@ def test_large_lots_run_where_their_money_is_exact(step):
             book,
             order,
             FAIR,
-            replace(routing, step=2**31 - 1),
+            replace(policy, step=2**31 - 1),
             [0, FEE],
             ParameterColumns.of([Parameters(0, 2**52, 0)]),
         )

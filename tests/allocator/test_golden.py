@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from allocator.book import OFF, BookRules, build_book
-from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Pseudocode, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.instants import parse_instant
 from feed.source import read_source, select
@@ -36,7 +37,7 @@ def test_the_published_study_comes_out_to_the_cent(study, fee, best_ask):
     assert len(book.ts) == provenance.snapshots == 54_305
     baselines = run_baselines(book, order, rules, [fee], "classic")
     assert baselines["best_ask"].total_cash == best_ask * CENTS
-    rows = run_combinations(book, order, rules, Routing(), [fee], STUDY_GRID).table
+    rows = run_combinations(book, order, rules, Static(), [fee], STUDY_GRID).table
     assert {tuple(row) for row in rows.tolist()} == {tuple(getattr(baselines["best_ask"], name) for name in FIELDS)}
     if fee:
         assert baselines["twap"].total_cash == 111_526_503 * CENTS
@@ -46,7 +47,7 @@ def test_the_published_study_comes_out_to_the_cent(study, fee, best_ask):
 @pytest.mark.parametrize(("fee", "cents"), [(3_000_000, 111_371_500), (0, 111_370_000)])
 def test_the_pseudocode_router_waits_for_one_exact_fit(study, fee, cents):
     book, order, rules, _ = study
-    rows = run_combinations(book, order, rules, Routing("pseudocode", infeasible="wait"), [fee], STUDY_GRID).table
+    rows = run_combinations(book, order, rules, Pseudocode(infeasible="wait"), [fee], STUDY_GRID).table
     assert set(rows[:, -1].tolist()) == {cents * CENTS}
 
 
@@ -57,7 +58,7 @@ def test_the_taq_day_tells_parameters_apart(taq_day, liquidity, distinct):
     book = build_book(tape, BookRules())
     order, rules = Order("buy", 20_000, start, end), Rules(liquidity, "sweep", 50_000_000)
     fees = [3_000_000] * len(book.venues)
-    rows = run_combinations(book, order, rules, Routing(), fees, DEFAULT_GRID).table
+    rows = run_combinations(book, order, rules, Static(), fees, DEFAULT_GRID).table
     assert len({tuple(row) for row in rows.tolist()}) == distinct
     baselines = run_baselines(book, order, rules, fees, "fair")
     if liquidity == "persist":
@@ -68,7 +69,7 @@ def test_the_taq_day_tells_parameters_apart(taq_day, liquidity, distinct):
 
 def flat_in(book, order, rules, fees):
     """The distinct rows of a grid in dollars, 0.1 to 1, far above the cents that matter."""
-    return {tuple(row) for row in run_combinations(book, order, rules, Routing(), fees, STUDY_GRID).rows.tolist()}
+    return {tuple(row) for row in run_combinations(book, order, rules, Static(), fees, STUDY_GRID).rows.tolist()}
 
 
 def test_penalties_in_dollars_are_flat_but_for_quotes_that_stood_before_the_window(taq_day):

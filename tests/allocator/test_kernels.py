@@ -14,11 +14,12 @@ from allocator import runners
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE
-from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.order import Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Pseudocode, Static
 from allocator.runners import RUNNERS, SHARED, Task, runners_for
 from allocator.simulate import kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
-from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, routings, rules_of
+from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, policies, rules_of
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 EVENT = BookRules("event", uncross=False)
@@ -30,13 +31,13 @@ THRESHOLDS = (
 )
 LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
 """Thresholds on, just below and just above differences of prices in cents, and of a cost and a mid on half a cent."""
-PLAIN = st.builds(Routing, reference=st.sampled_from(["best", "mid", "arrival"]))
+PLAIN = st.builds(Static, reference=st.sampled_from(["best", "mid", "arrival"]))
 """What has a runner of its own."""
 
 
-def rows(book, order, rules, routing, fees, kernel, parameters=LADDER, *, collapse=False):
+def rows(book, order, rules, policy, fees, kernel, parameters=LADDER, *, collapse=False):
     def run():
-        done = run_combinations(book, order, rules, routing, fees, parameters, kernel=kernel, collapse=collapse)
+        done = run_combinations(book, order, rules, policy, fees, parameters, kernel=kernel, collapse=collapse)
         return done.table.tolist()
 
     return outcome(run)
@@ -70,14 +71,14 @@ def any_fees(book):
 
 
 @settings(max_examples=90)
-@given(st.data(), book_rules, rules_of, st.one_of(PLAIN, routings))
-def test_every_runner_equals_the_reference_engine(data, made, rules, routing):
+@given(st.data(), book_rules, rules_of, st.one_of(PLAIN, policies))
+def test_every_runner_equals_the_reference_engine(data, made, rules, policy):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
     book, order = build_book(tape, made), data.draw(orders(tape))
     fees = data.draw(any_fees(book))
-    expected = rows(book, order, rules, routing, fees, "reference")
-    for kernel in {*kernels_for(book, order, rules, routing, fees), "walk"}:
-        assert rows(book, order, rules, routing, fees, kernel) == expected, kernel
+    expected = rows(book, order, rules, policy, fees, "reference")
+    for kernel in {*kernels_for(book, order, rules, policy, fees), "walk"}:
+        assert rows(book, order, rules, policy, fees, kernel) == expected, kernel
 
 
 @settings(max_examples=70)
@@ -89,27 +90,27 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side):
     fees = data.draw(any_fees(book))
     taus = data.draw(st.one_of(st.just(THRESHOLDS), st.lists(st.sampled_from(THRESHOLDS), max_size=4)))
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
-    kernels = kernels_for(book, order, REFRESH, Routing(), fees)
+    kernels = kernels_for(book, order, REFRESH, Static(), fees)
     quoted = (tape.bid_px > 0).any() or (tape.ask_px > 0).any()
     assert kernels == FAST or not quoted  # without a quote the fees alone make the unit, and may not be small in it
-    expected = rows(book, order, REFRESH, Routing(), fees, "reference", parameters)
+    expected = rows(book, order, REFRESH, Static(), fees, "reference", parameters)
     for kernel in kernels:
-        assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
+        assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
 
 
 @settings(max_examples=70)
-@given(st.data(), book_rules, rules_of, routings)
-def test_combinations_that_are_collapsed_decide_alike(data, made, rules, routing):
+@given(st.data(), book_rules, rules_of, policies)
+def test_combinations_that_are_collapsed_decide_alike(data, made, rules, policy):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
     book, order = build_book(tape, made), data.draw(orders(tape))
     fees = fees_of(book)
     amounts = st.sampled_from(THRESHOLDS)
     points = data.draw(st.lists(st.builds(Parameters, amounts, amounts, amounts), min_size=1, max_size=12))
     parameters = ParameterColumns.of(points)
-    expected = rows(book, order, rules, routing, fees, "walk", parameters)
-    assert rows(book, order, rules, routing, fees, "walk", parameters, collapse=True) == expected
+    expected = rows(book, order, rules, policy, fees, "walk", parameters)
+    assert rows(book, order, rules, policy, fees, "walk", parameters, collapse=True) == expected
     assume(expected != "no price")
-    done = run_combinations(book, order, rules, routing, fees, parameters)
+    done = run_combinations(book, order, rules, policy, fees, parameters)
     assert done.table.tolist() == expected
     assert len(done.rows) == len(set(done.of.tolist())) <= len(points)
 
@@ -119,30 +120,30 @@ def test_what_is_collapsed():
     order, fees = Order("buy", 500, *span(book)), [FEE] * 3
     counts = {
         # 0, 1, 2, 3, 5 cents and what is farther than the book spans: prices lie on whole cents
-        Routing(): 6,
-        Routing(reference="mid"): len(THRESHOLDS),
-        Routing(lots_only=True): len(THRESHOLDS),
-        Routing("pseudocode", infeasible="wait"): 1,
-        Routing("pseudocode"): 6,
+        Static(): 6,
+        Static(reference="mid"): len(THRESHOLDS),
+        Static(lots_only=True): len(THRESHOLDS),
+        Pseudocode(infeasible="wait"): 1,
+        Pseudocode(): 6,
     }
-    for routing, count in counts.items():
+    for policy, count in counts.items():
         for rules in (FAIR, REFRESH):
-            done = run_combinations(book, order, rules, routing, fees, LADDER)
-            assert (len(done.rows), len(done.of)) == (count, len(THRESHOLDS)), routing
-            plain = run_combinations(book, order, rules, routing, fees, LADDER, collapse=False)
+            done = run_combinations(book, order, rules, policy, fees, LADDER)
+            assert (len(done.rows), len(done.of)) == (count, len(THRESHOLDS)), policy
+            plain = run_combinations(book, order, rules, policy, fees, LADDER, collapse=False)
             assert len(plain.rows) == len(THRESHOLDS)
             assert np.array_equal(plain.table, done.table)
-    cent_fees = run_combinations(book, order, FAIR, Routing(), [FEE, FEE + 1, FEE], LADDER)
+    cent_fees = run_combinations(book, order, FAIR, Static(), [FEE, FEE + 1, FEE], LADDER)
     assert len(cent_fees.rows) == len(THRESHOLDS) - 2  # a fee one nano-dollar off tells all apart that the book spans
 
 
 def test_in_whole_lots_the_penalty_of_a_share_too_many_tells_combinations_apart():
     book = build_book(random_tape(1, 50, 3), BookRules())
-    order, routing = Order("buy", 530, *span(book)), Routing(lots_only=True)
+    order, policy = Order("buy", 530, *span(book)), Static(lots_only=True)
     parameters = ParameterColumns.of([Parameters(over, CENT, 0) for over in (0, INFINITE)])
-    expected = rows(book, order, FAIR, routing, [FEE] * 3, "walk", parameters)
+    expected = rows(book, order, FAIR, policy, [FEE] * 3, "walk", parameters)
     assert expected[0] != expected[1]
-    assert rows(book, order, FAIR, routing, [FEE] * 3, "walk", parameters, collapse=True) == expected
+    assert rows(book, order, FAIR, policy, [FEE] * 3, "walk", parameters, collapse=True) == expected
 
 
 def span(book):
@@ -169,13 +170,13 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
         for size in (1, everything // 50, everything // 3, min(everything + 1, 45_000_000)):
             late = int(book.ts[rng.integers(snapshots // 2)])
             order = Order("buy", size, late, int(book.ts[-1]))
-            expected = rows(book, order, rules, Routing(), fees, "walk", many)
-            kernels = kernels_for(book, order, rules, Routing(), fees)
+            expected = rows(book, order, rules, Static(), fees, "walk", many)
+            kernels = kernels_for(book, order, rules, Static(), fees)
             assert kernels == (
                 ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else FAST[:3]
             )
             for kernel in kernels:
-                assert rows(book, order, rules, Routing(), fees, kernel, many) == expected, (kernel, size)
+                assert rows(book, order, rules, Static(), fees, kernel, many) == expected, (kernel, size)
 
 
 @pytest.mark.parametrize("reference", ["mid", "arrival"])
@@ -185,10 +186,10 @@ def test_long_walks_measured_from_a_mid(reference, side, rules):
     book = build_book(random_tape(5, 1500, 5), BookRules())
     for size, fees in itertools.product((300, 100_000, 10**7), ([FEE] * 5, uneven(book))):
         order = Order(side, size, int(book.ts[40]), int(book.ts[-3]))
-        routing = Routing(reference=reference)
-        expected = rows(book, order, rules, routing, fees, "walk")
+        policy = Static(reference=reference)
+        expected = rows(book, order, rules, policy, fees, "walk")
         for kernel in FAST[:3]:
-            assert rows(book, order, rules, routing, fees, kernel) == expected, (kernel, size)
+            assert rows(book, order, rules, policy, fees, kernel) == expected, (kernel, size)
 
 
 @pytest.mark.parametrize("reference", ["mid", "arrival"])
@@ -210,12 +211,12 @@ def test_a_fee_may_lie_farther_from_the_mid_than_all_prices_span(reference, side
         ),
         BookRules(),
     )
-    order, routing = Order(side, 500, *span(book)), Routing(reference=reference)
+    order, policy = Order(side, 500, *span(book)), Static(reference=reference)
     around = (fee + tick * step for step in (-1, 0, 1, 2, 3) if fee + tick * step >= 0)
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, *around, INFINITE)])
-    expected = rows(book, order, FAIR, routing, [fee], "reference", parameters)
+    expected = rows(book, order, FAIR, policy, [fee], "reference", parameters)
     for kernel in ("walk", *FAST[:3]):
-        assert rows(book, order, FAIR, routing, [fee], kernel, parameters) == expected, kernel
+        assert rows(book, order, FAIR, policy, [fee], kernel, parameters) == expected, kernel
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
@@ -237,14 +238,14 @@ def test_measured_from_a_mid_nothing_is_taken_before_there_was_one(side, referen
         ask_sz=np.full(8, 100),
         sequence=np.arange(8),
     )
-    book, routing = build_book(tape, BookRules()), Routing(reference=reference)
+    book, policy = build_book(tape, BookRules()), Static(reference=reference)
     for liquidity, leftover in (("persist", "sweep"), ("refresh", "last_ask")):
         for size, past in ((250, 4), (1000, 4), (1000, 2)):
             order = Order(side, size, OPEN - SECOND, int(book.ts[past - 1]))
             rules = Rules(liquidity, leftover, 0)
-            expected = rows(book, order, rules, routing, [FEE] * 2, "reference")
+            expected = rows(book, order, rules, policy, [FEE] * 2, "reference")
             for kernel in ("walk", *FAST[:3]):
-                assert rows(book, order, rules, routing, [FEE] * 2, kernel) == expected, (kernel, size)
+                assert rows(book, order, rules, policy, [FEE] * 2, kernel) == expected, (kernel, size)
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
@@ -272,14 +273,14 @@ def test_costs_that_span_almost_what_int32_holds(side):
     far = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, 1, CENT, cents * CENT, 2**30 - 1, 2**30, INFINITE)])
     for size in (500, 10_000, 10**6):
         order = Order(side, size, *span(book))
-        assert kernels_for(wider, order, REFRESH, Routing(), fees) == ("walk",)
+        assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk",)
         for reference in ("best", "mid"):
-            routing = Routing(reference=reference)
-            expected = rows(book, order, REFRESH, routing, fees, "walk", far)
-            kernels = kernels_for(book, order, REFRESH, routing, fees)
+            policy = Static(reference=reference)
+            expected = rows(book, order, REFRESH, policy, fees, "walk", far)
+            kernels = kernels_for(book, order, REFRESH, policy, fees)
             assert kernels == (FAST if reference == "best" else FAST[:3])
             for kernel in kernels:
-                assert rows(book, order, REFRESH, routing, fees, kernel, far) == expected, (kernel, size)
+                assert rows(book, order, REFRESH, policy, fees, kernel, far) == expected, (kernel, size)
 
 
 def test_prices_that_fit_no_int32_ticks_are_int64():
@@ -300,11 +301,11 @@ def test_prices_that_fit_no_int32_ticks_are_int64():
     assert wide.ask_px.max() > wide.ask_px[wide.ask_px > 0].min() + 2**30
     for book in (narrow, wide):
         order, fees = Order("buy", 2_000, *span(book)), uneven(book)
-        assert kernels_for(book, order, FAIR, Routing(), fees) == (("walk",) if book is wide else FAST[:3])
+        assert kernels_for(book, order, FAIR, Static(), fees) == (("walk",) if book is wide else FAST[:3])
         for rules in (FAIR, REFRESH):
-            expected = rows(book, order, rules, Routing(), fees, "reference")
-            for kernel in kernels_for(book, order, rules, Routing(), fees):
-                assert rows(book, order, rules, Routing(), fees, kernel) == expected
+            expected = rows(book, order, rules, Static(), fees, "reference")
+            for kernel in kernels_for(book, order, rules, Static(), fees):
+                assert rows(book, order, rules, Static(), fees, kernel) == expected
 
 
 @pytest.mark.parametrize("rules", [FAIR, REFRESH])
@@ -314,9 +315,9 @@ def test_int32_ticks_and_int64_prices_give_the_same_rows(rules, made):
     wide = replace(book, base=0, tick=1, bid_ticks=book.bid_px, ask_ticks=book.ask_px, bid_tiles=None, ask_tiles=None)
     for side in ("buy", "sell"):
         order, fees = Order(side, 20_000, *span(book)), uneven(book)
-        expected = rows(wide, order, rules, Routing(), fees, "walk")
-        for kernel in (*kernels_for(book, order, rules, Routing(), fees), "walk", "reference"):
-            assert rows(book, order, rules, Routing(), fees, kernel) == expected, kernel
+        expected = rows(wide, order, rules, Static(), fees, "walk")
+        for kernel in (*kernels_for(book, order, rules, Static(), fees), "walk", "reference"):
+            assert rows(book, order, rules, Static(), fees, kernel) == expected, kernel
 
 
 def test_a_tape_of_one_snapshot_and_one_without_a_quote():
@@ -335,10 +336,10 @@ def test_a_tape_of_one_snapshot_and_one_without_a_quote():
     for book in (one, dead):
         for rules in (FAIR, REFRESH):
             order, fees = Order("buy", 700, *span(book)), fees_of(book)
-            expected = rows(book, order, rules, Routing(), fees, "reference")
+            expected = rows(book, order, rules, Static(), fees, "reference")
             assert (expected == "no price") == (book is dead)
-            for kernel in kernels_for(book, order, rules, Routing(), fees):
-                assert rows(book, order, rules, Routing(), fees, kernel) == expected
+            for kernel in kernels_for(book, order, rules, Static(), fees):
+                assert rows(book, order, rules, Static(), fees, kernel) == expected
 
 
 def test_sizes_near_the_limit_of_int32_do_not_wrap():
@@ -359,12 +360,12 @@ def test_sizes_near_the_limit_of_int32_do_not_wrap():
         for rules in (FAIR, REFRESH):
             order = Order("buy", 60 * size, *span(book))
             mild = replace(rules, unfilled_penalty=0)
-            expected = rows(book, order, mild, Routing(), [0] * 3, "reference")
+            expected = rows(book, order, mild, Static(), [0] * 3, "reference")
             assert expected[-1][0] > 2**31
-            for kernel in kernels_for(book, order, mild, Routing(), [0] * 3):
-                assert rows(book, order, mild, Routing(), [0] * 3, kernel) == expected, kernel
+            for kernel in kernels_for(book, order, mild, Static(), [0] * 3):
+                assert rows(book, order, mild, Static(), [0] * 3, kernel) == expected, kernel
             with pytest.raises(AllocatorError, match=r"order\.size"):
-                run_combinations(book, replace(order, size=2**55), mild, Routing(), [0] * 3, LADDER)
+                run_combinations(book, replace(order, size=2**55), mild, Static(), [0] * 3, LADDER)
 
 
 @pytest.mark.parametrize("ticks", [2, 2**9, 2**18])
@@ -390,11 +391,11 @@ def test_sums_that_fit_int32_and_sums_that_do_not(side, most, ticks):
         book = build_book(tape, made)
         for fees in ([0, 0], [5, 0]):
             order = Order(side, int(tape.ask_sz.sum()) + int(tape.bid_sz.sum()), *span(book))
-            kernels = kernels_for(book, order, mild, Routing(), fees)
+            kernels = kernels_for(book, order, mild, Static(), fees)
             assert kernels == FAST
-            expected = rows(book, order, mild, Routing(), fees, "walk", reaches)
+            expected = rows(book, order, mild, Static(), fees, "walk", reaches)
             for kernel in kernels:
-                assert rows(book, order, mild, Routing(), fees, kernel, reaches) == expected, kernel
+                assert rows(book, order, mild, Static(), fees, kernel, reaches) == expected, kernel
 
 
 def test_a_bound_that_would_itself_leave_int64():
@@ -413,22 +414,23 @@ def test_a_bound_that_would_itself_leave_int64():
     )
     book, mild = build_book(tape, EVENT), replace(REFRESH, unfilled_penalty=0)
     order = Order("buy", 3 * size + 1, *span(book))
-    expected = rows(book, order, mild, Routing(), [0], "walk")
-    for kernel in kernels_for(book, order, mild, Routing(), [0]):
-        assert rows(book, order, mild, Routing(), [0], kernel) == expected, kernel
+    expected = rows(book, order, mild, Static(), [0], "walk")
+    for kernel in kernels_for(book, order, mild, Static(), [0]):
+        assert rows(book, order, mild, Static(), [0], kernel) == expected, kernel
 
 
-def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_collapsed(monkeypatch):
-    from allocator import policies
+class Mine(Static):
+    """A policy that no kernel knows."""
 
-    monkeypatch.setitem(policies.POLICIES, "mine", policies.POLICIES["static"])
+
+def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_collapsed():
     book = build_book(random_tape(1, 20, 2), BookRules())
     order, fees = Order("buy", 500, *span(book)), [FEE] * 2
-    task = Task.of(book, order, FAIR, Routing("mine"), fees)
+    task = Task.of(book, order, FAIR, Mine(), fees)
     assert runners_for(task) == ("reference",)
-    done = run_combinations(book, order, FAIR, Routing("mine"), fees, LADDER)
+    done = run_combinations(book, order, FAIR, Mine(), fees, LADDER)
     assert len(done.rows) == len(LADDER)
-    assert done.table.tolist() == rows(book, order, FAIR, Routing(), fees, "walk")
+    assert done.table.tolist() == rows(book, order, FAIR, Static(), fees, "walk")
     assert set(RUNNERS) == {"reference", "walk", *FAST}
 
 
@@ -438,9 +440,9 @@ def test_any_number_of_combinations_fills_the_lanes(count):
     order, fees = Order("buy", 30_000, *span(book)), uneven(book)
     rng = np.random.default_rng(count)
     parameters = ParameterColumns.of([Parameters(0, int(tau), 0) for tau in rng.integers(0, 9 * CENT, count)])
-    expected = rows(book, order, REFRESH, Routing(), fees, "walk", parameters)
+    expected = rows(book, order, REFRESH, Static(), fees, "walk", parameters)
     for kernel in FAST:
-        assert rows(book, order, REFRESH, Routing(), fees, kernel, parameters) == expected, kernel
+        assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
 
 
 @settings(max_examples=70)
@@ -450,15 +452,15 @@ def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, referenc
     book = build_book(tape, made)
     side = data.draw(st.sampled_from(["buy", "sell"]))
     some = [replace(data.draw(orders(tape)), side=side) for _ in range(data.draw(st.integers(1, 5)))]
-    fees, routing = fees_of(book), Routing(reference=reference)
-    kernels = kernels_for_orders(book, some, rules, routing, fees)
+    fees, policy = fees_of(book), Static(reference=reference)
+    kernels = kernels_for_orders(book, some, rules, policy, fees)
     assume(SHARED in kernels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runners, "MARKS_EVERY", every)
         shared, alone = (
             outcome(
                 lambda kernel=kernel: [
-                    each.table.tolist() for each in run_orders(book, some, rules, routing, fees, LADDER, kernel=kernel)
+                    each.table.tolist() for each in run_orders(book, some, rules, policy, fees, LADDER, kernel=kernel)
                 ]
             )
             for kernel in (SHARED, "walk")
@@ -475,22 +477,22 @@ def test_long_orders_join_the_walk_that_they_share(rules, made, side):
     sizes = rng.choice([50, 5_000, 100_000, 40_000_000], 40)
     many = [Order(side, int(n), *book.ts[end].tolist()) for n, end in zip(sizes, ends, strict=True)]
     for reference in ("best", "mid"):
-        routing = Routing(reference=reference)
-        shared = run_orders(book, many, rules, routing, fees, LADDER, kernel=SHARED)
-        alone = run_orders(book, many, rules, routing, fees, LADDER, kernel="walk")
+        policy = Static(reference=reference)
+        shared = run_orders(book, many, rules, policy, fees, LADDER, kernel=SHARED)
+        alone = run_orders(book, many, rules, policy, fees, LADDER, kernel="walk")
         assert [each.table.tolist() for each in shared] == [each.table.tolist() for each in alone]
 
 
 def test_which_orders_can_share_a_walk():
     book = build_book(random_tape(1, 50, 3), BookRules())
     buy, fees = Order("buy", 500, *span(book)), [FEE] * 3
-    assert kernels_for_orders(book, [buy, buy], FAIR, Routing(), fees)[0] == SHARED
+    assert kernels_for_orders(book, [buy, buy], FAIR, Static(), fees)[0] == SHARED
     refused = [
-        ([buy, replace(buy, side="sell")], Routing()),
-        ([buy, buy], Routing(reference="arrival")),
-        ([buy, buy], Routing(lots_only=True)),
+        ([buy, replace(buy, side="sell")], Static()),
+        ([buy, buy], Static(reference="arrival")),
+        ([buy, buy], Static(lots_only=True)),
     ]
-    for some, routing in refused:
-        assert SHARED not in kernels_for_orders(book, some, FAIR, routing, fees)
+    for some, policy in refused:
+        assert SHARED not in kernels_for_orders(book, some, FAIR, policy, fees)
         with pytest.raises(ValueError, match="cannot share"):
-            run_orders(book, some, FAIR, routing, fees, LADDER, kernel=SHARED)
+            run_orders(book, some, FAIR, policy, fees, LADDER, kernel=SHARED)

@@ -8,12 +8,12 @@ from allocator.baselines import twap_slices
 from allocator.book import BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import NoPriceError
-from allocator.order import Order, ParameterColumns, Parameters, Routing, Rules, execution_of
-from allocator.policies import POLICIES
+from allocator.order import Order, ParameterColumns, Parameters, Rules, execution_of
+from allocator.policies import Static
 from allocator.shortfall import Shortfall, shortfall, standing_mids, trace_fills, trace_row
 from allocator.simulate import run_combinations, trace_baselines, trace_combination
 from tests.allocator.test_book import tape_of
-from tests.allocator.test_engine import GRID, cases, outcome, routings
+from tests.allocator.test_engine import GRID, cases, outcome, policies
 from tests.support.strategies import CENT, OPEN, SECOND
 
 FAIR = Rules("persist", "sweep", 50_000_000)
@@ -32,18 +32,17 @@ def test_the_compiled_schedules_fill_when_the_reference_engine_does(case, conven
 
 
 @settings(max_examples=60)
-@given(cases(), routings)
-def test_a_combination_fills_when_the_reference_engine_does_and_its_parts_are_those_of_its_fills(case, routing):
+@given(cases(), policies)
+def test_a_combination_fills_when_the_reference_engine_does_and_its_parts_are_those_of_its_fills(case, policy):
     book, order, rules, fees = case
     arrival2 = book.arrival(order)[1]
     stood = standing_mids(book, order)
     for parameters in GRID:
-        policy = POLICIES[routing.policy](routing)
         try:
             run = execute(book, order, rules, fees, policy, parameters, record=True)
         except NoPriceError:
             assume(False)
-        trace = trace_combination(book, order, rules, routing, fees, ParameterColumns.of([parameters]))
+        trace = trace_combination(book, order, rules, policy, fees, ParameterColumns.of([parameters]))
         assert trace == trace_row(book, *trace_fills(book, order, run))
         assert trace.first == (int(book.ts[run.fills[0].snapshot]) if run.fills else None)
         assert trace.last == (int(book.ts[run.fills[-1].snapshot]) if run.fills else None)
@@ -70,12 +69,12 @@ def test_the_parts_of_an_order_by_hand():
 
 def test_excess_that_is_sold_back_is_a_fill_of_the_other_sign():
     book = build_book(tape_of((0, 1, 9_999, 500, 10_001, 500)), BookRules())
-    order, routing = Order("buy", 130, OPEN, OPEN), Routing(lots_only=True)
+    order, policy = Order("buy", 130, OPEN, OPEN), Static(lots_only=True)
     parameters = ParameterColumns.of([Parameters(0, 10**9, 0)])
-    row = run_combinations(book, order, FAIR, routing, [FEE], parameters).rows[0]
+    row = run_combinations(book, order, FAIR, policy, [FEE], parameters).rows[0]
     run = execution_of(row.tolist())
     assert (run.filled, run.overfilled) == (200, 70)
-    trace = trace_combination(book, order, FAIR, routing, [FEE], parameters)
+    trace = trace_combination(book, order, FAIR, policy, [FEE], parameters)
     found = shortfall(order, run, trace, 20_000 * CENT)
     assert found == Shortfall(timing=0, spread=270 * 2 * CENT, fees=270 * 2 * FEE, leftover=0)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from allocator.book import BookRules, build_book
 from allocator.money import INFINITE
-from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Routing, Rules
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import run_baselines, run_combinations
 from tests.support.strategies import CENT, random_tape
@@ -30,10 +31,10 @@ def digest() -> str:
         )
         for side, liquidity, leftover, reference, size in choices:
             order = Order(side, size, int(book.ts[1]), int(book.ts[-1]))
-            rules, routing = Rules(liquidity, leftover, 50_000_000), Routing(reference=reference)
-            for kernel in (*runners_for(Task.of(book, order, rules, routing, fees)), "walk"):
+            rules, policy = Rules(liquidity, leftover, 50_000_000), Static(reference=reference)
+            for kernel in (*runners_for(Task.of(book, order, rules, policy, fees)), "walk"):
                 used.add(kernel)
-                content.update(run_combinations(book, order, rules, routing, fees, GRID, kernel=kernel).table.tobytes())
+                content.update(run_combinations(book, order, rules, policy, fees, GRID, kernel=kernel).table.tobytes())
             for conventions in ("fair", "classic"):
                 for run in run_baselines(book, order, rules, fees, conventions).values():
                     content.update(np.array([getattr(run, name) for name in FIELDS], np.int64).tobytes())

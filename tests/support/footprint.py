@@ -16,7 +16,6 @@ from allocator.order import Order
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.search.grid import build_grid
@@ -44,7 +43,7 @@ def columns_of(book: Book) -> dict[str, np.ndarray]:
 
 def make_book(nbytes: int) -> Book:
     """A book of about so many bytes: a synthetic minute, laid end to end."""
-    book = build_book(synthetic.generate(seconds=60.0, warmup=0.0), resolve(build_config({})).book)
+    book = build_book(synthetic.generate(seconds=60.0, warmup=0.0), build_config({}).question.settings.book)
     copies = max(1, round(nbytes / book.nbytes))
     columns = {name: each for name, each in columns_of(book).items() if name != "venues"}
     tiled = {name: np.tile(each, (copies, 1) if each.ndim == 2 else copies) for name, each in columns.items()}
@@ -56,7 +55,7 @@ def simulate_and_measure(book: Book) -> tuple[int, int]:
     """A chunk over the whole book, then this process's id and USS."""
     config = build_config({"order": {"size": ENDLESS}})
     job = tasks.Job(
-        (Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])),), resolve(config), build_grid({}).packed()
+        (Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])),), config.question.settings, build_grid({})
     )
     tasks.run_chunk(book, job, Chunk(0, 0, 0, 2))
     return os.getpid(), own_bytes()

@@ -157,10 +157,10 @@ def test_some_failed_combinations_exit_4_with_the_document(stream, capsys, monke
 
     original = simulate.run_combinations
 
-    def fails(book, order, rules, routing, fees, parameters, **keywords):
+    def fails(book, order, rules, policy, fees, parameters, **keywords):
         if any(p.theta_queue == 20_000_000 for p in parameters):
             raise ZeroDivisionError("a bug")
-        return original(book, order, rules, routing, fees, parameters, **keywords)
+        return original(book, order, rules, policy, fees, parameters, **keywords)
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     code, out, err = call(capsys, "executor=inline", f"source={stream}")

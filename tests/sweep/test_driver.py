@@ -104,10 +104,10 @@ def test_the_same_question_has_the_same_id_and_another_one_another(stream):
 def test_a_failing_combination_is_reported_and_the_others_go_on(stream, monkeypatch):
     original = simulate.run_combinations
 
-    def fails(book, order, rules, routing, fees, parameters, **keywords):
+    def fails(book, order, rules, policy, fees, parameters, **keywords):
         if any(p.lambda_under == 30_000_000 and p.theta_queue == 0 for p in parameters):
             raise ZeroDivisionError("a bug in one corner")
-        return original(book, order, rules, routing, fees, parameters, **keywords)
+        return original(book, order, rules, policy, fees, parameters, **keywords)
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     result = run(config_of(stream))

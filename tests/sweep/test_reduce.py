@@ -16,7 +16,7 @@ from sweep.search.grid import AXES, Axis, Grid
 from sweep.sink import MemorySink
 from sweep.tasks import ChunkRows
 
-GRID = Grid((Axis("lambda_over", (0, 1)), Axis("lambda_under", (0, 1, 2)), Axis("theta_queue", (5,))))
+GRID = Grid((Axis("lambda_over", np.arange(2)), Axis("lambda_under", np.arange(3)), Axis("theta_queue", np.array([5]))))
 
 
 def rows_of(*totals, filled=100):
@@ -98,7 +98,7 @@ def test_nothing_filled_has_no_average_price():
 
 
 def test_best_parameters_name_the_three_and_further_axes_longer_than_one():
-    grid = Grid((Axis("step", (1, 2)), Axis("size", (1,)), *GRID.axes))
+    grid = Grid((Axis("step", np.array([1, 2])), Axis("size", np.array([1])), *GRID.axes))
     assert best_parameters(grid, 6) == {"lambda_over": 0.0, "lambda_under": 0.0, "theta_queue": 5e-9, "step": 2e-9}
 
 
@@ -112,7 +112,7 @@ def plain(combinations, rows, grid, side, baseline):
     ties = [n for n, row in allowed.items() if row[-1] == best_total]
     inert, edges = [], []
     for axis in grid.axes:
-        if len(axis.values) == 1:
+        if len(axis) == 1:
             continue
         lines = {}
         for n, row in by_number.items():
@@ -120,7 +120,7 @@ def plain(combinations, rows, grid, side, baseline):
             lines.setdefault(others, set()).add(row)
         if all(len(seen) == 1 for seen in lines.values()):
             inert.append(axis.name)
-        elif grid.point(min(ties))[axis.name] in {min(axis.values), max(axis.values)}:
+        elif grid.point(min(ties))[axis.name] in axis.extremes:
             edges.append(axis.name)
     totals = [row[-1] for row in by_number.values()]
     return {
@@ -141,7 +141,7 @@ def plain(combinations, rows, grid, side, baseline):
 def sweeps(draw):
     """A small grid with axes that may do nothing, and rows of few values, some of them missing."""
     shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
-    grid = Grid(tuple(Axis(name, tuple(range(size))) for name, size in zip(AXES, shape, strict=True)))
+    grid = Grid(tuple(Axis(name, np.arange(size)) for name, size in zip(AXES, shape, strict=True)))
     acting = draw(st.tuples(*[st.booleans()] * 3))
     pool = draw(st.lists(st.tuples(*[st.integers(0, 2)] * 7, st.integers(-2, 2)), min_size=1, max_size=6))
     positions = grid.positions(np.arange(len(grid)))
@@ -177,7 +177,7 @@ def test_rows_have_the_same_number_where_they_are_equal(rows):
 
 def test_sink_and_reduction_take_a_bounded_memory_per_combination():
     side = 60
-    grid = Grid(tuple(Axis(name, tuple(range(side))) for name in AXES))
+    grid = Grid(tuple(Axis(name, np.arange(side)) for name in AXES))
     total, size = len(grid), 12_000  # 216,000
     rng = np.random.default_rng(1)
     blocks = []

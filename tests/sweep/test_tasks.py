@@ -16,22 +16,21 @@ from allocator.simulate import Outcomes, run_combinations
 from feed import synthetic
 from sweep import tasks
 from sweep.chunks import Chunk
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
 from sweep.planning import make_plan
-from sweep.search.grid import AXES, build_grid
+from sweep.search.grid import AXES
 from sweep.sink import MemorySink
 
 
 @pytest.fixture(scope="module")
 def book():
-    return build_book(synthetic.generate(seconds=30.0, warmup=5.0), resolve(build_config({})).book)
+    return build_book(synthetic.generate(seconds=30.0, warmup=5.0), build_config({}).question.settings.book)
 
 
 def job_of(book, grid=None, size=2000, **keys):
     config = build_config({"grid": grid or {}, **keys})
     order = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job((order,), resolve(config), build_grid(config.grid), collapse=config.collapse)
+    return tasks.Job((order,), config.question.settings, config.question.grid, collapse=config.collapse)
 
 
 def rows_by_combination(result):

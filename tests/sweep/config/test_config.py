@@ -10,14 +10,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from feed.access import NAMES
+from allocator.money import nano
+from allocator.policies import Pseudocode, Static
+from feed import synthetic
 from feed.errors import FeedUnavailable
+from sweep.config import question
 from sweep.config.conventions import resolve
 from sweep.config.keys import keys_of
 from sweep.config.loading import build_config, load_config
-from sweep.config.schema import Config, KafkaSpec, config_hash
+from sweep.config.schema import Config, OrderSpec
 from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
+from sweep.search.grid import build_grid
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ def test_counts_are_read_as_they_are_written(typed, number, tmp_path):
     (tmp_path / "sweep.yaml").write_text(f"order:\n  size: {typed}\nstep: {typed}\n")
     config = load_config(str(tmp_path / "sweep.yaml"))
     assert (config.order.size, config.step) == (number, number)
-    assert config_hash(config) == config_hash(build_config({"order": {"size": number}, "step": number}))
+    assert config.question.config_hash == build_config({"order": {"size": number}, "step": number}).question.config_hash
 
 
 @pytest.mark.parametrize(
@@ -289,8 +293,36 @@ def test_a_password_in_a_file_is_refused_too(tmp_path):
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_security_settings_are_those_of_the_feed():
-    assert KafkaSpec.__struct_fields__ == NAMES
+def test_the_embedded_source_brings_a_window_and_fees_and_what_is_written_wins():
+    start, end = synthetic.WINDOW
+    default = build_config({}).question
+    assert (default.window.start, default.window.end) == synthetic.WINDOW
+    assert default.settings.fees.venues == {venue: nano(fee["taker"]) for venue, fee in synthetic.FEES.items()}
+    chosen = build_config({"window.start": start + 5, "fees": {"2": {"taker": 0.001}}}).question
+    assert (chosen.window.start, chosen.window.end) == (start + 5, end)
+    assert chosen.settings.fees.venues[2] == 1_000_000
+    with pytest.raises(ConfigError, match="of which the source brings one; set both"):
+        build_config({"window.start": end + 1})
+    file = build_config({"source": "day.csv"}).question
+    assert (file.window.start, file.window.end, file.settings.fees.venues) == (None, None, {})
+
+
+def test_a_configuration_is_parsed_once_and_one_made_by_hand_too(monkeypatch):
+    asked = []
+    monkeypatch.setattr(question, "build_grid", lambda spec: asked.append(spec) or build_grid(spec))
+    config = build_config({"grid": {"theta_queue": 0}})
+    assert config.question is config.question
+    assert len(asked) == 1
+    assert len(Config(grid={"theta_queue": 0}).question.grid) == 9
+    with pytest.raises(ConfigError, match=r"order\.size: expected a whole number"):
+        _ = Config(order=OrderSpec(size=0)).question
+
+
+def test_a_policy_takes_those_switches_that_it_has():
+    keys = {"step": 7, "reference": "mid", "infeasible": "wait", "lots_only": True}
+    assert build_config(keys).question.settings.policy == Static(7, "mid", lots_only=True)
+    pseudocode = build_config({**keys, "policy": "pseudocode"}).question.settings.policy
+    assert pseudocode == Pseudocode(7, "wait", "mid", lots_only=True)
 
 
 def test_security_settings_are_text_as_they_are():
@@ -376,7 +408,7 @@ def test_a_mark_of_utf_8_is_no_part_of_the_first_key(tmp_path):
 
 
 def test_conventions_fill_what_was_left_open():
-    fair, classic = (resolve(build_config({"conventions": name})) for name in ("fair", "classic"))
+    fair, classic = (build_config({"conventions": name}).question.settings for name in ("fair", "classic"))
     assert (fair.book.book, fair.book.uncross, fair.book.stub_band, fair.warmup) == (
         "consolidated",
         True,
@@ -390,24 +422,21 @@ def test_conventions_fill_what_was_left_open():
 
 
 def test_explicit_keys_override_the_conventions():
-    settings = resolve(
-        build_config(
-            {
-                "conventions": "classic",
-                "liquidity": "persist",
-                "stub_band": 0.2,
-                "window": {"warmup": "2m"},
-                "max_age": "500ms",
-                "order": {"side": "sell"},
-            }
-        )
-    )
+    tree = {
+        "conventions": "classic",
+        "liquidity": "persist",
+        "stub_band": 0.2,
+        "window": {"warmup": "2m"},
+        "max_age": "500ms",
+        "order": {"side": "sell"},
+    }
+    settings = build_config(tree).question.settings
     assert settings.rules.liquidity == "persist"
     assert settings.book.stub_band == 200_000_000
     assert settings.warmup == 120 * 10**9
     assert settings.book.max_age == 500_000_000
     assert settings.book.require == "bid"
-    assert resolve(build_config({"stub_band": None})).book.stub_band == -1
+    assert build_config({"stub_band": None}).question.settings.book.stub_band == -1
 
 
 def test_fees_are_merged_over_the_sources_own_and_over_the_default(tmp_path):
@@ -417,12 +446,12 @@ def test_fees_are_merged_over_the_sources_own_and_over_the_default(tmp_path):
     assert (fees.default, fees.venues) == (3_000_000, {2: 1_000_000, 3: -1_400_000})
     file = tmp_path / "fees.yaml"
     file.write_text("default: {taker: 0.002}\n43: {maker: -0.003}\n")
-    fees = resolve(build_config({"fees": str(file)})).fees
+    fees = build_config({"fees": str(file), "source": "day.csv"}).question.settings.fees
     assert (fees.default, fees.venues) == (2_000_000, {43: 2_000_000})
 
 
 def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
-    base = config_hash(build_config({}))
+    base = build_config({}).question.config_hash
     same = [
         {"executor": "inline"},
         {"workers": 2},
@@ -433,9 +462,9 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
         {"grid": {"lambda_over": [0.0, 1e-2, 0.05]}},
         {"grid": {"theta_queue": {"start": 0, "stop": 0.02, "num": 3}}},
     ]
-    assert {config_hash(build_config(tree)) for tree in same} == {base}
+    assert {build_config(tree).question.config_hash for tree in same} == {base}
     others = [{"step": 10}, {"order": {"size": 1}}, {"grid": {"lambda_over": 0}}, {"fees": {"2": {"taker": 0}}}]
-    assert len({base, *(config_hash(build_config(tree)) for tree in others)}) == 5
+    assert len({base, *(build_config(tree).question.config_hash for tree in others)}) == 5
 
 
 @pytest.mark.parametrize(

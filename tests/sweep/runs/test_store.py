@@ -175,10 +175,10 @@ def test_what_is_stored_is_said_when_a_run_fails_too(ask):
 def test_combinations_that_failed_are_stored_as_failed(ask, monkeypatch, simulated):
     original = simulate.run_combinations
 
-    def fails(book, order, rules, routing, fees, parameters, **keywords):
+    def fails(book, order, rules, policy, fees, parameters, **keywords):
         if any(p.theta_queue == 20_000_000 for p in parameters):
             raise ZeroDivisionError("a bug")
-        return original(book, order, rules, routing, fees, parameters, **keywords)
+        return original(book, order, rules, policy, fees, parameters, **keywords)
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     whole = ask("whole")

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator.money import INFINITE
-from allocator.order import Parameters
+from allocator.errors import AllocatorError
+from allocator.money import INFINITE, penalty
+from allocator.order import UNBOUNDED, Parameters, bounded
 from sweep.errors import ConfigError
 from sweep.search.grid import AXES, Axis, Grid, build_grid, in_dollars
 
@@ -31,9 +32,8 @@ def test_combinations_are_numbered_row_major_with_theta_innermost_whatever_the_c
 
 @given(st.lists(st.integers(1, 4), min_size=3, max_size=3), st.data())
 def test_a_slice_of_the_grid_is_that_slice_of_the_product(sizes, data):
-    axes = tuple(Axis(name, tuple(range(n))) for name, n in zip(AXES, sizes, strict=True))
-    grid = Grid(axes)
-    every = [Parameters(*point) for point in itertools.product(*(axis.values for axis in axes))]
+    grid = Grid(tuple(Axis(name, np.arange(n)) for name, n in zip(AXES, sizes, strict=True)))
+    every = [Parameters(*point) for point in itertools.product(*map(range, sizes))]
     first = data.draw(st.integers(0, len(grid)))
     past = data.draw(st.integers(first, len(grid)))
     assert list(grid.parameters(first, past)) == every[first:past]
@@ -43,20 +43,46 @@ def test_a_slice_of_the_grid_is_that_slice_of_the_product(sizes, data):
 
 def test_values_keep_their_order_and_a_scalar_is_an_axis_of_one():
     grid = build_grid({"lambda_over": [0.05, 0, 0.01], "theta_queue": 0.5, "lambda_under": float("inf")})
-    assert [axis.values for axis in grid.axes] == [(5 * CENT, 0, CENT), (INFINITE,), (50 * CENT,)]
+    assert [axis.values.tolist() for axis in grid.axes] == [[5 * CENT, 0, CENT], [UNBOUNDED], [50 * CENT]]
+    assert [axis.extremes for axis in grid.axes] == [(0, 5 * CENT), (INFINITE, INFINITE), (50 * CENT, 50 * CENT)]
     assert in_dollars(INFINITE) == ".inf"
     assert in_dollars(CENT) == 0.01
 
 
+def theta(spec):
+    """The values of one axis, 1e-9 $."""
+    return build_grid({"theta_queue": spec}).axes[-1].values.tolist()
+
+
 def test_ranges_include_both_ends_exactly():
-    linear = build_grid({"theta_queue": {"start": 0, "stop": 0.1, "num": 11}}).axes[-1].values
-    assert linear == tuple(CENT * i for i in range(11))
-    thirds = build_grid({"theta_queue": {"start": 0, "stop": 1, "num": 4, "scale": "linear"}}).axes[-1].values
-    assert thirds == (0, 333_333_333, 666_666_667, 10**9)
-    log = build_grid({"theta_queue": {"start": 0.001, "stop": 1, "num": 4, "scale": "log"}}).axes[-1].values
-    assert log == (10**6, 10**7, 10**8, 10**9)
-    assert build_grid({"theta_queue": {"start": 0.1, "stop": 0.1, "num": 1}}).axes[-1].values == (10 * CENT,)
-    assert build_grid({"theta_queue": {"start": 0.1, "stop": 0, "num": 2}}).axes[-1].values == (10 * CENT, 0)
+    assert theta({"start": 0, "stop": 0.1, "num": 11}) == [CENT * i for i in range(11)]
+    thirds = {"start": 0, "stop": 1, "num": 4, "scale": "linear"}
+    assert theta(thirds) == [0, 333_333_333, 666_666_667, 10**9]
+    log = {"start": 0.001, "stop": 1, "num": 4, "scale": "log"}
+    assert theta(log) == [10**6, 10**7, 10**8, 10**9]
+    assert theta({"start": 0.1, "stop": 0.1, "num": 1}) == [10 * CENT]
+    assert theta({"start": 0.1, "stop": 0, "num": 2}) == [10 * CENT, 0]
+    assert theta({"start": 0, "stop": 5e-9, "num": 3}) == [0, 2, 5]  # 2.5, half-even
+
+
+halves = st.integers(0, 2 * 10**9).map(lambda n: (n + 0.5) / 1e9)
+number_of = st.one_of(
+    st.floats(0, 10), st.floats(0, 8e6), st.integers(0, 8_000_000), st.just(float("inf")), halves,
+    st.decimals(0, 3, places=10).map(float), st.floats(allow_nan=True, allow_infinity=True), st.just(10**400),
+)  # fmt: skip
+
+
+@given(st.lists(number_of, min_size=1, max_size=30))
+def test_an_axis_is_rounded_as_each_of_its_values_alone(numbers):
+    try:
+        expected = [bounded(penalty(number)) for number in numbers]
+        assert all(value or not number for number, value in zip(numbers, expected, strict=True))
+        assert len({*expected}) == len(expected)
+    except (AllocatorError, AssertionError):
+        with pytest.raises(ConfigError):
+            theta(numbers)
+    else:
+        assert theta(numbers) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,3 +133,8 @@ def test_a_spread_sample_moves_along_every_axis():
     for column in grid.columns(grid.spread(16)).values():
         assert len(set(column.tolist())) >= 12
     assert build_grid({}).spread(4).tolist() == [0, 16, 6, 23]
+
+
+def test_the_values_of_an_axis_cannot_be_written_to():
+    with pytest.raises(ValueError, match="read-only"):
+        build_grid({}).axes[0].values[0] = 1

@@ -14,11 +14,10 @@ from feed.files import streams
 from feed.files.streams import HELD, trusted
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape
-from sweep.config.conventions import resolve
 from sweep.config.loading import build_config
+from sweep.config.question import Span
 from sweep.executors.inline import Inline
 from sweep.tapes.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
-from sweep.tapes.origin import Origin
 
 OPEN = 1_722_519_392 * 10**9
 
@@ -49,8 +48,13 @@ def wide(rows, venues):
     return Tape.build("AAPL", ts=OPEN + at, venue=at % venues, bid_sz=ones, ask_sz=ones, sequence=at, **px)
 
 
+def ask(keys):
+    """The question of a source that brings no window."""
+    return build_config({"source": "day.csv", **keys}).question
+
+
 def assembled(*tapes, start=None, end=None):
-    return assemble(Plan(), Selection(start, end, 0, BookRules()), *tapes)
+    return assemble(Plan(), Selection(Span(start, end), 0, BookRules()), *tapes)
 
 
 def test_the_one_tape_with_quotes_in_the_window_is_taken():
@@ -85,7 +89,7 @@ def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monke
         r"venues, more than the 738,197,504 that a source of its size is trusted with; .*=2085508864$"
     )
     with pytest.raises(FeedCorrupt, match=said):
-        assemble(Plan(held=held), Selection(None, None, 0, BookRules()), wide(60_000, 512))
+        assemble(Plan(held=held), Selection(Span(None, None), 0, BookRules()), wide(60_000, 512))
 
 
 def test_a_book_of_many_venues_is_built_where_it_fits_or_somebody_set_that_it_may():
@@ -94,9 +98,9 @@ def test_a_book_of_many_venues_is_built_where_it_fits_or_somebody_set_that_it_ma
     takes = book_bytes(2000, 512) + TAPE_ROW * 2000 + BESIDE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "HELD", 10**6)
-        assert assemble(Plan(held=takes), Selection(None, None, 0, BookRules()), tape)[2].snapshots == 2000
+        assert assemble(Plan(held=takes), Selection(Span(None, None), 0, BookRules()), tape)[2].snapshots == 2000
         with pytest.raises(FeedCorrupt, match=f"more than the {takes - 1:,} "):
-            assemble(Plan(held=takes - 1), Selection(None, None, 0, BookRules()), tape)
+            assemble(Plan(held=takes - 1), Selection(Span(None, None), 0, BookRules()), tape)
 
 
 def test_a_day_of_twenty_venues_fits():
@@ -145,8 +149,7 @@ def test_the_deadline_holds_for_all_ranges_together(parts, whole):
 
     def made():
         plan = Joined(tuple(Part(clock) for _ in range(parts)))
-        settings = resolve(build_config({"executor": "inline"}), {})
-        return materialise(Inline(), plan, Origin(lambda: plan, None, None, {}), settings, 10.0, clock)
+        return materialise(Inline(), plan, ask({"feed.deadline": "10s"}), here=True, clock=clock)
 
     if whole:
         ((_, _, facts),) = ((each.tape, each.book, each.facts) for each in made())
@@ -173,7 +176,5 @@ def test_ranges_are_read_where_they_can_be_and_joined_anywhere(here, where):
         def read(self):
             return made_of(venues=self.venues)
 
-    plan = Plan((Part(2),))
-    origin = Origin(lambda: plan, None, None, {}, here)
-    materialise(Listening(), plan, origin, resolve(build_config({}), {}), 60.0)
+    materialise(Listening(), Plan((Part(2),)), ask({}), here=here)
     assert called == [("read_range", where), ("assemble", "anywhere")]

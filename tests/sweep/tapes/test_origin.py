@@ -22,7 +22,7 @@ def test_a_wrong_setting_is_found_whatever_the_source(source):
     config = build_config({"source": source, "kafka": {"security_protocol": "TLS"}})
     with (
         pytest.raises(FeedUnavailable, match=r"kafka\.security_protocol: expected one of"),
-        open_origin(config, Silent()),
+        open_origin(config.question, Silent()),
     ):
         pytest.fail("it was opened")
 
@@ -52,7 +52,7 @@ def test_a_cluster_joined_from_outside_cannot_read_here(monkeypatch, source, add
     # ray takes this address for auto, as it is set where a shell was told of a cluster
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     config = build_config({"source": source, "address": address})
-    with pytest.raises(ConfigError) as error, open_origin(config, Silent()):
+    with pytest.raises(ConfigError) as error, open_origin(config.question, Silent()):
         pytest.fail("it was opened")
     assert error.value.exit_code == 2
     assert str(error.value).startswith(f"source: {source} can be read on this host only, ")
@@ -82,6 +82,6 @@ def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path)
     ):
         heard.clear()
         config = build_config({"source": source, "feed.wait": wait})
-        with pytest.raises(FeedUnavailable), open_origin(config, Telling()):
+        with pytest.raises(FeedUnavailable), open_origin(config.question, Telling()):
             pass
         assert lines[-1].startswith(f"still waiting after 0 s: {said}")
