@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.order import ParameterColumns
 from allocator.policies import Pseudocode, Static
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from allocator.book import Int64
     from allocator.engine import Policy
-    from allocator.order import ParameterColumns
     from allocator.units import CostUnits
 
     Acting = Callable[[Any, CostUnits, ParameterColumns], list[Int64]]
@@ -44,6 +44,15 @@ def _pseudocode(policy: Pseudocode, units: CostUnits, parameters: ParameterColum
 
 ACTING: dict[type, Acting] = {Static: _static, Pseudocode: _pseudocode}
 """By policy, the (K,) columns that decide; combinations of a policy that is missing here are never collapsed."""
+
+
+def read_by(policy: Policy) -> tuple[str, ...]:
+    """The parameters that a policy reads; fields of `ParameterColumns`."""
+    if isinstance(policy, Pseudocode):
+        return () if policy.fallback is None else read_by(policy.fallback)
+    if type(policy) is Static and not policy.lots_only:
+        return ("lambda_under", "theta_queue")
+    return ParameterColumns.__slots__
 
 
 def classes(

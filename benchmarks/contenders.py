@@ -23,6 +23,7 @@ from sweep import tasks
 from sweep.chunks import Chunk, Cutter
 from sweep.config.loading import build_config
 from sweep.executors.on_ray.executor import OnRay
+from sweep.search.classes import each_alone
 from tests.support.tapes import long_tape
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def make_job(book: Book) -> tasks.Job:
     """Combinations that all differ in tau; each is simulated, by the kernel that walks once for each."""
     config = build_config({"grid": {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.1, "num": 100_001}}})
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job((order,), config.question.settings, config.question.grid, kernel="walk", collapse=False)
+    return tasks.Job((order,), config.question.settings, each_alone(config.question.grid), kernel="walk")
 
 
 _held: list[Any] = []
@@ -110,7 +111,7 @@ def endless_grid(scale: Scale) -> Duel:
     config = build_config({"grid": spec, "liquidity": "refresh"})
     book, grid, settings = _endless_book(snapshots), config.question.grid, config.question.settings
     order = Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1]))
-    job = tasks.Job((order,), settings, grid, kernel="wide", collapse=False)
+    job = tasks.Job((order,), settings, each_alone(grid), kernel="wide")
     ray = start().ray
     held = ray.call(_endless_book, snapshots)
     alone = partial(

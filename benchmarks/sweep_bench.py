@@ -26,6 +26,7 @@ from sweep.config.schema import Config
 from sweep.driver import run
 from sweep.executors.inline import Inline
 from sweep.executors.on_ray.executor import OnRay
+from sweep.search.classes import each_alone
 from tests.support import footprint
 from tests.support.tapes import first_rows, long_tape
 
@@ -41,7 +42,7 @@ def _sweep(_scale: Scale) -> Duel:
     start, end = synthetic.WINDOW
     book = build_book(synthetic.generate().clip(start - settings.warmup, end), settings.book)
     order, grid = Order(config.order.side, config.order.size, start, end), config.question.grid
-    job = tasks.Job((order,), settings, grid)
+    job = tasks.Job((order,), settings, each_alone(grid))
     fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
 
     def inline():

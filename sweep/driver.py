@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from allocator.order import execution_of
 from sweep import caveats, tasks
@@ -27,13 +30,13 @@ from sweep.runs.manifest import config_of, read_manifest, run_id
 from sweep.runs.quarantine import quarantine
 from sweep.runs.store import open_store
 from sweep.runs.table import read_result
-from sweep.sink import KEYS
+from sweep.search.classes import each_alone
+from sweep.sink import KEYS, expand
 from sweep.tapes.session import Phases, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Side
@@ -65,13 +68,13 @@ class Swept:
 
     Attributes
     ----------
-    table : (R, 11) int64
-        As in `Result`.
+    rows : (N, 11) int64
+        The columns of `sweep.sink.COLUMNS`, a class for each combination; a class that failed has none.
     failures : tuple of Failure
-        Ascending.
+        Ascending; one per class, with its first combination.
     """
 
-    table: NDArray[np.int64]
+    rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
 
 
@@ -124,9 +127,10 @@ def run(
                 caveats.tell(store.finished.document, progress)
                 return store.finished
             result = _answer(question, identifier, session, store, phases, progress)
+            began = time.perf_counter()
             store.finish(result)
             if home is not None:
-                progress.say(f"wrote {home}")
+                progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
 
 
@@ -137,13 +141,16 @@ def _answer(
     executor, tape = session.executor, session.tape
     config, settings, grid = question.config, question.settings, question.grid
     order = make_order(question.order, tape.facts)
-    job = tasks.Job((order,), settings, grid, collapse=config.collapse)
+    job = tasks.Job((order,), settings, each_alone(grid))
     with phases.phase("calibrate"):
+        # what is stored of a run names its classes, whatever is asked for now
+        if config.collapse if store.planned is None else store.planned.collapse:
+            job = replace(job, classes=executor.get(executor.call(tasks.classify, tape.book, job)))
         if store.planned is None:
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:
             measured = {store.planned.kernel: tuple(store.planned.measured)}
-    plan = make_plan(grid, job.orders, (tape.facts,), executor.workers, measured)
+    plan = make_plan(job.classes, job.orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
@@ -157,7 +164,8 @@ def _answer(
         for listener in listeners:
             listener.started(started)
         suspects = Suspects(cutter, store.witness())
-        swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, progress, listeners)
+        swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, plan, progress, listeners)
+        failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, baselines["best_ask"])
         answer, late_warnings = answer_of(executor, tape.book, job, grid, best, baselines, around)
@@ -166,7 +174,7 @@ def _answer(
         "warnings": early_warnings + _warn(late_warnings, progress),
         "order": document.order_section(order),
         "rules": document.rules_section(question),
-        "failed": document.failed_section(grid, swept.failures),
+        "failed": document.failed_section(grid, failures),
         "feed": document.feed_section(tape.facts),
         "run": {
             "id": identifier,
@@ -183,7 +191,7 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, result_document, lambda: swept.table, swept.failures)
+    return Result(config, result_document, lambda: expand(swept.rows, plan.classes), failures)
 
 
 def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
@@ -212,6 +220,7 @@ def _sweep(
     name: str,
     suspects: Suspects,
     store: Store,
+    plan: Plan,
     progress: Progress,
     listeners: Sequence[Listener],
 ) -> Swept:
@@ -239,15 +248,15 @@ def _sweep(
                 raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
             if runs_again:
                 continue
-            rows = tasks.given_up(chunk, answer.why)
+            rows = tasks.given_up(job, chunk, answer.why)
         elif not suspects.done(chunk):
             continue
         store.append(chunk, rows)
-        done += len(chunk)
+        done += plan.count(chunk)
         best = _better(best, rows.rows, best_ask, side)
         event = Finished(
             chunk=str(chunk),
-            combinations=len(chunk),
+            combinations=plan.count(chunk),
             simulated=len(rows.rows),
             failed=len(rows.failures),
             width=chunk.past - chunk.first,
@@ -274,10 +283,24 @@ def _better(best: int | None, rows: NDArray[np.int64], best_ask: Execution, side
 
 
 def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
-    table, failures = swept.table, swept.failures
-    if not len(table):
+    rows, failures = swept.rows, swept.failures
+    if not len(rows):
         raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
-    return find_best(table[:, 2], table[:, len(KEYS) :], plan.grid, plan.orders[0].side, best_ask)
+    return find_best(rows[:, 2], rows[:, len(KEYS) :], plan.classes, plan.orders[0].side, best_ask)
+
+
+def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:
+    """The failure of each combination, ascending, from one for each class."""
+    if not swept.failures or len(plan.classes) == len(plan.grid):
+        return swept.failures
+    failed = np.array([failure.combination for failure in swept.failures])
+    class_of = plan.classes.of_numbers(np.arange(len(plan.grid)))
+    failure_of = dict(zip(plan.classes.of_numbers(failed).tolist(), swept.failures, strict=True))
+    members = np.flatnonzero(np.isin(class_of, list(failure_of)))
+    return tuple(
+        replace(failure_of[of], combination=number)
+        for number, of in zip(members.tolist(), class_of[members].tolist(), strict=True)
+    )
 
 
 def answer_of(

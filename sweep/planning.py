@@ -14,8 +14,9 @@ from sweep.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sweep.chunks import Measured, Span
+    from sweep.chunks import Chunk, Measured, Span
     from sweep.config.question import ParentOrder
+    from sweep.search.classes import Classes
     from sweep.search.grid import Grid
     from sweep.tapes.materialise import Facts
 
@@ -26,7 +27,8 @@ class Plan:
 
     Attributes
     ----------
-    grid : Grid
+    classes : Classes
+        Of the grid's combinations; a chunk names classes.
     orders : tuple of Order
     tapes : int
     workers : int
@@ -39,7 +41,7 @@ class Plan:
         Of tapes and books in the object store of each node.
     """
 
-    grid: Grid
+    classes: Classes
     orders: tuple[Order, ...]
     tapes: int
     workers: int
@@ -53,24 +55,42 @@ class Plan:
         return self.tapes * len(self.orders) * len(self.grid)
 
     @property
+    def simulations(self) -> int:
+        """Rows to simulate: tapes x orders x classes."""
+        return self.tapes * len(self.orders) * len(self.classes)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the combinations."""
+        return self.classes.grid
+
+    def count(self, chunk: Chunk) -> int:
+        """Result rows of a chunk."""
+        return chunk.orders * self.classes.count(chunk.first, chunk.past)
+
+    @property
     def together(self) -> bool:
         """Whether a chunk holds all orders of a tape."""
         return self.kernel == SHARED
 
     def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
         """A cutter of some spans, or of everything."""
-        sizes = self.tapes, len(self.orders), len(self.grid), self.workers, self.measured
+        sizes = self.tapes, len(self.orders), len(self.classes), self.workers, self.measured
         return Cutter(*sizes, together=self.together, spans=spans)
 
 
 def make_plan(
-    grid: Grid, orders: tuple[Order, ...], facts: tuple[Facts, ...], workers: int, calibrated: Mapping[str, Measured]
+    classes: Classes,
+    orders: tuple[Order, ...],
+    facts: tuple[Facts, ...],
+    workers: int,
+    calibrated: Mapping[str, Measured],
 ) -> Plan:
     """Choose the kernel, and plan the run.
 
     Parameters
     ----------
-    grid, orders, facts
+    classes, orders, facts
         What to run, on which tapes.
     workers : int
         Of the executor.
@@ -84,7 +104,7 @@ def make_plan(
 
     kernel = min(calibrated, key=least)
     return Plan(
-        grid=grid,
+        classes=classes,
         orders=orders,
         tapes=len(facts),
         workers=workers,

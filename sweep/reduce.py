@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Side
-    from sweep.search.grid import Grid
+    from sweep.search.classes import Classes
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
@@ -35,17 +35,18 @@ def eligible(rows: NDArray[np.int64], best_ask: Execution) -> NDArray[np.bool_]:
 
 
 def find_best(
-    combinations: NDArray[np.int64], rows: NDArray[np.int64], grid: Grid, side: Side, best_ask: Execution
+    simulated: NDArray[np.int64], rows: NDArray[np.int64], classes: Classes, side: Side, best_ask: Execution
 ) -> Best:
     """Reduce the rows of one order on one tape.
 
     Parameters
     ----------
-    combinations : (K,) int64
-        Ascending; all of the grid except those that failed.
-    rows : (K, 8) int64
-        The columns of `allocator.order.FIELDS`.
-    grid : Grid
+    simulated : (N,) int64
+        The classes with a row, ascending; all except those that failed.
+    rows : (N, 8) int64
+        Their rows, the columns of `allocator.order.FIELDS`.
+    classes : Classes
+        Of the grid.
     side : str
     best_ask : Execution
         A combination that fills less than this baseline can only be best if all do.
@@ -63,10 +64,10 @@ def find_best(
     totals = rows[may_be_best, TOTAL]
     best_total = totals.min() if side == "buy" else totals.max()
     ties = may_be_best[totals == best_total]
-    best = int(ties[0])
-    number = int(combinations[best])
+    best = int(ties[0])  # classes ascend by their first combination
+    number = int(classes.numbers(simulated[[best]])[0])
     groups, distinct = group(rows)
-    inert = _inert(combinations, groups, grid)
+    grid, inert = classes.grid, _inert(simulated, groups, classes)
     point = grid.point(number)
     edges = [
         axis.name
@@ -80,7 +81,7 @@ def find_best(
         {
             "combinations": len(grid),
             "distinct": distinct,
-            "best_ties": len(ties),
+            "best_ties": int(classes.counts(simulated[ties]).sum()),
             "range": rounded(span, NANO, 2),
             "flat": distinct == 1,
             "inert": inert,
@@ -122,13 +123,13 @@ def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return groups, distinct
 
 
-def _inert(combinations: NDArray[np.int64], groups: NDArray[np.int64], grid: Grid) -> list[str]:
+def _inert(simulated: NDArray[np.int64], groups: NDArray[np.int64], classes: Classes) -> list[str]:
     """The axes longer than 1 along which no row changes; failed combinations are ignored."""
-    full = np.full(len(grid), -1, np.int64)
-    full[combinations] = groups
-    cube = full.reshape(grid.shape)
+    labels = np.full(len(classes), -1, np.int64)
+    labels[simulated] = groups
+    cube = classes.cube(labels)  # of length 1 along an axis that decides nothing: nothing changes there
     inert = []
-    for dimension, axis in enumerate(grid.axes):
+    for dimension, axis in enumerate(classes.grid.axes):
         has_row = cube >= 0
         highest = cube.max(axis=dimension)
         lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sweep.search.classes import Classes
     from sweep.tasks import ChunkRows
 
 KEYS = ("tape", "order", "combination")
@@ -26,6 +27,33 @@ _BLOCK = 65_536
 """Rows that are read or moved at a time: there may be no room for a copy of all."""
 
 
+def expand(rows: NDArray[np.int64], classes: Classes) -> NDArray[np.int64]:
+    """One row for each combination, from one for each class.
+
+    Parameters
+    ----------
+    rows : (N, 11) int64
+        The columns of `COLUMNS`, where a class stands for the combination; a class that failed has none.
+    classes : Classes
+        Of one order on one tape.
+
+    Returns
+    -------
+    (R, 11) int64
+        Sorted by the keys; of combinations without a row there is none.
+    """
+    if len(classes) == len(classes.grid):
+        return rows
+    position = np.full(len(classes), -1, np.int64)
+    position[rows[:, 2]] = np.arange(len(rows))
+    numbers = np.arange(len(classes.grid), dtype=np.int64)
+    row_of = position[classes.of_numbers(numbers)]
+    numbers = numbers[row_of >= 0]
+    table: NDArray[np.int64] = rows[row_of[row_of >= 0]]
+    table[:, 2] = numbers
+    return table
+
+
 class ResultSink(Protocol):
     """Takes chunks in any order, each of them once."""
 
@@ -34,12 +62,12 @@ class ResultSink(Protocol):
 
 
 class MemorySink:
-    """Keeps rows in memory, each at its place: 88 bytes per combination, and one for its state.
+    """Keeps the rows of classes in memory, each at its place: 88 bytes per class, and one for its state.
 
     Parameters
     ----------
     tapes, orders, combinations : int
-        How many of each; combinations are those of the grid.
+        How many of each; classes stand for combinations.
 
     Raises
     ------

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from allocator.baselines import twap_slices
+from allocator.collapse import ACTING, read_by
 from allocator.errors import AllocatorError
-from allocator.order import FIELDS, ParameterColumns, execution_of
+from allocator.order import FIELDS, execution_of
 from allocator.runners import SHARED, prepare
 from allocator.simulate import (
     kernels_for,
@@ -24,8 +25,11 @@ from allocator.simulate import (
     trace_baselines,
     trace_combination,
 )
+from allocator.units import cost_units
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray.losses import describe_room
+from sweep.search.classes import Classes, each_alone, in_classes
+from sweep.search.grid import PARAMETERS, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book
-    from allocator.order import Execution, Liquidity, Order
+    from allocator.order import Execution, Liquidity, Order, ParameterColumns
     from allocator.shortfall import Trace
     from sweep.chunks import Chunk
     from sweep.config.conventions import Settings
@@ -63,23 +67,26 @@ class Job:
     orders : tuple of Order
         At least one; they do not see one another.
     settings : Settings
-    grid : Grid
+    classes : Classes
+        The combinations to run; a chunk names classes of them.
     kernel : str, optional
         One of `allocator.simulate.kernels_for_orders`; None = the first that runs orders one by one.
-    collapse : bool
-        Simulate combinations that provably decide alike once.
     """
 
     orders: tuple[Order, ...]
     settings: Settings
-    grid: Grid
+    classes: Classes
     kernel: str | None = None
-    collapse: bool = True
 
     @property
     def order(self) -> Order:
         """The first order."""
         return self.orders[0]
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the combinations."""
+        return self.classes.grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +124,16 @@ class Around:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkRows:
-    """The result of a chunk of K combinations, R of them simulated.
+    """The result of a chunk of K classes.
 
     Attributes
     ----------
     of : (K,) int32
-        The row of each combination, order by order, in the order of their numbers; -1 where it failed.
+        The row of each class, order by order, ascending; -1 where it failed.
     rows : (R, 8) int64
         The columns of `allocator.order.FIELDS`.
     failures : tuple of Failure
+        One per class, with its first combination.
     seconds : float
         What the simulation took on its worker, without loading the kernels.
     """
@@ -144,7 +152,7 @@ def warm() -> None:
 
 
 def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
-    """Simulate the combinations of a chunk.
+    """Simulate the classes of a chunk, each by its first combination.
 
     A combination that fails is reported, the others go on. An order that cannot run at all (AllocatorError) ends the
     sweep, and so does a machine without room, which says nothing about any combination.
@@ -177,9 +185,16 @@ def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     return ChunkRows(of, rows, failures, time.perf_counter() - began)
 
 
-def given_up(chunk: Chunk, why: str) -> ChunkRows:
-    """The result of a single combination that ended every process that ran it, while others ran on."""
-    return ChunkRows(np.full(1, -1, np.int32), _NO_ROWS, (Failure(chunk.first, f"WorkersLost: {why}", ""),), 0.0)
+def _number(job: Job, position: int) -> int:
+    """The first combination of a class."""
+    return int(job.classes.numbers(np.array([position]))[0])
+
+
+def given_up(job: Job, chunk: Chunk, why: str) -> ChunkRows:
+    """The result of a single class that ended every process that ran it, while others ran on."""
+    return ChunkRows(
+        np.full(1, -1, np.int32), _NO_ROWS, (Failure(_number(job, chunk.first), f"WorkersLost: {why}", ""),), 0.0
+    )
 
 
 def _run(
@@ -189,9 +204,9 @@ def _run(
     settings = job.settings
     arguments = settings.rules, settings.policy, settings.fees.of(book), parameters
     if len(orders) == 1 and kernel != SHARED:
-        outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=job.collapse)
+        outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=False)
         return outcome.of, outcome.rows
-    outcomes = run_orders(book, orders, *arguments, kernel=kernel, collapse=job.collapse)
+    outcomes = run_orders(book, orders, *arguments, kernel=kernel, collapse=False)
     offsets = np.cumsum([0, *(len(result.rows) for result in outcomes[:-1])]).astype(np.int32)
     of = np.concatenate([result.of + offset for result, offset in zip(outcomes, offsets, strict=True)])
     return of, np.concatenate([result.rows for result in outcomes])
@@ -202,7 +217,7 @@ def _simulate(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
     """Simulate [first, past) of some orders; if that fails, each half, until the failing combination is alone."""
     try:
-        of, rows = _run(book, job, orders, job.grid.parameters(first, past), job.kernel)
+        of, rows = _run(book, job, orders, job.classes.parameters(first, past), job.kernel)
     except AllocatorError:
         raise
     except Exception as error:
@@ -211,7 +226,7 @@ def _simulate(
                 raise
             # interned: a bug in a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
-            failure = Failure(first, f"{type(error).__name__}: {error}", details)
+            failure = Failure(_number(job, first), f"{type(error).__name__}: {error}", details)
             return np.full(1, -1, np.int32), _NO_ROWS, (failure,)
     else:
         return of, rows, ()
@@ -222,6 +237,23 @@ def _simulate(
     (of, rows, failures), (second_of, second_rows, second_failures) = (_simulate(book, job, *part) for part in parts)
     shifted_of = np.where(second_of < 0, second_of, second_of + np.int32(len(rows)))
     return np.concatenate([of, shifted_of]), np.concatenate([rows, second_rows]), failures + second_failures
+
+
+def classify(book: Book, job: Job) -> Classes:
+    """Group the combinations of a job's grid that provably decide alike on its book."""
+    policy, grid, fees = job.settings.policy, job.grid, job.settings.fees.of(book)
+    if type(policy) not in ACTING:
+        return each_alone(grid)
+    reading = read_by(policy)
+    axes = tuple(axis.name for axis in grid.axes if axis.name in reading or axis.name not in PARAMETERS)
+    sides = dict.fromkeys(order.side for order in job.orders)
+    places, units = Classes(grid, axes), [cost_units(book, side, fees) for side in sides]
+
+    def columns(first: int, past: int) -> list[NDArray[np.int64]]:
+        parameters = places.parameters(first, past)
+        return [column for each in units for column in ACTING[type(policy)](policy, each, parameters)]
+
+    return in_classes(grid, axes, columns)
 
 
 def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
@@ -246,14 +278,14 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
     names = kernels_for(book, job.order, *arguments)
     if len(job.orders) > 1:
         names = kernels_for_orders(book, job.orders, *arguments)
-    if len(names) == 1 and len(job.grid) <= SMALL:
+    if len(names) == 1 and len(job.classes) <= SMALL:
         return dict.fromkeys(names, ())
     for name in names:
         prepare(name)
     measured = {name: (_measure(book, job, name, 1),) for name in names}
     best = min(seconds for name, ((_, seconds),) in measured.items() if name != SHARED)
-    short = best * SAMPLE > SAMPLE_SECONDS and len(job.grid) < 100 * SAMPLE
-    count = min(len(job.grid), SAMPLE // 4 if short else SAMPLE)
+    short = best * SAMPLE > SAMPLE_SECONDS and len(job.classes) < 100 * SAMPLE
+    count = min(len(job.classes), SAMPLE // 4 if short else SAMPLE)
     return {
         name: (alone, _measure(book, job, name, count)) if name != SHARED and alone[1] < HOPELESS * best else (alone,)
         for name, (alone,) in measured.items()
@@ -265,7 +297,7 @@ def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]
 
     Orders that share a walk run together; otherwise the one of median size stands for each of them.
     """
-    parameters = ParameterColumns(**job.grid.columns(job.grid.spread(count)))
+    parameters = job.grid.parameters_of(job.classes.numbers(spread(len(job.classes), count)))
     by_size = sorted(job.orders, key=lambda order: order.size)
     orders = job.orders if kernel == SHARED else (by_size[len(by_size) // 2],)
     began = time.thread_time()  # other processes on this CPU say nothing about the kernel

@@ -24,6 +24,7 @@ from sweep.reduce import find_best
 from sweep.report import document
 from sweep.runs.manifest import config_of, read_manifest
 from sweep.runs.table import read_document, read_table
+from sweep.search.classes import each_alone
 from sweep.search.grid import in_dollars
 from sweep.sink import KEYS
 from sweep.tapes.session import Phases, open_session
@@ -150,9 +151,9 @@ def _check(
         if differences:
             return
         order, grid = make_order(question.order, facts), question.grid
-        job = tasks.Job((order,), question.settings, grid, collapse=False)
+        job = tasks.Job((order,), question.settings, each_alone(grid))
         baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
-        best = find_best(table[:, 2], table[:, len(KEYS) :], grid, order.side, baselines["best_ask"])
+        best = find_best(table[:, 2], table[:, len(KEYS) :], job.classes, order.side, baselines["best_ask"])
         same_code = manifest.sources_hash == sources_hash()
         yield from _check_document(stored, best, session, question, job, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]

@@ -22,6 +22,7 @@ from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_order, make_plan
 from sweep.progress import Silent
+from sweep.search.classes import each_alone
 from sweep.tapes.session import Phases, open_session
 
 if TYPE_CHECKING:
@@ -75,12 +76,14 @@ def forecast(
     with open_session(question, progress, phases, Inline()) as session:
         facts, book = session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = tasks.Job((make_order(question.order, facts),), settings, grid, collapse=config.collapse)
+    job = tasks.Job((make_order(question.order, facts),), settings, each_alone(grid))
     for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
+        if config.collapse:
+            job = replace(job, classes=tasks.classify(book, job))
         calibrated = tasks.calibrate(book, job)
-    plan = make_plan(grid, job.orders, (facts,), _workers(config), calibrated)
+    plan = make_plan(job.classes, job.orders, (facts,), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
     best_ask = tasks.baselines(book, job)["best_ask"]
@@ -95,13 +98,14 @@ def forecast(
         "combinations": len(grid),
         "orders": len(plan.orders),
         "result_rows": plan.combinations,
+        "simulations": plan.simulations,
         "chunks": walk.chunks,
         "chunk_size": walk.largest,
         "kernel": plan.kernel,
         "bytes": {
             "object_store_per_node": plan.nbytes,
             "result_table": plan.combinations * ROW_BYTES,
-            "while_reduced": plan.combinations * ROW_BYTES * REDUCING,
+            "while_reduced": plan.simulations * ROW_BYTES * REDUCING,
         },
         "feed": {
             "source": facts.provenance.source,

@@ -13,6 +13,7 @@ import numpy as np
 from sweep import tasks
 from sweep.chunks import Chunk, fit
 from sweep.reduce import TOTAL, eligible, find_best
+from sweep.search.classes import each_alone
 from sweep.search.grid import Axis, Grid
 from sweep.sink import MemorySink
 
@@ -130,7 +131,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
         means = _means(timings, plan.measured)
         if means and max(spent, passed) + Pace(means).of(size) > BUDGET_SECONDS:
             break
-        first = int(tried * GOLDEN % 1 * (len(plan.grid) - size + 1))
+        first = int(tried * GOLDEN % 1 * (len(plan.classes) - size + 1))
         began = time.perf_counter()
         rows = run_chunk(book, job, replace(chunk, first=first, past=first + size))
         passed += time.perf_counter() - began
@@ -149,7 +150,7 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     busy = max(1.0, passed / spent) if spent else 1.0
     keep = reduce = 0.0
     if largest_run is not None:
-        keep = _keep_seconds(plan.combinations, *largest_run, best_ask)
+        keep = _keep_seconds(plan.simulations, *largest_run, best_ask)
         reduce = _reduce_seconds(plan, largest_run[1], best_ask)
     return Pace(
         points, _spread(timings, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent
@@ -186,19 +187,19 @@ def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execu
 
 
 def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> float:
-    """Seconds of the driver per row to reduce a part of the grid, filled with the rows of a chunk."""
-    part = _part(plan.grid)
-    table = rows.rows[np.resize(rows.of, len(part))]
+    """Seconds of the driver per row to reduce the classes, or a part of the grid, filled with the rows of a chunk."""
+    classes = plan.classes if len(plan.classes) <= REDUCED else each_alone(_part(plan.grid))
+    table = rows.rows[np.resize(rows.of, len(classes))]
     began = time.thread_time()
-    find_best(np.arange(len(part)), table, part, plan.orders[0].side, best_ask)
-    return (time.thread_time() - began) / len(part)
+    find_best(np.arange(len(classes)), table, classes, plan.orders[0].side, best_ask)
+    return (time.thread_time() - began) / len(classes)
 
 
 def _part(grid: Grid) -> Grid:
     """The grid of the first values of each axis, with `REDUCED` combinations at most."""
     room, axes = REDUCED, []
     for axis in reversed(grid.axes):
-        values = axis.values[: max(1, room)]
-        room //= len(values)
-        axes.append(Axis(axis.name, values))
+        part = Axis(axis.name, axis.values[: max(1, room)])
+        room //= len(part)
+        axes.append(part)
     return Grid(tuple(reversed(axes)))

@@ -50,7 +50,10 @@ _INFINITE: Final = ".inf"
 
 
 class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a run is cut into chunks; stored, so that a resumed run is cut alike."""
+    """How a run is cut into chunks; stored, so that a resumed run is cut alike.
+
+    `collapse`: chunks name classes of combinations that decide alike, not combinations.
+    """
 
     combinations: int
     orders: int
@@ -58,6 +61,7 @@ class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     measured: list[tuple[int, float]]
     workers: int
     object_store_bytes: int
+    collapse: bool = False
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

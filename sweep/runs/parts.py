@@ -208,12 +208,21 @@ class PartWriter:
         Of the first part.
     rows_of : callable
         Returns the rows of a chunk, (R, 11) int64.
+    count : callable
+        Returns the combinations of a chunk.
     """
 
-    def __init__(self, folder: Path, run: str, number: int, rows_of: Callable[[Chunk], NDArray[np.int64]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        number: int,
+        rows_of: Callable[[Chunk], NDArray[np.int64]],
+        count: Callable[[Chunk], int],
+    ) -> None:
         from pyarrow import parquet  # noqa: F401 - not in the thread: an import that a signal ends there stays locked
 
-        self._folder, self._run, self._number, self._rows_of = folder, run, number, rows_of
+        self._folder, self._run, self._number, self._rows_of, self._count = folder, run, number, rows_of, count
         self.written = 0
         self._waiting: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         self._small: list[Path] = []
@@ -272,7 +281,7 @@ class PartWriter:
     def _write(self, done: list[Done]) -> None:
         path = self._folder / f"{self._number:08}.parquet"
         write_part(path, self._run, np.concatenate([self._rows_of(record.chunk) for record in done]), done)
-        self.written += sum(len(record.chunk) for record in done)
+        self.written += sum(map(self._count, (record.chunk for record in done)))
         self._number += 1
         self._small.append(path)
         if len(self._small) == TOGETHER:

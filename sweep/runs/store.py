@@ -66,22 +66,22 @@ class Store:
     def begin(self, plan: Plan) -> Cutter:
         """Get ready for a plan's chunks; returns a cutter of the missing ones."""
         self._plan = plan
-        self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.grid))
-        self._simulated = self._chunks = self._largest = 0
+        self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.classes))
+        self._arrived = self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
         return plan.cutter()
 
     @property
     def arrived(self) -> int:
         """Combinations that have arrived."""
-        return self._sink.arrived
+        return self._arrived
 
     def blocks(self) -> Iterator[NDArray[np.int64]]:
-        """The rows that arrived in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
+        """The rows that arrived, one per class, in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
         return self._sink.blocks()
 
     def witness(self) -> Chunk | None:
-        """A combination that arrived with a row, as a chunk."""
+        """A class that arrived with a row, as a chunk."""
         return self._sink.witness()
 
     @property
@@ -96,7 +96,7 @@ class Store:
 
     @property
     def largest(self) -> int:
-        """Combinations of the largest of these chunks."""
+        """Simulations of the largest of these chunks."""
         return self._largest
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
@@ -105,13 +105,14 @@ class Store:
         self._count(chunk, len(rows.rows), rows.failures)
 
     def _count(self, chunk: Chunk, simulated: int, failures: tuple[Failure, ...]) -> None:
+        self._arrived += self._plan.count(chunk)
         self._simulated += simulated
         self._chunks += 1
         self._largest = max(self._largest, len(chunk))
         self._failures += failures
 
     def ended(self) -> tuple[NDArray[np.int64], tuple[Failure, ...]]:
-        """The table and the failures, both ascending; every chunk has arrived."""
+        """The rows of all classes, and the failures, both ascending; every chunk has arrived."""
         return self._sink.table(), tuple(sorted(self._failures, key=lambda failure: failure.combination))
 
     def finish(self, result: Result) -> None:
@@ -165,7 +166,7 @@ class StoredRun(Store):
             self._read_back(path)
         self.note("resumed" if self._begun else "began", arrived=self.arrived, combinations=plan.combinations)
         self._restored = self.arrived
-        self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of)
+        self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of, plan.count)
         return plan.cutter(self._sink.missing(together=plan.together))
 
     def _read_back(self, path: Path) -> None:
@@ -247,6 +248,7 @@ def describe(plan: Plan) -> Planned:
         measured=list(plan.measured),
         workers=plan.workers,
         object_store_bytes=plan.nbytes,
+        collapse=len(plan.classes) < len(plan.grid),
     )
 
 

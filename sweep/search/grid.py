@@ -117,12 +117,6 @@ class Grid:
             point[axis.name] = amount(int(axis.values[position]))
         return {axis.name: point[axis.name] for axis in self.axes}
 
-    def spread(self, count: int) -> NDArray[np.int64]:
-        """(count,) int64: combinations spread over the grid by golden-ratio steps, so that every axis varies."""
-        golden = (np.sqrt(5) - 1) / 2
-        numbers: NDArray[np.int64] = (np.arange(count) * golden % 1 * len(self)).astype(np.int64)
-        return numbers
-
     def positions(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The positions of many combinations on each axis, (K,) int64 by axis, counted from 0."""
         positions = {}
@@ -142,8 +136,19 @@ class Grid:
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
-        columns = self.columns(np.arange(first, past, dtype=np.int64))
+        return self.parameters_of(np.arange(first, past, dtype=np.int64))
+
+    def parameters_of(self, numbers: NDArray[np.int64]) -> ParameterColumns:
+        """The router's parameters of many combinations."""
+        columns = self.columns(numbers)
         return ParameterColumns(**{name: columns[name] for name in PARAMETERS})
+
+
+def spread(total: int, count: int) -> NDArray[np.int64]:
+    """(count,) int64: numbers below `total`, spread by golden-ratio steps, so that every axis of a grid varies."""
+    golden = (np.sqrt(5) - 1) / 2
+    numbers: NDArray[np.int64] = (np.arange(count) * golden % 1 * total).astype(np.int64)
+    return numbers
 
 
 def build_grid(spec: Mapping[str, Any]) -> Grid:

@@ -18,6 +18,7 @@ from sweep import tasks
 from sweep.chunks import Chunk
 from sweep.config.loading import build_config
 from sweep.driver import run
+from sweep.search.classes import each_alone
 from sweep.search.grid import build_grid
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def simulate_and_measure(book: Book) -> tuple[int, int]:
     """A chunk over the whole book, then this process's id and USS."""
     config = build_config({"order": {"size": ENDLESS}})
     job = tasks.Job(
-        (Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])),), config.question.settings, build_grid({})
+        (Order("buy", ENDLESS, int(book.ts[0]), int(book.ts[-1])),),
+        config.question.settings,
+        each_alone(build_grid({})),
     )
     tasks.run_chunk(book, job, Chunk(0, 0, 0, 2))
     return os.getpid(), own_bytes()

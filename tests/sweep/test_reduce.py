@@ -12,6 +12,7 @@ from allocator.order import execution_of
 from sweep.chunks import Chunk
 from sweep.reduce import find_best, group
 from sweep.report.document import best_parameters, money, savings_bps
+from sweep.search.classes import each_alone
 from sweep.search.grid import AXES, Axis, Grid
 from sweep.sink import MemorySink
 from sweep.tasks import ChunkRows
@@ -35,7 +36,7 @@ def best_ask(filled=100, total=1000):
 def found(*totals, side="buy", baseline=None, grid=GRID, numbers=None):
     rows = rows_of(*totals)
     numbers = np.arange(len(rows)) if numbers is None else np.array(numbers)
-    return find_best(numbers, rows, grid, side, baseline or best_ask())
+    return find_best(numbers, rows, each_alone(grid), side, baseline or best_ask())
 
 
 def test_the_least_cash_wins_then_the_lowest_number_and_a_sell_takes_the_greatest():
@@ -76,7 +77,7 @@ def test_a_combination_that_failed_says_nothing_about_its_axes():
     assert some.combination == 4
     assert some.objective["inert"] == ["lambda_over"]
     with pytest.raises(ValueError, match="no combination"):
-        find_best(np.zeros(0, np.int64), np.zeros((0, 8), np.int64), GRID, "buy", best_ask())
+        find_best(np.zeros(0, np.int64), np.zeros((0, 8), np.int64), each_alone(GRID), "buy", best_ask())
 
 
 def test_the_range_is_in_dollars():
@@ -161,7 +162,7 @@ def test_the_reduction_equals_the_plain_one(sweep, side, filled):
     grid, numbers, rows = sweep
     assume(len(numbers))
     baseline = execution_of([filled, 0, 0, 0, 0, 0, 0, 0])
-    best = find_best(numbers, rows, grid, side, baseline)
+    best = find_best(numbers, rows, each_alone(grid), side, baseline)
     assert {"combination": best.combination, "row": best.row, **best.objective} == plain(
         numbers, rows, grid, side, baseline
     )
@@ -193,7 +194,7 @@ def test_sink_and_reduction_take_a_bounded_memory_per_combination():
             sink.append(chunk, rows)
         table = sink.table()
         kept, _ = tracemalloc.get_traced_memory()
-        find_best(table[:, 2], table[:, 3:], grid, "buy", best_ask(filled=0))
+        find_best(table[:, 2], table[:, 3:], each_alone(grid), "buy", best_ask(filled=0))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

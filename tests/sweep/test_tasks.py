@@ -11,6 +11,7 @@ from allocator import kernels
 from allocator.book import build_book
 from allocator.errors import AllocatorError
 from allocator.order import Order
+from allocator.policies import Static
 from allocator.runners import SHARED
 from allocator.simulate import Outcomes, run_combinations
 from feed import synthetic
@@ -18,8 +19,9 @@ from sweep import tasks
 from sweep.chunks import Chunk
 from sweep.config.loading import build_config
 from sweep.planning import make_plan
+from sweep.search.classes import each_alone
 from sweep.search.grid import AXES
-from sweep.sink import MemorySink
+from sweep.sink import MemorySink, expand
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def book():
 def job_of(book, grid=None, size=2000, **keys):
     config = build_config({"grid": grid or {}, **keys})
     order = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
-    return tasks.Job((order,), config.question.settings, config.question.grid, collapse=config.collapse)
+    return tasks.Job((order,), config.question.settings, each_alone(config.question.grid))
 
 
 def rows_by_combination(result):
@@ -69,7 +71,7 @@ def test_those_that_fail_are_found_and_the_others_keep_their_rows(book, monkeypa
     assert len({id(failure.details) for failure in result.failures}) <= 1
 
 
-def test_the_kernel_and_the_collapse_of_a_job_reach_the_simulation(book, monkeypatch):
+def test_the_kernel_of_a_job_reaches_the_simulation(book, monkeypatch):
     seen = []
 
     def listening(*arguments, **keywords):
@@ -77,9 +79,50 @@ def test_the_kernel_and_the_collapse_of_a_job_reach_the_simulation(book, monkeyp
         return run_combinations(*arguments, **keywords)
 
     monkeypatch.setattr(tasks, "run_combinations", listening)
-    job = job_of(book, collapse=False)
+    job = job_of(book)
     tasks.run_chunk(book, tasks.replace(job, kernel="reference"), Chunk(0, 0, 0, 1))
     assert seen == [{"kernel": "reference", "collapse": False}]
+
+
+def expanded(classes, result):
+    """The row of each combination of a grid, from a chunk of all classes."""
+    rows = np.concatenate([np.zeros((len(classes), 3), np.int64), result.rows[result.of]], axis=1)
+    rows[:, 2] = np.arange(len(classes))
+    return expand(rows, classes)[:, 3:].tolist()
+
+
+SWITCHES = [{}, {"reference": "mid"}, {"lots_only": True}, {"policy": "pseudocode"}]
+SWITCHES += [{"policy": "pseudocode", "infeasible": "wait"}]
+
+
+@pytest.mark.parametrize("switches", SWITCHES)
+def test_a_class_has_the_row_of_each_of_its_combinations(book, switches):
+    job = job_of(book, {"lambda_under": [0.002, 0, 0.03, float("inf")]}, size=20_000, **switches)
+    alone = tasks.run_chunk(book, job, Chunk(0, 0, 0, 36))
+    classes = tasks.classify(book, job)
+    shared = tasks.run_chunk(book, tasks.replace(job, classes=classes), Chunk(0, 0, 0, len(classes)))
+    assert len(shared.rows) == len(classes) < 36
+    assert expanded(classes, shared) == [list(row) for row in rows_by_combination(alone)]
+
+
+def test_classes_of_orders_of_both_sides_decide_alike_for_each(book):
+    job = job_of(book)
+    sell = tasks.replace(job, orders=(*job.orders, tasks.replace(job.order, side="sell")))
+    for some in (tasks.classify(book, sell), tasks.classify(book, tasks.replace(sell, orders=sell.orders[::-1]))):
+        for order in sell.orders:
+            alone = tasks.replace(job, orders=(order,))
+            expected = rows_by_combination(tasks.run_chunk(book, alone, Chunk(0, 0, 0, 27)))
+            shared = tasks.run_chunk(book, tasks.replace(alone, classes=some), Chunk(0, 0, 0, len(some)))
+            assert expanded(some, shared) == [list(row) for row in expected]
+
+
+def test_a_policy_of_which_nothing_is_known_has_a_class_for_each_combination(book):
+    class Mine(Static):
+        """A policy that no table names."""
+
+    job = job_of(book)
+    classes = tasks.classify(book, tasks.replace(job, settings=tasks.replace(job.settings, policy=Mine())))
+    assert len(classes) == 27
 
 
 def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
@@ -99,7 +142,7 @@ def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
     assert ran == [*((name, 1) for name in cost), ("slow", 16), ("quick", 16), ("shares", 16)]
     assert measured["quick"] == ((1, pytest.approx(0.001)), (16, pytest.approx(0.016)))
     assert measured["hopeless"] == ((1, pytest.approx(0.2)),)
-    plan = make_plan(job.grid, (job.order,), (), 2, measured)
+    plan = make_plan(job.classes, (job.order,), (), 2, measured)
     assert (plan.kernel, plan.measured) == ("shares", measured["shares"])
 
 
@@ -124,7 +167,7 @@ def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatc
     job = job_of(book)
     measured = tasks.calibrate(book, job)
     assert measured == {"walk": ()}
-    plan = make_plan(job.grid, (job.order,), (), 1, measured)
+    plan = make_plan(job.classes, (job.order,), (), 1, measured)
     assert (plan.kernel, plan.measured) == ("walk", ())
 
 
@@ -173,9 +216,8 @@ def many_orders(book, sizes, **keys):
     return tasks.replace(job, orders=orders)
 
 
-@pytest.mark.parametrize("collapse", [False, True])
-def test_orders_of_one_chunk_have_the_rows_of_a_chunk_each(book, collapse):
-    job = tasks.replace(many_orders(book, [500, 20_000, 900_000]), collapse=collapse)
+def test_orders_of_one_chunk_have_the_rows_of_a_chunk_each(book):
+    job = many_orders(book, [500, 20_000, 900_000])
     each = MemorySink(1, 3, 27)
     for order in range(3):
         chunk = Chunk(0, order, 0, 27)
@@ -212,10 +254,10 @@ def test_an_order_that_fails_for_one_combination_leaves_the_others_their_rows(bo
 def test_the_plan_lets_orders_share_a_walk_where_that_is_cheaper(book):
     job = many_orders(book, [1000] * 40)
     quick, slow = ((1, 0.001), (16, 0.004)), ((1, 0.02),)
-    alone = tasks.replace(make_plan(job.grid, job.orders, (), 2, {SHARED: slow, "lanes": quick}), tapes=1)
+    alone = tasks.replace(make_plan(job.classes, job.orders, (), 2, {SHARED: slow, "lanes": quick}), tapes=1)
     assert alone.kernel == "lanes"  # 0.25 ms an order and combination, against 0.5
     assert {chunk.orders for chunk in iter(alone.cutter().take, None)} == {1}
-    sharing = make_plan(job.grid, job.orders, (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
+    sharing = make_plan(job.classes, job.orders, (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
     assert sharing.kernel == SHARED
     sharing = tasks.replace(sharing, tapes=1)
     chunks = list(iter(sharing.cutter().take, None))

@@ -69,7 +69,7 @@ def test_the_document_arrives_whole(words, tmp_path, name, where, columns, envir
     if environment:
         assert not DRAWN.search(shown)
     if name == "run, and store":  # a line that is said is not broken, however narrow the terminal
-        assert re.search(rf"wrote {words['folder']}/new/runs/[0-9a-f]+\r\n", human)
+        assert re.search(rf"wrote {words['folder']}/new/runs/[0-9a-f]+: 27 rows in [0-9.]+ s\r\n", human)
 
 
 @pytest.mark.parametrize(

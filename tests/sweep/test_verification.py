@@ -75,13 +75,13 @@ def test_the_sample_is_computed_one_by_one_by_the_kernel_that_runs_everything(ho
     original = tasks.run_chunk
 
     def noting(book, job, chunk):
-        seen.append((chunk.first, len(chunk), job.kernel, job.collapse))
+        seen.append((chunk.first, len(chunk), job.kernel, len(job.classes)))
         return original(book, job, chunk)
 
     monkeypatch.setattr(tasks, "run_chunk", noting)
     first, again, other = (check(home, sample=5, seed=seed) and seen[-5:] for seed in (1, 1, 2))
     assert first == again != other
-    assert {each[1:] for each in seen} == {(1, None, False)}
+    assert {each[1:] for each in seen} == {(1, None, 30)}
 
 
 def test_a_row_that_was_changed_is_told_with_its_parameters(home):

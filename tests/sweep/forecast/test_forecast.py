@@ -25,6 +25,7 @@ from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
 from sweep.forecast.walk import OVERHEAD, Overhead, walk_plan
 from sweep.planning import Plan
 from sweep.progress import Silent
+from sweep.search.classes import each_alone
 from sweep.search.grid import build_grid
 from sweep.sink import MemorySink
 from tests.support import ROOT
@@ -54,7 +55,7 @@ def plan_of(combinations, workers=1, measured=()):
     grid = build_grid({"lambda_over": 0, "lambda_under": 0, "theta_queue": 0})
     axis = replace(grid.axes[2], values=np.arange(combinations, dtype=np.int64))
     order = driver.tasks.Job  # never simulated here
-    return Plan(replace(grid, axes=(*grid.axes[:2], axis)), (order,), 1, workers, "rows", measured, 0)
+    return Plan(each_alone(replace(grid, axes=(*grid.axes[:2], axis))), (order,), 1, workers, "rows", measured, 0)
 
 
 def linear(start, each):
@@ -193,7 +194,8 @@ def test_a_hundred_million_combinations_are_answered_without_their_table(stream,
     )
     axis = {"start": 0, "stop": 0.05}
     names = {"lambda_over": 100, "lambda_under": 1000, "theta_queue": 1000}
-    found = forecast(config_of(stream, grid={name: {**axis, "num": num} for name, num in names.items()}))
+    grid = {name: {**axis, "num": num} for name, num in names.items()}
+    found = forecast(config_of(stream, grid=grid, collapse=False))
     assert found["result_rows"] == 100_000_000
     assert found["bytes"]["while_reduced"] == 2 * 8_900_000_000
     assert found["chunks"] >= 100_000_000 / LARGEST
@@ -271,7 +273,7 @@ def test_the_price_of_a_cluster_by_hand(stream, tmp_path, monkeypatch, nothing_e
     monkeypatch.setattr(tasks, "calibrate", lambda *_: {"rows": ((1, 0.1), (16, 1.6))})
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": {"start": 0, "stop": 0.05, "num": 16_000}}
-    found = forecast(config_of(stream, grid=grid))["cluster"]
+    found = forecast(config_of(stream, grid=grid, collapse=False))["cluster"]
     (worker,) = found["workers"]
     one, all_of_them = worker["estimates"]
     assert (one["nodes"], one["workers"]) == (1, 16)
@@ -297,7 +299,7 @@ def test_prices_and_speed_of_a_file_count(stream, tmp_path, monkeypatch, nothing
     spot = "{spot: 0.25, spot_date: 2026-11-24, speed: 2.0}"
     (tmp_path / "p.yaml").write_text(f"date: 2026-11-24\ntypes: {{c7i.4xlarge: {spot}}}\n")
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": {"start": 0, "stop": 0.05, "num": 16_000}}
-    found = forecast(config_of(stream, grid=grid), prices="p.yaml", cluster="c.yaml")["cluster"]
+    found = forecast(config_of(stream, grid=grid, collapse=False), prices="p.yaml", cluster="c.yaml")["cluster"]
     (worker,) = found["workers"]
     assert worker["unknown"] == []
     assert worker["hour"] == {"on_demand": 0.714, "date": "2026-10-05", "spot": 0.25, "spot_date": "2026-11-24"}

@@ -55,7 +55,7 @@ def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, fail
     sink, kept = sink_and_done(chunks, failed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "TOGETHER", together)
-        writer = PartWriter(folder, RUN, 0, sink.rows_of)
+        writer = PartWriter(folder, RUN, 0, sink.rows_of, len)
         for done in kept:
             writer.put(done)
         writer.close()
@@ -71,7 +71,7 @@ def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, fail
 def test_small_parts_are_written_anew_as_one_and_a_join_cut_short_leaves_no_doubles(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "TOGETHER", 3)
     sink, kept = sink_and_done(chunks_of([1] * 8))
-    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of)
+    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of, len)
     for done in kept:  # each in a part of its own: how many a thread finds waiting is luck
         writer._write([done])
     writer.close()
@@ -154,7 +154,7 @@ def test_a_disk_that_is_full_is_said_when_the_next_chunk_comes_or_at_the_end(tmp
 
     sink, kept = sink_and_done(chunks_of([1, 1]))
     monkeypatch.setattr(files, "_sync", full)
-    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of)
+    writer = PartWriter(tmp_path, RUN, 0, sink.rows_of, len)
     writer.put(kept[0])
     with pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\); make room there"):
         writer.close()

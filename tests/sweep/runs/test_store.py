@@ -56,7 +56,7 @@ def ask(stream, monkeypatch, tmp_path):
     monkeypatch.setattr(Cutter, "_size", lambda _: 4)
 
     def make(folder="out", **keys):
-        return config_of(stream, **{"grid": GRID, "output": str(tmp_path / folder), **keys})
+        return config_of(stream, **{"grid": GRID, "output": str(tmp_path / folder), "collapse": False, **keys})
 
     return make
 
@@ -122,6 +122,32 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     assert not (home / "parts").exists()
 
 
+@pytest.mark.parametrize("then", [True, False])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_run_of_classes_is_resumed_in_classes_whatever_is_asked_for_then(then, broken, ask, monkeypatch):
+    original = simulate.run_combinations
+
+    def fails(*arguments, **keywords):
+        if broken and any(p.tau == 20_000_000 for p in arguments[-1]):
+            raise ZeroDivisionError("a bug")
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    whole = run(ask("whole"))
+    assert [failure.combination for failure in whole.failures] == ([2, 4, 6] if broken else [])
+    home, (note,) = cut_short(ask(collapse=True), 8)
+    stored = int(note.partition(" ")[0])
+    progress = StopAt(None)
+    result = resume(home, [f"collapse={str(then).lower()}"], progress)
+    assert progress.began == (30, stored)
+    assert result.document["run"]["simulated"] < 30
+    assert result.failures == whole.failures
+    for each in (result.document, whole.document):
+        del each["run"], each["feed"]
+    assert result.document == whole.document
+    assert (home / "results.parquet").read_bytes() == (whole.home / "results.parquet").read_bytes()
+
+
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_the_best_so_far_of_a_resumed_run_is_that_of_all_its_rows(side, ask):
     whole, config = (ask(folder, order={"side": side, "size": 6000}) for folder in ("whole", "out"))
@@ -154,8 +180,8 @@ def test_another_place_or_executor_is_the_same_run_and_another_question_is_not(a
     home = home_of(config)
     copy = tmp_path / "copy.csv.gz"
     shutil.copy(config.source, copy)
-    assert home_of(ask(source=str(copy), collapse=False)) == home
-    run(ask(source=str(copy), collapse=False))
+    assert home_of(ask(source=str(copy), collapse=True)) == home
+    run(ask(source=str(copy), collapse=True))
     assert homes_of(config) == [home]
     run(ask(step=10))
     assert len(homes_of(config)) == 2

@@ -11,7 +11,7 @@ from allocator.errors import AllocatorError
 from allocator.money import INFINITE, penalty
 from allocator.order import UNBOUNDED, Parameters, bounded
 from sweep.errors import ConfigError
-from sweep.search.grid import AXES, Axis, Grid, build_grid, in_dollars
+from sweep.search.grid import AXES, Axis, Grid, build_grid, in_dollars, spread
 
 CENT = 10**7
 
@@ -130,9 +130,9 @@ def test_a_spread_sample_moves_along_every_axis():
     grid = build_grid(
         {name: {"start": 0, "stop": 0.99, "num": 100} for name in ("lambda_over", "lambda_under", "theta_queue")}
     )
-    for column in grid.columns(grid.spread(16)).values():
+    for column in grid.columns(spread(len(grid), 16)).values():
         assert len(set(column.tolist())) >= 12
-    assert build_grid({}).spread(4).tolist() == [0, 16, 6, 23]
+    assert spread(27, 4).tolist() == [0, 16, 6, 23]
 
 
 def test_the_values_of_an_axis_cannot_be_written_to():
