@@ -23,7 +23,7 @@ def digest() -> str:
     content, used = hashlib.sha256(), set()
     for dense, venues in ((False, 3), (True, 2), (True, 65)):
         made = BookRules("event", uncross=False) if dense else BookRules(max_age=40 * 10**9)
-        book = build_book(random_tape(venues, 8 if venues > 64 else 60, venues, dense=dense), made)
+        book = build_book(random_tape(venues, 8 if venues > 64 else 40, venues, dense=dense), made)
         fees = [3_000_000, 0, -2_000_000, 500_000][: len(book.venues)] or []
         fees += [0] * (len(book.venues) - len(fees))
         choices = itertools.product(
