@@ -85,6 +85,22 @@ def allocate(
     Source
     ------
     R. Cont, A. Kukanov, Optimal order placement in limit order markets, Quantitative Finance 17(1), 2017.
+
+    Examples
+    --------
+    600 shares, and 300 at the cheapest venue. One cent behind it a venue pays a rebate of 0.001 $; its shares cost
+    0.6 cents more after fees. Where a missing share costs 2 cents, they are bought:
+
+    >>> from allocator import Venue, allocate
+    >>> venues = [Venue(ask=100.00, ask_size=300, fee=0.003), Venue(ask=100.01, ask_size=500, fee=-0.001)]
+    >>> allocate(600, venues, lambda_over=0.0, lambda_under=0.02, theta_queue=0.0)
+    Allocation(split=(300, 300), cost=1.8)
+
+    Where it costs half a cent, they are not:
+
+    >>> split, cost = allocate(600, venues, lambda_over=0.0, lambda_under=0.005, theta_queue=0.0)
+    >>> split, cost
+    ((300, 0), 1.5)
     """
     size = whole_shares(order_size, "order_size")
     step = whole_shares(step, "step")

@@ -232,6 +232,36 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     ------
     AllocatorError
         A band or an age out of range.
+
+    Examples
+    --------
+    Two venues, a second between the rows. The first moves up, and its bid of 100.02 $ crosses the older ask of the
+    second, 100.00 $, which is hidden from then on:
+
+    >>> import numpy as np
+    >>> from allocator.book import BookRules, build_book
+    >>> from feed import Tape
+    >>> tape = Tape.build(
+    ...     "XYZ",
+    ...     ts=np.arange(3) * 10**9,
+    ...     venue=np.array([2, 43, 2]),
+    ...     bid_px=np.array([9999, 9998, 10002]) * 10**7,
+    ...     ask_px=np.array([10001, 10000, 10003]) * 10**7,
+    ...     bid_sz=np.array([100, 200, 300]),
+    ...     ask_sz=np.array([100, 200, 300]),
+    ...     sequence=np.arange(3),
+    ... )
+    >>> book = build_book(tape, BookRules())
+    >>> book.venues.tolist()
+    [2, 43]
+    >>> (book.ask_px / 1e9).tolist()
+    [[100.01, 0.0], [100.01, 100.0], [100.03, 0.0]]
+    >>> book.ask_sz.tolist()
+    [[100, 0], [100, 200], [300, 0]]
+    >>> (book.mid2 / 2e9).tolist()
+    [100.0, 99.995, 100.025]
+    >>> book.counts["crossed_snapshots"], book.counts["uncrossed_quotes"]
+    (1, 1)
     """
     from allocator.kernels import derive
 

@@ -205,11 +205,11 @@ def _book_parts(scale: Scale) -> Duel:
                 marks.append(time.perf_counter())
                 seconds[name] = marks[-1] - marks[-2]
 
-            there, found = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
-            derive.outline(*columns[:4], there, found)
+            has_rows, outlined = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
+            derive.outline(*columns[:4], has_rows, outlined)
             mark("outline")
-            count, least, _, tick = found.tolist()
-            ids = (np.flatnonzero(there) - derive.IDS // 2).astype(np.int16)
+            count, least, _, tick = outlined.tolist()
+            ids = (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16)
             made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
             outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
             tiles = [module._empty_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
@@ -222,7 +222,7 @@ def _book_parts(scale: Scale) -> Duel:
                 ("derive_no_tiles", False, False),
             ):
                 counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
-                index, carry = np.cumsum(there) - 1, True
+                index, carry = np.cumsum(has_rows) - 1, True
                 scale_of = (ids, least - tick, tick, uncross, 10**8)
                 derive.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
                 mark(name)
@@ -429,8 +429,8 @@ def _allocate(scale: Scale) -> Duel:
         ]
 
     def guard():
-        exact, found = run("exact"), run("exhaustive")
-        assert exact == found, "the closed form is not the search"
+        exact, searched = run("exact"), run("exhaustive")
+        assert exact == searched, "the closed form is not the search"
         assert all(answer.split for answer in exact), "an order did not fit"
 
     return Duel(

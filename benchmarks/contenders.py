@@ -122,12 +122,12 @@ def endless_grid(scale: Scale) -> Duel:
     parameters = ParameterColumns(**grid.columns(numbers))
 
     def on_ray() -> NDArray[np.int64]:
-        cutter, found = Cutter(1, 1, count, ray.workers), np.zeros((count, 8), np.int64)
+        cutter, table = Cutter(1, 1, count, ray.workers), np.zeros((count, 8), np.int64)
         take = partial(next, ((each,) for each in iter(cutter.take, None)), None)
         for (chunk,), rows in ray.stream(tasks.run_chunk, (held, job), take):
             cutter.learn(len(chunk), rows.seconds)
-            found[chunk.first : chunk.past] = rows.rows[rows.of]
-        return found
+            table[chunk.first : chunk.past] = rows.rows[rows.of]
+        return table
 
     def guard() -> None:
         rows = on_ray()

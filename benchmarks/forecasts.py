@@ -70,12 +70,12 @@ class Phases(driver.Phases):
 def compare(name: str, source: Path, executor: str) -> None:
     """Forecast a job, run it, and print both."""
     config = build_config({"source": str(source), "executor": executor, **JOBS[name]})
-    said = forecast(config)
+    estimate = forecast(config)
     make_plan = driver.make_plan
 
     def by_the_same_kernel(*arguments: Any) -> Plan:
         plan, calibrated = make_plan(*arguments), arguments[-1]
-        return replace(plan, kernel=said["kernel"], measured=calibrated[said["kernel"]])
+        return replace(plan, kernel=estimate["kernel"], measured=calibrated[estimate["kernel"]])
 
     driver.make_plan, phases, driver.Phases = by_the_same_kernel, driver.Phases, Phases
     try:
@@ -83,10 +83,11 @@ def compare(name: str, source: Path, executor: str) -> None:
     finally:
         driver.make_plan, driver.Phases = make_plan, phases
     computed, passed = Phases.computed["sweep"], ran["seconds"]["sweep"]
-    sweep, reduce = said["here"]["seconds"]["sweep"], said["here"]["seconds"]["reduce"]
+    sweep, reduce = estimate["here"]["seconds"]["sweep"], estimate["here"]["seconds"]["reduce"]
     off = (computed if executor == "inline" else passed) / sweep["likely"]
     print(
-        f"{name:25} {said['combinations']:>9,} {said['kernel']:7} chunks {said['chunks']:>4} ran {ran['chunks']:>4}  "
+        f"{name:25} {estimate['combinations']:>9,} {estimate['kernel']:7} "
+        f"chunks {estimate['chunks']:>4} ran {ran['chunks']:>4}  "
         f"likely {sweep['likely']:<7.3g} {sweep['low']:.3g} - {sweep['high']:<7.3g} computed {computed:<7.3g} "
         f"passed {passed:<7.3g} off {off:<5.2f} reduce {reduce:<7.3g} ran {ran['seconds']['reduce']:<6.3g} "
         f"load {os.getloadavg()[0]:.1f}",

@@ -287,8 +287,8 @@ def paired(case: Case, values: list[float], baselines: list[float]) -> Figure:
     The two samples of a round are neighbours in time, so what slows the machine for a while drops out of their ratio;
     it would stay in a ratio of medians.
     """
-    found = [UNITS[case.unit].ratio(value, baseline) for value, baseline in zip(values, baselines, strict=True)]
-    ratios = [each for each in found if each is not None] or [0.0]
+    by_round = [UNITS[case.unit].ratio(value, baseline) for value, baseline in zip(values, baselines, strict=True)]
+    ratios = [each for each in by_round if each is not None] or [0.0]
     return figure(f"{case.name}.ratio", "x", ratios, [1.0], case.least_ratio)
 
 

@@ -68,7 +68,7 @@ def run_once(running: Running, name: str, count: int) -> tuple[dict[str, Any], b
     """One sweep: its figures, and its table."""
     before = received(running)
     sweep = running.sweep(name, *grid(count))
-    assert sweep.finish(600) == 0, sweep.said
+    assert sweep.finish(600) == 0, sweep.stderr
     after = received(running)
     run = sweep.document()["run"]
     seconds, chunks = run["seconds"]["sweep"], run["chunks"]
@@ -104,12 +104,12 @@ def measure(count: int, cpus: tuple[int, int], rounds: int) -> tuple[dict[str, A
         for size in COMBINATIONS:
             each = []
             for number in range(rounds):
-                found, table = run_once(running, f"{size}-{number}", size)
+                measured, table = run_once(running, f"{size}-{number}", size)
                 assert tables.setdefault(size, table) == table, "two runs differ"
-                each.append(found)
+                each.append(measured)
             figures[str(size)] = {
-                "per_second": median(found["per_second"] for found in each),
-                "overhead_ms_per_chunk": median(found["overhead_ms_per_chunk"] for found in each),
+                "per_second": median(measured["per_second"] for measured in each),
+                "overhead_ms_per_chunk": median(measured["overhead_ms_per_chunk"] for measured in each),
                 "rounds": each,
             }
     return figures, tables
@@ -122,14 +122,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reason := why_not():
         print(f"error: {reason}", file=sys.stderr)
         return 2
-    found, answers = {}, []
+    layouts, answers = {}, []
     for name, (count, cpus) in LAYOUTS.items():
         print(f"{name}: up", file=sys.stderr, flush=True)
-        found[name], tables = measure(count, cpus, arguments.rounds)
+        layouts[name], tables = measure(count, cpus, arguments.rounds)
         answers.append(tables)
     assert answers[0] == answers[1], "three hosts and one differ"
     about = {"cores": os.cpu_count(), "load_1_5_15_minutes": os.getloadavg(), "book_bytes": book_bytes()}
-    print(json.dumps({**about, "layouts": found}, indent=2))
+    print(json.dumps({**about, "layouts": layouts}, indent=2))
     return 0
 
 

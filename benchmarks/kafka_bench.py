@@ -77,7 +77,7 @@ def read_all(ranges: Sequence[KafkaRange]) -> list[Any]:
 
 def poll_all(ranges: Sequence[KafkaRange]) -> int:
     """The least that kafka-python can do: poll the same offsets with the same settings, and count; the messages."""
-    found = 0
+    count = 0
     lean, client.unpack_lean = client.unpack_lean, lambda _consumer, **_options: None
     try:
         for each in ranges:
@@ -88,11 +88,11 @@ def poll_all(ranges: Sequence[KafkaRange]) -> int:
                 at = each.start
                 while at < each.end:
                     records = consumer.poll(timeout_ms=200).get(part, ())
-                    found += len(records)
+                    count += len(records)
                     at = records[-1].offset + 1 if records else at
     finally:
         client.unpack_lean = lean
-    return found
+    return count
 
 
 def _read_json(scale: Scale) -> Duel:

@@ -42,10 +42,10 @@ def ran(*arguments: str) -> Ran:
                 time.sleep(0.05)
         seconds = time.perf_counter() - began
         out.seek(0)
-        said = out.read()
+        stdout = out.read()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments, said)
-    return Ran(said, seconds, peak)
+        raise subprocess.CalledProcessError(process.returncode, arguments, stdout)
+    return Ran(stdout, seconds, peak)
 
 
 def peak_of(pid: int) -> int:
@@ -54,8 +54,8 @@ def peak_of(pid: int) -> int:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    found = re.search(r"VmHWM:\s*(\d+)", status)
-    return 1024 * int(found[1]) if found else 0
+    match = re.search(r"VmHWM:\s*(\d+)", status)
+    return 1024 * int(match[1]) if match else 0
 
 
 def main() -> None:

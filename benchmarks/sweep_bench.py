@@ -233,9 +233,9 @@ def _million_memory(scale: Scale) -> Duel:
     source, side, sizes = _stream_and_side(scale)
 
     def grown(executor: str) -> int:
-        found = json.loads(_process("-m", "tests.support.footprint", str(source), str(side), executor))
-        assert found["rows"] == side**3, "rows are missing"
-        return found["grown"]
+        report = json.loads(_process("-m", "tests.support.footprint", str(source), str(side), executor))
+        assert report["rows"] == side**3, "rows are missing"
+        return report["grown"]
 
     return Duel(
         Side(partial(grown, "ray")),
@@ -250,14 +250,14 @@ def _worker_memory(scale: Scale) -> Duel:
     large, small = scale.pick(10**9, 10**8), 10**6
 
     @cache
-    def found() -> tuple[int, int]:
+    def uss() -> tuple[int, int]:
         with OnRay("local", 1) as executor:
             books = [executor.call(footprint.make_book, nbytes) for nbytes in (small, large)]
             return footprint.worker_memory(executor, *books)
 
     return Duel(
-        Side(lambda: max(0, found()[1] - found()[0])),
-        Side(lambda: found()[0]),
+        Side(lambda: max(0, uss()[1] - uss()[0])),
+        Side(lambda: uss()[0]),
         lambda: None,
         f"USS of one worker after a task on a book of {large:,} bytes over its USS after one of {small:,} bytes",
     )

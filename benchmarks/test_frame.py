@@ -157,8 +157,8 @@ class TestFastest:
     def test_the_better_of_two_runs_counts(self):
         time = Time()
         sides = {"cold": time.side("cold", [9, 2]), "even": time.side("even", [3, 3])}
-        name, said = frame.fastest(sides, time)
-        assert (name, said) == ("cold", "baseline cold, the fastest of cold 2 s, even 3 s")
+        name, note = frame.fastest(sides, time)
+        assert (name, note) == ("cold", "baseline cold, the fastest of cold 2 s, even 3 s")
         assert time.log == ["cold", "cold", "even", "even"]
 
     def test_work_counts(self):
@@ -263,13 +263,13 @@ class TestCommand:
         assert [each["name"] for each in results] == ["other"]
 
     @pytest.mark.parametrize(
-        ("arguments", "said"), [(["--only", "none"], "the cases are one, other"), (["--rounds", "0"], "1 or more")]
+        ("arguments", "message"), [(["--only", "none"], "the cases are one, other"), (["--rounds", "0"], "1 or more")]
     )
-    def test_refusals(self, written, capsys, arguments, said):
+    def test_refusals(self, written, capsys, arguments, message):
         with pytest.raises(SystemExit) as left:
             written(*arguments)
         assert left.value.code == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
     def test_rounds(self, written, monkeypatch):
         asked = []

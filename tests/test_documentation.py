@@ -59,8 +59,8 @@ def broken_links(text, page):
         if not target.exists():
             broken.append(link)
         elif anchor and target.suffix == ".md":
-            there = text if target == page else target.read_text()
-            if anchor not in anchors(there):
+            linked = text if target == page else target.read_text()
+            if anchor not in anchors(linked):
                 broken.append(link)
     return broken
 
@@ -93,34 +93,34 @@ def words_of(rest):
 
 def refusal(package, words):
     """What the parser says against the arguments; None where it takes them."""
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             PARSE[package](words)
     except SystemExit as left:
         if left.code:
-            return said.getvalue().strip()
+            return output.getvalue().strip()
     return None
 
 
 def refused_commands(text):
     refused = []
     lines = [line for block in blocks(text) for line in block.splitlines()]
-    for package, rest in (found for line in lines for found in COMMAND.findall(line)):
+    for package, rest in (command for line in lines for command in COMMAND.findall(line)):
         # [brackets] and ... are a synopsis for people.
         if "..." in rest or re.search(r"\s\[", rest):
             continue
         words = words_of(rest)
-        said = refusal(package, words)
-        if said:
-            refused.append((package, words, said))
-    for package, rest in (found for span in spans(text) for found in COMMAND.findall(span)):
+        message = refusal(package, words)
+        if message:
+            refused.append((package, words, message))
+    for package, rest in (command for span in spans(text) for command in COMMAND.findall(span)):
         words = words_of(rest)
         # In running text a command is often only named: `python -m feed replay`.
         if words and re.fullmatch(r"[a-z]+", words[0]):
-            said = refusal(package, [words[0], "--help"])
-            if said:
-                refused.append((package, words, said))
+            message = refusal(package, [words[0], "--help"])
+            if message:
+                refused.append((package, words, message))
     return refused
 
 
@@ -259,8 +259,8 @@ class TestTheChecks:
             "python -m feed replay quotes.csv.gz\n"
             "```\n"
         )
-        found = [(package, words) for package, words, _ in refused_commands(text)]
-        assert found == [("feed", ["replay", "quotes.csv.gz"]), ("feed", ["play"])]
+        refused = [(package, words) for package, words, _ in refused_commands(text)]
+        assert refused == [("feed", ["replay", "quotes.csv.gz"]), ("feed", ["play"])]
 
     def test_a_missing_file(self):
         assert missing_files("`tests/conftest.py` `tests/confetti.py`") == ["tests/confetti.py"]

@@ -15,6 +15,6 @@ def test_what_starts_ray_hosts_or_kafka_is_in_a_group(request):
 
 
 def test_a_group_names_files_that_there_are(request):
-    there = {path.name for path in request.config.rootpath.glob("tests/integration/test_*.py")}
-    assert set(GROUP) <= there
+    modules = {path.name for path in request.config.rootpath.glob("tests/integration/test_*.py")}
+    assert set(GROUP) <= modules
     assert len(GROUP) == sum(map(len, TOGETHER.values()))

@@ -302,7 +302,7 @@ def _dtype(size: int) -> np.dtype[Any]:
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
     """Take the columns of a block's book records."""
     records, stamps = block.records, received(block.records)
-    mapped = names.said(block.mappings, records["instrument_id"], block.number, stamps)
+    mapped = names.mapped_codes(block.mappings, records["instrument_id"], block.number, stamps)
     keys = keys_of(records, stamps)
     codes, at = names.label(keys, mapped, symbol, where)
     if symbol is not None:

@@ -168,7 +168,9 @@ class Names:
         """Index of a symbol; a new symbol gets the next one."""
         return self.codes.setdefault(name or UNNAMED, len(self.codes))
 
-    def said(self, mappings: list[Mapping], instrument: NDArray[Any], number: Int64, stamp: NDArray[Any]) -> Int64:
+    def mapped_codes(
+        self, mappings: list[Mapping], instrument: NDArray[Any], number: Int64, stamp: NDArray[Any]
+    ) -> Int64:
         """(N,) int64: index of the symbol that a mapping record gives each record, -1 = none.
 
         Parameters
@@ -225,15 +227,15 @@ class Names:
             self.heard[instrument] = list(reversed(newest.values()))
         self.table = None
 
-    def label(self, keys: Int64, said: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
+    def label(self, keys: Int64, mapped_codes: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
         """Repeat each record for each of its symbols.
 
         Parameters
         ----------
         keys : (N,) int64
             Day and instrument of each record, from `keys_of`.
-        said : (N,) int64
-            From `said`.
+        mapped_codes : (N,) int64
+            From `mapped_codes`.
         symbol : str, optional
             The only one to label, and the unnamed as long as the file names none.
         where : str
@@ -253,7 +255,7 @@ class Names:
         mapped = np.full(len(pairs), -1, np.int64)
         if self.heard:
             base = len(self.codes) + 1
-            both, pair_of = _distinct(pair_of * base + said + 1)
+            both, pair_of = _distinct(pair_of * base + mapped_codes + 1)
             pairs, mapped = pairs[both // base], both % base - 1
         symbol_codes = [
             [code] if code >= 0 else self.of(*_split_key(key))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Found:
+class ListedReplay:
     """One replay.
 
     Attributes
@@ -70,7 +70,7 @@ class Found:
         }
 
 
-def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Found], int]:
+def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[ListedReplay], int]:
     """Go through a topic and note its replays.
 
     Parameters
@@ -82,7 +82,7 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
 
     Returns
     -------
-    found : list of Found
+    replays : list of ListedReplay
         By the time of the last message.
     bare : int
         Messages without headers of a replay.
@@ -93,7 +93,7 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
         No broker, no topic, or offsets that disappear while they are read.
     """
     address = parse_address(source, options.access)
-    replays: dict[str, Found] = {}
+    replays: dict[str, ListedReplay] = {}
     bare = 0
     with open_consumer(address) as consumer:
         for partition, (first, last) in partitions_of(consumer, address).items():
@@ -113,7 +113,7 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
                     bare += 1
                     continue
                 name = headers["replay"]
-                replay = replays.setdefault(name, Found(name))
+                replay = replays.setdefault(name, ListedReplay(name))
                 _note(replay, headers, partition, record.timestamp)
                 if headers.get("kind") == END:
                     replay.promised = decode_end(record, name).messages
@@ -124,7 +124,7 @@ def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[Fou
     return sorted(replays.values(), key=lambda replay: (replay.last, replay.replay)), bare
 
 
-def _note(replay: Found, headers: dict[str, str], partition: int, when: int) -> None:
+def _note(replay: ListedReplay, headers: dict[str, str], partition: int, when: int) -> None:
     replay.codec = headers.get("codec", "")
     replay.first, replay.last = min(replay.first, max(when, 0)), max(replay.last, when, 0)
     if partition not in replay.partitions:
@@ -134,17 +134,17 @@ def _note(replay: Found, headers: dict[str, str], partition: int, when: int) -> 
         replay.symbols.append(symbol)
 
 
-def render(found: list[Found], bare: int) -> str:
+def render(replays: list[ListedReplay], bare: int) -> str:
     """Write replays as a plain table, escaped for a terminal; the newest last."""
     lines = [f"{'replay':<26} {'state':<10} {'messages':>10} {'codec':<6} {'last message':<20} symbols"]
-    for each in found:
+    for each in replays:
         symbols = ", ".join(each.symbols[:5]) + (f" and {len(each.symbols) - 5} more" if len(each.symbols) > 5 else "")
         last = format_instant(each.last * 10**6)[:19] + "Z"
         lines.append(
             f"{printable(each.replay):<26} {each.state:<10} {each.messages:>10,} {printable(each.codec):<6} {last:<20} "
             f"{printable(symbols)}"
         )
-    if not found:
+    if not replays:
         lines = ["no replays"]
     if bare:
         lines.append(f"{bare:,} messages without headers of a replay")

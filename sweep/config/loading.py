@@ -41,6 +41,15 @@ def load_config(file: str | None = None, assignments: Sequence[str] = ()) -> Con
     ConfigError
         A missing or malformed file, an unknown key (the nearest valid one is named), a value of the wrong kind or out
         of range.
+
+    Examples
+    --------
+    >>> from sweep.config import load_config
+    >>> config = load_config(assignments=["source=day.csv.gz", "order.size=20_000", "grid.theta_queue=[0, 0.01]"])
+    >>> config.source, config.order.side, config.order.size
+    ('day.csv.gz', 'buy', 20000)
+    >>> config.grid
+    {'theta_queue': [0, 0.01]}
     """
     with placed(file, assignments):
         return build_config(assign(nested(read_mapping(file)) if file is not None else {}, assignments))

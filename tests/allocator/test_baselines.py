@@ -27,8 +27,8 @@ def fills(book, order, rules, conventions, name):
 def test_best_ask_takes_one_venue_a_snapshot_the_lowest_price_then_the_lowest_id():
     book = build_book(tape_of((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 100, 10), (1, 2, 90, 1, 99, 5)), BookRules())
     order = Order("buy", 18, OPEN, OPEN + SECOND)
-    found, run = fills(book, order, FAIR, "fair", "best_ask")
-    assert found == [(0, 0, 10), (1, 1, 5)]
+    filled, run = fills(book, order, FAIR, "fair", "best_ask")
+    assert filled == [(0, 0, 10), (1, 1, 5)]
     assert (run.filled, run.unfilled) == (15, 3)
 
 
@@ -60,8 +60,8 @@ def test_without_volume_vwap_targets_nothing_and_the_leftover_rule_buys():
     rows = [(0, 1, 90, 1, 100, 10), (61, 1, 90, 1, 0, 0), (62, 1, 90, 1, 0, 0)]
     book = build_book(tape_of(*rows), BookRules())
     late = Order("buy", 5, OPEN + 30 * SECOND, OPEN + 62 * SECOND)
-    found, run = fills(book, late, FAIR, "fair", "vwap")
-    assert found == []
+    filled, run = fills(book, late, FAIR, "fair", "vwap")
+    assert filled == []
     assert run.unfilled == 5
 
 
@@ -69,9 +69,9 @@ def test_classic_twap_buys_fractional_slices_after_each_full_minute():
     rows = [(s, 1, 90, 1, 100, 50) for s in (0, 30, 60, 61, 121, 185)]
     book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
     order = Order("buy", 10, OPEN, OPEN + 200 * SECOND)  # three slices of 10/3
-    found, run = fills(book, order, CLASSIC, "classic", "twap")
+    filled, run = fills(book, order, CLASSIC, "classic", "twap")
     third = 10 / 3
-    assert found == [(0, 0, third), (3, 0, third), (4, 0, third)]
+    assert filled == [(0, 0, third), (3, 0, third), (4, 0, third)]
     assert (run.filled, run.cash_filled) == (10, 10 * 100 * CENT)
 
 
@@ -79,8 +79,8 @@ def test_a_part_of_a_share_that_is_due_waits_for_the_next_slice():
     rows = [(0, 1, 90, 1, 100, 3), (30, 1, 90, 1, 120, 50), (61, 1, 90, 1, 100, 50), (185, 1, 90, 1, 100, 50)]
     book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
     order = Order("buy", 10, OPEN, OPEN + 200 * SECOND)
-    found, _ = fills(book, order, CLASSIC, "classic", "twap")
-    assert found == [(0, 0, 3), (2, 0, 11 / 3), (3, 0, 10 / 3)]
+    filled, _ = fills(book, order, CLASSIC, "classic", "twap")
+    assert filled == [(0, 0, 3), (2, 0, 11 / 3), (3, 0, 10 / 3)]
     kernel = run_baselines(book, order, CLASSIC, [FEE], "classic")["twap"]
     assert kernel == run_baselines(book, order, CLASSIC, [FEE], "classic", engine="reference")["twap"]
 
@@ -133,6 +133,6 @@ def test_classic_vwap_buys_in_the_first_snapshot_of_each_bin_only():
     rows = [(0, 1, 90, 1, 101, 5), (0, 2, 90, 1, 100, 5), (10, 1, 90, 1, 99, 90), (65, 1, 90, 1, 102, 100)]
     book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
     order = Order("buy", 40, OPEN, OPEN + 65 * SECOND)  # bins of 100 and 100: 20 each
-    found, run = fills(book, order, CLASSIC, "classic", "vwap")
-    assert found == [(0, 1, 5), (0, 0, 5), (2, 0, 20), (2, 0, 10)]
+    filled, run = fills(book, order, CLASSIC, "classic", "vwap")
+    assert filled == [(0, 1, 5), (0, 0, 5), (2, 0, 20), (2, 0, 10)]
     assert run.filled == 40

@@ -75,8 +75,8 @@ def test_excess_that_is_sold_back_is_a_fill_of_the_other_sign():
     run = execution_of(row.tolist())
     assert (run.filled, run.overfilled) == (200, 70)
     trace = trace_combination(book, order, FAIR, policy, [FEE], parameters)
-    found = shortfall(order, run, trace, 20_000 * CENT)
-    assert found == Shortfall(timing=0, spread=270 * 2 * CENT, fees=270 * 2 * FEE, leftover=0)
+    parts = shortfall(order, run, trace, 20_000 * CENT)
+    assert parts == Shortfall(timing=0, spread=270 * 2 * CENT, fees=270 * 2 * FEE, leftover=0)
 
 
 @pytest.mark.parametrize("step", [1, -1])

@@ -34,10 +34,10 @@ def columns(book):
 @given(book_of(7), st.integers(1, 9), parameters_of, st.sampled_from(["best", -2 * CENT, 0, CENT + 1]))
 def test_static_is_the_exhaustive_optimum(book, size, parameters, reference):
     costs, available, rebates = columns(book)
-    best2 = 2 * min((c for c, there, _ in book if there), default=0)
+    best2 = 2 * min((c for c, shown, _ in book if shown), default=0)
     reference2 = best2 if reference == "best" else best2 + reference
-    found = splits.static(costs, available, size, parameters.tau, reference2)
-    assert found == exhaustive.static([2 * c - reference2 for c in costs], available, rebates, size, parameters)
+    split = splits.static(costs, available, size, parameters.tau, reference2)
+    assert split == exhaustive.static([2 * c - reference2 for c in costs], available, rebates, size, parameters)
 
 
 @MANY
@@ -46,26 +46,26 @@ def test_static_is_the_exhaustive_optimum(book, size, parameters, reference):
 )
 def test_static_in_lots_is_the_exhaustive_optimum(book, size, step, parameters, reference):
     costs, available, rebates = columns(book)
-    best2 = 2 * min((c for c, there, _ in book if there), default=0)
+    best2 = 2 * min((c for c, shown, _ in book if shown), default=0)
     reference2 = best2 if reference == "best" else best2 + reference
-    found = splits.static_lots(costs, available, size, step, parameters, reference2)
+    split = splits.static_lots(costs, available, size, step, parameters, reference2)
     literal = exhaustive.static(
         [2 * c - reference2 for c in costs], available, rebates, size, parameters, step=step, lots_only=True
     )
     if split_cost(literal, costs, available, rebates, size, parameters) < INFINITE:
-        assert found == literal
+        assert split == literal
     else:  # nothing is least among infinities; the rule still takes the cheap first, as many lots
-        assert sum(found) == sum(literal)
+        assert sum(split) == sum(literal)
 
 
 @MANY
 @given(book_of(9), st.integers(0, 13), st.integers(1, 4), parameters_of)
 def test_pseudocode_is_the_first_minimum_of_the_enumeration(book, size, step, parameters):
     costs, available, rebates = columns(book)
-    found = splits.pseudocode(costs, available, size, step)
-    assert found == exhaustive.pseudocode(costs, available, rebates, size, step, parameters)
-    feasible = size % step == 0 and sum(step * (there // step) for there in available) >= size
-    assert (found is not None) == feasible
+    split = splits.pseudocode(costs, available, size, step)
+    assert split == exhaustive.pseudocode(costs, available, rebates, size, step, parameters)
+    feasible = size % step == 0 and sum(step * (shown // step) for shown in available) >= size
+    assert (split is not None) == feasible
 
 
 @given(book_of(9), st.integers(1, 12), st.integers(1, 3), parameters_of, parameters_of)

@@ -193,17 +193,17 @@ def test_what_is_awaited_is_said_soon_and_now_and_then():
 
 
 def test_where_something_comes_the_time_begins_anew():
-    lines, said = [], threading.Event()
+    lines, shown = [], threading.Event()
 
     def tell(text):
         lines.append(text)
-        said.set()
+        shown.set()
 
     with waiting(tell, lambda: "more", first=0.2, again=60.0) as came:
         over = time.monotonic() + 0.5
         while time.monotonic() < over:
             came()
-        assert said.wait(10)
+        assert shown.wait(10)
         assert time.monotonic() - over > 0.1
     assert lines == ["still waiting after 0 s: more"]
 
@@ -220,25 +220,25 @@ def test_what_cannot_be_told_ends_nothing():
 
 
 def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch, capsys):
-    said = threading.Event()
+    shown = threading.Event()
 
     def slow(tell, what):
         def heard(text):
             tell(text)
-            said.set()
+            shown.set()
 
         return waiting(heard, what, first=0.01)
 
     class Waits:
         def __init__(self, *_):
-            assert said.wait(10)
+            assert shown.wait(10)
             raise FeedUnavailable("nothing came")
 
     monkeypatch.setattr(cli, "waiting", slow)
     monkeypatch.setitem(source.SCHEMES, "kafka", Waits)
     for command in (["check"], ["convert"], ["replays"]):
         monkeypatch.setattr("feed.kafka.inventory.list_replays", Waits)
-        said.clear()
+        shown.clear()
         words = ["out.parquet"] if command == ["convert"] else []
         assert cli.main([*command, "kafka://127.0.0.1:1/q", *words, "feed.wait=10m"]) == 2
         out, err = capsys.readouterr()
@@ -257,7 +257,7 @@ def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (MemoryError(), "no memory is left; give more"),
         (ImportError("libx.so: failed to map segment from shared object"), "no memory is left; give more"),
@@ -275,9 +275,9 @@ def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
         (ValueError("a bug"), None),
     ],
 )
-def test_what_the_machine_refuses_is_told_from_a_bug(error, said):
-    found = refused(error)
-    assert found is None if said is None else found.startswith(said)
+def test_what_the_machine_refuses_is_told_from_a_bug(error, message):
+    refusal = refused(error)
+    assert refusal is None if message is None else refusal.startswith(message)
 
 
 @pytest.mark.parametrize(

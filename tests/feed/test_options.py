@@ -22,8 +22,8 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
     assert options_of([]) == DEFAULTS
     words = ["symbol=AAPL", "replay=x=1", "feed.max_bad=3", "feed.wait=60s", "feed.deadline=2h", "feed.max_bytes=9"]
     access = access_of({"api_version": "2.3"})
-    found = options_of(["symbol=MSFT", *words, "feed.foreign=true", "venues=43,2"], access)
-    assert found == ReadOptions(
+    options = options_of(["symbol=MSFT", *words, "feed.foreign=true", "venues=43,2"], access)
+    assert options == ReadOptions(
         "AAPL", "x=1", 3, 60.0, 7200.0, 9, foreign=True, venues=(2, 43), access=access, sized=False
     )
 
@@ -50,8 +50,8 @@ def test_what_is_no_option_is_one_line(word, says):
 
 
 def test_sizes_and_counts_are_read_as_they_are_written():
-    found = options_of(["feed.max_bytes=16GiB", "feed.max_bad=5e3"])
-    assert (found.max_bytes, found.max_bad) == (2**34, 5000)
+    options = options_of(["feed.max_bytes=16GiB", "feed.max_bad=5e3"])
+    assert (options.max_bytes, options.max_bad) == (2**34, 5000)
 
 
 @pytest.mark.parametrize("word", ["simbol=AAPL", "max_bytes=1e3", "feed.wiat=5s"])
@@ -78,12 +78,12 @@ HIVE = ("venue=2/*.csv", "symbols=AAPL/*.csv", "symbol=AAPL/*.csv", "symbol=AAPL
 def test_what_names_files_is_a_path_and_no_setting(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["check", place]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {place.rstrip('/')}: no "), said
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"error: {place.rstrip('/')}: no "), stderr
     name = place.replace("*", "a.csv").replace("?", "2")
-    there = tmp_path / (name + "a.csv" if name.endswith("/") else name)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(generate(seconds=2, warmup=0), there)
+    path = tmp_path / (name + "a.csv" if name.endswith("/") else name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(generate(seconds=2, warmup=0), path)
     assert cli.main(["check", place, "venues=2", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["quality"]["venues"]) == ["2"]
 

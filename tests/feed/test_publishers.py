@@ -30,8 +30,8 @@ from tests.support.strategies import OPEN, SECOND
 def named(venue):
     """The data set and venue that Databento's library calls a publisher id."""
     record = repr(dbn.MBP1Msg(venue, 1, 1, 1, 1, dbn.Action.TRADE, dbn.Side.BID, 0, 1))
-    found = re.search(rf"publisher_id=([\w.]+)\.(\w+) \({venue}\)", record)
-    return found and found.groups()
+    match = re.search(rf"publisher_id=([\w.]+)\.(\w+) \({venue}\)", record)
+    return match and match.groups()
 
 
 def doubled(tape, twin, of=VENUES[0]):
@@ -68,7 +68,7 @@ def test_the_table_is_that_of_databento_s_library():
 
 
 @pytest.mark.parametrize(
-    ("venues", "found"),
+    ("venues", "twins"),
     [
         ((2, 81), "venues 2 (XNAS.ITCH) and 81 (XNAS.BASIC) are both XNAS"),
         ((2, 43, 46, 124), "venues 2 (XNAS.ITCH), 46 (XNAS.QBBO) and 124 (EQUS.SIP) are all XNAS"),
@@ -86,8 +86,8 @@ def test_the_table_is_that_of_databento_s_library():
         (VENUES, None),
     ],
 )
-def test_one_market_under_two_ids_is_found(venues, found):
-    assert [str(each) for each in find_twins(venues)] == ([found] if found else [])
+def test_one_market_under_two_ids_is_found(venues, twins):
+    assert [str(each) for each in find_twins(venues)] == ([twins] if twins else [])
 
 
 def test_every_pair_of_a_data_set_and_another_that_name_one_american_venue_is_found():
@@ -187,9 +187,9 @@ def test_a_plan_of_some_venues_travels_and_is_proven_before_rows_are_left_out(ta
 
 def test_nothing_chosen_leaves_all_as_it_was(tape, tmp_path):
     write_csv(tape, tmp_path / "day.csv")
-    found, provenance = read_source(str(tmp_path / "day.csv"))
-    everything, proof = read_source(str(tmp_path / "day.csv"), ReadOptions(venues=tuple(found.venues.tolist())))
-    assert same(found, everything)
+    chosen, provenance = read_source(str(tmp_path / "day.csv"))
+    everything, proof = read_source(str(tmp_path / "day.csv"), ReadOptions(venues=tuple(chosen.venues.tolist())))
+    assert same(chosen, everything)
     assert (proof.digest, proof.ignored) == (provenance.digest, provenance.ignored | {"other_venue": 0})
 
 

@@ -39,8 +39,8 @@ def provenance_of(tape):
 
 @pytest.mark.parametrize("prefix", ["", "file:"])
 def test_a_path_is_read_with_or_without_its_scheme(tape, path, prefix):
-    found, provenance = read_source(f"{prefix}{path}")
-    assert same(found, tape)
+    again, provenance = read_source(f"{prefix}{path}")
+    assert same(again, tape)
     assert provenance.digest == tape.digest()
     assert (provenance.source, provenance.place) == ("file", str(path))
     assert (provenance.rows, provenance.snapshots) == (tape.rows, tape.snapshots)

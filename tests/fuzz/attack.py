@@ -43,7 +43,7 @@ class Attack:
         self.seeds = [path.read_bytes() for path in sorted(seeds.iterdir())]
         self.inputs = self.taken = 0
         self.reported = 0.0
-        self.found = {}
+        self.smallest = {}
 
     def one(self, data):
         """Try an input."""
@@ -61,10 +61,10 @@ class Attack:
         frames = traceback.extract_tb(error.__traceback__)[-2:]
         place = ", ".join(f"{Path(at.filename).name}:{at.lineno}" for at in frames)
         key = f"{type(error).__name__} at {place}"
-        known = self.found.get(key)
+        known = self.smallest.get(key)
         if known is not None and len(known) <= len(data):
             return
-        self.found[key] = data
+        self.smallest[key] = data
         stem = f"{self.name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"  # a smaller input takes its place
         (self.findings / stem).write_bytes(data)
         (self.findings / f"{stem}.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -83,7 +83,7 @@ class Attack:
     def tell(self):
         """Write the tally, in one step: it may be the last."""
         self.reported = time.monotonic()
-        tally = {"inputs": self.inputs, "accepted": self.taken, "findings": sorted(self.found)}
+        tally = {"inputs": self.inputs, "accepted": self.taken, "findings": sorted(self.smallest)}
         new = self.tally.with_suffix(".new")
         new.write_text(json.dumps(tally), encoding="utf-8")
         new.replace(self.tally)

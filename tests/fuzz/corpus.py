@@ -15,16 +15,16 @@ TAPES = 30
 @cache
 def seed_tapes():
     """Small tapes, with all that `strategies.tapes` knows."""
-    found = []
+    made = []
 
     @seed(20240801)
     @settings(max_examples=TAPES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(tapes(max_rows=12))
     def collect(tape):
-        found.append(tape)
+        made.append(tape)
 
     collect()
-    return tuple(found)
+    return tuple(made)
 
 
 def fill(target, folder):

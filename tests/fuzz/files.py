@@ -140,10 +140,10 @@ def check_csv(data, ending=".csv"):
 
 
 def assert_same_tapes(block, expected, what):
-    found = {each.tape.symbol: each.tape for each in block.fragments}
-    assert set(found) == set(expected), f"{what}: symbols {sorted(expected)}"
+    decoded = {each.tape.symbol: each.tape for each in block.fragments}
+    assert set(decoded) == set(expected), f"{what}: symbols {sorted(expected)}"
     for symbol, tape in expected.items():
-        assert_same(found[symbol], tape, what)
+        assert_same(decoded[symbol], tape, what)
 
 
 def check_block(block):
@@ -252,10 +252,10 @@ def check_against_library(data, block):
     """Where the library makes a CSV of all records, that CSV is the same."""
     start = 8 + int.from_bytes(data[4:8], "little")
     body = data[start:]
-    said = Metadata.decode(data[:start])
-    if len(body) % 80 or set(body[::80]) != {20} or set(body[1::80]) != {1} or said.ts_out:
+    header = Metadata.decode(data[:start])
+    if len(body) % 80 or set(body[::80]) != {20} or set(body[1::80]) != {1} or header.ts_out:
         return  # it gives up at records of another schema, and at stamps that are promised and not there
-    if said.stype_in == said.stype_out:
+    if header.stype_in == header.stype_out:
         return  # it takes the mapping's keys for names all the same; here nothing is named then
     if b"\xff" * 8 in {body[at + 32 : at + 40] for at in range(0, len(body), 80)}:
         return  # without ts_recv it gives a record no symbol; here ts_event says the day
@@ -292,25 +292,25 @@ def check_parquet(data):
             return False
         check_block(block)
     with pq.ParquetFile(path) as file:
-        there = file.schema_arrow.names
-        names = parquet.SCHEMA.names if "kind" in there else [*QUOTE_DTYPES, "symbol"]  # else px, sz, side are unused
-        table = file.read([name for name in there if name in names])
+        columns = file.schema_arrow.names
+        names = parquet.SCHEMA.names if "kind" in columns else [*QUOTE_DTYPES, "symbol"]  # else px, sz, side are unused
+        table = file.read([name for name in columns if name in names])
     if pa.types.is_timestamp(table.schema.field("ts").type):  # in UTC, whatever zone it is to be shown in
         ts = table.column("ts").cast(parquet.STAMP).cast(pa.int64())
         table = table.set_column(table.schema.names.index("ts"), "ts", ts)
     rows = table.to_pylist()
     named = any(row.get("symbol") for row in rows)
-    found = {}
+    by_symbol = {}
     for row in rows:
         symbol = row.get("symbol") or "UNKNOWN" if named else "UNKNOWN"
-        quotes, trades = found.setdefault(symbol, ([], []))
+        quotes, trades = by_symbol.setdefault(symbol, ([], []))
         trade = row.get("kind") == "trade"
         values = [defined(name, row[name]) for name in (TRADE_DTYPES if trade else QUOTE_DTYPES)]
         if not trade:
             quotes.append(values)
         elif values[2] > 0 and values[3] > 0:
             trades.append(values)
-    assert_same_tapes(block, {symbol: built(symbol, *parts) for symbol, parts in found.items()}, "row by row")
+    assert_same_tapes(block, {symbol: built(symbol, *parts) for symbol, parts in by_symbol.items()}, "row by row")
     return True
 
 

@@ -115,10 +115,10 @@ def change_json(data, rng):
                 change_token(tokens, rng)
         return b"".join(tokens)
     try:
-        said = json.loads(data)
+        document = json.loads(data)
         for _ in range(rng.randint(1, 2)):
-            said = change_said(said, rng)
-        text = json.dumps(said, separators=(",", ":"), ensure_ascii=rng.random() < 0.5)
+            document = change_node(document, rng)
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=rng.random() < 0.5)
     except (ValueError, ArithmeticError, RecursionError):
         return damage(data, rng)
     return text.encode("utf-8", "surrogatepass")
@@ -171,28 +171,28 @@ def change_token(tokens, rng):
         tokens[at] = rng.choice([*NUMBERS, "[" * 200, "true", "[]", "{}"]).encode()
 
 
-def change_said(said, rng):
+def change_node(node, rng):
     """Another value in one place of what JSON says."""
-    if isinstance(said, dict) and said and rng.random() < 0.9:
-        key = rng.choice(list(said))
+    if isinstance(node, dict) and node and rng.random() < 0.9:
+        key = rng.choice(list(node))
         how = rng.randrange(8)
         if how == 0:
-            return {name: each for name, each in said.items() if name != key}
+            return {name: each for name, each in node.items() if name != key}
         if how == 1:
-            return {(rng.choice(KEYS) if name == key else name): each for name, each in said.items()}
+            return {(rng.choice(KEYS) if name == key else name): each for name, each in node.items()}
         if how == 2:
-            return said | {rng.choice(KEYS): said[key]}
-        return said | {key: change_said(said[key], rng)}
-    if isinstance(said, list) and said and rng.random() < 0.9:
-        at = rng.randrange(len(said))
+            return node | {rng.choice(KEYS): node[key]}
+        return node | {key: change_node(node[key], rng)}
+    if isinstance(node, list) and node and rng.random() < 0.9:
+        at = rng.randrange(len(node))
         how = rng.randrange(8)
         if how == 0:
-            return said[:at] + said[at + 1 :]
+            return node[:at] + node[at + 1 :]
         if how == 1:
-            return [*said, said[at]]
+            return [*node, node[at]]
         if how == 2:
-            return said[::-1]
-        return [*said[:at], change_said(said[at], rng), *said[at + 1 :]]
+            return node[::-1]
+        return [*node[:at], change_node(node[at], rng), *node[at + 1 :]]
     how = rng.randrange(6)
     if how == 0:
         return rng.choice(EDGES)
@@ -204,9 +204,9 @@ def change_said(said, rng):
         return rng.choice([*STAMPS, *WORDS])
     if how == 3:
         return rng.choice([None, True, False, [], {}, [[]], ""])
-    if how == 4 and isinstance(said, (int, float)):
-        return said + rng.choice([1, -1, 0.5, 1e-9])
-    return said
+    if how == 4 and isinstance(node, (int, float)):
+        return node + rng.choice([1, -1, 0.5, 1e-9])
+    return node
 
 
 def change_csv(data, rng):

@@ -83,13 +83,13 @@ def assert_line(error):
 @contextmanager
 def quiet():
     """Nothing is said past the caller: what Python cannot raise it prints, as a traceback on the user's terminal."""
-    said = []
-    hook, sys.unraisablehook = sys.unraisablehook, said.append
+    unraisable = []
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
     try:
         yield
     finally:
         sys.unraisablehook = hook
-    assert not said, f"printed, not raised: {said[0].exc_value!r} in {said[0].object!r}"
+    assert not unraisable, f"printed, not raised: {unraisable[0].exc_value!r} in {unraisable[0].object!r}"
 
 
 @contextmanager
@@ -168,10 +168,10 @@ def plain_csv(data):
     texts = [row[name] for row in rows for name in priced if row[name] not in NULLS]
     pointed = any(set(text) & set(".eE") for text in texts)
     scale = NANO if pointed else 1
-    found = {}
+    by_symbol = {}
     for row in rows:
         symbol = row.get("symbol") or UNNAMED
-        quotes, trades = found.setdefault(symbol, ([], []))
+        quotes, trades = by_symbol.setdefault(symbol, ([], []))
         ts = stamp(row["ts_event"])
         venue, sequence = number(row["publisher_id"]), number(row["sequence"])
         sides = [price(row[f"{side}_px_00"], scale) for side in ("bid", "ask")]
@@ -181,7 +181,7 @@ def plain_csv(data):
             px, sz = price(row["price"], scale), size(row["size"])
             if px > 0 and sz > 0:
                 trades.append((ts, venue, px, sz, LETTERS.get(row["side"], 0), sequence))
-    return {symbol: built(symbol, *parts) for symbol, parts in found.items()}
+    return {symbol: built(symbol, *parts) for symbol, parts in by_symbol.items()}
 
 
 def built(symbol, quotes, trades):
@@ -203,8 +203,8 @@ def number(text):
 
 
 def size(text):
-    found = 0 if text in NULLS else number(text)
-    return 0 if found == UNDEFINED_SIZE else max(found, -1)
+    parsed = 0 if text in NULLS else number(text)
+    return 0 if parsed == UNDEFINED_SIZE else max(parsed, -1)
 
 
 def price(text, scale):
@@ -215,8 +215,8 @@ def price(text, scale):
     except InvalidOperation as error:
         raise UnsureError(text) from error
     with localcontext(prec=1200):
-        found = int((value * scale).to_integral_value(ROUND_HALF_EVEN))
-    return 0 if found == UNDEFINED_PRICE else found
+        parsed = int((value * scale).to_integral_value(ROUND_HALF_EVEN))
+    return 0 if parsed == UNDEFINED_PRICE else parsed
 
 
 def stamp(text):

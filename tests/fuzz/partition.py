@@ -229,11 +229,11 @@ class Choices:
 @cache
 def bank(codec):
     """Messages of an instant each and how many quotes and trades are in them."""
-    found = []
+    decoded = []
     for ts in sorted(set(SOME.ts.tolist())):
         (message,) = CODECS[codec].encode(SOME.clip(ts, ts))
-        found.append((message.value, CODECS[codec].decode([Record(0, 0, message.value)], refuse)))
-    return found
+        decoded.append((message.value, CODECS[codec].decode([Record(0, 0, message.value)], refuse)))
+    return decoded
 
 
 def items_of(choices, codec, start):
@@ -335,8 +335,8 @@ def check_range(data):
     assert (block.resent, block.empty) == (resent, end - start - len(items))
     parts = [CODECS[codec].decode([], refuse), *(rows for *_, rows in messages if rows is not None)]
     rows = concatenate(parts)
-    for found, expected in ((block.rows.quotes, rows.quotes), (block.rows.trades, rows.trades)):
-        assert all(np.array_equal(found[name], column) for name, column in expected.items()), "rows"
+    for actual, expected in ((block.rows.quotes, rows.quotes), (block.rows.trades, rows.trades)):
+        assert all(np.array_equal(actual[name], column) for name, column in expected.items()), "rows"
     counts = zip(block.rows.quote_counts.tolist(), block.rows.trade_counts.tolist(), strict=True)
     assert list(counts) == [
         (0, 0) if rows is None else (int(rows.quote_counts[0]), int(rows.trade_counts[0])) for *_, rows in messages

@@ -74,7 +74,7 @@ def attack(name, seconds, corpus, findings):
             start_new_session=True,
         )
         try:
-            _, said = process.communicate(timeout=left + 60)
+            _, stderr = process.communicate(timeout=left + 60)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -82,14 +82,14 @@ def attack(name, seconds, corpus, findings):
         outcome.seconds = time.monotonic() - began
         counts = json.loads(tally.read_text(encoding="utf-8")) if tally.exists() else {"accepted": 0, "findings": []}
         tally.unlink(missing_ok=True)
-        status = STATUS.findall(said)
+        status = STATUS.findall(stderr)
         if status:
             outcome.edges, outcome.kept = max(outcome.edges, int(status[-1][0])), int(status[-1][1])
-        outcome.inputs += sum(map(int, TRIED.findall(said))) or counts.get("inputs", 0)
+        outcome.inputs += sum(map(int, TRIED.findall(stderr))) or counts.get("inputs", 0)
         outcome.accepted += counts["accepted"]
         outcome.findings += [each for each in counts["findings"] if each not in outcome.findings]
         if process.returncode:
-            outcome.findings.append(f"the process ended with {process.returncode}: {' '.join(said.split())[-1500:]}")
+            outcome.findings.append(f"the process ended with {process.returncode}: {' '.join(stderr.split())[-1500:]}")
             if len(outcome.findings) > 20:
                 break
     return outcome
@@ -120,12 +120,12 @@ def main(arguments=None):
             outcomes.append(attack(name, given.seconds / len(names), corpus, findings))
             print(outcomes[-1].row(), flush=True)
     idle = [each.name for each in outcomes if each.inputs - each.seeds < given.least or not each.accepted]
-    found = [f"{each.name}: {finding}" for each in outcomes for finding in each.findings]
-    for line in [*found, *(f"{name}: too little was tried, or nothing of it accepted" for name in idle)]:
+    lines = [f"{each.name}: {finding}" for each in outcomes for finding in each.findings]
+    for line in [*lines, *(f"{name}: too little was tried, or nothing of it accepted" for name in idle)]:
         print(line)
-    if found:
+    if lines:
         print(f"inputs and tracebacks: {findings}")
-    return 1 if found or idle else 0
+    return 1 if lines or idle else 0
 
 
 if __name__ == "__main__":

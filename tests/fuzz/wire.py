@@ -163,18 +163,20 @@ def check_end(value):
     except FeedCorrupt as error:
         assert_line(error)
         return False
-    said = json.loads(value.decode(errors="replace"))  # what is not looked at need not be text
-    assert end.replay == said["replay"] == REPLAY
-    assert end.tapes == said["tapes"]
+    document = json.loads(value.decode(errors="replace"))  # what is not looked at need not be text
+    assert end.replay == document["replay"] == REPLAY
+    assert end.tapes == document["tapes"]
     assert all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest in end.tapes.values())
-    table = {int(number): listed for number, listed in said["partitions"].items()}  # -0 is 0, and the last one holds
+    table = {
+        int(number): listed for number, listed in document["partitions"].items()
+    }  # -0 is 0, and the last one holds
     assert set(end.partitions) == set(table)
     for number, listed in end.partitions.items():
         assert {name: getattr(listed, name) for name in Listed.__struct_fields__} == table[number]
         assert 0 <= listed.start < listed.end <= 2**62
         assert 1 <= listed.messages <= listed.end - listed.start
         assert min(listed.rows, listed.bytes) >= 0
-    assert sum(listed.messages for listed in end.partitions.values()) == end.messages == said["messages"]
+    assert sum(listed.messages for listed in end.partitions.values()) == end.messages == document["messages"]
     lines = "".join(f"{symbol} {digest}\n" for symbol, digest in sorted(end.tapes.items()))
     expected = hashlib.sha256(lines.encode()).hexdigest() if len(end.tapes) > 1 else next(iter(end.tapes.values()))
     assert end.digest == expected

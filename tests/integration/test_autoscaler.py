@@ -124,13 +124,13 @@ def at(tmp_path_factory, quotes):
     with Hosts(folder, cloud.FIRST_HOST + MOST, kept=[quotes.parent], shm="16g") as hosts:
         for host in hosts.all[cloud.FIRST_HOST - 1 :]:
             bake(host)
-        there = Cloud(hosts)
+        fake_cloud = Cloud(hosts)
         file = folder / "cluster.yaml"
-        config = derived(there.described, hosts, there.environment("head"))
+        config = derived(fake_cloud.described, hosts, fake_cloud.environment("head"))
         file.write_text(yaml.safe_dump(config, sort_keys=False, width=10_000))
         hosts.control.run("ray", "get-auth-token", "--generate")
-        yield there
-        there.close()
+        yield fake_cloud
+        fake_cloud.close()
 
 
 def ray(at, *words, timeout=170):

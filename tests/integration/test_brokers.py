@@ -67,11 +67,11 @@ def test_it_serves_until_its_end_and_nothing_is_left(tmp_path, number, code):
         replay(tape(), source)
         assert same(read_source(source)[0], tape())
         process.send_signal(number)
-        out, said = process.communicate(timeout=20)
+        out, stderr = process.communicate(timeout=20)
     finally:
         process.kill()
         process.communicate()
-    assert (process.returncode, out, said) == (code, "", "")
+    assert (process.returncode, out, stderr) == (code, "", "")
     assert refuses(port)
     assert folder.exists() == (number == signal.SIGKILL)
 
@@ -82,9 +82,9 @@ def test_a_port_that_is_taken_is_one_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = launched(port, tmp_path)
-        out, said = process.communicate(timeout=30)
+        out, stderr = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
-    *_, last = said.splitlines()
+    *_, last = stderr.splitlines()
     assert last == (
         f"error: 127.0.0.1:{port}: cannot listen: Address already in use; choose another: make kafka PORT=9093"
     )

@@ -258,9 +258,9 @@ def test_a_worker_that_cannot_import_the_project_is_refused_by_name(cluster, tmp
     finally:
         cluster.remove(node)
     assert ran.returncode == 1, ran.stdout
-    said = ran.stderr.splitlines()[-1]
-    assert said.startswith("sweep.executors.on_ray.versions.NodeDiffers: node "), ran.stderr
-    assert "sor-sweep that cannot be imported (an older layout) instead of 0.1.0 (sources " in said
+    last_line = ran.stderr.splitlines()[-1]
+    assert last_line.startswith("sweep.executors.on_ray.versions.NodeDiffers: node "), ran.stderr
+    assert "sor-sweep that cannot be imported (an older layout) instead of 0.1.0 (sources " in last_line
 
 
 @pytest.mark.parametrize(

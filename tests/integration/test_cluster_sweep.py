@@ -58,8 +58,8 @@ def test_rows_are_those_of_one_process(words, tmp_path):
     joined = ended(*words, "address=auto", "--output", tmp_path / "joined")
     assert rows(tmp_path / "joined") == rows(tmp_path / "inline")
     one, other = (json.loads(ran.stdout) for ran in (inline, joined))
-    assert {name: found for name, found in one.items() if name != "run"} == {
-        name: found for name, found in other.items() if name != "run"
+    assert {name: value for name, value in one.items() if name != "run"} == {
+        name: value for name, value in other.items() if name != "run"
     }
     assert not any(word in joined.stderr for word in ("ray", "Ray", "WARNING"))
 
@@ -146,8 +146,8 @@ def wait_for(jobs, job, states, text="", seconds=100.0):
 def test_a_job_that_is_submitted_finds_its_cluster(jobs, words, tmp_path):
     entry = " ".join(map(repr, command(*words, "address=auto", "--output", tmp_path / "job")))
     job = submitted(jobs, f"cd {ROOT} && {entry}")
-    said = wait_for(jobs, job, {"SUCCEEDED", "FAILED"})
-    assert jobs.get_job_status(job).value == "SUCCEEDED", said
+    log = wait_for(jobs, job, {"SUCCEEDED", "FAILED"})
+    assert jobs.get_job_status(job).value == "SUCCEEDED", log
     ended(*words, "executor=inline", "--output", tmp_path / "inline")
     assert rows(tmp_path / "job") == rows(tmp_path / "inline")
 
@@ -157,6 +157,6 @@ def test_a_job_that_is_stopped_ends_as_one_that_is_terminated(jobs, words):
     job = submitted(jobs, f"cd {ROOT} && exec {entry}")
     wait_for(jobs, job, {"RUNNING"}, "combinations, ")
     jobs.stop_job(job)
-    said = wait_for(jobs, job, {"STOPPED"})
-    assert "terminated" in said.splitlines()[-1]
-    assert "Traceback" not in said
+    log = wait_for(jobs, job, {"STOPPED"})
+    assert "terminated" in log.splitlines()[-1]
+    assert "Traceback" not in log

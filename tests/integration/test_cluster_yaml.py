@@ -310,8 +310,8 @@ class TestUpAndDown:
         calls = log.read_text()
         shipped = [line for line in calls.splitlines() if line.startswith("rsync ")]
         for target, source in cluster()["file_mounts"].items():
-            there = [line for line in shipped if target in line and source.removeprefix("~/") in line]
-            assert there, f"{source} was not sent to {target}"
+            lines = [line for line in shipped if target in line and source.removeprefix("~/") in line]
+            assert lines, f"{source} was not sent to {target}"
         assert all("--exclude **/__pycache__" in line and "dir-merge,- .gitignore" in line for line in shipped)
         for command in (
             "chmod 600 ~/.ray/auth_token",

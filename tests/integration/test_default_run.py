@@ -28,14 +28,14 @@ def marked(tmp_path):
 def living(environment):
     """The processes that carry the mark."""
     mark = f"SWEEP_TEST_MARK={environment['SWEEP_TEST_MARK']}".encode()
-    found = []
+    commands = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
+                commands.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:100])
         except OSError:
             continue
-    return found
+    return commands
 
 
 def nothing_lives_on(environment):
@@ -110,15 +110,15 @@ def test_an_interrupt_ends_everything_that_was_started(marked, number, code, gro
         cwd=ROOT,
         start_new_session=True,
     )
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
+        lines.append(line)
         if until in line:
             break
     time.sleep(later)
     (os.killpg if group else os.kill)(process.pid, number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == code, "".join(said) + err
+    assert process.returncode == code, "".join(lines) + err
     assert out == ""
     assert "Traceback" not in err
     assert "nothing was stored" in err

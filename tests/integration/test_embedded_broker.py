@@ -394,9 +394,9 @@ def test_broker_command_serves_until_it_is_told_to_end(served, port, number, cod
     assert same(read_source(source)[0], tape())
     with socket.create_connection(("127.0.0.1", parse_port(source)), timeout=5):  # a client that never goes
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=20)
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     with pytest.raises(FeedUnavailable):
         plan_replay(source)
 
@@ -454,14 +454,14 @@ def test_replay_command_prints_one_json_line(topic, broker):
     done = feed("replay", topic, target)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    said = json.loads(line)
+    summary = json.loads(line)
     count = len(list(encode_json(sent)))
-    assert said["topic"] == "copied"
-    assert said["digest"] == sent.digest()
-    assert said["messages"] == count
-    assert [(part["start"], part["end"]) for part in said["partitions"]] == [(0, count + 1)]
+    assert summary["topic"] == "copied"
+    assert summary["digest"] == sent.digest()
+    assert summary["messages"] == count
+    assert [(part["start"], part["end"]) for part in summary["partitions"]] == [(0, count + 1)]
     assert f"replay: {count} messages, 100 %" in done.stderr
-    assert read_source(target)[1].replay == said["replay"]
+    assert read_source(target)[1].replay == summary["replay"]
 
 
 @pytest.mark.command
@@ -519,17 +519,17 @@ def test_replay_command_interrupted_leaves_an_incomplete_replay(topic, broker):
     first = "".join(islice(lines, 2))
     process.send_signal(signal.SIGINT)
     out, rest = process.communicate(timeout=20)
-    said = f"exit {process.returncode}, stdout {out!r}, stderr:\n{first}{rest}"
-    assert first.startswith("replay: "), said
-    assert process.returncode == 130, said
-    assert out == "", said
-    assert "Traceback" not in rest, said
+    outcome = f"exit {process.returncode}, stdout {out!r}, stderr:\n{first}{rest}"
+    assert first.startswith("replay: "), outcome
+    assert process.returncode == 130, outcome
+    assert out == "", outcome
+    assert "Traceback" not in rest, outcome
     try:
         os.killpg(process.pid, 0)
     except ProcessLookupError:
         pass
     else:
-        pytest.fail(f"its process group is still there; {said}")
+        pytest.fail(f"its process group is still there; {outcome}")
     with pytest.raises(FeedCorrupt, match="incomplete"):
         plan_replay(target)
 
@@ -545,10 +545,10 @@ def test_a_synthetic_file_goes_through_the_broker_and_is_checked(topic, tmp_path
     assert json.loads(sent.stdout)["digest"] == read_source(str(path))[0].digest()
     checked = feed("check", topic, "--json")
     assert checked.returncode == 0, checked.stderr
-    said = json.loads(checked.stdout)
-    assert said["feed"]["digest"] == json.loads(sent.stdout)["digest"]
-    assert said["quality"]["snapshots"] == said["feed"]["snapshots"]
-    assert said["feed"]["digest"] in feed("check", topic).stdout
+    report = json.loads(checked.stdout)
+    assert report["feed"]["digest"] == json.loads(sent.stdout)["digest"]
+    assert report["quality"]["snapshots"] == report["feed"]["snapshots"]
+    assert report["feed"]["digest"] in feed("check", topic).stdout
 
 
 @pytest.mark.command
@@ -558,10 +558,10 @@ def test_a_reader_that_has_enough_is_no_error(topic):
         [sys.executable, "-m", "feed", "check", topic], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     process.stdout.close()
-    said = process.stderr.read()
+    stderr = process.stderr.read()
     process.stderr.close()
     assert process.wait(20) == 0
-    assert without_waits(said) == ""
+    assert without_waits(stderr) == ""
 
 
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

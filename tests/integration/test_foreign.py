@@ -65,10 +65,10 @@ def test_malformed_ones_are_named_or_put_aside(topic):
 def test_a_price_that_no_tape_holds_is_one_line(topic, price):
     first, second, *_ = (value.decode() for value, _ in bare(tape()))
     put(topic, [(first.encode(), []), (re.sub(r'("ask_px_00":)[^,]*', rf"\g<1>{price}", second).encode(), [])])
-    code, said = refused("check", topic, "feed.foreign=true", "symbol=AAPL")
+    code, error = refused("check", topic, "feed.foreign=true", "symbol=AAPL")
     assert code == 3
-    assert "partition 0, offset 1: malformed message: " in said
-    assert len(said) < 400
+    assert "partition 0, offset 1: malformed message: " in error
+    assert len(error) < 400
 
 
 def test_bytes_are_bounded_and_an_unknown_topic_is_one(topic, monkeypatch):
@@ -138,12 +138,12 @@ def test_two_symbols_of_a_topic_are_two_tapes(topic, monkeypatch, way, offsets):
     one, other = tape(1), tape(1, symbol="NA")  # the same rows: only the name tells them apart
     items = alternating(named(one, way), named(other, way))
     put_with_keys(topic, [*items, *items[:9]])
-    found = read_tapes(topic, ReadOptions(foreign=True))
-    assert [(stream.symbol, same(stream, its)) for (stream, _), its in zip(found, (one, other), strict=True)] == [
+    pairs = read_tapes(topic, ReadOptions(foreign=True))
+    assert [(stream.symbol, same(stream, its)) for (stream, _), its in zip(pairs, (one, other), strict=True)] == [
         ("AAPL", True),
         ("NA", True),
     ]
-    assert [provenance.resent for _, provenance in found] == [5, 4]
+    assert [provenance.resent for _, provenance in pairs] == [5, 4]
     with pytest.raises(
         FeedUnavailable, match="it holds 2 tapes; tapes there: AAPL 2024-08-01, NA 2024-08-01; name one"
     ):

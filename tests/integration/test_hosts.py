@@ -58,7 +58,7 @@ def expected(running):
 
 def check(sweep, expected):
     """Assert that a sweep ends well: every combination once, with the rows of one process, and no long stall."""
-    assert sweep.finish() == 0, sweep.said
+    assert sweep.finish() == 0, sweep.stderr
     assert sweep.results().read_bytes() == expected
     document = sweep.document()
     assert (document["run"]["simulated"], document["failed"]) == (COUNT, [])
@@ -79,8 +79,8 @@ print(len(GcsClient(address=sys.argv[1]).get_all_node_info(timeout=10)))
 def test_every_node_has_the_project_that_was_shipped(running):
     shipped = f"{HOME}/sor-sweep/sweep/__init__.py\n"
     for host in running.cluster.hosts.all:
-        found = host.run(*running.cluster.words("python", "-c", "import sweep; print(sweep.__file__)")).stdout
-        assert found == shipped
+        place = host.run(*running.cluster.words("python", "-c", "import sweep; print(sweep.__file__)")).stdout
+        assert place == shipped
         assert not (host.home / "sor-sweep" / "tests").exists()
 
 
@@ -160,11 +160,11 @@ def test_a_host_without_power(running, begin, expected):
 
 
 def test_a_host_that_joins_late(running, begin, expected):
-    late, there = running.cluster.workers
+    late, early = running.cluster.workers
     assert not late.alive
     sweep = begin("late", pace=1)
     sweep.until(500)
-    sweep.until_busy(there)
+    sweep.until_busy(early)
     late.boot()
     sweep.until_busy(late)
     sweep.go()

@@ -72,9 +72,9 @@ def killed_in_the_replay(cluster, topic, way, path, number):
 
 
 def finish(process):
-    out, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    out, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
     return json.loads(out)
 
 
@@ -86,12 +86,12 @@ def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way):
     process, held = killed_in_the_replay(one, topic, way, path, 0)
     with ended(process):
         one.restart(0)
-        said = finish(process)
-    assert way.enough <= held < 0.8 * said["messages"]
-    assert_once(one, topic, said, way.partitions)
+        summary = finish(process)
+    assert way.enough <= held < 0.8 * summary["messages"]
+    assert_once(one, topic, summary, way.partitions)
     got = checked(source)
-    assert got["digest"] == said["digest"] == digest
-    assert (got["replay"], got["messages"], got["resent"]) == (said["replay"], said["messages"], 0)
+    assert got["digest"] == summary["digest"] == digest
+    assert (got["replay"], got["messages"], got["resent"]) == (summary["replay"], summary["messages"], 0)
 
 
 @pytest.mark.parametrize("way", WAYS[1:], ids=str)
@@ -103,22 +103,22 @@ def test_the_leader_dies_in_a_replay_and_the_others_go_on(three, request, day, w
     leader = three.leader_of(topic)
     process, held = killed_in_the_replay(three, topic, way, path, leader)
     with ended(process):
-        said = finish(process)
-    assert way.enough <= held < 0.8 * said["messages"]
+        summary = finish(process)
+    assert way.enough <= held < 0.8 * summary["messages"]
     assert not three.nodes[leader].alive
     assert three.leader_of(topic) != leader
-    assert_once(three, topic, said, way.partitions)
+    assert_once(three, topic, summary, way.partitions)
     got = checked(source)
-    assert got["digest"] == said["digest"] == digest
-    assert (got["replay"], got["messages"], got["resent"]) == (said["replay"], said["messages"], 0)
+    assert got["digest"] == summary["digest"] == digest
+    assert (got["replay"], got["messages"], got["resent"]) == (summary["replay"], summary["messages"], 0)
 
 
 @pytest.mark.parametrize("way", WAYS[1:], ids=str)
 def test_a_broker_that_dies_in_a_read_and_comes_back(one, request, day, way):
     path, digest = day
     source = one.create_topic(topic_of(request), way.partitions)
-    said = replayed(path, source, *way.options())
-    with PausedRead(source, third_of(said, way)) as reading:
+    summary = replayed(path, source, *way.options())
+    with PausedRead(source, third_of(summary, way)) as reading:
         one.kill(0)
         reading.go()
         reading.wait_starved()
@@ -126,7 +126,7 @@ def test_a_broker_that_dies_in_a_read_and_comes_back(one, request, day, way):
         code, got, stderr = reading.finish()
     assert code == 0, stderr
     assert got["digest"] == digest
-    assert (got["messages"], got["resent"]) == (said["messages"], 0)
+    assert (got["messages"], got["resent"]) == (summary["messages"], 0)
 
 
 @pytest.mark.parametrize("way", WAYS[:1], ids=str)
@@ -134,17 +134,17 @@ def test_the_leader_dies_in_a_read_and_the_others_go_on(three, request, day, way
     path, digest = day
     topic = topic_of(request)
     source = three.create_topic(topic, way.partitions)
-    said = replayed(path, source, *way.options())
+    summary = replayed(path, source, *way.options())
     three.wait_in_sync(topic)
     leader = three.leader_of(topic)
-    with PausedRead(source, third_of(said, way)) as reading:
+    with PausedRead(source, third_of(summary, way)) as reading:
         three.kill(leader)
         reading.go()
         code, got, stderr = reading.finish()
     assert code == 0, stderr
     assert not three.nodes[leader].alive
     assert got["digest"] == digest
-    assert (got["messages"], got["resent"]) == (said["messages"], 0)
+    assert (got["messages"], got["resent"]) == (summary["messages"], 0)
 
 
 def test_a_broker_that_dies_between_two_ranges_and_comes_back(one, request):

@@ -45,14 +45,14 @@ def test_a_producer_killed_half_way_leaves_an_incomplete_replay(kafka_one, reque
     topic = topic_of(request)
     source = kafka_one.create_topic(topic, way.partitions)
     name = killed(kafka_one, topic, way, l1_day, way.enough)
-    found = contents(kafka_one, topic, way.partitions)[name]
-    sent = sum(map(len, found.values()))
+    by_partition = contents(kafka_one, topic, way.partitions)[name]
+    sent = sum(map(len, by_partition.values()))
     assert way.enough <= sent
-    assert all(-1 not in numbers for numbers in found.values())
+    assert all(-1 not in numbers for numbers in by_partition.values())
     for words, package in ((["check", source], "feed"), ([f"source={source}", "executor=inline"], "sweep")):
         code, line = refused(*words, package=package)
         assert code == 3
-        ranges = ", ".join(f"partition {part} [0, {len(numbers)})" for part, numbers in sorted(found.items()))
+        ranges = ", ".join(f"partition {part} [0, {len(numbers)})" for part, numbers in sorted(by_partition.items()))
         assert line.startswith(f"error: {source}: incomplete: no end record in {ranges}")
         assert f"replays there: {name} ({sent} messages)" in line
         assert line.endswith(f"replay the source again: python -m feed replay SOURCE {source}")
@@ -72,8 +72,8 @@ def test_an_older_complete_replay_is_read_although_a_newer_producer_was_killed(k
     assert same(got, tape())
     assert provenance.replay == older.replay
     assert provenance.notes == (f"newer and incomplete, passed over: replays there: {name}",)
-    code, out, said = run(f"source={source}", "executor=inline", f"replay={older.replay}", package="sweep")
-    assert code == 0, said
+    code, out, stderr = run(f"source={source}", "executor=inline", f"replay={older.replay}", package="sweep")
+    assert code == 0, stderr
     assert json.loads(out)["feed"]["digest"] == tape().digest()
     code, line = refused(f"source={source}", "executor=inline", f"replay={name}", package="sweep")
     assert (code, "incomplete: no end record" in line, f"replays there: {name} (" in line) == (3, True, True)
@@ -133,19 +133,19 @@ def test_a_topic_whose_records_are_all_gone(kafka_one, request):
 def reading(kafka_one, request, l1_day):
     """A read in the middle, with most of the topic still to come."""
     source = kafka_one.create_topic(topic_of(request))
-    said = replayed(l1_day, source)
-    with PausedRead(source, third_of(said, WAYS[0])) as reading:
-        yield reading, topic_of(request), said
+    summary = replayed(l1_day, source)
+    with PausedRead(source, third_of(summary, WAYS[0])) as reading:
+        yield reading, topic_of(request), summary
 
 
 def test_records_deleted_ahead_of_a_reader_are_named(kafka_one, reading):
-    read, topic, said = reading
-    kafka_one.delete_records(topic, {0: said["messages"] - 10})
+    read, topic, summary = reading
+    kafka_one.delete_records(topic, {0: summary["messages"] - 10})
     read.go()
     code, _, stderr = read.finish()
     assert code == 3, stderr
     line = only_error(stderr)
-    assert f", {said['messages'] - 10}) of partition 0 are gone: retention or a deletion took them" in line
+    assert f", {summary['messages'] - 10}) of partition 0 are gone: retention or a deletion took them" in line
     assert line.endswith("replay again, or keep the topic longer")
 
 
@@ -163,16 +163,18 @@ def test_a_topic_deleted_while_it_is_read_is_said_soon(kafka_one, reading):
 
 
 def test_a_topic_made_anew_while_it_is_read_is_not_mixed_with_the_old_one(kafka_one, reading, l1_day):
-    read, topic, said = reading
+    read, topic, summary = reading
     kafka_one.delete_topic(topic)
     source = kafka_one.create_topic(topic)
     again = replayed(l1_day, source)
-    assert again["partitions"] == said["partitions"]
+    assert again["partitions"] == summary["partitions"]
     began = time.monotonic()
     read.go()
     code, _, stderr = read.finish()
     assert code == 3, stderr
     line = only_error(stderr)
     # By the broker's word, or by the replay that is there now, whichever comes first.
-    assert "the topic was made anew, or its log was cut back" in line or f"a hole in replay {said['replay']}: " in line
+    assert (
+        "the topic was made anew, or its log was cut back" in line or f"a hole in replay {summary['replay']}: " in line
+    )
     assert time.monotonic() - began < 30

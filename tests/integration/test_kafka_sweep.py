@@ -233,10 +233,10 @@ def test_a_sweep_that_begins_before_the_replay(broker, environment, tmp_path):
     try:
         assert "waiting up to 60s for a complete replay" in process.stderr.readline()
         sent = replay(tape(), source)
-        out, said = process.communicate(timeout=100)
+        out, stderr = process.communicate(timeout=100)
     finally:
         process.kill()
-    assert process.returncode == 0, said
+    assert process.returncode == 0, stderr
     assert json.loads(out)["feed"]["replay"] == sent.replay
 
 

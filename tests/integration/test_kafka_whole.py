@@ -45,13 +45,13 @@ def test_a_day_through_kafka_is_the_day_of_the_file(cluster, request, way, day):
     path, topic = request.getfixturevalue(day), topic_of(request)
     source = cluster.create_topic(topic, way.partitions)
     stream, _ = read_source(str(path))
-    said = replayed(path, source, *way.options())
+    summary = replayed(path, source, *way.options())
     got = checked(source)
-    assert said["digest"] == got["digest"] == stream.digest()
+    assert summary["digest"] == got["digest"] == stream.digest()
     assert (got["rows"], got["snapshots"], got["trades"]) == (stream.rows, stream.snapshots, len(stream.trades.ts))
-    assert (got["resent"], got["messages"], got["partitions"]) == (0, said["messages"], said["partitions"])
+    assert (got["resent"], got["messages"], got["partitions"]) == (0, summary["messages"], summary["partitions"])
     assert len(got["partitions"]) == way.partitions
-    assert_once(cluster, topic, said, way.partitions)
+    assert_once(cluster, topic, summary, way.partitions)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
@@ -73,10 +73,10 @@ def test_two_producers_at_once_are_two_whole_replays(kafka_one, request, l1_day,
     assert one["partitions"][0]["start"] < other["partitions"][0]["end"]
     assert other["partitions"][0]["start"] < one["partitions"][0]["end"]
     expected = {one["replay"]: stream.clip(first, middle), other["replay"]: stream.clip(middle + 1, last)}
-    for said in (one, other):
-        got, provenance = read_source(source, ReadOptions(replay=said["replay"]))
-        assert got.digest() == expected[said["replay"]].digest() == said["digest"]
-        assert (provenance.messages, provenance.resent) == (said["messages"], 0)
+    for summary in (one, other):
+        got, provenance = read_source(source, ReadOptions(replay=summary["replay"]))
+        assert got.digest() == expected[summary["replay"]].digest() == summary["digest"]
+        assert (provenance.messages, provenance.resent) == (summary["messages"], 0)
     assert sum(map(len, contents(kafka_one, topic, way.partitions)[one["replay"]].values())) == (
         one["messages"] + way.partitions
     )
@@ -190,7 +190,7 @@ def test_holes_that_compaction_left_between_messages_are_no_loss(kafka_one, requ
         pair for number, item in enumerate(items) for pair in ((b"other", of_another(1)[0]), (b"%d" % number, item))
     ]
     put_with_keys(source, [*mixed, (b"end", end_item(tape(), items, end=len(mixed)))])
-    compact(kafka_one, topic, source, lambda found: len(found["another"][0]) < 10)
+    compact(kafka_one, topic, source, lambda replays: len(replays["another"][0]) < 10)
     assert same(read_source(source)[0], tape())
 
 
@@ -200,7 +200,7 @@ def test_messages_that_compaction_took_are_a_loss(kafka_one, request):
     items = messages(tape())
     put_with_keys(source, [(b"AAPL", item) for item in items])
     put_with_keys(source, [(b"end", end_item(tape(), items))])
-    compact(kafka_one, topic, source, lambda found: len(found["hand"][0]) == 2)
+    compact(kafka_one, topic, source, lambda replays: len(replays["hand"][0]) == 2)
     code, line = refused("check", source)
     last = len(items) - 1
     assert code == 3

@@ -97,8 +97,8 @@ def test_a_driver_that_is_ended_half_way_is_resumed_and_repeats_no_more_than_was
     assert out == ""
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
     if number != signal.SIGKILL:
-        said = err.rstrip().splitlines()[-1]
-        assert f"combinations are stored; python -m sweep resume {home} does the rest" in said
+        last_line = err.rstrip().splitlines()[-1]
+        assert f"combinations are stored; python -m sweep resume {home} does the rest" in last_line
     assert json.loads((home / "manifest.json").read_text())["status"] == "running"
     ran = run(environment, "resume", home, "workers=2")
     # 4 chunks of each of 2 workers are in flight; of an orderly end, everything that arrived is stored

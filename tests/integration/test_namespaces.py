@@ -125,14 +125,14 @@ with Hosts(Path(sys.argv[1]), 1) as hosts:
 
 def living_in(spaces):
     """Processes whose pid namespace is one of these."""
-    found = []
+    names = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if str((entry / "ns" / "pid").readlink()) in spaces:
-                found.append(entry.name)
+                names.append(entry.name)
         except OSError:
             continue
-    return found
+    return names
 
 
 @pytest.mark.usefixtures("hosts")

@@ -143,15 +143,15 @@ def test_a_message_that_was_malformed_when_it_was_sent(topic, monkeypatch, rows)
         (0, len(items), 4, b"bare"),
     ]
     assert "2 malformed messages were put aside" in provenance.notes[-1]
-    code, out, said = run("check", "--json", topic, "feed.max_bad=2", "symbol=AAPL")
-    assert code == 0, said
+    code, out, stderr = run("check", "--json", topic, "feed.max_bad=2", "symbol=AAPL")
+    assert code == 0, stderr
     put_aside = [(bad["offset"], bad["size"], bad["reason"]) for bad in json.loads(out)["feed"]["bad"]]
     assert put_aside == [
         (7, 2, "it holds neither quotes nor trades"),
         (len(items), 4, "it carries no headers of a replay"),
     ]
-    code, out, said = run("check", topic, "feed.max_bad=2")
-    assert "partition 0, offset 7: it holds neither quotes nor trades" in out, said
+    code, out, stderr = run("check", topic, "feed.max_bad=2")
+    assert "partition 0, offset 7: it holds neither quotes nor trades" in out, stderr
 
 
 def test_a_deadline_is_an_error_and_no_end(topic):

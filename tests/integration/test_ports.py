@@ -65,20 +65,20 @@ def processes(host):
 def listeners(host):
     """What listens on a host; a process that is not known goes by its command line."""
     running = processes(host)
-    found = set()
+    listening = set()
     for line in host.run("ss", "-ltnpH").stdout.splitlines():
         address, port = re.match(r"LISTEN +\d+ +\d+ +(\S+):(\d+) ", line).groups()
         command = running[re.search(r"pid=(\d+)", line)[1]]
         of = next((name for name, pattern in OF.items() if re.search(pattern, command)), command)
-        found.add(Listener(int(port), of, address.strip("[]").partition("%")[0]))
-    return found
+        listening.add(Listener(int(port), of, address.strip("[]").partition("%")[0]))
+    return listening
 
 
-def probed(stranger, host, found, *token):
+def probed(stranger, host, listening, *token):
     """What a stranger is told, by port."""
-    ports = ",".join(str(port) for port in sorted({each.port for each in found if each.on != "loopback"}))
+    ports = ",".join(str(port) for port in sorted({each.port for each in listening if each.on != "loopback"}))
     ran = stranger.run(sys.executable, PROBE, host.address, ports, *token, env=STRANGER, timeout=120)
-    return {int(port): said for port, said in json.loads(ran.stdout).items()}
+    return {int(port): answers for port, answers in json.loads(ran.stdout).items()}
 
 
 def open_ports(stranger, host, ports):
@@ -87,9 +87,9 @@ def open_ports(stranger, host, ports):
     return sorted(map(int, stranger.run("bash", "-c", f"{attempts} wait").stdout.split()))
 
 
-def verdict(said):
+def verdict(answers):
     """A port's answers in the words of the table."""
-    refused, answered = said["refused"], said["answered"]
+    refused, answered = answers["refused"], answers["answered"]
     of_grpc = {word for word in OF_GRPC for each in answered if each.lower().startswith(f"/grpc.{word}.")}
     if refused and len(answered) == sum(each.startswith("/grpc.") for each in answered):
         return "refuses" + (f", but {', '.join(each for each in OF_GRPC if each in of_grpc)}" if of_grpc else "")
@@ -97,7 +97,7 @@ def verdict(said):
         return "metrics"
     if not refused and answered and answered[0].startswith("SSH-"):
         return "asks for a key"
-    return str(said)
+    return str(answers)
 
 
 def documented():
@@ -106,7 +106,7 @@ def documented():
     return {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()[2:]}
 
 
-def rows(found, said):
+def rows(listening, answers):
     """What was found, as rows of the table; a port that Ray chooses anew each time is any."""
     fixed = {int(port) for port, *_ in documented() if port != "any"}
     return {
@@ -114,9 +114,9 @@ def rows(found, said):
             str(each.port) if each.port in fixed else "any",
             each.of,
             each.on,
-            "" if each.on == "loopback" else verdict(said[each.port]),
+            "" if each.on == "loopback" else verdict(answers[each.port]),
         )
-        for each in found
+        for each in listening
     }
 
 
@@ -182,31 +182,33 @@ def attempts(cluster):
 
 
 @pytest.fixture(scope="module")
-def found(cluster):
+def listening(cluster):
     return {host: listeners(host) for host in cluster.all}
 
 
 @pytest.mark.usefixtures("attempts")
 class TestOfACluster:
     @pytest.mark.parametrize("token", [(), (WRONG,)], ids=["without a token", "with a wrong one"])
-    def test_the_table_says_what_every_port_answers(self, cluster, found, token):
+    def test_the_table_says_what_every_port_answers(self, cluster, listening, token):
         met = set()
         for host in cluster.all:
-            met |= rows(found[host], probed(cluster.control, host, found[host], *token))
+            met |= rows(listening[host], probed(cluster.control, host, listening[host], *token))
         assert met == documented()
 
-    def test_with_the_token_what_was_refused_is_answered(self, cluster, found):
+    def test_with_the_token_what_was_refused_is_answered(self, cluster, listening):
         for host in cluster.all:
-            said = probed(cluster.control, host, found[host], "--own", OWN)
-            assert not [port for port in said if said[port]["refused"]]
-            answering = {each.of for each in found[host] if each.on != "loopback" and said[each.port]["answered"]}
+            answers = probed(cluster.control, host, listening[host], "--own", OWN)
+            assert not [port for port in answers if answers[port]["refused"]]
+            answering = {
+                each.of for each in listening[host] if each.on != "loopback" and answers[each.port]["answered"]
+            }
             assert answering >= {"raylet", "agent", "runtime environment agent"}
 
     def test_ray_s_own_clients_are_refused(self, attempts):
         for refusal, process in attempts.items():
-            _, said = process.communicate(timeout=90)
+            _, stderr = process.communicate(timeout=90)
             assert process.returncode != 0
-            assert refusal in said
+            assert refusal in stderr
 
 
 class TestOfASingleNode:
@@ -239,30 +241,30 @@ class TestOfASingleNode:
         host, start = node
         broker = start("feed", "broker", "--port", "9092")
         assert broker.stdout.readline().startswith("kafka://127.0.0.1:9092/")
-        found = listeners(host)
-        assert 9092 in {each.port for each in found}
-        assert {each.on for each in found} == {"loopback"}
+        listening = listeners(host)
+        assert 9092 in {each.port for each in listening}
+        assert {each.on for each in listening} == {"loopback"}
 
     def test_a_sweep_with_the_embedded_broker_lets_nobody_in(self, cluster, node):
         host, start = node
         sweep = start("sweep", "workers=1", "collapse=false", "grid.theta_queue={start: 0, stop: 1, num: 1000000}")
-        said = iter(sweep.stderr.readline, "")
-        broker = int(next(filter(None, (re.search(r"embedded broker at \S+:(\d+)", line) for line in said)))[1])
-        next(line for line in said if " digest " in line)
+        lines = iter(sweep.stderr.readline, "")
+        broker = int(next(filter(None, (re.search(r"embedded broker at \S+:(\d+)", line) for line in lines)))[1])
+        next(line for line in lines if " digest " in line)
         time.sleep(1)
-        found = listeners(host)
-        assert {each.on for each in found if each.port == broker} == {"loopback"}
-        assert {"driver", "GCS", "raylet", "agent", "worker"} <= {each.of for each in found}
-        met = rows(found, probed(cluster[1], host, found))
+        listening = listeners(host)
+        assert {each.on for each in listening if each.port == broker} == {"loopback"}
+        assert {"driver", "GCS", "raylet", "agent", "worker"} <= {each.of for each in listening}
+        met = rows(listening, probed(cluster[1], host, listening))
         assert not {row[1:] for row in met if row[2] != "loopback"} - {row[1:] for row in documented()}
         assert sweep.poll() is None
 
 
-def test_the_firewall_of_the_readme_leaves_22_only(cluster, found):
+def test_the_firewall_of_the_readme_leaves_22_only(cluster, listening):
     if shutil.which("nft") is None:
         pytest.skip("the firewall needs nft: apt-get install nftables")
     worker = cluster[1]
-    wide = sorted({each.port for each in found[worker] if each.on != "loopback"})
+    wide = sorted({each.port for each in listening[worker] if each.on != "loopback"})
     assert open_ports(cluster.control, worker, wide) == wide
     (rules,) = re.findall(r"^```nft\n(.*?)^```$", (ROOT / "docs" / "ec2.md").read_text(), re.MULTILINE | re.DOTALL)
     (worker.folder / "tmp" / "rules").write_text(rules)

@@ -137,14 +137,14 @@ def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(serve
         servers = health.servers(processes.descendants(process.pid))
         os.kill(next(pid for pid, name in servers.items() if name == server), signal.SIGKILL)
         killed = time.monotonic()
-        out, said = process.communicate(timeout=60)
+        out, stderr = process.communicate(timeout=60)
     assert time.monotonic() - killed < 20
-    assert (process.returncode, out) == (3, ""), said
-    assert "Traceback" not in said
-    *_, error, note = said.splitlines()
+    assert (process.returncode, out) == (3, ""), stderr
+    assert "Traceback" not in stderr
+    *_, error, note = stderr.splitlines()
     assert error.startswith(f"error: Ray's {server} ended while the sweep ran")
     assert f"combinations are stored; python -m sweep resume {stored[0]} does the rest" in note
     with run(home, "resume", stored[0], "executor=inline") as process:
-        out, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+        out, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
     assert json.loads(out)["failed"] == []

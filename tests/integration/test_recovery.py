@@ -44,10 +44,10 @@ def executor(home):
 def kill_first(folder, seconds=30.0):
     """Kill the process whose number is the name of the first file in a folder, and say which."""
     deadline = time.monotonic() + seconds
-    while not (found := sorted(folder.iterdir())):
+    while not (entries := sorted(folder.iterdir())):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    pid = int(found[0].name)
+    pid = int(entries[0].name)
     os.kill(pid, signal.SIGKILL)
     return pid
 
@@ -118,10 +118,10 @@ def test_a_task_of_a_stream_is_called_by_its_run_and_chunk(executor):
 
 @pytest.mark.usefixtures("executor")
 def test_an_instance_of_our_own_has_the_settings_that_notice_a_loss():
-    said = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in processes.descendants(os.getpid())]
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in processes.descendants(os.getpid())]
     messages = [
         json.loads(base64.b64decode(word.partition(b"=")[2]))
-        for words in said
+        for words in commands
         if words[0].endswith(b"gcs_server")
         for word in words
         if word.startswith(b"--config_list=")
@@ -143,10 +143,10 @@ def keys(tmp_path_factory):
 
 class Listening(Silent):
     def __init__(self):
-        self.said = []
+        self.lines = []
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def swept(executor, keys, monkeypatch):
             patch.setattr(session, "open_executor", lambda _: nullcontext(executor))
             patch.setattr(tasks, "run_chunk", run_chunk)
             listening = Listening()
-            return run(build_config(keys), listening), listening.said
+            return run(build_config(keys), listening), listening.lines
 
     return sweep
 
@@ -178,10 +178,10 @@ def test_a_sweep_whose_worker_is_killed_once_has_every_row(swept, whole, tmp_pat
             time.sleep(10)
         return original(book, job, chunk)
 
-    result, said = swept(killed_once)
+    result, lines = swept(killed_once)
     assert result.failures == ()
     assert result.table.tobytes() == whole.tobytes()
-    assert len([line for line in said if " lost: the worker process that ran it ended" in line]) == 1
+    assert len([line for line in lines if " lost: the worker process that ran it ended" in line]) == 1
 
 
 def test_a_combination_that_kills_its_worker_is_reported_and_the_others_go_on(swept, whole):
@@ -193,11 +193,11 @@ def test_a_combination_that_kills_its_worker_is_reported_and_the_others_go_on(sw
             time.sleep(10)
         return original(book, job, chunk)
 
-    result, said = swept(kills)
+    result, lines = swept(kills)
     ((combination, message),) = ((failure.combination, failure.message) for failure in result.failures)
     assert combination == 5
     assert message.startswith("WorkersLost: the worker process that ran it ended")
     (reported,) = result.document["failed"]
     assert reported["parameters"] == {"lambda_over": 0.0, "lambda_under": 0.03, "theta_queue": 0.02}
     assert result.table.tobytes() == whole[whole[:, COLUMNS.index("combination")] != 5].tobytes()
-    assert len([line for line in said if ", chunk 0/0/5-5 lost: " in line]) == 1 + ATTEMPTS
+    assert len([line for line in lines if ", chunk 0/0/5-5 lost: " in line]) == 1 + ATTEMPTS

@@ -7,7 +7,7 @@ import pytest
 
 from feed.files.registry import WRITERS
 from feed.kafka.embedded import EmbeddedBroker
-from feed.kafka.inventory import Found, list_replays, render
+from feed.kafka.inventory import ListedReplay, list_replays, render
 from feed.kafka.producer import replay
 from tests.support.kafka.faults import run
 from tests.support.kafka.handmade import messages, put, tape
@@ -30,37 +30,37 @@ def sent(source):
 
 
 def test_each_is_there_with_its_state(source, sent):
-    found, bare = list_replays(source)
+    replays, bare = list_replays(source)
     assert bare == 1
-    assert [(each.replay, each.state, each.messages, each.promised) for each in found] == [
+    assert [(each.replay, each.state, each.messages, each.promised) for each in replays] == [
         ("both", "whole", sent.messages, sent.messages),
         ("cut", "incomplete", 100, None),
     ]
-    assert (found[0].symbols, found[0].codec, found[0].partitions) == (["AAPL", "MSFT"], "json", [0, 1, 2, 3])
-    assert (found[1].symbols, found[1].partitions) == (["AAPL"], [0])
-    assert 0 < found[0].first <= found[0].last <= found[1].last
+    assert (replays[0].symbols, replays[0].codec, replays[0].partitions) == (["AAPL", "MSFT"], "json", [0, 1, 2, 3])
+    assert (replays[1].symbols, replays[1].partitions) == (["AAPL"], [0])
+    assert 0 < replays[0].first <= replays[0].last <= replays[1].last
 
 
 @pytest.mark.command
 def test_the_command_prints_a_table_or_json(source, sent):
-    code, out, said = run("replays", source)
-    assert (code, said) == (0, "")
+    code, out, stderr = run("replays", source)
+    assert (code, stderr) == (0, "")
     lines = out.splitlines()
     assert lines[1].split()[:4] == ["both", "whole", f"{sent.messages:,}", "json"]
     assert lines[1].endswith("AAPL, MSFT")
     assert lines[-1] == "1 messages without headers of a replay"
     code, out, _ = run("replays", source, "--json")
     assert [each["state"] for each in json.loads(out)["replays"]] == ["whole", "incomplete"]
-    code, out, said = run("replays", source.replace("many", "none"))
+    code, out, stderr = run("replays", source.replace("many", "none"))
     assert (code, out) == (2, "")
-    assert "there is no topic 'none'" in said
+    assert "there is no topic 'none'" in stderr
 
 
 @pytest.mark.command
 @pytest.mark.parametrize(
-    ("words", "key", "said"), [("replays --json", "replays", ""), ("replay '{file}'", "digest", "messages")]
+    ("words", "key", "message"), [("replays --json", "replays", ""), ("replay '{file}'", "digest", "messages")]
 )
-def test_what_is_asked_for_on_a_terminal_arrives_in_a_file(source, sent, tmp_path, words, key, said):
+def test_what_is_asked_for_on_a_terminal_arrives_in_a_file(source, sent, tmp_path, words, key, message):
     WRITERS[".parquet"](tape(), tmp_path / "day.parquet")
     topic = source if key == "replays" else source.replace("many", "typed")
     out = tmp_path / "out.json"
@@ -68,11 +68,11 @@ def test_what_is_asked_for_on_a_terminal_arrives_in_a_file(source, sent, tmp_pat
     code, shown = on_terminal(command, 60)
     assert code == 0, shown
     assert key in json.loads(out.read_text())
-    assert said in CONTROL.sub("", shown)
+    assert message in CONTROL.sub("", shown)
 
 
 def test_names_from_a_topic_cannot_command_a_terminal():
-    text = render([Found("\x1b[2J", 5, 9, ["\x07"], "json", [0], 0, 0)], 0)
+    text = render([ListedReplay("\x1b[2J", 5, 9, ["\x07"], "json", [0], 0, 0)], 0)
     assert "short" in text
     assert text.replace("\n", "").isprintable()
     assert render([], 0) == "no replays"

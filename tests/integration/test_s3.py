@@ -88,8 +88,8 @@ def place(key):
 def test_an_object_is_read_as_the_file_is(put, tape, files, ending, monkeypatch, tmp_path):
     put({f"a b/day{ending}": files[ending]})
     monkeypatch.setattr(s3, "CHUNK", 999)
-    found, provenance = read_source(place(f"a b/day{ending}"))
-    assert same(found, tape)
+    again, provenance = read_source(place(f"a b/day{ending}"))
+    assert same(again, tape)
     assert (provenance.source, provenance.place) == ("s3", place(f"a b/day{ending}"))
     assert provenance.digest == tape.digest()
     assert not list((tmp_path / "tmp").iterdir())
@@ -104,8 +104,8 @@ def test_prefixes_and_globs_are_joined(put, tape, files):
     parts = [(folder / f"{number}.parquet").read_bytes() for number in range(2)]
     put({"q/0.parquet": parts[0], "q/1.parquet": parts[1], "q/README.md": b"x", "q/deep/er/2.csv": files[".csv"]})
     for key in ("q/", "q", "q/*", "q/*.parquet", "q/[01].*", "**/?.parquet", "?/?.parquet"):
-        ((found, provenance),) = read_tapes(place(key))
-        assert same(found, tape)
+        ((again, provenance),) = read_tapes(place(key))
+        assert same(again, tape)
         assert provenance.place == place(key)
         assert provenance.notes[0] == "read from 2 of 2 files"
     for key in ("q/**/*.csv", "**/2.csv", "q/deep/*/*", "q/deep/er/"):
@@ -142,9 +142,9 @@ def test_what_is_not_there_is_one_line_within_seconds(put, files, capsys, source
         plan_source(source)
     assert main(["check", source]) == 2
     assert time.monotonic() - began < 10
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) == 1
-    assert SECRET.replace("/", "") not in said.replace("/", "")
+    stderr = capsys.readouterr().err
+    assert len(stderr.splitlines()) == 1
+    assert SECRET.replace("/", "") not in stderr.replace("/", "")
 
 
 def test_a_damaged_object_is_named_by_its_place(put, files, tmp_path):
@@ -244,9 +244,9 @@ def test_a_refusal_is_one_line_without_the_secret(monkeypatch, capsys, code, mes
             plan_source(f"s3://{code}/")
         assert main(["check", f"s3://{code}/"]) == 2
         refusing.shutdown()
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) == 1
-    assert SECRET not in said
+    stderr = capsys.readouterr().err
+    assert len(stderr.splitlines()) == 1
+    assert SECRET not in stderr
 
 
 @pytest.mark.parametrize("silent", [False, True])

@@ -96,10 +96,10 @@ def test_a_forged_run_is_a_line_and_a_code(stored, tmp_path, capsys):
         for command in (["resume", str(home), "executor=inline"], ["verify", str(home), "executor=inline"]):
             began = time.monotonic()
             code = main(command)
-            said = capsys.readouterr()
-            assert code in {0, 2, 3, 4}, (number, done, command[0], said.err[-2000:])
-            assert "Traceback" not in said.err, (number, done, command[0], said.err[-2000:])
-            assert code == 0 or said.err.count("error: ") <= 1
+            captured = capsys.readouterr()
+            assert code in {0, 2, 3, 4}, (number, done, command[0], captured.err[-2000:])
+            assert "Traceback" not in captured.err, (number, done, command[0], captured.err[-2000:])
+            assert code == 0 or captured.err.count("error: ") <= 1
             assert time.monotonic() - began < SECONDS, (number, done, command[0])
             ends[command[0], code] = ends.get((command[0], code), 0) + 1
     print(f"{RUNS} forged runs: {ends}")

@@ -87,13 +87,13 @@ def test_rays_temporary_folder_that_fills_up_in_the_middle(source, started, tmp_
     run = first_chunk(process, tmp_path)
     subprocess.run(["dd", "if=/dev/zero", f"of={place / 'full'}", "bs=4k"], capture_output=True, check=False)
     began = time.monotonic()
-    out, said = process.communicate(timeout=SECONDS)
+    out, stderr = process.communicate(timeout=SECONDS)
     print(f"ended {time.monotonic() - began:.0f} s after the folder was full")
-    assert (process.returncode, out) == (3, ""), said
-    assert "Traceback" not in said
-    (error,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert (process.returncode, out) == (3, ""), stderr
+    assert "Traceback" not in stderr
+    (error,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert "Ray's files have no room in" in error
-    assert f"combinations are stored; python -m sweep resume {run} does the rest" in said
+    assert f"combinations are stored; python -m sweep resume {run} does the rest" in stderr
     check_resumed(run, tmp_path)
 
 
@@ -105,14 +105,14 @@ def test_an_agent_of_ray_that_is_killed(agent, source, started, tmp_path):
     os.kill(
         next(pid for pid in processes.descendants(process.pid) if agent in health._command_line(pid)), signal.SIGKILL
     )
-    out, said = process.communicate(timeout=SECONDS)
+    out, stderr = process.communicate(timeout=SECONDS)
     print(f"{agent.decode()}: exit {process.returncode}")
-    assert process.returncode in {1, 3}, said
+    assert process.returncode in {1, 3}, stderr
     assert out == ""
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     if process.returncode == 3:
-        assert "ended while the sweep ran" in said
-        assert f"combinations are stored; python -m sweep resume {run} does the rest" in said
+        assert "ended while the sweep ran" in stderr
+        assert f"combinations are stored; python -m sweep resume {run} does the rest" in stderr
     check_resumed(run, tmp_path)
 
 
@@ -128,11 +128,11 @@ def test_commands_that_write_no_temporary_files_work_where_none_can_be_written(s
         ["feed", "convert", parquet, tmp_path / "again.csv.zst"],
     ):
         process, _ = started(*words, **full)
-        _, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
+        _, stderr = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, stderr
     broker, _ = started("feed", "broker", **full)
     topic = broker.stdout.readline().strip()
     for words in (["feed", "replay", source, topic], ["feed", "check", topic]):
         process, _ = started(*words, **full)
-        _, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
+        _, stderr = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, stderr

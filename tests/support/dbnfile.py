@@ -74,11 +74,11 @@ def live_metadata(version=3, **options):
 
 
 def mapping_record(
-    instrument, out, said="", version=3, start=2**64 - 1, end=2**64 - 1, stype_out="raw_symbol", **options
+    instrument, out, asked="", version=3, start=2**64 - 1, end=2**64 - 1, stype_out="raw_symbol", **options
 ):
     """A mapping record of a version: from what was asked for to what it stands for."""
     stypes = () if version == 1 else ("parent", stype_out)
-    symbols = (said, out) if version == 1 else (stypes[0], said, stypes[1], out)
+    symbols = (asked, out) if version == 1 else (stypes[0], asked, stypes[1], out)
     message = dbn.SymbolMappingMsgV1 if version == 1 else dbn.SymbolMappingMsg
     if version > 1:
         symbols = (dbn.SType.from_str(symbols[0]), symbols[1], dbn.SType.from_str(symbols[2]), symbols[3])

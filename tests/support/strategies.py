@@ -82,13 +82,13 @@ def random_tape(seed, snapshots, venues, *, dense=False):
     at, venue = np.nonzero(publishes)
     rows = len(at)
     middle = 10_000 + np.cumsum(rng.integers(-1, 2, snapshots))[at]
-    there = rng.random((2, rows)) < 0.95
+    quoted = rng.random((2, rows)) < 0.95
     return Tape.build(
         "XYZ",
         ts=OPEN + at * SECOND,
         venue=venue + 1,
-        bid_px=np.where(there[0], (middle - rng.integers(0, 4, rows)) * CENT, 0),
-        ask_px=np.where(there[1], (middle + rng.integers(0, 5, rows)) * CENT, 0),
+        bid_px=np.where(quoted[0], (middle - rng.integers(0, 4, rows)) * CENT, 0),
+        ask_px=np.where(quoted[1], (middle + rng.integers(0, 5, rows)) * CENT, 0),
         bid_sz=rng.integers(1, 9, rows) * 50,
         ask_sz=rng.integers(1, 9, rows) * 50,
         sequence=np.arange(rows),

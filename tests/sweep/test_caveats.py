@@ -21,10 +21,10 @@ class Listening(Silent):
     """Keeps what is said."""
 
     def __init__(self):
-        self.said = []
+        self.lines = []
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
 
 def at(seconds):
@@ -47,11 +47,11 @@ def swept(tmp_path):
         window = {"start": at(0), "end": at(rows[-1][0] if end is None else end)}
         order = {"size": size, **keys.pop("order", {})}
         tree = {"source": str(path), "executor": "inline", "window": window, "order": order, "grid": GRID}
-        said = Listening()
-        found = run(build_config({**tree, **keys}), said).document
-        warned = [line.removeprefix("warning: ") for line in said.said if line.startswith("warning: ")]
-        assert warned == found["warnings"]
-        return found, warned
+        listening = Listening()
+        document = run(build_config({**tree, **keys}), listening).document
+        warned = [line.removeprefix("warning: ") for line in listening.lines if line.startswith("warning: ")]
+        assert warned == document["warnings"]
+        return document, warned
 
     return sweep
 
@@ -67,20 +67,20 @@ ACTS += [(s, venue, 99.94, ask, 200) for s in (30, 60) for venue, ask in ((2, 10
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say(swept):
-    found, warned = swept(ACTS, size=120, grid={**GRID, "lambda_under": [0, 0.02, 0.09]})
-    assert found["best_parameters"]["lambda_under"] == 0.02
-    assert found["savings_vs_baselines_bps"]["best_ask"] > 0
+    document, warned = swept(ACTS, size=120, grid={**GRID, "lambda_under": [0, 0.02, 0.09]})
+    assert document["best_parameters"]["lambda_under"] == 0.02
+    assert document["savings_vs_baselines_bps"]["best_ask"] > 0
     assert warned == []
 
 
 def test_a_lone_stub_is_not_bought(swept):
     rows = [(0, 9, 0.01, 199_999.99, 100), *[(s + 1, *rest) for s, *rest in steady(5)]]
-    found, _ = swept(rows, size=500, window={"start": at(0), "end": at(301)})
-    assert found["optimized"]["total_cash"] == 500 * 100.01 + 500 * 0.003
+    document, _ = swept(rows, size=500, window={"start": at(0), "end": at(301)})
+    assert document["optimized"]["total_cash"] == 500 * 100.01 + 500 * 0.003
     for name in ("best_ask", "twap", "vwap"):
-        assert found["baselines"][name]["total_cash"] == 500 * 100.01 + 500 * 0.003
-    assert found["feed"]["quality"]["counts"]["stub_quotes"] == 2
-    assert found["feed"]["quality"]["book"]["stub_quotes"] == 2 * len(rows)
+        assert document["baselines"][name]["total_cash"] == 500 * 100.01 + 500 * 0.003
+    assert document["feed"]["quality"]["counts"]["stub_quotes"] == 2
+    assert document["feed"]["quality"]["book"]["stub_quotes"] == 2 * len(rows)
 
 
 def test_a_stub_that_is_bought_is_said(swept):
@@ -92,8 +92,8 @@ def test_a_stub_that_is_bought_is_said(swept):
 
 def test_a_far_quote_that_is_taken_before_there_is_another_is_said(swept):
     rows = [(0, 9, 70, 130, 100), *[(s + 1, *rest) for s, *rest in steady(5)]]
-    found, warned = swept(rows, size=500)
-    assert found["feed"]["quality"]["book"]["stub_quotes"] == 2 * (len(rows) - 1)
+    document, warned = swept(rows, size=500)
+    assert document["feed"]["quality"]["book"]["stub_quotes"] == 2 * (len(rows) - 1)
     # 100 of 500 at 30 $ beyond the mid, the others at a cent
     line = "the best combination pays 601 bps beyond the mid on average: the quotes that it takes are wide, or stubs"
     assert any(each.startswith(line) for each in warned)
@@ -107,32 +107,32 @@ def test_a_market_that_rises_far_is_no_stub(swept):
 
 def test_a_thin_stock_is_quoted_between_its_updates(swept):
     rows = [(100 * k, venue, 19.98, 20, 1000) for k in range(37) for venue in (2, 43)]
-    found, warned = swept(rows, size=2_000)
-    assert found["shortfall"]["twap_slices"] == {"all": 60, "with_quotes": 60}
-    assert found["baselines"]["twap"]["unfilled"] == 0
-    assert found["shortfall"]["savings_parts_bps"]["twap"]["comparable"] is True
+    document, warned = swept(rows, size=2_000)
+    assert document["shortfall"]["twap_slices"] == {"all": 60, "with_quotes": 60}
+    assert document["baselines"]["twap"]["unfilled"] == 0
+    assert document["shortfall"]["savings_parts_bps"]["twap"]["comparable"] is True
     assert not any("twap had no quote" in line for line in warned)
 
 
 def test_quotes_that_end_before_the_order_does_make_a_saving_against_twap_none(swept):
-    found, warned = swept(steady(60), size=24_000, end=4 * 3600)
+    document, warned = swept(steady(60), size=24_000, end=4 * 3600)
     assert "the order ends 10,800 s after the last quote" in warned
     # 61 of 240 minutes have a quote, which is 6,100 shares, and 900 more are left at the last one
     expected = "twap had no quote in 179 of its 240 slices and left 17,000 of 24,000 shares unfilled: what is saved "
     assert any(line.startswith(expected) for line in warned)
-    assert found["baselines"]["twap"]["unfilled"] == 17_000
-    parts = found["shortfall"]["savings_parts_bps"]
+    assert document["baselines"]["twap"]["unfilled"] == 17_000
+    parts = document["shortfall"]["savings_parts_bps"]
     assert {name: each["comparable"] for name, each in parts.items()} == {"best_ask": True, "twap": False, "vwap": True}
-    assert found["shortfall"]["twap_slices"] == {"all": 240, "with_quotes": 61}
+    assert document["shortfall"]["twap_slices"] == {"all": 240, "with_quotes": 61}
 
 
 def test_quotes_that_begin_after_the_order_does(swept):
     rows = [(3600 + s, *rest) for s, *rest in steady(60)]
-    found, warned = swept(rows, size=1000)
+    document, warned = swept(rows, size=1000)
     assert "the order starts 3,600 s before the first quote" in warned
     assert any(line.startswith("twap had no quote in 60 of its 120 slices: what is saved") for line in warned)
-    assert found["shortfall"]["savings_parts_bps"]["twap"]["comparable"] is False
-    assert found["shortfall"]["optimized"]["first_fill"] == at(3600)
+    assert document["shortfall"]["savings_parts_bps"]["twap"]["comparable"] is False
+    assert document["shortfall"]["optimized"]["first_fill"] == at(3600)
 
 
 def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept):
@@ -156,13 +156,13 @@ def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept)
 def test_a_fee_that_looks_like_basis_points(swept, fees, line):
     warned = swept(steady(5), fees=fees)[1]
     assert not any("on average" in each for each in warned)
-    said = [each for each in warned if each.startswith("fees.")]
-    assert said == ([] if line is None else [f"{line}; fees are in dollars per share, not in basis points"])
+    fee_lines = [each for each in warned if each.startswith("fees.")]
+    assert fee_lines == ([] if line is None else [f"{line}; fees are in dollars per share, not in basis points"])
 
 
 def test_shares_that_stay_unfilled(swept):
-    found, warned = swept(steady(1, size=100), size=1000)
-    assert found["optimized"]["unfilled"] == 700
+    document, warned = swept(steady(1, size=100), size=1000)
+    assert document["optimized"]["unfilled"] == 700
     valued = f"{700 * (100.01 + 0.003 + 0.05):,.2f} $ of the total cash is their valuation, not a trade"
     assert f"optimized, best_ask, twap, vwap: 700 of 1,000 shares stayed unfilled; {valued}" in warned
 
@@ -195,8 +195,8 @@ def test_a_best_at_the_edge_of_an_axis_that_can_be_widened(swept):
 def test_a_best_that_loses_to_best_ask(swept):
     # best_ask waits at the cheap venue, which comes back cheaper; this grid takes the dear one at once
     falling = [(0, 2, 99.9, 100.00, 50), (0, 3, 99.9, 100.02, 50), (30, 2, 99.8, 99.9, 200)]
-    found, warned = swept(falling, grid={**GRID, "lambda_under": 0.02})
-    assert found["savings_vs_baselines_bps"]["best_ask"] < 0
+    document, warned = swept(falling, grid={**GRID, "lambda_under": 0.02})
+    assert document["savings_vs_baselines_bps"]["best_ask"] < 0
     assert (
         "the best combination loses 6.00 $ to best_ask: no combination of this grid beats a router without parameters"
     ) in warned
@@ -208,14 +208,14 @@ def drifting(step):
 
 @pytest.mark.parametrize(("side", "step"), [("buy", 0.02), ("sell", 0.02), ("buy", -0.02), ("sell", -0.02)])
 def test_a_saving_that_is_drift(swept, side, step):
-    found, warned = swept(drifting(step), order={"side": side})
+    document, warned = swept(drifting(step), order={"side": side})
     sign = 1 if (side == "buy") == (step > 0) else -1
     # 10 shares a minute for ten minutes, against 100 at once: 4.5 steps on average, 9 $
-    whole = found["baselines"]["twap"]["total_cash"]
+    whole = document["baselines"]["twap"]["total_cash"]
     bps = round(sign * 9 / whole * 10_000, 2)
-    parts = found["shortfall"]
+    parts = document["shortfall"]
     assert parts["savings_parts_bps"]["twap"] == {"total": bps, "timing": bps, "execution": 0.0, "comparable": True}
-    assert found["savings_vs_baselines_bps"]["twap"] == bps
+    assert document["savings_vs_baselines_bps"]["twap"] == bps
     assert (parts["arrival_mid"], parts["arrival_at"]) == (100.0, at(0))
     assert (parts["optimized"]["first_fill"], parts["optimized"]["last_fill"]) == (at(0), at(0))
     assert (parts["baselines"]["twap"]["first_fill"], parts["baselines"]["twap"]["last_fill"]) == (at(0), at(540))
@@ -229,34 +229,34 @@ def test_a_saving_that_is_drift(swept, side, step):
 
 @pytest.mark.parametrize("document", [{}, {"warnings": None}, {"warnings": 5}, {"warnings": "text"}])
 def test_a_stored_document_without_warnings_says_none(document):
-    said = Listening()
-    tell(document, said)
-    assert said.said == []
+    listening = Listening()
+    tell(document, listening)
+    assert listening.lines == []
 
 
 def test_a_plan_warns_of_the_question(tmp_path):
     path = written(tmp_path / "rows.csv", steady(10))
     window = {"start": at(0), "end": at(3600)}
     fees = {"default": {"taker": 30}}
-    said = Listening()
+    listening = Listening()
     tree = {"source": str(path), "executor": "inline", "window": window, "order": {"size": 100}, "fees": fees}
-    forecast(build_config(tree), said)
-    assert "warning: the order ends 3,000 s after the last quote" in said.said
-    assert any(line.startswith("warning: fees.default.taker is 30.0 $ a share") for line in said.said)
+    forecast(build_config(tree), listening)
+    assert "warning: the order ends 3,000 s after the last quote" in listening.lines
+    assert any(line.startswith("warning: fees.default.taker is 30.0 $ a share") for line in listening.lines)
 
 
 def test_the_printed_parts_of_each_saving_add_up(stream, tmp_path):
-    found = run(build_config({"source": str(stream), "executor": "inline", "order": {"size": 7000}})).document
-    for name, total in found["savings_vs_baselines_bps"].items():
-        each = found["shortfall"]["savings_parts_bps"][name]
+    document = run(build_config({"source": str(stream), "executor": "inline", "order": {"size": 7000}})).document
+    for name, total in document["savings_vs_baselines_bps"].items():
+        each = document["shortfall"]["savings_parts_bps"][name]
         assert each["total"] == total
         assert round(each["timing"] + each["execution"], 2) == total
 
 
 def test_a_book_without_a_mid_has_no_shortfall(swept):
     rows = [(30 * k, 2, 0, 100.01, 100) for k in range(5)]
-    found, warned = swept(rows)
-    assert found["shortfall"] is None
+    document, warned = swept(rows)
+    assert document["shortfall"] is None
     assert not any("timing" in line or "on average" in line for line in warned)
 
 

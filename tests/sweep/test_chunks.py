@@ -110,13 +110,13 @@ def test_one_slow_chunk_decides_nothing():
 )  # fmt: skip
 def test_every_combination_once_whatever_is_said(tapes, orders, combinations, workers, measured, seconds):
     cutter = Cutter(tapes, orders, combinations, workers, measured)
-    found = []
+    cells = []
     for at, chunk in enumerate(iter(cutter.take, None)):
         assert chunk.first < chunk.past
-        found += [(chunk.tape, chunk.order, number) for number in range(chunk.first, chunk.past)]
+        cells += [(chunk.tape, chunk.order, number) for number in range(chunk.first, chunk.past)]
         if at % 3:
             cutter.learn(len(chunk), seconds[at % len(seconds)])
-    assert found == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
+    assert cells == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
 
 
 def test_a_chunk_knows_its_length_and_its_name():

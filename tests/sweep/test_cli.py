@@ -193,7 +193,7 @@ def test_the_command_may_stand_anywhere_and_once(stream, capsys):
 
 @pytest.mark.command
 @pytest.mark.parametrize(
-    ("redirection", "code", "said"),
+    ("redirection", "code", "message"),
     [
         (">/dev/full", 2, "error: stdout cannot be written (No space left on device)"),
         ("| true", 0, ""),
@@ -202,11 +202,11 @@ def test_the_command_may_stand_anywhere_and_once(stream, capsys):
         (">&-", 2, "error: stdout is closed"),
     ],
 )
-def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, said):
+def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, message):
     command = f"set -o pipefail; {sys.executable} -m sweep executor=inline source={stream} {redirection}"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ran.returncode == code, ran.stderr
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert "Traceback" not in ran.stderr + ran.stdout
     assert ran.stdout == ""
 
@@ -230,9 +230,9 @@ def test_a_plan_is_printed_and_nothing_is_stored(stream, capsys, tmp_path, monke
     prices.write_text("date: 2026-01-02\ntypes: {c7i.4xlarge: {spot: 0.25, spot_date: 2026-01-02}}\n")
     code, out, _ = call(capsys, "plan", f"source={stream}", "executor=inline", "--prices", str(prices))
     assert code == 0
-    found = json.loads(out)
-    assert found["combinations"] == 27
-    assert found["cluster"] is None
+    document = json.loads(out)
+    assert document["combinations"] == 27
+    assert document["cluster"] is None
     assert list(tmp_path.iterdir()) == [prices]
     code, out, err = call(capsys, "plan", f"source={stream}", "--cluster", "absent.yaml")
     assert (code, out) == (2, "")

@@ -38,8 +38,8 @@ SECOND = 10**9
 
 
 def test_the_document_has_what_the_public_interface_promises(stream):
-    found = run(config_of(stream)).document
-    assert set(found) >= {
+    document = run(config_of(stream)).document
+    assert set(document) >= {
         "best_parameters",
         "optimized",
         "baselines",
@@ -48,19 +48,19 @@ def test_the_document_has_what_the_public_interface_promises(stream):
         "feed",
         "run",
     }
-    assert list(found["best_parameters"]) == ["lambda_over", "lambda_under", "theta_queue"]
-    assert set(found["baselines"]) == set(found["savings_vs_baselines_bps"]) == {"best_ask", "twap", "vwap"}
-    for strategy in (found["optimized"], *found["baselines"].values()):
+    assert list(document["best_parameters"]) == ["lambda_over", "lambda_under", "theta_queue"]
+    assert set(document["baselines"]) == set(document["savings_vs_baselines_bps"]) == {"best_ask", "twap", "vwap"}
+    for strategy in (document["optimized"], *document["baselines"].values()):
         assert strategy["filled"] + strategy["unfilled"] - strategy["overfilled"] == 2000
         assert set(strategy) >= {"total_cash", "avg_fill_px", "cash_filled", "unfilled_value", "fees"}
-    assert found["baselines"]["vwap"]["lookahead"] is True
-    assert set(found["sensitivity"]) == {"refresh"}
-    assert set(found["sensitivity"]["refresh"]) == {"optimized", "baselines", "savings_vs_baselines_bps"}
-    assert found["feed"]["source"] == "file"
-    assert found["objective"]["combinations"] == 27
-    assert found["run"]["simulated"] == 9  # nine different tau
-    assert set(found["run"]) >= {"id", "config_hash", "versions", "executor", "kernel", "seconds"}
-    json.dumps(found, allow_nan=False)
+    assert document["baselines"]["vwap"]["lookahead"] is True
+    assert set(document["sensitivity"]) == {"refresh"}
+    assert set(document["sensitivity"]["refresh"]) == {"optimized", "baselines", "savings_vs_baselines_bps"}
+    assert document["feed"]["source"] == "file"
+    assert document["objective"]["combinations"] == 27
+    assert document["run"]["simulated"] == 9  # nine different tau
+    assert set(document["run"]) >= {"id", "config_hash", "versions", "executor", "kernel", "seconds"}
+    json.dumps(document, allow_nan=False)
 
 
 def test_the_collapse_is_a_switch_that_changes_no_result(stream):
@@ -68,8 +68,8 @@ def test_the_collapse_is_a_switch_that_changes_no_result(stream):
     assert each.document["run"]["simulated"] == 27
     assert each.table.tobytes() == collapsed.table.tobytes()
     assert each.document["run"]["id"] == collapsed.document["run"]["id"]
-    for found in (collapsed.document, each.document):
-        del found["run"]
+    for document in (collapsed.document, each.document):
+        del document["run"]
     assert each.document == collapsed.document
 
 
@@ -144,13 +144,13 @@ class Fragile(Inline):
 
 
 def test_a_combination_that_ends_its_process_is_reported_and_the_others_go_on(stream, monkeypatch):
-    fragile, said = Fragile(), []
+    fragile, lines = Fragile(), []
     fragile.bad = frozenset({5, 20})
     whole = run(config_of(stream))  # in classes: the rows are the same
 
     class Listening(Silent):
         def say(self, text):
-            said.append(text)
+            lines.append(text)
 
     monkeypatch.setattr(session, "open_executor", lambda _: fragile)
     result = run(config_of(stream, collapse=False), Listening())
@@ -164,7 +164,7 @@ def test_a_combination_that_ends_its_process_is_reported_and_the_others_go_on(st
     }
     name = result.document["run"]["id"]
     assert all(each.startswith(f"{name} chunk 0/0/") for each in fragile.names)
-    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in said) == 1 + ATTEMPTS
+    assert sum(line.startswith(f"run {name}, chunk 0/0/20-20 lost: its process") for line in lines) == 1 + ATTEMPTS
 
 
 class Stricken(Inline):
@@ -269,16 +269,16 @@ def test_a_window_longer_than_a_date_is_refused_before_a_book_is_made(stream):
 
 
 def test_an_order_that_begins_or_ends_far_from_the_quotes_is_said(stream):
-    said = []
+    lines = []
 
     class Listening(Silent):
         def say(self, text):
-            said.append(text)
+            lines.append(text)
 
     start, end = synthetic.window(60.0)
     window = {"start": format_instant(start - 600 * SECOND), "end": format_instant(end + 600 * SECOND)}
     run(config_of(stream, window=window), Listening())
-    assert [line for line in said if "the order" in line] == [
+    assert [line for line in lines if "the order" in line] == [
         "warning: the order starts 590 s before the first quote",
         "warning: the order ends 600 s after the last quote",
     ]
@@ -309,8 +309,8 @@ def test_the_best_so_far_ends_as_the_best(stream):
 def _best_of(result):
     """The number of the best combination: its parameters in the frame."""
     frame, best = result.to_frame(), result.document["best_parameters"]
-    found = frame[(frame[list(best)] == list(best.values())).all(axis=1)]
-    return int(found["combination"].iloc[0])
+    rows = frame[(frame[list(best)] == list(best.values())).all(axis=1)]
+    return int(rows["combination"].iloc[0])
 
 
 def test_a_warm_up_that_reaches_over_midnight_begins_there(tmp_path):
@@ -321,14 +321,14 @@ def test_a_warm_up_that_reaches_over_midnight_begins_there(tmp_path):
         "2024-08-02T00:00:01Z,2,2,100.00,100.01,100,100\n"
     )
     keys = {"source": str(path), "executor": "inline", "order": {"size": 100}}
-    found = run(build_config({**keys, "window": {"start": "2024-08-02T00:00:00Z"}})).document
-    assert found["feed"]["rows"] == 1
-    assert found["optimized"]["avg_fill_px"] == 100.013
+    document = run(build_config({**keys, "window": {"start": "2024-08-02T00:00:00Z"}})).document
+    assert document["feed"]["rows"] == 1
+    assert document["optimized"]["avg_fill_px"] == 100.013
 
 
 def test_the_window_defaults_to_the_data(stream):
-    found = run(build_config({"source": f"file:{stream}", "executor": "inline"})).document["feed"]
-    assert found["window"] == {"start": found["quality"]["start"], "end": found["quality"]["end"]}
+    document = run(build_config({"source": f"file:{stream}", "executor": "inline"})).document["feed"]
+    assert document["window"] == {"start": document["quality"]["start"], "end": document["quality"]["end"]}
 
 
 def test_the_frame_has_parameters_in_dollars_beside_the_integers(stream):
@@ -475,12 +475,12 @@ def test_every_phase_has_words(stream):
 @pytest.mark.parametrize("before", ["first", "last"])
 def test_a_long_chunk_says_what_is_awaited(stream, monkeypatch, before):
     """Whether it is the first, of which nothing was said yet, or a later one."""
-    said, heard = [], threading.Event()
+    lines, heard = [], threading.Event()
 
-    class Told(Silent):
+    class Telling(Silent):
         def say(self, text):
             if text.startswith("still waiting"):
-                said.append(text)
+                lines.append(text)
                 heard.set()
 
     class Slow(Inline):
@@ -494,5 +494,5 @@ def test_a_long_chunk_says_what_is_awaited(stream, monkeypatch, before):
 
     monkeypatch.setattr(session, "waiting", partial(waiting, first=0.01, again=0.02))
     monkeypatch.setattr(session, "open_executor", lambda _: Slow())
-    run(config_of(stream), Told())
-    assert "still waiting after 0 s: the baselines, or the next combinations, are simulated" in said
+    run(config_of(stream), Telling())
+    assert "still waiting after 0 s: the baselines, or the next combinations, are simulated" in lines

@@ -33,47 +33,47 @@ def best_ask(filled=100, total=1000):
     return execution_of([filled, 100 - filled, 0, total, 0, 0, 0, total])
 
 
-def found(*totals, side="buy", baseline=None, grid=GRID, numbers=None):
+def chosen(*totals, side="buy", baseline=None, grid=GRID, numbers=None):
     rows = rows_of(*totals)
     numbers = np.arange(len(rows)) if numbers is None else np.array(numbers)
     return find_best(numbers, rows, each_alone(grid), side, baseline or best_ask())
 
 
 def test_the_least_cash_wins_then_the_lowest_number_and_a_sell_takes_the_greatest():
-    assert found(9, 7, 8, 9, 7, 8).combination == 1
-    assert found(9, 7, 8, 9, 7, 8).objective["best_ties"] == 2
-    assert found(9, 7, 8, 9, 7, 8, side="sell").combination == 0
+    assert chosen(9, 7, 8, 9, 7, 8).combination == 1
+    assert chosen(9, 7, 8, 9, 7, 8).objective["best_ties"] == 2
+    assert chosen(9, 7, 8, 9, 7, 8, side="sell").combination == 0
 
 
 def test_a_combination_that_fills_less_than_best_ask_cannot_be_best_unless_all_do():
-    less = found((5, 90), 7, 8, 9, 9, 9)
+    less = chosen((5, 90), 7, 8, 9, 9, 9)
     assert less.combination == 1
-    assert found(*[(total, 90) for total in (9, 8, 7, 9, 9, 9)]).combination == 2
-    assert found((5, 90), 7, 8, 9, 9, 9, baseline=best_ask(filled=80)).combination == 0
+    assert chosen(*[(total, 90) for total in (9, 8, 7, 9, 9, 9)]).combination == 2
+    assert chosen((5, 90), 7, 8, 9, 9, 9, baseline=best_ask(filled=80)).combination == 0
 
 
 def test_flat_inert_and_edges():
-    flat = found(7, 7, 7, 7, 7, 7).objective
+    flat = chosen(7, 7, 7, 7, 7, 7).objective
     assert flat["flat"] is True
     assert flat["distinct"] == 1
     assert flat["inert"] == ["lambda_over", "lambda_under"]
     assert (flat["best_at_edge"], flat["edges"]) == (False, [])
-    inside = found(9, 7, 8, 9, 7, 8).objective
+    inside = chosen(9, 7, 8, 9, 7, 8).objective
     assert inside["inert"] == ["lambda_over"]
     assert (inside["distinct"], inside["flat"], inside["best_at_edge"]) == (3, False, False)
-    edge = found(7, 8, 9, 7, 8, 9).objective
+    edge = chosen(7, 8, 9, 7, 8, 9).objective
     assert (edge["best_at_edge"], edge["edges"]) == (True, ["lambda_under"])
-    both = found(6, 8, 9, 7, 8, 9).objective
+    both = chosen(6, 8, 9, 7, 8, 9).objective
     assert both["inert"] == []
     assert both["edges"] == ["lambda_over", "lambda_under"]
 
 
 def test_rows_that_cost_the_same_by_different_fills_are_different_rows():
-    assert found((7, 100), (7, 99), 7, 7, 7, 7).objective["distinct"] == 2
+    assert chosen((7, 100), (7, 99), 7, 7, 7, 7).objective["distinct"] == 2
 
 
 def test_a_combination_that_failed_says_nothing_about_its_axes():
-    some = found(9, 8, 9, 7, numbers=[0, 2, 3, 4])
+    some = chosen(9, 8, 9, 7, numbers=[0, 2, 3, 4])
     assert some.combination == 4
     assert some.objective["inert"] == ["lambda_over"]
     with pytest.raises(ValueError, match="no combination"):
@@ -81,7 +81,7 @@ def test_a_combination_that_failed_says_nothing_about_its_axes():
 
 
 def test_the_range_is_in_dollars():
-    assert found(9 * 10**9, 7 * 10**9, 8 * 10**9, 9 * 10**9, 9 * 10**9, 12_345_000_000).objective["range"] == 5.34
+    assert chosen(9 * 10**9, 7 * 10**9, 8 * 10**9, 9 * 10**9, 9 * 10**9, 12_345_000_000).objective["range"] == 5.34
 
 
 def test_savings_are_of_the_baselines_total_cash_and_mirrored_for_a_sell():

@@ -44,16 +44,16 @@ def change_row(home, combination, column, by):
 
 
 def test_a_run_that_nobody_touched_is_identical(home):
-    found = check(home, sample=10, seed=4)
-    assert found["identical"] is True
-    assert found["differs"] == []
-    assert found["run"] == home.name
-    assert found["checked"]["rows"] == {"computed_again": 10, "of": 30, "seed": 4}
-    assert found["checked"]["files"] == ["result.json", "results.parquet"]
+    report = check(home, sample=10, seed=4)
+    assert report["identical"] is True
+    assert report["differs"] == []
+    assert report["run"] == home.name
+    assert report["checked"]["rows"] == {"computed_again": 10, "of": 30, "seed": 4}
+    assert report["checked"]["files"] == ["result.json", "results.parquet"]
     assert {"best_parameters", "baselines", "optimized", "objective", "sensitivity"} <= set(
-        found["checked"]["document"]
+        report["checked"]["document"]
     )
-    assert found["same_code"] is True
+    assert report["same_code"] is True
     assert check(home)["checked"]["rows"]["computed_again"] == 30
 
 
@@ -66,8 +66,8 @@ def test_what_an_earlier_version_did_not_say_is_no_difference(home):
     write_manifest(home, manifest)
     assert {each["where"] for each in check(home)["differs"]} == {"warnings", "shortfall"}
     write_manifest(home, structs.replace(manifest, sources_hash="0" * len(manifest.sources_hash)))
-    found = check(home)
-    assert (found["identical"], found["same_code"]) == (True, False)
+    report = check(home)
+    assert (report["identical"], report["same_code"]) == (True, False)
 
 
 def test_the_sample_is_computed_one_by_one_by_the_kernel_that_runs_everything(home, monkeypatch):
@@ -86,9 +86,9 @@ def test_the_sample_is_computed_one_by_one_by_the_kernel_that_runs_everything(ho
 
 def test_a_row_that_was_changed_is_told_with_its_parameters(home):
     change_row(home, 17, "fees", 1)
-    found = check(home)
-    assert found["identical"] is False
-    (row,) = [each for each in found["differs"] if each["what"] == "row"]
+    report = check(home)
+    assert report["identical"] is False
+    (row,) = [each for each in report["differs"] if each["what"] == "row"]
     assert row["where"]["combination"] == 17
     assert row["where"]["parameters"] == {"lambda_over": 0.0, "lambda_under": 0.05, "theta_queue": 0.02}
     assert sum(a != b for a, b in zip(row["stored"], row["found"], strict=True)) == 1
@@ -99,9 +99,9 @@ def test_a_row_that_was_made_to_win_is_found_whatever_the_sample(home):
     change_row(home, 29, "total_cash", -(10**12))
     assert [each["what"] for each in check(home, sample=1, seed=0)["differs"]] == ["table"]
     change_row(home, 29, "cash_filled", -(10**12))
-    found = check(home, sample=1, seed=0)["differs"]
-    assert {each["where"] for each in found if each["what"] == "document"} >= {"best_parameters", "optimized"}
-    assert [each["where"]["combination"] for each in found if each["what"] == "row"] == [29]
+    report = check(home, sample=1, seed=0)["differs"]
+    assert {each["where"] for each in report if each["what"] == "document"} >= {"best_parameters", "optimized"}
+    assert [each["where"]["combination"] for each in report if each["what"] == "row"] == [29]
 
 
 def test_a_table_that_lacks_rows_is_told(home):
@@ -150,9 +150,9 @@ def test_other_data_is_told_and_nothing_is_computed(home, tmp_path, monkeypatch)
     other = tmp_path / "other.csv.gz"
     synthetic.write_csv(synthetic.generate(seed=3, seconds=60.0, warmup=10.0), other)
     monkeypatch.setattr(tasks, "baselines", None)
-    found = verification.verify(home, [f"source={other}"], Silent())
-    assert [each["what"] for each in found["differs"]] == ["digest"]
-    assert found["identical"] is False
+    report = verification.verify(home, [f"source={other}"], Silent())
+    assert [each["what"] for each in report["differs"]] == ["digest"]
+    assert report["identical"] is False
 
 
 def test_only_a_complete_run_can_be_verified(stream, tmp_path):

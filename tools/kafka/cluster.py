@@ -98,7 +98,7 @@ class Node:
         """Whether its process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def said(self, lines: int = 25) -> str:
+    def last_lines(self, lines: int = 25) -> str:
         """The end of what it logged."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
@@ -361,7 +361,7 @@ class Cluster:
             self._spawn(node, self._command(node, "kafka.tools.StorageTool", *words))
         for node in self.nodes:
             if node.process is None or node.process.wait(timeout=60):
-                raise BrokerError(f"the storage of broker {node.number} could not be formatted:\n{node.said()}")
+                raise BrokerError(f"the storage of broker {node.number} could not be formatted:\n{node.last_lines()}")
 
     def _launch(self, node: Node) -> None:
         self._spawn(node, self._command(node, "kafka.Kafka", str(node.folder / "server.properties")))
@@ -376,10 +376,10 @@ class Cluster:
         while not met():
             for node in watched:
                 if not node.alive:
-                    kind = PortTakenError if "Address already in use" in node.said() else BrokerError
-                    raise kind(f"broker {node.number} ended:\n{node.said()}")
+                    kind = PortTakenError if "Address already in use" in node.last_lines() else BrokerError
+                    raise kind(f"broker {node.number} ended:\n{node.last_lines()}")
             if time.monotonic() > deadline:
-                logged = "\n".join(f"broker {node.number}:\n{node.said()}" for node in self.nodes)
+                logged = "\n".join(f"broker {node.number}:\n{node.last_lines()}" for node in self.nodes)
                 raise BrokerError(f"not within {READY_SECONDS:.0f} s: {what}\n{logged}")
             time.sleep(0.05)
 
@@ -446,4 +446,4 @@ def _serve(port: int, host: str) -> None:
         (node,) = cluster.nodes
         while node.alive:
             time.sleep(0.5)
-        raise BrokerError(f"the broker ended:\n{node.said()}")
+        raise BrokerError(f"the broker ended:\n{node.last_lines()}")

@@ -60,15 +60,15 @@ def java() -> str:
         There is none; names the package.
     """
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    program = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
     remedy = f"Java {JAVA} or newer is needed: apt-get install openjdk-{JAVA}-jre-headless"
-    if found is None:
+    if program is None:
         raise KafkaAbsentError(f"there is no java {f'in JAVA_HOME={home}' if home else 'on PATH'}; {remedy}")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
+    banner = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    version = re.search(r'version "(\d+)', banner)
     if version is None or int(version[1]) < JAVA:
-        raise KafkaAbsentError(f"{found} is Java {version[1] if version else 'of no known version'}; {remedy}")
-    return found
+        raise KafkaAbsentError(f"{program} is Java {version[1] if version else 'of no known version'}; {remedy}")
+    return program
 
 
 def pom() -> str:
@@ -139,5 +139,5 @@ def _fetch(maven: str, scratch: str, fetched: Path, seconds: float) -> None:
     except subprocess.TimeoutExpired as error:
         raise KafkaAbsentError(f"mvn did not fetch Apache Kafka {VERSION} within {seconds:.0f} s") from error
     if ran.returncode or not any(fetched.glob(f"kafka_*-{VERSION}.jar")):
-        said = [line for line in ran.stdout.splitlines() if line.startswith("[ERROR]")] or [ran.stderr.strip() or "?"]
-        raise KafkaAbsentError(f"mvn could not fetch Apache Kafka {VERSION}: {said[0][:400]}")
+        errors = [line for line in ran.stdout.splitlines() if line.startswith("[ERROR]")] or [ran.stderr.strip() or "?"]
+        raise KafkaAbsentError(f"mvn could not fetch Apache Kafka {VERSION}: {errors[0][:400]}")

@@ -148,9 +148,9 @@ def mutated(draw):
             st.sampled_from(["number", "number", "stamp", "all stamps", "cut", "byte", "other", "junk", "twice"])
         )
         if how in {"number", "stamp"}:
-            found = list((FIELD if how == "number" else STAMPED).finditer(value))
-            if found:
-                place = draw(st.sampled_from(found))
+            places = list((FIELD if how == "number" else STAMPED).finditer(value))
+            if places:
+                place = draw(st.sampled_from(places))
                 text = draw(numbers if how == "number" else stamps)
                 values[at] = value[: place.start(2)] + text.encode() + value[place.end(2) :]
         elif how == "all stamps":

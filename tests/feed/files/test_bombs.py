@@ -121,13 +121,13 @@ def measured(*words):
 @pytest.mark.command
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_file_takes_no_gigabyte(tmp_path, name):
-    make, code, said = BOMBS[name]
+    make, code, message = BOMBS[name]
     make(path := tmp_path / name)
     assert path.stat().st_size <= 4 * 10**6
     ran, kibibytes = measured("feed", "check", path)
     assert ran.returncode == code, ran.stderr
     assert without_waits(ran.stderr).count("\n") == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert kibibytes < 10**9 // 2**10
 
 
@@ -150,8 +150,10 @@ def test_symbol_mappings_of_dbn_count_by_what_they_take(tmp_path, monkeypatch, n
 
 
 def test_mapping_records_are_sorted_where_a_record_is_looked_up_only(tmp_path, monkeypatch):
-    said = b"".join(dbnfile.mapping_record(at % 50, f"S{at % 50}") for at in range(3000))
-    (path := tmp_path / "day.dbn").write_bytes(dbnfile.live_metadata() + said + dbnfile.record(instrument_id=7) * 20)
+    mapping_records = b"".join(dbnfile.mapping_record(at % 50, f"S{at % 50}") for at in range(3000))
+    (path := tmp_path / "day.dbn").write_bytes(
+        dbnfile.live_metadata() + mapping_records + dbnfile.record(instrument_id=7) * 20
+    )
     monkeypatch.setattr(dbn_reader, "BLOCK", 1000)
     sorts = []
     monkeypatch.setattr(Names, "_sorted", lambda self, its=Names._sorted: sorts.append(1) or its(self))
@@ -290,11 +292,11 @@ def test_a_symbol_of_the_longest_is_one(tmp_path, symbol):
 
 def test_what_is_longer_is_no_symbol(tmp_path):
     (path := tmp_path / "day.csv").write_bytes(HEADER + ROW + LONG.encode() + b"\n" + ROW + b"B\n")
-    said = r"symbol '.xc9.*'\.\.\. takes 130 bytes, expected up to 128"
-    with pytest.raises(FeedCorrupt, match=said):
+    message = r"symbol '.xc9.*'\.\.\. takes 130 bytes, expected up to 128"
+    with pytest.raises(FeedCorrupt, match=message):
         read_file(path)
     pq.write_table(quotes(2, [LONG, "B"]), path := tmp_path / "day.parquet")
-    with pytest.raises(FeedCorrupt, match=said):
+    with pytest.raises(FeedCorrupt, match=message):
         read_file(path)
 
 
@@ -312,9 +314,9 @@ class Counted(np.ndarray):
     taken = 0
 
     def __getitem__(self, rows):
-        found = super().__getitem__(rows)
-        Counted.taken += np.size(found) if isinstance(rows, np.ndarray) else 0
-        return found
+        chosen = super().__getitem__(rows)
+        Counted.taken += np.size(chosen) if isinstance(rows, np.ndarray) else 0
+        return chosen
 
 
 @pytest.mark.parametrize("symbols", [20, 2000])

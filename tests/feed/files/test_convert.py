@@ -46,8 +46,8 @@ def columns_of(tape):
 def test_every_format_gives_the_tape_back(tape, source, tmp_path, capsys, ending):
     out = tmp_path / f"out{ending}"
     assert main(["convert", str(source), str(out)]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said == {
+    summary = json.loads(capsys.readouterr().out)
+    assert summary == {
         "place": str(out),
         "symbol": "SYNTH",
         "rows": tape.rows,
@@ -75,15 +75,15 @@ def test_any_tape_is_written_exactly_or_refused(tape, symbol, ending, chain, tmp
     tape = replace(tape, symbol=symbol)
     folder = tmp_path_factory.mktemp("any")
     for name in (f"a{ending}", f"b{chain}"):
-        said = outcome(tape, folder / name)
-        if isinstance(said, str):
+        result = outcome(tape, folder / name)
+        if isinstance(result, str):
             assert not name.endswith(".parquet")
-            assert "cannot hold this tape" in said
+            assert "cannot hold this tape" in result
             assert not list(folder.iterdir())
             return
-        assert said["digest"] == tape.digest()
+        assert result["digest"] == tape.digest()
         ((tape, _),) = read_tapes(str(folder / name))
-        assert tape.digest() == said["digest"]
+        assert tape.digest() == result["digest"]
         (folder / name).unlink()
 
 
@@ -102,13 +102,13 @@ def test_several_tapes_are_a_file_each(tape, tmp_path, capsys):
     write_csv(tape, tmp_path / "one.csv")
     out = tmp_path / "out"
     assert main(["convert", str(tmp_path), f"{out}/", "--ending", ".csv.gz"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    summary = json.loads(capsys.readouterr().out)
     names = ["%2E.%2FX%2F1-2025-03-12.csv.gz", "%2E.%2FX%2F1-2025-03-13.csv.gz", "SYNTH-2025-03-12.csv.gz"]
     assert sorted(path.name for path in out.iterdir()) == names
-    assert [each["place"] for each in said["tapes"]] == [str(out / name) for name in names]
-    assert (said["rows"], said["trades"]) == (2 * tape.rows, len(tape.trades.ts))
-    found = read_tapes(str(out))
-    assert [each.digest() for each, _ in found] == [each["digest"] for each in said["tapes"]]
+    assert [each["place"] for each in summary["tapes"]] == [str(out / name) for name in names]
+    assert (summary["rows"], summary["trades"]) == (2 * tape.rows, len(tape.trades.ts))
+    again = read_tapes(str(out))
+    assert [each.digest() for each, _ in again] == [each["digest"] for each in summary["tapes"]]
     assert main(["convert", str(out), str(tmp_path / "one.parquet")]) == 2
     assert "one file cannot hold 3 tapes; tapes there: " in capsys.readouterr().err
 
@@ -188,9 +188,9 @@ def test_an_interruption_leaves_nothing_behind(tape, tmp_path, monkeypatch):
 )
 def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(tmp_path, capsys, out, message):
     assert main(["convert", "absent.csv", f"{tmp_path}/{out}"]) == 2
-    said = capsys.readouterr().err
-    assert "absent.csv" not in said
-    assert re.search(message, said)
+    stderr = capsys.readouterr().err
+    assert "absent.csv" not in stderr
+    assert re.search(message, stderr)
 
 
 def test_an_unknown_ending_for_a_directory_is_refused(tmp_path, capsys):
@@ -198,10 +198,10 @@ def test_an_unknown_ending_for_a_directory_is_refused(tmp_path, capsys):
     assert "it ends in none of" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("there", [lambda path: path.write_text("theirs"), lambda path: path.symlink_to("nowhere")])
-def test_a_file_that_is_there_is_replaced_only_by_force(source, tmp_path, capsys, there):
+@pytest.mark.parametrize("occupy", [lambda path: path.write_text("theirs"), lambda path: path.symlink_to("nowhere")])
+def test_a_file_that_is_there_is_replaced_only_by_force(source, tmp_path, capsys, occupy):
     out = tmp_path / "out.csv"
-    there(out)
+    occupy(out)
     assert main(["convert", "absent.csv", str(out)]) == 2  # before anything is read
     assert capsys.readouterr().err == f"error: {out}: it is there already; choose another place, or add --force\n"
     assert main(["convert", str(source), str(out), "--force"]) == 0
@@ -213,13 +213,13 @@ def test_a_folder_in_which_one_file_is_there_gets_none(tape, source, tmp_path, c
     later = replace(tape, symbol="Z")
     write_csv(later, tmp_path / "later.csv")
     (tmp_path / "out").mkdir()
-    there = tmp_path / "out" / name_of(later, ".csv")
-    there.write_text("theirs")
+    theirs = tmp_path / "out" / name_of(later, ".csv")
+    theirs.write_text("theirs")
     words = ["convert", f"{tmp_path}/*.csv", f"{tmp_path}/out/", "--ending", ".csv"]
     assert main(words) == 2
-    assert capsys.readouterr().err == f"error: {there}: it is there already; choose another place, or add --force\n"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [there.name]
-    assert there.read_text() == "theirs"
+    assert capsys.readouterr().err == f"error: {theirs}: it is there already; choose another place, or add --force\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [theirs.name]
+    assert theirs.read_text() == "theirs"
     assert main([*words, "--force"]) == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
     assert main(words) == 2
@@ -231,8 +231,8 @@ def test_a_folder_that_may_not_be_written_is_said_before_anything_is_read(tmp_pa
     (tmp_path / "shut").mkdir()
     monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path / "shut")
     assert main(["convert", "absent.csv", f"{tmp_path}/{out}"]) == 2
-    said = f"error: {tmp_path}/shut: the directory may not be written; choose another one\n"
-    assert capsys.readouterr().err == said
+    message = f"error: {tmp_path}/shut: the directory may not be written; choose another one\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_file_may_be_converted_to_itself(tape, source):

@@ -384,9 +384,9 @@ class TestKernel:
     @example(parse_instant("2100-03-01T00:00:00Z"))
     def test_a_stamp_is_the_instant(self, instant):
         text = np.frombuffer(format_instant(instant).encode(), np.uint8)
-        found, date, days = csv_kernel.stamp_of(text, 0, -1, -1)
-        assert found == instant
-        assert csv_kernel.stamp_of(text, 0, date, days) == (found, date, days)
+        parsed, date, days = csv_kernel.stamp_of(text, 0, -1, -1)
+        assert parsed == instant
+        assert csv_kernel.stamp_of(text, 0, date, days) == (parsed, date, days)
 
     @given(st.integers(0, 10**10 - 1).map(lambda number: f"{number:010d}"))
     def test_a_day_is_there_or_is_refused(self, digits):
@@ -395,9 +395,9 @@ class TestKernel:
             instant = parse_instant(stamp)
         except ValueError:
             instant = csv_kernel.UNUSUAL
-        found, _, _ = csv_kernel.stamp_of(np.frombuffer(stamp.encode(), np.uint8), 0, -1, -1)
-        assert found in {instant, csv_kernel.UNUSUAL}
-        assert found == instant or digits[:4] == "2262"
+        parsed, _, _ = csv_kernel.stamp_of(np.frombuffer(stamp.encode(), np.uint8), 0, -1, -1)
+        assert parsed in {instant, csv_kernel.UNUSUAL}
+        assert parsed == instant or digits[:4] == "2262"
 
     @given(st.integers(0, PRICE_LIMIT - 1), st.integers(1, 9))
     def test_a_price_is_exact(self, px, decimals):
@@ -422,8 +422,8 @@ class TestKernel:
     def test_the_next_comma_is_found(self, before, start, letter, after):
         text = (',\n"\r' * 5)[:start] + before + letter + after + " " * 16
         words = np.frombuffer(text.encode()[: len(text) // 8 * 8], np.uint64)
-        found = csv_kernel.next_comma(words, start)
-        assert found == (start + len(before) if letter == "," else csv_kernel.UNUSUAL)
+        comma = csv_kernel.next_comma(words, start)
+        assert comma == (start + len(before) if letter == "," else csv_kernel.UNUSUAL)
 
 
 class TestBlocks:

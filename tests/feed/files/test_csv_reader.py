@@ -114,7 +114,7 @@ def test_a_share_below_a_cent_reads_the_same_with_decimals_as_dbn_writes_it(read
 
 
 @pytest.mark.parametrize(
-    ("stamp", "said"),
+    ("stamp", "hint"),
     [
         ("1722519392", "as seconds of 2024-08-01T13:36:32"),
         ("920000000", "as seconds of 1999-02-26"),
@@ -125,9 +125,9 @@ def test_a_share_below_a_cent_reads_the_same_with_decimals_as_dbn_writes_it(read
         ("99999999999999999", "as nanoseconds it is of 1973-03-03"),
     ],
 )
-def test_stamps_in_another_unit_are_refused_and_the_unit_is_named(read, stamp, said):
+def test_stamps_in_another_unit_are_refused_and_the_unit_is_named(read, stamp, hint):
     for rows, line in (([{"ts_event": stamp}] * 2, 2), ([{"ts_event": str(10**17)}, {"ts_event": stamp}], 3)):
-        with pytest.raises(FeedCorrupt, match=f"line {line}, column ts_event: '{stamp}' .*{said}"):
+        with pytest.raises(FeedCorrupt, match=f"line {line}, column ts_event: '{stamp}' .*{hint}"):
             read(*rows)
 
 
@@ -598,7 +598,7 @@ def test_the_day_of_twelve_venues(taq_day):
 
 
 @pytest.mark.parametrize(
-    ("price", "said"),
+    ("price", "message"),
     [
         ("1e308", r"'1e308' \(expected a smaller number\)"),
         ("9" * 400, r"'9{40}'\.\.\. \(expected a smaller number\)"),
@@ -609,9 +609,9 @@ def test_the_day_of_twelve_venues(taq_day):
         ("0." + "0" * 400 + "1", r"'0\.0{38}'\.\.\. \(it rounds to 0"),
     ],
 )
-def test_a_price_that_no_tape_holds_is_named_and_shortened(tmp_path, price, said):
+def test_a_price_that_no_tape_holds_is_named_and_shortened(tmp_path, price, message):
     lines = ["ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00"]
     lines += [f"2024-08-01T13:36:32Z,2,7,{bid},222.2,100,100" for bid in ("222.1", price)]
     (path := tmp_path / "day.csv").write_text("\n".join(lines))
-    with pytest.raises(FeedCorrupt, match=rf"day\.csv: line 3, column bid_px_00: {said}"):
+    with pytest.raises(FeedCorrupt, match=rf"day\.csv: line 3, column bid_px_00: {message}"):
         read_csv(path)

@@ -134,9 +134,9 @@ def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, 
     path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if zstd else raw)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_reader, "BLOCK", block)
-        found = read_dbn(path)
+        decoded = read_dbn(path)
     ignored = {"other_rtype": len(others)} if others else {}
-    for one, other in zip(found.fragments, expected.fragments, strict=True):
+    for one, other in zip(decoded.fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
         assert one.tape.digest() == other.tape.digest()
         assert one.ignored == other.ignored | ignored
@@ -238,11 +238,11 @@ def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
             mapping("B", (FIRST, SECOND, 39), (SECOND, THIRD, 38)),
         )
     parts = metadata(*maps, **stypes), *around_midnight()
-    found = read(*parts)
-    assert sequences(found) == exchanged()
+    decoded = read(*parts)
+    assert sequences(decoded) == exchanged()
     for name, numbers in exchanged().items():
         assert sequences(read(*parts, symbol=name)) == {name: numbers}
-    for one, other in zip(found.fragments, as_csv(folder, b"".join(parts)).fragments, strict=True):
+    for one, other in zip(decoded.fragments, as_csv(folder, b"".join(parts)).fragments, strict=True):
         assert same(one.tape, other.tape)  # the library goes by the date of receipt, too
 
 
@@ -357,14 +357,14 @@ def test_a_name_is_all_that_any_of_its_spans_covers(folder, maps, rows, block):
         ]
         for name, spans in maps.items()
     }
-    expected[UNNAMED] = sorted(set(range(len(rows))) - {at for found in expected.values() for at in found})
+    expected[UNNAMED] = sorted(set(range(len(rows))) - {at for numbers in expected.values() for at in numbers})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_reader, "BLOCK", block)
-        found = read_dbn(folder / "day.dbn").fragments
-        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found} == {
+        fragments = read_dbn(folder / "day.dbn").fragments
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in fragments} == {
             name: places for name, places in expected.items() if places
         }
-        for each in found:
+        for each in fragments:
             (alone,) = read_dbn(folder / "day.dbn", each.tape.symbol).fragments
             assert same(alone.tape, each.tape)
 
@@ -410,7 +410,7 @@ def test_a_live_file_is_named_by_its_mapping_records(read, version, ts_out):
 
 
 @pytest.mark.parametrize(
-    ("said", "out", "stype_out", "symbol"),
+    ("asked", "out", "stype_out", "symbol"),
     [
         ("ES.FUT", "ESZ4", "raw_symbol", "ESZ4"),
         ("ES.c.0", "ESZ4", "raw_symbol", "ESZ4"),
@@ -424,19 +424,19 @@ def test_a_live_file_is_named_by_its_mapping_records(read, version, ts_out):
         ("\N{SNOWMAN}", "38", "instrument_id", "\N{SNOWMAN}"),
     ],
 )
-def test_an_instrument_is_called_by_its_raw_symbol(read, said, out, stype_out, symbol):
+def test_an_instrument_is_called_by_its_raw_symbol(read, asked, out, stype_out, symbol):
     for version in (1, 3):
-        head = live_metadata(version), mapping_record(38, out, said, version, stype_out=stype_out)
+        head = live_metadata(version), mapping_record(38, out, asked, version, stype_out=stype_out)
         assert read(*head, record()).tape.symbol == symbol
 
 
 def test_instruments_that_were_asked_for_together_are_each_called_by_their_own_symbol(read):
-    for said, stype_out, symbols in (
+    for asked, stype_out, symbols in (
         ("ALL_SYMBOLS", "instrument_id", ("ESZ4", "NQZ4")),
         ("ES.FUT", "instrument_id", ("ESZ4", "ESH5")),
         ("ALL_SYMBOLS", "raw_symbol", ("7203", "6758")),
     ):
-        head = [mapping_record(at, out, said, stype_out=stype_out) for at, out in zip((38, 39), symbols, strict=True)]
+        head = [mapping_record(at, out, asked, stype_out=stype_out) for at, out in zip((38, 39), symbols, strict=True)]
         rows = record(), record(instrument_id=39)
         for symbol in symbols:
             assert read(live_metadata(), *head, *rows, symbol=symbol).tape.rows == 1
@@ -460,9 +460,9 @@ def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypat
     expected = {"NEW": [4], "OLD": [2], "OTHER": [5], UNNAMED: [1, 3, 6]}
     for block in (60, 176, 256, 500, 2**22):
         monkeypatch.setattr(dbn_reader, "BLOCK", block)
-        found = read(*parts)
-        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found.fragments} == expected
-        assert found.symbols == tuple(expected)
+        decoded = read(*parts)
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
+        assert decoded.symbols == tuple(expected)
         for name, sequences in expected.items():
             (alone,) = read(*parts, symbol=name).fragments
             assert sorted(alone.tape.sequence.tolist()) == sequences
@@ -527,11 +527,11 @@ def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, even
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_reader, "BLOCK", block)
-        found = read_dbn(path)
-        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in found.fragments} == expected
-        if not found.fragments[0].named:
+        decoded = read_dbn(path)
+        assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
+        if not decoded.fragments[0].named:
             return
-        for each in found.fragments:
+        for each in decoded.fragments:
             (alone,) = read_dbn(path, each.tape.symbol).fragments
             assert same(alone.tape, each.tape)
 
@@ -659,8 +659,8 @@ def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
     path.write_bytes(raw)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbn_reader, "BLOCK", 40 + block)
-        said = outcome(path)
-    assert isinstance(said, FileBlock) or str(path) in said
+        result = outcome(path)
+    assert isinstance(result, FileBlock) or str(path) in result
 
 
 def outcome(path):

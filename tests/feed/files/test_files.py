@@ -80,8 +80,8 @@ def test_the_ending_says_how_a_file_is_read(name, ending):
 
 @pytest.mark.parametrize("place", ["", "/", "/*", "/*.*", "/**"])
 def test_a_directory_or_a_glob_is_a_tape_per_symbol_and_date(folder, place):
-    found = read_tapes(f"{folder}{place}")
-    assert [(tape.symbol, tape.span[0] // DAY - OPEN // DAY) for tape, _ in found] == [
+    pairs = read_tapes(f"{folder}{place}")
+    assert [(tape.symbol, tape.span[0] // DAY - OPEN // DAY) for tape, _ in pairs] == [
         ("AAPL", 0),
         ("AAPL", 1),
         ("MSFT", 0),
@@ -89,15 +89,15 @@ def test_a_directory_or_a_glob_is_a_tape_per_symbol_and_date(folder, place):
     ]
     both = join([ONE, LATER])
     midnight = OPEN // DAY * DAY + DAY
-    assert same(found[0][0], both.clip(0, midnight - 1))
-    assert same(found[1][0], both.clip(midnight, midnight + DAY))
-    assert [provenance.notes[0] for _, provenance in found] == [
+    assert same(pairs[0][0], both.clip(0, midnight - 1))
+    assert same(pairs[1][0], both.clip(midnight, midnight + DAY))
+    assert [provenance.notes[0] for _, provenance in pairs] == [
         "read from 2 of 3 files",
         "read from 1 of 3 files",
         "read from 1 of 3 files",
         "read from 1 of 3 files",
     ]
-    for tape, provenance in found:
+    for tape, provenance in pairs:
         assert (provenance.source, provenance.place) == ("file", f"{folder}{place}")
         assert (provenance.digest, provenance.rows) == (tape.digest(), tape.rows)
         assert (provenance.snapshots, provenance.trades) == (tape.snapshots, 0)
@@ -110,9 +110,9 @@ def test_each_file_is_a_range_in_the_order_of_the_names(folder):
 
 
 def test_a_symbol_is_taken_from_the_files_that_have_it(folder):
-    found = read_tapes(str(folder), ReadOptions(symbol="MSFT"))
-    assert [tape.symbol for tape, _ in found] == ["MSFT", "MSFT"]
-    assert found[0][1].notes[0] == "read from 1 of 3 files"
+    pairs = read_tapes(str(folder), ReadOptions(symbol="MSFT"))
+    assert [tape.symbol for tape, _ in pairs] == ["MSFT", "MSFT"]
+    assert pairs[0][1].notes[0] == "read from 1 of 3 files"
     with pytest.raises(FeedUnavailable, match=r"no rows of symbol 'IBM'; symbols there: AAPL, MSFT$") as caught:
         read_tapes(str(folder), ReadOptions(symbol="IBM"))
     assert caught.value.where == str(folder)
@@ -125,10 +125,10 @@ def test_one_tape_is_asked_for_and_there_are_several(folder):
 
 def test_a_file_by_itself_is_a_tape_per_symbol_whatever_its_dates(tmp_path):
     write_parquet([LATER, OTHER], tmp_path / "a.parquet")
-    found = read_tapes(str(tmp_path / "a.parquet"))
-    assert same(found[0][0], LATER)
-    assert same(found[1][0], OTHER)
-    assert found[0][1].notes == ()
+    pairs = read_tapes(str(tmp_path / "a.parquet"))
+    assert same(pairs[0][0], LATER)
+    assert same(pairs[1][0], OTHER)
+    assert pairs[0][1].notes == ()
     assert [tape.symbol for tape, _ in read_tapes(str(tmp_path / "*.parquet"))] == ["AAPL", "AAPL", "MSFT", "MSFT"]
 
 
@@ -215,8 +215,8 @@ def test_a_tape_cut_into_files_of_any_kind_is_joined_again(tape, cuts, endings, 
         if low < high:
             part = Tape.build("XYZ", **{name: getattr(tape, name)[low:high] for name in tape.__slots__[1:-1]})
             WRITERS[endings[number]](part, folder / f"{number}{endings[number]}")
-    ((found, _),) = read_tapes(str(folder))
-    assert same(found, tape)
+    ((again, _),) = read_tapes(str(folder))
+    assert same(again, tape)
 
 
 def test_check_prints_each_tape_and_keeps_its_shape_for_one(folder, capsys):
@@ -259,11 +259,11 @@ def test_what_the_system_refuses_is_one_line(folder, capsys, monkeypatch, name, 
 
     monkeypatch.setattr(Path, name, refuse)
     code = main(["check", f"{folder}{place}"])
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     if code:
         assert code == 2
-        assert said.count("\n") == 1
-        assert "may not be read; check its permissions" in said or "no file matches" in said
+        assert stderr.count("\n") == 1
+        assert "may not be read; check its permissions" in stderr or "no file matches" in stderr
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def contents(tmp_path_factory):
     """Files of every kind, as their own tools make them, by a word for each."""
     folder = tmp_path_factory.mktemp("kinds")
     text = written(folder, write_csv, "day.csv")
-    found = {
+    by_name = {
         "csv": text,
         "dbn": written(folder, write_dbn, "day.dbn"),
         "parquet": written(folder, write_parquet, "day.parquet", [TAPE]),
@@ -63,20 +63,23 @@ def contents(tmp_path_factory):
     with sqlite3.connect(folder / "sqlite") as base:
         base.execute("create table a (b)")
     base.close()
-    found |= {path.name: path.read_bytes() for path in folder.iterdir()}
-    found |= {
+    by_name |= {path.name: path.read_bytes() for path in folder.iterdir()}
+    by_name |= {
         f"utf-{width}{order}": text.decode().encode(f"utf-{width}-{order}") for width in (16,) for order in ("le", "be")
     }
-    found |= {name: text.decode().encode(name) for name in ("utf-16", "utf-32")}
-    found["gz"], found["zst"] = gzip.compress(text), pa.compress(text, "zstd", asbytes=True)
-    found["dbn.zst"], found["dbn.gz"] = pa.compress(found["dbn"], "zstd", asbytes=True), gzip.compress(found["dbn"])
-    found["tar.gz"], found["gz.gz"] = gzip.compress(found["tar"]), gzip.compress(found["gz"])
-    found["utf-16.gz"], found["parquet.gz"] = gzip.compress(found["utf-16"]), gzip.compress(found["parquet"])
-    return found
+    by_name |= {name: text.decode().encode(name) for name in ("utf-16", "utf-32")}
+    by_name["gz"], by_name["zst"] = gzip.compress(text), pa.compress(text, "zstd", asbytes=True)
+    by_name["dbn.zst"], by_name["dbn.gz"] = (
+        pa.compress(by_name["dbn"], "zstd", asbytes=True),
+        gzip.compress(by_name["dbn"]),
+    )
+    by_name["tar.gz"], by_name["gz.gz"] = gzip.compress(by_name["tar"]), gzip.compress(by_name["gz"])
+    by_name["utf-16.gz"], by_name["parquet.gz"] = gzip.compress(by_name["utf-16"]), gzip.compress(by_name["parquet"])
+    return by_name
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "said"),
+    ("content", "name", "message"),
     [
         ("zip", "day.zip", "it is a ZIP archive; unpack it, and name what is in it"),
         ("zip", "day.csv", "it is a ZIP archive; unpack it"),
@@ -119,9 +122,9 @@ def contents(tmp_path_factory):
         ("parquet.gz", "day.parquet.gz", "it is Parquet inside gzip, .*; unpack it, and name it .parquet"),
     ],
 )
-def test_a_file_that_is_something_else_says_what(contents, tmp_path, content, name, said):
+def test_a_file_that_is_something_else_says_what(contents, tmp_path, content, name, message):
     (tmp_path / name).write_bytes(contents[content])
-    with pytest.raises(FeedUnavailable, match=said) as caught:
+    with pytest.raises(FeedUnavailable, match=message) as caught:
         read_file(tmp_path / name)
     assert caught.value.where == str(tmp_path / name)
 
@@ -129,8 +132,8 @@ def test_a_file_that_is_something_else_says_what(contents, tmp_path, content, na
 def test_the_command_ends_with_2_and_one_line(contents, tmp_path, capsys):
     (tmp_path / "day.zip").write_bytes(contents["zip"])
     assert main(["check", f"{tmp_path}/day.zip"]) == 2
-    said = capsys.readouterr().err
-    assert said == f"error: {tmp_path}/day.zip: it is a ZIP archive; unpack it, and name what is in it\n"
+    stderr = capsys.readouterr().err
+    assert stderr == f"error: {tmp_path}/day.zip: it is a ZIP archive; unpack it, and name what is in it\n"
 
 
 @pytest.mark.parametrize(

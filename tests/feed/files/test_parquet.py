@@ -56,28 +56,28 @@ def read(folder):
 
 @FEW
 @given(st.lists(tapes(min_rows=0), min_size=1, max_size=3), st.integers(1, 50))
-def test_tapes_come_back_as_they_were(folder, found, rows):
+def test_tapes_come_back_as_they_were(folder, written, rows):
     named = [
         type(tape)(f"S{number}", *[getattr(tape, name) for name in tape.__slots__[1:]])
-        for number, tape in enumerate(found)
+        for number, tape in enumerate(written)
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "ROWS", rows)
         write_parquet(named, folder / "tape.parquet")
-        there = [tape for tape in named if tape.rows or len(tape.trades.ts)]
-        if not there:
+        nonempty = [tape for tape in named if tape.rows or len(tape.trades.ts)]
+        if not nonempty:
             with pytest.raises(FeedUnavailable, match="no rows"):
                 read_parquet(folder / "tape.parquet")
             return
         block = read_parquet(folder / "tape.parquet")
-        assert block.symbols == tuple(tape.symbol for tape in there)
-        for tape, fragment in zip(there, block.fragments, strict=True):
+        assert block.symbols == tuple(tape.symbol for tape in nonempty)
+        for tape, fragment in zip(nonempty, block.fragments, strict=True):
             assert same(fragment.tape, tape)
             assert fragment.tape.digest() == tape.digest()
             assert (fragment.ignored, fragment.notes, fragment.named) == ({}, (), True)
             alone = read_parquet(folder / "tape.parquet", tape.symbol).fragments[0]
             assert same(alone.tape, tape)
-            others = sum(each.rows + len(each.trades.ts) for each in there if each is not tape)
+            others = sum(each.rows + len(each.trades.ts) for each in nonempty if each is not tape)
             assert alone.ignored == ({"other_symbol": others} if others else {})
 
 
@@ -131,8 +131,8 @@ def test_every_type_of_text_is_text(read, text):
     expected = read(QUOTES | TRADES | {"symbol": ["X", "Y", "X"]})
     labels = {"symbol": ["X", "Y", "X"], "kind": TRADES["kind"]}
     columns = {name: pa.array(values).cast(text) for name, values in labels.items()}
-    found = read(QUOTES | TRADES | columns)
-    for one, other in zip(found.fragments, expected.fragments, strict=True):
+    block = read(QUOTES | TRADES | columns)
+    for one, other in zip(block.fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
     columns["symbol"] = pa.array(["X", None, "X"]).cast(text)
     assert read(QUOTES | TRADES | columns).symbols == (UNNAMED, "X")
@@ -146,8 +146,8 @@ def test_texts_that_are_stored_as_differences_are_texts(tmp_path, read, encoding
     table = pa.table(QUOTES | TRADES | labels)
     path = tmp_path / "differences.parquet"
     pq.write_table(table, path, use_dictionary=False, column_encoding=dict.fromkeys(labels, encoding))
-    found = read_parquet(path)
-    for one, other in zip(found.fragments, expected.fragments, strict=True):
+    block = read_parquet(path)
+    for one, other in zip(block.fragments, expected.fragments, strict=True):
         assert same(one.tape, other.tape)
 
 

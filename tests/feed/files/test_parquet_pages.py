@@ -31,9 +31,9 @@ def written(path, rows=5000, **how):
 def test_they_are_what_an_honest_footer_says_but_for_the_headers(tmp_path, compression, version, use_dictionary):
     how = {"data_page_version": version, "use_dictionary": use_dictionary, "write_page_checksum": True}
     footer = written(path := tmp_path / "a.parquet", compression=compression, row_group_size=2000, **how)
-    found = list(page_bytes(path, footer, NAMES))
-    assert [(group, name) for group, name, _ in found] == [(group, name) for group in range(3) for name in NAMES]
-    for group, name, nbytes in found:
+    sizes = list(page_bytes(path, footer, NAMES))
+    assert [(group, name) for group, name, _ in sizes] == [(group, name) for group in range(3) for name in NAMES]
+    for group, name, nbytes in sizes:
         column = footer.row_group(group).column(("ts", "px", "symbol").index(name))
         assert column.total_uncompressed_size - 200 < nbytes < column.total_uncompressed_size
 

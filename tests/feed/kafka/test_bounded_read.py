@@ -30,8 +30,8 @@ class Consumer:
         step = self.polls.pop(0) if self.polls else ([], self.at)
         if isinstance(step, Exception):
             raise step
-        found, self.at = step
-        return {self.part: [SimpleNamespace(offset=offset, value=value) for offset, value in found]}
+        batch, self.at = step
+        return {self.part: [SimpleNamespace(offset=offset, value=value) for offset, value in batch]}
 
     def position(self, _part, **_options):
         return self.at

@@ -71,7 +71,7 @@ def test_listings_are_bounded_and_escaped():
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         (errors.MessageSizeTooLargeError, r"does not take a message of that size .*; raise its max.message.bytes"),
         (
@@ -81,8 +81,8 @@ def test_listings_are_bounded_and_escaped():
         (errors.InvalidTimestampError, r"does not take the time of this machine's clock .*; check the clocks of both"),
     ],
 )
-def test_what_a_topic_refuses_of_a_message_comes_with_its_remedy(kind, said):
-    with pytest.raises(FeedUnavailable, match=said), translated(ADDRESS):
+def test_what_a_topic_refuses_of_a_message_comes_with_its_remedy(kind, message):
+    with pytest.raises(FeedUnavailable, match=message), translated(ADDRESS):
         raise kind("Compacted topic cannot\naccept message without key")
 
 

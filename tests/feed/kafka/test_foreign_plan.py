@@ -139,10 +139,10 @@ def test_rows_are_shared_out_in_one_pass_however_many_symbols_there_are(read, mo
 
     monkeypatch.setattr(Decoded, "take", counted)
     items = [(quote(at % 90), b"S%d" % (at % 30)) for at in range(120)]
-    found = read(*items)
+    pairs = read(*items)
     assert walked == [(120, 90)]
-    assert [tape.symbol for tape, _ in found] == sorted(f"S{at}" for at in range(30))
-    for tape, provenance in found:
+    assert [tape.symbol for tape, _ in pairs] == sorted(f"S{at}" for at in range(30))
+    for tape, provenance in pairs:
         assert tape.sequence.tolist() == [int(tape.symbol[1:]) + 30 * at for at in range(3)]
         assert (provenance.messages, provenance.resent) == (3, 1)
 

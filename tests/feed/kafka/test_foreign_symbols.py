@@ -89,10 +89,10 @@ def test_what_is_no_symbol_is_malformed(record, reason):
 
 
 def test_a_message_of_very_many_symbols_takes_no_longer_than_its_rows():
-    found = by_symbol(message(*(f"S{at}" for at in range(20_000))))
-    assert len(found) == 20_000
-    assert found[7][0] == Name("S7", "value")
-    assert [row["sequence"] for row in json.loads(found[7][1].value)["snapshot"]] == [7]
+    parts = by_symbol(message(*(f"S{at}" for at in range(20_000))))
+    assert len(parts) == 20_000
+    assert parts[7][0] == Name("S7", "value")
+    assert [row["sequence"] for row in json.loads(parts[7][1].value)["snapshot"]] == [7]
 
 
 NAMES = st.lists(st.sampled_from(["AAPL", "MSFT", "NA", None]), max_size=6)
@@ -101,11 +101,11 @@ NAMES = st.lists(st.sampled_from(["AAPL", "MSFT", "NA", None]), max_size=6)
 @given(symbols=NAMES, trades=NAMES)
 def test_a_message_of_several_symbols_comes_apart_and_no_row_is_lost(symbols, trades):
     record = message(*symbols, trades=trades, header=b"IBM")
-    found = by_symbol(record)
+    parts = by_symbol(record)
     named = [name or "IBM" for name in (*symbols, *trades)]
-    assert [name.symbol for name, _ in found] == (list(dict.fromkeys(named)) or ["IBM"])
+    assert [name.symbol for name, _ in parts] == (list(dict.fromkeys(named)) or ["IBM"])
     if named:
-        rows = decode_json([part for _, part in found], lambda _record, reason: pytest.fail(reason))
+        rows = decode_json([part for _, part in parts], lambda _record, reason: pytest.fail(reason))
         for columns, labels in ((rows.quotes, symbols), (rows.trades, trades)):
-            expected = [at for name, _ in found for at, its in enumerate(labels) if (its or "IBM") == name.symbol]
+            expected = [at for name, _ in parts for at, its in enumerate(labels) if (its or "IBM") == name.symbol]
             assert columns["sequence"].tolist() == expected

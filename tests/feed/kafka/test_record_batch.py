@@ -85,8 +85,8 @@ def fetched(raw):
 
 def take_all(kind, raw, *, at=0, isolation=IsolationLevel.READ_UNCOMMITTED, crcs=True, aborted=()):
     parts = kind(at, PART, fetched(raw), check_crcs=crcs, isolation_level=isolation, aborted_transactions=list(aborted))
-    found = parts.take() if parts else []
-    return [plain(each) for each in found], parts.next_fetch_offset
+    records = parts.take() if parts else []
+    return [plain(each) for each in records], parts.next_fetch_offset
 
 
 def plain(each):
@@ -113,17 +113,17 @@ def test_records_are_the_clients_own(lean, batches, compression, flags):
 
 def test_neighbours_with_headers_that_begin_alike_share_them(lean):
     raw = batch_of([(1, None, b"v", data_headers("r", "AAPL", "json", seq, seq * 70)) for seq in range(5)])
-    found = lean(0, PART, fetched(raw)).take()
-    assert [dict(each.headers)["pseq"] for each in found] == [b"0", b"70", b"140", b"210", b"280"]
-    assert {id(each.common) for each in found} == {id(found[0].common)}
-    assert [name for name, _ in found[0].own] == ["seq", "pseq"]
-    assert isinstance(found[0], Record)
+    records = lean(0, PART, fetched(raw)).take()
+    assert [dict(each.headers)["pseq"] for each in records] == [b"0", b"70", b"140", b"210", b"280"]
+    assert {id(each.common) for each in records} == {id(records[0].common)}
+    assert [name for name, _ in records[0].own] == ["seq", "pseq"]
+    assert isinstance(records[0], Record)
 
 
 def test_offsets_that_compaction_left_out_are_passed(lean):
     raw = batch_of([(1, b"k", b"v", [])] * 3, base=10, offsets=[0, 4, 9])
-    found, following = take_all(lean, raw, at=10)
-    assert [offset for _, offset, *_ in found] == [10, 14, 19]
+    records, following = take_all(lean, raw, at=10)
+    assert [offset for _, offset, *_ in records] == [10, 14, 19]
     assert following == 20
 
 
@@ -157,9 +157,9 @@ def test_aborted_records_are_handed_out_marked_where_that_is_asked_for(compressi
     aborted = [SimpleNamespace(producer_id=5, first_offset=0)]
     for isolation, marked in ((IsolationLevel.READ_COMMITTED, [1, 2]), (IsolationLevel.READ_UNCOMMITTED, [])):
         fetch = part(1, PART, fetched(raw), isolation_level=isolation, aborted_transactions=aborted)
-        found = fetch.take()
-        assert [each.offset for each in found] == [1, 2, 4, 5, 7, 8]
-        assert [each.offset for each in found if each.aborted] == marked
+        records = fetch.take()
+        assert [each.offset for each in records] == [1, 2, 4, 5, 7, 8]
+        assert [each.offset for each in records if each.aborted] == marked
         assert fetch.next_fetch_offset == 9
 
 
@@ -242,9 +242,9 @@ BY_JAVA = {
 @pytest.mark.parametrize("compression", BY_JAVA)
 def test_what_a_broker_compressed_anew_is_read(lean, compression):
     raw = with_body(batch_of([(1, None, b"v", [])] * 4), compression, bytes.fromhex(BY_JAVA[compression]))
-    found, following = take_all(lean, raw)
-    assert [value for *_, value, _ in found] == [b"quote %d " % at * 9 for at in range(4)]
-    assert {str(pairs) for *_, pairs in found} == {"[('symbol', b'AAPL')]"}
+    records, following = take_all(lean, raw)
+    assert [value for *_, value, _ in records] == [b"quote %d " % at * 9 for at in range(4)]
+    assert {str(pairs) for *_, pairs in records} == {"[('symbol', b'AAPL')]"}
     assert following == 4
 
 
@@ -334,8 +334,8 @@ def older_batch(way, value=b"old", magic=1):
 @ways
 @pytest.mark.parametrize("magic", [0, 1])
 def test_compressed_messages_of_the_formats_before_are_read_and_bounded(lean, way, magic):
-    found, following = take_all(lean, older_batch(way, magic=magic))
-    assert [(offset, value) for _, offset, _, _, value, _ in found] == [(0, b"old"), (1, b"old"), (2, b"old")]
+    records, following = take_all(lean, older_batch(way, magic=magic))
+    assert [(offset, value) for _, offset, _, _, value, _ in records] == [(0, b"old"), (1, b"old"), (2, b"old")]
     assert following == 3
     if way == "zstd":
         with pytest.raises(CorruptRecordError, match="more than the bound"):

@@ -64,14 +64,14 @@ def broker(monkeypatch):
 
 def test_settings_are_those_of_the_topic(broker):
     broker(Admin({**PLAIN, "compression.type": "zstd"}, replicas=(3, 2)))
-    found = settings_of(ADDRESS)
-    assert found == Settings(PLAIN, 2, partitions=2)
-    assert found.largest_batch == 1048588
-    assert check_fit(found, ADDRESS) == ()
+    topic_settings = settings_of(ADDRESS)
+    assert topic_settings == Settings(PLAIN, 2, partitions=2)
+    assert topic_settings.largest_batch == 1048588
+    assert check_fit(topic_settings, ADDRESS) == ()
 
 
 @pytest.mark.parametrize(
-    ("admin", "said"),
+    ("admin", "reason"),
     [
         (Admin(code=29), "TopicAuthorizationFailedError"),
         (Admin(), "TopicAuthorizationFailedError"),
@@ -79,10 +79,10 @@ def test_settings_are_those_of_the_topic(broker):
         (Admin(fails=errors.UnsupportedVersionError()), "UnsupportedVersionError"),
     ],
 )
-def test_where_a_broker_does_not_tell_it_is_said_and_gone_on_with(broker, admin, said):
+def test_where_a_broker_does_not_tell_it_is_said_and_gone_on_with(broker, admin, reason):
     broker(admin)
     (note,) = check_fit(settings_of(ADDRESS), ADDRESS)
-    assert note == f"the broker does not say how the topic is set ({said}): it may not keep a whole replay"
+    assert note == f"the broker does not say how the topic is set ({reason}): it may not keep a whole replay"
 
 
 def test_a_broker_that_hangs_up_on_the_question_is_the_embedded_one(broker):
@@ -121,7 +121,7 @@ def test_what_would_not_keep_a_replay_is_refused(values, replicas, reason):
 
 
 @pytest.mark.parametrize(
-    ("kept", "seconds", "said"),
+    ("kept", "seconds", "endings"),
     [
         ("-1", 1e6, ()),
         ("600000", 600, ()),
@@ -129,10 +129,10 @@ def test_what_would_not_keep_a_replay_is_refused(values, replicas, reason):
         ("3600000", 3601, ("for 3600 s only (retention.ms), and the replay takes 3601 s: its start may go first",)),
     ],
 )
-def test_what_is_not_kept_for_long_is_said(kept, seconds, said):
+def test_what_is_not_kept_for_long_is_said(kept, seconds, endings):
     notes = check_fit(Settings({**PLAIN, "retention.ms": kept}, 1), ADDRESS, seconds)
-    assert len(notes) == len(said)
-    assert all(end in note for note, end in zip(notes, said, strict=True))
+    assert len(notes) == len(endings)
+    assert all(end in note for note, end in zip(notes, endings, strict=True))
 
 
 @pytest.mark.parametrize("text", ["many", "", "-", "\u00b2", "9" * 5000])
@@ -198,8 +198,8 @@ def test_what_would_not_fit_is_said(codec):
     whole = sum(topic._packed(message.value, CODECS[codec]) for message in CODECS[codec].encode(tape))
     (note,) = room(tape, codec, retention_bytes=10_000)
     assert note.startswith("the topic keeps 10,000 bytes of a partition only (retention.bytes), and the replay has")
-    said = int(note.split("about ")[1].split()[0].replace(",", ""))
-    assert whole / 8 < said <= whole
-    assert room(tape, codec, retention_bytes=said) == room(tape, codec, retention_bytes=-1) == ()
-    assert room(tape, codec, partitions=4, retention_bytes=said - 1) != ()
-    assert room(tape, codec, partitions=4, partition="spread", retention_bytes=said - 1) == ()
+    needed = int(note.split("about ")[1].split()[0].replace(",", ""))
+    assert whole / 8 < needed <= whole
+    assert room(tape, codec, retention_bytes=needed) == room(tape, codec, retention_bytes=-1) == ()
+    assert room(tape, codec, partitions=4, retention_bytes=needed - 1) != ()
+    assert room(tape, codec, partitions=4, partition="spread", retention_bytes=needed - 1) == ()

@@ -40,14 +40,14 @@ def build(*rows):
     return Tape.build("XYZ", **dict(zip(QUOTE_DTYPES, (*columns, table[:, 4]), strict=True)))
 
 
-def found(tape):
+def counts_of(tape):
     return {name: count for name, count in check(tape).counts.items() if count}
 
 
 def test_a_clean_tape_has_no_findings():
     tape = build((0, 2, 100, 102, 1), (1, 2, 100, 101, 2), (1, 3, 99, 101, 1), (2, 3, 100, 102, 2))
     quality = check(tape)
-    assert found(tape) == {}
+    assert counts_of(tape) == {}
     assert (quality.rows, quality.snapshots, quality.trades) == (4, 3, 0)
     assert quality.venues == {2: 2, 3: 2}
     assert quality.largest_gap == SECOND
@@ -88,7 +88,7 @@ def test_a_clean_tape_has_no_findings():
     ],
 )
 def test_each_finding(rows, expected):
-    assert found(build(*rows)) == expected
+    assert counts_of(build(*rows)) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_ticks_and_publishers_are_counted_as_in_a_plain_loop(rows):
 
 def test_an_old_quote_stood_over_a_minute_also_at_the_end():
     every = [(at, 3, 100, 102, at) for at in range(0, 130, 5)]
-    assert found(build((0, 2, 100, 102, 1), (61, 2, 100, 102, 2), *every))["old_quotes"] == 2
-    assert found(build((0, 2, 100, 102, 1), (61, 2, 0, 0, 2), *every))["old_quotes"] == 1
+    assert counts_of(build((0, 2, 100, 102, 1), (61, 2, 100, 102, 2), *every))["old_quotes"] == 2
+    assert counts_of(build((0, 2, 100, 102, 1), (61, 2, 0, 0, 2), *every))["old_quotes"] == 1
 
 
 def test_a_venue_is_dead_after_silence_of_a_minute_and_a_quarter():
@@ -145,7 +145,7 @@ def test_a_venue_is_dead_after_silence_of_a_minute_and_a_quarter():
 def test_rows_of_1970_are_a_warning_in_whatever_they_were_written():
     early = build((0, 2, 100, 102, 1), (1, 2, 100, 102, 2))
     early = Tape.build("XYZ", **{name: getattr(early, name) for name in QUOTE_DTYPES} | {"ts": early.ts // 1000})
-    assert found(early) == {"early_stamps": 2}
+    assert counts_of(early) == {"early_stamps": 2}
     assert check(early).warnings == ("early_stamps",)
     assert (
         check(
@@ -348,10 +348,10 @@ def calls(source, **options):
 
     sys.setprofile(noted)
     try:
-        found = [(check(tape).to_dict(), its.to_dict()) for tape, its in read_tapes(source, ReadOptions(**options))]
+        reports = [(check(tape).to_dict(), its.to_dict()) for tape, its in read_tapes(source, ReadOptions(**options))]
     finally:
         sys.setprofile(None)
-    return count, len(found)
+    return count, len(reports)
 
 
 def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path):

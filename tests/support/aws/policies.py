@@ -54,8 +54,8 @@ class Request:
     def tags(self, kind):
         """The tags that a resource of this kind is given when it is made."""
         for name, value in self.parameters.items():
-            if (found := re.fullmatch(r"(TagSpecification\.\d+)\.ResourceType", name)) and value == kind:
-                return self._pairs(re.escape(found[1]) + r"\.Tag")
+            if (match := re.fullmatch(r"(TagSpecification\.\d+)\.ResourceType", name)) and value == kind:
+                return self._pairs(re.escape(match[1]) + r"\.Tag")
         return {}
 
     def _pairs(self, prefix):
@@ -66,7 +66,7 @@ class Request:
 
 def recorded(path):
     """The calls of EC2 in a recording of moto's server."""
-    found = []
+    requests = []
     for line in path.read_text().splitlines():
         entry = json.loads(line)
         signature = re.search(r"Credential=([^/]+)/\d+/([^/]+)/(\w+)/", entry["headers"].get("Authorization", ""))
@@ -75,8 +75,8 @@ def recorded(path):
         body = base64.b64decode(entry["body"]).decode() if entry["body_encoded"] else entry["body"]
         parameters = dict(parse_qsl(body or urlsplit(entry["url"]).query))
         if signature[3] == "ec2" and "Action" in parameters:
-            found.append(Request(signature[1], signature[2], parameters))
-    return found
+            requests.append(Request(signature[1], signature[2], parameters))
+    return requests
 
 
 def questions(request, tags):
@@ -93,8 +93,8 @@ def questions(request, tags):
             yield Asked("ec2:CreateTags", arn(kind), {**here, **tags, "ec2:CreateAction": request.action})
 
     def existing(kind):
-        there = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-        yield Asked(f"ec2:{request.action}", arn(kind), {**here, **there})
+        tagged = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+        yield Asked(f"ec2:{request.action}", arn(kind), {**here, **tagged})
 
     def started():
         yield from made("instance", **{"ec2:InstanceType": request.parameters["InstanceType"]})

@@ -162,8 +162,8 @@ class Host:
             check=False,
         )
         if check and ran.returncode:
-            said = f"{ran.stdout}{ran.stderr}"
-            raise HostError(f"{self.name}: exit code {ran.returncode} of {' '.join(map(str, command))}\n{said}")
+            output = f"{ran.stdout}{ran.stderr}"
+            raise HostError(f"{self.name}: exit code {ran.returncode} of {' '.join(map(str, command))}\n{output}")
         return ran
 
     def popen(
@@ -191,13 +191,13 @@ class Host:
                 text=True,
             )
         if self._process.stdout is None or self._process.stdout.readline() != "ready\n":
-            raise HostError(f"{self.name} did not start:\n{self.said()}")
+            raise HostError(f"{self.name} did not start:\n{self.last_lines()}")
         unshared = self._process.pid
         self._pid = int(Path(f"/proc/{unshared}/task/{unshared}/children").read_text().split()[0])
         try:
             self._hosts.connect(self)
         except HostError as error:
-            raise HostError(f"{error}\n{self.said()}") from None
+            raise HostError(f"{error}\n{self.last_lines()}") from None
 
     def power_off(self) -> None:
         """Switch it off at once; a machine without power says goodbye to nobody, so that its cable goes first."""
@@ -232,7 +232,7 @@ class Host:
         (link,) = json.loads(self._hosts.ip("-j", "-s", "link", "show", self.cable))
         return int(link["stats64"]["tx"]["bytes"])
 
-    def said(self) -> str:
+    def last_lines(self) -> str:
         """The end of what its console shows."""
         return "\n".join((self.folder / "console.log").read_text(errors="replace").splitlines()[-25:])
 

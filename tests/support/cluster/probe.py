@@ -36,40 +36,40 @@ def methods() -> set[str]:
     import ray.core.generated as described
 
     root = Path(ray.__file__).parent
-    found = {name.decode() for binary in BINARIES for name in METHOD.findall((root / binary).read_bytes())}
+    names = {name.decode() for binary in BINARIES for name in METHOD.findall((root / binary).read_bytes())}
     for module in pkgutil.iter_modules(described.__path__):
         if module.name.endswith("_pb2"):
             services = importlib.import_module(f"{described.__name__}.{module.name}").DESCRIPTOR.services_by_name
-            found |= {f"{each.full_name}/{method.name}" for each in services.values() for method in each.methods}
-    return {f"/{name}" for name in found}
+            names |= {f"{each.full_name}/{method.name}" for each in services.values() for method in each.methods}
+    return {f"/{name}" for name in names}
 
 
 def by_http(address: str, port: int, headers: dict[str, str]) -> dict[str, list[str]]:
     """What the paths gave; nothing where no HTTP is spoken."""
-    said: dict[str, list[str]] = {"refused": [], "answered": []}
+    by_kind: dict[str, list[str]] = {"refused": [], "answered": []}
     for path in PATHS:
         connection = HTTPConnection(address, port, timeout=ANSWER_SECONDS)
         with suppress(OSError, HTTPException):
             connection.request("GET", path, headers=headers)
             status = connection.getresponse().status
-            said["refused" if status in REFUSALS else "answered"].append(f"GET {path} {status}")
+            by_kind["refused" if status in REFUSALS else "answered"].append(f"GET {path} {status}")
         connection.close()
-        if not said["refused"] and not said["answered"]:
+        if not by_kind["refused"] and not by_kind["answered"]:
             break
-    return said
+    return by_kind
 
 
 def by_grpc(address: str, port: int, headers: dict[str, str], paths: set[str]) -> dict[str, list[str]]:
     """What the methods gave; nothing where no gRPC is spoken, or none of these methods."""
     import grpc
 
-    said: dict[str, list[str]] = {"refused": [], "answered": []}
+    by_kind: dict[str, list[str]] = {"refused": [], "answered": []}
     metadata = [NODE, *((name.lower(), value) for name, value in headers.items())]
     with grpc.insecure_channel(f"{address}:{port}") as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=SECONDS)
         except grpc.FutureTimeoutError:
-            return said
+            return by_kind
         calls = {}
         for path in sorted(paths):
             # a server takes one message and the end of a stream for either kind of request
@@ -83,8 +83,8 @@ def by_grpc(address: str, port: int, headers: dict[str, str], paths: set[str]) -
                 code = error.code().name
             call.cancel()
             if code != "UNIMPLEMENTED":
-                said["refused" if code == "UNAUTHENTICATED" else "answered"].append(f"{path} {code}")
-    return said
+                by_kind["refused" if code == "UNAUTHENTICATED" else "answered"].append(f"{path} {code}")
+    return by_kind
 
 
 def greeting(address: str, port: int) -> dict[str, list[str]]:
@@ -98,14 +98,14 @@ def main(address: str, ports: list[int], token: str, *, own: bool) -> dict[int, 
     """Try every port."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     paths = {path for path in methods() if not own or HARMLESS.search(path)}
-    said = {}
+    by_port = {}
     for port in ports:
-        said[port] = by_http(address, port, headers)
-        if not any(said[port].values()):
-            said[port] = by_grpc(address, port, headers, paths)
-        if not any(said[port].values()):
-            said[port] = greeting(address, port)
-    return said
+        by_port[port] = by_http(address, port, headers)
+        if not any(by_port[port].values()):
+            by_port[port] = by_grpc(address, port, headers, paths)
+        if not any(by_port[port].values()):
+            by_port[port] = greeting(address, port)
+    return by_port
 
 
 if __name__ == "__main__":

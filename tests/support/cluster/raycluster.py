@@ -136,9 +136,9 @@ class RayCluster:
 
     def up(self) -> str:
         """`ray up`, and wait until every host is a node of it; what it said."""
-        said = self._ray("up", "--yes", "--no-config-cache", self._file).stdout
+        stdout = self._ray("up", "--yes", "--no-config-cache", self._file).stdout
         self.wait(host.address for host in self.hosts.all)
-        return said
+        return stdout
 
     def down(self) -> str:
         """`ray down`, which on given addresses stops the head's Ray only; what it said."""

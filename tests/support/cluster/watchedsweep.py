@@ -56,7 +56,7 @@ class WatchedSweep:
         return self._folder / "stderr"
 
     @property
-    def said(self) -> str:
+    def stderr(self) -> str:
         """What it wrote on stderr."""
         return self._err.read_text()
 
@@ -127,6 +127,6 @@ class WatchedSweep:
     def _wait(self, met: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not met():
-            assert self._process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
+            assert self._process.poll() is None, self.stderr
+            assert time.monotonic() < deadline, self.stderr
             time.sleep(0.02)

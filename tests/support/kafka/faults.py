@@ -75,36 +75,36 @@ def ended(process):
 def run(*words, package="feed", seconds=100):
     """Run a command to its end: exit code, stdout, stderr."""
     with ended(begin(*words, package=package)) as process:
-        out, said = process.communicate(timeout=seconds)
-        return process.returncode, out, said
+        out, stderr = process.communicate(timeout=seconds)
+        return process.returncode, out, stderr
 
 
 def refused(*words, package="feed"):
     """Run a command that must end with one line of an error: its exit code and that line."""
-    code, out, said = run(*words, package=package)
-    assert out == "", said
-    return code, only_error(said)
+    code, out, stderr = run(*words, package=package)
+    assert out == "", stderr
+    return code, only_error(stderr)
 
 
-def only_error(said):
+def only_error(stderr):
     """The one line of an error, which is the last one."""
-    lines = said.splitlines()
-    assert [line for line in lines if line.startswith("error:")] == lines[-1:], said
-    assert "Traceback" not in said
+    lines = stderr.splitlines()
+    assert [line for line in lines if line.startswith("error:")] == lines[-1:], stderr
+    assert "Traceback" not in stderr
     return lines[-1]
 
 
 def replayed(*words):
     """Replay, and what it printed."""
-    code, out, said = run("replay", *words)
-    assert code == 0, said
+    code, out, stderr = run("replay", *words)
+    assert code == 0, stderr
     return json.loads(out)
 
 
 def checked(*words):
     """`python -m feed check --json` of a feed without errors: what it says of the feed."""
-    code, out, said = run("check", "--json", *words)
-    assert code == 0, said
+    code, out, stderr = run("check", "--json", *words)
+    assert code == 0, stderr
     return json.loads(out)["feed"]
 
 
@@ -138,10 +138,10 @@ sys.exit(feed.cli.main(sys.argv[1:]))
 """
 
 
-def third_of(said, way):
+def third_of(summary, way):
     """How many records a read has taken in once it has looked for the end record and read a third of the stream."""
-    looked = min(reader.WINDOW * way.partitions, said["messages"] + way.partitions)
-    return looked + said["messages"] // 3
+    looked = min(reader.WINDOW * way.partitions, summary["messages"] + way.partitions)
+    return looked + summary["messages"] // 3
 
 
 class PausedRead:
@@ -171,8 +171,8 @@ class PausedRead:
 
     def finish(self, seconds=100):
         """Exit code, what it says of the feed where that is 0, and stderr."""
-        out, said = self.process.communicate(timeout=seconds)
-        return self.process.returncode, json.loads(out)["feed"] if out else None, said
+        out, stderr = self.process.communicate(timeout=seconds)
+        return self.process.returncode, json.loads(out)["feed"] if out else None, stderr
 
 
 def wait_for_messages(cluster, topic, count, process, partitions=1):
@@ -197,7 +197,7 @@ def contents(cluster, topic, partitions=1):
         bootstrap_servers=cluster.servers.split(","), auto_offset_reset="earliest", consumer_timeout_ms=20_000
     )
     parts = [client.TopicPartition(topic, part) for part in range(partitions)]
-    found = defaultdict(lambda: defaultdict(list))
+    numbers = defaultdict(lambda: defaultdict(list))
     try:
         consumer.assign(parts)
         ends = consumer.end_offsets(parts)
@@ -206,18 +206,18 @@ def contents(cluster, topic, partitions=1):
                 for record in records:
                     headers = {name: value.decode() for name, value in record.headers}
                     number = int(headers.get("pseq", -1))
-                    found[headers.get("replay")][part.partition].append(number)
+                    numbers[headers.get("replay")][part.partition].append(number)
     finally:
         consumer.close()
-    return found
+    return numbers
 
 
-def assert_once(cluster, topic, said, partitions=1):
+def assert_once(cluster, topic, summary, partitions=1):
     """Nothing lost, nothing twice: by partition, each number once, in order, and then one end record."""
-    found = contents(cluster, topic, partitions)[said["replay"]]
-    used = {part["partition"]: part for part in said["partitions"]}
-    assert set(found) == set(used)
-    for partition, numbers in found.items():
+    by_partition = contents(cluster, topic, partitions)[summary["replay"]]
+    used = {part["partition"]: part for part in summary["partitions"]}
+    assert set(by_partition) == set(used)
+    for partition, numbers in by_partition.items():
         assert numbers == [*range(len(numbers) - 1), -1]
         assert used[partition]["end"] - used[partition]["start"] == len(numbers)
-    assert sum(map(len, found.values())) == said["messages"] + len(used)
+    assert sum(map(len, by_partition.values())) == summary["messages"] + len(used)

@@ -185,11 +185,11 @@ def test_a_value_of_another_kind_is_answered_with_an_example(key, tmp_path):
     file.write_text(f"# a comment\nsymbol: XYZ\n{key}: [[1]]\n".replace("symbol: XYZ\nsymbol", "\nsymbol"))
     with pytest.raises(ConfigError) as error:
         load_config(str(file))
-    said = str(error.value)
-    assert said.startswith(f"{key}: expected ")
-    assert "such as" in said or " or " in said or "write" in said
-    assert f"had {'a list' if key.startswith('kafka') else '[['}" in said or "had [1]" in said
-    assert said.endswith(f"({file}, line 3)")
+    message = str(error.value)
+    assert message.startswith(f"{key}: expected ")
+    assert "such as" in message or " or " in message or "write" in message
+    assert f"had {'a list' if key.startswith('kafka') else '[['}" in message or "had [1]" in message
+    assert message.endswith(f"({file}, line 3)")
 
 
 @pytest.mark.parametrize(
@@ -396,9 +396,9 @@ def test_what_is_wrong_with_a_file_names_it_and_the_line(content, says, tmp_path
     file.write_bytes(content)
     with pytest.raises(ConfigError) as error:
         load_config(str(file))
-    said = str(error.value)
-    assert said.startswith((f"{file}: {says}", f"{file}, {says}"))
-    assert "\n" not in said
+    message = str(error.value)
+    assert message.startswith((f"{file}: {says}", f"{file}, {says}"))
+    assert "\n" not in message
 
 
 def test_a_mark_of_utf_8_is_no_part_of_the_first_key(tmp_path):
@@ -468,7 +468,7 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
 
 
 @pytest.mark.parametrize(
-    ("assignment", "said"),
+    ("assignment", "message"),
     [
         ("max_age=99999999999h", "max_age: '99999999999h' is longer than the longest duration, 2562047h"),
         ("window.warmup=9223372037s", "window.warmup: .* is longer than"),
@@ -487,8 +487,8 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
         ("grid.theta_queue={start: 1e-12, stop: 1, num: 3, scale: log}", "grid.theta_queue.start: 1e-12 rounds to 0"),
     ],
 )
-def test_what_no_whole_number_keeps_is_refused(assignment, said):
-    with pytest.raises(ConfigError, match=said):
+def test_what_no_whole_number_keeps_is_refused(assignment, message):
+    with pytest.raises(ConfigError, match=message):
         load_config(None, [assignment])
 
 

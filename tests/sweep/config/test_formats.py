@@ -35,9 +35,9 @@ def run(place, *keys):
 
 def document_of(result):
     """The document without what says where it was read, as text: NaN equals itself."""
-    found = {name: value for name, value in result.document.items() if name != "run"}
-    found["feed"] = {name: value for name, value in found["feed"].items() if name not in PLACES}
-    return json.dumps(found)
+    document = {name: value for name, value in result.document.items() if name != "run"}
+    document["feed"] = {name: value for name, value in document["feed"].items() if name not in PLACES}
+    return json.dumps(document)
 
 
 @pytest.mark.parametrize("ending", sorted(WRITERS))

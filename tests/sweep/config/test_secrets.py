@@ -9,7 +9,7 @@ from feed.console import without_secrets
 SECRET = "hunter2/x=="
 
 
-def said(capsys, main, *words):
+def refusal(capsys, main, *words):
     try:
         code = main(list(words))
     except SystemExit as ended:
@@ -37,16 +37,16 @@ KEYS = [
 def test_a_password_on_the_command_line(capsys, command, key, form):
     words = form.format(key, SECRET).split()
     if command == "feed":
-        err = said(capsys, feed.cli.main, "check", "a.csv", *words)
+        err = refusal(capsys, feed.cli.main, "check", "a.csv", *words)
     else:
-        err = said(capsys, sweep.cli.main, "executor=inline", *words)
+        err = refusal(capsys, sweep.cli.main, "executor=inline", *words)
     assert "password" in err
 
 
 @pytest.mark.parametrize("word", [f"--password={SECRET}", f"--kafka.sasl_password={SECRET}", f"sasl_password={SECRET}"])
 def test_a_password_as_an_option_that_there_is_not(capsys, word):
-    said(capsys, feed.cli.main, "check", "a.csv", word)
-    said(capsys, sweep.cli.main, word)
+    refusal(capsys, feed.cli.main, "check", "a.csv", word)
+    refusal(capsys, sweep.cli.main, word)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_password_as_an_option_that_there_is_not(capsys, word):
 def test_a_password_in_a_file_whether_it_is_yaml_or_not(capsys, tmp_path, text):
     file = tmp_path / "sweep.yaml"
     file.write_text(text.format(SECRET))
-    err = said(capsys, sweep.cli.main, "--config", str(file))
+    err = refusal(capsys, sweep.cli.main, "--config", str(file))
     assert "a password is not written here" in err or "no valid YAML" in err
 
 
@@ -83,9 +83,9 @@ def test_a_password_in_a_file_whether_it_is_yaml_or_not(capsys, tmp_path, text):
     ],
 )
 def test_a_password_in_an_address(capsys, source):
-    assert "kafka" in said(capsys, feed.cli.main, "check", source)
-    said(capsys, feed.cli.main, "replay", "a.csv", source)
-    said(capsys, sweep.cli.main, "executor=inline", f"source={source}", "feed.wait=1s")
+    assert "kafka" in refusal(capsys, feed.cli.main, "check", source)
+    refusal(capsys, feed.cli.main, "replay", "a.csv", source)
+    refusal(capsys, sweep.cli.main, "executor=inline", f"source={source}", "feed.wait=1s")
 
 
 def test_what_is_no_secret_is_shown():
@@ -94,4 +94,4 @@ def test_what_is_no_secret_is_shown():
 
 
 def test_settings_where_they_do_nothing(capsys):
-    assert "do nothing" in said(capsys, feed.cli.main, "synth", "x.csv.gz", "kafka.security_protocol=SSL")
+    assert "do nothing" in refusal(capsys, feed.cli.main, "synth", "x.csv.gz", "kafka.security_protocol=SSL")

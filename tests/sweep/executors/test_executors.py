@@ -110,7 +110,7 @@ def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("machine", "said"),
+    ("machine", "message"),
     [
         ({"memory": 400 * 2**20, "room": 2**30}, "of memory, and here are 400 MB; give this machine or container more"),
         (
@@ -123,10 +123,10 @@ def test_a_node_that_does_not_start_in_time_is_one_line(enough, monkeypatch):
         ),
     ],
 )
-def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machine, said, monkeypatch):
+def test_a_machine_that_is_too_small_for_ray_is_told_of_before_it_is_tried(machine, message, monkeypatch):
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("it was tried"))
     why = health.lacking(**machine)
-    assert said in why
+    assert message in why
     assert why.endswith("or use executor=inline")
     monkeypatch.setattr(health, "lacking", lambda: why)
     with pytest.raises(NotStarted) as error:
@@ -141,12 +141,12 @@ def test_of_a_ray_that_does_not_say_what_there_is_nothing_is_asked(monkeypatch):
 
 
 def test_a_machine_that_fills_up_while_ray_starts_is_told_of(monkeypatch):
-    said = iter([None, "Ray's files have no room"])
+    reasons = iter([None, "Ray's files have no room"])
 
     def late(**_):
         raise RuntimeError("Timed out waiting for file")
 
-    monkeypatch.setattr(health, "lacking", lambda: next(said))
+    monkeypatch.setattr(health, "lacking", lambda: next(reasons))
     monkeypatch.setattr(ray, "init", late)
     with pytest.raises(NotStarted, match=r"^address local: Ray's files have no room$"):
         OnRay("local", 1).__enter__()

@@ -45,7 +45,7 @@ def test_no_type_has_more_nodes_than_the_cluster(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "the file: expected a mapping"),
         ("cluster_name: x", "available_node_types: expected a mapping"),
@@ -74,8 +74,8 @@ def test_no_type_has_more_nodes_than_the_cluster(tmp_path):
         ("x" * (2**20 + 1), "over 1,048,576 bytes"),
     ],
 )
-def test_a_file_that_describes_no_cluster_is_refused_with_the_key(tmp_path, text, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_file_that_describes_no_cluster_is_refused_with_the_key(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
         find_cluster(written(tmp_path, text))
 
 
@@ -101,7 +101,7 @@ LISTS, MERGES = laughs("[x]", "[{}]".format), laughs("{x: 1}", "{{<<: [{}]}}".fo
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (LISTS + "\navailable_node_types: *a9\n", "expected a mapping, .* but it had a list$"),
         (
@@ -115,9 +115,9 @@ LISTS, MERGES = laughs("[x]", "[{}]".format), laughs("{x: 1}", "{{<<: [{}]}}".fo
         ("a: &a {b: *a}\navailable_node_types: {h: *a}\nhead_node_type: x\n", "it had 'x'; node types there: h$"),
     ],
 )
-def test_aliases_cost_no_more_than_they_take_to_write(tmp_path, text, said):
+def test_aliases_cost_no_more_than_they_take_to_write(tmp_path, text, message):
     began = time.monotonic()
-    with pytest.raises(ConfigError, match=said) as error:
+    with pytest.raises(ConfigError, match=message) as error:
         find_cluster(written(tmp_path, text))
     assert len(str(error.value)) < 500
     assert time.monotonic() - began < 30  # all that they stand for would take hours

@@ -93,17 +93,17 @@ def nothing_else(monkeypatch):
 
 
 def test_the_document_says_what_is_asked_for_and_stores_nothing(stream, tmp_path):
-    found = forecast(config_of(stream))
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["combinations"], found["orders"], found["result_rows"]) == (27, 1, 27)
-    assert found["bytes"]["result_table"] == 27 * 89
+    estimate = forecast(config_of(stream))
+    assert json.loads(json.dumps(estimate, allow_nan=False)) == estimate
+    assert (estimate["combinations"], estimate["orders"], estimate["result_rows"]) == (27, 1, 27)
+    assert estimate["bytes"]["result_table"] == 27 * 89
     ran = run(config_of(stream)).document
-    assert found["bytes"]["object_store_per_node"] == ran["run"]["object_store_bytes"]
-    assert found["feed"]["digest"] == ran["feed"]["digest"]
-    assert found["chunks"] == ran["run"]["chunks"] == 1
-    sweep = found["here"]["seconds"]["sweep"]
+    assert estimate["bytes"]["object_store_per_node"] == ran["run"]["object_store_bytes"]
+    assert estimate["feed"]["digest"] == ran["feed"]["digest"]
+    assert estimate["chunks"] == ran["run"]["chunks"] == 1
+    sweep = estimate["here"]["seconds"]["sweep"]
     assert 0 < sweep["low"] < sweep["likely"] < sweep["high"]
-    assert found["cluster"] is None
+    assert estimate["cluster"] is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,8 +130,8 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
     theta = {"start": 0, "stop": 0.05, "num": combinations} if combinations > 27 else [0, 0.01, 0.02]
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": theta} if combinations > 27 else {}
     config = config_of(stream, grid=grid)
-    found, ran = forecast(config), run(config).document["run"]
-    assert (found["chunks"], found["chunk_size"]) == (ran["chunks"], ran["chunk_size"])
+    estimate, ran = forecast(config), run(config).document["run"]
+    assert (estimate["chunks"], estimate["chunk_size"]) == (ran["chunks"], ran["chunk_size"])
 
 
 @pytest.mark.parametrize("window", [1, 4])
@@ -140,11 +140,11 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
 def test_a_walk_has_the_chunks_that_the_cutter_hands_out(window, workers, start, each):
     seconds = linear(start, each)
     plan = plan_of(400_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
-    found = walk_plan(plan, seconds, Overhead(window, 0.0, 0.0))
+    walked = walk_plan(plan, seconds, Overhead(window, 0.0, 0.0))
     sizes = cut(plan, window, seconds.of)
-    assert found.chunks == pytest.approx(len(sizes), rel=0.1, abs=1)
-    assert found.largest == pytest.approx(max(sizes), rel=0.05)
-    assert found.work == pytest.approx(sum(map(seconds.of, sizes)), rel=0.1)
+    assert walked.chunks == pytest.approx(len(sizes), rel=0.1, abs=1)
+    assert walked.largest == pytest.approx(max(sizes), rel=0.05)
+    assert walked.work == pytest.approx(sum(map(seconds.of, sizes)), rel=0.1)
 
 
 def test_one_worker_takes_the_sum_and_many_a_part_of_it():
@@ -163,10 +163,10 @@ def test_one_worker_takes_the_sum_and_many_a_part_of_it():
 def test_workers_cannot_be_faster_than_the_driver_takes_in():
     cheap = replace(linear(0.0, 1e-6), keep=1e-5)
     plan = plan_of(1_000_000, 64, ((1, 1e-6), (16, 1.6e-5)))
-    found = walk_plan(plan, cheap, OVERHEAD["ray"])
-    assert found.work / 64 < 0.1
-    assert found.driver == pytest.approx(10.0 + 0.0006 * found.chunks)
-    assert found.seconds == pytest.approx(found.driver, rel=0.05)
+    walked = walk_plan(plan, cheap, OVERHEAD["ray"])
+    assert walked.work / 64 < 0.1
+    assert walked.driver == pytest.approx(10.0 + 0.0006 * walked.chunks)
+    assert walked.seconds == pytest.approx(walked.driver, rel=0.05)
 
 
 def test_a_walk_too_long_to_play_goes_on_as_it_was(monkeypatch):
@@ -195,26 +195,26 @@ def test_a_hundred_million_combinations_are_answered_without_their_table(stream,
     axis = {"start": 0, "stop": 0.05}
     names = {"lambda_over": 100, "lambda_under": 1000, "theta_queue": 1000}
     grid = {name: {**axis, "num": num} for name, num in names.items()}
-    found = forecast(config_of(stream, grid=grid, collapse=False))
-    assert found["result_rows"] == 100_000_000
-    assert found["bytes"]["while_reduced"] == 2 * 8_900_000_000
-    assert found["chunks"] >= 100_000_000 / LARGEST
-    assert found["here"]["seconds"]["sweep"]["likely"] == pytest.approx(200, rel=0.02)
+    estimate = forecast(config_of(stream, grid=grid, collapse=False))
+    assert estimate["result_rows"] == 100_000_000
+    assert estimate["bytes"]["while_reduced"] == 2 * 8_900_000_000
+    assert estimate["chunks"] >= 100_000_000 / LARGEST
+    assert estimate["here"]["seconds"]["sweep"]["likely"] == pytest.approx(200, rel=0.02)
     assert max(largest, default=0) < 10_000_000
 
 
 def test_the_probe_keeps_to_its_budget_and_runs_no_chunk_that_would_not_fit(nothing_else):
     cost = timed(lambda k: 0.5 + 0.001 * k)
-    found = measure(None, None, plan_of(10**6, 2, ((1, 0.501), (16, 0.516))), None, run_chunk=cost)
-    assert found.chunks >= 2
-    assert found.seconds <= BUDGET_SECONDS
-    assert found.of(1000) == pytest.approx(1.5)
+    pace = measure(None, None, plan_of(10**6, 2, ((1, 0.501), (16, 0.516))), None, run_chunk=cost)
+    assert pace.chunks >= 2
+    assert pace.seconds <= BUDGET_SECONDS
+    assert pace.of(1000) == pytest.approx(1.5)
     hopeless = timed(lambda _: pytest.fail("a chunk of 30 s was begun"))
-    found = measure(None, None, plan_of(10**6, 2, ((1, 30.0), (16, 31.5))), None, run_chunk=hopeless)
-    assert found.chunks == 0
-    assert found.of(16) == 31.5
-    assert found.of(31) == pytest.approx(33.0)
-    assert found.spread == timing.UNTRIED
+    pace = measure(None, None, plan_of(10**6, 2, ((1, 30.0), (16, 31.5))), None, run_chunk=hopeless)
+    assert pace.chunks == 0
+    assert pace.of(16) == 31.5
+    assert pace.of(31) == pytest.approx(33.0)
+    assert pace.spread == timing.UNTRIED
 
 
 def test_the_probe_stops_where_more_chunks_say_nothing_new_and_its_places_are_spread(nothing_else):
@@ -254,14 +254,14 @@ def test_chunks_that_fail_say_nothing_but_are_no_obstacle(nothing_else):
         failure = tasks.Failure(chunk.first, "ValueError: x", "")
         return tasks.ChunkRows(np.full(len(chunk), -1, np.int32), np.empty((0, 8), np.int64), (failure,), 0.25)
 
-    found = measure(None, None, plan_of(100), None, run_chunk=run_chunk)
-    assert found.of(100) == pytest.approx(0.25 * found.chunks, rel=0.7)
-    assert (found.keep, found.reduce) == (0.0, 0.0)
+    pace = measure(None, None, plan_of(100), None, run_chunk=run_chunk)
+    assert pace.of(100) == pytest.approx(0.25 * pace.chunks, rel=0.7)
+    assert (pace.keep, pace.reduce) == (0.0, 0.0)
 
 
 def test_seconds_between_sizes_lie_on_a_line_and_beyond_on_the_fitted_one():
-    found = Pace(((1, 1.0), (11, 2.0), (21, 3.0)))
-    assert [found.of(k) for k in (1, 6, 11, 16, 21, 31)] == pytest.approx([1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
+    pace = Pace(((1, 1.0), (11, 2.0), (21, 3.0)))
+    assert [pace.of(k) for k in (1, 6, 11, 16, 21, 31)] == pytest.approx([1.0, 1.5, 2.0, 2.5, 3.0, 4.0])
     assert Pace(((5, 0.0),)).of(50) == 0.0
 
 
@@ -273,8 +273,8 @@ def test_the_price_of_a_cluster_by_hand(stream, tmp_path, monkeypatch, nothing_e
     monkeypatch.setattr(tasks, "calibrate", lambda *_: {"rows": ((1, 0.1), (16, 1.6))})
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": {"start": 0, "stop": 0.05, "num": 16_000}}
-    found = forecast(config_of(stream, grid=grid, collapse=False))["cluster"]
-    (worker,) = found["workers"]
+    estimate = forecast(config_of(stream, grid=grid, collapse=False))["cluster"]
+    (worker,) = estimate["workers"]
     one, all_of_them = worker["estimates"]
     assert (one["nodes"], one["workers"]) == (1, 16)
     assert (all_of_them["nodes"], all_of_them["workers"]) == (8, 128)
@@ -287,7 +287,7 @@ def test_the_price_of_a_cluster_by_hand(stream, tmp_path, monkeypatch, nothing_e
     assert one["price"]["spot"] is None
     assert "describe-spot-price-history" in worker["unknown"][0]
     assert worker["object_store_fits"] is True
-    assert found["head"]["result_table_fits"] is True
+    assert estimate["head"]["result_table_fits"] is True
 
 
 def test_prices_and_speed_of_a_file_count(stream, tmp_path, monkeypatch, nothing_else):
@@ -299,14 +299,14 @@ def test_prices_and_speed_of_a_file_count(stream, tmp_path, monkeypatch, nothing
     spot = "{spot: 0.25, spot_date: 2026-11-24, speed: 2.0}"
     (tmp_path / "p.yaml").write_text(f"date: 2026-11-24\ntypes: {{c7i.4xlarge: {spot}}}\n")
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": {"start": 0, "stop": 0.05, "num": 16_000}}
-    found = forecast(config_of(stream, grid=grid, collapse=False), prices="p.yaml", cluster="c.yaml")["cluster"]
-    (worker,) = found["workers"]
+    estimate = forecast(config_of(stream, grid=grid, collapse=False), prices="p.yaml", cluster="c.yaml")["cluster"]
+    (worker,) = estimate["workers"]
     assert worker["unknown"] == []
     assert worker["hour"] == {"on_demand": 0.714, "date": "2026-10-05", "spot": 0.25, "spot_date": "2026-11-24"}
     one = worker["estimates"][0]
     assert one["seconds"]["sweep"]["likely"] == pytest.approx(50, rel=0.05)
     assert one["price"]["spot"]["likely"] == round(60 / 3600 * (0.25 + 0.1008), 2)
-    assert found["prices"]["date"] == "2026-11-24"
+    assert estimate["prices"]["date"] == "2026-11-24"
 
 
 def test_a_type_without_a_price_is_listed_with_the_remedy(stream, tmp_path):
@@ -327,9 +327,9 @@ def test_a_type_without_a_price_is_listed_with_the_remedy(stream, tmp_path):
 def test_a_head_that_works_counts_and_one_without_memory_for_the_table_is_told(stream, tmp_path, monkeypatch):
     (tmp_path / "cluster.yaml").write_text(CLUSTER.replace("{CPU: 0}", "{CPU: 2}"))
     monkeypatch.setattr(bill, "ROW_BYTES", 10**9)
-    found = forecast(config_of(stream))["cluster"]
-    assert found["workers"][0]["estimates"][0]["workers"] == 18
-    assert found["head"]["result_table_fits"] is False
+    estimate = forecast(config_of(stream))["cluster"]
+    assert estimate["workers"][0]["estimates"][0]["workers"] == 18
+    assert estimate["head"]["result_table_fits"] is False
 
 
 def test_what_a_run_would_refuse_is_refused(stream, tmp_path):
@@ -360,20 +360,20 @@ def test_a_driver_that_shares_the_cpus_of_its_workers_is_counted(monkeypatch):
 
 
 def test_a_machine_that_does_other_work_is_told_of(stream, monkeypatch):
-    said = []
+    lines = []
 
     class Listening(Silent):
         def say(self, text):
-            said.append(text)
+            lines.append(text)
 
     def busy(*arguments):
         return replace(measure(*arguments), busy=2.5)
 
     monkeypatch.setattr(forecasts, "measure", busy)
-    found = forecast(config_of(stream), Listening())
-    assert found["calibration"]["busy"] == 2.5
-    assert "warning: this machine does other work; they took 2.5 times as long as they computed" in said
-    sweep = found["here"]["seconds"]["sweep"]
+    estimate = forecast(config_of(stream), Listening())
+    assert estimate["calibration"]["busy"] == 2.5
+    assert "warning: this machine does other work; they took 2.5 times as long as they computed" in lines
+    sweep = estimate["here"]["seconds"]["sweep"]
     assert sweep["high"] / sweep["likely"] > 2.5
 
 

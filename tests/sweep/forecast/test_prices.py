@@ -64,7 +64,7 @@ def test_prices_of_one_region_are_not_taken_for_those_of_another(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("types: {}", "date: expected the day"),
         ("date: tomorrow", "date: expected the day"),
@@ -86,8 +86,8 @@ def test_prices_of_one_region_are_not_taken_for_those_of_another(tmp_path):
         ("date: [", "no valid YAML"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_with_the_key(tmp_path, text, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_file_that_cannot_be_used_is_refused_with_the_key(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
         load_prices(written(tmp_path, text))
 
 

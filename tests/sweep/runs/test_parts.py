@@ -167,12 +167,12 @@ def test_a_disk_that_is_full_is_said_when_the_next_chunk_comes_or_at_the_end(tmp
 def test_what_is_missing_is_what_did_not_arrive(runs):
     sizes = [size for _, size in runs]
     sink = MemorySink(2, 1, max(sum(sizes), 1))
-    for (there, _), chunk in zip(runs, chunks_of(sizes), strict=True):
-        if there:
+    for (stored, _), chunk in zip(runs, chunks_of(sizes), strict=True):
+        if stored:
             sink.append(chunk, rows_of(chunk))
-    found = [n for span in sink.missing() if span.tape == 0 for n in range(span.first, span.past)]
+    missing = [n for span in sink.missing() if span.tape == 0 for n in range(span.first, span.past)]
     expected = [
-        n for (there, _), c in zip(runs, chunks_of(sizes), strict=True) if not there for n in range(c.first, c.past)
+        n for (stored, _), c in zip(runs, chunks_of(sizes), strict=True) if not stored for n in range(c.first, c.past)
     ]
-    assert found == (expected if runs else [0])
+    assert missing == (expected if runs else [0])
     assert all(a.past < b.first for a, b in pairwise(sink.missing()) if a.tape == b.tape)

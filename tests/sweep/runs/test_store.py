@@ -36,10 +36,10 @@ class StopAt(Silent):
     """Interrupts once so many combinations are done; remembers what it was told."""
 
     def __init__(self, done, error=KeyboardInterrupt):
-        self._done, self._error, self.said, self.best = done, error, [], []
+        self._done, self._error, self.lines, self.best = done, error, [], []
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
     def started(self, event):
         self.began = event.combinations, event.stored
@@ -109,7 +109,7 @@ def test_a_run_that_was_cut_short_is_finished_by_what_is_missing(done, ask, simu
     before = list(simulated)
     progress = StopAt(None)
     result = resume(home, [], progress)
-    assert f"{done} of 30 combinations are stored already" in progress.said
+    assert f"{done} of 30 combinations are stored already" in progress.lines
     assert progress.began == (30, done)
     assert sorted(simulated) == [(first, min(first + 4, 30)) for first in range(0, 30, 4)]  # each once
     assert before == simulated[: len(before)]
@@ -216,8 +216,8 @@ def test_combinations_that_failed_are_stored_as_failed(ask, monkeypatch, simulat
     assert len(simulated) == 5
     assert result.failures == expected.failures
     assert sha256(home / "results.parquet") == sha256(home_of(whole) / "results.parquet")
-    found = run(ask())
-    assert [(each.combination, each.message) for each in found.failures] == [
+    fresh = run(ask())
+    assert [(each.combination, each.message) for each in fresh.failures] == [
         (each.combination, each.message) for each in expected.failures
     ]
 
@@ -267,7 +267,7 @@ def test_what_is_said_to_be_stored_is_on_the_disk(ask, tmp_path):
     assert notes[0].startswith("12 of 30")
     progress = StopAt(None)
     resume(home, [], progress)
-    assert "12 of 30 combinations are stored already" in progress.said
+    assert "12 of 30 combinations are stored already" in progress.lines
 
     class Removing(StopAt):
         def finished(self, event):
@@ -542,16 +542,16 @@ def test_a_grid_without_bounds_survives_the_manifest(ask):
 def test_a_manifest_says_what_ran_where(ask):
     config = ask()
     run(config)
-    found = read_manifest(home_of(config))
-    assert found.digest == found.feed["digest"]
-    assert found.plan.combinations == 30
-    assert found.plan.object_store_bytes > 0
-    assert found.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
-    assert found.host.keys() == {"cpu", "cpus", "machine", "system"}
-    assert found.sources_hash == environment.sources_hash()
-    assert found.files.keys() == {"result.json", "results.parquet"}
-    assert found.created <= found.finished
-    assert found.config["grid"] == GRID
+    stored = read_manifest(home_of(config))
+    assert stored.digest == stored.feed["digest"]
+    assert stored.plan.combinations == 30
+    assert stored.plan.object_store_bytes > 0
+    assert stored.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
+    assert stored.host.keys() == {"cpu", "cpus", "machine", "system"}
+    assert stored.sources_hash == environment.sources_hash()
+    assert stored.files.keys() == {"result.json", "results.parquet"}
+    assert stored.created <= stored.finished
+    assert stored.config["grid"] == GRID
     if (environment.HOME / ".git").exists():
         assert environment.revision().rstrip("+").isalnum()
 

@@ -84,11 +84,11 @@ def test_venues_are_bounded():
 @pytest.mark.parametrize("held", [None, 0, HELD])
 def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monkeypatch):
     monkeypatch.setattr(sweep.tapes.materialise, "build_book", lambda *_: pytest.fail("it was built"))
-    said = (
+    message = (
         r"here: its 60,000 rows and their book would take 2,085,508,864 bytes, 60,000 snapshots of 512 "
         r"venues, more than the 738,197,504 that a source of its size is trusted with; .*=2085508864$"
     )
-    with pytest.raises(FeedCorrupt, match=said):
+    with pytest.raises(FeedCorrupt, match=message):
         assemble(Plan(held=held), Selection(Span(None, None), 0, BookRules()), wide(60_000, 512))
 
 

@@ -76,7 +76,7 @@ def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path)
     monkeypatch.setattr(origin, "waiting", partial(waiting, first=0.01, again=60.0))
     monkeypatch.setattr(origin, "plan_source", plan)
     source = "kafka://user:secret@127.0.0.1:1/q"
-    for wait, said in (
+    for wait, reason in (
         ("10m", "a complete replay at kafka://...@127.0.0.1:1/q"),
         ("0s", "kafka://...@127.0.0.1:1/q is l"),
     ):
@@ -84,4 +84,4 @@ def test_a_source_that_is_waited_for_is_named_while_it_is(monkeypatch, tmp_path)
         config = build_config({"source": source, "feed.wait": wait})
         with pytest.raises(FeedUnavailable), open_origin(config.question, Telling()):
             pass
-        assert lines[-1].startswith(f"still waiting after 0 s: {said}")
+        assert lines[-1].startswith(f"still waiting after 0 s: {reason}")

@@ -20,11 +20,11 @@ time.sleep(60)
 def test_children_of_children_are_found_and_ended_after_their_parent_is_gone():
     child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True, start_new_session=True)
     grandchild = int(child.stdout.readline())
-    found = descendants(os.getpid())
-    assert {child.pid, grandchild} <= set(found)
+    pids = descendants(os.getpid())
+    assert {child.pid, grandchild} <= set(pids)
     child.kill()
     child.wait()
-    mine = {pid: found[pid] for pid in (child.pid, grandchild)}
+    mine = {pid: pids[pid] for pid in (child.pid, grandchild)}
     end(mine)
     for _ in range(100):
         if grandchild not in descendants(1):

@@ -28,11 +28,11 @@ def test_a_probe_needs_nothing_of_the_project(monkeypatch):
 
     sent = cloudpickle.dumps(make_probe())
     monkeypatch.setitem(sys.modules, "sweep.environment", None)
-    found = cloudpickle.loads(sent)()
-    assert found["Python"] == stamp()["Python"]
-    assert found["sor-sweep"].startswith("that cannot be imported (")
+    stamped = cloudpickle.loads(sent)()
+    assert stamped["Python"] == stamp()["Python"]
+    assert stamped["sor-sweep"].startswith("that cannot be imported (")
     with pytest.raises(NodeDiffers, match="node h1 differs from the driver: sor-sweep that cannot be imported"):
-        refuse_other(stamp(), found, "h1")
+        refuse_other(stamp(), stamped, "h1")
 
 
 def test_a_stamp_knows_the_sources():
