@@ -357,7 +357,7 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from feed.quality.check import check, render
+    from feed.quality.checks import check, render
 
     tapes = _read(arguments, _options(arguments))
     with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
@@ -385,7 +385,7 @@ def _replays(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from feed.files.convert import check_place, convert
+    from feed.files.conversion import check_place, convert
 
     check_place(arguments.out, arguments.ending, force=arguments.force)
     tapes = [tape for tape, _ in _read(arguments, _options(arguments))]

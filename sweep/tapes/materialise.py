@@ -11,7 +11,7 @@ import numpy as np
 from allocator.book import book_bytes, build_book
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.quality.check import check
+from feed.quality.checks import check
 from feed.source import inside, only, select
 from feed.tape import DAY
 
