@@ -24,7 +24,7 @@ from sweep.executors.registry import from_outside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from feed.kafka.producer import Replayed
+    from feed.kafka import Replayed
     from feed.plan import SourcePlan
     from sweep.config.schema import Config
     from sweep.progress import Progress
@@ -137,8 +137,7 @@ def read_options(config: Config) -> ReadOptions:
 @contextmanager
 def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], SourcePlan]]:
     """Start an embedded broker, and fill it while the executor starts."""
-    from feed.kafka.embedded import EmbeddedBroker
-    from feed.kafka.producer import replay
+    from feed.kafka import EmbeddedBroker, replay
 
     given_up = threading.Event()
 
