@@ -212,7 +212,7 @@ def _is_setting(word: str) -> bool:
 
 
 def _names_files(word: str) -> bool:
-    from feed.files.registry import ending_of
+    from feed.files import ending_of
 
     return word.endswith("/") or "*" in word or "?" in word or ending_of(word) is not None
 
@@ -229,7 +229,7 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
 
 def _read(arguments: argparse.Namespace, options: ReadOptions) -> tuple[tuple[Tape, Provenance], ...]:
     """Read the source; report a long wait, and what was passed over."""
-    from feed.files.plan import PASSED_OVER
+    from feed.files import PASSED_OVER
     from feed.source import read_tapes
 
     def what() -> str:
@@ -269,9 +269,7 @@ def _seed(text: str) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from feed.kafka.address import parse_address
-    from feed.kafka.producer import replay
-    from feed.kafka.topic import check_fit, settings_of
+    from feed.kafka import check_fit, parse_address, replay, settings_of
     from feed.source import inside, select
 
     _refuse_reversed(arguments.start, arguments.end)
@@ -341,7 +339,7 @@ def _progress(tapes: Sequence[Tape]) -> Iterator[Callable[[int, int], None]]:
 
 def _synth(arguments: argparse.Namespace) -> int:
     from feed import synthetic
-    from feed.files.csv_writer import write_csv
+    from feed.files import write_csv
 
     seed = synthetic.SEED if arguments.seed is None else arguments.seed
     try:
@@ -357,7 +355,7 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from feed.quality.check import check, render
+    from feed.quality import check, render
 
     tapes = _read(arguments, _options(arguments))
     with waiting(_tell, lambda: f"{len(tapes):,} tapes are checked"):
@@ -373,7 +371,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _replays(arguments: argparse.Namespace) -> int:
-    from feed.kafka.inventory import list_replays, render
+    from feed.kafka import list_replays, render
 
     with waiting(_tell, lambda: f"{printable(without_secrets(arguments.source))} is looked through"):
         replays, bare = list_replays(arguments.source, _options(arguments))
@@ -385,7 +383,7 @@ def _replays(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from feed.files.convert import check_place, convert
+    from feed.files import check_place, convert
 
     check_place(arguments.out, arguments.ending, force=arguments.force)
     tapes = [tape for tape, _ in _read(arguments, _options(arguments))]
@@ -397,7 +395,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _broker(arguments: argparse.Namespace) -> int:
-    from feed.kafka.embedded import EmbeddedBroker
+    from feed.kafka import EmbeddedBroker
 
     with EmbeddedBroker(arguments.port) as broker:
         _answer(broker.source())

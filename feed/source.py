@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 
 def _plan_file(place: str, options: ReadOptions) -> SourcePlan:
-    from feed.files.plan import plan_files
+    from feed.files import plan_files
 
     return plan_files(place, options)
 
 
 def _plan_kafka(place: str, options: ReadOptions) -> SourcePlan:
     if options.foreign:
-        from feed.kafka.foreign import plan_foreign
+        from feed.kafka import plan_foreign
 
         return plan_foreign(place, options)
-    from feed.kafka.consumer import plan_replay
+    from feed.kafka import plan_replay
 
     return plan_replay(place, options)
 
 
 def _plan_s3(place: str, options: ReadOptions) -> SourcePlan:
-    from feed.files.s3 import plan_s3
+    from feed.files import plan_s3
 
     return plan_s3(place, options)
 

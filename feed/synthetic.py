@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.files.csv_writer import write_csv  # noqa: F401 - a stream is made to be written
+from feed.files import write_csv  # noqa: F401 - a stream is made to be written
 from feed.instants import parse_instant
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 

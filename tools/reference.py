@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from feed.quality.check import CHECKS
+from feed.quality import CHECKS
 from sweep.config import Config
 from sweep.config.conventions import TABLE
 from sweep.config.keys import expected_of

@@ -1,1 +1,36 @@
-"""Quotes in files: CSV, DBN and Parquet, here and in S3, read and written."""
+"""Quotes in files: CSV, DBN and Parquet, here and in S3, read and written.
+
+plan_files : the plan that reads files of this machine.
+plan_s3 : the plan that reads objects of a store.
+convert, check_place : write tapes to files; refuse a place for them before anything is read.
+write_csv : write one tape as CSV.
+ending_of : the ending of a file's name, if it is one that can be read.
+trusted : bytes of memory that a source of some size may take.
+PASSED_OVER : how the note on folders that may not be looked into begins.
+"""
+
+from typing import TYPE_CHECKING
+
+from feed.lazy import exports
+
+if TYPE_CHECKING:
+    from feed.files.conversion import check_place, convert
+    from feed.files.csv_writer import write_csv
+    from feed.files.plan import PASSED_OVER, plan_files
+    from feed.files.registry import ending_of
+    from feed.files.s3 import plan_s3
+    from feed.files.streams import trusted
+else:
+    __getattr__ = exports(  # pyarrow's CSV is loaded for CSV only
+        __name__,
+        {
+            "conversion": ("check_place", "convert"),
+            "csv_writer": ("write_csv",),
+            "plan": ("PASSED_OVER", "plan_files"),
+            "registry": ("ending_of",),
+            "s3": ("plan_s3",),
+            "streams": ("trusted",),
+        },
+    )
+
+__all__ = ["PASSED_OVER", "check_place", "convert", "ending_of", "plan_files", "plan_s3", "trusted", "write_csv"]

@@ -14,7 +14,7 @@ from feed.options import MAX_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from feed.codecs.messages import Record
+    from feed.codecs import Record
     from feed.kafka.address import Address
 
 STALL_SECONDS = 60.0

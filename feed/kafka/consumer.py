@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from feed.codecs.messages import Record, malformed
-from feed.codecs.registry import CODECS
+from feed.codecs import CODECS, Record, malformed
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.kafka.address import Address, parse_address

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs.json_rows import REFUSALS
-from feed.codecs.messages import Decoded, Record, concatenate
-from feed.codecs.registry import CODECS
+from feed.codecs import CODECS, REFUSALS, Decoded, Record, concatenate
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka.address import Address, parse_address

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from feed.codecs.json_rows import REFUSALS
+from feed.codecs import REFUSALS
 from feed.console import quoted
 from feed.tape import SYMBOL_BYTES
 
 if TYPE_CHECKING:
-    from feed.codecs.messages import Record
+    from feed.codecs import Record
 
 
 class Name(NamedTuple):

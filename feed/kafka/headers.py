@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from feed.codecs.messages import Record, malformed
+from feed.codecs import Record, malformed
 from feed.console import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from feed.codecs.messages import Header
+    from feed.codecs import Header
 
 
 SCHEMA = "1.0"

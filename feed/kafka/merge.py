@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs.messages import concatenate
+from feed.codecs import concatenate
 from feed.errors import FeedCorrupt
 from feed.kafka.ranges import AGAIN
 from feed.tape import by_label

@@ -14,7 +14,7 @@ from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from feed.codecs.registry import CODECS
+from feed.codecs import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs.messages import Decoded, Record
-from feed.codecs.registry import CODECS
+from feed.codecs import CODECS, Decoded, Record
 from feed.errors import FeedCorrupt
 from feed.kafka.bounded_read import STALL_SECONDS, records
 from feed.kafka.client import open_consumer

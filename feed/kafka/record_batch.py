@@ -15,12 +15,12 @@ import pyarrow as pa
 from kafka.consumer.fetcher import Fetcher, IsolationLevel
 from kafka.errors import CorruptRecordError
 
-from feed.codecs.messages import Record
+from feed.codecs import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from feed.codecs.messages import Header
+    from feed.codecs import Header
 
 MAX_BATCH = 64 * 2**20
 """Decompressed bytes of one batch; our producer makes up to 8 MiB."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from feed.codecs.messages import Record, malformed
+from feed.codecs import Record, malformed
 from feed.provenance import BadMessage, Partition
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feed.codecs.messages import by_instant
+from feed.codecs import by_instant
 from feed.console import listing
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
@@ -29,7 +29,7 @@ from feed.kafka.client import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from feed.codecs.registry import Codec
+    from feed.codecs import Codec
     from feed.kafka.address import Address
     from feed.tape import Tape
 

@@ -11,7 +11,7 @@ import numpy as np
 from allocator.book import book_bytes, build_book
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.quality.check import check
+from feed.quality import check
 from feed.source import inside, only, select
 from feed.tape import DAY
 
@@ -226,7 +226,7 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
     A book has a cell for each snapshot and venue, published or not: that of a small file with hundreds of publisher ids
     takes gigabytes.
     """
-    from feed.files.streams import trusted
+    from feed.files import trusted
 
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     # on Ray the object store holds a second one, which a small source does not justify

@@ -20,7 +20,7 @@ from sweep.executors.registry import from_outside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from feed.kafka.producer import Replayed
+    from feed.kafka import Replayed
     from feed.options import ReadOptions
     from feed.plan import SourcePlan
     from sweep.config.question import Question
@@ -103,8 +103,7 @@ def open_origin(question: Question, progress: Progress) -> Iterator[Origin]:
 @contextmanager
 def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[], SourcePlan]]:
     """Start an embedded broker, and fill it while the executor starts."""
-    from feed.kafka.embedded import EmbeddedBroker
-    from feed.kafka.producer import replay
+    from feed.kafka import EmbeddedBroker, replay
 
     given_up = threading.Event()
 

@@ -20,7 +20,7 @@ from feed.files.csv_writer import write_csv
 from feed.options import ReadOptions, parse_venues
 from feed.provenance import Provenance
 from feed.publishers import PUBLISHERS, advice, find_twins
-from feed.quality.check import check
+from feed.quality.checks import check
 from feed.source import SCHEMES, plan_source, read_source
 from feed.synthetic import VENUES, generate
 from feed.tape import Tape, same

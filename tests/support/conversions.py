@@ -21,7 +21,7 @@ import pandas as pd  # noqa: F401 - pyarrow imports it, and all of this is impor
 import pyarrow.parquet  # noqa: F401
 
 from feed import cli, source, synthetic  # noqa: F401
-from feed.files import convert, csv_reader, csv_writer, parquet, plan  # noqa: F401
+from feed.files import conversion, csv_reader, csv_writer, parquet, plan  # noqa: F401
 
 SECONDS = 300
 """After which a conversion is a hang."""

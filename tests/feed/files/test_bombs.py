@@ -13,7 +13,7 @@ import pytest
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import dbn_reader, fragments, parquet, streams
-from feed.files.convert import convert
+from feed.files.conversion import convert
 from feed.files.dbn_symbols import Names
 from feed.files.fragments import SYMBOLS, Labels, check_symbols, make_fragments
 from feed.files.plan import plan_files

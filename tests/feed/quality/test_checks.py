@@ -16,7 +16,7 @@ from feed.files.parquet import write_parquet
 from feed.options import ReadOptions
 from feed.provenance import Provenance
 from feed.quality import stretches
-from feed.quality.check import CHECKS, check, render
+from feed.quality.checks import CHECKS, check, render
 from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Tape

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from feed.cli import main
 from feed.errors import FeedUnavailable
-from feed.files import convert as convert_module
-from feed.files.convert import convert, name_of
+from feed.files import conversion
+from feed.files.conversion import convert, name_of
 from feed.files.csv_writer import write_csv
 from feed.files.registry import WRITERS, read_file
 from feed.source import read_tapes
@@ -160,7 +160,7 @@ def test_what_dbn_cannot_hold_is_said(tmp_path, change, message):
 
 def test_what_reads_back_as_something_else_is_not_put_in_place(tape, tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("what was there")
-    monkeypatch.setitem(convert_module.WRITERS, ".csv", lambda tape, path: write_csv(tape.clip(0, tape.ts[-2]), path))
+    monkeypatch.setitem(conversion.WRITERS, ".csv", lambda tape, path: write_csv(tape.clip(0, tape.ts[-2]), path))
     with pytest.raises(FeedUnavailable, match="what was read back differs"):
         convert([replace(tape, trades=no_trades())], str(tmp_path / "x.csv"), force=True)
     assert (tmp_path / "x.csv").read_text() == "what was there"
@@ -172,7 +172,7 @@ def test_an_interruption_leaves_nothing_behind(tape, tmp_path, monkeypatch):
         path.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(convert_module.WRITERS, ".csv", interrupted)
+    monkeypatch.setitem(conversion.WRITERS, ".csv", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert([tape], str(tmp_path / "x.csv"))
     assert not list(tmp_path.iterdir())
