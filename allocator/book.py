@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.errors import AllocatorError
+from allocator.order import SIGN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,11 +138,11 @@ class Book:
 
     def take_side(self, side: Side) -> TakeSide:
         """The side that an order of `side` takes from, and the prices of the other one."""
-        own, other, sign = ("ask", "bid", 1) if side == "buy" else ("bid", "ask", -1)
+        own, other = ("ask", "bid") if side == "buy" else ("bid", "ask")
         columns = {
             name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")
         }
-        return TakeSide(sign=sign, other_ticks=getattr(self, f"{other}_ticks"), **columns)
+        return TakeSide(sign=SIGN[side], other_ticks=getattr(self, f"{other}_ticks"), **columns)
 
     def price_list(self, ticks: Sequence[int]) -> list[int]:
         """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allocator.order import SIGN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +70,7 @@ def cost_units(book: Book, side: Side, fees: Sequence[int]) -> CostUnits:
     fees : (V,) sequence of int
         Taker fees, 1e-9 $ per share.
     """
-    sign = 1 if side == "buy" else -1
+    sign = SIGN[side]
     lowest = min(fees, default=0)
     unit = gcd(book.tick, *(fee - lowest for fee in fees))
     offset = np.array([(fee - lowest) // unit for fee in fees], np.int64)

@@ -10,6 +10,7 @@ from feed.console import unknown_key
 from feed.errors import FeedUnavailable
 from feed.instants import parse_duration
 from feed.quantities import parse_bytes, parse_count
+from feed.tape import VENUE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,10 +20,6 @@ MAX_BYTES = 16 * 2**30
 
 BYTES_LIMIT = 2**50
 """`max_bytes` is below this."""
-
-
-VENUES = 2**15
-"""Publisher ids are below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +105,8 @@ def parse_venues(value: object) -> tuple[int, ...]:
     if not numbers or not all(each.isascii() and each.isdigit() and len(each) <= 5 for each in numbers):
         raise ValueError(f"expected publisher ids, such as [2, 43], but it had {str(value)[:40]!r}")
     venues = tuple(sorted({int(each) for each in numbers}))
-    if venues[-1] >= VENUES:
-        raise ValueError(f"expected publisher ids of 0 to {VENUES - 1:,}, but it had {venues[-1]}")
+    if venues[-1] >= VENUE_LIMIT:
+        raise ValueError(f"expected publisher ids of 0 to {VENUE_LIMIT - 1:,}, but it had {venues[-1]}")
     return venues
 
 

@@ -27,14 +27,34 @@ Int32 = NDArray[np.int32]
 Int16 = NDArray[np.int16]
 Int8 = NDArray[np.int8]
 
-_FIRST, _LAST = -(2**63), 2**63 - 1
-
 UNDEFINED_PRICE = np.iinfo(np.int64).max
 """Databento's price of a side that has no quote."""
 
 PRICE_LIMIT = 2**23 * 10**9
 """Prices stay below this many 1e-9 $ (8,388,608 $): up to there neighbouring float64 of dollars are less than 1e-9 $
 apart, so a price survives as a float."""
+
+VENUE_LIMIT = 2**15
+"""Publisher ids stay below this."""
+
+SHARES_LIMIT = 2**31
+"""Sizes stay below this many shares."""
+
+INT64 = 2**63 - 1
+
+BOUNDS = {
+    "ts": (0, INT64),
+    "venue": (0, VENUE_LIMIT - 1),
+    "px": (0, PRICE_LIMIT - 1),
+    "sz": (0, SHARES_LIMIT - 1),
+    "side": (-1, 1),
+}
+"""Smallest and largest number of a tape's columns by their names without ``bid_`` and ``ask_``; any sequence is one."""
+
+AGGRESSORS = {"B": 1, "A": -1, "N": 0}
+"""`Trades.side` by the letter that Databento writes: who took, buyer, seller or nobody known."""
+
+AGGRESSOR_LETTERS = {side: letter for letter, side in AGGRESSORS.items()}
 
 SYMBOL_BYTES = 128
 """Maximum length of a symbol in bytes of UTF-8, from any source; Databento's have up to 70."""
@@ -202,7 +222,7 @@ class Tape:
     def clip(self, start: int, end: int) -> Tape:
         """Keep the rows and trades with start <= ts <= end (UTC nanoseconds). Columns are views."""
         # numpy looks for numbers beyond int64 as floats, which are hundreds of nanoseconds apart by now
-        low, high = (np.int64(min(max(instant, _FIRST), _LAST)) for instant in (start, end))
+        low, high = (np.int64(min(max(instant, -INT64 - 1), INT64)) for instant in (start, end))
         quotes, prints = (
             slice(int(np.searchsorted(ts, low)), int(np.searchsorted(ts, high, "right")))
             for ts in (self.ts, self.trades.ts)

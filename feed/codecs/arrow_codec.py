@@ -21,9 +21,9 @@ from feed.codecs.arrow_guard import UNCOMPRESSED, ZSTD, layout_of
 from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded, Message, by_instant, too_large
 from feed.console import printable
 from feed.errors import FeedCorrupt
-from feed.instants import LAST_INSTANT, format_instant
+from feed.instants import format_instant
 from feed.options import MAX_BYTES
-from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
+from feed.tape import BOUNDS, QUOTE_DTYPES, TRADE_DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,20 +47,9 @@ _PADDING = 64
 _SHOWN = 200
 
 _QUOTE_BOUNDS = {
-    "ts": (0, LAST_INSTANT),
-    "venue": (0, 2**15 - 1),
-    "bid_px": (0, PRICE_LIMIT - 1),
-    "ask_px": (0, PRICE_LIMIT - 1),
-    "bid_sz": (0, 2**31 - 1),
-    "ask_sz": (0, 2**31 - 1),
+    name: BOUNDS[name.removeprefix("bid_").removeprefix("ask_")] for name in QUOTE_DTYPES if name != "sequence"
 }
-_TRADE_BOUNDS = {
-    "ts": (0, LAST_INSTANT),
-    "venue": (0, 2**15 - 1),
-    "px": (1, PRICE_LIMIT - 1),
-    "sz": (1, 2**31 - 1),
-    "side": (-1, 1),
-}
+_TRADE_BOUNDS = BOUNDS | {name: (1, BOUNDS[name][1]) for name in ("px", "sz")}
 _STREAMS = (("quotes", QUOTE_DTYPES, _QUOTE_BOUNDS), ("trades", TRADE_DTYPES, _TRADE_BOUNDS))
 
 _Columns = dict[str, "NDArray[Any]"]

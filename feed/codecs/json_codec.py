@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feed.codecs.json_rows import REFUSALS, SIDES, JsonRows
+from feed.codecs.json_rows import REFUSALS, JsonRows
 from feed.codecs.messages import Message, batches, by_instant, too_large
 from feed.options import MAX_BYTES
+from feed.tape import AGGRESSOR_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +49,7 @@ def encode_json(tape: Tape) -> Iterator[Message]:
             for venue, ask, ask_sz, bid, bid_sz, sequence in _rows(tape, _QUOTE, quote_at)
         ]
         trades = [
-            f'{venue},"price":{dollars[px]},"size":{size},"side":"{SIDES[side]}","sequence":{sequence}}}'
+            f'{venue},"price":{dollars[px]},"size":{size},"side":"{AGGRESSOR_LETTERS[side]}","sequence":{sequence}}}'
             for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
         ]
         quote, trade = quote_at[0], trade_at[0]

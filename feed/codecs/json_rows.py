@@ -16,7 +16,7 @@ import numpy as np
 
 from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
 from feed.instants import bounded, parse_instant
-from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES
+from feed.tape import AGGRESSORS, PRICE_LIMIT, QUOTE_DTYPES, SHARES_LIMIT, TRADE_DTYPES, VENUE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 FLOAT_EXACT = 2.0**51 / 1e9
 """Below this many dollars `round(x * 1e9)` is exact nanodollars; above it the decimal text is read."""
 
-SIDES = {1: "B", -1: "A", 0: "N"}
-"""The aggressor of a trade on the wire, by `Trades.side`."""
-
 REFUSALS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 """Errors of `JsonRows.append` for a malformed message; their text is the reason."""
 
@@ -37,7 +34,6 @@ _SHOWN = 40
 _TINY = b"e-", b"E-", b"0" * 300
 """Every number above 0 whose nearest float is 0 holds one of these."""
 
-_AGGRESSORS = {letter: side for side, letter in SIDES.items()}
 _SHAPE = "0000-00-00T00:00:00.000000000Z"
 _STAMP = len(_SHAPE)
 _DIGITS = slice(20, 29)
@@ -47,8 +43,8 @@ _NUMBERED = [at for at, letter in enumerate(_SHAPE) if letter == "0"]
 _Columns: TypeAlias = "dict[str, array[int]]"
 
 Price = TypeVar("Price", float, Decimal)
-_Publisher = Annotated[int, msgspec.Meta(ge=0, lt=2**15)]
-_Shares = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Publisher = Annotated[int, msgspec.Meta(ge=0, lt=VENUE_LIMIT)]
+_Shares = Annotated[int, msgspec.Meta(ge=0, lt=SHARES_LIMIT)]
 
 
 class _Quote(msgspec.Struct, Generic[Price], gc=False):
@@ -189,7 +185,7 @@ class JsonRows:
             trades["venue"].append(trade.publisher_id)
             trades["px"].append(px)
             trades["sz"].append(trade.size)
-            trades["side"].append(_AGGRESSORS[trade.side])
+            trades["side"].append(AGGRESSORS[trade.side])
             trades["sequence"].append(trade.sequence)
         self._counts[0].append(len(message.snapshot))
         self._counts[1].append(len(message.trades))
@@ -266,7 +262,7 @@ def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts
         "venue": np.array([row.publisher_id for row in rows], np.int64),
         "px": _nanos([row.price for row in rows]),
         "sz": np.array([row.size for row in rows], np.int64),
-        "side": np.array([_AGGRESSORS[row.side] for row in rows], np.int64),
+        "side": np.array([AGGRESSORS[row.side] for row in rows], np.int64),
         "sequence": np.array([row.sequence for row in rows], np.int64),
     }
     _require((columns["px"] > 0).all() and (columns["sz"] > 0).all())

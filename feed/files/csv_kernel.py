@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit, types
 
+from feed.tape import PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE, VENUE_LIMIT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,11 +28,8 @@ UNUSUAL = -1
 _COMMA, _NEWLINE, _POINT = 44, 10, 46
 _NANO = 10**9
 _DAY = 86_400
-_UNDEFINED_PRICE = 2**63 - 1
+_UNDEFINED_PRICE = int(UNDEFINED_PRICE)
 _UNDEFINED_SIZE = 2**32 - 1
-_PRICE_LIMIT = 2**23 * 10**9
-_INT32 = 2**31 - 1
-_INT16 = 2**15 - 1
 
 _ZERO, _ONE, _SEVEN = np.uint64(0), np.uint64(1), np.uint64(7)
 _ONES = np.uint64(0x0101010101010101)
@@ -85,7 +84,7 @@ def price_of(text, at, points):
         return 0, end
     elif count > 18:
         return UNUSUAL, end
-    return (value if value < _PRICE_LIMIT else UNUSUAL), end
+    return (value if value < PRICE_LIMIT else UNUSUAL), end
 
 
 @_compiled(types.UniTuple(types.int64, 2)(_text, types.int64))
@@ -94,7 +93,7 @@ def size_of(text, at):
     value, _, end = whole_number(text, at)
     if value == _UNDEFINED_SIZE:
         return 0, end
-    return (value if value <= _INT32 else UNUSUAL), end
+    return (value if value < SHARES_LIMIT else UNUSUAL), end
 
 
 @_compiled(types.int64(_text, types.int64, types.int64))
@@ -331,7 +330,7 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
                 if role == TS:
                     ts[row] = value
                 elif role == VENUE:
-                    if value > _INT16:
+                    if value >= VENUE_LIMIT:
                         return refused
                     venue[row] = value
                 elif role == SEQUENCE:

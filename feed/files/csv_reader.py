@@ -28,9 +28,6 @@ from feed.files.csv_columns import (
 from feed.files.csv_fast import read_plain
 from feed.files.csv_text import Rows, read_rows
 from feed.files.fragments import (
-    INT16,
-    INT32,
-    INT64,
     UNDEFINED_SIZE,
     FileBlock,
     Labels,
@@ -44,7 +41,7 @@ from feed.files.fragments import (
 from feed.files.kinds import check_kind
 from feed.files.streams import COMPRESSIONS, check_there, open_bytes
 from feed.instants import NANOS_FROM
-from feed.tape import UNNAMED
+from feed.tape import AGGRESSORS, INT64, SHARES_LIMIT, UNNAMED, VENUE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +66,6 @@ PLAIN_FROM = 2**26
 """Bytes from which on a file is read by the compiled reader; compressed ones count `PACKED` times."""
 
 PACKED = 8
-
-AGGRESSOR = {"B": 1, "A": -1}
 
 
 def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
@@ -158,7 +153,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
     price = partial(prices_kept, nanos=nanos)
     columns = {
         "ts": rows.parse("ts_event", partial(instants, iso=iso)),
-        "venue": rows.parse("publisher_id", partial(integers, low=0, high=INT16)),
+        "venue": rows.parse("publisher_id", partial(integers, low=0, high=VENUE_LIMIT - 1)),
         "bid_px": rows.parse("bid_px_00", price),
         "ask_px": rows.parse("ask_px_00", price),
         "bid_sz": rows.parse("bid_sz_00", _sizes),
@@ -200,7 +195,7 @@ def _trades(
     prints = rows.keep(is_trade)
     side = prints.label("side")
     aggressor = np.zeros(len(prints.index), np.int64)
-    for letter, sign in AGGRESSOR.items():
+    for letter, sign in AGGRESSORS.items():
         aggressor[pc.equal(side, letter).to_numpy()] = sign
     trades = {"px": prints.parse("price", price), "sz": prints.parse("size", _sizes), "side": aggressor}
     return trades | {name: columns[name][is_trade] for name in ("ts", "venue", "sequence")}, is_trade
@@ -225,8 +220,8 @@ def _sizes(text: Text) -> Int64:
     """Parse sizes; undefined becomes 0, below 0 becomes -1: neither is a quote or a trade."""
     sizes = integers(text, low=-INT64, high=INT64, empty=0)
     sizes = np.where(sizes == UNDEFINED_SIZE, 0, np.maximum(sizes, -1))
-    if len(sizes) and sizes.max() > INT32:
-        raise ValueError(f"expected a size up to {INT32}")
+    if len(sizes) and sizes.max() >= SHARES_LIMIT:
+        raise ValueError(f"expected a size up to {SHARES_LIMIT - 1}")
     return sizes
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from feed.files.streams import COMPRESSIONS
+from feed.tape import AGGRESSOR_LETTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,8 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
     has_trade = trade_of_row >= 0
     trades = tape.trades
     side, price, size = np.full(rows, "N"), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    side[has_trade] = np.array(["A", "N", "B"])[trades.side[trade_of_row[has_trade]] + 1]
+    letters = np.array([AGGRESSOR_LETTERS[sign] for sign in (-1, 0, 1)])
+    side[has_trade] = letters[trades.side[trade_of_row[has_trade]] + 1]
     price[has_trade] = trades.px[trade_of_row[has_trade]]
     size[has_trade] = trades.sz[trade_of_row[has_trade]]
     # pyarrow's strftime would need a data base of time zones

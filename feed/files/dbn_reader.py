@@ -28,7 +28,7 @@ from feed.files.fragments import (
 )
 from feed.files.kinds import check_kind
 from feed.files.streams import bounds_of, check_there, damage_reported, open_bytes
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
+from feed.tape import AGGRESSORS, QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
 
 if TYPE_CHECKING:
     import io
@@ -55,8 +55,6 @@ VERSIONS = (1, 2, 3)
 
 RECORD_BYTES = {1: 80, 10: 368}
 """Minimum bytes of a record of mbp-1 (and tbbo) and of mbp-10, by rtype; a stamp may follow."""
-
-AGGRESSOR = {b"B": 1, b"A": -1}
 
 RECORD_FIELDS = {
     "length": ("u1", 0),  # in words of four bytes
@@ -313,8 +311,8 @@ def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _T
     is_trade = records["action"] == b"T"
     prints = records[is_trade]
     side = np.zeros(len(prints), np.int64)
-    for letter, sign in AGGRESSOR.items():
-        side[prints["side"] == letter] = sign
+    for letter, sign in AGGRESSORS.items():
+        side[prints["side"] == letter.encode()] = sign
     trades = defined({"px": prints["price"], "sz": prints["size"]})
     trades |= {name: quotes[name][is_trade] for name in ("ts", "venue", "sequence")} | {"side": side}
     for columns, places in ((quotes, at), (trades, at[is_trade])):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from feed.files.csv_writer import rows_of_trades
 from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, library
 from feed.files.streams import COMPRESSIONS
-from feed.tape import DAY, UNDEFINED_PRICE
+from feed.tape import AGGRESSOR_LETTERS, DAY, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,8 @@ def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
     records["sequence"] = tape.sequence[part]
     records["price"][has_trade] = trades.px[trade_of_row[has_trade]]
     records["size"][has_trade] = trades.sz[trade_of_row[has_trade]]
-    records["side"][has_trade] = np.array([b"A", b"N", b"B"])[trades.side[trade_of_row[has_trade]] + 1]
+    letters = np.array([AGGRESSOR_LETTERS[sign].encode() for sign in (-1, 0, 1)])
+    records["side"][has_trade] = letters[trades.side[trade_of_row[has_trade]] + 1]
     for side in ("bid", "ask"):
         px = getattr(tape, f"{side}_px")[part]
         records[f"{side}_px_00"] = np.where(px > 0, px, UNDEFINED_PRICE)

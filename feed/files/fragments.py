@@ -9,7 +9,18 @@ import numpy as np
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNDEFINED_PRICE, UNNAMED, Tape, by_label
+from feed.tape import (
+    BOUNDS,
+    INT64,
+    PRICE_LIMIT,
+    QUOTE_DTYPES,
+    SYMBOL_BYTES,
+    TRADE_DTYPES,
+    UNDEFINED_PRICE,
+    UNNAMED,
+    Tape,
+    by_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,17 +38,11 @@ UNDEFINED_SIZE = 2**32 - 1
 SYMBOLS = 2**15
 """Symbols that one read takes of a file: each becomes a tape, which takes more memory than a row."""
 
-INT16, INT32, INT64 = (int(np.iinfo(dtype).max) for dtype in (np.int16, np.int32, np.int64))
-
-BOUNDS = {
-    "ts": (0, INT64),
-    "venue": (0, INT16),
+READABLE = BOUNDS | {
     "sequence": (0, INT64),
-    "px": (-INT64 - 1, PRICE_LIMIT - 1),
-    "sz": (-INT64 - 1, INT32),
-    "side": (-1, 1),
+    **{name: (-INT64 - 1, BOUNDS[name][1]) for name in ("px", "sz")},  # below 0 there is no quote
 }
-"""Smallest and largest number of a column, in the tape's units, by its name without ``bid_`` or ``ask_``."""
+"""Smallest and largest number that a file may hold, in the tape's units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,7 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
         Column, row and what was expected.
     """
     for name, column in columns.items():
-        low, high = BOUNDS[name.removeprefix("bid_").removeprefix("ask_")]
+        low, high = READABLE[name.removeprefix("bid_").removeprefix("ask_")]
         if len(column) and (int(column.max()) > high or int(column.min()) < low):
             at = int(np.argmax((column > high) | (column < low)))
             if name.endswith("px"):
@@ -203,7 +208,7 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
 
 
 def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
-    """Cast columns within `BOUNDS` to a tape's types; any size below 0 becomes -1, which is no size."""
+    """Cast columns within `READABLE` to a tape's types; any size below 0 becomes -1, which is no size."""
     return {
         name: (np.maximum(column, -1) if name.endswith("sz") and column.dtype.kind == "i" else column).astype(
             dtypes[name], copy=False
@@ -221,7 +226,7 @@ def make_fragments(
     ----------
     labels : Labels
     quotes : dict of str to (N,) integers
-        The quotes' columns of `feed.tape.Tape`, in order of arrival and within `BOUNDS`.
+        The quotes' columns of `feed.tape.Tape`, in order of arrival and within `READABLE`.
     trades : dict of str to (M,) integers, optional
         The columns of `feed.tape.Trades`, likewise, unusable ones included.
     ignored : dict of str to int

@@ -13,6 +13,7 @@ from allocator.policies import POLICIES
 from feed.console import unknown_key
 from feed.instants import format_instant, parse_duration, parse_instant
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
+from feed.tape import SHARES_LIMIT, VENUE_LIMIT
 from sweep.config.conventions import resolve
 from sweep.config.schema import EMBEDDED, config_hash
 from sweep.errors import ConfigError
@@ -106,8 +107,8 @@ def ask(config: Config) -> Question:
         if not UNSET_or_none(duration):
             _parsed(key, duration, parse_duration)
     for key, number, least, limit in (
-        ("order.size", config.order.size, 1, 2**31),
-        ("step", config.step, 1, 2**31),
+        ("order.size", config.order.size, 1, SHARES_LIMIT),
+        ("step", config.step, 1, SHARES_LIMIT),
         ("workers", config.workers, 1, 2**31),
         ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
         ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
@@ -196,7 +197,7 @@ def check_fees(fees: Mapping[str, dict[str, float]]) -> None:
     """Refuse (ConfigError) fees of no venue, of another kind than taker and maker, or out of range."""
     for venue, fee in fees.items():
         key = f"fees.{venue}"
-        if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < 2**15):
+        if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < VENUE_LIMIT):
             raise ConfigError(f"{key}: expected a Databento publisher id or default")
         for name, value in fee.items():
             if name not in {"taker", "maker"}:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.book import OFF
 from allocator.money import NANO, rounded
-from allocator.order import execution_of
+from allocator.order import SIGN, execution_of
 from allocator.shortfall import shortfall
 from feed.instants import format_instant
 from sweep.config.conventions import SWITCHES
@@ -45,7 +45,7 @@ def savings_bps(optimized: Execution, baseline: Execution, side: Side) -> float 
     gain = baseline.total_cash - optimized.total_cash
     if baseline.total_cash == 0:
         return None
-    return rounded((gain if side == "buy" else -gain) * 10_000, baseline.total_cash, 2)
+    return rounded(SIGN[side] * gain * 10_000, baseline.total_cash, 2)
 
 
 def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: Side) -> dict[str, Any]:
