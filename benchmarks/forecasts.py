@@ -1,4 +1,4 @@
-"""How well `sweep.forecast.forecast` predicts: jobs that differ, forecast and then run, by the same kernel.
+"""How well `sweep.forecast` predicts: jobs that differ, forecast and then run, by the same kernel.
 
     python -m benchmarks.forecasts [--executor inline|ray] [WORD ...]
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from feed import synthetic
 from sweep import driver
 from sweep.config.loading import build_config
-from sweep.forecast.forecast import forecast
+from sweep.forecast import forecast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweep.config import Config
     from sweep.driver import resume, run
-    from sweep.forecast.forecast import forecast as plan
+    from sweep.forecast import forecast as plan
     from sweep.result import Result
     from sweep.verification import verify
 
@@ -27,7 +27,7 @@ __all__ = ["Config", "Result", "plan", "resume", "run", "verify"]
 _HOMES = {
     "Config": ("sweep.config", "Config"),
     "Result": ("sweep.result", "Result"),
-    "plan": ("sweep.forecast.forecast", "forecast"),
+    "plan": ("sweep.forecast", "forecast"),
     "resume": ("sweep.driver", "resume"),
     "run": ("sweep.driver", "run"),
     "verify": ("sweep.verification", "verify"),

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from allocator.order import execution_of
-from sweep.search.grid import in_dollars
+from sweep.search import in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from allocator.order import Execution, Order
-    from sweep.config.conventions import Settings
+    from sweep.config import Settings
     from sweep.progress import Progress
     from sweep.reduce import Best
-    from sweep.search.grid import Grid
-    from sweep.tapes.materialise import Facts
+    from sweep.search import Grid
+    from sweep.tapes import Facts
     from sweep.tasks import Around
 
 BLANK: Final = 10

@@ -231,9 +231,9 @@ def _print(document: str) -> None:
 
 
 def _run(assignments: list[str], config: str | None = None, *, force: bool = False) -> int:
-    from sweep.config.loading import load_config
+    from sweep.config import load_config
     from sweep.progress import open_progress
-    from sweep.runs.folder import open_output
+    from sweep.runs import open_output
 
     loaded = load_config(config, assignments)
     if loaded.output is not None:
@@ -248,8 +248,8 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
 
 
 def _plan(assignments: list[str], config: str | None = None, **files: str) -> int:
-    from sweep.config.loading import load_config
-    from sweep.forecast.forecast import forecast
+    from sweep.config import load_config
+    from sweep.forecast import forecast
     from sweep.progress import open_progress
 
     with open_progress() as progress:

@@ -12,27 +12,29 @@ import numpy as np
 from allocator.order import execution_of
 from sweep import caveats, tasks
 from sweep.chunks import Suspects
-from sweep.config.conventions import OTHER_LIQUIDITY
-from sweep.config.loading import as_config
+from sweep.config import OTHER_LIQUIDITY, as_config
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
-from sweep.executors.contract import Lost
-from sweep.executors.on_ray.meter import open_meters
+from sweep.executors import Lost
+from sweep.executors.on_ray import open_meters
 from sweep.planning import Plan, make_order, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
-from sweep.report import document
+from sweep.report import (
+    answer_section,
+    failed_section,
+    feed_section,
+    order_section,
+    rules_section,
+    shortfall_section,
+    strategies,
+)
 from sweep.result import Result
-from sweep.runs.folder import RUNS
-from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import config_of, read_manifest, run_id
-from sweep.runs.quarantine import quarantine
-from sweep.runs.store import open_store
-from sweep.runs.table import read_result
-from sweep.search.classes import each_alone
+from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
+from sweep.search import each_alone
 from sweep.sink import KEYS, expand
-from sweep.tapes.session import Phases, open_session
+from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,14 +43,13 @@ if TYPE_CHECKING:
 
     from allocator.order import Execution, Side
     from sweep.chunks import Chunk
-    from sweep.config.question import Question
-    from sweep.config.schema import Config
+    from sweep.config import Config, Question
     from sweep.events import Listener
-    from sweep.executors.contract import Executor, Handle
+    from sweep.executors import Executor, Handle
     from sweep.progress import Progress
-    from sweep.runs.store import Store
-    from sweep.search.grid import Grid
-    from sweep.tapes.session import Session
+    from sweep.runs import Store
+    from sweep.search import Grid
+    from sweep.tapes import Session
     from sweep.tasks import Failure
 
 
@@ -155,7 +156,7 @@ def run(
         identifier = run_id(question, facts)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
-        with open_store(home, identifier, question, document.feed_section(facts), progress, force=force) as store:
+        with open_store(home, identifier, question, feed_section(facts), progress, force=force) as store:
             if store.finished is not None:
                 progress.say(f"{home} holds the result of this run; --force runs it anew")
                 caveats.tell(store.finished.document, progress)
@@ -206,10 +207,10 @@ def _answer(
     result_document = {
         **answer,
         "warnings": early_warnings + _warn(late_warnings, progress),
-        "order": document.order_section(order),
-        "rules": document.rules_section(question),
-        "failed": document.failed_section(grid, failures),
-        "feed": document.feed_section(tape.facts),
+        "order": order_section(order),
+        "rules": rules_section(question),
+        "failed": failed_section(grid, failures),
+        "feed": feed_section(tape.facts),
         "run": {
             "id": identifier,
             "config_hash": question.config_hash,
@@ -349,7 +350,7 @@ def answer_of(
     """The document's answer, and the warnings about it."""
     order = job.order
     trace, traces = executor.get(executor.call(tasks.traces, book, job, best.combination))
-    parts = document.shortfall_section(
+    parts = shortfall_section(
         order,
         (execution_of(best.row), trace),
         {name: (run, traces[name]) for name, run in baselines.items()},
@@ -357,7 +358,7 @@ def answer_of(
         twap_acted=caveats.could_act(around),
     )
     sensitivity = sensitivity_of(executor, book, job, best.combination)
-    answer = {**document.answer(grid, best, baselines, order.side, sensitivity), "shortfall": parts}
+    answer = {**answer_section(grid, best, baselines, order.side, sensitivity), "shortfall": parts}
     return answer, list(caveats.after(order, grid, best, baselines, parts, around))
 
 
@@ -367,7 +368,7 @@ def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) 
         return None
     other_liquidity = OTHER_LIQUIDITY[job.settings.rules.liquidity]
     optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other_liquidity))
-    return {other_liquidity: document.strategies(optimized, baselines, job.order.side)}
+    return {other_liquidity: strategies(optimized, baselines, job.order.side)}
 
 
 def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:

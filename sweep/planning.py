@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sweep.chunks import Chunk, Measured, Span
-    from sweep.config.question import ParentOrder
-    from sweep.search.classes import Classes
-    from sweep.search.grid import Grid
-    from sweep.tapes.materialise import Facts
+    from sweep.config import ParentOrder
+    from sweep.search import Classes, Grid
+    from sweep.tapes import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sweep.config.schema import Config
+    from sweep.config import Config
     from sweep.tasks import Failure
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.search.classes import Classes
+    from sweep.search import Classes
     from sweep.tasks import ChunkRows
 
 KEYS = ("tape", "order", "combination")

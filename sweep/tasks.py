@@ -27,9 +27,8 @@ from allocator.simulate import (
 )
 from allocator.units import cost_units
 from sweep.errors import WorkersLost
-from sweep.executors.on_ray.losses import describe_room
-from sweep.search.classes import Classes, each_alone, in_classes
-from sweep.search.grid import PARAMETERS, spread
+from sweep.executors.on_ray import describe_room
+from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     from allocator.order import Execution, Liquidity, Order, ParameterColumns
     from allocator.shortfall import Trace
     from sweep.chunks import Chunk
-    from sweep.config.conventions import Settings
-    from sweep.search.grid import Grid
+    from sweep.config import Settings
+    from sweep.search import Grid
 
 SMALL: Final = 64
 """Combinations of a grid that is one pass over the tape: if only one kernel can run it, nothing is calibrated."""

@@ -17,17 +17,15 @@ from sweep.chunks import Chunk
 from sweep.driver import answer_of
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
-from sweep.executors.contract import Lost
+from sweep.executors import Lost
 from sweep.planning import make_order
 from sweep.progress import Silent
 from sweep.reduce import find_best
-from sweep.report import document
-from sweep.runs.manifest import config_of, read_manifest
-from sweep.runs.table import read_document, read_table
-from sweep.search.classes import each_alone
-from sweep.search.grid import in_dollars
+from sweep.report import feed_section, order_section, rules_section
+from sweep.runs import config_of, read_document, read_manifest, read_table
+from sweep.search import each_alone, in_dollars
 from sweep.sink import KEYS
-from sweep.tapes.session import Phases, open_session
+from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,12 +33,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Execution
-    from sweep.config.question import Question
+    from sweep.config import Question
     from sweep.progress import Progress
     from sweep.reduce import Best
-    from sweep.runs.manifest import Manifest
-    from sweep.search.grid import Grid
-    from sweep.tapes.session import Session
+    from sweep.runs import Manifest
+    from sweep.search import Grid
+    from sweep.tapes import Session
 
 SAMPLE = 64
 """Rows that are recomputed by default."""
@@ -204,14 +202,14 @@ def _check_document(
     recomputed = {
         **answer,
         "warnings": early_warnings + late_warnings,
-        "order": document.order_section(order),
-        "rules": document.rules_section(question),
+        "order": order_section(order),
+        "rules": rules_section(question),
     }
     for key, value in recomputed.items():
         if key not in stored and not same_code:
             continue  # an earlier version did not have this key
         yield from _unequal("document", key, stored.get(key), value)
-    feed = document.feed_section(session.tape.facts)
+    feed = feed_section(session.tape.facts)
     for key, value in feed.items():
         if key not in PLACE_ONLY:
             yield from _unequal("document", f"feed.{key}", stored["feed"].get(key), value)

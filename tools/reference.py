@@ -10,10 +10,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from feed.quality import CHECKS
-from sweep.config import Config
-from sweep.config.conventions import TABLE
-from sweep.config.keys import expected_of
-from sweep.search.grid import AXES
+from sweep.config import TABLE, Config, expected_of
+from sweep.search import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,31 @@ load_config : read a configuration from a YAML file and KEY=VALUE words.
 
 from __future__ import annotations
 
-from sweep.config.loading import load_config
-from sweep.config.schema import Config
+from sweep.config.conventions import OTHER_LIQUIDITY, SWITCHES, TABLE, Settings
+from sweep.config.keys import expected_of, placed
+from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
+from sweep.config.question import ParentOrder, Question, Span
+from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
+from sweep.config.yaml_text import describe_yaml_error
 
-__all__ = ["Config", "load_config"]
+__all__ = [
+    "EMBEDDED",
+    "FILE_LIMIT",
+    "OTHER_LIQUIDITY",
+    "SWITCHES",
+    "TABLE",
+    "WHERE_ONLY",
+    "Config",
+    "ParentOrder",
+    "Question",
+    "Settings",
+    "Span",
+    "as_config",
+    "assign",
+    "build_config",
+    "describe_yaml_error",
+    "expected_of",
+    "load_config",
+    "placed",
+    "read_mapping",
+]

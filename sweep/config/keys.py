@@ -18,7 +18,7 @@ from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count
 from sweep.config.yaml_text import line_of
 from sweep.errors import ConfigError
-from sweep.search.grid import AXES
+from sweep.search import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,7 +17,7 @@ from feed.tape import SHARES_LIMIT, VENUE_LIMIT
 from sweep.config.conventions import resolve
 from sweep.config.schema import EMBEDDED, config_hash
 from sweep.errors import ConfigError
-from sweep.search.grid import build_grid, refuse_vanished
+from sweep.search import build_grid, refuse_vanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from allocator.order import Side
     from sweep.config.conventions import Settings
     from sweep.config.schema import Config
-    from sweep.search.grid import Grid
+    from sweep.search import Grid
 
 Parsed = TypeVar("Parsed")
 

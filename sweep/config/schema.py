@@ -14,7 +14,7 @@ from feed.access import Access
 
 if TYPE_CHECKING:
     from sweep.config.question import Question
-    from sweep.search.grid import Grid
+    from sweep.search import Grid
 
 Instant = str | int | None
 

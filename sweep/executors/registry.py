@@ -11,12 +11,12 @@ from sweep.executors.inline import Inline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweep.config.schema import Config
+    from sweep.config import Config
     from sweep.executors.contract import Executor
 
 
 def _on_ray(config: Config) -> Executor:
-    from sweep.executors.on_ray.executor import OnRay
+    from sweep.executors.on_ray import OnRay
 
     return OnRay(config.address, workers_of(config))
 

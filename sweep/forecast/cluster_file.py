@@ -9,8 +9,7 @@ from typing import Any, Final
 import yaml
 
 from feed.console import listing
-from sweep.config.loading import FILE_LIMIT
-from sweep.config.yaml_text import describe_yaml_error
+from sweep.config import FILE_LIMIT, describe_yaml_error
 from sweep.errors import ConfigError
 
 DEFAULT_FILE: Final = "cluster.yaml"

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from feed.console import unknown_key
-from sweep.config.loading import read_mapping
+from sweep.config import read_mapping
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import numpy as np
 from sweep import tasks
 from sweep.chunks import Chunk, fit
 from sweep.reduce import TOTAL, eligible, find_best
-from sweep.search.classes import each_alone
-from sweep.search.grid import Axis, Grid
+from sweep.search import Axis, Grid, each_alone
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:

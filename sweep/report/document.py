@@ -10,18 +10,18 @@ from allocator.money import NANO, rounded
 from allocator.order import SIGN, execution_of
 from allocator.shortfall import shortfall
 from feed.instants import format_instant
-from sweep.config.conventions import SWITCHES
-from sweep.search.grid import PARAMETERS, in_dollars
+from sweep.config import SWITCHES
+from sweep.search import PARAMETERS, in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from allocator.order import Execution, Order, Side
     from allocator.shortfall import Shortfall, Trace
-    from sweep.config.question import Question
+    from sweep.config import Question
     from sweep.reduce import Best
-    from sweep.search.grid import Grid
-    from sweep.tapes.materialise import Facts
+    from sweep.search import Grid
+    from sweep.tapes import Facts
     from sweep.tasks import Around, Failure
 
 
@@ -61,7 +61,7 @@ def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: S
     }
 
 
-def answer(
+def answer_section(
     grid: Grid, best: Best, baselines: Mapping[str, Execution], side: Side, sensitivity: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The best combination, what it saves, and how much that says."""

@@ -1,1 +1,24 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
+
+from sweep.runs.bad_messages import quarantine
+from sweep.runs.folder import RUNS, open_output
+from sweep.runs.log import BufferedProgress
+from sweep.runs.manifest import Manifest, config_of, read_manifest, run_id
+from sweep.runs.store import Store, open_store
+from sweep.runs.table import read_document, read_result, read_table
+
+__all__ = [
+    "RUNS",
+    "BufferedProgress",
+    "Manifest",
+    "Store",
+    "config_of",
+    "open_output",
+    "open_store",
+    "quarantine",
+    "read_document",
+    "read_manifest",
+    "read_result",
+    "read_table",
+    "run_id",
+]

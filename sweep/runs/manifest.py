@@ -16,9 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from feed.source import located
-from sweep.config.keys import placed
-from sweep.config.loading import assign, build_config
-from sweep.config.schema import EMBEDDED, WHERE_ONLY
+from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, placed
 from sweep.environment import cpu_name, revision, sources_hash, versions
 from sweep.errors import ConfigError
 from sweep.runs.files import open_regular, reason, write_text
@@ -26,9 +24,8 @@ from sweep.runs.files import open_regular, reason, write_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweep.config.question import Question
-    from sweep.config.schema import Config
-    from sweep.tapes.materialise import Facts
+    from sweep.config import Config, Question
+    from sweep.tapes import Facts
 
 
 NAME: Final = "manifest.json"

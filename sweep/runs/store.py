@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.chunks import Chunk, Cutter
-    from sweep.config.question import Question
+    from sweep.config import Question
     from sweep.planning import Plan
     from sweep.result import Result
     from sweep.runs.log import BufferedProgress

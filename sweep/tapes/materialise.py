@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from feed.plan import Block, Range, SourcePlan
     from feed.provenance import Provenance
     from feed.tape import Tape
-    from sweep.config.question import Question, Span
-    from sweep.executors.contract import Executor, Handle
+    from sweep.config import Question, Span
+    from sweep.executors import Executor, Handle
 
 
 MAX_VENUES = 1024

@@ -13,9 +13,9 @@ from feed import synthetic
 from feed.access import PLAIN, check_access, exposed
 from feed.console import waiting, without_secrets
 from feed.source import plan_source
-from sweep.config.schema import EMBEDDED
+from sweep.config import EMBEDDED
 from sweep.errors import ConfigError
-from sweep.executors.registry import from_outside
+from sweep.executors import from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from feed.kafka import Replayed
     from feed.options import ReadOptions
     from feed.plan import SourcePlan
-    from sweep.config.question import Question
+    from sweep.config import Question
     from sweep.progress import Progress
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from feed.console import reader_compiles, waiting
 from sweep import tasks
-from sweep.executors.registry import open_executor, surplus_workers_warning
+from sweep.executors import open_executor, surplus_workers_warning
 from sweep.tapes.materialise import materialise
 from sweep.tapes.origin import open_origin
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from sweep.config.question import Question
-    from sweep.executors.contract import Executor
+    from sweep.config import Question
+    from sweep.executors import Executor
     from sweep.progress import Progress
     from sweep.tapes.materialise import Facts, Materialised
 

@@ -9,7 +9,7 @@ from sweep import cli
 from sweep.caveats import tell
 from sweep.config.loading import build_config
 from sweep.driver import run
-from sweep.forecast.forecast import forecast
+from sweep.forecast import forecast
 from sweep.progress import Silent
 
 OPEN = parse_instant("2024-08-01T14:00:00Z")

@@ -373,7 +373,7 @@ def test_a_notebook_runs_plans_resumes_and_verifies_by_name(stream, tmp_path):
 @pytest.mark.command
 def test_commands_are_functions_whatever_was_imported_first():
     script = (
-        "import sweep.planning, sweep.verification, sweep.forecast.forecast\n"
+        "import sweep.planning, sweep.verification, sweep.forecast.estimate\n"
         "from sweep import plan, resume, run, verify\n"
         "import inspect, sweep\n"
         "assert all(map(inspect.isfunction, (plan, resume, run, verify)))\n"

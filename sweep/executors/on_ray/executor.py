@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from feed.signals import Terminated, raising, terminate
 from sweep.environment import stamp
 from sweep.errors import NotStarted, SweepError, WorkersLost, with_notes
-from sweep.executors.contract import Lost
+from sweep.executors import Lost
 from sweep.executors.on_ray import health as liveness
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.lean_start import lean
@@ -31,7 +31,7 @@ from sweep.executors.on_ray.worker import wrap_task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sweep.executors.contract import Handle, Item, Where
+    from sweep.executors import Handle, Item, Where
 
 WAIT_SECONDS: Final = 0.2
 """How long a wait for answers lasts at most: until it ends, nodes that joined meanwhile have nothing to do, and the end

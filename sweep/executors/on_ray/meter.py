@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from sweep.executors.registry import from_outside
+from sweep.executors import from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sweep.config.schema import Config
+    from sweep.config import Config
     from sweep.events import Finished, Listener, Started
 
 

@@ -17,10 +17,9 @@ from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.executors import registry
 from sweep.forecast import cost as bill
-from sweep.forecast import forecast as forecasts
-from sweep.forecast import timing
+from sweep.forecast import forecast, timing
+from sweep.forecast import estimate as forecasts
 from sweep.forecast import walk as walking
-from sweep.forecast.forecast import forecast
 from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
 from sweep.forecast.walk import OVERHEAD, Overhead, walk_plan
 from sweep.planning import Plan
@@ -382,7 +381,7 @@ def test_no_ray_is_started_nor_even_loaded(stream):
     code = (
         "import sys\n"
         "from sweep.config import load_config\n"
-        "from sweep.forecast.forecast import forecast\n"
+        "from sweep.forecast import forecast\n"
         "found = forecast(load_config(None, sys.argv[1:]))\n"
         "assert found['here']['executor'] == 'ray', found\n"
         "assert 'ray' not in sys.modules, 'ray was loaded'\n"

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
-from sweep.config.loading import as_config
-from sweep.executors.inline import Inline
-from sweep.executors.registry import cpus, open_executor, surplus_workers_warning, workers_of
+from sweep.config import as_config
+from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
@@ -22,13 +21,13 @@ from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_order, make_plan
 from sweep.progress import Silent
-from sweep.search.classes import each_alone
-from sweep.tapes.session import Phases, open_session
+from sweep.search import each_alone
+from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sweep.config.schema import Config
+    from sweep.config import Config
     from sweep.forecast.walk import Walk
     from sweep.progress import Progress
 
