@@ -37,8 +37,8 @@ def test_a_host_has_files_processes_and_a_name_of_its_own(hosts):
     sleeping = one.popen("sh", "-c", "echo asleep; exec sleep 1000", stdout=subprocess.PIPE, text=True)
     try:
         assert sleeping.stdout.readline() == "asleep\n"
-        assert one.run("pgrep", "-c", "sleep").stdout == "1\n"
-        assert two.run("pgrep", "-c", "sleep", check=False).stdout == "0\n"
+        assert one.run("pgrep", "-cf", "[s]leep 1000").stdout == "1\n"
+        assert two.run("pgrep", "-cf", "[s]leep 1000", check=False).stdout == "0\n"
     finally:
         sleeping.kill()
         sleeping.communicate()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 TOGETHER = {
     "hosts": ("autoscaler", "hosts", "namespaces", "ports"),
-    "ray": (
-        *("cluster", "cluster_sweep", "cluster_yaml", "default_run"),
-        *("kafka_sweep", "killed", "ray", "ray_ended", "recovery"),
-    ),
+    "ray": ("killed", "kafka_sweep", "default_run", "ray", "ray_ended", "recovery"),
+    "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),
     "kafka": (
         *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
         *("partitions", "replays", "waiting"),

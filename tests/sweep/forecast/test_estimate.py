@@ -17,8 +17,8 @@ from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.executors import registry
 from sweep.forecast import cost as bill
-from sweep.forecast import forecast, timing
 from sweep.forecast import estimate as forecasts
+from sweep.forecast import forecast, timing
 from sweep.forecast import walk as walking
 from sweep.forecast.timing import BUDGET_SECONDS, Pace, measure
 from sweep.forecast.walk import OVERHEAD, Overhead, walk_plan
