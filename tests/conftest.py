@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -24,6 +25,10 @@ if (folder := compiling.cache_folder()) is not None:
 # Ray's workers give way to everything else by default, here to the other tests: what waits for them then starves.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
+# A shell without job control lets what it runs in the background ignore ctrl-C, and so would what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REAL_PARTS = {"kafka", "s3", "cluster", "browser", "command"}
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 
@@ -33,6 +38,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give whole groups of files, and else whole files, to the processes that run tests."""
     from xdist.scheduler import LoadScopeScheduling
