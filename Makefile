@@ -30,7 +30,7 @@ kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C
 
 test: .venv/installed-test ## run the linters and every test, beside each other
 	@$(MAKE) --no-print-directory lint & \
-	$(python) -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS); code=$$?; wait $$! && exit $$code
+	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS); code=$$?; wait $$! && exit $$code
 
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)

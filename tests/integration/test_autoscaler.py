@@ -157,7 +157,17 @@ class TestTheCluster:
         command = f"cd ~/sor-sweep && python -m sweep address=auto {words} --output {output}"
         ray(at, "exec", at.hosts.folder / "cluster.yaml", command)
         at.wait(lambda: len(at.workers(status="up-to-date")) == MOST, 60)
-        inline = [sys.executable, "-m", "sweep", "executor=inline", f"source={quotes}", *SWEEP, "--output", tmp_path]
+        inline = [
+            sys.executable,
+            "-m",
+            "sweep",
+            "executor=inline",
+            f"source={quotes}",
+            *SWEEP,
+            "collapse=true",
+            "--output",
+            tmp_path,
+        ]
         subprocess.run(inline, cwd=ROOT, timeout=120, check=True, capture_output=True)
         assert rows(output) == rows(tmp_path)
 

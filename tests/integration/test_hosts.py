@@ -52,8 +52,8 @@ STALL_SECONDS = 25
 
 @pytest.fixture(scope="module")
 def expected(running):
-    """The bytes of the table of one process of this machine."""
-    return running.inline("inline", *GRID)
+    """The bytes of the table of one process of this machine; what decides alike is simulated once, the rows are the same."""
+    return running.inline("inline", *GRID, "collapse=true")
 
 
 def check(sweep, expected):

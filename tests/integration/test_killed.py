@@ -79,7 +79,7 @@ def kill_half_way(process, folder, number):
 def whole(source, environment, tmp_path_factory):
     """The table of the same sweep in one go, in one process."""
     folder = tmp_path_factory.mktemp("whole")
-    run(environment, source, *GRID, "executor=inline", "--output", folder)
+    run(environment, source, *GRID, "collapse=true", "executor=inline", "--output", folder)
     return home_in(folder)
 
 

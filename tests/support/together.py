@@ -4,12 +4,12 @@ from __future__ import annotations
 
 TOGETHER = {
     "hosts": ("autoscaler", "hosts", "namespaces", "ports"),
-    "ray": ("killed", "kafka_sweep", "default_run", "ray", "ray_ended", "recovery"),
-    "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),
     "kafka": (
         *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
         *("partitions", "replays", "waiting"),
     ),
+    "ray": ("killed", "kafka_sweep", "default_run", "ray", "ray_ended", "recovery"),
+    "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),
 }
 """What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
 GROUP = {f"test_{name}.py": group for group, names in TOGETHER.items() for name in names}
