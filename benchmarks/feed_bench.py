@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+import subprocess
+import sys
+from functools import cache, partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +21,11 @@ from benchmarks.frame import Case, Duel, Scale, Side, fastest
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_csv
+from feed.files.parquet import write_parquet
 from feed.tape import Tape, same
-from tests.support.tapes import first_rows, long_tape
+from tests.support import ROOT
+from tests.support.reading import write_lines
+from tests.support.tapes import dense_tape, first_rows, long_tape
 
 LEVELS = 10
 TICK = 10**7
@@ -200,6 +206,30 @@ def _decode(scale: Scale) -> Duel:
     )
 
 
+def _memory(kind: str, scale: Scale) -> Duel:
+    """What a process that reads a tape grows by, against the bytes of that tape."""
+    tape = dense_tape(scale.pick(600_000, 60_000), 12)
+    file = scale.scratch / f"memory.{kind}"
+    if kind == "lines":
+        write_lines(tape, file)
+    else:
+        write_parquet([tape], file)
+
+    @cache
+    def found() -> dict[str, Any]:
+        command = [sys.executable, "-m", "tests.support.reading", str(file)]
+        said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout)
+        assert said["digest"] == tape.digest(), "the tape differs"
+        return said
+
+    return Duel(
+        Side(lambda: found()["grown"]),
+        Side(lambda: found()["tape"]),
+        lambda: None,
+        f"{tape.snapshots:,} snapshots of 12 venues, {tape.rows:,} rows; peak RSS over RSS before",
+    )
+
+
 CASES = (
     Case(
         "csv",
@@ -211,4 +241,8 @@ CASES = (
     ),
     Case("json_encode", "messages/s", "the json module", _encode),
     Case("json_decode", "messages/s", "the json module, nothing checked", _decode, target=250_000, least_ratio=2.5),
+    *(
+        Case(f"{name}_memory", "MB", "the tape's bytes", partial(_memory, kind), target=756, rounds=1, quick_rounds=1)
+        for name, kind in (("parquet", "parquet"), ("json", "lines"))
+    ),
 )

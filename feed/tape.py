@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -60,6 +60,9 @@ SYMBOL_BYTES = 128
 """Maximum length of a symbol in bytes of UTF-8, from any source; Databento's have up to 70."""
 
 DAY = 86_400 * 10**9
+
+PASS = 2**16
+"""Rows that a pass over columns looks at together: what it makes of them stays in the cache, and is no whole column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +155,7 @@ class Tape:
         ask_sz: NDArray[Any],
         sequence: NDArray[Any],
         trades: dict[str, NDArray[Any]] | None = None,
+        owned: bool = False,
     ) -> Tape:
         """Order, normalise and check columns given in order of arrival.
 
@@ -165,6 +169,8 @@ class Tape:
             Units as the attributes'.
         trades : dict of (M,) integers, optional
             The columns of `Trades`.
+        owned : bool
+            The columns are the caller's own and given away: those of the right type are changed in place and kept.
 
         Raises
         ------
@@ -182,14 +188,16 @@ class Tape:
                 "sequence": sequence,
             },
             QUOTE_DTYPES,
+            owned=owned,
         )
         for side in ("bid", "ask"):
             px, sz = quotes[f"{side}_px"], quotes[f"{side}_sz"]
-            unquoted = (px <= 0) | (px == UNDEFINED_PRICE) | (sz <= 0)
-            px[unquoted] = 0
-            sz[unquoted] = 0
+            for rows in passes(len(px)):
+                unquoted = (px[rows] <= 0) | (px[rows] == UNDEFINED_PRICE) | (sz[rows] <= 0)
+                px[rows][unquoted] = 0
+                sz[rows][unquoted] = 0
             _check_prices(px, f"{side}_px")
-        prints = _columns(trades, TRADE_DTYPES) if trades else {}
+        prints = _columns(trades, TRADE_DTYPES, owned=owned) if trades else {}
         if prints:
             _check_prices(prints["px"], "px")
             if len(prints["px"]) and (prints["px"].min() <= 0 or prints["sz"].min() <= 0):
@@ -258,34 +266,52 @@ class Tape:
         return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES})
 
 
-def _columns(columns: dict[str, NDArray[Any]], dtypes: dict[str, str]) -> dict[str, NDArray[Any]]:
-    """Cast without loss, then order by (ts, venue, sequence), equal keys in order of arrival."""
+def passes(rows: int) -> Iterator[slice]:
+    """Cut rows into runs of `PASS`."""
+    return (slice(first, first + PASS) for first in range(0, rows, PASS))
+
+
+def _columns(columns: Columns, dtypes: dict[str, str], *, owned: bool) -> Columns:
+    """Cast without loss, then order by (ts, venue, sequence), equal keys in order of arrival; none is the caller's.
+
+    An own column is ordered in place, so that beside the columns there is never more than one of them once more.
+    """
     lengths = {name: len(columns[name]) for name in dtypes}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"columns differ in length: {lengths}")
     cast = {name: _cast(columns[name], name, dtype) for name, dtype in dtypes.items()}
     keys = cast["sequence"], cast["venue"], cast["ts"]
-    if _in_order(*keys):
-        return cast
-    order = np.lexsort(keys)
-    return {name: column[order] for name, column in cast.items()}
+    order = None if _in_order(*keys) else np.lexsort(keys)
+    for name, column in cast.items():
+        kept = (owned or np.asarray(columns[name]).dtype != dtypes[name]) and column.flags.carray
+        if order is None:
+            cast[name] = column if kept else column.copy()
+        elif kept:
+            column[:] = column[order]
+        else:
+            cast[name] = column[order]
+    return cast
 
 
-def _in_order(sequence: NDArray[Any], venue: NDArray[Any], ts: NDArray[Any]) -> bool:
+def _in_order(sequence: Column, venue: Column, ts: Column) -> bool:
     """Whether rows are in the order of the (stable) sort already, as most are."""
-    if len(ts) < 2:
-        return True
-    if (ts[1:] < ts[:-1]).any():
-        return False
-    tied = np.flatnonzero(ts[1:] == ts[:-1])
-    one, other = venue[tied], venue[tied + 1]
-    return bool(((one < other) | ((one == other) & (sequence[tied] <= sequence[tied + 1]))).all())
+    for rows in passes(len(ts) - 1):
+        one, following = (slice(rows.start + by, min(rows.stop, len(ts) - 1) + by) for by in (0, 1))
+        if (ts[following] < ts[one]).any():
+            return False
+        tied = ts[following] == ts[one]
+        first, then = venue[one][tied], venue[following][tied]
+        right = (first < then) | ((first == then) & (sequence[one][tied] <= sequence[following][tied]))
+        if not right.all():
+            return False
+    return True
 
 
 def _cast(column: NDArray[Any], name: str, dtype: str) -> NDArray[Any]:
+    """Cast without loss; a column of the type is returned as it is."""
     column = np.asarray(column)
     if column.dtype == dtype:
-        return column.copy()
+        return column
     if column.dtype.kind not in "iu":
         raise ValueError(f"column {name}: expected integers, but it had {column.dtype}")
     info = np.iinfo(np.dtype(dtype))
@@ -318,6 +344,7 @@ def join(tapes: Sequence[Tape]) -> Tape:
         symbols[0],
         **{name: np.concatenate([getattr(tape, name) for tape in tapes]) for name in QUOTE_DTYPES},
         trades={name: np.concatenate([getattr(tape.trades, name) for tape in tapes]) for name in TRADE_DTYPES},
+        owned=True,
     )
 
 

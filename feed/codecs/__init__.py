@@ -4,14 +4,14 @@ CODECS : every codec, by name.
 Codec : how values are written and read.
 Record, Header : a message received, and one of its headers.
 Decoded : the rows of messages.
-concatenate : the rows of several parts as one.
+gather : the rows of several parts, in an order of messages.
 by_instant : the rows of a tape that make one message.
 malformed : the error that names a malformed message.
 REFUSALS : the errors of decoding JSON.
 """
 
 from feed.codecs.json_rows import REFUSALS
-from feed.codecs.messages import Decoded, Header, Record, by_instant, concatenate, malformed
+from feed.codecs.messages import Decoded, Header, Record, by_instant, gather, malformed
 from feed.codecs.registry import CODECS, Codec
 
-__all__ = ["CODECS", "REFUSALS", "Codec", "Decoded", "Header", "Record", "by_instant", "concatenate", "malformed"]
+__all__ = ["CODECS", "REFUSALS", "Codec", "Decoded", "Header", "Record", "by_instant", "gather", "malformed"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from array import array
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import accumulate, chain, repeat
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
+from feed.growing import GrowingColumns
 from feed.instants import bounded, parse_instant
 from feed.tape import AGGRESSORS, PRICE_LIMIT, QUOTE_DTYPES, SHARES_LIMIT, TRADE_DTYPES, VENUE_LIMIT
 
@@ -40,7 +41,6 @@ _DIGITS = slice(20, 29)
 _MARKED = [at for at, letter in enumerate(_SHAPE) if letter != "0"]
 _MARKS = np.frombuffer(_SHAPE.encode(), np.uint8)[_MARKED]
 _NUMBERED = [at for at, letter in enumerate(_SHAPE) if letter == "0"]
-_Columns: TypeAlias = "dict[str, array[int]]"
 
 Price = TypeVar("Price", float, Decimal)
 _Publisher = Annotated[int, msgspec.Meta(ge=0, lt=VENUE_LIMIT)]
@@ -90,23 +90,20 @@ class JsonRows:
     """Rows of JSON messages, in order of arrival, in growing columns."""
 
     def __init__(self) -> None:
-        self._quotes = {
-            name: array("q") for name in ("ts", "venue", "ask_px", "ask_sz", "bid_px", "bid_sz", "sequence")
-        }
-        self._trades = {name: array("q") for name in ("ts", "venue", "px", "sz", "side", "sequence")}
+        self._quotes, self._trades = GrowingColumns(QUOTE_DTYPES), GrowingColumns(TRADE_DTYPES)
         self._counts = array("q"), array("q")
         self._seconds = _Seconds()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the rows so far, as `decoded` gives them."""
-        return len(self._quotes["ts"]) * QUOTE_BYTES + len(self._trades["ts"]) * TRADE_BYTES
+        return len(self._quotes) * QUOTE_BYTES + len(self._trades) * TRADE_BYTES
 
     def decoded(self) -> Decoded:
         """Return the rows so far; none may be added afterwards."""
         return Decoded(
-            _arrays(self._quotes, QUOTE_DTYPES),
-            _arrays(self._trades, TRADE_DTYPES),
+            self._quotes.arrays(),
+            self._trades.arrays(),
             *(np.frombuffer(counts, np.int64) for counts in self._counts),
         )
 
@@ -136,9 +133,8 @@ class JsonRows:
                 _require(not any(map(_holds_tiny, values)))
         except (_Unusual, *REFUSALS):
             return False
-        for columns, added in ((self._quotes, quotes), (self._trades, trades)):
-            for name, column in added.items():
-                columns[name].frombytes(column.tobytes())
+        self._quotes.extend(quotes)
+        self._trades.extend(trades)
         self._counts[0].extend([len(message.snapshot) for message in messages])
         self._counts[1].extend([len(message.trades) for message in messages])
         return True
@@ -171,22 +167,25 @@ class JsonRows:
         trade_prices = [_nano(trade.price) for trade in message.trades]
         if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
-        quotes, trades = self._quotes, self._trades
         for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
-            quotes["ts"].append(ts)
-            quotes["venue"].append(quote.publisher_id)
-            quotes["ask_px"].append(ask_px)
-            quotes["ask_sz"].append(quote.ask_sz_00)
-            quotes["bid_px"].append(bid_px)
-            quotes["bid_sz"].append(quote.bid_sz_00)
-            quotes["sequence"].append(quote.sequence)
+            self._quotes.append(
+                ts=ts,
+                venue=quote.publisher_id,
+                ask_px=ask_px,
+                ask_sz=quote.ask_sz_00,
+                bid_px=bid_px,
+                bid_sz=quote.bid_sz_00,
+                sequence=quote.sequence,
+            )
         for trade, px in zip(message.trades, trade_prices, strict=True):
-            trades["ts"].append(ts)
-            trades["venue"].append(trade.publisher_id)
-            trades["px"].append(px)
-            trades["sz"].append(trade.size)
-            trades["side"].append(AGGRESSORS[trade.side])
-            trades["sequence"].append(trade.sequence)
+            self._trades.append(
+                ts=ts,
+                venue=trade.publisher_id,
+                px=px,
+                sz=trade.size,
+                side=AGGRESSORS[trade.side],
+                sequence=trade.sequence,
+            )
         self._counts[0].append(len(message.snapshot))
         self._counts[1].append(len(message.trades))
 
@@ -299,7 +298,3 @@ def _nano(price: float | Decimal) -> int:
     if not exact or (price and not px):
         raise ValueError(f"price {str(price)[:_SHOWN]} has more than nine decimals")
     return px
-
-
-def _arrays(columns: _Columns, dtypes: dict[str, str]) -> dict[str, Any]:
-    return {name: np.frombuffer(columns[name], np.int64).astype(dtype, copy=False) for name, dtype in dtypes.items()}

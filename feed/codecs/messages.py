@@ -9,7 +9,7 @@ import numpy as np
 
 from feed.console import printable
 from feed.errors import FeedCorrupt
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, by_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,27 +108,9 @@ class Decoded:
     quote_counts: Int64
     trade_counts: Int64
 
-    def tape(self, symbol: str) -> Tape:
-        """Make a tape of the rows."""
-        return Tape.build(symbol, **self.quotes, trades=self.trades)
-
-    def take(self, messages: Int64) -> Decoded:
-        """Keep the rows of these messages, in this order.
-
-        Parameters
-        ----------
-        messages : (L,) int64
-            Indices into the M messages.
-        """
-        if len(messages) == len(self.quote_counts) and (messages == np.arange(len(messages))).all():
-            return self
-        quotes, trades = (_rows_of(counts, messages) for counts in (self.quote_counts, self.trade_counts))
-        return Decoded(
-            {name: column[quotes] for name, column in self.quotes.items()},
-            {name: column[trades] for name, column in self.trades.items()},
-            self.quote_counts[messages],
-            self.trade_counts[messages],
-        )
+    def tape(self, symbol: str, *, owned: bool = False) -> Tape:
+        """Make a tape of the rows; `owned` as `feed.tape.Tape.build`."""
+        return Tape.build(symbol, **self.quotes, trades=self.trades, owned=owned)
 
     def cut(self, counts: Sequence[int]) -> Iterator[Decoded]:
         """Yield the first `counts[0]` messages, then the next `counts[1]`, and so on; columns are views."""
@@ -146,28 +128,55 @@ class Decoded:
             )
 
 
-def _rows_of(counts: Int64, messages: Int64) -> Int64:
-    """Indices of the rows of these messages."""
-    selected = counts[messages]
-    first = (np.cumsum(counts) - counts)[messages]
-    return np.repeat(first - (np.cumsum(selected) - selected), selected) + np.arange(int(selected.sum()))
+def gather(parts: Sequence[Decoded], messages: Int64) -> Decoded:
+    """Copy messages of several parts into columns that no part shares.
+
+    Rows go from each part straight to their places: beside parts and columns there are only the places of one part.
+
+    Parameters
+    ----------
+    parts : sequence of Decoded
+        They may be read-only, and are left as they are.
+    messages : (L,) int64
+        Which, in the order to keep, each at most once: indices into the messages of all parts, one after the other.
+    """
+    firsts = np.cumsum([0, *(len(part.quote_counts) for part in parts)])
+    order, starts = by_label(np.searchsorted(firsts, messages, "right") - 1, len(parts))
+    places = [order[slice(*starts[number : number + 2])] for number in range(len(parts))]
+    which = [messages[own] - first for own, first in zip(places, firsts[:-1], strict=True)]
+    quotes, quote_counts = _gathered([(part.quotes, part.quote_counts) for part in parts], places, which, QUOTE_DTYPES)
+    trades, trade_counts = _gathered([(part.trades, part.trade_counts) for part in parts], places, which, TRADE_DTYPES)
+    return Decoded(quotes, trades, quote_counts, trade_counts)
 
 
-def concatenate(parts: Sequence[Decoded]) -> Decoded:
-    """Concatenate the messages of several parts."""
-    if len(parts) == 1:
-        return parts[0]
-    empty = np.zeros(0, np.int64)
-    return Decoded(
-        {name: _joined([part.quotes[name] for part in parts], dtype) for name, dtype in QUOTE_DTYPES.items()},
-        {name: _joined([part.trades[name] for part in parts], dtype) for name, dtype in TRADE_DTYPES.items()},
-        np.concatenate([empty, *(part.quote_counts for part in parts)]),
-        np.concatenate([empty, *(part.trade_counts for part in parts)]),
-    )
+def _gathered(
+    parts: Sequence[tuple[dict[str, NDArray[Any]], Int64]],
+    places: Sequence[Int64],
+    which: Sequence[Int64],
+    dtypes: dict[str, str],
+) -> tuple[dict[str, NDArray[Any]], Int64]:
+    """Columns of either kind, and rows of each message; `places` and `which` are where a part's messages go and lie."""
+    counts = np.zeros(sum(map(len, places)), np.int64)
+    for (_, sent), own, at in zip(parts, places, which, strict=True):
+        counts[own] = sent[at]
+    first = np.cumsum(counts) - counts
+    columns = {name: np.empty(int(counts.sum()), dtype) for name, dtype in dtypes.items()}
+    for (source, sent), own, at in zip(parts, places, which, strict=True):
+        from_rows, to_rows = _runs((np.cumsum(sent) - sent)[at], sent[at]), _runs(first[own], counts[own])
+        for name, column in columns.items():
+            column[to_rows] = source[name][from_rows]
+    return columns, counts
 
 
-def _joined(columns: list[NDArray[Any]], dtype: str) -> NDArray[Any]:
-    return np.concatenate([np.zeros(0, dtype), *columns])
+def _runs(first: Int64, counts: Int64) -> Int64 | slice:
+    """Indices of `counts[0]` rows from `first[0]` on, then of the next; a slice where they follow one another."""
+    shifts = (first - (np.cumsum(counts) - counts))[counts > 0]
+    rows = int(counts.sum())
+    if not rows:
+        return slice(0, 0)
+    if (shifts == shifts[0]).all():
+        return slice(int(shifts[0]), int(shifts[0]) + rows)
+    return np.repeat(shifts, counts[counts > 0]) + np.arange(rows)
 
 
 def by_instant(tape: Tape) -> tuple[Int64, Int64, Int64]:

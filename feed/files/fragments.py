@@ -20,6 +20,7 @@ from feed.tape import (
     UNNAMED,
     Tape,
     by_label,
+    passes,
 )
 
 if TYPE_CHECKING:
@@ -208,13 +209,16 @@ def out_of_bounds(columns: Columns) -> tuple[str, int, str] | None:
 
 
 def narrowed(columns: Columns, dtypes: dict[str, str]) -> Columns:
-    """Cast columns within `READABLE` to a tape's types; any size below 0 becomes -1, which is no size."""
-    return {
-        name: (np.maximum(column, -1) if name.endswith("sz") and column.dtype.kind == "i" else column).astype(
-            dtypes[name], copy=False
-        )
-        for name, column in columns.items()
-    }
+    """Cast columns within `READABLE` to a tape's types; any size below 0 becomes -1, which is no size.
+
+    A column that is right already is not copied.
+    """
+    return {name: _narrowed(name, column).astype(dtypes[name], copy=False) for name, column in columns.items()}
+
+
+def _narrowed(name: str, column: Column) -> Column:
+    below = name.endswith("sz") and len(column) and int(column.min()) < -1
+    return np.maximum(column, -1) if below else column
 
 
 def make_fragments(
@@ -226,7 +230,8 @@ def make_fragments(
     ----------
     labels : Labels
     quotes : dict of str to (N,) integers
-        The quotes' columns of `feed.tape.Tape`, in order of arrival and within `READABLE`.
+        The quotes' columns of `feed.tape.Tape`, in order of arrival and within `READABLE`. They are given away: changed
+        in place, kept, or, so that they are not held beside their copies, taken out of the dict.
     trades : dict of str to (M,) integers, optional
         The columns of `feed.tape.Trades`, likewise, unusable ones included.
     ignored : dict of str to int
@@ -237,10 +242,10 @@ def make_fragments(
     several = len(labels.names) > 1
     if several:
         count = len(labels.names)
-        quotes, starts = _group_by_label(narrowed(quotes, QUOTE_DTYPES), labels.quotes, count)
+        quotes, starts = _group_by_label(quotes, QUOTE_DTYPES, labels.quotes, count)
         trade_starts = starts
         if trades is not None:
-            trades, trade_starts = _group_by_label(narrowed(trades, TRADE_DTYPES), labels.trades, count)
+            trades, trade_starts = _group_by_label(trades, TRADE_DTYPES, labels.trades, count)
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
         own_quotes, own_trades = quotes, trades
         if several:
@@ -253,10 +258,10 @@ def make_fragments(
     return tuple(fragments)
 
 
-def _group_by_label(columns: Columns, codes: Column, count: int) -> tuple[Columns, Int64]:
-    """Group rows by label; return where each label's rows begin."""
+def _group_by_label(columns: Columns, dtypes: dict[str, str], codes: Column, count: int) -> tuple[Columns, Int64]:
+    """Take columns out of a dict and group their rows by label; return where each label's rows begin."""
     order, starts = by_label(codes, count)
-    return {name: column[order] for name, column in columns.items()}, starts
+    return {name: narrowed({name: columns.pop(name)}, dtypes)[name][order] for name in dtypes}, starts
 
 
 def _take_rows(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
@@ -265,16 +270,21 @@ def _take_rows(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
 
 def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
     """Make the tape, and count what is left out or sorted in."""
-    bid_px, ask_px, bid_sz, ask_sz = (quotes[name] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
-    masks = {
-        "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
-        "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
-        "out_of_order": quotes["ts"][1:] < quotes["ts"][:-1],
-    }
-    ignored |= {reason: count for reason, rows in masks.items() if (count := int(np.count_nonzero(rows)))}
+    counts: dict[str, int] = {}
+    for rows in passes(len(quotes["ts"])):
+        bid_px, ask_px, bid_sz, ask_sz = (quotes[name][rows] for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"))
+        ts = quotes["ts"][max(rows.start - 1, 0) : rows.stop]
+        masks = {
+            "negative_numbers": (bid_px < 0) | (ask_px < 0) | (bid_sz < 0) | (ask_sz < 0),
+            "zero_size": ((bid_px > 0) & (bid_sz == 0)) | ((ask_px > 0) & (ask_sz == 0)),
+            "out_of_order": ts[1:] < ts[:-1],
+        }
+        for reason, mask in masks.items():
+            counts[reason] = counts.get(reason, 0) + int(np.count_nonzero(mask))
+    ignored |= {reason: count for reason, count in counts.items() if count}
     if trades is not None:
         usable = (trades["px"] > 0) & (trades["sz"] > 0)
         if not usable.all():
             ignored["unusable_trade"] = int((~usable).sum())
             trades = _take_rows(trades, usable)
-    return Tape.build(symbol, **quotes, trades=trades)
+    return Tape.build(symbol, **quotes, trades=trades, owned=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from feed.files.fragments import (
 from feed.files.kinds import check_kind
 from feed.files.parquet_pages import page_bytes
 from feed.files.streams import Bounds, bounds_of, check_there, damage_reported
+from feed.growing import GrowingColumns
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from feed.files.fragments import Columns
     from feed.files.streams import Limit
     from feed.tape import Int64, Tape
+
+    Codes = NDArray[np.int32]
 
 QUOTE, TRADE = "quote", "trade"
 
@@ -67,7 +71,10 @@ SCHEMA = pa.schema(
 LABELS = ("kind", "symbol")
 TRADES_ONLY = ("px", "sz", "side")
 ROWS = 2**20
-"""Rows of a group, and rows that are decoded together."""
+"""Rows of a group."""
+
+BATCH = 2**17
+"""Rows that are decoded together."""
 
 _REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -77,6 +84,9 @@ _LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
 
 _TAIL = 8
 """Bytes after the footer: its length, and the mark of the format."""
+
+_NO_CODES = np.zeros(0, np.int32)
+"""Labels of rows that are all of one symbol: nobody looks at them."""
 
 _WIDE = str(pa.binary(16))
 _EXPECTED = {"ts": "a timestamp with a zone, or integer nanoseconds"}
@@ -120,10 +130,10 @@ class _Taken:
     """Columns of the batches taken so far."""
 
     codes: dict[str, int] = field(default_factory=dict)  # symbol -> code; empty for rows without one
-    quotes: list[Columns] = field(default_factory=list)
-    trades: list[Columns] = field(default_factory=list)
-    quote_codes: list[Int64] = field(default_factory=list)
-    trade_codes: list[Int64] = field(default_factory=list)
+    quotes: GrowingColumns = field(default_factory=partial(GrowingColumns, QUOTE_DTYPES))
+    trades: GrowingColumns = field(default_factory=partial(GrowingColumns, TRADE_DTYPES))
+    quote_codes: list[Codes] = field(default_factory=list)
+    trade_codes: list[Codes] = field(default_factory=list)
     rows: int = 0
     nbytes: int = 0
     other_symbol: int = 0
@@ -159,8 +169,8 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
             footer = pq.read_metadata(path)
             _check_declared(path, footer, names, bounds, whole=symbol is None)
             with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
-                for batch in file.iter_batches(ROWS, columns=names):
-                    taken.nbytes += batch.nbytes
+                for batch in file.iter_batches(BATCH, columns=names):
+                    taken.nbytes += sum(map(_bytes_of, batch.columns))
                     _take(batch, where, symbol, taken)
                     bounds.check(taken.nbytes, 0)
                     bounds.check(0, taken.rows - taken.other_symbol)
@@ -176,17 +186,19 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
             raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
     if not taken.rows:
         raise FeedUnavailable("the file holds no rows", where, "export it again")
-    quotes, trades = _joined(taken.quotes, QUOTE_DTYPES), _joined(taken.trades, TRADE_DTYPES)
-    quote_codes, trade_codes = (np.concatenate(codes) for codes in (taken.quote_codes, taken.trade_codes))
+    quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
         tape_symbol, notes = unnamed(symbol)
-        row_labels = Labels([tape_symbol], quote_codes, trade_codes, named=False)
+        row_labels = Labels([tape_symbol], _NO_CODES, _NO_CODES, named=False)
         return FileBlock(make_fragments(row_labels, quotes, trades, {}, notes))
     symbols = sorted({name or UNNAMED for name in taken.codes})
     position = {name: at for at, name in enumerate(symbols)}
-    code = np.array([position[name or UNNAMED] for name in taken.codes], np.int64)
-    quote_codes, trade_codes = code[quote_codes], code[trade_codes]
+    code = np.array([position[name or UNNAMED] for name in taken.codes], np.int32)
+    quote_codes, trade_codes = (
+        np.concatenate([_NO_CODES, *(code[codes] for codes in parts)]) if len(symbols) > 1 else _NO_CODES
+        for parts in (taken.quote_codes, taken.trade_codes)
+    )
     other = taken.other_symbol
     if symbol is not None and symbol in symbols:  # rows without a symbol were taken too, in case no row has one
         other += sum(int((codes != position[symbol]).sum()) for codes in (quote_codes, trade_codes))
@@ -287,27 +299,30 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
         [
             taken.codes.setdefault(name, len(taken.codes)) if in_use else -1
             for name, in_use in zip(symbols, used, strict=True)
-        ]
+        ],
+        np.int32,
     )[which]
+    one = int(codes[0]) if np.count_nonzero(used) == 1 else None
     keep = np.ones(batch.num_rows, np.bool_)
     if symbol is not None:
         keep = np.isin(codes, [taken.codes[name] for name in (symbol, "", UNNAMED) if name in taken.codes])
         taken.other_symbol += batch.num_rows - int(keep.sum())
     is_trade = np.array([each == TRADE for each in kinds], np.bool_)[kind]
-    for mask, dtypes, parts, part_codes in (
+    for mask, dtypes, grown, part_codes in (
         (keep & ~is_trade, QUOTE_DTYPES, taken.quotes, taken.quote_codes),
         (keep & is_trade, TRADE_DTYPES, taken.trades, taken.trade_codes),
     ):
-        selected = defined({name: columns[name][mask] for name in dtypes if name in columns})
-        if len(selected) < len(dtypes):  # a file of quotes alone
-            selected = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
+        rows = int(np.count_nonzero(mask))
+        if not rows:  # and a file of quotes alone has no columns of trades
+            continue
+        selected = defined({name: columns[name][mask] for name in dtypes})
         bad = out_of_bounds(selected)
         if bad is not None:
             name, row, expected = bad
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
-        parts.append(narrowed(selected, dtypes))
-        part_codes.append(codes[mask])
+        grown.extend(narrowed(selected, dtypes))
+        part_codes.append(codes[mask] if one is None else np.broadcast_to(np.int32(one), rows))
     taken.rows += batch.num_rows
 
 
@@ -346,9 +361,10 @@ def _labels(batch: Arrow, name: str, default: str) -> tuple[list[str], Int64]:
     return [*texts, default], which
 
 
+def _bytes_of(column: Arrow) -> int:
+    """Bytes of a column of a batch; the dictionary, which many batches share, was counted by its pages."""
+    return int((column.indices if pa.types.is_dictionary(column.type) else column).nbytes)
+
+
 def _place(taken: _Taken, at: int) -> str:
     return f"row {taken.rows + at + 1}"
-
-
-def _joined(parts: list[Columns], dtypes: dict[str, str]) -> Columns:
-    return {name: np.concatenate([part[name] for part in parts]) for name in dtypes}

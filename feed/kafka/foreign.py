@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs import CODECS, REFUSALS, Decoded, Record, concatenate
+from feed.codecs import CODECS, REFUSALS, Decoded, Record, gather
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka.address import Address, parse_address
@@ -249,12 +249,12 @@ class ForeignPlan:
                 self.address.place,
                 "set feed.max_bytes",
             )
-        rows = concatenate([block.rows for block in blocks])
         index: dict[Name, int] = {}
         codes = np.concatenate(
             [_indices_of(block.names, index)[block.codes] for block in blocks] or [np.zeros(0, np.int64)]
         )
-        filled = np.unique(codes[rows.quote_counts + rows.trade_counts > 0])  # malformed messages name nothing
+        counts = [np.zeros(0, np.int64), *(block.rows.quote_counts + block.rows.trade_counts for block in blocks)]
+        filled = np.unique(codes[np.concatenate(counts) > 0])  # malformed messages name nothing
         names = {name for name, code in index.items() if code in filled}.union(*(block.others for block in blocks))
         named_symbols = {name.symbol for name in names if name.of != "venue"}
         doubtful = [
@@ -282,9 +282,10 @@ class ForeignPlan:
         slices = [slice(*starts[position[symbol] : position[symbol] + 2]) for symbol in chosen]
         unique = [order[span][np.sort(np.unique(hashes[span], return_index=True)[1])] for span in slices]
         tapes = []
-        parts = rows.take(np.concatenate(unique)).cut([len(messages) for messages in unique])
+        rows = gather([block.rows for block in blocks], np.concatenate(unique))
+        parts = rows.cut([len(messages) for messages in unique])
         for symbol, sent, messages, part in zip(chosen, slices, unique, parts, strict=True):
-            tape = part.tape(symbol if named else self.options.symbol or UNNAMED)
+            tape = part.tape(symbol if named else self.options.symbol or UNNAMED, owned=True)
             sent_count = sent.stop - sent.start
             # messages without a symbol were read in case no message has one
             other_symbol = others + (0 if self.options.symbol is None else len(codes) - sent_count)

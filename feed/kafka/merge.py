@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs import concatenate
+from feed.codecs import gather
 from feed.errors import FeedCorrupt
 from feed.kafka.ranges import AGAIN
 from feed.tape import by_label
@@ -49,15 +49,15 @@ def merge_blocks(
         tape.
     """
     order, count = _order(address, end, ranges, blocks)
-    rows = concatenate([block.rows for block in blocks])
     codes = np.concatenate([block.symbol for block in blocks])[order]
     proven = not any(block.bad for block in blocks)
     code = {symbol: number for number, symbol in enumerate(end.tapes)}
     places, starts = by_label(codes, len(code))
     messages = [order[places[starts[code[symbol]] : starts[code[symbol] + 1]]] for symbol in symbols]
     tapes = []
-    for symbol, part in zip(symbols, rows.take(np.concatenate(messages)).cut(list(map(len, messages))), strict=True):
-        tape = part.tape(symbol)
+    rows = gather([block.rows for block in blocks], np.concatenate(messages))
+    for symbol, part in zip(symbols, rows.cut(list(map(len, messages))), strict=True):
+        tape = part.tape(symbol, owned=True)
         if proven and tape.digest() != end.tapes[symbol]:
             raise _differs(address, end, f"the digest of the tape of {symbol!r} differs from the end record's")
         tapes.append(tape)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from kafka.record.default_records import DefaultRecordBatch
 
-from feed.codecs.messages import Record, concatenate, refuse
+from feed.codecs.messages import Record, gather, refuse
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
 from feed.kafka import ranges
@@ -334,7 +334,7 @@ def check_range(data):
     assert all(each.reason.isprintable() for each in block.bad if "header" in each.reason)
     assert (block.resent, block.empty) == (resent, end - start - len(items))
     parts = [CODECS[codec].decode([], refuse), *(rows for *_, rows in messages if rows is not None)]
-    rows = concatenate(parts)
+    rows = gather(parts, np.arange(sum(len(each.quote_counts) for each in parts)))
     for actual, expected in ((block.rows.quotes, rows.quotes), (block.rows.trades, rows.trades)):
         assert all(np.array_equal(actual[name], column) for name, column in expected.items()), "rows"
     counts = zip(block.rows.quote_counts.tolist(), block.rows.trade_counts.tolist(), strict=True)

@@ -52,7 +52,7 @@ STALL_SECONDS = 25
 
 @pytest.fixture(scope="module")
 def expected(running):
-    """The bytes of the table of one process of this machine; what decides alike is simulated once, the rows are the same."""
+    """The bytes of the table of one process of this machine, which simulates once what decides alike."""
     return running.inline("inline", *GRID, "collapse=true")
 
 

@@ -6,10 +6,10 @@ from hashlib import sha256
 
 import pytest
 
-from feed.codecs.messages import Decoded
+from feed.codecs.messages import gather
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import consumer
+from feed.kafka import consumer, merge
 from feed.kafka.consumer import plan_replay
 from feed.kafka.headers import Listed
 from feed.kafka.producer import replay
@@ -60,15 +60,15 @@ def test_several_symbols_make_several_tapes(topic, partition, monkeypatch):
 
 
 def test_rows_of_several_symbols_are_shared_out_in_one_pass(topic, monkeypatch):
-    walked, take = [], Decoded.take
+    walked = []
 
-    def counted(rows, messages):
+    def counted(parts, messages):
         walked.append(len(messages))
-        return take(rows, messages)
+        return gather(parts, messages)
 
     sent = [tape(at, symbol=f"S{at}") for at in range(4)]
     done = replay(sent, topic)
-    monkeypatch.setattr(Decoded, "take", counted)
+    monkeypatch.setattr(merge, "gather", counted)
     assert all(same(one, other) for (one, _), other in zip(read_tapes(topic), sent, strict=True))
     assert walked == [done.messages]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.codecs import messages
-from feed.codecs.messages import Decoded, Record, batches, concatenate, malformed, refuse, too_large
+from feed.codecs.messages import Decoded, Record, batches, gather, malformed, refuse, too_large
 from feed.errors import FeedCorrupt
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, same
 
@@ -48,24 +48,24 @@ def test_the_model_is_what_the_columns_hold(model):
     assert model_of(decoded(model)) == model
 
 
-@given(several, st.data())
-def test_messages_are_taken_in_the_order_asked_for(model, data):
-    index = st.integers(0, len(model) - 1) if model else st.nothing()
-    chosen = data.draw(st.lists(index, max_size=10) if model else st.just([]))
-    assert model_of(decoded(model).take(np.array(chosen, np.int64))) == [model[i] for i in chosen]
+@given(st.lists(several, max_size=4), st.data())
+def test_messages_of_all_parts_are_gathered_in_the_order_asked_for(models, data):
+    listed = [message for model in models for message in model]
+    chosen = data.draw(st.permutations(range(len(listed))))[: data.draw(st.integers(0, len(listed)))]
+    for order in (chosen, sorted(chosen), range(len(listed))):
+        gathered = gather(list(map(decoded, models)), np.array(order, np.int64))
+        assert model_of(gathered) == [listed[i] for i in order]
 
 
-@given(several)
-def test_all_in_order_are_not_copied(model):
-    rows = decoded(model)
-    assert rows.take(np.arange(len(model))) is rows
-    assert model_of(rows.take(np.arange(len(model))[::-1])) == model[::-1]
-
-
-@given(st.lists(several, max_size=4))
-def test_parts_are_joined_one_after_the_other(models):
-    joined = concatenate([decoded(model) for model in models])
-    assert model_of(joined) == [message for model in models for message in model]
+@given(st.lists(several, min_size=1, max_size=3))
+def test_parts_are_left_as_they_are_and_share_nothing_with_what_is_gathered(models):
+    parts = list(map(decoded, models))
+    for column in (each for part in parts for each in (*part.quotes.values(), *part.trades.values())):
+        column.flags.writeable = False  # as Ray's object store gives them out
+    gathered = gather(parts, np.arange(sum(map(len, models))))
+    for column in (*gathered.quotes.values(), *gathered.trades.values()):
+        column[:] = 0
+    assert [model_of(part) for part in parts] == models
 
 
 def test_rows_become_a_tape_in_order_of_arrival():

@@ -62,7 +62,7 @@ def test_tapes_come_back_as_they_were(folder, written, rows):
         for number, tape in enumerate(written)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parquet, "ROWS", rows)
+        patch.setattr(parquet, "BATCH", rows)
         write_parquet(named, folder / "tape.parquet")
         nonempty = [tape for tape in named if tape.rows or len(tape.trades.ts)]
         if not nonempty:
@@ -276,7 +276,7 @@ def test_a_column_that_is_there_twice_is_refused(folder):
 )
 @pytest.mark.parametrize("rows", [1, 2, 100])
 def test_a_bad_value_is_named_with_its_row(read, change, message, rows, monkeypatch):
-    monkeypatch.setattr(parquet, "ROWS", rows)
+    monkeypatch.setattr(parquet, "BATCH", rows)
     with pytest.raises(FeedCorrupt, match=message) as caught:
         read(QUOTES | change)
     assert "\x1b" not in str(caught.value)

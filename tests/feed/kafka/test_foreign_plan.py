@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from feed.codecs.messages import Decoded, Record
+from feed.codecs.messages import Record, gather
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import foreign
 from feed.kafka.address import Address
@@ -131,13 +131,13 @@ def test_the_bad_parts_of_one_message_are_one_bad_message(read):
 
 
 def test_rows_are_shared_out_in_one_pass_however_many_symbols_there_are(read, monkeypatch):
-    walked, take = [], Decoded.take
+    walked = []
 
-    def counted(rows, messages):
-        walked.append((len(rows.quote_counts), len(messages)))
-        return take(rows, messages)
+    def counted(parts, messages):
+        walked.append((sum(len(part.quote_counts) for part in parts), len(messages)))
+        return gather(parts, messages)
 
-    monkeypatch.setattr(Decoded, "take", counted)
+    monkeypatch.setattr(foreign, "gather", counted)
     items = [(quote(at % 90), b"S%d" % (at % 30)) for at in range(120)]
     pairs = read(*items)
     assert walked == [(120, 90)]
