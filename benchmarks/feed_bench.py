@@ -216,15 +216,15 @@ def _memory(kind: str, scale: Scale) -> Duel:
         write_parquet([tape], file)
 
     @cache
-    def found() -> dict[str, Any]:
+    def reading() -> dict[str, Any]:
         command = [sys.executable, "-m", "tests.support.reading", str(file)]
         said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout)
         assert said["digest"] == tape.digest(), "the tape differs"
         return said
 
     return Duel(
-        Side(lambda: found()["grown"]),
-        Side(lambda: found()["tape"]),
+        Side(lambda: reading()["grown"]),
+        Side(lambda: reading()["tape"]),
         lambda: None,
         f"{tape.snapshots:,} snapshots of 12 venues, {tape.rows:,} rows; peak RSS over RSS before",
     )

@@ -118,9 +118,9 @@ def test_a_parquet_file_is_read_into_the_columns_of_the_tape(tmp_path, symbols):
 def test_json_is_decoded_into_the_columns_of_the_tape():
     tape = build()
     records = [Record(0, at, message.value) for at, message in enumerate(encode_json(tape))]
-    peak, found = peak_of(lambda: decode_json(records, refuse).tape("SYNTH", owned=True))
+    peak, joined = peak_of(lambda: decode_json(records, refuse).tape("SYNTH", owned=True))
     assert peak < 1.5
-    assert same(found, tape)
+    assert same(joined, tape)
 
 
 def test_blocks_of_a_replay_are_copied_into_one_tape():
@@ -128,6 +128,6 @@ def test_blocks_of_a_replay_are_copied_into_one_tape():
     values = [message.value for message in encode_json(tape)]
     plan = replay_of(tape, values, pieces=8)
     blocks = blocks_of(plan, lambda start, end: values[start:end])
-    peak, found = peak_of(lambda: plan.merge(blocks)[0][0])
+    peak, joined = peak_of(lambda: plan.merge(blocks)[0][0])
     assert peak < 1.3  # beside the blocks
-    assert same(found, tape)
+    assert same(joined, tape)
