@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allocator.book import freeze
 from allocator.engine import as_row, dearest, execute, settle
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from allocator.book import Bits, Book, Int64
+    from allocator.kernels.walk import Prices, Quotes, Span
     from allocator.order import Order, ParameterColumns, Routing, Rules
 
     Rows = Int64
@@ -113,12 +115,34 @@ def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
+def quoted(book: Book, order: Order, resets: Bits, fees: Sequence[int], stood: Int64) -> tuple[Quotes, Prices, Span]:
+    """What the kernels of `allocator.kernels.walk` are given of a book and an order.
+
+    Parameters
+    ----------
+    book : Book
+    order : Order
+    resets : (T, W) uint64
+        Where shares taken are available again; frozen.
+    fees : (V,) sequence of int
+        1e-9 $ per share.
+    stood : (T,) int64
+        Twice the mid that fills are compared with, 1e-9 $; frozen here.
+    """
+    from allocator.kernels import walk
+
+    side, taker_fees = book.take_side(order.side), np.array(fees, np.int64)
+    freeze(taker_fees, stood)
+    quotes = walk.Quotes(side.ticks, side.sz, side.other_ticks, resets, book.mid2, stood)
+    return quotes, walk.Prices(order.sign, book.base, book.tick, taker_fees), walk.Span(*book.span(order))
+
+
 def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
     """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
     from allocator.kernels import walk
 
     book, order, routing = task.book, task.order, task.routing
-    side, tau, over = book.take_side(order.side), parameters.tau, parameters.over
+    tau, over = parameters.tau, parameters.over
     finite = [int(x.max()) for x in (tau[tau < UNBOUNDED], over[over < UNBOUNDED]) if x.size]
     # for one more lot the walk compares step (2c - 2p) + 2 over (step - u) with 2 tau u
     if (
@@ -127,30 +151,19 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
     ):
         raise AllocatorError(f"step: lots of {routing.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 8), np.int64)
-    walk.walk(
-        side.ticks,
-        side.sz,
-        task.resets,
-        side.other_ticks,
-        book.mid2,
-        book.mid2 if stood is None else stood,
-        np.array(task.fees, np.int64),
-        order.sign,
-        book.base,
-        book.tick,
-        *book.span(order),
-        order.size,
-        {"static": walk.STATIC, "pseudocode": walk.PSEUDOCODE}[routing.policy],
-        routing.step,
-        routing.infeasible == "wait",
-        routing.lots_only,
-        {"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[routing.reference],
-        *book.arrival(order),
-        {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
-        tau,
-        over,
-        out,
+    quotes, prices, span = quoted(book, order, task.resets, task.fees, book.mid2 if stood is None else stood)
+    arrival_at, arrival2 = book.arrival(order)
+    rules = walk.Rules(
+        policy={"static": walk.STATIC, "pseudocode": walk.PSEUDOCODE}[routing.policy],
+        step=routing.step,
+        wait=routing.infeasible == "wait",
+        lots_only=routing.lots_only,
+        reference={"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[routing.reference],
+        arrival_at=arrival_at,
+        arrival2=arrival2,
+        leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
     )
+    walk.walk(quotes, prices, span, order.size, rules, tau, over, out)
     return out
 
 
