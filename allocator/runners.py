@@ -26,9 +26,9 @@ from allocator.units import CostUnits, cost_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from allocator.book import Bits, Book, Int64
+    from allocator.kernels import stateful
     from allocator.kernels.walk import Prices, Quotes, Span
     from allocator.order import Order, ParameterColumns, Routing, Rules
 
@@ -173,21 +173,17 @@ class WalkArguments:
 
     Attributes
     ----------
-    book : tuple
-        Their first arguments, in their order.
+    quotes, costs, rules
+        As their first arguments.
     begin, last : int
         The first and the last snapshot of a walk; begin is after last where the order has no snapshot.
-    at_last : int
-        The reference at the last snapshot, or `WAIT`.
-    leftover : int
-        The rule that completes the order.
     """
 
-    book: tuple[Any, ...]
+    quotes: stateful.Quotes
+    costs: stateful.Costs
+    rules: stateful.Rules
     begin: int
     last: int
-    at_last: int
-    leftover: int
 
     @classmethod
     def of(cls, task: Task) -> WalkArguments:
@@ -206,13 +202,20 @@ class WalkArguments:
             at_last = reference if arrival_at <= last else stateful.WAIT
         words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
         shown, published, resets = (np.ascontiguousarray(word) for word in words)
-        arguments = (
-            side.ticks, side.sz, resets, published, shown, book.mid2,
-            units.slope, units.offset, order.sign, units.origin, units.unit,
-            task.persists, reference, arrival2,
-        )  # fmt: skip
-        leftover = {"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover]
-        return cls(arguments, begin, last, at_last, leftover)
+        freeze(shown, published, resets)
+        return cls(
+            stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2),
+            stateful.Costs(units.slope, units.offset, order.sign, units.origin, units.unit, units.farthest),
+            stateful.Rules(
+                persist=task.persists,
+                reference=reference,
+                arrival2=arrival2,
+                at_last=at_last,
+                leftover={"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover],
+            ),
+            begin,
+            last,
+        )
 
 
 def _from_units(task: Task, sums: Rows) -> Rows:
@@ -233,8 +236,7 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     args = WalkArguments.of(task)
     if args.begin <= args.last:
         getattr(stateful, walk)(
-            *args.book, np.full(len(tau), args.begin), args.last, task.order.size, task.units.farthest,
-            args.at_last, args.leftover, tau, out,
+            args.quotes, args.costs, args.rules, args.last, task.order.size, np.full(len(tau), args.begin), tau, out
         )  # fmt: skip
     return _from_units(task, out)
 
@@ -255,8 +257,7 @@ def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
         )  # fmt: skip
         out[ascending], starts[ascending] = sums, stops
         stateful.walk_each(
-            *args.book, starts, args.last, task.order.size, task.units.farthest, args.at_last, args.leftover,
-            tau, out,
+            args.quotes, args.costs, args.rules, args.last, task.order.size, starts, tau, out
         )  # fmt: skip
     return _from_units(task, out)
 
@@ -311,13 +312,11 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     sums = np.zeros((len(tasks), len(tau), 3), np.int64)
     if len(acting):
         args = WalkArguments.of(tasks[0])
-        first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
+        orders = stateful.Orders(*(np.ascontiguousarray(each[acting]) for each in (*spans.T, sizes)))
+        freeze(*orders)
         for k, threshold in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
-            stateful.walk_orders(
-                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, threshold,
-                out,
-            )  # fmt: skip
+            stateful.walk_orders(args.quotes, args.costs, args.rules, orders, MARKS_EVERY, threshold, out)
             sums[acting, k] = out
     return [_from_units(task, sums[n]) for n, task in enumerate(tasks)]
 

@@ -131,8 +131,8 @@ def _lanes(scale: Scale, runner: str, count: int) -> Duel:
             begin
         ) in begins:  # what a walk meets differs along the tape; each window stays in the cache while it is used
             walk(
-                *given.book, np.full(len(tau), begin), begin + resident - 1, task.order.size, task.units.farthest,
-                given.at_last, given.leftover, tau, out,
+                given.quotes, given.costs, given.rules, begin + resident - 1, task.order.size,
+                np.full(len(tau), begin), tau, out,
             )  # fmt: skip
 
     def guard():
