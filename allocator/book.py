@@ -28,6 +28,12 @@ Ticks = NDArray[Any]
 OFF = -1
 
 
+def freeze(*arrays: NDArray[Any]) -> None:
+    """Make arrays read-only: what is shared by all is written to by none."""
+    for array in arrays:
+        array.setflags(write=False)
+
+
 @dataclass(frozen=True, slots=True)
 class BookRules:
     """How a tape becomes a book.
@@ -111,6 +117,12 @@ class Book:
     highest: int
     counts: dict[str, int]
 
+    def __post_init__(self) -> None:
+        freeze(*(column for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Book, tuple(getattr(self, name) for name in self.__slots__)  # what pickle makes is frozen, too
+
     @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
@@ -182,6 +194,12 @@ class Tiles:
 
     ticks: Int32
     sz: Int32
+
+    def __post_init__(self) -> None:
+        freeze(self.ticks, self.sz)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tiles, (self.ticks, self.sz)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,41 +289,39 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     if rules.max_age < OFF:
         raise AllocatorError(f"max_age: expected 0 or more, but it had {rules.max_age} ns")
     rows = slice(None) if rules.require is None else getattr(tape, f"{rules.require}_px") > 0
-    names = ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
-    columns = {name: np.ascontiguousarray(getattr(tape, name)[rows]) for name in names}
+    taken = derive.Rows(*(np.ascontiguousarray(getattr(tape, name)[rows]) for name in derive.Rows._fields))
+    freeze(*taken)  # views of the tape's columns, or copies
     has_rows, scale = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
-    derive.outline(*(columns[name] for name in names[:4]), has_rows, scale)
+    derive.outline(taken, has_rows, scale)
     snapshots, least, most, tick = scale.tolist()
-    venues = (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16)
+    publishers = derive.Venues(
+        (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16), (np.cumsum(has_rows) - 1).astype(np.int64)
+    )
+    freeze(*publishers)
+    made = derive.Rules(rules.book == "consolidated", rules.uncross, rules.stub_band, rules.max_age)
 
     def derived(tick: int) -> tuple[Book, list[int]]:
         fits = (most - least) // tick < TICK_LIMIT
         base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
-        book = _empty(snapshots, venues, base, tick, dtype)
-        tiles = [_empty_tiles(snapshots if fits else 0, len(venues)) for _ in range(2)]
+        columns = derive.Columns(**empty_columns(snapshots, len(publishers.ids), dtype))
+        tiles = derive.Tiles(*empty_tiles(snapshots if fits else 0, len(publishers.ids)))
         counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
-        derive.derive(
-            *columns.values(),
-            venues,
-            base,
-            tick,
-            rules.uncross,
-            rules.stub_band,
-            *(getattr(book, name) for name in _DERIVED),
-            *(side.ticks for side in tiles),
-            *(side.sz for side in tiles),
-            counts,
-            np.cumsum(has_rows) - 1,
-            rules.book == "consolidated",
-            rules.max_age,
-            fits,
+        derive.derive(taken, publishers, base, tick, made, columns, tiles, fits, counts)
+        stateless = fits and not counts[derive.STANDING]
+        book = Book(
+            venues=publishers.ids,
+            base=base,
+            tick=tick,
+            bid_tiles=Tiles(tiles.bid_ticks, tiles.bid_sz) if stateless else None,
+            ask_tiles=Tiles(tiles.ask_ticks, tiles.ask_sz) if stateless else None,
+            highest=0,
+            counts={},
+            **columns._asdict(),
         )
-        if fits and not counts[derive.STANDING]:
-            book = replace(book, bid_tiles=tiles[0], ask_tiles=tiles[1])
         return book, counts.tolist()
 
     def all_prices() -> int:
-        return derive.divisor(columns["bid_px"], columns["ask_px"], least, tick, len(tape.ts)) or 1
+        return derive.divisor(taken.bid_px, taken.ask_px, least, tick, len(tape.ts)) or 1
 
     book, counts = derived(tick or all_prices())
     if counts[derive.OFF_GRID]:  # the first prices did not reveal the tick
@@ -326,27 +342,23 @@ def book_bytes(snapshots: int, venues: int) -> int:
 TICK_LIMIT = 2**30
 """Prices are int32 ticks where they span fewer ticks than this."""
 
-_DERIVED = (
-    *("bid_ticks", "ask_ticks", "bid_sz", "ask_sz", "bid_moved", "ask_moved", "published", "bid_shown", "ask_shown"),
-    *("ts", "mid2", "bid_volume", "ask_volume"),
-)
-"""The columns that `derive.derive` fills, in the order of its arguments."""
 
-
-def _empty(snapshots: int, venues: Int16, base: int, tick: int, dtype: type) -> Book:
-    words = -(-len(venues) // 64)
-    shapes: dict[str, tuple[tuple[int, ...], type]] = {
-        **dict.fromkeys(_DERIVED[:2], ((snapshots, len(venues)), dtype)),
-        **dict.fromkeys(_DERIVED[2:4], ((snapshots, len(venues)), np.int32)),
-        **dict.fromkeys(_DERIVED[4:9], ((snapshots, words), np.uint64)),
-        **dict.fromkeys(_DERIVED[9:], ((snapshots,), np.int64)),
+def empty_columns(snapshots: int, venues: int, dtype: type) -> dict[str, NDArray[Any]]:
+    """Room for the columns that are derived, of the types that `Book` says; ticks are of `dtype`."""
+    grid, bits = (snapshots, venues), (snapshots, -(-venues // 64))
+    return {
+        **{name: np.empty(grid, dtype) for name in ("bid_ticks", "ask_ticks")},
+        **{name: np.empty(grid, np.int32) for name in ("bid_sz", "ask_sz")},
+        **{
+            name: np.empty(bits, np.uint64)
+            for name in ("bid_moved", "ask_moved", "published", "bid_shown", "ask_shown")
+        },
+        **{name: np.empty(snapshots, np.int64) for name in ("ts", "mid2", "bid_volume", "ask_volume")},
     }
-    columns: dict[str, Any] = {name: np.empty(shape, kind) for name, (shape, kind) in shapes.items()}
-    return Book(venues=venues, base=base, tick=tick, bid_tiles=None, ask_tiles=None, highest=0, counts={}, **columns)
 
 
-def _empty_tiles(snapshots: int, venues: int) -> Tiles:
-    """Room for one side's tiles; memory costs nothing before it is written to."""
+def empty_tiles(snapshots: int, venues: int) -> tuple[Int32, Int32, Int32, Int32]:
+    """Room for the tiles of both sides, ticks and then sizes; memory costs nothing before it is written to."""
     rows = tile_rows(max(venues, 1))
-    ticks, sz = (np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(2))
-    return Tiles(ticks, sz)
+    one, two, three, four = (np.empty((-(-snapshots // rows), venues, rows), np.int32) for _ in range(4))
+    return one, two, three, four

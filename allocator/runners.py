@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from allocator.book import freeze
 from allocator.engine import as_row, dearest, execute, settle
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
+    from allocator.kernels import stateful
+    from allocator.kernels.walk import Prices, Quotes, Span
     from allocator.order import Order, ParameterColumns, Rules
 
     Rows = Int64
@@ -112,12 +115,34 @@ def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
+def quoted(book: Book, order: Order, resets: Bits, fees: Sequence[int], stood: Int64) -> tuple[Quotes, Prices, Span]:
+    """What the kernels of `allocator.kernels.walk` are given of a book and an order.
+
+    Parameters
+    ----------
+    book : Book
+    order : Order
+    resets : (T, W) uint64
+        Where shares taken are available again; frozen.
+    fees : (V,) sequence of int
+        1e-9 $ per share.
+    stood : (T,) int64
+        Twice the mid that fills are compared with, 1e-9 $; frozen here.
+    """
+    from allocator.kernels import walk
+
+    side, taker_fees = book.take_side(order.side), np.array(fees, np.int64)
+    freeze(taker_fees, stood)
+    quotes = walk.Quotes(side.ticks, side.sz, side.other_ticks, resets, book.mid2, stood)
+    return quotes, walk.Prices(order.sign, book.base, book.tick, taker_fees), walk.Span(*book.span(order))
+
+
 def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
     """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
     from allocator.kernels import walk
 
     book, order, policy = task.book, task.order, _compiled(task.policy)
-    side, tau, over = book.take_side(order.side), parameters.tau, parameters.over
+    tau, over = parameters.tau, parameters.over
     finite = [int(x.max()) for x in (tau[tau < UNBOUNDED], over[over < UNBOUNDED]) if x.size]
     # for one more lot the walk compares step (2c - 2p) + 2 over (step - u) with 2 tau u
     if (
@@ -126,30 +151,19 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
     ):
         raise AllocatorError(f"step: lots of {policy.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 8), np.int64)
-    walk.walk(
-        side.ticks,
-        side.sz,
-        task.resets,
-        side.other_ticks,
-        book.mid2,
-        book.mid2 if stood is None else stood,
-        np.array(task.fees, np.int64),
-        order.sign,
-        book.base,
-        book.tick,
-        *book.span(order),
-        order.size,
-        getattr(walk, COMPILED[type(policy)]),
-        policy.step,
-        isinstance(policy, Pseudocode) and policy.fallback is None,
-        policy.lots_only,
-        {"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[policy.reference],
-        *book.arrival(order),
-        {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
-        tau,
-        over,
-        out,
+    quotes, prices, span = quoted(book, order, task.resets, task.fees, book.mid2 if stood is None else stood)
+    arrival_at, arrival2 = book.arrival(order)
+    rules = walk.Rules(
+        policy=getattr(walk, COMPILED[type(policy)]),
+        step=policy.step,
+        wait=isinstance(policy, Pseudocode) and policy.fallback is None,
+        lots_only=policy.lots_only,
+        reference={"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[policy.reference],
+        arrival_at=arrival_at,
+        arrival2=arrival2,
+        leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
     )
+    walk.walk(quotes, prices, span, order.size, rules, tau, over, out)
     return out
 
 
@@ -159,21 +173,17 @@ class WalkArguments:
 
     Attributes
     ----------
-    book : tuple
-        Their first arguments, in their order.
+    quotes, costs, rules
+        As their first arguments.
     begin, last : int
         The first and the last snapshot of a walk; begin is after last where the order has no snapshot.
-    at_last : int
-        The reference at the last snapshot, or `WAIT`.
-    leftover : int
-        The rule that completes the order.
     """
 
-    book: tuple[Any, ...]
+    quotes: stateful.Quotes
+    costs: stateful.Costs
+    rules: stateful.Rules
     begin: int
     last: int
-    at_last: int
-    leftover: int
 
     @classmethod
     def of(cls, task: Task) -> WalkArguments:
@@ -194,13 +204,20 @@ class WalkArguments:
             at_last = reference if arrival_at <= last else stateful.WAIT
         words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
         shown, published, resets = (np.ascontiguousarray(word) for word in words)
-        arguments = (
-            side.ticks, side.sz, resets, published, shown, book.mid2,
-            units.slope, units.offset, order.sign, units.origin, units.unit,
-            task.persists, reference, arrival2,
-        )  # fmt: skip
-        leftover = {"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover]
-        return cls(arguments, begin, last, at_last, leftover)
+        freeze(shown, published, resets)
+        return cls(
+            stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2),
+            stateful.Costs(units.slope, units.offset, order.sign, units.origin, units.unit, units.farthest),
+            stateful.Rules(
+                persist=task.persists,
+                reference=reference,
+                arrival2=arrival2,
+                at_last=at_last,
+                leftover={"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover],
+            ),
+            begin,
+            last,
+        )
 
 
 def _from_units(task: Task, sums: Rows) -> Rows:
@@ -221,8 +238,7 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     args = WalkArguments.of(task)
     if args.begin <= args.last:
         getattr(stateful, walk)(
-            *args.book, np.full(len(tau), args.begin), args.last, task.order.size, task.units.farthest,
-            args.at_last, args.leftover, tau, out,
+            args.quotes, args.costs, args.rules, args.last, task.order.size, np.full(len(tau), args.begin), tau, out
         )  # fmt: skip
     return _from_units(task, out)
 
@@ -243,8 +259,7 @@ def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
         )  # fmt: skip
         out[ascending], starts[ascending] = sums, stops
         stateful.walk_each(
-            *args.book, starts, args.last, task.order.size, task.units.farthest, args.at_last, args.leftover,
-            tau, out,
+            args.quotes, args.costs, args.rules, args.last, task.order.size, starts, tau, out
         )  # fmt: skip
     return _from_units(task, out)
 
@@ -299,13 +314,11 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     sums = np.zeros((len(tasks), len(tau), 3), np.int64)
     if len(acting):
         args = WalkArguments.of(tasks[0])
-        first, past = (np.ascontiguousarray(ends[acting]) for ends in spans.T)
+        orders = stateful.Orders(*(np.ascontiguousarray(each[acting]) for each in (*spans.T, sizes)))
+        freeze(*orders)
         for k, threshold in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)
-            stateful.walk_orders(
-                *args.book, first, past, sizes[acting], tasks[0].units.farthest, args.leftover, MARKS_EVERY, threshold,
-                out,
-            )  # fmt: skip
+            stateful.walk_orders(args.quotes, args.costs, args.rules, orders, MARKS_EVERY, threshold, out)
             sums[acting, k] = out
     return [_from_units(task, sums[n]) for n, task in enumerate(tasks)]
 

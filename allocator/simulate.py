@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from allocator.baselines import BASELINES
+from allocator.book import freeze
 from allocator.collapse import classes, each_alone
 from allocator.engine import dearest, execute, in_shares, settle
 from allocator.errors import FractionLeftError
@@ -21,6 +22,7 @@ from allocator.runners import (
     check_sums,
     dearest_possible,
     may_share,
+    quoted,
     run_shared,
     runners_for,
     walk_through,
@@ -257,23 +259,15 @@ def _follow_together(
     """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
-    side = book.take_side(order.side)
-    out = np.zeros((len(schedules), 8), np.int64)
-    walk.follow(
-        side.ticks,
-        side.sz,
-        side.moved if rules.liquidity == "persist" else book.published,
-        standing_mids(book, order),
-        np.array(fees, np.int64),
-        order.sign,
-        book.base,
-        book.tick,
-        *book.span(order),
-        np.array([schedule.size for schedule in schedules], np.int64),
-        np.array([schedule.unit for schedule in schedules], np.int64),
-        np.stack([schedule.due for schedule in schedules]),
-        np.array([schedule.burst for schedule in schedules], np.bool_),
-        {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover],
-        out,
+    resets = book.take_side(order.side).moved if rules.liquidity == "persist" else book.published
+    quotes, prices, span = quoted(book, order, resets, fees, standing_mids(book, order))
+    given = walk.Schedules(
+        sizes=np.array([schedule.size for schedule in schedules], np.int64),
+        units=np.array([schedule.unit for schedule in schedules], np.int64),
+        due=np.stack([schedule.due for schedule in schedules]),
+        bursts=np.array([schedule.burst for schedule in schedules], np.bool_),
     )
+    freeze(*given)
+    out = np.zeros((len(schedules), 8), np.int64)
+    walk.follow(quotes, prices, span, given, {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover], out)
     return out

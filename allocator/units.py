@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allocator.book import freeze
 from allocator.order import SIGN
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def cost_units(book: Book, side: Side, fees: Sequence[int]) -> CostUnits:
     lowest = min(fees, default=0)
     unit = gcd(book.tick, *(fee - lowest for fee in fees))
     offset = np.array([(fee - lowest) // unit for fee in fees], np.int64)
+    freeze(offset)
     slope = book.tick // unit
     ticks = max(book.highest - book.base, 0) // book.tick
     return CostUnits(

@@ -131,8 +131,8 @@ def _lanes(scale: Scale, runner: str, count: int) -> Duel:
             begin
         ) in begins:  # what a walk meets differs along the tape; each window stays in the cache while it is used
             walk(
-                *given.book, np.full(len(tau), begin), begin + resident - 1, task.order.size, task.units.farthest,
-                given.at_last, given.leftover, tau, out,
+                given.quotes, given.costs, given.rules, begin + resident - 1, task.order.size,
+                np.full(len(tau), begin), tau, out,
             )  # fmt: skip
 
     def guard():
@@ -196,7 +196,8 @@ def _book_parts(scale: Scale) -> Duel:
     snapshots = scale.pick(1_000_000, 50_000)
 
     def parts_of(tape):
-        columns = [getattr(tape, name) for name in ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz")]
+        columns = derive.Rows(*(getattr(tape, name)[:] for name in derive.Rows._fields))
+        module.freeze(*columns)
 
         def run():
             seconds, marks = {}, [time.perf_counter()]
@@ -206,14 +207,14 @@ def _book_parts(scale: Scale) -> Duel:
                 seconds[name] = marks[-1] - marks[-2]
 
             has_rows, outlined = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
-            derive.outline(*columns[:4], has_rows, outlined)
+            derive.outline(columns, has_rows, outlined)
             mark("outline")
             count, least, _, tick = outlined.tolist()
             ids = (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16)
-            made = module._empty(count, ids, least - tick, tick, np.int32)  # noqa: SLF001 - a step of build_book
-            outputs = [getattr(made, name) for name in module._DERIVED]  # noqa: SLF001 - the same
-            tiles = [module._empty_tiles(count, len(ids)) for _ in range(2)]  # noqa: SLF001 - the same
-            outputs += [each.ticks for each in tiles] + [each.sz for each in tiles]
+            publishers = derive.Venues(ids, np.cumsum(has_rows) - 1)
+            module.freeze(*publishers)
+            outputs = derive.Columns(**module.empty_columns(count, len(ids), np.int32))
+            tiles = derive.Tiles(*module.empty_tiles(count, len(ids)))
             mark("allocate")
             for name, uncross, tiled in (
                 ("derive_first_touch", True, True),
@@ -222,14 +223,13 @@ def _book_parts(scale: Scale) -> Duel:
                 ("derive_no_tiles", False, False),
             ):
                 counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
-                index, carry = np.cumsum(has_rows) - 1, True
-                scale_of = (ids, least - tick, tick, uncross, 10**8)
-                derive.derive(*columns, *scale_of, *outputs, counts, index, carry, OFF, tiled)
+                rules = derive.Rules(carry=True, uncross=uncross, band=10**8, max_age=OFF)
+                derive.derive(columns, publishers, least - tick, tick, rules, outputs, tiles, tiled, counts)
                 mark(name)
             stands = bool(counts[derive.STANDING])
             for each in columns:
                 read_all(each)
-            for each in outputs[: 13 if stands else 17]:
+            for each in (*outputs, *tiles)[: 13 if stands else 17]:
                 each.fill(1)
             mark("read_and_write_alone")
             return seconds

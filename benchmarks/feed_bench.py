@@ -218,9 +218,9 @@ def _memory(kind: str, scale: Scale) -> Duel:
     @cache
     def reading() -> dict[str, Any]:
         command = [sys.executable, "-m", "tests.support.reading", str(file)]
-        said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout)
-        assert said["digest"] == tape.digest(), "the tape differs"
-        return said
+        measured = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout)
+        assert measured["digest"] == tape.digest(), "the tape differs"
+        return measured
 
     return Duel(
         Side(lambda: reading()["grown"]),

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsInt
+from typing import TYPE_CHECKING, Any, SupportsInt, get_type_hints
 
 from numba import config, njit, types
 from numba.extending import intrinsic, overload
@@ -128,6 +128,27 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
                 config.CACHE_DIR = before
 
     return compiled
+
+
+def record(definition: type[tuple[Any, ...]], **others: Any) -> Any:
+    """The numba type of a named tuple, from its annotations.
+
+    A field is an int, a bool, or an array, annotated with its numba type. Arrays that a kernel only
+    reads are of a read-only type, and given as such: numba makes a writable array read-only where it is an argument by
+    itself, but not where it lies in a tuple.
+
+    Parameters
+    ----------
+    definition : type
+        The named tuple.
+    others : numba types
+        Of the fields that have several.
+    """
+    plain = {int: types.int64, bool: types.boolean}
+    fields = {**get_type_hints(definition, include_extras=True), **others}
+    return types.BaseTuple.from_types(
+        [getattr(each, "__metadata__", (plain.get(each, each),))[0] for each in fields.values()], definition
+    )
 
 
 def lowest(bits: SupportsInt) -> int:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, NamedTuple
+
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from allocator.kernels.compiling import kernel
+from allocator.kernels.compiling import kernel, record
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
-_I32 = types.Array(types.int32, 1, "C", readonly=True)
 _I16 = types.Array(types.int16, 1, "C", readonly=True)
-_BITS = types.uint64[:, ::1]
+
+Times = Annotated[NDArray[np.int64], _I64]
+Prices = Annotated[NDArray[np.int64], _I64]
+Sizes = Annotated[NDArray[np.int32], types.Array(types.int32, 1, "C", readonly=True)]
+Ids = Annotated[NDArray[np.int16], _I16]
+
+FilledRow = Annotated[NDArray[np.int64], types.int64[::1]]
+FilledSizes = Annotated[NDArray[np.int32], types.int32[:, ::1]]
+FilledBits = Annotated[NDArray[np.uint64], types.uint64[:, ::1]]
+FilledTiles = Annotated[NDArray[np.int32], types.int32[:, :, ::1]]
 
 COUNTS = (
     "crossed_snapshots",
@@ -35,6 +46,95 @@ ALONE = 10
 FAR = 2**62
 
 
+class Rows(NamedTuple):
+    """A tape's columns, in its order; N rows.
+
+    Attributes
+    ----------
+    ts : (N,) int64
+        UTC nanoseconds, ascending.
+    venue : (N,) int16
+        Publisher ids.
+    bid_px, ask_px : (N,) int64
+        1e-9 $, 0 = none.
+    bid_sz, ask_sz : (N,) int32
+        Shares.
+    """
+
+    ts: Times
+    venue: Ids
+    bid_px: Prices
+    ask_px: Prices
+    bid_sz: Sizes
+    ask_sz: Sizes
+
+
+class Venues(NamedTuple):
+    """The publishers of a book.
+
+    Attributes
+    ----------
+    ids : (V,) int16
+        Ascending.
+    index_of : (IDS,) int64
+        Venue index of publisher id - 2^15.
+    """
+
+    ids: Ids
+    index_of: Times
+
+
+class Rules(NamedTuple):
+    """How a tape becomes a book; as `allocator.book.BookRules`.
+
+    Attributes
+    ----------
+    carry : bool
+        Whether quotes stand until the next one of their venue.
+    uncross : bool
+    band : int64
+        1e-9 of the best price, negative = off.
+    max_age : int64
+        ns, negative = off.
+    """
+
+    carry: bool
+    uncross: bool
+    band: int
+    max_age: int
+
+
+class Columns(NamedTuple):
+    """The columns of `allocator.book.Book`, to be filled."""
+
+    bid_ticks: Any
+    ask_ticks: Any
+    bid_sz: FilledSizes
+    ask_sz: FilledSizes
+    bid_moved: FilledBits
+    ask_moved: FilledBits
+    published: FilledBits
+    bid_shown: FilledBits
+    ask_shown: FilledBits
+    ts: FilledRow
+    mid2: FilledRow
+    bid_volume: FilledRow
+    ask_volume: FilledRow
+
+
+class Tiles(NamedTuple):
+    """(B, V, R) int32 each, to be filled: as `allocator.book.Tiles`, complete if no quote stands."""
+
+    bid_ticks: FilledTiles
+    ask_ticks: FilledTiles
+    bid_sz: FilledTiles
+    ask_sz: FilledTiles
+
+
+_ROWS = record(Rows)
+_GRIDS = tuple(types.Array(ticks, 2, "C") for ticks in (types.int32, types.int64))
+
+
 @kernel(types.UniTuple(types.int64, 2)(_I64))
 def _range(px):
     """The lowest and the highest price; `FAR` and 0 where there is none."""
@@ -57,20 +157,20 @@ def divisor(bid_px, ask_px, origin, tick, past):
     return tick
 
 
-@kernel(types.void(_I64, _I16, _I64, _I64, types.boolean[::1], types.int64[::1]))
-def outline(ts, venue, bid_px, ask_px, has_rows, scale):
+@kernel(types.void(_ROWS, types.boolean[::1], types.int64[::1]))
+def outline(rows, has_rows, scale):
     """Find the shape and the price scale of a book.
 
     Parameters
     ----------
-    ts, venue, bid_px, ask_px : (N,)
-        The tape's columns, in its order.
+    rows : Rows
     has_rows : (IDS,) bool, output, zeroed
         Whether publisher id - 2^15 has a row.
     scale : (4,) int64, output
         Instants; lowest and highest price, 0 where there is none; the greatest common divisor of the differences of
         the first prices, usually that of all; 0 if these are fewer than two.
     """
+    ts, venue, bid_px, ask_px = rows.ts, rows.venue, rows.bid_px, rows.ask_px
     snapshots = np.int64(min(len(ts), 1))
     for row in range(1, len(ts)):
         snapshots += ts[row] != ts[row - 1]
@@ -160,23 +260,7 @@ def _hide(ticks):
     return hidden
 
 
-def _signature(ticks, *more):
-    grid = types.Array(ticks, 2, "C")
-    tiles = types.int32[:, :, ::1]
-    return (
-        _I64, _I16, _I64, _I64, _I32, _I32, _I16, types.int64, types.int64, types.boolean, types.int64,
-        grid, grid, types.int32[:, ::1], types.int32[:, ::1], _BITS, _BITS, _BITS, _BITS, _BITS,
-        types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
-        tiles, tiles, tiles, tiles, types.int64[::1], *more,
-    )  # fmt: skip
-
-
-@kernel(
-    *(
-        types.void(types.Array(ticks, 2, "C"), types.int64, types.int64, types.int32, types.int32[:, :, ::1])
-        for ticks in (types.int32, types.int64)
-    )
-)
+@kernel(*(types.void(grid, types.int64, types.int64, types.int32, types.int32[:, :, ::1]) for grid in _GRIDS))
 def _lay_out(grid, tile, rows, nothing, tiles):
     """Lay the first rows of a tile out column by column, with `nothing` for 0 and for all behind these rows."""
     part = grid[tile * tiles.shape[2] :][:rows]
@@ -189,45 +273,43 @@ def _lay_out(grid, tile, rows, nothing, tiles):
             column[at] = nothing
 
 
-_MORE = (_I64, types.boolean, types.int64, types.boolean)
-
-
-@kernel(*(types.void(*_signature(ticks, *_MORE)) for ticks in (types.int32, types.int64)))
-def derive(
-    ts, venue, row_bid_px, row_ask_px, row_bid_sz, row_ask_sz, ids, base, tick, uncross, band,
-    bid_ticks, ask_ticks, bid_sz, ask_sz, bid_moved, ask_moved, published, bid_shown, ask_shown,
-    instants, mid2, bid_volume, ask_volume, bid_tiles, ask_tiles, bid_sz_tiles, ask_sz_tiles, counts,
-    index, carry, max_age, tiled,
-):  # fmt: skip
+@kernel(
+    *(
+        types.void(
+            _ROWS, record(Venues), types.int64, types.int64, record(Rules),
+            record(Columns, bid_ticks=grid, ask_ticks=grid), record(Tiles), types.boolean, types.int64[::1],
+        )
+        for grid in _GRIDS
+    )
+)  # fmt: skip
+def derive(tape, publishers, base, tick, rules, columns, tiles, tiled, counts):
     """Fill the book's arrays from a tape's rows.
 
     Parameters
     ----------
-    ts, venue, row_* : (N,)
-        The tape's columns, in its order.
-    ids : (V,) int16
-        Publisher ids, ascending.
+    tape : Rows
+    publishers : Venues
     base, tick : int64
         A price is base + tick * ticks, ticks above 0.
-    uncross : bool
-    band : int64
-        1e-9 of the best price, negative = off.
-    bid_ticks .. ask_volume : outputs
-        The columns of `allocator.book.Book`; `instants` are its ts.
-    bid_tiles .. ask_sz_tiles : (B, V, R) int32, outputs
-        See `allocator.book.Tiles`; complete if no quote stands.
+    rules : Rules
+    columns : Columns, output
+    tiles : Tiles, output
+    tiled : bool
+        Whether to lay out tiles, until a quote stands.
     counts : (9,) int64, output, zeroed
         See `COUNTS`; at `STANDING`, how many snapshots display a quote that was not published there; at `HIGHEST`, the
         highest price displayed, in ticks; at `OFF_GRID`, above 0 if a price is not a whole number of ticks: then no
         other output is valid.
-    index : (IDS,) int64
-        Venue index of publisher id - 2^15.
-    carry : bool
-    max_age : int64
-        ns, negative = off.
-    tiled : bool
-        Whether to lay out tiles, until a quote stands.
     """
+    ts, venue, row_bid_px, row_ask_px = tape.ts, tape.venue, tape.bid_px, tape.ask_px
+    row_bid_sz, row_ask_sz = tape.bid_sz, tape.ask_sz
+    ids, index = publishers.ids, publishers.index_of
+    carry, uncross, band, max_age = rules.carry, rules.uncross, rules.band, rules.max_age
+    bid_ticks, ask_ticks, bid_sz, ask_sz = columns.bid_ticks, columns.ask_ticks, columns.bid_sz, columns.ask_sz
+    bid_moved, ask_moved, published = columns.bid_moved, columns.ask_moved, columns.published
+    bid_shown, ask_shown, instants, mid2 = columns.bid_shown, columns.ask_shown, columns.ts, columns.mid2
+    bid_volume, ask_volume = columns.bid_volume, columns.ask_volume
+    bid_tiles, ask_tiles, bid_sz_tiles, ask_sz_tiles = tiles.bid_ticks, tiles.ask_ticks, tiles.bid_sz, tiles.ask_sz
     rows, venues = len(ts), bid_ticks.shape[1]
     stand_bid, stand_ask = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     stand_bid_sz, stand_ask_sz = np.zeros(venues, np.int32), np.zeros(venues, np.int32)

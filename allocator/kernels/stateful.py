@@ -9,10 +9,13 @@ Costs are integers of `unit`, relative to `c0`: c = c0 + unit * (slope * ticks +
 
 from __future__ import annotations
 
+from typing import Annotated, NamedTuple
+
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from allocator.kernels.compiling import kernel, lowest
+from allocator.kernels.compiling import kernel, lowest, record
 
 BEST, MID, ARRIVAL, WAIT = 0, 1, 2, 3
 """The reference that prices are measured from; `WAIT` = the policy does not act."""
@@ -34,12 +37,88 @@ ALL = 2**31 - 1
 FAR = 2**31 - 1
 """Dearer than any cost; these stay below 2^30."""
 
-_I32 = types.Array(types.int32, 2, "C", readonly=True)
-_BITS = types.Array(types.uint64, 1, "C", readonly=True)
 _ROW = types.Array(types.int64, 1, "C", readonly=True)
-_BOOK = (_I32, _I32, _BITS, _BITS, _BITS, _ROW)
-_COSTS = (types.int64, _ROW, types.int64, types.int64, types.int64)
-_RULES = (types.boolean, types.int64, types.int64)
+
+Grid = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
+Bits = Annotated[NDArray[np.uint64], types.Array(types.uint64, 1, "C", readonly=True)]
+Row = Annotated[NDArray[np.int64], _ROW]
+
+
+class Quotes(NamedTuple):
+    """The side of a book that is taken from.
+
+    Attributes
+    ----------
+    ticks, sizes : (T, V) int32
+        0 = nothing displayed. 1 <= V <= 64.
+    resets, published, shown : (T,) uint64
+        Bit v: shares taken at venue v are available again; it publishes; it displays a quote.
+    mid2 : (T,) int64
+        Doubled mid, 1e-9 $, unsigned, 0 = none.
+    """
+
+    ticks: Grid
+    sizes: Grid
+    resets: Bits
+    published: Bits
+    shown: Bits
+    mid2: Row
+
+
+class Costs(NamedTuple):
+    """How costs are counted; as `allocator.units.CostUnits`.
+
+    Attributes
+    ----------
+    slope : int64
+        Units of cost per tick, signed as the order.
+    offset : (V,) int64
+        Units, 0 or more.
+    sign, c0, unit : int64
+        1 or -1; signed 1e-9 $; 1e-9 $.
+    farthest : int64
+        No cost exceeds another by more than this, in units; caps tau.
+    """
+
+    slope: int
+    offset: Row
+    sign: int
+    c0: int
+    unit: int
+    farthest: int
+
+
+class Rules(NamedTuple):
+    """What a walk takes, whatever its threshold.
+
+    Attributes
+    ----------
+    persist : bool
+        Whether shares taken stay taken at a publication without a reset.
+    reference, arrival2 : int64
+        `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
+    at_last : int64
+        `reference`, or `WAIT` where the policy does not act at the last snapshot.
+    leftover : int64
+        `SWEEP` or `LAST_ASK`.
+    """
+
+    persist: bool
+    reference: int
+    arrival2: int
+    at_last: int
+    leftover: int
+
+
+class Orders(NamedTuple):
+    """N orders: their snapshots [first, past), at least one each, and sizes in shares, (N,) int64."""
+
+    firsts: Row
+    pasts: Row
+    sizes: Row
+
+
+_QUOTES, _COSTS, _RULES = record(Quotes), record(Costs), record(Rules)
 
 
 @kernel(types.int64(types.int64, types.int64, types.int64, types.int64, types.int64))
@@ -50,19 +129,15 @@ def _limit(tau, middle, sign, c0, unit):
 
 @kernel(
     types.int64(
-        *_BOOK, *_COSTS, *_RULES, types.int64, types.int64, types.int64, types.int64, types.int64,
-        types.int64[::1], types.int64[::1],
+        _QUOTES, _COSTS, _RULES, types.int64, types.int64, types.int64, types.int64, types.int64[::1], types.int64[::1]
     )
-)  # fmt: skip
-def _through(
-    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-    tau, t, until, size, farthest, taken, sums,
-):  # fmt: skip
+)
+def _through(quotes, costs, rules, tau, t, until, size, taken, sums):
     """Walk on from snapshot t while the order wants every share that is cheap enough.
 
     Parameters
     ----------
-    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2
+    quotes, costs, rules
         As `walk_each`.
     tau : int64
         1e-9 $.
@@ -70,8 +145,6 @@ def _through(
         The snapshots [t, until).
     size : int64
         Of the order; the walk stops before the snapshot at which it would complete.
-    farthest : int64
-        No cost exceeds another by more than this, in units; caps tau.
     taken : (V,) int64, in and out
         Shares taken at each venue since its reset; `ALL` or 0 where not `persist`.
     sums : (3,) int64, in and out
@@ -81,6 +154,10 @@ def _through(
     int64
         `until`, or the snapshot at which the order completes; taken and sums are as before it.
     """
+    ticks, sizes, resets, published = quotes.ticks, quotes.sizes, quotes.resets, quotes.published
+    shown, mid2 = quotes.shown, quotes.mid2
+    slope, offset, sign, c0, unit = costs.slope, costs.offset, costs.sign, costs.c0, costs.unit
+    persist, reference, arrival2 = rules.persist, rules.reference, rules.arrival2
     one = np.uint64(1)
     zero = np.uint64(0)
     free, doubt, held = zero, zero, zero
@@ -94,7 +171,7 @@ def _through(
                 held |= bit
         taken[v] = taken[v] if persist else 0
     shares, cost, fees = sums[SHARES], sums[COST], sums[FEES]
-    reach = min(tau // unit, farthest)
+    reach = min(tau // unit, costs.farthest)
     limit = np.int64(0)
     if reference == ARRIVAL:
         limit = _limit(tau, arrival2, sign, c0, unit)
@@ -183,15 +260,22 @@ def _through(
 
 @kernel(
     types.void(
-        _I32, _I32, _BITS, _ROW, *_COSTS, types.int64, types.int64, types.int64, types.int64, types.int64,
-        types.int64, types.int64, types.int64[::1], types.int64[::1],
+        _QUOTES,
+        _COSTS,
+        _RULES,
+        types.int64,
+        types.int64,
+        types.int64,
+        types.boolean,
+        types.int64[::1],
+        types.int64[::1],
     )
-)  # fmt: skip
-def _close(
-    ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2,
-    tau, t, size, farthest, leftover, taken, sums,
-):  # fmt: skip
-    """Act at snapshot t, cheapest first, up to the order's size; then apply the leftover rule, if any."""
+)
+def _close(quotes, costs, rules, tau, t, size, ends, taken, sums):
+    """Act at snapshot t, cheapest first, up to the order's size; apply the leftover rule if the order ends there."""
+    ticks, sizes, resets, mid2 = quotes.ticks, quotes.sizes, quotes.resets, quotes.mid2
+    slope, offset, sign, c0, unit = costs.slope, costs.offset, costs.sign, costs.c0, costs.unit
+    reference, leftover = rules.at_last if ends else rules.reference, rules.leftover if ends else NONE
     venues = ticks.shape[1]
     left, cost = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     best = np.int64(FAR)
@@ -205,9 +289,9 @@ def _close(
                 best = min(best, cost[v])
     limit = np.int64(-FAR)
     if reference == BEST:
-        limit = best + min(tau // unit, farthest)
+        limit = best + min(tau // unit, costs.farthest)
     elif reference == ARRIVAL:
-        limit = _limit(tau, arrival2, sign, c0, unit)
+        limit = _limit(tau, rules.arrival2, sign, c0, unit)
     elif reference == MID and mid2[t] != 0:
         limit = _limit(tau, mid2[t], sign, c0, unit)
     if leftover == SWEEP:  # first what the policy takes, then all the rest, in the same order
@@ -236,63 +320,35 @@ def _close(
             sums[FEES] += shares * offset[at]
 
 
-@kernel(
-    types.void(
-        *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
-        _ROW, types.int64[:, ::1],
-    )
+_WALK = types.void(
+    _QUOTES, _COSTS, _RULES, types.int64, types.int64, _ROW, _ROW, types.int64[:, ::1]
 )  # fmt: skip
-def walk_each(
-    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-    starts, last, size, farthest, at_last, leftover, tau, out,
-):  # fmt: skip
+
+
+@kernel(_WALK)
+def walk_each(quotes, costs, rules, last, size, starts, tau, out):
     """Walk one combination after another.
 
     Parameters
     ----------
-    ticks, sizes : (T, V) int32
-        Of the side taken from; 0 = nothing displayed. 1 <= V <= 64.
-    resets, published, shown : (T,) uint64
-        Bit v: shares taken at venue v are available again; it publishes; it displays a quote.
-    mid2 : (T,) int64
-        Doubled mid, 1e-9 $, unsigned, 0 = none.
-    slope : int64
-        Units of cost per tick, signed as the order.
-    offset : (V,) int64
-        Units, 0 or more.
-    sign, c0, unit : int64
-        1 or -1; signed 1e-9 $; 1e-9 $.
-    persist : bool
-        Whether shares taken stay taken at a publication without a reset.
-    reference, arrival2 : int64
-        `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
-    starts : (K,) int64
-        The snapshot at which each walk begins, with nothing taken; not after `last`.
+    quotes : Quotes
+    costs : Costs
+    rules : Rules
     last, size : int64
         The order's last snapshot, and shares.
-    farthest : int64
-        As `_through`.
-    at_last : int64
-        `reference`, or `WAIT` where the policy does not act at the last snapshot.
-    leftover : int64
-        `SWEEP` or `LAST_ASK`.
+    starts : (K,) int64
+        The snapshot at which each walk begins, with nothing taken; not after `last`.
     tau : (K,) int64
         1e-9 $.
     out : (K, 3) int64, in and out
         The sums; on entry those before the starts.
     """
-    taken = np.zeros(ticks.shape[1], np.int64)
+    taken = np.zeros(quotes.ticks.shape[1], np.int64)
     for k in range(len(tau)):
         taken[:] = 0
         sums = out[k]
-        t = _through(
-            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-            tau[k], starts[k], last, size, farthest, taken, sums,
-        )  # fmt: skip
-        _close(
-            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last if t == last else reference, arrival2,
-            tau[k], t, size, farthest, leftover if t == last else NONE, taken, sums,
-        )  # fmt: skip
+        t = _through(quotes, costs, rules, tau[k], starts[k], last, size, taken, sums)
+        _close(quotes, costs, rules, tau[k], t, size, t == last, taken, sums)
 
 
 @kernel(types.void(types.int32[:, ::1], types.int64, types.int64[:, ::1]))
@@ -307,21 +363,17 @@ def _flush(few, pivot, sums):
 def _lanes(width):
     """Make the walk of `width` combinations side by side; for the compiler, its inner loops have constant length."""
 
-    @kernel(
-        types.void(
-            *_BOOK, *_COSTS, *_RULES, _ROW, types.int64, types.int64, types.int64, types.int64, types.int64,
-            _ROW, types.int64[:, ::1],
-        )
-    )  # fmt: skip
-    def walk_lanes(
-        ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-        starts, last, size, farthest, at_last, leftover, tau, out,
-    ):  # fmt: skip
+    @kernel(_WALK)
+    def walk_lanes(quotes, costs, rules, last, size, starts, tau, out):
         """Walk `width` combinations over one pass; parameters as `walk_each`, all starts the same.
 
         A lane whose order completes inside a block goes back to the block's start and walks alone from there. Sums are
         int32, of costs above a pivot, as long as the sizes prove that they fit.
         """
+        ticks, sizes, resets, published = quotes.ticks, quotes.sizes, quotes.resets, quotes.published
+        shown, mid2 = quotes.shown, quotes.mid2
+        slope, offset, sign, c0, unit = costs.slope, costs.offset, costs.sign, costs.c0, costs.unit
+        persist, reference, arrival2, farthest = rules.persist, rules.reference, rules.arrival2, costs.farthest
         venues = ticks.shape[1]
         one, zero = np.uint64(1), np.uint64(0)
         uneven = False
@@ -444,23 +496,18 @@ def _lanes(width):
                             alone[v] = before[v, k] if persist or before[v, k] == 0 else ALL
                         row_out[:] = sums_before[:, k]
                         stop = _through(
-                            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist,
-                            reference, arrival2, tau[group + k], start, until, size, farthest, alone, row_out,
+                            quotes, costs, rules, tau[group + k], start, until, size, alone, row_out
                         )  # fmt: skip
-                        _close(
-                            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau[group +
-                            k], stop, size, farthest, NONE, alone, row_out,
-                        )  # fmt: skip
+                        ends = False  # it completes before its last snapshot
+                        _close(quotes, costs, rules, tau[group + k], stop, size, ends, alone, row_out)
             for k in range(lanes):
                 if not done[k]:
                     row_out = out[group + k]
                     for v in range(venues):
                         alone[v] = taken[v, k]
                     row_out[:] = sums[:, k]
-                    _close(
-                        ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, at_last, arrival2, tau[group + k],
-                        last, size, farthest, leftover, alone, row_out,
-                    )  # fmt: skip
+                    ends = True
+                    _close(quotes, costs, rules, tau[group + k], last, size, ends, alone, row_out)
 
     return walk_lanes
 
@@ -469,16 +516,8 @@ walk_lanes, walk_wide = _lanes(LANES), _lanes(WIDE)
 """The narrow walk wastes less on a small grid, the wide one shares more on a large one."""
 
 
-@kernel(
-    types.void(
-        *_BOOK, *_COSTS, *_RULES, _ROW, _ROW, _ROW, types.int64, types.int64, types.int64, types.int64,
-        types.int64[:, ::1],
-    )
-)  # fmt: skip
-def walk_orders(
-    ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-    firsts, pasts, wanted, farthest, leftover, every, tau, out,
-):  # fmt: skip
+@kernel(types.void(_QUOTES, _COSTS, _RULES, record(Orders), types.int64, types.int64, types.int64[:, ::1]))
+def walk_orders(quotes, costs, rules, orders, every, tau, out):
     """Walk many orders under one combination, sharing one long walk; `reference` is `BEST` or `MID`.
 
     The long walk wants every share, from the first order's start to the last one's end; its state is saved every
@@ -488,16 +527,17 @@ def walk_orders(
 
     Parameters
     ----------
-    firsts, pasts, wanted : (N,) int64
-        The orders' snapshots [first, past), at least one each, and sizes.
+    quotes, costs, rules
+        As `walk_each`.
+    orders : Orders
     every : int64
         Snapshots.
+    tau : int64
+        1e-9 $.
     out : (N, 3) int64, output
         The sums of each order.
-    others
-        As `walk_each`.
     """
-    venues = ticks.shape[1]
+    venues, firsts, pasts, wanted = quotes.ticks.shape[1], orders.firsts, orders.pasts, orders.sizes
     begin, end = firsts.min(), pasts.max() - 1
     marks = (end - begin) // every + 1
     marked, marked_taken = np.zeros((marks, 3), np.int64), np.zeros((marks, venues), np.int64)
@@ -506,10 +546,7 @@ def walk_orders(
     for mark in range(marks):
         marked[mark], marked_taken[mark] = sums, taken
         here = begin + mark * every
-        _through(
-            ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference, arrival2,
-            tau, here, min(here + every, end), endless, farthest, taken, sums,
-        )  # fmt: skip
+        _through(quotes, costs, rules, tau, here, min(here + every, end), endless, taken, sums)
     for n in range(len(firsts)):
         t, last, size, sums = firsts[n], pasts[n] - 1, wanted[n], out[n]
         taken[:] = 0
@@ -518,10 +555,7 @@ def walk_orders(
         joined = False
         while t < last:
             until = min(begin + mark * every, last)
-            stop = _through(
-                ticks, sizes, resets, published, shown, mid2, slope, offset, sign, c0, unit, persist, reference,
-                arrival2, tau, t, until, size, farthest, taken, sums,
-            )  # fmt: skip
+            stop = _through(quotes, costs, rules, tau, t, until, size, taken, sums)
             completes = stop < until
             t = stop
             if completes or t == last:
@@ -543,7 +577,4 @@ def walk_orders(
                     taken[:] = marked_taken[low]
                     t, mark = begin + low * every, low
             mark += 1
-        _close(
-            ticks, sizes, resets, mid2, slope, offset, sign, c0, unit, reference, arrival2, tau, t, size, farthest,
-            leftover if t == last else NONE, taken, sums,
-        )  # fmt: skip
+        _close(quotes, costs, rules, tau, t, size, t == last, taken, sums)

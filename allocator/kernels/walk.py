@@ -5,15 +5,24 @@ Prices are signed as in `allocator.engine`, whose results these functions equal.
 
 from __future__ import annotations
 
+from typing import Annotated, Any, NamedTuple
+
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from allocator.kernels.compiling import kernel, lowest
+from allocator.kernels.compiling import kernel, lowest, record
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
 _GRIDS = tuple(types.Array(each, 2, "C", readonly=True) for each in (types.int32, types.int64))
-_SZ = types.Array(types.int32, 2, "C", readonly=True)
-_BITS = types.Array(types.uint64, 2, "C", readonly=True)
+
+Row = Annotated[NDArray[np.int64], _I64]
+Sizes = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
+Bits = Annotated[NDArray[np.uint64], types.Array(types.uint64, 2, "C", readonly=True)]
+Due = Annotated[NDArray[np.int64], types.Array(types.int64, 2, "C", readonly=True)]
+Flags = Annotated[NDArray[np.bool_], types.Array(types.boolean, 1, "C", readonly=True)]
+Shares = Annotated[NDArray[np.int64], types.int64[::1]]
+Money = Annotated[NDArray[np.int64], types.int64[::1]]
 
 STATIC, PSEUDOCODE = 0, 1
 BEST, MID, ARRIVAL = 0, 1, 2
@@ -24,6 +33,115 @@ INFINITE = 2**60
 
 FILLED, OVER, CASH, FEES, OVER_CASH, MIDS, FIRST, LAST = range(8)
 """The sums of an order: the arguments of `allocator.engine.settle`, then those of `allocator.shortfall.trace_row`."""
+
+
+class Quotes(NamedTuple):
+    """A book as an order sees it that takes from one side.
+
+    Attributes
+    ----------
+    ticks, sizes, other_ticks : (T, V) int32 or int64, int32, as ticks
+        The side taken from, and the other side's prices; 0 = nothing displayed.
+    resets : (T, W) uint64
+        Where `taken` is reset.
+    mid2 : (T,) int64
+        Unsigned, 1e-9 $, 0 = none.
+    stood : (T,) int64
+        Twice the mid that fills are compared with, 1e-9 $.
+    """
+
+    ticks: Any
+    sizes: Sizes
+    other_ticks: Any
+    resets: Bits
+    mid2: Row
+    stood: Row
+
+
+class Prices(NamedTuple):
+    """What a quote costs: a signed price is sign * (base + tick * ticks), 1e-9 $.
+
+    Attributes
+    ----------
+    sign : int64
+        1 for a buy, -1 for a sell.
+    base, tick : int64
+        1e-9 $.
+    fees : (V,) int64
+        1e-9 $ per share.
+    """
+
+    sign: int
+    base: int
+    tick: int
+    fees: Row
+
+
+class Span(NamedTuple):
+    """The snapshots [first, past) at which an order acts."""
+
+    first: int
+    past: int
+
+
+class Rules(NamedTuple):
+    """How an order is routed and completed; codes are the constants above.
+
+    Attributes
+    ----------
+    policy, step, reference, leftover : int64
+    wait, lots_only : bool
+    arrival_at, arrival2 : int64
+        The first snapshot that can use the arrival mid, and twice that mid, unsigned, 1e-9 $.
+    """
+
+    policy: int
+    step: int
+    wait: bool
+    lots_only: bool
+    reference: int
+    arrival_at: int
+    arrival2: int
+    leftover: int
+
+
+class Schedules(NamedTuple):
+    """N schedules of one order.
+
+    Attributes
+    ----------
+    sizes, units : (N,) int64
+        The order in units, and units per share.
+    due : (N, past - first) int64
+        As `allocator.baselines.Schedule`, in units.
+    bursts : (N,) bool
+    """
+
+    sizes: Row
+    units: Row
+    due: Due
+    bursts: Flags
+
+
+class Available(NamedTuple):
+    """The venues at a snapshot, as they are while shares are taken.
+
+    Attributes
+    ----------
+    taken, left : (V,) int64
+        Shares taken since the reset, and shares that are left of those displayed.
+    price, cost : (V,) int64
+        Without and with fees, signed, 1e-9 $.
+    """
+
+    taken: Shares
+    price: Money
+    cost: Money
+    left: Shares
+
+
+_QUOTES = tuple(record(Quotes, ticks=grid, other_ticks=grid) for grid in _GRIDS)
+_PRICES, _SPAN, _AVAILABLE = record(Prices), record(Span), record(Available)
 
 
 @kernel(types.int64(types.int64[::1], types.int64[::1]))
@@ -46,33 +164,26 @@ def _best_quote(price, left):
     return best
 
 
-@kernel(
-    *(
-        types.void(
-            grid, _SZ, _BITS, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
-            types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1],
-        )
-        for grid in _GRIDS
-    )
-)  # fmt: skip
-def _look(ticks, sz, resets, fees, sign, base, tick, unit, t, taken, price, cost, left):
-    """Update taken, price, cost and shares left to snapshot t."""
+@kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, _AVAILABLE) for quotes in _QUOTES))
+def _look(quotes, prices, unit, t, available):
+    """Update what is available to snapshot t."""
+    ticks, sizes, resets = quotes.ticks, quotes.sizes, quotes.resets
+    sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
+    taken, price, cost, left = available.taken, available.price, available.cost, available.left
     for v in range(len(taken)):
         if resets[t, v >> 6] >> np.uint64(v & 63) & np.uint64(1):
             taken[v] = 0
         price[v] = sign * (base + tick * np.int64(ticks[t, v])) if ticks[t, v] != 0 else 0
         cost[v] = price[v] + fees[v]
-        left[v] = max(np.int64(sz[t, v]) * unit - taken[v], 0) if ticks[t, v] != 0 else 0
+        left[v] = max(np.int64(sizes[t, v]) * unit - taken[v], 0) if ticks[t, v] != 0 else 0
 
 
-@kernel(
-    types.void(types.int64, types.int64, types.int64[::1], _I64, types.int64[::1], types.int64[::1], types.int64[::1])
-)
-def _fill(v, shares, cost, fees, taken, left, out):
-    taken[v] += shares
-    left[v] -= shares
+@kernel(types.void(types.int64, types.int64, _I64, _AVAILABLE, types.int64[::1]))
+def _fill(v, shares, fees, available, out):
+    available.taken[v] += shares
+    available.left[v] -= shares
     out[FILLED] += shares
-    out[CASH] += shares * cost[v]
+    out[CASH] += shares * available.cost[v]
     out[FEES] += shares * fees[v]
 
 
@@ -86,81 +197,63 @@ def _mark(before, t, mid2, out):
         out[LAST] = t + 1
 
 
-@kernel(
-    types.void(
-        types.int64, types.int64, types.int64[::1], types.int64[::1], _I64,
-        types.int64[::1], types.int64[::1], types.int64[::1],
-    )
-)  # fmt: skip
-def _complete(leftover, remaining, price, cost, fees, taken, left, out):
+@kernel(types.void(types.int64, types.int64, _I64, _AVAILABLE, types.int64[::1]))
+def _complete(leftover, remaining, fees, available, out):
     """Apply the leftover rule at an order's last snapshot; price is 0 where nothing is displayed."""
+    price, cost, left = available.price, available.cost, available.left
     if leftover == LAST_ASK:
         best = -1
         for v in range(len(price)):
             if price[v] != 0 and (best < 0 or price[v] < price[best]):
                 best = v
         if best >= 0:
-            _fill(best, remaining, cost, fees, taken, left, out)
+            _fill(best, remaining, fees, available, out)
         return
     while remaining > 0:
         v = _cheapest(cost, left)
         if v < 0:
             return
         shares = min(left[v], remaining)
-        _fill(v, shares, cost, fees, taken, left, out)
+        _fill(v, shares, fees, available, out)
         remaining -= shares
 
 
 @kernel(
     *(
-        types.void(
-            grid, _SZ, _BITS, grid, _I64, _I64, _I64, types.int64, types.int64, types.int64,
-            types.int64, types.int64, types.int64,
-            types.int64, types.int64, types.boolean, types.boolean, types.int64, types.int64, types.int64, types.int64,
-            _I64, _I64, types.int64[:, ::1],
-        )
-        for grid in _GRIDS
+        types.void(quotes, _PRICES, _SPAN, types.int64, record(Rules), _I64, _I64, types.int64[:, ::1])
+        for quotes in _QUOTES
     )
-)  # fmt: skip
-def walk(
-    ticks, sz, resets, other_ticks, mid2, stood, fees, sign, base, tick, first, past, size,
-    policy, step, wait, lots_only, reference, arrival_at, arrival2, leftover,
-    tau, over, out,
-):  # fmt: skip
+)
+def walk(quotes, prices, span, size, rules, tau, over, out):
     """Run one order for K combinations.
 
     Parameters
     ----------
-    ticks, sz, other_ticks : (T, V)
-        The side taken from, and the other side's prices; 0 = nothing displayed.
-    resets : (T, W) uint64
-        Where `taken` is reset.
-    mid2 : (T,) int64
-        Unsigned, 0 = none.
-    stood : (T,) int64
-        Twice the mid that fills are compared with.
-    fees : (V,) int64
-    sign, base, tick
-        A signed price is sign * (base + tick * ticks).
-    first, past, size
-        Of the order.
-    policy, step, wait, lots_only, reference, leftover
-        The policy's switches and the rule, as the constants above.
-    arrival_at, arrival2
-        The first snapshot that can use the arrival mid, and twice that mid, unsigned.
+    quotes : Quotes
+    prices : Prices
+    span : Span
+    size : int64
+        Of the order, shares.
+    rules : Rules
     tau, over : (K,) int64
         lambda_under + theta_queue, and lambda_over + theta_queue; at most `INFINITE`.
     out : (K, 8) int64, output, zeroed
         FILLED, OVER, CASH, FEES, OVER_CASH, signed as in `allocator.engine.settle`; MIDS, the sum of shares * stood;
         FIRST, LAST, one more than the snapshots of the first and the last fill, 0 = none.
     """
-    venues = ticks.shape[1]
+    other_ticks, mid2, stood = quotes.other_ticks, quotes.mid2, quotes.stood
+    sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
+    first, past = span.first, span.past
+    policy, step, wait, lots_only = rules.policy, rules.step, rules.wait, rules.lots_only
+    reference, arrival_at, arrival2, leftover = rules.reference, rules.arrival_at, rules.arrival2, rules.leftover
+    venues = quotes.ticks.shape[1]
     taken, price, cost, left = (
         np.zeros(venues, np.int64),
         np.zeros(venues, np.int64),
         np.zeros(venues, np.int64),
         np.zeros(venues, np.int64),
     )
+    available = Available(taken, price, cost, left)
     rest, split = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     for k in range(len(tau)):
         taken[:] = 0
@@ -168,7 +261,7 @@ def walk(
         row = out[k]
         for t in range(first, past):
             before = row[FILLED] - row[OVER]
-            _look(ticks, sz, resets, fees, sign, base, tick, 1, t, taken, price, cost, left)
+            _look(quotes, prices, 1, t, available)
             act, whole = True, False
             if policy == PSEUDOCODE:
                 lots = 0
@@ -230,41 +323,35 @@ def walk(
                         short = 0
                 for v in range(venues):
                     if split[v] > 0:
-                        _fill(v, split[v], cost, fees, taken, left, row)
+                        _fill(v, split[v], fees, available, row)
                 remaining = short
             if remaining > 0 and t == past - 1:
-                _complete(leftover, remaining, price, cost, fees, taken, left, row)
+                _complete(leftover, remaining, fees, available, row)
             _mark(before, t, stood[t], row)
             if remaining == 0:
                 break
 
 
 @kernel(
-    *(
-        types.void(
-            grid, _SZ, _BITS, _I64, _I64, types.int64, types.int64, types.int64, types.int64, types.int64,
-            _I64, _I64, types.Array(types.int64, 2, "C", readonly=True),
-            types.Array(types.boolean, 1, "C", readonly=True), types.int64, types.int64[:, ::1],
-        )
-        for grid in _GRIDS
-    )
-)  # fmt: skip
-def follow(ticks, sz, resets, stood, fees, sign, base, tick, first, past, sizes, units, due, bursts, leftover, out):
+    *(types.void(quotes, _PRICES, _SPAN, record(Schedules), types.int64, types.int64[:, ::1]) for quotes in _QUOTES)
+)
+def follow(quotes, prices, span, given, leftover, out):
     """Run N schedules in one pass. A schedule that has nothing to buy at a snapshot reads no quote.
 
     Parameters
     ----------
-    ticks, sz, resets, stood, fees, sign, base, tick, first, past, leftover
+    quotes, prices, span
         As `walk`.
-    sizes, units : (N,) int64
-        The order in units, and units per share.
-    due : (N, past - first) int64
-        As `allocator.baselines.Schedule`, in units.
-    bursts : (N,) bool
+    given : Schedules
+    leftover : int64
+        `SWEEP` or `LAST_ASK`.
     out : (N, 8) int64, output, zeroed
         As `walk`, in units.
     """
-    schedules, venues, words = len(sizes), ticks.shape[1], resets.shape[1]
+    resets, stood, fees = quotes.resets, quotes.stood, prices.fees
+    first, past = span.first, span.past
+    sizes, units, due, bursts = given.sizes, given.units, given.due, given.bursts
+    schedules, venues, words = len(sizes), quotes.ticks.shape[1], resets.shape[1]
     taken = np.zeros((schedules, venues), np.int64)
     price, cost, left = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     holding = np.zeros((schedules, words), np.uint64)
@@ -284,21 +371,22 @@ def follow(ticks, sz, resets, stood, fees, sign, base, tick, first, past, sizes,
             if not short and t < past - 1:
                 continue
             before = row[FILLED]
-            _look(ticks, sz, resets, fees, sign, base, tick, units[n], t, taken[n], price, cost, left)
+            available = Available(taken[n], price, cost, left)
+            _look(quotes, prices, units[n], t, available)
             if bursts[n]:
                 while buy > 0:
                     v = _cheapest(cost, left)
                     if v < 0:
                         break
                     shares = min(left[v], buy)
-                    _fill(v, shares, cost, fees, taken[n], left, row)
+                    _fill(v, shares, fees, available, row)
                     buy -= shares
             elif short:
                 v = _best_quote(price, left)
                 if v >= 0:
-                    _fill(v, min(left[v], buy), cost, fees, taken[n], left, row)
+                    _fill(v, min(left[v], buy), fees, available, row)
             if t == past - 1 and row[FILLED] < size:
-                _complete(leftover, size - row[FILLED], price, cost, fees, taken[n], left, row)
+                _complete(leftover, size - row[FILLED], fees, available, row)
             _mark(before, t, stood[t], row)
             for v in range(venues):
                 if taken[n, v] != 0:

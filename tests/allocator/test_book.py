@@ -1,5 +1,6 @@
 """The book kernel against the plain derivation, and the rules of model section 3 one by one."""
 
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 
@@ -293,3 +294,18 @@ def test_a_market_that_falls_by_half_or_leaps_is_no_stub():
 def test_a_narrow_band_is_for_a_side_not_for_one_that_is_alone():
     tape = tape_of((0, 1, 99, 100, 101, 100), (1, 1, 0, 0, 109, 100), (2, 1, 0, 0, 1_001, 100))
     assert asks(build_book(tape, BookRules(stub_band=0))) == [[101], [109], [0]]
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_nobody_writes_to_a_book_built_here_or_sent_by_another_process(dense):
+    built = build_book(random_tape(1, 20, 3, dense=dense), BookRules("event" if dense else "consolidated"))
+    sent = pickle.loads(pickle.dumps(built))  # noqa: S301 - our own
+    for book in (built, sent, replace(built, ask_ticks=built.ask_ticks.copy())):
+        assert (book.ask_tiles is not None) == dense
+        of_book = [getattr(book, name) for name in book.__slots__]
+        of_tiles = [array for tiles in (book.bid_tiles, book.ask_tiles) if tiles for array in (tiles.ticks, tiles.sz)]
+        arrays = [array for array in (*of_book, *of_tiles) if isinstance(array, np.ndarray)]
+        assert len(arrays) == (18 if dense else 14)
+        for array in arrays:
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
