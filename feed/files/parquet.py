@@ -73,7 +73,7 @@ TRADES_ONLY = ("px", "sz", "side")
 ROWS = 2**20
 """Rows of a group."""
 
-BATCH = 2**17
+BATCH = 2**18
 """Rows that are decoded together."""
 
 _REMEDY = "expected what python -m feed convert writes: cast prices to int64 of 1e-9 $, ts to ns and UTC"

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pyarrow.parquet  # noqa: F401 - what reading imports is no part of what it takes
+
 from feed.codecs.json_codec import encode_json
 from feed.codecs.messages import Record
 from feed.kafka import ranges

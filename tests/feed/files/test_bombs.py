@@ -330,7 +330,7 @@ def test_rows_are_shared_out_in_one_pass_however_many_symbols_there_are(symbols,
     names = [f"S{number}" for number in range(symbols)]
     make_fragments(Labels(names, codes, codes[:0]), columns, None, {}, ())
     assert sorted(built) == sorted((name, list(range(at, rows, symbols))) for at, name in enumerate(names))
-    assert Counted.taken == rows * len(columns)
+    assert Counted.taken == rows * len(QUOTE_DTYPES)
 
 
 def test_rows_by_label_keep_their_order():
