@@ -1,4 +1,4 @@
-"""Two checkouts side by side, this one and another, such as a worktree of an earlier commit: the same bytes, and how much faster.
+"""Two checkouts side by side, such as this one and a worktree of an earlier commit: the same bytes, how much faster.
 
     git worktree add ../before COMMIT
     python -m benchmarks.against ../before [--rounds 5] [--only NAME]
