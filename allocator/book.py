@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -300,7 +300,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     freeze(*publishers)
     made = derive.Rules(rules.book == "consolidated", rules.uncross, rules.stub_band, rules.max_age)
 
-    def derived(tick: int) -> tuple[Book, list[int]]:
+    def derived(tick: int) -> tuple[Book, bool]:
         fits = (most - least) // tick < TICK_LIMIT
         base, tick, dtype = (least - tick, tick, np.int32) if fits else (0, 1, np.int64)
         columns = derive.Columns(**empty_columns(snapshots, len(publishers.ids), dtype))
@@ -308,29 +308,28 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         counts = np.zeros(len(derive.COUNTS) + 3, np.int64)
         derive.derive(taken, publishers, base, tick, made, columns, tiles, fits, counts)
         stateless = fits and not counts[derive.STANDING]
+        # of displayed, not of published prices: a hidden stub of 200,000 $ would limit every order
+        top = int(counts[derive.HIGHEST])
         book = Book(
             venues=publishers.ids,
             base=base,
             tick=tick,
             bid_tiles=Tiles(tiles.bid_ticks, tiles.bid_sz) if stateless else None,
             ask_tiles=Tiles(tiles.ask_ticks, tiles.ask_sz) if stateless else None,
-            highest=0,
-            counts={},
+            highest=base + tick * top if top else 0,
+            counts=dict(zip(derive.COUNTS, counts.tolist(), strict=False)),
             **columns._asdict(),
         )
-        return book, counts.tolist()
+        return book, bool(counts[derive.OFF_GRID])
 
     def all_prices() -> int:
         return derive.divisor(taken.bid_px, taken.ask_px, least, tick, len(tape.ts)) or 1
 
-    book, counts = derived(tick or all_prices())
-    if counts[derive.OFF_GRID]:  # the first prices did not reveal the tick
+    book, off_grid = derived(tick or all_prices())
+    if off_grid:  # the first prices did not reveal the tick
         del book  # or both would be held at once
-        book, counts = derived(all_prices())
-    book.counts.update(zip(derive.COUNTS, counts, strict=False))
-    # of displayed, not of published prices: a hidden stub of 200,000 $ would limit every order
-    top = counts[derive.HIGHEST]
-    return replace(book, highest=book.base + book.tick * top if top else 0)
+        book, _ = derived(all_prices())
+    return book
 
 
 def book_bytes(snapshots: int, venues: int) -> int:

@@ -2,7 +2,8 @@
 
 A kernel module is whole in itself: a jitted function calls jitted functions of its own module only, because numba's
 cache does not notice a change in another one (and the cache is named by the hash of all of them, for what that rule
-does not see). Signatures are fixed, and take read-only arrays, as the object store gives them.
+does not see). Signatures are fixed. What belongs together is given as a named tuple, defined beside its kernel. Its
+arrays are read-only, as the object store gives them and as a book freezes its own, except those that a kernel fills.
 
 load : import every module of kernels: then each is compiled, or read from the cache, when it is first called.
 compile_all : compile every kernel, or read it from the cache; as at installation, once per version of the sources.

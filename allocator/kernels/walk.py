@@ -124,17 +124,16 @@ class Schedules(NamedTuple):
 
 
 class Available(NamedTuple):
-    """The venues at a snapshot, as they are while shares are taken.
+    """What a snapshot offers, kept up to date while shares are taken.
 
     Attributes
     ----------
-    taken, left : (V,) int64
-        Shares taken since the reset, and shares that are left of those displayed.
     price, cost : (V,) int64
-        Without and with fees, signed, 1e-9 $.
+        Without and with fees, signed, 1e-9 $; price is 0 where nothing is displayed.
+    left : (V,) int64
+        Shares displayed that are not taken.
     """
 
-    taken: Shares
     price: Money
     cost: Money
     left: Shares
@@ -164,12 +163,12 @@ def _best_quote(price, left):
     return best
 
 
-@kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, _AVAILABLE) for quotes in _QUOTES))
-def _look(quotes, prices, unit, t, available):
-    """Update what is available to snapshot t."""
+@kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, types.int64[::1], _AVAILABLE) for quotes in _QUOTES))
+def _look(quotes, prices, unit, t, taken, available):
+    """Update the shares taken, and what is available, to snapshot t."""
     ticks, sizes, resets = quotes.ticks, quotes.sizes, quotes.resets
     sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
-    taken, price, cost, left = available.taken, available.price, available.cost, available.left
+    price, cost, left = available.price, available.cost, available.left
     for v in range(len(taken)):
         if resets[t, v >> 6] >> np.uint64(v & 63) & np.uint64(1):
             taken[v] = 0
@@ -178,9 +177,9 @@ def _look(quotes, prices, unit, t, available):
         left[v] = max(np.int64(sizes[t, v]) * unit - taken[v], 0) if ticks[t, v] != 0 else 0
 
 
-@kernel(types.void(types.int64, types.int64, _I64, _AVAILABLE, types.int64[::1]))
-def _fill(v, shares, fees, available, out):
-    available.taken[v] += shares
+@kernel(types.void(types.int64, types.int64, _I64, types.int64[::1], _AVAILABLE, types.int64[::1]))
+def _fill(v, shares, fees, taken, available, out):
+    taken[v] += shares
     available.left[v] -= shares
     out[FILLED] += shares
     out[CASH] += shares * available.cost[v]
@@ -197,8 +196,8 @@ def _mark(before, t, mid2, out):
         out[LAST] = t + 1
 
 
-@kernel(types.void(types.int64, types.int64, _I64, _AVAILABLE, types.int64[::1]))
-def _complete(leftover, remaining, fees, available, out):
+@kernel(types.void(types.int64, types.int64, _I64, types.int64[::1], _AVAILABLE, types.int64[::1]))
+def _complete(leftover, remaining, fees, taken, available, out):
     """Apply the leftover rule at an order's last snapshot; price is 0 where nothing is displayed."""
     price, cost, left = available.price, available.cost, available.left
     if leftover == LAST_ASK:
@@ -207,14 +206,14 @@ def _complete(leftover, remaining, fees, available, out):
             if price[v] != 0 and (best < 0 or price[v] < price[best]):
                 best = v
         if best >= 0:
-            _fill(best, remaining, fees, available, out)
+            _fill(best, remaining, fees, taken, available, out)
         return
     while remaining > 0:
         v = _cheapest(cost, left)
         if v < 0:
             return
         shares = min(left[v], remaining)
-        _fill(v, shares, fees, available, out)
+        _fill(v, shares, fees, taken, available, out)
         remaining -= shares
 
 
@@ -253,7 +252,7 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
         np.zeros(venues, np.int64),
         np.zeros(venues, np.int64),
     )
-    available = Available(taken, price, cost, left)
+    available = Available(price, cost, left)
     rest, split = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     for k in range(len(tau)):
         taken[:] = 0
@@ -261,7 +260,7 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
         row = out[k]
         for t in range(first, past):
             before = row[FILLED] - row[OVER]
-            _look(quotes, prices, 1, t, available)
+            _look(quotes, prices, 1, t, taken, available)
             act, whole = True, False
             if policy == PSEUDOCODE:
                 lots = 0
@@ -323,10 +322,10 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                         short = 0
                 for v in range(venues):
                     if split[v] > 0:
-                        _fill(v, split[v], fees, available, row)
+                        _fill(v, split[v], fees, taken, available, row)
                 remaining = short
             if remaining > 0 and t == past - 1:
-                _complete(leftover, remaining, fees, available, row)
+                _complete(leftover, remaining, fees, taken, available, row)
             _mark(before, t, stood[t], row)
             if remaining == 0:
                 break
@@ -354,6 +353,7 @@ def follow(quotes, prices, span, given, leftover, out):
     schedules, venues, words = len(sizes), quotes.ticks.shape[1], resets.shape[1]
     taken = np.zeros((schedules, venues), np.int64)
     price, cost, left = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    available = Available(price, cost, left)
     holding = np.zeros((schedules, words), np.uint64)
     for t in range(first, past):
         for n in range(schedules):
@@ -371,22 +371,21 @@ def follow(quotes, prices, span, given, leftover, out):
             if not short and t < past - 1:
                 continue
             before = row[FILLED]
-            available = Available(taken[n], price, cost, left)
-            _look(quotes, prices, units[n], t, available)
+            _look(quotes, prices, units[n], t, taken[n], available)
             if bursts[n]:
                 while buy > 0:
                     v = _cheapest(cost, left)
                     if v < 0:
                         break
                     shares = min(left[v], buy)
-                    _fill(v, shares, fees, available, row)
+                    _fill(v, shares, fees, taken[n], available, row)
                     buy -= shares
             elif short:
                 v = _best_quote(price, left)
                 if v >= 0:
-                    _fill(v, min(left[v], buy), fees, available, row)
+                    _fill(v, min(left[v], buy), fees, taken[n], available, row)
             if t == past - 1 and row[FILLED] < size:
-                _complete(leftover, size - row[FILLED], fees, available, row)
+                _complete(leftover, size - row[FILLED], fees, taken[n], available, row)
             _mark(before, t, stood[t], row)
             for v in range(venues):
                 if taken[n, v] != 0:
