@@ -1,4 +1,4 @@
-"""Figures of `feed`: a Databento file into a tape, a tape into JSON messages and back."""
+"""Figures of `feed`: a Databento file into a tape, a tape into JSON messages and back, the quality of a tape."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from benchmarks.frame import Case, Duel, Scale, Side, fastest
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_csv
+from feed.quality import tally_kernel  # noqa: F401 - loaded, so that a tape of the quick size is worth it
+from feed.quality.check import tally_any
+from feed.quality.tally import tally
 from feed.tape import Tape, same
 from tests.support.tapes import first_rows, long_tape
 
@@ -200,6 +203,17 @@ def _decode(scale: Scale) -> Duel:
     )
 
 
+def _quality(scale: Scale) -> Duel:
+    rows, venues = scale.pick(1_270_000, 100_000), 12
+    tape = first_rows(long_tape(rows, venues), rows)
+
+    def guard():
+        assert tally(tape) == tally_any(tape), "the counts differ"
+
+    sizes = f"{rows:,} rows of {venues} venues at {tape.snapshots:,} instants"
+    return Duel(Side(partial(tally, tape), rows), Side(partial(tally_any, tape), rows), guard, sizes)
+
+
 CASES = (
     Case(
         "csv",
@@ -211,4 +225,5 @@ CASES = (
     ),
     Case("json_encode", "messages/s", "the json module", _encode),
     Case("json_decode", "messages/s", "the json module, nothing checked", _decode, target=250_000, least_ratio=2.5),
+    Case("quality", "rows/s", "the same counts by numpy, as of short tapes", _quality, least_ratio=5),
 )
