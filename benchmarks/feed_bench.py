@@ -1,4 +1,4 @@
-"""Figures of `feed`: a Databento file into a tape, a tape into JSON messages and back."""
+"""Figures of `feed`: a Databento file into a tape, a tape into JSON messages and back, the quality of a tape."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_csv
 from feed.files.parquet import write_parquet
+from feed.quality import tally_kernel  # noqa: F401 - loaded, so that a tape of the quick size is worth it
+from feed.quality.checks import tally_any
+from feed.quality.tally import tally
 from feed.tape import Tape, same
 from tests.support import ROOT
 from tests.support.reading import write_lines
@@ -230,6 +233,17 @@ def _memory(kind: str, scale: Scale) -> Duel:
     )
 
 
+def _quality(scale: Scale) -> Duel:
+    rows, venues = scale.pick(1_270_000, 100_000), 12
+    tape = first_rows(long_tape(rows, venues), rows)
+
+    def guard():
+        assert tally(tape) == tally_any(tape), "the counts differ"
+
+    sizes = f"{rows:,} rows of {venues} venues at {tape.snapshots:,} instants"
+    return Duel(Side(partial(tally, tape), rows), Side(partial(tally_any, tape), rows), guard, sizes)
+
+
 CASES = (
     Case(
         "csv",
@@ -245,4 +259,5 @@ CASES = (
         Case(f"{name}_memory", "MB", "the tape's bytes", partial(_memory, kind), target=756, rounds=1, quick_rounds=1)
         for name, kind in (("parquet", "parquet"), ("json", "lines"))
     ),
+    Case("quality", "rows/s", "the same counts by numpy, as of short tapes", _quality, least_ratio=5),
 )

@@ -22,7 +22,8 @@ from random import Random
 
 import atheris
 
-COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else ["feed.files.csv_kernel"]  # numba wants its bytecode as it is
+KERNELS = ["feed.files.csv_kernel", "feed.quality.tally_kernel"]
+COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else KERNELS  # numba wants its bytecode as it is
 
 with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
     from tests.fuzz.targets import TARGETS, accepted
