@@ -141,11 +141,20 @@ def waiting(
         watcher.join()
 
 
+_COMPILED = {
+    "feed.files.csv_kernel": ("read_rows", "the reader of large CSV files"),
+    "feed.quality.tally_kernel": ("tally", "what counts large tapes"),
+}
+"""Modules that compile when they are imported: what each then has, and how it is called."""
+
+
 def reader_compiles() -> str:
-    """Say that the reader of large CSV files is being compiled; empty where it is not."""
-    module = sys.modules.get("feed.files.csv_kernel")
-    compiling = module is not None and not hasattr(module, "read_rows")
-    return "; the reader of large CSV files is compiled first, once for each version" if compiling else ""
+    """Say what is being compiled that reads or counts large files; empty where nothing is."""
+    for name, (attribute, words) in _COMPILED.items():
+        module = sys.modules.get(name)
+        if module is not None and not hasattr(module, attribute):
+            return f"; {words} is compiled first, once for each version"
+    return ""
 
 
 def printable(text: str) -> str:

@@ -97,7 +97,7 @@ def _digits(seconds: float) -> float:
 
 
 def _table_bytes(plan: Plan) -> int:
-    return plan.combinations * ROW_BYTES * REDUCING
+    return plan.simulations * ROW_BYTES * REDUCING
 
 
 def _store_bytes(kind: InstanceType) -> float:

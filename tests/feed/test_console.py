@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.abc
 import importlib.machinery
 import os
@@ -12,14 +11,14 @@ import sys
 import threading
 import time
 import weakref
-from io import UnsupportedOperation
+from importlib import import_module
 from types import ModuleType
 
 import llvmlite.binding as llvm
 import pytest
 
 from feed import cli, source
-from feed.console import guard_streams, reader_compiles, refused, waiting
+from feed.console import guard_streams, reader_compiles, waiting
 from feed.errors import FeedUnavailable
 from feed.signals import Terminated, raise_on_signals
 
@@ -247,69 +246,19 @@ def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch
         assert (out, err) == ("", f"still waiting after 0 s: {what}\nerror: nothing came\n")
 
 
-def test_a_reader_that_is_being_compiled_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "feed.files.csv_kernel", ModuleType("feed.files.csv_kernel"))
-    assert "compiled first" in reader_compiles()
-    monkeypatch.setattr(sys.modules["feed.files.csv_kernel"], "read_rows", print, raising=False)
+@pytest.mark.parametrize(
+    ("name", "made", "words"),
+    [
+        ("feed.files.csv_kernel", "read_rows", "the reader of large CSV files"),
+        ("feed.quality.tally_kernel", "tally", "what counts large tapes"),
+    ],
+)
+def test_what_is_being_compiled_is_named(monkeypatch, name, made, words):
+    for each in ("feed.files.csv_kernel", "feed.quality.tally_kernel"):
+        monkeypatch.delitem(sys.modules, each, raising=False)
     assert reader_compiles() == ""
-    monkeypatch.delitem(sys.modules, "feed.files.csv_kernel")
+    assert hasattr(import_module(name), made)  # what the name of the real module is compiled to
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert reader_compiles() == f"; {words} is compiled first, once for each version"
+    monkeypatch.setattr(sys.modules[name], made, print, raising=False)
     assert reader_compiles() == ""
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (MemoryError(), "no memory is left; give more"),
-        (ImportError("libx.so: failed to map segment from shared object"), "no memory is left; give more"),
-        (RuntimeError("can't start new thread"), "no more threads or processes may be started; raise the limit"),
-        (OSError(errno.ENOSPC, "No space left on device", "/x"), "/x: no room is left on the disk; free some"),
-        (
-            OSError(errno.EFBIG, "File too large"),
-            "a file would be larger than the limit of files; raise it",
-        ),
-        (OSError(errno.EMFILE, "Too many open files"), "too many files are open; raise the limit (ulimit -n)"),
-        (OSError(errno.EIO, "Input/output error", "/x"), "/x: Input/output error; check the place"),
-        (FileNotFoundError("No usable temporary directory"), "No usable temporary directory; check the place"),
-        (RuntimeError("a bug"), None),
-        (ImportError("a bug"), None),
-        (ValueError("a bug"), None),
-    ],
-)
-def test_what_the_machine_refuses_is_told_from_a_bug(error, message):
-    refusal = refused(error)
-    assert refusal is None if message is None else refusal.startswith(message)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.EBADF, "Bad file descriptor"),
-        OSError(errno.EINVAL, "Invalid argument"),
-        OSError("of a library"),
-        UnsupportedOperation("read"),
-    ],
-)
-def test_a_system_s_error_that_only_a_bug_makes_is_one(error, monkeypatch):
-    assert refused(error) is None
-
-    def broken(*_):
-        raise error
-
-    monkeypatch.setattr(source, "read_tapes", broken)
-    with pytest.raises(OSError, match=str(error).replace("[", r"\[")):
-        cli.main(["check", "day.csv"])
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.EIO, "Input/output error"),
-        FileNotFoundError(errno.ENOENT, "No usable temporary directory found"),
-        PermissionError(errno.EPERM, "Operation not permitted"),
-        OSError(errno.ESTALE, "Stale file handle"),
-        ConnectionError("of a library"),
-        TimeoutError("timed out"),
-    ],
-)
-def test_what_the_machine_or_the_network_causes_is_none(error):
-    assert refused(error) == f"{error.strerror or error}; check the place, and TMPDIR"
