@@ -4,7 +4,8 @@
     python -m benchmarks.against ../before [--rounds 5] [--only NAME]
 
 Both run with this interpreter, each in its own folder. Documents and results.parquet have to be the same bytes but for
-what names the run: `run`, and where the quotes were read. Then whole processes are timed in turns.
+what names the run: `run`, and where the quotes were read. Then whole processes are timed in turns; then, each in a
+process of its own that has run a sweep before, a run from a file, and what a combination more costs the driver.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ import argparse
 import hashlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.feed_bench import write_mbp10
 from tests.support import ROOT
+from tests.support.tapes import first_rows, long_tape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data"))
 
@@ -52,15 +58,35 @@ SAME: Final[dict[str, tuple[str, ...]]] = {
 
 AXIS = "{start: 0, stop: 0.09, num: 100}"
 
+MILLION = tuple(f"grid.{name}={AXIS}" for name in ("lambda_over", "lambda_under", "theta_queue"))
+CSV, CSV_ROWS, CSV_VENUES = "{csv}", 600_000, 8
+"""Stands for a file of Databento's mbp-10 rows; how many rows and venues it has."""
+
 TIMED: Final[dict[str, tuple[str, ...]]] = {
     "default run on Ray": (),
     "default run inline": ("executor=inline",),
-    "a million combinations inline": (
-        "executor=inline",
-        *(f"grid.{name}={AXIS}" for name in ("lambda_over", "lambda_under", "theta_queue")),
-    ),
+    "a million combinations inline": ("executor=inline", *MILLION),
+    "600,000 rows of CSV inline": ("executor=inline", f"source={CSV}", "order.size=100000"),
 }
 """Whole processes that are timed."""
+
+SCRIPT: Final = """
+import json, resource, sys, time
+import sweep
+from sweep.config import load_config
+runs = []
+for words in json.loads(sys.argv[1]):
+    began = time.perf_counter()
+    document = sweep.run(load_config(None, words)).document
+    seconds = document["run"]["seconds"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    runs.append([time.perf_counter() - began, sum(seconds[each] for each in ("calibrate", "sweep", "reduce")), peak])
+print(json.dumps(runs))
+"""
+"""Several sweeps in one process; for each: seconds in all, seconds of the phases that the grid costs, peak of RSS."""
+
+LINGER_SECONDS = 1.0
+"""How long what a run leaves behind may take to end; its CPU time counts."""
 
 
 def sweep(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -118,32 +144,76 @@ def differences(other: Path, only: str) -> list[str]:
 
 
 def timed(folder: Path, words: tuple[str, ...]) -> tuple[float, float]:
-    """Wall and CPU seconds of one process and of those that it waited for."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    """Wall seconds of one process, and the CPU seconds of this machine meanwhile, which should do nothing else.
+
+    Ray's servers do not wait for their workers: what a process knows of the CPU time of its children leaves most out.
+    """
+    before, began = busy(), time.perf_counter()
     sweep(folder, *words)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wall = time.perf_counter() - began
+    time.sleep(LINGER_SECONDS)
+    return wall, busy() - before
 
 
-def compare(other: Path, rounds: int, only: str) -> None:
-    """Time both checkouts in turns, after a run of each that loads what is compiled; print medians and ratios."""
-    for name, words in TIMED.items():
+def busy() -> float:
+    """Seconds for which the CPUs of this machine have worked since it started, as Linux counts them."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def inside(folder: Path, *runs: tuple[str, ...]) -> list[tuple[float, float, int]]:
+    """Run sweeps of a checkout in one process; for each what `SCRIPT` measures."""
+    command = [sys.executable, "-c", SCRIPT, json.dumps(runs)]
+    ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    return [tuple(run) for run in json.loads(ran.stdout.splitlines()[-1])]
+
+
+def from_file(folder: Path, csv: str) -> tuple[float, ...]:
+    """Seconds of a run from a file, in a process that has run one."""
+    words = ("executor=inline", f"source={csv}", "order.size=100000")
+    return (inside(folder, words, words)[1][0],)
+
+
+def per_combination(folder: Path, csv: str) -> tuple[float, ...]:  # noqa: ARG001 - as the others
+    """Seconds and bytes of the driver's process that a million combinations take beyond a grid of 27, each."""
+    small, large = ("executor=inline",), ("executor=inline", *MILLION)
+    _, (_, base, floor), (_, _, peak), (_, seconds, _) = inside(folder, small, small, large, large)
+    return (seconds - base) / 1e6 * 1e9, (peak - floor) / 1e6
+
+
+WARM: Final[dict[str, tuple[Callable[[Path, str], tuple[float, ...]], tuple[str, ...]]]] = {
+    "600,000 rows of CSV, second run": (from_file, ("s",)),
+    "a combination more": (per_combination, ("ns", "bytes")),
+}
+"""What is measured in processes that have run a sweep: the function, and the units of what it returns."""
+
+
+def compare(other: Path, rounds: int, only: str, csv: str) -> None:
+    """Measure both checkouts in turns, after a run of each that loads what is compiled; print medians and ratios."""
+    measures: dict[str, tuple[Callable[[Path], tuple[float, ...]], tuple[str, ...]]] = {
+        name: (partial(timed, words=tuple(word.replace(CSV, csv) for word in words)), ("s wall", "s CPU"))
+        for name, words in TIMED.items()
+    }
+    measures |= {name: (partial(measure, csv=csv), units) for name, (measure, units) in WARM.items()}
+    for name, (measure, units) in measures.items():
         if only not in name:
             continue
-        samples: dict[Path, list[tuple[float, float]]] = {other: [], ROOT: []}
+        samples: dict[Path, list[tuple[float, ...]]] = {other: [], ROOT: []}
         for number in range(rounds + 1):
             for folder, taken in samples.items():
-                sample = timed(folder, words)
+                sample = measure(folder)
                 if number:
                     taken.append(sample)
-        (wall, cpu), (own_wall, own_cpu) = (
-            [median(each[which] for each in taken) for which in (0, 1)] for taken in samples.values()
-        )
-        print(
-            f"{name:32} wall {wall:.2f} -> {own_wall:.2f} s, {wall / own_wall:.2f} times as fast; "
-            f"CPU {cpu:.2f} -> {own_cpu:.2f} s, {cpu / own_cpu:.2f}",
-            flush=True,
-        )
+        for which, unit in enumerate(units):
+            theirs, ours = ([each[which] for each in taken] for taken in samples.values())
+            ratio = median(one / two for one, two in zip(theirs, ours, strict=True))
+            print(f"{name:32} {median(theirs):8.3g} -> {median(ours):8.3g} {unit}, {ratio:.3g} times less", flush=True)
+
+
+def write_source(path: Path) -> str:
+    """Write the file of `CSV`."""
+    write_mbp10(first_rows(long_tape(CSV_ROWS, CSV_VENUES), CSV_ROWS), path)
+    return str(path)
 
 
 def main() -> int:
@@ -155,7 +225,9 @@ def main() -> int:
     arguments = parser.parse_args()
     differ = differences(arguments.other.resolve(), arguments.only)
     if arguments.rounds:
-        compare(arguments.other.resolve(), arguments.rounds, arguments.only)
+        with tempfile.TemporaryDirectory() as scratch:
+            csv = write_source(Path(scratch) / "mbp-10.csv")
+            compare(arguments.other.resolve(), arguments.rounds, arguments.only, csv)
     return 1 if differ else 0
 
 

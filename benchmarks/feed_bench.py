@@ -22,7 +22,6 @@ from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.files.csv_reader import PLAIN_FROM, REQUIRED, read_csv
 from feed.files.parquet import write_parquet
-from feed.quality import tally_kernel  # noqa: F401 - loaded, so that a tape of the quick size is worth it
 from feed.quality.checks import tally_any
 from feed.quality.tally import tally
 from feed.tape import Tape, same
@@ -237,11 +236,13 @@ def _quality(scale: Scale) -> Duel:
     rows, venues = scale.pick(1_270_000, 100_000), 12
     tape = first_rows(long_tape(rows, venues), rows)
 
+    compiled = partial(tally, tape, beside_kernels=True)
+
     def guard():
-        assert tally(tape) == tally_any(tape), "the counts differ"
+        assert compiled() == tally_any(tape), "the counts differ"
 
     sizes = f"{rows:,} rows of {venues} venues at {tape.snapshots:,} instants"
-    return Duel(Side(partial(tally, tape), rows), Side(partial(tally_any, tape), rows), guard, sizes)
+    return Duel(Side(compiled, rows), Side(partial(tally_any, tape), rows), guard, sizes)
 
 
 CASES = (

@@ -21,22 +21,15 @@ from feed.signals import INTERRUPTED, TERMINATED
 from sweep import cli as sweep_cli
 from sweep.errors import SweepError
 from tests.support import ROOT
+from tests.support.pages import COMMAND, FENCE, PAGES, blocks
 from tools import reference
 from tools.kafka import jars
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-
-FENCE = re.compile(r"^(```|~~~).*?\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
-COMMAND = re.compile(r"python[0-9.]* -m (sweep|feed)\b(.*)")
 MAKE = re.compile(r"(?:^|[;&|]\s*)make((?:[ \t]+[^\s;&|>#]+)+)", re.MULTILINE)
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|md|ya?ml|sh)")
 SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<"}
-
-
-def blocks(text):
-    return [body.replace("\\\n", " ") for _, body in FENCE.findall(text)]
 
 
 def spans(text):

@@ -147,20 +147,23 @@ class Quality:
         }
 
 
-def check(tape: Tape) -> Quality:
+def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
     """Count what is unusual, suspicious or wrong in a tape.
 
     Parameters
     ----------
     tape : Tape
         Any tape, also an empty one.
+    beside_kernels : bool
+        Whether this process runs compiled code in any case: then compiled code counts a short tape, too. No result
+        depends on it.
 
     Returns
     -------
     Quality
         Always the same for the same tape.
     """
-    tallied = tally(tape) or tally_any(tape)
+    tallied = tally(tape, beside_kernels=beside_kernels) or tally_any(tape)
     counts = dict.fromkeys(CHECKS, 0) | tallied.counts
     counts["identical_rows"] = _identical_rows(tape, ordered=not counts["unordered_rows"]) if tallied.tied else 0
     start, end = tape.span if tape.rows or len(tape.trades.ts) else (None, None)

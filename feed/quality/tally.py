@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,12 @@ from feed.instants import NANOS_FROM
 if TYPE_CHECKING:
     from feed.tape import Tape
 
-PAYS_FROM = (("feed.quality.tally_kernel", 2**14), ("numba", 2**20), ("numpy", 2**21))
-"""Rows from which the compiled count takes less time, by the first of these modules that is there already: loading the
-code takes as long as numpy for most of a million rows, and importing the compiler's library as long again. Which of the
-two counts is no part of the result."""
+COMPILED_FROM = 2**20
+"""Rows from which the compiled count is used: what it saves pays for loading the compiler's library and the code, if
+not in the first tape then in the second."""
+
+BESIDE_KERNELS_FROM = 2**15
+"""The same where the process needs the compiler's library anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,16 @@ class Tally:
     tied: int
 
 
-def tally(tape: Tape) -> Tally | None:
-    """Count a tape; None where it is short, or not as `Tape.build` leaves it: numpy is to count it."""
-    if tape.rows < next(rows for module, rows in PAYS_FROM if module in sys.modules):
+def tally(tape: Tape, *, beside_kernels: bool = False) -> Tally | None:
+    """Count a tape; None where it is short, or not as `Tape.build` leaves it: numpy is to count it.
+
+    Parameters
+    ----------
+    tape : Tape
+    beside_kernels : bool
+        As of `feed.quality.check`.
+    """
+    if tape.rows < (BESIDE_KERNELS_FROM if beside_kernels else COMPILED_FROM):
         return None
     from feed.quality import tally_kernel as kernel
 

@@ -179,7 +179,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
-    quality = check(tape)
+    quality = check(tape, beside_kernels=True)  # the book is next
     if quality.errors:
         raise FeedCorrupt(
             f"the quotes cannot be used: {', '.join(quality.errors)}",

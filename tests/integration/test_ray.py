@@ -14,12 +14,15 @@ from feed.instants import format_instant
 from sweep.executors.on_ray import executor as onray
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
+from sweep.executors.on_ray.health import AGENTS
+from sweep.executors.on_ray.lean_start import IDLE_AGENT
 from tests.support import ROOT
 from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, taking, total
 from tests.support.footprint import make_book, worker_memory
 
 pytestmark = pytest.mark.cluster
 
+STAND_IN = f"/{IDLE_AGENT.parent.name}/{IDLE_AGENT.name}".encode()
 GRID = ["grid.lambda_over=[0, 0.01]", "grid.lambda_under={start: 0, stop: 0.09, num: 10}"]
 
 
@@ -54,8 +57,10 @@ class TestOnRay(ExecutorContract):
             with suppress(OSError):  # it has ended meanwhile
                 started.append(Path(f"/proc/{pid}/cmdline").read_bytes())
         assert any(b"raylet" in words for words in started)
-        for program in (b"/dashboard/dashboard.py", b"/monitor.py", b"/log_monitor.py"):
+        asked_by_nobody = (b"/dashboard/dashboard.py", b"/monitor.py", b"/log_monitor.py", *AGENTS)
+        for program in set(asked_by_nobody) - {STAND_IN}:
             assert not any(program in words for words in started)
+        assert sum(STAND_IN in words and b"raylet" not in words for words in started) == 2
 
     def test_many_in_flight_are_answered_many_at_a_time(self, executor, monkeypatch):
         monkeypatch.setattr(onray, "MANY", 2)

@@ -77,8 +77,12 @@ as much again; with less the system ends one of them after the other."""
 SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
 """Processes without which Ray does not work, by the ends of their programs' names."""
 
-AGENTS: Final = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"/dashboard/agent.py", b"/runtime_env/agent/main.py")
-"""In the command lines of processes whose end a raylet does not survive; the first two once they have started."""
+AGENTS: Final = (
+    *(b"ray::DashboardAgent", b"ray::RuntimeEnvAgent", b"/dashboard/agent.py", b"/runtime_env/agent/main.py"),
+    b"/on_ray/idle_agent.py",
+)
+"""In the command lines of processes whose end a raylet does not survive: Ray's two, the first names once they have
+started, and what stands in for them."""
 
 
 class Standstill:

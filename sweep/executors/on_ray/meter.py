@@ -1,4 +1,4 @@
-"""Metrics of a running sweep, for Ray's dashboard and whatever scrapes its nodes; none where there is no Ray.
+"""Metrics of a running sweep, for the dashboard of a cluster and whatever scrapes its nodes; none elsewhere.
 
 Ray puts ``ray_`` before each name, and adds the node and the session to the tag ``run``.
 """
@@ -93,5 +93,7 @@ def _make(kind: str, name: str, description: str) -> Any:  # noqa: ANN401 - ray 
 
 
 def open_meters(config: Config, run: str) -> tuple[Listener, ...]:
-    """The meter of a run: Ray's where the driver is on a node of Ray, else none."""
-    return (RayMeter(run),) if config.executor == "ray" and not from_outside(config) else ()
+    """The meter of a run: Ray's where the driver is on a node of a cluster, else none."""
+    if config.executor != "ray" or config.address == "local" or from_outside(config):
+        return ()
+    return (RayMeter(run),)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from feed.quality import checks as module
 from feed.quality import tally_kernel
 from feed.quality.checks import check
-from feed.quality.tally import PAYS_FROM, tally
+from feed.quality.tally import tally
 from feed.source import read_source
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, Tape
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
@@ -55,16 +55,16 @@ def both(monkeypatch):
     def compare(tape):
         taken = []
 
-        def always(given):
+        def always(given, **_):
             taken.append(tally(given))
             return taken[0]
 
         # sequences far apart wrap around either way; without its compiler numba's code would warn of it
         with monkeypatch.context() as patch, np.errstate(over="ignore"):
-            patch.setattr("feed.quality.tally.PAYS_FROM", (("numpy", 0),))
+            patch.setattr("feed.quality.tally.COMPILED_FROM", 0)
             patch.setattr(module, "tally", always)
             compiled = check(tape).to_dict()
-            patch.setattr(module, "tally", lambda _: None)
+            patch.setattr(module, "tally", lambda _, **__: None)
             return taken[0] is not None, compiled, check(tape).to_dict()
 
     return compare
@@ -175,12 +175,15 @@ def test_each_count_of_the_kernel_is_one_of_the_checks():
     assert set(tally_kernel.COUNTS) < set(module.CHECKS)
 
 
-def test_a_tape_is_compiled_for_from_so_many_rows_on(monkeypatch):
+def test_a_tape_is_compiled_for_from_so_many_rows_on_sooner_beside_kernels(monkeypatch):
     tape = random_tape(1, 100, 2)
-    assert PAYS_FROM[0][0] == "feed.quality.tally_kernel"
-    monkeypatch.setattr("feed.quality.tally.PAYS_FROM", (("no.such_module", 0), ("numpy", tape.rows + 1)))
+    monkeypatch.setattr("feed.quality.tally.COMPILED_FROM", tape.rows + 1)
+    monkeypatch.setattr("feed.quality.tally.BESIDE_KERNELS_FROM", tape.rows)
     assert tally(tape) is None
-    monkeypatch.setattr("feed.quality.tally.PAYS_FROM", (("no.such_module", 10**9), ("numpy", tape.rows)))
+    assert tally(tape, beside_kernels=True) is not None
+    monkeypatch.setattr("feed.quality.tally.BESIDE_KERNELS_FROM", tape.rows + 1)
+    assert tally(tape, beside_kernels=True) is None
+    monkeypatch.setattr("feed.quality.tally.COMPILED_FROM", tape.rows)
     assert tally(tape) is not None
 
 

@@ -1,0 +1,59 @@
+"""Commands of the pages, as they stand there: they run, with a file and a broker of this machine."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from feed.kafka.embedded import EmbeddedBroker
+from tests.support import ROOT
+from tests.support.pages import COMMAND, PAGES, blocks
+
+pytestmark = [pytest.mark.cluster, pytest.mark.kafka]
+
+BROKER = "kafka://127.0.0.1:9092/quotes"
+RUN = "runs/0123456789abcdef"
+ELSEWHERE = re.compile(r"address=|broker\.example|BUCKET|SOURCE|\.\.\.|\[")
+"""In commands that need a cluster, another's broker or a reader's own words; clusters have tests of their own."""
+
+
+def commands(page):
+    """The commands of a page that run on one machine, without their comments."""
+    lines = (line.partition("  #")[0] for block in blocks(page.read_text()) for line in block.splitlines())
+    return [line.strip() for line in lines if COMMAND.search(line) and not ELSEWHERE.search(line)]
+
+
+RUNNING = {page: commands(page) for page in PAGES if page.name != "CHANGELOG.md" and commands(page)}
+
+
+def test_the_pages_that_a_user_types_from_are_among_them():
+    names = {page.name: len(lines) for page, lines in RUNNING.items()}
+    assert names == {"README.md": 6, "kafka.md": 3, "plan.md": 1, "runs.md": 3, "simulation.md": 1}
+
+
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.name)
+def test_they_run(page, l1_day, home, tmp_path):
+    """Those of the README on Ray, as it says; elsewhere in one process, which gives the same document."""
+    (tmp_path / "day.csv.gz").symlink_to(l1_day)
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with EmbeddedBroker() as broker:
+        for line in RUNNING[page]:
+            stored = next(iter(tmp_path.glob("runs/*")), Path(RUN))
+            words = line.replace(BROKER, f"'{broker.source()}'").replace(RUN, f"runs/{stored.name}")
+            if page.name != "README.md" and "-m sweep" in line:
+                words += " executor=inline"
+            ran = subprocess.run(
+                ["bash", "-ec", words],
+                capture_output=True,
+                text=True,
+                env=environment,
+                cwd=tmp_path,
+                timeout=100,
+                check=False,
+            )
+            assert ran.returncode == 0, f"{line}\n{ran.stderr}"
+            assert ran.stdout
