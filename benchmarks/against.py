@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -71,7 +72,8 @@ TIMED: Final[dict[str, tuple[str, ...]]] = {
 """Whole processes that are timed."""
 
 SCRIPT: Final = """
-import json, resource, sys, time
+import json, sys, time
+from pathlib import Path
 import sweep
 from sweep.config import load_config
 runs = []
@@ -79,7 +81,7 @@ for words in json.loads(sys.argv[1]):
     began = time.perf_counter()
     document = sweep.run(load_config(None, words)).document
     seconds = document["run"]["seconds"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    (peak,) = (1024 * int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
     runs.append([time.perf_counter() - began, sum(seconds[each] for each in ("calibrate", "sweep", "reduce")), peak])
 print(json.dumps(runs))
 """
@@ -175,10 +177,11 @@ def from_file(folder: Path, csv: str) -> tuple[float, ...]:
 
 
 def per_combination(folder: Path, csv: str) -> tuple[float, ...]:  # noqa: ARG001 - as the others
-    """Seconds and bytes of the driver's process that a million combinations take beyond a grid of 27, each."""
+    """Nanoseconds and bytes of the driver's process that a million combinations take beyond a grid of 27, each."""
     small, large = ("executor=inline",), ("executor=inline", *MILLION)
-    _, (_, base, floor), (_, _, peak), (_, seconds, _) = inside(folder, small, small, large, large)
-    return (seconds - base) / 1e6 * 1e9, (peak - floor) / 1e6
+    few, many = (inside(folder, small, *[words] * 5)[1:] for words in (small, large))
+    seconds, peak = ([median(run[which] for run in runs) for runs in (many, few)] for which in (1, 2))
+    return 1e9 * (seconds[0] - seconds[1]) / 1e6, (peak[0] - peak[1]) / 1e6
 
 
 WARM: Final[dict[str, tuple[Callable[[Path, str], tuple[float, ...]], tuple[str, ...]]]] = {
@@ -206,7 +209,7 @@ def compare(other: Path, rounds: int, only: str, csv: str) -> None:
                     taken.append(sample)
         for which, unit in enumerate(units):
             theirs, ours = ([each[which] for each in taken] for taken in samples.values())
-            ratio = median(one / two for one, two in zip(theirs, ours, strict=True))
+            ratio = median(one / two if two else inf for one, two in zip(theirs, ours, strict=True))
             print(f"{name:32} {median(theirs):8.3g} -> {median(ours):8.3g} {unit}, {ratio:.3g} times less", flush=True)
 
 

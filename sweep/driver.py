@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Execution, Side
+    from allocator.shortfall import Trace
     from sweep.chunks import Chunk
     from sweep.config import Config, Question
     from sweep.events import Listener
@@ -190,7 +191,8 @@ def _answer(
     with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
         early_warnings = _warn(caveats.before(order, settings, tape.facts, around), progress)
-        baselines = executor.get(executor.call(tasks.baselines, tape.book, job))
+        baselines = executor.get(executor.call(tasks.traced_baselines, tape.book, job))
+        best_ask, _ = baselines["best_ask"]
         cutter = store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
@@ -199,10 +201,10 @@ def _answer(
         for listener in listeners:
             listener.started(started)
         suspects = Suspects(cutter, store.witness())
-        swept = _sweep(session, job, baselines["best_ask"], identifier, suspects, store, plan, progress, listeners)
+        swept = _sweep(session, job, best_ask, identifier, suspects, store, plan, progress, listeners)
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
-        best = _reduce(swept, plan, baselines["best_ask"])
+        best = _reduce(swept, plan, best_ask)
         answer, late_warnings = answer_of(executor, tape.book, job, grid, best, baselines, around)
     result_document = {
         **answer,
@@ -344,19 +346,15 @@ def answer_of(
     job: tasks.Job,
     grid: Grid,
     best: Best,
-    baselines: Mapping[str, Execution],
+    traced: Mapping[str, tuple[Execution, Trace]],
     around: tasks.Around,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The document's answer, and the warnings about it."""
+    """The document's answer, and the warnings about it; `traced` are the baselines."""
     order = job.order
-    trace, traces = executor.get(executor.call(tasks.traces, book, job, best.combination))
-    parts = shortfall_section(
-        order,
-        (execution_of(best.row), trace),
-        {name: (run, traces[name]) for name, run in baselines.items()},
-        around,
-        twap_acted=caveats.could_act(around),
-    )
+    trace = executor.get(executor.call(tasks.trace, book, job, best.combination))
+    baselines = {name: run for name, (run, _) in traced.items()}
+    twap_acted = caveats.could_act(around)
+    parts = shortfall_section(order, (execution_of(best.row), trace), traced, around, twap_acted=twap_acted)
     sensitivity = sensitivity_of(executor, book, job, best.combination)
     answer = {**answer_section(grid, best, baselines, order.side, sensitivity), "shortfall": parts}
     return answer, list(caveats.after(order, grid, best, baselines, parts, around))

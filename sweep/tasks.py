@@ -316,6 +316,12 @@ def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[
     return run_baselines(book, job.order, rules, settings.fees.of(book), settings.conventions)
 
 
+def traced_baselines(book: Book, job: Job) -> dict[str, tuple[Execution, Trace]]:
+    """As `baselines` under the job's own rule, each with when it filled and where the mid was."""
+    settings = job.settings
+    return trace_baselines(book, job.order, settings.rules, settings.fees.of(book), settings.conventions)
+
+
 def around(book: Book, job: Job) -> Around:
     """The market at and around a job's order."""
     snapshot, arrival2 = book.arrival(job.order)
@@ -326,13 +332,11 @@ def around(book: Book, job: Job) -> Around:
     return Around(arrival2, int(book.ts[snapshot]) if arrival2 else None, first, last, slices, quoted)
 
 
-def traces(book: Book, job: Job, combination: int) -> tuple[Trace, dict[str, Trace]]:
-    """When one combination and the baselines filled, and where the mid was; runs them once more for that."""
+def trace(book: Book, job: Job, combination: int) -> Trace:
+    """When one combination filled, and where the mid was; runs it once more for that."""
     settings = job.settings
     fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
-    optimized = trace_combination(book, job.order, settings.rules, settings.policy, fees, parameters)
-    runs = trace_baselines(book, job.order, settings.rules, fees, settings.conventions)
-    return optimized, {name: trace for name, (_, trace) in runs.items()}
+    return trace_combination(book, job.order, settings.rules, settings.policy, fees, parameters)
 
 
 def under_other_liquidity(

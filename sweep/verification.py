@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Execution
+    from allocator.shortfall import Trace
     from sweep.config import Question
     from sweep.progress import Progress
     from sweep.reduce import Best
@@ -150,8 +151,9 @@ def _check(
             return
         order, grid = make_order(question.order, facts), question.grid
         job = tasks.Job((order,), question.settings, each_alone(grid))
-        baselines = session.executor.get(session.executor.call(tasks.baselines, session.tape.book, job))
-        best = find_best(table[:, 2], table[:, len(KEYS) :], job.classes, order.side, baselines["best_ask"])
+        baselines = session.executor.get(session.executor.call(tasks.traced_baselines, session.tape.book, job))
+        best_ask, _ = baselines["best_ask"]
+        best = find_best(table[:, 2], table[:, len(KEYS) :], job.classes, order.side, best_ask)
         same_code = manifest.sources_hash == sources_hash()
         yield from _check_document(stored, best, session, question, job, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
@@ -190,7 +192,7 @@ def _check_document(
     session: Session,
     question: Question,
     job: tasks.Job,
-    baselines: dict[str, Execution],
+    baselines: dict[str, tuple[Execution, Trace]],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from feed.console import MACHINE, quoted
@@ -193,9 +194,11 @@ class _Bounded(io.RawIOBase):
         count: int = self._stream.readinto(buffer)
         self._bytes_read += count
         if self._counts_lines and self._bounds.held is not None:
-            data = bytes(memoryview(buffer)[:count])
+            data = np.frombuffer(memoryview(buffer)[:count], np.uint8)
+            # bytes.count looks at one byte after the other
             self._line_ends = [
-                before + data.count(end) for before, end in zip(self._line_ends, (b"\n", b"\r"), strict=True)
+                before + int(np.count_nonzero(data == ord(end)))
+                for before, end in zip(self._line_ends, "\n\r", strict=True)
             ]
         self._bounds.check(self._bytes_read, max(self._line_ends))
         return count
