@@ -33,7 +33,7 @@ test: .venv/installed-test ## run the linters and every test, beside each other
 	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS); code=$$?; wait $$! && exit $$code
 
 unit: .venv/installed-test ## run the tests that start no process and open no socket
-	@$(python) -m pytest -m "not ($(real_parts))" $(ARGS)
+	@$(python) -m pytest -n auto -m "not ($(real_parts))" $(ARGS)
 
 soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers; an hour or more
 	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)

@@ -256,3 +256,22 @@ def test_fetching_is_said_before_it_begins_and_while_it_lasts(monkeypatch, capsy
         f"still waiting after 0 s: Maven fetches Apache Kafka {kafkajars.VERSION}",
         "error: mvn could not fetch it",
     ]
+
+
+@pytest.mark.usefixtures("kafka_runs")
+def test_a_broker_maps_the_classes_that_the_first_one_left(tmp_path):
+    with brokers.Cluster(tmp_path) as cluster:
+        archive = brokers.class_archive()
+        written = archive.stat().st_mtime_ns
+        (node,) = cluster.nodes
+        assert str(archive) in Path(f"/proc/{node.process.pid}/maps").read_text()
+        assert "shared" not in node.last_lines()
+    with brokers.Cluster(tmp_path / "other"):
+        assert archive.stat().st_mtime_ns == written
+
+
+@pytest.mark.usefixtures("kafka_runs")
+def test_where_no_classes_can_be_kept_a_broker_starts_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(brokers, "class_archive", lambda: tmp_path / "absent" / "classes.jsa")
+    brokers._made.cache_clear()
+    assert brokers._sharing(make=True) == brokers._sharing(make=False) == ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import time
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from feed.console import waiting
-from tools.kafka.jars import VERSION, KafkaAbsentError, folder, jars, java
+from tools.kafka.jars import VERSION, KafkaAbsentError, alone, folder, jars, java
 from tools.kafka.ports import HOST, free_ports, listens, taken
 from tools.kafka.tied import Starter
 
@@ -122,6 +124,8 @@ class Cluster:
         Of the first broker's plain listener; 0 = a free one.
     host : str
         The address that they listen on.
+    options : sequence of str, optional
+        Of each broker's Java, beside `OPTIONS`; by default it maps the classes of `class_archive`.
 
     Raises
     ------
@@ -143,8 +147,10 @@ class Cluster:
         scram: Sequence[str] = (),
         port: int = 0,
         host: str = HOST,
+        options: Sequence[str] | None = None,
     ) -> None:
         self._java, self._jars = java(), jars()
+        self._options = _sharing(make=True) if options is None else options
         self._properties, self._scram, self._port = dict(properties or {}), tuple(scram), port
         self._host, self._listeners = host, (replace(PLAIN, host=host), *listeners)
         self._identity = _new_identity()
@@ -235,6 +241,13 @@ class Cluster:
 
         with self.admin() as admin:
             self._until(whole, f"the replicas of {topic} are in sync")
+
+    def end(self, number: int) -> None:
+        """End a broker in order: SIGTERM."""
+        process = self.nodes[number].process
+        if process is not None:
+            process.terminate()
+            process.wait(timeout=READY_SECONDS)
 
     def kill(self, number: int) -> None:
         """Kill a broker as a crash would: SIGKILL."""
@@ -348,9 +361,9 @@ class Cluster:
         }
         return "".join(f"{name}={value}\n" for name, value in named.items())
 
-    def _command(self, node: Node, main: str, *arguments: str) -> list[str]:
+    def _command(self, node: Node, options: Sequence[str], main: str, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={node.folder / 'log4j2.properties'}"
-        return [self._java, *OPTIONS, logging, "-cp", f"{self._jars}/*", main, *arguments]
+        return [self._java, *OPTIONS, *options, logging, "-cp", f"{self._jars}/*", main, *arguments]
 
     def _format(self) -> None:
         """Give every broker's storage the identity of one cluster."""
@@ -358,13 +371,13 @@ class Cluster:
         for node in self.nodes:
             configuration = str(node.folder / "server.properties")
             words = ["format", "--cluster-id", self._identity, "--config", configuration, *users]
-            self._spawn(node, self._command(node, "kafka.tools.StorageTool", *words))
+            self._spawn(node, self._command(node, _sharing(make=False), "kafka.tools.StorageTool", *words))
         for node in self.nodes:
             if node.process is None or node.process.wait(timeout=60):
                 raise BrokerError(f"the storage of broker {node.number} could not be formatted:\n{node.last_lines()}")
 
     def _launch(self, node: Node) -> None:
-        self._spawn(node, self._command(node, "kafka.Kafka", str(node.folder / "server.properties")))
+        self._spawn(node, self._command(node, self._options, "kafka.Kafka", str(node.folder / "server.properties")))
 
     def _spawn(self, node: Node, command: list[str]) -> None:
         with node.log.open("ab") as log:
@@ -388,6 +401,44 @@ class Cluster:
             if node.alive:
                 self.kill(node.number)
         self.nodes.clear()
+
+
+@cache
+def class_archive() -> Path:
+    """Where the classes that a broker loads are kept as Java has parsed them, for this Java and these jars."""
+    banner = subprocess.run([java(), "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+    place = jars()
+    return place.with_name(f"{place.name}.{hashlib.sha256(banner.encode()).hexdigest()[:8]}.jsa")
+
+
+def _sharing(*, make: bool) -> tuple[str, ...]:
+    """Java's option to map these classes, which halves the time that a broker takes to start, and its CPU time.
+
+    None where they are not there, and are not to be made or cannot be.
+    """
+    if make:
+        _made()
+    place = class_archive()
+    return (f"-XX:SharedArchiveFile={place}",) if place.exists() else ()
+
+
+@cache
+def _made() -> None:
+    """Make the archive unless it is there; what prevents that is nobody's fault, and is not tried again."""
+    place = class_archive()
+    if not place.exists():
+        with suppress(OSError, BrokerError, subprocess.TimeoutExpired), alone(place.parent):
+            if not place.exists():
+                _make_archive(place)
+
+
+def _make_archive(place: Path) -> None:
+    """Run a broker that writes its classes at its end."""
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".classes-") as scratch:
+        written = Path(scratch, place.name)
+        with Cluster(Path(scratch), options=(f"-XX:ArchiveClassesAtExit={written}",)) as cluster:
+            cluster.end(0)
+        written.rename(place)
 
 
 def kafka_python() -> Any:

@@ -106,7 +106,7 @@ def jars(seconds: float = FETCH_SECONDS) -> Path:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Beside the place, so that renaming it is one step: nobody ever sees half of it. One at a time, as Maven's own
     # folder of what it has fetched is not made for two.
-    with _alone(place.parent), tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch:
+    with alone(place.parent), tempfile.TemporaryDirectory(dir=place.parent, prefix=".kafka-") as scratch:
         if place.is_dir():
             return place
         fetched = Path(scratch, "jars")
@@ -120,7 +120,7 @@ def jars(seconds: float = FETCH_SECONDS) -> Path:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Wait until nobody else holds a folder, and hold it."""
     held = os.open(folder, os.O_RDONLY)
     try:
