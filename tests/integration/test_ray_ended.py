@@ -85,7 +85,7 @@ SMALL = {
         "error: address local: Ray's files have no room in {place} (0 KB are left); "
     ),
     "mount -t tmpfs tmpfs /sys/fs/cgroup && echo 419430400 > /sys/fs/cgroup/memory.max; ": (
-        "error: address local: Ray's servers, a worker and this process take about 700 MB of memory, and here are "
+        "error: address local: Ray's servers, a worker and this process take about 500 MB of memory, and here are "
         "400 MB; "
     ),
     "ulimit -v 3000000; ": "error: address local: a process may have 2929 MB of addresses here, ",

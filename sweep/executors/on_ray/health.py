@@ -71,8 +71,8 @@ LEAST_ROOM: Final = 2**20
 """Free bytes that Ray's temporary folder needs at least; a short sweep takes 140 KB."""
 
 LEAST_MEMORY: Final = 600 * 2**20
-"""Bytes that this machine or container needs at least: Ray's servers and agents take 320 MB, one worker and the driver
-as much again; with less the system ends one of them after the other."""
+"""Bytes that this machine or container needs at least: Ray's servers, one worker and the driver take 470 MB for a file
+of a minute; with less the system ends one of them after the other."""
 
 SERVERS: Final = {b"/raylet": "raylet", b"/gcs_server": "GCS"}
 """Processes without which Ray does not work, by the ends of their programs' names."""
@@ -265,7 +265,7 @@ def lacking(*, memory: int | None = None, space: int | None = None, room: int | 
     memory = get_system_memory() if memory is None else memory
     if memory < LEAST_MEMORY:
         return (
-            f"Ray's servers, a worker and this process take about 700 MB of memory, and here are {memory >> 20} MB; "
+            f"Ray's servers, a worker and this process take about 500 MB of memory, and here are {memory >> 20} MB; "
             "give this machine or container more memory, or use executor=inline"
         )
     space = resource.getrlimit(resource.RLIMIT_AS)[0] if space is None else space
