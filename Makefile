@@ -86,6 +86,7 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@$(pip_install) -e . >&2
 	@echo "sor-sweep: compiling the kernels (once)" >&2
 	@$(python) -m allocator.kernels >&2
+	@$(python) -c 'import feed.files.csv_kernel, feed.quality.tally_kernel' >&2
 	@touch $@
 
 .venv/installed-test: .venv/installed

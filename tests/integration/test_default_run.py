@@ -125,6 +125,24 @@ def test_an_interrupt_ends_everything_that_was_started(marked, number, code, gro
     nothing_lives_on(marked)
 
 
+def test_below_uv_run_workers_run_in_the_environment_of_the_driver(marked, tmp_path):
+    """Ray knows `uv run` by the words of a process above it, and would copy the driver's folder for its workers."""
+    sweep = f"cd {ROOT} && {sys.executable} -m sweep order.size=100 workers=1"
+    (tmp_path / "run").write_text(f"{sweep}\nexit $?\n")
+    ran = subprocess.run(
+        ["bash", "-c", "exec -a uv sh run"],
+        capture_output=True,
+        text=True,
+        env=marked,
+        cwd=tmp_path,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["run"]["executor"] == "ray"
+    nothing_lives_on(marked)
+
+
 def test_no_broker_at_the_address_is_said_within_seconds(marked):
     began = time.monotonic()
     ran = run(marked, "source=kafka://127.0.0.1:9/quotes")

@@ -36,15 +36,15 @@ def test_the_pages_that_a_user_types_from_are_among_them():
 
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.name)
 def test_they_run(page, l1_day, home, tmp_path):
-    """Those of the README on Ray, as it says; elsewhere in one process, which gives the same document."""
+    """The first sweep of the README on Ray, as it stands; others in one process, which gives the same document."""
     (tmp_path / "day.csv.gz").symlink_to(l1_day)
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with EmbeddedBroker() as broker:
-        for line in RUNNING[page]:
+        for number, line in enumerate(RUNNING[page]):
             stored = next(iter(tmp_path.glob("runs/*")), Path(RUN))
             words = line.replace(BROKER, f"'{broker.source()}'").replace(RUN, f"runs/{stored.name}")
-            if page.name != "README.md" and "-m sweep" in line:
+            if "-m sweep" in line and (page.name, number) != ("README.md", 1):
                 words += " executor=inline"
             ran = subprocess.run(
                 ["bash", "-ec", words],

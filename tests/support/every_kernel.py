@@ -17,6 +17,14 @@ from tests.support.strategies import CENT, random_tape
 
 GRID = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, CENT, 2 * CENT + 1, INFINITE)])
 
+CHOICES = list(
+    itertools.product(
+        ("buy", "sell"), ("persist", "refresh"), ("sweep", "last_ask"), ("best", "mid", "arrival"), (400, 10**6)
+    )
+)
+PAIRWISE = CHOICES[1::5]
+"""For the larger books, on which a run without the compiler takes seconds: any two parts of a choice meet in one."""
+
 
 def digest() -> str:
     """SHA-256 of the rows of every runner, rule and reference on two books, and of the baselines."""
@@ -26,10 +34,7 @@ def digest() -> str:
         book = build_book(random_tape(venues, 8 if venues > 64 else 40, venues, dense=dense), made)
         fees = [3_000_000, 0, -2_000_000, 500_000][: len(book.venues)] or []
         fees += [0] * (len(book.venues) - len(fees))
-        choices = itertools.product(
-            ("buy", "sell"), ("persist", "refresh"), ("sweep", "last_ask"), ("best", "mid", "arrival"), (400, 10**6)
-        )
-        for side, liquidity, leftover, reference, size in choices:
+        for side, liquidity, leftover, reference, size in CHOICES if venues == 3 else PAIRWISE:
             order = Order(side, size, int(book.ts[1]), int(book.ts[-1]))
             rules, policy = Rules(liquidity, leftover, 50_000_000), Static(reference=reference)
             for kernel in (*runners_for(Task.of(book, order, rules, policy, fees)), "walk"):

@@ -3,12 +3,13 @@
 Ray starts three programs for those who look at a cluster from outside: an API server (the dashboard's, even without a
 dashboard), the autoscaler's monitor, and one that forwards the logs of workers; and two agents beside each raylet, one
 that collects metrics and one that makes the environments that tasks ask for. An instance of our own that ends with the
-run has no dashboard, cannot grow, forwards no logs, and its tasks ask for no environment. No setting leaves them out,
-so this patches functions of Ray; a version of Ray without these functions starts as usual.
+run has no dashboard, cannot grow, forwards no logs, and its tasks run in the environment of the driver. No setting
+leaves them out, so this patches functions of Ray; a version of Ray without these functions starts as usual.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -44,37 +45,58 @@ WRITER: Final = "persist_port"
 STARTER: Final = "start_ray_process"
 """The function of Ray's that starts each of its programs; as of Ray 2.60."""
 
+ASKS: Final = ("RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_RUNTIME_ENV_HOOK")
+"""Variables by which somebody asks for an environment of the tasks: one who submits a job, or a hook."""
+
+UV_RUN: Final = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+"""The variable and the setting of `ray._private.ray_constants` by which, below ``uv run``, Ray copies the driver's
+folder and runs ``uv`` anew for each worker; on by default. Workers on the driver's machine need no copy; as of Ray
+2.60."""
+
 IDLE_AGENT: Final = Path(__file__).with_name("idle_agent.py")
 
 
 @contextmanager
 def lean() -> Iterator[bool]:
-    """Make a Ray that starts meanwhile leave these programs out; yields whether it will."""
+    """Make a Ray that starts meanwhile leave these programs out; yields whether it will.
+
+    Where an environment of the tasks is asked for, the agents that make it are started all the same.
+    """
     from ray import _raylet
-    from ray._private import node, services
+    from ray._private import node, ray_constants, services
 
     node_class: Any = getattr(node, "Node", None)
-    originals: list[tuple[Any, str, Any]] = [(node_class, name, getattr(node_class, name, None)) for name in NEEDLESS]
-    originals.append((services, STARTER, getattr(services, STARTER, None)))
+    replacements: list[tuple[Any, str, Any]] = [(node_class, name, _start_nothing) for name in NEEDLESS]
+    start = getattr(services, STARTER, None)
+    if not _asked_for_an_environment():
+        replacements += [(services, STARTER, _with_idle_agents(start)), (ray_constants, UV_RUN, False)]
+    originals = [(owner, name, getattr(owner, name, None)) for owner, name, _ in replacements]
     if any(original is None for *_, original in originals) or not all(
         hasattr(_raylet, name) for name in (*PORTS, WRITER)
     ):
         yield False
         return
-    for owner, name, original in originals:
-        setattr(owner, name, _with_idle_agents(original) if owner is services else _start_nothing)
+    for replacement in replacements:
+        setattr(*replacement)
     try:
         yield True
     finally:
-        for owner, name, original in originals:
-            setattr(owner, name, original)
+        for original in originals:
+            setattr(*original)
+
+
+def _asked_for_an_environment() -> bool:
+    """Whether the tasks are to run in another environment than the driver's."""
+    from ray._private import ray_constants
+
+    return any(name in os.environ for name in ASKS) or (UV_RUN in os.environ and getattr(ray_constants, UV_RUN, False))
 
 
 def _start_nothing(*_: object, **__: object) -> None:
     """In place of a method that starts a program."""
 
 
-def _with_idle_agents(start: Callable[..., Any]) -> Callable[..., Any]:
+def _with_idle_agents(start: Any) -> Callable[..., Any]:  # noqa: ANN401 - ray's
     """Wrap Ray's function that starts a program: a raylet gets agents that do nothing."""
 
     def start_with_idle_agents(command: list[str], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - ray's

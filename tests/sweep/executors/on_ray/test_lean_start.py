@@ -5,16 +5,18 @@ import sys
 import pytest
 import ray
 from ray import _raylet
-from ray._private import services
+from ray._private import ray_constants, services
 from ray._private.node import Node
 
 from sweep.executors.on_ray.health import AGENTS as MARKS
 from sweep.executors.on_ray.lean_start import (
     AGENTS,
+    ASKS,
     IDLE_AGENT,
     NEEDLESS,
     PORTS,
     STARTER,
+    UV_RUN,
     WRITER,
     lean,
     with_idle_agent,
@@ -61,6 +63,23 @@ def test_a_raylet_of_other_options_and_other_programs_start_as_they_are(monkeypa
     assert started(monkeypatch, command) == (command, [])
 
 
+def test_below_uv_run_the_workers_are_in_the_environment_of_the_driver():
+    before = ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
+    with lean():
+        assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is False
+    assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is before
+
+
+@pytest.mark.parametrize("name", [*ASKS, UV_RUN])
+def test_where_an_environment_of_the_tasks_is_asked_for_the_agents_are_ray_s(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(ray_constants, UV_RUN, True)
+    assert started(monkeypatch, RAYLET) == (RAYLET, [])
+    with lean() as leaner:
+        assert leaner
+        assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is True
+
+
 @pytest.mark.command
 def test_an_idle_agent_is_told_from_a_worker_and_ends_with_its_raylet():
     (word,) = {with_idle_agent(f"{name}=any").partition("=")[2] for name in AGENTS}
@@ -86,7 +105,12 @@ def test_they_are_put_back_where_the_start_fails():
 
 @pytest.mark.parametrize(
     ("owner", "missing"),
-    [*((Node, name) for name in NEEDLESS), (services, STARTER), *((_raylet, name) for name in (*PORTS, WRITER))],
+    [
+        *((Node, name) for name in NEEDLESS),
+        (services, STARTER),
+        (ray_constants, UV_RUN),
+        *((_raylet, name) for name in (*PORTS, WRITER)),
+    ],
 )
 def test_a_ray_without_one_of_them_starts_as_usual(monkeypatch, owner, missing):
     monkeypatch.delattr(owner, missing)
