@@ -52,7 +52,7 @@ if _LOGGER.level == logging.NOTSET:
 
 _REFUSED = {
     errors.MessageSizeTooLargeError: (
-        "the topic does not take a message of that size",
+        "the topic does not take a message of that size, or that many in one batch",
         "raise its max.message.bytes, use another codec, or check the source for a burst of rows with one time stamp",
     ),
     errors.InvalidRecordError: (

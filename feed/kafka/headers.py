@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "1.0"
 END = "end"
+
+OWN = ("seq", "pseq")
+"""Names of a data message's last headers, which number it."""
 
 _OFFSETS = 2**62
 
@@ -88,14 +90,13 @@ def replay_digest(tapes: Mapping[str, str]) -> str:
 
 def data_headers(replay: str, symbol: str, codec: str, seq: int, pseq: int) -> list[tuple[str, bytes]]:
     """Headers of a data message: `seq` counts the whole replay, `pseq` the partition, both from 0."""
-    return [*_shared_headers(replay, symbol, codec), ("seq", b"%d" % seq), ("pseq", b"%d" % pseq)]
+    return [*shared_headers(replay, symbol, codec), *zip(OWN, (b"%d" % seq, b"%d" % pseq), strict=True)]
 
 
-@lru_cache(maxsize=1024)
-def _shared_headers(replay: str, symbol: str, codec: str) -> tuple[tuple[str, bytes], ...]:
+def shared_headers(replay: str, symbol: str, codec: str) -> list[tuple[str, bytes]]:
     """Headers that all messages of a symbol share; they come first, as equal beginnings are read faster."""
     headers = {"replay": replay, "symbol": symbol, "schema": SCHEMA, "codec": codec}
-    return tuple((name, text.encode()) for name, text in headers.items())
+    return [(name, text.encode()) for name, text in headers.items()]
 
 
 def end_headers(replay: str, codec: str) -> list[tuple[str, bytes]]:

@@ -7,10 +7,9 @@ import heapq
 import re
 import secrets
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,8 +18,9 @@ from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.kafka.address import Address, parse_address
+from feed.kafka.batch_packing import Envelope, Packer, envelope
 from feed.kafka.client import DELIVERY_SECONDS, MAX_MESSAGE, murmur2, open_consumer, open_producer, translated
-from feed.kafka.headers import SCHEMA, EndRecord, Listed, data_headers, encode_end, end_headers, replay_digest
+from feed.kafka.headers import OWN, SCHEMA, EndRecord, Listed, encode_end, end_headers, replay_digest, shared_headers
 from feed.kafka.topic import beginnings, check_fit, check_room, made_settings_of
 from feed.provenance import Partition
 from feed.tape import Tape, join
@@ -207,8 +207,8 @@ def replay(
         address, compression=CODECS[codec].compression, largest_batch=settings.largest_batch
     ) as producer:
         numbers = _numbers(producer, address)
-        messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=producer.flush)
         fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
+        messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=fill.flush)
         fill.send(messages, on_progress)
         digests = {tape.symbol: tape.digest() for tape in tapes}
         end = EndRecord(
@@ -286,30 +286,33 @@ class _Fill:
     ) -> None:
         self._producer, self._address, self._name, self._codec = producer, address, name, codec
         self._numbers, self._partitioner = numbers, partitioner
-        self._waiting: deque[tuple[Any, int]] = deque()
-        self._held = 0
+        self._packer = Packer(producer, address.topic)
         self.lanes: dict[int, _Lane] = {}
 
     def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
         """Send messages and wait until each is acknowledged."""
-        waiting = self._waiting
-        for seq, message in enumerate(messages):
-            number, lane = self._lane(message.symbol, seq)
-            headers = data_headers(self._name, message.symbol, self._codec, seq, lane.messages)
-            size = len(message.value)
-            waiting.append((_post(self._producer, self._address, number, message, headers), size))
-            self._held += size
-            lane.messages += 1
-            lane.rows += message.rows
-            lane.nbytes += size
-            lane.hashes.update(hashlib.sha256(message.value).digest())
-            if waiting[0][0].is_done or self._held > UNACKNOWLEDGED_BYTES:
-                self._acknowledge(UNACKNOWLEDGED_BYTES)
-            if on_progress is not None:
-                on_progress(seq + 1, message.ts)
         with translated(self._address, _INCOMPLETE):
+            for seq, message in enumerate(messages):
+                _check_size(message, self._address)
+                number, lane = self._lane(message.symbol, seq)
+                own = (b"%d" % seq, b"%d" % lane.messages)
+                full = self._packer.add(number, _envelope(self._name, message.symbol, self._codec), message.value, own)
+                lane.messages += 1
+                lane.rows += message.rows
+                lane.nbytes += len(message.value)
+                lane.hashes.update(hashlib.sha256(message.value).digest())
+                if full:
+                    self._acknowledge(UNACKNOWLEDGED_BYTES)
+                if on_progress is not None:
+                    on_progress(seq + 1, message.ts)
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is batched, and wait until each message is acknowledged."""
+        with translated(self._address, _INCOMPLETE):
+            self._packer.flush()
             self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
-        self._acknowledge(0)
+            self._acknowledge(0)
 
     def _lane(self, symbol: str, seq: int) -> tuple[int, _Lane]:
         number = self._numbers[self._partitioner(len(self._numbers), symbol, seq)]
@@ -319,32 +322,32 @@ class _Fill:
         return number, lane
 
     def _acknowledge(self, bound: int) -> None:
-        """Note the offsets of the oldest acknowledged messages; wait while more than `bound` bytes are pending."""
-        waiting = self._waiting
-        with translated(self._address, _INCOMPLETE):
-            while waiting and (self._held > bound or waiting[0][0].is_done):
-                future, size = waiting.popleft()
-                metadata = future.get(timeout=ACKNOWLEDGE_SECONDS)
-                self._held -= size
-                lane = self.lanes[metadata.partition]
-                if lane.start < 0:
-                    lane.start = metadata.offset
-                if metadata.offset < lane.end:
-                    raise FeedCorrupt(
-                        f"the broker put offset {metadata.offset} after {lane.end - 1}",
-                        f"{self._address.place}, partition {metadata.partition}",
-                        "delete the topic or use a new one, and replay again",
-                    )
-                lane.end = metadata.offset + 1
+        """Note the offsets of the oldest acknowledged batches; wait while more than `bound` bytes are pending."""
+        sent = self._packer.sent
+        pending = sum(batch.nbytes for batch in sent)
+        while sent and (pending > bound or sent[0].is_done):
+            batch = sent.popleft()
+            pending -= batch.nbytes
+            offset = batch.offset(ACKNOWLEDGE_SECONDS)
+            lane = self.lanes[batch.partition]
+            if lane.start < 0:
+                lane.start = offset
+            if offset < lane.end:
+                raise FeedCorrupt(
+                    f"the broker put offset {offset} after {lane.end - 1}",
+                    f"{self._address.place}, partition {batch.partition}",
+                    "delete the topic or use a new one, and replay again",
+                )
+            lane.end = offset + batch.messages
 
 
-def _post(
-    producer: Any,  # noqa: ANN401 - untyped client
-    address: Address,
-    partition: int,
-    message: Outgoing,
-    headers: list[tuple[str, bytes]],
-) -> Any:  # noqa: ANN401 - untyped client
+@lru_cache(maxsize=1024)
+def _envelope(replay: str, symbol: str, codec: str) -> Envelope:
+    """What the messages of a symbol share."""
+    return envelope(symbol.encode(), shared_headers(replay, symbol, codec), OWN)
+
+
+def _check_size(message: Outgoing, address: Address) -> None:
     if len(message.value) > MAX_MESSAGE:
         raise FeedCorrupt(
             f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of "
@@ -352,9 +355,6 @@ def _post(
             address.place,
             "check the source for a burst of rows with one time stamp",
         )
-    return producer.send(
-        address.topic, value=message.value, key=message.symbol.encode(), headers=headers, partition=partition
-    )
 
 
 def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client

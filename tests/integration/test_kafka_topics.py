@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from feed import synthetic
 from feed.codecs.json_codec import encode_json
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -11,7 +12,7 @@ from feed.kafka import producer as replay_module
 from feed.kafka.address import parse_address
 from feed.kafka.client import open_consumer, open_producer
 from feed.kafka.producer import replay
-from feed.kafka.topic import partitions_of, settings_of
+from feed.kafka.topic import Settings, partitions_of, settings_of
 from feed.options import ReadOptions
 from feed.source import read_source
 from feed.tape import same
@@ -98,12 +99,21 @@ def test_a_message_that_a_topic_does_not_take_is_said(kafka_one, request):
 def test_a_message_that_only_the_broker_finds_too_large_is_said_and_the_replay_is_none(kafka_one, request, monkeypatch):
     monkeypatch.setattr(replay_module, "check_room", lambda *_: ())
     source = kafka_one.create_topic(topic_of(request), configs={"max.message.bytes": "270"})
-    with pytest.raises(FeedUnavailable, match=r"the topic does not take a message of that size .* raise its max.mess"):
+    with pytest.raises(FeedUnavailable, match=r"the topic does not take a message of that size, .* raise its max.mess"):
         replay(tape(), source)
     with pytest.raises(FeedCorrupt, match=r"no complete replay|incomplete|holds no message"):
         read_source(source)
     listed = settings_of(parse_address(source))
     assert (listed.largest_batch, listed.partitions, listed.number("retention.bytes", 0)) == (270, 1, -1)
+
+
+def test_batches_that_only_the_broker_finds_too_large_are_said_at_once(kafka_one, request, monkeypatch):
+    monkeypatch.setattr(replay_module, "made_settings_of", lambda _: Settings({}))
+    source = kafka_one.create_topic(topic_of(request), configs={"max.message.bytes": "4000"})
+    began = time.monotonic()
+    with pytest.raises(FeedUnavailable, match=r"the topic does not take .* that many in one batch"):
+        replay(synthetic.generate(), source)
+    assert time.monotonic() - began < 20
 
 
 # --- time ---

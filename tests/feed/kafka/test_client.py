@@ -73,7 +73,7 @@ def test_listings_are_bounded_and_escaped():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (errors.MessageSizeTooLargeError, r"does not take a message of that size .*; raise its max.message.bytes"),
+        (errors.MessageSizeTooLargeError, r"does not take a message of that size, .*; raise its max.message.bytes"),
         (
             errors.InvalidRecordError,
             r"does not take such a message \(.*without key\); set cleanup.policy=delete for it",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import producer as replay_module
 from feed.kafka.address import Address
-from feed.kafka.client import MAX_MESSAGE, errors
+from feed.kafka.client import MAX_MESSAGE
 from feed.kafka.headers import EndRecord, Listed, replay_digest
 from feed.kafka.producer import PARTITIONERS, Outgoing, new_replay_id, paced, replay
 from feed.provenance import Partition
 from feed.tape import Tape
+from tests.support.kafka.accumulating import AccumulatingProducer
 
 ADDRESS = Address(("nowhere:1",), "q")
 
@@ -84,29 +84,6 @@ def test_what_is_batched_is_sent_before_a_wait():
     assert flushes == [100.0]
 
 
-class Producer:
-    """Stands for kafka-python's: acknowledges at once, or fails where told."""
-
-    def __init__(self, *, first=70, fail_at=None):
-        self.sent, self.keys, self.first, self.fail_at = [], [], first, fail_at
-
-    def send(self, _topic, *, value, headers, partition, key=None):
-        self.sent.append((partition, value, dict(headers)))
-        self.keys.append(key)
-        offset = self.first + len(self.sent) - 1
-        failing = self.fail_at == len(self.sent) - 1
-
-        def get(timeout):
-            if failing:
-                raise errors.KafkaTimeoutError("batch expired")
-            return SimpleNamespace(partition=partition, offset=offset)
-
-        return SimpleNamespace(is_done=True, get=get)
-
-    def flush(self, timeout=None):
-        pass
-
-
 def tape(symbol="AAPL"):
     n = 4
     ones = np.ones(n, np.int64)
@@ -132,15 +109,16 @@ def fill(producer, tapes, *, numbers=(0,), partition="symbol", codec="json", on_
 def test_spread_takes_partitions_in_turn_and_symbol_keeps_one_for_each(codec):
     tapes = [tape("A"), tape("B")]
     messages = sum(len(list(CODECS[codec].encode(each))) for each in tapes)
-    producer = Producer()
+    producer = AccumulatingProducer()
     lanes = fill(producer, tapes, numbers=(3, 4, 8), partition="spread", codec=codec)
-    assert [partition for partition, _, _ in producer.sent] == [(3, 4, 8)[i % 3] for i in range(messages)]
+    by_number = sorted((int(headers["seq"]), partition) for partition, _, headers, _ in producer.sent)
+    assert by_number == [(i, (3, 4, 8)[i % 3]) for i in range(messages)]
     assert sum(lane.rows for lane in lanes.values()) == 8
     # Kafka's own client hashes these keys to these 32-bit numbers, and takes the lower 31 bits of them.
     hashes = {b"21": -973932308, b"foobar": -790332482}
-    producer = Producer()
+    producer = AccumulatingProducer()
     fill(producer, [tape(key.decode()) for key in hashes], numbers=(3, 4, 8), codec=codec)
-    assert {headers["symbol"]: partition for partition, _, headers in producer.sent} == {
+    assert {headers["symbol"]: partition for partition, _, headers, _ in producer.sent} == {
         key: (3, 4, 8)[(number & 0x7FFFFFFF) % 3] for key, number in hashes.items()
     }
 
@@ -152,41 +130,41 @@ def test_the_digest_of_several_tapes_names_each():
 
 
 def test_headers_number_the_messages_and_the_table_proves_them():
-    producer, progress = Producer(), []
+    producer, progress = AccumulatingProducer(), []
     messages = list(encode_json(tape()))
     lanes = fill(producer, [tape()], on_progress=lambda sent, ts: progress.append((sent, ts)))
-    assert [headers["seq"] for _, _, headers in producer.sent] == [b"0", b"1"]
-    assert [headers["pseq"] for _, _, headers in producer.sent] == [b"0", b"1"]
-    assert {partition for partition, _, _ in producer.sent} == {0}
+    assert [headers["seq"] for _, _, headers, _ in producer.sent] == [b"0", b"1"]
+    assert [headers["pseq"] for _, _, headers, _ in producer.sent] == [b"0", b"1"]
+    assert {partition for partition, _, _, _ in producer.sent} == {0}
     assert progress == [(1, 0), (2, 1)]
     lane = lanes[0]
     assert (lane.messages, lane.rows, lane.start, lane.end) == (2, 4, 70, 72)
     assert lane.nbytes == sum(len(message.value) for message in messages)
-    assert producer.keys == [b"AAPL"] * 2
+    assert [key for _, _, _, key in producer.sent] == [b"AAPL"] * 2
     each = b"".join(hashlib.sha256(message.value).digest() for message in messages)
     assert lane.hashes.hexdigest() == hashlib.sha256(each).hexdigest()
 
 
 def test_every_used_partition_gets_an_end_record_with_the_whole_table():
-    producer = Producer(first=9)
+    producer = AccumulatingProducer(first=9)
     listed = {part: Listed(2, 2, 9, 5, 8, "a" * 64) for part in (0, 2)}
     end = EndRecord("r", "json", "1.0", 4, "b" * 64, {"AAPL": "b" * 64}, listed)
-    assert replay_module._finish(producer, ADDRESS, end) == (Partition(0, 5, 10), Partition(2, 5, 11))
-    assert [partition for partition, _, _ in producer.sent] == [0, 2]
-    for _, value, headers in producer.sent:
+    assert replay_module._finish(producer, ADDRESS, end) == (Partition(0, 5, 10), Partition(2, 5, 10))
+    assert [partition for partition, _, _, _ in producer.sent] == [0, 2]
+    for _, value, headers, _ in producer.sent:
         assert headers["kind"] == b"end"
         assert set(json.loads(value)["partitions"]) == {"0", "2"}
 
 
 def test_a_send_that_fails_is_one_line():
     with pytest.raises(FeedUnavailable, match=r"batch expired.*the replay is incomplete"):
-        fill(Producer(fail_at=1), [tape()])
+        fill(AccumulatingProducer(fail_at=0), [tape()])
 
 
 def test_a_message_beyond_the_bound_is_named():
     message = Outgoing(0, "AAPL", b"x" * (MAX_MESSAGE + 1), 1)
     with pytest.raises(FeedCorrupt, match=r"message of 1970-01-01T00:00:00.000000000Z has 8388609 bytes"):
-        replay_module._post(Producer(), ADDRESS, 0, message, [])
+        replay_module._check_size(message, ADDRESS)
 
 
 @pytest.mark.parametrize(
