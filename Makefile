@@ -9,6 +9,8 @@ PYTHON ?=
 interpreters := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Images of containers like to set it; each of the hundreds of processes of a test run would compile the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
 .PHONY: help install run kafka test unit soak lint bench fuzz
@@ -84,6 +86,7 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
 	@$(python) -m pip --version >/dev/null 2>&1 || $(python) -m ensurepip >&2
 	@$(pip_install) -e . >&2
+	@$(python) -m compileall -q allocator feed sweep >&2
 	@echo "sor-sweep: compiling the kernels (once)" >&2
 	@$(python) -m allocator.kernels >&2
 	@$(python) -c 'import feed.files.csv_kernel, feed.quality.tally_kernel' >&2
