@@ -46,7 +46,7 @@ def plain_book(tape, *, carry=True, uncross=True, band=Fraction(1, 10), max_age=
             ):
                 if book[side]:
                     pick = min if side == "ask" else max
-                    best = pick(px for px, _ in book[side].values())
+                    best = pick(book[side].values())[0]
                     book[side] = {v: q for v, q in book[side].items() if not beyond(q[0], best)}
             sane = _hide_alone(book, sane)
         two_sided = book["bid"] and book["ask"]
@@ -79,7 +79,7 @@ def _hide_alone(book, sane):
 
 
 def _best(book, side):
-    return (max if side == "bid" else min)(px for px, _ in book[side].values())
+    return (max if side == "bid" else min)(book[side].values())[0]
 
 
 def _uncross(book, age):

@@ -110,13 +110,16 @@ def test_one_slow_chunk_decides_nothing():
 )  # fmt: skip
 def test_every_combination_once_whatever_is_said(tapes, orders, combinations, workers, measured, seconds):
     cutter = Cutter(tapes, orders, combinations, workers, measured)
-    cells = []
+    taken, done = 0, {}
     for at, chunk in enumerate(iter(cutter.take, None)):
         assert chunk.first < chunk.past
-        cells += [(chunk.tape, chunk.order, number) for number in range(chunk.first, chunk.past)]
+        assert (chunk.tape, chunk.order) == divmod(taken // combinations, orders), "by tape, then by order"
+        assert chunk.first == done.get((chunk.tape, chunk.order), 0), "and by number"
+        done[chunk.tape, chunk.order] = chunk.past
+        taken += len(chunk)
         if at % 3:
             cutter.learn(len(chunk), seconds[at % len(seconds)])
-    assert cells == [(t, o, c) for t in range(tapes) for o in range(orders) for c in range(combinations)]
+    assert list(done.items()) == [((t, o), combinations) for t in range(tapes) for o in range(orders)]
 
 
 def test_a_chunk_knows_its_length_and_its_name():
