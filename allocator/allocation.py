@@ -9,7 +9,7 @@ from allocator import exhaustive, splits
 from allocator.cost import Venue, in_dollars, split_cost, whole_shares
 from allocator.errors import AllocatorError
 from allocator.money import INFINITE, decimal, nano
-from allocator.order import Parameters
+from allocator.order import COST_REFERENCES, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +65,8 @@ def allocate(
     policy : str
         ``static`` (model 2.2) or ``pseudocode``, the published study's (model 2.1).
     reference : str or float
-        What prices are measured from: ``best`` (the lowest c_i available), or a price in dollars.
+        What prices are measured from: ``best`` (the lowest c_i available; before anything is taken also the ``touch``),
+        or a price in dollars.
     infeasible : str
         Where pseudocode has no split, ``sweep`` returns that of static, and ``wait`` returns ``((), inf)``.
     lots_only : bool
@@ -145,10 +146,10 @@ def allocate(
 
 def _reference2(reference: float | str, costs: Sequence[int], available: Sequence[int]) -> int:
     """Twice the reference price, 1e-9 $; 0 where no venue has shares, as it is not used then."""
-    if reference == "best":
+    if reference in COST_REFERENCES:
         return 2 * min((c for c, shares in zip(costs, available, strict=True) if shares > 0), default=0)
     if reference in {"mid", "arrival"}:
         raise AllocatorError(f"reference={reference!r} needs bids, which Venue has not: give the price in dollars")
     if isinstance(reference, str) and not decimal(reference, "reference").is_finite():
-        raise AllocatorError(f"reference: expected best or a price in dollars, but it had {reference!r}")
+        raise AllocatorError(f"reference: expected best, touch or a price in dollars, but it had {reference!r}")
     return 2 * nano(reference, "reference")

@@ -4,9 +4,9 @@ A policy of the table below decides from its own state, the view of a snapshot, 
 names. Combinations that agree in these decide alike at the first snapshot, so they reach the second one in the same
 state, and so on to the end, under any liquidity rule.
 
-- `static` in whole shares, measured from the best available cost, compares c_i - c_best with tau. Both are whole
-  numbers of `CostUnits.unit` above one origin, so only floor(tau / unit) matters, up to the span of the book's
-  costs. (From a mid or the arrival price the differences are no multiples of the unit: tau itself matters.)
+- `static` in whole shares, measured from the lowest cost displayed or left, compares c_i less that cost with tau. Both
+  are whole numbers of `CostUnits.unit` above one origin, so only floor(tau / unit) matters, up to the span of the
+  book's costs. (From a mid or the arrival price the differences are no multiples of the unit: tau itself matters.)
 - `static` in whole lots weighs the last lot's excess against the shortfall: tau and lambda_over + theta_queue matter.
 - `pseudocode` reads no parameters; where it has no split it waits, or decides as `static`.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.order import ParameterColumns
+from allocator.order import COST_REFERENCES, ParameterColumns
 from allocator.policies import Pseudocode, Static
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def _static(policy: Static, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
     if policy.lots_only:
         return [parameters.tau, parameters.over]
-    return [units.reach(parameters.tau) if policy.reference == "best" else parameters.tau]
+    return [units.reach(parameters.tau) if policy.reference in COST_REFERENCES else parameters.tau]
 
 
 def _pseudocode(policy: Pseudocode, units: CostUnits, parameters: ParameterColumns) -> list[Int64]:

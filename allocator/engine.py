@@ -35,6 +35,8 @@ class View:
         Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed.
     available : sequence of int
         Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
+    touch : int, optional
+        The lowest cost displayed, whatever is taken of it, 1e-9 $; None where nothing is displayed.
     mid2 : int, optional
         Twice the consolidated mid, signed; None where the book is one-sided.
     arrival2 : int, optional
@@ -47,6 +49,7 @@ class View:
     prices: Sequence[int]
     costs: Sequence[int]
     available: Sequence[int]
+    touch: int | None
     mid2: int | None
     arrival2: int | None
     can_sell_back: bool
@@ -207,6 +210,7 @@ def execute(
             prices,
             costs,
             available,
+            min((c for c, px in zip(costs, displayed, strict=True) if px), default=None),
             sign * mid2 if mid2 else None,
             sign * arrival2 if t >= arrival_at else None,
             other is not None,

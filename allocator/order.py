@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Side = Literal["buy", "sell"]
 Liquidity = Literal["persist", "refresh"]
 Leftover = Literal["sweep", "last_ask"]
-Reference = Literal["best", "mid", "arrival"]
+Reference = Literal["touch", "best", "mid", "arrival"]
+COST_REFERENCES: Final = ("touch", "best")
+"""The references that are costs of the book themselves."""
+
 Infeasible = Literal["sweep", "wait"]
 
 SIGN: dict[str, int] = {"buy": 1, "sell": -1}

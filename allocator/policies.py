@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def _reference2(view: View, reference: str) -> int | None:
     """Twice the signed price that costs are measured from; None = wait."""
+    if reference == "touch":
+        return None if view.touch is None else 2 * view.touch
     if reference == "mid":
         return view.mid2
     if reference == "arrival":
@@ -40,7 +42,8 @@ class Static:
     step : int
         Shares of a lot.
     reference : str
-        What prices are measured from: ``best``, ``mid`` or ``arrival``.
+        What prices are measured from: ``touch`` (the lowest cost displayed, whatever is taken of it), ``best`` (the
+        lowest that is left), ``mid`` or ``arrival``.
     lots_only : bool
         Send whole lots only.
     """

@@ -20,7 +20,7 @@ from allocator.book import freeze
 from allocator.engine import as_row, dearest, execute, settle
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
-from allocator.order import FIELDS, UNBOUNDED
+from allocator.order import COST_REFERENCES, FIELDS, UNBOUNDED
 from allocator.policies import Pseudocode, Static
 from allocator.units import CostUnits, cost_units
 
@@ -158,7 +158,7 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         step=policy.step,
         wait=isinstance(policy, Pseudocode) and policy.fallback is None,
         lots_only=policy.lots_only,
-        reference={"best": walk.BEST, "mid": walk.MID, "arrival": walk.ARRIVAL}[policy.reference],
+        reference=getattr(walk, policy.reference.upper()),
         arrival_at=arrival_at,
         arrival2=arrival2,
         leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
@@ -192,9 +192,7 @@ class WalkArguments:
 
         book, order, units = task.book, task.order, task.units
         side = book.take_side(order.side)
-        reference = {"best": stateful.BEST, "mid": stateful.MID, "arrival": stateful.ARRIVAL}[
-            _compiled(task.policy).reference
-        ]
+        reference = getattr(stateful, _compiled(task.policy).reference.upper())
         arrival_at, arrival2 = book.arrival(order) if reference == stateful.ARRIVAL else (0, 0)
         first, past = book.span(order)
         begin, last, at_last = first, past - 1, reference
@@ -349,6 +347,6 @@ def runners_for(task: Task) -> tuple[str, ...]:
     if not isinstance(policy, Static) or policy.lots_only or not narrow:
         return ("walk",)
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
-    if stateless and policy.reference == "best":
+    if stateless and policy.reference in COST_REFERENCES:
         return ("rows", "lanes", "wide", "columns", "ladder")
     return ("rows", "lanes", "wide")

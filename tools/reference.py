@@ -29,7 +29,8 @@ MEANING: Final = {
     "order.end": "when it ends; the window's end by default",
     "policy": "how shares are taken: [what is simulated](simulation.md)",
     "step": "shares of a lot, of `pseudocode` and of `lots_only`",
-    "reference": "what `static` measures prices from",
+    "reference": "what `static` measures prices from: the lowest cost displayed, the lowest that our takes have left, "
+    "the mid of the moment, or that of the order's start",
     "infeasible": "`pseudocode` without an exact split: act as `static`, or wait",
     "lots_only": "`static` in whole lots of `step`, where lambda_over acts too",
     "conventions": "`fair`, or `classic`: the published study with its faults; sets defaults",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from allocator.kernels.compiling import kernel, lowest, record
 
-BEST, MID, ARRIVAL, WAIT = 0, 1, 2, 3
+BEST, MID, ARRIVAL, WAIT, TOUCH = 0, 1, 2, 3, 4
 """The reference that prices are measured from; `WAIT` = the policy does not act."""
 
 SWEEP, LAST_ASK, NONE = 0, 1, 2
@@ -96,7 +96,7 @@ class Rules(NamedTuple):
     persist : bool
         Whether shares taken stay taken at a publication without a reset.
     reference, arrival2 : int64
-        `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
+        `TOUCH`, `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
     at_last : int64
         `reference`, or `WAIT` where the policy does not act at the last snapshot.
     leftover : int64
@@ -125,6 +125,18 @@ _QUOTES, _COSTS, _RULES = record(Quotes), record(Costs), record(Rules)
 def _limit(tau, middle, sign, c0, unit):
     """The dearest cost that is taken, in units, where costs are measured from a mid; `middle` is twice that mid."""
     return (sign * middle - 2 * c0 + 2 * tau) // (2 * unit)
+
+
+@kernel(types.int64(_QUOTES, _COSTS, types.int64))
+def _touch(quotes, costs, t):
+    """The lowest cost displayed at snapshot t, whatever is taken of it; `FAR` where nothing is."""
+    ticks, slope, offset = quotes.ticks, costs.slope, costs.offset
+    touch, rest = np.int64(FAR), quotes.shown[t]
+    while rest != np.uint64(0):
+        v = lowest(rest)
+        rest &= rest - np.uint64(1)
+        touch = min(touch, slope * np.int64(ticks[t, v]) + offset[v])
+    return touch
 
 
 @kernel(
@@ -222,6 +234,8 @@ def _through(quotes, costs, rules, tau, t, until, size, taken, sums):
                 rest &= rest - one
                 best = min(best, slope * np.int64(ticks[t, v]) + offset[v])
             limit = best + reach
+        elif reference == TOUCH:
+            limit = _touch(quotes, costs, t) + reach
         elif reference == MID:
             limit = _limit(tau, mid2[t], sign, c0, unit)
         within_limit = zero
@@ -290,6 +304,8 @@ def _close(quotes, costs, rules, tau, t, size, ends, taken, sums):
     limit = np.int64(-FAR)
     if reference == BEST:
         limit = best + min(tau // unit, costs.farthest)
+    elif reference == TOUCH:
+        limit = _touch(quotes, costs, t) + min(tau // unit, costs.farthest)
     elif reference == ARRIVAL:
         limit = _limit(tau, rules.arrival2, sign, c0, unit)
     elif reference == MID and mid2[t] != 0:
@@ -393,7 +409,7 @@ def _lanes(width):
             for k in range(width):
                 each = tau[group + min(k, lanes - 1)]
                 # a mid, which holds no fee, may lie farther than `farthest` from every cost
-                reach[k] = min(each // unit, farthest) if reference == BEST else 0
+                reach[k] = min(each // unit, farthest) if reference in (BEST, TOUCH) else 0
                 above[k], part[k] = each // unit, 2 * (each % unit)
                 done[k] = k >= lanes
             taken[:] = 0
@@ -452,6 +468,8 @@ def _lanes(width):
                             row = taken[v]
                             for k in range(width):
                                 base[k] = min(base[k], near if row[k] < size_there else np.int32(FAR))
+                    elif reference == TOUCH:
+                        base[:] = np.int32(_touch(quotes, costs, t))
                     else:
                         middle = (arrival2 if reference == ARRIVAL else mid2[t]) * sign - 2 * c0
                         whole, rest_of = middle // (2 * unit), middle % (2 * unit)
@@ -518,7 +536,7 @@ walk_lanes, walk_wide = _lanes(LANES), _lanes(WIDE)
 
 @kernel(types.void(_QUOTES, _COSTS, _RULES, record(Orders), types.int64, types.int64, types.int64[:, ::1]))
 def walk_orders(quotes, costs, rules, orders, every, tau, out):
-    """Walk many orders under one combination, sharing one long walk; `reference` is `BEST` or `MID`.
+    """Walk many orders under one combination, sharing one long walk; `reference` is not `ARRIVAL`.
 
     The long walk wants every share, from the first order's start to the last one's end; its state is saved every
     `every` snapshots. An order walks alone until its shares taken since the resets equal those of the long walk. From

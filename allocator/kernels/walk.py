@@ -25,7 +25,7 @@ Shares = Annotated[NDArray[np.int64], types.int64[::1]]
 Money = Annotated[NDArray[np.int64], types.int64[::1]]
 
 STATIC, PSEUDOCODE = 0, 1
-BEST, MID, ARRIVAL = 0, 1, 2
+BEST, MID, ARRIVAL, TOUCH = 0, 1, 2, 3
 SWEEP, LAST_ASK = 0, 1
 
 INFINITE = 2**60
@@ -153,6 +153,17 @@ def _cheapest(cost, left):
     return best
 
 
+@kernel(types.int64(_AVAILABLE))
+def _touch(available):
+    """The lowest cost displayed, whatever is taken of it; only where something is displayed."""
+    price, cost = available.price, available.cost
+    touch = -1
+    for v in range(len(price)):
+        if price[v] != 0 and (touch < 0 or cost[v] < cost[touch]):
+            touch = v
+    return cost[touch]
+
+
 @kernel(types.int64(types.int64[::1], types.int64[::1]))
 def _best_quote(price, left):
     """The venue of the lowest price among those with shares left, the lowest index first; -1 if none."""
@@ -275,6 +286,8 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                     act = False
                 elif reference == BEST:
                     reference2 = 2 * cost[best]
+                elif reference == TOUCH:
+                    reference2 = 2 * _touch(available)
                 elif reference == MID:
                     reference2 = sign * mid2[t]
                     act = mid2[t] != 0

@@ -58,7 +58,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     order: OrderSpec = OrderSpec()
     policy: str = "static"
     step: int = 100
-    reference: Literal["best", "mid", "arrival"] = "best"
+    reference: Literal["touch", "best", "mid", "arrival"] = "best"
     infeasible: Literal["sweep", "wait"] = "sweep"
     lots_only: bool = False
     conventions: Literal["fair", "classic"] = "fair"

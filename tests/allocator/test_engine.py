@@ -37,7 +37,7 @@ GRID = ParameterColumns.of(POINTS)
 
 SWITCHES = {
     "step": st.sampled_from([1, 40, 100]),
-    "reference": st.sampled_from(["best", "mid", "arrival"]),
+    "reference": st.sampled_from(["touch", "best", "mid", "arrival"]),
     "lots_only": st.booleans(),
 }
 policies = st.one_of(
@@ -179,8 +179,13 @@ def _all_rows(book, order, rules, policy, fees, conventions):
     ]
 
 
-@given(tapes(max_venues=1, trades=False), st.sampled_from(["persist", "refresh"]), st.sampled_from(POINTS))
-def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, parameters):
+@given(
+    tapes(max_venues=1, trades=False),
+    st.sampled_from(["persist", "refresh"]),
+    st.sampled_from(POINTS),
+    st.sampled_from(["touch", "best"]),
+)
+def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, parameters, reference):
     book = build_book(tape, BookRules())
     order = Order("buy", 700, tape.ts[0], tape.ts[-1])
     rules = replace(FAIR, liquidity=liquidity)
@@ -188,12 +193,13 @@ def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, param
         baseline = run_baselines(book, order, rules, [FEE], "fair")["best_ask"]
     except NoPriceError:
         assume(False)
-    row = run_combinations(book, order, rules, Static(), [FEE], ParameterColumns.of([parameters])).rows[0]
+    policy = Static(reference=reference)
+    row = run_combinations(book, order, rules, policy, [FEE], ParameterColumns.of([parameters])).rows[0]
     assert row.tolist() == [getattr(baseline, name) for name in FIELDS]
 
 
-@given(tapes(trades=False))
-def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape):
+@given(tapes(trades=False), st.sampled_from(["touch", "best"]))
+def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape, reference):
     book = build_book(tape, BookRules())
     order = Order("buy", 700, tape.ts[0], tape.ts[-1])
     fees = [FEE] * len(book.venues)
@@ -206,7 +212,8 @@ def test_equal_fees_and_infinite_tau_walk_the_consolidated_book(tape):
             missing -= shares
             cash += shares * (px + FEE)
     assume(missing < 700 or book.ask_px.any())
-    row = run_combinations(book, order, FAIR, Static(), fees, ParameterColumns.of([Parameters(0, INFINITE, 0)])).rows[0]
+    policy, endless = Static(reference=reference), ParameterColumns.of([Parameters(0, INFINITE, 0)])
+    row = run_combinations(book, order, FAIR, policy, fees, endless).rows[0]
     assert row[:4].tolist() == [700 - missing, missing, 0, cash]
 
 
@@ -324,6 +331,24 @@ def test_mid_waits_on_a_one_sided_book_and_arrival_before_there_is_one():
     late = Order("buy", 100, int(book.ts[2]), int(book.ts[3]))
     rows = run_combinations(book, late, FAIR, Static(reference="arrival"), [0], ParameterColumns.of([one_cent])).rows
     assert rows[0, 0] == 10 + 0  # 104 is 3 cents above the arrival mid of 101, 99 below it
+
+
+def test_measured_from_the_touch_an_emptied_venue_is_not_left_for_a_dear_one():
+    book = build_book(
+        tape_of(
+            *((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 104, 10), (1, 1, 91, 1, 100, 10), (2, 2, 91, 1, 103, 10)),
+            *((3, 1, 91, 1, 0, 0), (3, 2, 91, 1, 0, 0)),
+        ),
+        BookRules(),
+    )
+    for reference, tau, fills in (
+        ("best", 0, [(0, 0, 10), (1, 1, 10), (2, 1, 10)]),
+        ("touch", 0, [(0, 0, 10)]),
+        ("touch", 3 * CENT - 1, [(0, 0, 10)]),
+        ("touch", 3 * CENT, [(0, 0, 10), (2, 1, 10)]),
+    ):
+        run = bought(book, 40, policy=Static(reference=reference), parameters=Parameters(0, tau, 0))
+        assert taken_by(run) == fills, (reference, tau)
 
 
 @pytest.mark.parametrize("kernel", ["walk", "reference"])

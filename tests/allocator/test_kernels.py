@@ -31,7 +31,7 @@ THRESHOLDS = (
 )
 LADDER = ParameterColumns.of([Parameters(0, tau, 0) for tau in THRESHOLDS])
 """Thresholds on, just below and just above differences of prices in cents, and of a cost and a mid on half a cent."""
-PLAIN = st.builds(Static, reference=st.sampled_from(["best", "mid", "arrival"]))
+PLAIN = st.builds(Static, reference=st.sampled_from(["touch", "best", "mid", "arrival"]))
 """What has a runner of its own."""
 
 
@@ -82,20 +82,25 @@ def test_every_runner_equals_the_reference_engine(data, made, rules, policy):
 
 
 @settings(max_examples=70)
-@given(st.data(), st.sampled_from([1, 40, 137, 500, 2500, 10**6]), st.sampled_from(["buy", "sell"]))
-def test_walks_over_columns_equal_the_reference_engine(data, size, side):
+@given(
+    st.data(),
+    st.sampled_from([1, 40, 137, 500, 2500, 10**6]),
+    st.sampled_from(["buy", "sell"]),
+    st.builds(Static, reference=st.sampled_from(["touch", "best"])),
+)
+def test_walks_over_columns_equal_the_reference_engine(data, size, side, policy):
     tape = data.draw(dense_tapes())
     book = build_book(tape, EVENT)
     order = Order(side, size, *tape.span)
     fees = data.draw(any_fees(book))
     taus = data.draw(st.one_of(st.just(THRESHOLDS), st.lists(st.sampled_from(THRESHOLDS), max_size=4)))
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
-    kernels = kernels_for(book, order, REFRESH, Static(), fees)
+    kernels = kernels_for(book, order, REFRESH, policy, fees)
     quoted = (tape.bid_px > 0).any() or (tape.ask_px > 0).any()
     assert kernels == FAST or not quoted  # without a quote the fees alone make the unit, and may not be small in it
-    expected = rows(book, order, REFRESH, Static(), fees, "reference", parameters)
+    expected = rows(book, order, REFRESH, policy, fees, "reference", parameters)
     for kernel in kernels:
-        assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
+        assert rows(book, order, REFRESH, policy, fees, kernel, parameters) == expected, kernel
 
 
 @settings(max_examples=70)
@@ -179,7 +184,7 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
                 assert rows(book, order, rules, Static(), fees, kernel, many) == expected, (kernel, size)
 
 
-@pytest.mark.parametrize("reference", ["mid", "arrival"])
+@pytest.mark.parametrize("reference", ["touch", "mid", "arrival"])
 @pytest.mark.parametrize("side", ["buy", "sell"])
 @pytest.mark.parametrize("rules", [FAIR, REFRESH, Rules("persist", "last_ask", 0)])
 def test_long_walks_measured_from_a_mid(reference, side, rules):
@@ -192,7 +197,7 @@ def test_long_walks_measured_from_a_mid(reference, side, rules):
             assert rows(book, order, rules, policy, fees, kernel) == expected, (kernel, size)
 
 
-@pytest.mark.parametrize("reference", ["mid", "arrival"])
+@pytest.mark.parametrize("reference", ["touch", "mid", "arrival"])
 @pytest.mark.parametrize("side", ["buy", "sell"])
 @pytest.mark.parametrize("fee", [5 * CENT, -5 * CENT, 5 * 10**9, -5 * 10**9])
 @pytest.mark.parametrize("tick", [CENT, 1])
@@ -274,11 +279,11 @@ def test_costs_that_span_almost_what_int32_holds(side):
     for size in (500, 10_000, 10**6):
         order = Order(side, size, *span(book))
         assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk",)
-        for reference in ("best", "mid"):
+        for reference in ("touch", "best", "mid"):
             policy = Static(reference=reference)
             expected = rows(book, order, REFRESH, policy, fees, "walk", far)
             kernels = kernels_for(book, order, REFRESH, policy, fees)
-            assert kernels == (FAST if reference == "best" else FAST[:3])
+            assert kernels == (FAST[:3] if reference == "mid" else FAST)
             for kernel in kernels:
                 assert rows(book, order, REFRESH, policy, fees, kernel, far) == expected, (kernel, size)
 
@@ -446,7 +451,7 @@ def test_any_number_of_combinations_fills_the_lanes(count):
 
 
 @settings(max_examples=70)
-@given(st.data(), book_rules, rules_of, st.sampled_from(["best", "mid"]), st.integers(1, 9))
+@given(st.data(), book_rules, rules_of, st.sampled_from(["touch", "best", "mid"]), st.integers(1, 9))
 def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, reference, every):
     tape = data.draw(st.one_of(tapes(max_rows=30, trades=False), dense_tapes()))
     book = build_book(tape, made)
@@ -476,7 +481,7 @@ def test_long_orders_join_the_walk_that_they_share(rules, made, side):
     ends = np.sort(rng.integers(0, 3000, (40, 2)), axis=1)
     sizes = rng.choice([50, 5_000, 100_000, 40_000_000], 40)
     many = [Order(side, int(n), *book.ts[end].tolist()) for n, end in zip(sizes, ends, strict=True)]
-    for reference in ("best", "mid"):
+    for reference in ("touch", "best", "mid"):
         policy = Static(reference=reference)
         shared = run_orders(book, many, rules, policy, fees, LADDER, kernel=SHARED)
         alone = run_orders(book, many, rules, policy, fees, LADDER, kernel="walk")

@@ -24,10 +24,10 @@ GRID = [
     "policy=pseudocode",
     "order.size=500000",
     "collapse=false",
-    "grid.lambda_under={start: 0, stop: 0.09, num: 50}",
-    "grid.theta_queue={start: 0, stop: 0.02, num: 50}",
+    "grid.lambda_under={start: 0, stop: 0.09, num: 36}",
+    "grid.theta_queue={start: 0, stop: 0.02, num: 36}",
 ]
-COMBINATIONS = 7_500
+COMBINATIONS = 3_888
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("order.start=!!timestamp 2020-13-45", "order.start: no valid YAML"),
         ("grid.theta_queue=1e400", "1e400 is beyond any number; infinity is written .inf"),
         ("order.side=BUY", "order.side: expected buy or sell, but it had 'BUY'"),
-        ("reference=Mid", "reference: expected best or mid or arrival, but it had 'Mid'"),
+        ("reference=Mid", "reference: expected touch or best or mid or arrival, but it had 'Mid'"),
         ("liquidity=x", "liquidity: expected persist or refresh, but it had 'x'"),
         (
             "source=",
