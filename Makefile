@@ -37,8 +37,9 @@ test: .venv/installed-test ## run the linters and every test, beside each other
 unit: .venv/installed-test ## run the tests that start no process and open no socket
 	@$(python) -m pytest -n auto -m "not ($(real_parts))" $(ARGS)
 
-soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers; an hour or more
+soak: .venv/installed-test ## run the tests that take long: kills, forged files, bombs, fuzzers, many examples; hours
 	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)
+	@SOR_SWEEP_EXAMPLES=10 $(python) -m pytest -n auto --timeout 3600 -m "not ($(real_parts) or soak)" $(ARGS)
 
 lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
 	@$(python) -m ruff check

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from allocator.kernels import compiling
 from tests.support import ROOT
+from tests.support.examples import examples
 from tests.support.together import GROUP, TOGETHER
 from tools.kafka.cluster import Cluster
 from tools.kafka.jars import KafkaAbsentError, jars, java
@@ -34,7 +35,7 @@ DATA = Path(os.environ.get("SOR_SWEEP_TEST_DATA", ROOT.parent / "shared" / "data
 
 
 # How long an example takes is the machine's property.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

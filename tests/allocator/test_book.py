@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from allocator.book import OFF, BookRules, build_book
@@ -18,6 +18,7 @@ from allocator.policies import Static
 from allocator.simulate import run_combinations
 from feed.quality import carried
 from feed.tape import Tape
+from tests.support.examples import examples
 from tests.support.plain_book import plain_book
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
@@ -45,7 +46,7 @@ def bids(book):
     return (book.bid_px // CENT).tolist()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     tapes(trades=False),
     st.booleans(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import allocator.kernels
@@ -19,6 +19,7 @@ from allocator.policies import Pseudocode, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.tape import Tape
 from tests.allocator.test_book import tape_of
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, tapes
 
 FAIR = Rules("persist", "sweep", 50_000_000)
@@ -92,7 +93,7 @@ def outcome(run):
         return "no price"
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(cases(), policies)
 def test_the_kernel_equals_the_reference_engine(case, policy):
     book, order, rules, fees = case
@@ -105,7 +106,7 @@ def test_the_kernel_equals_the_reference_engine(case, policy):
     assert kernel == reference
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(cases(), st.sampled_from(["fair", "classic"]))
 def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     book, order, rules, fees = case
@@ -116,7 +117,7 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
     assert kernel == reference
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(cases(), policies)
 def test_the_identities_hold_for_every_strategy(case, policy):
     book, order, rules, fees = case
@@ -147,7 +148,7 @@ def mirrored(tape, constant):
     )
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(st.data(), policies, rules_of, st.booleans(), st.sampled_from(["consolidated", "event"]))
 def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, policy, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))

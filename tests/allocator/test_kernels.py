@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from allocator import runners
@@ -20,6 +20,7 @@ from allocator.runners import RUNNERS, SHARED, Task, runners_for
 from allocator.simulate import kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
 from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, policies, rules_of
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 EVENT = BookRules("event", uncross=False)
@@ -70,7 +71,7 @@ def any_fees(book):
     return st.sampled_from([fees_of(book), fees_of(book), [FEE] * len(book.venues), close, wide])
 
 
-@settings(max_examples=90)
+@examples(90)
 @given(st.data(), book_rules, rules_of, st.one_of(PLAIN, policies))
 def test_every_runner_equals_the_reference_engine(data, made, rules, policy):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
@@ -81,7 +82,7 @@ def test_every_runner_equals_the_reference_engine(data, made, rules, policy):
         assert rows(book, order, rules, policy, fees, kernel) == expected, kernel
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(
     st.data(),
     st.sampled_from([1, 40, 137, 500, 2500, 10**6]),
@@ -103,7 +104,7 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side, policy)
         assert rows(book, order, REFRESH, policy, fees, kernel, parameters) == expected, kernel
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(st.data(), book_rules, rules_of, policies)
 def test_combinations_that_are_collapsed_decide_alike(data, made, rules, policy):
     tape = data.draw(st.one_of(tapes(max_rows=25, trades=False), dense_tapes()))
@@ -450,7 +451,7 @@ def test_any_number_of_combinations_fills_the_lanes(count):
         assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
 
 
-@settings(max_examples=70)
+@examples(70)
 @given(st.data(), book_rules, rules_of, st.sampled_from(["touch", "best", "mid"]), st.integers(1, 9))
 def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, reference, every):
     tape = data.draw(st.one_of(tapes(max_rows=30, trades=False), dense_tapes()))

@@ -1,7 +1,7 @@
 """A shortfall and its parts: by hand, against recorded fills, and on a market that only drifts."""
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from allocator.baselines import twap_slices
@@ -14,13 +14,14 @@ from allocator.shortfall import Shortfall, shortfall, standing_mids, trace_fills
 from allocator.simulate import run_combinations, trace_baselines, trace_combination
 from tests.allocator.test_book import tape_of
 from tests.allocator.test_engine import GRID, cases, outcome, policies
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND
 
 FAIR = Rules("persist", "sweep", 50_000_000)
 FEE = 3_000_000
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(cases(), st.sampled_from(["fair", "classic"]))
 def test_the_compiled_schedules_fill_when_the_reference_engine_does(case, conventions):
     book, order, rules, fees = case
@@ -31,7 +32,7 @@ def test_the_compiled_schedules_fill_when_the_reference_engine_does(case, conven
     assert kernel == reference
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(cases(), policies)
 def test_a_combination_fills_when_the_reference_engine_does_and_its_parts_are_those_of_its_fills(case, policy):
     book, order, rules, fees = case

@@ -4,16 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from allocator import AllocatorError, Venue, allocate, compute_cost, exhaustive, splits
 from allocator.cost import split_cost
 from allocator.money import INFINITE
 from allocator.order import Parameters
+from tests.support.examples import examples
 
 CENT = 10**7
-MANY = settings(max_examples=400)
+MANY = examples(400)
 
 costs_of = st.integers(9_990, 10_003).map(lambda c: c * CENT)
 rebates_of = st.sampled_from([0, 2_000_000, -1_000_000])

@@ -7,12 +7,13 @@ import sys
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz import mutations
 from tests.fuzz.corpus import seed_tapes
 from tests.fuzz.targets import TARGETS, accepted
+from tests.support.examples import examples
 from tests.support.strategies import tapes
 
 
@@ -27,7 +28,7 @@ def inputs(draw, target):
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-@settings(max_examples=15)
+@examples(15)
 @given(st.data())
 def test_an_input_is_read_right_or_refused(target, data):
     accepted(target, data.draw(inputs(target)))

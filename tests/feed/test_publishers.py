@@ -11,7 +11,7 @@ from itertools import combinations
 import databento_dbn as dbn
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed import cli
@@ -24,6 +24,7 @@ from feed.quality.checks import check
 from feed.source import SCHEMES, plan_source, read_source
 from feed.synthetic import VENUES, generate
 from feed.tape import Tape, same
+from tests.support.examples import examples
 from tests.support.strategies import OPEN, SECOND
 
 
@@ -148,7 +149,7 @@ def test_what_trades_alone_or_displays_nothing_is_no_twin(quoting, trading, sile
     assert (quality.counts["twin_venues"], quality.details) == (0, {})
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100, deadline=None)
 @given(*[st.frozensets(st.sampled_from((2, 43, 53, 81, 95, 94, 124, 135, 999)))] * 3)
 def test_what_is_advised_quotes_whatever_trades_beside_it(quoting, trading, silent):
     twins = check(of_venues(quoting, trading, silent - quoting)).details.get("twin_venues")

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
@@ -16,9 +16,10 @@ from feed.provenance import Provenance
 from feed.source import SCHEMES, plan_source, read_source, read_tapes, select
 from feed.synthetic import generate, write_csv
 from feed.tape import DAY, join, no_trades, same
+from tests.support.examples import examples
 from tests.support.strategies import OPEN, SECOND, tapes
 
-FEW = settings(max_examples=40)
+FEW = examples(40)
 
 
 @pytest.fixture(scope="module")

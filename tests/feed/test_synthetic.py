@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from feed.files.csv_reader import read_csv
 from feed.synthetic import (
@@ -26,6 +26,7 @@ from feed.synthetic import (
     write_csv,
 )
 from feed.tape import DAY, Tape, same
+from tests.support.examples import examples
 from tests.support.strategies import tapes
 
 
@@ -155,7 +156,7 @@ def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, endin
         assert file.read(2) == {".csv": b"ts", ".csv.gz": b"\x1f\x8b", ".csv.zst": b"\x28\xb5"}[ending]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(tape=tapes(trades=False))
 def test_any_tape_without_trades_survives_a_file(tape, tmp_path_factory):
     path = tmp_path_factory.mktemp("tape") / "tape.csv"

@@ -7,14 +7,15 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.provenance import Provenance
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, Tape, join, no_trades, same
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, tapes
 
-FEW = settings(max_examples=40)
+FEW = examples(40)
 
 
 def build(rows, symbol="XYZ", trades=None):

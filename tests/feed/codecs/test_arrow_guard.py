@@ -5,10 +5,11 @@ import contextlib
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.codecs.arrow_guard import UNCOMPRESSED, ZSTD, Layout, layout_of
+from tests.support.examples import examples
 
 LZ4 = 0
 
@@ -56,14 +57,14 @@ def test_a_compressed_buffer_needs_its_length():
     assert "a compressed buffer is shorter than its length's eight bytes" in reasons
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.binary(max_size=200), st.binary(max_size=16))
 def test_no_metadata_does_anything_but_be_read_or_refused(metadata, body):
     with contextlib.suppress(ValueError):
         layout_of(metadata, memoryview(body))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.integers(0, 400), st.sampled_from([b"\xff", b"\xff" * 4, b"\x00" * 4, b"\xff\xff\xff\x7f", b"\x01"]))
 def test_no_damage_to_metadata_does_anything_but_be_read_or_refused(at, put):
     metadata, body = parts_of(message_of(20, "zstd")[1])

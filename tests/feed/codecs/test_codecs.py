@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.codecs import arrow_codec
@@ -14,6 +14,7 @@ from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, Tape, Trades, no_trades, same
+from tests.support.examples import examples
 
 TS = 1_722_519_392_491_911_683
 QUOTE = {"ts": TS, "venue": 2, "bid_px": 222_830_000_000, "ask_px": 222_840_000_000, "bid_sz": 36, "ask_sz": 100}
@@ -69,7 +70,7 @@ trades = st.lists(
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-@settings(max_examples=100)
+@examples(100)
 @given(quotes=quotes, trades=trades)
 def test_any_tape_survives_the_round_trip(codec, quotes, trades):
     tape = build(quotes, trades)
@@ -296,7 +297,7 @@ def damaged(draw):
     return name, [*values[:at], bytes(value), *values[at + 1 :]]
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(damaged())
 def test_a_damaged_message_is_read_or_refused(case):
     name, values = case
@@ -304,7 +305,7 @@ def test_a_damaged_message_is_read_or_refused(case):
         CODECS[name].decode([Record(0, offset, value) for offset, value in enumerate(values)], refuse).tape("AAPL")
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.sampled_from(sorted(CODECS)), st.binary(max_size=60))
 def test_no_value_does_anything_but_decode_or_be_refused(name, value):
     with contextlib.suppress(FeedCorrupt):

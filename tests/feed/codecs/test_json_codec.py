@@ -5,13 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
 from feed.errors import FeedCorrupt
 from feed.tape import PRICE_LIMIT, Tape
+from tests.support.examples import examples
 
 TS = 1_722_519_392_491_911_683
 STAMP = "2024-08-01T13:36:32.491911683Z"
@@ -37,7 +38,7 @@ def build(quotes, trades=()):
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(0, PRICE_LIMIT - 1))
 def test_the_decimal_text_of_a_price_is_exact(px):
     (message,) = encode_json(build([(TS, 1, px, px, 1, 1, 0)]))
@@ -47,7 +48,7 @@ def test_the_decimal_text_of_a_price_is_exact(px):
     assert len(fraction) <= 9
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.one_of(
         st.binary(max_size=60),

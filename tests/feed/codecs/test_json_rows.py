@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed.codecs import messages
@@ -16,6 +16,7 @@ from feed.codecs.json_rows import REFUSALS, JsonRows
 from feed.codecs.messages import Record, malformed, refuse
 from feed.errors import FeedCorrupt
 from feed.tape import same
+from tests.support.examples import examples
 from tests.support.strategies import tapes
 
 STAMP = "2024-08-01T13:36:32.491911683Z"
@@ -172,7 +173,7 @@ def mutated(draw):
     return values
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(mutated())
 @example([GOOD, GOOD.replace(b'"size":5', b'"size":0')])
 @example([GOOD.replace(b"222.84", b"0")])

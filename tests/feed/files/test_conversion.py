@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.cli import main
@@ -21,9 +21,10 @@ from feed.files.registry import WRITERS, read_file
 from feed.source import read_tapes
 from feed.synthetic import generate
 from feed.tape import DAY, Tape, no_trades, same
+from tests.support.examples import examples
 from tests.support.strategies import OPEN, tapes
 
-FEW = settings(max_examples=40)
+FEW = examples(40)
 ENDINGS = sorted(WRITERS)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed.errors import FeedError
@@ -20,6 +20,7 @@ from feed.instants import format_instant, parse_instant
 from feed.options import MAX_BYTES
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, Tape, same
 from tests.support import csvrow
+from tests.support.examples import examples
 from tests.support.strategies import tapes
 
 ROW = {name: value for name, value in csvrow.ROW.items() if name != "symbol"} | {
@@ -126,7 +127,7 @@ def rows_of(tape, *, iso, points):
 
 class TestUsualFiles:
     @given(tape=tapes(), iso=st.booleans(), points=st.booleans(), order=st.permutations(NAMES))
-    @settings(max_examples=75)
+    @examples(75)
     def test_a_tape_is_read_the_same_whatever_the_order_of_columns(self, folder, tape, iso, points, order):
         rows = rows_of(tape, iso=iso, points=points)
         priced = any(row["bid_px_00"] or row["ask_px_00"] or row["price"] for row in rows)
@@ -353,7 +354,7 @@ class TestUnusualValues:
         agree(folder, change(text), "AAPL")
 
     @given(data=st.data(), form=st.sampled_from(list(FORMS.values())))
-    @settings(max_examples=100)
+    @examples(100)
     def test_bytes_changed_anywhere_are_read_or_refused_the_same(self, folder, data, form):
         text = bytearray(text_of(form, form | TRADE, form, form | TRADE).encode())
         for _ in range(data.draw(st.integers(1, 2))):

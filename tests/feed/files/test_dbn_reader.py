@@ -9,7 +9,7 @@ import databento_dbn as dbn
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
@@ -32,8 +32,9 @@ from tests.support.dbnfile import (
     record,
     trade_record,
 )
+from tests.support.examples import examples
 
-FEW = settings(max_examples=60)
+FEW = examples(60)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.cli import main
@@ -27,10 +27,11 @@ from feed.options import ReadOptions
 from feed.source import plan_source, read_source, read_tapes
 from feed.tape import DAY, UNNAMED, Tape, join, same
 from tests.support import ROOT
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, tapes
 from tests.support.waits import without_waits
 
-FEW = settings(max_examples=40)
+FEW = examples(40)
 
 
 def build(symbol, *rows):

@@ -10,16 +10,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import parquet
 from feed.files.parquet import QUOTE, SCHEMA, TRADE, read_parquet, write_parquet
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, Tape, same
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, tapes
 
-FEW = settings(max_examples=25)
+FEW = examples(25)
 
 QUOTES = {
     "ts": [OPEN, OPEN + 1, OPEN + 2],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.files.streams import open_bytes
+from tests.support.examples import examples
 
 PLAIN = b"".join(b"%d,hello\n" % number for number in range(30_000))
 MEMBER = gzip.compress(PLAIN, mtime=0)
@@ -63,7 +64,7 @@ def test_a_file_of_nuls_is_no_padding(read):
         read(bytes(99))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30, deadline=None)
 @given(parts=st.lists(st.binary(max_size=40), min_size=1, max_size=6), nuls=st.integers(0, 9), cut=st.integers(1, 12))
 def test_members_are_read_one_after_the_other(tmp_path_factory, parts, nuls, cut):
     path = tmp_path_factory.mktemp("members") / "day.gz"

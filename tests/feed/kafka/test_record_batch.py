@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feed.codecs.messages import Record
@@ -23,6 +23,7 @@ from feed.kafka.record_batch import (
     unpack,
     unpack_lean,
 )
+from tests.support.examples import examples
 
 PART = TopicPartition("q", 3)
 SNAPPY, LZ4, ZSTD = 2, 3, 4
@@ -101,7 +102,7 @@ def lean():
     return consumer._fetcher.PartitionRecords
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(several, min_size=1, max_size=3), st.sampled_from([NONE, GZIP]), st.sampled_from([0, LOG_APPEND]))
 def test_records_are_the_clients_own(lean, batches, compression, flags):
     base, raw = 7, b""
@@ -185,7 +186,7 @@ def test_a_checksum_that_differs_is_an_error(lean):
         take_all(lean, bytes(raw))
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(several, st.data())
 def test_damage_that_no_checksum_shows_is_refused_or_read(lean, records, data):
     raw = bytearray(batch_of(records))
@@ -197,7 +198,7 @@ def test_damage_that_no_checksum_shows_is_refused_or_read(lean, records, data):
             assert read == take_all(Fetcher.PartitionRecords, bytes(raw), crcs=False)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.binary(max_size=80), st.integers(-1, 5))
 @example(b"\xff" * 11, 1)
 @example(b"\x00", 2**31 - 1)
@@ -249,7 +250,7 @@ def test_what_a_broker_compressed_anew_is_read(lean, compression):
 
 
 @ways
-@settings(max_examples=30)
+@examples(30)
 @given(records=several)
 def test_each_compression_gives_what_was_compressed(lean, way, records):
     plainly = batch_of(records)

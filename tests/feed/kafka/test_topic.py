@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from feed.codecs.registry import CODECS
 from feed.errors import FeedUnavailable
@@ -15,6 +15,7 @@ from feed.kafka.client import errors
 from feed.kafka.producer import PARTITIONERS
 from feed.kafka.topic import UNTOLD, Settings, check_fit, check_room, made_settings_of, settings_of
 from feed.tape import QUOTE_DTYPES, Tape
+from tests.support.examples import examples
 from tests.support.strategies import tapes
 
 ADDRESS = Address(("there:9092",), "q")
@@ -184,7 +185,7 @@ def test_messages_are_not_made_twice_where_none_can_be_too_large(monkeypatch):
     assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(tapes())
 def test_no_message_takes_more_than_its_bound(tape):
     for codec in CODECS.values():

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.files.parquet import write_parquet
@@ -20,9 +20,10 @@ from feed.quality.checks import CHECKS, check, render
 from feed.source import read_source, read_tapes
 from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Tape
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, tapes
 
-FEW = settings(max_examples=40)
+FEW = examples(40)
 PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)
 
 _prices = st.one_of(

@@ -18,9 +18,10 @@ from feed.quality.checks import check
 from feed.quality.tally import tally
 from feed.source import read_source
 from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, Tape
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
-FEW = settings(max_examples=60)
+FEW = examples(60)
 
 _prices = st.one_of(
     st.integers(0, 12).map(lambda cents: cents * CENT),

@@ -2,12 +2,13 @@
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.config import yaml_text
 from sweep.config.yaml_text import _UNREAD, _Loader, _quick, parse_yaml
 from sweep.errors import ConfigError
+from tests.support.examples import examples
 
 WORDS = """1e-3 true false null no 13:36:32 2024-08-01 1_000 007 .5 -.inf a-b a:b x.y 1e400 +5 -"""
 ENTRIES = st.one_of(
@@ -26,7 +27,7 @@ def outcome(text):
 
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=14).map("".join))
-@settings(max_examples=500)
+@examples(500)
 def test_a_text_that_is_read_in_c_is_read_alike(text):
     quick = _quick(text)
     assert quick is _UNREAD or repr(quick) == repr(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.chunks import Chunk
@@ -13,6 +13,7 @@ from sweep.runs import files, parts
 from sweep.runs.parts import Done, PartWriter, list_parts, read_part, write_part
 from sweep.sink import COLUMNS, MemorySink
 from sweep.tasks import Failure
+from tests.support.examples import examples
 from tests.sweep.test_sink import rows_of
 
 GRID = 60
@@ -47,7 +48,7 @@ def chunks_of(sizes):
     return [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.sets(st.integers(0, 59)), st.integers(2, 5))
 def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, failed, together):
     folder = tmp_path_factory.mktemp("parts")
