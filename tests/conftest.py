@@ -41,7 +41,9 @@ settings.load_profile("unhurried")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give whole groups of files, and else whole files, to the processes that run tests."""
+    """Give whole groups of files, and else whole files, to the processes that run tests, where that is asked for."""
+    if config.getvalue("dist") != "loadscope":
+        return None
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):

@@ -138,7 +138,7 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
 @pytest.mark.parametrize(("start", "each"), [(0.0, 0.001), (0.02, 0.001), (0.3, 1e-5), (0.0, 1e-7)])
 def test_a_walk_has_the_chunks_that_the_cutter_hands_out(window, workers, start, each):
     seconds = linear(start, each)
-    plan = plan_of(400_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
+    plan = plan_of(120_000, workers, ((1, seconds.of(1)), (16, seconds.of(16))))
     walked = walk_plan(plan, seconds, Overhead(window, 0.0, 0.0))
     sizes = cut(plan, window, seconds.of)
     assert walked.chunks == pytest.approx(len(sizes), rel=0.1, abs=1)
