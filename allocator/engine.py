@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from allocator.errors import AllocatorError, FractionLeftError, NoPriceError
-from allocator.money import divide_half_even
+from allocator.money import NANO, divide_half_even
 from allocator.order import FIELDS, Fill, execution_of
 from allocator.splits import by_cost
 
@@ -81,14 +81,40 @@ class Policy(Protocol):
         """The orders to send now; together they may exceed `remaining` only if the excess can be sold back."""
 
 
-def dearest(book: Book, order: Order, fees: Sequence[int]) -> int | None:
-    """The highest signed c at the last snapshot up to the order's end that displays a quote, 1e-9 $."""
+def unfilled_price(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> int | None:
+    """What an unfilled share is worth before the penalty, signed, 1e-9 $.
+
+    Of the last snapshot up to the order's end that displays a quote: the highest c, or, under a `leftover_band`, the
+    band's edge and the dearest fee of a venue that displays one.
+    """
     side = book.take_side(order.side)
     for t in range(book.span(order)[1] - 1, -1, -1):
         if side.shown[t].any():
-            row = book.price_list(side.ticks[t].tolist())
-            return max(side.sign * px + fee for px, fee in zip(row, fees, strict=True) if px)
+            shown = [
+                (side.sign * px, fee)
+                for px, fee in zip(book.price_list(side.ticks[t].tolist()), fees, strict=True)
+                if px
+            ]
+            edge = band_edge(min(px for px, _ in shown), rules)
+            return max(px + fee for px, fee in shown) if edge is None else edge + max(fee for _, fee in shown)
     return None
+
+
+def band_edge(touch: int, rules: Rules) -> int | None:
+    """The dearest signed price that the leftover rule takes, where the lowest displayed is `touch`; None = any."""
+    if rules.leftover != "sweep" or rules.leftover_band is None:
+        return None
+    edge = divide_half_even(abs(touch) * (NANO + (rules.leftover_band if touch > 0 else -rules.leftover_band)), NANO)
+    return edge if touch > 0 else -edge
+
+
+def leftover_edge(book: Book, order: Order, rules: Rules) -> int | None:
+    """`band_edge` at the order's last snapshot; None also where nothing is displayed there."""
+    first, past = book.span(order)
+    side = book.take_side(order.side)
+    if first >= past or not side.shown[past - 1].any():
+        return None
+    return band_edge(min(side.sign * px for px in book.price_list(side.ticks[past - 1].tolist()) if px), rules)
 
 
 def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> tuple[Any, ...]:  # noqa: ANN401
@@ -98,7 +124,7 @@ def settle(order: Order, rules: Rules, price: int | None, *filled_rows: Any) -> 
     ----------
     order, rules : Order, Rules
     price : int, optional
-        `dearest`.
+        `unfilled_price`.
     *filled_rows : five of int or (K,) int64
         Shares filled; how many of them exceed the order; signed cash paid for the filled; fees paid; signed cash
         received for the excess. Money in 1e-9 $.
@@ -244,7 +270,9 @@ def execute(
         if remaining == 0:
             break
 
-    row = settle(order, rules, dearest(book, order, fees), *in_shares(unit, filled, over, cash, paid, over_cash))
+    row = settle(
+        order, rules, unfilled_price(book, order, rules, fees), *in_shares(unit, filled, over, cash, paid, over_cash)
+    )
     return replace(execution_of(row), fills=tuple(fills))
 
 
@@ -262,8 +290,12 @@ def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules
     available = list(view.available)
     for child in sent:
         available[child.venue] -= child.shares
+    touch = min((px for px in view.prices if px), default=0)
+    edge = band_edge(touch, rules)
     orders = []
     for v in by_cost(view.costs, available):
+        if edge is not None and view.prices[v] > edge:
+            continue
         orders.append(ChildOrder(v, min(available[v], missing), view.prices[v]))
         missing -= orders[-1].shares
     return orders

@@ -175,12 +175,16 @@ class Rules:
     leftover : str
         At the order's last snapshot: ``sweep`` what is available, or buy all the rest at the ``last_ask``.
     unfilled_penalty : int
-        1e-9 $ per unfilled share, on top of the dearest quote.
+        1e-9 $ per unfilled share, on top of their value.
+    leftover_band : int, optional
+        A `sweep` takes nothing dearer than this far above the lowest ask displayed, 1e-9 of that ask, and what it
+        leaves is valued there. None = at any distance, valued at the dearest quote.
     """
 
     liquidity: Liquidity
     leftover: Leftover
     unfilled_penalty: int
+    leftover_band: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

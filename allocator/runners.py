@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from allocator.book import freeze
-from allocator.engine import as_row, dearest, execute, settle
+from allocator.engine import as_row, execute, leftover_edge, settle, unfilled_price
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
 from allocator.order import COST_REFERENCES, FIELDS, UNBOUNDED
@@ -85,7 +85,8 @@ class Task:
 
 def dearest_possible(book: Book, rules: Rules, fees: Sequence[int]) -> int:
     """A bound on the cost or value of any share, 1e-9 $."""
-    return book.highest + max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
+    beyond = book.highest * (rules.leftover_band or 0) // NANO + 1
+    return book.highest + beyond + max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
 
 
 def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> None:
@@ -106,7 +107,7 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
 
 def _settle_rows(task: Task, raw: Rows) -> Rows:
     """Turn (K, 5 or more) sums of fills, the first five as `settle` takes them, into (K, 8) result rows."""
-    columns = settle(task.order, task.rules, dearest(task.book, task.order, task.fees), *raw.T[:5])
+    columns = settle(task.order, task.rules, unfilled_price(task.book, task.order, task.rules, task.fees), *raw.T[:5])
     return np.stack(np.broadcast_arrays(*columns), axis=1)
 
 
@@ -137,6 +138,12 @@ def quoted(book: Book, order: Order, resets: Bits, fees: Sequence[int], stood: I
     return quotes, walk.Prices(order.sign, book.base, book.tick, taker_fees), walk.Span(*book.span(order))
 
 
+def edge_of(book: Book, order: Order, rules: Rules) -> int:
+    """The dearest signed price that the leftover rule takes, 1e-9 $; `UNBOUNDED` = any."""
+    edge = leftover_edge(book, order, rules)
+    return UNBOUNDED if edge is None else edge
+
+
 def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
     """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
     from allocator.kernels import walk
@@ -162,6 +169,7 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         arrival_at=arrival_at,
         arrival2=arrival2,
         leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
+        edge=edge_of(book, order, task.rules),
     )
     walk.walk(quotes, prices, span, order.size, rules, tau, over, out)
     return out
@@ -212,10 +220,17 @@ class WalkArguments:
                 arrival2=arrival2,
                 at_last=at_last,
                 leftover={"sweep": stateful.SWEEP, "last_ask": stateful.LAST_ASK}[task.rules.leftover],
+                edge=_edge_in_units(task),
             ),
             begin,
             last,
         )
+
+
+def _edge_in_units(task: Task) -> int:
+    """`edge_of` an order in units of cost, without fees, above a price of no ticks; beyond any where there is none."""
+    edge, units = edge_of(task.book, task.order, task.rules), task.units
+    return min((edge - task.order.sign * task.book.base) // units.unit, UNBOUNDED)
 
 
 def _from_units(task: Task, sums: Rows) -> Rows:
@@ -312,7 +327,8 @@ def run_shared(tasks: Sequence[Task], parameters: ParameterColumns) -> list[Rows
     sums = np.zeros((len(tasks), len(tau), 3), np.int64)
     if len(acting):
         args = WalkArguments.of(tasks[0])
-        orders = stateful.Orders(*(np.ascontiguousarray(each[acting]) for each in (*spans.T, sizes)))
+        edges = np.array([_edge_in_units(task) for task in tasks], np.int64)
+        orders = stateful.Orders(*(np.ascontiguousarray(each[acting]) for each in (*spans.T, sizes, edges)))
         freeze(*orders)
         for k, threshold in enumerate(tau.tolist()):
             out = np.zeros((len(acting), 3), np.int64)

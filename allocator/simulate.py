@@ -10,7 +10,7 @@ import numpy as np
 from allocator.baselines import BASELINES
 from allocator.book import freeze
 from allocator.collapse import classes, each_alone
-from allocator.engine import dearest, execute, in_shares, settle
+from allocator.engine import execute, in_shares, settle, unfilled_price
 from allocator.errors import FractionLeftError
 from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, Parameters, execution_of
@@ -21,6 +21,7 @@ from allocator.runners import (
     Task,
     check_sums,
     dearest_possible,
+    edge_of,
     may_share,
     quoted,
     run_shared,
@@ -242,7 +243,7 @@ def _follow(
         runs[name] = replace(run, fills=()), trace
     compiled = {name: schedule for name, schedule in schedules.items() if name not in plain}
     if compiled:
-        price = dearest(book, order, fees)
+        price = unfilled_price(book, order, rules, fees)
         raw = _follow_together(book, order, rules, fees, list(compiled.values()))
         for (name, schedule), row in zip(compiled.items(), raw.tolist(), strict=True):
             try:
@@ -269,5 +270,6 @@ def _follow_together(
     )
     freeze(*given)
     out = np.zeros((len(schedules), 8), np.int64)
-    walk.follow(quotes, prices, span, given, {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover], out)
+    leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
+    walk.follow(quotes, prices, span, given, leftover, edge_of(book, order, rules), out)
     return out

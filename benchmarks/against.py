@@ -226,6 +226,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of timing; 0 = bytes only")
     parser.add_argument("--only", default="", help="cases whose name holds this")
     arguments = parser.parse_args()
+    # A checkout that was installed has its modules compiled; a worktree that may not write them would start slower.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     differ = differences(arguments.other.resolve(), arguments.only)
     if arguments.rounds:
         with tempfile.TemporaryDirectory() as scratch:

@@ -99,8 +99,8 @@ class Rules(NamedTuple):
         `TOUCH`, `BEST`, `MID` or `ARRIVAL`; twice the arrival mid, 1e-9 $, unsigned.
     at_last : int64
         `reference`, or `WAIT` where the policy does not act at the last snapshot.
-    leftover : int64
-        `SWEEP` or `LAST_ASK`.
+    leftover, edge : int64
+        `SWEEP` or `LAST_ASK`; `SWEEP` takes at slope * ticks of at most `edge`.
     """
 
     persist: bool
@@ -108,14 +108,16 @@ class Rules(NamedTuple):
     arrival2: int
     at_last: int
     leftover: int
+    edge: int
 
 
 class Orders(NamedTuple):
-    """N orders: their snapshots [first, past), at least one each, and sizes in shares, (N,) int64."""
+    """N orders: their snapshots [first, past), at least one each, sizes in shares, `Rules.edge` of each, (N,) int64."""
 
     firsts: Row
     pasts: Row
     sizes: Row
+    edges: Row
 
 
 _QUOTES, _COSTS, _RULES = record(Quotes), record(Costs), record(Rules)
@@ -281,11 +283,12 @@ def _through(quotes, costs, rules, tau, t, until, size, taken, sums):
         types.int64,
         types.int64,
         types.boolean,
+        types.int64,
         types.int64[::1],
         types.int64[::1],
     )
 )
-def _close(quotes, costs, rules, tau, t, size, ends, taken, sums):
+def _close(quotes, costs, rules, tau, t, size, ends, edge, taken, sums):
     """Act at snapshot t, cheapest first, up to the order's size; apply the leftover rule if the order ends there."""
     ticks, sizes, resets, mid2 = quotes.ticks, quotes.sizes, quotes.resets, quotes.mid2
     slope, offset, sign, c0, unit = costs.slope, costs.offset, costs.sign, costs.c0, costs.unit
@@ -310,14 +313,15 @@ def _close(quotes, costs, rules, tau, t, size, ends, taken, sums):
         limit = _limit(tau, rules.arrival2, sign, c0, unit)
     elif reference == MID and mid2[t] != 0:
         limit = _limit(tau, mid2[t], sign, c0, unit)
-    if leftover == SWEEP:  # first what the policy takes, then all the rest, in the same order
-        limit = np.int64(2 * FAR)
+    for v in range(venues):  # first what the policy takes, then what the leftover rule does, in the same order
+        if cost[v] > limit and not (leftover == SWEEP and cost[v] - offset[v] <= edge):
+            left[v] = 0
     while sums[SHARES] < size:
         at = -1
         for v in range(venues):
             if left[v] > 0 and (at < 0 or cost[v] <= cost[at]):
                 at = v
-        if at < 0 or cost[at] > limit:
+        if at < 0:
             break
         shares = min(left[at], size - sums[SHARES])
         left[at] -= shares
@@ -364,7 +368,7 @@ def walk_each(quotes, costs, rules, last, size, starts, tau, out):
         taken[:] = 0
         sums = out[k]
         t = _through(quotes, costs, rules, tau[k], starts[k], last, size, taken, sums)
-        _close(quotes, costs, rules, tau[k], t, size, t == last, taken, sums)
+        _close(quotes, costs, rules, tau[k], t, size, t == last, rules.edge, taken, sums)
 
 
 @kernel(types.void(types.int32[:, ::1], types.int64, types.int64[:, ::1]))
@@ -517,7 +521,7 @@ def _lanes(width):
                             quotes, costs, rules, tau[group + k], start, until, size, alone, row_out
                         )  # fmt: skip
                         ends = False  # it completes before its last snapshot
-                        _close(quotes, costs, rules, tau[group + k], stop, size, ends, alone, row_out)
+                        _close(quotes, costs, rules, tau[group + k], stop, size, ends, rules.edge, alone, row_out)
             for k in range(lanes):
                 if not done[k]:
                     row_out = out[group + k]
@@ -525,7 +529,7 @@ def _lanes(width):
                         alone[v] = taken[v, k]
                     row_out[:] = sums[:, k]
                     ends = True
-                    _close(quotes, costs, rules, tau[group + k], last, size, ends, alone, row_out)
+                    _close(quotes, costs, rules, tau[group + k], last, size, ends, rules.edge, alone, row_out)
 
     return walk_lanes
 
@@ -595,4 +599,4 @@ def walk_orders(quotes, costs, rules, orders, every, tau, out):
                     taken[:] = marked_taken[low]
                     t, mark = begin + low * every, low
             mark += 1
-        _close(quotes, costs, rules, tau, t, size, t == last, taken, sums)
+        _close(quotes, costs, rules, tau, t, size, t == last, orders.edges[n], taken, sums)

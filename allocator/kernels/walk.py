@@ -93,6 +93,8 @@ class Rules(NamedTuple):
     wait, lots_only : bool
     arrival_at, arrival2 : int64
         The first snapshot that can use the arrival mid, and twice that mid, unsigned, 1e-9 $.
+    edge : int64
+        The dearest signed price, 1e-9 $, that `SWEEP` takes.
     """
 
     policy: int
@@ -103,6 +105,7 @@ class Rules(NamedTuple):
     arrival_at: int
     arrival2: int
     leftover: int
+    edge: int
 
 
 class Schedules(NamedTuple):
@@ -207,8 +210,8 @@ def _mark(before, t, mid2, out):
         out[LAST] = t + 1
 
 
-@kernel(types.void(types.int64, types.int64, _I64, types.int64[::1], _AVAILABLE, types.int64[::1]))
-def _complete(leftover, remaining, fees, taken, available, out):
+@kernel(types.void(types.int64, types.int64, types.int64, _I64, types.int64[::1], _AVAILABLE, types.int64[::1]))
+def _complete(leftover, edge, remaining, fees, taken, available, out):
     """Apply the leftover rule at an order's last snapshot; price is 0 where nothing is displayed."""
     price, cost, left = available.price, available.cost, available.left
     if leftover == LAST_ASK:
@@ -219,6 +222,9 @@ def _complete(leftover, remaining, fees, taken, available, out):
         if best >= 0:
             _fill(best, remaining, fees, taken, available, out)
         return
+    for v in range(len(price)):
+        if price[v] > edge:
+            left[v] = 0
     while remaining > 0:
         v = _cheapest(cost, left)
         if v < 0:
@@ -338,16 +344,19 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                         _fill(v, split[v], fees, taken, available, row)
                 remaining = short
             if remaining > 0 and t == past - 1:
-                _complete(leftover, remaining, fees, taken, available, row)
+                _complete(leftover, rules.edge, remaining, fees, taken, available, row)
             _mark(before, t, stood[t], row)
             if remaining == 0:
                 break
 
 
 @kernel(
-    *(types.void(quotes, _PRICES, _SPAN, record(Schedules), types.int64, types.int64[:, ::1]) for quotes in _QUOTES)
+    *(
+        types.void(quotes, _PRICES, _SPAN, record(Schedules), types.int64, types.int64, types.int64[:, ::1])
+        for quotes in _QUOTES
+    )
 )
-def follow(quotes, prices, span, given, leftover, out):
+def follow(quotes, prices, span, given, leftover, edge, out):
     """Run N schedules in one pass. A schedule that has nothing to buy at a snapshot reads no quote.
 
     Parameters
@@ -355,8 +364,8 @@ def follow(quotes, prices, span, given, leftover, out):
     quotes, prices, span
         As `walk`.
     given : Schedules
-    leftover : int64
-        `SWEEP` or `LAST_ASK`.
+    leftover, edge : int64
+        `SWEEP` or `LAST_ASK`, and the dearest signed price, 1e-9 $, that `SWEEP` takes.
     out : (N, 8) int64, output, zeroed
         As `walk`, in units.
     """
@@ -398,7 +407,7 @@ def follow(quotes, prices, span, given, leftover, out):
                 if v >= 0:
                     _fill(v, min(left[v], buy), fees, taken[n], available, row)
             if t == past - 1 and row[FILLED] < size:
-                _complete(leftover, size - row[FILLED], fees, taken[n], available, row)
+                _complete(leftover, edge, size - row[FILLED], fees, taken[n], available, row)
             _mark(before, t, stood[t], row)
             for v in range(venues):
                 if taken[n, v] != 0:

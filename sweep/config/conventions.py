@@ -28,6 +28,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "warmup": "300s",
         "liquidity": "persist",
         "leftover": "sweep",
+        "leftover_band": None,
         "fees": {"default": {"taker": 0.003, "maker": -0.002}},
     },
     "classic": {
@@ -37,6 +38,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "warmup": 0,
         "liquidity": "refresh",
         "leftover": "last_ask",
+        "leftover_band": None,
         "fees": {"default": {"taker": 0.003, "maker": 0.0}},
     },
 }
@@ -98,7 +100,7 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
         value = getattr(config, name)
         return table[name] if value is UNSET else value
 
-    band = chosen("stub_band")
+    band, leftover_band = chosen("stub_band"), chosen("leftover_band")
     own_side = "ask" if config.order.side == "buy" else "bid"
     return Settings(
         conventions=config.conventions,
@@ -110,7 +112,12 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
             max_age=OFF if config.max_age is UNSET or config.max_age is None else parse_duration(config.max_age),
             require=own_side if config.conventions == "classic" else None,  # type: ignore[arg-type]
         ),
-        rules=Rules(chosen("liquidity"), chosen("leftover"), nano(config.unfilled_penalty, "unfilled_penalty")),
+        rules=Rules(
+            chosen("liquidity"),
+            chosen("leftover"),
+            nano(config.unfilled_penalty, "unfilled_penalty"),
+            None if leftover_band is None else nano(leftover_band, "leftover_band"),
+        ),
         policy=make_policy(config.policy, {name: getattr(config, name) for name in SWITCHES}),
         fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
     )

@@ -43,6 +43,7 @@ EXPECTED: Final = {
     "step": _SHARES,
     "stub_band": "a number from 0 to 1, such as 0.1, or null for none",
     "max_age": f"{_DURATION}, or null for none",
+    "leftover_band": "a number from 0 to 1, such as 0.005, or null for none",
     "unfilled_penalty": _DOLLARS,
     "fees": _FEES,
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",

@@ -117,10 +117,11 @@ def ask(config: Config) -> Question:
             raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
     if config.policy not in POLICIES:
         raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
-    if not UNSET_or_none(config.stub_band) and not 0 <= config.stub_band <= 1:  # type: ignore[operator]
-        raise ConfigError(f"stub_band: expected 0 to 1, or null for none, but it had {config.stub_band}")
-    if not UNSET_or_none(config.stub_band):
-        _check_amount("stub_band", config.stub_band, signed=False)  # type: ignore[arg-type]
+    for name, band in (("stub_band", config.stub_band), ("leftover_band", config.leftover_band)):
+        if not UNSET_or_none(band):
+            if not 0 <= band <= 1:  # type: ignore[operator]
+                raise ConfigError(f"{name}: expected 0 to 1, or null for none, but it had {band}")
+            _check_amount(name, band, signed=False)  # type: ignore[arg-type]
     _check_amount("unfilled_penalty", config.unfilled_penalty, signed=False)
     if config.fees is not UNSET:
         check_fees(config.fees)

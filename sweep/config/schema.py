@@ -68,6 +68,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     max_age: str | int | UnsetType | None = UNSET
     liquidity: Literal["persist", "refresh"] | UnsetType = UNSET
     leftover: Literal["last_ask", "sweep"] | UnsetType = UNSET
+    leftover_band: float | UnsetType | None = UNSET
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     grid: dict[str, Any] = {}

@@ -151,6 +151,7 @@ def rules_section(question: Question) -> dict[str, Any]:
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
         "leftover": settings.rules.leftover,
+        "leftover_band": None if settings.rules.leftover_band is None else settings.rules.leftover_band / NANO,
         "unfilled_penalty": settings.rules.unfilled_penalty / NANO,
         "book": settings.book.book,
         "uncross": settings.book.uncross,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import allocator.kernels
 from allocator.book import OFF, BookRules, build_book
-from allocator.engine import execute
+from allocator.engine import band_edge, execute
 from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
 from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
@@ -49,6 +49,7 @@ rules_of = st.builds(
     st.sampled_from(["persist", "refresh"]),
     st.sampled_from(["sweep", "last_ask"]),
     st.sampled_from([0, 5 * CENT]),
+    st.sampled_from([None, None, 0, 200_000, 5_000_000, 10**9]),
 )
 book_rules = st.builds(
     BookRules,
@@ -153,7 +154,8 @@ def mirrored(tape, constant):
 def test_a_sell_in_the_mirror_is_the_buy_to_the_nano_dollar(data, policy, rules, uncross, kind):
     tape = data.draw(tapes(max_rows=20, trades=False))
     constant = 400_001 * CENT  # above every stub
-    bare = BookRules(kind, uncross, OFF, OFF)  # a band is a share of the price, which a mirror does not keep
+    # a band is a share of the price, which a mirror does not keep
+    bare, rules = BookRules(kind, uncross, OFF, OFF), replace(rules, leftover_band=None)
     book, other = build_book(tape, bare), build_book(mirrored(tape, constant), bare)
     order = replace(data.draw(orders(tape)), side="buy")
     fees = fees_of(book)
@@ -292,6 +294,35 @@ def test_an_order_without_a_snapshot_stays_unfilled_and_is_valued_by_the_standin
     order = Order("buy", 5, OPEN + SECOND, OPEN + 2 * SECOND)
     row = run_combinations(book, order, FAIR, Static(), [0], ParameterColumns.of([Parameters(0, 0, 0)])).rows[0]
     assert row.tolist() == [0, 5, 0, 0, 0, 5 * (100 * CENT + FAIR.unfilled_penalty), 0, row[-1]]
+
+
+@pytest.mark.parametrize(
+    ("side", "far", "edge"), [("buy", (10_040, 10_051), 10_050 * CENT), ("sell", (9_960, 9_949), 9_950 * CENT)]
+)
+def test_within_the_band_the_rest_is_swept_and_beyond_it_is_valued_at_the_edge(side, far, edge):
+    near, farther = far
+    quotes = [(0, venue, px, 10, px, 10) for venue, px in enumerate((10_000, near, farther), 1)]
+    book = build_book(tape_of(*quotes), BookRules(uncross=False))
+    rules, fees, sign = replace(FAIR, leftover_band=5_000_000), [FEE, -FEE, 2 * FEE], 1 if side == "buy" else -1
+    waits = Static(reference="touch")
+    for size in (15, 20, 50):
+        run = bought(book, size, rules=rules, policy=waits, parameters=Parameters(0, 0, 0), fees=fees, side=side)
+        assert taken_by(run) == [(0, 0, 10), (0, 1, min(size - 10, 10))]
+        assert run.unfilled == max(size - 20, 0)
+        assert run.unfilled_value == run.unfilled * (edge + sign * (2 * FEE + FAIR.unfilled_penalty))
+    # what the policy takes is its own affair, whatever the band
+    policy, endless = Static(reference="touch"), Parameters(0, INFINITE, 0)
+    assert bought(book, 30, rules=rules, policy=policy, parameters=endless, fees=fees, side=side).filled == 30
+
+
+@pytest.mark.parametrize(("band", "edge"), [(0, 5), (100_000_000, 6), (300_000_000, 6), (400_000_000, 7), (10**9, 10)])
+def test_the_edge_of_the_band_is_rounded_half_to_even(band, edge):
+    """5e-9 $ and a tenth, three and four of it: 5.5 is 6, 6.5 is 6."""
+    assert band_edge(5, replace(FAIR, leftover_band=band)) == edge
+    assert (
+        band_edge(-5, replace(FAIR, leftover_band=band))
+        == {0: -5, 10**8: -4, 3 * 10**8: -4, 4 * 10**8: -3, 10**9: 0}[band]
+    )
 
 
 def test_where_nothing_was_ever_displayed_unfilled_shares_have_no_value():

@@ -21,7 +21,7 @@ CHOICES = list(
     itertools.product(
         ("buy", "sell"),
         ("persist", "refresh"),
-        ("sweep", "last_ask"),
+        (("sweep", None), ("sweep", 1_000_000), ("last_ask", None)),
         ("touch", "best", "mid", "arrival"),
         (400, 10**6),
     )
@@ -38,9 +38,9 @@ def digest() -> str:
         book = build_book(random_tape(venues, 8 if venues > 64 else 40, venues, dense=dense), made)
         fees = [3_000_000, 0, -2_000_000, 500_000][: len(book.venues)] or []
         fees += [0] * (len(book.venues) - len(fees))
-        for side, liquidity, leftover, reference, size in PAIRWISE:
+        for side, liquidity, (leftover, band), reference, size in PAIRWISE:
             order = Order(side, size, int(book.ts[1]), int(book.ts[-1]))
-            rules, policy = Rules(liquidity, leftover, 50_000_000), Static(reference=reference)
+            rules, policy = Rules(liquidity, leftover, 50_000_000, band), Static(reference=reference)
             for kernel in (*runners_for(Task.of(book, order, rules, policy, fees)), "walk"):
                 used.add(kernel)
                 content.update(run_combinations(book, order, rules, policy, fees, GRID, kernel=kernel).table.tobytes())
