@@ -21,6 +21,9 @@ from kafka.structs import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+OPEN_BYTES = 16 * 2**20
+"""Bound on the bytes of the batches that are not full, of all partitions together; beyond it they go as they are."""
+
 _FORMAT = 2
 _HEADER = 61
 
@@ -84,6 +87,7 @@ class Packer:
         self._producer, self._topic, self._clock = producer, topic, clock
         self._limit: int = producer.config["batch_size"]
         self._open: dict[int, _Open] = {}
+        self._held = 0
         self.sent: deque[Sent] = deque()
 
     def add(self, partition: int, envelope: Envelope, value: bytes, own: Sequence[bytes]) -> bool:
@@ -113,11 +117,14 @@ class Packer:
             batch = self._open[partition] = _Open(first=now, latest=now)
             record = _pack(0, 0, envelope, value, own)
         batch.buffer += record
+        self._held += len(record)
         batch.messages += 1
         batch.nbytes += len(value)
         batch.latest = max(batch.latest, now)
         if len(batch.buffer) >= self._limit:
             self._hand_over(partition)
+        if self._held > OPEN_BYTES:
+            self.flush()
         return len(self.sent) > handed
 
     def flush(self) -> None:
@@ -127,6 +134,7 @@ class Packer:
 
     def _hand_over(self, partition: int) -> None:
         batch = self._open.pop(partition)
+        self._held -= len(batch.buffer) - _HEADER
         place = TopicPartition(self._topic, partition)
         waiting = _Whole(place, self._filled(batch))
         future = FutureRecordMetadata(waiting.produce_future, 0, batch.first, None, -1, -1, -1)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from feed.kafka import batch_packing
 from feed.kafka.batch_packing import Packer, envelope
 from feed.kafka.client import errors
 from feed.kafka.record_batch import decompress
@@ -66,6 +67,17 @@ def test_batches_are_those_of_the_client(stream, limit, compression):
     assert batches == as_the_client(key, shared, own, messages, limit, compression)
     assert [(sent.partition, sent.messages) for sent in packer.sent] == [(3, count) for _, count in batches]
     assert sum(sent.nbytes for sent in packer.sent) == sum(len(value) for _, value, _ in messages)
+
+
+def test_many_partitions_hold_no_more_than_a_bound_of_what_is_not_full(monkeypatch):
+    monkeypatch.setattr(batch_packing, "OPEN_BYTES", 1000)
+    producer = AccumulatingProducer()
+    packer = Packer(producer, "q")
+    handed = [packer.add(at % 50, envelope(b"k", [], []), b"%060d" % at, ()) for at in range(200)]
+    assert [at for at, over in enumerate(handed) if over] == [14, 29, 44, 59, 74, 89, 104, 119, 134, 149, 164, 179, 194]
+    packer.flush()
+    producer.flush()
+    assert sorted(value for _, value, _, _ in producer.sent) == [b"%060d" % at for at in range(200)]
 
 
 def test_the_offset_of_a_batch_is_that_of_its_first_message():
