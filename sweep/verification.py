@@ -201,11 +201,14 @@ def _check_document(
     around = executor.get(executor.call(tasks.around, book, job))
     early_warnings = list(caveats.before(order, question.settings, session.tape.facts, around))
     answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
+    rules = rules_section(question)
+    if not same_code:  # an earlier version may have lacked a rule
+        rules = {name: rule for name, rule in rules.items() if name in stored["rules"]}
     recomputed = {
         **answer,
         "warnings": early_warnings + late_warnings,
         "order": order_section(order),
-        "rules": rules_section(question),
+        "rules": rules,
     }
     for key, value in recomputed.items():
         if key not in stored and not same_code:

@@ -55,6 +55,10 @@ _REFUSED = {
         "the topic does not take a message of that size, or that many in one batch",
         "raise its max.message.bytes, use another codec, or check the source for a burst of rows with one time stamp",
     ),
+    errors.RecordListTooLargeError: (
+        "the topic does not take that many messages in one batch",
+        "raise its segment.bytes, or use another codec",
+    ),
     errors.InvalidRecordError: (
         "the topic does not take such a message",
         "set cleanup.policy=delete for it: a compacted topic keeps no replay",

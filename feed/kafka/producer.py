@@ -332,7 +332,7 @@ class _Fill:
             lane = self.lanes[batch.partition]
             if lane.start < 0:
                 lane.start = offset
-            if offset < lane.end:
+            if offset < max(lane.end, 0):
                 raise FeedCorrupt(
                     f"the broker put offset {offset} after {lane.end - 1}",
                     f"{self._address.place}, partition {batch.partition}",

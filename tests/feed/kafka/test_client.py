@@ -74,6 +74,7 @@ def test_listings_are_bounded_and_escaped():
     ("kind", "message"),
     [
         (errors.MessageSizeTooLargeError, r"does not take a message of that size, .*; raise its max.message.bytes"),
+        (errors.RecordListTooLargeError, r"does not take that many messages in one batch .*; raise its segment.bytes"),
         (
             errors.InvalidRecordError,
             r"does not take such a message \(.*without key\); set cleanup.policy=delete for it",

@@ -161,6 +161,11 @@ def test_a_send_that_fails_is_one_line():
         fill(AccumulatingProducer(fail_at=0), [tape()])
 
 
+def test_an_acknowledgement_without_an_offset_is_noticed_of_the_first_batch_too():
+    with pytest.raises(FeedCorrupt, match="put offset -1"):
+        fill(AccumulatingProducer(first=-1), [tape()])
+
+
 def test_a_message_beyond_the_bound_is_named():
     message = Outgoing(0, "AAPL", b"x" * (MAX_MESSAGE + 1), 1)
     with pytest.raises(FeedCorrupt, match=r"message of 1970-01-01T00:00:00.000000000Z has 8388609 bytes"):
