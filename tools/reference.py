@@ -40,8 +40,7 @@ MEANING: Final = {
     "max_age": "hide quotes older than this; null for none",
     "liquidity": "taken shares stay taken until the venue's price changes, or until it publishes",
     "leftover": "at the end: sweep what is available, or value all that is missing at the last ask",
-    "leftover_band": "`sweep` takes nothing this share above the lowest ask, and values what it leaves there; "
-    "null for no bound",
+    "leftover_band": "`sweep` takes up to this share above the lowest ask, the rest is valued there; null for no bound",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
     "fees": "a YAML file or a mapping: publisher id, or `default`, to {taker, maker} in $/share, negative for a rebate",
     "grid.lambda_over": "$/share; a range is `{start, stop, num, scale: linear or log}`, both ends; `.inf` allowed",

@@ -86,6 +86,8 @@ class Packer:
     def __init__(self, producer: Any, topic: str, clock: Callable[[], float] = time.time) -> None:  # noqa: ANN401
         self._producer, self._topic, self._clock = producer, topic, clock
         self._limit: int = producer.config["batch_size"]
+        # kafka-python 3.0.12 splits a batch that the topic does not take, and then gives up on both halves.
+        producer._sender._can_split = lambda _batch, _error: False  # noqa: SLF001 - there is no public way
         self._open: dict[int, _Open] = {}
         self._held = 0
         self.sent: deque[Sent] = deque()
@@ -136,7 +138,7 @@ class Packer:
         batch = self._open.pop(partition)
         self._held -= len(batch.buffer) - _HEADER
         place = TopicPartition(self._topic, partition)
-        waiting = _Whole(place, self._filled(batch))
+        waiting = ProducerBatch(place, self._filled(batch))
         future = FutureRecordMetadata(waiting.produce_future, 0, batch.first, None, -1, -1, -1)
         # The client's own `send` does the same: the topic may be gone by now, which it notices after a while.
         self._producer.partitions_for(self._topic)
@@ -154,15 +156,6 @@ class Packer:
         builder._num_records, builder._last_offset = batch.messages, batch.messages - 1  # noqa: SLF001
         builder._first_timestamp, builder._max_timestamp = batch.first, batch.latest  # noqa: SLF001
         return records
-
-
-class _Whole(ProducerBatch):  # type: ignore[misc] # untyped client
-    """A batch that fails where the topic does not take it.
-
-    kafka-python 3.0.12 splits one of several messages, and then gives up on both halves.
-    """
-
-    record_count = 1
 
 
 def _enqueue(accumulator: Any, batch: ProducerBatch) -> None:  # noqa: ANN401 - untyped client

@@ -132,13 +132,15 @@ def ask(config: Config) -> Question:
     source_fees: Mapping[str, Mapping[str, Any]] = {}
     if config.source == EMBEDDED:
         window, source_fees = _of_embedded(window)
-    grid = build_grid(config.grid)
+    grid, settings = build_grid(config.grid), resolve(config, source_fees)
+    if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
+        raise ConfigError("leftover_band: it bounds what leftover=sweep takes, and leftover is last_ask")
     return Question(
         config=config,
         config_hash=config_hash(config, grid),
         window=window,
         order=ParentOrder(config.order.side, config.order.size, order),
-        settings=resolve(config, source_fees),
+        settings=settings,
         grid=grid,
         reading=ReadOptions(
             symbol=config.symbol,

@@ -496,3 +496,10 @@ def test_what_no_whole_number_keeps_is_refused(assignment, message):
 
 def test_the_longest_duration_is_one():
     assert load_config(None, ["max_age=2562047h"]).max_age == "2562047h"
+
+
+def test_a_band_where_nothing_is_swept_is_refused():
+    for keys in ({"conventions": "classic"}, {"leftover": "last_ask"}):
+        with pytest.raises(ConfigError, match="leftover_band: it bounds what leftover=sweep takes"):
+            _ = build_config({**keys, "leftover_band": 0.005}).question
+    build_config({"conventions": "classic", "leftover": "sweep", "leftover_band": 0.005})
