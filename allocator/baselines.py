@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import gcd
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from allocator.engine import ChildOrder, View, best_quote
-from allocator.splits import by_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,8 +19,11 @@ if TYPE_CHECKING:
     from allocator.order import Order, Parameters
 
 MINUTE = 60 * 10**9
+INT64 = 2**63 - 1
 
 Conventions = Literal["fair", "classic"]
+Follower = Literal["best_ask", "best_available"]
+"""The baseline as which a schedule buys what is due: at the best quote displayed, or at the best that is left."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,20 +36,24 @@ class Schedule:
         The order's first snapshot.
     size : int
         The order in units.
-    due : (past - first,) int64
+    due : (past - first,) int64, or object where units are finer than int64 holds
         Units: cumulative target at each snapshot; for a burst, what to buy at that snapshot only.
     unit : int
         Units per share.
     burst : bool
-        Buy `due` over the venues, cheapest first, and forget what is not available; otherwise buy what is missing to
-        the target at the one venue with the best quote, later if need be.
+        Buy `due` over the venues, lowest price first, and forget what is not available; otherwise buy what is missing
+        to the target at the one venue with the best quote, later if need be.
+    waits : bool
+        The best quote is the best displayed: where its shares are taken already, wait. Otherwise it is the best of
+        those that have shares left.
     """
 
     first: int
     size: int
-    due: NDArray[np.int64]
+    due: NDArray[Any]
     unit: int = 1
     burst: bool = False
+    waits: bool = False
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:  # noqa: ARG002
         """Buy what is missing to the schedule, whatever the parameters."""
@@ -55,8 +61,8 @@ class Schedule:
         if self.burst:
             return self._burst(view, min(due, remaining))
         due -= self.size - remaining
-        venue = best_quote(view.prices, view.available)
-        if due < self.unit or venue is None:
+        venue = best_quote(view.prices, view.prices if self.waits else view.available)
+        if due < self.unit or venue is None or not view.available[venue]:
             return []
         return [ChildOrder(venue, min(due, view.available[venue]), view.prices[venue])]
 
@@ -66,16 +72,26 @@ class Schedule:
 
     @staticmethod
     def _burst(view: View, due: int) -> list[ChildOrder]:
-        orders = []
-        for v in by_cost(view.costs, view.available):
-            orders.append(ChildOrder(v, min(due, view.available[v]), view.prices[v]))
+        orders, left = [], list(view.available)
+        while due and (v := best_quote(view.prices, left)) is not None:
+            orders.append(ChildOrder(v, min(due, left[v]), view.prices[v]))
             due -= orders[-1].shares
+            left[v] = 0
         return orders
+
+    @property
+    def acting(self) -> NDArray[np.intp] | None:
+        """The snapshots at which a burst buys; None = any may be one."""
+        return self.first + np.flatnonzero(self.due) if self.burst else None
 
 
 def _whole_order(book: Book, order: Order) -> Schedule:
     first, past = book.span(order)
     return Schedule(first, order.size, np.full(past - first, order.size, np.int64))
+
+
+def _best_ask(book: Book, order: Order) -> Schedule:
+    return replace(_whole_order(book, order), waits=True)
 
 
 def _minutes(order: Order) -> int:
@@ -155,14 +171,34 @@ def _classic_vwap(book: Book, order: Order) -> Schedule:
     shown = side.sz[first:past].sum(axis=1, dtype=np.int64)
     opening = _openings(since // MINUTE)
     volume = np.add.reduceat(shown, opening) if len(opening) else np.zeros(0, np.int64)
-    total = int(volume.sum())
-    due = np.zeros(past - first, np.int64)
-    due[opening] = [order.size * v // total if total else 0 for v in volume.tolist()]
-    return Schedule(first, order.size, due, burst=True)
+    common = gcd(order.size, int(volume.sum()))
+    unit = int(volume.sum()) // common or 1
+    due = np.zeros(past - first, np.int64 if order.size * unit <= INT64 else object)
+    due[opening] = [order.size // common * v for v in volume.tolist()] if volume.any() else 0
+    return Schedule(first, order.size * unit, due, unit=unit, burst=True)
 
 
-BASELINES: dict[Conventions, dict[str, Callable[[Book, Order], Schedule]]] = {
-    "fair": {"best_ask": _whole_order, "twap": _fair_twap, "vwap": _fair_vwap},
-    "classic": {"best_ask": _whole_order, "twap": _classic_twap, "vwap": _classic_vwap},
+SCHEDULES: dict[Conventions, dict[str, Callable[[Book, Order], Schedule]]] = {
+    "fair": {"best_ask": _best_ask, "twap": _fair_twap, "vwap": _fair_vwap, "best_available": _whole_order},
+    "classic": {"best_ask": _best_ask, "twap": _classic_twap, "vwap": _classic_vwap},
 }
 """Every baseline by conventions and name; for a sell, best_ask trades at the best bid."""
+
+
+def schedules(book: Book, order: Order, conventions: Conventions, follower: Follower) -> dict[str, Schedule]:
+    """Make every baseline of a convention.
+
+    Parameters
+    ----------
+    book, order, conventions
+        As `allocator.simulate.run_baselines`.
+    follower : str
+        As what twap and vwap buy; a burst buys from all venues in any case.
+    """
+    made = {name: make(book, order) for name, make in SCHEDULES[conventions].items()}
+    waits = follower == "best_ask"
+    return {name: replace(schedule, waits=waits) if name in FOLLOWING else schedule for name, schedule in made.items()}
+
+
+FOLLOWING = frozenset({"twap", "vwap"})
+"""The baselines that buy as another one."""

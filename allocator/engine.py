@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from numpy.typing import NDArray
+
     from allocator.book import Book
     from allocator.order import Execution, Order, Parameters, Rules
 
@@ -188,6 +190,7 @@ def execute(
     parameters: Parameters,
     *,
     record: bool = False,
+    acting: NDArray[np.intp] | None = None,
 ) -> Execution:
     """Run one order through the book.
 
@@ -202,6 +205,8 @@ def execute(
     parameters : Parameters
     record : bool
         Keep every fill.
+    acting : (N,) intp, optional
+        The only snapshots at which the policy sends anything, ascending; the others are passed over.
 
     Raises
     ------
@@ -220,10 +225,14 @@ def execute(
     remaining = order.size * unit
     filled = over = cash = paid = over_cash = 0
     fills = []
+    steps = range(first, past) if acting is None else sorted({*acting.tolist(), *range(max(first, past - 1), past)})
+    seen = first
 
-    for t in range(first, past):
+    for t in steps:
         displayed, sizes = book.price_list(side.ticks[t].tolist()), side.sz[t].tolist()
-        taken = [0 if reset else shares for reset, shares in zip(book.flags_of(resets[t]).tolist(), taken, strict=True)]
+        reset = book.flags_of(np.bitwise_or.reduce(resets[seen : t + 1])).tolist()
+        taken = [0 if back else shares for back, shares in zip(reset, taken, strict=True)]
+        seen = t + 1
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
         available = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from allocator.baselines import BASELINES
+from allocator.baselines import schedules
 from allocator.book import freeze
 from allocator.collapse import classes, each_alone
 from allocator.engine import execute, in_shares, settle, unfilled_price
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.baselines import Conventions, Schedule
+    from allocator.baselines import Conventions, Follower, Schedule
     from allocator.book import Book
     from allocator.engine import Policy
     from allocator.order import Order, ParameterColumns, Rules
@@ -173,9 +173,10 @@ def run_baselines(
     fees: Sequence[int],
     conventions: Conventions,
     *,
+    follower: Follower = "best_ask",
     engine: Engine = "kernel",
 ) -> dict[str, Execution]:
-    """Run best_ask, twap and vwap under a convention.
+    """Run the baselines of a convention.
 
     Parameters
     ----------
@@ -183,10 +184,13 @@ def run_baselines(
         As `run_combinations`.
     conventions : str
         ``fair`` or ``classic``.
+    follower : str
+        As what twap and vwap buy: ``best_ask`` or ``best_available``.
     engine : str
         ``kernel``: all of them in one pass; ``reference``: the plain engine.
     """
-    return {name: run for name, (run, _) in trace_baselines(book, order, rules, fees, conventions, engine).items()}
+    traced = trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
+    return {name: run for name, (run, _) in traced.items()}
 
 
 def trace_baselines(
@@ -195,13 +199,15 @@ def trace_baselines(
     rules: Rules,
     fees: Sequence[int],
     conventions: Conventions,
+    *,
+    follower: Follower = "best_ask",
     engine: Engine = "kernel",
 ) -> dict[str, tuple[Execution, Trace]]:
     """As `run_baselines`, each with when it filled and where the mid was."""
     check_sums(book, order, rules, fees)
-    schedules = {name: make(book, order) for name, make in BASELINES[conventions].items()}
-    runs = _follow(book, order, rules, fees, schedules, engine)
-    fractions = {name: schedules[name].in_whole_shares() for name, run in runs.items() if run is None}
+    made = schedules(book, order, conventions, follower)
+    runs = _follow(book, order, rules, fees, made, engine)
+    fractions = {name: made[name].in_whole_shares() for name, run in runs.items() if run is None}
     # no leftover rule completed the last slice of these, and nobody can hold half a share
     reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
     return {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
@@ -220,28 +226,26 @@ def trace_combination(
 
 
 def _follow(
-    book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: dict[str, Schedule], engine: Engine
+    book: Book, order: Order, rules: Rules, fees: Sequence[int], made: dict[str, Schedule], engine: Engine
 ) -> dict[str, tuple[Execution, Trace] | None]:
     """Run schedules; those whose units would leave int64 on the reference engine always; None = a fraction is left."""
     top = dearest_possible(book, rules, fees)
     plain = {
-        name: schedule
-        for name, schedule in schedules.items()
-        if engine == "reference" or schedule.size * top >= SUM_LIMIT
+        name: schedule for name, schedule in made.items() if engine == "reference" or schedule.size * top >= SUM_LIMIT
     }
-    runs: dict[str, tuple[Execution, Trace] | None] = dict.fromkeys(schedules)
+    runs: dict[str, tuple[Execution, Trace] | None] = dict.fromkeys(made)
 
     def traced(unit: int, mids: int, first: int, last: int) -> Trace:
         return trace_row(book, divide_half_even(mids, unit), first, last)
 
     for name, schedule in plain.items():
         try:
-            run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True)
+            run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True, acting=schedule.acting)
         except FractionLeftError:
             continue
         trace = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
         runs[name] = replace(run, fills=()), trace
-    compiled = {name: schedule for name, schedule in schedules.items() if name not in plain}
+    compiled = {name: schedule for name, schedule in made.items() if name not in plain}
     if compiled:
         price = unfilled_price(book, order, rules, fees)
         raw = _follow_together(book, order, rules, fees, list(compiled.values()))
@@ -254,22 +258,21 @@ def _follow(
     return runs
 
 
-def _follow_together(
-    book: Book, order: Order, rules: Rules, fees: Sequence[int], schedules: Sequence[Schedule]
-) -> Rows:
+def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int], given: Sequence[Schedule]) -> Rows:
     """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
     resets = book.take_side(order.side).moved if rules.liquidity == "persist" else book.published
     quotes, prices, span = quoted(book, order, resets, fees, standing_mids(book, order))
-    given = walk.Schedules(
-        sizes=np.array([schedule.size for schedule in schedules], np.int64),
-        units=np.array([schedule.unit for schedule in schedules], np.int64),
-        due=np.stack([schedule.due for schedule in schedules]),
-        bursts=np.array([schedule.burst for schedule in schedules], np.bool_),
+    together = walk.Schedules(
+        sizes=np.array([schedule.size for schedule in given], np.int64),
+        units=np.array([schedule.unit for schedule in given], np.int64),
+        due=np.stack([schedule.due for schedule in given]),
+        bursts=np.array([schedule.burst for schedule in given], np.bool_),
+        waits=np.array([schedule.waits for schedule in given], np.bool_),
     )
-    freeze(*given)
-    out = np.zeros((len(schedules), 8), np.int64)
+    freeze(*together)
+    out = np.zeros((len(given), 8), np.int64)
     leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
-    walk.follow(quotes, prices, span, given, leftover, edge_of(book, order, rules), out)
+    walk.follow(quotes, prices, span, together, leftover, edge_of(book, order, rules), out)
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<time>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
@@ -112,6 +113,24 @@ def format_instant(instant: int) -> str:
     seconds, fraction = divmod(int(instant), 10**9)
     whole = _EPOCH + timedelta(seconds=seconds)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+def session_open(instant: int) -> int:
+    """When the regular session of US equities opens, 09:30 in New York, on the UTC date of an instant.
+
+    Parameters
+    ----------
+    instant : int
+        UTC nanoseconds.
+
+    Returns
+    -------
+    int
+        UTC nanoseconds, whatever the day: weekends and holidays have an hour, too.
+    """
+    date = _EPOCH + timedelta(days=instant // (86_400 * 10**9))
+    opens = datetime(date.year, date.month, date.day, 9, 30, tzinfo=ZoneInfo("America/New_York"))
+    return (opens - _EPOCH) // timedelta(seconds=1) * 10**9
 
 
 def parse_duration(text: str | float) -> int:

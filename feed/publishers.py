@@ -168,6 +168,12 @@ def find_twins(venues: Iterable[int]) -> tuple[Twins, ...]:
     return tuple(twins)
 
 
+def in_us_equities(venues: Iterable[int]) -> bool:
+    """Whether these publisher ids are there, and all of them trade US equities."""
+    publishers = [PUBLISHERS.get(venue) for venue in venues]
+    return bool(publishers) and all(each is not None and _market(each) == _US_EQUITIES for each in publishers)
+
+
 def advice(venues: Iterable[int], twins: Iterable[Twins]) -> str:
     """Say what twins do to a result, and which venues to keep to avoid them."""
     venues, twins = sorted(venues), tuple(twins)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from allocator.order import execution_of
+from feed.instants import format_instant, session_open
+from feed.publishers import in_us_equities
 from sweep.search import in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from allocator.order import Execution, Order
-    from sweep.config import Settings
+    from sweep.config import Question, Settings
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.search import Grid
@@ -43,10 +45,22 @@ def could_act(around: Around) -> bool:
     return 100 * (around.slices - around.quoted) <= BLANK * around.slices
 
 
-def before(order: Order, settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
+def before(question: Question, order: Order, facts: Facts, around: Around) -> Iterator[str]:
     """What is odd about the question, known before the simulation."""
+    yield from _session(question, order, facts)
     yield from _clock(order, around)
-    yield from _fees(settings, facts, around)
+    yield from _fees(question.settings, facts, around)
+
+
+def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:
+    """Where nothing says when an order starts, and the source begins before the regular session."""
+    if question.window.start is None and question.order.span.start is None and in_us_equities(facts.venues):
+        opens = session_open(order.start)
+        if order.start < opens:
+            yield (
+                f"the order starts with the source, at {format_instant(order.start)}, before the regular session; "
+                f"set window.start={format_instant(opens)}, or order.start to what you mean"
+            )
 
 
 def _clock(order: Order, around: Around) -> Iterator[str]:

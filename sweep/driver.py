@@ -135,15 +135,15 @@ def run(
     ...         }
     ...     )
     >>> result.to_frame()[["theta_queue", "filled", "fees", "total_cash"]]
-       theta_queue  filled        fees       total_cash
-    0         0.00    5000  8652800000  782442742800000
-    1         0.01    5000  9452500000  782437572500000
-    2         0.02    5000  9376900000  782436226900000
-    3         0.03    5000  9376900000  782436226900000
+       theta_queue  filled         fees       total_cash
+    0         0.00    5000   5015200000  782481325200000
+    1         0.01    5000  10235800000  782413165800000
+    2         0.02    5000  10602400000  782417562400000
+    3         0.03    5000   9722400000  782422082400000
     >>> result.document["best_parameters"]
-    {'lambda_over': 0.0, 'lambda_under': 0.0, 'theta_queue': 0.02}
+    {'lambda_over': 0.0, 'lambda_under': 0.0, 'theta_queue': 0.01}
     >>> result.document["savings_vs_baselines_bps"]
-    {'best_ask': 0.06, 'twap': 25.31, 'vwap': 23.4}
+    {'best_ask': 0.91, 'twap': 25.1, 'vwap': 23.04, 'best_available': 0.35}
     """
     question = as_config(config).question
     config = question.config
@@ -190,7 +190,7 @@ def _answer(
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
-        early_warnings = _warn(caveats.before(order, settings, tape.facts, around), progress)
+        early_warnings = _warn(caveats.before(question, order, tape.facts, around), progress)
         baselines = executor.get(executor.call(tasks.traced_baselines, tape.book, job))
         best_ask, _ = baselines["best_ask"]
         cutter = store.begin(plan)

@@ -310,16 +310,18 @@ def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]
 
 
 def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[str, Execution]:
-    """best_ask, twap and vwap of a job's order, under its own liquidity rule or another."""
+    """The baselines of a job's order, under its own liquidity rule or another."""
     settings = job.settings
     rules = settings.rules if liquidity is None else replace(settings.rules, liquidity=liquidity)
-    return run_baselines(book, job.order, rules, settings.fees.of(book), settings.conventions)
+    fees = settings.fees.of(book)
+    return run_baselines(book, job.order, rules, fees, settings.conventions, follower=settings.baseline)
 
 
 def traced_baselines(book: Book, job: Job) -> dict[str, tuple[Execution, Trace]]:
     """As `baselines` under the job's own rule, each with when it filled and where the mid was."""
     settings = job.settings
-    return trace_baselines(book, job.order, settings.rules, settings.fees.of(book), settings.conventions)
+    fees = settings.fees.of(book)
+    return trace_baselines(book, job.order, settings.rules, fees, settings.conventions, follower=settings.baseline)
 
 
 def around(book: Book, job: Job) -> Around:

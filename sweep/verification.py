@@ -199,7 +199,7 @@ def _check_document(
     """Recompute the answer from the stored rows and from baselines that were run again."""
     executor, book, order, grid = session.executor, session.tape.book, job.order, question.grid
     around = executor.get(executor.call(tasks.around, book, job))
-    early_warnings = list(caveats.before(order, question.settings, session.tape.facts, around))
+    early_warnings = list(caveats.before(question, order, session.tape.facts, around))
     answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
     rules = rules_section(question)
     if not same_code:  # an earlier version may have lacked a rule

@@ -117,13 +117,15 @@ class Schedules(NamedTuple):
         The order in units, and units per share.
     due : (N, past - first) int64
         As `allocator.baselines.Schedule`, in units.
-    bursts : (N,) bool
+    bursts, waits : (N,) bool
+        The same.
     """
 
     sizes: Row
     units: Row
     due: Due
     bursts: Flags
+    waits: Flags
 
 
 class Available(NamedTuple):
@@ -177,6 +179,16 @@ def _best_quote(price, left):
     return best
 
 
+@kernel(types.int64(types.int64[::1]))
+def _best_displayed(price):
+    """The venue of the lowest price displayed, whatever is taken of it, the lowest index first; -1 if none."""
+    best = -1
+    for v in range(len(price)):
+        if price[v] != 0 and (best < 0 or price[v] < price[best]):
+            best = v
+    return best
+
+
 @kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, types.int64[::1], _AVAILABLE) for quotes in _QUOTES))
 def _look(quotes, prices, unit, t, taken, available):
     """Update the shares taken, and what is available, to snapshot t."""
@@ -215,10 +227,7 @@ def _complete(leftover, edge, remaining, fees, taken, available, out):
     """Apply the leftover rule at an order's last snapshot; price is 0 where nothing is displayed."""
     price, cost, left = available.price, available.cost, available.left
     if leftover == LAST_ASK:
-        best = -1
-        for v in range(len(price)):
-            if price[v] != 0 and (best < 0 or price[v] < price[best]):
-                best = v
+        best = _best_displayed(price)
         if best >= 0:
             _fill(best, remaining, fees, taken, available, out)
         return
@@ -371,7 +380,7 @@ def follow(quotes, prices, span, given, leftover, edge, out):
     """
     resets, stood, fees = quotes.resets, quotes.stood, prices.fees
     first, past = span.first, span.past
-    sizes, units, due, bursts = given.sizes, given.units, given.due, given.bursts
+    sizes, units, due, bursts, waits = given.sizes, given.units, given.due, given.bursts, given.waits
     schedules, venues, words = len(sizes), quotes.ticks.shape[1], resets.shape[1]
     taken = np.zeros((schedules, venues), np.int64)
     price, cost, left = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
@@ -396,15 +405,15 @@ def follow(quotes, prices, span, given, leftover, edge, out):
             _look(quotes, prices, units[n], t, taken[n], available)
             if bursts[n]:
                 while buy > 0:
-                    v = _cheapest(cost, left)
+                    v = _best_quote(price, left)
                     if v < 0:
                         break
                     shares = min(left[v], buy)
                     _fill(v, shares, fees, taken[n], available, row)
                     buy -= shares
             elif short:
-                v = _best_quote(price, left)
-                if v >= 0:
+                v = _best_displayed(price) if waits[n] else _best_quote(price, left)
+                if v >= 0 and left[v] > 0:
                     _fill(v, min(left[v], buy), fees, taken[n], available, row)
             if t == past - 1 and row[FILLED] < size:
                 _complete(leftover, edge, size - row[FILLED], fees, taken[n], available, row)

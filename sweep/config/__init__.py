@@ -6,7 +6,7 @@ load_config : read a configuration from a YAML file and KEY=VALUE words.
 
 from __future__ import annotations
 
-from sweep.config.conventions import OTHER_LIQUIDITY, SWITCHES, TABLE, Settings
+from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import ParentOrder, Question, Span
@@ -17,7 +17,6 @@ __all__ = [
     "EMBEDDED",
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
-    "SWITCHES",
     "TABLE",
     "WHERE_ONLY",
     "Config",
@@ -33,4 +32,5 @@ __all__ = [
     "load_config",
     "placed",
     "read_mapping",
+    "switches",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -16,7 +17,7 @@ from feed.instants import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from allocator.baselines import Conventions
+    from allocator.baselines import Conventions, Follower
     from allocator.engine import Policy
     from sweep.config.schema import Config
 
@@ -26,9 +27,10 @@ TABLE: dict[str, dict[str, Any]] = {
         "uncross": True,
         "stub_band": 0.10,
         "warmup": "300s",
+        "reference": "touch",
         "liquidity": "persist",
         "leftover": "sweep",
-        "leftover_band": None,
+        "leftover_band": 0.005,
         "fees": {"default": {"taker": 0.003, "maker": -0.002}},
     },
     "classic": {
@@ -36,6 +38,7 @@ TABLE: dict[str, dict[str, Any]] = {
         "uncross": False,
         "stub_band": None,
         "warmup": 0,
+        "reference": "best",
         "liquidity": "refresh",
         "leftover": "last_ask",
         "leftover_band": None,
@@ -74,6 +77,8 @@ class Settings:
     book : BookRules
     rules : Rules
     policy : Policy
+    baseline : str
+        As which baseline twap and vwap buy.
     fees : Fees
     """
 
@@ -82,7 +87,19 @@ class Settings:
     book: BookRules
     rules: Rules
     policy: Policy
+    baseline: Follower
     fees: Fees
+
+
+def switches(config: Config) -> dict[str, Any]:
+    """The switches of a configuration, by key."""
+    return {name: _chosen(config, name) for name in SWITCHES}
+
+
+def _chosen(config: Config, name: str) -> Any:  # noqa: ANN401 - each key has its own type
+    """A key, or what the conventions set where it was left to them."""
+    value = getattr(config, name)
+    return TABLE[config.conventions][name] if value is UNSET else value
 
 
 def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -94,13 +111,9 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
     source_fees : mapping
         The fees that come with a source, in the form of the `fees` key; explicit fees are merged over them.
     """
-    table = TABLE[config.conventions]
-
-    def chosen(name: str) -> Any:  # noqa: ANN401 - each key has its own type
-        value = getattr(config, name)
-        return table[name] if value is UNSET else value
-
-    band, leftover_band = chosen("stub_band"), chosen("leftover_band")
+    table, chosen = TABLE[config.conventions], partial(_chosen, config)
+    band, leftover = chosen("stub_band"), chosen("leftover")
+    leftover_band = chosen("leftover_band") if leftover == "sweep" else None  # nothing else is swept
     own_side = "ask" if config.order.side == "buy" else "bid"
     return Settings(
         conventions=config.conventions,
@@ -114,11 +127,12 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
         ),
         rules=Rules(
             chosen("liquidity"),
-            chosen("leftover"),
+            leftover,
             nano(config.unfilled_penalty, "unfilled_penalty"),
             None if leftover_band is None else nano(leftover_band, "leftover_band"),
         ),
-        policy=make_policy(config.policy, {name: getattr(config, name) for name in SWITCHES}),
+        policy=make_policy(config.policy, switches(config)),
+        baseline=config.baseline,
         fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
     )
 

@@ -58,7 +58,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     order: OrderSpec = OrderSpec()
     policy: str = "static"
     step: int = 100
-    reference: Literal["touch", "best", "mid", "arrival"] = "best"
+    reference: Literal["touch", "best", "mid", "arrival"] | UnsetType = UNSET
     infeasible: Literal["sweep", "wait"] = "sweep"
     lots_only: bool = False
     conventions: Literal["fair", "classic"] = "fair"
@@ -69,6 +69,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     liquidity: Literal["persist", "refresh"] | UnsetType = UNSET
     leftover: Literal["last_ask", "sweep"] | UnsetType = UNSET
     leftover_band: float | UnsetType | None = UNSET
+    baseline: Literal["best_ask", "best_available"] = "best_ask"
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     grid: dict[str, Any] = {}

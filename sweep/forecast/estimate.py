@@ -76,7 +76,7 @@ def forecast(
         facts, book = session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = tasks.Job((make_order(question.order, facts),), settings, each_alone(grid))
-    for line in caveats.before(job.order, settings, facts, tasks.around(book, job)):
+    for line in caveats.before(question, job.order, facts, tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:

@@ -10,7 +10,7 @@ from allocator.money import NANO, rounded
 from allocator.order import SIGN, execution_of
 from allocator.shortfall import shortfall
 from feed.instants import format_instant
-from sweep.config import SWITCHES
+from sweep.config import switches
 from sweep.search import PARAMETERS, in_dollars
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def rules_section(question: Question) -> dict[str, Any]:
         "max_age_s": None if settings.book.max_age == OFF else settings.book.max_age / NANO,
         "warmup_s": settings.warmup / NANO,
         "policy": config.policy,
-        **{name: getattr(config, name) for name in SWITCHES},
+        **switches(config),
+        "baseline": settings.baseline,
         "taker_fees": {
             "default": settings.fees.default / NANO,
             **{str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())},

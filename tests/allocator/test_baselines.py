@@ -1,25 +1,30 @@
 """The schedules of model sections 1 and 4 on books small enough to work out by hand."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from allocator.baselines import BASELINES
+from allocator.baselines import schedules
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
+from allocator.errors import NoPriceError
+from allocator.money import divide_half_even
 from allocator.order import Order, Parameters, Rules
 from allocator.simulate import run_baselines
 from tests.allocator.test_book import tape_of
-from tests.support.strategies import CENT, OPEN, SECOND, random_tape
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 FAIR = Rules("persist", "sweep", 50_000_000)
 FEE = 3_000_000
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)
 
 
-def fills(book, order, rules, conventions, name):
-    schedule = BASELINES[conventions][name](book, order)
+def fills(book, order, rules, conventions, name, follower="best_ask"):
+    schedule = schedules(book, order, conventions, follower)[name]
     run = execute(book, order, rules, [0] * len(book.venues), schedule, Parameters(0, 0, 0), record=True)
     return [(fill.snapshot, fill.venue, fill.shares / schedule.unit) for fill in run.fills], run
 
@@ -35,8 +40,10 @@ def test_best_ask_takes_one_venue_a_snapshot_the_lowest_price_then_the_lowest_id
 def test_fees_do_not_steer_best_ask():
     book = build_book(tape_of((0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 101, 10)), BookRules())
     order = Order("buy", 5, OPEN, OPEN)
-    run = execute(book, order, FAIR, [5 * CENT, -CENT], BASELINES["fair"]["best_ask"](book, order), Parameters(0, 0, 0))
-    assert run.cash_filled == 5 * 105 * CENT
+    for name in ("best_ask", "best_available"):
+        schedule = schedules(book, order, "fair", "best_ask")[name]
+        run = execute(book, order, FAIR, [5 * CENT, -CENT], schedule, Parameters(0, 0, 0))
+        assert run.cash_filled == 5 * 105 * CENT
 
 
 def test_fair_twap_follows_the_clock_and_catches_up():
@@ -136,3 +143,86 @@ def test_classic_vwap_buys_in_the_first_snapshot_of_each_bin_only():
     filled, run = fills(book, order, CLASSIC, "classic", "vwap")
     assert filled == [(0, 1, 5), (0, 0, 5), (2, 0, 20), (2, 0, 10)]
     assert run.filled == 40
+
+
+def test_an_emptied_touch_is_waited_for_and_not_left_for_a_dear_venue():
+    rows = [(0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 104, 90), (1, 2, 90, 1, 104, 80), (2, 1, 90, 1, 101, 90)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 40, OPEN, OPEN + 2 * SECOND)
+    assert fills(book, order, FAIR, "fair", "best_ask")[0] == [(0, 0, 10), (2, 0, 30)]
+    assert fills(book, order, FAIR, "fair", "best_available")[0] == [(0, 0, 10), (1, 1, 30)]
+    minute = Order("buy", 40, OPEN, OPEN + 60 * SECOND)
+    assert fills(book, minute, FAIR, "fair", "twap")[0] == [(0, 0, 10), (2, 0, 30)]
+    assert fills(book, minute, FAIR, "fair", "twap", "best_available")[0] == [(0, 0, 10), (1, 1, 30)]
+
+
+def at_the_touch(book, order, persist, waits):
+    """What best_ask (or best_available) buys before an order's last snapshot, worked out from the columns alone."""
+    side, bought = book.take_side(order.side), []
+    resets, taken, missing = side.moved if persist else book.published, [0] * len(book.venues), order.size
+    for t in range(*book.span(order)):
+        taken = [0 if back else was for back, was in zip(book.flags_of(resets[t]), taken, strict=True)]
+        left = [max(int(sz) - was, 0) for sz, was in zip(side.sz[t], taken, strict=True)]
+        offers = [v for v, px in enumerate(side.ticks[t]) if px and (waits or left[v])]
+        v = min(offers, key=lambda v: (side.sign * int(side.ticks[t, v]), v), default=0)
+        if offers and (shares := min(left[v], missing)):
+            bought.append((t, v, shares))
+            taken[v] += shares
+            missing -= shares
+    return [each for each in bought if each[0] < book.span(order)[1] - 1]
+
+
+@given(
+    tapes(trades=False),
+    st.sampled_from(["buy", "sell"]),
+    st.sampled_from(["persist", "refresh"]),
+    st.sampled_from(["best_ask", "best_available"]),
+)
+def test_best_ask_and_best_available_are_what_the_model_says(tape, side, liquidity, name):
+    book = build_book(tape, BookRules())
+    order, rules = Order(side, 700, int(tape.ts[0]), int(tape.ts[-1])), replace(FAIR, liquidity=liquidity)
+    try:
+        filled, _ = fills(book, order, rules, "fair", name)
+    except NoPriceError:
+        assume(False)
+    before = [each for each in filled if each[0] < book.span(order)[1] - 1]
+    assert before == at_the_touch(book, order, liquidity == "persist", name == "best_ask")
+
+
+def test_classic_vwap_goes_by_ask_and_keeps_parts_of_a_share():
+    # 1/3 of 10 shares in the first bin: the lowest ask first, though its fee makes it the dearer of the two
+    rows = [(0, 1, 90, 1, 100, 2), (0, 2, 90, 1, 101, 5), (65, 1, 90, 1, 102, 7), (130, 1, 90, 1, 102, 7)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order, fees = Order("buy", 10, OPEN, OPEN + 130 * SECOND), [5 * CENT, 0]
+    schedule = schedules(book, order, "classic", "best_ask")["vwap"]
+    run = execute(book, order, CLASSIC, fees, schedule, Parameters(0, 0, 0), record=True, acting=schedule.acting)
+    assert schedule.unit == 21  # of the 21 shares displayed
+    filled = [(fill.snapshot, fill.venue, fill.shares) for fill in run.fills]
+    assert filled == [(0, 0, 2 * 21), (0, 1, 70 - 42), (1, 0, 70), (2, 0, 70)]
+    cash = (2 * 105 * 3 + (10 - 6) * 101 + 20 * 107) * CENT  # thirds of cents
+    assert (run.filled, run.cash_filled) == (10, divide_half_even(cash, 3))
+    for engine in ("kernel", "reference"):
+        assert run_baselines(book, order, CLASSIC, fees, "classic", engine=engine)["vwap"] == replace(run, fills=())
+
+
+def test_a_classic_vwap_finer_than_64_bits_is_exact():
+    rows = [(0, 1, 90, 1, 100, 2**31 - 1), (65, 1, 90, 1, 102, 2**31 - 2), (130, 1, 90, 1, 102, 2**31 - 3)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order = Order("buy", 2**31 - 1, OPEN, OPEN + 130 * SECOND)
+    run = run_baselines(book, order, CLASSIC, [0], "classic")["vwap"]
+    total, first = 3 * 2**31 - 6, (2**31 - 1) ** 2
+    cash = Fraction(first * 100 + (order.size * total - first) * 102, total) * CENT
+    assert (run.filled, run.cash_filled) == (order.size, divide_half_even(cash.numerator, cash.denominator))
+
+
+@given(tapes(trades=False), st.sampled_from(["persist", "refresh"]), st.sampled_from(["sweep", "last_ask"]))
+def test_snapshots_at_which_nothing_is_sent_can_be_passed_over(tape, liquidity, leftover):
+    book = build_book(tape, BookRules())
+    order, rules = Order("buy", 700, int(tape.ts[0]), int(tape.ts[-1])), replace(FAIR, liquidity=liquidity)
+    schedule = schedules(book, order, "classic", "best_ask")["vwap"].in_whole_shares()
+    arguments = (book, order, replace(rules, leftover=leftover), [FEE] * len(book.venues), schedule)
+    try:
+        every = execute(*arguments, Parameters(0, 0, 0), record=True)
+    except NoPriceError:
+        assume(False)
+    assert execute(*arguments, Parameters(0, 0, 0), record=True, acting=schedule.acting) == every

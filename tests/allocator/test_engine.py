@@ -108,11 +108,13 @@ def test_the_kernel_equals_the_reference_engine(case, policy):
 
 
 @examples(70)
-@given(cases(), st.sampled_from(["fair", "classic"]))
-def test_the_compiled_schedules_equal_the_reference_engine(case, conventions):
+@given(cases(), st.sampled_from(["fair", "classic"]), st.sampled_from(["best_ask", "best_available"]))
+def test_the_compiled_schedules_equal_the_reference_engine(case, conventions, follower):
     book, order, rules, fees = case
     kernel, reference = (
-        outcome(lambda engine=engine: run_baselines(book, order, rules, fees, conventions, engine=engine))
+        outcome(
+            lambda engine=engine: run_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
+        )
         for engine in ("kernel", "reference")
     )
     assert kernel == reference
@@ -188,17 +190,18 @@ def _all_rows(book, order, rules, policy, fees, conventions):
     st.sampled_from(POINTS),
     st.sampled_from(["touch", "best"]),
 )
-def test_on_one_venue_static_against_the_best_is_best_ask(tape, liquidity, parameters, reference):
+def test_on_one_venue_static_against_what_it_shows_is_best_ask(tape, liquidity, parameters, reference):
     book = build_book(tape, BookRules())
     order = Order("buy", 700, tape.ts[0], tape.ts[-1])
     rules = replace(FAIR, liquidity=liquidity)
     try:
-        baseline = run_baselines(book, order, rules, [FEE], "fair")["best_ask"]
+        baselines = run_baselines(book, order, rules, [FEE], "fair")
     except NoPriceError:
         assume(False)
     policy = Static(reference=reference)
     row = run_combinations(book, order, rules, policy, [FEE], ParameterColumns.of([parameters])).rows[0]
-    assert row.tolist() == [getattr(baseline, name) for name in FIELDS]
+    for name in ("best_ask", "best_available"):
+        assert row.tolist() == [getattr(baselines[name], field) for field in FIELDS]
 
 
 @given(tapes(trades=False), st.sampled_from(["touch", "best"]))

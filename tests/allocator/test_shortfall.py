@@ -26,7 +26,7 @@ FEE = 3_000_000
 def test_the_compiled_schedules_fill_when_the_reference_engine_does(case, conventions):
     book, order, rules, fees = case
     kernel, reference = (
-        outcome(lambda engine=engine: trace_baselines(book, order, rules, fees, conventions, engine))
+        outcome(lambda engine=engine: trace_baselines(book, order, rules, fees, conventions, engine=engine))
         for engine in ("kernel", "reference")
     )
     assert kernel == reference

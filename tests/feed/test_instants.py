@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.instants import LAST_INSTANT, NANOS_FROM, format_instant, no_nanoseconds, parse_duration, parse_instant
+from feed.instants import (
+    LAST_INSTANT,
+    NANOS_FROM,
+    format_instant,
+    no_nanoseconds,
+    parse_duration,
+    parse_instant,
+    session_open,
+)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +130,11 @@ def test_a_duration_is_exact(text, nanoseconds):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="no duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("day", "opens"),
+    [("2018-01-02T23:00:00Z", "2018-01-02T14:30:00Z"), ("2024-08-01T00:00:00Z", "2024-08-01T13:30:00Z")],
+)
+def test_the_session_opens_by_the_clock_of_new_york(day, opens):
+    assert session_open(parse_instant(day)) == parse_instant(opens)

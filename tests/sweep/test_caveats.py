@@ -122,7 +122,8 @@ def test_quotes_that_end_before_the_order_does_make_a_saving_against_twap_none(s
     assert any(line.startswith(expected) for line in warned)
     assert document["baselines"]["twap"]["unfilled"] == 17_000
     parts = document["shortfall"]["savings_parts_bps"]
-    assert {name: each["comparable"] for name, each in parts.items()} == {"best_ask": True, "twap": False, "vwap": True}
+    expected = {"best_ask": True, "twap": False, "vwap": True, "best_available": True}
+    assert {name: each["comparable"] for name, each in parts.items()} == expected
     assert document["shortfall"]["twap_slices"] == {"all": 240, "with_quotes": 61}
 
 
@@ -161,10 +162,39 @@ def test_a_fee_that_looks_like_basis_points(swept, fees, line):
 
 
 def test_shares_that_stay_unfilled(swept):
-    document, warned = swept(steady(1, size=100), size=1000)
-    assert document["optimized"]["unfilled"] == 700
-    valued = f"{700 * (100.01 + 0.003 + 0.05):,.2f} $ of the total cash is their valuation, not a trade"
-    assert f"optimized, best_ask, twap, vwap: 700 of 1,000 shares stayed unfilled; {valued}" in warned
+    assert swept(steady(1, size=100), size=1000)[0]["optimized"]["unfilled"] == 700
+    for band, value in ((None, "70,044.10"), (0.005, "70,394.14")):
+        _, warned = swept(steady(1, size=100), size=1000, leftover_band=band)
+        valued = f"{value} $ of the total cash is their valuation, not a trade"
+        names = "optimized, best_ask, twap, vwap, best_available"
+        assert f"{names}: 700 of 1,000 shares stayed unfilled; {valued}" in warned
+
+
+NIGHT = "2024-08-01T13:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_warned_of"),
+    [
+        ({}, True),
+        ({"window": {"start": NIGHT}}, False),
+        ({"order": {"start": NIGHT}}, False),
+        ({"window": {"start": "2024-08-01T13:30:00Z"}}, False),
+    ],
+)
+def test_an_order_that_starts_with_a_source_of_before_the_session(swept, keys, is_warned_of):
+    rows = [(s - 4000, *rest) for s, *rest in steady(90)]
+    _, warned = swept(rows, **{"window": {}, **keys})
+    line = (
+        "the order starts with the source, at 2024-08-01T12:53:20.000000000Z, before the regular session; set "
+        "window.start=2024-08-01T13:30:00.000000000Z, or order.start to what you mean"
+    )
+    assert (line in warned) is is_warned_of
+
+
+def test_what_is_no_us_equity_has_no_session_of_theirs(swept):
+    rows = [(s - 4000, 101, *rest) for s, _, *rest in steady(90)]
+    assert not any("regular session" in line for line in swept(rows, window={})[1])
 
 
 def test_combinations_that_all_tie(swept):

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from feed import cli as feed_cli
+from feed import synthetic
+from feed.instants import format_instant
 from sweep import cli
 
 STUDY = (
@@ -25,6 +28,13 @@ FRAGMENTED = (
     "window.end=2018-01-02T16:09:00Z",
     "fees={default: {taker: 0.003, maker: -0.002}}",
 )
+
+SYNTHETIC = (
+    f"window.start={format_instant(synthetic.WINDOW[0])}",
+    f"window.end={format_instant(synthetic.WINDOW[1])}",
+    f"fees={json.dumps({venue: {k: float(text) for k, text in fee.items()} for venue, fee in synthetic.FEES.items()})}",
+)
+"""The window and the fees that come with the embedded stream."""
 
 BASELINES = {"best_ask": 1114117.28, "twap": 1115265.03, "vwap": 1116307.4}
 
@@ -71,7 +81,7 @@ def check_identities(document, liquidity, size):
         parts = cents(run["cash_filled"]) + cents(run["unfilled_value"]) - cents(run["overfilled_value"])
         assert cents(run["total_cash"]) == parts, name
         names.append(name)
-    assert len(names) == 8
+    assert len(names) == 10
 
 
 def test_the_published_study(l1_day, capsys):
@@ -92,8 +102,37 @@ def test_a_fragmented_day(taq_day, capsys, liquidity):
     assert document["objective"]["flat"] is False
     assert document["objective"]["distinct"] >= 3
     persist = document if liquidity == "persist" else document["sensitivity"]["persist"]
-    assert persist["baselines"]["best_ask"]["total_cash"] == 3150725.0
+    assert persist["baselines"]["best_available"]["total_cash"] == 3150725.0
     check_identities(document, liquidity, 20000)
+
+
+OLD_RULES = ("reference=best", "leftover_band=null", "baseline=best_available")
+"""What `fair` was before it looked at the touch."""
+
+
+def test_the_figures_of_the_embedded_stream_and_those_of_the_rules_before_the_touch(capsys, tmp_path):
+    path = tmp_path / "stream.csv"
+    assert feed_cli.main(["synth", str(path)]) == 0
+    capsys.readouterr()
+    words = (f"source=file:{path}", *SYNTHETIC)
+    touch, old = sweep(capsys, *words), sweep(capsys, *words, *OLD_RULES)
+    totals = {name: run["total_cash"] for name, run in touch["baselines"].items()}
+    assert totals == {"best_ask": 782484.05, "twap": 784382.25, "vwap": 784220.34, "best_available": 782440.7}
+    assert touch["optimized"]["total_cash"] == 782413.17
+    totals = {name: run["total_cash"] for name, run in old["baselines"].items()}
+    assert totals == {"best_ask": 782484.05, "twap": 784421.59, "vwap": 784271.37, "best_available": 782440.7}
+    assert old["optimized"]["total_cash"] == 782436.23
+
+
+@pytest.mark.parametrize("reference", ["touch", "best"])
+def test_one_level_of_the_published_studys_day_tells_no_parameter_apart(l1_day, capsys, reference):
+    window = (word for word in STUDY if word.startswith("window"))
+    fees = "fees={default: {taker: 0.003, maker: -0.002}}"
+    document = sweep(capsys, f"source=file:{l1_day}", *window, f"reference={reference}", fees)
+    assert document["objective"]["flat"] is True
+    assert {
+        name: run["total_cash"] for name, run in (("all", document["optimized"]), *document["baselines"].items())
+    } == {"all": 1113790.2, "best_ask": 1113790.2, "twap": 1115333.59, "vwap": 1115217.49, "best_available": 1113790.2}
 
 
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
