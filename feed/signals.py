@@ -19,9 +19,12 @@ AGAIN_SECONDS = 0.02
 """After these a signal is tried again that came where an exception would be lost."""
 
 _OURS = frozenset({"allocator", "feed", "sweep"})
-_SWALLOWING = frozenset({"__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer", "_execute_child"})
-"""Functions that lose exceptions, their own or those of what they call: finalizers, what C calls for llvmlite while
-numba compiles, and hooks around a fork, which may release a lock."""
+_SWALLOWING = frozenset(
+    {"__del__", "__set_name__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer", "_execute_child"}
+)
+"""Functions that lose exceptions, their own or those of what they call: finalizers, what a class that is made calls
+(Python 3.11 makes a RuntimeError of any exception), what C calls for llvmlite while numba compiles, and hooks around a
+fork, which may release a lock."""
 
 
 class Terminated(BaseException):

@@ -53,6 +53,14 @@ def signals():
     signal.setitimer(signal.ITIMER_REAL, left)
 
 
+def named(receive):
+    class Named:
+        def __set_name__(self, _owner, _name):
+            receive()
+
+    type("Made", (), {"field": Named()})
+
+
 def imported(receive):
     class Loader(importlib.abc.Loader):
         def exec_module(self, _module):
@@ -88,7 +96,7 @@ def compiled(receive):
 
 @pytest.mark.usefixtures("signals")
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
-@pytest.mark.parametrize("inside", [imported, finalized, compiled])
+@pytest.mark.parametrize("inside", [imported, finalized, compiled, named])
 def test_a_signal_that_would_be_lost_is_raised_later(inside, number, error):
     went_on = []
 
