@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.order import Order, Side
+    from feed.levels import Levels
     from feed.tape import Tape
 
 Int64 = NDArray[np.int64]
@@ -94,6 +96,8 @@ class Book:
         The highest price displayed, 1e-9 $; 0 = none.
     counts : dict of str to int
         How often quotes were crossed, locked and hidden.
+    levels : BookLevels, optional
+        All levels, of which the columns above are the first; None where the depth is 1.
     """
 
     ts: Int64
@@ -116,6 +120,7 @@ class Book:
     ask_tiles: Tiles | None
     highest: int
     counts: dict[str, int]
+    levels: BookLevels | None = None
 
     def __post_init__(self) -> None:
         freeze(*(column for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray)))
@@ -127,7 +132,13 @@ class Book:
     def nbytes(self) -> int:
         """Bytes of all columns."""
         own = sum(column.nbytes for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray))
-        return own + sum(tiles.ticks.nbytes + tiles.sz.nbytes for tiles in (self.bid_tiles, self.ask_tiles) if tiles)
+        own += sum(tiles.ticks.nbytes + tiles.sz.nbytes for tiles in (self.bid_tiles, self.ask_tiles) if tiles)
+        return own + (0 if self.levels is None else self.levels.nbytes)
+
+    @property
+    def depth(self) -> int:
+        """Levels of a side."""
+        return 1 if self.levels is None else self.levels.ask_ticks.shape[1]
 
     @property
     def bid_px(self) -> Int64:
@@ -154,7 +165,11 @@ class Book:
         columns = {
             name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")
         }
-        return TakeSide(sign=SIGN[side], other_ticks=getattr(self, f"{other}_ticks"), **columns)
+        levels = None
+        if self.levels is not None:
+            ticks, sz, count = (getattr(self.levels, f"{own}_{name}") for name in ("ticks", "sz", "count"))
+            levels = SideLevels(self.levels.rows, count, ticks, sz)
+        return TakeSide(sign=SIGN[side], other_ticks=getattr(self, f"{other}_ticks"), levels=levels, **columns)
 
     def price_list(self, ticks: Sequence[int]) -> list[int]:
         """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""
@@ -217,6 +232,8 @@ class TakeSide:
         Of the side taken from, as in `Book`.
     other_ticks : (T, V)
         Of the opposite side.
+    levels : SideLevels, optional
+        Of the side taken from.
     """
 
     sign: int
@@ -227,6 +244,60 @@ class TakeSide:
     volume: Int64
     tiles: Tiles | None
     other_ticks: Ticks
+    levels: SideLevels | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BookLevels:
+    """The levels of R published rows, and which row of each of V venues stands at each of T snapshots.
+
+    Attributes
+    ----------
+    rows : (T, V) int32
+        The row of a venue's last publication; -1 = none yet.
+    bid_count, ask_count : (T, V) int8
+        How many levels of it are displayed; 0 where the first one is hidden.
+    bid_ticks, ask_ticks : (R, D) as the book's ticks
+        As published, also what is hidden; 0 = no level.
+    bid_sz, ask_sz : (R, D) int32
+        Shares.
+    """
+
+    rows: Int32
+    bid_count: NDArray[np.int8]
+    ask_count: NDArray[np.int8]
+    bid_ticks: Ticks
+    ask_ticks: Ticks
+    bid_sz: Int32
+    ask_sz: Int32
+
+    def __post_init__(self) -> None:
+        freeze(*(getattr(self, name) for name in self.__slots__))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BookLevels, tuple(getattr(self, name) for name in self.__slots__)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns."""
+        return sum(getattr(self, name).nbytes for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideLevels:
+    """One side of `BookLevels`.
+
+    Attributes
+    ----------
+    rows : (T, V) int32
+    count : (T, V) int8
+    ticks, sz : (R, D)
+    """
+
+    rows: Int32
+    count: NDArray[np.int8]
+    ticks: Ticks
+    sz: Int32
 
 
 TILE_BYTES = 32 * 1024
@@ -294,6 +365,9 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     has_rows, scale = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
     derive.outline(taken, has_rows, scale)
     snapshots, least, most, tick = scale.tolist()
+    behind = None if tape.levels is None else tape.levels.take(rows)
+    if behind is not None:
+        least, most, tick = _scale_of_levels(behind, least, most, tick)
     publishers = derive.Venues(
         (np.flatnonzero(has_rows) - derive.IDS // 2).astype(np.int16), (np.cumsum(has_rows) - 1).astype(np.int64)
     )
@@ -320,16 +394,66 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             counts=dict(zip(derive.COUNTS, counts.tolist(), strict=False)),
             **columns._asdict(),
         )
+        if behind is not None and not counts[derive.OFF_GRID]:
+            book = _with_levels(book, taken, behind, publishers.index_of, rules)
         return book, bool(counts[derive.OFF_GRID])
 
     def all_prices() -> int:
-        return derive.divisor(taken.bid_px, taken.ask_px, least, tick, len(tape.ts)) or 1
+        common: int = derive.divisor(taken.bid_px, taken.ask_px, least, tick, len(tape.ts))
+        if behind is not None:
+            flat = [np.ascontiguousarray(px).reshape(-1) for px in (behind.bid_px, behind.ask_px)]
+            freeze(*flat)
+            common = derive.divisor(*flat, least, common, len(flat[0]))
+        return common or 1
 
-    book, off_grid = derived(tick or all_prices())
+    book, off_grid = derived(all_prices() if behind is not None else tick or all_prices())
     if off_grid:  # the first prices did not reveal the tick
         del book  # or both would be held at once
         book, _ = derived(all_prices())
     return book
+
+
+def _scale_of_levels(levels: Levels, least: int, most: int, tick: int) -> tuple[int, int, int]:
+    """Widen the lowest and the highest price to those of all levels; the tick is still to be divided by theirs."""
+    for px in (levels.bid_px, levels.ask_px):
+        if px.size:
+            most = max(most, int(px.max()))
+            lowest = int(px.min(where=px > 0, initial=most))
+            if lowest < least:
+                tick, least = gcd(tick, least - lowest), lowest
+    return least, most, tick
+
+
+def _with_levels(book: Book, tape: Any, behind: Levels, index_of: Int64, rules: BookRules) -> Book:  # noqa: ANN401 - `derive.Rows`
+    """Add to a book of first levels all levels, in its ticks."""
+    from allocator.kernels import levels
+
+    ticks, sizes = {}, {}
+    for side in ("bid", "ask"):
+        px, sz = np.empty((len(tape.ts), behind.depth), np.int64), np.empty((len(tape.ts), behind.depth), np.int32)
+        px[:, 0], px[:, 1:] = getattr(tape, f"{side}_px"), getattr(behind, f"{side}_px")
+        sz[:, 0], sz[:, 1:] = getattr(tape, f"{side}_sz"), getattr(behind, f"{side}_sz")
+        px -= book.base
+        px //= book.tick
+        # a price of 0, no quote, came below 1: above it there are base + tick and more
+        ticks[side] = np.maximum(px, 0).astype(book.ask_ticks.dtype)
+        sizes[side] = sz
+        freeze(ticks[side])
+    standing = levels.Standing(
+        np.empty(book.ask_ticks.shape, np.int32), *(np.empty(book.ask_ticks.shape, np.int8) for _ in range(2))
+    )
+    top = levels.stand(
+        levels.Rows(tape.ts, tape.venue, index_of, ticks["bid"], ticks["ask"]),
+        levels.Displayed(book.bid_ticks, book.ask_ticks, book.base, book.tick, rules.stub_band),
+        standing,
+    )
+    return replace(
+        book,
+        highest=max(book.highest, book.base + book.tick * int(top) if top else 0),
+        levels=BookLevels(
+            *standing, bid_ticks=ticks["bid"], ask_ticks=ticks["ask"], bid_sz=sizes["bid"], ask_sz=sizes["ask"]
+        ),
+    )
 
 
 def book_bytes(snapshots: int, venues: int) -> int:

@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.book import Book
+    from allocator.book import Book, SideLevels, TakeSide
     from allocator.order import Execution, Order, Parameters, Rules
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a policy sees at one snapshot.
+    """What a policy sees at one snapshot: S supplies, which are the venues, or with depth the levels of each in turn.
 
     Attributes
     ----------
     snapshot : int
         Index into the book.
-    prices, costs : sequences of int
-        Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed.
-    available : sequence of int
+    prices, costs : (S,) sequences of int
+        Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed, price 0 where
+        nothing is.
+    available : (S,) sequence of int
         Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
     touch : int, optional
         The lowest cost displayed, whatever is taken of it, 1e-9 $; None where nothing is displayed.
@@ -59,7 +60,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class ChildOrder:
-    """What a policy sends: shares (in units) to a venue, at no worse than a signed limit price."""
+    """What a policy sends: shares (in units) to a supply of the `View`, at no worse than a signed limit price."""
 
     venue: int
     shares: int
@@ -220,21 +221,18 @@ def execute(
     side, unit, sign = book.take_side(order.side), policy.unit, order.sign
     first, past = book.span(order)
     arrival_at, arrival2 = book.arrival(order)
-    resets = side.moved if rules.liquidity == "persist" else book.published
-    taken = [0] * len(book.venues)
+    shown = _FirstLevels(book, side, rules) if side.levels is None else _AllLevels(book, side.levels, rules)
+    paying = [fee for fee in fees for _ in range(book.depth)]
     remaining = order.size * unit
     filled = over = cash = paid = over_cash = 0
     fills = []
     steps = range(first, past) if acting is None else sorted({*acting.tolist(), *range(max(first, past - 1), past)})
-    seen = first
+    shown.begin(first)
 
     for t in steps:
-        displayed, sizes = book.price_list(side.ticks[t].tolist()), side.sz[t].tolist()
-        reset = book.flags_of(np.bitwise_or.reduce(resets[seen : t + 1])).tolist()
-        taken = [0 if back else shares for back, shares in zip(reset, taken, strict=True)]
-        seen = t + 1
+        displayed, sizes, taken = shown.look(t)
         prices = [sign * px for px in displayed]
-        costs = [px + fee for px, fee in zip(prices, fees, strict=True)]
+        costs = [px + fee for px, fee in zip(prices, paying, strict=True)]
         available = [
             max(sz * unit - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)
         ]
@@ -262,13 +260,13 @@ def execute(
             if child.limit != LAST_ASK and prices[v] > child.limit:
                 continue
             available[v] -= child.shares
-            taken[v] += child.shares
+            shown.take(v, child.shares)
             filled += child.shares
             cash += child.shares * costs[v]
-            paid += child.shares * fees[v]
+            paid += child.shares * paying[v]
             remaining -= child.shares
             if record and child.shares:
-                fills.append(Fill(t, v, child.shares, displayed[v]))
+                fills.append(Fill(t, v // book.depth, child.shares, displayed[v]))
         if remaining < 0:
             if other is None:
                 raise AllocatorError("a policy exceeded the order with nowhere to sell the excess")
@@ -283,6 +281,70 @@ def execute(
         order, rules, unfilled_price(book, order, rules, fees), *in_shares(unit, filled, over, cash, paid, over_cash)
     )
     return replace(execution_of(row), fills=tuple(fills))
+
+
+class _FirstLevels:
+    """What the venues of a book display, and what an order has taken of it."""
+
+    def __init__(self, book: Book, side: TakeSide, rules: Rules) -> None:
+        self._book, self._side = book, side
+        self._resets = side.moved if rules.liquidity == "persist" else book.published
+        self._taken = [0] * len(book.venues)
+        self._seen = 0
+
+    def begin(self, first: int) -> None:
+        """Start at a snapshot, with nothing taken."""
+        self._seen = first
+
+    def look(self, t: int) -> tuple[list[int], list[int], list[int]]:
+        """Prices displayed at a snapshot, 1e-9 $, 0 = none; shares displayed; units taken of them."""
+        reset = self._book.flags_of(np.bitwise_or.reduce(self._resets[self._seen : t + 1])).tolist()
+        self._taken = [0 if back else shares for back, shares in zip(reset, self._taken, strict=True)]
+        self._seen = t + 1
+        return self._book.price_list(self._side.ticks[t].tolist()), self._side.sz[t].tolist(), self._taken
+
+    def take(self, v: int, shares: int) -> None:
+        """Take units of a venue."""
+        self._taken[v] += shares
+
+
+class _AllLevels:
+    """The same of all levels, venue after venue; what is taken is kept by venue and price (model section 6)."""
+
+    def __init__(self, book: Book, levels: SideLevels, rules: Rules) -> None:
+        self._book, self._levels, self._persist = book, levels, rules.liquidity == "persist"
+        self._depth = book.depth
+        self._taken: list[dict[int, int]] = [{} for _ in book.venues]
+        self._at, self._shown = [-1] * len(book.venues), [0] * (len(book.venues) * book.depth)
+        self._seen = 0
+
+    def begin(self, first: int) -> None:
+        """Start at a snapshot, with nothing taken."""
+        self._seen = first
+
+    def look(self, t: int) -> tuple[list[int], list[int], list[int]]:
+        """Prices, shares and units taken, as above, level after level of each venue."""
+        for now in range(self._seen, t + 1):
+            for v, row in enumerate(self._levels.rows[now].tolist()):
+                if row != self._at[v]:
+                    published = self._levels.ticks[row].tolist() if self._persist else ()
+                    self._taken[v] = {px: shares for px, shares in self._taken[v].items() if px in published}
+                    self._at[v] = row
+        self._seen = t + 1
+        ticks: list[int] = []
+        sizes: list[int] = []
+        for row, count in zip(self._at, self._levels.count[t].tolist(), strict=True):
+            hidden = [0] * (self._depth - count)
+            ticks += [*(self._levels.ticks[row, :count].tolist() if count else ()), *hidden]
+            sizes += [*(self._levels.sz[row, :count].tolist() if count else ()), *hidden]
+        self._shown = ticks
+        taken = [self._taken[i // self._depth].get(each, 0) for i, each in enumerate(ticks)]
+        return self._book.price_list(ticks), sizes, taken
+
+    def take(self, v: int, shares: int) -> None:
+        """Take units of a supply."""
+        taken, ticks = self._taken[v // self._depth], self._shown[v]
+        taken[ticks] = taken.get(ticks, 0) + shares
 
 
 LAST_ASK = 2**62

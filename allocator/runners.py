@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from allocator.units import CostUnits, cost_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
 
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
     from allocator.kernels import stateful
-    from allocator.kernels.walk import Prices, Quotes, Span
+    from allocator.kernels.walk import Prices, Span
     from allocator.order import Order, ParameterColumns, Rules
 
     Rows = Int64
@@ -116,15 +117,16 @@ def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
-def quoted(book: Book, order: Order, resets: Bits, fees: Sequence[int], stood: Int64) -> tuple[Quotes, Prices, Span]:
-    """What the kernels of `allocator.kernels.walk` are given of a book and an order.
+def quoted(
+    book: Book, order: Order, rules: Rules, fees: Sequence[int], stood: Int64
+) -> tuple[ModuleType, Any, Prices, Span]:
+    """The module of kernels that walks a book, and what these are given of it and of an order.
 
     Parameters
     ----------
     book : Book
     order : Order
-    resets : (T, W) uint64
-        Where shares taken are available again; frozen.
+    rules : Rules
     fees : (V,) sequence of int
         1e-9 $ per share.
     stood : (T,) int64
@@ -132,10 +134,17 @@ def quoted(book: Book, order: Order, resets: Bits, fees: Sequence[int], stood: I
     """
     from allocator.kernels import walk
 
-    side, taker_fees = book.take_side(order.side), np.array(fees, np.int64)
+    side, taker_fees, persist = book.take_side(order.side), np.array(fees, np.int64), rules.liquidity == "persist"
     freeze(taker_fees, stood)
+    prices, span = walk.Prices(order.sign, book.base, book.tick, taker_fees), walk.Span(*book.span(order))
+    if (levels := side.levels) is not None:
+        from allocator.kernels import deep_walk
+
+        columns = levels.rows, levels.count, levels.ticks, levels.sz, side.other_ticks, book.mid2, stood
+        return deep_walk, deep_walk.Quotes(*columns, persist), prices, span
+    resets = side.moved if persist else book.published
     quotes = walk.Quotes(side.ticks, side.sz, side.other_ticks, resets, book.mid2, stood)
-    return quotes, walk.Prices(order.sign, book.base, book.tick, taker_fees), walk.Span(*book.span(order))
+    return walk, quotes, prices, span
 
 
 def edge_of(book: Book, order: Order, rules: Rules) -> int:
@@ -158,7 +167,8 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
     ):
         raise AllocatorError(f"step: lots of {policy.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 8), np.int64)
-    quotes, prices, span = quoted(book, order, task.resets, task.fees, book.mid2 if stood is None else stood)
+    mids = book.mid2 if stood is None else stood
+    kernels, quotes, prices, span = quoted(book, order, task.rules, task.fees, mids)
     arrival_at, arrival2 = book.arrival(order)
     rules = walk.Rules(
         policy=getattr(walk, COMPILED[type(policy)]),
@@ -171,7 +181,7 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
         edge=edge_of(book, order, task.rules),
     )
-    walk.walk(quotes, prices, span, order.size, rules, tau, over, out)
+    kernels.walk(quotes, prices, span, order.size, rules, tau, over, out)
     return out
 
 
@@ -360,7 +370,7 @@ def runners_for(task: Task) -> tuple[str, ...]:
     if type(policy) not in COMPILED:
         return ("reference",)
     narrow = 0 < len(book.venues) <= WORD and book.ask_ticks.dtype == np.int32 and task.units.small
-    if not isinstance(policy, Static) or policy.lots_only or not narrow:
+    if not isinstance(policy, Static) or policy.lots_only or not narrow or book.levels is not None:
         return ("walk",)
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
     if stateless and policy.reference in COST_REFERENCES:

@@ -262,8 +262,7 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
-    resets = book.take_side(order.side).moved if rules.liquidity == "persist" else book.published
-    quotes, prices, span = quoted(book, order, resets, fees, standing_mids(book, order))
+    kernels, quotes, prices, span = quoted(book, order, rules, fees, standing_mids(book, order))
     together = walk.Schedules(
         sizes=np.array([schedule.size for schedule in given], np.int64),
         units=np.array([schedule.unit for schedule in given], np.int64),
@@ -274,5 +273,5 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     freeze(*together)
     out = np.zeros((len(given), 8), np.int64)
     leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
-    walk.follow(quotes, prices, span, together, leftover, edge_of(book, order, rules), out)
+    kernels.follow(quotes, prices, span, together, leftover, edge_of(book, order, rules), out)
     return out

@@ -7,14 +7,16 @@ them stands. Rows have one canonical order, so the same data has the same digest
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS, Levels, end_sides, join_levels
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -130,6 +132,8 @@ class Tape:
     sequence : (N,) int64
         The venue's message number.
     trades : Trades
+    levels : Levels, optional
+        What the rows show behind their first level, which the columns above hold; None where the depth is 1.
     """
 
     symbol: str
@@ -141,6 +145,7 @@ class Tape:
     ask_sz: Int32
     sequence: Int64
     trades: Trades = field(default_factory=no_trades)
+    levels: Levels | None = None
 
     @classmethod
     def build(
@@ -155,12 +160,13 @@ class Tape:
         ask_sz: NDArray[Any],
         sequence: NDArray[Any],
         trades: dict[str, NDArray[Any]] | None = None,
+        levels: Mapping[str, NDArray[Any]] | None = None,
         owned: bool = False,
     ) -> Tape:
         """Order, normalise and check columns given in order of arrival.
 
         A side whose price is not positive, or Databento's undefined price, or whose size is not positive, has no
-        quote: price 0, size 0.
+        quote: price 0, size 0; behind it, or behind a further level without a quote, the side has no more.
 
         Parameters
         ----------
@@ -169,14 +175,19 @@ class Tape:
             Units as the attributes'.
         trades : dict of (M,) integers, optional
             The columns of `Trades`.
+        levels : dict of (N, D - 1) integers, optional
+            The columns of `Levels`; D up to `MOST_LEVELS`.
         owned : bool
             The columns are the caller's own and given away: those of the right type are changed in place and kept.
 
         Raises
         ------
         ValueError
-            Columns of different length, or a number beyond its column's type or the price limit.
+            Columns of different length, or a number beyond its column's type or the price limit; or (`LevelsError`)
+            levels that are not strictly worse one after the other.
         """
+        # before columns that are the caller's own are ordered in place
+        behind = None if levels is None else _ordered_levels(levels, sequence, venue, ts)
         quotes = _columns(
             {
                 "ts": ts,
@@ -190,19 +201,26 @@ class Tape:
             QUOTE_DTYPES,
             owned=owned,
         )
-        for side in ("bid", "ask"):
-            px, sz = quotes[f"{side}_px"], quotes[f"{side}_sz"]
-            for rows in passes(len(px)):
-                unquoted = (px[rows] <= 0) | (px[rows] == UNDEFINED_PRICE) | (sz[rows] <= 0)
-                px[rows][unquoted] = 0
-                sz[rows][unquoted] = 0
-            _check_prices(px, f"{side}_px")
+        for columns in (quotes, behind or {}):
+            for side in ("bid", "ask") if columns else ():
+                _clear_unquoted(columns[f"{side}_px"], columns[f"{side}_sz"])
+                _check_prices(columns[f"{side}_px"], f"{side}_px")
         prints = _columns(trades, TRADE_DTYPES, owned=owned) if trades else {}
         if prints:
             _check_prices(prints["px"], "px")
             if len(prints["px"]) and (prints["px"].min() <= 0 or prints["sz"].min() <= 0):
                 raise ValueError("a trade's price and size must be above 0")
-        return cls(symbol, **quotes, trades=Trades(**prints) if prints else no_trades())
+        return cls(
+            symbol,
+            **quotes,
+            trades=Trades(**prints) if prints else no_trades(),
+            levels=None if behind is None else end_sides(behind, quotes),
+        )
+
+    @property
+    def depth(self) -> int:
+        """Levels of a side."""
+        return 1 if self.levels is None else self.levels.depth
 
     @property
     def rows(self) -> int:
@@ -239,6 +257,7 @@ class Tape:
             self.symbol,
             **{name: getattr(self, name)[quotes] for name in QUOTE_DTYPES},
             trades=Trades(**{name: getattr(self.trades, name)[prints] for name in TRADE_DTYPES}),
+            levels=None if self.levels is None else self.levels.take(quotes),
         )
 
     def of_venues(self, venues: Sequence[int]) -> Tape:
@@ -248,12 +267,23 @@ class Tape:
             self.symbol,
             **{name: getattr(self, name)[quotes] for name in QUOTE_DTYPES},
             trades=Trades(**{name: getattr(self.trades, name)[prints] for name in TRADE_DTYPES}),
+            levels=None if self.levels is None else self.levels.take(quotes),
         )
 
+    def up_to(self, depth: int) -> Tape:
+        """The same with so many levels of a side at most."""
+        if depth >= self.depth or self.levels is None:
+            return self
+        return replace(self, levels=self.levels.up_to(depth))
+
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, of the little-endian columns (`QUOTE_DTYPES`), the trades, the symbol."""
+        """SHA-256, in hexadecimal, of the little-endian columns (`QUOTE_DTYPES`), the trades, the symbol.
+
+        Levels (`LEVEL_DTYPES`, row after row) come between the columns and the trades.
+        """
         digest = hashlib.sha256()
-        for columns, dtypes in ((self, QUOTE_DTYPES), (self.trades, TRADE_DTYPES)):
+        parts = [(self, QUOTE_DTYPES), (self.levels, LEVEL_DTYPES), (self.trades, TRADE_DTYPES)]
+        for columns, dtypes in (part for part in parts if part[0] is not None):
             for name, dtype in dtypes.items():
                 digest.update(np.ascontiguousarray(getattr(columns, name), dtype).data)
         digest.update(self.symbol.encode())
@@ -263,7 +293,31 @@ class Tape:
         """Quotes as a pandas frame, one row per published row, units as the attributes'."""
         import pandas as pd
 
-        return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES})
+        behind = {} if self.levels is None else self.levels.columns
+        columns = {
+            f"{name}_{at + 1:02}": column[:, at] for at in range(self.depth - 1) for name, column in behind.items()
+        }
+        return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES} | columns)
+
+
+def _clear_unquoted(px: NDArray[Any], sz: NDArray[Any]) -> None:
+    """Give what is no quote price 0 and size 0, in place; (N,) or (N, D - 1)."""
+    for rows in passes(len(px)):
+        unquoted = (px[rows] <= 0) | (px[rows] == UNDEFINED_PRICE) | (sz[rows] <= 0)
+        px[rows][unquoted] = 0
+        sz[rows][unquoted] = 0
+
+
+def _ordered_levels(levels: Mapping[str, NDArray[Any]], *keys: NDArray[Any]) -> Columns:
+    """Copy levels in the order of the tape; keys are those of its sort, the least first."""
+    cast = {name: _cast(levels[name], name, dtype) for name, dtype in LEVEL_DTYPES.items()}
+    shapes = {name: column.shape for name, column in cast.items()}
+    if len({*shapes.values()}) > 1 or shapes["bid_px"][0] != len(keys[0]):
+        raise ValueError(f"levels differ in shape: {shapes} for {len(keys[0])} rows")
+    if not 1 <= shapes["bid_px"][1] < MOST_LEVELS:
+        raise ValueError(f"expected 2 to {MOST_LEVELS} levels, but there were {1 + shapes['bid_px'][1]}")
+    order = None if _in_order(*map(np.asarray, keys)) else np.lexsort(keys)
+    return {name: column.copy() if order is None else column[order] for name, column in cast.items()}
 
 
 def passes(rows: int) -> Iterator[slice]:
@@ -344,17 +398,25 @@ def join(tapes: Sequence[Tape]) -> Tape:
         symbols[0],
         **{name: np.concatenate([getattr(tape, name) for tape in tapes]) for name in QUOTE_DTYPES},
         trades={name: np.concatenate([getattr(tape.trades, name) for tape in tapes]) for name in TRADE_DTYPES},
+        levels=join_levels([(tape.rows, tape.levels) for tape in tapes]),
         owned=True,
     )
 
 
 def same(one: Tape, other: Tape) -> bool:
     """Whether two tapes hold the same symbol, rows and trades."""
-    return one.symbol == other.symbol and all(
-        np.array_equal(getattr(one_part, f.name), getattr(other_part, f.name))
-        for one_part, other_part in ((one, other), (one.trades, other.trades))
-        for f in fields(one_part)
-        if f.name not in {"symbol", "trades"}
+    if (one.symbol, one.depth) != (other.symbol, other.depth):
+        return False
+    parts = [
+        (one, other, QUOTE_DTYPES),
+        (one.levels, other.levels, LEVEL_DTYPES),
+        (one.trades, other.trades, TRADE_DTYPES),
+    ]
+    return all(
+        np.array_equal(getattr(one_part, name), getattr(other_part, name))
+        for one_part, other_part, dtypes in parts
+        if one_part is not None
+        for name in dtypes
     )
 
 

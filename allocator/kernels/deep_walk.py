@@ -1,0 +1,387 @@
+"""The fill engine of `allocator.kernels.walk` for books of several levels: each level of a venue is a supply.
+
+The supplies of a venue stand in the order of their price, so that a walk looks at the first of each that has shares
+left, its head. Supply s is level s % D of venue s // D.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from allocator.kernels.compiling import kernel, record
+from allocator.kernels.walk import (
+    BEST,
+    CASH,
+    FEES,
+    FILLED,
+    FIRST,
+    INFINITE,
+    LAST,
+    LAST_ASK,
+    MID,
+    MIDS,
+    OVER,
+    OVER_CASH,
+    PSEUDOCODE,
+    TOUCH,
+    Prices,
+    Rules,
+    Schedules,
+    Span,
+)
+
+_I64 = types.Array(types.int64, 1, "C", readonly=True)
+_GRIDS = tuple(types.Array(each, 2, "C", readonly=True) for each in (types.int32, types.int64))
+
+Row = Annotated[NDArray[np.int64], _I64]
+Rows = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
+Counts = Annotated[NDArray[np.int8], types.Array(types.int8, 2, "C", readonly=True)]
+Shares = Annotated[NDArray[np.int64], types.int64[::1]]
+Flags = Annotated[NDArray[np.bool_], types.boolean[::1]]
+
+
+BY_PRICE, BY_COST = True, False
+"""In which order supplies are looked at."""
+
+
+class Quotes(NamedTuple):
+    """All levels of a book as an order sees them that takes from one side.
+
+    Attributes
+    ----------
+    rows : (T, V) int32
+        The row of each venue's last publication; -1 = none yet.
+    shown : (T, V) int8
+        How many of its levels are displayed.
+    ticks, sizes : (R, D) int32 or int64, int32
+        Of the side taken from, as published; 0 = no level.
+    other_ticks : (T, V) as ticks
+        The other side's first level; 0 = nothing displayed.
+    mid2, stood : (T,) int64
+        As `allocator.kernels.walk.Quotes`.
+    persist : bool
+        Whether shares taken stay taken until a row of the venue does not show their price; otherwise any row ends that.
+    """
+
+    rows: Rows
+    shown: Counts
+    ticks: Any
+    sizes: Rows
+    other_ticks: Any
+    mid2: Row
+    stood: Row
+    persist: bool
+
+
+class State(NamedTuple):
+    """What an order has taken, and what a snapshot offers; kept up to date while shares are taken.
+
+    Attributes
+    ----------
+    at, shown, head : (V,) int64
+        The standing row; how many of its levels are displayed; the first of these with shares left.
+    holds : (V,) bool
+        Whether anything is taken at the venue.
+    taken : (V * D,) int64
+        Shares, in units, taken of each published level of the standing row.
+    price, cost, left : (V * D,) int64
+        Without and with fees, signed, 1e-9 $, and what is left, in units; price and left are 0 where nothing is
+        displayed.
+    kept : (D,) int64
+        Scratch.
+    """
+
+    at: Shares
+    shown: Shares
+    head: Shares
+    holds: Flags
+    taken: Shares
+    price: Shares
+    cost: Shares
+    left: Shares
+    kept: Shares
+
+
+_QUOTES = tuple(record(Quotes, ticks=grid, other_ticks=grid) for grid in _GRIDS)
+_PRICES, _SPAN, _STATE, _RULES, _SCHEDULES = (record(each) for each in (Prices, Span, State, Rules, Schedules))
+
+
+@kernel(types.void(_STATE))
+def _clear(state):
+    """Forget everything that was taken and seen."""
+    state.at[:] = -1
+    state.shown[:] = 0
+    state.head[:] = 0
+    state.holds[:] = False
+    state.taken[:] = 0
+    state.price[:] = 0
+    state.left[:] = 0
+
+
+@kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, _STATE) for quotes in _QUOTES))
+def _look(quotes, prices, unit, t, state):
+    """Bring a state to snapshot t; it has seen every snapshot before, from the order's first on."""
+    rows, shown, ticks, sizes = quotes.rows, quotes.shown, quotes.ticks, quotes.sizes
+    sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
+    depth = ticks.shape[1]
+    for v in range(rows.shape[1]):
+        row, levels, before = np.int64(rows[t, v]), np.int64(shown[t, v]), state.at[v]
+        if row == before and levels == state.shown[v]:
+            continue
+        first = v * depth
+        if row != before:
+            if state.holds[v]:
+                holds = False
+                for level in range(depth):
+                    state.kept[level] = 0
+                    for old in range(depth if quotes.persist and ticks[row, level] != 0 else 0):
+                        if ticks[before, old] == ticks[row, level]:
+                            state.kept[level] = state.taken[first + old]
+                            holds |= state.kept[level] > 0
+                            break
+                for level in range(depth):
+                    state.taken[first + level] = state.kept[level]
+                state.holds[v] = holds
+            state.at[v] = row
+        for level in range(max(levels, state.shown[v])):
+            s = first + level
+            if level < levels:
+                state.price[s] = sign * (base + tick * np.int64(ticks[row, level]))
+                state.cost[s] = state.price[s] + fees[v]
+                state.left[s] = max(np.int64(sizes[row, level]) * unit - state.taken[s], 0)
+            else:
+                state.price[s] = state.left[s] = 0
+        state.shown[v] = levels
+        state.head[v] = 0
+
+
+@kernel(types.int64(types.int64[::1], _STATE, types.boolean))
+def _first(head, state, by_price):
+    """The supply of the least (c, -venue) with shares left, or of the least (price, venue); -1 if none.
+
+    `head` is moved on to the first level with shares left of each venue.
+    """
+    depth, best = len(state.kept), -1
+    for v in range(len(head)):
+        while head[v] < state.shown[v] and state.left[v * depth + head[v]] == 0:
+            head[v] += 1
+        if head[v] < state.shown[v]:
+            s = v * depth + head[v]
+            if best < 0 or (state.price[s] < state.price[best] if by_price else state.cost[s] <= state.cost[best]):
+                best = s
+    return best
+
+
+@kernel(types.int64(_STATE, types.boolean))
+def _touch(state, by_price):
+    """The first level of the least cost displayed, or of the least (price, venue), whatever is taken; -1 if none."""
+    depth, best = len(state.kept), -1
+    for v in range(len(state.at)):
+        s = v * depth
+        if state.shown[v] > 0 and (
+            best < 0 or (state.price[s] < state.price[best] if by_price else state.cost[s] < state.cost[best])
+        ):
+            best = s
+    return best
+
+
+@kernel(types.void(types.int64, types.int64, _I64, _STATE, types.int64[::1]))
+def _fill(s, shares, fees, state, out):
+    v = s // len(state.kept)
+    state.holds[v] = True
+    state.taken[s] += shares
+    state.left[s] -= shares
+    out[FILLED] += shares
+    out[CASH] += shares * state.cost[s]
+    out[FEES] += shares * fees[v]
+
+
+@kernel(types.void(types.int64, types.int64, types.int64, types.int64[::1]))
+def _mark(before, t, mid2, out):
+    """Record the mid and the snapshot t if more is filled by now than `before`."""
+    shares = out[FILLED] - out[OVER] - before
+    if shares > 0:
+        out[MIDS] += shares * mid2
+        out[FIRST] = out[FIRST] if out[FIRST] > 0 else t + 1
+        out[LAST] = t + 1
+
+
+@kernel(types.void(types.int64, types.int64, types.int64, _I64, _STATE, types.int64[::1]))
+def _complete(leftover, edge, remaining, fees, state, out):
+    """Apply the leftover rule at an order's last snapshot."""
+    if leftover == LAST_ASK:
+        s = _touch(state, BY_PRICE)
+        if s >= 0:
+            state.left[s] += remaining  # whatever is displayed
+            _fill(s, remaining, fees, state, out)
+        return
+    for s in range(len(state.price)):
+        if state.price[s] > edge:
+            state.left[s] = 0
+    while remaining > 0:
+        s = _first(state.head, state, BY_COST)
+        if s < 0:
+            return
+        shares = min(state.left[s], remaining)
+        _fill(s, shares, fees, state, out)
+        remaining -= shares
+
+
+@kernel(
+    *(types.void(quotes, _PRICES, _SPAN, types.int64, _RULES, _I64, _I64, types.int64[:, ::1]) for quotes in _QUOTES)
+)
+def walk(quotes, prices, span, size, rules, tau, over, out):
+    """Run one order for K combinations; as `allocator.kernels.walk.walk`, over all levels.
+
+    Parameters
+    ----------
+    quotes : Quotes
+    prices, span, size, rules, tau, over, out
+        As there.
+    """
+    other_ticks, mid2, stood = quotes.other_ticks, quotes.mid2, quotes.stood
+    sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
+    first, past = span.first, span.past
+    policy, step, wait, lots_only = rules.policy, rules.step, rules.wait, rules.lots_only
+    reference, arrival_at, arrival2, leftover = rules.reference, rules.arrival_at, rules.arrival2, rules.leftover
+    venues, depth = quotes.rows.shape[1], quotes.ticks.shape[1]
+    supplies = venues * depth
+    price, cost, left = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(supplies, np.int64)
+    taken, split, kept = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(depth, np.int64)
+    at, shown, head = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    state = State(at, shown, head, np.zeros(venues, np.bool_), taken, price, cost, left, kept)
+    ahead = np.zeros(venues, np.int64)
+    for k in range(len(tau)):
+        _clear(state)
+        remaining = size
+        row = out[k]
+        for t in range(first, past):
+            before = row[FILLED] - row[OVER]
+            _look(quotes, prices, 1, t, state)
+            act, whole = True, False
+            if policy == PSEUDOCODE:
+                lots = 0
+                for s in range(supplies):
+                    lots += left[s] // step * step
+                whole = remaining % step == 0 and lots >= remaining
+                act = whole or not wait
+            best = _first(head, state, BY_COST)
+            reference2 = 0
+            if act and not whole:
+                if best < 0:
+                    act = False
+                elif reference == BEST:
+                    reference2 = 2 * cost[best]
+                elif reference == TOUCH:
+                    reference2 = 2 * cost[_touch(state, BY_COST)]
+                elif reference == MID:
+                    reference2 = sign * mid2[t]
+                    act = mid2[t] != 0
+                else:
+                    reference2 = sign * arrival2
+                    act = t >= arrival_at
+            if act:
+                lots = whole or lots_only
+                ahead[:] = head
+                short = remaining
+                while short > 0:
+                    s = _first(ahead, state, BY_COST)
+                    if s < 0 or (not whole and 2 * cost[s] - reference2 > 2 * tau[k]):
+                        break
+                    split[s] = min(left[s] // step, short // step) * step if lots else min(left[s], short)
+                    short -= split[s]
+                    ahead[s // depth] += 1
+                if lots_only and not whole and 0 < short < step:
+                    other = -1
+                    for v in range(venues):
+                        if other_ticks[t, v] != 0 and (
+                            other < 0 or sign * (np.int64(other_ticks[t, v]) - np.int64(other_ticks[t, other])) > 0
+                        ):
+                            other = v
+                    more = -1
+                    for s in range(supplies):
+                        # of equal costs the last venue's: within a venue none is equal
+                        if (left[s] - split[s]) // step > 0 and (more < 0 or cost[s] <= cost[more]):
+                            more = s
+                    if (
+                        other >= 0
+                        and more >= 0
+                        and over[k] < INFINITE
+                        and (
+                            tau[k] >= INFINITE
+                            or step * (2 * cost[more] - reference2) + 2 * over[k] * (step - short) < 2 * tau[k] * short
+                        )
+                    ):
+                        split[more] += step
+                        ahead[more // depth] = max(ahead[more // depth], more % depth + 1)
+                        excess = step - short
+                        row[OVER] += excess
+                        row[OVER_CASH] += excess * (
+                            sign * (base + tick * np.int64(other_ticks[t, other])) - fees[other]
+                        )
+                        row[FEES] += excess * fees[other]
+                        short = 0
+                for v in range(venues):
+                    for s in range(v * depth + head[v], v * depth + ahead[v]):
+                        if split[s] > 0:
+                            _fill(s, split[s], fees, state, row)
+                            split[s] = 0
+                remaining = short
+            if remaining > 0 and t == past - 1:
+                _complete(leftover, rules.edge, remaining, fees, state, row)
+            _mark(before, t, stood[t], row)
+            if remaining == 0:
+                break
+
+
+@kernel(
+    *(
+        types.void(quotes, _PRICES, _SPAN, _SCHEDULES, types.int64, types.int64, types.int64[:, ::1])
+        for quotes in _QUOTES
+    )
+)
+def follow(quotes, prices, span, given, leftover, edge, out):
+    """Run N schedules, one after the other; as `allocator.kernels.walk.follow`, over all levels.
+
+    Parameters
+    ----------
+    quotes : Quotes
+    prices, span, given, leftover, edge, out
+        As there.
+    """
+    stood, fees, first, past = quotes.stood, prices.fees, span.first, span.past
+    sizes, units, due, bursts, waits = given.sizes, given.units, given.due, given.bursts, given.waits
+    venues, depth = quotes.rows.shape[1], quotes.ticks.shape[1]
+    supplies = venues * depth
+    price, cost, left = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(supplies, np.int64)
+    taken, kept = np.zeros(supplies, np.int64), np.zeros(depth, np.int64)
+    at, shown, head = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    state = State(at, shown, head, np.zeros(venues, np.bool_), taken, price, cost, left, kept)
+    for n in range(len(sizes)):
+        _clear(state)
+        row, size = out[n], sizes[n]
+        for t in range(first, past):
+            before = row[FILLED]
+            _look(quotes, prices, units[n], t, state)
+            buy = min(due[n, t - first], size - before) if bursts[n] else due[n, t - first] - before
+            if bursts[n]:
+                while buy > 0:
+                    s = _first(head, state, BY_PRICE)
+                    if s < 0:
+                        break
+                    shares = min(left[s], buy)
+                    _fill(s, shares, fees, state, row)
+                    buy -= shares
+            elif buy >= units[n]:
+                s = _touch(state, BY_PRICE) if waits[n] else _first(head, state, BY_PRICE)
+                if s >= 0 and left[s] > 0:
+                    _fill(s, min(left[s], buy), fees, state, row)
+            if t == past - 1 and row[FILLED] < size:
+                _complete(leftover, edge, size - row[FILLED], fees, state, row)
+            _mark(before, t, stood[t], row)
+            if row[FILLED] == size:
+                break

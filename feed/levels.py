@@ -1,0 +1,120 @@
+"""What rows show behind their first level: the further levels of each side, and what they must keep to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feed.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Column = NDArray[Any]
+
+LEVEL_DTYPES = {"bid_px": "<i8", "ask_px": "<i8", "bid_sz": "<i4", "ask_sz": "<i4"}
+
+MOST_LEVELS = 10
+"""Levels of a side at most, the first included: as many as Databento's mbp-10 has."""
+
+
+class LevelsError(ValueError):
+    """A row's levels are not strictly worse one after the other; the message names venue, instant and prices."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """The levels 2 to D of N rows, best first.
+
+    A side ends at its first level without a quote: price 0 and size 0 there and behind. Prices are strictly worse level
+    after level.
+
+    Attributes
+    ----------
+    bid_px, ask_px : (N, D - 1) int64
+        1e-9 $.
+    bid_sz, ask_sz : (N, D - 1) int32
+        Shares displayed.
+    """
+
+    bid_px: NDArray[np.int64]
+    ask_px: NDArray[np.int64]
+    bid_sz: NDArray[np.int32]
+    ask_sz: NDArray[np.int32]
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns by name."""
+        return {name: getattr(self, name) for name in LEVEL_DTYPES}
+
+    @property
+    def depth(self) -> int:
+        """D: levels of a side, the first included."""
+        return 1 + int(self.bid_px.shape[1])
+
+    def take(self, rows: slice | Column) -> Levels:
+        """Some of the rows."""
+        return Levels(**{name: column[rows] for name, column in self.columns.items()})
+
+    def up_to(self, depth: int) -> Levels | None:
+        """The levels up to a depth; None for depth 1."""
+        if depth == 1:
+            return None
+        return Levels(**{name: column[:, : depth - 1] for name, column in self.columns.items()})
+
+
+def end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> Levels:
+    """End each side at its first level without a quote, in place, and check the order of the others.
+
+    Parameters
+    ----------
+    levels : mapping of str to (N, D - 1) integers
+        The columns of `Levels`; what is no quote has price 0 and size 0 already.
+    first : mapping of str to (N,) integers
+        ts, venue, and bid_px and ask_px of the first level, likewise.
+
+    Raises
+    ------
+    LevelsError
+    """
+    for side, sign in (("bid", -1), ("ask", 1)):
+        px, sz, before = levels[f"{side}_px"], levels[f"{side}_sz"], first[f"{side}_px"]
+        for level in range(px.shape[1]):
+            here = px[:, level]
+            gone = (before == 0) | (here == 0)
+            here[gone] = 0
+            sz[gone, level] = 0
+            wrong = ~gone & (sign * (here - before) <= 0)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise LevelsError(
+                    f"levels of venue {int(first['venue'][row])} at {format_instant(int(first['ts'][row]))} are out of "
+                    f"order: {side} {level + 2} is {here[row] / 1e9} $ behind {before[row] / 1e9} $"
+                )
+            before = here
+    return Levels(**levels)
+
+
+def join_levels(parts: Sequence[tuple[int, Levels | None]]) -> dict[str, Column] | None:
+    """Join the levels of parts, those of less depth filled up with 0.
+
+    Parameters
+    ----------
+    parts : sequence of (int, Levels, optional)
+        Rows, and their levels.
+    """
+    width = max((levels.depth - 1 for _, levels in parts if levels is not None), default=0)
+    if not width:
+        return None
+    joined = {name: np.zeros((sum(rows for rows, _ in parts), width), dtype) for name, dtype in LEVEL_DTYPES.items()}
+    start = 0
+    for rows, levels in parts:
+        if levels is not None:
+            for name, column in levels.columns.items():
+                joined[name][start : start + rows, : levels.depth - 1] = column
+        start += rows
+    return joined
