@@ -456,10 +456,14 @@ def _with_levels(book: Book, tape: Any, behind: Levels, index_of: Int64, rules: 
     )
 
 
-def book_bytes(snapshots: int, venues: int) -> int:
-    """Bytes of a book at most while it is derived: int32 prices with tiles; int64 prices, without, take less."""
+def book_bytes(snapshots: int, venues: int, rows: int = 0, depth: int = 1) -> int:
+    """Bytes of a book at most while it is derived: int32 prices with tiles; int64 prices, without, take less.
+
+    With several levels those of each row are there, too, their prices for a while as int64.
+    """
     cell, snapshot = 4 * 4 + 4 * 4, 4 * 8 + 5 * 8 * -(-venues // 64)
-    return snapshots * (cell * venues + snapshot)
+    levels = snapshots * venues * (4 + 1 + 1) + rows * depth * 2 * (8 + 8 + 4) if depth > 1 else 0
+    return snapshots * (cell * venues + snapshot) + levels
 
 
 TICK_LIMIT = 2**30

@@ -22,6 +22,11 @@ MOST_LEVELS = 10
 """Levels of a side at most, the first included: as many as Databento's mbp-10 has."""
 
 
+def level_names(depth: int) -> dict[str, list[str]]:
+    """Databento's names of the columns of the levels behind the first, by the names of `LEVEL_DTYPES`, best first."""
+    return {name: [f"{name}_{level:02}" for level in range(1, depth)] for name in LEVEL_DTYPES}
+
+
 class LevelsError(ValueError):
     """A row's levels are not strictly worse one after the other; the message names venue, instant and prices."""
 
@@ -65,6 +70,17 @@ class Levels:
         if depth == 1:
             return None
         return Levels(**{name: column[:, : depth - 1] for name, column in self.columns.items()})
+
+
+def flat_columns(levels: Levels) -> dict[str, Column]:
+    """The columns (N,) of each level behind the first, by Databento's names."""
+    columns, names = levels.columns, level_names(levels.depth)
+    return {names[name][at]: columns[name][:, at] for at in range(levels.depth - 1) for name in names}
+
+
+def stacked_columns(flat: Mapping[str, Column], depth: int) -> dict[str, Column]:
+    """The columns (N, D - 1) of `Levels` out of those of each level."""
+    return {name: np.stack([flat[each] for each in names], axis=1) for name, names in level_names(depth).items()}
 
 
 def end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> Levels:

@@ -47,6 +47,8 @@ class ReadOptions:
         Read messages without headers; nothing proves that they are complete.
     venues : tuple of int, optional
         Publisher ids of the rows and trades to keep; all by default.
+    depth : int
+        Levels of a side to read at most.
     access : Access
         How the broker lets us in.
     """
@@ -59,6 +61,7 @@ class ReadOptions:
     max_bytes: int = MAX_BYTES
     foreign: bool = False
     venues: tuple[int, ...] | None = None
+    depth: int = 1
     access: Access = PLAIN
     sized: bool = field(default=True, compare=False)
 

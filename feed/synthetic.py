@@ -315,5 +315,6 @@ def _tape(market: _Market) -> Tape:
         SYMBOL,
         **dict(zip(QUOTE_DTYPES, quotes, strict=True)),
         trades=dict(zip(TRADE_DTYPES, prints, strict=True)),
+        levels=None,
         owned=True,
     )

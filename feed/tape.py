@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feed.levels import LEVEL_DTYPES, MOST_LEVELS, Levels, end_sides, join_levels
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS, Levels, end_sides, flat_columns, join_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -293,11 +293,8 @@ class Tape:
         """Quotes as a pandas frame, one row per published row, units as the attributes'."""
         import pandas as pd
 
-        behind = {} if self.levels is None else self.levels.columns
-        columns = {
-            f"{name}_{at + 1:02}": column[:, at] for at in range(self.depth - 1) for name, column in behind.items()
-        }
-        return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES} | columns)
+        behind = {} if self.levels is None else flat_columns(self.levels)
+        return pd.DataFrame({name: getattr(self, name) for name in QUOTE_DTYPES} | behind)
 
 
 def _clear_unquoted(px: NDArray[Any], sz: NDArray[Any]) -> None:

@@ -110,7 +110,7 @@ class Decoded:
 
     def tape(self, symbol: str, *, owned: bool = False) -> Tape:
         """Make a tape of the rows; `owned` as `feed.tape.Tape.build`."""
-        return Tape.build(symbol, **self.quotes, trades=self.trades, owned=owned)
+        return Tape.build(symbol, **self.quotes, trades=self.trades, levels=None, owned=owned)
 
     def cut(self, counts: Sequence[int]) -> Iterator[Decoded]:
         """Yield the first `counts[0]` messages, then the next `counts[1]`, and so on; columns are views."""

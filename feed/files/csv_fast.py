@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feed.levels import LEVEL_DTYPES, level_names
+
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
@@ -33,6 +35,9 @@ ROLES = (
 )
 """Names of the columns that the kernel knows, in the order of its roles from 1 on."""
 
+LEVELS = 15
+"""The first role of the levels behind the first: four each, in the order of `feed.levels.LEVEL_DTYPES`."""
+
 _STAMP = 30
 
 
@@ -48,6 +53,8 @@ class PlainRows:
         Stamps are ISO text, else integers; prices are decimal dollars, else integers of 1e-9 $.
     columns : dict of (N,) integers
         Columns of the quotes, as in `feed.tape.Tape`.
+    levels : dict of (N, D - 1) integers, optional
+        Columns of `feed.levels.Levels`; None where only first levels are read.
     trades : dict of (M,) int64, optional
         Columns of `feed.tape.Trades` for the usable trades, where the file has all four columns of a trade.
     unusable : int
@@ -60,6 +67,7 @@ class PlainRows:
     iso: bool
     points: bool
     columns: dict[str, NDArray[Any]]
+    levels: dict[str, NDArray[Any]] | None
     trades: dict[str, Int64] | None
     unusable: int
     instrument: Int64 | None
@@ -73,6 +81,7 @@ class _Form:
     symbol: bytes
     iso: bool
     points: bool
+    depth: int
 
 
 @dataclass(slots=True)
@@ -85,6 +94,8 @@ class _Part:
     sz: NDArray[np.int32]
     sequence: Int64
     instrument: Int64
+    level_px: Int64
+    level_sz: NDArray[np.int32]
     trades: Int64
     unusable: int = 0
 
@@ -125,25 +136,27 @@ class _Blocks:
                 return
 
 
-def read_plain(stream: io.BufferedReader) -> PlainRows | None:
+def read_plain(stream: io.BufferedReader, depth: int = 1) -> PlainRows | None:
     """Read a file in the usual form; None where its form is another, or it is damaged.
 
     Parameters
     ----------
     stream : io.BufferedReader
         Decompressed bytes, from the header on.
+    depth : int
+        Levels of a side that are read at most.
     """
     if sys.byteorder != "little":  # the kernel takes eight bytes as one little-endian number
         return None
     try:
         from feed.files.csv_kernel import PADDING
 
-        return _read(_Blocks(stream, PADDING))
+        return _read(_Blocks(stream, PADDING), depth)
     except (_Unusual, OSError, EOFError):
         return None
 
 
-def _read(blocks: _Blocks) -> PlainRows:
+def _read(blocks: _Blocks, depth: int) -> PlainRows:
     form: _Form | None = None
     parts: list[_Part] = []
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -159,7 +172,7 @@ def _read(blocks: _Blocks) -> PlainRows:
             start = 0
             if form is None:
                 start = buffer.find(b"\n", 0, end) + 1
-                form = _form_of(bytes(memoryview(buffer)[:end]))
+                form = _form_of(bytes(memoryview(buffer)[:end]), depth)
             under_way.append((buffer, pool.submit(_part, form, buffer, start, end)))
             if len(under_way) > threads:
                 finish()
@@ -170,7 +183,7 @@ def _read(blocks: _Blocks) -> PlainRows:
     return _joined(form, parts)
 
 
-def _form_of(text: bytes) -> _Form:
+def _form_of(text: bytes, depth: int) -> _Form:
     """Find the form by the header, the first row and the first price."""
     header, *lines = text[:-1].split(b"\n")
     if b'"' in header or not header.isascii() or not header.decode().isprintable() or len(header) >= 2**20:
@@ -184,6 +197,15 @@ def _form_of(text: bytes) -> _Form:
         roles[positions] = role
     if not lines or not set(range(1, 8)) <= set(roles.tolist()):
         raise _Unusual
+    width = 0
+    for level in zip(*level_names(depth).values(), strict=True):
+        if any(names.count(name.encode()) > 1 for name in level):
+            raise _Unusual
+        if not all(name.encode() in names for name in level):
+            break
+        for part, name in enumerate(level):
+            roles[names.index(name.encode())] = LEVELS + 4 * width + part
+        width += 1
     place = {name: int(np.argmax(roles == role)) for role, name in enumerate(ROLES, 1) if role in roles}
     first = lines[0].split(b",")
     if len(first) != len(names):
@@ -198,7 +220,7 @@ def _form_of(text: bytes) -> _Form:
         fields = line.split(b",", max(prices) + 1)
         present = [fields[at] for at in prices if at < len(fields) and fields[at]]
         if present:
-            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in present[0])
+            return _Form(roles, symbol, len(first[place["ts_event"]]) == _STAMP, b"." in present[0], 1 + width)
     raise _Unusual
 
 
@@ -214,6 +236,8 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
         sz=np.empty((2, capacity), np.int32),
         sequence=np.empty(capacity, np.int64),
         instrument=np.empty(capacity, np.int64),
+        level_px=np.empty((2, capacity, form.depth - 1), np.int64),
+        level_sz=np.empty((2, capacity, form.depth - 1), np.int32),
         trades=np.empty((6, capacity), np.int64),
     )
     rows, prints, part.unusable = read_rows(
@@ -230,19 +254,22 @@ def _part(form: _Form, buffer: bytearray, start: int, end: int) -> _Part:
         part.sz,
         part.sequence,
         part.instrument,
+        part.level_px,
+        part.level_sz,
         part.trades,
     )
     if rows < 0:
         raise _Unusual
     for name in ("ts", "venue", "px", "sz", "sequence", "instrument"):
         setattr(part, name, getattr(part, name)[..., :rows].copy())  # frees the unused room
+    part.level_px, part.level_sz = part.level_px[:, :rows].copy(), part.level_sz[:, :rows].copy()
     part.trades = part.trades[:, :prints].copy()
     return part
 
 
 def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
-    def whole(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(part, name) for part in parts], axis=-1)
+    def whole(name: str, axis: int = -1) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts], axis=axis)
 
     has_trades = _has(form, "action", "side", "price", "size")
     (bid_px, ask_px), (bid_sz, ask_sz), trades = whole("px"), whole("sz"), whole("trades")
@@ -259,6 +286,9 @@ def _joined(form: _Form, parts: list[_Part]) -> PlainRows:
             "ask_sz": ask_sz,
             "sequence": whole("sequence"),
         },
+        levels=dict(zip(LEVEL_DTYPES, (*whole("level_px", 1), *whole("level_sz", 1)), strict=True))
+        if form.depth > 1
+        else None,
         trades=dict(zip(("ts", "venue", "px", "sz", "side", "sequence"), trades, strict=True)) if has_trades else None,
         unusable=sum(part.unusable for part in parts) if has_trades else 0,
         instrument=whole("instrument") if _has(form, "instrument_id") else None,

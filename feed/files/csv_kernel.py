@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SKIPPED, TS, VENUE, BID_PX, ASK_PX, BID_SZ, ASK_SZ, SEQUENCE = range(8)
 RTYPE, ACTION, SIDE, PRICE, SIZE, SYMBOL, INSTRUMENT = range(8, 15)
 """Roles of columns."""
+LEVELS = 15
+"""From here on four of each level behind the first: bid price, ask price, bid size, ask size."""
 
 PADDING = 64
 """Bytes beyond the rows that the kernel may look at."""
@@ -240,10 +242,14 @@ def reads(text, at, word):
         types.int32[:, ::1],
         types.int64[::1],
         types.int64[::1],
+        types.int64[:, :, ::1],
+        types.int32[:, :, ::1],
         types.int64[:, ::1],
     )
 )
-def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, sequence, instrument, trades):
+def read_rows(
+    text, start, end, roles, symbol, iso, points, ts, venue, px, sz, sequence, instrument, level_px, level_sz, trades
+):
     """Read whole lines into columns.
 
     Parameters
@@ -263,6 +269,8 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
         Bid and ask, 1e-9 $.
     sz : (2, N) int32
         Bid and ask, shares.
+    level_px, level_sz : (2, N, D - 1) int64, int32
+        The same of the levels behind the first.
     trades : (6, N) int64
         ts, venue, px, sz, side, sequence of the usable trades.
 
@@ -294,6 +302,15 @@ def read_rows(text, start, end, roles, symbol, iso, points, ts, venue, px, sz, s
                     price = value
                 else:
                     px[role - BID_PX, row] = value
+            elif role >= LEVELS:
+                level, part = (role - LEVELS) // 4, (role - LEVELS) % 4
+                value, at = price_of(text, at, points) if part < 2 else size_of(text, at)
+                if value < 0:
+                    return refused
+                if part < 2:
+                    level_px[part, row, level] = value
+                else:
+                    level_sz[part - 2, row, level] = value
             elif role in (BID_SZ, ASK_SZ, SIZE):
                 value, at = size_of(text, at)
                 if value < 0:

@@ -8,6 +8,7 @@ provenance says which. The size of a number decides nothing: one that is absurd 
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,7 @@ from feed.files.fragments import (
 from feed.files.kinds import check_kind
 from feed.files.streams import COMPRESSIONS, check_there, open_bytes
 from feed.instants import NANOS_FROM
+from feed.levels import level_names
 from feed.tape import AGGRESSORS, INT64, SHARES_LIMIT, UNNAMED, VENUE_LIMIT
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ PLAIN_FROM = 2**26
 PACKED = 8
 
 
-def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
     """Read a Databento CSV file.
 
     Parameters
@@ -79,6 +81,8 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
         Which symbol; all by default. A file without a symbol column holds one, named by this, or `UNNAMED`.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most; fewer where the file has fewer.
 
     Raises
     ------
@@ -90,17 +94,17 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     check_there(path)
     check_kind(path, ".csv")
     if path.stat().st_size * (PACKED if path.suffix.lower() in COMPRESSIONS else 1) >= PLAIN_FROM:
-        block = _read_plain(path, symbol, max_bytes)
+        block = _read_plain(path, symbol, max_bytes, depth)
         if block is not None:
             return block
-    return _read_text(path, symbol, max_bytes)
+    return _read_text(path, symbol, max_bytes, depth)
 
 
-def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock | None:
+def _read_plain(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1) -> FileBlock | None:
     """Read a file in the usual form; None where `_read_text` has to read, or refuse, it."""
     try:
         with open_bytes(path, max_bytes) as stream:
-            plain = read_plain(stream)
+            plain = read_plain(stream, depth)
     except (OSError, FeedError):
         return None
     if plain is None or (plain.symbol and symbol not in {None, plain.symbol}):
@@ -119,11 +123,17 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock |
     symbols = (tape_symbol,) if plain.symbol else ()
     no_codes = np.zeros(0, np.int64)  # with one symbol nobody looks at them
     row_labels = Labels((tape_symbol,), no_codes, no_codes, named=bool(symbols))
-    return FileBlock(make_fragments(row_labels, plain.columns, plain.trades, ignored, notes), symbols)
+    fragments = make_fragments(row_labels, plain.columns, plain.trades, ignored, notes, plain.levels, where=str(path))
+    return FileBlock(fragments, symbols)
 
 
-def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
-    rows = read_rows(path, REQUIRED, OPTIONAL, LABELS, max_bytes)
+def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1) -> FileBlock:
+    behind = level_names(depth)
+    rows = read_rows(path, REQUIRED, (*OPTIONAL, *chain.from_iterable(behind.values())), LABELS, max_bytes)
+    width = next(
+        (level for level, names in enumerate(zip(*behind.values(), strict=True)) if not rows.has(*names)), depth - 1
+    )
+    behind = {name: names[:width] for name, names in behind.items()}
     ignored: dict[str, int] = {}
     if rows.has("rtype"):
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
@@ -131,7 +141,7 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
         if not len(rows.index):
             raise no_book_rows(len(rtype), str(path))
     iso = are_iso(rows.text("ts_event"))
-    priced = [name for name in PRICES if rows.has(name)]
+    priced = [name for name in PRICES if rows.has(name)] + behind["bid_px"] + behind["ask_px"]
     nanos = are_nanos([rows.text(name) for name in priced])
     if nanos and _mostly_below_a_cent(rows):
         raise _in_which_unit(str(path))
@@ -160,6 +170,11 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
         "ask_sz": rows.parse("ask_sz_00", _sizes),
         "sequence": rows.parse("sequence", partial(integers, low=0, high=INT64)),
     }
+    levels = {
+        name: np.stack([rows.parse(each, price if name.endswith("px") else _sizes) for each in written], axis=1)
+        for name, written in behind.items()
+        if written
+    }
     codes = np.zeros(len(rows.index), np.int64)
     if names is not None:
         codes = pc.index_in(names, pa.array(symbols)).to_numpy()
@@ -171,7 +186,8 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
             raise instruments_unnamed(str(path))
     trades, is_trade = _trades(rows, columns, price)
     row_labels = Labels(labels, codes, codes[is_trade], named=bool(symbols))
-    return FileBlock(make_fragments(row_labels, columns, trades, ignored, notes), symbols)
+    fragments = make_fragments(row_labels, columns, trades, ignored, notes, levels or None, where=str(path))
+    return FileBlock(fragments, symbols)
 
 
 def _names(rows: Rows) -> Text | None:

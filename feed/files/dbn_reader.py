@@ -28,6 +28,7 @@ from feed.files.fragments import (
 )
 from feed.files.kinds import check_kind
 from feed.files.streams import bounds_of, check_there, damage_reported, open_bytes
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS, level_names
 from feed.tape import AGGRESSORS, QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ RECORD_FIELDS = {
 }
 """Type and offset of the fields that are read of a book record."""
 
+LEVEL_FIELDS = {
+    f"{name}_{level:02}": (kind, 48 + 32 * level + offset)
+    for level in range(1, MOST_LEVELS)
+    for name, kind, offset in (("bid_px", "<i8", 0), ("ask_px", "<i8", 8), ("bid_sz", "<u4", 16), ("ask_sz", "<u4", 20))
+}
+"""The same of the levels behind the first, which a record of mbp-10 has."""
+
 _HEADER = 16
 _METADATA_LEAST, _METADATA = 104, 2**26
 _QUOTES = {
@@ -97,6 +105,9 @@ class _Taken:
     codes: list[Int64] = field(default_factory=list)
     trade_codes: list[Int64] = field(default_factory=list)
     keys: list[Int64] = field(default_factory=list)
+    depth: int = 1
+    levels: list[Columns] = field(default_factory=list)
+    deep: bool = False
     records: int = 0
     books: int = 0
     other_rtype: int = 0
@@ -117,7 +128,7 @@ class _Block:
         return f"record {self.number[at]} (byte {self.first_byte[at]})"
 
 
-def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
     """Read a DBN file.
 
     Parameters
@@ -129,6 +140,8 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
         one, named by this, or `feed.tape.UNNAMED`.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most; fewer where the file has fewer.
 
     Raises
     ------
@@ -143,7 +156,7 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     bounds = bounds_of(path, max_bytes)
     with damage_reported(path), open_bytes(path, max_bytes, lines=False) as stream:
         names, version, note, start = _metadata(stream, where)
-        taken = _Taken()
+        taken = _Taken(depth=depth)
         for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
             bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
@@ -154,12 +167,15 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)
     quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
     trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
+    levels = None
+    if taken.deep:
+        levels = {name: _joined([part[name] for part in taken.levels]) for name in LEVEL_DTYPES}
     if not names.named:
         tape_symbol, notes = unnamed(symbol)
         if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
             raise instruments_unnamed(where)
         labels = Labels([tape_symbol], codes, trade_codes, named=False)
-        return FileBlock(make_fragments(labels, quotes, trades, _ignored(taken), (*notes, note)))
+        return FileBlock(make_fragments(labels, quotes, trades, _ignored(taken), (*notes, note), levels, where=where))
     symbols = tuple(sorted(names.codes))
     check_symbols(symbols, symbol, where)
     keys, in_doubt = _joined(taken.keys), names.in_doubt()
@@ -173,7 +189,7 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> 
     if symbol is not None:  # unnamed rows were taken too, until one was named
         taken.other_symbol += int((codes != names.codes.get(symbol, -1)).sum())
     labels = Labels(list(names.codes), codes, trade_codes)
-    fragments = make_fragments(labels, quotes, trades, _ignored(taken), (*names.notes, note))
+    fragments = make_fragments(labels, quotes, trades, _ignored(taken), (*names.notes, note), levels, where=where)
     return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), symbols)
 
 
@@ -262,8 +278,7 @@ def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, tak
         if alike and book.all():
             block.records = np.ndarray(whole, _dtype(size), data)
         else:
-            record_bytes = values[offsets[book][:, None] + np.arange(RECORD_BYTES[1])]
-            block.records = record_bytes.view(_dtype(RECORD_BYTES[1])).reshape(-1)
+            block.records = _gathered(values, offsets[book], taken.depth)
         taken.records += len(offsets)
         taken.books += len(block.records)
         taken.other_rtype += len(offsets) - len(block.records) - len(mappings)
@@ -292,9 +307,31 @@ def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
     return np.array(starts, np.int64)
 
 
+def _gathered(values: NDArray[np.uint8], offsets: Int64, depth: int) -> NDArray[Any]:
+    """Copy book records out of bytes that hold others too; of mbp-1 what lies behind its end is 0, no level."""
+    size = RECORD_BYTES[1 if depth == 1 else 10]
+    copied = np.zeros((len(offsets), size), np.uint8)
+    for rtype, least in RECORD_BYTES.items():
+        of_type = values[offsets + 1] == rtype
+        width = min(least, size)
+        copied[of_type, :width] = values[offsets[of_type][:, None] + np.arange(width)]
+    return copied.view(_dtype(size)).reshape(-1)
+
+
 def _dtype(size: int) -> np.dtype[Any]:
-    formats, offsets = zip(*RECORD_FIELDS.values(), strict=True)
-    return np.dtype({"names": list(RECORD_FIELDS), "formats": formats, "offsets": offsets, "itemsize": size})
+    fields = RECORD_FIELDS | (LEVEL_FIELDS if size >= RECORD_BYTES[10] else {})
+    formats, offsets = zip(*fields.values(), strict=True)
+    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+def _levels_of(records: NDArray[Any], depth: int) -> Columns:
+    """The levels behind the first; none, as 0, of records that have no more."""
+    if "bid_px_01" not in (records.dtype.names or ()):
+        return {name: np.zeros((len(records), depth - 1), dtype) for name, dtype in LEVEL_DTYPES.items()}
+    return {
+        name: np.stack([defined({name: records[each]})[name] for each in names], axis=1)
+        for name, names in level_names(depth).items()
+    }
 
 
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
@@ -320,6 +357,16 @@ def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _T
         if bad is not None:
             name, row, expected = bad
             raise FeedCorrupt(f"{block.place(int(places[row]))}, {name}: {columns[name][row]} ({expected})", where)
+    if taken.depth > 1:
+        levels = _levels_of(records, taken.depth)
+        for level in range(taken.depth - 1):
+            bad = out_of_bounds({name: column[:, level] for name, column in levels.items()})
+            if bad is not None:
+                name, row, expected = bad
+                value = levels[name][row, level]
+                raise FeedCorrupt(f"{block.place(int(at[row]))}, {name}_{level + 1:02}: {value} ({expected})", where)
+        taken.levels.append({name: column.astype(LEVEL_DTYPES[name]) for name, column in levels.items()})
+        taken.deep |= bool((records["rtype"] == 10).any())
     taken.quotes.append({name: column.astype(QUOTE_DTYPES[name]) for name, column in quotes.items()})
     taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
     taken.codes.append(codes)

@@ -9,6 +9,7 @@ import numpy as np
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.levels import LEVEL_DTYPES, LevelsError
 from feed.tape import (
     BOUNDS,
     INT64,
@@ -222,7 +223,14 @@ def _narrowed(name: str, column: Column) -> Column:
 
 
 def make_fragments(
-    labels: Labels, quotes: Columns, trades: Columns | None, ignored: dict[str, int], notes: tuple[str, ...]
+    labels: Labels,
+    quotes: Columns,
+    trades: Columns | None,
+    ignored: dict[str, int],
+    notes: tuple[str, ...],
+    levels: Columns | None = None,
+    *,
+    where: str = "",
 ) -> tuple[Fragment, ...]:
     """Make a fragment for each symbol.
 
@@ -237,23 +245,35 @@ def make_fragments(
     ignored : dict of str to int
         Rows of the whole file that are left out already.
     notes : tuple of str
+    levels : dict of (N, D - 1) integers, optional
+        The columns of `feed.levels.Levels`, in the order of the quotes.
+    where : str
+        The file, for a message.
+
+    Raises
+    ------
+    FeedCorrupt
+        Levels of a row that are not strictly worse one after the other.
     """
     fragments = []
     several = len(labels.names) > 1
     if several:
         count = len(labels.names)
+        if levels is not None:
+            levels, _ = _group_by_label(levels, LEVEL_DTYPES, labels.quotes, count)
         quotes, starts = _group_by_label(quotes, QUOTE_DTYPES, labels.quotes, count)
         trade_starts = starts
         if trades is not None:
             trades, trade_starts = _group_by_label(trades, TRADE_DTYPES, labels.trades, count)
     for code, name in sorted(enumerate(labels.names), key=lambda pair: pair[1]):
-        own_quotes, own_trades = quotes, trades
+        own_quotes, own_trades, own_levels = quotes, trades, levels
         if several:
             own_quotes = _take_rows(quotes, slice(*starts[code : code + 2]))
+            own_levels = None if levels is None else _take_rows(levels, slice(*starts[code : code + 2]))
             own_trades = None if trades is None else _take_rows(trades, slice(*trade_starts[code : code + 2]))
         if len(own_quotes["ts"]) or (own_trades is not None and len(own_trades["ts"])):
             left_out = dict(ignored)
-            tape = _built(name, own_quotes, own_trades, left_out)
+            tape = _built(name, own_quotes, own_trades, own_levels, left_out, where)
             fragments.append(Fragment(tape, left_out, notes, labels.named))
     return tuple(fragments)
 
@@ -268,7 +288,14 @@ def _take_rows(columns: Columns, rows: NDArray[np.bool_] | slice) -> Columns:
     return {name: column[rows] for name, column in columns.items()}
 
 
-def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[str, int]) -> Tape:
+def _built(
+    symbol: str,
+    quotes: Columns,
+    trades: Columns | None,
+    levels: Columns | None,
+    ignored: dict[str, int],
+    where: str,
+) -> Tape:
     """Make the tape, and count what is left out or sorted in."""
     counts: dict[str, int] = {}
     for rows in passes(len(quotes["ts"])):
@@ -287,4 +314,7 @@ def _built(symbol: str, quotes: Columns, trades: Columns | None, ignored: dict[s
         if not usable.all():
             ignored["unusable_trade"] = int((~usable).sum())
             trades = _take_rows(trades, usable)
-    return Tape.build(symbol, **quotes, trades=trades, owned=True)
+    try:
+        return Tape.build(symbol, **quotes, trades=trades, levels=levels, owned=True)
+    except LevelsError as error:
+        raise FeedCorrupt(str(error), where, "export it again, or read less: depth=1") from None

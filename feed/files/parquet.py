@@ -31,6 +31,7 @@ from feed.files.parquet_pages import page_bytes
 from feed.files.streams import Bounds, bounds_of, check_there, damage_reported
 from feed.growing import GrowingColumns
 from feed.instants import NANOS_FROM, no_nanoseconds
+from feed.levels import LEVEL_DTYPES, flat_columns, level_names, stacked_columns
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
@@ -103,26 +104,38 @@ def write_parquet(tapes: Sequence[Tape], path: Path) -> None:
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+    schema = _schema(max((tape.depth for tape in tapes), default=1))
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         for tape in tapes:
             for kind, part, columns in ((QUOTE, tape, QUOTE_DTYPES), (TRADE, tape.trades, TRADE_DTYPES)):
                 for start in range(0, len(part.ts), ROWS):
-                    chunk = {name: getattr(part, name)[start : start + ROWS] for name in columns}
-                    writer.write_table(_table(kind, tape.symbol, chunk), row_group_size=ROWS)
+                    rows = slice(start, start + ROWS)
+                    chunk = {name: getattr(part, name)[rows] for name in columns}
+                    if kind == QUOTE and tape.levels is not None:
+                        chunk |= flat_columns(tape.levels.take(rows))
+                    writer.write_table(_table(schema, kind, tape.symbol, chunk), row_group_size=ROWS)
 
 
-def _table(kind: str, symbol: str, columns: Columns) -> Arrow:
+def _schema(depth: int) -> Arrow:
+    """`SCHEMA` with the columns of the levels behind the first, level by level."""
+    types = {name: SCHEMA.field(name).type for name in LEVEL_DTYPES}
+    behind = level_names(depth)
+    fields = [pa.field(names[at], types[name]) for at in range(depth - 1) for name, names in behind.items()]
+    return pa.schema([*SCHEMA, *fields])
+
+
+def _table(schema: Arrow, kind: str, symbol: str, columns: Columns) -> Arrow:
     zeros = pa.array(np.zeros(len(columns["ts"]), np.int32))
     labels = {"kind": kind, "symbol": symbol}
     arrays = []
-    for each in SCHEMA:
+    for each in schema:
         if each.name in labels:
             arrays.append(pa.DictionaryArray.from_arrays(zeros, [labels[each.name]]))
         elif each.name == "ts":
             arrays.append(pa.array(columns["ts"]).view(STAMP))
         else:
             arrays.append(pa.array(columns.get(each.name, np.zeros(len(zeros), np.int8))).cast(each.type))
-    return pa.table(arrays, schema=SCHEMA)
+    return pa.table(arrays, schema=schema)
 
 
 @dataclass(slots=True)
@@ -132,6 +145,7 @@ class _Taken:
     codes: dict[str, int] = field(default_factory=dict)  # symbol -> code; empty for rows without one
     quotes: GrowingColumns = field(default_factory=partial(GrowingColumns, QUOTE_DTYPES))
     trades: GrowingColumns = field(default_factory=partial(GrowingColumns, TRADE_DTYPES))
+    levels: GrowingColumns | None = None
     quote_codes: list[Codes] = field(default_factory=list)
     trade_codes: list[Codes] = field(default_factory=list)
     rows: int = 0
@@ -139,7 +153,7 @@ class _Taken:
     other_symbol: int = 0
 
 
-def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
     """Read a Parquet file.
 
     Parameters
@@ -149,6 +163,8 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
         Which symbol; all by default. A file that names none holds one, named by this, or `feed.tape.UNNAMED`.
     max_bytes : int or Share, optional
         Bytes of decoded columns that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most; fewer where the file has fewer.
 
     Raises
     ------
@@ -165,7 +181,11 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     taken, bounds = _Taken(), bounds_of(path, max_bytes)
     with damage_reported(path):
         try:
-            names = _columns_of(pq.read_schema(path), where)
+            names, depth = _columns_of(pq.read_schema(path), where, depth)
+            if depth > 1:
+                taken.levels = GrowingColumns(
+                    {each: LEVEL_DTYPES[name] for name, flat in level_names(depth).items() for each in flat}
+                )
             footer = pq.read_metadata(path)
             _check_declared(path, footer, names, bounds, whole=symbol is None)
             with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
@@ -187,11 +207,12 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     if not taken.rows:
         raise FeedUnavailable("the file holds no rows", where, "export it again")
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
+    levels = None if taken.levels is None else stacked_columns(taken.levels.arrays(), depth)
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
         tape_symbol, notes = unnamed(symbol)
         row_labels = Labels([tape_symbol], _NO_CODES, _NO_CODES, named=False)
-        return FileBlock(make_fragments(row_labels, quotes, trades, {}, notes))
+        return FileBlock(make_fragments(row_labels, quotes, trades, {}, notes, levels, where=where))
     symbols = sorted({name or UNNAMED for name in taken.codes})
     position = {name: at for at, name in enumerate(symbols)}
     code = np.array([position[name or UNNAMED] for name in taken.codes], np.int32)
@@ -203,16 +224,23 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None)
     if symbol is not None and symbol in symbols:  # rows without a symbol were taken too, in case no row has one
         other += sum(int((codes != position[symbol]).sum()) for codes in (quote_codes, trade_codes))
     ignored = {"other_symbol": other} if other else {}
-    fragments = make_fragments(Labels(symbols, quote_codes, trade_codes), quotes, trades, ignored, ())
+    row_labels = Labels(symbols, quote_codes, trade_codes)
+    fragments = make_fragments(row_labels, quotes, trades, ignored, (), levels, where=where)
     return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), tuple(symbols))
 
 
-def _columns_of(schema: Arrow, where: str) -> list[str]:
-    """Names of the columns to read; FeedUnavailable where one is missing, repeated, or of another type."""
+def _columns_of(schema: Arrow, where: str, depth: int) -> tuple[list[str], int]:
+    """Names of the columns to read, and the levels of a side that are there, up to `depth`.
+
+    FeedUnavailable where a column is missing, repeated, or of another type.
+    """
     present = schema.names
     needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in present else ())]
     wrong = [f"{name} is missing" for name in needed if name not in present]
+    behind = list(zip(*level_names(depth).values(), strict=True))
+    width = next((at for at, level in enumerate(behind) if not {*level} <= {*present}), depth - 1)
     names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in present]
+    names += [name for level in behind[:width] for name in level]
     for name in names:
         if present.count(name) > 1:
             wrong.append(f"{name} is there more than once")
@@ -222,7 +250,7 @@ def _columns_of(schema: Arrow, where: str) -> list[str]:
             )
     if wrong:
         raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
-    return names
+    return names, 1 + width
 
 
 def _of_128_bits(path: Path) -> str:
@@ -322,14 +350,32 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
             at = int(np.flatnonzero(mask)[row])
             raise FeedCorrupt(f"{_place(taken, at)}, {name}: {columns[name][at]} ({expected})", where)
         grown.extend(narrowed(selected, dtypes))
+        if grown is taken.quotes and taken.levels is not None:
+            taken.levels.extend(_taken_levels(columns, mask, where, taken))
         part_codes.append(codes[mask] if one is None else np.broadcast_to(np.int32(one), rows))
     taken.rows += batch.num_rows
+
+
+def _taken_levels(columns: Columns, mask: NDArray[np.bool_], where: str, taken: _Taken) -> Columns:
+    """The columns of the levels behind the first, level by level, of some rows of a batch."""
+    levels = {}
+    for each in columns:
+        name, _, number = each.rpartition("_")
+        if number.isdigit():
+            selected = defined({name: columns[each][mask]})
+            bad = out_of_bounds(selected)
+            if bad is not None:
+                _, row, expected = bad
+                at = int(np.flatnonzero(mask)[row])
+                raise FeedCorrupt(f"{_place(taken, at)}, {each}: {columns[each][at]} ({expected})", where)
+            levels[each] = narrowed(selected, LEVEL_DTYPES)[name]
+    return levels
 
 
 def _numbers(batch: Arrow, name: str, where: str, taken: _Taken) -> NDArray[Any]:
     """Take a column of integers; null becomes 0 where it may be null."""
     column = batch.column(name)
-    if column.null_count and name not in _NULLABLE:
+    if column.null_count and name not in _NULLABLE and not name[-1].isdigit():
         at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
         raise FeedCorrupt(f"{_place(taken, at)}, {name}: empty", where)
     if pa.types.is_timestamp(column.type):

@@ -19,15 +19,12 @@ from feed.provenance import Provenance
 from feed.tape import DAY, Tape, join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from feed.files.fragments import FileBlock, Fragment
     from feed.files.streams import Limit
     from feed.options import ReadOptions
     from feed.plan import Range
-
-    Read = Callable[[Path, str | None, Limit], FileBlock]
-
 
 PASSED_OVER = "passed over what may not be looked into"
 """Beginning of the note that names such folders."""
@@ -43,10 +40,11 @@ class FileRange:
     path: Path
     symbol: str | None
     max_bytes: Limit
+    depth: int = 1
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
-        return read_file(self.path, self.symbol, self.max_bytes)
+        return read_file(self.path, self.symbol, self.max_bytes, self.depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,9 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
         check_there(path)
     sizes = [path.stat().st_size for path in paths]
     limits, held = limits_of(sizes, options.of_file)
-    ranges = tuple(FileRange(path, options.symbol, limit) for path, limit in zip(paths, limits, strict=True))
+    ranges = tuple(
+        FileRange(path, options.symbol, limit, options.depth) for path, limit in zip(paths, limits, strict=True)
+    )
     return FilePlan("file", place, ranges, options.symbol, joined, held, shut=shut)
 
 

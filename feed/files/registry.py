@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from feed.files.streams import Limit
     from feed.tape import Tape
 
-    Read = Callable[[Path, str | None, Limit], FileBlock]
+    Read = Callable[[Path, str | None, Limit, int], FileBlock]
 
 
-def _read_csv(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+def _read_csv(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
     from feed.files.csv_reader import read_csv
 
-    return read_csv(path, symbol, max_bytes)
+    return read_csv(path, symbol, max_bytes, depth)
 
 
-def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
     from feed.files.dbn_reader import read_dbn
 
-    return read_dbn(path, symbol, max_bytes)
+    return read_dbn(path, symbol, max_bytes, depth)
 
 
-def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit) -> FileBlock:
+def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
     from feed.files.parquet import read_parquet
 
-    return read_parquet(path, symbol, max_bytes)
+    return read_parquet(path, symbol, max_bytes, depth)
 
 
 READERS: dict[str, Read] = {
@@ -51,7 +51,7 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
     """Read a file by its ending; as CSV where that is unknown.
 
     Parameters
@@ -61,6 +61,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
         Which symbol; all by default.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most; fewer where the file has fewer.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None) ->
     FeedCorrupt
         The file is damaged, or holds a number that no tape holds; says where.
     """
-    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes)
+    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes, depth)
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more
     return block
 

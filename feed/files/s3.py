@@ -109,6 +109,7 @@ class S3Range:
     size: int
     symbol: str | None
     max_bytes: Limit
+    depth: int = 1
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -132,7 +133,7 @@ class S3Range:
             if copied != self.size:
                 raise FeedCorrupt(f"it changed while it was read, from {self.size} bytes", place, "repeat")
             try:
-                return read_file(copy, self.symbol, self.max_bytes)
+                return read_file(copy, self.symbol, self.max_bytes, self.depth)
             except FeedError as error:  # names the object, not the deleted copy
                 raise type(error)(error.what, place, error.remedy) from None
 
@@ -174,7 +175,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
     limits, held = limits_of(list(objects.values()), options.of_file)
     ranges = tuple(
-        S3Range(store, path, size, options.symbol, limit)
+        S3Range(store, path, size, options.symbol, limit, options.depth)
         for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
     return FilePlan("s3", place, ranges, options.symbol, joined, held)

@@ -12,6 +12,7 @@ from allocator.money import NANO, nano
 from allocator.policies import POLICIES
 from feed.console import unknown_key
 from feed.instants import format_instant, parse_duration, parse_instant
+from feed.levels import MOST_LEVELS
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT, VENUE_LIMIT
 from sweep.config.conventions import resolve
@@ -110,6 +111,7 @@ def ask(config: Config) -> Question:
         ("order.size", config.order.size, 1, SHARES_LIMIT),
         ("step", config.step, 1, SHARES_LIMIT),
         ("workers", config.workers, 1, 2**31),
+        ("depth", config.depth, 1, MOST_LEVELS + 1),
         ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
         ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
     ):
@@ -152,6 +154,7 @@ def ask(config: Config) -> Question:
             sized=feed.max_bytes is None,
             foreign=feed.foreign,
             venues=config.venues,
+            depth=config.depth,
             access=config.kafka,
         ),
     )

@@ -76,6 +76,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     symbol: str | None = None
     replay: str | None = None
     venues: tuple[int, ...] | None = None
+    depth: int = 1
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
     executor: Literal["ray", "inline"] = "ray"

@@ -197,6 +197,7 @@ def feed_section(facts: Facts) -> dict[str, Any]:
         "notes": list(provenance.notes),
         "digest": provenance.digest,
         "symbol": facts.symbol,
+        "depth": {str(venue): depth for venue, depth in zip(facts.venues, facts.depth, strict=True)},
         "window": {"start": format_instant(facts.start), "end": format_instant(facts.end)},
         "snapshots": provenance.snapshots,
         "rows": provenance.rows,

@@ -33,6 +33,9 @@ MAX_VENUES = 1024
 TAPE_ROW = 168
 """Bytes per row of a tape, beside its book, in the process that reads the tape and derives the book."""
 
+LEVEL_ROW = 3 * 24
+"""The same for each level behind the first: while a tape is built there are up to three of it."""
+
 BESIDE = 2**26
 """Bytes that a simulation takes beside tape and book."""
 
@@ -48,11 +51,14 @@ class Selection:
     warmup : int
         Nanoseconds before its start that only build the book.
     book : BookRules
+    depth : int
+        Levels of a side.
     """
 
     window: Span
     warmup: int
     book: BookRules
+    depth: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Facts:
         First and last instant of the tape, warm-up included.
     venues : tuple of int
         Publisher ids of the book, ascending.
+    depth : tuple of int
+        The most levels of a side that each of these venues shows.
     snapshots : int
         T of the book, warm-up included.
     nbytes : int
@@ -85,6 +93,7 @@ class Facts:
     first: int
     last: int
     venues: tuple[int, ...]
+    depth: tuple[int, ...]
     snapshots: int
     nbytes: int
 
@@ -132,7 +141,8 @@ def materialise(
     for part in plan.ranges:  # the inline executor reads each range here
         blocks.append(executor.call(read_range, part, where="driver" if here else "spread"))
         _check_time(clock() - began, deadline)
-    selection = Selection(question.window, question.settings.warmup, question.settings.book)
+    settings, depth = question.settings, question.reading.depth
+    selection = Selection(question.window, settings.warmup, settings.book, depth)
     tape, book, facts_handle = executor.call(assemble, plan, selection, *blocks, returns=3)
     try:
         facts = executor.get(facts_handle, timeout=max(deadline - (clock() - began), 0.0))
@@ -179,6 +189,12 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
+    if tape.depth < selection.depth:
+        raise FeedUnavailable(
+            f"depth: {selection.depth} levels of a side are asked for, and the quotes have {tape.depth}",
+            provenance.place,
+            f"set depth={tape.depth}",
+        )
     quality = check(tape, beside_kernels=True)  # the book is next
     if quality.errors:
         raise FeedCorrupt(
@@ -214,6 +230,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             first=first,
             last=last,
             venues=tuple(book.venues.tolist()),
+            depth=tuple(_deepest(tape, venue) for venue in book.venues.tolist()),
             snapshots=len(book.ts),
             nbytes=book.nbytes + _bytes_of(tape),
         ),
@@ -231,7 +248,8 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     # on Ray the object store holds a second one, which a small source does not justify
     books = 1 if bound > trusted(0) else 2
-    nbytes = books * book_bytes(tape.snapshots, venues) + TAPE_ROW * tape.rows + BESIDE
+    takes = book_bytes(tape.snapshots, venues, tape.rows, tape.depth)
+    nbytes = books * takes + (TAPE_ROW + LEVEL_ROW * (tape.depth - 1)) * tape.rows + BESIDE
     if nbytes > bound:
         raise FeedCorrupt(
             f"its {tape.rows:,} rows and their book would take {nbytes:,} bytes, {tape.snapshots:,} snapshots of "
@@ -241,7 +259,16 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
         )
 
 
+def _deepest(tape: Tape, venue: int) -> int:
+    """The most levels of a side that a venue shows; 1 where it shows none."""
+    if tape.levels is None:
+        return 1
+    levels = tape.levels.take(np.flatnonzero(tape.venue == venue))
+    return 1 + max(int((px > 0).sum(axis=1).max(initial=0)) for px in (levels.bid_px, levels.ask_px))
+
+
 def _bytes_of(tape: Tape) -> int:
-    """Bytes of a tape's columns, trades included."""
-    columns = [getattr(part, name) for part in (tape, tape.trades) for name in part.__slots__]
+    """Bytes of a tape's columns, levels and trades included."""
+    parts = [part for part in (tape, tape.levels, tape.trades) if part is not None]
+    columns = [getattr(part, name) for part in parts for name in part.__slots__]
     return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
