@@ -9,6 +9,7 @@ from feed.access import PLAIN, Access
 from feed.console import unknown_key
 from feed.errors import FeedUnavailable
 from feed.instants import parse_duration
+from feed.levels import MOST_LEVELS
 from feed.quantities import parse_bytes, parse_count
 from feed.tape import VENUE_LIMIT
 
@@ -117,6 +118,7 @@ WORDS: dict[str, Callable[[str], object]] = {
     "symbol": str,
     "replay": str,
     "venues": parse_venues,
+    "depth": _within(parse_count, 1, MOST_LEVELS + 1),
     "feed.max_bad": _within(parse_count, 0, 10**15),
     "feed.wait": _seconds,
     "feed.deadline": _seconds,

@@ -151,7 +151,8 @@ def _refusing(where: str) -> Iterator[None]:
 def _reads_back(tape: Tape, path: Path) -> bool:
     """Whether a file holds the tape, and nothing else."""
     try:
-        (fragment,) = read_file(path, max_bytes=MAX_BYTES).fragments  # our own file needs no bound by its size
+        # our own file needs no bound by its size
+        (fragment,) = read_file(path, max_bytes=MAX_BYTES, depth=tape.depth).fragments
     except (FeedError, ValueError):
         return False
     return fragment.named and not fragment.ignored and same(fragment.tape, tape)

@@ -1,4 +1,4 @@
-"""A tape as a Databento CSV with the columns of mbp-1."""
+"""A tape as a Databento CSV with the columns of mbp-1, or of mbp-10 up to the depth of the tape."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from feed.files.streams import COMPRESSIONS
+from feed.levels import LEVEL_DTYPES, flat_columns
 from feed.tape import AGGRESSOR_LETTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from feed.files.csv_columns import Arrow
-    from feed.tape import Int64, Tape
+    from feed.tape import Int32, Int64, Tape
 
 ROWS = 2**17
 """Rows that become text together."""
 
 
 def write_csv(tape: Tape, path: Path) -> None:
-    """Write a tape as a Databento CSV with the columns of mbp-1; `feed.files.csv_reader` reads the same tape back.
+    """Write a tape as a Databento CSV; `feed.files.csv_reader` reads the same tape back.
 
     Parameters
     ----------
@@ -63,11 +64,12 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
     stamps = pa.array(np.datetime_as_string(tape.ts[part].astype("datetime64[ns]"), unit="ns"))
     stamps = pc.binary_join_element_wise(stamps, "Z", "")
     zeros = np.zeros(rows, np.int8)
+    behind = {} if tape.levels is None else flat_columns(tape.levels.take(part))
     return pa.table(
         {
             "ts_recv": stamps,
             "ts_event": stamps,
-            "rtype": np.ones(rows, np.int8),
+            "rtype": np.full(rows, 10 if behind else 1, np.int8),
             "publisher_id": tape.venue[part],
             "instrument_id": np.ones(rows, np.int8),
             "action": np.where(has_trade, "T", "M"),
@@ -78,17 +80,29 @@ def _table(tape: Tape, print_of: Int64, part: slice) -> Arrow:
             "flags": zeros,
             "ts_in_delta": zeros,
             "sequence": tape.sequence[part],
-            "bid_px_00": _dollars(tape.bid_px[part]),
-            "ask_px_00": _dollars(tape.ask_px[part]),
-            "bid_sz_00": tape.bid_sz[part],
-            "ask_sz_00": tape.ask_sz[part],
-            "bid_ct_00": (tape.bid_px[part] > 0).astype(np.int8),
-            "ask_ct_00": (tape.ask_px[part] > 0).astype(np.int8),
+            **_level(0, *(getattr(tape, name)[part] for name in LEVEL_DTYPES)),
+            **{
+                name: column
+                for level in range(1, tape.depth)
+                for name, column in _level(level, *(behind[f"{each}_{level:02}"] for each in LEVEL_DTYPES)).items()
+            },
             "symbol": pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), [tape.symbol]).cast(
                 pa.string()
             ),
         }
     )
+
+
+def _level(level: int, bid_px: Int64, ask_px: Int64, bid_sz: Int32, ask_sz: Int32) -> dict[str, Arrow]:
+    """The six columns of a level."""
+    return {
+        f"bid_px_{level:02}": _dollars(bid_px),
+        f"ask_px_{level:02}": _dollars(ask_px),
+        f"bid_sz_{level:02}": bid_sz,
+        f"ask_sz_{level:02}": ask_sz,
+        f"bid_ct_{level:02}": (bid_px > 0).astype(np.int8),
+        f"ask_ct_{level:02}": (ask_px > 0).astype(np.int8),
+    }
 
 
 def rows_of_trades(tape: Tape) -> Int64:

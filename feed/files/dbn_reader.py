@@ -276,7 +276,7 @@ def _blocks(stream: io.BufferedReader, version: int, start: int, where: str, tak
                     "the file is damaged; download it again",
                 )
         if alike and book.all():
-            block.records = np.ndarray(whole, _dtype(size), data)
+            block.records = np.ndarray(whole, record_dtype(size), data)
         else:
             block.records = _gathered(values, offsets[book], taken.depth)
         taken.records += len(offsets)
@@ -315,10 +315,11 @@ def _gathered(values: NDArray[np.uint8], offsets: Int64, depth: int) -> NDArray[
         of_type = values[offsets + 1] == rtype
         width = min(least, size)
         copied[of_type, :width] = values[offsets[of_type][:, None] + np.arange(width)]
-    return copied.view(_dtype(size)).reshape(-1)
+    return copied.view(record_dtype(size)).reshape(-1)
 
 
-def _dtype(size: int) -> np.dtype[Any]:
+def record_dtype(size: int) -> np.dtype[Any]:
+    """The fields of a book record of some bytes; with the levels behind the first where there is room for them."""
     fields = RECORD_FIELDS | (LEVEL_FIELDS if size >= RECORD_BYTES[10] else {})
     formats, offsets = zip(*fields.values(), strict=True)
     return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size})

@@ -1,4 +1,4 @@
-"""A tape in Databento's binary encoding, schema mbp-1: metadata by the library, records in bulk."""
+"""A tape in Databento's binary encoding, schema mbp-1 or mbp-10: metadata by the library, records in bulk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from feed.files.csv_writer import rows_of_trades
-from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, library
+from feed.files.dbn_reader import RECORD_BYTES, library, record_dtype
 from feed.files.streams import COMPRESSIONS
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS, flat_columns
 from feed.tape import AGGRESSOR_LETTERS, DAY, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class _Mapping:
 
 
 def write_dbn(tape: Tape, path: Path) -> None:
-    """Write a tape as DBN, schema mbp-1; `feed.files.dbn_reader` reads the same tape back.
+    """Write a tape as DBN, schema mbp-1 or mbp-10; `feed.files.dbn_reader` reads the same tape back.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def write_dbn(tape: Tape, path: Path) -> None:
             end=tape.span[1] + 1,
             stype_in=dbn.SType.RAW_SYMBOL,
             stype_out=dbn.SType.INSTRUMENT_ID,
-            schema=dbn.Schema.MBP_1,
+            schema=dbn.Schema.MBP_1 if tape.levels is None else dbn.Schema.MBP_10,
             symbols=[tape.symbol],
             mappings=[_Mapping(tape.symbol, (interval,))],
         ).encode()
@@ -92,13 +93,9 @@ def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
     trade_of_row = print_of[part]
     has_trade = trade_of_row >= 0
     trades = tape.trades
-    names = list(RECORD_FIELDS)
-    formats, offsets = zip(*RECORD_FIELDS.values(), strict=True)
-    size = RECORD_BYTES[1]
-    records = np.zeros(
-        len(trade_of_row), np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
-    )
-    records["length"], records["rtype"] = size // 4, 1
+    rtype = 1 if tape.levels is None else 10
+    records = np.zeros(len(trade_of_row), record_dtype(RECORD_BYTES[rtype]))
+    records["length"], records["rtype"] = RECORD_BYTES[rtype] // 4, rtype
     records["publisher_id"], records["instrument_id"] = tape.venue[part], INSTRUMENT
     records["ts_event"] = records["ts_recv"] = tape.ts[part]
     records["action"], records["side"] = np.where(has_trade, b"T", b"M"), b"N"
@@ -112,4 +109,9 @@ def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
         px = getattr(tape, f"{side}_px")[part]
         records[f"{side}_px_00"] = np.where(px > 0, px, UNDEFINED_PRICE)
         records[f"{side}_sz_00"] = getattr(tape, f"{side}_sz")[part]
+    behind = {} if tape.levels is None else flat_columns(tape.levels.take(part))
+    for level in range(1, MOST_LEVELS) if behind else ():
+        for name in LEVEL_DTYPES:
+            column = behind.get(f"{name}_{level:02}", np.zeros(len(records), np.int64))
+            records[f"{name}_{level:02}"] = np.where(column > 0, column, UNDEFINED_PRICE if name.endswith("px") else 0)
     return records.tobytes()

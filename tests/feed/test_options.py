@@ -38,7 +38,7 @@ def test_every_option_has_a_word_and_the_last_repeat_wins():
         ("feed.max_bytes=0", "feed.max_bytes: expected a whole number, 1 to 1,125,899,906,842,623, but it had '0'"),
         (
             "simbol=AAPL",
-            "unknown key simbol; the nearest valid one is symbol; there are symbol, replay, venues, feed.max_bad",
+            "unknown key simbol; the nearest valid one is symbol; there are symbol, replay, venues, depth, feed.",
         ),
         ("feed.foreign=yes", "feed.foreign: expected true or false, but it had 'yes'"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from feed import cli as feed_cli
@@ -161,3 +162,67 @@ def test_penalties_beyond_every_spread_say_flat(taq_day, capsys, liquidity):
     )
     assert document["objective"]["flat"] is True
     assert document["objective"]["inert"] == ["lambda_over", "lambda_under", "theta_queue"]
+
+
+TEN_LEVELS = {
+    "order.size=5000": {
+        **dict.fromkeys((0,), 1113787.52),
+        **dict.fromkeys((0.01, 0.02), 1113835.25),
+        0.03: 1113864.13,
+        0.05: 1113914.43,
+        0.09: 1114104.45,
+        0.11: 1114220.13,
+        "best_ask": 1113787.52,
+        "twap": 1115334.13,
+    },
+    "order.size=20000 order.start=2024-08-01T13:38:32Z": {
+        0: 4459179.35,
+        0.01: 4459318.03,
+        0.02: 4459359.06,
+        0.03: 4459424.48,
+        0.05: 4459665.73,
+        0.09: 4460345.15,
+        0.11: 4460450.18,
+        "best_ask": 4459179.35,
+        "twap": 4462844.06,
+    },
+}
+"""By order and tau, or baseline: total cash of the published study's day, ten levels, fair, fee 0.003."""
+
+DEEP = ("window.start=2024-08-01T13:36:32Z", "window.end=2024-08-01T13:45:14Z", "depth=10")
+
+
+@pytest.mark.parametrize("order", TEN_LEVELS)
+def test_ten_levels_of_the_published_studys_day(l1_day, capsys, tmp_path, order):
+    taus = [name for name in TEN_LEVELS[order] if not isinstance(name, str)]
+    grid = f"grid={{lambda_over: 0, lambda_under: {taus}, theta_queue: 0}}"
+    words = (f"source=file:{l1_day}", *DEEP, *order.split(), "fees={default: {taker: 0.003}}")
+    document = sweep(capsys, *words, grid, "--output", str(tmp_path))
+    (table,) = tmp_path.rglob("results.parquet")
+    totals = {name: document["baselines"][name]["total_cash"] for name in ("best_ask", "twap")}
+    totals |= dict(zip(taus, (pd.read_parquet(table)["total_cash"] / 1e9).round(2).tolist(), strict=True))
+    assert totals == TEN_LEVELS[order]
+    assert document["feed"]["depth"] == {"2": 10}
+    if "20000" in order:  # from what its own takes leave no tau tells anything apart
+        best = sweep(capsys, *words, grid, "reference=best")
+        assert (best["objective"]["flat"], best["optimized"]["total_cash"]) == (True, 4460450.18)
+
+
+def test_ten_levels_are_the_same_from_every_kind_of_file(l1_day, capsys, tmp_path):
+    def checked(path):
+        assert feed_cli.main(["check", str(path), "depth=10", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["feed"]["digest"]
+
+    digest = checked(l1_day)
+    for ending in (".parquet", ".dbn.zst", ".csv.zst"):
+        out = tmp_path / f"day{ending}"
+        assert feed_cli.main(["convert", str(l1_day), str(out), "depth=10"]) == 0
+        assert json.loads(capsys.readouterr().out)["digest"] == digest == checked(out)
+
+
+def test_more_depth_than_there_is_is_refused_with_what_there_is(taq_day, capsys):
+    assert cli.main(["executor=inline", f"source=file:{taq_day}", *FRAGMENTED, "depth=10"]) == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == (
+        f"error: {taq_day}: depth: 10 levels of a side are asked for, and the quotes have 1; set depth=1"
+    )

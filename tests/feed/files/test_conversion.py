@@ -20,7 +20,7 @@ from feed.files.csv_writer import write_csv
 from feed.files.registry import WRITERS, read_file
 from feed.source import read_tapes
 from feed.synthetic import generate
-from feed.tape import DAY, Tape, no_trades, same
+from feed.tape import DAY, QUOTE_DTYPES, Tape, no_trades, same
 from tests.support.examples import examples
 from tests.support.strategies import OPEN, tapes
 
@@ -40,7 +40,7 @@ def source(tape, tmp_path):
 
 
 def columns_of(tape):
-    return {name: getattr(tape, name) for name in tape.__slots__[1:-1]}
+    return {name: getattr(tape, name) for name in QUOTE_DTYPES}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -118,7 +118,7 @@ def test_a_symbol_is_no_path():
     for symbol in ("..", ".", "/etc/passwd", "a/../b", ".x", "C:\\x", "x\0y"):
         name = name_of(
             Tape.build(
-                symbol, **{name: np.array([OPEN]) if name == "ts" else np.ones(1, int) for name in Tape.__slots__[1:-1]}
+                symbol, **{name: np.array([OPEN]) if name == "ts" else np.ones(1, int) for name in QUOTE_DTYPES}
             ),
             ".csv",
         )
@@ -150,7 +150,7 @@ def test_trades_that_no_row_carries_need_parquet(tape, tmp_path):
     ],
 )
 def test_what_dbn_cannot_hold_is_said(tmp_path, change, message):
-    columns = {name: np.array([OPEN if name == "ts" else 1]) for name in Tape.__slots__[1:-1]}
+    columns = {name: np.array([OPEN if name == "ts" else 1]) for name in QUOTE_DTYPES}
     symbol = change.pop("symbol", "X")
     columns |= {name: np.array([value]) for name, value in change.items()}
     tape = Tape.build(symbol, **columns)

@@ -11,7 +11,7 @@ from feed.errors import FeedUnavailable
 from feed.files.registry import WRITERS
 from feed.instants import format_instant
 from feed.synthetic import generate
-from feed.tape import DAY, Tape
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep.config.loading import load_config
 
 PLACES = ("source", "place", "ignored", "notes")
@@ -52,7 +52,7 @@ def test_one_tape_of_a_directory_is_named_by_symbol_and_window(tape, expected, t
     middle = int(tape.ts[tape.rows // 3])
     WRITERS[".parquet"](tape.clip(0, middle), tmp_path / "a.parquet")
     WRITERS[".dbn.zst"](tape.clip(middle + 1, int(tape.ts[-1])), tmp_path / "b.dbn.zst")
-    columns = {name: getattr(tape, name) for name in tape.__slots__[1:-1]}
+    columns = {name: getattr(tape, name) for name in QUOTE_DTYPES}
     WRITERS[".csv.gz"](Tape.build("SYNTH", **columns | {"ts": tape.ts + DAY}), tmp_path / "c.csv.gz")
     WRITERS[".csv.gz"](Tape.build("OTHER", **columns), tmp_path / "d.csv.gz")
     with pytest.raises(
