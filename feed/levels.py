@@ -10,7 +10,7 @@ import numpy as np
 from feed.instants import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,6 +70,37 @@ class Levels:
         if depth == 1:
             return None
         return Levels(**{name: column[:, : depth - 1] for name, column in self.columns.items()})
+
+
+FLAT_DTYPES = {f"{name}_{level:02}": dtype for level in range(1, MOST_LEVELS) for name, dtype in LEVEL_DTYPES.items()}
+"""Types of the columns of each level behind the first, level by level."""
+
+
+def depth_of(names: Iterable[str]) -> int:
+    """Levels of a side that columns by these names hold: all four of each level up to it are there."""
+    present = set(names)
+    behind = zip(*level_names(MOST_LEVELS).values(), strict=True)
+    return 1 + next((at for at, level in enumerate(behind) if not {*level} <= present), MOST_LEVELS - 1)
+
+
+def in_order(columns: Mapping[str, Column]) -> bool:
+    """Whether levels are strictly worse one after the other, up to the first without a quote.
+
+    Parameters
+    ----------
+    columns : mapping of str to (N,) integers
+        Of the first level as in a tape, of the others by Databento's names; a price or a size of 0 or less is no quote.
+    """
+    for side, sign in (("bid", -1), ("ask", 1)):
+        before, quoted = columns[f"{side}_px"], columns[f"{side}_sz"] > 0
+        quoted &= before > 0
+        for level in range(1, depth_of(columns)):
+            px = columns[f"{side}_px_{level:02}"]
+            quoted &= (px > 0) & (columns[f"{side}_sz_{level:02}"] > 0)
+            if (quoted & (sign * (px - before) <= 0)).any():
+                return False
+            before = px
+    return True
 
 
 def flat_columns(levels: Levels) -> dict[str, Column]:

@@ -1,10 +1,10 @@
 """The arrow codec: a message holds about a thousand instants, as columns.
 
-A value is two Arrow IPC streams, one after the other: the quotes, with the columns of `feed.tape.QUOTE_DTYPES`, then
-the trades of the same instants, with those of `feed.tape.TRADE_DTYPES`. Each is a schema, one record batch with zstd
-buffers, and the end-of-stream mark, so any Arrow library reads a value by opening two streams on it. Columns are plain
-integers in the tape's units, never null; a batch without rows is written too. One message holds all rows of an
-instant.
+A value is two Arrow IPC streams, one after the other: the quotes, with the columns of `feed.tape.QUOTE_DTYPES` and, of
+several levels, those of `feed.levels.FLAT_DTYPES` up to the depth, then the trades of the same instants, with those of
+`feed.tape.TRADE_DTYPES`. Each is a schema, one record batch with zstd buffers, and the end-of-stream mark, so any Arrow
+library reads a value by opening two streams on it. Columns are plain integers in the tape's units, never null; a batch
+without rows is written too. One message holds all rows of an instant.
 
 Two flat batches are smaller than one of nested lists of both (8.6 kB against 10.5 kB a message of a real day) and have
 no offsets to check.
@@ -18,10 +18,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feed.codecs.arrow_guard import UNCOMPRESSED, ZSTD, layout_of
-from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded, Message, by_instant, too_large
+from feed.codecs.messages import (
+    TRADE_BYTES,
+    Decoded,
+    Message,
+    by_instant,
+    quote_bytes,
+    quote_columns,
+    quote_dtypes,
+    too_large,
+)
 from feed.console import printable
 from feed.errors import FeedCorrupt
 from feed.instants import format_instant
+from feed.levels import FLAT_DTYPES, LEVEL_DTYPES, MOST_LEVELS, depth_of, in_order
 from feed.options import MAX_BYTES
 from feed.tape import BOUNDS, QUOTE_DTYPES, TRADE_DTYPES
 
@@ -49,8 +59,8 @@ _SHOWN = 200
 _QUOTE_BOUNDS = {
     name: BOUNDS[name.removeprefix("bid_").removeprefix("ask_")] for name in QUOTE_DTYPES if name != "sequence"
 }
+_LEVEL_BOUNDS = {name: BOUNDS[name[4:6]] for name in FLAT_DTYPES}  # bid_px_01
 _TRADE_BOUNDS = BOUNDS | {name: (1, BOUNDS[name][1]) for name in ("px", "sz")}
-_STREAMS = (("quotes", QUOTE_DTYPES, _QUOTE_BOUNDS), ("trades", TRADE_DTYPES, _TRADE_BOUNDS))
 
 _Columns = dict[str, "NDArray[Any]"]
 
@@ -87,10 +97,7 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
                 remedy="check the source for a burst of rows with one time stamp",
             )
         quotes, trades = (slice(int(start[first]), int(start[last])) for start in starts)
-        value = _write(
-            {name: getattr(tape, name)[quotes] for name in QUOTE_DTYPES},
-            {name: getattr(prints, name)[trades] for name in TRADE_DTYPES},
-        )
+        value = _write(quote_columns(tape, quotes), {name: getattr(prints, name)[trades] for name in TRADE_DTYPES})
         yield Message(ts, value, count)
         first = last
 
@@ -100,7 +107,8 @@ def _write(*parts: _Columns) -> bytes:
 
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-    for columns, schema in zip(parts, _schemas(), strict=True):
+    for columns in parts:
+        schema = _schema(tuple(columns))
         with pa.ipc.new_stream(sink, schema, options=options) as stream:
             stream.write_batch(pa.record_batch([pa.array(column) for column in columns.values()], schema=schema))
     value: bytes = sink.getvalue().to_pybytes()
@@ -108,14 +116,12 @@ def _write(*parts: _Columns) -> bytes:
 
 
 @cache
-def _schemas() -> tuple[Any, ...]:
-    """The schemas of both streams."""
+def _schema(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - untyped library
+    """The schema of a stream of these columns."""
     import pyarrow as pa
 
-    return tuple(
-        pa.schema([pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in dtypes.items()])
-        for _, dtypes, _ in _STREAMS
-    )
+    dtypes = TRADE_DTYPES | QUOTE_DTYPES | FLAT_DTYPES
+    return pa.schema([pa.field(name, pa.from_numpy_dtype(dtypes[name]), nullable=False) for name in names])
 
 
 def decode_arrow(
@@ -149,7 +155,8 @@ def decode_arrow(
         except refusals as error:
             refuse(record, _reason(error))
             streams = [{}, {}]
-        for part, count, columns, width in zip(parts, counts, streams, (QUOTE_BYTES, TRADE_BYTES), strict=True):
+        widths = quote_bytes(depth_of(streams[0])), TRADE_BYTES
+        for part, count, columns, width in zip(parts, counts, streams, widths, strict=True):
             rows = len(columns.get("ts", ()))
             count.append(rows)
             size += rows * width
@@ -157,7 +164,10 @@ def decode_arrow(
                 part.append(columns)
         if size > max_bytes:
             raise too_large(record, max_bytes)
-    quotes, trades = (_joined(part, dtypes) for part, (_, dtypes, _) in zip(parts, _STREAMS, strict=True))
+    depth = max((depth_of(columns) for columns in parts[0]), default=1)
+    quotes, trades = (
+        _joined(part, dtypes) for part, dtypes in zip(parts, (quote_dtypes(depth), TRADE_DTYPES), strict=True)
+    )
     return Decoded(quotes, trades, *(np.array(count, np.int64) for count in counts))
 
 
@@ -174,22 +184,25 @@ def _read(value: bytes) -> list[_Columns]:
     buffer = pa.py_buffer(value)
     at = 0
     streams = []
-    for (name, dtypes, bounds), schema in zip(_STREAMS, _schemas(), strict=True):
+    for name, bounds in (("quotes", _QUOTE_BOUNDS), ("trades", _TRADE_BOUNDS)):
         source = pa.BufferReader(buffer.slice(at))
         if pa.ipc.read_message(source).type != "schema":
             raise ValueError(f"{name}: expected a schema")
         message = pa.ipc.read_message(source)
-        _check_declared(message, name, dtypes)
+        dtypes = _check_declared(message, name)
         end = at + source.tell()
         if value[end : end + len(_END)] != _END:
             raise ValueError(f"{name}: expected the end of the stream after one record batch")
         stream = pa.ipc.open_stream(buffer.slice(at), options=pa.ipc.IpcReadOptions(use_threads=False))
+        schema = _schema(tuple(dtypes))
         if not stream.schema.equals(schema, check_metadata=True):
             raise ValueError(f"{name}: the schema is not the codec's: {schema.to_string(show_field_metadata=False)}")
         batch = stream.read_next_batch()
         batch.validate(full=True)
         columns = {field: column.to_numpy(zero_copy_only=True) for field, column in zip(dtypes, batch, strict=True)}
-        _check_values(columns, name, bounds)
+        _check_values(columns, name, bounds | {each: _LEVEL_BOUNDS[each] for each in dtypes if each in _LEVEL_BOUNDS})
+        if len(dtypes) > len(QUOTE_DTYPES) and not in_order(columns):
+            raise ValueError(f"{name}: levels are not strictly worse one after the other")
         streams.append(columns)
         at = end + len(_END)
     if at != len(value):
@@ -199,8 +212,8 @@ def _read(value: bytes) -> list[_Columns]:
     return streams
 
 
-def _check_declared(message: Any, name: str, dtypes: dict[str, str]) -> None:  # noqa: ANN401 - untyped library
-    """Check what a record batch declares of itself, before it is decompressed."""
+def _check_declared(message: Any, name: str) -> dict[str, str]:  # noqa: ANN401 - untyped library
+    """Check what a record batch declares of itself, before it is decompressed; the columns that it has to have."""
     if message.type != "record batch":
         raise ValueError(f"{name}: expected a record batch")
     layout = layout_of(message.metadata.to_pybytes(), memoryview(message.body or b""))
@@ -209,12 +222,15 @@ def _check_declared(message: Any, name: str, dtypes: dict[str, str]) -> None:  #
         raise ValueError(f"{name}: {rows} rows, expected at most {MAX_ROWS}")
     if layout.codec not in {UNCOMPRESSED, ZSTD}:
         raise ValueError(f"{name}: expected zstd or no compression")
+    behind = (len(layout.nodes) - len(QUOTE_DTYPES)) // len(LEVEL_DTYPES)
+    dtypes = quote_dtypes(min(max(1 + behind, 1), MOST_LEVELS)) if name == "quotes" else TRADE_DTYPES
     if layout.nodes != ((rows, 0),) * len(dtypes) or len(layout.sizes) != 2 * len(dtypes):
         raise ValueError(f"{name}: expected {len(dtypes)} columns of {rows} rows without nulls")
     for dtype, nulls, values in zip(dtypes.values(), layout.sizes[::2], layout.sizes[1::2], strict=True):
         needed = rows * np.dtype(dtype).itemsize
         if not 0 <= nulls <= rows + _PADDING or not needed <= values <= needed + _PADDING:
             raise ValueError(f"{name}: a column of {rows} rows declares {max(nulls, values)} bytes")
+    return dtypes
 
 
 def _check_values(columns: _Columns, name: str, bounds: dict[str, tuple[int, int]]) -> None:
@@ -230,4 +246,16 @@ def _check_values(columns: _Columns, name: str, bounds: dict[str, tuple[int, int
 def _joined(parts: list[_Columns], dtypes: dict[str, str]) -> _Columns:
     """Concatenate the columns of all messages, freeing them one by one."""
     empty = {name: np.zeros(0, dtype) for name, dtype in dtypes.items()}
-    return {name: np.concatenate([empty[name], *(part.pop(name) for part in parts)]) for name in dtypes}
+    rows = [len(part["ts"]) for part in parts]
+    return {
+        name: np.concatenate(
+            [
+                empty[name],
+                *(
+                    part.pop(name, None) if name in part else np.zeros(n, dtypes[name])
+                    for part, n in zip(parts, rows, strict=True)
+                ),
+            ]
+        )
+        for name in dtypes
+    }

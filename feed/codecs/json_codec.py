@@ -1,10 +1,12 @@
 """The json codec: one message per instant, quotes and trades together, in the published study's field names.
 
-`snapshot` is always there, empty where an instant has only trades; `trades` is left out where there are none.
+`snapshot` is always there, empty where an instant has only trades; `trades` is left out where there are none. A quote
+of a tape of several levels has the fields of each, `ask_px_01` and so on, 0 where there is none.
 """
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,8 +47,10 @@ def encode_json(tape: Tape) -> Iterator[Message]:
         quote_at, trade_at = (start[first : first + len(chunk) + 1].tolist() for start in starts)
         quotes = [
             f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
-            f'"sequence":{sequence}}}'
-            for venue, ask, ask_sz, bid, bid_sz, sequence in _rows(tape, _QUOTE, quote_at)
+            f'{behind}"sequence":{sequence}}}'
+            for (venue, ask, ask_sz, bid, bid_sz, sequence), behind in zip(
+                _rows(tape, _QUOTE, quote_at), _behind(tape, quote_at, dollars), strict=True
+            )
         ]
         trades = [
             f'{venue},"price":{dollars[px]},"size":{size},"side":"{AGGRESSOR_LETTERS[side]}","sequence":{sequence}}}'
@@ -63,6 +67,26 @@ def encode_json(tape: Tape) -> Iterator[Message]:
                 text += f',"trades":[{prefix}{separator.join(texts)}]'
             yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
             quote, trade = quote_end, trade_end
+
+
+def _behind(tape: Tape, bounds: list[int], dollars: _Dollars) -> Iterable[str]:
+    """The fields of the levels behind the first, of the rows between the bounds."""
+    rows = slice(bounds[0], bounds[-1])
+    if tape.levels is None:
+        return repeat("", rows.stop - rows.start)
+    levels = tape.levels.take(rows)
+    columns = []
+    for level in range(tape.depth - 1):
+        for side in ("ask", "bid"):
+            px, sz = (getattr(levels, f"{side}_{kind}")[:, level].tolist() for kind in ("px", "sz"))
+            name = f"{level + 1:02}"
+            columns.append(
+                [
+                    f'"{side}_px_{name}":{dollars[one]},"{side}_sz_{name}":{other},'
+                    for one, other in zip(px, sz, strict=True)
+                ]
+            )
+    return map("".join, zip(*columns, strict=True))
 
 
 def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ...]]:  # noqa: ANN401 - Tape or Trades

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 import numpy as np
 
-from feed.codecs.messages import QUOTE_BYTES, TRADE_BYTES, Decoded
+from feed.codecs.messages import TRADE_BYTES, Decoded, quote_bytes
 from feed.growing import GrowingColumns
 from feed.instants import bounded, parse_instant
+from feed.levels import FLAT_DTYPES, LEVEL_DTYPES, MOST_LEVELS, in_order, level_names
 from feed.tape import AGGRESSORS, PRICE_LIMIT, QUOTE_DTYPES, SHARES_LIMIT, TRADE_DTYPES, VENUE_LIMIT
 
 if TYPE_CHECKING:
@@ -74,6 +75,25 @@ class _Message(msgspec.Struct, Generic[Price], gc=False):
 _BINARY = msgspec.json.Decoder(_Message[float])
 _DECIMAL = msgspec.json.Decoder(_Message[Decimal])
 
+_DEEP = b'_px_01"'
+"""Of the messages with levels behind the first each holds this; the others are decoded without looking for levels."""
+
+
+def _deep_decoder(price: type[Any]) -> Any:  # noqa: ANN401 - a decoder of a type that is made here
+    """A decoder of messages with levels; a level that is missing, or null, is None."""
+    kinds: dict[str, Any] = {"px": price, "sz": _Shares}
+    fields = {"ts_event": str, "publisher_id": _Publisher, "sequence": int}
+    fields |= {f"{name}_00": kinds[name[4:6]] for name in LEVEL_DTYPES}
+    levels = [(name, kinds[name[4:6]] | None, None) for name in FLAT_DTYPES]
+    quote: Any = msgspec.defstruct("_DeepQuote", [*fields.items(), *levels], gc=False)
+    rows: list[tuple[str, Any]] = [("snapshot", quote), ("trades", _Trade[price])]  # type: ignore[valid-type]
+    parts = [(name, tuple[row, ...], ()) for name, row in rows]  # type: ignore[valid-type]
+    message = msgspec.defstruct("_DeepMessage", parts, gc=False)
+    return msgspec.json.Decoder(message)
+
+
+_DEEP_BINARY, _DEEP_DECIMAL = _deep_decoder(float), _deep_decoder(Decimal)
+
 
 def _places(*widths: int) -> Int64:
     """(digits, numbers): the place value of each digit of adjacent numbers of these widths."""
@@ -91,18 +111,23 @@ class JsonRows:
 
     def __init__(self) -> None:
         self._quotes, self._trades = GrowingColumns(QUOTE_DTYPES), GrowingColumns(TRADE_DTYPES)
+        self._levels: GrowingColumns | None = None
+        self._depth = 1
         self._counts = array("q"), array("q")
         self._seconds = _Seconds()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the rows so far, as `decoded` gives them."""
-        return len(self._quotes) * QUOTE_BYTES + len(self._trades) * TRADE_BYTES
+        return len(self._quotes) * quote_bytes(self._depth) + len(self._trades) * TRADE_BYTES
 
     def decoded(self) -> Decoded:
         """Return the rows so far; none may be added afterwards."""
+        self._fill_up()
+        behind = {} if self._levels is None else self._levels.arrays()
+        shown = level_names(self._depth)
         return Decoded(
-            self._quotes.arrays(),
+            self._quotes.arrays() | {name: behind[name] for names in shown.values() for name in names},
             self._trades.arrays(),
             *(np.frombuffer(counts, np.int64) for counts in self._counts),
         )
@@ -121,18 +146,23 @@ class JsonRows:
             True: the rows that `append` would add are added. False: none are; append the messages one by one.
         """
         try:
-            messages = list(map(_BINARY.decode, values))
+            deep = any(_DEEP in value for value in values)
+            messages = list(map((_DEEP_BINARY if deep else _BINARY).decode, values))
             rows: list[tuple[Any, ...]] = [message.snapshot or message.trades for message in messages]
             if not all(rows):
                 return False
             stamps = [each[0].ts_event for each in rows]
             ts = _instants(stamps)
-            quotes = _quote_columns([message.snapshot for message in messages], stamps, ts)
+            snapshots = [message.snapshot for message in messages]
+            quotes = _quote_columns(snapshots, stamps, ts)
+            levels, depth = _level_columns(snapshots) if deep else ({}, 1)
+            _require(not deep or in_order(quotes | levels))
             trades = _trade_columns([message.trades for message in messages], stamps, ts)
-            if not (quotes["ask_px"].all() and quotes["bid_px"].all()):
+            if deep or not (quotes["ask_px"].all() and quotes["bid_px"].all()):
                 _require(not any(map(_holds_tiny, values)))
         except (_Unusual, *REFUSALS):
             return False
+        self._add_levels(levels, depth)
         self._quotes.extend(quotes)
         self._trades.extend(trades)
         self._counts[0].extend([len(message.snapshot) for message in messages])
@@ -149,11 +179,15 @@ class JsonRows:
 
         Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
-        message: _Message[Any] = _BINARY.decode(value)
+        deep = _DEEP in value
+        message: _Message[Any] = (_DEEP_BINARY if deep else _BINARY).decode(value)
         dollars = [px for row in message.snapshot for px in (row.ask_px_00, row.bid_px_00)]
         dollars += [row.price for row in message.trades]
+        if deep:
+            prices = [name for name in FLAT_DTYPES if name[4:6] == "px"]
+            dollars += [getattr(row, name) or 0.0 for row in message.snapshot for name in prices]
         if any(px >= FLOAT_EXACT for px in dollars) or (not all(dollars) and _holds_tiny(value)):
-            message = _DECIMAL.decode(value)
+            message = (_DEEP_DECIMAL if deep else _DECIMAL).decode(value)
         rows: tuple[Any, ...] = (*message.snapshot, *message.trades)
         if not rows:
             raise ValueError("it holds neither quotes nor trades")
@@ -167,6 +201,16 @@ class JsonRows:
         trade_prices = [_nano(trade.price) for trade in message.trades]
         if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
+        levels, depth = _read_levels(message.snapshot) if deep else ({}, 1)
+        first = {
+            "ask_px": np.array([ask for ask, _ in quote_prices], np.int64),
+            "bid_px": np.array([bid for _, bid in quote_prices], np.int64),
+            "ask_sz": np.array([quote.ask_sz_00 for quote in message.snapshot], np.int64),
+            "bid_sz": np.array([quote.bid_sz_00 for quote in message.snapshot], np.int64),
+        }
+        if deep and not in_order(first | levels):
+            raise ValueError("levels are not strictly worse one after the other")
+        self._add_levels(levels, depth)
         for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
             self._quotes.append(
                 ts=ts,
@@ -188,6 +232,21 @@ class JsonRows:
             )
         self._counts[0].append(len(message.snapshot))
         self._counts[1].append(len(message.trades))
+
+    def _add_levels(self, levels: dict[str, Int64], depth: int) -> None:
+        """Add levels of the rows that are added next; those before them without any have 0."""
+        if depth > 1:
+            if self._levels is None:
+                self._levels = GrowingColumns(FLAT_DTYPES)
+            self._fill_up()
+            self._levels.extend(levels)
+            self._depth = max(self._depth, depth)
+
+    def _fill_up(self) -> None:
+        """Give rows without levels 0."""
+        if self._levels is not None:
+            missing = np.zeros(len(self._quotes) - len(self._levels), np.int64)
+            self._levels.extend(dict.fromkeys(FLAT_DTYPES, missing))
 
     def _instant(self, stamp: str) -> int:
         nano = stamp[_DIGITS]
@@ -248,6 +307,33 @@ def _quote_columns(parts: list[tuple[_Quote[float], ...]], stamps: list[str], ts
         "bid_sz": np.array([row.bid_sz_00 for row in rows], np.int64),
         "sequence": np.array([row.sequence for row in rows], np.int64),
     }
+
+
+def _level_columns(parts: list[tuple[Any, ...]]) -> tuple[dict[str, Int64], int]:
+    """Levels of a batch as columns by name, 0 where there is none, and how many a side has."""
+    rows = list(chain.from_iterable(parts))
+    columns, depth = {}, 1
+    for level in range(1, MOST_LEVELS):
+        for side in ("ask", "bid"):
+            name = f"{side}_px_{level:02}"
+            px = [getattr(row, name) for row in rows]
+            if any(each is not None for each in px):
+                depth = level + 1
+            columns[name] = _nanos([each or 0.0 for each in px])
+            name = f"{side}_sz_{level:02}"
+            columns[name] = np.array([getattr(row, name) or 0 for row in rows], np.int64)
+    return columns, depth
+
+
+def _read_levels(rows: Sequence[Any]) -> tuple[dict[str, Int64], int]:
+    """As `_level_columns`, of the rows of one message; a refused price is said."""
+    columns, depth = {}, 1
+    for name in FLAT_DTYPES:
+        values = [getattr(row, name) for row in rows]
+        if name[4:6] == "px" and any(each is not None for each in values):
+            depth = max(depth, int(name[-2:]) + 1)
+        columns[name] = np.array([_nano(each or 0.0) if name[4:6] == "px" else each or 0 for each in values], np.int64)
+    return columns, depth
 
 
 def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from feed.console import printable
 from feed.errors import FeedCorrupt
+from feed.levels import FLAT_DTYPES, LEVEL_DTYPES, depth_of, flat_columns, stacked_columns
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, by_label
 
 if TYPE_CHECKING:
@@ -24,13 +25,27 @@ BATCH = 1024
 BATCH_BYTES = 2**22
 """Bytes of values after which a batch is full, as messages may be large."""
 
-QUOTE_BYTES, TRADE_BYTES = (
-    sum(np.dtype(dtype).itemsize for dtype in dtypes.values()) for dtypes in (QUOTE_DTYPES, TRADE_DTYPES)
-)
-"""Bytes of a row in columns."""
+TRADE_BYTES = sum(np.dtype(dtype).itemsize for dtype in TRADE_DTYPES.values())
+"""Bytes of a trade in columns."""
 
 _SHOWN = 60
 _REASON = 1000
+
+
+def quote_dtypes(depth: int) -> dict[str, str]:
+    """Names and types of the columns of quotes, level by level."""
+    return QUOTE_DTYPES | {name: FLAT_DTYPES[name] for name in list(FLAT_DTYPES)[: len(LEVEL_DTYPES) * (depth - 1)]}
+
+
+def quote_bytes(depth: int) -> int:
+    """Bytes of a row of quotes in columns."""
+    return sum(np.dtype(dtype).itemsize for dtype in quote_dtypes(depth).values())
+
+
+def quote_columns(tape: Tape, rows: slice) -> dict[str, NDArray[Any]]:
+    """The columns of quotes of some rows of a tape, level by level."""
+    behind = {} if tape.levels is None else flat_columns(tape.levels.take(rows))
+    return {name: getattr(tape, name)[rows] for name in QUOTE_DTYPES} | behind
 
 
 class Message(NamedTuple):
@@ -96,7 +111,7 @@ class Decoded:
     Attributes
     ----------
     quotes : dict of str to (N,) array
-        The columns of `feed.tape.QUOTE_DTYPES`.
+        The columns of `feed.tape.QUOTE_DTYPES`, and of further levels those of `feed.levels.FLAT_DTYPES`.
     trades : dict of str to (K,) array
         The columns of `feed.tape.TRADE_DTYPES`.
     quote_counts, trade_counts : (M,) int64
@@ -110,7 +125,10 @@ class Decoded:
 
     def tape(self, symbol: str, *, owned: bool = False) -> Tape:
         """Make a tape of the rows; `owned` as `feed.tape.Tape.build`."""
-        return Tape.build(symbol, **self.quotes, trades=self.trades, levels=None, owned=owned)
+        depth = depth_of(self.quotes)
+        levels = stacked_columns(self.quotes, depth) if depth > 1 else None
+        first = {name: self.quotes[name] for name in QUOTE_DTYPES}
+        return Tape.build(symbol, **first, trades=self.trades, levels=levels, owned=owned)
 
     def cut(self, counts: Sequence[int]) -> Iterator[Decoded]:
         """Yield the first `counts[0]` messages, then the next `counts[1]`, and so on; columns are views."""
@@ -144,7 +162,8 @@ def gather(parts: Sequence[Decoded], messages: Int64) -> Decoded:
     order, starts = by_label(np.searchsorted(firsts, messages, "right") - 1, len(parts))
     places = [order[slice(*starts[number : number + 2])] for number in range(len(parts))]
     which = [messages[own] - first for own, first in zip(places, firsts[:-1], strict=True)]
-    quotes, quote_counts = _gathered([(part.quotes, part.quote_counts) for part in parts], places, which, QUOTE_DTYPES)
+    dtypes = quote_dtypes(max((depth_of(part.quotes) for part in parts), default=1))
+    quotes, quote_counts = _gathered([(part.quotes, part.quote_counts) for part in parts], places, which, dtypes)
     trades, trade_counts = _gathered([(part.trades, part.trade_counts) for part in parts], places, which, TRADE_DTYPES)
     return Decoded(quotes, trades, quote_counts, trade_counts)
 
@@ -164,7 +183,7 @@ def _gathered(
     for (source, sent), own, at in zip(parts, places, which, strict=True):
         from_rows, to_rows = _runs((np.cumsum(sent) - sent)[at], sent[at]), _runs(first[own], counts[own])
         for name, column in columns.items():
-            column[to_rows] = source[name][from_rows]
+            column[to_rows] = source[name][from_rows] if name in source else 0
     return columns, counts
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from feed.codecs.arrow_codec import SNAPSHOTS, decode_arrow, encode_arrow
 from feed.codecs.json_codec import decode_json, encode_json
-from feed.codecs.messages import QUOTE_BYTES
+from feed.codecs.messages import quote_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,8 +33,8 @@ class Codec:
         How the producer compresses batches of values; None = they are compressed already.
     instants : int
         Instants that a message may hold.
-    row_bytes : int
-        Maximum bytes of a quote or a trade in a message.
+    row_bytes, level_bytes : int
+        Maximum bytes of a quote or a trade in a message, and of each level of a quote behind the first.
     """
 
     encode: Callable[[Tape], Iterator[Message]]
@@ -42,9 +42,17 @@ class Codec:
     compression: str | None = "gzip"
     instants: int = 1
     row_bytes: int = 224
+    level_bytes: int = 128
 
 
 CODECS: dict[str, Codec] = {
     "json": Codec(encode_json, decode_json),
-    "arrow": Codec(encode_arrow, decode_arrow, compression=None, instants=SNAPSHOTS, row_bytes=QUOTE_BYTES),
+    "arrow": Codec(
+        encode_arrow,
+        decode_arrow,
+        compression=None,
+        instants=SNAPSHOTS,
+        row_bytes=quote_bytes(1),
+        level_bytes=quote_bytes(2) - quote_bytes(1),
+    ),
 }

@@ -96,7 +96,7 @@ class ReplayPlan:
                 Provenance(
                     source="kafka",
                     place=self.address.place,
-                    digest=tape.digest() if bad else self.end.tapes[tape.symbol],
+                    digest=tape.digest() if bad or cut else self.end.tapes[tape.symbol],
                     snapshots=tape.snapshots,
                     rows=tape.rows,
                     trades=len(tape.trades.ts),
@@ -111,7 +111,8 @@ class ReplayPlan:
                     notes=notes,
                 ),
             )
-            for tape in tapes
+            # the end record proves all levels of a tape
+            for tape, cut in ((each.up_to(self.options.depth), each.depth > self.options.depth) for each in tapes)
         )
 
 

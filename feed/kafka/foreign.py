@@ -285,7 +285,8 @@ class ForeignPlan:
         rows = gather([block.rows for block in blocks], np.concatenate(unique))
         parts = rows.cut([len(messages) for messages in unique])
         for symbol, sent, messages, part in zip(chosen, slices, unique, parts, strict=True):
-            tape = part.tape(symbol if named else self.options.symbol or UNNAMED, owned=True)
+            name = symbol if named else self.options.symbol or UNNAMED
+            tape = part.tape(name, owned=True).up_to(self.options.depth)
             sent_count = sent.stop - sent.start
             # messages without a symbol were read in case no message has one
             other_symbol = others + (0 if self.options.symbol is None else len(codes) - sent_count)

@@ -277,7 +277,8 @@ def _most_bytes(tape: Tape, codec: Codec) -> int:
     _, *starts = by_instant(tape)
     rows = starts[0] + starts[1]
     ends = rows[codec.instants :] if len(rows) > codec.instants else rows[-1:]
-    return codec.row_bytes * int((ends - rows[: len(ends)]).max()) + _FRAME
+    row_bytes = codec.row_bytes + codec.level_bytes * (tape.depth - 1)
+    return row_bytes * int((ends - rows[: len(ends)]).max()) + _FRAME
 
 
 def _packed(value: bytes | bytearray, codec: Codec) -> int:

@@ -1,6 +1,7 @@
 """What every codec must do: any tape survives the round trip, anything malformed is named, or put aside."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 
 from feed.codecs import arrow_codec
 from feed.codecs.json_rows import FLOAT_EXACT
-from feed.codecs.messages import Record, refuse
+from feed.codecs.messages import Record, gather, refuse
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT
-from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, Tape, Trades, no_trades, same
+from feed.levels import LEVEL_DTYPES
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, Tape, Trades, join, no_trades, same
 from tests.support.examples import examples
+from tests.support.strategies import deep_tapes, tapes
 
 TS = 1_722_519_392_491_911_683
 QUOTE = {"ts": TS, "venue": 2, "bid_px": 222_830_000_000, "ask_px": 222_840_000_000, "bid_sz": 36, "ask_sz": 100}
@@ -78,6 +81,42 @@ def test_any_tape_survives_the_round_trip(codec, quotes, trades):
     again = codec.decode(records_of(messages), refuse).tape("AAPL")
     assert same(again, tape)
     assert again.digest() == tape.digest()
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@examples(60)
+@given(deep_tapes(max_depth=10, max_rows=12))
+def test_any_tape_of_several_levels_survives_the_round_trip(codec, tape):
+    again = codec.decode(records_of(codec.encode(tape)), refuse).tape(tape.symbol)
+    assert same(again, tape)
+    assert again.digest() == tape.digest()
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@given(deep_tapes(max_rows=6, trades=False), tapes(max_rows=6, trades=False), st.booleans())
+def test_tapes_of_different_depth_in_one_topic(codec, deep, flat, deep_first):
+    """As after a feed was changed; those of less depth are filled up, also where parts of a read are joined."""
+    sent = [deep, flat] if deep_first else [flat, deep]
+    values = [list(records_of(codec.encode(tape))) for tape in sent]
+    together = codec.decode([record for part in values for record in part], refuse).tape("XYZ")
+    assert same(together, join(sent))
+    parts = [codec.decode(part, refuse) for part in values]
+    messages = np.arange(sum(len(part.quote_counts) for part in parts))
+    assert same(gather(parts, messages).tape("XYZ"), together)
+
+
+def test_levels_out_of_order_are_malformed(codec):
+    one = [np.array([[number]]) for number in (1, 101, 5, 5)]
+    first = {name: np.array([number]) for name, number in {**QUOTE, "bid_px": 99, "ask_px": 100, "sequence": 9}.items()}
+    tape = Tape.build("AAPL", **first, levels=dict(zip(LEVEL_DTYPES, (one[0] + 97, one[1], *one[2:]), strict=True)))
+    wrong = replace(tape, levels=replace(tape.levels, ask_px=np.array([[100]])))
+    fine, other = (records_of(codec.encode(each)) for each in (tape, wrong))
+    assert same(codec.decode(fine, refuse).tape("AAPL"), tape)
+    with pytest.raises(FeedCorrupt, match="levels are not strictly worse one after the other"):
+        codec.decode(other, refuse)
+    put_aside = []
+    assert codec.decode(other, lambda record, reason: put_aside.append((record, reason))).quote_counts.tolist() == [0]
+    assert len(put_aside) == 1
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)

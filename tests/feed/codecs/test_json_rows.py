@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from feed.codecs import messages
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.json_rows import REFUSALS, JsonRows
-from feed.codecs.messages import Record, malformed, refuse
+from feed.codecs.messages import Record, malformed, quote_dtypes, refuse
 from feed.errors import FeedCorrupt
 from feed.tape import same
 from tests.support.examples import examples
@@ -244,3 +244,37 @@ def test_a_price_beyond_any_is_shown_short(price):
     assert not JsonRows().extend([value])
     with pytest.raises(ValueError, match=r"^price \S{1,40} (is outside 0 to 8388608 \$|has more than nine decimals)$"):
         JsonRows().append(value)
+
+
+TEXTS = [
+    *(
+        "null",
+        "0",
+        "0.0",
+        "1e-12",
+        "0." + "0" * 400 + "1",
+        "4000000.000000001",
+        "8388607.999999999",
+        "8388608.0",
+        "1.0000000001",
+    ),
+    *("-1.0", '"x"', "100", "1e2", "100.03", "99.99", "1" * 400),
+]
+
+
+@pytest.mark.parametrize("field", ["ask_px_01", "bid_px_02", "ask_sz_01", "bid_sz_02"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_levels_are_read_alike_as_a_batch_and_one_by_one(field, text):
+    side = {"ask": "100.01 100.02 100.03", "bid": "100.0 99.99 99.98"}
+    quote = {"ts_event": "2024-08-01T13:36:32.491911683Z", "publisher_id": 2, "sequence": 9}
+    quote |= {f"{name}_px_{at:02}": float(px) for name in side for at, px in enumerate(side[name].split())}
+    quote |= {f"{name}_sz_{at:02}": 7 for name in side for at in range(3)}
+    value = json.dumps({"snapshot": [quote]})
+    changed = re.sub(rf'("{field}": )[^,}}]+', rf"\g<1>{text}", value)
+    assert changed != value or text == "100.03"
+    plain = json.dumps({"snapshot": [{name: each for name, each in quote.items() if name[-1] not in "12"}]})
+    values = [each.encode() for each in (plain, value, changed, plain)]
+    assert_agree(values)
+    batch = JsonRows()
+    if batch.extend(values):
+        assert sorted(batch.decoded().quotes) == sorted(quote_dtypes(3))
