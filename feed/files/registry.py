@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from feed.files.streams import check_there, limit_of_levels
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -71,7 +73,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
     FeedCorrupt
         The file is damaged, or holds a number that no tape holds; says where.
     """
-    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes, depth)
+    check_there(path)
+    limit = limit_of_levels(path, max_bytes, depth)
+    block = READERS[ending_of(path.name) or ".csv"](path, symbol, limit, depth)
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more
     return block
 

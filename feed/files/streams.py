@@ -39,6 +39,9 @@ pack a row into 2 bytes and take 210 times their size; one row repeated over and
 HELD_ROW = 384
 """Bytes of memory that a row takes, beside its text, in all that is made of it: tape, book, and columns in between."""
 
+HELD_LEVEL = 128
+"""The same for each level behind the first that is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -123,6 +126,14 @@ def bounds_of(path: Path, limit: Limit) -> Bounds:
     if isinstance(limit, int):
         return Bounds(str(path), limit, None)
     return Bounds(str(path), MAX_BYTES, limit.nbytes if limit else trusted(path.stat().st_size))
+
+
+def limit_of_levels(path: Path, limit: Limit, depth: int) -> Limit:
+    """Share less of the bound where rows of several levels are read, each of which takes more memory."""
+    if depth == 1 or isinstance(limit, int):
+        return limit
+    held = bounds_of(path, limit).held or 0
+    return Share(held * HELD_ROW // (HELD_ROW + HELD_LEVEL * (depth - 1)))
 
 
 def check_there(path: Path) -> None:

@@ -88,7 +88,30 @@ def dbn_alike(path):
     packed(path, dbnfile.metadata(dbnfile.AAPL), dbnfile.record() * 10_000, 400)
 
 
+LEVELS = [name for level in range(1, 10) for name in (f"bid_px_{level:02}", f"ask_px_{level:02}")]
+
+
+def levels_of_nothing(path):
+    """As `columns_of_nothing`, with ten levels of a side."""
+    table = quotes(MEBIBYTE)
+    for at, name in enumerate(LEVELS):
+        table = table.append_column(name, [np.full(MEBIBYTE, (222 - at if name[0] == "b" else 222 + at) * 10**9)])
+        table = table.append_column(name.replace("px", "sz"), [np.full(MEBIBYTE, 100, np.int32)])
+    with pq.ParquetWriter(path, table.schema, compression="zstd") as out:
+        for _ in range(3):
+            out.write_table(table, row_group_size=MEBIBYTE)
+
+
+def deep_rows_alike(path):
+    names = [each for name in LEVELS for each in (name, name.replace("px", "sz"))]
+    values = [f"{222 - at if name[0] == 'b' else 223 + at}.0,1" for at, name in enumerate(LEVELS)]
+    head = HEADER.replace(b"symbol", f"{','.join(names)},symbol".encode())
+    packed(path, head, (ROW + f"{','.join(values)},AAPL\n".encode()) * 5_000, 250)
+
+
 BOMBS = {
+    "deep.parquet": (levels_of_nothing, 3, "unpacks to more than a file of its size is trusted with"),
+    "deep.csv.gz": (deep_rows_alike, 3, "unpacks to more than a file of its size is trusted with"),
     "rows.parquet": (columns_of_nothing, 3, "unpacks to more than a file of its size is trusted with"),
     "symbol.parquet": (one_long_symbol, 3, "symbol takes 41,9"),
     "page.parquet": (forged_footer, 3, "symbol takes 314,5"),
@@ -124,7 +147,7 @@ def test_a_small_file_takes_no_gigabyte(tmp_path, name):
     make, code, message = BOMBS[name]
     make(path := tmp_path / name)
     assert path.stat().st_size <= 4 * 10**6
-    ran, kibibytes = measured("feed", "check", path)
+    ran, kibibytes = measured("feed", "check", path, *(["depth=10"] if name.startswith("deep") else []))
     assert ran.returncode == code, ran.stderr
     assert without_waits(ran.stderr).count("\n") == 1
     assert message in ran.stderr
