@@ -15,6 +15,7 @@ from allocator.order import SIGN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from allocator.kernels import derive
     from allocator.order import Order, Side
     from feed.levels import Levels
     from feed.tape import Tape
@@ -365,7 +366,7 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     has_rows, scale = np.zeros(derive.IDS, np.bool_), np.zeros(4, np.int64)
     derive.outline(taken, has_rows, scale)
     snapshots, least, most, tick = scale.tolist()
-    behind = None if tape.levels is None else tape.levels.take(rows)
+    behind = None if tape.levels is None else _contiguous(tape.levels.take(rows))
     if behind is not None:
         least, most, tick = _scale_of_levels(behind, least, most, tick)
     publishers = derive.Venues(
@@ -395,49 +396,56 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
             **columns._asdict(),
         )
         if behind is not None and not counts[derive.OFF_GRID]:
-            book = _with_levels(book, taken, behind, publishers.index_of, rules)
+            deep = _with_levels(book, taken, behind, publishers.index_of, rules)
+            return (book, True) if deep is None else (deep, False)
         return book, bool(counts[derive.OFF_GRID])
 
     def all_prices() -> int:
         common: int = derive.divisor(taken.bid_px, taken.ask_px, least, tick, len(tape.ts))
         if behind is not None:
-            flat = [np.ascontiguousarray(px).reshape(-1) for px in (behind.bid_px, behind.ask_px)]
-            freeze(*flat)
+            flat = [px.reshape(-1) for px in (behind.bid_px, behind.ask_px)]
             common = derive.divisor(*flat, least, common, len(flat[0]))
-        return common or 1
+        return int(common) or 1
 
-    book, off_grid = derived(all_prices() if behind is not None else tick or all_prices())
+    book, off_grid = derived(tick or all_prices())
     if off_grid:  # the first prices did not reveal the tick
         del book  # or both would be held at once
         book, _ = derived(all_prices())
     return book
 
 
+def _contiguous(levels: Levels) -> Levels:
+    """The same in contiguous, frozen columns, as kernels take them."""
+    columns = {name: np.ascontiguousarray(column) for name, column in levels.columns.items()}
+    views = {name: column.view() for name, column in columns.items()}  # the tape's own stay as they are
+    freeze(*views.values())
+    return type(levels)(**views)
+
+
 def _scale_of_levels(levels: Levels, least: int, most: int, tick: int) -> tuple[int, int, int]:
     """Widen the lowest and the highest price to those of all levels; the tick is still to be divided by theirs."""
+    from allocator.kernels.levels import bounds
+
     for px in (levels.bid_px, levels.ask_px):
-        if px.size:
-            most = max(most, int(px.max()))
-            lowest = int(px.min(where=px > 0, initial=most))
-            if lowest < least:
-                tick, least = gcd(tick, least - lowest), lowest
+        lowest, highest = map(int, bounds(px))
+        most = max(most, highest)
+        if lowest < least:
+            tick, least = gcd(tick, least - lowest), lowest
     return least, most, tick
 
 
-def _with_levels(book: Book, tape: Any, behind: Levels, index_of: Int64, rules: BookRules) -> Book:  # noqa: ANN401 - `derive.Rows`
-    """Add to a book of first levels all levels, in its ticks."""
+def _with_levels(book: Book, tape: derive.Rows, behind: Levels, index_of: Int64, rules: BookRules) -> Book | None:
+    """Add to a book of first levels all levels, in its ticks; None where a price is no whole number of them."""
     from allocator.kernels import levels
 
     ticks, sizes = {}, {}
     for side in ("bid", "ask"):
-        px, sz = np.empty((len(tape.ts), behind.depth), np.int64), np.empty((len(tape.ts), behind.depth), np.int32)
-        px[:, 0], px[:, 1:] = getattr(tape, f"{side}_px"), getattr(behind, f"{side}_px")
-        sz[:, 0], sz[:, 1:] = getattr(tape, f"{side}_sz"), getattr(behind, f"{side}_sz")
-        px -= book.base
-        px //= book.tick
-        # a price of 0, no quote, came below 1: above it there are base + tick and more
-        ticks[side] = np.maximum(px, 0).astype(book.ask_ticks.dtype)
-        sizes[side] = sz
+        first, further = getattr(tape, f"{side}_px"), getattr(behind, f"{side}_px")
+        ticks[side] = np.empty((len(first), behind.depth), book.ask_ticks.dtype)
+        if not levels.in_ticks(first, further, book.base, book.tick, ticks[side]):
+            return None
+        sizes[side] = np.empty((len(first), behind.depth), np.int32)
+        sizes[side][:, 0], sizes[side][:, 1:] = getattr(tape, f"{side}_sz"), getattr(behind, f"{side}_sz")
         freeze(ticks[side])
     standing = levels.Standing(
         np.empty(book.ask_ticks.shape, np.int32), *(np.empty(book.ask_ticks.shape, np.int8) for _ in range(2))

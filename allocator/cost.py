@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from allocator.errors import AllocatorError
@@ -53,6 +54,38 @@ class Venue:
     def available(self) -> int:
         """Shares that can be bought; 0 where there is no ask."""
         return int(self.ask_size) if nano(self.ask, "ask") > 0 else 0
+
+
+def venues_of_levels(asks: Sequence[tuple[float, int]], fee: float = 0.0, rebate: float = 0.0) -> tuple[Venue, ...]:
+    """Make of a venue's levels what `allocate` takes: a supply of its own each, in the same order.
+
+    Parameters
+    ----------
+    asks : sequence of (float, int)
+        Dollars and shares, best first; they end at the first level without either.
+    fee, rebate : float, str or Decimal
+        Of the venue, as of `Venue`.
+
+    Raises
+    ------
+    AllocatorError
+        As `Venue`; or prices that do not rise from level to level.
+
+    Examples
+    --------
+    Two levels of one venue, and another venue between them:
+
+    >>> from allocator import Venue, allocate, venues_of_levels
+    >>> supplies = [*venues_of_levels([(100.00, 300), (100.02, 500)], fee=0.003), Venue(100.01, 200, fee=0.003)]
+    >>> allocate(700, supplies, lambda_over=0.0, lambda_under=0.02, theta_queue=0.0).split
+    (300, 200, 200)
+    """
+    venues = tuple(Venue(ask, shares, fee, rebate) for ask, shares in asks)
+    venues = venues[: next((level for level, venue in enumerate(venues) if not venue.available), len(venues))]
+    for level, (better, worse) in enumerate(pairwise(venues), 2):
+        if worse.cost_nano <= better.cost_nano:
+            raise AllocatorError(f"asks: level {level} is {worse.ask} $ behind {better.ask} $; levels rise in price")
+    return venues
 
 
 def whole_shares(value: float, name: str) -> int:

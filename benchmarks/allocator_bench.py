@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
@@ -16,7 +18,10 @@ from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, WalkArguments
 from allocator.simulate import SHARED, run_baselines, run_orders
 from benchmarks.frame import Case, Duel, Scale, Side
-from tests.support.tapes import dense_tape, long_tape
+from tests.support.tapes import dense_tape, long_tape, with_levels
+
+if TYPE_CHECKING:
+    from feed.tape import Tape
 
 VENUES = 8
 FEE = 3_000_000
@@ -101,6 +106,48 @@ def _rows(scale: Scale, liquidity: str, venues: int = VENUES, runner: str = "row
         Side(reference, few * venues),
         guard,
         f"T={snapshots:,} V={venues}, quotes stand, one combination (baseline T={few:,})",
+    )
+
+
+@cache
+def deep_tape(snapshots: int, venues: int) -> Tape:
+    return with_levels(long_tape(snapshots, venues), 10, 3)
+
+
+def _deep_book(scale: Scale) -> Duel:
+    snapshots = scale.pick(500_000, 50_000)
+    tape = deep_tape(snapshots, VENUES)
+
+    def guard():
+        deep, flat = (build_book(each, BookRules()) for each in (tape, tape.up_to(1)))
+        assert deep.depth == 10, "not all levels are there"
+        assert np.array_equal(deep.ask_px, flat.ask_px), "the first levels differ"
+        assert deep.nbytes <= 11 * flat.nbytes, "a level takes more bytes than a book"
+
+    return Duel(
+        Side(partial(build_book, tape, BookRules()), snapshots * VENUES),
+        Side(partial(build_book, tape.up_to(1), BookRules()), snapshots * VENUES),
+        guard,
+        f"T={snapshots:,} V={VENUES}, {tape.rows:,} rows of ten levels",
+    )
+
+
+def _deep_walk(scale: Scale, reference: str) -> Duel:
+    """The combinations of the default grid that differ, the order as large as what one level offers."""
+    snapshots = scale.pick(500_000, 50_000)
+    tape, few = deep_tape(snapshots, VENUES), scale.pick(2_000, 500)
+    many = taus(*(k * CENT for k in (0, 1, 2, 3, 4, 5, 9, 10, 11)))
+    deep, flat = (
+        replace(endless(build_book(each, BookRules()), "persist"), policy=Static(reference=reference))
+        for each in (tape, tape.up_to(1))
+    )
+    part = replace(deep, order=replace(deep.order, end=int(deep.book.ts[few - 1])))
+    work = snapshots * VENUES * len(many)
+    return Duel(
+        Side(partial(RUNNERS["walk"], deep, many), work),
+        Side(partial(RUNNERS["walk"], flat, many), work),
+        lambda: same_rows(part, many, "walk", "reference"),
+        f"T={snapshots:,} V={VENUES}, quotes stand, persist, {len(many)} combinations, each alone",
     )
 
 
@@ -443,12 +490,16 @@ def _allocate(scale: Scale) -> Duel:
 
 READING, ENGINE = "reading prices and sizes once, nothing else", "the plain-Python reference engine"
 TV, TVK = "ns per t v", "ns per t v k"
+ONE_LEVEL = "the same walk on one level of the same tape"
 CASES = (
     Case("walk_columns_8", TV, READING, partial(_columns, venues=8), target=0.8, least_ratio=0.4),
     Case("walk_columns_16", TV, READING, partial(_columns, venues=16), target=0.8, least_ratio=0.4),
     Case("walk_refresh", TV, ENGINE, partial(_rows, liquidity="refresh"), target=1.7),
     Case("walk_refresh_16", TV, ENGINE, partial(_rows, liquidity="refresh", venues=16), target=1.7, rounds=5),
     Case("walk_any", TV, ENGINE, partial(_rows, liquidity="persist", runner="walk"), rounds=5),
+    Case("depth_book", TV, "one level of the same tape", _deep_book, least_ratio=1 / 6, rounds=5),
+    Case("depth_walk_touch", TVK, ONE_LEVEL, partial(_deep_walk, reference="touch"), least_ratio=1 / 3, rounds=5),
+    Case("depth_walk_mid", TVK, ONE_LEVEL, partial(_deep_walk, reference="mid"), least_ratio=1 / 3, rounds=5),
     Case("walk_persist", TV, ENGINE, partial(_rows, liquidity="persist"), target=6.0),
     Case("together_27", TVK, "27 single passes", partial(_together, count=27), least_ratio=1.5, rounds=5),
     Case(

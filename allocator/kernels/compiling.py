@@ -114,8 +114,16 @@ class Kernel:
         return types.Dispatcher(self._dispatcher)
 
 
-def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Make a kernel of a function; without numba's compiler the function stays as it is."""
+def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Make a kernel of a function; without numba's compiler the function stays as it is.
+
+    Parameters
+    ----------
+    *signatures : numba signatures
+    inline : bool
+        Put its code where it is called: a call that passes tuples of arrays costs more than a small function does.
+        LLVM decides by size otherwise, and a line more may make a walk ten times as slow.
+    """
 
     def compiled(function: Callable[..., Any]) -> Any:
         if config.DISABLE_JIT:
@@ -123,7 +131,8 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
         with _SETTING:
             before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
             try:
-                return Kernel(njit(cache=_FOLDER is not None, error_model="numpy")(function), signatures)
+                options = {"cache": _FOLDER is not None, "error_model": "numpy", "forceinline": inline}
+                return Kernel(njit(**options)(function), signatures)
             finally:
                 config.CACHE_DIR = before
 

@@ -41,7 +41,6 @@ Row = Annotated[NDArray[np.int64], _I64]
 Rows = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
 Counts = Annotated[NDArray[np.int8], types.Array(types.int8, 2, "C", readonly=True)]
 Shares = Annotated[NDArray[np.int64], types.int64[::1]]
-Flags = Annotated[NDArray[np.bool_], types.boolean[::1]]
 
 
 BY_PRICE, BY_COST = True, False
@@ -83,14 +82,15 @@ class State(NamedTuple):
     Attributes
     ----------
     at, shown, head : (V,) int64
-        The standing row; how many of its levels are displayed; the first of these with shares left.
-    holds : (V,) bool
-        Whether anything is taken at the venue.
+        The standing row; how many of its levels are displayed; the first of these that may have shares left.
+    known : (V,) int64
+        How many of these have been looked at: of the others price, cost and left say nothing.
+    holds : (V,) int64
+        Of how many of the standing row's first published levels shares may be taken.
     taken : (V * D,) int64
-        Shares, in units, taken of each published level of the standing row.
+        These shares, in units; of the other levels it says nothing.
     price, cost, left : (V * D,) int64
-        Without and with fees, signed, 1e-9 $, and what is left, in units; price and left are 0 where nothing is
-        displayed.
+        Without and with fees, signed, 1e-9 $, and what is left, in units.
     kept : (D,) int64
         Scratch.
     """
@@ -98,7 +98,8 @@ class State(NamedTuple):
     at: Shares
     shown: Shares
     head: Shares
-    holds: Flags
+    known: Shares
+    holds: Shares
     taken: Shares
     price: Shares
     cost: Shares
@@ -106,8 +107,26 @@ class State(NamedTuple):
     kept: Shares
 
 
+class Offer(NamedTuple):
+    """What turns a level into money: as `allocator.kernels.walk.Prices`, and units per share.
+
+    Attributes
+    ----------
+    sign, base, tick, unit : int64
+    fees : (V,) int64
+    """
+
+    sign: int
+    base: int
+    tick: int
+    unit: int
+    fees: Row
+
+
 _QUOTES = tuple(record(Quotes, ticks=grid, other_ticks=grid) for grid in _GRIDS)
-_PRICES, _SPAN, _STATE, _RULES, _SCHEDULES = (record(each) for each in (Prices, Span, State, Rules, Schedules))
+_PRICES, _SPAN, _STATE, _RULES, _SCHEDULES, _OFFER = (
+    record(each) for each in (Prices, Span, State, Rules, Schedules, Offer)
+)
 
 
 @kernel(types.void(_STATE))
@@ -116,58 +135,68 @@ def _clear(state):
     state.at[:] = -1
     state.shown[:] = 0
     state.head[:] = 0
-    state.holds[:] = False
-    state.taken[:] = 0
-    state.price[:] = 0
-    state.left[:] = 0
+    state.known[:] = 0
+    state.holds[:] = 0
 
 
-@kernel(*(types.void(quotes, _PRICES, types.int64, types.int64, _STATE) for quotes in _QUOTES))
-def _look(quotes, prices, unit, t, state):
+@kernel(*(types.void(quotes, _OFFER, types.int64, types.int64, _STATE) for quotes in _QUOTES), inline=True)
+def _know(quotes, offer, v, levels, state):
+    """Look at a venue's levels up to a number of them."""
+    ticks, sizes = quotes.ticks, quotes.sizes
+    depth, row = ticks.shape[1], state.at[v]
+    first = v * depth
+    for level in range(state.known[v], levels):
+        s = first + level
+        taken = state.taken[s] if level < state.holds[v] else np.int64(0)
+        state.price[s] = offer.sign * (offer.base + offer.tick * np.int64(ticks[row, level]))
+        state.cost[s] = state.price[s] + offer.fees[v]
+        state.left[s] = max(np.int64(sizes[row, level]) * offer.unit - taken, 0)
+    state.known[v] = max(state.known[v], levels)
+
+
+@kernel(*(types.void(quotes, _OFFER, types.int64, _STATE) for quotes in _QUOTES), inline=True)
+def _look(quotes, offer, t, state):
     """Bring a state to snapshot t; it has seen every snapshot before, from the order's first on."""
-    rows, shown, ticks, sizes = quotes.rows, quotes.shown, quotes.ticks, quotes.sizes
-    sign, base, tick, fees = prices.sign, prices.base, prices.tick, prices.fees
+    rows, shown, ticks = quotes.rows, quotes.shown, quotes.ticks
     depth = ticks.shape[1]
     for v in range(rows.shape[1]):
-        row, levels, before = np.int64(rows[t, v]), np.int64(shown[t, v]), state.at[v]
-        if row == before and levels == state.shown[v]:
+        row, levels = np.int64(rows[t, v]), np.int64(shown[t, v])
+        if row == state.at[v] and levels == state.shown[v]:
             continue
-        first = v * depth
-        if row != before:
-            if state.holds[v]:
-                holds = False
-                for level in range(depth):
+        if row != state.at[v]:
+            # both rows ascend from the best price on: what is taken goes to the level of its price, if there is one
+            first, level, holds = v * depth, 0, 0
+            for old in range(state.holds[v] if quotes.persist else 0):
+                px = np.int64(ticks[state.at[v], old])
+                while level < depth and ticks[row, level] != 0 and offer.sign * (ticks[row, level] - px) < 0:
                     state.kept[level] = 0
-                    for old in range(depth if quotes.persist and ticks[row, level] != 0 else 0):
-                        if ticks[before, old] == ticks[row, level]:
-                            state.kept[level] = state.taken[first + old]
-                            holds |= state.kept[level] > 0
-                            break
-                for level in range(depth):
-                    state.taken[first + level] = state.kept[level]
-                state.holds[v] = holds
-            state.at[v] = row
-        for level in range(max(levels, state.shown[v])):
-            s = first + level
-            if level < levels:
-                state.price[s] = sign * (base + tick * np.int64(ticks[row, level]))
-                state.cost[s] = state.price[s] + fees[v]
-                state.left[s] = max(np.int64(sizes[row, level]) * unit - state.taken[s], 0)
-            else:
-                state.price[s] = state.left[s] = 0
-        state.shown[v] = levels
-        state.head[v] = 0
+                    level += 1
+                if level == depth or ticks[row, level] == 0:
+                    break
+                if ticks[row, level] == px:
+                    state.kept[level] = state.taken[first + old]
+                    level += 1
+                    holds = level
+            for each in range(holds):
+                state.taken[first + each] = state.kept[each]
+            state.holds[v], state.at[v] = holds, row
+        state.shown[v], state.head[v], state.known[v] = levels, 0, 0
+        _know(quotes, offer, v, min(levels, 1), state)
 
 
-@kernel(types.int64(types.int64[::1], _STATE, types.boolean))
-def _first(head, state, by_price):
+@kernel(*(types.int64(quotes, _OFFER, types.int64[::1], _STATE, types.boolean) for quotes in _QUOTES), inline=True)
+def _first(quotes, offer, head, state, by_price):
     """The supply of the least (c, -venue) with shares left, or of the least (price, venue); -1 if none.
 
     `head` is moved on to the first level with shares left of each venue.
     """
-    depth, best = len(state.kept), -1
+    depth, best = quotes.ticks.shape[1], -1
     for v in range(len(head)):
-        while head[v] < state.shown[v] and state.left[v * depth + head[v]] == 0:
+        while head[v] < state.shown[v]:
+            if head[v] == state.known[v]:
+                _know(quotes, offer, v, head[v] + 1, state)
+            if state.left[v * depth + head[v]] > 0:
+                break
             head[v] += 1
         if head[v] < state.shown[v]:
             s = v * depth + head[v]
@@ -176,10 +205,10 @@ def _first(head, state, by_price):
     return best
 
 
-@kernel(types.int64(_STATE, types.boolean))
-def _touch(state, by_price):
+@kernel(types.int64(_STATE, types.int64, types.boolean), inline=True)
+def _touch(state, depth, by_price):
     """The first level of the least cost displayed, or of the least (price, venue), whatever is taken; -1 if none."""
-    depth, best = len(state.kept), -1
+    best = -1
     for v in range(len(state.at)):
         s = v * depth
         if state.shown[v] > 0 and (
@@ -189,10 +218,15 @@ def _touch(state, by_price):
     return best
 
 
-@kernel(types.void(types.int64, types.int64, _I64, _STATE, types.int64[::1]))
-def _fill(s, shares, fees, state, out):
-    v = s // len(state.kept)
-    state.holds[v] = True
+@kernel(
+    *(types.void(quotes, types.int64, types.int64, _I64, _STATE, types.int64[::1]) for quotes in _QUOTES), inline=True
+)
+def _fill(quotes, s, shares, fees, state, out):
+    depth = quotes.ticks.shape[1]
+    v = s // depth
+    for each in range(v * depth + state.holds[v], s + 1):
+        state.taken[each] = 0
+    state.holds[v] = max(state.holds[v], s % depth + 1)
     state.taken[s] += shares
     state.left[s] -= shares
     out[FILLED] += shares
@@ -210,25 +244,26 @@ def _mark(before, t, mid2, out):
         out[LAST] = t + 1
 
 
-@kernel(types.void(types.int64, types.int64, types.int64, _I64, _STATE, types.int64[::1]))
-def _complete(leftover, edge, remaining, fees, state, out):
+@kernel(
+    *(types.void(quotes, _OFFER, types.int64, types.int64, types.int64, _STATE, types.int64[::1]) for quotes in _QUOTES)
+)
+def _complete(quotes, offer, leftover, edge, remaining, state, out):
     """Apply the leftover rule at an order's last snapshot."""
     if leftover == LAST_ASK:
-        s = _touch(state, BY_PRICE)
+        s = _touch(state, quotes.ticks.shape[1], BY_PRICE)
         if s >= 0:
-            state.left[s] += remaining  # whatever is displayed
-            _fill(s, remaining, fees, state, out)
+            _fill(quotes, s, remaining, offer.fees, state, out)
         return
-    for s in range(len(state.price)):
-        if state.price[s] > edge:
-            state.left[s] = 0
     while remaining > 0:
-        s = _first(state.head, state, BY_COST)
+        s = _first(quotes, offer, state.head, state, BY_COST)
         if s < 0:
             return
-        shares = min(state.left[s], remaining)
-        _fill(s, shares, fees, state, out)
-        remaining -= shares
+        shares = min(state.left[s], remaining) if state.price[s] <= edge else np.int64(0)
+        if shares > 0:
+            _fill(quotes, s, shares, offer.fees, state, out)
+            remaining -= shares
+        else:
+            state.left[s] = 0
 
 
 @kernel(
@@ -253,23 +288,26 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
     price, cost, left = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(supplies, np.int64)
     taken, split, kept = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(depth, np.int64)
     at, shown, head = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
-    state = State(at, shown, head, np.zeros(venues, np.bool_), taken, price, cost, left, kept)
-    ahead = np.zeros(venues, np.int64)
+    known, holds, ahead = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    state = State(at, shown, head, known, holds, taken, price, cost, left, kept)
+    offer = Offer(sign, base, tick, 1, fees)
     for k in range(len(tau)):
         _clear(state)
         remaining = size
         row = out[k]
         for t in range(first, past):
             before = row[FILLED] - row[OVER]
-            _look(quotes, prices, 1, t, state)
+            _look(quotes, offer, t, state)
             act, whole = True, False
             if policy == PSEUDOCODE:
                 lots = 0
-                for s in range(supplies):
-                    lots += left[s] // step * step
+                for v in range(venues):
+                    _know(quotes, offer, v, shown[v], state)
+                    for s in range(v * depth, v * depth + shown[v]):
+                        lots += left[s] // step * step
                 whole = remaining % step == 0 and lots >= remaining
                 act = whole or not wait
-            best = _first(head, state, BY_COST)
+            best = _first(quotes, offer, head, state, BY_COST)
             reference2 = 0
             if act and not whole:
                 if best < 0:
@@ -277,7 +315,7 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                 elif reference == BEST:
                     reference2 = 2 * cost[best]
                 elif reference == TOUCH:
-                    reference2 = 2 * cost[_touch(state, BY_COST)]
+                    reference2 = 2 * cost[_touch(state, depth, BY_COST)]
                 elif reference == MID:
                     reference2 = sign * mid2[t]
                     act = mid2[t] != 0
@@ -289,7 +327,7 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                 ahead[:] = head
                 short = remaining
                 while short > 0:
-                    s = _first(ahead, state, BY_COST)
+                    s = _first(quotes, offer, ahead, state, BY_COST)
                     if s < 0 or (not whole and 2 * cost[s] - reference2 > 2 * tau[k]):
                         break
                     split[s] = min(left[s] // step, short // step) * step if lots else min(left[s], short)
@@ -303,10 +341,12 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                         ):
                             other = v
                     more = -1
-                    for s in range(supplies):
-                        # of equal costs the last venue's: within a venue none is equal
-                        if (left[s] - split[s]) // step > 0 and (more < 0 or cost[s] <= cost[more]):
-                            more = s
+                    for v in range(venues):
+                        _know(quotes, offer, v, shown[v], state)
+                        for s in range(v * depth, v * depth + shown[v]):
+                            # of equal costs the last venue's: within a venue none is equal
+                            if (left[s] - split[s]) // step > 0 and (more < 0 or cost[s] <= cost[more]):
+                                more = s
                     if (
                         other >= 0
                         and more >= 0
@@ -328,11 +368,11 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                 for v in range(venues):
                     for s in range(v * depth + head[v], v * depth + ahead[v]):
                         if split[s] > 0:
-                            _fill(s, split[s], fees, state, row)
+                            _fill(quotes, s, split[s], fees, state, row)
                             split[s] = 0
                 remaining = short
             if remaining > 0 and t == past - 1:
-                _complete(leftover, rules.edge, remaining, fees, state, row)
+                _complete(quotes, offer, leftover, rules.edge, remaining, state, row)
             _mark(before, t, stood[t], row)
             if remaining == 0:
                 break
@@ -360,28 +400,30 @@ def follow(quotes, prices, span, given, leftover, edge, out):
     price, cost, left = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(supplies, np.int64)
     taken, kept = np.zeros(supplies, np.int64), np.zeros(depth, np.int64)
     at, shown, head = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
-    state = State(at, shown, head, np.zeros(venues, np.bool_), taken, price, cost, left, kept)
+    known, holds = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    state = State(at, shown, head, known, holds, taken, price, cost, left, kept)
     for n in range(len(sizes)):
         _clear(state)
+        offer = Offer(prices.sign, prices.base, prices.tick, units[n], fees)
         row, size = out[n], sizes[n]
         for t in range(first, past):
             before = row[FILLED]
-            _look(quotes, prices, units[n], t, state)
+            _look(quotes, offer, t, state)
             buy = min(due[n, t - first], size - before) if bursts[n] else due[n, t - first] - before
             if bursts[n]:
                 while buy > 0:
-                    s = _first(head, state, BY_PRICE)
+                    s = _first(quotes, offer, head, state, BY_PRICE)
                     if s < 0:
                         break
                     shares = min(left[s], buy)
-                    _fill(s, shares, fees, state, row)
+                    _fill(quotes, s, shares, fees, state, row)
                     buy -= shares
             elif buy >= units[n]:
-                s = _touch(state, BY_PRICE) if waits[n] else _first(head, state, BY_PRICE)
+                s = _touch(state, depth, BY_PRICE) if waits[n] else _first(quotes, offer, head, state, BY_PRICE)
                 if s >= 0 and left[s] > 0:
-                    _fill(s, min(left[s], buy), fees, state, row)
+                    _fill(quotes, s, min(left[s], buy), fees, state, row)
             if t == past - 1 and row[FILLED] < size:
-                _complete(leftover, edge, size - row[FILLED], fees, state, row)
+                _complete(quotes, offer, leftover, edge, size - row[FILLED], state, row)
             _mark(before, t, stood[t], row)
             if row[FILLED] == size:
                 break

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from allocator.kernels.compiling import kernel, record
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
-_GRIDS = tuple(types.Array(each, 2, "C", readonly=True) for each in (types.int32, types.int64))
+_TICKS = types.int32, types.int64
+_GRIDS = tuple(types.Array(each, 2, "C", readonly=True) for each in _TICKS)
 
 Times = Annotated[NDArray[np.int64], _I64]
 Ids = Annotated[NDArray[np.int16], types.Array(types.int16, 1, "C", readonly=True)]
@@ -78,6 +79,50 @@ class Standing(NamedTuple):
     rows: FilledRows
     bid_count: FilledCounts
     ask_count: FilledCounts
+
+
+_PRICES = types.Array(types.int64, 2, "C", readonly=True)
+_FAR = 2**62
+
+
+@kernel(types.UniTuple(types.int64, 2)(_PRICES))
+def bounds(px):
+    """The lowest and the highest price; 2^62 and 0 where there is none."""
+    least, most = np.int64(_FAR), np.int64(0)
+    for row in range(px.shape[0]):
+        for level in range(px.shape[1]):
+            most = max(most, px[row, level])
+            least = min(least, px[row, level] if px[row, level] != 0 else np.int64(_FAR))
+    return least, most
+
+
+@kernel(*(types.boolean(_I64, _PRICES, types.int64, types.int64, types.Array(each, 2, "C")) for each in _TICKS))
+def in_ticks(first, behind, base, tick, out):
+    """Write the prices of all levels as ticks, 0 for none.
+
+    Parameters
+    ----------
+    first, behind : (N,), (N, D - 1) int64
+        1e-9 $.
+    base, tick : int64
+        A price is base + tick * ticks, ticks above 0.
+    out : (N, D) int32 or int64, output
+
+    Returns
+    -------
+    bool
+        Whether all are whole numbers of ticks.
+    """
+    per_tick, off = 1.0 / tick, np.int64(0)
+    for row in range(len(first)):
+        for level in range(out.shape[1]):
+            px = first[row] if level == 0 else behind[row, level - 1]
+            ticks = np.int64(0)
+            if px != 0:
+                ticks = px - base if tick == 1 else np.int64((px - base) * per_tick + 0.5)
+                off |= base + tick * ticks - px
+            out[row, level] = ticks
+    return off == 0
 
 
 @kernel(types.int64(types.int64, types.int64))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from allocator import AllocatorError, allocate, venues_of_levels
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import NoPriceError
@@ -116,6 +117,44 @@ def test_best_ask_takes_the_touch_alone_and_best_available_one_price_at_a_time()
         40,
         (10 * 10_000 + 30 * 10_001) * CENT,
     )
+
+
+@examples(60)
+@given(deep_tapes(max_rows=6, trades=False), st.integers(1, 900), st.integers(0, 4), st.booleans())
+def test_a_snapshot_is_allocated_as_its_levels_are_taken(tape, size, tau, lots_only):
+    book = build_book(tape, BookRules(uncross=False, stub_band=OFF))
+    last = len(book.ts) - 1
+    levels, fees = book.take_side("buy").levels, [0.0, 0.01, 0.003, -0.002][: len(book.venues)]
+    supplies, of = [], []
+    for v, (row, count) in enumerate(zip(levels.rows[last].tolist(), levels.count[last].tolist(), strict=True)):
+        prices = book.price_list(levels.ticks[row, :count].tolist())
+        asks = list(zip([px / 1e9 for px in prices], levels.sz[row, :count].tolist(), strict=True))
+        supplies += venues_of_levels(asks, fee=fees[v])
+        of += [(v, px // CENT) for px in prices]
+    order = Order("buy", size, int(book.ts[last]), int(book.ts[last]))
+    # with nowhere to sell an excess none is sent, which a split by itself does not know
+    assume(not lots_only or any(book.take_side("buy").other_ticks[last]))
+    policy = Static(reference="best", lots_only=lots_only)
+    rules = replace(PERSIST, leftover_band=0)
+    try:
+        run = execute(
+            book, order, rules, [round(fee * 1e9) for fee in fees], policy, Parameters(0, tau * CENT, 0), record=True
+        )
+    except NoPriceError:
+        assume(False)
+    split = allocate(size, supplies, 0, tau / 100, 0, lots_only=lots_only).split
+    expected = [(*place, shares) for place, shares in zip(of, split, strict=True) if shares]
+    filled = [(fill.venue, fill.price // CENT, fill.shares) for fill in run.fills]
+    assert filled[: len(expected)] == expected
+
+
+def test_levels_as_venues_end_where_there_is_none_and_rise():
+    assert [each.ask for each in venues_of_levels([(100.0, 5), (100.5, 5), (0, 0), (101, 5)], fee=0.003)] == [
+        100.0,
+        100.5,
+    ]
+    with pytest.raises(AllocatorError, match=r"asks: level 3 is 100.5 \$ behind 100.5 \$; levels rise in price"):
+        venues_of_levels([(100.0, 5), (100.5, 5), (100.5, 5)])
 
 
 @st.composite

@@ -14,6 +14,7 @@ from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import run_baselines, run_combinations
 from tests.support.strategies import CENT, random_tape
+from tests.support.tapes import with_levels
 
 GRID = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, CENT, 2 * CENT + 1, INFINITE)])
 
@@ -31,11 +32,12 @@ PAIRWISE = CHOICES[1::5]
 
 
 def digest() -> str:
-    """SHA-256 of the rows of every runner, rule and reference on two books, and of the baselines."""
+    """SHA-256 of the rows of every runner, rule and reference on four books, and of the baselines."""
     content, used = hashlib.sha256(), set()
-    for dense, venues in ((False, 3), (True, 2), (True, 65)):
+    for dense, venues, depth in ((False, 3, 1), (True, 2, 1), (True, 65, 1), (False, 2, 3)):
         made = BookRules("event", uncross=False) if dense else BookRules(max_age=40 * 10**9)
-        book = build_book(random_tape(venues, 8 if venues > 64 else 40, venues, dense=dense), made)
+        tape = random_tape(venues, 8 if venues > 64 else 40, venues, dense=dense)
+        book = build_book(tape if depth == 1 else with_levels(tape, depth, venues), made)
         fees = [3_000_000, 0, -2_000_000, 500_000][: len(book.venues)] or []
         fees += [0] * (len(book.venues) - len(fees))
         for side, liquidity, (leftover, band), reference, size in PAIRWISE:

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from feed.instants import parse_instant
-from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, UNDEFINED_PRICE, Tape
+from feed.tape import UNDEFINED_PRICE, Tape
+from tests.support.tapes import with_levels
 
 CENT = 10**7
 SECOND = 10**9
@@ -36,21 +37,7 @@ _BIDS, _ASKS = quotes(10_000, CENT), quotes(10_002, 199_999 * CENT)
 def deep_tapes(draw, *, max_depth=4, **options):
     """`tapes` with further levels behind the first, a cent to three apart, some of them without a quote."""
     tape = draw(tapes(**options))
-    width = draw(st.integers(1, max_depth - 1))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    gaps = rng.integers(1, 4, (2, tape.rows, width)).cumsum(axis=2) * CENT
-    sizes = rng.choice([0, 1, 50, 100, 150, 300], (2, tape.rows, width), p=[0.1, 0.1, 0.2, 0.3, 0.2, 0.1])
-    return Tape.build(
-        tape.symbol,
-        **{name: getattr(tape, name) for name in QUOTE_DTYPES},
-        trades={name: getattr(tape.trades, name) for name in TRADE_DTYPES},
-        levels={
-            "bid_px": tape.bid_px[:, None] - gaps[0],
-            "ask_px": np.where(tape.ask_px[:, None] > 0, tape.ask_px[:, None] + gaps[1], 0),
-            "bid_sz": sizes[0],
-            "ask_sz": sizes[1],
-        },
-    )
+    return with_levels(tape, draw(st.integers(2, max_depth)), draw(st.integers(0, 2**32 - 1)))
 
 
 @st.composite

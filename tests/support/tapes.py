@@ -6,7 +6,7 @@ import numpy as np
 
 from allocator.book import OFF, BookRules, build_book
 from feed import synthetic
-from feed.tape import QUOTE_DTYPES, Tape
+from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
 CHEAPER = 140 * 10**9
 """1e-9 $ taken off each price: an order for all that a million snapshots offer then still has an exact sum."""
@@ -47,4 +47,22 @@ def dense_tape(snapshots: int, venues: int) -> Tape:
         venue=np.tile(book.venues, snapshots),
         **{name: getattr(book, name).ravel() for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")},
         sequence=np.arange(snapshots * venues),
+    )
+
+
+def with_levels(tape: Tape, depth: int, seed: int) -> Tape:
+    """A tape with further levels, of a seed, a cent to three apart; a side ends early at times."""
+    width, rng = depth - 1, np.random.default_rng(seed)
+    gaps = rng.integers(1, 4, (2, tape.rows, width)).cumsum(axis=2) * 10**7
+    sizes = rng.choice([0, 1, 50, 100, 150, 300], (2, tape.rows, width), p=[0.1, 0.1, 0.2, 0.3, 0.2, 0.1])
+    return Tape.build(
+        tape.symbol,
+        **{name: getattr(tape, name) for name in QUOTE_DTYPES},
+        trades={name: getattr(tape.trades, name) for name in TRADE_DTYPES},
+        levels={
+            "bid_px": tape.bid_px[:, None] - gaps[0],
+            "ask_px": np.where(tape.ask_px[:, None] > 0, tape.ask_px[:, None] + gaps[1], 0),
+            "bid_sz": sizes[0],
+            "ask_sz": sizes[1],
+        },
     )
