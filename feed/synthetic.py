@@ -2,7 +2,9 @@
 
 The stock trades on a penny grid. A consensus bid and spread (1 to 3 ticks) wander; each venue follows it with an offset
 and a delay of its own, so that for moments a slow venue's quote is stale, and locks or crosses the others. Sizes
-rise and fall together. Integers and one PCG64 generator only: a seed gives the same stream on every machine.
+rise and fall together. Integers and one PCG64 generator only: a seed gives the same stream on every machine. Behind the
+first level, where levels are asked for, each cent has a size of its own, to which it comes back over seconds after the
+touch has left it with less or more.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 from feed.files import write_csv  # noqa: F401 - a stream is made to be written
 from feed.instants import parse_instant
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
 if TYPE_CHECKING:
@@ -64,6 +67,9 @@ CLOSES = parse_instant("2025-03-12T20:00:00Z")
 STARTS = parse_instant("2025-03-12T14:30:00Z")
 CENT = 10**7
 FIRST_BID = 15_642
+HALF_LIFE = 2 * 10**9
+"""Nanoseconds in which half of what a price lacks to its own size comes back once the touch has left it."""
+
 PULSES_PER_SECOND = 28
 
 _ACTIVITY = (9, 7, 4, 4, 6, 5, 6, 3, 3, 2, 2, 2, 2, 1, 1, 1)
@@ -154,7 +160,9 @@ class _Market:
         return self.messages[v]
 
 
-def generate(*, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, warmup: float = WARMUP) -> Tape:
+def generate(
+    *, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, warmup: float = WARMUP, levels: int = 1
+) -> Tape:
     """Generate a stream.
 
     Parameters
@@ -167,6 +175,8 @@ def generate(*, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, war
         1 to 16. From two on, the last one publishes nothing after the first third of the window.
     warmup : float
         Seconds of stream before the window; at most back to the open.
+    levels : int
+        Of a side, 1 to `feed.levels.MOST_LEVELS`; those that two streams share are the same.
 
     Returns
     -------
@@ -188,6 +198,8 @@ def generate(*, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, war
         raise ValueError(f"warmup: expected 0 to {(STARTS - OPENS) // 10**9} seconds, but it had {warmup}")
     if not 1 <= venues <= len(VENUES):
         raise ValueError(f"venues: expected 1 to {len(VENUES)}, but it had {venues}")
+    if not 1 <= levels <= MOST_LEVELS:
+        raise ValueError(f"levels: expected 1 to {MOST_LEVELS}, but it had {levels}")
     if seed < 0:
         raise ValueError(f"seed: expected 0 or more, but it had {seed}")
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -209,7 +221,57 @@ def generate(*, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, war
             _pulse(market, ts)
         elif v in market.alive:
             market.requote(ts, v)
-    return _tape(market)
+    tape = _tape(market)
+    return tape if levels == 1 else _deepened(tape, levels, seed)
+
+
+def _deepened(tape: Tape, depth: int, seed: int) -> Tape:
+    """Put levels behind the first, a cent apart."""
+    columns = {name: np.zeros((tape.rows, depth - 1), dtype) for name, dtype in LEVEL_DTYPES.items()}
+    for side, away in (("bid", -CENT), ("ask", CENT)):
+        px, sz = getattr(tape, f"{side}_px"), getattr(tape, f"{side}_sz")
+        ladder = px[:, None] + away * np.arange(1, depth)
+        columns[f"{side}_px"][:] = np.where((px > 0)[:, None] & (ladder > 0), ladder, 0)
+        for venue in tape.venues.tolist():
+            rows = np.flatnonzero((tape.venue == venue) & (px > 0))
+            queues = _Queues((seed, venue, int(away > 0)))
+            shown = (tape.ts[rows], px[rows], sz[rows], columns[f"{side}_px"][rows])
+            columns[f"{side}_sz"][rows] = [
+                queues.behind(*row) for row in zip(*(column.tolist() for column in shown), strict=True)
+            ]
+    return Tape.build(
+        tape.symbol,
+        **{name: getattr(tape, name) for name in QUOTE_DTYPES},
+        trades={name: getattr(tape.trades, name) for name in TRADE_DTYPES},
+        levels=columns,
+        owned=True,
+    )
+
+
+@dataclass(slots=True)
+class _Queues:
+    """The shares that one side of a venue has at each price behind its touch."""
+
+    seed: tuple[int, ...]
+    usual: dict[int, int] = field(default_factory=dict)  # by price
+    left: dict[int, tuple[int, int]] = field(default_factory=dict)  # what the touch left of a price, and when
+
+    def behind(self, ts: int, touch: int, shares: int, prices: list[int]) -> list[int]:
+        """The shares at some prices, best first, while the touch shows so many at its own."""
+        self.left[touch] = shares, ts
+        return [self.at(px, ts) for px in prices]
+
+    def at(self, px: int, ts: int) -> int:
+        """The shares at a price; 0 at the price 0."""
+        if px not in self.usual:
+            rng = np.random.Generator(np.random.PCG64([*self.seed, px]))
+            self.usual[px] = 100 * int(rng.integers(2, 10)) if px else 0
+        usual = self.usual[px]
+        left, since = self.left.get(px, (usual, ts))
+        halves, rest = divmod(ts - since, HALF_LIFE)
+        missing = abs(usual - left) >> halves
+        missing -= missing * rest // (2 * HALF_LIFE)
+        return usual - missing if left < usual else usual + missing
 
 
 def _pulse(market: _Market, ts: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from feed import synthetic
 from feed.files.csv_reader import read_csv
 from feed.synthetic import (
     CENT,
@@ -175,3 +176,42 @@ def test_several_prints_of_one_message_keep_their_order(tmp_path):
     alone = {name: values[:1] for name, values in columns.items()}
     with pytest.raises(ValueError, match="1 trades have no row"):
         write_csv(Tape.build("XYZ", **alone, trades=trades), tmp_path / "b.csv")
+
+
+def test_levels_behind_the_first_leave_it_as_it_is_and_refill_over_seconds():
+    flat, deep, five = (synthetic.generate(seconds=60.0, warmup=5.0, levels=levels) for levels in (1, 10, 5))
+    assert same(deep.up_to(1), flat)
+    assert same(deep.up_to(5), five)
+    assert deep.depth == 10
+    assert (deep.levels.ask_px[deep.ask_px > 0] > 0).all()
+    assert same(synthetic.generate(seconds=60.0, warmup=5.0, levels=10), deep)
+    shares = {}  # of each venue's asks behind the touch: when, and how far from the usual
+    for row in np.flatnonzero(deep.venue == 2).tolist():
+        prices, sizes = deep.levels.ask_px[row].tolist(), deep.levels.ask_sz[row].tolist()
+        for px, sz in zip(prices, sizes, strict=True):
+            shares.setdefault(px, []).append((int(deep.ts[row]), sz))
+    changing = [series for series in shares.values() if len({sz for _, sz in series}) > 1]
+    assert changing
+    for series in changing:
+        assert min(sz for _, sz in series) > 0
+
+
+def test_what_the_touch_leaves_comes_back_by_halves():
+    queues = synthetic._Queues((1, 2, 3))
+    (usual,) = queues.behind(0, 100 * CENT, 7, [101 * CENT])
+    assert usual % 100 == 0
+    second = synthetic.HALF_LIFE
+    for shares in (0, 5_000):
+        queues.behind(10 * second, 101 * CENT, shares, [])
+        after = [queues.at(101 * CENT, (10 + k) * second) for k in range(3)]
+        assert after == [
+            shares,
+            *(usual - ((usual - shares) // 2**k if shares < usual else -((shares - usual) // 2**k)) for k in (1, 2)),
+        ]
+        assert queues.at(101 * CENT, 100 * second) == usual
+
+
+@pytest.mark.parametrize("levels", [0, 11])
+def test_levels_out_of_bounds_are_refused(levels):
+    with pytest.raises(ValueError, match=f"levels: expected 1 to 10, but it had {levels}"):
+        synthetic.generate(seconds=1.0, levels=levels)
