@@ -179,7 +179,7 @@ def test_a_message_that_is_small_when_compressed_is_taken():
 
 def test_messages_are_not_made_twice_where_none_can_be_too_large(monkeypatch):
     monkeypatch.setattr(topic, "_packed", lambda value, _codec: len(value))
-    codec = SimpleNamespace(instants=1, row_bytes=224, compression=None)  # has nothing to encode with
+    codec = SimpleNamespace(instants=1, row_bytes=224, level_bytes=128, compression=None)  # has nothing to encode with
     settings = Settings(PLAIN, 1, partitions=1)
     assert check_room(settings, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
     assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
