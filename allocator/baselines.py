@@ -68,7 +68,7 @@ class Schedule:
 
     def in_whole_shares(self) -> Schedule:
         """The same schedule with targets rounded down to whole shares."""
-        return replace(self, size=self.size // self.unit, due=self.due // self.unit, unit=1)
+        return replace(self, size=self.size // self.unit, due=(self.due // self.unit).astype(np.int64), unit=1)
 
     @staticmethod
     def _burst(view: View, due: int) -> list[ChildOrder]:

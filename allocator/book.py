@@ -410,7 +410,9 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
     book, off_grid = derived(tick or all_prices())
     if off_grid:  # the first prices did not reveal the tick
         del book  # or both would be held at once
-        book, _ = derived(all_prices())
+        book, off_grid = derived(all_prices())
+        if off_grid:
+            raise AssertionError("a price is no whole number of the divisor of all prices")
     return book
 
 

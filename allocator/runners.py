@@ -314,9 +314,10 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
 """The kernels that a runner calls, by module and name."""
 
 
-def prepare(runner: str) -> None:
-    """Compile or load what a runner calls, so that its first walk takes no longer than the next."""
-    for module, name in CALLED[runner]:
+def prepare(runner: str, book: Book) -> None:
+    """Compile or load what a runner calls for a book, so that its first walk takes no longer than the next."""
+    called = CALLED[runner] if book.levels is None else (("deep_walk", "walk"),) * (runner != "reference")
+    for module, name in called:
         kernel = getattr(import_module(f"allocator.kernels.{module}"), name)
         if hasattr(kernel, "prepare"):  # a plain function without numba's compiler
             kernel.prepare()

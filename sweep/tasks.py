@@ -177,7 +177,7 @@ def _room() -> Iterator[None]:
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     if job.kernel is not None:
-        prepare(job.kernel)  # what that costs on a worker says nothing about the next chunk
+        prepare(job.kernel, book)  # what that costs on a worker says nothing about the next chunk
     began = time.perf_counter()
     orders = job.orders[chunk.order : chunk.order + chunk.orders]
     of, rows, failures = _simulate(book, job, orders, chunk.first, chunk.past)
@@ -280,7 +280,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
     if len(names) == 1 and len(job.classes) <= SMALL:
         return dict.fromkeys(names, ())
     for name in names:
-        prepare(name)
+        prepare(name, book)
     measured = {name: (_measure(book, job, name, 1),) for name in names}
     best = min(seconds for name, ((_, seconds),) in measured.items() if name != SHARED)
     short = best * SAMPLE > SAMPLE_SECONDS and len(job.classes) < 100 * SAMPLE

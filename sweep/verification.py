@@ -216,7 +216,7 @@ def _check_document(
         yield from _unequal("document", key, stored.get(key), value)
     feed = feed_section(session.tape.facts)
     for key, value in feed.items():
-        if key not in PLACE_ONLY:
+        if key not in PLACE_ONLY and (key in stored["feed"] or same_code):
             yield from _unequal("document", f"feed.{key}", stored["feed"].get(key), value)
 
 

@@ -1,6 +1,7 @@
 """Messages of a topic: codecs that turn a tape into messages, and messages into a tape.
 
 CODECS : every codec, by name.
+decode_json : what reads the messages of anybody.
 Codec : how values are written and read.
 Record, Header : a message received, and one of its headers.
 Decoded : the rows of messages.
@@ -10,8 +11,20 @@ malformed : the error that names a malformed message.
 REFUSALS : the errors of decoding JSON.
 """
 
+from feed.codecs.json_codec import decode_json
 from feed.codecs.json_rows import REFUSALS
 from feed.codecs.messages import Decoded, Header, Record, by_instant, gather, malformed
 from feed.codecs.registry import CODECS, Codec
 
-__all__ = ["CODECS", "REFUSALS", "Codec", "Decoded", "Header", "Record", "by_instant", "gather", "malformed"]
+__all__ = [
+    "CODECS",
+    "REFUSALS",
+    "Codec",
+    "Decoded",
+    "Header",
+    "Record",
+    "by_instant",
+    "decode_json",
+    "gather",
+    "malformed",
+]

@@ -47,10 +47,11 @@ SNAPSHOTS = 1000
 """Instants in a message; fewer where they have many rows."""
 
 BATCH_ROWS = 2**16
-"""Rows after which a message is full: about 2.4 MiB before compression."""
+"""Rows of one level after which a message is full: about 2.4 MiB before compression; fewer of several levels."""
 
 MAX_ROWS = 2**18
-"""Maximum rows of a message, about 10 MiB before compression; only a huge burst at one instant comes near."""
+"""Maximum rows of one level in a message, about 10 MiB before compression; fewer of several levels. Only a huge burst
+at one instant comes near."""
 
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _PADDING = 64
@@ -87,19 +88,24 @@ def encode_arrow(tape: Tape) -> Iterator[Message]:
     rows = starts[0] + starts[1]
     first = 0
     while first < len(instants):
-        full = int(np.searchsorted(rows, rows[first] + BATCH_ROWS, side="right")) - 1
+        full = int(np.searchsorted(rows, rows[first] + _at_depth(BATCH_ROWS, tape.depth), side="right")) - 1
         last = max(min(first + SNAPSHOTS, full), first + 1)
         count = int(rows[last] - rows[first])
         ts = int(instants[last - 1])
-        if count > MAX_ROWS:
+        if count > (most := _at_depth(MAX_ROWS, tape.depth)):
             raise FeedCorrupt(
-                f"{format_instant(ts)} has {count} rows, more than the {MAX_ROWS} that a message may hold",
+                f"{format_instant(ts)} has {count} rows, more than the {most} that a message may hold",
                 remedy="check the source for a burst of rows with one time stamp",
             )
         quotes, trades = (slice(int(start[first]), int(start[last])) for start in starts)
         value = _write(quote_columns(tape, quotes), {name: getattr(prints, name)[trades] for name in TRADE_DTYPES})
         yield Message(ts, value, count)
         first = last
+
+
+def _at_depth(rows: int, depth: int) -> int:
+    """As many rows of several levels as take the bytes of these of one."""
+    return rows * quote_bytes(1) // quote_bytes(depth)
 
 
 def _write(*parts: _Columns) -> bytes:
@@ -148,27 +154,30 @@ def decode_arrow(
     refusals = (pa.ArrowException, ValueError, OSError, EOFError)
     parts: tuple[list[_Columns], list[_Columns]] = ([], [])
     counts: tuple[list[int], list[int]] = ([], [])
-    size = 0
+    total = [0, 0]
+    depths: list[int] = []
     for record in records:
         try:
             streams = _read(record.value)
         except refusals as error:
             refuse(record, _reason(error))
             streams = [{}, {}]
-        widths = quote_bytes(depth_of(streams[0])), TRADE_BYTES
-        for part, count, columns, width in zip(parts, counts, streams, widths, strict=True):
+        depths.append(depth_of(streams[0]))
+        for at, (part, count, columns) in enumerate(zip(parts, counts, streams, strict=True)):
             rows = len(columns.get("ts", ()))
             count.append(rows)
-            size += rows * width
+            total[at] += rows
             if rows:
                 part.append(columns)
-        if size > max_bytes:
+        # in the end all rows have the levels of the deepest
+        if total[0] * quote_bytes(max(depths)) + total[1] * TRADE_BYTES > max_bytes:
             raise too_large(record, max_bytes)
-    depth = max((depth_of(columns) for columns in parts[0]), default=1)
+    depth = max(depths, default=1)
     quotes, trades = (
         _joined(part, dtypes) for part, dtypes in zip(parts, (quote_dtypes(depth), TRADE_DTYPES), strict=True)
     )
-    return Decoded(quotes, trades, *(np.array(count, np.int64) for count in counts))
+    quote_counts, trade_counts = (np.array(count, np.int64) for count in counts)
+    return Decoded(quotes, trades, quote_counts, trade_counts, np.array(depths, np.int8))
 
 
 def _reason(error: Exception) -> str:
@@ -218,12 +227,14 @@ def _check_declared(message: Any, name: str) -> dict[str, str]:  # noqa: ANN401 
         raise ValueError(f"{name}: expected a record batch")
     layout = layout_of(message.metadata.to_pybytes(), memoryview(message.body or b""))
     rows = layout.rows
-    if not 0 <= rows <= MAX_ROWS:
-        raise ValueError(f"{name}: {rows} rows, expected at most {MAX_ROWS}")
+    behind = (len(layout.nodes) - len(QUOTE_DTYPES)) // len(LEVEL_DTYPES)
+    depth = min(max(1 + behind, 1), MOST_LEVELS) if name == "quotes" else 1
+    dtypes = quote_dtypes(depth) if name == "quotes" else TRADE_DTYPES
+    most = _at_depth(MAX_ROWS, depth)
+    if not 0 <= rows <= most:
+        raise ValueError(f"{name}: {rows} rows, expected at most {most}")
     if layout.codec not in {UNCOMPRESSED, ZSTD}:
         raise ValueError(f"{name}: expected zstd or no compression")
-    behind = (len(layout.nodes) - len(QUOTE_DTYPES)) // len(LEVEL_DTYPES)
-    dtypes = quote_dtypes(min(max(1 + behind, 1), MOST_LEVELS)) if name == "quotes" else TRADE_DTYPES
     if layout.nodes != ((rows, 0),) * len(dtypes) or len(layout.sizes) != 2 * len(dtypes):
         raise ValueError(f"{name}: expected {len(dtypes)} columns of {rows} rows without nulls")
     for dtype, nulls, values in zip(dtypes.values(), layout.sizes[::2], layout.sizes[1::2], strict=True):

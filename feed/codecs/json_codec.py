@@ -13,6 +13,7 @@ import numpy as np
 
 from feed.codecs.json_rows import REFUSALS, JsonRows
 from feed.codecs.messages import Message, batches, by_instant, too_large
+from feed.levels import MOST_LEVELS
 from feed.options import MAX_BYTES
 from feed.tape import AGGRESSOR_LETTERS
 
@@ -106,7 +107,10 @@ class _Dollars(dict[int, str]):
 
 
 def decode_json(
-    records: Iterable[Record], refuse: Callable[[Record, str], None], max_bytes: int = MAX_BYTES
+    records: Iterable[Record],
+    refuse: Callable[[Record, str], None],
+    max_bytes: int = MAX_BYTES,
+    depth: int = MOST_LEVELS,
 ) -> Decoded:
     """Read JSON messages back into the rows they were written from.
 
@@ -118,6 +122,8 @@ def decode_json(
         Called with each malformed message and the reason; if it returns, the message has no rows.
     max_bytes : int
         Of all rows together.
+    depth : int
+        At 1 levels behind the first are not looked at; otherwise all are read.
 
     Returns
     -------
@@ -129,7 +135,7 @@ def decode_json(
     FeedCorrupt
         More bytes than that; whatever `refuse` raises.
     """
-    rows = JsonRows()
+    rows = JsonRows(depth)
     for batch in batches(records):
         if not rows.extend([record.value for record in batch]):
             for record in batch:

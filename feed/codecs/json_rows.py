@@ -107,29 +107,40 @@ _PLACES = _places(4, 2, 2, 2, 2, 2, 9)
 
 
 class JsonRows:
-    """Rows of JSON messages, in order of arrival, in growing columns."""
+    """Rows of JSON messages, in order of arrival, in growing columns.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    depth : int
+        At 1 levels behind the first are not looked at; otherwise all are read.
+    """
+
+    def __init__(self, depth: int = MOST_LEVELS) -> None:
+        self._reads_levels = depth > 1
         self._quotes, self._trades = GrowingColumns(QUOTE_DTYPES), GrowingColumns(TRADE_DTYPES)
         self._levels: GrowingColumns | None = None
-        self._depth = 1
+        self._depths = array("b")
         self._counts = array("q"), array("q")
         self._seconds = _Seconds()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the rows so far, as `decoded` gives them."""
-        return len(self._quotes) * quote_bytes(self._depth) + len(self._trades) * TRADE_BYTES
+        width = quote_bytes(1 if self._levels is None else MOST_LEVELS)  # what is held, whatever the depth
+        return len(self._quotes) * width + len(self._trades) * TRADE_BYTES
 
     def decoded(self) -> Decoded:
         """Return the rows so far; none may be added afterwards."""
         self._fill_up()
         behind = {} if self._levels is None else self._levels.arrays()
-        shown = level_names(self._depth)
+        depths = np.frombuffer(self._depths, np.int8)
+        shown = level_names(int(depths.max(initial=1)))
         return Decoded(
             self._quotes.arrays() | {name: behind[name] for names in shown.values() for name in names},
             self._trades.arrays(),
-            *(np.frombuffer(counts, np.int64) for counts in self._counts),
+            np.frombuffer(self._counts[0], np.int64),
+            np.frombuffer(self._counts[1], np.int64),
+            depths,
         )
 
     def extend(self, values: Sequence[bytes]) -> bool:
@@ -146,7 +157,7 @@ class JsonRows:
             True: the rows that `append` would add are added. False: none are; append the messages one by one.
         """
         try:
-            deep = any(_DEEP in value for value in values)
+            deep = self._reads_levels and any(_DEEP in value for value in values)
             messages = list(map((_DEEP_BINARY if deep else _BINARY).decode, values))
             rows: list[tuple[Any, ...]] = [message.snapshot or message.trades for message in messages]
             if not all(rows):
@@ -155,14 +166,15 @@ class JsonRows:
             ts = _instants(stamps)
             snapshots = [message.snapshot for message in messages]
             quotes = _quote_columns(snapshots, stamps, ts)
-            levels, depth = _level_columns(snapshots) if deep else ({}, 1)
+            levels, depths = _level_columns(snapshots) if deep else ({}, [1] * len(messages))
             _require(not deep or in_order(quotes | levels))
             trades = _trade_columns([message.trades for message in messages], stamps, ts)
             if deep or not (quotes["ask_px"].all() and quotes["bid_px"].all()):
                 _require(not any(map(_holds_tiny, values)))
         except (_Unusual, *REFUSALS):
             return False
-        self._add_levels(levels, depth)
+        self._add_levels(levels)
+        self._depths.extend(depths)
         self._quotes.extend(quotes)
         self._trades.extend(trades)
         self._counts[0].extend([len(message.snapshot) for message in messages])
@@ -173,13 +185,14 @@ class JsonRows:
         """Count a message without rows."""
         self._counts[0].append(0)
         self._counts[1].append(0)
+        self._depths.append(1)
 
     def append(self, value: bytes) -> None:
         """Add the rows of one message; where it is malformed, add none and raise one of `REFUSALS`: its text says why.
 
         Prices in 1e-9 $; one with more than nine decimals is malformed.
         """
-        deep = _DEEP in value
+        deep = self._reads_levels and _DEEP in value
         message: _Message[Any] = (_DEEP_BINARY if deep else _BINARY).decode(value)
         dollars = [px for row in message.snapshot for px in (row.ask_px_00, row.bid_px_00)]
         dollars += [row.price for row in message.trades]
@@ -201,7 +214,7 @@ class JsonRows:
         trade_prices = [_nano(trade.price) for trade in message.trades]
         if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
-        levels, depth = _read_levels(message.snapshot) if deep else ({}, 1)
+        levels = _read_levels(message.snapshot) if deep else {}
         first = {
             "ask_px": np.array([ask for ask, _ in quote_prices], np.int64),
             "bid_px": np.array([bid for _, bid in quote_prices], np.int64),
@@ -210,7 +223,8 @@ class JsonRows:
         }
         if deep and not in_order(first | levels):
             raise ValueError("levels are not strictly worse one after the other")
-        self._add_levels(levels, depth)
+        self._add_levels(levels)
+        self._depths.append(_depth_of(message.snapshot) if deep else 1)
         for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
             self._quotes.append(
                 ts=ts,
@@ -233,14 +247,13 @@ class JsonRows:
         self._counts[0].append(len(message.snapshot))
         self._counts[1].append(len(message.trades))
 
-    def _add_levels(self, levels: dict[str, Int64], depth: int) -> None:
+    def _add_levels(self, levels: dict[str, Int64]) -> None:
         """Add levels of the rows that are added next; those before them without any have 0."""
-        if depth > 1:
+        if levels:
             if self._levels is None:
                 self._levels = GrowingColumns(FLAT_DTYPES)
             self._fill_up()
             self._levels.extend(levels)
-            self._depth = max(self._depth, depth)
 
     def _fill_up(self) -> None:
         """Give rows without levels 0."""
@@ -309,31 +322,32 @@ def _quote_columns(parts: list[tuple[_Quote[float], ...]], stamps: list[str], ts
     }
 
 
-def _level_columns(parts: list[tuple[Any, ...]]) -> tuple[dict[str, Int64], int]:
-    """Levels of a batch as columns by name, 0 where there is none, and how many a side has."""
+def _level_columns(parts: list[tuple[Any, ...]]) -> tuple[dict[str, Int64], list[int]]:
+    """Levels of a batch as columns by name, 0 where there is none, and how many a side has in each message."""
     rows = list(chain.from_iterable(parts))
-    columns, depth = {}, 1
-    for level in range(1, MOST_LEVELS):
-        for side in ("ask", "bid"):
-            name = f"{side}_px_{level:02}"
-            px = [getattr(row, name) for row in rows]
-            if any(each is not None for each in px):
-                depth = level + 1
-            columns[name] = _nanos([each or 0.0 for each in px])
-            name = f"{side}_sz_{level:02}"
-            columns[name] = np.array([getattr(row, name) or 0 for row in rows], np.int64)
-    return columns, depth
-
-
-def _read_levels(rows: Sequence[Any]) -> tuple[dict[str, Int64], int]:
-    """As `_level_columns`, of the rows of one message; a refused price is said."""
-    columns, depth = {}, 1
+    columns = {}
     for name in FLAT_DTYPES:
-        values = [getattr(row, name) for row in rows]
-        if name[4:6] == "px" and any(each is not None for each in values):
-            depth = max(depth, int(name[-2:]) + 1)
-        columns[name] = np.array([_nano(each or 0.0) if name[4:6] == "px" else each or 0 for each in values], np.int64)
-    return columns, depth
+        values = [getattr(row, name) or 0 for row in rows]
+        columns[name] = _nanos(values) if name[4:6] == "px" else np.array(values, np.int64)
+    return columns, list(map(_depth_of, parts))
+
+
+def _read_levels(rows: Sequence[Any]) -> dict[str, Int64]:
+    """The levels of the rows of one message as columns by name; a refused price is said."""
+    columns = {}
+    for name in FLAT_DTYPES:
+        values = [getattr(row, name) or 0.0 for row in rows]
+        columns[name] = np.array([_nano(each) for each in values] if name[4:6] == "px" else values, np.int64)
+    return columns
+
+
+def _depth_of(rows: Sequence[Any]) -> int:
+    """Levels of a side that the rows of a message say something of."""
+    for level in range(MOST_LEVELS - 1, 0, -1):
+        names = f"ask_px_{level:02}", f"bid_px_{level:02}"
+        if any(getattr(row, name) is not None for row in rows for name in names):
+            return level + 1
+    return 1
 
 
 def _trade_columns(parts: list[tuple[_Trade[float], ...]], stamps: list[str], ts: Int64) -> dict[str, Int64]:

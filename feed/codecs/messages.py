@@ -116,16 +116,19 @@ class Decoded:
         The columns of `feed.tape.TRADE_DTYPES`.
     quote_counts, trade_counts : (M,) int64
         Rows of each message; their sums are N and K.
+    depths : (M,) int8
+        Levels of a side that each message says of its quotes; the columns hold as many as the deepest.
     """
 
     quotes: dict[str, NDArray[Any]]
     trades: dict[str, NDArray[Any]]
     quote_counts: Int64
     trade_counts: Int64
+    depths: NDArray[np.int8]
 
     def tape(self, symbol: str, *, owned: bool = False) -> Tape:
         """Make a tape of the rows; `owned` as `feed.tape.Tape.build`."""
-        depth = depth_of(self.quotes)
+        depth = int(self.depths.max(initial=1))
         levels = stacked_columns(self.quotes, depth) if depth > 1 else None
         first = {name: self.quotes[name] for name in QUOTE_DTYPES}
         return Tape.build(symbol, **first, trades=self.trades, levels=levels, owned=owned)
@@ -143,6 +146,7 @@ class Decoded:
                 {name: column[of_trades] for name, column in self.trades.items()},
                 self.quote_counts[of_messages],
                 self.trade_counts[of_messages],
+                self.depths[of_messages],
             )
 
 
@@ -165,7 +169,8 @@ def gather(parts: Sequence[Decoded], messages: Int64) -> Decoded:
     dtypes = quote_dtypes(max((depth_of(part.quotes) for part in parts), default=1))
     quotes, quote_counts = _gathered([(part.quotes, part.quote_counts) for part in parts], places, which, dtypes)
     trades, trade_counts = _gathered([(part.trades, part.trade_counts) for part in parts], places, which, TRADE_DTYPES)
-    return Decoded(quotes, trades, quote_counts, trade_counts)
+    depths = np.concatenate([np.zeros(0, np.int8), *(part.depths for part in parts)])[messages]
+    return Decoded(quotes, trades, quote_counts, trade_counts, depths)
 
 
 def _gathered(

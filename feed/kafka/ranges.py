@@ -133,6 +133,8 @@ class KafkaRange:
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)
         counts[0, chosen], counts[1, chosen] = decoded.quote_counts, decoded.trade_counts
+        depths = np.ones(messages, np.int8)
+        depths[chosen] = decoded.depths
         return KafkaBlock(
             self.partition,
             self.start,
@@ -142,7 +144,7 @@ class KafkaRange:
             np.frombuffer(tally.offsets, np.int64),
             np.frombuffer(tally.symbol, np.int16),
             np.frombuffer(tally.hashes, np.uint8).reshape(messages, 32),
-            Decoded(decoded.quotes, decoded.trades, *counts),
+            Decoded(decoded.quotes, decoded.trades, counts[0], counts[1], depths),
             tally.nbytes,
             tally.resent,
             self.end - self.start - tally.records,

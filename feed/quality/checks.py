@@ -14,6 +14,7 @@ import numpy as np
 
 from feed.console import printable
 from feed.instants import NANOS_FROM, format_instant
+from feed.levels import flat_columns
 from feed.publishers import PUBLISHERS, advice, find_twins
 from feed.quality.carried import count_snapshots, true
 from feed.quality.tally import Tally, tally
@@ -276,6 +277,8 @@ def _tied(tape: Tape) -> Flags:
 
 def _identical_rows(tape: Tape, *, ordered: bool) -> int:
     columns = [getattr(tape, name) for name in QUOTE_DTYPES]
+    if tape.levels is not None:
+        columns += flat_columns(tape.levels).values()
     if ordered:  # then a row can only repeat one that it is tied with, and mostly there is none
         tied = _tied(tape)
         concerned = np.zeros(tape.rows, np.bool_)

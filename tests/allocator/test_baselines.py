@@ -226,3 +226,15 @@ def test_snapshots_at_which_nothing_is_sent_can_be_passed_over(tape, liquidity, 
     except NoPriceError:
         assume(False)
     assert execute(*arguments, Parameters(0, 0, 0), record=True, acting=schedule.acting) == every
+
+
+def test_a_classic_vwap_finer_than_64_bits_that_nothing_completes_is_run_in_whole_shares():
+    most = 2**31 - 1
+    rows = [(0, 1, 90, 1, 100, 1), (1, 1, 90, 1, 100, most), (65, 1, 90, 1, 100, most), (130, 1, 90, 1, 100, 1)]
+    book = build_book(tape_of(*rows), BookRules("event", uncross=False, stub_band=OFF, require="ask"))
+    order, rules = Order("buy", most, OPEN, OPEN + 130 * SECOND), replace(CLASSIC, leftover="sweep")
+    runs = [
+        run_baselines(book, order, rules, [0], "classic", engine=engine)["vwap"] for engine in ("kernel", "reference")
+    ]
+    assert runs[0] == runs[1]
+    assert 0 < runs[0].filled < most

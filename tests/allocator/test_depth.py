@@ -1,5 +1,6 @@
 """Books of several levels: the plain engine by hand, the kernels against it, one level against books without levels."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,11 @@ from allocator.errors import NoPriceError
 from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
 from allocator.policies import Static
 from allocator.simulate import run_baselines, run_combinations, trace_baselines, trace_combination
-from feed.tape import QUOTE_DTYPES, Tape
+from feed.tape import QUOTE_DTYPES, Tape, same
 from tests.allocator.test_engine import GRID, book_rules, fees_of, orders, outcome, policies, rules_of
 from tests.support.examples import examples
-from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, tapes
+from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, random_tape, tapes
+from tests.support.tapes import with_levels
 
 PERSIST = Rules("persist", "sweep", 50_000_000)
 REFRESH = Rules("refresh", "sweep", 50_000_000)
@@ -244,3 +246,33 @@ def test_more_depth_never_buys_less_at_once(liquidity):
         bought.append(int(run_combinations(book, order, rules, Static(reference="touch"), [0], grid).rows[0, 0]))
     assert bought == sorted(bought)
     assert bought[0] < bought[-1]
+
+
+def test_books_and_tapes_of_several_levels_are_pickled_whole_and_stay_frozen():
+    tape = with_levels(random_tape(3, 40, 2), 4, 3).up_to(3)
+    book = build_book(tape, BookRules())
+    again, sent = pickle.loads(pickle.dumps((book, tape)))  # noqa: S301 - our own
+    assert same(sent, tape)
+    assert sent.digest() == tape.digest()
+    for name in book.levels.__slots__:
+        column = getattr(again.levels, name)
+        assert np.array_equal(column, getattr(book.levels, name))
+        assert not column.flags.writeable
+
+
+@examples(40)
+@given(deep_cases(), policies)
+def test_prices_beyond_32_bits_are_walked_the_same(case, policy):
+    """A quote of a fraction of a cent makes the ticks so fine that they need 64 bits."""
+    book, order, rules, fees = case
+    assume(len(book.ts))
+    wide = {name: getattr(book, name).astype(np.int64) for name in ("bid_ticks", "ask_ticks")}
+    levels = replace(book.levels, **{name: getattr(book.levels, name).astype(np.int64) for name in wide})
+    other = replace(book, **wide, levels=levels, bid_tiles=None, ask_tiles=None)
+    rows = [
+        outcome(
+            lambda each=each: run_combinations(each, order, rules, policy, fees, GRID, kernel="walk").table.tolist()
+        )
+        for each in (book, other)
+    ]
+    assert rows[0] == rows[1]

@@ -135,7 +135,7 @@ def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
 
     monkeypatch.setattr(tasks, "run_combinations", counted)
     monkeypatch.setattr(tasks, "kernels_for", lambda *_: tuple(cost))
-    monkeypatch.setattr(tasks, "prepare", lambda _: None)
+    monkeypatch.setattr(tasks, "prepare", lambda _, _book: None)
     monkeypatch.setattr(tasks.time, "thread_time", lambda: now[0])
     job = job_of(book)
     measured = tasks.calibrate(book, job)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.codecs import arrow_codec
+from feed.codecs.json_codec import decode_json
 from feed.codecs.json_rows import FLOAT_EXACT
-from feed.codecs.messages import Record, gather, refuse
+from feed.codecs.messages import Record, gather, quote_bytes, refuse
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt
 from feed.instants import LAST_INSTANT
@@ -103,6 +104,43 @@ def test_tapes_of_different_depth_in_one_topic(codec, deep, flat, deep_first):
     parts = [codec.decode(part, refuse) for part in values]
     messages = np.arange(sum(len(part.quote_counts) for part in parts))
     assert same(gather(parts, messages).tape("XYZ"), together)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@given(deep_tapes(max_rows=6, trades=False), tapes(max_rows=6, trades=False), st.booleans())
+def test_each_symbol_has_the_depth_of_its_own_messages(codec, deep, flat, together):
+    values = [list(records_of(codec.encode(tape))) for tape in (deep, flat)]
+    parts = [[*values[0], *values[1]]] if together else values
+    rows = gather([codec.decode(part, refuse) for part in parts], np.arange(sum(map(len, values))))
+    read = [part.tape("XYZ") for part in rows.cut(list(map(len, values)))]
+    assert [tape.digest() for tape in read] == [deep.digest(), flat.digest()]
+    assert same(read[0], deep)
+    assert same(read[1], flat)
+
+
+def test_a_bound_counts_what_levels_take(codec):
+    first = {**QUOTE, "bid_px": 99, "ask_px": 100}
+    rows = {name: np.full(100, number) for name, number in first.items()} | {"sequence": np.arange(100)}
+    levels = {
+        name: np.tile(np.arange(1, 10) * way + at, (100, 1))
+        for name, way, at in (("bid_px", -1, 99), ("ask_px", 1, 100))
+    }
+    levels |= {f"{side}_sz": np.ones((100, 9), np.int64) for side in ("bid", "ask")}
+    tape = Tape.build("AAPL", **rows, levels=levels)
+    values = records_of(codec.encode(tape))
+    held = 100 * quote_bytes(10)
+    assert same(codec.decode(values, refuse, held).tape("AAPL"), tape)
+    with pytest.raises(FeedCorrupt, match="are beyond the bound"):
+        codec.decode(values, refuse, held - 1)
+
+
+def test_who_asks_for_one_level_reads_messages_whose_levels_are_wrong():
+    value = b"".join(record.value for record in records_of(CODECS["json"].encode(build([{**QUOTE, "sequence": 9}]))))
+    for text in (b"-1", b'"222.2"', b"9223372036.854775807", b"222.0"):
+        wrong = [Record(0, 0, value.replace(b'"sequence"', b'"ask_px_01":' + text + b',"ask_sz_01":5,"sequence"'))]
+        assert decode_json(wrong, refuse, depth=1).tape("AAPL").rows == 1
+        with pytest.raises(FeedCorrupt):
+            decode_json(wrong, refuse)
 
 
 def test_levels_out_of_order_are_malformed(codec):

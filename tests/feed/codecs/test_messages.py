@@ -24,6 +24,7 @@ def decoded(model):
         {name: np.array([row[i] for row in trades], dtype) for i, (name, dtype) in enumerate(TRADE_DTYPES.items())},
         np.array([len(message[0]) for message in model], np.int64),
         np.array([len(message[1]) for message in model], np.int64),
+        np.ones(len(model), np.int8),
     )
 
 
