@@ -214,16 +214,8 @@ class JsonRows:
         trade_prices = [_nano(trade.price) for trade in message.trades]
         if not all(px and trade.size for px, trade in zip(trade_prices, message.trades, strict=True)):
             raise ValueError("a trade's price and size must be above 0")
-        levels = _read_levels(message.snapshot) if deep else {}
-        first = {
-            "ask_px": np.array([ask for ask, _ in quote_prices], np.int64),
-            "bid_px": np.array([bid for _, bid in quote_prices], np.int64),
-            "ask_sz": np.array([quote.ask_sz_00 for quote in message.snapshot], np.int64),
-            "bid_sz": np.array([quote.bid_sz_00 for quote in message.snapshot], np.int64),
-        }
-        if deep and not in_order(first | levels):
-            raise ValueError("levels are not strictly worse one after the other")
-        self._add_levels(levels)
+        if deep:
+            self._add_levels(_read_levels(message.snapshot, quote_prices))
         self._depths.append(_depth_of(message.snapshot) if deep else 1)
         for quote, (ask_px, bid_px) in zip(message.snapshot, quote_prices, strict=True):
             self._quotes.append(
@@ -332,12 +324,27 @@ def _level_columns(parts: list[tuple[Any, ...]]) -> tuple[dict[str, Int64], list
     return columns, list(map(_depth_of, parts))
 
 
-def _read_levels(rows: Sequence[Any]) -> dict[str, Int64]:
-    """The levels of the rows of one message as columns by name; a refused price is said."""
-    columns = {}
+def _read_levels(rows: Sequence[Any], prices: Sequence[tuple[int, int]]) -> dict[str, Int64]:
+    """The levels of the rows of one message as columns by name; what is refused is said.
+
+    Parameters
+    ----------
+    rows : sequence of _DeepQuote
+    prices : sequence of (int, int)
+        Ask and bid of their first levels, 1e-9 $.
+    """
+    columns: dict[str, Int64] = {}
     for name in FLAT_DTYPES:
         values = [getattr(row, name) or 0.0 for row in rows]
         columns[name] = np.array([_nano(each) for each in values] if name[4:6] == "px" else values, np.int64)
+    first = {
+        "ask_px": np.array([ask for ask, _ in prices], np.int64),
+        "bid_px": np.array([bid for _, bid in prices], np.int64),
+        "ask_sz": np.array([row.ask_sz_00 for row in rows], np.int64),
+        "bid_sz": np.array([row.bid_sz_00 for row in rows], np.int64),
+    }
+    if not in_order(first | columns):
+        raise ValueError("levels are not strictly worse one after the other")
     return columns
 
 
