@@ -28,7 +28,8 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
     Raises
     ------
     FeedUnavailable
-        An unknown ending, no such directory, no permission to write in it, or, without `force`, a file that exists.
+        An unknown ending, or one whose library is not installed; no such directory, no permission to write in it, or,
+        without `force`, a file that exists.
     """
     out = Path(place)
     with _refusing(place):
@@ -38,6 +39,10 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
         suffix = ending if is_dir else ending_of(out.name)
         if suffix not in WRITERS:
             raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
+        if suffix.startswith(".dbn"):
+            from feed.files.dbn_reader import library
+
+            library(place)
         folder = out if is_dir else out.parent
         if not folder.is_dir():
             raise FeedUnavailable("there is no such directory", str(folder), "make it first")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from feed.cli import main
 from feed.errors import FeedUnavailable
 from feed.files import conversion
-from feed.files.conversion import convert, name_of
+from feed.files.conversion import check_place, convert, name_of
 from feed.files.csv_writer import write_csv
 from feed.files.registry import WRITERS, read_file
 from feed.source import read_tapes
@@ -253,3 +254,13 @@ def test_an_empty_tape_is_refused(tape, tmp_path):
 def test_an_empty_tape_among_others_is_left_out(tape, tmp_path):
     (written,) = convert([tape.clip(0, 1), tape], str(tmp_path / "x.parquet"))
     assert (written["symbol"], written["rows"]) == (tape.symbol, tape.rows)
+
+
+@pytest.mark.parametrize("out", ["out.dbn", "out.dbn.zst"])
+def test_dbn_without_its_library_is_refused_before_anything_is_read(tmp_path, monkeypatch, out):
+    monkeypatch.setitem(sys.modules, "databento_dbn", None)
+    with pytest.raises(FeedUnavailable) as error:
+        check_place(str(tmp_path / out))
+    assert str(error.value).startswith(
+        f"{tmp_path / out}: DBN needs the library databento-dbn, which is not installed;"
+    )
