@@ -106,7 +106,7 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
         )
 
 
-def _settle_rows(task: Task, raw: Rows) -> Rows:
+def settle_rows(task: Task, raw: Rows) -> Rows:
     """Turn (K, 5 or more) sums of fills, the first five as `settle` takes them, into (K, 8) result rows."""
     columns = settle(task.order, task.rules, unfilled_price(task.book, task.order, task.rules, task.fees), *raw.T[:5])
     return np.stack(np.broadcast_arrays(*columns), axis=1)
@@ -251,7 +251,7 @@ def _from_units(task: Task, sums: Rows) -> Rows:
     raw[:, 0] = shares
     raw[:, 2] = shares * units.origin + cost * units.unit
     raw[:, 3] = shares * min(task.fees) + fees * units.unit
-    return _settle_rows(task, raw)
+    return settle_rows(task, raw)
 
 
 def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
@@ -289,7 +289,7 @@ def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
 
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "reference": _run_reference,
-    "walk": lambda task, parameters: _settle_rows(task, walk_through(task, parameters)),
+    "walk": lambda task, parameters: settle_rows(task, walk_through(task, parameters)),
     "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
     "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),

@@ -63,9 +63,18 @@ class Shortfall:
 
 
 def standing_mids(book: Book, order: Order) -> Int64:
-    """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first one, twice the arrival mid."""
-    at = np.maximum.accumulate(np.where(book.mid2 != 0, np.arange(len(book.ts)), -1))
-    return np.where(at >= 0, book.mid2[at], book.arrival(order)[1]) if len(at) else np.zeros(0, np.int64)
+    """(T,) int64, twice the last mid up to each snapshot of an order, 1e-9 $; before the first, twice the arrival mid.
+
+    Outside the order's span it says nothing.
+    """
+    first, past = book.span(order)
+    stood, mid2 = np.zeros(len(book.ts), np.int64), book.mid2[first:past]
+    if first < past:
+        earlier = np.flatnonzero(book.mid2[:first]) if first and not book.mid2[first - 1] else np.array([first - 1])
+        before = book.mid2[earlier[-1]] if first and len(earlier) else book.arrival(order)[1]
+        at = np.maximum.accumulate(np.where(mid2 != 0, np.arange(past - first), -1))
+        stood[first:past] = np.where(at >= 0, mid2[at], before)
+    return stood
 
 
 def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:

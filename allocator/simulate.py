@@ -26,6 +26,7 @@ from allocator.runners import (
     quoted,
     run_shared,
     runners_for,
+    settle_rows,
     walk_through,
 )
 from allocator.shortfall import Trace, standing_mids, trace_fills, trace_row
@@ -215,14 +216,14 @@ def trace_baselines(
 
 def trace_combination(
     book: Book, order: Order, rules: Rules, policy: Policy, fees: Sequence[int], parameters: ParameterColumns
-) -> Trace:
-    """When the first of some combinations filled and where the mid was; runs it once more for that."""
+) -> tuple[Execution, Trace]:
+    """Run the first of some combinations, and say when it filled and where the mid was."""
     if type(policy) in COMPILED:
         task = Task.of(book, order, rules, policy, fees)
-        row = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
-        return trace_row(book, *row[0, 5:].tolist())
+        raw = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
+        return execution_of(settle_rows(task, raw)[0].tolist()), trace_row(book, *raw[0, 5:].tolist())
     run = execute(book, order, rules, fees, policy, parameters[0], record=True)
-    return trace_row(book, *trace_fills(book, order, run))
+    return replace(run, fills=()), trace_row(book, *trace_fills(book, order, run))
 
 
 def _follow(

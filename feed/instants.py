@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<time>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
     r"(?P<zone>Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
 )
 _DURATION = re.compile(r"(?P<number>\d{1,30}(?:\.\d{1,30})?)\s*(?P<unit>ns|us|ms|s|m|h)")
+_CLOCK = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?")
 _UNIT = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_INSTANT = 2**63 - 1
@@ -131,6 +132,50 @@ def session_open(instant: int) -> int:
     date = _EPOCH + timedelta(days=instant // (86_400 * 10**9))
     opens = datetime(date.year, date.month, date.day, 9, 30, tzinfo=ZoneInfo("America/New_York"))
     return (opens - _EPOCH) // timedelta(seconds=1) * 10**9
+
+
+def parse_clock(text: str) -> int:
+    """Turn a time of day, ``09:40`` or ``09:40:30``, into nanoseconds since midnight.
+
+    Raises
+    ------
+    ValueError
+        The text is no time of day.
+    """
+    match = _CLOCK.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{str(text)[:_SHOWN]!r} is no time of day: expected 00:00 to 23:59:59, such as 09:40")
+    hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+    return (3600 * hour + 60 * minute + second) * 10**9
+
+
+def at_clock(day: int, clock: int, zone: str) -> int:
+    """The instant at which the clocks of a zone show a time of day on a date; UTC nanoseconds.
+
+    Parameters
+    ----------
+    day : int
+        Days since 1970-01-01, of the zone's own calendar.
+    clock : int
+        Nanoseconds since midnight as the clocks show it, not as they pass: where they are changed that day, a time that
+        is skipped is an hour later, and of one that is repeated the first counts.
+    zone : str
+        An IANA name.
+
+    Raises
+    ------
+    ValueError
+        No such zone.
+    """
+    seconds, fraction = divmod(clock, 10**9)
+    try:
+        known = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"{zone[:_SHOWN]!r} is no time zone: expected an IANA name, such as America/New_York"
+        ) from None
+    local = (_EPOCH + timedelta(days=day, seconds=seconds)).replace(tzinfo=known)
+    return (local - _EPOCH) // timedelta(seconds=1) * 10**9 + fraction
 
 
 def parse_duration(text: str | float) -> int:

@@ -38,6 +38,17 @@ def parse_count(value: object) -> int:
     return _exact(value, COUNT, "a whole number, such as 5000, 5k or 5e3")
 
 
+def parse_counts(value: object) -> int | list[int]:
+    """Read a whole number as `parse_count`, or a list of them.
+
+    Raises
+    ------
+    ValueError
+        One of them is no whole number.
+    """
+    return [parse_count(each) for each in value] if isinstance(value, list | tuple) else parse_count(value)
+
+
 def parse_bytes(value: object) -> int:
     """Read a size in bytes such as 16GiB, 100MB or 1e9, exactly; units in any case.
 

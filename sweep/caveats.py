@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
-from allocator.order import execution_of
 from feed.instants import format_instant, session_open
 from feed.publishers import in_us_equities
 from sweep.search import in_dollars
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.search import Grid
+    from sweep.statistics import Orders, Total
     from sweep.tapes import Facts
     from sweep.tasks import Around
 
@@ -45,16 +45,23 @@ def could_act(around: Around) -> bool:
     return 100 * (around.slices - around.quoted) <= BLANK * around.slices
 
 
-def before(question: Question, order: Order, facts: Facts, around: Around) -> Iterator[str]:
+def before(question: Question, orders: Orders, facts: Facts, around: Around) -> Iterator[str]:
     """What is odd about the question, known before the simulation."""
-    yield from _session(question, order, facts)
-    yield from _clock(order, around)
+    if orders.left_out:
+        yield (
+            f"{orders.left_out:,} of {orders.left_out + len(orders):,} orders are left out: they do not lie inside the "
+            f"window, {format_instant(facts.start)} to {format_instant(facts.end)}"
+        )
+    yield from _session(question, orders.orders[0], facts)
+    yield from _clock(orders, around)
     yield from _fees(question.settings, facts, around)
 
 
 def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:
     """Where nothing says when an order starts, and the source begins before the regular session."""
-    if question.window.start is None and question.order.span.start is None and in_us_equities(facts.venues):
+    parents = question.orders
+    asked = question.window.start is not None or parents.starts or (parents.clock and parents.clock.first is not None)
+    if not asked and in_us_equities(facts.venues):
         opens = session_open(order.start)
         if order.start < opens:
             yield (
@@ -63,14 +70,16 @@ def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:
             )
 
 
-def _clock(order: Order, around: Around) -> Iterator[str]:
+def _clock(orders: Orders, around: Around) -> Iterator[str]:
     """Where an order lasts longer than its quotes: schedules pile up on the first quote, or end early."""
     if around.first is None or around.last is None:
         return
-    if order.start < around.first - MINUTE:
-        yield f"the order starts {(around.first - order.start) / 1e9:,.0f} s before the first quote"
-    if order.end > around.last + MINUTE:
-        yield f"the order ends {(order.end - around.last) / 1e9:,.0f} s after the last quote"
+    start, end = orders.orders[0].start, orders.orders[-1].end
+    first, last = ("the order", "the order") if len(orders) == 1 else ("the first order", "the last order")
+    if start < around.first - MINUTE:
+        yield f"{first} starts {(around.first - start) / 1e9:,.0f} s before the first quote"
+    if end > around.last + MINUTE:
+        yield f"{last} ends {(end - around.last) / 1e9:,.0f} s after the last quote"
 
 
 def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
@@ -89,10 +98,10 @@ def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
 
 
 def after(
-    order: Order,
+    orders: Orders,
     grid: Grid,
     best: Best,
-    baselines: Mapping[str, Execution],
+    totals: Mapping[str, Total],
     parts: dict[str, Any] | None,
     around: Around,
 ) -> Iterator[str]:
@@ -100,41 +109,44 @@ def after(
 
     Parameters
     ----------
-    order : Order
+    orders : Orders
     grid : Grid
     best : Best
-    baselines : mapping of str to Execution
+    totals : mapping of str to Total
+        The baselines and ``optimized``.
     parts : dict, optional
         The document's `shortfall`.
     around : Around
     """
-    optimized = execution_of(best.row)
+    runs = {name: run.execution for name, run in totals.items()}
+    size = sum(order.size for order in orders.orders)
     if not could_act(around):
-        blank, missing = around.slices - around.quoted, baselines["twap"].unfilled
-        shares_left = f" and left {missing:,} of {order.size:,} shares unfilled" if missing else ""
+        blank, missing = around.slices - around.quoted, runs["twap"].unfilled
+        shares_left = f" and left {missing:,} of {size:,} shares unfilled" if missing else ""
         yield (
             f"twap had no quote in {blank:,} of its {around.slices:,} slices{shares_left}: "
             "what is saved against it is no saving; set order.start and order.end to where there are quotes"
         )
     unfilled: dict[tuple[int, int], list[str]] = {}
-    for name, run in {"optimized": optimized, **baselines}.items():
+    for name, run in runs.items():
         if run.unfilled and (name != "twap" or could_act(around)):
             unfilled.setdefault((run.unfilled, run.unfilled_value), []).append(name)
     for (shares, value), names in unfilled.items():
         yield (
-            f"{', '.join(names)}: {shares:,} of {order.size:,} shares stayed unfilled; "
+            f"{', '.join(names)}: {shares:,} of {size:,} shares stayed unfilled; "
             f"{rounded(value, NANO, 2):,.2f} $ of the total cash is their valuation, not a trade"
         )
     yield from _grid(grid, best)
-    gain = order.sign * (baselines["best_ask"].total_cash - optimized.total_cash)
+    gain = totals["best_ask"].signed_cash - totals["optimized"].signed_cash
     if gain < 0:
         yield (
             f"the best combination loses {rounded(-gain, NANO, 2):,.2f} $ to best_ask: "
             "no combination of this grid beats a router without parameters"
         )
-    yield from _far(order, optimized, parts, around)
+    if len(orders) == 1:
+        yield from _far(orders.orders[0], runs["optimized"], parts, around)
     for name, saved in (parts["savings_parts_bps"] if parts else {}).items():
-        yield from _drift(name, saved, order)
+        yield from _drift(name, saved, orders)
 
 
 def _grid(grid: Grid, best: Best) -> Iterator[str]:
@@ -179,7 +191,7 @@ def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, aroun
         )
 
 
-def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
+def _drift(name: str, saved: dict[str, Any], orders: Orders) -> Iterator[str]:
     """A saving that is mostly a move of the market between the fills."""
     total, timing = saved["total"], saved["timing"]
     if (
@@ -191,10 +203,11 @@ def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
     ):
         return
     verb = "saved against" if total > 0 else "lost to"
-    other_side = "sell" if order.side == "buy" else "buy"
+    sides = {side for side, _ in orders.cells}
+    other_side = f", and a {'sell' if 'buy' in sides else 'buy'} over the same data shows them with the other sign"
     yield (
         f"{abs(total):,.2f} bps are {verb} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
-        f"between the fills, and a {other_side} over the same data shows them with the other sign"
+        f"between the fills{other_side if len(sides) == 1 else ''}"
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator.order import execution_of
 from sweep import caveats, tasks
 from sweep.chunks import Suspects
 from sweep.config import OTHER_LIQUIDITY, as_config
@@ -18,7 +17,7 @@ from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
 from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
-from sweep.planning import Plan, make_order, make_plan
+from sweep.planning import Plan, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
 from sweep.report import (
@@ -26,6 +25,7 @@ from sweep.report import (
     failed_section,
     feed_section,
     order_section,
+    orders_section,
     rules_section,
     shortfall_section,
     strategies,
@@ -33,7 +33,8 @@ from sweep.report import (
 from sweep.result import Result
 from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
 from sweep.search import each_alone
-from sweep.sink import KEYS, expand
+from sweep.sink import expand
+from sweep.statistics import Outcome, orders_on, shares_of, total
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -41,15 +42,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.order import Execution, Side
-    from allocator.shortfall import Trace
+    from allocator.order import Liquidity, Side
     from sweep.chunks import Chunk
     from sweep.config import Config, Question
     from sweep.events import Listener
     from sweep.executors import Executor, Handle
     from sweep.progress import Progress
     from sweep.runs import Store
-    from sweep.search import Grid
+    from sweep.statistics import Orders
     from sweep.tapes import Session
     from sweep.tasks import Failure
 
@@ -176,8 +176,8 @@ def _answer(
     """Sweep one tape: every combination, the baselines, the best, the document."""
     executor, tape = session.executor, session.tape
     config, settings, grid = question.config, question.settings, question.grid
-    order = make_order(question.order, tape.facts)
-    job = tasks.Job((order,), settings, each_alone(grid))
+    orders = orders_on(question.orders, tape.facts.start, tape.facts.end, len(grid))
+    job = tasks.Job(orders.orders, settings, each_alone(grid), edges=orders.edges)
     with phases.phase("calibrate"):
         # what is stored of a run names its classes, whatever is asked for now
         if config.collapse if store.planned is None else store.planned.collapse:
@@ -186,13 +186,13 @@ def _answer(
             measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
         else:
             measured = {store.planned.kernel: tuple(store.planned.measured)}
-    plan = make_plan(job.classes, job.orders, (tape.facts,), executor.workers, measured)
+    plan = make_plan(job.classes, orders, (tape.facts,), executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep") as advanced:
         around = executor.get(executor.call(tasks.around, tape.book, job))
-        early_warnings = _warn(caveats.before(question, order, tape.facts, around), progress)
-        baselines = executor.get(executor.call(tasks.traced_baselines, tape.book, job))
-        best_ask, _ = baselines["best_ask"]
+        early_warnings = _warn(caveats.before(question, orders, tape.facts, around), progress)
+        baselines = outcomes_of(executor, tape.book, job, tasks.baselines)
+        filled = shares_of(baselines["best_ask"])
         cutter = store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
@@ -201,15 +201,15 @@ def _answer(
         for listener in listeners:
             listener.started(started)
         suspects = Suspects(cutter, store.witness())
-        swept = _sweep(session, job, best_ask, identifier, suspects, store, plan, progress, listeners)
+        swept = _sweep(session, job, filled, identifier, suspects, store, plan, progress, listeners)
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
-        best = _reduce(swept, plan, best_ask)
-        answer, late_warnings = answer_of(executor, tape.book, job, grid, best, baselines, around)
+        best = _reduce(swept, plan, filled)
+        answer, late_warnings = answer_of(executor, tape.book, job, orders, best, baselines, around)
     result_document = {
         **answer,
         "warnings": early_warnings + _warn(late_warnings, progress),
-        "order": order_section(order),
+        "order": order_section(orders),
         "rules": rules_section(question),
         "failed": failed_section(grid, failures),
         "feed": feed_section(tape.facts),
@@ -253,7 +253,7 @@ class ChunkCallback(NullListener):
 def _sweep(
     session: Session,
     job: tasks.Job,
-    best_ask: Execution,
+    filled: int,
     name: str,
     suspects: Suspects,
     store: Store,
@@ -265,8 +265,10 @@ def _sweep(
     executor, side = session.executor, job.order.side
     done, crashes, in_a_row = store.arrived, 0, 0
     best = None
+    # of several groups no row is a combination's whole cash
+    better = _better if plan.orders.groups == 1 else _unknown
     for block in store.blocks():
-        best = _better(best, block, best_ask, side)
+        best = better(best, block, filled, side)
 
     def take() -> tuple[Chunk] | None:
         chunk = suspects.take()
@@ -290,7 +292,7 @@ def _sweep(
             continue
         store.append(chunk, rows)
         done += plan.count(chunk)
-        best = _better(best, rows.rows, best_ask, side)
+        best = better(best, rows.rows, filled, side)
         event = Finished(
             chunk=str(chunk),
             combinations=plan.count(chunk),
@@ -310,29 +312,37 @@ def _sweep(
     return Swept(*store.ended())
 
 
-def _better(best: int | None, rows: NDArray[np.int64], best_ask: Execution, side: Side) -> int | None:
+def _better(best: int | None, rows: NDArray[np.int64], filled: int, side: Side) -> int | None:
     """The better of the best total cash so far and that of (R, 8) more rows, 1e-9 $."""
-    totals = rows[eligible(rows, best_ask), TOTAL]
+    totals = rows[eligible(rows, filled), TOTAL]
     if not len(totals):
         return best
     best_of_rows = int(totals.min() if side == "buy" else totals.max())
     return best_of_rows if best is None else (min if side == "buy" else max)(best, best_of_rows)
 
 
-def _reduce(swept: Swept, plan: Plan, best_ask: Execution) -> Best:
-    rows, failures = swept.rows, swept.failures
-    if not len(rows):
-        raise AllFailed(f"every combination failed, the first with {failures[0].message}\n{failures[0].details}")
-    return find_best(rows[:, 2], rows[:, len(KEYS) :], plan.classes, plan.orders[0].side, best_ask)
+def _unknown(best: int | None, *_: object) -> int | None:
+    """For progress that cannot know the best yet."""
+    return best
+
+
+def _reduce(swept: Swept, plan: Plan, filled: int) -> Best:
+    try:
+        return find_best(swept.rows, plan.classes, plan.orders.signs, filled)
+    except ValueError:
+        first = swept.failures[0]
+        raise AllFailed(f"every combination failed, the first with {first.message}\n{first.details}") from None
 
 
 def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:
-    """The failure of each combination, ascending, from one for each class."""
-    if not swept.failures or len(plan.classes) == len(plan.grid):
-        return swept.failures
-    failed = np.array([failure.combination for failure in swept.failures])
+    """The failure of each combination, ascending, from one or more for each class."""
+    first_of = {failure.combination: failure for failure in reversed(swept.failures)}
+    failures = tuple(first_of[number] for number in sorted(first_of))
+    if not failures or len(plan.classes) == len(plan.grid):
+        return failures
+    failed = np.array([failure.combination for failure in failures])
     class_of = plan.classes.of_numbers(np.arange(len(plan.grid)))
-    failure_of = dict(zip(plan.classes.of_numbers(failed).tolist(), swept.failures, strict=True))
+    failure_of = dict(zip(plan.classes.of_numbers(failed).tolist(), failures, strict=True))
     members = np.flatnonzero(np.isin(class_of, list(failure_of)))
     return tuple(
         replace(failure_of[of], combination=number)
@@ -340,33 +350,66 @@ def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:
     )
 
 
+PIECE: Final = 16
+"""Orders of a task that runs one strategy, or the baselines, for each of them."""
+
+
+def outcomes_of(
+    executor: Executor,
+    book: Handle,
+    job: tasks.Job,
+    function: Callable[..., dict[str, Outcome]],
+    *arguments: object,
+    liquidity: Liquidity | None = None,
+) -> dict[str, Outcome]:
+    """How all orders of a job fill by some strategies, from a function that takes a part of the orders."""
+    job = replace(job, classes=each_alone(job.grid))  # classes may be many, and nothing here looks at them
+    pieces = [(first, min(first + PIECE, len(job.orders))) for first in range(0, len(job.orders), PIECE)]
+    handles = [executor.call(function, book, job, *arguments, *piece, liquidity) for piece in pieces]
+    parts = [executor.get(handle) for handle in handles]
+    return {
+        name: Outcome(
+            np.concatenate([part[name].rows for part in parts]),
+            tuple(trace for part in parts for trace in part[name].traces),
+        )
+        for name in parts[0]
+    }
+
+
 def answer_of(
     executor: Executor,
     book: Handle,
     job: tasks.Job,
-    grid: Grid,
+    orders: Orders,
     best: Best,
-    traced: Mapping[str, tuple[Execution, Trace]],
+    baselines: Mapping[str, Outcome],
     around: tasks.Around,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The document's answer, and the warnings about it; `traced` are the baselines."""
-    order = job.order
-    trace = executor.get(executor.call(tasks.trace, book, job, best.combination))
-    baselines = {name: run for name, (run, _) in traced.items()}
-    twap_acted = caveats.could_act(around)
-    parts = shortfall_section(order, (execution_of(best.row), trace), traced, around, twap_acted=twap_acted)
-    sensitivity = sensitivity_of(executor, book, job, best.combination)
-    answer = {**answer_section(grid, best, baselines, order.side, sensitivity), "shortfall": parts}
-    return answer, list(caveats.after(order, grid, best, baselines, parts, around))
+    """The document's answer, and the warnings about it."""
+    outcomes = {**outcomes_of(executor, book, job, tasks.traced, best.combination), **baselines}
+    totals = {name: total(orders.orders, outcome, around.arrivals) for name, outcome in outcomes.items()}
+    parts = shortfall_section(totals, around, twap_acted=caveats.could_act(around))
+    sensitivity = sensitivity_of(executor, book, job, orders, best.combination, around)
+    answer = {
+        **answer_section(job.grid, best, totals, sensitivity),
+        "orders": orders_section(orders, outcomes),
+        "shortfall": parts,
+    }
+    return answer, list(caveats.after(orders, job.grid, best, totals, parts, around))
 
 
-def sensitivity_of(executor: Executor, book: Handle, job: tasks.Job, best: int) -> dict[str, Any] | None:
+def sensitivity_of(
+    executor: Executor, book: Handle, job: tasks.Job, orders: Orders, best: int, around: tasks.Around
+) -> dict[str, Any] | None:
     """Under fair, the winner and the baselines under the other liquidity rule; None otherwise."""
     if job.settings.conventions != "fair":
         return None
-    other_liquidity = OTHER_LIQUIDITY[job.settings.rules.liquidity]
-    optimized, baselines = executor.get(executor.call(tasks.under_other_liquidity, book, job, best, other_liquidity))
-    return {other_liquidity: strategies(optimized, baselines, job.order.side)}
+    other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
+    outcomes = {
+        **outcomes_of(executor, book, job, tasks.traced, best, liquidity=other),
+        **outcomes_of(executor, book, job, tasks.baselines, liquidity=other),
+    }
+    return {other: strategies({name: total(orders.orders, run, around.arrivals) for name, run in outcomes.items()})}
 
 
 def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from allocator.order import Order
 from allocator.runners import SHARED
-from feed.instants import format_instant
 from sweep.chunks import Cutter
-from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sweep.chunks import Chunk, Measured, Span
-    from sweep.config import ParentOrder
     from sweep.search import Classes, Grid
+    from sweep.statistics import Orders
     from sweep.tapes import Facts
 
 
@@ -28,7 +25,8 @@ class Plan:
     ----------
     classes : Classes
         Of the grid's combinations; a chunk names classes.
-    orders : tuple of Order
+    orders : Orders
+        On a tape.
     tapes : int
     workers : int
         Of the executor.
@@ -41,7 +39,7 @@ class Plan:
     """
 
     classes: Classes
-    orders: tuple[Order, ...]
+    orders: Orders
     tapes: int
     workers: int
     kernel: str
@@ -50,13 +48,18 @@ class Plan:
 
     @property
     def combinations(self) -> int:
-        """Result rows: tapes x orders x combinations of the grid."""
-        return self.tapes * len(self.orders) * len(self.grid)
+        """Result rows: tapes x groups of orders x combinations of the grid."""
+        return self.tapes * self.orders.groups * len(self.grid)
 
     @property
     def simulations(self) -> int:
         """Rows to simulate: tapes x orders x classes."""
         return self.tapes * len(self.orders) * len(self.classes)
+
+    @property
+    def kept(self) -> int:
+        """Rows that the driver keeps: tapes x groups of orders x classes."""
+        return self.tapes * self.orders.groups * len(self.classes)
 
     @property
     def grid(self) -> Grid:
@@ -69,18 +72,21 @@ class Plan:
 
     @property
     def together(self) -> bool:
-        """Whether a chunk holds all orders of a tape."""
+        """Whether a chunk holds all groups of a tape."""
         return self.kernel == SHARED
 
     def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
         """A cutter of some spans, or of everything."""
-        sizes = self.tapes, len(self.orders), len(self.classes), self.workers, self.measured
+        # one order was measured, and a chunk runs all of a group
+        times = 1 if self.together else len(self.orders) / self.orders.groups
+        measured = [(count, seconds * times) for count, seconds in self.measured]
+        sizes = self.tapes, self.orders.groups, len(self.classes), self.workers, measured
         return Cutter(*sizes, together=self.together, spans=spans)
 
 
 def make_plan(
     classes: Classes,
-    orders: tuple[Order, ...],
+    orders: Orders,
     facts: tuple[Facts, ...],
     workers: int,
     calibrated: Mapping[str, Measured],
@@ -111,26 +117,3 @@ def make_plan(
         measured=calibrated[kernel],
         nbytes=sum(tape.nbytes for tape in facts),
     )
-
-
-def make_order(parent: ParentOrder, facts: Facts) -> Order:
-    """The parent order on a tape, whose window is its span where nothing else is asked.
-
-    Raises
-    ------
-    ConfigError
-        It lies outside the window.
-    """
-    start = facts.start if parent.span.start is None else parent.span.start
-    end = facts.end if parent.span.end is None else parent.span.end
-    if start > end:
-        raise ConfigError(
-            f"order.start is after order.end: {format_instant(start)} and {format_instant(end)}, of which the window, "
-            f"{format_instant(facts.start)} to {format_instant(facts.end)}, brings one; no order acts on warm-up"
-        )
-    if not facts.start <= start <= end <= facts.end:
-        raise ConfigError(
-            f"order: {format_instant(start)} to {format_instant(end)} is not inside the window, "
-            f"{format_instant(facts.start)} to {format_instant(facts.end)}; no order acts on warm-up"
-        )
-    return Order(parent.side, parent.size, start, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from allocator.money import NANO, rounded
 from allocator.order import FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from allocator.order import Execution, Side
     from sweep.search import Classes
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
@@ -21,52 +22,51 @@ FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfill
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best combination, and the document's `objective`."""
+    """The best combination, its sums over all orders, and the document's `objective`."""
 
     combination: int
     row: tuple[int, ...]
     objective: dict[str, Any]
 
 
-def eligible(rows: NDArray[np.int64], best_ask: Execution) -> NDArray[np.bool_]:
-    """(K,) bool: which rows fill no less than best_ask does."""
-    filled: NDArray[np.bool_] = rows[:, FILLED] - rows[:, OVERFILLED] >= best_ask.filled - best_ask.overfilled
-    return filled
+def eligible(rows: NDArray[Any], filled: int) -> NDArray[np.bool_]:
+    """(K,) bool: which rows fill no less than best_ask does, whose shares are given."""
+    enough: NDArray[np.bool_] = rows[:, FILLED] - rows[:, OVERFILLED] >= filled
+    return enough
 
 
-def find_best(
-    simulated: NDArray[np.int64], rows: NDArray[np.int64], classes: Classes, side: Side, best_ask: Execution
-) -> Best:
-    """Reduce the rows of one order on one tape.
+def find_best(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], filled: int) -> Best:
+    """Reduce the rows of all groups of orders.
 
     Parameters
     ----------
-    simulated : (N,) int64
-        The classes with a row, ascending; all except those that failed.
-    rows : (N, 8) int64
-        Their rows, the columns of `allocator.order.FIELDS`.
+    table : (N, 11) int64
+        The columns of `sweep.sink.COLUMNS`, sorted by its keys, where a class stands for a combination: a row for each
+        of the G groups of each of the R classes, except those that failed.
     classes : Classes
         Of the grid.
-    side : str
-    best_ask : Execution
-        A combination that fills less than this baseline can only be best if all do.
+    signs : (G,) sequence of int
+        1 for a group of buys, -1 for one of sells.
+    filled : int
+        Shares that best_ask fills, less what it overfills. A combination that fills less can only be best if all do.
 
     Raises
     ------
     ValueError
-        No rows.
+        No class has a row in every group.
     """
-    if not len(rows):
+    simulated, cube = _cube(table, len(classes), len(signs))
+    if not len(simulated):
         raise ValueError("no combination has a row")
-    may_be_best = np.flatnonzero(eligible(rows, best_ask))
+    sums = _exact_sums(cube)
+    paid = sums[:, TOTAL] * signs[0] if len({*signs}) == 1 else _exact_sums(cube[:, :, TOTAL:] * _column(signs))[:, 0]
+    may_be_best = np.flatnonzero(eligible(sums, filled))
     if not len(may_be_best):
-        may_be_best = np.arange(len(rows))
-    totals = rows[may_be_best, TOTAL]
-    best_total = totals.min() if side == "buy" else totals.max()
-    ties = may_be_best[totals == best_total]
+        may_be_best = np.arange(len(sums))
+    ties = may_be_best[paid[may_be_best] == paid[may_be_best].min()]
     best = int(ties[0])  # classes ascend by their first combination
     number = int(classes.numbers(simulated[[best]])[0])
-    groups, distinct = group(rows)
+    groups, distinct = group(cube)
     grid, inert = classes.grid, _inert(simulated, groups, classes)
     point = grid.point(number)
     edges = [
@@ -74,10 +74,10 @@ def find_best(
         for axis in grid.axes
         if len(axis) > 1 and axis.name not in inert and point[axis.name] in axis.extremes
     ]
-    span = int(rows[:, TOTAL].max()) - int(rows[:, TOTAL].min())
+    span = int(paid.max()) - int(paid.min())
     return Best(
         number,
-        tuple(rows[best].tolist()),
+        tuple(int(value) for value in sums[best]),
         {
             "combinations": len(grid),
             "distinct": distinct,
@@ -91,13 +91,49 @@ def find_best(
     )
 
 
-def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+def _column(signs: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(signs, np.int64)[:, None, None]
+
+
+def _cube(table: NDArray[np.int64], classes: int, groups: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The classes that have a row in each group, ascending, and (G, R, 8) int64, these rows."""
+    rows = table[:, -len(FIELDS) :]
+    if groups == 1:
+        return table[:, -len(FIELDS) - 1], rows[None]
+    if len(rows) == groups * classes:
+        return np.arange(classes), rows.reshape(groups, classes, -1)
+    numbers = table[:, -len(FIELDS) - 1]
+    whole = np.flatnonzero(np.bincount(numbers, minlength=classes) == groups)
+    return whole, rows[np.isin(numbers, whole)].reshape(groups, len(whole), -1)
+
+
+def _exact_sums(cube: NDArray[np.int64]) -> NDArray[Any]:
+    """(R, F), sums over the groups of (G, R, F): int64 where they fit, else Python's integers."""
+    if len(cube) == 1:
+        only: NDArray[Any] = cube[0]
+        return only
+    high, low = np.zeros(cube.shape[1:], np.int64), np.zeros(cube.shape[1:], np.int64)
+    for rows in cube:
+        high += rows >> 32
+        low += rows & _LOW
+    high, low = high + (low >> 32), low & _LOW
+    if max(abs(int(high.max(initial=0))), abs(int(high.min(initial=0)))) < 2**30:
+        narrow: NDArray[Any] = (high << 32) + low
+        return narrow
+    wide: NDArray[Any] = high.astype(object) * 2**32 + low.astype(object)
+    return wide
+
+
+_LOW: Final = 2**32 - 1
+
+
+def group(cube: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Give equal rows equal numbers; sorts one column at a time, and only columns that split a group further.
 
     Parameters
     ----------
-    rows : (K, 8) int64
-        The columns of `allocator.order.FIELDS`.
+    cube : (G, K, 8) int64
+        The columns of `allocator.order.FIELDS`; combinations are equal whose rows are equal in each of G groups.
 
     Returns
     -------
@@ -106,20 +142,21 @@ def group(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     distinct : int
         How many rows differ.
     """
-    count = len(rows)
+    count = cube.shape[1]
     groups, distinct = np.zeros(count, np.int64), min(count, 1)
-    for field in (TOTAL, *(other for other in range(rows.shape[1]) if other != TOTAL)):
-        if distinct == count:
-            break
-        column = rows[:, field]
-        member = np.empty(distinct, np.int64)
-        member[groups] = np.arange(count)
-        if np.array_equal(column[member][groups], column):
-            continue
-        values, codes = np.unique(column, return_inverse=True)
-        # below distinct * values <= K^2: fits int64 at any length of a grid
-        values, groups = np.unique(groups * len(values) + codes, return_inverse=True)
-        distinct = len(values)
+    for field in (TOTAL, *(other for other in range(cube.shape[2]) if other != TOTAL)):
+        for rows in cube:
+            if distinct == count:
+                return groups, distinct
+            column = rows[:, field]
+            member = np.empty(distinct, np.int64)
+            member[groups] = np.arange(count)
+            if np.array_equal(column[member][groups], column):
+                continue
+            values, codes = np.unique(column, return_inverse=True)
+            # below distinct * values <= K^2: fits int64 at any length of a grid
+            values, groups = np.unique(groups * len(values) + codes, return_inverse=True)
+            distinct = len(values)
     return groups, distinct
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -35,7 +36,7 @@ def expand(rows: NDArray[np.int64], classes: Classes) -> NDArray[np.int64]:
     rows : (N, 11) int64
         The columns of `COLUMNS`, where a class stands for the combination; a class that failed has none.
     classes : Classes
-        Of one order on one tape.
+        The same of all orders.
 
     Returns
     -------
@@ -44,14 +45,18 @@ def expand(rows: NDArray[np.int64], classes: Classes) -> NDArray[np.int64]:
     """
     if len(classes) == len(classes.grid):
         return rows
-    position = np.full(len(classes), -1, np.int64)
-    position[rows[:, 2]] = np.arange(len(rows))
     numbers = np.arange(len(classes.grid), dtype=np.int64)
-    row_of = position[classes.of_numbers(numbers)]
-    numbers = numbers[row_of >= 0]
-    table: NDArray[np.int64] = rows[row_of[row_of >= 0]]
-    table[:, 2] = numbers
-    return table
+    class_of = classes.of_numbers(numbers)
+    edges = [0, *(np.flatnonzero(np.diff(rows[:, :2], axis=0).any(axis=1)) + 1).tolist(), len(rows)]
+    parts = []
+    for first, past in pairwise(edges):
+        position = np.full(len(classes), -1, np.int64)
+        position[rows[first:past, 2]] = np.arange(first, past)
+        row_of = position[class_of]
+        part: NDArray[np.int64] = rows[row_of[row_of >= 0]]
+        part[:, 2] = numbers[row_of >= 0]
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class ResultSink(Protocol):

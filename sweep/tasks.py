@@ -7,19 +7,20 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from allocator.baselines import twap_slices
 from allocator.collapse import ACTING, read_by
+from allocator.engine import as_row
 from allocator.errors import AllocatorError
-from allocator.order import FIELDS, execution_of
-from allocator.runners import SHARED, prepare
+from allocator.order import FIELDS
+from allocator.runners import SHARED, check_sums, prepare
 from allocator.simulate import (
     kernels_for,
     kernels_for_orders,
-    run_baselines,
     run_combinations,
     run_orders,
     trace_baselines,
@@ -29,14 +30,15 @@ from allocator.units import cost_units
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import describe_room
 from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
+from sweep.statistics import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from allocator.book import Book
-    from allocator.order import Execution, Liquidity, Order, ParameterColumns
+    from allocator.order import Execution, Liquidity, Order, ParameterColumns, Rules
     from allocator.shortfall import Trace
     from sweep.chunks import Chunk
     from sweep.config import Settings
@@ -70,12 +72,15 @@ class Job:
         The combinations to run; a chunk names classes of them.
     kernel : str, optional
         One of `allocator.simulate.kernels_for_orders`; None = the first that runs orders one by one.
+    edges : tuple of int
+        As `sweep.statistics.Orders.edges`; () = each order is a group of its own.
     """
 
     orders: tuple[Order, ...]
     settings: Settings
     classes: Classes
     kernel: str | None = None
+    edges: tuple[int, ...] = ()
 
     @property
     def order(self) -> Order:
@@ -86,6 +91,18 @@ class Job:
     def grid(self) -> Grid:
         """The grid of the combinations."""
         return self.classes.grid
+
+    @property
+    def groups(self) -> int:
+        """How many groups of orders there are."""
+        return len(self.edges) - 1 if self.edges else len(self.orders)
+
+    def groups_of(self, chunk: Chunk) -> tuple[tuple[Order, ...], ...]:
+        """The orders of a chunk's groups."""
+        edges = self.edges[chunk.order : chunk.order + chunk.orders + 1] or range(
+            chunk.order, chunk.order + chunk.orders + 1
+        )
+        return tuple(self.orders[first:past] for first, past in pairwise(edges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +116,31 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The market at and around an order; instants are UTC nanoseconds, None where there is none.
+    """The market at and around N orders; instants are UTC nanoseconds, None where there is none.
 
     Attributes
     ----------
-    arrival2 : int
-        Twice the arrival mid, 1e-9 $; 0 where no book is two-sided.
+    arrivals : (N,) tuple of int
+        Twice each arrival mid, 1e-9 $; 0 where no book is two-sided.
     arrived : int, optional
-        The snapshot of that mid.
+        The snapshot of the first order's arrival mid.
     first, last : int, optional
-        The first and the last snapshot, warm-up included, that shows the side the order takes from.
+        The first and the last snapshot, warm-up included, that shows the side an order takes from.
     slices, quoted : int
-        How many slices TWAP has, and in how many of them such a quote is shown.
+        How many slices TWAP has in all orders, and in how many of them such a quote is shown.
     """
 
-    arrival2: int
+    arrivals: tuple[int, ...]
     arrived: int | None
     first: int | None
     last: int | None
     slices: int
     quoted: int
+
+    @property
+    def arrival2(self) -> int:
+        """Twice the first order's arrival mid, 1e-9 $; 0 where there is none."""
+        return self.arrivals[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +150,9 @@ class ChunkRows:
     Attributes
     ----------
     of : (K,) int32
-        The row of each class, order by order, ascending; -1 where it failed.
+        The row of each class, group by group, ascending; -1 where it failed.
     rows : (R, 8) int64
-        The columns of `allocator.order.FIELDS`.
+        The columns of `allocator.order.FIELDS`, summed over the orders of a group.
     failures : tuple of Failure
         One per class, with its first combination.
     seconds : float
@@ -179,9 +201,37 @@ def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     if job.kernel is not None:
         prepare(job.kernel, book)  # what that costs on a worker says nothing about the next chunk
     began = time.perf_counter()
-    orders = job.orders[chunk.order : chunk.order + chunk.orders]
-    of, rows, failures = _simulate(book, job, orders, chunk.first, chunk.past)
+    groups = job.groups_of(chunk)
+    of, rows, failures = _simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past)
+    if any(len(group) > 1 for group in groups):
+        _check_sums_of(book, job, groups)
+        of, rows = _summed(of.reshape(-1, chunk.past - chunk.first), rows, [len(group) for group in groups])
+        first_of = {failure.combination: failure for failure in reversed(failures)}
+        failures = tuple(first_of[number] for number in sorted(first_of))
     return ChunkRows(of, rows, failures, time.perf_counter() - began)
+
+
+def _check_sums_of(book: Book, job: Job, groups: Iterable[tuple[Order, ...]]) -> None:
+    """Refuse (AllocatorError) groups whose cash together could leave int64."""
+    for group in groups:
+        size = sum(order.size for order in group)
+        check_sums(book, replace(group[0], size=size), job.settings.rules, job.settings.fees.of(book))
+
+
+def _summed(
+    of: NDArray[np.int32], rows: NDArray[np.int64], lengths: list[int]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Add up rows over the orders of each group: (N, K) of N orders becomes (G * K,), -1 where any of them failed."""
+    edges = np.cumsum([0, *lengths])
+    sums = np.zeros((len(lengths), of.shape[1], rows.shape[1]), np.int64)
+    failed = np.zeros(sums.shape[:2], np.bool_)
+    for group, (first, past) in enumerate(pairwise(edges.tolist())):
+        for order in range(first, past):
+            failed[group] |= of[order] < 0
+            sums[group] += rows[of[order]] if len(rows) else 0
+    has_row = ~failed.reshape(-1)
+    numbers = np.where(has_row, np.cumsum(has_row) - 1, -1).astype(np.int32)
+    return numbers, sums.reshape(-1, rows.shape[1])[has_row]
 
 
 def _number(job: Job, position: int) -> int:
@@ -309,44 +359,56 @@ def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]
     return count, time.thread_time() - began
 
 
-def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[str, Execution]:
-    """The baselines of a job's order, under its own liquidity rule or another."""
-    settings = job.settings
-    rules = settings.rules if liquidity is None else replace(settings.rules, liquidity=liquidity)
-    fees = settings.fees.of(book)
-    return run_baselines(book, job.order, rules, fees, settings.conventions, follower=settings.baseline)
-
-
-def traced_baselines(book: Book, job: Job) -> dict[str, tuple[Execution, Trace]]:
-    """As `baselines` under the job's own rule, each with when it filled and where the mid was."""
-    settings = job.settings
-    fees = settings.fees.of(book)
-    return trace_baselines(book, job.order, settings.rules, fees, settings.conventions, follower=settings.baseline)
-
-
 def around(book: Book, job: Job) -> Around:
-    """The market at and around a job's order."""
-    snapshot, arrival2 = book.arrival(job.order)
-    shown = np.flatnonzero(book.take_side(job.order.side).shown.any(axis=1))
-    first, last = (int(book.ts[shown[end]]) if len(shown) else None for end in (0, -1))
+    """The market at and around a job's orders."""
+    arrivals = [book.arrival(order) for order in job.orders]
+    snapshot, arrival2 = arrivals[0]
+    shown = [
+        np.flatnonzero(book.take_side(side).shown.any(axis=1)) for side in {order.side: None for order in job.orders}
+    ]
+    firsts, lasts = ([int(book.ts[where[end]]) for where in shown if len(where)] for end in (0, -1))
     standing = job.settings.book.book == "consolidated"
-    slices, quoted = twap_slices(book, job.order, job.settings.conventions, standing=standing)
-    return Around(arrival2, int(book.ts[snapshot]) if arrival2 else None, first, last, slices, quoted)
+    slices = [twap_slices(book, order, job.settings.conventions, standing=standing) for order in job.orders]
+    return Around(
+        tuple(arrival for _, arrival in arrivals),
+        int(book.ts[snapshot]) if arrival2 else None,
+        min(firsts, default=None),
+        max(lasts, default=None),
+        sum(all_slices for all_slices, _ in slices),
+        sum(quoted for _, quoted in slices),
+    )
 
 
-def trace(book: Book, job: Job, combination: int) -> Trace:
-    """When one combination filled, and where the mid was; runs it once more for that."""
-    settings = job.settings
-    fees, parameters = settings.fees.of(book), job.grid.parameters(combination, combination + 1)
-    return trace_combination(book, job.order, settings.rules, settings.policy, fees, parameters)
+def _rules(job: Job, liquidity: Liquidity | None) -> Rules:
+    """A job's rules of fills, under its own liquidity rule or another."""
+    return job.settings.rules if liquidity is None else replace(job.settings.rules, liquidity=liquidity)
 
 
-def under_other_liquidity(
-    book: Book, job: Job, combination: int, liquidity: Liquidity
-) -> tuple[Execution, dict[str, Execution]]:
-    """Run one combination and the baselines once more under the other liquidity rule."""
-    settings = job.settings
-    rules = replace(settings.rules, liquidity=liquidity)
+def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity | None = None) -> dict[str, Outcome]:
+    """Every baseline of the orders [first, past) of a job."""
+    settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
+    return _together(
+        trace_baselines(book, order, rules, fees, settings.conventions, follower=settings.baseline)
+        for order in job.orders[first:past]
+    )
+
+
+def traced(
+    book: Book, job: Job, combination: int, first: int, past: int, liquidity: Liquidity | None = None
+) -> dict[str, Outcome]:
+    """One combination of the orders [first, past) of a job, run once more to say when it filled, as ``optimized``."""
+    settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
     parameters = job.grid.parameters(combination, combination + 1)
-    row = run_combinations(book, job.order, rules, settings.policy, settings.fees.of(book), parameters).rows[0]
-    return execution_of(row.tolist()), baselines(book, job, liquidity)
+    return _together(
+        {"optimized": trace_combination(book, order, rules, settings.policy, fees, parameters)}
+        for order in job.orders[first:past]
+    )
+
+
+def _together(runs: Iterable[dict[str, tuple[Execution, Trace]]]) -> dict[str, Outcome]:
+    """The runs of each strategy, order after order."""
+    each = list(runs)
+    return {
+        name: Outcome(np.array([as_row(run[name][0]) for run in each], np.int64), tuple(run[name][1] for run in each))
+        for name in each[0]
+    }

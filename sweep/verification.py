@@ -14,17 +14,17 @@ import numpy as np
 from allocator.order import FIELDS
 from sweep import caveats, tasks
 from sweep.chunks import Chunk
-from sweep.driver import answer_of
+from sweep.driver import answer_of, outcomes_of
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
-from sweep.planning import make_order
 from sweep.progress import Silent
 from sweep.reduce import find_best
 from sweep.report import feed_section, order_section, rules_section
 from sweep.runs import config_of, read_document, read_manifest, read_table
 from sweep.search import each_alone, in_dollars
 from sweep.sink import KEYS
+from sweep.statistics import orders_on, shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.order import Execution
-    from allocator.shortfall import Trace
     from sweep.config import Question
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.runs import Manifest
     from sweep.search import Grid
+    from sweep.statistics import Orders, Outcome
     from sweep.tapes import Session
 
 SAMPLE = 64
@@ -138,10 +137,6 @@ def _check(
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
     caveats.tell(stored, progress)
-    incomplete = list(_check_table(table, stored, question.grid))
-    yield from incomplete
-    if incomplete:
-        return
     with open_session(question, progress, Phases(progress.say)) as session:
         facts = session.tape.facts
         checked["digest"] = facts.provenance.digest
@@ -149,30 +144,38 @@ def _check(
         yield from differences
         if differences:
             return
-        order, grid = make_order(question.order, facts), question.grid
-        job = tasks.Job((order,), question.settings, each_alone(grid))
-        baselines = session.executor.get(session.executor.call(tasks.traced_baselines, session.tape.book, job))
-        best_ask, _ = baselines["best_ask"]
-        best = find_best(table[:, 2], table[:, len(KEYS) :], job.classes, order.side, best_ask)
+        orders, grid = orders_on(question.orders, facts.start, facts.end, len(question.grid)), question.grid
+        job = tasks.Job(orders.orders, question.settings, each_alone(grid), edges=orders.edges)
+        incomplete = list(_check_table(table, stored, grid, orders.groups))
+        yield from incomplete
+        if incomplete:
+            return
+        baselines = outcomes_of(session.executor, session.tape.book, job, tasks.baselines)
+        best = find_best(table, job.classes, orders.signs, shares_of(baselines["best_ask"]))
         same_code = manifest.sources_hash == sources_hash()
-        yield from _check_document(stored, best, session, question, job, baselines, same_code=same_code)
+        yield from _check_document(stored, best, session, question, job, orders, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, job, grid)
 
 
-def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid) -> Iterator[dict[str, Any]]:
-    """Whether each combination has a row or failed, and each row adds up."""
+def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, groups: int) -> Iterator[dict[str, Any]]:
+    """Whether each combination has a row in each group of orders or failed, and each row adds up."""
     failed = [failure["combination"] for failure in stored["failed"]]
     known = [combination for combination in failed if combination < len(grid)]
     keys = np.delete(np.arange(len(grid)), known)
-    if len(known) < len(failed) or not np.array_equal(table[:, 2], keys) or table[:, :2].any():
+    numbers, of = table[:, 2], table[:, 1]
+    if known and groups > 1:  # what failed in one group may have a row in another
+        numbers, of = (column[~np.isin(table[:, 2], known)] for column in (numbers, of))
+    expected = np.tile(keys, groups), np.repeat(np.arange(groups), len(keys))
+    complete = np.array_equal(numbers, expected[0]) and np.array_equal(of, expected[1])
+    if len(known) < len(failed) or not complete or table[:, 0].any():
         yield {
             "what": "table",
             "where": "combinations",
             "stored": f"{len(table):,} rows",
-            "found": f"a row each of {len(keys):,}",
+            "found": f"a row each of {len(expected[0]):,}",
         }
         return
     column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
@@ -192,22 +195,23 @@ def _check_document(
     session: Session,
     question: Question,
     job: tasks.Job,
-    baselines: dict[str, tuple[Execution, Trace]],
+    orders: Orders,
+    baselines: dict[str, Outcome],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
     """Recompute the answer from the stored rows and from baselines that were run again."""
-    executor, book, order, grid = session.executor, session.tape.book, job.order, question.grid
+    executor, book = session.executor, session.tape.book
     around = executor.get(executor.call(tasks.around, book, job))
-    early_warnings = list(caveats.before(question, order, session.tape.facts, around))
-    answer, late_warnings = answer_of(executor, book, job, grid, best, baselines, around)
+    early_warnings = list(caveats.before(question, orders, session.tape.facts, around))
+    answer, late_warnings = answer_of(executor, book, job, orders, best, baselines, around)
     rules = rules_section(question)
     if not same_code:  # an earlier version may have lacked a rule
         rules = {name: rule for name, rule in rules.items() if name in stored["rules"]}
     recomputed = {
         **answer,
         "warnings": early_warnings + late_warnings,
-        "order": order_section(order),
+        "order": order_section(orders),
         "rules": rules,
     }
     for key, value in recomputed.items():
@@ -221,16 +225,16 @@ def _check_document(
 
 
 def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:
-    """Positions in the table, ascending; the winner's is one of them."""
+    """Positions in the table, ascending; the winner's are among them."""
     drawn = random.Random(seed).sample(range(len(table)), min(sample, len(table)))
-    return sorted({*drawn, int(np.searchsorted(table[:, 2], best.combination))})
+    return sorted({*drawn, *np.flatnonzero(table[:, 2] == best.combination).tolist()})
 
 
 def _check_rows(
     table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, grid: Grid
 ) -> Iterator[dict[str, Any]]:
     """Run the combinations of some rows again, each alone and by the default kernel."""
-    chunks = [Chunk(0, 0, number, number + 1) for number in table[positions, 2].tolist()]
+    chunks = [Chunk(0, group, number, number + 1) for group, number in table[positions, 1:3].tolist()]
     stored = dict(zip(chunks, table[positions, len(KEYS) :].tolist(), strict=True))
     take = partial(next, ((each,) for each in chunks), None)
     for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tape.book, job), take):
@@ -241,7 +245,12 @@ def _check_rows(
             parameters = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
             yield {
                 "what": "row",
-                "where": {"combination": chunk.first, "parameters": parameters, "columns": list(FIELDS)},
+                "where": {
+                    "combination": chunk.first,
+                    **({"order": chunk.order} if job.groups > 1 else {}),
+                    "parameters": parameters,
+                    "columns": list(FIELDS),
+                },
                 "stored": stored[chunk],
                 "found": recomputed,
             }

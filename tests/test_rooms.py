@@ -15,6 +15,7 @@ from tests.support import ROOT
 ROOMS = (
     *(f"feed.{room}" for room in ("codecs", "files", "kafka", "quality")),
     *(f"sweep.{room}" for room in ("config", "executors", "executors.on_ray", "forecast", "report", "runs", "search")),
+    "sweep.statistics",
     "sweep.tapes",
 )
 """The packages that this holds for. A room within a room is one of its own, to the modules around it as well."""

@@ -23,10 +23,15 @@ MEANING: Final = {
     "window.start": "the tape's first instant, included; the data's by default",
     "window.end": "the tape's last instant, included; the data's by default. Both lie within one UTC date",
     "window.warmup": "before start, this long, rows build the book and no order acts",
-    "order.side": "the parent order's side",
+    "order.side": "the parent order's side; each side, size and start of lists together is an order",
     "order.size": "its shares",
     "order.start": "when it begins to act; the window's start by default",
     "order.end": "when it ends; the window's end by default",
+    "order.horizon": "how long an order lasts, instead of order.end; many orders need it",
+    "order.every": "makes an order start so often, from the window's start on",
+    "order.from": "with order.every: when the first one starts on each date",
+    "order.to": "with order.every: when none starts any more, the last one itself included",
+    "order.zone": "whose clocks order.from and order.to go by; UTC by default",
     "policy": "how shares are taken: [what is simulated](simulation.md)",
     "step": "shares of a lot, of `pseudocode` and of `lots_only`",
     "reference": "what `static` measures prices from: the lowest cost displayed, the lowest that our takes have left, "
@@ -80,7 +85,7 @@ MEANING: Final = {
 def _fields(struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Key, type and default of every key, the grid's axes one by one."""
     for field in msgspec.structs.fields(struct):
-        key = f"{prefix}{field.name}"
+        key = f"{prefix}{field.encode_name}"
         if isinstance(field.type, type) and issubclass(field.type, Struct):
             yield from _fields(field.type, f"{key}.")
         elif key == "grid":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
-from sweep.config.question import ParentOrder, Question, Span
+from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.yaml_text import describe_yaml_error
 
@@ -19,8 +19,9 @@ __all__ = [
     "OTHER_LIQUIDITY",
     "TABLE",
     "WHERE_ONLY",
+    "Clock",
     "Config",
-    "ParentOrder",
+    "ParentOrders",
     "Question",
     "Settings",
     "Span",

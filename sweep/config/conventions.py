@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import UNSET
 
@@ -13,12 +13,14 @@ from allocator.money import nano
 from allocator.order import Rules
 from allocator.policies import make_policy
 from feed.instants import parse_duration
+from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from allocator.baselines import Conventions, Follower
     from allocator.engine import Policy
+    from allocator.order import Liquidity
     from sweep.config.schema import Config
 
 TABLE: dict[str, dict[str, Any]] = {
@@ -50,7 +52,7 @@ TABLE: dict[str, dict[str, Any]] = {
 SWITCHES = ("step", "reference", "infeasible", "lots_only")
 """The keys that fill the switches of a policy, where it has them."""
 
-OTHER_LIQUIDITY = {"persist": "refresh", "refresh": "persist"}
+OTHER_LIQUIDITY: Final[dict[Liquidity, Liquidity]] = {"persist": "refresh", "refresh": "persist"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,6 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
     table, chosen = TABLE[config.conventions], partial(_chosen, config)
     band, leftover = chosen("stub_band"), chosen("leftover")
     leftover_band = chosen("leftover_band") if leftover == "sweep" else None  # nothing else is swept
-    own_side = "ask" if config.order.side == "buy" else "bid"
     return Settings(
         conventions=config.conventions,
         warmup=parse_duration(table["warmup"] if config.window.warmup is UNSET else config.window.warmup),
@@ -123,7 +124,7 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
             uncross=chosen("uncross"),
             stub_band=OFF if band is None else nano(band, "stub_band"),
             max_age=OFF if config.max_age is UNSET or config.max_age is None else parse_duration(config.max_age),
-            require=own_side if config.conventions == "classic" else None,  # type: ignore[arg-type]
+            require=_required(config) if config.conventions == "classic" else None,
         ),
         rules=Rules(
             chosen("liquidity"),
@@ -135,6 +136,17 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
         baseline=config.baseline,
         fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
     )
+
+
+def _required(config: Config) -> Literal["ask", "bid"]:
+    """The side without which classic ignores a row: that which the orders take from."""
+    match config.order.side:
+        case "buy" | ("buy",):
+            return "ask"
+        case "sell" | ("sell",):
+            return "bid"
+        case _:
+            raise ConfigError("order.side: conventions=classic drops rows by the side of the order; ask for one side")
 
 
 def _fees(*tables: Mapping[str, Mapping[str, Any]]) -> Fees:

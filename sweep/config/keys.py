@@ -15,7 +15,7 @@ from msgspec import Struct
 from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
 from feed.options import parse_venues
-from feed.quantities import parse_bytes, parse_count
+from feed.quantities import parse_bytes, parse_count, parse_counts
 from sweep.config.yaml_text import line_of
 from sweep.errors import ConfigError
 from sweep.search import AXES
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INSTANT: Final = "an instant, such as 2024-08-01T13:36:32Z"
 _DURATION: Final = "a duration, such as 60s"
+_CLOCK: Final = "a time of day, such as 09:40"
 _SHARES: Final = "a whole number of shares, such as 5000, 5k or 5e3"
 _DOLLARS: Final = "dollars per share, such as 0.003"
 _FEES: Final = "a file, or a mapping such as {default: {taker: 0.003}}"
@@ -36,9 +37,15 @@ EXPECTED: Final = {
     "window.end": _INSTANT,
     "window.warmup": _DURATION,
     "order": "a mapping, such as {side: buy, size: 5000}",
-    "order.size": _SHARES,
-    "order.start": _INSTANT,
+    "order.side": "buy, sell, or both: [buy, sell]",
+    "order.size": f"{_SHARES}, or a list of them",
+    "order.start": f"{_INSTANT}, or a list of them",
     "order.end": _INSTANT,
+    "order.horizon": _DURATION,
+    "order.every": _DURATION,
+    "order.from": _CLOCK,
+    "order.to": _CLOCK,
+    "order.zone": "a time zone, such as America/New_York",
     "policy": "text, such as static",
     "step": _SHARES,
     "stub_band": "a number from 0 to 1, such as 0.1, or null for none",
@@ -76,7 +83,7 @@ EXPECTED: Final = {
 _OF_TYPE: Final[dict[Any, str]] = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
 
 READ: Final[dict[str, Callable[[object], object]]] = {
-    "order.size": parse_count,
+    "order.size": parse_counts,
     "step": parse_count,
     "workers": parse_count,
     "depth": parse_count,
@@ -97,7 +104,7 @@ _NAMED: Final = re.compile(r"(?:unknown key )?([^\s:;]+)")
 def keys_of(struct: type[Struct], prefix: str = "") -> Iterator[str]:
     """Every dotted key of a configuration, the grid's axes included."""
     for field in msgspec.structs.fields(struct):
-        key = f"{prefix}{field.name}"
+        key = f"{prefix}{field.encode_name}"
         if _is_section(field.type):
             yield from keys_of(field.type, f"{key}.")
         elif key == "grid":
@@ -164,7 +171,7 @@ def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:
 
 
 def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: Sequence[str]) -> dict[str, Any]:
-    kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
     values = {}
     for name, value in tree.items():
         key = f"{prefix}{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET
@@ -11,7 +12,7 @@ from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
 from allocator.policies import POLICIES
 from feed.console import unknown_key
-from feed.instants import format_instant, parse_duration, parse_instant
+from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.levels import MOST_LEVELS
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT, VENUE_LIMIT
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from allocator.order import Side
     from sweep.config.conventions import Settings
-    from sweep.config.schema import Config
+    from sweep.config.schema import Config, OrderSpec, Window
     from sweep.search import Grid
 
 Parsed = TypeVar("Parsed")
@@ -48,20 +49,50 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class ParentOrder:
-    """The parent order that is asked about; its span lies inside the window's.
+class Clock:
+    """When orders start on each date of a tape.
 
     Attributes
     ----------
-    side : str
-    size : int
-        Shares.
-    span : Span
+    every : int
+        Nanoseconds.
+    first, last : int, optional
+        The first start, and the instant after which none starts: nanoseconds since midnight by the clocks of the zone;
+        None = the window's bounds.
+    zone : str
+        An IANA name.
     """
 
-    side: Side
-    size: int
-    span: Span
+    every: int
+    first: int | None
+    last: int | None
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParentOrders:
+    """The parent orders that are asked about: each side, size and start together; they lie inside the window.
+
+    Attributes
+    ----------
+    sides : tuple of str
+    sizes : tuple of int
+        Shares.
+    starts : tuple of int
+        UTC nanoseconds; () = by the clock, or the window's start.
+    end : int, optional
+        UTC nanoseconds, of a single start; None = by the horizon, or the window's end.
+    horizon : int, optional
+        Nanoseconds.
+    clock : Clock, optional
+    """
+
+    sides: tuple[Side, ...]
+    sizes: tuple[int, ...]
+    starts: tuple[int, ...] = ()
+    end: int | None = None
+    horizon: int | None = None
+    clock: Clock | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +107,7 @@ class Question:
         SHA-256 of the keys that decide the result rows, 64 hexadecimal digits.
     window : Span
         Of the tape, without the warm-up before it.
-    order : ParentOrder
+    orders : ParentOrders
     settings : Settings
         Warm-up, book, rules, policy and fees, by the conventions.
     grid : Grid
@@ -87,7 +118,7 @@ class Question:
     config: Config
     config_hash: str
     window: Span
-    order: ParentOrder
+    orders: ParentOrders
     settings: Settings
     grid: Grid
     reading: ReadOptions
@@ -101,14 +132,14 @@ def ask(config: Config) -> Question:
     ConfigError
         A value that types alone do not exclude; the message begins with its key.
     """
-    window, order = _span("window", config.window), _span("order", config.order)
+    window, orders = _window(config.window), _parent_orders(config.order)
     feed = config.feed
     wait, deadline = (_parsed(f"feed.{key}", getattr(feed, key), parse_duration) for key in ("wait", "deadline"))
     for key, duration in (("window.warmup", config.window.warmup), ("max_age", config.max_age)):
         if not UNSET_or_none(duration):
             _parsed(key, duration, parse_duration)
     for key, number, least, limit in (
-        ("order.size", config.order.size, 1, SHARES_LIMIT),
+        *(("order.size", size, 1, SHARES_LIMIT) for size in orders.sizes),
         ("step", config.step, 1, SHARES_LIMIT),
         ("workers", config.workers, 1, 2**31),
         ("depth", config.depth, 1, MOST_LEVELS + 1),
@@ -141,7 +172,7 @@ def ask(config: Config) -> Question:
         config=config,
         config_hash=config_hash(config, grid),
         window=window,
-        order=ParentOrder(config.order.side, config.order.size, order),
+        orders=orders,
         settings=settings,
         grid=grid,
         reading=ReadOptions(
@@ -160,17 +191,82 @@ def ask(config: Config) -> Question:
     )
 
 
-def _span(name: str, written: Any) -> Span:  # noqa: ANN401 - Window or OrderSpec
-    """Parse the start and the end of a section."""
+def _window(written: Window) -> Span:
     start, end = (
-        None if instant is None else _parsed(f"{name}.{key}", instant, parse_instant)
-        for key, instant in (("start", written.start), ("end", written.end))
+        _optional("window.start", written.start, parse_instant),
+        _optional("window.end", written.end, parse_instant),
     )
+    _check_span("window", start, end)
+    return Span(start, end)
+
+
+def _check_span(name: str, start: int | None, end: int | None) -> None:
     if start is not None and end is not None and start > end:
         raise ConfigError(
             f"{name}.start is after {name}.end: {format_instant(start)} and {format_instant(end)}; exchange the two"
         )
-    return Span(start, end)
+
+
+def _parent_orders(written: OrderSpec) -> ParentOrders:
+    """Parse the section `order`."""
+    sides, sizes = _several("order.side", written.side), _several("order.size", written.size)
+    starts: tuple[int, ...] = ()
+    if written.start is not None:
+        starts = tuple(_parsed("order.start", start, parse_instant) for start in _several("order.start", written.start))
+    if len({*starts}) < len(starts):
+        raise ConfigError("order.start: two of them are the same instant; write it once")
+    end = _optional("order.end", written.end, parse_instant)
+    horizon = _optional("order.horizon", written.horizon, _lasting)
+    if written.every is not None and starts:
+        raise ConfigError("order.every: order.start says when orders start; remove one of the two")
+    if written.every is None:
+        for key, value in (("from", written.first), ("to", written.last), ("zone", written.zone)):
+            if value is not None:
+                raise ConfigError(f"order.{key}: it bounds the starts that order.every makes; set order.every=10m")
+    if horizon is None and (written.every is not None or len(starts) > 1):
+        key = "order.start" if starts else "order.every"
+        raise ConfigError(f"{key}: many orders need order.horizon, such as 10m, which says how long each one lasts")
+    if end is not None and horizon is not None:
+        raise ConfigError("order.end: order.horizon says when an order ends; remove one of the two")
+    if len(starts) == 1:
+        _check_span("order", starts[0], end)
+    clock = None if written.every is None else _clock(written)
+    return ParentOrders(sides, sizes, tuple(sorted(starts)), end, horizon, clock)
+
+
+def _several(key: str, value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - one of what a key takes, or a list of them
+    """A value, or the values of a list, of which no two are the same."""
+    values = value if isinstance(value, tuple) else (value,)
+    if not values:
+        raise ConfigError(f"{key}: expected one or more, but the list is empty")
+    for position, each in enumerate(values):
+        if each in values[:position]:
+            raise ConfigError(f"{key}: {each} stands twice; write it once")
+    return values
+
+
+def _clock(written: OrderSpec) -> Clock:
+    every = _parsed("order.every", written.every, _lasting)
+    first, last = (
+        _optional(f"order.{key}", value, parse_clock) for key, value in (("from", written.first), ("to", written.last))
+    )
+    if first is not None and last is not None and first > last:
+        raise ConfigError(f"order.from is after order.to: {written.first} and {written.last}; exchange the two")
+    zone = "UTC" if written.zone is None else written.zone
+    _parsed("order.zone", zone, partial(at_clock, 0, 0))
+    return Clock(every, first, last, zone)
+
+
+def _lasting(text: str | float) -> int:
+    """A duration that is not 0."""
+    duration = parse_duration(text)
+    if not duration:
+        raise ValueError("expected more than 0, such as 10m")
+    return duration
+
+
+def _optional(key: str, value: Any, parse: Callable[[Any], Parsed]) -> Parsed | None:  # noqa: ANN401 - as `_parsed`
+    return None if value is None else _parsed(key, value, parse)
 
 
 def _of_embedded(window: Span) -> tuple[Span, Mapping[str, Mapping[str, Any]]]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from allocator.order import amount
 from feed.access import Access
@@ -28,12 +28,17 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OrderSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """The parent order; start and end default to the window's."""
+    """The parent orders: each side, size and start together; start and end default to the window's."""
 
-    side: Literal["buy", "sell"] = "buy"
-    size: int = 5000
-    start: Instant = None
+    side: Literal["buy", "sell"] | tuple[Literal["buy", "sell"], ...] = "buy"
+    size: int | tuple[int, ...] = 5000
+    start: Instant | tuple[str | int, ...] = None
     end: Instant = None
+    horizon: str | int | None = None
+    every: str | int | None = None
+    first: str | None = field(default=None, name="from")
+    last: str | None = field(default=None, name="to")
+    zone: str | None = None
 
 
 class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,5 +119,10 @@ def config_hash(config: Config, grid: Grid) -> str:
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
     if content["venues"] is None:  # as before this key existed, so that older stored runs are found
         del content["venues"]
+    content["order"] = {
+        name: value[0] if isinstance(value, tuple) and len(value) == 1 else value
+        for name, value in content["order"].items()
+        if value is not None or name in {"start", "end"}
+    }
     content["grid"] = [[axis.name, [str(amount(value)) for value in axis.values.tolist()]] for axis in grid.axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

@@ -89,7 +89,7 @@ def seconds_range(seconds: float, pace: Pace, busy: float = 1.0) -> dict[str, fl
 
 def reduce_seconds(plan: Plan, pace: Pace) -> float:
     """Seconds after the last chunk: of the driver for all rows, and of the sensitivity."""
-    return _digits(plan.simulations * pace.reduce + pace.after)
+    return _digits(plan.kept * pace.reduce + pace.after)
 
 
 def _digits(seconds: float) -> float:
@@ -97,7 +97,7 @@ def _digits(seconds: float) -> float:
 
 
 def _table_bytes(plan: Plan) -> int:
-    return plan.simulations * ROW_BYTES * REDUCING
+    return plan.kept * ROW_BYTES * REDUCING
 
 
 def _store_bytes(kind: InstanceType) -> float:

@@ -19,9 +19,10 @@ from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_sec
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
-from sweep.planning import make_order, make_plan
+from sweep.planning import make_plan
 from sweep.progress import Silent
 from sweep.search import each_alone
+from sweep.statistics import orders_on, shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from sweep.forecast.walk import Walk
     from sweep.progress import Progress
 
+
+SAMPLE_ORDERS = 8
+"""Orders at most on which the baselines are timed."""
 
 TELLING = 1.3
 """Elapsed over computing time of chunks above which a machine counts as busy."""
@@ -75,27 +79,30 @@ def forecast(
     with open_session(question, progress, phases, Inline()) as session:
         facts, book = session.tape.facts, session.tape.book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = tasks.Job((make_order(question.order, facts),), settings, each_alone(grid))
-    for line in caveats.before(question, job.order, facts, tasks.around(book, job)):
+    orders = orders_on(question.orders, facts.start, facts.end, len(grid))
+    job = tasks.Job(orders.orders, settings, each_alone(grid), edges=orders.edges)
+    for line in caveats.before(question, orders, facts, tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:
             job = replace(job, classes=tasks.classify(book, job))
         calibrated = tasks.calibrate(book, job)
-    plan = make_plan(job.classes, job.orders, (facts,), _workers(config), calibrated)
+    plan = make_plan(job.classes, orders, (facts,), _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
-    best_ask = tasks.baselines(book, job)["best_ask"]
-    baseline_seconds = time.thread_time() - began
+    few = min(len(orders), SAMPLE_ORDERS)
+    filled = shares_of(tasks.baselines(book, job, 0, few)["best_ask"])
+    baseline_seconds = (time.thread_time() - began) * len(orders) / few
     sensitivity_seconds = baseline_seconds if settings.conventions == "fair" else 0.0
-    pace = replace(measure(book, job, plan, best_ask), before=baseline_seconds, after=sensitivity_seconds)
+    pace = replace(measure(book, job, plan, filled), before=baseline_seconds, after=sensitivity_seconds)
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
     walk = walk_plan(plan, pace, OVERHEAD[config.executor])
     return {
         "combinations": len(grid),
-        "orders": len(plan.orders),
+        "orders": len(orders),
+        "blocks": orders.blocks,
         "result_rows": plan.combinations,
         "simulations": plan.simulations,
         "chunks": walk.chunks,
@@ -104,7 +111,7 @@ def forecast(
         "bytes": {
             "object_store_per_node": plan.nbytes,
             "result_table": plan.combinations * ROW_BYTES,
-            "while_reduced": plan.simulations * ROW_BYTES * REDUCING,
+            "while_reduced": plan.kept * ROW_BYTES * REDUCING,
         },
         "feed": {
             "source": facts.provenance.source,

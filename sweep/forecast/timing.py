@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from allocator.book import Book
-    from allocator.order import Execution
     from sweep.chunks import Measured
     from sweep.planning import Plan
 
@@ -106,7 +105,7 @@ def computing(book: Book, job: tasks.Job, chunk: Chunk) -> tasks.ChunkRows:
     return replace(rows, seconds=time.thread_time() - began)
 
 
-def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chunk: RunChunk = computing) -> Pace:
+def measure(book: Book, job: tasks.Job, plan: Plan, filled: int, run_chunk: RunChunk = computing) -> Pace:
     """Run chunks of the sizes that the plan's cutter chooses, at places spread over the grid.
 
     Parameters
@@ -115,8 +114,8 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     job : Job
         With the plan's kernel.
     plan : Plan
-    best_ask : Execution
-        The baseline, with which the driver compares each row.
+    filled : int
+        Shares that best_ask fills, with which the driver compares each row.
     run_chunk : callable
         Runs one chunk.
     """
@@ -149,8 +148,8 @@ def measure(book: Book, job: tasks.Job, plan: Plan, best_ask: Execution, run_chu
     busy = max(1.0, passed / spent) if spent else 1.0
     keep = reduce = 0.0
     if largest_run is not None:
-        keep = _keep_seconds(plan.simulations, *largest_run, best_ask)
-        reduce = _reduce_seconds(plan, largest_run[1], best_ask)
+        keep = _keep_seconds(plan.kept, *largest_run, filled)
+        reduce = _reduce_seconds(plan, largest_run[1], filled)
     return Pace(
         points, _spread(timings, largest), busy, keep, reduce, chunks=tried, combinations=covered, seconds=spent
     )
@@ -173,24 +172,27 @@ def _spread(timings: dict[int, list[tuple[int, float]]], largest: int) -> float:
     return 2 * stdev(unit_seconds) / math.sqrt(len(unit_seconds)) / mean if len(unit_seconds) > 1 and mean else 0.0
 
 
-def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, best_ask: Execution) -> float:
+def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, filled: int) -> float:
     """Seconds of the driver per row to take such chunks in, into new memory."""
     copies = max(1, min(total, KEPT) // count)
     sink = MemorySink(1, 1, copies * count)
     began = time.thread_time()
     for copy in range(copies):
         sink.append(Chunk(0, 0, copy * count, (copy + 1) * count), rows)
-        totals = rows.rows[eligible(rows.rows, best_ask), TOTAL]
+        totals = rows.rows[eligible(rows.rows, filled), TOTAL]
         _ = (totals.min(), totals.max()) if len(totals) else None
     return (time.thread_time() - began) / (copies * count)
 
 
-def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, best_ask: Execution) -> float:
+def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, filled: int) -> float:
     """Seconds of the driver per row to reduce the classes, or a part of the grid, filled with the rows of a chunk."""
     classes = plan.classes if len(plan.classes) <= REDUCED else each_alone(_part(plan.grid))
-    table = rows.rows[np.resize(rows.of, len(classes))]
+    numbers = np.arange(len(classes))[:, None]
+    table = np.hstack(
+        [np.zeros_like(numbers), np.zeros_like(numbers), numbers, rows.rows[np.resize(rows.of, len(classes))]]
+    )
     began = time.thread_time()
-    find_best(np.arange(len(classes)), table, classes, plan.orders[0].side, best_ask)
+    find_best(table, classes, plan.orders.signs[:1], filled)
     return (time.thread_time() - began) / len(classes)
 
 

@@ -88,7 +88,7 @@ def walk_plan(plan: Plan, pace: Pace, overhead: Overhead, speed: float = 1.0) ->
     speed : float
         How many times as fast as here a worker computes.
     """
-    cutter, workers, remaining = plan.cutter(), plan.workers, plan.simulations
+    cutter, workers, remaining = plan.cutter(), plan.workers, plan.kept
     # each chunk takes one worker: there is no use for more workers than chunks
     free_at = [overhead.start] * min(workers, LONGEST_WALK)
     in_flight: list[tuple[float, int, Chunk]] = []

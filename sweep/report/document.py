@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.book import OFF
 from allocator.money import NANO, rounded
-from allocator.order import SIGN, execution_of
-from allocator.shortfall import shortfall
 from feed.instants import format_instant
 from sweep.config import switches
 from sweep.search import PARAMETERS, in_dollars
+from sweep.statistics import savings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from allocator.order import Execution, Order, Side
-    from allocator.shortfall import Shortfall, Trace
+    from allocator.order import Execution, Side
+    from allocator.shortfall import Shortfall
     from sweep.config import Question
     from sweep.reduce import Best
     from sweep.search import Grid
+    from sweep.statistics import Orders, Outcome, Total
     from sweep.tapes import Facts
     from sweep.tasks import Around, Failure
 
@@ -40,75 +40,66 @@ def money(execution: Execution) -> dict[str, Any]:
     }
 
 
-def savings_bps(optimized: Execution, baseline: Execution, side: Side) -> float | None:
+def savings_bps(optimized: Total, baseline: Total) -> float | None:
     """By how many basis points of the baseline's total cash the optimized run is better; None if that cash is 0."""
-    gain = baseline.total_cash - optimized.total_cash
-    if baseline.total_cash == 0:
+    if baseline.execution.total_cash == 0:
         return None
-    return rounded(SIGN[side] * gain * 10_000, baseline.total_cash, 2)
+    gain = baseline.signed_cash - optimized.signed_cash
+    return rounded(gain * 10_000, baseline.execution.total_cash, 2)
 
 
-def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: Side) -> dict[str, Any]:
-    """`optimized`, `baselines` and `savings_vs_baselines_bps`."""
+def strategies(totals: Mapping[str, Total]) -> dict[str, Any]:
+    """`optimized`, `baselines` and `savings_vs_baselines_bps`; `totals` holds all of them, ``optimized`` among them."""
+    baselines = {name: run for name, run in totals.items() if name != "optimized"}
     return {
-        "optimized": money(optimized),
+        "optimized": money(totals["optimized"].execution),
         "baselines": {
             # its target uses the volume of the whole span, which nobody knows at the time
-            name: {**money(run), **({"lookahead": True} if name == "vwap" else {})}
+            name: {**money(run.execution), **({"lookahead": True} if name == "vwap" else {})}
             for name, run in baselines.items()
         },
-        "savings_vs_baselines_bps": {name: savings_bps(optimized, run, side) for name, run in baselines.items()},
+        "savings_vs_baselines_bps": {name: savings_bps(totals["optimized"], run) for name, run in baselines.items()},
     }
 
 
 def answer_section(
-    grid: Grid, best: Best, baselines: Mapping[str, Execution], side: Side, sensitivity: dict[str, Any] | None
+    grid: Grid, best: Best, totals: Mapping[str, Total], sensitivity: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The best combination, what it saves, and how much that says."""
     return {
         "best_parameters": best_parameters(grid, best.combination),
-        **strategies(execution_of(best.row), baselines, side),
+        **strategies(totals),
         "objective": best.objective,
         "sensitivity": sensitivity,
     }
 
 
-def shortfall_section(
-    order: Order,
-    optimized: tuple[Execution, Trace],
-    baselines: Mapping[str, tuple[Execution, Trace]],
-    around: Around,
-    *,
-    twap_acted: bool,
-) -> dict[str, Any] | None:
+def shortfall_section(totals: Mapping[str, Total], around: Around, *, twap_acted: bool) -> dict[str, Any] | None:
     """When each strategy filled, what it lost against the arrival mid, and which part of a saving is timing.
 
-    None where no book is two-sided. Exact integers are rounded half-even; the `execution` of a saving is its printed
-    `total` less its printed `timing`.
+    None where no book is two-sided. Of several orders these are sums, and the arrival mid is that of the first. Exact
+    integers are rounded half-even; the `execution` of a saving is its printed `total` less its printed `timing`.
     """
-    if around.arrived is None:
+    if around.arrived is None or any(run.parts is None for run in totals.values()):
         return None
-    runs = {"optimized": optimized, **baselines}
-    parts = {name: shortfall(order, *run, around.arrival2) for name, run in runs.items()}
-    losses = {name: _loss(trace, parts[name]) for name, (_, trace) in runs.items()}
+    losses = {name: _loss(run, run.parts) for name, run in totals.items() if run.parts is not None}
     return {
         "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
         "arrival_at": format_instant(around.arrived),
         "optimized": losses.pop("optimized"),
         "baselines": losses,
         "savings_parts_bps": {
-            name: _saving(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
-            for name, (run, _) in baselines.items()
+            name: _saving(totals["optimized"], totals[name], acted=twap_acted or name != "twap") for name in losses
         },
         "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
     }
 
 
-def _loss(trace: Trace, parts: Shortfall) -> dict[str, Any]:
+def _loss(run: Total, parts: Shortfall) -> dict[str, Any]:
     """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss."""
     return {
-        "first_fill": None if trace.first is None else format_instant(trace.first),
-        "last_fill": None if trace.last is None else format_instant(trace.last),
+        "first_fill": None if run.first is None else format_instant(run.first),
+        "last_fill": None if run.last is None else format_instant(run.last),
         "shortfall": rounded(parts.total, 2 * NANO, 2),
         "timing": rounded(parts.timing, 2 * NANO, 2),
         "spread": rounded(parts.spread, 2 * NANO, 2),
@@ -117,13 +108,13 @@ def _loss(trace: Trace, parts: Shortfall) -> dict[str, Any]:
     }
 
 
-def _saving(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
+def _saving(optimized: Total, baseline: Total, *, acted: bool) -> dict[str, Any]:
     """A saving in two parts, in basis points of the baseline's total cash; `comparable`: the baseline could act."""
-    twice_baseline_cash = 2 * run.total_cash
-    if not twice_baseline_cash:
+    twice_baseline_cash, best, base = 2 * baseline.execution.total_cash, optimized.parts, baseline.parts
+    if not twice_baseline_cash or best is None or base is None:
         return {"total": None, "timing": None, "execution": None, "comparable": acted}
-    total = rounded((baseline.total - optimized.total) * 10_000, twice_baseline_cash, 2)
-    timing = rounded((baseline.timing - optimized.timing) * 10_000, twice_baseline_cash, 2)
+    total = rounded((base.total - best.total) * 10_000, twice_baseline_cash, 2)
+    timing = rounded((base.timing - best.timing) * 10_000, twice_baseline_cash, 2)
     return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
 
 
@@ -134,13 +125,47 @@ def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:
     return {name: in_dollars(point[name]) for name in (*PARAMETERS, *further)}
 
 
-def order_section(order: Order) -> dict[str, Any]:
-    """The parent order."""
+def order_section(orders: Orders) -> dict[str, Any]:
+    """The parent order; of several their sides, their sizes, and the first start and the last end."""
+    sides = list(dict.fromkeys(side for side, _ in orders.cells))
+    sizes = list(dict.fromkeys(size for _, size in orders.cells))
     return {
-        "side": order.side,
-        "size": order.size,
-        "start": format_instant(order.start),
-        "end": format_instant(order.end),
+        "side": sides[0] if len(sides) == 1 else sides,
+        "size": sizes[0] if len(sizes) == 1 else sizes,
+        "start": format_instant(orders.orders[0].start),
+        "end": format_instant(orders.orders[-1].end),
+    }
+
+
+def orders_section(orders: Orders, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """How many parent orders there are, and by side and size what one saves on average."""
+    return {
+        "count": len(orders),
+        "left_out": orders.left_out,
+        "blocks": orders.blocks,
+        "days": 1,
+        "symbols": 1,
+        "cells": [_cell(orders, outcomes, *cell) for cell in orders.of_cells()],
+    }
+
+
+def _cell(orders: Orders, outcomes: Mapping[str, Outcome], cell: tuple[Side, int], place: slice) -> dict[str, Any]:
+    side, size = cell
+    optimized = outcomes["optimized"].rows[place]
+    saved = {
+        name: savings_of(orders.orders[place], optimized, run.rows[place])
+        for name, run in outcomes.items()
+        if name != "optimized"
+    }
+    asked = size * len(optimized)
+    filled = {name: run.rows[place, :3].sum(axis=0).tolist() for name, run in outcomes.items()}
+    return {
+        "side": side,
+        "size": size,
+        "orders": len(optimized),
+        "filled_percent": {name: rounded(100 * (got - over), asked, 2) for name, (got, _, over) in filled.items()},
+        "mean_saving_bps": {name: None if mean is None else round(mean, 2) for name, (mean, _) in saved.items()},
+        "standard_error_bps": {name: None if error is None else round(error, 2) for name, (_, error) in saved.items()},
     }
 
 

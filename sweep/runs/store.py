@@ -66,7 +66,7 @@ class Store:
     def begin(self, plan: Plan) -> Cutter:
         """Get ready for a plan's chunks; returns a cutter of the missing ones."""
         self._plan = plan
-        self._sink = MemorySink(plan.tapes, len(plan.orders), len(plan.classes))
+        self._sink = MemorySink(plan.tapes, plan.orders.groups, len(plan.classes))
         self._arrived = self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
         return plan.cutter()

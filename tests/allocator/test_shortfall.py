@@ -1,5 +1,7 @@
 """A shortfall and its parts: by hand, against recorded fills, and on a market that only drifts."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -43,7 +45,8 @@ def test_a_combination_fills_when_the_reference_engine_does_and_its_parts_are_th
             run = execute(book, order, rules, fees, policy, parameters, record=True)
         except NoPriceError:
             assume(False)
-        trace = trace_combination(book, order, rules, policy, fees, ParameterColumns.of([parameters]))
+        again, trace = trace_combination(book, order, rules, policy, fees, ParameterColumns.of([parameters]))
+        assert again == replace(run, fills=())
         assert trace == trace_row(book, *trace_fills(book, order, run))
         assert trace.first == (int(book.ts[run.fills[0].snapshot]) if run.fills else None)
         assert trace.last == (int(book.ts[run.fills[-1].snapshot]) if run.fills else None)
@@ -75,7 +78,8 @@ def test_excess_that_is_sold_back_is_a_fill_of_the_other_sign():
     row = run_combinations(book, order, FAIR, policy, [FEE], parameters).rows[0]
     run = execution_of(row.tolist())
     assert (run.filled, run.overfilled) == (200, 70)
-    trace = trace_combination(book, order, FAIR, policy, [FEE], parameters)
+    again, trace = trace_combination(book, order, FAIR, policy, [FEE], parameters)
+    assert again == run
     parts = shortfall(order, run, trace, 20_000 * CENT)
     assert parts == Shortfall(timing=0, spread=270 * 2 * CENT, fees=270 * 2 * FEE, leftover=0)
 

@@ -8,13 +8,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from allocator.money import rounded
-from allocator.order import execution_of
+from allocator.order import SIGN, execution_of
 from sweep.chunks import Chunk
 from sweep.reduce import find_best, group
 from sweep.report.document import best_parameters, money, savings_bps
 from sweep.search.classes import each_alone
 from sweep.search.grid import AXES, Axis, Grid
-from sweep.sink import MemorySink
+from sweep.sink import COLUMNS, MemorySink
+from sweep.statistics.totals import Total
 from sweep.tasks import ChunkRows
 
 GRID = Grid((Axis("lambda_over", np.arange(2)), Axis("lambda_under", np.arange(3)), Axis("theta_queue", np.array([5]))))
@@ -29,14 +30,21 @@ def rows_of(*totals, filled=100):
     return np.array(rows, np.int64)
 
 
-def best_ask(filled=100, total=1000):
-    return execution_of([filled, 100 - filled, 0, total, 0, 0, 0, total])
+def table_of(numbers, rows):
+    """The table of one group of orders."""
+    table = np.zeros((len(rows), len(COLUMNS)), np.int64)
+    table[:, 2], table[:, 3:] = numbers, rows
+    return table
+
+
+def strategy(total, sign=1):
+    return Total(execution_of([100, 0, 0, total, 0, 0, 0, total]), sign * total, None, None, None)
 
 
 def chosen(*totals, side="buy", baseline=None, grid=GRID, numbers=None):
     rows = rows_of(*totals)
     numbers = np.arange(len(rows)) if numbers is None else np.array(numbers)
-    return find_best(numbers, rows, each_alone(grid), side, baseline or best_ask())
+    return find_best(table_of(numbers, rows), each_alone(grid), [SIGN[side]], 100 if baseline is None else baseline)
 
 
 def test_the_least_cash_wins_then_the_lowest_number_and_a_sell_takes_the_greatest():
@@ -49,7 +57,7 @@ def test_a_combination_that_fills_less_than_best_ask_cannot_be_best_unless_all_d
     less = chosen((5, 90), 7, 8, 9, 9, 9)
     assert less.combination == 1
     assert chosen(*[(total, 90) for total in (9, 8, 7, 9, 9, 9)]).combination == 2
-    assert chosen((5, 90), 7, 8, 9, 9, 9, baseline=best_ask(filled=80)).combination == 0
+    assert chosen((5, 90), 7, 8, 9, 9, 9, baseline=80).combination == 0
 
 
 def test_flat_inert_and_edges():
@@ -77,7 +85,7 @@ def test_a_combination_that_failed_says_nothing_about_its_axes():
     assert some.combination == 4
     assert some.objective["inert"] == ["lambda_over"]
     with pytest.raises(ValueError, match="no combination"):
-        find_best(np.zeros(0, np.int64), np.zeros((0, 8), np.int64), each_alone(GRID), "buy", best_ask())
+        find_best(table_of([], np.zeros((0, 8))), each_alone(GRID), [1], 100)
 
 
 def test_the_range_is_in_dollars():
@@ -85,11 +93,11 @@ def test_the_range_is_in_dollars():
 
 
 def test_savings_are_of_the_baselines_total_cash_and_mirrored_for_a_sell():
-    cheap, dear = best_ask(total=999_000), best_ask(total=1_000_000)
-    assert savings_bps(cheap, dear, "buy") == 10.0
-    assert savings_bps(dear, cheap, "buy") == -10.01
-    assert savings_bps(dear, cheap, "sell") == 10.01
-    assert savings_bps(dear, best_ask(total=0), "buy") is None
+    cheap, dear = strategy(999_000), strategy(1_000_000)
+    assert savings_bps(cheap, dear) == 10.0
+    assert savings_bps(dear, cheap) == -10.01
+    assert savings_bps(strategy(1_000_000, -1), strategy(999_000, -1)) == 10.01
+    assert savings_bps(dear, strategy(0)) is None
 
 
 def test_nothing_filled_has_no_average_price():
@@ -103,10 +111,9 @@ def test_best_parameters_name_the_three_and_further_axes_longer_than_one():
     assert best_parameters(grid, 6) == {"lambda_over": 0.0, "lambda_under": 0.0, "theta_queue": 5e-9, "step": 2e-9}
 
 
-def plain(combinations, rows, grid, side, baseline):
+def plain(combinations, rows, grid, side, bought):
     """`find_best`, spelled out: one row after the other, in Python integers."""
     by_number = dict(zip(combinations.tolist(), map(tuple, rows.tolist()), strict=True))
-    bought = baseline.filled - baseline.overfilled
     allowed = {n: row for n, row in by_number.items() if row[0] - row[2] >= bought} or by_number
     pick = min if side == "buy" else max
     best_total = pick(row[-1] for row in allowed.values())
@@ -161,16 +168,41 @@ def sweeps(draw):
 def test_the_reduction_equals_the_plain_one(sweep, side, filled):
     grid, numbers, rows = sweep
     assume(len(numbers))
-    baseline = execution_of([filled, 0, 0, 0, 0, 0, 0, 0])
-    best = find_best(numbers, rows, each_alone(grid), side, baseline)
-    assert {"combination": best.combination, "row": best.row, **best.objective} == plain(
-        numbers, rows, grid, side, baseline
-    )
+    best = find_best(table_of(numbers, rows), each_alone(grid), [SIGN[side]], filled)
+    expected = plain(numbers, rows, grid, side, filled)
+    assert {"combination": best.combination, "row": best.row, **best.objective} == expected
+
+
+@given(sweeps(), st.lists(st.sampled_from([1, -1]), min_size=2, max_size=4), st.randoms())
+def test_groups_of_orders_are_reduced_by_their_sums(sweep, signs, rng):
+    grid, numbers, rows = sweep
+    assume(len(numbers))
+    # the same rows in another order in each group; a combination that lacks one of them is out
+    cube = [rows[rng.sample(range(len(rows)), len(rows))] for _ in signs]
+    missing = {rng.randrange(len(numbers)) for _ in range(rng.randrange(2))}
+    parts = []
+    for of, group_rows in enumerate(cube):
+        part = table_of(numbers, group_rows)
+        part[:, 1] = of
+        parts.append(part[[k not in missing or of == 0 for k in range(len(numbers))]])
+    whole = [k for k in range(len(numbers)) if k not in missing]
+    assume(whole)
+    best = find_best(np.concatenate(parts), each_alone(grid), signs, 0)
+    exact = [[tuple(group_rows[k].tolist()) for group_rows in cube] for k in range(len(numbers))]
+    sums = {k: tuple(map(sum, zip(*exact[k], strict=True))) for k in whole}
+    paid = {k: sum(sign * row[-1] for sign, row in zip(signs, exact[k], strict=True)) for k in whole}
+    enough = [k for k in whole if sums[k][0] >= sums[k][2]] or whole
+    ties = [k for k in enough if paid[k] == min(paid[n] for n in enough)]
+    assert best.combination == numbers[ties[0]]
+    assert best.row == sums[ties[0]]
+    assert best.objective["best_ties"] == len(ties)
+    assert best.objective["distinct"] == len({tuple(exact[k]) for k in whole})
+    assert best.objective["range"] == rounded(max(paid.values()) - min(paid.values()), 10**9, 2)
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1) | st.integers(0, 1)] * 8), max_size=20))
 def test_rows_have_the_same_number_where_they_are_equal(rows):
-    groups, distinct = group(np.array(rows, np.int64).reshape(-1, 8))
+    groups, distinct = group(np.array(rows, np.int64).reshape(1, -1, 8))
     assert distinct == len(set(rows))
     assert len(set(zip(rows, groups.tolist(), strict=True))) == distinct
     assert all(0 <= number < distinct for number in groups.tolist())
@@ -194,7 +226,7 @@ def test_sink_and_reduction_take_a_bounded_memory_per_combination():
             sink.append(chunk, rows)
         table = sink.table()
         kept, _ = tracemalloc.get_traced_memory()
-        find_best(table[:, 2], table[:, 3:], each_alone(grid), "buy", best_ask(filled=0))
+        find_best(table, each_alone(grid), [1], 0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -22,6 +22,7 @@ from sweep.planning import make_plan
 from sweep.search.classes import each_alone
 from sweep.search.grid import AXES
 from sweep.sink import MemorySink, expand
+from sweep.statistics import Orders
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,10 @@ def job_of(book, grid=None, size=2000, **keys):
     config = build_config({"grid": grid or {}, **keys})
     order = Order("buy", size, int(book.ts[0]), int(book.ts[-1]))
     return tasks.Job((order,), config.question.settings, each_alone(config.question.grid))
+
+
+def each_a_group(orders):
+    return Orders(orders, tuple((order.side, n) for n, order in enumerate(orders)), tuple(range(len(orders) + 1)))
 
 
 def rows_by_combination(result):
@@ -142,7 +147,7 @@ def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
     assert ran == [*((name, 1) for name in cost), ("slow", 16), ("quick", 16), ("shares", 16)]
     assert measured["quick"] == ((1, pytest.approx(0.001)), (16, pytest.approx(0.016)))
     assert measured["hopeless"] == ((1, pytest.approx(0.2)),)
-    plan = make_plan(job.classes, (job.order,), (), 2, measured)
+    plan = make_plan(job.classes, each_a_group(job.orders), (), 2, measured)
     assert (plan.kernel, plan.measured) == ("shares", measured["shares"])
 
 
@@ -167,7 +172,7 @@ def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatc
     job = job_of(book)
     measured = tasks.calibrate(book, job)
     assert measured == {"walk": ()}
-    plan = make_plan(job.classes, (job.order,), (), 1, measured)
+    plan = make_plan(job.classes, each_a_group(job.orders), (), 1, measured)
     assert (plan.kernel, plan.measured) == ("walk", ())
 
 
@@ -254,10 +259,12 @@ def test_an_order_that_fails_for_one_combination_leaves_the_others_their_rows(bo
 def test_the_plan_lets_orders_share_a_walk_where_that_is_cheaper(book):
     job = many_orders(book, [1000] * 40)
     quick, slow = ((1, 0.001), (16, 0.004)), ((1, 0.02),)
-    alone = tasks.replace(make_plan(job.classes, job.orders, (), 2, {SHARED: slow, "lanes": quick}), tapes=1)
+    alone = tasks.replace(
+        make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: slow, "lanes": quick}), tapes=1
+    )
     assert alone.kernel == "lanes"  # 0.25 ms an order and combination, against 0.5
     assert {chunk.orders for chunk in iter(alone.cutter().take, None)} == {1}
-    sharing = make_plan(job.classes, job.orders, (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
+    sharing = make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
     assert sharing.kernel == SHARED
     sharing = tasks.replace(sharing, tapes=1)
     chunks = list(iter(sharing.cutter().take, None))

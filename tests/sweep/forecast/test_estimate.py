@@ -27,6 +27,7 @@ from sweep.progress import Silent
 from sweep.search.classes import each_alone
 from sweep.search.grid import build_grid
 from sweep.sink import MemorySink
+from sweep.statistics import Orders
 from tests.support import ROOT
 from tests.support.minute import config_of
 
@@ -54,7 +55,15 @@ def plan_of(combinations, workers=1, measured=()):
     grid = build_grid({"lambda_over": 0, "lambda_under": 0, "theta_queue": 0})
     axis = replace(grid.axes[2], values=np.arange(combinations, dtype=np.int64))
     order = driver.tasks.Job  # never simulated here
-    return Plan(each_alone(replace(grid, axes=(*grid.axes[:2], axis))), (order,), 1, workers, "rows", measured, 0)
+    return Plan(
+        each_alone(replace(grid, axes=(*grid.axes[:2], axis))),
+        Orders((order,), (("buy", 1),), (0, 1)),
+        1,
+        workers,
+        "rows",
+        measured,
+        0,
+    )
 
 
 def linear(start, each):
@@ -204,12 +213,12 @@ def test_a_hundred_million_combinations_are_answered_without_their_table(stream,
 
 def test_the_probe_keeps_to_its_budget_and_runs_no_chunk_that_would_not_fit(nothing_else):
     cost = timed(lambda k: 0.5 + 0.001 * k)
-    pace = measure(None, None, plan_of(10**6, 2, ((1, 0.501), (16, 0.516))), None, run_chunk=cost)
+    pace = measure(None, None, plan_of(10**6, 2, ((1, 0.501), (16, 0.516))), 0, run_chunk=cost)
     assert pace.chunks >= 2
     assert pace.seconds <= BUDGET_SECONDS
     assert pace.of(1000) == pytest.approx(1.5)
     hopeless = timed(lambda _: pytest.fail("a chunk of 30 s was begun"))
-    pace = measure(None, None, plan_of(10**6, 2, ((1, 30.0), (16, 31.5))), None, run_chunk=hopeless)
+    pace = measure(None, None, plan_of(10**6, 2, ((1, 30.0), (16, 31.5))), 0, run_chunk=hopeless)
     assert pace.chunks == 0
     assert pace.of(16) == 31.5
     assert pace.of(31) == pytest.approx(33.0)
@@ -223,7 +232,7 @@ def test_the_probe_stops_where_more_chunks_say_nothing_new_and_its_places_are_sp
         places.append(chunk)
         return timed(lambda k: 1e-4 * k)(book, job, chunk)
 
-    measure(None, None, plan_of(10**6, 2, ((1, 1e-4), (16, 1.6e-3))), None, run_chunk=run_chunk)
+    measure(None, None, plan_of(10**6, 2, ((1, 1e-4), (16, 1.6e-3))), 0, run_chunk=run_chunk)
     settled = [chunk for chunk in places if chunk.past - chunk.first > 700]
     assert len(settled) == timing.ENOUGH
     assert all(0 <= chunk.first < chunk.past <= 10**6 for chunk in places)
@@ -237,8 +246,8 @@ def test_places_that_differ_widen_the_range(nothing_else):
         return timed(lambda k: dear * 1e-4 * k)(book, job, chunk)
 
     plan = plan_of(10**6, 2, ((1, 1e-4), (16, 1.6e-3)))
-    even = measure(None, None, plan, None, run_chunk=timed(lambda k: 1e-4 * k))
-    uneven = measure(None, None, plan, None, run_chunk=run_chunk)
+    even = measure(None, None, plan, 0, run_chunk=timed(lambda k: 1e-4 * k))
+    uneven = measure(None, None, plan, 0, run_chunk=run_chunk)
     assert even.spread == pytest.approx(0.0, abs=1e-9)
     assert uneven.spread > 0.1
     wide, narrow = (bill.seconds_range(10.0, each) for each in (uneven, even))
@@ -253,7 +262,7 @@ def test_chunks_that_fail_say_nothing_but_are_no_obstacle(nothing_else):
         failure = tasks.Failure(chunk.first, "ValueError: x", "")
         return tasks.ChunkRows(np.full(len(chunk), -1, np.int32), np.empty((0, 8), np.int64), (failure,), 0.25)
 
-    pace = measure(None, None, plan_of(100), None, run_chunk=run_chunk)
+    pace = measure(None, None, plan_of(100), 0, run_chunk=run_chunk)
     assert pace.of(100) == pytest.approx(0.25 * pace.chunks, rel=0.7)
     assert (pace.keep, pace.reduce) == (0.0, 0.0)
 

@@ -1,0 +1,6 @@
+"""What many parent orders say: which they are, and sums over them."""
+
+from sweep.statistics.orders import Orders, orders_on
+from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, total
+
+__all__ = ["Orders", "Outcome", "Total", "orders_on", "savings_of", "shares_of", "total"]

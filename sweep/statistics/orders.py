@@ -1,0 +1,162 @@
+"""The parent orders on a tape: every side, size and start together, in groups of a cell and a block of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Final
+
+from allocator.order import Order
+from feed.instants import at_clock, format_instant
+from feed.tape import DAY
+from sweep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from allocator.order import Side
+    from sweep.config import Clock, ParentOrders
+
+BLOCK_HORIZONS: Final = 2
+"""How many horizons a block of time is long at least: orders that overlap mostly share one."""
+
+MOST_ROWS: Final = 2**24
+"""Result rows beyond which blocks are merged in pairs: 1.5 GB of them."""
+
+MOST_ORDERS: Final = 1_000_000
+"""Parent orders on a tape at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Orders:
+    """The parent orders on a tape, by side, size and start.
+
+    Attributes
+    ----------
+    orders : tuple of Order
+    cells : tuple of (side, size)
+        Each has the same starts.
+    edges : tuple of int
+        G + 1 of them: group g is the orders [edges[g], edges[g + 1]), those of one cell and one block. Groups are
+        numbered cell by cell.
+    left_out : int
+        How many more were asked for that do not fit into the window.
+    """
+
+    orders: tuple[Order, ...]
+    cells: tuple[tuple[Side, int], ...]
+    edges: tuple[int, ...]
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return len(self.edges) - 1
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of time."""
+        return self.groups // len(self.cells)
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """1 or -1 for each group, as `Order.sign`."""
+        return tuple(self.orders[first].sign for first in self.edges[:-1])
+
+    def of_cells(self) -> Iterator[tuple[tuple[Side, int], slice]]:
+        """Each cell, and where its orders are."""
+        per_cell = len(self.orders) // len(self.cells)
+        return ((cell, slice(n * per_cell, (n + 1) * per_cell)) for n, cell in enumerate(self.cells))
+
+
+def orders_on(parents: ParentOrders, start: int, end: int, combinations: int = 1) -> Orders:
+    """Make the parent orders on a tape.
+
+    Parameters
+    ----------
+    parents : ParentOrders
+    start, end : int
+        Its window, UTC nanoseconds, both included.
+    combinations : int
+        Of the grid: with so many that their rows per block go beyond `MOST_ROWS`, blocks are merged in pairs.
+
+    Raises
+    ------
+    ConfigError
+        No order fits into the window, or there are too many.
+    """
+    cells = tuple(product(parents.sides, parents.sizes))
+    spans, left_out = _spans(parents, start, end)
+    if len(spans) * len(cells) > MOST_ORDERS:
+        raise ConfigError(
+            f"order: {len(parents.sides)} sides x {len(parents.sizes)} sizes x {len(spans):,} starts are "
+            f"{len(spans) * len(cells):,} orders on a tape, more than {MOST_ORDERS:,}; ask for fewer"
+        )
+    length = BLOCK_HORIZONS * (parents.horizon or 0) or end - start + 1
+    firsts = _block_firsts([first for first, _ in spans], length)
+    while len(firsts) > 1 and len(firsts) * len(cells) * combinations > MOST_ROWS:
+        length *= 2
+        firsts = _block_firsts([first for first, _ in spans], length)
+    edges = [n * len(spans) + first for n in range(len(cells)) for first in firsts]
+    orders = tuple(Order(side, size, *span) for side, size in cells for span in spans)
+    return Orders(orders, cells, (*edges, len(orders)), left_out * len(cells))
+
+
+def _block_firsts(starts: list[int], length: int) -> list[int]:
+    """The position of the first start of each block that has one."""
+    blocks = [(start - starts[0]) // length for start in starts]
+    return [0, *(n for n, (before, block) in enumerate(pairwise(blocks), 1) if block != before)]
+
+
+def _spans(parents: ParentOrders, start: int, end: int) -> tuple[list[tuple[int, int]], int]:
+    """The spans that lie inside the window, ascending, and how many more do not."""
+    window = f"the window, {format_instant(start)} to {format_instant(end)}"
+    if parents.horizon is None:
+        first = parents.starts[0] if parents.starts else start
+        last = end if parents.end is None else parents.end
+        if first > last:
+            raise ConfigError(
+                f"order.start is after order.end: {format_instant(first)} and {format_instant(last)}, of which "
+                f"{window}, brings one; no order acts on warm-up"
+            )
+        if not start <= first <= last <= end:
+            raise ConfigError(
+                f"order: {format_instant(first)} to {format_instant(last)} is not inside {window}; no order acts on "
+                "warm-up"
+            )
+        return [(first, last)], 0
+    starts = list(parents.starts or (start,)) if parents.clock is None else list(_by_clock(parents.clock, start, end))
+    spans = [(first, first + parents.horizon) for first in starts]
+    inside = [(first, last) for first, last in spans if start <= first and last <= end]
+    if not inside:
+        lasting = f"of {len(starts):,} orders of {parents.horizon / 1e9:g} s" if starts else "no order starts, and"
+        raise ConfigError(
+            f"order: {lasting} none lies inside {window}; no order acts on warm-up; choose other starts, or a shorter "
+            "order.horizon"
+        )
+    return inside, len(spans) - len(inside)
+
+
+def _by_clock(clock: Clock, start: int, end: int) -> Iterator[int]:
+    """The starts inside a window, between two times of day if there are such."""
+    if (end - start) // clock.every > MOST_ORDERS:
+        raise ConfigError(
+            f"order.every: {clock.every / 1e9:g} s are {(end - start) // clock.every:,} starts in a window of "
+            f"{(end - start) / 1e9:,.0f} s, more than {MOST_ORDERS:,}; let them lie further apart"
+        )
+    if clock.first is None and clock.last is None:
+        yield from range(start, end + 1, clock.every)
+        return
+    # the date of a zone's clocks may be the one before or after that of UTC
+    for day in range(start // DAY - 1, end // DAY + 2):
+        first = (
+            max(start, at_clock(day, 0, clock.zone)) if clock.first is None else at_clock(day, clock.first, clock.zone)
+        )
+        midnight = at_clock(day + 1, 0, clock.zone) - 1
+        last = min(end, midnight) if clock.last is None else at_clock(day, clock.last, clock.zone)
+        for instant in range(first, last + 1, clock.every):
+            if start <= instant <= end:
+                yield instant
