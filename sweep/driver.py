@@ -34,7 +34,7 @@ from sweep.result import Result
 from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
 from sweep.search import each_alone
 from sweep.sink import expand
-from sweep.statistics import Outcome, orders_on, shares_of, total
+from sweep.statistics import Outcome, details, orders_on, shares_of, total
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -205,10 +205,10 @@ def _answer(
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
         best = _reduce(swept, plan, filled)
-        answer, late_warnings = answer_of(executor, tape.book, job, orders, best, baselines, around)
+        answer = answer_of(executor, tape.book, job, orders, best, baselines, around)
     result_document = {
-        **answer,
-        "warnings": early_warnings + _warn(late_warnings, progress),
+        **answer.document,
+        "warnings": early_warnings + _warn(answer.warnings, progress),
         "order": order_section(orders),
         "rules": rules_section(question),
         "failed": failed_section(grid, failures),
@@ -228,7 +228,7 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, result_document, lambda: expand(swept.rows, plan.classes), failures)
+    return Result(config, result_document, lambda: expand(swept.rows, plan.classes), lambda: answer.orders, failures)
 
 
 def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
@@ -376,6 +376,25 @@ def outcomes_of(
     }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a sweep says.
+
+    Attributes
+    ----------
+    document : dict
+        The document's answer.
+    warnings : list of str
+        About it.
+    orders : dict of str to columns
+        As `sweep.statistics.details`.
+    """
+
+    document: dict[str, Any]
+    warnings: list[str]
+    orders: dict[str, Any]
+
+
 def answer_of(
     executor: Executor,
     book: Handle,
@@ -384,18 +403,19 @@ def answer_of(
     best: Best,
     baselines: Mapping[str, Outcome],
     around: tasks.Around,
-) -> tuple[dict[str, Any], list[str]]:
-    """The document's answer, and the warnings about it."""
+) -> Answer:
+    """Run the best combination once more, and say what it saves."""
     outcomes = {**outcomes_of(executor, book, job, tasks.traced, best.combination), **baselines}
     totals = {name: total(orders.orders, outcome, around.arrivals) for name, outcome in outcomes.items()}
     parts = shortfall_section(totals, around, twap_acted=caveats.could_act(around))
     sensitivity = sensitivity_of(executor, book, job, orders, best.combination, around)
-    answer = {
+    document = {
         **answer_section(job.grid, best, totals, sensitivity),
         "orders": orders_section(orders, outcomes),
         "shortfall": parts,
     }
-    return answer, list(caveats.after(orders, job.grid, best, totals, parts, around))
+    warnings = list(caveats.after(orders, job.grid, best, totals, parts, around))
+    return Answer(document, warnings, details(orders, outcomes, around.arrivals))
 
 
 def sensitivity_of(

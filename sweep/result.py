@@ -31,6 +31,8 @@ class Result:
         What is printed as JSON.
     load : callable
         Returns the table, which may lie on disk.
+    load_orders : callable
+        Returns the columns of `sweep.statistics.details`, which may lie on disk.
     failures : tuple of Failure
         Combinations without a row.
     home : Path, optional
@@ -40,6 +42,7 @@ class Result:
     config: Config
     document: dict[str, Any]
     load: Callable[[], NDArray[np.int64]]
+    load_orders: Callable[[], dict[str, Any]]
     failures: tuple[Failure, ...]
     home: Path | None = None
 
@@ -59,6 +62,14 @@ class Result:
         Shares are whole, money is in 1e-9 $.
         """
         return self.load()
+
+    def orders_frame(self) -> pd.DataFrame:
+        """A row for each order and strategy, as `sweep.statistics.details`: the best combination is ``optimized``."""
+        import pandas as pd
+
+        columns = self.load_orders()
+        fills = {name: pd.array(columns[name], "Int64") for name in ("first_fill", "last_fill")}
+        return pd.DataFrame({**columns, **fills})
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars."""

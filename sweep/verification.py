@@ -21,7 +21,7 @@ from sweep.executors import Lost
 from sweep.progress import Silent
 from sweep.reduce import find_best
 from sweep.report import feed_section, order_section, rules_section
-from sweep.runs import config_of, read_document, read_manifest, read_table
+from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
 from sweep.search import each_alone, in_dollars
 from sweep.sink import KEYS
 from sweep.statistics import orders_on, shares_of
@@ -133,6 +133,7 @@ def _check(
     checked["files"] = sorted(manifest.files)
     try:
         stored, table = read_document(home, manifest), read_table(home, manifest)
+        rows = read_orders(home, manifest) if ORDERS in manifest.files else None  # earlier versions stored none
     except ConfigError as error:
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
@@ -153,7 +154,7 @@ def _check(
         baselines = outcomes_of(session.executor, session.tape.book, job, tasks.baselines)
         best = find_best(table, job.classes, orders.signs, shares_of(baselines["best_ask"]))
         same_code = manifest.sources_hash == sources_hash()
-        yield from _check_document(stored, best, session, question, job, orders, baselines, same_code=same_code)
+        yield from _check_document(stored, rows, best, session, question, job, orders, baselines, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
@@ -191,6 +192,7 @@ def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, g
 
 def _check_document(
     stored: dict[str, Any],
+    rows: dict[str, Any] | None,
     best: Best,
     session: Session,
     question: Question,
@@ -204,13 +206,13 @@ def _check_document(
     executor, book = session.executor, session.tape.book
     around = executor.get(executor.call(tasks.around, book, job))
     early_warnings = list(caveats.before(question, orders, session.tape.facts, around))
-    answer, late_warnings = answer_of(executor, book, job, orders, best, baselines, around)
+    answer = answer_of(executor, book, job, orders, best, baselines, around)
     rules = rules_section(question)
     if not same_code:  # an earlier version may have lacked a rule
         rules = {name: rule for name, rule in rules.items() if name in stored["rules"]}
     recomputed = {
-        **answer,
-        "warnings": early_warnings + late_warnings,
+        **answer.document,
+        "warnings": early_warnings + answer.warnings,
         "order": order_section(orders),
         "rules": rules,
     }
@@ -218,6 +220,13 @@ def _check_document(
         if key not in stored and not same_code:
             continue  # an earlier version did not have this key
         yield from _unequal("document", key, stored.get(key), value)
+    for name, column in answer.orders.items() if rows is not None else ():
+        again = column if isinstance(column, list) else column.tolist()
+        if rows is not None and rows.get(name) != again:
+            pairs = zip(rows.get(name, []), again, strict=False)
+            at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
+            shown = (None, len(again)) if at is None else (rows[name][at], again[at])
+            yield {"what": "orders", "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
     feed = feed_section(session.tape.facts)
     for key, value in feed.items():
         if key not in PLACE_ONLY and (key in stored["feed"] or same_code):

@@ -18,7 +18,7 @@ import numpy as np
 from feed.errors import FeedCorrupt
 from sweep.errors import ConfigError
 from sweep.runs.files import sha256, write_text
-from sweep.runs.folder import DOCUMENT, PARTS, TABLE, discard, locked, remove, tidy, unwritable
+from sweep.runs.folder import DOCUMENT, ORDERS, PARTS, TABLE, discard, locked, remove, tidy, unwritable
 from sweep.runs.log import RunLog
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.runs.manifest import (
@@ -30,7 +30,7 @@ from sweep.runs.manifest import (
     write_manifest,
 )
 from sweep.runs.parts import Done, PartWriter, list_parts, read_part
-from sweep.runs.table import read_result, write_table
+from sweep.runs.table import read_result, write_orders, write_table
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -203,8 +203,9 @@ class StoredRun(Store):
         self._parts.close()
         with self._writing():
             write_table(self.home / TABLE, result)
+            write_orders(self.home / ORDERS, result)
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
-            files = {name: sha256(self.home / name) for name in (TABLE, DOCUMENT)}
+            files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, DOCUMENT)}
             complete = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
             write_manifest(self.home, complete)
             self._manifest = complete

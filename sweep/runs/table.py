@@ -11,7 +11,7 @@ import numpy as np
 from sweep.errors import ConfigError
 from sweep.result import Result
 from sweep.runs.files import atomic_write, open_regular, reason, sha256
-from sweep.runs.folder import DOCUMENT, TABLE
+from sweep.runs.folder import DOCUMENT, ORDERS, TABLE
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.sink import COLUMNS
@@ -43,6 +43,29 @@ def write_table(path: Path, result: Result) -> None:
         for first in range(0, len(result.table), ROWS_AT_A_TIME):
             frame = result.to_frame(first, first + ROWS_AT_A_TIME)
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+
+
+def write_orders(path: Path, result: Result) -> None:
+    """Write the orders of a result as Parquet, atomically.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = result.load_orders()
+    table = pa.table({name: pa.array(column, _type_of(name)) for name, column in columns.items()})
+    with atomic_write(path) as part:
+        parquet.write_table(table, part)
+
+
+def _type_of(column: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    import pyarrow as pa
+
+    return pa.string() if column in {"strategy", "side"} else pa.int64()
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
@@ -116,6 +139,31 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     return table
 
 
+def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
+    """The stored orders of a complete run, the columns of `sweep.statistics.details` as lists.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing (earlier versions wrote none), damaged, or not what the manifest names.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = home / ORDERS
+    try:
+        open_regular(path).close()
+        changed = sha256(path) != manifest.files.get(ORDERS)
+        columns: dict[str, Any] = parquet.read_table(path).to_pydict()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        problem = next(iter(problem.splitlines()), type(error).__name__)
+        raise ConfigError(f"{path}: cannot be read ({problem}); start the run anew with --force") from None
+    if changed:
+        raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
+    return columns
+
+
 def read_result(home: Path, manifest: Manifest) -> Result:
     """The stored result of a complete run.
 
@@ -126,4 +174,11 @@ def read_result(home: Path, manifest: Manifest) -> Result:
     """
     document = read_document(home, manifest)
     failures = tuple(Failure(failure["combination"], failure["error"], "") for failure in document["failed"])
-    return Result(config_of(manifest), document, lambda: read_table(home, manifest), failures, home)
+    return Result(
+        config_of(manifest),
+        document,
+        lambda: read_table(home, manifest),
+        lambda: read_orders(home, manifest),
+        failures,
+        home,
+    )

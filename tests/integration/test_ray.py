@@ -100,16 +100,26 @@ def sweep(environment, *words):
     return ran
 
 
-def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, environment, tmp_path):
+MANY = ("order.side=[buy,sell]", "order.size=[500,2000]", "order.every=2s", "order.horizon=3s")
+
+
+@pytest.mark.parametrize("orders", [(), MANY])
+def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, environment, tmp_path, orders):
     start, end = synthetic.window(60.0)
-    words = [f"source={stream}", f"window.start={format_instant(start)}", f"window.end={format_instant(end)}", *GRID]
+    words = [
+        f"source={stream}",
+        f"window.start={format_instant(start)}",
+        f"window.end={format_instant(end)}",
+        *GRID,
+        *orders,
+    ]
     tables, documents = [], []
     for name, executor in (("inline", ["executor=inline"]), ("one", ["workers=1"]), ("two", ["workers=2"])):
         ran = sweep(environment, *words, *executor, "--output", tmp_path / name)
         document = json.loads(ran.stdout)
         documents.append({key: value for key, value in document.items() if key != "run"})
         (table,) = (tmp_path / name).glob("runs/*/results.parquet")
-        tables.append(table.read_bytes())
+        tables.append(table.read_bytes() + table.with_name("orders.parquet").read_bytes())
         assert table.parent.name == document["run"]["id"]
         assert ran.stderr.rstrip().splitlines()[-1].startswith("wrote ")
         assert not any(word in ran.stderr for word in ("ray", "Ray", "raylet", "WARNING"))

@@ -50,6 +50,7 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):
         "lock",
         "log.jsonl",
         "manifest.json",
+        "orders.parquet",
         "result.json",
         "results.parquet",
     ]

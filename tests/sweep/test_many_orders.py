@@ -5,9 +5,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+from msgspec import structs
+from pyarrow import parquet
 
 from allocator import simulate
+from allocator.order import FIELDS
 from allocator.shortfall import Shortfall
 from allocator.simulate import KERNELS
 from feed.instants import format_instant
@@ -15,6 +20,9 @@ from sweep import cli, tasks, verification
 from sweep.chunks import Cutter
 from sweep.driver import resume, run
 from sweep.progress import Silent
+from sweep.runs.files import sha256
+from sweep.runs.manifest import read_manifest, write_manifest
+from sweep.runs.table import read_result
 from sweep.sink import KEYS
 from tests.support.minute import config_of
 from tests.sweep.runs.test_store import cut_short, home_of
@@ -243,3 +251,41 @@ def tasks_chunk():
     from sweep.chunks import Chunk
 
     return Chunk(0, 0, 0, 1)
+
+
+def test_each_order_of_the_best_and_the_baselines_has_a_row_that_stands_on_disk(stream, many, alone, tmp_path):
+    stored = run(config_of(stream, order=MANY, output=str(tmp_path)))
+    frame = stored.orders_frame()
+    pd.testing.assert_frame_equal(frame, many.orders_frame())
+    pd.testing.assert_frame_equal(frame, read_result(stored.home, read_manifest(stored.home)).orders_frame())
+    strategies = ["optimized", *many.document["baselines"]]
+    assert frame["strategy"].tolist() == [name for name in strategies for _ in range(44)]
+    one = pd.concat([each.orders_frame().query("strategy == 'twap'") for each in alone])
+    both = ["side", "size", "start", "end", *FIELDS, "arrival_mid2", "first_fill", "last_fill"]
+    both += [f"shortfall_{name}" for name in ("timing", "spread", "fees", "leftover")]
+    twap = frame.query("strategy == 'twap'")
+    pd.testing.assert_frame_equal(twap[both].reset_index(drop=True), one[both].reset_index(drop=True))
+    sums = frame.query("strategy == 'optimized'").groupby("group")["total_cash"].sum()
+    best = many.document["best_parameters"]
+    rows = many.to_frame().query(" and ".join(f"{name} == {value}" for name, value in best.items()))
+    assert sums.tolist() == rows["total_cash"].tolist()
+    sign = np.where(frame["side"] == "buy", 1, -1)
+    loss = sum(frame[f"shortfall_{name}"] for name in ("timing", "spread", "fees", "leftover"))
+    assert (loss == sign * (2 * frame["total_cash"] - frame["size"] * frame["arrival_mid2"])).all()
+
+
+def test_a_changed_row_of_an_order_is_found(stream, tmp_path):
+    home = run(config_of(stream, order=MANY, output=str(tmp_path))).home
+    path = home / "orders.parquet"
+    table = parquet.read_table(path)
+    values = table.column("filled").to_pylist()
+    values[50] += 1
+    parquet.write_table(table.set_column(table.schema.get_field_index("filled"), "filled", pa.array(values)), path)
+    report = verification.verify(home, [], Silent(), sample=1)
+    assert report["differs"][0]["what"] == "file"
+    manifest = read_manifest(home)
+    write_manifest(home, structs.replace(manifest, files={**manifest.files, path.name: sha256(path)}))
+    report = verification.verify(home, [], Silent(), sample=1)
+    assert report["differs"] == [
+        {"what": "orders", "where": {"row": 50, "column": "filled"}, "stored": values[50], "found": values[50] - 1}
+    ]
