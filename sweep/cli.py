@@ -297,6 +297,9 @@ def _report_failures(result: Result, progress: Progress) -> Result:
 
 def _show(result: Result) -> int:
     """Print a document and return the exit code; not before the progress, which shares the terminal, has ended."""
+    from sweep.report import print_summary
+
+    print_summary(result.document, sys.stderr)
     _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else OK
 

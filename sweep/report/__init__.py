@@ -10,6 +10,7 @@ from sweep.report.document import (
     shortfall_section,
     strategies,
 )
+from sweep.report.summary import print_summary
 
 __all__ = [
     "answer_section",
@@ -17,6 +18,7 @@ __all__ = [
     "feed_section",
     "order_section",
     "orders_section",
+    "print_summary",
     "rules_section",
     "shortfall_section",
     "strategies",

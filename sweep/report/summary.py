@@ -1,0 +1,78 @@
+"""The end of stderr: what a person reads of a document, as a table of 80 columns."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from feed.console import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+WIDTH: Final = 80
+
+_LABEL: Final = 16
+_FIGURE: Final = 10
+
+
+def summary(document: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of the table: the best, what it saves in total and in parts, fill rates, and each cell of many orders.
+
+    Parameters
+    ----------
+    document : mapping
+        Of this version, or an older one that lacks parts of it.
+    """
+    objective, orders = document["objective"], document.get("orders") or {"count": 1, "cells": []}
+    chosen = " ".join(f"{name}={value}" for name, value in document["best_parameters"].items())
+    yield f"best of {objective['combinations']:,} for {_plural(orders['count'], 'order')}: {chosen}"
+    shares = sum(document["optimized"][name] for name in ("filled", "unfilled")) - document["optimized"]["overfilled"]
+    parts = (document.get("shortfall") or {}).get("savings_parts_bps", {})
+    yield _row("saved, bps", "total", "timing", "execution", "filled, %")
+    for name, run in {**document["baselines"], "optimized": document["optimized"]}.items():
+        saved = parts.get(name, {})
+        total = document["savings_vs_baselines_bps"].get(name)
+        looks_ahead = " *" if run.get("lookahead") else ""
+        filled = 100 * (run["filled"] - run["overfilled"]) / shares if shares else None
+        yield _row(name + looks_ahead, *map(_bps, (total, saved.get("timing"), saved.get("execution"), filled)))
+    if any(run.get("lookahead") for run in document["baselines"].values()):
+        yield "* looks ahead: nobody could have traded so"
+    if orders["count"] > 1:
+        yield from _cells(orders["cells"])
+
+
+def _cells(cells: list[dict[str, Any]]) -> Iterator[str]:
+    """The mean saving of an order and its standard error, by side and size."""
+    shown = ("best_ask", "twap", "vwap")
+    yield _row("mean, bps (s.e.)", "orders", *shown, wide=True)
+    for cell in cells:
+        figures = (
+            f"{_bps(cell['mean_saving_bps'].get(name))} ({_bps(cell['standard_error_bps'].get(name))})"
+            for name in shown
+        )
+        yield _row(f"{cell['side']} {cell['size']:,}", f"{cell['orders']:,}", *figures, wide=True)
+
+
+def _row(label: str, *figures: str, wide: bool = False) -> str:
+    width = 17 if wide else 14
+    first, *rest = figures
+    return f"  {label:<{_LABEL}}{first:>{_FIGURE}}{''.join(f'{figure:>{width}}' for figure in rest)}".rstrip()
+
+
+def _bps(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def print_summary(document: Mapping[str, Any], stream: TextIO) -> None:
+    """Print the table; a stream that nobody reads any more is no error."""
+    try:
+        lines = [printable(line) for line in summary(document)]
+    except (KeyError, TypeError, ValueError, AttributeError):  # a stored one, which anybody may have written
+        return
+    with suppress(OSError):
+        print(*lines, sep="\n", file=stream, flush=True)

@@ -1,0 +1,84 @@
+"""The table at the end of stderr: what it says, how wide it is, and that nothing in a document ends the program."""
+
+import io
+import json
+
+import pytest
+
+from sweep import cli
+from sweep.driver import run
+from sweep.report.summary import WIDTH, print_summary, summary
+from tests.support.minute import config_of
+
+
+@pytest.fixture(scope="module")
+def one(stream):
+    return run(config_of(stream)).document
+
+
+@pytest.fixture(scope="module")
+def many(stream):
+    order = {"side": ["buy", "sell"], "size": [500, 2_000_000], "every": "5s", "horizon": "7s"}
+    return run(config_of(stream, order=order)).document
+
+
+def test_it_names_the_best_and_each_baseline_with_its_parts(one):
+    first, header, *rows = summary(one)
+    best = " ".join(f"{name}={value}" for name, value in one["best_parameters"].items())
+    assert first == f"best of 27 for 1 order: {best}"
+    assert header.split() == ["saved,", "bps", "total", "timing", "execution", "filled,", "%"]
+    words = [row.replace(" *", "").split() for row in rows[:-1]]
+    assert [row[0] for row in words] == [*one["baselines"], "optimized"]
+    for name, *figures in words[:-1]:
+        parts = one["shortfall"]["savings_parts_bps"][name]
+        assert figures[:3] == [f"{parts[part]:.2f}" for part in ("total", "timing", "execution")]
+        assert figures[0] == f"{one['savings_vs_baselines_bps'][name]:.2f}"
+        assert figures[3] == f"{one['baselines'][name]['filled'] / 20:.2f}"
+    assert rows[-1] == "* looks ahead: nobody could have traded so"
+    assert [row for row in rows if " *" in row] == [row for row in rows if row.startswith("  vwap *")]
+
+
+def test_each_cell_of_many_orders_has_its_means(many):
+    lines = list(summary(many))
+    cells = lines[-4:]
+    for line, cell in zip(cells, many["orders"]["cells"], strict=True):
+        assert line.split()[:3] == [cell["side"], f"{cell['size']:,}", "11"]
+        mean, error = cell["mean_saving_bps"]["twap"], cell["standard_error_bps"]["twap"]
+        assert f"{mean:.2f} ({error:.2f})" in line
+    assert "for 44 orders:" in lines[0]
+
+
+def test_it_fits_a_terminal_of_80_columns(one, many):
+    for document in (one, many):
+        assert max(map(len, summary(document))) <= WIDTH
+
+
+def test_it_ends_stderr_and_stdout_holds_the_document_alone(stream, one, capsys):
+    window = config_of(stream).window
+    words = [f"source={stream}", f"window.start={window.start}", f"window.end={window.end}", "order.size=2000"]
+    assert cli.main(["executor=inline", *words]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["optimized"] == one["optimized"]
+    assert err.endswith("\n".join(summary(one)) + "\n")
+
+
+@pytest.mark.parametrize("document", [{}, {"objective": 3}, {"objective": {"combinations": "many"}}, [], None])
+def test_a_document_that_somebody_else_wrote_is_passed_over(document):
+    stream = io.StringIO()
+    print_summary(document, stream)
+    assert stream.getvalue() == ""
+
+
+def test_one_of_an_earlier_version_lacks_parts_and_cells(one):
+    older = {name: section for name, section in one.items() if name not in {"orders", "shortfall"}}
+    lines = list(summary(older))
+    assert len(lines) == len(list(summary(one)))
+    assert lines[2].split() == ["best_ask", f"{one['savings_vs_baselines_bps']['best_ask']:.2f}", "100.00"]
+
+
+def test_a_stream_that_nobody_reads_is_no_error(one):
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    print_summary(one, Gone())
