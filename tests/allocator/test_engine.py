@@ -202,7 +202,7 @@ def test_on_one_venue_static_against_what_it_shows_is_best_ask(tape, liquidity, 
         assume(False)
     policy = Static(reference=reference)
     row = run_combinations(book, order, rules, policy, [FEE], ParameterColumns.of([parameters])).rows[0]
-    for name in ("best_ask", "best_available"):
+    for name in ("best_ask", "best_available", "pro_rata", "touch"):
         assert row.tolist() == [getattr(baselines[name], field) for field in FIELDS]
 
 

@@ -50,7 +50,10 @@ def test_the_document_has_what_the_public_interface_promises(stream):
     }
     assert list(document["best_parameters"]) == ["lambda_over", "lambda_under", "theta_queue"]
     assert list(document["baselines"]) == list(document["savings_vs_baselines_bps"])
-    assert list(document["baselines"]) == ["best_ask", "twap", "vwap", "best_available"]
+    assert list(document["baselines"]) == [
+        *("best_ask", "twap", "vwap", "best_available"),
+        *("sweep_now", "pov", "pro_rata", "touch"),
+    ]
     for strategy in (document["optimized"], *document["baselines"].values()):
         assert strategy["filled"] + strategy["unfilled"] - strategy["overfilled"] == 2000
         assert set(strategy) >= {"total_cash", "avg_fill_px", "cash_filled", "unfilled_value", "fees"}
