@@ -40,6 +40,9 @@ cross : the same, the least cost first, fees included.
 AT_ONCE: Final = frozenset({"burst", "cross"})
 """What is due is due at that snapshot alone; otherwise the target is cumulative, and what is missing bought later."""
 
+LOOKING_AHEAD: Final = frozenset({"vwap", "clairvoyant"})
+"""The baselines that use what nobody knows at the time: the volume of the whole span, or all of its quotes."""
+
 POV_PERCENT: Final = 1
 """Of the shares displayed by the rows published since the order's start, what `pov` wants to have bought."""
 

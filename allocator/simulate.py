@@ -9,6 +9,7 @@ import numpy as np
 
 from allocator.baselines import schedules
 from allocator.book import freeze
+from allocator.clairvoyant import clairvoyant
 from allocator.collapse import classes, each_alone
 from allocator.engine import execute, in_shares, settle, unfilled_price
 from allocator.errors import FractionLeftError
@@ -203,17 +204,19 @@ def trace_baselines(
     *,
     follower: Follower = "best_ask",
     engine: Engine = "kernel",
-) -> dict[str, tuple[Execution, Trace]]:
-    """As `run_baselines`, each with when it filled and where the mid was."""
+) -> dict[str, tuple[Execution, Trace | None]]:
+    """As `run_baselines`, each with when it filled and where the mid was; None for a bound, which does not trade."""
     check_sums(book, order, rules, fees)
     made = schedules(book, order, conventions, follower)
     runs = _follow(book, order, rules, fees, made, engine)
     fractions = {name: made[name].in_whole_shares() for name, run in runs.items() if run is None}
     # no leftover rule completed the last slice of these, and nobody can hold half a share
     reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
+    done: dict[str, tuple[Execution, Trace | None]]
     done = {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
     if conventions == "fair":
         done["touch"] = _run_touch(book, order, rules, fees, engine)
+        done["clairvoyant"] = clairvoyant(book, order, rules, fees, plain=engine == "reference"), None
     return done
 
 

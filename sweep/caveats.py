@@ -184,7 +184,7 @@ def _drift(name: str, saved: dict[str, Any], order: Order) -> Iterator[str]:
     total, timing = saved["total"], saved["timing"]
     if (
         not saved["comparable"]
-        or total is None
+        or timing is None  # no cash, or a bound
         or abs(timing) < DRIFT
         or total * timing <= 0
         or 2 * abs(timing) < abs(total)

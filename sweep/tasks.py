@@ -317,7 +317,7 @@ def baselines(book: Book, job: Job, liquidity: Liquidity | None = None) -> dict[
     return run_baselines(book, job.order, rules, fees, settings.conventions, follower=settings.baseline)
 
 
-def traced_baselines(book: Book, job: Job) -> dict[str, tuple[Execution, Trace]]:
+def traced_baselines(book: Book, job: Job) -> dict[str, tuple[Execution, Trace | None]]:
     """As `baselines` under the job's own rule, each with when it filled and where the mid was."""
     settings = job.settings
     fees = settings.fees.of(book)

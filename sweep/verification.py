@@ -192,7 +192,7 @@ def _check_document(
     session: Session,
     question: Question,
     job: tasks.Job,
-    baselines: dict[str, tuple[Execution, Trace]],
+    baselines: dict[str, tuple[Execution, Trace | None]],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:

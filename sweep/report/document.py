@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from allocator.baselines import LOOKING_AHEAD
 from allocator.book import OFF
 from allocator.money import NANO, rounded
 from allocator.order import SIGN, execution_of
-from allocator.shortfall import shortfall
+from allocator.shortfall import leftover_loss, loss, shortfall
 from feed.instants import format_instant
 from sweep.config import switches
 from sweep.search import PARAMETERS, in_dollars
@@ -53,8 +54,7 @@ def strategies(optimized: Execution, baselines: Mapping[str, Execution], side: S
     return {
         "optimized": money(optimized),
         "baselines": {
-            # its target uses the volume of the whole span, which nobody knows at the time
-            name: {**money(run), **({"lookahead": True} if name == "vwap" else {})}
+            name: {**money(run), **({"lookahead": True} if name in LOOKING_AHEAD else {})}
             for name, run in baselines.items()
         },
         "savings_vs_baselines_bps": {name: savings_bps(optimized, run, side) for name, run in baselines.items()},
@@ -76,7 +76,7 @@ def answer_section(
 def shortfall_section(
     order: Order,
     optimized: tuple[Execution, Trace],
-    baselines: Mapping[str, tuple[Execution, Trace]],
+    baselines: Mapping[str, tuple[Execution, Trace | None]],
     around: Around,
     *,
     twap_acted: bool,
@@ -88,43 +88,59 @@ def shortfall_section(
     """
     if around.arrived is None:
         return None
-    runs = {"optimized": optimized, **baselines}
-    parts = {name: shortfall(order, *run, around.arrival2) for name, run in runs.items()}
-    losses = {name: _loss(trace, parts[name]) for name, (_, trace) in runs.items()}
+    arrival2 = around.arrival2
+    best = shortfall(order, *optimized, arrival2)
+    parts = {
+        name: None if trace is None else shortfall(order, run, trace, arrival2)
+        for name, (run, trace) in baselines.items()
+    }
     return {
         "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
         "arrival_at": format_instant(around.arrived),
-        "optimized": losses.pop("optimized"),
-        "baselines": losses,
+        "optimized": _loss(order, *optimized, best, arrival2),
+        "baselines": {name: _loss(order, *run, parts[name], arrival2) for name, run in baselines.items()},
         "savings_parts_bps": {
-            name: _saving(parts["optimized"], parts[name], run, acted=twap_acted or name != "twap")
+            name: {**_saving(order, best, parts[name], run, arrival2), "comparable": twap_acted or name != "twap"}
             for name, (run, _) in baselines.items()
         },
         "twap_slices": {"all": around.slices, "with_quotes": around.quoted},
     }
 
 
-def _loss(trace: Trace, parts: Shortfall) -> dict[str, Any]:
-    """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss."""
+def _loss(order: Order, run: Execution, trace: Trace | None, parts: Shortfall | None, arrival2: int) -> dict[str, Any]:
+    """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss.
+
+    What needs the time of a fill is null for a bound, which does not trade.
+    """
+    halves = {
+        "shortfall": loss(order, run, arrival2),
+        "timing": None if parts is None else parts.timing,
+        "spread": None if parts is None else parts.spread,
+        "fees": 2 * run.fees,
+        "leftover": leftover_loss(order, run, arrival2),
+    }
+    instants = {
+        "first_fill": None if trace is None else trace.first,
+        "last_fill": None if trace is None else trace.last,
+    }
     return {
-        "first_fill": None if trace.first is None else format_instant(trace.first),
-        "last_fill": None if trace.last is None else format_instant(trace.last),
-        "shortfall": rounded(parts.total, 2 * NANO, 2),
-        "timing": rounded(parts.timing, 2 * NANO, 2),
-        "spread": rounded(parts.spread, 2 * NANO, 2),
-        "fees": rounded(parts.fees, 2 * NANO, 2),
-        "leftover": rounded(parts.leftover, 2 * NANO, 2),
+        **{name: None if ts is None else format_instant(ts) for name, ts in instants.items()},
+        **{name: None if half is None else rounded(half, 2 * NANO, 2) for name, half in halves.items()},
     }
 
 
-def _saving(optimized: Shortfall, baseline: Shortfall, run: Execution, *, acted: bool) -> dict[str, Any]:
-    """A saving in two parts, in basis points of the baseline's total cash; `comparable`: the baseline could act."""
+def _saving(
+    order: Order, optimized: Shortfall, baseline: Shortfall | None, run: Execution, arrival2: int
+) -> dict[str, float | None]:
+    """A saving in two parts, in basis points of the baseline's total cash; against a bound, without them."""
     twice_baseline_cash = 2 * run.total_cash
     if not twice_baseline_cash:
-        return {"total": None, "timing": None, "execution": None, "comparable": acted}
-    total = rounded((baseline.total - optimized.total) * 10_000, twice_baseline_cash, 2)
+        return {"total": None, "timing": None, "execution": None}
+    total = rounded((loss(order, run, arrival2) - optimized.total) * 10_000, twice_baseline_cash, 2)
+    if baseline is None:
+        return {"total": total, "timing": None, "execution": None}
     timing = rounded((baseline.timing - optimized.timing) * 10_000, twice_baseline_cash, 2)
-    return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
+    return {"total": total, "timing": timing, "execution": round(total - timing, 2)}
 
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:

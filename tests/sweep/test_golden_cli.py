@@ -124,6 +124,7 @@ def test_the_figures_of_the_embedded_stream_and_those_of_the_rules_before_the_to
         "sweep_now": 786551.05,
         "pro_rata": 782410.67,
         "touch": 782481.33,
+        "clairvoyant": 782395.95,
     }
     assert totals == {"twap": 784382.25, "vwap": 784220.34, "pov": 783099.51, **without_following}
     assert touch["optimized"]["total_cash"] == 782413.17
@@ -152,6 +153,7 @@ def test_one_level_of_the_published_studys_day_tells_no_parameter_apart(l1_day, 
         "vwap": 1115217.49,
         "pov": 1113723.2,
         "sweep_now": 1122129.06,
+        "clairvoyant": 1112923.31,
     }
 
 
