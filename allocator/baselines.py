@@ -1,13 +1,14 @@
-"""The baselines: schedules that buy at the best quote, for both conventions (model sections 1 and 4)."""
+"""The baselines that follow the clock or the quotes: schedules, for both conventions (model sections 1 and 4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import gcd
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from allocator import splits
 from allocator.engine import ChildOrder, View, best_quote
 
 if TYPE_CHECKING:
@@ -25,6 +26,26 @@ Conventions = Literal["fair", "classic"]
 Follower = Literal["best_ask", "best_available"]
 """The baseline as which a schedule buys what is due: at the best quote displayed, or at the best that is left."""
 
+How = Literal["best_ask", "best_available", "pro_rata", "burst", "cross"]
+"""How a schedule buys what is due at a snapshot.
+
+best_ask : at the one venue with the best price displayed; where its shares are taken already, it waits.
+best_available : at the one venue with the best price among those that have shares left.
+pro_rata : at all venues with the best price displayed, split by the shares that each displays; a part waits where the
+    venue that it is for has fewer left.
+burst : over all venues, the best price first, and what is not available is forgotten.
+cross : the same, the least cost first, fees included.
+"""
+
+AT_ONCE: Final = frozenset({"burst", "cross"})
+"""What is due is due at that snapshot alone; otherwise the target is cumulative, and what is missing bought later."""
+
+LOOKING_AHEAD: Final = frozenset({"vwap", "clairvoyant"})
+"""The baselines that use what nobody knows at the time: the volume of the whole span, or all of its quotes."""
+
+POV_PERCENT: Final = 1
+"""Of the shares displayed by the rows published since the order's start, what `pov` wants to have bought."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
@@ -37,52 +58,70 @@ class Schedule:
     size : int
         The order in units.
     due : (past - first,) int64, or object where units are finer than int64 holds
-        Units: cumulative target at each snapshot; for a burst, what to buy at that snapshot only.
+        Units: cumulative target at each snapshot; `AT_ONCE`, what to buy at that snapshot only.
     unit : int
         Units per share.
-    burst : bool
-        Buy `due` over the venues, lowest price first, and forget what is not available; otherwise buy what is missing
-        to the target at the one venue with the best quote, later if need be.
-    waits : bool
-        The best quote is the best displayed: where its shares are taken already, wait. Otherwise it is the best of
-        those that have shares left.
+    how : str
+        One of `How`.
     """
 
     first: int
     size: int
     due: NDArray[Any]
     unit: int = 1
-    burst: bool = False
-    waits: bool = False
+    how: How = "best_available"
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:  # noqa: ARG002
         """Buy what is missing to the schedule, whatever the parameters."""
-        due = int(self.due[view.snapshot - self.first])
-        if self.burst:
-            return self._burst(view, min(due, remaining))
-        due -= self.size - remaining
-        venue = best_quote(view.prices, view.prices if self.waits else view.available)
-        if due < self.unit or venue is None or not view.available[venue]:
-            return []
-        return [ChildOrder(venue, min(due, view.available[venue]), view.prices[venue])]
+        bought, least = (0, 1) if self.how in AT_ONCE else (self.size - remaining, self.unit)
+        due = min(int(self.due[view.snapshot - self.first]) - bought, remaining)
+        split = _BUYING[self.how](view, due) if due >= least else {}
+        return [ChildOrder(v, shares, view.prices[v]) for v, shares in split.items() if shares]
 
     def in_whole_shares(self) -> Schedule:
         """The same schedule with targets rounded down to whole shares."""
         return replace(self, size=self.size // self.unit, due=(self.due // self.unit).astype(np.int64), unit=1)
 
-    @staticmethod
-    def _burst(view: View, due: int) -> list[ChildOrder]:
-        orders, left = [], list(view.available)
-        while due and (v := best_quote(view.prices, left)) is not None:
-            orders.append(ChildOrder(v, min(due, left[v]), view.prices[v]))
-            due -= orders[-1].shares
-            left[v] = 0
-        return orders
-
     @property
     def acting(self) -> NDArray[np.intp] | None:
-        """The snapshots at which a burst buys; None = any may be one."""
-        return self.first + np.flatnonzero(self.due) if self.burst else None
+        """The snapshots at which something is due `AT_ONCE`; None = any may be one."""
+        return self.first + np.flatnonzero(self.due) if self.how in AT_ONCE else None
+
+
+def _at_one(view: View, due: int, venue: int | None) -> dict[int, int]:
+    return {} if venue is None else {venue: min(due, view.available[venue])}
+
+
+def _by_size(view: View, due: int) -> dict[int, int]:
+    """Over the venues that display the best price, each up to what is left there."""
+    best = best_quote(view.prices, view.prices)
+    if best is None:
+        return {}
+    touch = [v for v, px in enumerate(view.prices) if px == view.prices[best]]
+    split = splits.pro_rata(due, [view.displayed[v] for v in touch])
+    return {v: min(shares, view.available[v]) for v, shares in zip(touch, split, strict=True)}
+
+
+def _in_turn(view: View, due: int, venues: Iterable[int]) -> dict[int, int]:
+    split = {}
+    for v in venues:
+        split[v] = min(due, view.available[v])
+        due -= split[v]
+    return split
+
+
+def _by_price(view: View) -> list[int]:
+    return sorted((v for v, shares in enumerate(view.available) if shares), key=lambda v: (view.prices[v], v))
+
+
+_BUYING: dict[How, Callable[[View, int], dict[int, int]]] = {
+    "best_ask": lambda view, due: _at_one(view, due, best_quote(view.prices, view.prices)),
+    "best_available": lambda view, due: _at_one(view, due, best_quote(view.prices, view.available)),
+    "pro_rata": _by_size,
+    "burst": lambda view, due: _in_turn(view, due, _by_price(view)),
+    "cross": lambda view, due: _in_turn(view, due, splits.by_cost(view.costs, view.available)),
+}
+"""Shares (in units) by supply of what is due."""
 
 
 def _whole_order(book: Book, order: Order) -> Schedule:
@@ -91,7 +130,25 @@ def _whole_order(book: Book, order: Order) -> Schedule:
 
 
 def _best_ask(book: Book, order: Order) -> Schedule:
-    return replace(_whole_order(book, order), waits=True)
+    return replace(_whole_order(book, order), how="best_ask")
+
+
+def _pro_rata(book: Book, order: Order) -> Schedule:
+    return replace(_whole_order(book, order), how="pro_rata")
+
+
+def _sweep_now(book: Book, order: Order) -> Schedule:
+    """All at the first snapshot that displays anything, at any price."""
+    first, past = book.span(order)
+    due = np.zeros(past - first, np.int64)
+    due[np.flatnonzero(book.take_side(order.side).shown[first:past].any(axis=1))[:1]] = order.size
+    return Schedule(first, order.size, due, how="cross")
+
+
+def _pov(book: Book, order: Order) -> Schedule:
+    first, past = book.span(order)
+    displayed = np.cumsum(book.take_side(order.side).volume[first:past])
+    return Schedule(first, order.size, np.minimum(displayed * POV_PERCENT // 100, order.size))
 
 
 def _minutes(order: Order) -> int:
@@ -175,14 +232,22 @@ def _classic_vwap(book: Book, order: Order) -> Schedule:
     unit = int(volume.sum()) // common or 1
     due = np.zeros(past - first, np.int64 if order.size * unit <= INT64 else object)
     due[opening] = [order.size // common * v for v in volume.tolist()] if volume.any() else 0
-    return Schedule(first, order.size * unit, due, unit=unit, burst=True)
+    return Schedule(first, order.size * unit, due, unit=unit, how="burst")
 
 
 SCHEDULES: dict[Conventions, dict[str, Callable[[Book, Order], Schedule]]] = {
-    "fair": {"best_ask": _best_ask, "twap": _fair_twap, "vwap": _fair_vwap, "best_available": _whole_order},
+    "fair": {
+        "best_ask": _best_ask,
+        "twap": _fair_twap,
+        "vwap": _fair_vwap,
+        "best_available": _whole_order,
+        "sweep_now": _sweep_now,
+        "pov": _pov,
+        "pro_rata": _pro_rata,
+    },
     "classic": {"best_ask": _best_ask, "twap": _classic_twap, "vwap": _classic_vwap},
 }
-"""Every baseline by conventions and name; for a sell, best_ask trades at the best bid."""
+"""Every schedule by conventions and name; for a sell, best_ask trades at the best bid."""
 
 
 def schedules(book: Book, order: Order, conventions: Conventions, follower: Follower) -> dict[str, Schedule]:
@@ -193,12 +258,12 @@ def schedules(book: Book, order: Order, conventions: Conventions, follower: Foll
     book, order, conventions
         As `allocator.simulate.run_baselines`.
     follower : str
-        As what twap and vwap buy; a burst buys from all venues in any case.
+        As what the baselines of `FOLLOWING` buy, but for those that buy `AT_ONCE`.
     """
     made = {name: make(book, order) for name, make in SCHEDULES[conventions].items()}
-    waits = follower == "best_ask"
-    return {name: replace(schedule, waits=waits) if name in FOLLOWING else schedule for name, schedule in made.items()}
+    following = {name: replace(made[name], how=follower) for name in FOLLOWING & made.keys()}
+    return made | {name: schedule for name, schedule in following.items() if made[name].how not in AT_ONCE}
 
 
-FOLLOWING = frozenset({"twap", "vwap"})
+FOLLOWING: Final = frozenset({"twap", "vwap", "pov"})
 """The baselines that buy as another one."""

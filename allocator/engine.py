@@ -38,6 +38,8 @@ class View:
         nothing is.
     available : (S,) sequence of int
         Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
+    displayed : (S,) sequence of int
+        The same, whatever is taken of it.
     touch : int, optional
         The lowest cost displayed, whatever is taken of it, 1e-9 $; None where nothing is displayed.
     mid2 : int, optional
@@ -52,6 +54,7 @@ class View:
     prices: Sequence[int]
     costs: Sequence[int]
     available: Sequence[int]
+    displayed: Sequence[int]
     touch: int | None
     mid2: int | None
     arrival2: int | None
@@ -233,9 +236,8 @@ def execute(
         displayed, sizes, taken = shown.look(t)
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, paying, strict=True)]
-        available = [
-            max(sz * unit - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)
-        ]
+        offered = [sz * unit if px else 0 for px, sz in zip(displayed, sizes, strict=True)]
+        available = [max(size - shares, 0) for size, shares in zip(offered, taken, strict=True)]
         mid2 = int(book.mid2[t])
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
         view = View(
@@ -243,6 +245,7 @@ def execute(
             prices,
             costs,
             available,
+            offered,
             min((c for c, px in zip(costs, displayed, strict=True) if px), default=None),
             sign * mid2 if mid2 else None,
             sign * arrival2 if t >= arrival_at else None,

@@ -93,6 +93,16 @@ def trace_fills(book: Book, order: Order, execution: Execution, unit: int = 1) -
     return mids, fills[0].snapshot + 1, fills[-1].snapshot + 1
 
 
+def loss(order: Order, execution: Execution, arrival2: int) -> int:
+    """What an order lost against its arrival mid, half 1e-9 $: the sum of the parts of `shortfall`."""
+    return order.sign * (2 * execution.total_cash - order.size * arrival2)
+
+
+def leftover_loss(order: Order, execution: Execution, arrival2: int) -> int:
+    """The part of it that shares make which stayed unfilled."""
+    return order.sign * (2 * execution.unfilled_value - execution.unfilled * arrival2)
+
+
 def shortfall(order: Order, execution: Execution, trace: Trace, arrival2: int) -> Shortfall:
     """Split an order's loss against its arrival mid.
 
@@ -106,6 +116,6 @@ def shortfall(order: Order, execution: Execution, trace: Trace, arrival2: int) -
     net = execution.filled - execution.overfilled
     timing = order.sign * (trace.mids - net * arrival2)
     fees = 2 * execution.fees
-    leftover = order.sign * (2 * execution.unfilled_value - execution.unfilled * arrival2)
-    total = order.sign * (2 * execution.total_cash - order.size * arrival2)
-    return Shortfall(timing, total - timing - fees - leftover, fees, leftover)
+    leftover = leftover_loss(order, execution, arrival2)
+    spread = loss(order, execution, arrival2) - timing - fees - leftover
+    return Shortfall(timing, spread, fees, leftover)

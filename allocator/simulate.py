@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from allocator.baselines import schedules
 from allocator.book import freeze
+from allocator.clairvoyant import clairvoyant
 from allocator.collapse import classes, each_alone
 from allocator.engine import execute, in_shares, settle, unfilled_price
 from allocator.errors import FractionLeftError
 from allocator.money import SUM_LIMIT, divide_half_even
-from allocator.order import Execution, Parameters, execution_of
+from allocator.order import Execution, ParameterColumns, Parameters, execution_of
+from allocator.policies import Static
 from allocator.runners import (
     COMPILED,
     RUNNERS,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from allocator.baselines import Conventions, Follower, Schedule
     from allocator.book import Book
     from allocator.engine import Policy
-    from allocator.order import Order, ParameterColumns, Rules
+    from allocator.order import Order, Rules
 
     Rows = NDArray[np.int64]
 
@@ -186,9 +188,9 @@ def run_baselines(
     conventions : str
         ``fair`` or ``classic``.
     follower : str
-        As what twap and vwap buy: ``best_ask`` or ``best_available``.
+        As what twap, vwap and pov buy: ``best_ask`` or ``best_available``.
     engine : str
-        ``kernel``: all of them in one pass; ``reference``: the plain engine.
+        ``kernel``: the schedules in one pass; ``reference``: the plain engine.
     """
     traced = trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
     return {name: run for name, (run, _) in traced.items()}
@@ -203,15 +205,31 @@ def trace_baselines(
     *,
     follower: Follower = "best_ask",
     engine: Engine = "kernel",
-) -> dict[str, tuple[Execution, Trace]]:
-    """As `run_baselines`, each with when it filled and where the mid was."""
+) -> dict[str, tuple[Execution, Trace | None]]:
+    """As `run_baselines`, each with when it filled and where the mid was; None for a bound, which does not trade."""
     check_sums(book, order, rules, fees)
     made = schedules(book, order, conventions, follower)
     runs = _follow(book, order, rules, fees, made, engine)
     fractions = {name: made[name].in_whole_shares() for name, run in runs.items() if run is None}
     # no leftover rule completed the last slice of these, and nobody can hold half a share
     reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
-    return {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
+    done: dict[str, tuple[Execution, Trace | None]]
+    done = {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
+    if conventions == "fair":
+        done["touch"] = _run_touch(book, order, rules, fees, engine)
+        done["clairvoyant"] = clairvoyant(book, order, rules, fees, plain=engine == "reference"), None
+    return done
+
+
+TOUCH: Final = Static(reference="touch")
+"""With tau 0 the baseline `touch`: all that costs no more than the cheapest quote displayed, fees included."""
+
+
+def _run_touch(book: Book, order: Order, rules: Rules, fees: Sequence[int], engine: Engine) -> tuple[Execution, Trace]:
+    if engine == "reference":
+        run = execute(book, order, rules, fees, TOUCH, Parameters(0, 0, 0), record=True)
+        return replace(run, fills=()), trace_row(book, *trace_fills(book, order, run))
+    return trace_combination(book, order, rules, TOUCH, fees, ParameterColumns.of([Parameters(0, 0, 0)]))
 
 
 def trace_combination(
@@ -268,8 +286,7 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
         sizes=np.array([schedule.size for schedule in given], np.int64),
         units=np.array([schedule.unit for schedule in given], np.int64),
         due=np.stack([schedule.due for schedule in given]),
-        bursts=np.array([schedule.burst for schedule in given], np.bool_),
-        waits=np.array([schedule.waits for schedule in given], np.bool_),
+        ways=np.array([getattr(walk, schedule.how.upper()) for schedule in given], np.int64),
     )
     freeze(*together)
     out = np.zeros((len(given), 8), np.int64)

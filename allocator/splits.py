@@ -22,6 +22,22 @@ def by_cost(costs: Sequence[int], available: Sequence[int]) -> list[int]:
     return sorted((i for i, shares in enumerate(available) if shares > 0), key=lambda i: (costs[i], -i))
 
 
+def pro_rata(shares: int, weights: Sequence[int]) -> list[int]:
+    """Split shares in proportion to weights, whole by the largest remainder, the lowest index first among equals.
+
+    Parameters
+    ----------
+    shares : int
+    weights : sequence of int
+        0 or more, not all 0.
+    """
+    total = sum(weights)
+    split, rests = zip(*(divmod(shares * weight, total) for weight in weights), strict=True)
+    missing = shares - sum(split)
+    gets_more = set(sorted(range(len(weights)), key=lambda i: (-rests[i], i))[:missing])
+    return [whole + (i in gets_more) for i, whole in enumerate(split)]
+
+
 def pseudocode(costs: Sequence[int], available: Sequence[int], size: int, step: int) -> tuple[int, ...] | None:
     """The published study's split in whole lots, or None where no split adds up to the order (model 2.1)."""
     if size % step or sum(step * (shares // step) for shares in available) < size:

@@ -454,7 +454,7 @@ def _baselines(scale: Scale) -> Duel:
         Side(run, work),
         Side(partial(run, engine="reference"), work),
         guard,
-        f"T={snapshots:,} V=5, all three, 50,000 shares",
+        f"T={snapshots:,} V=5, all of fair, 50,000 shares",
     )
 
 

@@ -64,7 +64,9 @@ def _sweep(_scale: Scale) -> Duel:
         assert np.array_equal(rows, their_rows), "the combinations' rows differ"
         assert baselines == their_baselines, "the baselines differ"
 
-    sizes = f"{len(grid)} combinations and 3 baselines, {order.size:,} shares, T={len(book.ts):,} V={len(book.venues)}"
+    sizes = (
+        f"{len(grid)} combinations and the baselines, {order.size:,} shares, T={len(book.ts):,} V={len(book.venues)}"
+    )
     return Duel(Side(inline), Side(reference), guard, sizes)
 
 
@@ -123,7 +125,7 @@ def _after_parse(_scale: Scale) -> Duel:
         Side(partial(run, config)),
         Side(reference),
         guard,
-        f"{len(grid)} combinations and 3 baselines, inline, after the parse, T={L1_SNAPSHOTS:,} V=1, everything up to "
+        f"{len(grid)} combinations and baselines, inline, after the parse, T={L1_SNAPSHOTS:,} V=1, everything up to "
         "the document (baseline combinations and baselines only)",
     )
 
@@ -145,7 +147,7 @@ def _book_of_cold_run(scale: Scale) -> Duel:
         Side(partial(run, config)),
         guard,
         f"Tape to Book, T={len(book.ts):,} V={VENUES}, against the whole run: a file of {rows:,} rows x 74 columns is "
-        "parsed and checked, 27 combinations of 100,000 shares and 3 baselines, inline",
+        "parsed and checked, 27 combinations of 100,000 shares and the baselines, inline",
     )
 
 

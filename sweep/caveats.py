@@ -145,8 +145,7 @@ def after(
         )
     if len(orders) == 1:
         yield from _far(orders.orders[0], runs["optimized"], parts, around)
-    for name, saved in (parts["savings_parts_bps"] if parts else {}).items():
-        yield from _drift(name, saved, orders)
+    yield from _drift(parts, orders)
 
 
 def _grid(grid: Grid, best: Best) -> Iterator[str]:
@@ -191,23 +190,30 @@ def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, aroun
         )
 
 
-def _drift(name: str, saved: dict[str, Any], orders: Orders) -> Iterator[str]:
-    """A saving that is mostly a move of the market between the fills."""
-    total, timing = saved["total"], saved["timing"]
-    if (
-        not saved["comparable"]
-        or total is None
-        or abs(timing) < DRIFT
-        or total * timing <= 0
-        or 2 * abs(timing) < abs(total)
-    ):
-        return
-    verb = "saved against" if total > 0 else "lost to"
+def _drift(parts: dict[str, Any] | None, orders: Orders) -> Iterator[str]:
+    """Savings that are mostly a move of the market between the fills."""
+    savings = parts["savings_parts_bps"] if parts else {}
+    mostly = [
+        f"{name} ({saved['timing']:,.2f} of {saved['total']:,.2f})" for name, saved in savings.items() if _drifts(saved)
+    ]
     sides = {side for side, _ in orders.cells}
-    other_side = f", and a {'sell' if 'buy' in sides else 'buy'} over the same data shows them with the other sign"
-    yield (
-        f"{abs(total):,.2f} bps are {verb} {name}, and {abs(timing):,.2f} bps of timing are in that: the market moved "
-        f"between the fills{other_side if len(sides) == 1 else ''}"
+    other_side = f", and a {'sell' if 'buy' in sides else 'buy'} over the same data shows it with the other sign"
+    if mostly:
+        yield (
+            f"timing is most of the bps saved against {', '.join(mostly)}: the market moved between the fills"
+            f"{other_side if len(sides) == 1 else ''}"
+        )
+
+
+def _drifts(saved: dict[str, Any]) -> bool:
+    """Whether timing is most of a saving, or of a loss."""
+    total, timing = saved["total"], saved["timing"]
+    return (
+        saved["comparable"]
+        and timing is not None  # no cash, or a bound
+        and abs(timing) >= DRIFT
+        and total * timing > 0
+        and 2 * abs(timing) >= abs(total)
     )
 
 

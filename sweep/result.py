@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sweep.sink import COLUMNS, KEYS
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from sweep.config import Config
     from sweep.tasks import Failure
+
+
+_MAY_LACK: Final = ("shortfall_", "first_fill", "last_fill")
+"""Beginnings of the names of columns of `sweep.statistics.details` that may be None."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,8 +72,8 @@ class Result:
         import pandas as pd
 
         columns = self.load_orders()
-        fills = {name: pd.array(columns[name], "Int64") for name in ("first_fill", "last_fill")}
-        return pd.DataFrame({**columns, **fills})
+        nullable = {name: pd.array(column, "Int64") for name, column in columns.items() if name.startswith(_MAY_LACK)}
+        return pd.DataFrame({**columns, **nullable})
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars."""

@@ -33,7 +33,7 @@ from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
 from sweep.statistics import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -405,7 +405,7 @@ def traced(
     )
 
 
-def _together(runs: Iterable[dict[str, tuple[Execution, Trace]]]) -> dict[str, Outcome]:
+def _together(runs: Iterable[Mapping[str, tuple[Execution, Trace | None]]]) -> dict[str, Outcome]:
     """The runs of each strategy, order after order."""
     each = list(runs)
     return {

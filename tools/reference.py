@@ -46,8 +46,8 @@ MEANING: Final = {
     "liquidity": "taken shares stay taken until the venue's price changes, or until it publishes",
     "leftover": "at the end: sweep what is available, or value all that is missing at the last ask",
     "leftover_band": "`sweep` takes up to this share above the lowest ask, the rest is valued there; null for no bound",
-    "baseline": "as what twap and vwap buy what is due: `best_ask` waits at the lowest ask displayed, `best_available` "
-    "takes the lowest that is left",
+    "baseline": "as what twap, vwap and pov buy what is due: `best_ask` waits at the lowest ask displayed, "
+    "`best_available` takes the lowest that is left",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
     "fees": "a YAML file or a mapping: publisher id, or `default`, to {taker, maker} in $/share, negative for a rebate",
     "grid.lambda_over": "$/share; a range is `{start, stop, num, scale: linear or log}`, both ends; `.inf` allowed",

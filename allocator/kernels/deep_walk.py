@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from allocator.kernels.compiling import kernel, record
 from allocator.kernels.walk import (
     BEST,
+    BEST_ASK,
+    BURST,
     CASH,
     FEES,
     FILLED,
@@ -26,6 +28,7 @@ from allocator.kernels.walk import (
     MIDS,
     OVER,
     OVER_CASH,
+    PRO_RATA,
     PSEUDOCODE,
     TOUCH,
     Prices,
@@ -378,6 +381,33 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                 break
 
 
+@kernel(types.void(types.int64, types.int64[::1], types.int64[::1], types.int64[::1]))
+def _pro_rata(due, weights, split, rests):
+    """Split `due` shares in proportion to weights, as `allocator.splits.pro_rata`; no more than its weight to any.
+
+    Weights are below 2^31, and there are fewer than 2^15: a product of two sums is taken in halves.
+    """
+    total = weights.sum()
+    if due >= total:
+        split[:] = weights
+        return
+    missing = due
+    for i in range(len(weights)):
+        high, low = due * (weights[i] >> 16), due * (weights[i] & 0xFFFF)
+        low += (high % total) << 16
+        split[i] = ((high // total) << 16) + low // total
+        rests[i] = low % total
+        missing -= split[i]
+    while missing > 0:
+        most = 0
+        for i in range(len(weights)):
+            if rests[i] > rests[most]:
+                most = i
+        split[most] += 1
+        rests[most] = -1
+        missing -= 1
+
+
 @kernel(
     *(
         types.void(quotes, _PRICES, _SPAN, _SCHEDULES, types.int64, types.int64, types.int64[:, ::1])
@@ -394,32 +424,44 @@ def follow(quotes, prices, span, given, leftover, edge, out):
         As there.
     """
     stood, fees, first, past = quotes.stood, prices.fees, span.first, span.past
-    sizes, units, due, bursts, waits = given.sizes, given.units, given.due, given.bursts, given.waits
+    sizes, units, due, ways = given.sizes, given.units, given.due, given.ways
     venues, depth = quotes.rows.shape[1], quotes.ticks.shape[1]
     supplies = venues * depth
     price, cost, left = np.zeros(supplies, np.int64), np.zeros(supplies, np.int64), np.zeros(supplies, np.int64)
     taken, kept = np.zeros(supplies, np.int64), np.zeros(depth, np.int64)
     at, shown, head = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     known, holds = np.zeros(venues, np.int64), np.zeros(venues, np.int64)
+    weights, split, rests = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     state = State(at, shown, head, known, holds, taken, price, cost, left, kept)
     for n in range(len(sizes)):
         _clear(state)
         offer = Offer(prices.sign, prices.base, prices.tick, units[n], fees)
-        row, size = out[n], sizes[n]
+        row, size, way = out[n], sizes[n], ways[n]
         for t in range(first, past):
             before = row[FILLED]
             _look(quotes, offer, t, state)
-            buy = min(due[n, t - first], size - before) if bursts[n] else due[n, t - first] - before
-            if bursts[n]:
+            buy = min(due[n, t - first], size - before) if way >= BURST else due[n, t - first] - before
+            if way >= BURST:
                 while buy > 0:
-                    s = _first(quotes, offer, head, state, BY_PRICE)
+                    s = _first(quotes, offer, head, state, way == BURST)
                     if s < 0:
                         break
                     shares = min(left[s], buy)
                     _fill(quotes, s, shares, fees, state, row)
                     buy -= shares
+            elif buy >= units[n] and way == PRO_RATA:
+                best = _touch(state, depth, BY_PRICE)
+                if best >= 0:
+                    for v in range(venues):
+                        at_touch = shown[v] > 0 and price[v * depth] == price[best]
+                        weights[v] = np.int64(quotes.sizes[at[v], 0]) if at_touch else 0
+                    _pro_rata(buy, weights, split, rests)
+                    for v in range(venues):
+                        shares = min(left[v * depth], split[v]) if weights[v] > 0 else 0
+                        if shares > 0:
+                            _fill(quotes, v * depth, shares, fees, state, row)
             elif buy >= units[n]:
-                s = _touch(state, depth, BY_PRICE) if waits[n] else _first(quotes, offer, head, state, BY_PRICE)
+                s = _touch(state, depth, BY_PRICE) if way == BEST_ASK else _first(quotes, offer, head, state, BY_PRICE)
                 if s >= 0 and left[s] > 0:
                     _fill(quotes, s, min(left[s], buy), fees, state, row)
             if t == past - 1 and row[FILLED] < size:

@@ -20,13 +20,14 @@ Row = Annotated[NDArray[np.int64], _I64]
 Sizes = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
 Bits = Annotated[NDArray[np.uint64], types.Array(types.uint64, 2, "C", readonly=True)]
 Due = Annotated[NDArray[np.int64], types.Array(types.int64, 2, "C", readonly=True)]
-Flags = Annotated[NDArray[np.bool_], types.Array(types.boolean, 1, "C", readonly=True)]
 Shares = Annotated[NDArray[np.int64], types.int64[::1]]
 Money = Annotated[NDArray[np.int64], types.int64[::1]]
 
 STATIC, PSEUDOCODE = 0, 1
 BEST, MID, ARRIVAL, TOUCH = 0, 1, 2, 3
 SWEEP, LAST_ASK = 0, 1
+BEST_ASK, BEST_AVAILABLE, PRO_RATA, BURST, CROSS = range(5)
+"""`allocator.baselines.How`: from BURST on, what is due is due at that snapshot alone."""
 
 INFINITE = 2**60
 """`allocator.order.UNBOUNDED`."""
@@ -117,15 +118,14 @@ class Schedules(NamedTuple):
         The order in units, and units per share.
     due : (N, past - first) int64
         As `allocator.baselines.Schedule`, in units.
-    bursts, waits : (N,) bool
-        The same.
+    ways : (N,) int64
+        How it buys; codes are the constants above.
     """
 
     sizes: Row
     units: Row
     due: Due
-    bursts: Flags
-    waits: Flags
+    ways: Row
 
 
 class Available(NamedTuple):
@@ -359,6 +359,33 @@ def walk(quotes, prices, span, size, rules, tau, over, out):
                 break
 
 
+@kernel(types.void(types.int64, types.int64[::1], types.int64[::1], types.int64[::1]))
+def _pro_rata(due, weights, split, rests):
+    """Split `due` shares in proportion to weights, as `allocator.splits.pro_rata`; no more than its weight to any.
+
+    Weights are below 2^31, and there are fewer than 2^15: a product of two sums is taken in halves.
+    """
+    total = weights.sum()
+    if due >= total:
+        split[:] = weights
+        return
+    missing = due
+    for i in range(len(weights)):
+        high, low = due * (weights[i] >> 16), due * (weights[i] & 0xFFFF)
+        low += (high % total) << 16
+        split[i] = ((high // total) << 16) + low // total
+        rests[i] = low % total
+        missing -= split[i]
+    while missing > 0:
+        most = 0
+        for i in range(len(weights)):
+            if rests[i] > rests[most]:
+                most = i
+        split[most] += 1
+        rests[most] = -1
+        missing -= 1
+
+
 @kernel(
     *(
         types.void(quotes, _PRICES, _SPAN, record(Schedules), types.int64, types.int64, types.int64[:, ::1])
@@ -380,15 +407,16 @@ def follow(quotes, prices, span, given, leftover, edge, out):
     """
     resets, stood, fees = quotes.resets, quotes.stood, prices.fees
     first, past = span.first, span.past
-    sizes, units, due, bursts, waits = given.sizes, given.units, given.due, given.bursts, given.waits
+    sizes, units, due, ways = given.sizes, given.units, given.due, given.ways
     schedules, venues, words = len(sizes), quotes.ticks.shape[1], resets.shape[1]
     taken = np.zeros((schedules, venues), np.int64)
     price, cost, left = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     available = Available(price, cost, left)
+    weights, split, rests = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
     holding = np.zeros((schedules, words), np.uint64)
     for t in range(first, past):
         for n in range(schedules):
-            row, size = out[n], sizes[n]
+            row, size, way = out[n], sizes[n], ways[n]
             if row[FILLED] == size:
                 continue
             for word in range(words):
@@ -397,22 +425,30 @@ def follow(quotes, prices, span, given, leftover, edge, out):
                 while back != np.uint64(0):
                     taken[n, word * 64 + lowest(back)] = 0
                     back &= back - np.uint64(1)
-            buy = min(due[n, t - first], size - row[FILLED]) if bursts[n] else due[n, t - first] - row[FILLED]
-            short = buy > 0 if bursts[n] else buy >= units[n]
+            buy = min(due[n, t - first], size - row[FILLED]) if way >= BURST else due[n, t - first] - row[FILLED]
+            short = buy > 0 if way >= BURST else buy >= units[n]
             if not short and t < past - 1:
                 continue
             before = row[FILLED]
             _look(quotes, prices, units[n], t, taken[n], available)
-            if bursts[n]:
+            if way >= BURST:
                 while buy > 0:
-                    v = _best_quote(price, left)
+                    v = _best_quote(price, left) if way == BURST else _cheapest(cost, left)
                     if v < 0:
                         break
                     shares = min(left[v], buy)
                     _fill(v, shares, fees, taken[n], available, row)
                     buy -= shares
+            elif short and way == PRO_RATA:
+                best = _best_displayed(price)
+                if best >= 0:
+                    for v in range(venues):
+                        weights[v] = np.int64(quotes.sizes[t, v]) if price[v] == price[best] else 0
+                    _pro_rata(buy, weights, split, rests)
+                    for v in range(venues):
+                        _fill(v, min(left[v], split[v]), fees, taken[n], available, row)
             elif short:
-                v = _best_displayed(price) if waits[n] else _best_quote(price, left)
+                v = _best_displayed(price) if way == BEST_ASK else _best_quote(price, left)
                 if v >= 0 and left[v] > 0:
                     _fill(v, min(left[v], buy), fees, taken[n], available, row)
             if t == past - 1 and row[FILLED] < size:

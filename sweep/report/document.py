@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from allocator.baselines import LOOKING_AHEAD
 from allocator.book import OFF
 from allocator.money import NANO, rounded
 from feed.instants import format_instant
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from allocator.order import Execution, Side
-    from allocator.shortfall import Shortfall
     from sweep.config import Question
     from sweep.reduce import Best
     from sweep.search import Grid
@@ -54,8 +54,7 @@ def strategies(totals: Mapping[str, Total]) -> dict[str, Any]:
     return {
         "optimized": money(totals["optimized"].execution),
         "baselines": {
-            # its target uses the volume of the whole span, which nobody knows at the time
-            name: {**money(run.execution), **({"lookahead": True} if name == "vwap" else {})}
+            name: {**money(run.execution), **({"lookahead": True} if name in LOOKING_AHEAD else {})}
             for name, run in baselines.items()
         },
         "savings_vs_baselines_bps": {name: savings_bps(totals["optimized"], run) for name, run in baselines.items()},
@@ -80,9 +79,9 @@ def shortfall_section(totals: Mapping[str, Total], around: Around, *, twap_acted
     None where no book is two-sided. Of several orders these are sums, and the arrival mid is that of the first. Exact
     integers are rounded half-even; the `execution` of a saving is its printed `total` less its printed `timing`.
     """
-    if around.arrived is None or any(run.parts is None for run in totals.values()):
+    if around.arrived is None or any(run.loss is None for run in totals.values()):
         return None
-    losses = {name: _loss(run, run.parts) for name, run in totals.items() if run.parts is not None}
+    losses = {name: _loss(run) for name, run in totals.items()}
     return {
         "arrival_mid": rounded(around.arrival2, 2 * NANO, 4),
         "arrival_at": format_instant(around.arrived),
@@ -95,27 +94,38 @@ def shortfall_section(totals: Mapping[str, Total], around: Around, *, twap_acted
     }
 
 
-def _loss(run: Total, parts: Shortfall) -> dict[str, Any]:
-    """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss."""
+def _loss(run: Total) -> dict[str, Any]:
+    """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss.
+
+    What needs the time of a fill is null for a bound, which does not trade.
+    """
+    halves = {
+        "shortfall": run.loss,
+        "timing": None if run.parts is None else run.parts.timing,
+        "spread": None if run.parts is None else run.parts.spread,
+        "fees": 2 * run.execution.fees,
+        "leftover": run.leftover,
+    }
+    instants = {"first_fill": run.first, "last_fill": run.last}
     return {
-        "first_fill": None if run.first is None else format_instant(run.first),
-        "last_fill": None if run.last is None else format_instant(run.last),
-        "shortfall": rounded(parts.total, 2 * NANO, 2),
-        "timing": rounded(parts.timing, 2 * NANO, 2),
-        "spread": rounded(parts.spread, 2 * NANO, 2),
-        "fees": rounded(parts.fees, 2 * NANO, 2),
-        "leftover": rounded(parts.leftover, 2 * NANO, 2),
+        **{name: None if ts is None else format_instant(ts) for name, ts in instants.items()},
+        **{name: None if half is None else rounded(half, 2 * NANO, 2) for name, half in halves.items()},
     }
 
 
 def _saving(optimized: Total, baseline: Total, *, acted: bool) -> dict[str, Any]:
-    """A saving in two parts, in basis points of the baseline's total cash; `comparable`: the baseline could act."""
+    """A saving in two parts, in basis points of the baseline's total cash; against a bound, without them.
+
+    `comparable`: the baseline could act.
+    """
     twice_baseline_cash, best, base = 2 * baseline.execution.total_cash, optimized.parts, baseline.parts
-    if not twice_baseline_cash or best is None or base is None:
-        return {"total": None, "timing": None, "execution": None, "comparable": acted}
-    total = rounded((base.total - best.total) * 10_000, twice_baseline_cash, 2)
-    timing = rounded((base.timing - best.timing) * 10_000, twice_baseline_cash, 2)
-    return {"total": total, "timing": timing, "execution": round(total - timing, 2), "comparable": acted}
+    total = timing = execution = None
+    if twice_baseline_cash and optimized.loss is not None and baseline.loss is not None:
+        total = rounded((baseline.loss - optimized.loss) * 10_000, twice_baseline_cash, 2)
+        if best is not None and base is not None:
+            timing = rounded((base.timing - best.timing) * 10_000, twice_baseline_cash, 2)
+            execution = round(total - timing, 2)
+    return {"total": total, "timing": timing, "execution": execution, "comparable": acted}
 
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:

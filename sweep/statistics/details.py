@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from allocator.order import FIELDS, execution_of
-from allocator.shortfall import shortfall
+from allocator.shortfall import leftover_loss, shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ def details(
     dict of str to (N * S,) columns
         ``strategy``; ``tape``, ``order``, ``group`` (as the column `order` of the result table) and the order itself;
         the columns of `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival mid in 1e-9 $; the parts of the
-        shortfall in half 1e-9 $, 0 without an arrival mid; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if
-        nothing filled.
+        shortfall in half 1e-9 $, None without an arrival mid, or where they need the time of a fill, which a bound
+        has not; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if nothing filled.
     """
     count, repeat = len(orders), len(outcomes)
     group = np.repeat(np.arange(orders.groups), np.diff(orders.edges))
@@ -57,14 +57,18 @@ def details(
     rows = np.concatenate([outcome.rows for outcome in outcomes.values()])
     columns |= dict(zip(FIELDS, rows.T, strict=True))
     columns["arrival_mid2"] = np.tile(np.array(arrivals, np.int64), repeat)
-    split = np.zeros((count * repeat, len(PARTS)), np.int64)
+    split: list[tuple[int | None, ...]] = []
     traces = [trace for outcome in outcomes.values() for trace in outcome.traces]
     for at, (row, trace) in enumerate(zip(rows.tolist(), traces, strict=True)):
-        order, arrival2 = orders.orders[at % count], arrivals[at % count]
-        if arrival2:
-            parts = shortfall(order, execution_of(row), trace, arrival2)
-            split[at] = [getattr(parts, name) for name in PARTS]
-    columns |= {f"shortfall_{name}": column for name, column in zip(PARTS, split.T, strict=True)}
-    columns["first_fill"] = [trace.first for trace in traces]
-    columns["last_fill"] = [trace.last for trace in traces]
+        order, run, arrival2 = orders.orders[at % count], execution_of(row), arrivals[at % count]
+        if not arrival2:
+            split.append((None,) * len(PARTS))
+        elif trace is None:
+            split.append((None, None, 2 * run.fees, leftover_loss(order, run, arrival2)))
+        else:
+            parts = shortfall(order, run, trace, arrival2)
+            split.append(tuple(getattr(parts, name) for name in PARTS))
+    columns |= {f"shortfall_{name}": list(column) for name, column in zip(PARTS, zip(*split, strict=True), strict=True)}
+    columns["first_fill"] = [None if trace is None else trace.first for trace in traces]
+    columns["last_fill"] = [None if trace is None else trace.last for trace in traces]
     return columns

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.order import FIELDS, SIGN, Execution, execution_of
-from allocator.shortfall import Shortfall, Trace, shortfall
+from allocator.shortfall import Shortfall, leftover_loss, loss, shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.order import Order
+    from allocator.shortfall import Trace
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
@@ -29,10 +30,11 @@ class Outcome:
     rows : (N, 8) int64
         The columns of `allocator.order.FIELDS`.
     traces : (N,) tuple of Trace
+        None of a bound, which does not trade.
     """
 
     rows: NDArray[np.int64]
-    traces: tuple[Trace, ...]
+    traces: tuple[Trace | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,22 @@ class Total:
         Sums, whatever the side.
     signed_cash : int
         Total cash paid less total cash received, 1e-9 $: the less the better.
+    loss, leftover : int, optional
+        Against the arrival mids, and the part of it that unfilled shares make, half 1e-9 $; None where an order has no
+        arrival mid.
     parts : Shortfall, optional
-        None where an order has no arrival mid.
+        The same in parts; None of a bound, too, which does not trade.
     first, last : int, optional
         Instants of the first and the last fill of all, UTC nanoseconds.
     """
 
     execution: Execution
     signed_cash: int
-    parts: Shortfall | None
-    first: int | None
-    last: int | None
+    loss: int | None = None
+    leftover: int | None = None
+    parts: Shortfall | None = None
+    first: int | None = None
+    last: int | None = None
 
 
 def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) -> Total:
@@ -69,22 +76,36 @@ def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) ->
         Twice the arrival mid of each order, 1e-9 $; 0 = none.
     """
     rows = outcome.rows.tolist()
-    sums = [sum(column) for column in zip(*rows, strict=True)]
+    sums = execution_of([sum(column) for column in zip(*rows, strict=True)])
+    signed_cash = sum(order.sign * row[TOTAL] for order, row in zip(orders, rows, strict=True))
+    if not all(arrivals):
+        return Total(sums, signed_cash, first=_first(outcome.traces), last=_last(outcome.traces))
+    runs = [(order, execution_of(row), arrival2) for order, row, arrival2 in zip(orders, rows, arrivals, strict=True)]
     parts = None
-    if all(arrivals):
+    if None not in outcome.traces:
         split = [
-            shortfall(order, execution_of(row), trace, arrival2)
-            for order, row, trace, arrival2 in zip(orders, rows, outcome.traces, arrivals, strict=True)
+            shortfall(order, run, trace, arrival2)
+            for (order, run, arrival2), trace in zip(runs, outcome.traces, strict=True)
+            if trace is not None
         ]
         parts = Shortfall(*(sum(getattr(each, name) for each in split) for name in Shortfall.__slots__))
-    filled = [trace for trace in outcome.traces if trace.first is not None]
     return Total(
-        execution_of(sums),
-        sum(order.sign * row[TOTAL] for order, row in zip(orders, rows, strict=True)),
+        sums,
+        signed_cash,
+        sum(loss(*run) for run in runs),
+        sum(leftover_loss(*run) for run in runs),
         parts,
-        min((trace.first for trace in filled if trace.first is not None), default=None),
-        max((trace.last for trace in filled if trace.last is not None), default=None),
+        _first(outcome.traces),
+        _last(outcome.traces),
     )
+
+
+def _first(traces: Sequence[Trace | None]) -> int | None:
+    return min((trace.first for trace in traces if trace is not None and trace.first is not None), default=None)
+
+
+def _last(traces: Sequence[Trace | None]) -> int | None:
+    return max((trace.last for trace in traces if trace is not None and trace.last is not None), default=None)
 
 
 def shares_of(outcome: Outcome) -> int:

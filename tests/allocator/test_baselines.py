@@ -8,14 +8,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from allocator import splits
 from allocator.baselines import schedules
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import NoPriceError
+from allocator.kernels import deep_walk, walk
 from allocator.money import divide_half_even
-from allocator.order import Order, Parameters, Rules
-from allocator.simulate import run_baselines
+from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
+from allocator.policies import Static
+from allocator.simulate import kernels_for, run_baselines, run_combinations, trace_baselines, trace_combination
 from tests.allocator.test_book import tape_of
+from tests.allocator.test_depth import deep_cases
+from tests.allocator.test_engine import cases
+from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
 
 FAIR = Rules("persist", "sweep", 50_000_000)
@@ -23,9 +29,9 @@ FEE = 3_000_000
 CLASSIC = Rules("refresh", "last_ask", 50_000_000)
 
 
-def fills(book, order, rules, conventions, name, follower="best_ask"):
+def fills(book, order, rules, conventions, name, follower="best_ask", fees=None):
     schedule = schedules(book, order, conventions, follower)[name]
-    run = execute(book, order, rules, [0] * len(book.venues), schedule, Parameters(0, 0, 0), record=True)
+    run = execute(book, order, rules, fees or [0] * len(book.venues), schedule, Parameters(0, 0, 0), record=True)
     return [(fill.snapshot, fill.venue, fill.shares / schedule.unit) for fill in run.fills], run
 
 
@@ -154,6 +160,101 @@ def test_an_emptied_touch_is_waited_for_and_not_left_for_a_dear_venue():
     minute = Order("buy", 40, OPEN, OPEN + 60 * SECOND)
     assert fills(book, minute, FAIR, "fair", "twap")[0] == [(0, 0, 10), (2, 0, 30)]
     assert fills(book, minute, FAIR, "fair", "twap", "best_available")[0] == [(0, 0, 10), (1, 1, 30)]
+
+
+def test_a_sweep_takes_at_once_all_that_is_displayed_the_cheapest_after_fees_first():
+    rows = [(0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 101, 10), (0, 3, 90, 1, 140, 10), (1, 1, 90, 1, 99, 90)]
+    book = build_book(tape_of(*rows, (2, 1, 90, 1, 98, 4)), BookRules(stub_band=OFF))
+    order, fees = Order("buy", 50, OPEN, OPEN + 2 * SECOND), [2 * CENT, 0, 0]
+    filled, run = fills(book, order, replace(FAIR, leftover_band=0), "fair", "sweep_now", fees=fees)
+    # nothing of the better quote between, and at the end what is left within the band
+    assert filled == [(0, 1, 10), (0, 0, 10), (0, 2, 10), (2, 0, 4)]
+    assert (run.filled, run.unfilled) == (34, 16)
+    assert fills(book, replace(order, size=15), FAIR, "fair", "sweep_now", fees=fees)[0] == [(0, 1, 10), (0, 0, 5)]
+
+
+def test_a_sweep_waits_for_the_first_quote():
+    book = build_book(tape_of((0, 1, 90, 1, 0, 0), (1, 1, 90, 1, 100, 9), (2, 1, 90, 1, 99, 9)), BookRules())
+    order = Order("buy", 5, OPEN, OPEN + 2 * SECOND)
+    assert fills(book, order, FAIR, "fair", "sweep_now")[0] == [(1, 0, 5)]
+    assert fills(book, replace(order, start=OPEN + SECOND), FAIR, "fair", "sweep_now")[0] == [(1, 0, 5)]
+
+
+def test_pov_has_bought_a_hundredth_of_what_was_displayed_since_the_start_and_never_more():
+    rows = [(0, 1, 90, 1, 100, 900), (1, 1, 90, 1, 101, 250), (2, 2, 90, 1, 100, 149), (3, 1, 90, 1, 101, 201)]
+    rows += [(4, 2, 90, 1, 100, 1), (5, 1, 90, 1, 102, 800)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 7, OPEN + SECOND, OPEN + 5 * SECOND)
+    # 250, 399, 600, 601 and 1,401 shares: targets 2, 3, 6, 6 and 7; the quote before the start is no volume
+    assert fills(book, order, FAIR, "fair", "pov")[0] == [(1, 0, 2), (2, 1, 1), (3, 1, 3), (5, 0, 1)]
+
+
+def test_pov_is_bought_as_the_baseline_that_it_follows_and_completed_by_the_leftover_rule():
+    rows = [(0, 1, 90, 1, 100, 2), (0, 2, 90, 1, 104, 998), (1, 2, 90, 1, 104, 800)]
+    book = build_book(tape_of(*rows), BookRules())
+    order = Order("buy", 40, OPEN, OPEN + SECOND)  # targets 10 and 18
+    assert fills(book, order, FAIR, "fair", "pov")[0] == [(0, 0, 2), (1, 1, 38)]
+    assert fills(book, order, FAIR, "fair", "pov", "best_available")[0] == [(0, 0, 2), (1, 1, 16), (1, 1, 22)]
+
+
+def test_pro_rata_splits_what_is_missing_by_the_sizes_displayed_at_the_touch():
+    rows = [(0, 1, 90, 1, 100, 5), (0, 2, 90, 1, 100, 9), (0, 3, 90, 1, 100, 5), (0, 4, 90, 1, 101, 90)]
+    book = build_book(tape_of(*rows, (1, 3, 90, 1, 100, 14), (2, 4, 90, 1, 102, 9)), BookRules())
+    # 3.95, 7.11 and 3.95 of 15: the largest remainders get one more
+    order = Order("buy", 15, OPEN, OPEN)
+    assert fills(book, order, FAIR, "fair", "pro_rata")[0] == [(0, 0, 4), (0, 1, 7), (0, 2, 4)]
+    # 2.11, 3.79 and 2.11 of 8; .26, .47 and .26 of 1
+    assert fills(book, replace(order, size=8), FAIR, "fair", "pro_rata")[0] == [(0, 0, 2), (0, 1, 4), (0, 2, 2)]
+    assert fills(book, replace(order, size=1), FAIR, "fair", "pro_rata")[0] == [(0, 1, 1)]
+    # all 19; then 9 are left of the third alone, but of 6 its part is 3, and then 1 of 3; at last the leftover rule
+    rest = Order("buy", 25, OPEN, OPEN + 2 * SECOND)
+    filled = fills(book, rest, FAIR, "fair", "pro_rata")[0]
+    assert filled == [(0, 0, 5), (0, 1, 9), (0, 2, 5), (1, 2, 3), (2, 2, 1), (2, 2, 2)]
+
+
+def test_of_equal_remainders_the_lowest_publisher_is_given_the_odd_share():
+    book = build_book(tape_of(*((0, venue, 90, 1, 100, 7) for venue in (1, 2, 3))), BookRules())
+    assert fills(book, Order("buy", 8, OPEN, OPEN), FAIR, "fair", "pro_rata")[0] == [(0, 0, 3), (0, 1, 3), (0, 2, 2)]
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=9).filter(any), st.data())
+def test_shares_are_split_in_proportion_and_by_the_kernels_alike(weights, data):
+    due = data.draw(st.integers(1, sum(weights)))
+    split = splits.pro_rata(due, weights)
+    exact = [Fraction(due * weight, sum(weights)) for weight in weights]
+    assert sum(split) == due
+    assert all(abs(shares - part) < 1 for shares, part in zip(split, exact, strict=True))
+    rests = [(part % 1, -i) for i, part in enumerate(exact)]
+    up = [rest for rest, shares, part in zip(rests, split, exact, strict=True) if shares > part]
+    assert all(more > less for more in up for less in rests if less not in up)
+    for kernels in (walk, deep_walk):
+        given_out = np.zeros(len(weights), np.int64)
+        kernels._pro_rata(due, np.array(weights, np.int64), given_out, np.zeros(len(weights), np.int64))
+        assert given_out.tolist() == split
+
+
+def test_touch_looks_at_fees_and_best_ask_does_not():
+    rows = [(0, 1, 90, 1, 100, 10), (0, 2, 90, 1, 101, 10), (1, 1, 90, 1, 100, 20)]
+    book = build_book(tape_of(*rows), BookRules())
+    order, fees = Order("buy", 30, OPEN, OPEN + SECOND), [2 * CENT, 0]
+    runs = run_baselines(book, order, replace(FAIR, leftover_band=0), fees, "fair")
+    assert (runs["best_ask"].filled, runs["best_ask"].cash_filled) == (20, 20 * 102 * CENT)
+    assert (runs["touch"].filled, runs["touch"].cash_filled) == (30, (10 * 101 + 20 * 102) * CENT)
+
+
+@examples(60)
+@given(st.one_of(cases(), deep_cases()))
+def test_touch_is_static_from_the_touch_with_a_tau_of_nothing(case):
+    book, order, rules, fees = case
+    policy, nothing = Static(reference="touch"), ParameterColumns.of([Parameters(0, 0, 0)])
+    try:
+        run, trace = trace_baselines(book, order, rules, fees, "fair")["touch"]
+    except NoPriceError:
+        assume(False)
+    for kernel in (*kernels_for(book, order, rules, policy, fees), "reference"):
+        row = run_combinations(book, order, rules, policy, fees, nothing, kernel=kernel).rows[0]
+        assert row.tolist() == [getattr(run, name) for name in FIELDS]
+    assert (run, trace) == trace_combination(book, order, rules, policy, fees, nothing)
 
 
 def at_the_touch(book, order, persist, waits):

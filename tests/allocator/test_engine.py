@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ import allocator.kernels
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import band_edge, execute
 from allocator.errors import AllocatorError, NoPriceError
-from allocator.kernels import walk
 from allocator.kernels.compiling import Kernel
 from allocator.money import INFINITE
 from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
@@ -202,7 +202,7 @@ def test_on_one_venue_static_against_what_it_shows_is_best_ask(tape, liquidity, 
         assume(False)
     policy = Static(reference=reference)
     row = run_combinations(book, order, rules, policy, [FEE], ParameterColumns.of([parameters])).rows[0]
-    for name in ("best_ask", "best_available"):
+    for name in ("best_ask", "best_available", "pro_rata", "touch"):
         assert row.tolist() == [getattr(baselines[name], field) for field in FIELDS]
 
 
@@ -460,11 +460,11 @@ def test_a_jitted_function_calls_jitted_functions_of_its_own_module_only():
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         # constants and the definitions of tuples are no code that a cache could hold
         shared = {
-            alias.name
+            alias.asname or alias.name
             for node in nodes
-            if getattr(node, "module", None) == "allocator.kernels.walk"
+            if getattr(node, "module", None) in {f"allocator.kernels.{name}" for name in ("walk", "deep_walk")}
             for alias in node.names
-            if not isinstance(getattr(walk, alias.name), Kernel)
+            if not isinstance(getattr(import_module(node.module), alias.name), Kernel)
         }
         imported = {alias.asname or alias.name for node in nodes for alias in node.names} - shared
         allowed = {"annotations", "np", "types", "kernel", "lowest", "record"}

@@ -50,11 +50,25 @@ def test_the_document_has_what_the_public_interface_promises(stream):
     }
     assert list(document["best_parameters"]) == ["lambda_over", "lambda_under", "theta_queue"]
     assert list(document["baselines"]) == list(document["savings_vs_baselines_bps"])
-    assert list(document["baselines"]) == ["best_ask", "twap", "vwap", "best_available"]
+    assert list(document["baselines"]) == [
+        *("best_ask", "twap", "vwap", "best_available"),
+        *("sweep_now", "pov", "pro_rata", "touch", "clairvoyant"),
+    ]
     for strategy in (document["optimized"], *document["baselines"].values()):
         assert strategy["filled"] + strategy["unfilled"] - strategy["overfilled"] == 2000
         assert set(strategy) >= {"total_cash", "avg_fill_px", "cash_filled", "unfilled_value", "fees"}
-    assert document["baselines"]["vwap"]["lookahead"] is True
+    looking_ahead = {name for name, each in document["baselines"].items() if each.get("lookahead") is True}
+    assert looking_ahead == {"vwap", "clairvoyant"}
+    (other,) = document["sensitivity"].values()
+    assert all(each["savings_vs_baselines_bps"]["clairvoyant"] < 0 for each in (document, other))
+    bound = document["shortfall"]["baselines"]["clairvoyant"]
+    assert [name for name, part in bound.items() if part is None] == ["first_fill", "last_fill", "timing", "spread"]
+    assert document["shortfall"]["savings_parts_bps"]["clairvoyant"] == {
+        "total": document["savings_vs_baselines_bps"]["clairvoyant"],
+        "timing": None,
+        "execution": None,
+        "comparable": True,
+    }
     assert set(document["sensitivity"]) == {"refresh"}
     assert set(document["sensitivity"]["refresh"]) == {"optimized", "baselines", "savings_vs_baselines_bps"}
     assert document["feed"]["source"] == "file"

@@ -195,7 +195,7 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("compiling", "deep_walk", "derive", "levels", "stateful", "stateless", "walk")
+    names = ("bound", "compiling", "deep_walk", "derive", "levels", "stateful", "stateless", "walk")
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 

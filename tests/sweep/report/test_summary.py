@@ -31,11 +31,12 @@ def test_it_names_the_best_and_each_baseline_with_its_parts(one):
     assert [row[0] for row in words] == [*one["baselines"], "optimized"]
     for name, *figures in words[:-1]:
         parts = one["shortfall"]["savings_parts_bps"][name]
-        assert figures[:3] == [f"{parts[part]:.2f}" for part in ("total", "timing", "execution")]
+        known = [parts[part] for part in ("total", "timing", "execution") if parts[part] is not None]
+        assert figures[:-1] == [f"{bps:.2f}" for bps in known]
         assert figures[0] == f"{one['savings_vs_baselines_bps'][name]:.2f}"
-        assert figures[3] == f"{one['baselines'][name]['filled'] / 20:.2f}"
+        assert figures[-1] == f"{one['baselines'][name]['filled'] / 20:.2f}"
     assert rows[-1] == "* looks ahead: nobody could have traded so"
-    assert [row for row in rows if " *" in row] == [row for row in rows if row.startswith("  vwap *")]
+    assert [row.split()[0] for row in rows[:-1] if " *" in row] == ["vwap", "clairvoyant"]
 
 
 def test_each_cell_of_many_orders_has_its_means(many):
