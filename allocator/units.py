@@ -14,7 +14,7 @@ from allocator.order import SIGN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allocator.book import Book, Int64
+    from allocator.book import Book, Int16, Int64
     from allocator.order import Side
 
 SMALL = 2**30
@@ -60,12 +60,22 @@ class CostUnits:
         return reach
 
 
-def cost_units(book: Book, side: Side, fees: Sequence[int]) -> CostUnits:
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """What the units of a book's costs depend on; as the book's fields of these names."""
+
+    venues: Int16
+    base: int
+    tick: int
+    highest: int
+
+
+def cost_units(book: Book | Scale, side: Side, fees: Sequence[int]) -> CostUnits:
     """The units of a book's costs under some fees.
 
     Parameters
     ----------
-    book : Book
+    book : Book or Scale
     side : str
         Of the order.
     fees : (V,) sequence of int

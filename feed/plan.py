@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 Block = Any
 """What one range held; only the plan that made the range knows its type."""
+
+
+class TapeSpan(NamedTuple):
+    """Rows of one symbol on one UTC date: the date in days since 1970, the first and the last instant."""
+
+    symbol: str
+    day: int
+    first: int
+    last: int
 
 
 class Range(Protocol):
@@ -31,6 +40,13 @@ class SourcePlan(Protocol):
     @property
     def held(self) -> int | None:
         """Bytes of memory that all that is made of it may take; None where that depends on what is read."""
+
+    @property
+    def separate(self) -> bool:
+        """Whether a tape can be made of those ranges alone that hold rows of it."""
+
+    def spans(self, block: Block) -> tuple[TapeSpan, ...]:
+        """What a block holds rows of; only where ranges are separate."""
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join blocks, in the order of the ranges, to a tape per symbol, and per date where files are joined.

@@ -23,7 +23,7 @@ from feed.tape import DAY, Tape
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from feed.plan import Block, Range, SourcePlan
+    from feed.plan import Block, Range, SourcePlan, TapeSpan
     from feed.provenance import Provenance
 
 
@@ -79,6 +79,15 @@ class SomeVenues:
     def held(self) -> int | None:
         """That of the plan."""
         return self.plan.held
+
+    @property
+    def separate(self) -> bool:
+        """That of the plan."""
+        return self.plan.separate
+
+    def spans(self, block: Block) -> tuple[TapeSpan, ...]:
+        """Those of the plan: a venue may have rows in another block."""
+        return self.plan.spans(block)
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join and prove the blocks as the plan does, then leave rows out.

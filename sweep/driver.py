@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweep import caveats, tasks
+from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of
 from sweep.chunks import Suspects
-from sweep.config import OTHER_LIQUIDITY, as_config
+from sweep.config import as_config
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
@@ -21,20 +22,16 @@ from sweep.planning import Plan, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
 from sweep.report import (
-    answer_section,
     failed_section,
     feed_section,
     order_section,
-    orders_section,
     rules_section,
-    shortfall_section,
-    strategies,
 )
 from sweep.result import Result
 from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
 from sweep.search import each_alone
 from sweep.sink import expand
-from sweep.statistics import Outcome, details, orders_on, shares_of, total
+from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -42,14 +39,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from allocator.order import Liquidity, Side
+    from allocator.order import Side
+    from sweep.answering import Market
     from sweep.chunks import Chunk
     from sweep.config import Config, Question
     from sweep.events import Listener
-    from sweep.executors import Executor, Handle
+    from sweep.executors import Handle
     from sweep.progress import Progress
     from sweep.runs import Store
-    from sweep.statistics import Orders
     from sweep.tapes import Session
     from sweep.tasks import Failure
 
@@ -151,10 +148,10 @@ def run(
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
-        facts = session.tape.facts
+        facts = session.tapes.facts
         if config.feed.max_bad:
-            quarantine(Path(config.feed.quarantine), facts.provenance)
-            progress.say(f"{len(facts.provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+            quarantine(Path(config.feed.quarantine), facts[0].provenance)
+            progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
         identifier = run_id(question, facts)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
@@ -174,46 +171,56 @@ def run(
 def _answer(
     question: Question, identifier: str, session: Session, store: Store, phases: Phases, progress: Progress
 ) -> Result:
-    """Sweep one tape: every combination, the baselines, the best, the document."""
-    executor, tape = session.executor, session.tape
-    config, settings, grid = question.config, question.settings, question.grid
-    orders = orders_on(question.orders, tape.facts.start, tape.facts.end, len(grid))
-    job = tasks.Job(orders.orders, settings, each_alone(grid), edges=orders.edges)
+    """Sweep every tape: every combination, the baselines, the best, the document."""
+    executor, facts = session.executor, session.tapes.facts
+    config, grid = question.config, question.grid
+    orders = orders_of(question, facts)
+    job = tasks.Job(orders.orders, question.settings, each_alone(grid))
     with phases.phase("calibrate"):
         # what is stored of a run names its classes, whatever is asked for now
         if config.collapse if store.planned is None else store.planned.collapse:
-            job = replace(job, classes=executor.get(executor.call(tasks.classify, tape.book, job)))
+            scales = (tape.scale for tape in facts)
+            job = replace(job, classes=executor.get(executor.call(tasks.classify, job, *scales)))
         if store.planned is None:
-            measured = executor.get(executor.call(tasks.calibrate, tape.book, job))
+            first = on_tape(job, orders, 0)
+            measured = executor.get(executor.call(tasks.calibrate, session.tapes.fetch(0).book, first))
         else:
             measured = {store.planned.kernel: tuple(store.planned.measured)}
-    plan = make_plan(job.classes, orders, (tape.facts,), executor.workers, measured)
+    plan = make_plan(job.classes, orders, facts, executor.workers, measured)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep") as advanced:
-        around = executor.get(executor.call(tasks.around, tape.book, job))
-        early_warnings = _warn(caveats.before(question, orders, tape.facts, around), progress)
-        baselines = outcomes_of(executor, tape.book, job, tasks.baselines)
-        filled = shares_of(baselines["best_ask"])
-        cutter = store.begin(plan)
+        store.begin(plan)
         if store.arrived:
             progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
-        listeners = (ChunkCallback(advanced), cutter, progress, *open_meters(config, identifier))
-        started = Started(plan.combinations, store.arrived, plan.nbytes, len(tape.facts.provenance.bad))
+        listeners = (ChunkCallback(advanced), progress, *open_meters(config, identifier))
         for listener in listeners:
-            listener.started(started)
-        suspects = Suspects(cutter, store.witness())
-        swept = _sweep(session, job, filled, identifier, suspects, store, plan, progress, listeners)
+            listener.started(Started(plan.combinations, store.arrived, plan.nbytes, len(facts[0].provenance.bad)))
+        sweeping = _Sweeping(session, identifier, store, plan, progress, listeners)
+        markets: list[Market] = []
+        early_warnings: list[str] = []
+        for number, tape in enumerate(facts):
+            book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)
+            market = market_of(executor, book, part)
+            lines = caveats.before(question, orders.on_tape(number), tape, market.around)
+            label = f"{tape.label}: " if len(facts) > 1 else ""
+            early_warnings += _warn((label + line for line in lines), progress)
+            sweeping.sweep(number, book, part, shares_of(market.baselines["best_ask"]))
+            markets.append(market)
+        for listener in listeners:
+            listener.ended()
+        swept = Swept(*store.ended())
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
-        best = _reduce(swept, plan, filled)
-        answer = answer_of(executor, tape.book, job, orders, best, baselines, around)
+        market = joined_market(markets)
+        best = _reduce(swept, plan, shares_of(market.baselines["best_ask"]))
+        answer = answer_of(session, job, orders, best, market)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
         "order": order_section(orders),
         "rules": rules_section(question),
         "failed": failed_section(grid, failures),
-        "feed": feed_section(tape.facts),
+        "feed": feed_section(facts),
         "run": {
             "id": identifier,
             "config_hash": question.config_hash,
@@ -251,66 +258,79 @@ class ChunkCallback(NullListener):
         self.call()
 
 
-def _sweep(
-    session: Session,
-    job: tasks.Job,
-    filled: int,
-    name: str,
-    suspects: Suspects,
-    store: Store,
-    plan: Plan,
-    progress: Progress,
-    listeners: Sequence[Listener],
-) -> Swept:
-    """Run every missing chunk, keep its rows, and notify the listeners."""
-    executor, side = session.executor, job.order.side
-    done, crashes, in_a_row = store.arrived, 0, 0
-    best = None
-    # of several groups no row is a combination's whole cash
-    better = _better if plan.orders.groups == 1 else _unknown
-    for block in store.blocks():
-        best = better(best, block, filled, side)
+class _Sweeping:
+    """Runs every missing chunk, tape after tape: keeps its rows, and notifies the listeners.
 
-    def take() -> tuple[Chunk] | None:
-        chunk = suspects.take()
-        return None if chunk is None else (chunk,)
+    Parameters
+    ----------
+    session : Session
+    name : str
+        The run's id.
+    store, plan, progress, listeners
+        Where rows go, what there is to run, and who is told.
+    """
 
-    for (chunk,), answer in executor.stream(
-        tasks.run_chunk, (session.tape.book, job), take, lambda item: f"{name} {item[0]}"
-    ):
-        rows = answer
-        in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
-        if isinstance(answer, Lost):
-            crashes += 1
-            progress.say(f"run {name}, {chunk} lost: {answer.why}")
-            runs_again = suspects.lost(chunk)
-            if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
-                raise WorkersLost(f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}")
-            if runs_again:
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        store: Store,
+        plan: Plan,
+        progress: Progress,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self._executor, self._name, self._store, self._plan = session.executor, name, store, plan
+        self._progress, self._listeners = progress, listeners
+        self._done, self._crashes = store.arrived, 0
+        self._best: int | None = None
+        # of several groups no row is a combination's whole cash
+        self._better = _better if plan.orders.groups == 1 else _unknown
+
+    def sweep(self, tape: int, book: Handle, job: tasks.Job, filled: int) -> None:
+        """Run a tape; `filled` are the shares of best_ask."""
+        executor, name, store = self._executor, self._name, self._store
+        cutter, side, in_a_row = store.cutter(tape), job.order.side, 0
+        suspects = Suspects(cutter, store.witness(tape))
+        for block in store.blocks():
+            self._best = self._better(self._best, block, filled, side)
+
+        def take() -> tuple[Chunk] | None:
+            chunk = suspects.take()
+            return None if chunk is None else (chunk,)
+
+        for (chunk,), answer in executor.stream(tasks.run_chunk, (book, job), take, lambda item: f"{name} {item[0]}"):
+            rows = answer
+            in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
+            if isinstance(answer, Lost):
+                self._crashes += 1
+                self._progress.say(f"run {name}, {chunk} lost: {answer.why}")
+                runs_again = suspects.lost(chunk)
+                if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
+                    raise WorkersLost(
+                        f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}"
+                    )
+                if runs_again:
+                    continue
+                rows = tasks.given_up(job, chunk, answer.why)
+            elif not suspects.done(chunk):
                 continue
-            rows = tasks.given_up(job, chunk, answer.why)
-        elif not suspects.done(chunk):
-            continue
-        store.append(chunk, rows)
-        done += plan.count(chunk)
-        best = better(best, rows.rows, filled, side)
-        event = Finished(
-            chunk=str(chunk),
-            combinations=plan.count(chunk),
-            simulated=len(rows.rows),
-            failed=len(rows.failures),
-            width=chunk.past - chunk.first,
-            seconds=rows.seconds,
-            done=done,
-            best=best,
-            again=executor.again + crashes,
-            workers=executor.workers,
-        )
-        for listener in listeners:
-            listener.finished(event)
-    for listener in listeners:
-        listener.ended()
-    return Swept(*store.ended())
+            store.append(chunk, rows)
+            self._done += self._plan.count(chunk)
+            self._best = self._better(self._best, rows.rows, filled, side)
+            event = Finished(
+                chunk=str(chunk),
+                combinations=self._plan.count(chunk),
+                simulated=len(rows.rows),
+                failed=len(rows.failures),
+                width=chunk.past - chunk.first,
+                seconds=rows.seconds,
+                done=self._done,
+                best=self._best,
+                again=executor.again + self._crashes,
+                workers=executor.workers,
+            )
+            for listener in (cutter, *self._listeners):
+                listener.finished(event)
 
 
 def _better(best: int | None, rows: NDArray[np.int64], filled: int, side: Side) -> int | None:
@@ -349,88 +369,6 @@ def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:
         replace(failure_of[of], combination=number)
         for number, of in zip(members.tolist(), class_of[members].tolist(), strict=True)
     )
-
-
-PIECE: Final = 16
-"""Orders of a task that runs one strategy, or the baselines, for each of them."""
-
-
-def outcomes_of(
-    executor: Executor,
-    book: Handle,
-    job: tasks.Job,
-    function: Callable[..., dict[str, Outcome]],
-    *arguments: object,
-    liquidity: Liquidity | None = None,
-) -> dict[str, Outcome]:
-    """How all orders of a job fill by some strategies, from a function that takes a part of the orders."""
-    job = replace(job, classes=each_alone(job.grid))  # classes may be many, and nothing here looks at them
-    pieces = [(first, min(first + PIECE, len(job.orders))) for first in range(0, len(job.orders), PIECE)]
-    handles = [executor.call(function, book, job, *arguments, *piece, liquidity) for piece in pieces]
-    parts = [executor.get(handle) for handle in handles]
-    return {
-        name: Outcome(
-            np.concatenate([part[name].rows for part in parts]),
-            tuple(trace for part in parts for trace in part[name].traces),
-        )
-        for name in parts[0]
-    }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What a sweep says.
-
-    Attributes
-    ----------
-    document : dict
-        The document's answer.
-    warnings : list of str
-        About it.
-    orders : dict of str to columns
-        As `sweep.statistics.details`.
-    """
-
-    document: dict[str, Any]
-    warnings: list[str]
-    orders: dict[str, Any]
-
-
-def answer_of(
-    executor: Executor,
-    book: Handle,
-    job: tasks.Job,
-    orders: Orders,
-    best: Best,
-    baselines: Mapping[str, Outcome],
-    around: tasks.Around,
-) -> Answer:
-    """Run the best combination once more, and say what it saves."""
-    outcomes = {**outcomes_of(executor, book, job, tasks.traced, best.combination), **baselines}
-    totals = {name: total(orders.orders, outcome, around.arrivals) for name, outcome in outcomes.items()}
-    parts = shortfall_section(totals, around, twap_acted=caveats.could_act(around))
-    sensitivity = sensitivity_of(executor, book, job, orders, best.combination, around)
-    document = {
-        **answer_section(job.grid, best, totals, sensitivity),
-        "orders": orders_section(orders, outcomes),
-        "shortfall": parts,
-    }
-    warnings = list(caveats.after(orders, job.grid, best, totals, parts, around))
-    return Answer(document, warnings, details(orders, outcomes, around.arrivals))
-
-
-def sensitivity_of(
-    executor: Executor, book: Handle, job: tasks.Job, orders: Orders, best: int, around: tasks.Around
-) -> dict[str, Any] | None:
-    """Under fair, the winner and the baselines under the other liquidity rule; None otherwise."""
-    if job.settings.conventions != "fair":
-        return None
-    other = OTHER_LIQUIDITY[job.settings.rules.liquidity]
-    outcomes = {
-        **outcomes_of(executor, book, job, tasks.traced, best, liquidity=other),
-        **outcomes_of(executor, book, job, tasks.baselines, liquidity=other),
-    }
-    return {other: strategies({name: total(orders.orders, run, around.arrivals) for name, run in outcomes.items()})}
 
 
 def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress | None = None) -> Result:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.runners import SHARED
-from sweep.chunks import Cutter
+from sweep.chunks import Cutter, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sweep.chunks import Chunk, Measured, Span
+    from sweep.chunks import Chunk, Measured
     from sweep.search import Classes, Grid
     from sweep.statistics import Orders
     from sweep.tapes import Facts
@@ -26,8 +26,7 @@ class Plan:
     classes : Classes
         Of the grid's combinations; a chunk names classes.
     orders : Orders
-        On a tape.
-    tapes : int
+        On all tapes.
     workers : int
         Of the executor.
     kernel : str
@@ -40,7 +39,6 @@ class Plan:
 
     classes: Classes
     orders: Orders
-    tapes: int
     workers: int
     kernel: str
     measured: Measured
@@ -48,18 +46,18 @@ class Plan:
 
     @property
     def combinations(self) -> int:
-        """Result rows: tapes x groups of orders x combinations of the grid."""
-        return self.tapes * self.orders.groups * len(self.grid)
+        """Result rows: groups of orders x combinations of the grid."""
+        return self.orders.groups * len(self.grid)
 
     @property
     def simulations(self) -> int:
-        """Rows to simulate: tapes x orders x classes."""
-        return self.tapes * len(self.orders) * len(self.classes)
+        """Rows to simulate: orders x classes."""
+        return len(self.orders) * len(self.classes)
 
     @property
     def kept(self) -> int:
-        """Rows that the driver keeps: tapes x groups of orders x classes."""
-        return self.tapes * self.orders.groups * len(self.classes)
+        """Rows that the driver keeps: groups of orders x classes."""
+        return self.orders.groups * len(self.classes)
 
     @property
     def grid(self) -> Grid:
@@ -75,12 +73,16 @@ class Plan:
         """Whether a chunk holds all groups of a tape."""
         return self.kernel == SHARED
 
-    def cutter(self, spans: Iterable[Span] | None = None) -> Cutter:
-        """A cutter of some spans, or of everything."""
+    def cutter(self, tape: int = 0, spans: Iterable[Span] | None = None) -> Cutter:
+        """A cutter of some spans of a tape, or of all of it."""
+        groups = self.orders.groups_of[tape]
+        step = groups if self.together else 1
+        if spans is None:
+            spans = [Span(tape, order, 0, len(self.classes)) for order in range(0, groups, step)]
         # one order was measured, and a chunk runs all of a group
         times = 1 if self.together else len(self.orders) / self.orders.groups
         measured = [(count, seconds * times) for count, seconds in self.measured]
-        sizes = self.tapes, self.orders.groups, len(self.classes), self.workers, measured
+        sizes = 1, groups, len(self.classes), self.workers, measured
         return Cutter(*sizes, together=self.together, spans=spans)
 
 
@@ -111,7 +113,6 @@ def make_plan(
     return Plan(
         classes=classes,
         orders=orders,
-        tapes=len(facts),
         workers=workers,
         kernel=kernel,
         measured=calibrated[kernel],

@@ -12,7 +12,7 @@ from sweep.chunks import Chunk, Span
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,7 +71,9 @@ class MemorySink:
 
     Parameters
     ----------
-    tapes, orders, combinations : int
+    groups : sequence of int
+        How many groups of orders each tape has.
+    combinations : int
         How many of each; classes stand for combinations.
 
     Raises
@@ -80,16 +82,17 @@ class MemorySink:
         There is not enough memory.
     """
 
-    def __init__(self, tapes: int, orders: int, combinations: int) -> None:
-        self._tapes, self._orders, self._grid = tapes, orders, combinations
-        total = tapes * orders * combinations
+    def __init__(self, groups: Sequence[int], combinations: int) -> None:
+        self._groups, self._grid = tuple(groups), combinations
+        self._before = np.cumsum([0, *groups])
+        total = sum(groups) * combinations
         try:
             self._table = np.empty((total, len(COLUMNS)), np.int64)
             self._state = np.zeros(total, np.uint8)
         except MemoryError:
             raise ConfigError(
-                f"grid: {total:,} combinations need {total * 8 * len(COLUMNS) / 1e9:.1f} GB for their rows, which this "
-                "machine does not give; split the grid"
+                f"grid: {sum(groups):,} x {combinations:,} rows need {total * 8 * len(COLUMNS) / 1e9:.1f} GB, which "
+                "this machine does not give; split the grid"
             ) from None
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
@@ -118,7 +121,7 @@ class MemorySink:
                 state[:] = _ROW
 
     def _place(self, chunk: Chunk, order: int) -> slice:
-        first = (chunk.tape * self._orders + order) * self._grid + chunk.first
+        first = (int(self._before[chunk.tape]) + order) * self._grid + chunk.first
         return slice(first, first + chunk.past - chunk.first)
 
     def rows_of(self, chunk: Chunk) -> NDArray[np.int64]:
@@ -135,7 +138,11 @@ class MemorySink:
             Rows that are not the chunk's, or a chunk that is there already or outside the grid.
         """
         tapes, orders, numbers = rows[:, 0], rows[:, 1], rows[:, 2]
-        inside = chunk.tape < self._tapes and chunk.order + chunk.orders <= self._orders and chunk.past <= self._grid
+        inside = (
+            chunk.tape < len(self._groups)
+            and chunk.order + chunk.orders <= self._groups[chunk.tape]
+            and chunk.past <= self._grid
+        )
         belongs = (
             (tapes == chunk.tape)
             & (orders >= chunk.order)
@@ -143,8 +150,10 @@ class MemorySink:
             & (numbers >= chunk.first)
             & (numbers < chunk.past)
         )
-        positions = (tapes * self._orders + orders) * self._grid + numbers
-        if not inside or not belongs.all() or (np.diff(positions) <= 0).any():
+        if not inside or not belongs.all():
+            raise ValueError(f"rows that are not those of {chunk}")
+        positions = (self._before[tapes] + orders) * self._grid + numbers
+        if (np.diff(positions) <= 0).any():
             raise ValueError(f"rows that are not those of {chunk}")
         for order in range(chunk.order, chunk.order + chunk.orders):
             places = self._place(chunk, order)
@@ -164,27 +173,29 @@ class MemorySink:
             has_row = self._state[first : first + _BLOCK] == _ROW
             yield self._table[first : first + _BLOCK][has_row, len(KEYS) :]
 
-    def witness(self) -> Chunk | None:
-        """A combination that has a row, as a chunk."""
-        position = int(np.argmax(self._state == _ROW)) if len(self._state) else 0
-        if not len(self._state) or self._state[position] != _ROW:
+    def witness(self, tape: int) -> Chunk | None:
+        """A combination of a tape that has a row, as a chunk."""
+        begin, end = (int(self._before[at]) * self._grid for at in (tape, tape + 1))
+        has_row = self._state[begin:end] == _ROW
+        if not has_row.any():
             return None
-        block, first = divmod(position, self._grid)
-        return Chunk(*divmod(block, self._orders), first, first + 1)
+        order, first = divmod(int(np.argmax(has_row)), self._grid)
+        return Chunk(tape, order, first, first + 1)
 
-    def missing(self, *, together: bool = False) -> list[Span]:
-        """The spans of combinations that have not arrived, ascending.
+    def missing(self, tape: int, *, together: bool = False) -> list[Span]:
+        """The spans of combinations of a tape that have not arrived, ascending.
 
         Parameters
         ----------
+        tape : int
         together : bool
             All orders of a tape arrive in one chunk: a span then names the first order and stands for all.
         """
         spans: list[Span] = []
-        for block in range(0, self._tapes * self._orders, self._orders if together else 1):
-            awaited = self._state[block * self._grid : (block + 1) * self._grid] == _AWAITED
+        for order in range(0, self._groups[tape], self._groups[tape] if together else 1):
+            group = int(self._before[tape]) + order
+            awaited = self._state[group * self._grid : (group + 1) * self._grid] == _AWAITED
             edges = np.flatnonzero(np.diff(awaited, prepend=False, append=False)).tolist()
-            tape, order = divmod(block, self._orders)
             spans += [Span(tape, order, first, past) for first, past in zip(edges[::2], edges[1::2], strict=True)]
         return spans
 

@@ -26,7 +26,7 @@ from allocator.simulate import (
     trace_baselines,
     trace_combination,
 )
-from allocator.units import cost_units
+from allocator.units import Scale, cost_units
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import describe_room
 from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
@@ -288,15 +288,15 @@ def _simulate(
     return np.concatenate([of, shifted_of]), np.concatenate([rows, second_rows]), failures + second_failures
 
 
-def classify(book: Book, job: Job) -> Classes:
-    """Group the combinations of a job's grid that provably decide alike on its book."""
-    policy, grid, fees = job.settings.policy, job.grid, job.settings.fees.of(book)
+def classify(job: Job, *books: Book | Scale) -> Classes:
+    """Group the combinations of a job's grid that provably decide alike on all of some books."""
+    policy, grid, fees = job.settings.policy, job.grid, job.settings.fees
     if type(policy) not in ACTING:
         return each_alone(grid)
     reading = read_by(policy)
     axes = tuple(axis.name for axis in grid.axes if axis.name in reading or axis.name not in PARAMETERS)
     sides = dict.fromkeys(order.side for order in job.orders)
-    places, units = Classes(grid, axes), [cost_units(book, side, fees) for side in sides]
+    places, units = Classes(grid, axes), [cost_units(book, side, fees.of(book)) for book in books for side in sides]
 
     def columns(first: int, past: int) -> list[NDArray[np.int64]]:
         parameters = places.parameters(first, past)

@@ -13,8 +13,8 @@ import numpy as np
 
 from allocator.order import FIELDS
 from sweep import caveats, tasks
+from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of
 from sweep.chunks import Chunk
-from sweep.driver import answer_of, outcomes_of
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
@@ -24,7 +24,7 @@ from sweep.report import feed_section, order_section, rules_section
 from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
 from sweep.search import each_alone, in_dollars
 from sweep.sink import KEYS
-from sweep.statistics import orders_on, shares_of
+from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sweep.answering import Market
     from sweep.config import Question
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.runs import Manifest
     from sweep.search import Grid
-    from sweep.statistics import Orders, Outcome
+    from sweep.statistics import Orders
     from sweep.tapes import Session
 
 SAMPLE = 64
@@ -139,44 +140,50 @@ def _check(
         return
     caveats.tell(stored, progress)
     with open_session(question, progress, Phases(progress.say)) as session:
-        facts = session.tape.facts
-        checked["digest"] = facts.provenance.digest
-        differences = list(_unequal("digest", facts.provenance.place, manifest.digest, facts.provenance.digest))
+        feed = feed_section(session.tapes.facts)
+        checked["digest"] = feed["digest"]
+        differences = list(_unequal("digest", feed["place"], manifest.digest, feed["digest"]))
         yield from differences
         if differences:
             return
-        orders, grid = orders_on(question.orders, facts.start, facts.end, len(question.grid)), question.grid
-        job = tasks.Job(orders.orders, question.settings, each_alone(grid), edges=orders.edges)
-        incomplete = list(_check_table(table, stored, grid, orders.groups))
+        orders, grid = orders_of(question, session.tapes.facts), question.grid
+        job = tasks.Job(orders.orders, question.settings, each_alone(grid))
+        incomplete = list(_check_table(table, stored, grid, orders.groups_of))
         yield from incomplete
         if incomplete:
             return
-        baselines = outcomes_of(session.executor, session.tape.book, job, tasks.baselines)
-        best = find_best(table, job.classes, orders.signs, shares_of(baselines["best_ask"]))
+        markets = [
+            market_of(session.executor, session.tapes.fetch(number).book, on_tape(job, orders, number))
+            for number in range(len(session.tapes))
+        ]
+        filled = shares_of(joined_market(markets).baselines["best_ask"])
+        best = find_best(table, job.classes, orders.signs, filled)
         same_code = manifest.sources_hash == sources_hash()
-        yield from _check_document(stored, rows, best, session, question, job, orders, baselines, same_code=same_code)
+        yield from _check_document(stored, rows, best, session, question, job, orders, markets, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, best, sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
-        yield from _check_rows(table, numbers, session, job, grid)
+        yield from _check_rows(table, numbers, session, job, orders)
 
 
-def _check_table(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, groups: int) -> Iterator[dict[str, Any]]:
+def _check_table(
+    table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, groups_of: Sequence[int]
+) -> Iterator[dict[str, Any]]:
     """Whether each combination has a row in each group of orders or failed, and each row adds up."""
     failed = [failure["combination"] for failure in stored["failed"]]
     known = [combination for combination in failed if combination < len(grid)]
     keys = np.delete(np.arange(len(grid)), known)
-    numbers, of = table[:, 2], table[:, 1]
-    if known and groups > 1:  # what failed in one group may have a row in another
-        numbers, of = (column[~np.isin(table[:, 2], known)] for column in (numbers, of))
-    expected = np.tile(keys, groups), np.repeat(np.arange(groups), len(keys))
-    complete = np.array_equal(numbers, expected[0]) and np.array_equal(of, expected[1])
-    if len(known) < len(failed) or not complete or table[:, 0].any():
+    present = table[:, :3]
+    if known and sum(groups_of) > 1:  # what failed in one group may have a row in another
+        present = present[~np.isin(table[:, 2], known)]
+    groups = np.array([(tape, group) for tape, count in enumerate(groups_of) for group in range(count)], np.int64)
+    expected = np.column_stack([np.repeat(groups, len(keys), axis=0), np.tile(keys, len(groups))])
+    if len(known) < len(failed) or not np.array_equal(present, expected):
         yield {
             "what": "table",
             "where": "combinations",
             "stored": f"{len(table):,} rows",
-            "found": f"a row each of {len(expected[0]):,}",
+            "found": f"a row each of {len(expected):,}",
         }
         return
     column = dict(zip(FIELDS, table[:, len(KEYS) :].T, strict=True))
@@ -198,15 +205,18 @@ def _check_document(
     question: Question,
     job: tasks.Job,
     orders: Orders,
-    baselines: dict[str, Outcome],
+    markets: Sequence[Market],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
     """Recompute the answer from the stored rows and from baselines that were run again."""
-    executor, book = session.executor, session.tape.book
-    around = executor.get(executor.call(tasks.around, book, job))
-    early_warnings = list(caveats.before(question, orders, session.tape.facts, around))
-    answer = answer_of(executor, book, job, orders, best, baselines, around)
+    early_warnings = []
+    facts = session.tapes.facts
+    for number, (tape, market) in enumerate(zip(facts, markets, strict=True)):
+        label = f"{tape.label}: " if len(facts) > 1 else ""
+        lines = caveats.before(question, orders.on_tape(number), tape, market.around)
+        early_warnings += [label + line for line in lines]
+    answer = answer_of(session, job, orders, best, joined_market(markets))
     rules = rules_section(question)
     if not same_code:  # an earlier version may have lacked a rule
         rules = {name: rule for name, rule in rules.items() if name in stored["rules"]}
@@ -227,10 +237,16 @@ def _check_document(
             at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
             shown = (None, len(again)) if at is None else (rows[name][at], again[at])
             yield {"what": "orders", "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
-    feed = feed_section(session.tape.facts)
+    feed = feed_section(facts)
     for key, value in feed.items():
-        if key not in PLACE_ONLY and (key in stored["feed"] or same_code):
+        if key not in PLACE_ONLY and key != "tapes" and (key in stored["feed"] or same_code):
             yield from _unequal("document", f"feed.{key}", stored["feed"].get(key), value)
+    for number, tape_section in enumerate(feed.get("tapes", ())):
+        kept = (stored["feed"].get("tapes") or [])[number : number + 1]
+        for key, value in tape_section.items():
+            if key not in PLACE_ONLY:
+                earlier = kept[0].get(key) if kept else None
+                yield from _unequal("document", f"feed.tapes[{number}].{key}", earlier, value)
 
 
 def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:
@@ -240,22 +256,31 @@ def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[
 
 
 def _check_rows(
-    table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, grid: Grid
+    table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, orders: Orders
 ) -> Iterator[dict[str, Any]]:
     """Run the combinations of some rows again, each alone and by the default kernel."""
-    chunks = [Chunk(0, group, number, number + 1) for group, number in table[positions, 1:3].tolist()]
-    stored = dict(zip(chunks, table[positions, len(KEYS) :].tolist(), strict=True))
+    for tape in range(len(session.tapes)):
+        at = [position for position in positions if table[position, 0] == tape]
+        if at:
+            yield from _check_rows_of(table[at], session, on_tape(job, orders, tape), tape)
+
+
+def _check_rows_of(table: NDArray[np.int64], session: Session, job: tasks.Job, tape: int) -> Iterator[dict[str, Any]]:
+    """The same of one tape."""
+    chunks = [Chunk(tape, group, number, number + 1) for group, number in table[:, 1:3].tolist()]
+    stored = dict(zip(chunks, table[:, len(KEYS) :].tolist(), strict=True))
     take = partial(next, ((each,) for each in chunks), None)
-    for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tape.book, job), take):
+    for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tapes.fetch(tape).book, job), take):
         if isinstance(rows, Lost):
             raise WorkersLost(f"combination {chunk.first}: {rows.why}")
         recomputed = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
         if recomputed != stored[chunk]:
-            parameters = {name: in_dollars(value) for name, value in grid.point(chunk.first).items()}
+            parameters = {name: in_dollars(value) for name, value in job.grid.point(chunk.first).items()}
             yield {
                 "what": "row",
                 "where": {
                     "combination": chunk.first,
+                    **({"tape": tape} if len(session.tapes) > 1 else {}),
                     **({"order": chunk.order} if job.groups > 1 else {}),
                     "parameters": parameters,
                     "columns": list(FIELDS),

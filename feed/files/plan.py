@@ -15,6 +15,7 @@ from feed.console import listing, quoted
 from feed.errors import FeedUnavailable
 from feed.files.registry import READERS, ending_of, read_file
 from feed.files.streams import check_there, limits_of, unreadable_reported
+from feed.plan import TapeSpan
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape, join
 
@@ -76,6 +77,16 @@ class FilePlan:
     joined: bool
     held: int
     shut: tuple[str, ...] = ()
+
+    @property
+    def separate(self) -> bool:
+        """Each file has its own rows."""
+        return self.joined
+
+    def spans(self, block: FileBlock) -> tuple[TapeSpan, ...]:
+        """The symbols and dates of which a file has rows."""
+        parts = (of_day(fragment.tape, day) for fragment in block.fragments for day in days_of(fragment.tape))
+        return tuple(TapeSpan(part.symbol, part.span[0] // DAY, *part.span) for part in parts if part.rows)
 
     def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join what the files hold by symbol and date, with its provenance.

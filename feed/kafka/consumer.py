@@ -25,6 +25,7 @@ from feed.provenance import Provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from feed.plan import TapeSpan
     from feed.tape import Tape
 
 WINDOW = 1000
@@ -70,6 +71,15 @@ class ReplayPlan:
     def held(self) -> int | None:
         """`max_bytes`, if the user set it."""
         return self.options.of_file
+
+    @property
+    def separate(self) -> bool:
+        """Partitions hold rows of all tapes."""
+        return False
+
+    def spans(self, block: KafkaBlock) -> tuple[TapeSpan, ...]:  # noqa: ARG002
+        """Not asked for."""
+        return ()
 
     def merge(self, blocks: Sequence[KafkaBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks and prove them against the end record.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from feed.options import ReadOptions
+    from feed.plan import TapeSpan
     from feed.tape import Int64
 
 RANGE_OFFSETS = 2**17
@@ -232,6 +233,15 @@ class ForeignPlan:
     def held(self) -> int | None:
         """`max_bytes`, if the user set it."""
         return self.options.of_file
+
+    @property
+    def separate(self) -> bool:
+        """Partitions hold rows of all tapes."""
+        return False
+
+    def spans(self, block: ForeignBlock) -> tuple[TapeSpan, ...]:  # noqa: ARG002
+        """Not asked for."""
+        return ()
 
     def merge(self, blocks: Sequence[ForeignBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join the blocks, each message once, to a tape for each symbol.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from allocator.baselines import Conventions, Follower
     from allocator.engine import Policy
     from allocator.order import Liquidity
+    from allocator.units import Scale
     from sweep.config.schema import Config
 
 TABLE: dict[str, dict[str, Any]] = {
@@ -62,7 +63,7 @@ class Fees:
     default: int
     venues: dict[int, int]
 
-    def of(self, book: Book) -> tuple[int, ...]:
+    def of(self, book: Book | Scale) -> tuple[int, ...]:
         """The fees of a book's V venues."""
         return tuple(self.venues.get(venue, self.default) for venue in book.venues.tolist())
 

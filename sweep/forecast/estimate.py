@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
+from sweep.answering import on_tape, orders_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
@@ -21,8 +22,9 @@ from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_plan
 from sweep.progress import Silent
+from sweep.report import feed_section
 from sweep.search import each_alone
-from sweep.statistics import orders_on, shares_of
+from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -77,20 +79,20 @@ def forecast(
     open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
     phases = Phases(progress.say)
     with open_session(question, progress, phases, Inline()) as session:
-        facts, book = session.tape.facts, session.tape.book
+        tapes, book = session.tapes.facts, session.tapes.fetch(0).book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    orders = orders_on(question.orders, facts.start, facts.end, len(grid))
-    job = tasks.Job(orders.orders, settings, each_alone(grid), edges=orders.edges)
-    for line in caveats.before(question, orders, facts, tasks.around(book, job)):
+    orders = orders_of(question, tapes)
+    job = on_tape(tasks.Job(orders.orders, settings, each_alone(grid)), orders, 0)
+    for line in caveats.before(question, orders.on_tape(0), tapes[0], tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:
-            job = replace(job, classes=tasks.classify(book, job))
+            job = replace(job, classes=tasks.classify(job, *(tape.scale for tape in tapes)))
         calibrated = tasks.calibrate(book, job)
-    plan = make_plan(job.classes, orders, (facts,), _workers(config), calibrated)
+    plan = make_plan(job.classes, orders, tapes, _workers(config), calibrated)
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
-    few = min(len(orders), SAMPLE_ORDERS)
+    few = min(len(job.orders), SAMPLE_ORDERS)
     filled = shares_of(tasks.baselines(book, job, 0, few)["best_ask"])
     baseline_seconds = (time.thread_time() - began) * len(orders) / few
     sensitivity_seconds = baseline_seconds if settings.conventions == "fair" else 0.0
@@ -98,7 +100,7 @@ def forecast(
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
-    walk = walk_plan(plan, pace, OVERHEAD[config.executor])
+    walk, section = walk_plan(plan, pace, OVERHEAD[config.executor]), feed_section(tapes)
     return {
         "combinations": len(grid),
         "orders": len(orders),
@@ -114,12 +116,11 @@ def forecast(
             "while_reduced": plan.kept * ROW_BYTES * REDUCING,
         },
         "feed": {
-            "source": facts.provenance.source,
-            "symbol": facts.symbol,
-            "rows": facts.provenance.rows,
-            "snapshots": facts.snapshots,
-            "venues": len(facts.venues),
-            "digest": facts.provenance.digest,
+            "tapes": len(tapes),
+            **{name: section[name] for name in ("source", "symbol", "rows")},
+            "snapshots": sum(tape.snapshots for tape in tapes),
+            "venues": len(section["depth"]),
+            "digest": section["digest"],
         },
         "calibration": {
             "chunks": pace.chunks,

@@ -175,7 +175,7 @@ def _spread(timings: dict[int, list[tuple[int, float]]], largest: int) -> float:
 def _keep_seconds(total: int, count: int, rows: tasks.ChunkRows, filled: int) -> float:
     """Seconds of the driver per row to take such chunks in, into new memory."""
     copies = max(1, min(total, KEPT) // count)
-    sink = MemorySink(1, 1, copies * count)
+    sink = MemorySink([1], copies * count)
     began = time.thread_time()
     for copy in range(copies):
         sink.append(Chunk(0, 0, copy * count, (copy + 1) * count), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sweep.search import PARAMETERS, in_dollars
 from sweep.statistics import savings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from allocator.order import Execution, Side
     from sweep.config import Question
@@ -147,28 +148,28 @@ def order_section(orders: Orders) -> dict[str, Any]:
     }
 
 
-def orders_section(orders: Orders, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """How many parent orders there are, and by side and size what one saves on average."""
+def orders_section(orders: Orders, outcomes: Mapping[str, Outcome], tapes: Sequence[str]) -> dict[str, Any]:
+    """How many parent orders there are, and by side and size what one saves on average; tapes by symbol and date."""
+    symbols, days = ({label.rpartition(" ")[part] for label in tapes} for part in (0, 2))
     return {
         "count": len(orders),
         "left_out": orders.left_out,
         "blocks": orders.blocks,
-        "days": 1,
-        "symbols": 1,
+        "days": len(days),
+        "symbols": len(symbols),
         "cells": [_cell(orders, outcomes, *cell) for cell in orders.of_cells()],
     }
 
 
-def _cell(orders: Orders, outcomes: Mapping[str, Outcome], cell: tuple[Side, int], place: slice) -> dict[str, Any]:
+def _cell(orders: Orders, outcomes: Mapping[str, Outcome], cell: tuple[Side, int], at: list[int]) -> dict[str, Any]:
     side, size = cell
-    optimized = outcomes["optimized"].rows[place]
+    optimized = outcomes["optimized"].rows[at]
+    of_cell = [orders.orders[position] for position in at]
     saved = {
-        name: savings_of(orders.orders[place], optimized, run.rows[place])
-        for name, run in outcomes.items()
-        if name != "optimized"
+        name: savings_of(of_cell, optimized, run.rows[at]) for name, run in outcomes.items() if name != "optimized"
     }
     asked = size * len(optimized)
-    filled = {name: run.rows[place, :3].sum(axis=0).tolist() for name, run in outcomes.items()}
+    filled = {name: run.rows[at, :3].sum(axis=0).tolist() for name, run in outcomes.items()}
     return {
         "side": side,
         "size": size,
@@ -215,8 +216,34 @@ def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, An
     ]
 
 
-def feed_section(facts: Facts) -> dict[str, Any]:
-    """Provenance and quality; first what depends on the place, then what depends on the data."""
+def feed_section(tapes: Sequence[Facts]) -> dict[str, Any]:
+    """Provenance and quality of what was read; of several tapes their sums, and each of them in ``tapes``."""
+    each = [_tape_section(facts) for facts in tapes]
+    first = each[0]
+    if len(each) == 1:
+        return first
+    depths: dict[str, int] = {}
+    for tape in each:
+        depths |= {venue: max(depth, depths.get(venue, 0)) for venue, depth in tape["depth"].items()}
+    digests = "".join(tape["digest"] for tape in each)
+    return {
+        **{name: first[name] for name in ("source", "place", "topic", "replay", "partitions")},
+        **{name: first[name] for name in ("messages", "resent", "empty", "bad", "ignored")},
+        "notes": [],
+        "digest": hashlib.sha256(digests.encode()).hexdigest(),
+        "symbol": ", ".join(dict.fromkeys(tape["symbol"] for tape in each)),
+        "depth": dict(sorted(depths.items(), key=lambda item: int(item[0]))),
+        "window": {
+            "start": min(tape["window"]["start"] for tape in each),
+            "end": max(tape["window"]["end"] for tape in each),
+        },
+        **{name: sum(tape[name] for tape in each) for name in ("snapshots", "rows", "trades")},
+        "tapes": each,
+    }
+
+
+def _tape_section(facts: Facts) -> dict[str, Any]:
+    """Of one tape: first what depends on the place, then what depends on the data."""
     provenance = facts.provenance
     return {
         "source": provenance.source,

@@ -63,13 +63,16 @@ class Store:
     finished: Result | None = None
     planned: Planned | None = None
 
-    def begin(self, plan: Plan) -> Cutter:
-        """Get ready for a plan's chunks; returns a cutter of the missing ones."""
+    def begin(self, plan: Plan) -> None:
+        """Get ready for a plan's chunks."""
         self._plan = plan
-        self._sink = MemorySink(plan.tapes, plan.orders.groups, len(plan.classes))
+        self._sink = MemorySink(plan.orders.groups_of, len(plan.classes))
         self._arrived = self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
-        return plan.cutter()
+
+    def cutter(self, tape: int) -> Cutter:
+        """A cutter of the chunks of a tape that are missing."""
+        return self._plan.cutter(tape, self._sink.missing(tape, together=self._plan.together))
 
     @property
     def arrived(self) -> int:
@@ -80,9 +83,9 @@ class Store:
         """The rows that arrived, one per class, in blocks of (R, 8) int64, the columns of `allocator.order.FIELDS`."""
         return self._sink.blocks()
 
-    def witness(self) -> Chunk | None:
-        """A class that arrived with a row, as a chunk."""
-        return self._sink.witness()
+    def witness(self, tape: int) -> Chunk | None:
+        """A class of a tape that arrived with a row, as a chunk."""
+        return self._sink.witness(tape)
 
     @property
     def simulated(self) -> int:
@@ -144,7 +147,7 @@ class StoredRun(Store):
         elif begun:
             self.planned = manifest.plan
 
-    def begin(self, plan: Plan) -> Cutter:
+    def begin(self, plan: Plan) -> None:
         """As `Store.begin`, after reading back what is stored.
 
         Raises
@@ -167,7 +170,6 @@ class StoredRun(Store):
         self.note("resumed" if self._begun else "began", arrived=self.arrived, combinations=plan.combinations)
         self._restored = self.arrived
         self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of, plan.count)
-        return plan.cutter(self._sink.missing(together=plan.together))
 
     def _read_back(self, path: Path) -> None:
         rows, done = read_part(path, self._manifest.id)

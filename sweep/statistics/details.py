@@ -42,11 +42,14 @@ def details(
         has not; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if nothing filled.
     """
     count, repeat = len(orders), len(outcomes)
-    group = np.repeat(np.arange(orders.groups), np.diff(orders.edges))
+    tapes = np.repeat(np.arange(len(orders.groups_of)), [len(orders.on_tape(n)) for n in range(len(orders.groups_of))])
+    numbers = np.concatenate([np.arange(count) for count in np.bincount(tapes)])
+    groups = np.concatenate([np.arange(count) for count in orders.groups_of])
+    group = np.repeat(groups, np.diff(orders.edges))
     columns: dict[str, NDArray[Any] | list[Any]] = {
         "strategy": [name for name in outcomes for _ in range(count)],
-        "tape": np.zeros(count * repeat, np.int64),
-        "order": np.tile(np.arange(count), repeat),
+        "tape": np.tile(tapes, repeat),
+        "order": np.tile(numbers, repeat),
         "group": np.tile(group, repeat),
         "side": [order.side for order in orders.orders] * repeat,
         **{

@@ -12,7 +12,7 @@ from feed.tape import DAY
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from allocator.order import Side
     from sweep.config import Clock, ParentOrders
@@ -29,7 +29,7 @@ MOST_ORDERS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Orders:
-    """The parent orders on a tape, by side, size and start.
+    """The parent orders on a tape, by side, size and start, or on several, tape after tape.
 
     Attributes
     ----------
@@ -39,14 +39,17 @@ class Orders:
     edges : tuple of int
         G + 1 of them: group g is the orders [edges[g], edges[g + 1]), those of one cell and one block. Groups are
         numbered cell by cell.
-    left_out : int
-        How many more were asked for that do not fit into the window.
+    left : tuple of int
+        How many more were asked for on each tape that do not fit into its window.
+    tapes : tuple of int
+        Groups of each tape; () = all are of one.
     """
 
     orders: tuple[Order, ...]
     cells: tuple[tuple[Side, int], ...]
     edges: tuple[int, ...]
-    left_out: int = 0
+    left: tuple[int, ...] = (0,)
+    tapes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.orders)
@@ -66,10 +69,43 @@ class Orders:
         """1 or -1 for each group, as `Order.sign`."""
         return tuple(self.orders[first].sign for first in self.edges[:-1])
 
-    def of_cells(self) -> Iterator[tuple[tuple[Side, int], slice]]:
-        """Each cell, and where its orders are."""
-        per_cell = len(self.orders) // len(self.cells)
-        return ((cell, slice(n * per_cell, (n + 1) * per_cell)) for n, cell in enumerate(self.cells))
+    @property
+    def left_out(self) -> int:
+        """How many more were asked for."""
+        return sum(self.left)
+
+    @property
+    def groups_of(self) -> tuple[int, ...]:
+        """How many groups each tape has."""
+        return self.tapes or (self.groups,)
+
+    def of_cells(self) -> Iterator[tuple[tuple[Side, int], list[int]]]:
+        """Each cell, and the positions of its orders."""
+        positions: dict[tuple[Side, int], list[int]] = {cell: [] for cell in self.cells}
+        for position, order in enumerate(self.orders):
+            positions[order.side, order.size].append(position)
+        return iter(positions.items())
+
+    def on_tape(self, tape: int) -> Orders:
+        """The orders of one tape, by itself."""
+        past = sum(self.groups_of[: tape + 1])
+        edges = self.edges[past - self.groups_of[tape] : past + 1]
+        own = tuple(edge - edges[0] for edge in edges)
+        return Orders(self.orders[edges[0] : edges[-1]], self.cells, own, (self.left[tape],))
+
+
+def joined(each: Sequence[Orders]) -> Orders:
+    """The orders of several tapes as one."""
+    edges = [0]
+    for orders in each:
+        edges += [edges[-1] + edge for edge in orders.edges[1:]]
+    return Orders(
+        tuple(order for orders in each for order in orders.orders),
+        each[0].cells,
+        tuple(edges),
+        tuple(orders.left_out for orders in each),
+        tuple(orders.groups for orders in each),
+    )
 
 
 def orders_on(parents: ParentOrders, start: int, end: int, combinations: int = 1) -> Orders:
@@ -102,7 +138,7 @@ def orders_on(parents: ParentOrders, start: int, end: int, combinations: int = 1
         firsts = _block_firsts([first for first, _ in spans], length)
     edges = [n * len(spans) + first for n in range(len(cells)) for first in firsts]
     orders = tuple(Order(side, size, *span) for side, size in cells for span in spans)
-    return Orders(orders, cells, (*edges, len(orders)), left_out * len(cells))
+    return Orders(orders, cells, (*edges, len(orders)), (left_out * len(cells),))
 
 
 def _block_firsts(starts: list[int], length: int) -> list[int]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from allocator.book import book_bytes, build_book
+from allocator.units import Scale
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.instants import format_instant
+from feed.instants import LAST_INSTANT, format_instant
+from feed.plan import TapeSpan
 from feed.quality import check
-from feed.source import inside, only, select
+from feed.source import inside, select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from feed.provenance import Provenance
     from feed.tape import Tape
     from sweep.config import Question, Span
-    from sweep.executors import Executor, Handle
+    from sweep.executors import Executor, Handle, Where
 
 
 MAX_VENUES = 1024
@@ -53,12 +56,15 @@ class Selection:
     book : BookRules
     depth : int
         Levels of a side.
+    wanted : (str, int), optional
+        Symbol and date of the tape, days since 1970; None = the first with quotes in the window.
     """
 
     window: Span
     warmup: int
     book: BookRules
     depth: int = 1
+    wanted: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,10 @@ class Facts:
         T of the book, warm-up included.
     nbytes : int
         Bytes of tape and book in the object store.
+    scale : Scale
+        Of the book's prices.
+    beside : tuple of TapeSpan
+        Further tapes with quotes in the window, in what this one was taken from.
     """
 
     provenance: Provenance
@@ -96,6 +106,13 @@ class Facts:
     depth: tuple[int, ...]
     snapshots: int
     nbytes: int
+    scale: Scale
+    beside: tuple[TapeSpan, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The symbol and the date."""
+        return f"{self.symbol} {format_instant(self.first)[:10]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +131,11 @@ def materialise(
     *,
     here: bool,
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[Materialised, ...]:
-    """Read a source into the object store, once.
+) -> Tapes:
+    """Read a source into the object store, tape by tape.
 
-    The ranges are read side by side; one more task joins them and derives the book. The driver keeps the references,
-    so that data lost with a node is read again from the same offsets; it holds no column itself.
+    The ranges are read side by side; one more task for each tape joins what it needs and derives the book. The driver
+    keeps the references, so that data lost with a node is read again from the same offsets; it holds no column itself.
 
     Parameters
     ----------
@@ -136,19 +153,131 @@ def materialise(
     FeedError
         As `feed.source` and `assemble`; FeedCorrupt after the deadline.
     """
-    began, deadline = clock(), question.reading.deadline
-    blocks: list[Handle] = []
-    for part in plan.ranges:  # the inline executor reads each range here
-        blocks.append(executor.call(read_range, part, where="driver" if here else "spread"))
-        _check_time(clock() - began, deadline)
-    settings, depth = question.settings, question.reading.depth
-    selection = Selection(question.window, settings.warmup, settings.book, depth)
-    tape, book, facts_handle = executor.call(assemble, plan, selection, *blocks, returns=3)
-    try:
-        facts = executor.get(facts_handle, timeout=max(deadline - (clock() - began), 0.0))
-    except TimeoutError:
-        raise _too_late(deadline) from None
-    return (Materialised(tape, book, facts),)
+    return Tapes(executor, plan, question, here=here, clock=clock)
+
+
+class Tapes:
+    """The tapes of a source: the facts of each, and each itself while it is used.
+
+    Tapes stay in the object store up to `KEPT_BYTES` of them; what goes beyond is read again when it is needed, and
+    has to have the digest that it had. So a year of days takes the memory of a few.
+
+    Attributes
+    ----------
+    facts : tuple of Facts
+        By symbol and date.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        plan: SourcePlan,
+        question: Question,
+        *,
+        here: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor, self._plan = executor, plan
+        self._where: Where = "driver" if here else "spread"
+        self._clock, self._began, self._deadline = clock, clock(), question.reading.deadline
+        settings, depth = question.settings, question.reading.depth
+        self._selection = Selection(question.window, settings.warmup, settings.book, depth)
+        self._blocks: dict[int, Handle] = {}
+        self._kept: dict[int, Materialised] = {}
+        self._kept_bytes = 0
+        self._ranges_of: dict[tuple[str, int] | None, list[int]] = {}
+        self._wanted = self._survey(question) if plan.separate and len(plan.ranges) > 1 else [None]
+        facts: list[Facts] = []
+        begun: deque[tuple[Handle, ...]] = deque()
+        while len(facts) < len(self._wanted):
+            while len(begun) < executor.workers and len(facts) + len(begun) < len(self._wanted):
+                begun.append(self._begin(len(facts) + len(begun)))
+            tape = self._finished(begun.popleft())
+            facts.append(tape.facts)
+            if self._wanted == [None]:
+                self._wanted += [(span.symbol, span.day) for span in tape.facts.beside]
+            self._keep(len(facts) - 1, tape)
+        self.facts = tuple(facts)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def fetch(self, number: int) -> Materialised:
+        """A tape, read again if it was let go.
+
+        Raises
+        ------
+        FeedCorrupt
+            The source holds other data than before; or as `materialise`.
+        """
+        if number in self._kept:
+            return self._kept[number]
+        self._began = self._clock()
+        tape, facts = self._finished(self._begin(number)), self.facts[number]
+        if tape.facts.provenance.digest != facts.provenance.digest:
+            raise FeedCorrupt(
+                f"the quotes of {facts.label} are not those that were read before",
+                facts.provenance.place,
+                "run it again, on a source that does not change",
+            )
+        return tape
+
+    def _keep(self, number: int, tape: Materialised) -> None:
+        if number and self._kept_bytes + tape.facts.nbytes > KEPT_BYTES:
+            return
+        self._kept[number] = tape
+        self._kept_bytes += tape.facts.nbytes
+
+    def _survey(self, question: Question) -> list[tuple[str, int] | None]:
+        """The tapes with quotes in the window, by symbol and date, and the ranges of each; all if none has."""
+        surveys = [self._executor.call(survey, self._plan, part, where=self._where) for part in self._plan.ranges]
+        ranges_of: dict[tuple[str, int] | None, list[int]] = {}
+        inside: set[tuple[str, int]] = set()
+        low, high = question.window.start or 0, LAST_INSTANT if question.window.end is None else question.window.end
+        for number, handle in enumerate(surveys):
+            for span in self._wait(handle):
+                ranges_of.setdefault((span.symbol, span.day), []).append(number)
+                if span.last >= low and span.first <= high:
+                    inside.add((span.symbol, span.day))
+        self._ranges_of = ranges_of
+        # where nothing is wanted, what is there says why
+        return [*sorted(inside)] if len(inside) > 1 else [None]
+
+    def _begin(self, number: int) -> tuple[Handle, ...]:
+        """Begin to read a tape; the handles of its columns, its book and its facts."""
+        wanted = self._wanted[number]
+        blocks = [self._block(at) for at in self._ranges_of.get(wanted, range(len(self._plan.ranges)))]
+        selection = replace(self._selection, wanted=wanted)
+        return tuple(self._executor.call(assemble, self._plan, selection, *blocks, returns=3))
+
+    def _finished(self, handles: tuple[Handle, ...]) -> Materialised:
+        tape, book, facts = handles
+        return Materialised(tape, book, self._wait(facts))
+
+    def _block(self, number: int) -> Handle:
+        """One range, read; where tapes share ranges, only once."""
+        if number in self._blocks:
+            return self._blocks[number]
+        block = self._executor.call(read_range, self._plan.ranges[number], where=self._where)
+        _check_time(self._clock() - self._began, self._deadline)
+        if not self._plan.separate:
+            self._blocks[number] = block
+        return block
+
+    def _wait(self, handle: Handle) -> Any:  # noqa: ANN401 - what the task returned
+        try:
+            return self._executor.get(handle, timeout=max(self._deadline - (self._clock() - self._began), 0.0))
+        except TimeoutError:
+            raise _too_late(self._deadline) from None
+
+
+KEPT_BYTES: Final = 2**30
+"""Tapes and books that stay in the object store while others are swept; the first always does."""
+
+
+def survey(plan: SourcePlan, part: Range) -> tuple[TapeSpan, ...]:
+    """Read a range to say of what it holds rows."""
+    return plan.spans(part.read())
 
 
 def _check_time(passed: float, deadline: float) -> None:
@@ -176,7 +305,18 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
         Rules of the book are out of range.
     """
     start, end = selection.window.start, selection.window.end
-    full_tape, provenance = only(inside(plan.merge(blocks), start, end))
+    merged = plan.merge(blocks)
+    if selection.wanted is None:
+        (full_tape, provenance), *others = inside(merged, start, end)
+        beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY, *tape.span) for tape, _ in others)
+    else:
+        full_tape, provenance = next(pair for pair in merged if _key(pair[0]) == selection.wanted)
+        beside = ()
+    if selection.wanted is not None or beside:
+        # of several dates each has the part of the window that lies on it
+        day = full_tape.span[0] // DAY
+        start = None if start is None or start // DAY < day else start
+        end = None if end is None or end // DAY > day else end
     # quotes are not carried over to the next date: a warm-up does not reach back beyond midnight
     earliest = None if start is None else max(start - selection.warmup, start // DAY * DAY)
     tape, provenance = select(full_tape, provenance, earliest, end)
@@ -233,8 +373,14 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             depth=tuple(_deepest(tape, venue) for venue in book.venues.tolist()),
             snapshots=len(book.ts),
             nbytes=book.nbytes + _bytes_of(tape),
+            scale=Scale(book.venues, book.base, book.tick, book.highest),
+            beside=beside,
         ),
     )
+
+
+def _key(tape: Tape) -> tuple[str, int] | None:
+    return (tape.symbol, tape.span[0] // DAY) if tape.rows else None
 
 
 def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:

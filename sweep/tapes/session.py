@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.config import Question
     from sweep.executors import Executor
     from sweep.progress import Progress
-    from sweep.tapes.materialise import Facts, Materialised
+    from sweep.tapes.materialise import Facts, Tapes
 
 Entered = TypeVar("Entered")
 
@@ -105,16 +105,16 @@ def kernels_compile(since: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An executor and the tape that it holds.
+    """An executor and the tapes that it reads.
 
     Attributes
     ----------
     executor : Executor
-    tape : Materialised
+    tapes : Tapes
     """
 
     executor: Executor
-    tape: Materialised
+    tapes: Tapes
 
 
 @contextmanager
@@ -151,22 +151,21 @@ def open_session(
             source_plan = origin.plan()
         with phases.phase("materialise"):
             tapes = materialise(entered, source_plan, question, here=origin.here)
-        _report_facts(tapes[0].facts, progress)
-        yield Session(entered, tapes[0])
+        for facts in tapes.facts:
+            _report_facts(facts, progress, f"{facts.label}: " if len(tapes) > 1 else "")
+        yield Session(entered, tapes)
 
 
-def _report_facts(facts: Facts, progress: Progress) -> None:
+def _report_facts(facts: Facts, progress: Progress, label: str) -> None:
     """Report what was read, and what is odd about it."""
     provenance = facts.provenance
     for note in provenance.notes:
         progress.say(f"{provenance.place}: {note}")
     progress.say(
-        f"{provenance.rows:,} rows, {provenance.snapshots:,} snapshots, "
+        f"{label}{provenance.rows:,} rows, {provenance.snapshots:,} snapshots, "
         f"{len(facts.venues)} venues, digest {provenance.digest[:12]}"
     )
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
-            detail = facts.quality["details"].get(finding, "")
-            progress.say(
-                f"{level} in the quotes: {finding} {facts.quality['counts'][finding]:,}{detail and f': {detail}'}"
-            )
+            detail, count = facts.quality["details"].get(finding, ""), facts.quality["counts"][finding]
+            progress.say(f"{label}{level} in the quotes: {finding} {count:,}{detail and f': {detail}'}")

@@ -221,7 +221,7 @@ def test_sink_and_reduction_take_a_bounded_memory_per_combination():
         blocks.append((Chunk(0, 0, first, first + size), ChunkRows(np.arange(size, dtype=np.int32), rows, (), 0.0)))
     tracemalloc.start()
     try:
-        sink = MemorySink(1, 1, total)
+        sink = MemorySink([1], total)
         for chunk, rows in blocks:
             sink.append(chunk, rows)
         table = sink.table()

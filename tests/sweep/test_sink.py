@@ -44,7 +44,7 @@ def test_the_table_does_not_depend_on_cuts_or_arrival(tapes, orders, sizes, fail
     ends = np.cumsum([0, *sizes]).tolist()
     chunks = [Chunk(t, o, a, b) for t in range(tapes) for o in range(orders) for a, b in pairwise(ends)]
     random.shuffle(chunks)
-    sink = MemorySink(tapes, orders, total)
+    sink = MemorySink([orders] * tapes, total)
     for chunk in chunks:
         sink.append(chunk, rows_of(chunk, failed))
     expected = [
@@ -62,11 +62,11 @@ def test_the_table_does_not_depend_on_cuts_or_arrival(tapes, orders, sizes, fail
 def test_the_columns_are_the_keys_and_the_fields():
     assert KEYS == ("tape", "order", "combination")
     assert (*KEYS, *FIELDS) == COLUMNS
-    assert MemorySink(1, 1, 0).table().shape == (0, len(COLUMNS))
+    assert MemorySink([1], 0).table().shape == (0, len(COLUMNS))
 
 
 def test_a_chunk_that_arrives_twice_or_never_is_a_bug():
-    sink = MemorySink(1, 1, 6)
+    sink = MemorySink([1], 6)
     sink.append(Chunk(0, 0, 0, 4), rows_of(Chunk(0, 0, 0, 4)))
     for again in (Chunk(0, 0, 0, 4), Chunk(0, 0, 3, 6)):
         with pytest.raises(RuntimeError, match="arrived twice"):
@@ -78,14 +78,14 @@ def test_a_chunk_that_arrives_twice_or_never_is_a_bug():
 
 
 def test_all_failed_is_an_empty_table():
-    sink = MemorySink(1, 1, 3)
+    sink = MemorySink([1], 3)
     sink.append(Chunk(0, 0, 0, 3), rows_of(Chunk(0, 0, 0, 3), {0, 1, 2}))
     assert sink.table().shape == (0, len(COLUMNS))
 
 
 def test_dropping_failed_rows_moves_them_in_blocks(monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 3)
-    sink = MemorySink(1, 1, 20)
+    sink = MemorySink([1], 20)
     sink.append(Chunk(0, 0, 0, 20), rows_of(Chunk(0, 0, 0, 20), {0, 1, 7, 19}))
     assert sink.table()[:, 2].tolist() == [n for n in range(20) if n not in {0, 1, 7, 19}]
 
@@ -95,5 +95,5 @@ def test_memory_that_is_not_there_is_one_line(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(np, "empty", none)
-    with pytest.raises(ConfigError, match=r"100,000,000 combinations need 8\.8 GB for their rows.*split the grid"):
-        MemorySink(1, 1, 100_000_000)
+    with pytest.raises(ConfigError, match=r"1 x 100,000,000 rows need 8\.8 GB, which this machine .*split the grid"):
+        MemorySink([1], 100_000_000)

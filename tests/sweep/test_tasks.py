@@ -104,7 +104,7 @@ SWITCHES += [{"policy": "pseudocode", "infeasible": "wait"}]
 def test_a_class_has_the_row_of_each_of_its_combinations(book, switches):
     job = job_of(book, {"lambda_under": [0.002, 0, 0.03, float("inf")]}, size=20_000, **switches)
     alone = tasks.run_chunk(book, job, Chunk(0, 0, 0, 36))
-    classes = tasks.classify(book, job)
+    classes = tasks.classify(job, book)
     shared = tasks.run_chunk(book, tasks.replace(job, classes=classes), Chunk(0, 0, 0, len(classes)))
     assert len(shared.rows) == len(classes) < 36
     assert expanded(classes, shared) == [list(row) for row in rows_by_combination(alone)]
@@ -113,7 +113,7 @@ def test_a_class_has_the_row_of_each_of_its_combinations(book, switches):
 def test_classes_of_orders_of_both_sides_decide_alike_for_each(book):
     job = job_of(book)
     sell = tasks.replace(job, orders=(*job.orders, tasks.replace(job.order, side="sell")))
-    for some in (tasks.classify(book, sell), tasks.classify(book, tasks.replace(sell, orders=sell.orders[::-1]))):
+    for some in (tasks.classify(sell, book), tasks.classify(tasks.replace(sell, orders=sell.orders[::-1]), book)):
         for order in sell.orders:
             alone = tasks.replace(job, orders=(order,))
             expected = rows_by_combination(tasks.run_chunk(book, alone, Chunk(0, 0, 0, 27)))
@@ -126,7 +126,7 @@ def test_a_policy_of_which_nothing_is_known_has_a_class_for_each_combination(boo
         """A policy that no table names."""
 
     job = job_of(book)
-    classes = tasks.classify(book, tasks.replace(job, settings=tasks.replace(job.settings, policy=Mine())))
+    classes = tasks.classify(tasks.replace(job, settings=tasks.replace(job.settings, policy=Mine())), book)
     assert len(classes) == 27
 
 
@@ -206,7 +206,7 @@ def test_the_table_is_the_same_however_the_grid_is_cut(book, cuts, random):
     def table_of(ends):
         chunks = [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
         random.shuffle(chunks)
-        sink = MemorySink(1, 1, 64)
+        sink = MemorySink([1], 64)
         for chunk in chunks:
             sink.append(chunk, tasks.run_chunk(book, job, chunk))
         return sink.table().tobytes()
@@ -223,11 +223,11 @@ def many_orders(book, sizes, **keys):
 
 def test_orders_of_one_chunk_have_the_rows_of_a_chunk_each(book):
     job = many_orders(book, [500, 20_000, 900_000])
-    each = MemorySink(1, 3, 27)
+    each = MemorySink([3], 27)
     for order in range(3):
         chunk = Chunk(0, order, 0, 27)
         each.append(chunk, tasks.run_chunk(book, job, chunk))
-    shared, sink = tasks.replace(job, kernel=SHARED), MemorySink(1, 3, 27)
+    shared, sink = tasks.replace(job, kernel=SHARED), MemorySink([3], 27)
     for first, past in ((0, 10), (10, 27)):
         chunk = Chunk(0, 0, first, past, 3)
         result = tasks.run_chunk(book, shared, chunk)
@@ -259,14 +259,11 @@ def test_an_order_that_fails_for_one_combination_leaves_the_others_their_rows(bo
 def test_the_plan_lets_orders_share_a_walk_where_that_is_cheaper(book):
     job = many_orders(book, [1000] * 40)
     quick, slow = ((1, 0.001), (16, 0.004)), ((1, 0.02),)
-    alone = tasks.replace(
-        make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: slow, "lanes": quick}), tapes=1
-    )
+    alone = make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: slow, "lanes": quick})
     assert alone.kernel == "lanes"  # 0.25 ms an order and combination, against 0.5
     assert {chunk.orders for chunk in iter(alone.cutter().take, None)} == {1}
     sharing = make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
     assert sharing.kernel == SHARED
-    sharing = tasks.replace(sharing, tapes=1)
     chunks = list(iter(sharing.cutter().take, None))
     assert {(chunk.order, chunk.orders) for chunk in chunks} == {(0, 40)}
     assert [n for chunk in chunks for n in range(chunk.first, chunk.past)] == list(range(27))

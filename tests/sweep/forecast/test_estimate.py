@@ -58,7 +58,6 @@ def plan_of(combinations, workers=1, measured=()):
     return Plan(
         each_alone(replace(grid, axes=(*grid.axes[:2], axis))),
         Orders((order,), (("buy", 1),), (0, 1)),
-        1,
         workers,
         "rows",
         measured,
@@ -116,7 +115,7 @@ def test_the_document_says_what_is_asked_for_and_stores_nothing(stream, tmp_path
 
 
 def test_a_row_has_as_many_bytes_as_the_driver_keeps_of_it():
-    sink = MemorySink(1, 1, 1000)
+    sink = MemorySink([1], 1000)
     assert sink._table.nbytes + sink._state.nbytes == 1000 * bill.ROW_BYTES
 
 

@@ -22,7 +22,7 @@ RUN = "0123456789abcdef"
 
 def sink_and_done(chunks, failed=()):
     """A sink that holds some chunks, and what is kept of each."""
-    sink, kept = MemorySink(1, 1, GRID), []
+    sink, kept = MemorySink([1], GRID), []
     for chunk in chunks:
         rows = rows_of(chunk, failed)
         sink.append(chunk, rows)
@@ -32,7 +32,7 @@ def sink_and_done(chunks, failed=()):
 
 def restored(folder):
     """A sink made of the parts of a folder."""
-    sink, failures = MemorySink(1, 1, GRID), []
+    sink, failures = MemorySink([1], GRID), []
     for path in list_parts(folder)[0]:
         rows, done = read_part(path, RUN)
         at = 0
@@ -61,7 +61,7 @@ def test_what_a_writer_wrote_is_what_the_sink_held(tmp_path_factory, sizes, fail
             writer.put(done)
         writer.close()
     again, failures = restored(folder)
-    assert again.missing() == sink.missing()
+    assert again.missing(0) == sink.missing(0)
     assert sorted(failures, key=lambda each: each.combination) == [
         Failure(number, "", "") for number in sorted(failed) if number < sum(sizes)
     ]
@@ -144,7 +144,7 @@ def test_rows_that_are_not_the_chunks_are_refused():
         (Chunk(0, 0, 0, 4), rows[::-1]),
     ):
         with pytest.raises(ValueError, match="not those of"):
-            MemorySink(1, 1, GRID).restore(chunk, given_rows)
+            MemorySink([1], GRID).restore(chunk, given_rows)
     with pytest.raises(ValueError, match="there twice"):
         sink.restore(Chunk(0, 0, 0, 4), rows)
 
@@ -167,13 +167,14 @@ def test_a_disk_that_is_full_is_said_when_the_next_chunk_comes_or_at_the_end(tmp
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=10))
 def test_what_is_missing_is_what_did_not_arrive(runs):
     sizes = [size for _, size in runs]
-    sink = MemorySink(2, 1, max(sum(sizes), 1))
+    sink = MemorySink([1, 1], max(sum(sizes), 1))
     for (stored, _), chunk in zip(runs, chunks_of(sizes), strict=True):
         if stored:
             sink.append(chunk, rows_of(chunk))
-    missing = [n for span in sink.missing() if span.tape == 0 for n in range(span.first, span.past)]
+    missing = [n for span in sink.missing(0) for n in range(span.first, span.past)]
     expected = [
         n for (stored, _), c in zip(runs, chunks_of(sizes), strict=True) if not stored for n in range(c.first, c.past)
     ]
     assert missing == (expected if runs else [0])
-    assert all(a.past < b.first for a, b in pairwise(sink.missing()) if a.tape == b.tape)
+    assert all(a.past < b.first for a, b in pairwise(sink.missing(0)))
+    assert [(span.tape, span.first) for span in sink.missing(1)] == [(1, 0)]

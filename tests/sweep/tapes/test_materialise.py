@@ -28,6 +28,7 @@ class Plan:
 
     ranges: tuple = ()
     held: int | None = None
+    separate: bool = False
 
     def merge(self, blocks):
         return tuple((tape, Provenance("file", "here", tape.digest(), tape.snapshots, tape.rows, 0)) for tape in blocks)
@@ -62,17 +63,18 @@ def test_the_one_tape_with_quotes_in_the_window_is_taken():
     tape, book, facts = assembled(*days, start=OPEN + DAY - 5, end=OPEN + DAY + 5)
     assert (tape.ts == OPEN + DAY).all()
     assert (facts.symbol, facts.snapshots, len(book.ts)) == ("AAPL", 1, 1)
-    with pytest.raises(
-        FeedUnavailable, match="it holds 2 tapes; tapes there: AAPL 2024-08-01, AAPL 2024-08-02; name one"
-    ):
-        assembled(*days)
     with pytest.raises(FeedUnavailable, match="no quotes in the window"):
         assembled(*days, start=OPEN + 2 * DAY)
 
 
-def test_a_symbol_has_to_be_named():
-    with pytest.raises(FeedUnavailable, match="tapes there: AAPL 2024-08-01, MSFT 2024-08-01; name one: symbol="):
-        assembled(made_of("AAPL"), made_of("MSFT"))
+def test_of_several_tapes_the_first_is_taken_and_the_others_are_named():
+    _, _, facts = assembled(made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
+    day = OPEN // DAY
+    assert facts.label == "AAPL 2024-08-01"
+    assert [(span.symbol, span.day) for span in facts.beside] == [("MSFT", day), ("AAPL", day + 1)]
+    wanted = Selection(Span(OPEN - 5, OPEN + DAY + 5), 0, BookRules(), wanted=("AAPL", day + 1))
+    _, _, facts = assemble(Plan(), wanted, made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
+    assert (facts.label, facts.start, facts.end) == ("AAPL 2024-08-02", OPEN + DAY, OPEN + DAY + 5)
 
 
 def test_venues_are_bounded():
@@ -152,7 +154,7 @@ def test_the_deadline_holds_for_all_ranges_together(parts, whole):
         return materialise(Inline(), plan, ask({"feed.deadline": "10s"}), here=True, clock=clock)
 
     if whole:
-        ((_, _, facts),) = ((each.tape, each.book, each.facts) for each in made())
+        (facts,) = made().facts
         assert facts.snapshots == 1
         return
     with pytest.raises(FeedCorrupt, match=r"the source was not read within 10 s; set feed\.deadline"):

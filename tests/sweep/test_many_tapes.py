@@ -1,0 +1,212 @@
+"""Several days and symbols in one sweep: each as if it were alone, read again where there is no room to keep them."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from feed import synthetic
+from feed.errors import FeedCorrupt
+from feed.tape import DAY, QUOTE_DTYPES, Tape
+from sweep import verification
+from sweep.config.loading import build_config
+from sweep.driver import resume, run
+from sweep.errors import ConfigError
+from sweep.forecast import forecast
+from sweep.progress import Silent
+from sweep.tapes import materialise
+from tests.sweep.runs.test_store import cut_short, home_of
+
+ORDERS = {"side": ["buy", "sell"], "size": [300, 1000], "every": "4s", "horizon": "5s"}
+NAMES = ("AAPL", "MSFT")
+DAYS = 2
+
+
+@pytest.fixture(scope="module")
+def each(tmp_path_factory):
+    """A file for each symbol and date, by symbol and date."""
+    folder = tmp_path_factory.mktemp("tapes")
+    paths = {}
+    for n, name in enumerate(NAMES):
+        for day in range(DAYS):
+            tape = synthetic.generate(seed=10 * n + day, seconds=20.0 + 3 * day, warmup=2.0)
+            columns = {column: getattr(tape, column) for column in QUOTE_DTYPES}
+            paths[name, day] = folder / f"{name}-{day}.csv.gz"
+            synthetic.write_csv(Tape.build(name, **columns | {"ts": tape.ts + day * DAY}), paths[name, day])
+    return paths
+
+
+def config_of(source, **keys):
+    return build_config({"source": str(source), "executor": "inline", "order": ORDERS, **keys})
+
+
+@pytest.fixture(scope="module")
+def together(each):
+    return run(config_of(each["AAPL", 0].parent))
+
+
+@pytest.fixture(scope="module")
+def alone(each):
+    return [run(config_of(path)) for path in each.values()]
+
+
+def without_run(document):
+    return {name: section for name, section in document.items() if name != "run"}
+
+
+def test_each_tape_has_the_rows_that_it_has_alone(together, alone):
+    assert len(alone) == 4
+    for number, one in enumerate(alone):
+        rows = together.table[together.table[:, 0] == number]
+        assert (rows[:, 1:] == one.table[:, 1:]).all()
+    assert len(together.table) == sum(len(one.table) for one in alone)
+
+
+def test_the_document_adds_up_its_tapes(together, alone):
+    document, documents = together.document, [one.document for one in alone]
+    assert document["orders"]["count"] == sum(one["orders"]["count"] for one in documents)
+    assert document["orders"]["blocks"] == sum(one["orders"]["blocks"] for one in documents)
+    assert (document["orders"]["days"], document["orders"]["symbols"]) == (2, 2)
+    for name in document["baselines"]:
+        cash = [one["baselines"][name]["total_cash"] for one in documents]
+        assert document["baselines"][name]["total_cash"] == pytest.approx(sum(cash), abs=0.03)
+        parts = [one["shortfall"]["baselines"][name]["shortfall"] for one in documents]
+        assert document["shortfall"]["baselines"][name]["shortfall"] == pytest.approx(sum(parts), abs=0.03)
+    frame = together.orders_frame()
+    twap = frame[frame["strategy"] == "twap"]
+    assert twap["order"].tolist() == [n for one in documents for n in range(one["orders"]["count"])]
+    assert twap["tape"].tolist() == [t for t, one in enumerate(documents) for _ in range(one["orders"]["count"])]
+    alone_twap = np.concatenate(
+        [one.orders_frame().query("strategy == 'twap'")[["group", "total_cash"]].to_numpy() for one in alone]
+    )
+    assert (twap[["group", "total_cash"]].to_numpy() == alone_twap).all()
+
+
+def test_the_feed_names_each_tape(together, alone):
+    feed = together.document["feed"]
+    assert feed["tapes"] == [
+        {**one.document["feed"], "place": feed["place"], "notes": section["notes"]}
+        for one, section in zip(alone, feed["tapes"], strict=True)
+    ]
+    assert feed["rows"] == sum(section["rows"] for section in feed["tapes"])
+    assert feed["symbol"] == "AAPL, MSFT"
+    assert len({feed["digest"], *(section["digest"] for section in feed["tapes"])}) == 5
+
+
+def test_the_best_is_that_of_the_sums(together):
+    table = together.table.astype(object)
+    signs = {}
+    for tape, one in enumerate(together.document["feed"]["tapes"]):
+        groups = int(table[table[:, 0] == tape][:, 1].max()) + 1
+        signs |= {(tape, group): 1 if group < groups // 2 else -1 for group in range(groups)}
+        assert one["symbol"] in NAMES
+    paid = dict.fromkeys(range(27), 0)
+    for row in table:
+        paid[row[2]] += signs[row[0], row[1]] * row[-1]
+    best = next(n for n in range(27) if paid[n] == min(paid.values()))
+    point = together.config.question.grid.point(best)
+    assert together.document["best_parameters"] == {name: value / 1e9 for name, value in point.items()}
+
+
+def test_tapes_that_find_no_room_are_read_again_and_nothing_changes(each, together, monkeypatch):
+    monkeypatch.setattr(materialise, "KEPT_BYTES", 0)
+    reads, most = [], [0]
+    original = materialise.Tapes._begin
+    keep = materialise.Tapes._keep
+
+    def counting(tapes, number):
+        reads.append(number)
+        return original(tapes, number)
+
+    def watching(tapes, number, tape):
+        keep(tapes, number, tape)
+        most[0] = max(most[0], len(tapes._kept))
+
+    monkeypatch.setattr(materialise.Tapes, "_begin", counting)
+    monkeypatch.setattr(materialise.Tapes, "_keep", watching)
+    again = run(config_of(each["AAPL", 0].parent))
+    assert again.table.tobytes() == together.table.tobytes()
+    assert without_run(again.document) == without_run(together.document)
+    assert most == [1]
+    assert reads == [0, 1, 2, 3, 1, 2, 3, 1, 2, 3]  # once for what there is, once to sweep, once for the best
+
+
+def test_a_source_that_changes_meanwhile_is_refused(each, tmp_path, monkeypatch):
+    folder = tmp_path / "days"
+    shutil.copytree(each["AAPL", 0].parent, folder)
+    monkeypatch.setattr(materialise, "KEPT_BYTES", 0)
+    original = materialise.Tapes.fetch
+
+    def changing(tapes, number):
+        if number == 2:
+            shutil.copy(each["MSFT", 1], folder / "MSFT-0.csv.gz")
+            tapes._wanted[2] = tapes._wanted[3]
+        return original(tapes, number)
+
+    monkeypatch.setattr(materialise.Tapes, "fetch", changing)
+    with pytest.raises(FeedCorrupt, match="the quotes of MSFT 2025-03-12 are not those that were read before"):
+        run(config_of(folder))
+
+
+@pytest.mark.parametrize("done", [100, 700])
+def test_a_run_that_is_cut_short_goes_on_and_verifies(each, together, tmp_path, done):
+    config = config_of(each["AAPL", 0].parent, output=str(tmp_path))
+    cut_short(config, done)
+    home = home_of(config)
+    result = resume(home, progress=Silent())
+    assert result.table.tobytes() == together.table.tobytes()
+    assert without_run(result.document) == without_run(together.document)
+    report = verification.verify(home, [], Silent(), sample=20, seed=1)
+    assert (report["identical"], report["differs"]) == (True, [])
+
+
+def test_a_window_over_dates_gives_each_its_part(each):
+    start, end = synthetic.window(20.0)
+    windows = {"start": start + 5 * 10**9, "end": end + DAY - 5 * 10**9}
+    result = run(config_of(each["AAPL", 0].parent, window=windows, symbol="AAPL"))
+    first, second = result.document["feed"]["tapes"]
+    assert first["window"]["start"] == result.document["feed"]["window"]["start"]
+    assert second["window"]["start"][:10] == "2025-03-13"
+    only = {"start": end + DAY - 8 * 10**9, "end": end + DAY}
+    document = run(config_of(each["AAPL", 0].parent, window=only, symbol="AAPL")).document
+    assert "tapes" not in document["feed"]
+
+
+def test_one_file_of_several_symbols_is_several_tapes(each, alone, tmp_path):
+    lines = [__import__("gzip").open(each[name, 0], "rt").read().splitlines() for name in NAMES]
+    path = tmp_path / "both.csv"
+    path.write_text("\n".join([*lines[0], *lines[1][1:]]) + "\n")
+    result = run(config_of(path))
+    for number, one in enumerate((alone[0], alone[2])):
+        rows = result.table[result.table[:, 0] == number]
+        assert (rows[:, 1:] == one.table[:, 1:]).all()
+
+
+def test_a_tape_without_an_order_is_named(each):
+    with pytest.raises(ConfigError, match=r"none lies inside the window.*\(AAPL 2025-03-12\)"):
+        run(config_of(each["AAPL", 0].parent, order={**ORDERS, "horizon": "22s"}))
+
+
+def test_one_order_per_tape_is_the_whole_window_of_each(each):
+    result = run(config_of(each["AAPL", 0].parent, order={"size": 500}))
+    assert result.document["orders"]["count"] == 4
+    assert result.table[::27, :2].tolist() == [[0, 0], [1, 0], [2, 0], [3, 0]]
+
+
+def test_a_plan_counts_all_tapes(each):
+    document = forecast(config_of(each["AAPL", 0].parent), Silent())
+    assert (document["feed"]["tapes"], document["feed"]["symbol"]) == (4, "AAPL, MSFT")
+    result = run(config_of(each["AAPL", 0].parent))
+    assert document["result_rows"] == len(result.table)
+    assert document["orders"] == result.document["orders"]["count"]
+
+
+def test_the_id_covers_every_tape(each, together, tmp_path):
+    folder = tmp_path / "days"
+    shutil.copytree(each["AAPL", 0].parent, folder)
+    assert run(config_of(folder)).document["run"]["id"] == together.document["run"]["id"]
+    (folder / "MSFT-1.csv.gz").unlink()
+    fewer = run(config_of(folder))
+    assert fewer.document["run"]["id"] != together.document["run"]["id"]
+    assert replace(fewer, home=None).document["orders"]["days"] == 2
