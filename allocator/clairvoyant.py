@@ -22,24 +22,26 @@ if TYPE_CHECKING:
 def clairvoyant(book: Book, order: Order, rules: Rules, fees: Sequence[int], *, plain: bool = False) -> Execution:
     """Bound what an order can cost: the cheapest of all shares that its span offers. No strategy, it looks ahead.
 
-    A supply is a venue, a price and a spell in which what is taken there stays taken: under `persist` until the price
-    is not published any more, under `refresh` until the venue publishes. It begins at the order's first snapshot at the
-    earliest, with nothing taken, and holds the largest size that is displayed in it; what is hidden offers nothing.
-    With depth all levels are supplies. The bound takes the S cheapest shares of all supplies, where a share that costs
-    more than `last` is taken at `last`.
+    A supply is a venue, a price and a spell in which what is taken there stays taken: under `persist` until the venue
+    publishes a row without that price, under `refresh` until it publishes any. It begins at the order's first snapshot
+    at the earliest, with nothing taken, and holds the largest size that is displayed in it; what is hidden offers
+    nothing. With depth all levels are supplies. The bound takes the S cheapest shares of all supplies, and where a
+    share costs more than `last`, one at `last` instead.
 
     Why nothing is below it. A strategy buys at a snapshot at most the size displayed less what it has taken of the
     supply, so of a supply at most the largest size displayed, at that supply's cost. The leftover rule `sweep` buys so,
     too, and each share that is missing then has the same value for every strategy: `last`. Under `last_ask` a share is
-    bought at that ask, `last`, if there is one, and none is missing; otherwise none is bought, and the same value is
-    `last`. So the S shares of a strategy are shares of the supplies, none of them twice, and shares at `last`; and no S
-    of these are cheaper than the S cheapest. That holds for every price, fee and rebate, with any quotes hidden, and,
-    negated, for sells. It is no more than that in one case only: an excess that `lots_only` sells back is beyond the
-    order, and where the book is crossed after fees (`uncross: false`, or a taker rebate at locked quotes) selling it
-    can earn more than it cost.
+    bought at that ask, `last`, if there is one, and none is missing; otherwise none is bought, and `last` is the value
+    of a missing one. So the S shares of a strategy are shares of the supplies, none of them twice, and shares at
+    `last`; and no S of these are cheaper than the S cheapest. That holds for any prices, fees and rebates, whatever is
+    hidden when, and, negated, for sells.
 
-    Why nothing higher is: one who knows the supplies takes just these shares when they are displayed. Only where `last`
-    is below the cost of what the leftover rule buys (deeper levels, without a band) nobody reaches the bound.
+    Only a share that is sold again is outside that argument: the excess of `lots_only`. Where the book is crossed after
+    fees (`uncross: false`, or a taker's rebate at locked quotes) it can be sold for more than it cost, and what it so
+    earns is beyond the bound.
+
+    Why no bound is higher: one who knows the supplies takes just these shares when they are displayed. Without a band
+    the leftover rule may still buy deeper levels that cost more than `last`; in that case alone nobody reaches it.
 
     Parameters
     ----------

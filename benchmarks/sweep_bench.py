@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from allocator.book import build_book
-from allocator.order import Order
+from allocator.order import Order, execution_of
 from allocator.simulate import run_baselines, run_combinations
 from benchmarks import contenders
 from benchmarks.feed_bench import write_mbp10
@@ -47,11 +47,11 @@ def _sweep(_scale: Scale) -> Duel:
 
     def inline():
         executor = Inline()
-        baselines = executor.call(tasks.baselines, book, job)
+        outcomes = executor.call(tasks.baselines, book, job, 0, 1)
         (answer,) = executor.stream(
             tasks.run_chunk, (book, job), partial(next, iter([(Chunk(0, 0, 0, len(grid)),)]), None)
         )
-        return answer[1].rows[answer[1].of], baselines
+        return answer[1].rows[answer[1].of], outcomes
 
     def reference():
         rows = run_combinations(
@@ -60,7 +60,8 @@ def _sweep(_scale: Scale) -> Duel:
         return rows, run_baselines(book, order, settings.rules, fees, settings.conventions, engine="reference")
 
     def guard():
-        (rows, baselines), (their_rows, their_baselines) = inline(), reference()
+        (rows, outcomes), (their_rows, their_baselines) = inline(), reference()
+        baselines = {name: execution_of(outcome.rows[0].tolist()) for name, outcome in outcomes.items()}
         assert np.array_equal(rows, their_rows), "the combinations' rows differ"
         assert baselines == their_baselines, "the baselines differ"
 

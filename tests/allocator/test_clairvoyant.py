@@ -153,18 +153,19 @@ def test_prices_beyond_32_bits_are_bounded_the_same(case):
     assert outcome(lambda: clairvoyant(other, *others)) == outcome(lambda: clairvoyant(book, *others))
 
 
-whole_shares = {**SWITCHES, "lots_only": st.just(False)}
-strategies = st.one_of(
-    st.builds(Static, **whole_shares),
-    st.builds(Pseudocode, infeasible=st.sampled_from(["sweep", "wait"]), **whole_shares),
-)
+def policies_of(*, lots_only):
+    switches = {**SWITCHES, "lots_only": st.just(lots_only)}
+    pseudocode = st.builds(Pseudocode, infeasible=st.sampled_from(["sweep", "wait"]), **switches)
+    return st.one_of(st.builds(Static, **switches), pseudocode)
+
+
 grids = st.lists(st.integers(0, 12 * CENT), min_size=1, max_size=4).map(
     lambda taus: ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
 )
 
 
 @examples(250)
-@given(cases(), strategies, grids)
+@given(cases(), policies_of(lots_only=False), grids)
 def test_no_strategy_is_ever_below_the_bound(case, policy, grid):
     book, order, rules, fees = case
     try:
@@ -180,7 +181,7 @@ def test_no_strategy_is_ever_below_the_bound(case, policy, grid):
 
 
 @examples(100)
-@given(cases(), st.builds(Static, **{**SWITCHES, "lots_only": st.just(True)}))
+@given(cases(), policies_of(lots_only=True))
 def test_beyond_the_bound_is_only_what_an_excess_earns(case, policy):
     book, order, rules, fees = case
     try:

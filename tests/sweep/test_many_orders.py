@@ -271,6 +271,11 @@ def test_each_order_of_the_best_and_the_baselines_has_a_row_that_stands_on_disk(
     best = many.document["best_parameters"]
     rows = many.to_frame().query(" and ".join(f"{name} == {value}" for name, value in best.items()))
     assert sums.tolist() == rows["total_cash"].tolist()
+    bound = frame["strategy"] == "clairvoyant"
+    for name in ("shortfall_timing", "shortfall_spread", "first_fill", "last_fill"):
+        assert frame.loc[bound, name].isna().all()
+    frame = frame[~bound]
+    assert frame["shortfall_timing"].notna().all()
     sign = np.where(frame["side"] == "buy", 1, -1)
     loss = sum(frame[f"shortfall_{name}"] for name in ("timing", "spread", "fees", "leftover"))
     assert (loss == sign * (2 * frame["total_cash"] - frame["size"] * frame["arrival_mid2"])).all()
