@@ -11,6 +11,7 @@ import pytest
 
 from feed import synthetic
 from feed.instants import format_instant
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep.executors.on_ray import executor as onray
 from sweep.executors.on_ray import processes
 from sweep.executors.on_ray.executor import OnRay
@@ -137,6 +138,24 @@ def one_worker(executor, home):
         patch.setenv("PYTHONPATH", str(ROOT))
         with OnRay("local", 1) as one:
             yield one
+
+
+def test_days_of_a_directory_are_byte_identical_inline_and_on_ray(stream, environment, tmp_path):
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(3):
+        tape = synthetic.generate(seed=day, seconds=20.0)
+        columns = {name: getattr(tape, name) for name in QUOTE_DTYPES}
+        synthetic.write_csv(Tape.build("SYNTH", **columns | {"ts": tape.ts + day * DAY}), folder / f"{day}.csv.gz")
+    tables, documents = [], []
+    for name, executor in (("inline", ["executor=inline"]), ("two", ["workers=2"])):
+        ran = sweep(environment, f"source={folder}", *MANY, *executor, "--output", tmp_path / name)
+        documents.append({key: value for key, value in json.loads(ran.stdout).items() if key != "run"})
+        (table,) = (tmp_path / name).glob("runs/*/results.parquet")
+        tables.append(table.read_bytes() + table.with_name("orders.parquet").read_bytes())
+    assert tables[0] == tables[1]
+    assert documents[0] == documents[1]
+    assert documents[0]["orders"]["days"] == 3
 
 
 def test_a_worker_holds_no_copy_of_the_book(one_worker):
