@@ -266,6 +266,23 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     return _from_units(task, out)
 
 
+def _run_stairs(task: Task, tau: Int64) -> Rows:
+    from allocator.kernels import stairs, stateful
+
+    out, args = np.zeros((len(tau), 3), np.int64), WalkArguments.of(task)
+    if args.begin <= args.last and len(tau):
+        if args.rules.reference in (stateful.TOUCH, stateful.BEST):
+            reach = task.units.reach(tau)
+        else:  # no cost lies farther from a mid than this
+            reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
+        ascending = np.argsort(reach, kind="stable")
+        reach, sums = reach[ascending], np.zeros_like(out)
+        freeze(reach)
+        stairs.walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
+        out[ascending] = sums
+    return _from_units(task, out)
+
+
 def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
     from allocator.kernels import stateful, stateless
 
@@ -293,6 +310,7 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
     "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
+    "stairs": lambda task, parameters: _run_stairs(task, parameters.tau),
     "columns": lambda task, parameters: _run_stateless(task, parameters.tau, together=False),
     "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
@@ -307,6 +325,7 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "rows": (("stateful", "walk_each"),),
     "lanes": (("stateful", "walk_lanes"),),
     "wide": (("stateful", "walk_wide"),),
+    "stairs": (("stairs", "walk"),),
     "columns": (("stateless", "scan_each"), ("stateful", "walk_each")),
     "ladder": (("stateless", "scan_together"), ("stateful", "walk_each")),
     SHARED: (("stateful", "walk_orders"),),
@@ -365,6 +384,9 @@ def _compiled(policy: Policy) -> Static | Pseudocode:
     return policy
 
 
+STATEFUL: Final = ("rows", "lanes", "wide", "stairs")
+
+
 def runners_for(task: Task) -> tuple[str, ...]:
     """The runners worth a measurement for a task, the surest first."""
     book, policy = task.book, task.policy
@@ -375,5 +397,5 @@ def runners_for(task: Task) -> tuple[str, ...]:
         return ("walk",)
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
     if stateless and policy.reference in COST_REFERENCES:
-        return ("rows", "lanes", "wide", "columns", "ladder")
-    return ("rows", "lanes", "wide")
+        return (*STATEFUL, "columns", "ladder")
+    return STATEFUL

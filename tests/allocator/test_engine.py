@@ -13,7 +13,7 @@ import allocator.kernels
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import band_edge, execute
 from allocator.errors import AllocatorError, NoPriceError
-from allocator.kernels import walk
+from allocator.kernels import stateful, walk
 from allocator.kernels.compiling import Kernel
 from allocator.money import INFINITE
 from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
@@ -462,9 +462,10 @@ def test_a_jitted_function_calls_jitted_functions_of_its_own_module_only():
         shared = {
             alias.name
             for node in nodes
-            if getattr(node, "module", None) == "allocator.kernels.walk"
+            for module in (walk, stateful)
+            if getattr(node, "module", None) == module.__name__
             for alias in node.names
-            if not isinstance(getattr(walk, alias.name), Kernel)
+            if not isinstance(getattr(module, alias.name), Kernel)
         }
         imported = {alias.asname or alias.name for node in nodes for alias in node.names} - shared
         allowed = {"annotations", "np", "types", "kernel", "lowest", "record"}

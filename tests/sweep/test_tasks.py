@@ -183,14 +183,14 @@ def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     grid = {"lambda_over": {"start": 0, "stop": 1, "num": 20}}
-    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes", "wide"}
+    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes", "wide", "stairs"}
 
 
 def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("compiling", "deep_walk", "derive", "levels", "stateful", "stateless", "walk")
+    names = ("compiling", "deep_walk", "derive", "levels", "stairs", "stateful", "stateless", "walk")
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 
