@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
-    from allocator.kernels import stateful
+    from allocator.kernels import stairs, stateful
     from allocator.kernels.walk import Prices, Span
     from allocator.order import Order, ParameterColumns, Rules
 
@@ -187,17 +187,17 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
 
 @dataclass(frozen=True, slots=True)
 class WalkArguments:
-    """The arguments of the kernels of `allocator.kernels.stateful`.
+    """The arguments of the kernels of `allocator.kernels.stateful` and `allocator.kernels.stairs`.
 
     Attributes
     ----------
     quotes, costs, rules
-        As their first arguments.
+        As their first arguments; of a book of several levels, quotes are what `allocator.kernels.stairs` takes of it.
     begin, last : int
         The first and the last snapshot of a walk; begin is after last where the order has no snapshot.
     """
 
-    quotes: stateful.Quotes
+    quotes: stateful.Quotes | stairs.Levels
     costs: stateful.Costs
     rules: stateful.Rules
     begin: int
@@ -209,7 +209,6 @@ class WalkArguments:
         from allocator.kernels import stateful
 
         book, order, units = task.book, task.order, task.units
-        side = book.take_side(order.side)
         reference = getattr(stateful, _compiled(task.policy).reference.upper())
         arrival_at, arrival2 = book.arrival(order) if reference == stateful.ARRIVAL else (0, 0)
         first, past = book.span(order)
@@ -218,11 +217,9 @@ class WalkArguments:
             # nothing is taken before there is an arrival mid, so the walk begins there
             begin = min(max(first, arrival_at), last)
             at_last = reference if arrival_at <= last else stateful.WAIT
-        words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
-        shown, published, resets = (np.ascontiguousarray(word) for word in words)
-        freeze(shown, published, resets)
+
         return cls(
-            stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2),
+            _quotes_of(task),
             stateful.Costs(units.slope, units.offset, order.sign, units.origin, units.unit, units.farthest),
             stateful.Rules(
                 persist=task.persists,
@@ -235,6 +232,20 @@ class WalkArguments:
             begin,
             last,
         )
+
+
+def _quotes_of(task: Task) -> stateful.Quotes | stairs.Levels:
+    """The side of a book that a task takes from, as the kernels of its depth take it."""
+    from allocator.kernels import stairs, stateful
+
+    book = task.book
+    side = book.take_side(task.order.side)
+    if (levels := side.levels) is not None:
+        return stairs.Levels(levels.rows, levels.count, levels.ticks, levels.sz, book.mid2)
+    words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
+    shown, published, resets = (np.ascontiguousarray(word) for word in words)
+    freeze(shown, published, resets)
+    return stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2)
 
 
 def _edge_in_units(task: Task) -> int:
@@ -278,7 +289,8 @@ def _run_stairs(task: Task, tau: Int64) -> Rows:
         ascending = np.argsort(reach, kind="stable")
         reach, sums = reach[ascending], np.zeros_like(out)
         freeze(reach)
-        stairs.walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
+        walk = stairs.walk if task.book.levels is None else stairs.walk_levels
+        walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
         out[ascending] = sums
     return _from_units(task, out)
 
@@ -332,11 +344,17 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """The kernels that a runner calls, by module and name."""
 
+CALLED_DEEP: dict[str, tuple[tuple[str, str], ...]] = {
+    "reference": (),
+    "walk": (("deep_walk", "walk"),),
+    "stairs": (("stairs", "walk_levels"),),
+}
+"""The same on a book of several levels."""
+
 
 def prepare(runner: str, book: Book) -> None:
     """Compile or load what a runner calls for a book, so that its first walk takes no longer than the next."""
-    called = CALLED[runner] if book.levels is None else (("deep_walk", "walk"),) * (runner != "reference")
-    for module, name in called:
+    for module, name in (CALLED if book.levels is None else CALLED_DEEP)[runner]:
         kernel = getattr(import_module(f"allocator.kernels.{module}"), name)
         if hasattr(kernel, "prepare"):  # a plain function without numba's compiler
             kernel.prepare()
@@ -385,6 +403,7 @@ def _compiled(policy: Policy) -> Static | Pseudocode:
 
 
 STATEFUL: Final = ("rows", "lanes", "wide", "stairs")
+"""The runners of quotes that stand, on at most `WORD` venues."""
 
 
 def runners_for(task: Task) -> tuple[str, ...]:
@@ -392,9 +411,14 @@ def runners_for(task: Task) -> tuple[str, ...]:
     book, policy = task.book, task.policy
     if type(policy) not in COMPILED:
         return ("reference",)
-    narrow = 0 < len(book.venues) <= WORD and book.ask_ticks.dtype == np.int32 and task.units.small
-    if not isinstance(policy, Static) or policy.lots_only or not narrow or book.levels is not None:
+    if not isinstance(policy, Static) or policy.lots_only or not len(book.venues):
         return ("walk",)
+    if book.levels is not None:
+        return ("walk", "stairs")
+    if len(book.venues) > WORD:
+        return ("walk",)
+    if book.ask_ticks.dtype != np.int32 or not task.units.small:
+        return ("walk", "stairs")
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
     if stateless and policy.reference in COST_REFERENCES:
         return (*STATEFUL, "columns", "ladder")

@@ -12,7 +12,7 @@ changes, or when limits rise. Sums are kept as differences from one combination 
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -49,6 +49,49 @@ Sums = Annotated[NDArray[np.int64], types.int64[::1]]
 Steps = Annotated[NDArray[np.int32], types.int32[:, ::1]]
 Table = Annotated[NDArray[np.int32], types.int32[::1]]
 Row = Annotated[NDArray[np.int64], _ROW]
+Rows = Annotated[NDArray[np.int32], types.Array(types.int32, 2, "C", readonly=True)]
+Counts = Annotated[NDArray[np.int8], types.Array(types.int8, 2, "C", readonly=True)]
+
+
+class Levels(NamedTuple):
+    """All levels of the side of a book that is taken from.
+
+    Attributes
+    ----------
+    rows : (T, V) int32
+        The row of each venue's last publication; -1 = none yet.
+    shown : (T, V) int8
+        How many of its levels are displayed.
+    ticks, sizes : (R, D) int32 or int64, int32
+        As published, ascending in cost; 0 = no level. D <= 64.
+    mid2 : (T,) int64
+        Doubled mid, 1e-9 $, unsigned, 0 = none.
+    """
+
+    rows: Rows
+    shown: Counts
+    ticks: Any
+    sizes: Rows
+    mid2: Row
+
+
+class Places(NamedTuple):
+    """Which supplies the levels of V venues are, D each.
+
+    Attributes
+    ----------
+    at, shown : (V,) int64
+        The standing row; how many of its levels are displayed.
+    supply : (V * D,) int64
+        Of each level of the standing row, one of its venue's.
+    kept : (D,) int64
+        Scratch.
+    """
+
+    at: Sums
+    shown: Sums
+    supply: Sums
+    kept: Sums
 
 
 class Reaches(NamedTuple):
@@ -104,7 +147,9 @@ class Supplies(NamedTuple):
 
 
 _REACHES, _SUPPLIES, _COSTS, _RULES = record(Reaches), record(Supplies), record(Costs), record(Rules)
-_FLAT = (record(Quotes),)
+_PLACES = record(Places)
+_FLAT = record(Quotes), record(Quotes, ticks=_WIDE)
+_DEEP = tuple(record(Levels, ticks=types.Array(each, 2, "C", readonly=True)) for each in (types.int32, types.int64))
 
 
 @kernel(_REACHES(_ROW))
@@ -519,3 +564,90 @@ def walk(quotes, costs, rules, begin, last, size, reach, out):
             if top == 0:
                 return
     _end(supplies, reaches, costs, rules, size, quotes.mid2[last], top, sums, out)
+
+
+@kernel(
+    *(types.void(levels, types.int64, types.int64, types.int64, types.boolean, _PLACES, _SUPPLIES) for levels in _DEEP),
+    inline=True,
+)
+def _place(levels, slope, v, row, persist, places, supplies):
+    """Give each level of a venue's new row a supply: that of its price in the row before, or one without stairs."""
+    ticks, kept, old_row = levels.ticks, places.kept, places.at[v]
+    depth, old = ticks.shape[1], 0
+    first, free = v * depth, ~np.uint64(0)
+    for level in range(depth):
+        px = np.int64(ticks[row, level])
+        kept[level] = -1
+        if persist and px != 0 and old_row >= 0:  # both rows ascend in cost
+            while old < depth and ticks[old_row, old] != 0 and slope * (np.int64(ticks[old_row, old]) - px) < 0:
+                old += 1
+            if old < depth and ticks[old_row, old] == px:
+                kept[level] = places.supply[first + old]
+                free &= ~(np.uint64(1) << np.uint64(kept[level] - first))
+    for level in range(depth):
+        if kept[level] < 0:
+            kept[level] = first + lowest(free)
+            supplies.steps[kept[level]] = 0
+            free &= free - np.uint64(1)
+        places.supply[first + level] = kept[level]
+    places.at[v] = row
+
+
+@kernel(*(types.int64(levels, _COSTS, types.boolean, types.int64, _PLACES, _SUPPLIES) for levels in _DEEP), inline=True)
+def _look_deep(levels, costs, persist, t, places, supplies):
+    """Show the levels of snapshot t at those venues that have changed; returns how many supplies have."""
+    depth, fresh = levels.ticks.shape[1], 0
+    for v in range(len(places.at)):
+        row, shown = np.int64(levels.rows[t, v]), np.int64(levels.shown[t, v])
+        if row == places.at[v] and shown == places.shown[v]:
+            continue
+        again = not persist and row != places.at[v]
+        if row != places.at[v]:
+            _place(levels, costs.slope, v, row, persist, places, supplies)
+        places.shown[v] = shown
+        for level in range(depth):
+            s = places.supply[v * depth + level]
+            cost, size = np.int64(FAR), np.int64(0)
+            if level < shown:
+                cost = costs.slope * np.int64(levels.ticks[row, level]) + costs.offset[v]
+                size = np.int64(levels.sizes[row, level])
+            if again or cost != supplies.cost[s] or size != supplies.size[s]:
+                _display(supplies, s, cost, size)
+                supplies.fresh[fresh] = s
+                fresh += 1
+    return fresh
+
+
+@kernel(
+    *(
+        types.void(levels, _COSTS, _RULES, types.int64, types.int64, types.int64, _ROW, types.int64[:, ::1])
+        for levels in _DEEP
+    )
+)
+def walk_levels(levels, costs, rules, begin, last, size, reach, out):
+    """Run one order for K combinations; as `walk`, over all levels.
+
+    Parameters
+    ----------
+    levels : Levels
+    costs, rules, begin, last, size, reach, out
+        As there.
+    """
+    venues, depth = levels.rows.shape[1], levels.ticks.shape[1]
+    supplies, reaches = _supplies(depth, costs.offset, len(reach)), _reaches(reach)
+    places = Places(
+        np.full(venues, -1, np.int64),
+        np.zeros(venues, np.int64),
+        np.arange(venues * depth),
+        np.zeros(depth, np.int64),
+    )
+    top, before, sums = len(reach), np.int64(NOWHERE), np.zeros(3, np.int64)
+    for t in range(begin, last + 1):
+        fresh = _look_deep(levels, costs, rules.persist, t, places, supplies)
+        if t < last:
+            top, before = _act(
+                supplies, reaches, costs, rules, size, levels.mid2[t], fresh, top, before, sums, out
+            )  # fmt: skip
+            if top == 0:
+                return
+    _end(supplies, reaches, costs, rules, size, levels.mid2[last], top, sums, out)

@@ -21,7 +21,7 @@ from allocator.simulate import kernels_for, kernels_for_orders, run_combinations
 from feed.tape import Tape
 from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, policies, rules_of
 from tests.support.examples import examples
-from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape, restless_tape, tapes
 
 EVENT = BookRules("event", uncross=False)
 REFRESH = Rules("refresh", "sweep", 50_000_000)
@@ -280,7 +280,7 @@ def test_costs_that_span_almost_what_int32_holds(side):
     far = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, 1, CENT, cents * CENT, 2**30 - 1, 2**30, INFINITE)])
     for size in (500, 10_000, 10**6):
         order = Order(side, size, *span(book))
-        assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk",)
+        assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk", "stairs")
         for reference in ("touch", "best", "mid"):
             policy = Static(reference=reference)
             expected = rows(book, order, REFRESH, policy, fees, "walk", far)
@@ -308,7 +308,7 @@ def test_prices_that_fit_no_int32_ticks_are_int64():
     assert wide.ask_px.max() > wide.ask_px[wide.ask_px > 0].min() + 2**30
     for book in (narrow, wide):
         order, fees = Order("buy", 2_000, *span(book)), uneven(book)
-        assert kernels_for(book, order, FAIR, Static(), fees) == (("walk",) if book is wide else STATEFUL)
+        assert kernels_for(book, order, FAIR, Static(), fees) == (("walk", "stairs") if book is wide else STATEFUL)
         for rules in (FAIR, REFRESH):
             expected = rows(book, order, rules, Static(), fees, "reference")
             for kernel in kernels_for(book, order, rules, Static(), fees):
@@ -450,23 +450,6 @@ def test_any_number_of_combinations_fills_the_lanes(count):
     expected = rows(book, order, REFRESH, Static(), fees, "walk", parameters)
     for kernel in FAST:
         assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
-
-
-def restless_tape(seed, snapshots, venues):
-    """Prices that hardly move and sizes that do: what is taken of a quote differs from one combination to the next."""
-    rng, rows = np.random.default_rng(seed), snapshots * 2
-    at = rng.integers(0, 40 * snapshots, rows) // 40
-    ask = 10_000 + rng.integers(0, 3, venues)[venue := rng.integers(0, venues, rows)] + (rng.random(rows) < 0.05)
-    return Tape.build(
-        "XYZ",
-        ts=OPEN + np.sort(at) * SECOND,
-        venue=venue + 1,
-        bid_px=(9_998 - rng.integers(0, 8, rows) // 7) * CENT,
-        ask_px=ask * CENT,
-        bid_sz=rng.integers(1, 2000, rows),
-        ask_sz=rng.integers(0, 2000, rows) ** 2 // 2000,
-        sequence=np.arange(rows),
-    )
 
 
 @pytest.mark.parametrize("reference", ["touch", "best", "mid", "arrival"])
