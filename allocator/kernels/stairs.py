@@ -129,7 +129,7 @@ class Supplies(NamedTuple):
     fresh, takes, low : (S,) int64
         Scratch: the supplies that have changed; those that are taken of now; the first combination that does so.
     by_open, by_cost : (S,) int64
-        All supplies, descending by `open`; ascending by cost, of equal ones the last first; sorted when needed.
+        Scratch: supplies with shares left, descending by `open`; all, ascending by cost, of equal ones the last first.
     """
 
     cost: Sums
@@ -288,42 +288,44 @@ def _from_best(supplies, reaches, top):
     Between two neighbours among the supplies, by how many combinations have something left there, the best is one for
     all combinations.
     """
-    cost, low, by_open, alive = supplies.cost, supplies.low, supplies.by_open, supplies.takes
-    count = len(cost)
-    for each in range(1, count):  # hardly anything moves, as it was sorted before
-        s, at = by_open[each], each
-        while at > 0 and supplies.open[by_open[at - 1]] < supplies.open[s]:
-            by_open[at] = by_open[at - 1]
-            at -= 1
-        by_open[at] = s
-    best, begun, going, high = np.int64(FAR), 0, 0, min(supplies.open[by_open[0]], top)
+    cost, low, by_open, going = supplies.cost, supplies.low, supplies.by_open, supplies.fresh
+    waiting = 0
+    for s in range(len(cost)):
+        if supplies.open[s] > 0:
+            at = waiting
+            while at > 0 and supplies.open[by_open[at - 1]] < supplies.open[s]:
+                by_open[at] = by_open[at - 1]
+                at -= 1
+            by_open[at] = s
+            waiting += 1
+    if waiting == 0:
+        return 0
+    best, begun, alive, takes, high = np.int64(FAR), 0, 0, 0, min(supplies.open[by_open[0]], top)
     while high > 0:
         below = high
-        while begun < count and below == high:
+        while begun < waiting and below == high:
             s = by_open[begun]
             below = min(supplies.open[s], top)
             if below == high:
                 best = min(best, cost[s])
-                low[s], alive[going] = high, s
-                going += 1
+                low[s], going[alive] = high, s
+                alive += 1
                 begun += 1
-        if begun == count:
+        if begun == waiting:
             below = 0
         still = 0
-        for each in range(going):
-            s = alive[each]
-            if cost[s] - best <= reaches.reach[high - 1]:
+        for each in range(alive):
+            s = going[each]
+            within_reach = cost[s] - best <= reaches.reach[high - 1]
+            if within_reach:
                 low[s] = max(below, _reaching(reaches, cost[s] - best))
-                if low[s] == below:  # those that reach less far may take it, too
-                    alive[still] = s
-                    still += 1
-        going, high = still, below
-    takes = 0
-    for at in range(begun):
-        s = by_open[at]
-        if low[s] < min(supplies.open[s], top):
-            supplies.takes[takes] = s
-            takes += 1
+            if within_reach and low[s] == below > 0:  # those that reach less far may take it, too
+                going[still] = s
+                still += 1
+            elif low[s] < min(supplies.open[s], top):
+                supplies.takes[takes] = s
+                takes += 1
+        alive, high = still, below
     return takes
 
 
@@ -531,11 +533,35 @@ def _look(quotes, costs, t, changed, supplies):
 @kernel(
     *(
         types.void(
-            quotes, _COSTS, _RULES, types.int64, types.int64, types.int64, _ROW, types.int64[:, ::1]
+            quotes, _COSTS, _RULES, types.int64, types.int64, types.int64, _SUPPLIES, _REACHES, types.int64[::1],
+            types.int64[:, ::1],
         )
         for quotes in _FLAT
-    )
+    ),
+    inline=True,
 )  # fmt: skip
+def _walk(quotes, costs, rules, begin, last, size, supplies, reaches, sums, out):
+    """The snapshots of `walk`; like all that is put in line, without counting references."""
+    top, before, shown = len(out), np.int64(NOWHERE), np.uint64(0)
+    for t in range(begin, last + 1):
+        changed = quotes.published[t] | quotes.resets[t] | (quotes.shown[t] ^ shown)
+        shown = quotes.shown[t]
+        fresh = _look(quotes, costs, t, changed, supplies)
+        if t < last:
+            top, before = _act(
+                supplies, reaches, costs, rules, size, quotes.mid2[t], fresh, top, before, sums, out
+            )  # fmt: skip
+            if top == 0:
+                return
+    _end(supplies, reaches, costs, rules, size, quotes.mid2[last], top, sums, out)
+
+
+@kernel(
+    *(
+        types.void(quotes, _COSTS, _RULES, types.int64, types.int64, types.int64, _ROW, types.int64[:, ::1])
+        for quotes in _FLAT
+    )
+)
 def walk(quotes, costs, rules, begin, last, size, reach, out):
     """Run one order for K combinations.
 
@@ -550,20 +576,8 @@ def walk(quotes, costs, rules, begin, last, size, reach, out):
     out : (K, 3) int64, output, zeroed
         The sums of each combination.
     """
-    supplies, reaches = _supplies(1, costs.offset, len(reach)), _reaches(reach)
-    top, before, sums = len(reach), np.int64(NOWHERE), np.zeros(3, np.int64)
-    shown = np.uint64(0)
-    for t in range(begin, last + 1):
-        changed = quotes.published[t] | quotes.resets[t] | (quotes.shown[t] ^ shown)
-        shown = quotes.shown[t]
-        fresh = _look(quotes, costs, t, changed, supplies)
-        if t < last:
-            top, before = _act(
-                supplies, reaches, costs, rules, size, quotes.mid2[t], fresh, top, before, sums, out
-            )  # fmt: skip
-            if top == 0:
-                return
-    _end(supplies, reaches, costs, rules, size, quotes.mid2[last], top, sums, out)
+    supplies, reaches, sums = _supplies(1, costs.offset, len(reach)), _reaches(reach), np.zeros(3, np.int64)
+    _walk(quotes, costs, rules, begin, last, size, supplies, reaches, sums, out)
 
 
 @kernel(
@@ -620,6 +634,30 @@ def _look_deep(levels, costs, persist, t, places, supplies):
 
 @kernel(
     *(
+        types.void(
+            levels, _COSTS, _RULES, types.int64, types.int64, types.int64, _PLACES, _SUPPLIES, _REACHES,
+            types.int64[::1], types.int64[:, ::1],
+        )
+        for levels in _DEEP
+    ),
+    inline=True,
+)  # fmt: skip
+def _walk_levels(levels, costs, rules, begin, last, size, places, supplies, reaches, sums, out):
+    """The snapshots of `walk_levels`."""
+    top, before = len(out), np.int64(NOWHERE)
+    for t in range(begin, last + 1):
+        fresh = _look_deep(levels, costs, rules.persist, t, places, supplies)
+        if t < last:
+            top, before = _act(
+                supplies, reaches, costs, rules, size, levels.mid2[t], fresh, top, before, sums, out
+            )  # fmt: skip
+            if top == 0:
+                return
+    _end(supplies, reaches, costs, rules, size, levels.mid2[last], top, sums, out)
+
+
+@kernel(
+    *(
         types.void(levels, _COSTS, _RULES, types.int64, types.int64, types.int64, _ROW, types.int64[:, ::1])
         for levels in _DEEP
     )
@@ -634,20 +672,11 @@ def walk_levels(levels, costs, rules, begin, last, size, reach, out):
         As there.
     """
     venues, depth = levels.rows.shape[1], levels.ticks.shape[1]
-    supplies, reaches = _supplies(depth, costs.offset, len(reach)), _reaches(reach)
+    supplies, reaches, sums = _supplies(depth, costs.offset, len(reach)), _reaches(reach), np.zeros(3, np.int64)
     places = Places(
         np.full(venues, -1, np.int64),
         np.zeros(venues, np.int64),
         np.arange(venues * depth),
         np.zeros(depth, np.int64),
     )
-    top, before, sums = len(reach), np.int64(NOWHERE), np.zeros(3, np.int64)
-    for t in range(begin, last + 1):
-        fresh = _look_deep(levels, costs, rules.persist, t, places, supplies)
-        if t < last:
-            top, before = _act(
-                supplies, reaches, costs, rules, size, levels.mid2[t], fresh, top, before, sums, out
-            )  # fmt: skip
-            if top == 0:
-                return
-    _end(supplies, reaches, costs, rules, size, levels.mid2[last], top, sums, out)
+    _walk_levels(levels, costs, rules, begin, last, size, places, supplies, reaches, sums, out)
