@@ -4,7 +4,8 @@ reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
 lanes, wide : the same with 64 or 128 combinations per pass.
-columns, ladder : the same without state (refresh, and no quote outlives its snapshot): a pass over columns per
+stairs : the same in one pass for any number of combinations, also over books of several levels and 64-bit ticks.
+columns, ladder : `static` without state (refresh, and no quote outlives its snapshot): a pass over columns per
     combination, or one pass for all.
 """
 
@@ -327,6 +328,9 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
 """Every runner by name."""
+
+ONE_PASS: Final = ("stairs", "ladder")
+"""The runners whose time hardly depends on the number of combinations."""
 
 SHARED = "shared"
 """The runner of many orders that share one walk: `run_shared`."""

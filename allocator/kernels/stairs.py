@@ -300,6 +300,10 @@ def _from_best(supplies, reaches, top):
             waiting += 1
     if waiting == 0:
         return 0
+    if waiting == 1:  # it is the best of all who have something left of it
+        supplies.takes[0] = by_open[0]
+        low[by_open[0]] = 0
+        return 1
     best, begun, alive, takes, high = np.int64(FAR), 0, 0, 0, min(supplies.open[by_open[0]], top)
     while high > 0:
         below = high
@@ -313,10 +317,10 @@ def _from_best(supplies, reaches, top):
                 begun += 1
         if begun == waiting:
             below = 0
-        still = 0
+        still, farthest = 0, best + reaches.reach[high - 1]
         for each in range(alive):
             s = going[each]
-            within_reach = cost[s] - best <= reaches.reach[high - 1]
+            within_reach = cost[s] <= farthest
             if within_reach:
                 low[s] = max(below, _reaching(reaches, cost[s] - best))
             if within_reach and low[s] == below > 0:  # those that reach less far may take it, too
