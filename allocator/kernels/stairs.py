@@ -128,8 +128,10 @@ class Supplies(NamedTuple):
         written to becomes memory.
     fresh, takes, low : (S,) int64
         Scratch: the supplies that have changed; those that are taken of now; the first combination that does so.
-    by_open, by_cost : (S,) int64
-        Scratch: supplies with shares left, descending by `open`; all, ascending by cost, of equal ones the last first.
+    by_cost : (S,) int64
+        Scratch: all, ascending by cost, of equal ones the last first.
+    waiting, best, upto : (S,) int64
+        Scratch: supplies with shares left, ascending by cost; the best costs, and the combinations up to which each is.
     """
 
     cost: Sums
@@ -142,8 +144,10 @@ class Supplies(NamedTuple):
     fresh: Sums
     takes: Sums
     low: Sums
-    by_open: Sums
     by_cost: Sums
+    waiting: Sums
+    best: Sums
+    upto: Sums
 
 
 _REACHES, _SUPPLIES, _COSTS, _RULES = record(Reaches), record(Supplies), record(Costs), record(Rules)
@@ -205,7 +209,9 @@ def _supplies(depth, offset, combinations):
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.arange(count),
-        np.arange(count),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
     )
 
 
@@ -285,51 +291,37 @@ def _take(supplies, s, low, top, out):
 def _from_best(supplies, reaches, top):
     """List what is taken now by whom, measured from the best that is left to each; returns the length of the list.
 
-    Between two neighbours among the supplies, by how many combinations have something left there, the best is one for
-    all combinations.
+    The cheapest supply is the best of all who have something left of it, the next one that of all others who have
+    something left of that, and so on.
     """
-    cost, low, by_open, going = supplies.cost, supplies.low, supplies.by_open, supplies.fresh
-    waiting = 0
-    for s in range(len(cost)):
-        if supplies.open[s] > 0:
-            at = waiting
-            while at > 0 and supplies.open[by_open[at - 1]] < supplies.open[s]:
-                by_open[at] = by_open[at - 1]
-                at -= 1
-            by_open[at] = s
-            waiting += 1
-    if waiting == 0:
-        return 0
-    if waiting == 1:  # it is the best of all who have something left of it
-        supplies.takes[0] = by_open[0]
-        low[by_open[0]] = 0
-        return 1
-    best, begun, alive, takes, high = np.int64(FAR), 0, 0, 0, min(supplies.open[by_open[0]], top)
-    while high > 0:
-        below = high
-        while begun < waiting and below == high:
-            s = by_open[begun]
-            below = min(supplies.open[s], top)
-            if below == high:
-                best = min(best, cost[s])
-                low[s], going[alive] = high, s
-                alive += 1
-                begun += 1
-        if begun == waiting:
-            below = 0
-        still, farthest = 0, best + reaches.reach[high - 1]
-        for each in range(alive):
-            s = going[each]
-            within_reach = cost[s] <= farthest
-            if within_reach:
-                low[s] = max(below, _reaching(reaches, cost[s] - best))
-            if within_reach and low[s] == below > 0:  # those that reach less far may take it, too
-                going[still] = s
-                still += 1
-            elif low[s] < min(supplies.open[s], top):
-                supplies.takes[takes] = s
-                takes += 1
-        alive, high = still, below
+    cost, waiting, best, upto = supplies.cost, supplies.waiting, supplies.best, supplies.upto
+    count, bests, takes = 0, 0, 0
+    for s in range(len(cost)):  # no branch, which nobody could predict
+        waiting[count] = s
+        count += np.int64(supplies.open[s] > 0)
+    for each in range(1, count):
+        s, at = waiting[each], each
+        while at > 0 and cost[waiting[at - 1]] > cost[s]:
+            waiting[at] = waiting[at - 1]
+            at -= 1
+        waiting[at] = s
+    for each in range(count):
+        s = waiting[each]
+        high = min(supplies.open[s], top)
+        if bests == 0 or upto[bests - 1] < high:
+            best[bests], upto[bests] = cost[s], high
+            bests += 1
+        low, b = high, bests - 1
+        while b > 0 and upto[b - 1] >= high:
+            b -= 1
+        while b >= 0 and cost[s] - best[b] <= reaches.reach[low - 1]:
+            below = upto[b - 1] if b > 0 else 0
+            low = max(below, _reaching(reaches, cost[s] - best[b]))
+            b = b - 1 if low == below else -1
+        if low < high:
+            supplies.low[s] = low
+            supplies.takes[takes] = s
+            takes += 1
     return takes
 
 
