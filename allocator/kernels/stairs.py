@@ -124,12 +124,12 @@ class Supplies(NamedTuple):
         Of the stairs of each supply.
     first, taken : (S, K) int32
         The first combination of a step, and the shares that it and those up to the next step have taken; ascending.
-        Those before the first step have taken nothing. Room for a step per combination is asked for, but only what is
-        written to becomes memory.
+        Those before the first step have taken nothing. That is 8 bytes per supply and combination, of which the machine
+        gives only what is written to: most stairs have a step or two.
     fresh, takes, low : (S,) int64
         Scratch: the supplies that have changed; those that are taken of now; the first combination that does so.
     by_cost : (S,) int64
-        Scratch: all, ascending by cost, of equal ones the last first.
+        All supplies, ascending by cost, of equal ones the last first; sorted when that is needed.
     waiting, best, upto : (S,) int64
         Scratch: supplies with shares left, ascending by cost; the best costs, and the combinations up to which each is.
     """
@@ -298,7 +298,7 @@ def _from_best(supplies, reaches, top):
     count, bests, takes = 0, 0, 0
     for s in range(len(cost)):  # no branch, which nobody could predict
         waiting[count] = s
-        count += np.int64(supplies.open[s] > 0)
+        count += int(supplies.open[s] > 0)
     for each in range(1, count):
         s, at = waiting[each], each
         while at > 0 and cost[waiting[at - 1]] > cost[s]:
