@@ -4,7 +4,8 @@ reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
 lanes, wide : the same with 64 or 128 combinations per pass.
-columns, ladder : the same without state (refresh, and no quote outlives its snapshot): a pass over columns per
+stairs : the same in one pass for any number of combinations, also over books of several levels and 64-bit ticks.
+columns, ladder : `static` without state (refresh, and no quote outlives its snapshot): a pass over columns per
     combination, or one pass for all.
 """
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
-    from allocator.kernels import stateful
+    from allocator.kernels import stairs, stateful
     from allocator.kernels.walk import Prices, Span
     from allocator.order import Order, ParameterColumns, Rules
 
@@ -187,17 +188,17 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
 
 @dataclass(frozen=True, slots=True)
 class WalkArguments:
-    """The arguments of the kernels of `allocator.kernels.stateful`.
+    """The arguments of the kernels of `allocator.kernels.stateful` and `allocator.kernels.stairs`.
 
     Attributes
     ----------
     quotes, costs, rules
-        As their first arguments.
+        As their first arguments; of a book of several levels, quotes are what `allocator.kernels.stairs` takes of it.
     begin, last : int
         The first and the last snapshot of a walk; begin is after last where the order has no snapshot.
     """
 
-    quotes: stateful.Quotes
+    quotes: stateful.Quotes | stairs.Levels
     costs: stateful.Costs
     rules: stateful.Rules
     begin: int
@@ -209,7 +210,6 @@ class WalkArguments:
         from allocator.kernels import stateful
 
         book, order, units = task.book, task.order, task.units
-        side = book.take_side(order.side)
         reference = getattr(stateful, _compiled(task.policy).reference.upper())
         arrival_at, arrival2 = book.arrival(order) if reference == stateful.ARRIVAL else (0, 0)
         first, past = book.span(order)
@@ -218,11 +218,9 @@ class WalkArguments:
             # nothing is taken before there is an arrival mid, so the walk begins there
             begin = min(max(first, arrival_at), last)
             at_last = reference if arrival_at <= last else stateful.WAIT
-        words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
-        shown, published, resets = (np.ascontiguousarray(word) for word in words)
-        freeze(shown, published, resets)
+
         return cls(
-            stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2),
+            _quotes_of(task),
             stateful.Costs(units.slope, units.offset, order.sign, units.origin, units.unit, units.farthest),
             stateful.Rules(
                 persist=task.persists,
@@ -235,6 +233,20 @@ class WalkArguments:
             begin,
             last,
         )
+
+
+def _quotes_of(task: Task) -> stateful.Quotes | stairs.Levels:
+    """The side of a book that a task takes from, as the kernels of its depth take it."""
+    from allocator.kernels import stairs, stateful
+
+    book = task.book
+    side = book.take_side(task.order.side)
+    if (levels := side.levels) is not None:
+        return stairs.Levels(levels.rows, levels.count, levels.ticks, levels.sz, book.mid2)
+    words = (side.shown[:, 0], book.published[:, 0], task.resets[:, 0])
+    shown, published, resets = (np.ascontiguousarray(word) for word in words)
+    freeze(shown, published, resets)
+    return stateful.Quotes(side.ticks, side.sz, resets, published, shown, book.mid2)
 
 
 def _edge_in_units(task: Task) -> int:
@@ -266,6 +278,24 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
     return _from_units(task, out)
 
 
+def _run_stairs(task: Task, tau: Int64) -> Rows:
+    from allocator.kernels import stairs, stateful
+
+    out, args = np.zeros((len(tau), 3), np.int64), WalkArguments.of(task)
+    if args.begin <= args.last and len(tau):
+        if args.rules.reference in (stateful.TOUCH, stateful.BEST):
+            reach = task.units.reach(tau)
+        else:  # no cost lies farther from a mid than this
+            reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
+        ascending = np.argsort(reach, kind="stable")
+        reach, sums = reach[ascending], np.zeros_like(out)
+        freeze(reach)
+        walk = stairs.walk if task.book.levels is None else stairs.walk_levels
+        walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
+        out[ascending] = sums
+    return _from_units(task, out)
+
+
 def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
     from allocator.kernels import stateful, stateless
 
@@ -293,10 +323,14 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
     "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
+    "stairs": lambda task, parameters: _run_stairs(task, parameters.tau),
     "columns": lambda task, parameters: _run_stateless(task, parameters.tau, together=False),
     "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
 """Every runner by name."""
+
+ONE_PASS: Final = ("stairs", "ladder")
+"""The runners whose time hardly depends on the number of combinations."""
 
 SHARED = "shared"
 """The runner of many orders that share one walk: `run_shared`."""
@@ -307,17 +341,24 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "rows": (("stateful", "walk_each"),),
     "lanes": (("stateful", "walk_lanes"),),
     "wide": (("stateful", "walk_wide"),),
+    "stairs": (("stairs", "walk"),),
     "columns": (("stateless", "scan_each"), ("stateful", "walk_each")),
     "ladder": (("stateless", "scan_together"), ("stateful", "walk_each")),
     SHARED: (("stateful", "walk_orders"),),
 }
 """The kernels that a runner calls, by module and name."""
 
+CALLED_DEEP: dict[str, tuple[tuple[str, str], ...]] = {
+    "reference": (),
+    "walk": (("deep_walk", "walk"),),
+    "stairs": (("stairs", "walk_levels"),),
+}
+"""The same on a book of several levels."""
+
 
 def prepare(runner: str, book: Book) -> None:
     """Compile or load what a runner calls for a book, so that its first walk takes no longer than the next."""
-    called = CALLED[runner] if book.levels is None else (("deep_walk", "walk"),) * (runner != "reference")
-    for module, name in called:
+    for module, name in (CALLED if book.levels is None else CALLED_DEEP)[runner]:
         kernel = getattr(import_module(f"allocator.kernels.{module}"), name)
         if hasattr(kernel, "prepare"):  # a plain function without numba's compiler
             kernel.prepare()
@@ -365,15 +406,24 @@ def _compiled(policy: Policy) -> Static | Pseudocode:
     return policy
 
 
+STATEFUL: Final = ("rows", "lanes", "wide", "stairs")
+"""The runners of quotes that stand, on at most `WORD` venues."""
+
+
 def runners_for(task: Task) -> tuple[str, ...]:
     """The runners worth a measurement for a task, the surest first."""
     book, policy = task.book, task.policy
     if type(policy) not in COMPILED:
         return ("reference",)
-    narrow = 0 < len(book.venues) <= WORD and book.ask_ticks.dtype == np.int32 and task.units.small
-    if not isinstance(policy, Static) or policy.lots_only or not narrow or book.levels is not None:
+    if not isinstance(policy, Static) or policy.lots_only or not len(book.venues):
         return ("walk",)
+    if book.levels is not None:
+        return ("walk", "stairs")
+    if len(book.venues) > WORD:
+        return ("walk",)
+    if book.ask_ticks.dtype != np.int32 or not task.units.small:
+        return ("walk", "stairs")
     stateless = book.take_side(task.order.side).tiles is not None and not task.persists
     if stateless and policy.reference in COST_REFERENCES:
-        return ("rows", "lanes", "wide", "columns", "ladder")
-    return ("rows", "lanes", "wide")
+        return (*STATEFUL, "columns", "ladder")
+    return STATEFUL

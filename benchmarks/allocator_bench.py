@@ -195,6 +195,58 @@ def _lanes(scale: Scale, runner: str, count: int) -> Duel:
     )
 
 
+UNEVEN = (FEE, 0, -2_000_000, 500_000, CENT, 2_500_000, -500_000, 1_000_000)
+"""Fees of eight venues: no two quotes of one price cost the same."""
+
+
+def uneven(book: Book, liquidity: str, reference: str) -> Task:
+    """An order for more than all levels offer, under fees of which no two are equal."""
+    task = endless(book, liquidity)
+    order = task.order if book.levels is None else replace(task.order, size=int(book.levels.ask_sz.sum()) + 1)
+    return Task.of(book, order, task.rules, Static(reference=reference), UNEVEN[: len(book.venues)])
+
+
+def _stairs(scale: Scale, reference: str, liquidity: str, count: int = 10_000) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    task = uneven(carried_book(snapshots, VENUES), liquidity, reference)
+    part = uneven(carried_book(scale.pick(20_000, 5_000), VENUES), liquidity, reference)
+    many, few = spread(count), spread(128)
+
+    def guard():
+        same_rows(part, spread(1_000), "stairs", "wide")
+        same_rows(task, few, "stairs", "wide")
+
+    return Duel(
+        Side(partial(RUNNERS["stairs"], task, many), snapshots * VENUES * count),
+        Side(partial(RUNNERS["wide"], task, few), snapshots * VENUES * len(few)),
+        guard,
+        f"T={snapshots:,} V={VENUES}, quotes stand, unequal fees, {count:,} combinations (baseline {len(few)})",
+    )
+
+
+def _stairs_alone(scale: Scale, reference: str, liquidity: str) -> Duel:
+    snapshots = scale.pick(1_000_000, 50_000)
+    task, one = uneven(carried_book(snapshots, VENUES), liquidity, reference), taus(TAU)
+    return Duel(
+        Side(partial(RUNNERS["stairs"], task, one), snapshots * VENUES),
+        Side(partial(RUNNERS["rows"], task, one), snapshots * VENUES),
+        lambda: same_rows(task, one, "stairs", "rows"),
+        f"T={snapshots:,} V={VENUES}, quotes stand, unequal fees, one combination",
+    )
+
+
+def _deep_stairs(scale: Scale, reference: str, liquidity: str, count: int = 10_000) -> Duel:
+    snapshots = scale.pick(300_000, 50_000)  # so that an order for all of it has exact money
+    task = uneven(build_book(deep_tape(snapshots, VENUES), BookRules()), liquidity, reference)
+    many, few = spread(count), spread(4)
+    return Duel(
+        Side(partial(RUNNERS["stairs"], task, many), snapshots * VENUES * count),
+        Side(partial(RUNNERS["walk"], task, few), snapshots * VENUES * len(few)),
+        lambda: same_rows(task, few, "stairs", "walk"),
+        f"T={snapshots:,} V={VENUES}, ten levels, unequal fees, {count:,} combinations (baseline {len(few)})",
+    )
+
+
 def _ladder(scale: Scale, count: int) -> Duel:
     snapshots = scale.pick(1_000_000, 50_000)
     task, many, few = endless(dense_book(snapshots, VENUES), "refresh"), spread(count), spread(64)
@@ -525,6 +577,37 @@ CASES = (
         partial(_lanes, runner="wide", count=128),
         target=0.15,
         least_ratio=0.5,
+    ),
+    *(
+        Case(
+            f"stairs_{reference}_{liquidity}",
+            TVK,
+            "`wide`, 128 combinations side by side",
+            partial(_stairs, reference=reference, liquidity=liquidity),
+            least_ratio=100 if reference != "best" else 50,
+            rounds=5,
+        )
+        for reference in ("touch", "mid", "arrival", "best")
+        for liquidity in ("refresh", "persist")
+    ),
+    Case(
+        "stairs_1",
+        TVK,
+        "a single pass of `rows`",
+        partial(_stairs_alone, reference="touch", liquidity="persist"),
+        rounds=5,
+    ),
+    *(
+        Case(
+            f"depth_stairs_{reference}_{liquidity}",
+            TVK,
+            "a walk of all levels per combination",
+            partial(_deep_stairs, reference=reference, liquidity=liquidity),
+            least_ratio=100,
+            rounds=5,
+        )
+        for reference in ("touch", "mid", "arrival")
+        for liquidity in ("refresh", "persist")
     ),
     Case("ladder_64", TVK, "64 single passes over columns", partial(_ladder, count=64), target=0.15),
     Case("ladder_10000", TVK, "64 single passes over columns", partial(_ladder, count=10_000), target=0.15, rounds=5),

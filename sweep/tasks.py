@@ -17,7 +17,7 @@ from allocator.collapse import ACTING, read_by
 from allocator.engine import as_row
 from allocator.errors import AllocatorError
 from allocator.order import FIELDS
-from allocator.runners import SHARED, check_sums, prepare
+from allocator.runners import ONE_PASS, SHARED, check_sums, prepare
 from allocator.simulate import (
     kernels_for,
     kernels_for_orders,
@@ -52,6 +52,9 @@ SAMPLE: Final = 16
 
 SAMPLE_SECONDS: Final = 0.05
 """Where the sample would take longer than this, a quarter of it is used, unless the grid is much larger."""
+
+MANY: Final = 4096
+"""The sample of a kernel of `ONE_PASS`: what each of a few takes says nothing of what each of many does."""
 
 HOPELESS: Final = 10
 """How many times slower than the best at one combination a kernel is that does not run the sample."""
@@ -309,7 +312,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
     """Measure the seconds of combinations on this worker, by kernel.
 
     Each kernel runs one combination; those that are not hopeless then run a sample spread over the grid, whose
-    combinations share a pass as in a chunk.
+    combinations share a pass as in a chunk. Where a pass is for any number of combinations, the sample is a large one.
 
     Returns
     -------
@@ -331,14 +334,16 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
         return dict.fromkeys(names, ())
     for name in names:
         prepare(name, book)
-    measured = {name: (_measure(book, job, name, 1),) for name in names}
-    best = min(seconds for name, ((_, seconds),) in measured.items() if name != SHARED)
+    measured: dict[str, tuple[tuple[int, float], ...]] = {name: (_measure(book, job, name, 1),) for name in names}
+    best = min(alone[1] for name, (alone,) in measured.items() if name != SHARED)
     short = best * SAMPLE > SAMPLE_SECONDS and len(job.classes) < 100 * SAMPLE
     count = min(len(job.classes), SAMPLE // 4 if short else SAMPLE)
-    return {
-        name: (alone, _measure(book, job, name, count)) if name != SHARED and alone[1] < HOPELESS * best else (alone,)
-        for name, (alone,) in measured.items()
-    }
+    for name, (alone,) in measured.items():
+        if name in ONE_PASS:
+            measured[name] = alone, _measure(book, job, name, min(len(job.classes), MANY))
+        elif name != SHARED and alone[1] < HOPELESS * best:
+            measured[name] = alone, _measure(book, job, name, count)
+    return measured
 
 
 def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]:

@@ -122,7 +122,8 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
     *signatures : numba signatures
     inline : bool
         Put its code where it is called: a call that passes tuples of arrays costs more than a small function does.
-        LLVM decides by size otherwise, and a line more may make a walk ten times as slow.
+        LLVM decides by size otherwise, and a line more may make a walk ten times as slow. It makes no array, so that
+        none of its arguments needs a count of its references, which made a walk five times as slow.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
@@ -131,7 +132,12 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
         with _SETTING:
             before, config.CACHE_DIR = config.CACHE_DIR, "" if _FOLDER is None else str(_FOLDER)
             try:
-                options = {"cache": _FOLDER is not None, "error_model": "numpy", "forceinline": inline}
+                options = {
+                    "cache": _FOLDER is not None,
+                    "error_model": "numpy",
+                    "forceinline": inline,
+                    "_nrt": not inline,
+                }
                 return Kernel(njit(**options)(function), signatures)
             finally:
                 config.CACHE_DIR = before

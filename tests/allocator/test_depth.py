@@ -12,13 +12,14 @@ from allocator import AllocatorError, allocate, venues_of_levels
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import NoPriceError
+from allocator.money import INFINITE
 from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
 from allocator.policies import Static
-from allocator.simulate import run_baselines, run_combinations, trace_baselines, trace_combination
+from allocator.simulate import kernels_for, run_baselines, run_combinations, trace_baselines, trace_combination
 from feed.tape import QUOTE_DTYPES, Tape, same
 from tests.allocator.test_engine import GRID, book_rules, fees_of, orders, outcome, policies, rules_of
 from tests.support.examples import examples
-from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, random_tape, tapes
+from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, random_tape, restless_tape, tapes
 from tests.support.tapes import with_levels
 
 PERSIST = Rules("persist", "sweep", 50_000_000)
@@ -168,13 +169,47 @@ def deep_cases(draw):
 
 @examples(120)
 @given(deep_cases(), policies)
-def test_the_kernel_equals_the_reference_engine(case, policy):
+def test_every_runner_equals_the_reference_engine(case, policy):
     book, order, rules, fees = case
-    kernel, reference = (
-        outcome(lambda name=name: run_combinations(book, order, rules, policy, fees, GRID, kernel=name).table.tolist())
-        for name in ("walk", "reference")
+    expected, *others = (
+        outcome(
+            lambda name=name: run_combinations(
+                book, order, rules, policy, fees, GRID, kernel=name, collapse=False
+            ).table.tolist()
+        )
+        for name in ("reference", "walk", *kernels_for(book, order, rules, policy, fees))
     )
-    assert kernel == reference
+    for other in others:
+        assert other == expected
+
+
+@pytest.mark.parametrize("reference", ["touch", "best", "mid", "arrival"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("max_age", [OFF, 4 * SECOND])
+def test_stairs_over_many_rows(reference, side, max_age):
+    """Sizes that change at prices that stay: what is taken goes with its price, and differs among the combinations."""
+    tape = with_levels(restless_tape(5, 700, 4), 5, 7)
+    book = build_book(tape, BookRules(max_age=max_age))
+    fees, rng = fees_of(book), np.random.default_rng(6)
+    tau = np.concatenate([rng.integers(0, 6 * CENT, 100), rng.integers(0, 9, 40) * (CENT // 2), [INFINITE]])
+    parameters = ParameterColumns.of([Parameters(0, each, 0) for each in rng.permutation(tau).tolist()])
+    levels, policy = book.take_side(side).levels, Static(reference=reference)
+    volume = int(levels.sz.sum())
+    for size, leftover, band in (
+        (volume // 90, "sweep", 100_000),
+        (volume // 9, "last_ask", None),
+        (volume, "sweep", 0),
+    ):
+        order = Order(side, size, *book.ts[[60, -1]].tolist())
+        for liquidity in ("persist", "refresh"):
+            rules = Rules(liquidity, leftover, 0, band)
+            assert kernels_for(book, order, rules, policy, fees) == ("walk", "stairs")
+            tables = [
+                run_combinations(book, order, rules, policy, fees, parameters, kernel=kernel, collapse=False).table
+                for kernel in ("walk", "stairs")
+            ]
+            assert np.array_equal(*tables), (size, rules)
+            assert len(np.unique(tables[0], axis=0)) > 2
 
 
 @examples(80)
@@ -271,8 +306,11 @@ def test_prices_beyond_32_bits_are_walked_the_same(case, policy):
     other = replace(book, **wide, levels=levels, bid_tiles=None, ask_tiles=None)
     rows = [
         outcome(
-            lambda each=each: run_combinations(each, order, rules, policy, fees, GRID, kernel="walk").table.tolist()
+            lambda each=each, kernel=kernel: run_combinations(
+                each, order, rules, policy, fees, GRID, kernel=kernel
+            ).table.tolist()
         )
         for each in (book, other)
+        for kernel in kernels_for(other, order, rules, policy, fees)
     ]
-    assert rows[0] == rows[1]
+    assert all(each == rows[0] for each in rows[1:])

@@ -21,11 +21,12 @@ from allocator.simulate import kernels_for, kernels_for_orders, run_combinations
 from feed.tape import Tape
 from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, policies, rules_of
 from tests.support.examples import examples
-from tests.support.strategies import CENT, OPEN, SECOND, random_tape, tapes
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape, restless_tape, tapes
 
 EVENT = BookRules("event", uncross=False)
 REFRESH = Rules("refresh", "sweep", 50_000_000)
-FAST = ("rows", "lanes", "wide", "columns", "ladder")
+FAST = ("rows", "lanes", "wide", "stairs", "columns", "ladder")
+STATEFUL = FAST[:4]
 THRESHOLDS = (
     *(0, 1, CENT - 1, CENT, CENT + 1, 2 * CENT, 3 * CENT, 5 * CENT, 40 * CENT, 4000 * CENT, INFINITE),
     *(CENT // 2, CENT // 2 + FEE, CENT + FEE),
@@ -179,7 +180,7 @@ def test_long_walks_over_blocks_and_tiles(venues, rules, made):
             expected = rows(book, order, rules, Static(), fees, "walk", many)
             kernels = kernels_for(book, order, rules, Static(), fees)
             assert kernels == (
-                ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else FAST[:3]
+                ("walk",) if len(book.venues) > 64 else FAST if book.ask_tiles and rules is REFRESH else STATEFUL
             )
             for kernel in kernels:
                 assert rows(book, order, rules, Static(), fees, kernel, many) == expected, (kernel, size)
@@ -194,7 +195,7 @@ def test_long_walks_measured_from_a_mid(reference, side, rules):
         order = Order(side, size, int(book.ts[40]), int(book.ts[-3]))
         policy = Static(reference=reference)
         expected = rows(book, order, rules, policy, fees, "walk")
-        for kernel in FAST[:3]:
+        for kernel in STATEFUL:
             assert rows(book, order, rules, policy, fees, kernel) == expected, (kernel, size)
 
 
@@ -221,7 +222,7 @@ def test_a_fee_may_lie_farther_from_the_mid_than_all_prices_span(reference, side
     around = (fee + tick * step for step in (-1, 0, 1, 2, 3) if fee + tick * step >= 0)
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, *around, INFINITE)])
     expected = rows(book, order, FAIR, policy, [fee], "reference", parameters)
-    for kernel in ("walk", *FAST[:3]):
+    for kernel in ("walk", *STATEFUL):
         assert rows(book, order, FAIR, policy, [fee], kernel, parameters) == expected, kernel
 
 
@@ -250,7 +251,7 @@ def test_measured_from_a_mid_nothing_is_taken_before_there_was_one(side, referen
             order = Order(side, size, OPEN - SECOND, int(book.ts[past - 1]))
             rules = Rules(liquidity, leftover, 0)
             expected = rows(book, order, rules, policy, [FEE] * 2, "reference")
-            for kernel in ("walk", *FAST[:3]):
+            for kernel in ("walk", *STATEFUL):
                 assert rows(book, order, rules, policy, [FEE] * 2, kernel) == expected, (kernel, size)
 
 
@@ -279,12 +280,12 @@ def test_costs_that_span_almost_what_int32_holds(side):
     far = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, 1, CENT, cents * CENT, 2**30 - 1, 2**30, INFINITE)])
     for size in (500, 10_000, 10**6):
         order = Order(side, size, *span(book))
-        assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk",)
+        assert kernels_for(wider, order, REFRESH, Static(), fees) == ("walk", "stairs")
         for reference in ("touch", "best", "mid"):
             policy = Static(reference=reference)
             expected = rows(book, order, REFRESH, policy, fees, "walk", far)
             kernels = kernels_for(book, order, REFRESH, policy, fees)
-            assert kernels == (FAST[:3] if reference == "mid" else FAST)
+            assert kernels == (STATEFUL if reference == "mid" else FAST)
             for kernel in kernels:
                 assert rows(book, order, REFRESH, policy, fees, kernel, far) == expected, (kernel, size)
 
@@ -307,7 +308,7 @@ def test_prices_that_fit_no_int32_ticks_are_int64():
     assert wide.ask_px.max() > wide.ask_px[wide.ask_px > 0].min() + 2**30
     for book in (narrow, wide):
         order, fees = Order("buy", 2_000, *span(book)), uneven(book)
-        assert kernels_for(book, order, FAIR, Static(), fees) == (("walk",) if book is wide else FAST[:3])
+        assert kernels_for(book, order, FAIR, Static(), fees) == (("walk", "stairs") if book is wide else STATEFUL)
         for rules in (FAIR, REFRESH):
             expected = rows(book, order, rules, Static(), fees, "reference")
             for kernel in kernels_for(book, order, rules, Static(), fees):
@@ -449,6 +450,24 @@ def test_any_number_of_combinations_fills_the_lanes(count):
     expected = rows(book, order, REFRESH, Static(), fees, "walk", parameters)
     for kernel in FAST:
         assert rows(book, order, REFRESH, Static(), fees, kernel, parameters) == expected, kernel
+
+
+@pytest.mark.parametrize("reference", ["touch", "best", "mid", "arrival"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("max_age", [OFF, 4 * SECOND])
+def test_stairs_of_many_steps(reference, side, max_age):
+    book = build_book(restless_tape(3, 900, 6), BookRules(max_age=max_age))
+    fees = [(FEE, 0, -2_000_000, 500_000, CENT // 3)[v % 5] for v in range(len(book.venues))]
+    rng = np.random.default_rng(4)
+    tau = np.concatenate([rng.integers(0, 4 * CENT, 150), rng.integers(0, 9, 40) * (CENT // 3), [INFINITE, INFINITE]])
+    parameters = ParameterColumns.of([Parameters(0, each, 0) for each in rng.permutation(tau).tolist()])
+    volume = int((book.ask_volume if side == "buy" else book.bid_volume).sum())
+    for size, leftover in itertools.product((volume // 90, volume // 9, volume), ("sweep", "last_ask")):
+        order, policy = Order(side, size, *book.ts[[60, -1]].tolist()), Static(reference=reference)
+        for rules in (Rules("persist", leftover, 0, 100_000 if leftover == "sweep" else None), REFRESH):
+            expected = rows(book, order, rules, policy, fees, "walk", parameters)
+            assert rows(book, order, rules, policy, fees, "stairs", parameters) == expected, (size, rules)
+            assert len({tuple(row) for row in expected}) > 2
 
 
 @examples(70)

@@ -107,3 +107,20 @@ def random_tape(seed, snapshots, venues, *, dense=False):
         ask_sz=rng.integers(1, 9, rows) * 50,
         sequence=np.arange(rows),
     )
+
+
+def restless_tape(seed, snapshots, venues):
+    """Prices that hardly move and sizes that do: what is taken of a quote differs from one combination to the next."""
+    rng, rows = np.random.default_rng(seed), snapshots * 2
+    at = rng.integers(0, 40 * snapshots, rows) // 40
+    ask = 10_000 + rng.integers(0, 3, venues)[venue := rng.integers(0, venues, rows)] + (rng.random(rows) < 0.05)
+    return Tape.build(
+        "XYZ",
+        ts=OPEN + np.sort(at) * SECOND,
+        venue=venue + 1,
+        bid_px=(9_998 - rng.integers(0, 8, rows) // 7) * CENT,
+        ask_px=ask * CENT,
+        bid_sz=rng.integers(1, 2000, rows),
+        ask_sz=rng.integers(0, 2000, rows) ** 2 // 2000,
+        sequence=np.arange(rows),
+    )

@@ -20,6 +20,7 @@ from feed import synthetic
 from feed.console import printable, waiting
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
+from sweep import chunks as cutting
 from sweep import tasks
 from sweep.chunks import ATTEMPTS, Cutter
 from sweep.config.loading import build_config
@@ -201,6 +202,7 @@ MANY = {"theta_queue": {"start": 0, "stop": 1, "num": 300}}
 @pytest.mark.parametrize("past", [9, 40, 64])
 def test_no_combination_failed_where_something_outside_ends_every_process(stream, monkeypatch, past):
     whole = run(config_of(stream, grid=MANY, collapse=False))
+    monkeypatch.setattr(cutting, "LARGEST", 32)  # or one chunk, which is not lost, holds them all
     monkeypatch.setattr(session, "open_executor", lambda _: Stricken(1, past))
     result = run(config_of(stream, grid=MANY, collapse=False))
     assert result.failures == ()
@@ -209,6 +211,7 @@ def test_no_combination_failed_where_something_outside_ends_every_process(stream
 
 def test_what_an_end_of_all_processes_leaves_stored_has_no_failures_and_is_resumed(stream, monkeypatch, tmp_path):
     whole = run(config_of(stream, grid=MANY, collapse=False))
+    monkeypatch.setattr(cutting, "LARGEST", 32)
     monkeypatch.setattr(session, "open_executor", lambda _: Stricken(1, 10**6))
     with pytest.raises(WorkersLost) as error:
         run(config_of(stream, grid=MANY, collapse=False), home=tmp_path / "run")

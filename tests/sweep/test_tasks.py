@@ -166,6 +166,26 @@ def test_a_calibration_that_would_take_long_runs_a_smaller_sample(book, monkeypa
     assert ran == [1, 4, 1, 16]
 
 
+def test_a_kernel_of_one_pass_is_calibrated_on_many_combinations(book, monkeypatch):
+    now, ran = [0.0], []
+
+    def counted(*arguments, kernel, **_):
+        ran.append((kernel, len(arguments[-1])))
+        now[0] += 0.05 if kernel == "stairs" else 0.001 * len(arguments[-1])
+
+    monkeypatch.setattr(tasks, "run_combinations", counted)
+    monkeypatch.setattr(tasks, "kernels_for", lambda *_: ("rows", "stairs"))
+    monkeypatch.setattr(tasks.time, "thread_time", lambda: now[0])
+    job = job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 200}})
+    measured = tasks.calibrate(book, job)
+    assert ran == [("rows", 1), ("stairs", 1), ("rows", 16), ("stairs", 1800)]
+    assert make_plan(job.classes, (job.order,), (), 2, measured).kernel == "stairs"
+    few = job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 3}})
+    measured = tasks.calibrate(book, few)
+    assert ran[4:] == [("rows", 1), ("stairs", 1), ("rows", 16), ("stairs", 27)]
+    assert make_plan(few.classes, (few.order,), (), 2, measured).kernel == "rows"
+
+
 def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatch):
     monkeypatch.setattr(tasks, "run_combinations", None)
     monkeypatch.setattr(tasks, "kernels_for", lambda *_: ("walk",))
@@ -188,14 +208,14 @@ def test_a_combination_that_fails_does_not_end_the_calibration(book, monkeypatch
 
     monkeypatch.setattr(tasks, "run_combinations", fails)
     grid = {"lambda_over": {"start": 0, "stop": 1, "num": 20}}
-    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes", "wide"}
+    assert set(tasks.calibrate(book, job_of(book, grid))) == {"rows", "lanes", "wide", "stairs"}
 
 
 def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("bound", "compiling", "deep_walk", "derive", "levels", "stateful", "stateless", "walk")
+    names = ("bound", "compiling", "deep_walk", "derive", "levels", "stairs", "stateful", "stateless", "walk")
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 
