@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -244,6 +245,28 @@ def _deep_stairs(scale: Scale, reference: str, liquidity: str, count: int = 10_0
         Side(partial(RUNNERS["walk"], task, few), snapshots * VENUES * len(few)),
         lambda: same_rows(task, few, "stairs", "walk"),
         f"T={snapshots:,} V={VENUES}, ten levels, unequal fees, {count:,} combinations (baseline {len(few)})",
+    )
+
+
+def _orders_of_a_day(scale: Scale, reference: str, liquidity: str, count: int = 10_000) -> Duel:
+    snapshots, orders = scale.pick(1_000_000, 100_000), scale.pick(400, 40)
+    task, few = uneven(carried_book(snapshots, VENUES), liquidity, reference), 4
+    edges = task.book.ts[np.linspace(0, snapshots - 1, orders + 1).astype(np.int64)].tolist()
+    parents = [Order("buy", 20_000, first, past - 1) for first, past in pairwise(edges)]
+    run = partial(run_orders, task.book, rules=task.rules, policy=task.policy, fees=task.fees, collapse=False)
+
+    def guard():
+        for one, other in zip(
+            *(run(parents[:few], parameters=spread(256), kernel=name) for name in ("stairs", "lanes")), strict=True
+        ):
+            assert np.array_equal(one.table, other.table), "stairs is not lanes"
+
+    return Duel(
+        Side(partial(run, parents, parameters=spread(count), kernel="stairs"), orders),
+        Side(partial(run, parents[:few], parameters=spread(count), kernel="lanes"), few),
+        guard,
+        f"T={snapshots:,} V={VENUES}, {orders} orders of 20,000 shares one after the other, unequal fees, "
+        f"{count:,} combinations, per order (baseline {few} of them)",
     )
 
 
@@ -607,6 +630,18 @@ CASES = (
             rounds=5,
         )
         for reference in ("touch", "mid", "arrival")
+        for liquidity in ("refresh", "persist")
+    ),
+    *(
+        Case(
+            f"orders_400_{reference}_{liquidity}",
+            "ms",
+            "`lanes`, per order",
+            partial(_orders_of_a_day, reference=reference, liquidity=liquidity),
+            least_ratio=10,
+            rounds=3,
+        )
+        for reference in ("touch", "mid")
         for liquidity in ("refresh", "persist")
     ),
     Case("ladder_64", TVK, "64 single passes over columns", partial(_ladder, count=64), target=0.15),

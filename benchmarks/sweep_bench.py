@@ -18,6 +18,7 @@ from benchmarks import contenders
 from benchmarks.feed_bench import write_mbp10
 from benchmarks.frame import Case, Duel, Scale, Side
 from feed import Provenance, Tape, synthetic
+from feed.instants import format_instant
 from feed.source import SCHEMES
 from sweep import tasks
 from sweep.chunks import Chunk
@@ -163,6 +164,43 @@ def _document(*words: str) -> dict:
     return json.loads(_process("-m", "sweep", *words))
 
 
+def _many_orders(scale: Scale) -> Duel:
+    """One command for many orders, and the command of one order, which would run once for each."""
+    count = scale.pick(400, 40)
+    path = scale.scratch / "orders.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=6.0 * count), path)
+    start, _ = synthetic.window(6.0 * count)
+    axes = [
+        f"grid.{name}={{start: 0, stop: 0.05{digit}, num: 100}}"
+        for name, digit in (("lambda_under", ""), ("theta_queue", "005"))
+    ]
+    words = (
+        f"source={path}",
+        "grid.lambda_over=0",
+        *axes,
+        "order.size=2000",
+        f"window.start={format_instant(start)}",
+        f"window.end={format_instant(start + 6 * 10**9 * count)}",
+    )
+    last = f"order.start={format_instant(start + 6 * 10**9 * (count - 1))}"
+    together = (*words, "workers=2", "order.every=6s", "order.horizon=6s")
+
+    def one():
+        return _document(*words, "workers=2", last, f"order.end={format_instant(start + 6 * 10**9 * count)}")
+
+    def guard():
+        document = _document(*together)
+        assert document["orders"]["count"] == count, "some orders are missing"
+
+    return Duel(
+        Side(partial(_document, *together), count),
+        Side(one, 1),
+        guard,
+        f"python -m sweep, whole process, 2 workers, {count} orders of 6 s, 10,000 combinations, per order",
+        lambda document: document["run"]["seconds"],
+    )
+
+
 def _default_run(scale: Scale) -> Duel:
     expected = _document("executor=inline")
 
@@ -283,6 +321,7 @@ CASES = (
     ),
     Case("worker_memory", "MB", "that USS on the small book", _worker_memory, target=10, rounds=1, quick_rounds=1),
     Case("default_run", "s", "the same with executor=inline", _default_run, target=20.0, rounds=3, quick_rounds=1),
+    Case("orders_command", "s", "the command of one order", _many_orders, rounds=3, quick_rounds=1, least_ratio=100),
     Case("help", "s", "python -c pass", _help, target=0.5, rounds=15, quick_rounds=5),
     # last: what they start runs until the process ends
     Case(

@@ -470,6 +470,33 @@ def test_stairs_of_many_steps(reference, side, max_age):
             assert len({tuple(row) for row in expected}) > 2
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_mid_on_half_a_nano_dollar_is_compared_as_it_is(seed):
+    rng = np.random.default_rng(seed)
+    venues, snapshots = 3, 30
+    cells = venues * snapshots
+    tape = Tape.build(
+        "XYZ",
+        ts=np.repeat(OPEN + np.arange(snapshots) * SECOND, venues),
+        venue=np.tile(np.arange(venues) + 1, snapshots),
+        bid_px=10**10 - rng.integers(0, 9, cells),
+        ask_px=10**10 + rng.integers(0, 9, cells),
+        bid_sz=rng.integers(1, 9, cells),
+        ask_sz=rng.integers(1, 9, cells),
+        sequence=np.arange(cells),
+    )
+    book = build_book(tape, BookRules(uncross=False))
+    assert (book.mid2 % 2).any()
+    parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in range(12)])
+    for reference, side, size, rules in itertools.product(
+        ("mid", "arrival"), ("buy", "sell"), (7, 60, 10_000), (FAIR, REFRESH)
+    ):
+        order, policy = Order(side, size, *book.ts[[2, -1]].tolist()), Static(reference=reference)
+        expected = rows(book, order, rules, policy, [0, 1, 2], "walk", parameters)
+        for kernel in kernels_for(book, order, rules, policy, [0, 1, 2]):
+            assert rows(book, order, rules, policy, [0, 1, 2], kernel, parameters) == expected, (reference, kernel)
+
+
 @examples(70)
 @given(st.data(), book_rules, rules_of, st.sampled_from(["touch", "best", "mid"]), st.integers(1, 9))
 def test_orders_that_share_a_walk_fill_as_each_alone(data, made, rules, reference, every):
