@@ -198,6 +198,7 @@ class Tapes:
                 self._wanted += [(span.symbol, span.day) for span in tape.facts.beside]
             self._keep(len(facts) - 1, tape)
         self.facts = tuple(facts)
+        self._blocks.clear()  # what was made of them stands
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -230,15 +231,23 @@ class Tapes:
 
     def _survey(self, question: Question) -> list[tuple[str, int] | None]:
         """The tapes with quotes in the window, by symbol and date, and the ranges of each; all if none has."""
-        surveys = [self._executor.call(survey, self._plan, part, where=self._where) for part in self._plan.ranges]
         ranges_of: dict[tuple[str, int] | None, list[int]] = {}
         inside: set[tuple[str, int]] = set()
         low, high = question.window.start or 0, LAST_INSTANT if question.window.end is None else question.window.end
-        for number, handle in enumerate(surveys):
-            for span in self._wait(handle):
+        begun: deque[list[Handle]] = deque()
+        for number in range(len(self._plan.ranges)):
+            while len(begun) < self._executor.workers and number + len(begun) < len(self._plan.ranges):
+                part = self._plan.ranges[number + len(begun)]
+                begun.append(self._executor.call(survey, self._plan, part, returns=2, where=self._where))
+            block, spans = begun.popleft()
+            for span in self._wait(spans):
                 ranges_of.setdefault((span.symbol, span.day), []).append(number)
                 if span.last >= low and span.first <= high:
                     inside.add((span.symbol, span.day))
+            _check_time(self._clock() - self._began, self._deadline)
+            self._blocks[number] = block
+            if len(inside) > 1:  # of one tape all are needed at once; of many, none but those of the next
+                self._blocks.clear()
         self._ranges_of = ranges_of
         # where nothing is wanted, what is there says why
         return [*sorted(inside)] if len(inside) > 1 else [None]
@@ -275,9 +284,10 @@ KEPT_BYTES: Final = 2**30
 """Tapes and books that stay in the object store while others are swept; the first always does."""
 
 
-def survey(plan: SourcePlan, part: Range) -> tuple[TapeSpan, ...]:
-    """Read a range to say of what it holds rows."""
-    return plan.spans(part.read())
+def survey(plan: SourcePlan, part: Range) -> tuple[Block, tuple[TapeSpan, ...]]:
+    """Read a range, and say of what it holds rows."""
+    block = part.read()
+    return block, plan.spans(block)
 
 
 def _check_time(passed: float, deadline: float) -> None:

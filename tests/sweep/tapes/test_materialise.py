@@ -12,8 +12,9 @@ from allocator.book import BookRules, book_bytes, build_book, tile_rows
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import streams
 from feed.files.streams import HELD, trusted
+from feed.plan import TapeSpan
 from feed.provenance import Provenance
-from feed.tape import DAY, Tape
+from feed.tape import DAY, Tape, join
 from sweep.config.loading import build_config
 from sweep.config.question import Span
 from sweep.executors.inline import Inline
@@ -180,3 +181,54 @@ def test_ranges_are_read_where_they_can_be_and_joined_anywhere(here, where):
 
     materialise(Listening(), Plan((Part(2),)), ask({}), here=here)
     assert called == [("read_range", where), ("assemble", "anywhere")]
+
+
+@dataclass(frozen=True)
+class Day:
+    """Stands for a file with rows of one date."""
+
+    number: int
+    day: int
+
+    def read(self):
+        return made_of(ts=OPEN + self.day * DAY + self.number)
+
+
+class Separate(Plan):
+    """Stands for a directory: the blocks of a date are joined."""
+
+    def spans(self, block):
+        return (TapeSpan(block.symbol, block.span[0] // DAY, *block.span),)
+
+    def merge(self, blocks):
+        return super().merge(
+            [join([block for block in blocks if block.span[0] // DAY == day]) for day in self.days(blocks)]
+        )
+
+    def days(self, blocks):
+        return sorted({block.span[0] // DAY for block in blocks})
+
+
+def calls_of(*ranges):
+    called = []
+
+    class Listening(Inline):
+        def call(self, function, *arguments, returns=1, where="anywhere"):
+            called.append(function.__name__)
+            return super().call(function, *arguments, returns=returns, where=where)
+
+    tapes = materialise(Listening(), Separate(ranges, separate=True), ask({}), here=True)
+    return called, tapes
+
+
+def test_files_of_one_tape_are_read_once():
+    called, tapes = calls_of(Day(0, 0), Day(1, 0), Day(2, 0))
+    assert called == ["survey", "survey", "survey", "assemble"]
+    assert [facts.snapshots for facts in tapes.facts] == [3]
+
+
+def test_of_files_of_many_tapes_each_is_joined_from_its_own():
+    called, tapes = calls_of(Day(0, 0), Day(1, 1), Day(2, 0))
+    assert called == ["survey"] * 3 + ["read_range", "read_range", "assemble", "read_range", "assemble"]
+    assert [(facts.label, facts.snapshots) for facts in tapes.facts] == [("AAPL 2024-08-01", 2), ("AAPL 2024-08-02", 1)]
+    assert not tapes._blocks
