@@ -116,7 +116,10 @@ def run_combinations(
         The order is too large for exact money, or (`NoPriceError`) its unfilled shares have no value.
     """
     task = Task.of(book, order, rules, policy, fees)
-    run = RUNNERS[kernel or runners_for(task)[0]]
+    able = runners_for(task)
+    if kernel not in {None, "reference", "walk", *able}:
+        raise ValueError(f"kernel {kernel} cannot run this order on this book; {', '.join(able)} can")
+    run = RUNNERS[kernel or able[0]]
     first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
     return Outcomes(run(task, parameters.take(first)), of)
 

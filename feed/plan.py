@@ -16,12 +16,11 @@ Block = Any
 
 
 class TapeSpan(NamedTuple):
-    """Rows of one symbol on one UTC date: the date in days since 1970, the first and the last instant."""
+    """Rows of one symbol on one UTC date, in days since 1970, and whether any lies in the window."""
 
     symbol: str
     day: int
-    first: int
-    last: int
+    inside: bool = True
 
 
 class Range(Protocol):
@@ -45,8 +44,8 @@ class SourcePlan(Protocol):
     def separate(self) -> bool:
         """Whether a tape can be made of those ranges alone that hold rows of it."""
 
-    def spans(self, block: Block) -> tuple[TapeSpan, ...]:
-        """What a block holds rows of; only where ranges are separate."""
+    def spans(self, block: Block, first: int, last: int, venues: tuple[int, ...] | None = None) -> tuple[TapeSpan, ...]:
+        """What a block holds rows of, some of these venues in a window; only where ranges are separate."""
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join blocks, in the order of the ranges, to a tape per symbol, and per date where files are joined.

@@ -85,9 +85,9 @@ class SomeVenues:
         """That of the plan."""
         return self.plan.separate
 
-    def spans(self, block: Block) -> tuple[TapeSpan, ...]:
-        """Those of the plan: a venue may have rows in another block."""
-        return self.plan.spans(block)
+    def spans(self, block: Block, first: int, last: int, venues: tuple[int, ...] | None = None) -> tuple[TapeSpan, ...]:
+        """Those of the plan, with quotes of these venues."""
+        return self.plan.spans(block, first, last, self.venues if venues is None else venues)
 
     def merge(self, blocks: Sequence[Block]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join and prove the blocks as the plan does, then leave rows out.
@@ -101,7 +101,8 @@ class SomeVenues:
         present = {
             venue for tape, _ in tapes for part in (tape, tape.trades) for venue in np.unique(part.venue).tolist()
         }
-        if missing := sorted(set(self.venues) - present):
+        # of some of the blocks nothing follows: a venue may be missing on a date
+        if (missing := sorted(set(self.venues) - present)) and len(blocks) == len(self.ranges):
             raise FeedUnavailable(
                 f"no rows of venue {', '.join(map(str, missing))}",
                 tapes[0][1].place if tapes else "",

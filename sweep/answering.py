@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from feed.tape import DAY
 from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
 from sweep.report import answer_section, orders_section, shortfall_section, strategies
 from sweep.search import each_alone
-from sweep.statistics import Outcome, details, joined, orders_on, total
+from sweep.statistics import Outcome, details, joined, no_orders, orders_on, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,13 +71,27 @@ def orders_of(question: Question, facts: Sequence[Facts]) -> Orders:
     ConfigError
         As `sweep.statistics.orders_on`; of several tapes it names the one.
     """
-    each = []
+    each, parents = [], question.orders
     for tape in facts:
+        own = parents
+        if len(facts) > 1 and parents.starts:  # each date has its own
+            own = replace(parents, starts=tuple(start for start in parents.starts if start // DAY == tape.start // DAY))
         try:
-            each.append(orders_on(question.orders, tape.start, tape.end, len(question.grid) * len(facts)))
+            if parents.starts and not own.starts:
+                each.append(no_orders(parents))
+            else:
+                each.append(orders_on(own, tape.start, tape.end, len(question.grid) * len(facts)))
         except ConfigError as error:
             raise error if len(facts) == 1 else ConfigError(f"{error} ({tape.label})") from None
-    return joined(each)
+    orders = joined(each)
+    if not orders.orders:
+        raise ConfigError("order.start: no tape is of the date of any of them; see the dates of the source")
+    return orders
+
+
+def tapes_of(orders: Orders) -> list[int]:
+    """The tapes that have orders."""
+    return [tape for tape, groups in enumerate(orders.groups_of) if groups]
 
 
 def on_tape(job: tasks.Job, orders: Orders, tape: int) -> tasks.Job:
@@ -115,10 +131,15 @@ def outcomes_of(
     liquidity: Liquidity | None = None,
 ) -> dict[str, Outcome]:
     """How all orders of a job fill by some strategies, from a function that takes a part of the orders."""
-    job = replace(job, classes=each_alone(job.grid))  # classes may be many, and nothing here looks at them
-    pieces = [(first, min(first + PIECE, len(job.orders))) for first in range(0, len(job.orders), PIECE)]
-    handles = [executor.call(function, book, job, *arguments, *piece, liquidity) for piece in pieces]
-    return _joined([executor.get(handle) for handle in handles])
+    job = replace(job, classes=each_alone(job.grid), edges=())  # classes may be many, and nothing here looks at them
+    begun: deque[Handle] = deque()
+    parts: list[dict[str, Outcome]] = []
+    for first in range(0, len(job.orders), PIECE):
+        piece = replace(job, orders=job.orders[first : first + PIECE])
+        begun.append(executor.call(function, book, piece, *arguments, 0, len(piece.orders), liquidity))
+        if len(begun) > 2 * executor.workers:
+            parts.append(executor.get(begun.popleft()))
+    return _joined([*parts, *(executor.get(handle) for handle in begun)])
 
 
 def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
@@ -135,7 +156,7 @@ def answer_of(session: Session, job: tasks.Job, orders: Orders, best: Best, mark
     """Run the best combination once more, and say what it saves; the market is that of all tapes."""
     other = OTHER_LIQUIDITY[job.settings.rules.liquidity] if job.settings.conventions == "fair" else None
     traced, under_other = [], []
-    for number in range(len(session.tapes)):
+    for number in tapes_of(orders):
         book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)
         traced.append(outcomes_of(session.executor, book, part, tasks.traced, best.combination))
         if other is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep import caveats, tasks
-from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of
+from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of, tapes_of
 from sweep.chunks import Suspects
 from sweep.config import as_config
 from sweep.environment import sources_hash, versions
@@ -182,8 +182,9 @@ def _answer(
             scales = (tape.scale for tape in facts)
             job = replace(job, classes=executor.get(executor.call(tasks.classify, job, *scales)))
         if store.planned is None:
-            first = on_tape(job, orders, 0)
-            measured = executor.get(executor.call(tasks.calibrate, session.tapes.fetch(0).book, first))
+            first, *_ = tapes_of(orders)
+            book = session.tapes.fetch(first).book
+            measured = executor.get(executor.call(tasks.calibrate, book, on_tape(job, orders, first)))
         else:
             measured = {store.planned.kernel: tuple(store.planned.measured)}
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
@@ -198,7 +199,8 @@ def _answer(
         sweeping = _Sweeping(session, identifier, store, plan, progress, listeners)
         markets: list[Market] = []
         early_warnings: list[str] = []
-        for number, tape in enumerate(facts):
+        for number in tapes_of(orders):
+            tape = facts[number]
             book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)
             market = market_of(executor, book, part)
             lines = caveats.before(question, orders.on_tape(number), tape, market.around)
@@ -291,7 +293,7 @@ class _Sweeping:
         executor, name, store = self._executor, self._name, self._store
         cutter, side, in_a_row = store.cutter(tape), job.order.side, 0
         suspects = Suspects(cutter, store.witness(tape))
-        for block in store.blocks():
+        for block in store.blocks() if self._plan.orders.groups == 1 else ():
             self._best = self._better(self._best, block, filled, side)
 
         def take() -> tuple[Chunk] | None:

@@ -27,20 +27,20 @@ from allocator.simulate import (
     trace_combination,
 )
 from allocator.units import Scale, cost_units
+from sweep.chunks import Chunk
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import describe_room
 from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
 from sweep.statistics import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from allocator.book import Book
     from allocator.order import Execution, Liquidity, Order, ParameterColumns, Rules
     from allocator.shortfall import Trace
-    from sweep.chunks import Chunk
     from sweep.config import Settings
     from sweep.search import Grid
 
@@ -205,36 +205,65 @@ def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
         prepare(job.kernel, book)  # what that costs on a worker says nothing about the next chunk
     began = time.perf_counter()
     groups = job.groups_of(chunk)
-    of, rows, failures = _simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past)
-    if any(len(group) > 1 for group in groups):
-        _check_sums_of(book, job, groups)
-        of, rows = _summed(of.reshape(-1, chunk.past - chunk.first), rows, [len(group) for group in groups])
-        first_of = {failure.combination: failure for failure in reversed(failures)}
-        failures = tuple(first_of[number] for number in sorted(first_of))
-    return ChunkRows(of, rows, failures, time.perf_counter() - began)
+    if all(len(group) == 1 for group in groups):
+        of, rows, failures = _simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past)
+        return ChunkRows(of, rows, failures, time.perf_counter() - began)
+    # orders that share a walk need all their rows at once; of others only the sums are held
+    pieces = [tuple(chain(*groups))] if job.kernel == SHARED else list(chain(*groups))
+    sums = _Sums(len(groups), chunk.past - chunk.first)
+    group_of = [number for number, group in enumerate(groups) for _ in group]
+    for position, piece in enumerate(pieces):
+        orders = piece if isinstance(piece, tuple) else (piece,)
+        sums.add(
+            group_of if job.kernel == SHARED else [group_of[position]],
+            *_simulate(book, job, orders, chunk.first, chunk.past),
+        )
+    return ChunkRows(*sums.rows(), time.perf_counter() - began)
 
 
-def _check_sums_of(book: Book, job: Job, groups: Iterable[tuple[Order, ...]]) -> None:
-    """Refuse (AllocatorError) groups whose cash together could leave int64."""
-    for group in groups:
+def check_groups(book: Book, job: Job) -> None:
+    """Refuse a job of which the orders of a group could together leave int64.
+
+    Raises
+    ------
+    AllocatorError
+        Names how many they are.
+    """
+    for group in job.groups_of(Chunk(0, 0, 0, 1, job.groups)):
         size = sum(order.size for order in group)
-        check_sums(book, replace(group[0], size=size), job.settings.rules, job.settings.fees.of(book))
+        try:
+            check_sums(book, replace(group[0], size=size), job.settings.rules, job.settings.fees.of(book))
+        except AllocatorError as error:
+            together = (
+                f" (the {len(group):,} orders of one side, size and block of time together)" if len(group) > 1 else ""
+            )
+            raise AllocatorError(f"{error}{together}") from None
 
 
-def _summed(
-    of: NDArray[np.int32], rows: NDArray[np.int64], lengths: list[int]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Add up rows over the orders of each group: (N, K) of N orders becomes (G * K,), -1 where any of them failed."""
-    edges = np.cumsum([0, *lengths])
-    sums = np.zeros((len(lengths), of.shape[1], rows.shape[1]), np.int64)
-    failed = np.zeros(sums.shape[:2], np.bool_)
-    for group, (first, past) in enumerate(pairwise(edges.tolist())):
-        for order in range(first, past):
-            failed[group] |= of[order] < 0
-            sums[group] += rows[of[order]] if len(rows) else 0
-    has_row = ~failed.reshape(-1)
-    numbers = np.where(has_row, np.cumsum(has_row) - 1, -1).astype(np.int32)
-    return numbers, sums.reshape(-1, rows.shape[1])[has_row]
+class _Sums:
+    """Adds up the rows of K combinations over the orders of G groups."""
+
+    def __init__(self, groups: int, combinations: int) -> None:
+        self._sums = np.zeros((groups, combinations, len(FIELDS)), np.int64)
+        self._failed = np.zeros((groups, combinations), np.bool_)
+        self._failures: dict[int, Failure] = {}
+
+    def add(
+        self, groups: Sequence[int], of: NDArray[np.int32], rows: NDArray[np.int64], failures: tuple[Failure, ...]
+    ) -> None:
+        """Add orders, each of a group: the row of each order and combination, order by order, as of `_simulate`."""
+        for group, row_of in zip(groups, of.reshape(len(groups), -1), strict=True):
+            self._failed[group] |= row_of < 0
+            self._sums[group] += rows[row_of] if len(rows) else 0
+        for failure in failures:
+            self._failures.setdefault(failure.combination, failure)
+
+    def rows(self) -> tuple[NDArray[np.int32], NDArray[np.int64], tuple[Failure, ...]]:
+        """As of `_simulate`, a row for each group and combination; -1 where any order of it failed."""
+        has_row = ~self._failed.reshape(-1)
+        numbers = np.where(has_row, np.cumsum(has_row) - 1, -1).astype(np.int32)
+        failures = tuple(self._failures[number] for number in sorted(self._failures))
+        return numbers, self._sums.reshape(-1, len(FIELDS))[has_row], failures
 
 
 def _number(job: Job, position: int) -> int:
@@ -255,6 +284,7 @@ def _run(
     """The row index of each order and combination, order by order, and the rows."""
     settings = job.settings
     arguments = settings.rules, settings.policy, settings.fees.of(book), parameters
+    kernel = _kernel_on(book, orders, settings, kernel)
     if len(orders) == 1 and kernel != SHARED:
         outcome = run_combinations(book, orders[0], *arguments, kernel=kernel, collapse=False)
         return outcome.of, outcome.rows
@@ -262,6 +292,21 @@ def _run(
     offsets = np.cumsum([0, *(len(result.rows) for result in outcomes[:-1])]).astype(np.int32)
     of = np.concatenate([result.of + offset for result, offset in zip(outcomes, offsets, strict=True)])
     return of, np.concatenate([result.rows for result in outcomes])
+
+
+def _kernel_on(book: Book, orders: tuple[Order, ...], settings: Settings, kernel: str | None) -> str | None:
+    """A kernel, or where it was chosen on another book and cannot run this one, the first that can."""
+    if kernel is None or kernel in ANY_BOOK:
+        return kernel
+    arguments = settings.rules, settings.policy, settings.fees.of(book)
+    names = (
+        kernels_for_orders(book, orders, *arguments) if kernel == SHARED else kernels_for(book, orders[0], *arguments)
+    )
+    return kernel if kernel in names else next(name for name in names if name != SHARED)
+
+
+ANY_BOOK: Final = ("reference", "walk")
+"""The kernels that run any book."""
 
 
 def _simulate(
@@ -365,7 +410,8 @@ def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]
 
 
 def around(book: Book, job: Job) -> Around:
-    """The market at and around a job's orders."""
+    """The market at and around a job's orders; AllocatorError as `check_groups`."""
+    check_groups(book, job)
     arrivals = [book.arrival(order) for order in job.orders]
     snapshot, arrival2 = arrivals[0]
     shown = [

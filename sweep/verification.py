@@ -13,7 +13,7 @@ import numpy as np
 
 from allocator.order import FIELDS
 from sweep import caveats, tasks
-from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of
+from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of, tapes_of
 from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
@@ -154,7 +154,7 @@ def _check(
             return
         markets = [
             market_of(session.executor, session.tapes.fetch(number).book, on_tape(job, orders, number))
-            for number in range(len(session.tapes))
+            for number in tapes_of(orders)
         ]
         filled = shares_of(joined_market(markets).baselines["best_ask"])
         best = find_best(table, job.classes, orders.signs, filled)
@@ -212,24 +212,22 @@ def _check_document(
     """Recompute the answer from the stored rows and from baselines that were run again."""
     early_warnings = []
     facts = session.tapes.facts
-    for number, (tape, market) in enumerate(zip(facts, markets, strict=True)):
+    for number, market in zip(tapes_of(orders), markets, strict=True):
+        tape = facts[number]
         label = f"{tape.label}: " if len(facts) > 1 else ""
         lines = caveats.before(question, orders.on_tape(number), tape, market.around)
         early_warnings += [label + line for line in lines]
     answer = answer_of(session, job, orders, best, joined_market(markets))
-    rules = rules_section(question)
-    if not same_code:  # an earlier version may have lacked a rule
-        rules = {name: rule for name, rule in rules.items() if name in stored["rules"]}
     recomputed = {
         **answer.document,
         "warnings": early_warnings + answer.warnings,
         "order": order_section(orders),
-        "rules": rules,
+        "rules": rules_section(question),
     }
     for key, value in recomputed.items():
-        if key not in stored and not same_code:
-            continue  # an earlier version did not have this key
-        yield from _unequal("document", key, stored.get(key), value)
+        if not same_code and (key not in stored or key == "warnings"):
+            continue  # an earlier version did not have this key, or put it in other words
+        yield from _unequal("document", key, stored.get(key), value if same_code else _known_to(stored[key], value))
     for name, column in answer.orders.items() if rows is not None else ():
         again = column if isinstance(column, list) else column.tolist()
         if rows is not None and rows.get(name) != again:
@@ -247,6 +245,13 @@ def _check_document(
             if key not in PLACE_ONLY:
                 earlier = kept[0].get(key) if kept else None
                 yield from _unequal("document", f"feed.tapes[{number}].{key}", earlier, value)
+
+
+def _known_to(stored: object, recomputed: Any) -> Any:  # noqa: ANN401 - JSON
+    """Of what is recomputed the keys that a stored mapping has: an earlier version may lack some, at any depth."""
+    if not isinstance(stored, dict) or not isinstance(recomputed, dict):
+        return recomputed
+    return {key: _known_to(stored[key], value) for key, value in recomputed.items() if key in stored}
 
 
 def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[int]:

@@ -83,10 +83,17 @@ class FilePlan:
         """Each file has its own rows."""
         return self.joined
 
-    def spans(self, block: FileBlock) -> tuple[TapeSpan, ...]:
-        """The symbols and dates of which a file has rows."""
-        parts = (of_day(fragment.tape, day) for fragment in block.fragments for day in days_of(fragment.tape))
-        return tuple(TapeSpan(part.symbol, part.span[0] // DAY, *part.span) for part in parts if part.rows)
+    def spans(
+        self, block: FileBlock, first: int, last: int, venues: tuple[int, ...] | None = None
+    ) -> tuple[TapeSpan, ...]:
+        """The symbols and dates of which a file has quotes or trades, and whether it has quotes in a window."""
+        parts = ((of_day(fragment.tape, day), day) for fragment in block.fragments for day in days_of(fragment.tape))
+        return tuple(
+            TapeSpan(
+                part.symbol, day, bool((part if venues is None else part.of_venues(venues)).clip(first, last).rows)
+            )
+            for part, day in parts
+        )
 
     def merge(self, blocks: Sequence[FileBlock]) -> tuple[tuple[Tape, Provenance], ...]:
         """Join what the files hold by symbol and date, with its provenance.

@@ -77,7 +77,7 @@ class ReplayPlan:
         """Partitions hold rows of all tapes."""
         return False
 
-    def spans(self, block: KafkaBlock) -> tuple[TapeSpan, ...]:  # noqa: ARG002
+    def spans(self, *_: object) -> tuple[TapeSpan, ...]:
         """Not asked for."""
         return ()
 

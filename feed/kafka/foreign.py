@@ -239,7 +239,7 @@ class ForeignPlan:
         """Partitions hold rows of all tapes."""
         return False
 
-    def spans(self, block: ForeignBlock) -> tuple[TapeSpan, ...]:  # noqa: ARG002
+    def spans(self, *_: object) -> tuple[TapeSpan, ...]:
         """Not asked for."""
         return ()
 

@@ -149,7 +149,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what a notebook holds: tuples, 
         return fspath(value)
     if isinstance(value, datetime):  # a Timestamp of pandas too, with its nanoseconds
         return value.isoformat()
-    return value.tolist() if hasattr(value, "tolist") else value
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def checked(tree: Mapping[Any, Any], struct: type[Struct]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
-from sweep.answering import on_tape, orders_of
+from sweep.answering import on_tape, orders_of, tapes_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
@@ -79,11 +79,13 @@ def forecast(
     open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
     phases = Phases(progress.say)
     with open_session(question, progress, phases, Inline()) as session:
-        tapes, book = session.tapes.facts, session.tapes.fetch(0).book
+        tapes = session.tapes.facts
+        orders = orders_of(question, tapes)
+        first, *_ = tapes_of(orders)
+        book = session.tapes.fetch(first).book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    orders = orders_of(question, tapes)
-    job = on_tape(tasks.Job(orders.orders, settings, each_alone(grid)), orders, 0)
-    for line in caveats.before(question, orders.on_tape(0), tapes[0], tasks.around(book, job)):
+    job = on_tape(tasks.Job(orders.orders, settings, each_alone(grid)), orders, first)
+    for line in caveats.before(question, orders.on_tape(first), tapes[first], tasks.around(book, job)):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:

@@ -143,8 +143,8 @@ def order_section(orders: Orders) -> dict[str, Any]:
     return {
         "side": sides[0] if len(sides) == 1 else sides,
         "size": sizes[0] if len(sizes) == 1 else sizes,
-        "start": format_instant(orders.orders[0].start),
-        "end": format_instant(orders.orders[-1].end),
+        "start": format_instant(min(order.start for order in orders.orders)),
+        "end": format_instant(max(order.end for order in orders.orders)),
     }
 
 

@@ -175,12 +175,20 @@ class StoredRun(Store):
         rows, done = read_part(path, self._manifest.id)
         first = 0
         for record in done:
+            rows_of_chunk = rows[first : first + record.rows]
+            first += record.rows
+            if self._is_half(record.chunk):
+                continue
             try:
-                self._sink.restore(record.chunk, rows[first : first + record.rows])
+                self._sink.restore(record.chunk, rows_of_chunk)
             except ValueError as error:
                 raise ConfigError(f"{path}: does not belong to this run ({error}); remove it") from None
-            first += record.rows
             self._count(record.chunk, record.simulated, record.failures)
+
+    def _is_half(self, chunk: Chunk) -> bool:
+        """Whether a chunk is a part of one of all groups, which was lost before: the whole runs again."""
+        groups_of = self._plan.orders.groups_of
+        return self._plan.together and chunk.tape < len(groups_of) and chunk.orders < groups_of[chunk.tape]
 
     def append(self, chunk: Chunk, rows: ChunkRows) -> None:
         """As `Store.append`; the rows are on disk soon after."""

@@ -94,6 +94,11 @@ class Orders:
         return Orders(self.orders[edges[0] : edges[-1]], self.cells, own, (self.left[tape],))
 
 
+def no_orders(parents: ParentOrders) -> Orders:
+    """The orders on a tape that has none."""
+    return Orders((), tuple(product(parents.sides, parents.sizes)), (0,))
+
+
 def joined(each: Sequence[Orders]) -> Orders:
     """The orders of several tapes as one."""
     edges = [0]

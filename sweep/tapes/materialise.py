@@ -198,10 +198,21 @@ class Tapes:
                 self._wanted += [(span.symbol, span.day) for span in tape.facts.beside]
             self._keep(len(facts) - 1, tape)
         self.facts = tuple(facts)
+        self._check_venues(question)
         self._blocks.clear()  # what was made of them stands
 
     def __len__(self) -> int:
         return len(self.facts)
+
+    def _check_venues(self, question: Question) -> None:
+        """Refuse (FeedUnavailable) a venue that no tape has; on some it may be missing."""
+        present = {venue for facts in self.facts for venue in facts.venues}
+        if missing := sorted(set(question.reading.venues or ()) - present):
+            raise FeedUnavailable(
+                f"no rows of venue {', '.join(map(str, missing))} on any date",
+                self.facts[0].provenance.place,
+                "see python -m feed check SOURCE",
+            )
 
     def fetch(self, number: int) -> Materialised:
         """A tape, read again if it was let go.
@@ -238,11 +249,11 @@ class Tapes:
         for number in range(len(self._plan.ranges)):
             while len(begun) < self._executor.workers and number + len(begun) < len(self._plan.ranges):
                 part = self._plan.ranges[number + len(begun)]
-                begun.append(self._executor.call(survey, self._plan, part, returns=2, where=self._where))
+                begun.append(self._executor.call(survey, self._plan, part, low, high, returns=2, where=self._where))
             block, spans = begun.popleft()
             for span in self._wait(spans):
                 ranges_of.setdefault((span.symbol, span.day), []).append(number)
-                if span.last >= low and span.first <= high:
+                if span.inside:
                     inside.add((span.symbol, span.day))
             _check_time(self._clock() - self._began, self._deadline)
             self._blocks[number] = block
@@ -250,7 +261,7 @@ class Tapes:
                 self._blocks.clear()
         self._ranges_of = ranges_of
         # where nothing is wanted, what is there says why
-        return [*sorted(inside)] if len(inside) > 1 else [None]
+        return [*sorted(inside)] if inside and (len(inside) > 1 or len(ranges_of) > 1) else [None]
 
     def _begin(self, number: int) -> tuple[Handle, ...]:
         """Begin to read a tape; the handles of its columns, its book and its facts."""
@@ -284,10 +295,10 @@ KEPT_BYTES: Final = 2**30
 """Tapes and books that stay in the object store while others are swept; the first always does."""
 
 
-def survey(plan: SourcePlan, part: Range) -> tuple[Block, tuple[TapeSpan, ...]]:
-    """Read a range, and say of what it holds rows."""
+def survey(plan: SourcePlan, part: Range, first: int, last: int) -> tuple[Block, tuple[TapeSpan, ...]]:
+    """Read a range, and say of what it holds rows, and of what any in a window."""
     block = part.read()
-    return block, plan.spans(block)
+    return block, plan.spans(block, first, last)
 
 
 def _check_time(passed: float, deadline: float) -> None:
@@ -318,7 +329,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     merged = plan.merge(blocks)
     if selection.wanted is None:
         (full_tape, provenance), *others = inside(merged, start, end)
-        beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY, *tape.span) for tape, _ in others)
+        beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY) for tape, _ in others)
     else:
         full_tape, provenance = next(pair for pair in merged if _key(pair[0]) == selection.wanted)
         beside = ()

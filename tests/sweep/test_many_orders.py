@@ -12,6 +12,7 @@ from msgspec import structs
 from pyarrow import parquet
 
 from allocator import simulate
+from allocator.errors import AllocatorError
 from allocator.order import FIELDS
 from allocator.shortfall import Shortfall
 from allocator.simulate import KERNELS
@@ -296,3 +297,43 @@ def test_a_changed_row_of_an_order_is_found(stream, tmp_path):
     assert report["differs"] == [
         {"what": "orders", "where": {"row": 50, "column": "filled"}, "stored": values[50], "found": values[50] - 1}
     ]
+
+
+def test_halves_of_a_walk_that_all_orders_share_are_run_again_whole(stream, tmp_path, monkeypatch):
+    keys = {"order": {**MANY, "side": "buy"}, "grid": {"lambda_over": 0}}
+    expected = run(config_of(stream, **keys))
+    monkeypatch.setattr(tasks, "calibrate", lambda *_: {"shared": ((1, 1e-4),)})
+    config = config_of(stream, output=str(tmp_path), **keys)
+    original = Cutter.take
+    handed = []
+
+    def halved(cutter):
+        chunk = original(cutter)
+        if chunk is not None and not handed:
+            handed.append(chunk)
+            cutter.lost(chunk)
+            chunk = original(cutter)
+        return chunk
+
+    monkeypatch.setattr(Cutter, "take", halved)
+    cut_short(config, 9)
+    assert handed[0].orders > 1
+    result = resume(home_of(config), progress=Silent())
+    assert result.document["run"]["kernel"] == "shared"
+    assert result.table.tobytes() == expected.table.tobytes()
+
+
+def test_orders_that_are_too_large_together_are_refused_before_the_sweep(stream):
+    with pytest.raises(
+        AllocatorError, match=r"beyond exact 64-bit money.*\(the \d+ orders of one side, size and block"
+    ):
+        run(config_of(stream, order={"size": 20_000_000, "every": "1s", "horizon": "20s"}))
+    run(config_of(stream, order={"size": 20_000_000}, grid={"lambda_over": 0, "lambda_under": 0, "theta_queue": 0}))
+
+
+def test_a_frame_s_instants_are_starts(stream):
+    window = config_of(stream).question.window
+    starts = pd.to_datetime([window.start + 10**9, window.start + 9 * 10**9], utc=True)
+    for given in (starts, pd.Series(starts), list(starts), np.array([window.start + 10**9, window.start + 9 * 10**9])):
+        config = config_of(stream, order={"start": given, "horizon": "2s"})
+        assert config.question.orders.starts == (window.start + 10**9, window.start + 9 * 10**9)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from feed import synthetic
-from feed.errors import FeedCorrupt
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import verification
 from sweep.config.loading import build_config
@@ -210,3 +210,76 @@ def test_the_id_covers_every_tape(each, together, tmp_path):
     fewer = run(config_of(folder))
     assert fewer.document["run"]["id"] != together.document["run"]["id"]
     assert replace(fewer, home=None).document["orders"]["days"] == 2
+
+
+def shifted(tape, day, **columns):
+    kept = {name: getattr(tape, name) for name in QUOTE_DTYPES}
+    return Tape.build("AAPL", **kept | {"ts": tape.ts + day * DAY} | columns)
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+@pytest.mark.parametrize("kind", ["many venues", "fine prices"])
+def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liquidity):
+    first = synthetic.generate(seed=1, seconds=15.0)
+    second = synthetic.generate(seed=2, seconds=15.0)
+    if kind == "many venues":
+        changed = shifted(second, 1, venue=(np.arange(second.rows) % 70 + 1).astype(np.int16))
+    else:
+        ask_px = second.ask_px.copy()
+        ask_px[[100, 200, 300]] = 199_999_990_000_001
+        changed = shifted(second, 1, ask_px=ask_px)
+    paths = [tmp_path / f"{n}.csv.gz" for n in range(2)]
+    for path, tape in zip(paths, (shifted(first, 0), changed), strict=True):
+        synthetic.write_csv(tape, path)
+    order = {"size": 3000, "every": "4s", "horizon": "4s"}
+    together = run(config_of(tmp_path, order=order, liquidity=liquidity, stub_band=None))
+    assert not together.failures
+    for number, path in enumerate(paths):
+        alone = run(config_of(path, order=order, liquidity=liquidity, stub_band=None))
+        assert (together.table[together.table[:, 0] == number][:, 1:] == alone.table[:, 1:]).all()
+
+
+def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(each, tmp_path):
+    tape = synthetic.generate(seed=3, seconds=20.0)
+    start, end = synthetic.window(20.0)
+    low, high = start + 8 * 10**9, start + 12 * 10**9
+    around = (tape.ts < low - 10**9) | (tape.ts > high + 10**9)
+    columns = {name: getattr(tape, name)[around] for name in QUOTE_DTYPES}
+    synthetic.write_csv(Tape.build("ZZZ", **columns), tmp_path / "z.csv.gz")
+    shutil.copy(each["AAPL", 0], tmp_path / "a.csv.gz")
+    assert end > high
+    document = run(config_of(tmp_path, window={"start": low, "end": high}, order={"size": 100})).document
+    assert document["feed"]["symbol"] == "AAPL"
+    assert "tapes" not in document["feed"]
+
+
+def test_a_venue_may_be_missing_on_one_date_but_not_on_all(tmp_path):
+    for day in range(2):
+        tape = synthetic.generate(seed=day, seconds=15.0)
+        kept = tape if day == 0 else tape.of_venues(tuple(tape.venues.tolist()[:-1]))
+        synthetic.write_csv(shifted(kept, day), tmp_path / f"{day}.csv.gz")
+    venues = tape.venues.tolist()
+    document = run(config_of(tmp_path, venues=[venues[0], venues[-1]], order={"size": 100})).document
+    assert [len(part["depth"]) for part in document["feed"]["tapes"]] == [2, 1]
+    with pytest.raises(FeedUnavailable, match="no rows of venue 999 on any date"):
+        run(config_of(tmp_path, venues=[venues[0], 999], order={"size": 100}))
+
+
+def test_starts_that_are_listed_go_to_the_tapes_of_their_dates(each):
+    start, _ = synthetic.window(20.0)
+    starts = [start + 10**9, start + DAY + 2 * 10**9, start + DAY + 9 * 10**9]
+    result = run(config_of(each["AAPL", 0].parent, symbol="AAPL", order={"start": starts, "horizon": "3s"}))
+    frame = result.orders_frame().query("strategy == 'optimized'")
+    assert list(zip(frame["tape"], frame["start"], strict=True)) == [(0, starts[0]), (1, starts[1]), (1, starts[2])]
+    assert result.document["orders"]["left_out"] == 0
+    one = run(config_of(each["AAPL", 0].parent, order={"start": starts[:1], "horizon": "3s"}))
+    assert one.table[:, 0].tolist() == [0] * 27 + [2] * 27
+    assert one.document["order"]["start"] == one.document["order"]["start"]
+    with pytest.raises(ConfigError, match="no tape is of the date of any of them"):
+        run(config_of(each["AAPL", 0].parent, order={"start": [start + 9 * DAY, start + 8 * DAY], "horizon": "3s"}))
+
+
+def test_the_order_section_spans_all_tapes(together, alone):
+    order = together.document["order"]
+    assert order["start"] == min(one.document["order"]["start"] for one in alone)
+    assert order["end"] == max(one.document["order"]["end"] for one in alone)

@@ -197,8 +197,8 @@ class Day:
 class Separate(Plan):
     """Stands for a directory: the blocks of a date are joined."""
 
-    def spans(self, block):
-        return (TapeSpan(block.symbol, block.span[0] // DAY, *block.span),)
+    def spans(self, block, first, last):
+        return (TapeSpan(block.symbol, block.span[0] // DAY, bool(block.clip(first, last).rows)),)
 
     def merge(self, blocks):
         return super().merge(
