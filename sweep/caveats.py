@@ -12,7 +12,7 @@ from feed.publishers import in_us_equities
 from sweep.search import in_dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from allocator.order import Execution, Order
     from sweep.config import Question, Settings
@@ -47,14 +47,19 @@ def could_act(around: Around) -> bool:
 
 def before(question: Question, orders: Orders, facts: Facts, around: Around) -> Iterator[str]:
     """What is odd about the question, known before the simulation."""
-    if orders.left_out:
-        yield (
-            f"{orders.left_out:,} of {orders.left_out + len(orders):,} orders are left out: they do not lie inside the "
-            f"window, {format_instant(facts.start)} to {format_instant(facts.end)}"
-        )
     yield from _session(question, orders.orders[0], facts)
     yield from _clock(orders, around)
     yield from _fees(question.settings, facts, around)
+
+
+def left_out(orders: Orders, tapes: Sequence[Facts]) -> Iterator[str]:
+    """Orders that were asked for and are not made, on all tapes together."""
+    if orders.left_out:
+        window = f"the window, {format_instant(tapes[0].start)} to {format_instant(tapes[0].end)}"
+        yield (
+            f"{orders.left_out:,} of {orders.left_out + len(orders):,} orders are left out: they do not lie inside "
+            f"{window if len(tapes) == 1 else 'the window of their tape'}"
+        )
 
 
 def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:

@@ -198,7 +198,7 @@ def _answer(
             listener.started(Started(plan.combinations, store.arrived, plan.nbytes, len(facts[0].provenance.bad)))
         sweeping = _Sweeping(session, identifier, store, plan, progress, listeners)
         markets: list[Market] = []
-        early_warnings: list[str] = []
+        early_warnings = _warn(caveats.left_out(orders, facts), progress)
         for number in tapes_of(orders):
             tape = facts[number]
             book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)

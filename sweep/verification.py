@@ -210,8 +210,8 @@ def _check_document(
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
     """Recompute the answer from the stored rows and from baselines that were run again."""
-    early_warnings = []
     facts = session.tapes.facts
+    early_warnings = list(caveats.left_out(orders, facts))
     for number, market in zip(tapes_of(orders), markets, strict=True):
         tape = facts[number]
         label = f"{tape.label}: " if len(facts) > 1 else ""

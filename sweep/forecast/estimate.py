@@ -85,7 +85,8 @@ def forecast(
         book = session.tapes.fetch(first).book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = on_tape(tasks.Job(orders.orders, settings, each_alone(grid)), orders, first)
-    for line in caveats.before(question, orders.on_tape(first), tapes[first], tasks.around(book, job)):
+    early = caveats.before(question, orders.on_tape(first), tapes[first], tasks.around(book, job))
+    for line in (*caveats.left_out(orders, tapes), *early):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:

@@ -14,7 +14,7 @@ from sweep.tapes.materialise import materialise
 from sweep.tapes.origin import open_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sweep.config import Question
@@ -151,15 +151,18 @@ def open_session(
             source_plan = origin.plan()
         with phases.phase("materialise"):
             tapes = materialise(entered, source_plan, question, here=origin.here)
+        noted: set[str] = set()
         for facts in tapes.facts:
-            _report_facts(facts, progress, f"{facts.label}: " if len(tapes) > 1 else "")
+            notes = [note for note in facts.provenance.notes if note not in noted]
+            noted.update(notes)
+            _report_facts(facts, notes, progress, f"{facts.label}: " if len(tapes) > 1 else "")
         yield Session(entered, tapes)
 
 
-def _report_facts(facts: Facts, progress: Progress, label: str) -> None:
+def _report_facts(facts: Facts, notes: Sequence[str], progress: Progress, label: str) -> None:
     """Report what was read, and what is odd about it."""
     provenance = facts.provenance
-    for note in provenance.notes:
+    for note in notes:
         progress.say(f"{provenance.place}: {note}")
     progress.say(
         f"{label}{provenance.rows:,} rows, {provenance.snapshots:,} snapshots, "

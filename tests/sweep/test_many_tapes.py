@@ -283,3 +283,20 @@ def test_the_order_section_spans_all_tapes(together, alone):
     order = together.document["order"]
     assert order["start"] == min(one.document["order"]["start"] for one in alone)
     assert order["end"] == max(one.document["order"]["end"] for one in alone)
+
+
+def test_what_is_the_same_of_every_tape_stands_once(each):
+    lines = []
+
+    class Listening(Silent):
+        def say(self, text):
+            lines.append(text)
+
+    source = each["AAPL", 0].parent
+    result = run(config_of(source), Listening())
+    assert lines.count(f"{source}: prices are decimal dollars") == 1
+    left_out = result.document["orders"]["left_out"]
+    assert left_out > 0
+    warned = [line for line in result.document["warnings"] if "are left out" in line]
+    every = left_out + result.document["orders"]["count"]
+    assert warned == [f"{left_out} of {every} orders are left out: they do not lie inside the window of their tape"]
