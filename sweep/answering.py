@@ -175,7 +175,7 @@ def answer_of(session: Session, job: tasks.Job, orders: Orders, best: Best, mark
     sensitivity: dict[str, Any] | None = None if other is None else {other: strategies(totals_of(_joined(under_other)))}
     document = {
         **answer_section(job.grid, best, totals, sensitivity),
-        "orders": orders_section(orders, outcomes, [facts.label for facts in session.tapes.facts]),
+        "orders": orders_section(orders, outcomes, [session.tapes.facts[n].label for n in tapes_of(orders)]),
         "shortfall": parts,
     }
     warnings = list(caveats.after(orders, job.grid, best, totals, parts, around))

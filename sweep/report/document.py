@@ -149,7 +149,7 @@ def order_section(orders: Orders) -> dict[str, Any]:
 
 
 def orders_section(orders: Orders, outcomes: Mapping[str, Outcome], tapes: Sequence[str]) -> dict[str, Any]:
-    """How many parent orders there are, and by side and size what one saves on average; tapes by symbol and date."""
+    """How many parent orders there are, and by side and size what one saves; `tapes`: those with orders."""
     symbols, days = ({label.rpartition(" ")[part] for label in tapes} for part in (0, 2))
     return {
         "count": len(orders),

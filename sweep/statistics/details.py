@@ -42,10 +42,10 @@ def details(
         has not; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if nothing filled.
     """
     count, repeat = len(orders), len(outcomes)
-    tapes = np.repeat(np.arange(len(orders.groups_of)), [len(orders.on_tape(n)) for n in range(len(orders.groups_of))])
-    numbers = np.concatenate([np.arange(count) for count in np.bincount(tapes)])
-    groups = np.concatenate([np.arange(count) for count in orders.groups_of])
-    group = np.repeat(groups, np.diff(orders.edges))
+    per_group = np.diff(orders.edges)
+    tapes = np.repeat(np.repeat(np.arange(len(orders.groups_of)), orders.groups_of), per_group)
+    numbers = np.concatenate([np.arange(size) for size in np.bincount(tapes)])
+    group = np.repeat(np.concatenate([np.arange(size) for size in orders.groups_of]), per_group)
     columns: dict[str, NDArray[Any] | list[Any]] = {
         "strategy": [name for name in outcomes for _ in range(count)],
         "tape": np.tile(tapes, repeat),

@@ -198,6 +198,5 @@ def _by_clock(clock: Clock, start: int, end: int) -> Iterator[int]:
         )
         midnight = at_clock(day + 1, 0, clock.zone) - 1
         last = min(end, midnight) if clock.last is None else at_clock(day, clock.last, clock.zone)
-        for instant in range(first, last + 1, clock.every):
-            if start <= instant <= end:
-                yield instant
+        passed = max(0, -(-(start - first) // clock.every))  # starts of that day before the window
+        yield from range(first + passed * clock.every, min(last, end) + 1, clock.every)

@@ -274,7 +274,7 @@ def test_starts_that_are_listed_go_to_the_tapes_of_their_dates(each):
     assert result.document["orders"]["left_out"] == 0
     one = run(config_of(each["AAPL", 0].parent, order={"start": starts[:1], "horizon": "3s"}))
     assert one.table[:, 0].tolist() == [0] * 27 + [2] * 27
-    assert one.document["order"]["start"] == one.document["order"]["start"]
+    assert (one.document["orders"]["days"], one.document["orders"]["symbols"]) == (1, 2)
     with pytest.raises(ConfigError, match="no tape is of the date of any of them"):
         run(config_of(each["AAPL", 0].parent, order={"start": [start + 9 * DAY, start + 8 * DAY], "horizon": "3s"}))
 

@@ -138,6 +138,13 @@ def test_orders_without_end_are_refused_with_the_arithmetic():
         made(**{"every": "10m", "horizon": "1m", "from": "03:00", "to": "04:00"})
 
 
+def test_starts_of_a_day_before_a_short_window_are_passed_over_at_once():
+    keys = {"every": "1us", "horizon": "1us", "from": "00:00", "to": "23:59"}
+    orders = made(START, START + 999_500, **keys)
+    assert (len(orders), orders.orders[0].start, orders.left_out) == (999, START, 1)
+    assert starts_of(made(START, START + 8 * MINUTE, **{"every": "7m", "horizon": "1s", "from": "14:00"})) == ["14:35"]
+
+
 def test_a_time_of_day_is_that_of_the_clocks_also_where_they_are_changed():
     assert parse_clock("9:40") == parse_clock("09:40:00") == 580 * MINUTE
     changes = parse_instant("2024-03-10T00:00:00Z") // (1440 * MINUTE)  # 02:30 is skipped in New York
