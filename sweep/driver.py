@@ -353,6 +353,8 @@ def _reduce(swept: Swept, plan: Plan, filled: int) -> Best:
     try:
         return find_best(swept.rows, plan.classes, plan.orders.signs, filled)
     except ValueError:
+        if not swept.failures:
+            raise
         first = swept.failures[0]
         raise AllFailed(f"every combination failed, the first with {first.message}\n{first.details}") from None
 
