@@ -26,6 +26,8 @@ COST_REFERENCES: Final = ("touch", "best")
 """The references that are costs of the book themselves."""
 
 Infeasible = Literal["sweep", "wait"]
+Pace = Literal["now", "twap", "pov"]
+"""How much of an order the router may have sent by a snapshot: all of it, or what a baseline of that name would."""
 
 SIGN: dict[str, int] = {"buy": 1, "sell": -1}
 """A sell is a buy at negated prices; every rule is written once, for the buy."""
@@ -165,6 +167,48 @@ def amount(bound: int) -> Amount:
 
 
 @dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a child order takes to its venue.
+
+    Several choices are drawn from, one for each child order.
+
+    Attributes
+    ----------
+    default : tuple of int
+        Nanoseconds, 0 or more each; of every venue that is not named.
+    venues : tuple of (int, tuple of int)
+        Publisher ids and the choices of each, nanoseconds.
+    seed : int
+        Of the draws.
+    """
+
+    default: tuple[int, ...] = (0,)
+    venues: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for choices in (self.default, *(choices for _, choices in self.venues)):
+            if not choices or not all(0 <= choice <= LONGEST_LATENCY for choice in choices):
+                raise AllocatorError(
+                    f"latency: expected 0 to {LONGEST_LATENCY:,} ns, one or more, but it had {list(choices)}"
+                )
+
+    def of(self, venues: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+        """The choices of each of some publisher ids, nanoseconds."""
+        named = dict(self.venues)
+        return tuple(named.get(int(venue), self.default) for venue in venues)
+
+    @property
+    def delays(self) -> bool:
+        """Whether a child order of some venue may arrive after the snapshot that it was sent at."""
+        return any(choice for choices in (self.default, *(each for _, each in self.venues)) for choice in choices)
+
+
+LONGEST_LATENCY: Final = 2**60
+"""Nanoseconds, 36 years: the time of a snapshot and this still fit int64 together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How orders fill, whatever the policy.
 
@@ -179,12 +223,20 @@ class Rules:
     leftover_band : int, optional
         A `sweep` takes nothing dearer than this far above the lowest ask displayed, 1e-9 of that ask, and what it
         leaves is valued there. None = at any distance, valued at the dearest quote.
+    latency : Latency
+        Of child orders; the leftover rule has none.
     """
 
     liquidity: Liquidity
     leftover: Leftover
     unfilled_penalty: int
     leftover_band: int | None = None
+    latency: Latency = Latency()
+
+    @property
+    def delayed(self) -> bool:
+        """Whether a child order may arrive after the snapshot that it was sent at."""
+        return self.latency.delays
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from allocator import splits
 from allocator.engine import ChildOrder, View
+from allocator.errors import AllocatorError
+from allocator.money import NANO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from allocator.engine import Policy
-    from allocator.order import Infeasible, Parameters, Reference
+    from allocator.order import Infeasible, Pace, Parameters, Reference
 
 
 def _reference2(view: View, reference: str) -> int | None:
@@ -27,6 +29,11 @@ def _reference2(view: View, reference: str) -> int | None:
     if reference == "arrival":
         return view.arrival2
     return min((2 * c for c, shares in zip(view.costs, view.available, strict=True) if shares), default=None)
+
+
+def _check_participation(share: int) -> None:
+    if not 1 <= share <= NANO:
+        raise AllocatorError(f"participation: expected above 0, up to 1, but it had {share / NANO}")
 
 
 def _send(view: View, split: tuple[int, ...]) -> Iterable[ChildOrder]:
@@ -46,6 +53,11 @@ class Static:
         lowest that is left), ``mid`` or ``arrival``.
     lots_only : bool
         Send whole lots only.
+    participation : int
+        1e-9 of the displayed shares of a supply, 1 to 1e9: of a quote that stands it takes no more in all.
+    schedule : str
+        How much of the order may be sent by a snapshot: ``now`` all of it, ``twap`` and ``pov`` as much as the
+        baselines of these names want to have bought (`allocator.pace`).
     """
 
     unit: ClassVar[int] = 1
@@ -53,6 +65,11 @@ class Static:
     step: int = 100
     reference: Reference = "best"
     lots_only: bool = False
+    participation: int = NANO
+    schedule: Pace = "now"
+
+    def __post_init__(self) -> None:
+        _check_participation(self.participation)
 
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
         """Send the split of `splits.static` or `splits.static_lots`; nothing where there is no reference."""
@@ -84,7 +101,7 @@ class Pseudocode:
         Shares of a lot.
     infeasible : str
         What to do at a snapshot without a split: ``sweep`` as `Static` does, or ``wait``.
-    reference, lots_only
+    reference, lots_only, participation, schedule
         As of `Static`.
     """
 
@@ -94,6 +111,11 @@ class Pseudocode:
     infeasible: Infeasible = "sweep"
     reference: Reference = "best"
     lots_only: bool = False
+    participation: int = NANO
+    schedule: Pace = "now"
+
+    def __post_init__(self) -> None:
+        _check_participation(self.participation)
 
     @property
     def fallback(self) -> Static | None:
