@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.book import BookRules, build_book
-from allocator.order import FIELDS, Order, ParameterColumns
+from allocator.order import FIELDS, Order
 from allocator.simulate import run_combinations
 from benchmarks.frame import Duel, Side
 from sweep import tasks
@@ -119,7 +119,7 @@ def endless_grid(scale: Scale) -> Duel:
         kernel="wide", collapse=False,
     )  # fmt: skip
     numbers = np.arange(0, count, -(-count // few))
-    parameters = ParameterColumns(**grid.columns(numbers))
+    parameters = grid.parameters_of(numbers)
 
     def on_ray() -> NDArray[np.int64]:
         cutter, table = Cutter(1, 1, count, ray.workers), np.zeros((count, 8), np.int64)

@@ -75,7 +75,7 @@ def compare(name: str, source: Path, executor: str) -> None:
 
     def by_the_same_kernel(*arguments: Any) -> Plan:
         plan, calibrated = make_plan(*arguments), arguments[-1]
-        return replace(plan, kernel=estimate["kernel"], measured=calibrated[estimate["kernel"]])
+        return replace(plan, kernels=(estimate["kernel"],), measured=calibrated[0][estimate["kernel"]])
 
     driver.make_plan, phases, driver.Phases = by_the_same_kernel, driver.Phases, Phases
     try:

@@ -189,6 +189,8 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
 def nearest(key: str, valid: Iterable[str]) -> list[str]:
     """Find the keys that may be meant: those that end in its last part, else hold it as a word, else the most similar.
 
+    Of a section that exists, the most similar of its own.
+
     Parameters
     ----------
     key : str
@@ -200,6 +202,9 @@ def nearest(key: str, valid: Iterable[str]) -> list[str]:
     for fits in (lambda part: part == last, lambda part: f"_{last}_" in f"_{part}_"):
         if matches := [each for each, part in last_parts.items() if fits(part)]:
             return matches
+    section = typed.rpartition(".")[0]
+    inside = {each: part for each, part in last_parts.items() if section and each.startswith(f"{section}.")}
+    last_parts = inside or last_parts
     return [
         max(last_parts, key=lambda each: (max(_similarity(typed, each), _similarity(last, last_parts[each])), each))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,18 +13,23 @@ from feed.tape import DAY
 from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
-from sweep.report import answer_section, orders_section, shortfall_section, strategies
+from sweep.report import answer_section, orders_section, shortfall_section, strategies, worlds_section
 from sweep.search import each_alone
-from sweep.statistics import Outcome, details, joined, no_orders, orders_on, total
+from sweep.statistics import Outcome, details, joined, no_orders, orders_on, stacked, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from allocator.order import Liquidity
-    from sweep.config import Question
+    from allocator.units import Scale
+    from sweep.chunks import Measured
+    from sweep.config import Question, Settings, Variants
     from sweep.executors import Executor, Handle
-    from sweep.reduce import Best
-    from sweep.statistics import Orders
+    from sweep.reduce import Best, Sums
+    from sweep.search import Classes
+    from sweep.statistics import Orders, Total
     from sweep.tapes import Facts, Session
 
 PIECE: Final = 16
@@ -32,7 +38,7 @@ PIECE: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Market:
-    """Orders by every baseline, and the market around them.
+    """Orders by every baseline in one world, and the market around them.
 
     Attributes
     ----------
@@ -89,6 +95,64 @@ def orders_of(question: Question, facts: Sequence[Facts]) -> Orders:
     return orders
 
 
+def job_of(question: Question, orders: Orders) -> tasks.Job:
+    """A job of every combination of a question, none of them collapsed."""
+    grid, each = question.grid, question.variants.each
+    parts: tuple[tasks.Part, ...] = ()
+    if len(each) > 1:
+        pasts = grid.variant_edges[1:].tolist()
+        parts = tuple(tasks.Part(past, variant.settings) for past, variant in zip(pasts, each, strict=True))
+    return tasks.Job(orders.orders, question.settings, each_alone(grid), parts=parts)
+
+
+def in_classes(job: tasks.Job, classes: Classes, kernels: Sequence[str] = ()) -> tasks.Job:
+    """A job of some classes, by a kernel for each variant, or by any."""
+    edges = classes.variant_edges[1:].tolist()
+    parts = (
+        tuple(
+            replace(part, past=past, kernel=kernels[number] if kernels else None)
+            for number, (part, past) in enumerate(zip(job.parts, edges, strict=True))
+        )
+        if job.parts
+        else ()
+    )
+    return replace(job, classes=classes, kernel=kernels[0] if kernels else None, parts=parts)
+
+
+def scales_of(variants: Variants, facts: Sequence[Facts]) -> list[tuple[Scale, ...]]:
+    """The prices of the books that each variant runs on, tape by tape; of one that a condition drops none."""
+    return [() if variant.book < 0 else tuple(tape.scales[variant.book] for tape in facts) for variant in variants.each]
+
+
+def calibrated(
+    executor: Executor, variants: Variants, books: Sequence[Handle], job: tasks.Job
+) -> list[Mapping[str, Measured]]:
+    """Measure the kernels of each variant; variants that differ in nothing that kernels look at share what is measured.
+
+    Parameters
+    ----------
+    executor : Executor
+    variants : Variants
+    books : sequence of Handle
+        Of the tape that is measured.
+    job : Job
+        On that tape.
+    """
+    measured: dict[Any, Mapping[str, Measured]] = {}
+    of_variants: list[Mapping[str, Measured]] = []
+    for variant in variants.each:
+        settings = variant.settings
+        kind = variant.book, settings.policy, settings.rules.liquidity, settings.rules.delayed
+        if variant.book < 0:
+            of_variants.append({"walk": ()})
+            continue
+        if kind not in measured:
+            own = replace(job, settings=settings)
+            measured[kind] = executor.get(executor.call(tasks.calibrate, books[variant.book], own))
+        of_variants.append(measured[kind])
+    return of_variants
+
+
 def tapes_of(orders: Orders) -> list[int]:
     """The tapes that have orders."""
     return [tape for tape, groups in enumerate(orders.groups_of) if groups]
@@ -100,10 +164,20 @@ def on_tape(job: tasks.Job, orders: Orders, tape: int) -> tasks.Job:
     return replace(job, orders=part.orders, edges=part.edges)
 
 
-def market_of(executor: Executor, book: Handle, job: tasks.Job) -> Market:
-    """Run the baselines of one tape's orders, and look at the market around these."""
-    around = executor.call(tasks.around, book, replace(job, classes=each_alone(job.grid)))
-    return Market(executor.get(around), outcomes_of(executor, book, job, tasks.baselines))
+def markets_of(executor: Executor, variants: Variants, books: Sequence[Handle], job: tasks.Job) -> list[Market]:
+    """Run the baselines of one tape's orders in each world, and look at the market around these."""
+    markets = []
+    for world in range(len(variants.worlds)):
+        variant = variants.of_world(world)
+        own, book = _by_itself(job, variant.settings), books[variant.book]
+        around = executor.call(tasks.around, book, own)
+        markets.append(Market(executor.get(around), outcomes_of(executor, book, own, tasks.baselines)))
+    return markets
+
+
+def _by_itself(job: tasks.Job, settings: Settings) -> tasks.Job:
+    """A job of one variant, whose classes nothing looks at; they may be many."""
+    return replace(job, settings=settings, classes=each_alone(job.grid), parts=())
 
 
 def joined_market(each: Sequence[Market]) -> Market:
@@ -131,7 +205,7 @@ def outcomes_of(
     liquidity: Liquidity | None = None,
 ) -> dict[str, Outcome]:
     """How all orders of a job fill by some strategies, from a function that takes a part of the orders."""
-    job = replace(job, classes=each_alone(job.grid), edges=())  # classes may be many, and nothing here looks at them
+    job = replace(job, edges=())
     begun: deque[Handle] = deque()
     parts: list[dict[str, Outcome]] = []
     for first in range(0, len(job.orders), PIECE):
@@ -152,31 +226,87 @@ def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
     }
 
 
-def answer_of(session: Session, job: tasks.Job, orders: Orders, best: Best, market: Market) -> Answer:
-    """Run the best combination once more, and say what it saves; the market is that of all tapes."""
-    other = OTHER_LIQUIDITY[job.settings.rules.liquidity] if job.settings.conventions == "fair" else None
-    traced, under_other = [], []
+def members_of(classes: Classes, variants: Variants) -> list[NDArray[np.bool_] | None]:
+    """(R,) bool for each world, which classes are of it; None where there is one world only."""
+    if len(variants.worlds) == 1:
+        return [None]
+    edges = classes.variant_edges
+    masks: list[NDArray[np.bool_] | None] = []
+    for world in variants.worlds:
+        mask = np.zeros(len(classes), np.bool_)
+        for number in world.variants:
+            mask[edges[number] : edges[number + 1]] = True
+        masks.append(mask)
+    return masks
+
+
+def answer_of(
+    session: Session,
+    question: Question,
+    job: tasks.Job,
+    orders: Orders,
+    bests: Sequence[Best],
+    markets: Sequence[Market],
+    sums_of: Callable[[int], Sums | None],
+) -> Answer:
+    """Run what is best in each world once more, and say what it saves.
+
+    Parameters
+    ----------
+    session, question, job, orders
+        As everywhere.
+    bests : sequence of Best
+        Of each world.
+    markets : sequence of Market
+        The same, of all tapes.
+    sums_of : callable
+        The sums of a combination over all orders.
+    """
+    grid, worlds = question.grid, question.variants.worlds
+    runs: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
+    under_other: list[dict[str, Outcome]] = []
     for number in tapes_of(orders):
-        book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)
-        traced.append(outcomes_of(session.executor, book, part, tasks.traced, best.combination))
-        if other is not None:
-            under_other.append(
-                outcomes_of(session.executor, book, part, tasks.traced, best.combination, liquidity=other)
-                | outcomes_of(session.executor, book, part, tasks.baselines, liquidity=other)
-            )
-    around = market.around
+        books = session.tapes.fetch(number).books
+        for world, best in enumerate(bests):
+            variant = question.variants.each[grid.variant_of(best.combination)]
+            own = _by_itself(on_tape(job, orders, number), variant.settings)
+            run = partial(outcomes_of, session.executor, books[variant.book], own)
+            runs[world].append(run(tasks.traced, best.combination))
+            other = _other_liquidity(question, variant.settings)
+            if world == 0 and other is not None:
+                under_other.append(
+                    run(tasks.traced, best.combination, liquidity=other) | run(tasks.baselines, liquidity=other)
+                )
+    labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
+    answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
+    tables, warnings = [], []
+    for run_of, best, market in zip(runs, bests, markets, strict=True):
+        outcomes = _joined(run_of) | market.baselines
+        arrivals = market.around.arrivals
+        totals = {name: total(orders.orders, outcome, arrivals) for name, outcome in outcomes.items()}
+        parts = shortfall_section(totals, market.around, twap_acted=caveats.could_act(market.around))
+        sensitivity: dict[str, Any] | None = None
+        if under_other and not answers:
+            swapped = {name: total(orders.orders, run, arrivals) for name, run in _joined(under_other).items()}
+            sensitivity = {OTHER_LIQUIDITY[question.settings.rules.liquidity]: strategies(swapped)}
+        document = {
+            **answer_section(grid, best, totals, sensitivity),
+            "orders": orders_section(orders, outcomes, labels),
+            "shortfall": parts,
+        }
+        if not answers:
+            warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
+        answers.append((document, totals))
+        tables.append(details(orders, outcomes, arrivals))
+    document = answers[0][0]
+    if len(worlds) > 1:
+        section = worlds_section(worlds, grid, bests, answers, sums_of)
+        document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
+    return Answer(document, warnings, stacked(tables))
 
-    def totals_of(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-        return {name: total(orders.orders, outcome, around.arrivals) for name, outcome in outcomes.items()}
 
-    outcomes = _joined(traced) | market.baselines
-    totals = totals_of(outcomes)
-    parts = shortfall_section(totals, around, twap_acted=caveats.could_act(around))
-    sensitivity: dict[str, Any] | None = None if other is None else {other: strategies(totals_of(_joined(under_other)))}
-    document = {
-        **answer_section(job.grid, best, totals, sensitivity),
-        "orders": orders_section(orders, outcomes, [session.tapes.facts[n].label for n in tapes_of(orders)]),
-        "shortfall": parts,
-    }
-    warnings = list(caveats.after(orders, job.grid, best, totals, parts, around))
-    return Answer(document, warnings, details(orders, outcomes, around.arrivals))
+def _other_liquidity(question: Question, settings: Settings) -> Liquidity | None:
+    """The rule under which the answer is given once more; None where that is no question, or there are worlds of it."""
+    if settings.conventions != "fair" or "liquidity" in question.config.grid:
+        return None
+    return OTHER_LIQUIDITY[settings.rules.liquidity]

@@ -45,11 +45,16 @@ def could_act(around: Around) -> bool:
     return 100 * (around.slices - around.quoted) <= BLANK * around.slices
 
 
-def before(question: Question, orders: Orders, facts: Facts, around: Around) -> Iterator[str]:
-    """What is odd about the question, known before the simulation."""
-    yield from _session(question, orders.orders[0], facts)
-    yield from _clock(orders, around)
-    yield from _fees(question.settings, facts, around)
+def before(question: Question, orders: Orders, tapes: Sequence[Facts], number: int, around: Around) -> Iterator[str]:
+    """What is odd about the question on one tape, known before the simulation; of several tapes it names the one."""
+    own, facts = orders.on_tape(number), tapes[number]
+    label = f"{facts.label}: " if len(tapes) > 1 else ""
+    for lines in (
+        _session(question, own.orders[0], facts),
+        _clock(own, around),
+        _fees(question.settings, facts, around),
+    ):
+        yield from (label + line for line in lines)
 
 
 def left_out(orders: Orders, tapes: Sequence[Facts]) -> Iterator[str]:
@@ -153,15 +158,34 @@ def after(
     yield from _drift(parts, orders)
 
 
+def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where the answer hangs on what is assumed of the market; takes the document's `worlds`."""
+    first, *others = worlds
+    gained = first["savings_vs_baselines_bps"]["best_ask"]
+    for world in others:
+        same = world["first_best"]
+        here = None if same is None else same["savings_vs_baselines_bps"]["best_ask"]
+        if gained is not None and here is not None and (gained > 0) != (here > 0) and gained != here:
+            yield (
+                f"the answer hangs on the market: what is best with {named(first['market'])} saves {gained:,.2f} bps "
+                f"against best_ask, and {here:,.2f} bps with {named(world['market'])}"
+            )
+
+
+def named(market: Mapping[str, Any]) -> str:
+    """A world in words."""
+    return ", ".join(f"{name}={value}" for name, value in market.items())
+
+
 def _grid(grid: Grid, best: Best) -> Iterator[str]:
     """Where the grid says little: all combinations tie, or the best may lie beyond it."""
     objective = best.objective
-    ties = objective["best_ties"]
+    ties, of = objective["best_ties"], objective["combinations"]
     inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"])
-    if objective["flat"] and len(grid) > 1:
+    if objective["flat"] and of > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
-        yield f"{ties:,} of {len(grid):,} combinations tie for the best; best_parameters is the first of them"
+        yield f"{ties:,} of {of:,} combinations tie for the best; best_parameters is the first of them"
     point = grid.point(best.combination)
     for axis in grid.axes:
         value = point[axis.name]

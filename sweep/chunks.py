@@ -91,6 +91,16 @@ class Span(NamedTuple):
     past: int
 
 
+def within(spans: Iterable[Span], ranges: Iterable[tuple[int, int]]) -> list[Span]:
+    """The parts of some spans that lie in ranges of combinations [first, past), each in one."""
+    return [
+        span._replace(first=max(span.first, first), past=min(span.past, past))
+        for span in spans
+        for first, past in ranges
+        if max(span.first, first) < min(span.past, past)
+    ]
+
+
 class Cutter(NullListener):
     """Hands out every combination once, in chunks, lazily; their sizes follow from finished chunks.
 

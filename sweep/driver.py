@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweep import caveats, tasks
-from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of, tapes_of
+from sweep.answering import (
+    answer_of,
+    calibrated,
+    in_classes,
+    job_of,
+    joined_market,
+    markets_of,
+    members_of,
+    on_tape,
+    orders_of,
+    scales_of,
+    tapes_of,
+)
 from sweep.chunks import Suspects
 from sweep.config import as_config
 from sweep.environment import sources_hash, versions
@@ -20,7 +33,7 @@ from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
 from sweep.planning import Plan, make_plan
 from sweep.progress import Silent
-from sweep.reduce import TOTAL, Best, eligible, find_best
+from sweep.reduce import TOTAL, Best, eligible, find_best, sums_of
 from sweep.report import (
     failed_section,
     feed_section,
@@ -29,7 +42,6 @@ from sweep.report import (
 )
 from sweep.result import Result
 from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
-from sweep.search import each_alone
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -175,20 +187,21 @@ def _answer(
     executor, facts = session.executor, session.tapes.facts
     config, grid = question.config, question.grid
     orders = orders_of(question, facts)
-    job = tasks.Job(orders.orders, question.settings, each_alone(grid))
+    variants = question.variants
+    job = job_of(question, orders)
     with phases.phase("calibrate"):
         # what is stored of a run names its classes, whatever is asked for now
         if config.collapse if store.planned is None else store.planned.collapse:
-            scales = (tape.scale for tape in facts)
-            job = replace(job, classes=executor.get(executor.call(tasks.classify, job, *scales)))
-        if store.planned is None:
+            job = in_classes(job, executor.get(executor.call(tasks.classify, job, scales_of(variants, facts))))
+        if store.planned is None or job.parts:
             first, *_ = tapes_of(orders)
-            book = session.tapes.fetch(first).book
-            measured = executor.get(executor.call(tasks.calibrate, book, on_tape(job, orders, first)))
+            books = session.tapes.fetch(first).books
+            measured = calibrated(executor, variants, books, on_tape(job, orders, first))
         else:
-            measured = {store.planned.kernel: tuple(store.planned.measured)}
+            measured = [{store.planned.kernel: tuple(store.planned.measured)}]
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-    job = replace(job, kernel=plan.kernel)
+    job = in_classes(job, plan.classes, plan.kernels)
+    edges = plan.classes.variant_edges.tolist()
     with phases.phase("sweep") as advanced:
         store.begin(plan)
         if store.arrived:
@@ -197,25 +210,28 @@ def _answer(
         for listener in listeners:
             listener.started(Started(plan.combinations, store.arrived, plan.nbytes, len(facts[0].provenance.bad)))
         sweeping = _Sweeping(session, identifier, store, plan, progress, listeners)
-        markets: list[Market] = []
+        markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
         for number in tapes_of(orders):
-            tape = facts[number]
-            book, part = session.tapes.fetch(number).book, on_tape(job, orders, number)
-            market = market_of(executor, book, part)
-            lines = caveats.before(question, orders.on_tape(number), tape, market.around)
-            label = f"{tape.label}: " if len(facts) > 1 else ""
-            early_warnings += _warn((label + line for line in lines), progress)
-            sweeping.sweep(number, book, part, shares_of(market.baselines["best_ask"]))
-            markets.append(market)
+            books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
+            of_tape = markets_of(executor, variants, books, part)
+            early_warnings += _warn(caveats.before(question, orders, facts, number, of_tape[0].around), progress)
+            filled = shares_of(of_tape[0].baselines["best_ask"])
+            for at, book in enumerate(books):
+                sweeping.sweep(number, book, part, variants.ranges(at, edges), filled)
+            markets.append(of_tape)
         for listener in listeners:
             listener.ended()
         swept = Swept(*store.ended())
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
-        market = joined_market(markets)
-        best = _reduce(swept, plan, shares_of(market.baselines["best_ask"]))
-        answer = answer_of(session, job, orders, best, market)
+        of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
+        bests = [
+            _reduce(swept, plan, shares_of(market.baselines["best_ask"]), members)
+            for market, members in zip(of_worlds, members_of(plan.classes, variants), strict=True)
+        ]
+        sums = partial(sums_of, swept.rows, plan.classes, orders.signs)
+        answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
@@ -230,7 +246,7 @@ def _answer(
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,
             "workers": executor.workers,
-            "kernel": plan.kernel,
+            "kernel": ", ".join(dict.fromkeys(plan.kernels)),
             "simulated": store.simulated,
             "chunks": store.chunks,
             "chunk_size": store.largest,
@@ -285,15 +301,16 @@ class _Sweeping:
         self._progress, self._listeners = progress, listeners
         self._done, self._crashes = store.arrived, 0
         self._best: int | None = None
-        # of several groups no row is a combination's whole cash
-        self._better = _better if plan.orders.groups == 1 else _unknown
+        # of several groups no row is a combination's whole cash, and several worlds do not compare
+        self._alone = plan.orders.groups == 1 and not plan.grid.further
+        self._better = _better if self._alone else _unknown
 
-    def sweep(self, tape: int, book: Handle, job: tasks.Job, filled: int) -> None:
-        """Run a tape; `filled` are the shares of best_ask."""
+    def sweep(self, tape: int, book: Handle, job: tasks.Job, ranges: Sequence[tuple[int, int]], filled: int) -> None:
+        """Run some ranges of classes on a book of a tape; `filled` are the shares of best_ask."""
         executor, name, store = self._executor, self._name, self._store
-        cutter, side, in_a_row = store.cutter(tape), job.order.side, 0
+        cutter, side, in_a_row = store.cutter(tape, ranges), job.order.side, 0
         suspects = Suspects(cutter, store.witness(tape))
-        for block in store.blocks() if self._plan.orders.groups == 1 else ():
+        for block in store.blocks() if self._alone else ():
             self._best = self._better(self._best, block, filled, side)
 
         def take() -> tuple[Chunk] | None:
@@ -349,9 +366,9 @@ def _unknown(best: int | None, *_: object) -> int | None:
     return best
 
 
-def _reduce(swept: Swept, plan: Plan, filled: int) -> Best:
+def _reduce(swept: Swept, plan: Plan, filled: int, members: NDArray[np.bool_] | None) -> Best:
     try:
-        return find_best(swept.rows, plan.classes, plan.orders.signs, filled)
+        return find_best(swept.rows, plan.classes, plan.orders.signs, filled, members)
     except ValueError:
         if not swept.failures:
             raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from allocator.runners import SHARED
 from sweep.chunks import Cutter, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sweep.chunks import Chunk, Measured
     from sweep.search import Classes, Grid
@@ -29,10 +30,10 @@ class Plan:
         On all tapes.
     workers : int
         Of the executor.
-    kernel : str
-        The kernel that simulates; no result depends on it.
+    kernels : tuple of str
+        The kernel that simulates each variant of the grid; no result depends on it.
     measured : tuple of (combinations, seconds)
-        What the kernel took in the calibration; only the size of the first chunks depends on it.
+        What the first one took in the calibration; only the size of the first chunks depends on it.
     nbytes : int
         Of tapes and books in the object store of each node.
     """
@@ -40,7 +41,7 @@ class Plan:
     classes: Classes
     orders: Orders
     workers: int
-    kernel: str
+    kernels: tuple[str, ...]
     measured: Measured
     nbytes: int
 
@@ -69,6 +70,11 @@ class Plan:
         return chunk.orders * self.classes.count(chunk.first, chunk.past)
 
     @property
+    def kernel(self) -> str:
+        """The kernel of the first variant."""
+        return self.kernels[0]
+
+    @property
     def together(self) -> bool:
         """Whether a chunk holds all groups of a tape."""
         return self.kernel == SHARED
@@ -91,7 +97,7 @@ def make_plan(
     orders: Orders,
     facts: tuple[Facts, ...],
     workers: int,
-    calibrated: Mapping[str, Measured],
+    calibrated: Sequence[Mapping[str, Measured]],
 ) -> Plan:
     """Choose the kernel, and plan the run.
 
@@ -101,20 +107,21 @@ def make_plan(
         What to run, on which tapes.
     workers : int
         Of the executor.
-    calibrated : mapping of str to (combinations, seconds)
-        By kernel, from `sweep.tasks.calibrate`; the least per order and combination wins, the first of equals.
+    calibrated : sequence of mapping of str to (combinations, seconds)
+        Of each variant of the grid by kernel, from `sweep.tasks.calibrate`; the least per order and combination wins,
+        the first of equals.
     """
 
-    def least(name: str) -> float:
+    def least(measured: Mapping[str, Measured], name: str) -> float:
         sharing = len(orders) if name == SHARED else 1
-        return min((seconds / count / sharing for count, seconds in calibrated[name]), default=0.0)
+        return min((seconds / count / sharing for count, seconds in measured[name]), default=0.0)
 
-    kernel = min(calibrated, key=least)
+    kernels = tuple(min(measured, key=partial(least, measured)) for measured in calibrated)
     return Plan(
         classes=classes,
         orders=orders,
         workers=workers,
-        kernel=kernel,
-        measured=calibrated[kernel],
+        kernels=kernels,
+        measured=calibrated[0][kernels[0]],
         nbytes=sum(tape.nbytes for tape in facts),
     )

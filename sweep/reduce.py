@@ -9,6 +9,7 @@ import numpy as np
 
 from allocator.money import NANO, rounded
 from allocator.order import FIELDS
+from sweep.search import MARKET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,39 @@ def eligible(rows: NDArray[Any], filled: int) -> NDArray[np.bool_]:
     return enough
 
 
-def find_best(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], filled: int) -> Best:
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """One combination over all orders.
+
+    Attributes
+    ----------
+    row : tuple of int
+        The columns of `allocator.order.FIELDS`.
+    signed_cash : int
+        Total cash paid less total cash received, 1e-9 $.
+    """
+
+    row: tuple[int, ...]
+    signed_cash: int
+
+
+def sums_of(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], combination: int) -> Sums | None:
+    """The sums of one combination; None where it has no row in a group. Parameters as of `find_best`."""
+    of = int(classes.of_numbers(np.array([combination]))[0])
+    rows = table[table[:, -len(FIELDS) - 1] == of, -len(FIELDS) :].tolist()
+    if len(rows) != len(signs):
+        return None
+    signed = sum(sign * row[TOTAL] for sign, row in zip(signs, rows, strict=True))
+    return Sums(tuple(map(sum, zip(*rows, strict=True))), signed)
+
+
+def find_best(
+    table: NDArray[np.int64],
+    classes: Classes,
+    signs: Sequence[int],
+    filled: int,
+    members: NDArray[np.bool_] | None = None,
+) -> Best:
     """Reduce the rows of all groups of orders.
 
     Parameters
@@ -49,6 +82,8 @@ def find_best(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], 
         1 for a group of buys, -1 for one of sells.
     filled : int
         Shares that best_ask fills, less what it overfills. A combination that fills less can only be best if all do.
+    members : (R,) bool, optional
+        The classes of one world, which alone are looked at; None = all.
 
     Raises
     ------
@@ -56,6 +91,8 @@ def find_best(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], 
         No class has a row in every group.
     """
     simulated, cube = _cube(table, len(classes), len(signs))
+    if members is not None:
+        simulated, cube = simulated[members[simulated]], cube[:, members[simulated]]
     if not len(simulated):
         raise ValueError("no combination has a row")
     sums = _exact_sums(cube)
@@ -72,14 +109,14 @@ def find_best(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], 
     edges = [
         axis.name
         for axis in grid.axes
-        if len(axis) > 1 and axis.name not in inert and point[axis.name] in axis.extremes
+        if len(axis) > 1 and not axis.labels and axis.name not in inert and point[axis.name] in axis.extremes
     ]
     span = int(paid.max()) - int(paid.min())
     return Best(
         number,
         tuple(int(value) for value in sums[best]),
         {
-            "combinations": len(grid),
+            "combinations": len(grid) if members is None else int(classes.counts(np.flatnonzero(members)).sum()),
             "distinct": distinct,
             "best_ties": int(classes.counts(simulated[ties]).sum()),
             "range": rounded(span, NANO, 2),
@@ -164,12 +201,12 @@ def _inert(simulated: NDArray[np.int64], groups: NDArray[np.int64], classes: Cla
     """The axes longer than 1 along which no row changes; failed combinations are ignored."""
     labels = np.full(len(classes), -1, np.int64)
     labels[simulated] = groups
-    cube = classes.cube(labels)  # of length 1 along an axis that decides nothing: nothing changes there
+    cube = classes.cube(labels, -1)  # of length 1 along an axis that decides nothing: nothing changes there
     inert = []
     for dimension, axis in enumerate(classes.grid.axes):
         has_row = cube >= 0
         highest = cube.max(axis=dimension)
         lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)
-        if len(axis) > 1 and bool(((highest == lowest) | (highest < 0)).all()):
+        if len(axis) > 1 and axis.name not in MARKET and bool(((highest == lowest) | (highest < 0)).all()):
             inert.append(axis.name)
     return inert

@@ -24,6 +24,10 @@ _MAY_LACK: Final = ("shortfall_", "first_fill", "last_fill")
 """Beginnings of the names of columns of `sweep.statistics.details` that may be None."""
 
 
+AXIS_COLUMN: Final = {"fees": "fee_table"}
+"""The column of an axis whose name a column of `COLUMNS` has."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The result of a sweep.
@@ -76,10 +80,29 @@ class Result:
         return pd.DataFrame({**columns, **nullable})
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
-        """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars."""
+        """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars.
+
+        An axis that is no parameter has a column of its name, too, and `AXIS_COLUMN` says which has another.
+        """
         import pandas as pd
 
         rows = self.table[first:past]
         columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
-        return pd.DataFrame({**keys, **self.config.question.grid.dollars(keys["combination"]), **columns})
+        grid = self.config.question.grid
+        values = grid.printed_columns(keys["combination"])
+        typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
+        named = {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
+        return pd.DataFrame({**keys, **named, **columns})
+
+
+def _typed(column: NDArray[Any], labels: tuple[Any, ...]) -> Any:  # noqa: ANN401 - an array of numpy's or of pandas'
+    """A column of labels, in the type that all of them have, so that each part of a table has it."""
+    import pandas as pd
+
+    kinds = {type(label) for label in labels}
+    if kinds in ({bool}, {int}):
+        return column.astype(kinds.pop())
+    if kinds <= {int, float}:
+        return column.astype(float)
+    return pd.array([None if label is None else str(label) for label in column], "string")

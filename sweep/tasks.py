@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
@@ -16,7 +17,7 @@ from allocator.baselines import twap_slices
 from allocator.collapse import ACTING, read_by
 from allocator.engine import as_row
 from allocator.errors import AllocatorError
-from allocator.order import FIELDS
+from allocator.order import FIELDS, ParameterColumns
 from allocator.runners import ONE_PASS, SHARED, check_sums, prepare
 from allocator.simulate import (
     kernels_for,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book
-    from allocator.order import Execution, Liquidity, Order, ParameterColumns, Rules
+    from allocator.order import Execution, Liquidity, Order, Rules
     from allocator.shortfall import Trace
     from sweep.config import Settings
     from sweep.search import Grid
@@ -63,6 +64,24 @@ _NO_ROWS: Final = np.empty((0, len(FIELDS)), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The classes of one variant of a grid, and how these run.
+
+    Attributes
+    ----------
+    past : int
+        The class after its last.
+    settings : Settings
+    kernel : str, optional
+        As of `Job`.
+    """
+
+    past: int
+    settings: Settings
+    kernel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """All that a chunk needs beside the book: the orders on one tape, and how to run them.
 
@@ -77,6 +96,8 @@ class Job:
         One of `allocator.simulate.kernels_for_orders`; None = the first that runs orders one by one.
     edges : tuple of int
         As `sweep.statistics.Orders.edges`; () = each order is a group of its own.
+    parts : tuple of Part
+        Of a grid of several variants: settings and kernel of each, instead of the above. A chunk lies in one of them.
     """
 
     orders: tuple[Order, ...]
@@ -84,6 +105,14 @@ class Job:
     classes: Classes
     kernel: str | None = None
     edges: tuple[int, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def at(self, number: int) -> Job:
+        """The job of the variant that a class lies in."""
+        if not self.parts:
+            return self
+        part = self.parts[bisect_right([part.past for part in self.parts], number)]
+        return replace(self, settings=part.settings, kernel=part.kernel)
 
     @property
     def order(self) -> Order:
@@ -182,7 +211,7 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     sweep, and so does a machine without room, which says nothing about any combination.
     """
     with _room():
-        return _run_chunk(book, job, chunk)
+        return _run_chunk(book, job.at(chunk.first), chunk)
 
 
 @contextmanager
@@ -336,21 +365,59 @@ def _simulate(
     return np.concatenate([of, shifted_of]), np.concatenate([rows, second_rows]), failures + second_failures
 
 
-def classify(job: Job, *books: Book | Scale) -> Classes:
-    """Group the combinations of a job's grid that provably decide alike on all of some books."""
-    policy, grid, fees = job.settings.policy, job.grid, job.settings.fees
-    if type(policy) not in ACTING:
+def classify(job: Job, books: Sequence[Sequence[Book | Scale]]) -> Classes:
+    """Group the combinations of a job's grid that provably decide alike.
+
+    Parameters
+    ----------
+    job : Job
+    books : sequence of sequence of Book or Scale
+        For each variant of the grid those that it runs on.
+    """
+    grid, sides = job.grid, dict.fromkeys(order.side for order in job.orders)
+    variants = [part.settings for part in job.parts] or [job.settings]
+    if any(type(settings.policy) not in ACTING for settings in variants):
         return each_alone(grid)
-    reading = read_by(policy)
+    reading = {name for settings in variants for name in read_by(settings.policy)}
     axes = tuple(axis.name for axis in grid.axes if axis.name in reading or axis.name not in PARAMETERS)
-    sides = dict.fromkeys(order.side for order in job.orders)
-    places, units = Classes(grid, axes), [cost_units(book, side, fees.of(book)) for book in books for side in sides]
+    if grid.kept is not None:
+        axes = tuple(axis.name for axis in grid.axes)
+    places, edges = Classes(grid, axes), grid.variant_edges
+    units = [
+        [cost_units(book, side, settings.fees.of(book)) for book in own for side in sides]
+        for settings, own in zip(variants, books, strict=True)
+    ]
+
+    def of_variant(variant: int, parameters: ParameterColumns) -> list[NDArray[np.int64]]:
+        policy = variants[variant].policy
+        return [column for each in units[variant] for column in ACTING[type(policy)](policy, each, parameters)]
+
+    nothing = ParameterColumns(*(np.empty(0, np.int64) for _ in PARAMETERS))
+    most = max(len(of_variant(variant, nothing)) for variant in range(len(variants)))
 
     def columns(first: int, past: int) -> list[NDArray[np.int64]]:
-        parameters = places.parameters(first, past)
-        return [column for each in units for column in ACTING[type(policy)](policy, each, parameters)]
+        if len(variants) == 1:
+            return of_variant(0, places.parameters(first, past))
+        numbers = places.numbers(np.arange(first, past))
+        variant_of = np.searchsorted(edges, numbers, "right") - 1
+        block = np.zeros((1 + most, past - first), np.int64)
+        block[0] = variant_of
+        for variant in np.unique(variant_of).tolist():
+            at = np.flatnonzero(variant_of == variant)
+            for row, column in enumerate(of_variant(variant, grid.parameters_of(numbers[at])), 1):
+                block[row, at] = column
+        return list(block)
 
     return in_classes(grid, axes, columns)
+
+
+def candidates(book: Book, job: Job) -> tuple[str, ...]:
+    """The kernels worth a measurement, a good guess first."""
+    settings = job.settings
+    arguments = settings.rules, settings.policy, settings.fees.of(book)
+    if len(job.orders) == 1 or job.parts:
+        return kernels_for(book, job.order, *arguments)
+    return kernels_for_orders(book, job.orders, *arguments)
 
 
 def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
@@ -370,11 +437,7 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
     AllocatorError
         The order cannot run at all.
     """
-    settings = job.settings
-    arguments = settings.rules, settings.policy, settings.fees.of(book)
-    names = kernels_for(book, job.order, *arguments)
-    if len(job.orders) > 1:
-        names = kernels_for_orders(book, job.orders, *arguments)
+    names = candidates(book, job)
     if len(names) == 1 and len(job.classes) <= SMALL:
         return dict.fromkeys(names, ())
     for name in names:
@@ -394,7 +457,8 @@ def calibrate(book: Book, job: Job) -> dict[str, tuple[tuple[int, float], ...]]:
 def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]:
     """Run `count` combinations at once by one kernel; returns the count and the seconds.
 
-    Orders that share a walk run together; otherwise the one of median size stands for each of them.
+    Orders that share a walk run together; otherwise the one of median size stands for each of them. What a combination
+    is beside its parameters plays no part.
     """
     parameters = job.grid.parameters_of(job.classes.numbers(spread(len(job.classes), count)))
     by_size = sorted(job.orders, key=lambda order: order.size)

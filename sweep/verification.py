@@ -13,16 +13,15 @@ import numpy as np
 
 from allocator.order import FIELDS
 from sweep import caveats, tasks
-from sweep.answering import answer_of, joined_market, market_of, on_tape, orders_of, tapes_of
+from sweep.answering import answer_of, job_of, joined_market, markets_of, members_of, on_tape, orders_of, tapes_of
 from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.progress import Silent
-from sweep.reduce import find_best
+from sweep.reduce import find_best, sums_of
 from sweep.report import feed_section, order_section, rules_section
 from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
-from sweep.search import each_alone, in_dollars
 from sweep.sink import KEYS
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.answering import Market
-    from sweep.config import Question
+    from sweep.answering import Answer
+    from sweep.config import Question, Variants
+    from sweep.executors import Handle
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.runs import Manifest
@@ -147,23 +147,32 @@ def _check(
         if differences:
             return
         orders, grid = orders_of(question, session.tapes.facts), question.grid
-        job = tasks.Job(orders.orders, question.settings, each_alone(grid))
+        variants, job = question.variants, job_of(question, orders)
         incomplete = list(_check_table(table, stored, grid, orders.groups_of))
         yield from incomplete
         if incomplete:
             return
         markets = [
-            market_of(session.executor, session.tapes.fetch(number).book, on_tape(job, orders, number))
+            markets_of(session.executor, variants, session.tapes.fetch(number).books, on_tape(job, orders, number))
             for number in tapes_of(orders)
         ]
-        filled = shares_of(joined_market(markets).baselines["best_ask"])
-        best = find_best(table, job.classes, orders.signs, filled)
+        of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
+        bests = [
+            find_best(table, job.classes, orders.signs, shares_of(market.baselines["best_ask"]), members)
+            for market, members in zip(of_worlds, members_of(job.classes, variants), strict=True)
+        ]
+        sums = partial(sums_of, table, job.classes, orders.signs)
         same_code = manifest.sources_hash == sources_hash()
-        yield from _check_document(stored, rows, best, session, question, job, orders, markets, same_code=same_code)
+        facts = session.tapes.facts
+        early = list(caveats.left_out(orders, facts))
+        for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
+            early += caveats.before(question, orders, facts, number, market.around)
+        answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
+        yield from _check_document(stored, rows, answer, early, session, question, orders, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
-        numbers = _draw(table, best, sample, seed)
+        numbers = _draw(table, bests[0], sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
-        yield from _check_rows(table, numbers, session, job, orders)
+        yield from _check_rows(table, numbers, session, variants, job, orders)
 
 
 def _check_table(
@@ -200,24 +209,16 @@ def _check_table(
 def _check_document(
     stored: dict[str, Any],
     rows: dict[str, Any] | None,
-    best: Best,
+    answer: Answer,
+    early_warnings: list[str],
     session: Session,
     question: Question,
-    job: tasks.Job,
     orders: Orders,
-    markets: Sequence[Market],
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Recompute the answer from the stored rows and from baselines that were run again."""
+    """Compare with the answer that follows from the stored rows and from baselines that were run again."""
     facts = session.tapes.facts
-    early_warnings = list(caveats.left_out(orders, facts))
-    for number, market in zip(tapes_of(orders), markets, strict=True):
-        tape = facts[number]
-        label = f"{tape.label}: " if len(facts) > 1 else ""
-        lines = caveats.before(question, orders.on_tape(number), tape, market.around)
-        early_warnings += [label + line for line in lines]
-    answer = answer_of(session, job, orders, best, joined_market(markets))
     recomputed = {
         **answer.document,
         "warnings": early_warnings + answer.warnings,
@@ -261,26 +262,36 @@ def _draw(table: NDArray[np.int64], best: Best, sample: int, seed: int) -> list[
 
 
 def _check_rows(
-    table: NDArray[np.int64], positions: list[int], session: Session, job: tasks.Job, orders: Orders
+    table: NDArray[np.int64],
+    positions: list[int],
+    session: Session,
+    variants: Variants,
+    job: tasks.Job,
+    orders: Orders,
 ) -> Iterator[dict[str, Any]]:
     """Run the combinations of some rows again, each alone and by the default kernel."""
     for tape in range(len(session.tapes)):
         at = [position for position in positions if table[position, 0] == tape]
-        if at:
-            yield from _check_rows_of(table[at], session, on_tape(job, orders, tape), tape)
+        for book, handle in enumerate(session.tapes.fetch(tape).books if at else ()):
+            ranges = variants.ranges(book, job.grid.variant_edges.tolist())
+            own = [n for n in at if any(first <= table[n, 2] < past for first, past in ranges)]
+            if own:
+                yield from _check_rows_of(table[own], session, handle, on_tape(job, orders, tape), tape)
 
 
-def _check_rows_of(table: NDArray[np.int64], session: Session, job: tasks.Job, tape: int) -> Iterator[dict[str, Any]]:
-    """The same of one tape."""
+def _check_rows_of(
+    table: NDArray[np.int64], session: Session, book: Handle, job: tasks.Job, tape: int
+) -> Iterator[dict[str, Any]]:
+    """The same of one book of a tape."""
     chunks = [Chunk(tape, group, number, number + 1) for group, number in table[:, 1:3].tolist()]
     stored = dict(zip(chunks, table[:, len(KEYS) :].tolist(), strict=True))
     take = partial(next, ((each,) for each in chunks), None)
-    for (chunk,), rows in session.executor.stream(tasks.run_chunk, (session.tapes.fetch(tape).book, job), take):
+    for (chunk,), rows in session.executor.stream(tasks.run_chunk, (book, job), take):
         if isinstance(rows, Lost):
             raise WorkersLost(f"combination {chunk.first}: {rows.why}")
         recomputed = rows.rows[rows.of[0]].tolist() if rows.of[0] >= 0 else [rows.failures[0].message]
         if recomputed != stored[chunk]:
-            parameters = {name: in_dollars(value) for name, value in job.grid.point(chunk.first).items()}
+            parameters = job.grid.printed(chunk.first)
             yield {
                 "what": "row",
                 "where": {

@@ -185,11 +185,11 @@ def leaves(value, path=""):
         yield path
 
 
-def test_the_reference_names_every_field_of_the_document_and_no_other(minute_document):
+def test_the_reference_names_every_field_of_the_document_and_no_other(minute_document, document_of_worlds):
     section = reference.PAGE.read_text().partition("## The document")[2].partition("\n## ")[0]
     named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in SPAN.findall(row)]
     patterns = {name: re.compile(re.escape(name).replace(r"\*", r"[^.]+")) for name in named}
-    fields = set(leaves(minute_document)) - {"feed.partitions"}  # of a file there are none
+    fields = {*leaves(minute_document), *leaves(document_of_worlds)} - {"feed.partitions"}  # of a file there are none
     assert [each for each in sorted(fields) if not any(rule.fullmatch(each) for rule in patterns.values())] == []
     of_topics = {"feed.partitions[].*"}
     unmet = [name for name, rule in patterns.items() if not any(map(rule.fullmatch, fields))]
@@ -197,10 +197,22 @@ def test_the_reference_names_every_field_of_the_document_and_no_other(minute_doc
 
 
 @pytest.fixture(scope="module")
-def minute_document(tmp_path_factory):
+def minute(tmp_path_factory):
     file = tmp_path_factory.mktemp("quotes") / "day.csv.gz"
     synthetic.write_csv(synthetic.generate(seconds=60.0), file)
-    return json.loads(json.dumps(sweep.run({"source": str(file), "executor": "inline"}).document))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def minute_document(minute):
+    return json.loads(json.dumps(sweep.run({"source": minute, "executor": "inline"}).document))
+
+
+@pytest.fixture(scope="module")
+def document_of_worlds(minute):
+    latencies = {"near": "1ms", "far": {"default": "2ms", "2": "3ms"}}
+    keys = {"source": minute, "executor": "inline", "grid": {"latency": latencies}}
+    return json.loads(json.dumps(sweep.run(keys).document))
 
 
 def test_the_reference_lists_every_exit_code():

@@ -38,6 +38,8 @@ MEANING: Final = {
     "the mid of the moment, or that of the order's start",
     "infeasible": "`pseudocode` without an exact split: act as `static`, or wait",
     "lots_only": "`static` in whole lots of `step`, where lambda_over acts too",
+    "participation": "the share of the displayed size of a supply that the router takes at most",
+    "schedule": "how much the router may have sent: all, or what the baseline of that name wants to have bought",
     "conventions": "`fair`, or `classic`: the published study with its faults; sets defaults",
     "book": "a quote stands until its venue publishes again, or for its instant only",
     "uncross": "hide a stale quote that crosses a newer one",
@@ -50,9 +52,22 @@ MEANING: Final = {
     "`best_available` takes the lowest that is left",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
     "fees": "a YAML file or a mapping: publisher id, or `default`, to {taker, maker} in $/share, negative for a rebate",
+    "latency": "how long a child order is under way: a duration, a list to draw from, or these by publisher id or "
+    "`default`, with a `seed`",
+    "grid.policy": "values of the key of that name, a choice of the router's: [axes](axes.md)",
+    "grid.reference": "the same",
+    "grid.participation": "the same",
+    "grid.schedule": "the same",
+    "grid.liquidity": "values of the key of that name, of the market: what is best is found for each",
+    "grid.fees": "the same, as tables by name",
+    "grid.latency": "the same, as durations, or as latencies by name",
+    "grid.depth": "the same",
+    "grid.max_age": "the same",
+    "grid.uncross": "the same",
     "grid.lambda_over": "$/share; a range is `{start, stop, num, scale: linear or log}`, both ends; `.inf` allowed",
     "grid.lambda_under": "the same",
     "grid.theta_queue": "the same",
+    "where": "conditions between axes, such as `lambda_over < lambda_under`; what one drops is never numbered",
     "symbol": "which symbol, where the source has several; the only one by default",
     "replay": "which replay of a topic; the newest complete one by default",
     "venues": "publisher ids to keep; all by default. Rows of others are left out and counted",
@@ -95,7 +110,7 @@ def _fields(struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, Any, 
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value in (None, [], ()):
         return "none"
     text = value if isinstance(value, str) else json.dumps(value)
     return text.replace('"', "")
@@ -120,7 +135,9 @@ def keys() -> str:
     """
     rows = ["| key | default | expected | meaning |", "|---|---|---|---|"]
     for key, kind, default in _fields(Config):
-        expected = "a number, a list or a range" if key.startswith("grid.") else expected_of(key, kind)
+        expected = expected_of(key, kind)
+        if key.startswith("grid."):
+            expected = "a number, a list or a range" if default else "a list"
         rows.append(f"| `{key}` | {_default(key, default)} | {expected} | {MEANING[key]} |")
     return "\n".join(rows) + "\n"
 

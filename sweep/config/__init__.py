@@ -11,6 +11,7 @@ from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
+from sweep.config.variants import BookAsked, Variants, World
 from sweep.config.yaml_text import describe_yaml_error
 
 __all__ = [
@@ -19,12 +20,15 @@ __all__ = [
     "OTHER_LIQUIDITY",
     "TABLE",
     "WHERE_ONLY",
+    "BookAsked",
     "Clock",
     "Config",
     "ParentOrders",
     "Question",
     "Settings",
     "Span",
+    "Variants",
+    "World",
     "as_config",
     "assign",
     "build_config",

@@ -13,6 +13,7 @@ from allocator.money import nano
 from allocator.order import Rules
 from allocator.policies import make_policy
 from feed.instants import parse_duration
+from sweep.config.rules import parse_latency
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ TABLE: dict[str, dict[str, Any]] = {
 }
 """What each convention sets; explicit keys override it. Neither sets `max_age`."""
 
-SWITCHES = ("step", "reference", "infeasible", "lots_only")
+SWITCHES = ("step", "reference", "infeasible", "lots_only", "schedule")
 """The keys that fill the switches of a policy, where it has them."""
 
 OTHER_LIQUIDITY: Final[dict[Liquidity, Liquidity]] = {"persist": "refresh", "refresh": "persist"}
@@ -132,8 +133,11 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
             leftover,
             nano(config.unfilled_penalty, "unfilled_penalty"),
             None if leftover_band is None else nano(leftover_band, "leftover_band"),
+            parse_latency(config.latency),
         ),
-        policy=make_policy(config.policy, switches(config)),
+        policy=make_policy(
+            config.policy, {**switches(config), "participation": nano(config.participation, "participation")}
+        ),
         baseline=config.baseline,
         fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
     )

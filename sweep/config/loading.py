@@ -10,7 +10,7 @@ import msgspec
 
 from feed.access import NAMES, refuse_literal
 from sweep.config.keys import checked, nested, placed
-from sweep.config.question import check_fees
+from sweep.config.rules import check_fees
 from sweep.config.schema import Config
 from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
@@ -84,6 +84,10 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     tree = nested(tree)
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
+    named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
+    if isinstance(named, dict):  # a table of each name, or the file of one
+        tables = {name: _read_fees(table) if isinstance(table, str) else table for name, table in named.items()}
+        tree["grid"] = {**tree["grid"], "fees": tables}
     for name in ("symbol", "replay"):
         if isinstance(tree.get(name), int) and not isinstance(tree[name], bool):
             tree[name] = str(tree[name])

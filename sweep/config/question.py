@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from allocator.errors import AllocatorError
-from allocator.money import NANO, nano
-from allocator.policies import POLICIES
-from feed.console import unknown_key
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
-from feed.levels import MOST_LEVELS
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
-from feed.tape import SHARES_LIMIT, VENUE_LIMIT
-from sweep.config.conventions import resolve
+from feed.tape import SHARES_LIMIT
+from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
+from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
-from sweep.search import build_grid, refuse_vanished
+from sweep.search import build_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,9 +23,8 @@ if TYPE_CHECKING:
     from allocator.order import Side
     from sweep.config.conventions import Settings
     from sweep.config.schema import Config, OrderSpec, Window
+    from sweep.config.variants import Variants
     from sweep.search import Grid
-
-Parsed = TypeVar("Parsed")
 
 MAX_BAD = 10_000
 """Malformed messages that can be tolerated at most: all are kept until the quarantine file is written."""
@@ -109,8 +104,10 @@ class Question:
         Of the tape, without the warm-up before it.
     orders : ParentOrders
     settings : Settings
-        Warm-up, book, rules, policy and fees, by the conventions.
+        Warm-up, book, rules, policy and fees, by the conventions; those of the first combination.
     grid : Grid
+    variants : Variants
+        What the axes of the grid change beyond the router's parameters.
     reading : ReadOptions
         For the reader of the source; its access is not checked.
     """
@@ -121,6 +118,7 @@ class Question:
     orders: ParentOrders
     settings: Settings
     grid: Grid
+    variants: Variants
     reading: ReadOptions
 
 
@@ -134,30 +132,19 @@ def ask(config: Config) -> Question:
     """
     window, orders = _window(config.window), _parent_orders(config.order)
     feed = config.feed
-    wait, deadline = (_parsed(f"feed.{key}", getattr(feed, key), parse_duration) for key in ("wait", "deadline"))
-    for key, duration in (("window.warmup", config.window.warmup), ("max_age", config.max_age)):
-        if not UNSET_or_none(duration):
-            _parsed(key, duration, parse_duration)
+    wait, deadline = (parsed(f"feed.{key}", getattr(feed, key), parse_duration) for key in ("wait", "deadline"))
+    if config.window.warmup is not UNSET:
+        parsed("window.warmup", config.window.warmup, parse_duration)
     for key, number, least, limit in (
         *(("order.size", size, 1, SHARES_LIMIT) for size in orders.sizes),
         ("step", config.step, 1, SHARES_LIMIT),
         ("workers", config.workers, 1, 2**31),
-        ("depth", config.depth, 1, MOST_LEVELS + 1),
         ("feed.max_bad", feed.max_bad, 0, MAX_BAD + 1),
         ("feed.max_bytes", feed.max_bytes, 1, BYTES_LIMIT),
     ):
-        if number is not None and not least <= number < limit:
-            raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
-    if config.policy not in POLICIES:
-        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
-    for name, band in (("stub_band", config.stub_band), ("leftover_band", config.leftover_band)):
-        if not UNSET_or_none(band):
-            if not 0 <= band <= 1:  # type: ignore[operator]
-                raise ConfigError(f"{name}: expected 0 to 1, or null for none, but it had {band}")
-            _check_amount(name, band, signed=False)  # type: ignore[arg-type]
-    _check_amount("unfilled_penalty", config.unfilled_penalty, signed=False)
-    if config.fees is not UNSET:
-        check_fees(config.fees)
+        if number is not None:
+            check_count(key, number, least, limit)
+    check_rules(config)
     if config.address not in {"local", "auto"} and not config.address.startswith("ray://"):
         raise ConfigError(f"address: expected local, auto or ray://HOST:PORT, but it had {config.address!r}")
     if "@" in config.address:
@@ -165,7 +152,11 @@ def ask(config: Config) -> Question:
     source_fees: Mapping[str, Mapping[str, Any]] = {}
     if config.source == EMBEDDED:
         window, source_fees = _of_embedded(window)
-    grid, settings = build_grid(config.grid), resolve(config, source_fees)
+    further = axis_values(config)
+    where = (config.where,) if isinstance(config.where, str) else config.where
+    grid = build_grid(config.grid, {name: labels for name, (labels, _) in further.items()}, where)
+    variants = variants_of(config, grid, {name: values for name, (_, values) in further.items()}, source_fees)
+    settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
         raise ConfigError("leftover_band: it bounds what leftover=sweep takes, and leftover is last_ask")
     return Question(
@@ -175,6 +166,7 @@ def ask(config: Config) -> Question:
         orders=orders,
         settings=settings,
         grid=grid,
+        variants=variants,
         reading=ReadOptions(
             symbol=config.symbol,
             replay=config.replay,
@@ -185,7 +177,7 @@ def ask(config: Config) -> Question:
             sized=feed.max_bytes is None,
             foreign=feed.foreign,
             venues=config.venues,
-            depth=config.depth,
+            depth=variants.depth,
             access=config.kafka,
         ),
     )
@@ -212,7 +204,7 @@ def _parent_orders(written: OrderSpec) -> ParentOrders:
     sides, sizes = _several("order.side", written.side), _several("order.size", written.size)
     starts: tuple[int, ...] = ()
     if written.start is not None:
-        starts = tuple(_parsed("order.start", start, parse_instant) for start in _several("order.start", written.start))
+        starts = tuple(parsed("order.start", start, parse_instant) for start in _several("order.start", written.start))
     if len({*starts}) < len(starts):
         raise ConfigError("order.start: two of them are the same instant; write it once")
     end = _optional("order.end", written.end, parse_instant)
@@ -246,14 +238,14 @@ def _several(key: str, value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - one of 
 
 
 def _clock(written: OrderSpec) -> Clock:
-    every = _parsed("order.every", written.every, _lasting)
+    every = parsed("order.every", written.every, _lasting)
     first, last = (
         _optional(f"order.{key}", value, parse_clock) for key, value in (("from", written.first), ("to", written.last))
     )
     if first is not None and last is not None and first > last:
         raise ConfigError(f"order.from is after order.to: {written.first} and {written.last}; exchange the two")
     zone = "UTC" if written.zone is None else written.zone
-    _parsed("order.zone", zone, partial(at_clock, 0, 0))
+    parsed("order.zone", zone, partial(at_clock, 0, 0))
     return Clock(every, first, last, zone)
 
 
@@ -266,7 +258,7 @@ def _lasting(text: str | float) -> int:
 
 
 def _optional(key: str, value: Any, parse: Callable[[Any], Parsed]) -> Parsed | None:  # noqa: ANN401 - as `_parsed`
-    return None if value is None else _parsed(key, value, parse)
+    return None if value is None else parsed(key, value, parse)
 
 
 def _of_embedded(window: Span) -> tuple[Span, Mapping[str, Mapping[str, Any]]]:
@@ -281,39 +273,3 @@ def _of_embedded(window: Span) -> tuple[Span, Mapping[str, Mapping[str, Any]]]:
             "brings one; set both"
         )
     return Span(start, end), {str(venue): fee for venue, fee in synthetic.FEES.items()}
-
-
-def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
-    """Whether a key was left to the conventions or switched off."""
-    return value is UNSET or value is None
-
-
-def _parsed(key: str, value: Any, parse: Callable[[Any], Parsed]) -> Parsed:  # noqa: ANN401 - text or a number
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise ConfigError(f"{key}: {error}") from None
-
-
-def check_fees(fees: Mapping[str, dict[str, float]]) -> None:
-    """Refuse (ConfigError) fees of no venue, of another kind than taker and maker, or out of range."""
-    for venue, fee in fees.items():
-        key = f"fees.{venue}"
-        if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < VENUE_LIMIT):
-            raise ConfigError(f"{key}: expected a Databento publisher id or default")
-        for name, value in fee.items():
-            if name not in {"taker", "maker"}:
-                raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
-            _check_amount(f"{key}.{name}", value, signed=True)
-
-
-def _check_amount(key: str, value: float, *, signed: bool) -> None:
-    try:
-        amount = nano(value, key)
-    except AllocatorError as error:
-        raise ConfigError(str(error)) from None
-    refuse_vanished(key, value, amount)
-    if amount < 0 and not signed:
-        raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
-    if abs(amount) > 100 * NANO:
-        raise ConfigError(f"{key}: {value} $ per share is above 100 $; fees and penalties are in dollars per share")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
@@ -14,7 +14,7 @@ from feed.access import Access
 
 if TYPE_CHECKING:
     from sweep.config.question import Question
-    from sweep.search import Grid
+    from sweep.search import Axis, Grid
 
 Instant = str | int | None
 
@@ -66,6 +66,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     reference: Literal["touch", "best", "mid", "arrival"] | UnsetType = UNSET
     infeasible: Literal["sweep", "wait"] = "sweep"
     lots_only: bool = False
+    participation: float = 1.0
+    schedule: Literal["now", "twap", "pov"] = "now"
     conventions: Literal["fair", "classic"] = "fair"
     book: Literal["consolidated", "event"] | UnsetType = UNSET
     uncross: bool | UnsetType = UNSET
@@ -77,7 +79,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     baseline: Literal["best_ask", "best_available"] = "best_ask"
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
+    latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
     grid: dict[str, Any] = {}
+    where: str | tuple[str, ...] = ()
     symbol: str | None = None
     replay: str | None = None
     venues: tuple[int, ...] | None = None
@@ -106,6 +110,10 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "worke
 """Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
+LATER: Final[dict[str, Any]] = {"venues": None, "participation": 1.0, "schedule": "now", "latency": 0, "where": []}
+"""Keys that came later; at their defaults they play no part, so that older stored runs are found."""
+
+
 def config_hash(config: Config, grid: Grid) -> str:
     """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits.
 
@@ -117,12 +125,23 @@ def config_hash(config: Config, grid: Grid) -> str:
     """
     written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
-    if content["venues"] is None:  # as before this key existed, so that older stored runs are found
-        del content["venues"]
+    for name, default in LATER.items():
+        if content[name] == default:
+            del content[name]
     content["order"] = {
         name: value[0] if isinstance(value, tuple) and len(value) == 1 else value
         for name, value in content["order"].items()
         if value is not None or name in {"start", "end"}
     }
-    content["grid"] = [[axis.name, [str(amount(value)) for value in axis.values.tolist()]] for axis in grid.axes]
+    content["grid"] = [[axis.name, _values_of(axis, config.grid)] for axis in grid.axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def _values_of(axis: Axis, written: dict[str, Any]) -> list[Any]:
+    """The values of an axis: numbers however they were spelled; of others what was written, with their names."""
+    if not axis.labels:
+        return [str(amount(value)) for value in axis.values.tolist()]
+    values = written[axis.name]
+    if isinstance(values, dict):
+        return [[name, value] for name, value in values.items()]
+    return list(values) if isinstance(values, list | tuple) else [values]

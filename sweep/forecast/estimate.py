@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
-from sweep.answering import on_tape, orders_of, tapes_of
+from sweep.answering import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
@@ -23,13 +24,13 @@ from sweep.forecast.walk import OVERHEAD, walk_plan
 from sweep.planning import make_plan
 from sweep.progress import Silent
 from sweep.report import feed_section
-from sweep.search import each_alone
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from sweep.chunks import Measured
     from sweep.config import Config
     from sweep.forecast.walk import Walk
     from sweep.progress import Progress
@@ -82,24 +83,33 @@ def forecast(
         tapes = session.tapes.facts
         orders = orders_of(question, tapes)
         first, *_ = tapes_of(orders)
-        book = session.tapes.fetch(first).book
+        books = session.tapes.fetch(first).books
+    book, variants = books[0], question.variants
     reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = on_tape(tasks.Job(orders.orders, settings, each_alone(grid)), orders, first)
-    early = caveats.before(question, orders.on_tape(first), tapes[first], tasks.around(book, job))
+    job = on_tape(job_of(question, orders), orders, first)
+    early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
     for line in (*caveats.left_out(orders, tapes), *early):
         progress.say(f"warning: {line}")
     with phases.phase("calibrate"):
         if config.collapse:
-            job = replace(job, classes=tasks.classify(job, *(tape.scale for tape in tapes)))
-        calibrated = tasks.calibrate(book, job)
-    plan = make_plan(job.classes, orders, tapes, _workers(config), calibrated)
-    job = replace(job, kernel=plan.kernel)
+            job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
+        measured = calibrated(session.executor, variants, books, job)
+    plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
+    job = in_classes(job, plan.classes, plan.kernels)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)
     filled = shares_of(tasks.baselines(book, job, 0, few)["best_ask"])
     baseline_seconds = (time.thread_time() - began) * len(orders) / few
-    sensitivity_seconds = baseline_seconds if settings.conventions == "fair" else 0.0
-    pace = replace(measure(book, job, plan, filled), before=baseline_seconds, after=sensitivity_seconds)
+    again = settings.conventions == "fair" and "liquidity" not in config.grid
+    edges, one = plan.classes.variant_edges.tolist(), variants.worlds[0].variants[0]
+    pace = measure(book, job.at(edges[one]), plan, filled, (edges[one], edges[one + 1]))
+    slower = _against(one, measured, plan.kernels, edges)
+    pace = replace(
+        pace,
+        points=tuple((count, slower * seconds) for count, seconds in pace.points),
+        before=baseline_seconds * len(variants.worlds),
+        after=baseline_seconds if again else 0.0,
+    )
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
         progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
@@ -142,6 +152,21 @@ def forecast(
         },
         "cluster": None if cluster_nodes is None else cluster_section(cluster_nodes, price_table, plan, pace),
     }
+
+
+def _against(
+    one: int, measured: Sequence[Mapping[str, Measured]], kernels: Sequence[str], edges: Sequence[int]
+) -> float:
+    """How many times as long a class takes on average as one of variant `one`, by what the kernels took."""
+    costs = [
+        min((seconds / count for count, seconds in of_kernel[kernel]), default=0.0)
+        for of_kernel, kernel in zip(measured, kernels, strict=True)
+    ]
+    if not costs[one]:
+        return 1.0
+    return sum(cost * (past - first) for cost, (first, past) in zip(costs, pairwise(edges), strict=True)) / (
+        costs[one] * edges[-1]
+    )
 
 
 def _workers(config: Config) -> int:

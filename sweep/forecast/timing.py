@@ -105,7 +105,14 @@ def computing(book: Book, job: tasks.Job, chunk: Chunk) -> tasks.ChunkRows:
     return replace(rows, seconds=time.thread_time() - began)
 
 
-def measure(book: Book, job: tasks.Job, plan: Plan, filled: int, run_chunk: RunChunk = computing) -> Pace:
+def measure(
+    book: Book,
+    job: tasks.Job,
+    plan: Plan,
+    filled: int,
+    within: tuple[int, int] | None = None,
+    run_chunk: RunChunk = computing,
+) -> Pace:
     """Run chunks of the sizes that the plan's cutter chooses, at places spread over the grid.
 
     Parameters
@@ -116,20 +123,23 @@ def measure(book: Book, job: tasks.Job, plan: Plan, filled: int, run_chunk: RunC
     plan : Plan
     filled : int
         Shares that best_ask fills, with which the driver compares each row.
+    within : (int, int), optional
+        The classes [first, past) to choose from: those of one variant of the grid; all by default.
     run_chunk : callable
         Runs one chunk.
     """
+    low, high = within or (0, len(plan.classes))
     cutter = plan.cutter()
     timings: dict[int, list[tuple[int, float]]] = {}
     tried = largest = covered = 0
     spent = passed = 0.0
     largest_run: tuple[int, tasks.ChunkRows] | None = None
     while chunk := cutter.take():
-        size = chunk.past - chunk.first
+        size = min(chunk.past - chunk.first, high - low)
         means = _means(timings, plan.measured)
         if means and max(spent, passed) + Pace(means).of(size) > BUDGET_SECONDS:
             break
-        first = int(tried * GOLDEN % 1 * (len(plan.classes) - size + 1))
+        first = low + int(tried * GOLDEN % 1 * (high - low - size + 1))
         began = time.perf_counter()
         rows = run_chunk(book, job, replace(chunk, first=first, past=first + size))
         passed += time.perf_counter() - began

@@ -9,6 +9,7 @@ from sweep.report.document import (
     rules_section,
     shortfall_section,
     strategies,
+    worlds_section,
 )
 from sweep.report.summary import print_summary
 
@@ -22,4 +23,5 @@ __all__ = [
     "rules_section",
     "shortfall_section",
     "strategies",
+    "worlds_section",
 ]

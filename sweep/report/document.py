@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from allocator.baselines import LOOKING_AHEAD
 from allocator.book import OFF
 from allocator.money import NANO, rounded
+from allocator.order import execution_of
 from feed.instants import format_instant
 from sweep.config import switches
-from sweep.search import PARAMETERS, in_dollars
-from sweep.statistics import savings_of
+from sweep.search import MARKET, PARAMETERS
+from sweep.statistics import Total, savings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from allocator.order import Execution, Side
-    from sweep.config import Question
-    from sweep.reduce import Best
+    from sweep.config import Question, Settings, World
+    from sweep.reduce import Best, Sums
     from sweep.search import Grid
-    from sweep.statistics import Orders, Outcome, Total
+    from sweep.statistics import Orders, Outcome
     from sweep.tapes import Facts
     from sweep.tasks import Around, Failure
 
@@ -71,6 +72,61 @@ def answer_section(
         **strategies(totals),
         "objective": best.objective,
         "sensitivity": sensitivity,
+    }
+
+
+def worlds_section(
+    worlds: Sequence[World],
+    grid: Grid,
+    bests: Sequence[Best],
+    answers: Sequence[tuple[Mapping[str, Any], Mapping[str, Total]]],
+    sums_of: Callable[[int], Sums | None],
+) -> list[dict[str, Any]]:
+    """What is best in each world, and what the best of the first one is worth in it.
+
+    Parameters
+    ----------
+    worlds, grid
+        As everywhere.
+    bests : sequence of Best
+        Of each world.
+    answers : sequence of (dict, dict)
+        The document's answer in each world, and the totals of all strategies.
+    sums_of : callable
+        The sums of a combination over all orders; None where it failed.
+    """
+    section = []
+    for world, best, (answer, totals) in zip(worlds, bests, answers, strict=True):
+        same = grid.counterpart(bests[0].combination, best.combination, MARKET)
+        sums = None if same is None else sums_of(same)
+        section.append(
+            {
+                "market": world.point,
+                **{name: answer[name] for name in _OF_WORLD},
+                "cells": answer["orders"]["cells"],
+                "first_best": None if sums is None else _first_best(sums, totals),
+            }
+        )
+    return section
+
+
+_OF_WORLD: Final = (
+    "best_parameters",
+    "optimized",
+    "baselines",
+    "savings_vs_baselines_bps",
+    "objective",
+    "shortfall",
+)
+
+
+def _first_best(sums: Sums, totals: Mapping[str, Total]) -> dict[str, Any]:
+    run = Total(execution_of(sums.row), sums.signed_cash)
+    return {
+        "total_cash": rounded(run.execution.total_cash, NANO, 2),
+        "savings_vs_baselines_bps": {
+            name: savings_bps(run, baseline) for name, baseline in totals.items() if name != "optimized"
+        },
     }
 
 
@@ -131,9 +187,8 @@ def _saving(optimized: Total, baseline: Total, *, acted: bool) -> dict[str, Any]
 
 def best_parameters(grid: Grid, combination: int) -> dict[str, Any]:
     """The three parameters and each further axis longer than 1, in dollars."""
-    point = grid.point(combination)
-    further = [axis.name for axis in grid.axes if axis.name not in PARAMETERS and len(axis) > 1]
-    return {name: in_dollars(point[name]) for name in (*PARAMETERS, *further)}
+    printed = grid.printed(combination)
+    return {name: printed[name] for name in (*PARAMETERS, *(axis.name for axis in grid.further if len(axis) > 1))}
 
 
 def order_section(orders: Orders) -> dict[str, Any]:
@@ -181,9 +236,13 @@ def _cell(orders: Orders, outcomes: Mapping[str, Outcome], cell: tuple[Side, int
 
 
 def rules_section(question: Question) -> dict[str, Any]:
-    """The rules of the simulation: conventions with every override applied, and the policies' switches."""
+    """The rules of the simulation: conventions with every override applied, and the policies' switches.
+
+    What an axis of the grid varies is the list of its values, or each by its name.
+    """
     config, settings = question.config, question.settings
-    return {
+    varied = {axis.name: list(axis.labels) for axis in question.grid.further}
+    rules = {
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
         "leftover": settings.rules.leftover,
@@ -196,12 +255,38 @@ def rules_section(question: Question) -> dict[str, Any]:
         "warmup_s": settings.warmup / NANO,
         "policy": config.policy,
         **switches(config),
+        "participation": config.participation,
+        "latency_s": _latency(settings),
         "baseline": settings.baseline,
-        "taker_fees": {
-            "default": settings.fees.default / NANO,
-            **{str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())},
-        },
+        "taker_fees": _taker_fees(settings),
     }
+    for name, key, shown in (("fees", "taker_fees", _taker_fees), ("latency", "latency_s", _latency)):
+        if labels := varied.pop(name, None):
+            rules[key] = {
+                str(label): shown(question.variants.example(question.grid, name, at)) for at, label in enumerate(labels)
+            }
+    if "max_age" in varied:
+        varied["max_age_s"] = varied.pop("max_age")
+    return rules | varied
+
+
+def _taker_fees(settings: Settings) -> dict[str, float]:
+    by_venue = {str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())}
+    return {"default": settings.fees.default / NANO, **by_venue}
+
+
+def _latency(settings: Settings) -> dict[str, Any] | float:
+    """Seconds, by venue where they differ; several are drawn from."""
+    latency = settings.rules.latency
+    by_venue = {"default": latency.default, **{str(venue): choices for venue, choices in latency.venues}}
+    shown = {
+        venue: choices[0] / NANO if len(choices) == 1 else [choice / NANO for choice in choices]
+        for venue, choices in by_venue.items()
+    }
+    drawn = any(len(choices) > 1 for choices in by_venue.values())
+    if len(shown) == 1 and not drawn:
+        return latency.default[0] / NANO
+    return {**shown, **({"seed": latency.seed} if drawn else {})}
 
 
 def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, Any]]:
@@ -209,7 +294,7 @@ def failed_section(grid: Grid, failures: Iterable[Failure]) -> list[dict[str, An
     return [
         {
             "combination": failure.combination,
-            "parameters": {name: in_dollars(value) for name, value in grid.point(failure.combination).items()},
+            "parameters": grid.printed(failure.combination),
             "error": failure.message,
         }
         for failure in failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from feed.console import printable
@@ -14,6 +15,7 @@ WIDTH: Final = 80
 
 _LABEL: Final = 16
 _FIGURE: Final = 10
+_WORLD: Final = 42
 
 
 def summary(document: Mapping[str, Any]) -> Iterator[str]:
@@ -25,8 +27,8 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
         Of this version, or an older one that lacks parts of it.
     """
     objective, orders = document["objective"], document.get("orders") or {"count": 1, "cells": []}
-    chosen = " ".join(f"{name}={value}" for name, value in document["best_parameters"].items())
-    yield f"best of {objective['combinations']:,} for {_plural(orders['count'], 'order')}: {chosen}"
+    chosen = _named(document["best_parameters"])
+    yield from _wrapped(f"best of {objective['combinations']:,} for {_plural(orders['count'], 'order')}: {chosen}")
     shares = sum(document["optimized"][name] for name in ("filled", "unfilled")) - document["optimized"]["overfilled"]
     parts = (document.get("shortfall") or {}).get("savings_parts_bps", {})
     yield _row("saved, bps", "total", "timing", "execution", "filled, %")
@@ -40,6 +42,42 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
         yield "* looks ahead: nobody could have traded so"
     if orders["count"] > 1:
         yield from _cells(orders["cells"])
+    if document.get("worlds"):
+        yield from _worlds(document["worlds"])
+
+
+def _worlds(worlds: list[dict[str, Any]]) -> Iterator[str]:
+    """In each world what its own best saves against best_ask, and what the best of the first world does."""
+    yield f"  {'against best_ask, bps, where':<{_WORLD}}{'best there':>16}{'best above':>18}"
+    chosen = _router(worlds[0])
+    for world in worlds:
+        same = world["first_best"]
+        saved = [each["savings_vs_baselines_bps"].get("best_ask") for each in (world, same) if each is not None]
+        figures = [_bps(each) for each in saved] + [""] * (2 - len(saved))
+        label = _named(world["market"])
+        if len(label) > _WORLD:
+            yield from _wrapped(f"  {label}")
+            label = ""
+        yield f"  {label:<{_WORLD}}{figures[0]:>16}{figures[1]:>18}".rstrip()
+        if _router(world) != chosen:
+            yield from _wrapped(f"    best there: {_router(world)}")
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    """A line, folded where it is longer than the table is wide."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    yield from wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _router(world: Mapping[str, Any]) -> str:
+    """The best parameters of a world, without what the router cannot choose."""
+    return " ".join(
+        f"{name}={value}" for name, value in world["best_parameters"].items() if name not in world["market"]
+    )
 
 
 def _cells(cells: list[dict[str, Any]]) -> Iterator[str]:

@@ -304,7 +304,9 @@ def run_id(question: Question, tapes: Sequence[Facts]) -> str:
     The embedded source brings a window and fees that the configuration does not name: their values count too.
     """
     windows = [instant for facts in tapes for instant in (facts.start, facts.end)]
-    resolved = [msgspec.to_builtins(question.settings, str_keys=True), *windows]
+    each = [variant.settings for variant in question.variants.each]
+    settings = each[0] if len(each) == 1 else each
+    resolved = [msgspec.to_builtins(settings, str_keys=True), *windows]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     digests = "".join(facts.provenance.digest for facts in tapes)
     for part in (question.config_hash, digests, metadata.version("sor-sweep"), sources_hash()):

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from feed.errors import FeedCorrupt
+from sweep.chunks import within
 from sweep.errors import ConfigError
 from sweep.runs.files import sha256, write_text
 from sweep.runs.folder import DOCUMENT, ORDERS, PARTS, TABLE, discard, locked, remove, tidy, unwritable
@@ -34,7 +35,7 @@ from sweep.runs.table import read_result, write_orders, write_table
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -70,9 +71,9 @@ class Store:
         self._arrived = self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
 
-    def cutter(self, tape: int) -> Cutter:
-        """A cutter of the chunks of a tape that are missing."""
-        return self._plan.cutter(tape, self._sink.missing(tape, together=self._plan.together))
+    def cutter(self, tape: int, ranges: Sequence[tuple[int, int]]) -> Cutter:
+        """A cutter of the chunks of a tape that are missing, of some ranges of classes [first, past)."""
+        return self._plan.cutter(tape, within(self._sink.missing(tape, together=self._plan.together), ranges))
 
     @property
     def arrived(self) -> int:

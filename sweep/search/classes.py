@@ -25,13 +25,14 @@ class Classes:
     """R classes of the K combinations of a grid, ascending by their first combination.
 
     Combinations that differ on other axes only are of one class, so a class is a set of places on the axes that decide:
-    what is held grows with these places, L of them, and not with K.
+    what is held grows with these places, L of them, and not with K. Of a grid of which conditions keep a part, all axes
+    decide, and the places are its K combinations.
 
     Attributes
     ----------
     grid : Grid
     axes : tuple of str
-        Names of the axes that decide, in the order of the grid.
+        Names of the axes that decide, in the order of the grid: all of one with conditions.
     of : (L,) int32, optional
         The class of each place on these axes, row-major; None = each place is a class of its own.
     first : (R,) int64, optional
@@ -44,12 +45,14 @@ class Classes:
     first: Int64 | None = None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Values per axis that decides."""
-        return tuple(len(axis) for axis in self.grid.axes if axis.name in self.axes)
+    def places(self) -> int:
+        """L, how many places there are."""
+        if self.grid.kept is not None:
+            return len(self.grid)
+        return prod(len(axis) for axis in self.grid.axes if axis.name in self.axes)
 
     def __len__(self) -> int:
-        return prod(self.shape) if self.first is None else len(self.first)
+        return self.places if self.first is None else len(self.first)
 
     @cached_property
     def _before(self) -> Int64 | None:
@@ -59,7 +62,7 @@ class Classes:
     @property
     def _elsewhere(self) -> int:
         """Combinations of each place."""
-        return len(self.grid) // prod(self.shape)
+        return len(self.grid) // self.places
 
     def count(self, first: int, past: int) -> int:
         """How many combinations the classes [first, past) have."""
@@ -77,6 +80,8 @@ class Classes:
     def numbers(self, classes: Int64) -> Int64:
         """(N,) int64, the first combination of each of N classes."""
         places = classes if self.first is None else self.first[classes]
+        if self.grid.kept is not None:
+            return places
         numbers = np.zeros(len(places), np.int64)
         weight = 1
         for axis in reversed(self.grid.axes):
@@ -88,17 +93,35 @@ class Classes:
 
     def of_numbers(self, numbers: Int64) -> Int64:
         """(N,) int64, the class of each of N combinations."""
-        positions = self.grid.positions(numbers)
-        places = np.zeros(len(numbers), np.int64)
-        for axis in self.grid.axes:
-            if axis.name in self.axes:
-                places = places * len(axis) + positions[axis.name]
+        if self.grid.kept is not None:
+            places = numbers
+        else:
+            positions = self.grid.positions(numbers)
+            places = np.zeros(len(numbers), np.int64)
+            for axis in self.grid.axes:
+                if axis.name in self.axes:
+                    places = places * len(axis) + positions[axis.name]
         return places if self.of is None else self.of[places].astype(np.int64)
 
-    def cube(self, values: Int64) -> Int64:
-        """One value per class, (R,) int64, as an array of the grid's axes; those that do not decide have length 1."""
-        shape = [len(axis) if axis.name in self.axes else 1 for axis in self.grid.axes]
-        return (values if self.of is None else values[self.of]).reshape(shape)
+    def cube(self, values: Int64, missing: int) -> Int64:
+        """One value per class, (R,) int64, as an array of the grid's axes; those that do not decide have length 1.
+
+        Where a condition drops a combination stands `missing`.
+        """
+        of_places = values if self.of is None else values[self.of]
+        if self.grid.kept is not None:
+            dense = np.full(prod(self.grid.shape), missing)
+            dense[self.grid.kept] = of_places
+            return dense.reshape(self.grid.shape)
+        return of_places.reshape([len(axis) if axis.name in self.axes else 1 for axis in self.grid.axes])
+
+    @property
+    def variant_edges(self) -> Int64:
+        """(V + 1,) int64: the combinations of variant v of the grid are in the classes [edges[v], edges[v + 1])."""
+        edges = self.grid.variant_edges
+        if len(edges) == 2:
+            return np.array([0, len(self)])
+        return np.searchsorted(self.numbers(np.arange(len(self))), edges)
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the classes [first, past), each by its first combination."""
@@ -121,31 +144,42 @@ def in_classes(grid: Grid, axes: tuple[str, ...], columns: Callable[[int, int], 
     columns : callable
         Takes first and past, and returns columns of the places [first, past) on these axes, (past - first,) int64 each.
     """
-    count = prod(Classes(grid, axes).shape)
+    count = Classes(grid, axes).places
     blocks = [(first, min(first + _BLOCK, count)) for first in range(0, count, _BLOCK)]
     distinct = [np.unique(column) for column in columns(*blocks[0])]
     for block in blocks[1:]:
         distinct = [np.union1d(values, column) for values, column in zip(distinct, columns(*block), strict=True)]
 
-    def codes(first: int, past: int) -> Int64:
-        code = np.zeros(past - first, np.int64)
-        for values, column in zip(distinct, columns(first, past), strict=True):
-            code = code * len(values) + np.searchsorted(values, column)
-        return code
+    of, start, classes, begin = np.zeros(count, np.int32), np.zeros(1, np.int64), 1, 0
+    while True:
+        # as many columns as one code of 64 bits holds, beside the classes by the columns before
+        room, end = _CODES // classes, begin
+        while end < len(distinct) and len(distinct[end]) <= room:
+            room, end = room // len(distinct[end]), end + 1
 
-    seen, start = np.empty(0, np.int64), np.empty(0, np.int64)
-    for block in blocks:
-        fresh, at = np.unique(codes(*block), return_index=True)
-        # the first of equal ones stays: that of an earlier block
-        seen, kept = np.unique(np.concatenate([seen, fresh]), return_index=True)
-        start = np.concatenate([start, at + block[0]])[kept]
-    rank = np.empty(len(seen), np.int32)
-    rank[np.argsort(start)] = np.arange(len(seen), dtype=np.int32)
-    of = np.empty(count, np.int32)
-    for first, past in blocks:
-        of[first:past] = rank[np.searchsorted(seen, codes(first, past))]
-    return Classes(grid, axes, of, np.sort(start))
+        def codes(first: int, past: int) -> Int64:
+            code = of[first:past].astype(np.int64)
+            for values, column in zip(distinct[begin:end], columns(first, past)[begin:end], strict=True):  # noqa: B023
+                code = code * len(values) + np.searchsorted(values, column)
+            return code
 
+        seen, start = np.empty(0, np.int64), np.empty(0, np.int64)
+        for block in blocks:
+            fresh, at = np.unique(codes(*block), return_index=True)
+            # the first of equal ones stays: that of an earlier block
+            seen, kept = np.unique(np.concatenate([seen, fresh]), return_index=True)
+            start = np.concatenate([start, at + block[0]])[kept]
+        rank = np.empty(len(seen), np.int32)
+        rank[np.argsort(start)] = np.arange(len(seen), dtype=np.int32)
+        for first, past in blocks:
+            of[first:past] = rank[np.searchsorted(seen, codes(first, past))]
+        classes, begin = len(seen), end
+        if end == len(distinct):
+            return Classes(grid, axes, of, np.sort(start))
+
+
+_CODES: Final = 2**62
+"""Codes of places are below this; the distinct values of a column, and classes, are at most as many as places."""
 
 _BLOCK: Final = 2**20
 """Places that are looked at together: there may be a hundred million, and no room for several columns of them."""

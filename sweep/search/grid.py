@@ -1,8 +1,12 @@
-"""The grid: an ordered table of axes, never expanded; combinations are numbered row-major, and made when needed."""
+"""The grid: an ordered table of axes, never expanded; combinations are numbered row-major, and made when needed.
+
+Axes of the router's parameters vary fastest. Those before them make variants: a variant is one value of each, and its
+combinations are neighbours.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -13,9 +17,10 @@ from allocator.money import INFINITE, NANO, Amount, divide_half_even, nano, pena
 from allocator.order import UNBOUNDED, ParameterColumns, amount, bounded
 from feed.quantities import parse_count
 from sweep.errors import ConfigError
+from sweep.search.conditions import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +28,10 @@ if TYPE_CHECKING:
 
 COMBINATION_LIMIT: Final = 100_000_000
 AXIS_LIMIT: Final = 1_000_000
+VARIANT_LIMIT: Final = 1_000
+
+Label = str | int | float | bool | None
+"""A value of an axis that is no parameter, as it is printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +41,41 @@ class AxisKind:
     Attributes
     ----------
     acts_on : str
-        ``parameters``: a field of `allocator.order.Parameters`.
+        ``parameters``: a field of `allocator.order.Parameters`. ``router``: another choice of the router's. ``market``:
+        what the router cannot choose, and what a simulation assumes; the best is found for each value of it by itself.
     default : tuple of float
         The values of an axis that the configuration does not name, dollars per share; empty = there is then no such
         axis.
     """
 
-    acts_on: Literal["parameters"]
-    default: tuple[float, ...]
+    acts_on: Literal["parameters", "router", "market"]
+    default: tuple[float, ...] = ()
 
 
 AXES: Final[dict[str, AxisKind]] = {
+    "policy": AxisKind("router"),
+    "reference": AxisKind("router"),
+    "participation": AxisKind("router"),
+    "schedule": AxisKind("router"),
+    "liquidity": AxisKind("market"),
+    "fees": AxisKind("market"),
+    "latency": AxisKind("market"),
+    "depth": AxisKind("market"),
+    "max_age": AxisKind("market"),
+    "uncross": AxisKind("market"),
     "lambda_over": AxisKind("parameters", (0, 0.01, 0.05)),
     "lambda_under": AxisKind("parameters", (0, 0.03, 0.09)),
     "theta_queue": AxisKind("parameters", (0, 0.01, 0.02)),
 }
 """Every axis that a grid may name. Those of the router's parameters come last in a grid, in this order: the last varies
-fastest. Their defaults give nine different values of tau, 0 to 11 cents (model 2.2)."""
+fastest. Their defaults give nine different values of tau, 0 to 11 cents (model 2.2). The others take the values that
+the key of their name takes."""
 
 PARAMETERS: Final = tuple(name for name, kind in AXES.items() if kind.acts_on == "parameters")
 """The axes of the router's parameters."""
+
+MARKET: Final = tuple(name for name, kind in AXES.items() if kind.acts_on == "market")
+"""The axes of what the router cannot choose."""
 
 _EXAMPLES: Final = "write 0.01, [0, 0.01] or {start: 0, stop: 0.05, num: 11}"
 
@@ -64,11 +88,15 @@ class Axis:
     ----------
     name : str
     values : (N,) int64, read-only
-        1e-9 $, `UNBOUNDED` where infinite: a million values cost a worker their bytes only, once.
+        1e-9 $, `UNBOUNDED` where infinite: a million values cost a worker their bytes only, once. Of an axis with
+        labels their positions.
+    labels : (N,) tuple of str, int, float, bool or None
+        The values of an axis that is no parameter.
     """
 
     name: str
     values: Int64
+    labels: tuple[Label, ...] = ()
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
@@ -81,6 +109,15 @@ class Axis:
         """The smallest and the largest value, 1e-9 $."""
         return amount(int(self.values.min())), amount(int(self.values.max()))
 
+    @classmethod
+    def of(cls, name: str, labels: Sequence[Label]) -> Axis:
+        """An axis that is no parameter."""
+        return cls(name, np.arange(len(labels), dtype=np.int64), tuple(labels))
+
+    def printed(self, position: int) -> Label:
+        """A value as it is printed: a label, or dollars, or ``.inf``, for which JSON has no number."""
+        return self.labels[position] if self.labels else in_dollars(amount(int(self.values[position])))
+
     def dollars(self) -> NDArray[np.float64]:
         """(N,) float64, dollars, inf where infinite."""
         dollars: NDArray[np.float64] = np.where(self.values < UNBOUNDED, self.values / NANO, np.inf)
@@ -89,39 +126,84 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """Every combination of the axes, the last axis fastest.
+    """Every combination of the axes that no condition drops, the last axis fastest.
 
     Attributes
     ----------
     axes : tuple of Axis
         lambda_over, lambda_under, theta_queue last, in this order; before them further axes in the order of the config.
+    kept : (K,) int32, optional, read-only
+        The places among all combinations of those that are kept, ascending; None = all are.
     """
 
     axes: tuple[Axis, ...]
+    kept: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kept is not None:
+            self.kept.setflags(write=False)
 
     def __len__(self) -> int:
-        return prod(self.shape)
+        return prod(self.shape) if self.kept is None else len(self.kept)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Values per axis."""
         return tuple(len(axis) for axis in self.axes)
 
+    @property
+    def further(self) -> tuple[Axis, ...]:
+        """The axes that are no parameters: a variant is one value of each."""
+        return tuple(axis for axis in self.axes if axis.name not in PARAMETERS)
+
+    @property
+    def variants(self) -> int:
+        """How many variants there are, those without a combination included."""
+        return prod(len(axis) for axis in self.further)
+
+    @property
+    def variant_edges(self) -> NDArray[np.int64]:
+        """(V + 1,) int64: variant v has the combinations [edges[v], edges[v + 1])."""
+        edges = np.arange(self.variants + 1) * (prod(self.shape) // self.variants)
+        return edges if self.kept is None else np.searchsorted(self.kept, edges)
+
+    def variant_of(self, number: int) -> int:
+        """The variant of a combination."""
+        return int(np.searchsorted(self.variant_edges, number, "right")) - 1
+
+    def counterpart(self, number: int, other: int, axes: Collection[str]) -> int | None:
+        """A combination with the values of another one on some axes; None where a condition drops it."""
+        positions, place = self.positions(np.array([number, other])), 0
+        for axis in self.axes:
+            place = place * len(axis) + int(positions[axis.name][int(axis.name in axes)])
+        if self.kept is None:
+            return place
+        at = int(np.searchsorted(self.kept, place))
+        return at if at < len(self.kept) and self.kept[at] == place else None
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(N,) int64, the places of many combinations among all, dropped ones included."""
+        return numbers if self.kept is None else self.kept[numbers].astype(np.int64)
+
     def point(self, number: int) -> dict[str, Amount]:
-        """The values of one combination, by axis, 1e-9 $."""
+        """The values of one combination, by axis, 1e-9 $; positions on axes with labels."""
+        return {name: amount(int(values[0])) for name, values in self.columns(self._one(number)).items()}
+
+    def printed(self, number: int) -> dict[str, Label]:
+        """The values of one combination as they are printed, by axis."""
+        positions = self.positions(self._one(number))
+        return {axis.name: axis.printed(int(positions[axis.name][0])) for axis in self.axes}
+
+    def _one(self, number: int) -> NDArray[np.int64]:
         if not 0 <= number < len(self):
             raise IndexError(f"combination {number} of {len(self)}")
-        point = {}
-        for axis in reversed(self.axes):
-            number, position = divmod(number, len(axis))
-            point[axis.name] = amount(int(axis.values[position]))
-        return {axis.name: point[axis.name] for axis in self.axes}
+        return np.array([number])
 
     def positions(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The positions of many combinations on each axis, (K,) int64 by axis, counted from 0."""
-        positions = {}
+        places, positions = self.places(numbers), {}
         for axis in reversed(self.axes):
-            numbers, positions[axis.name] = np.divmod(numbers, len(axis))
+            places, positions[axis.name] = np.divmod(places, len(axis))
         return {axis.name: positions[axis.name] for axis in self.axes}
 
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -129,10 +211,13 @@ class Grid:
         positions = self.positions(numbers)
         return {axis.name: axis.values[positions[axis.name]] for axis in self.axes}
 
-    def dollars(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        """The values of many combinations as columns by axis, (K,) float64, dollars, inf where infinite."""
+    def printed_columns(self, numbers: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The values of many combinations as columns by axis: (K,) float64, dollars, inf where infinite; or labels."""
         positions = self.positions(numbers)
-        return {axis.name: axis.dollars()[positions[axis.name]] for axis in self.axes}
+        return {
+            axis.name: (np.array(axis.labels, object) if axis.labels else axis.dollars())[positions[axis.name]]
+            for axis in self.axes
+        }
 
     def parameters(self, first: int, past: int) -> ParameterColumns:
         """The router's parameters of the combinations [first, past)."""
@@ -151,27 +236,51 @@ def spread(total: int, count: int) -> NDArray[np.int64]:
     return numbers
 
 
-def build_grid(spec: Mapping[str, Any]) -> Grid:
-    """Check a grid's axes and order them.
+def build_grid(
+    spec: Mapping[str, Any], labels: Mapping[str, Sequence[Label]] | None = None, where: Sequence[str] = ()
+) -> Grid:
+    """Check a grid's axes and order them, and drop what conditions exclude.
 
     Parameters
     ----------
     spec : mapping of axis name to a number, a list, or {start, stop, num, scale}
         Axes that are not named keep their default values.
+    labels : mapping of axis name to the values as they are printed
+        Of the axes of `spec` that are no parameters, which are checked already.
+    where : sequence of str
+        As `sweep.search.conditions.holds`.
 
     Raises
     ------
     ConfigError
-        A value that is not a number, NaN, negative or repeated; an empty list, a malformed range, or a grid too large.
+        A value that is not a number, NaN, negative or repeated; an empty list, a malformed range, or a grid too large;
+        a condition that cannot be read, or drops everything.
     """
+    labels = labels or {}
     values = {name: list(kind.default) for name, kind in AXES.items() if kind.default} | dict(spec)
     order = [name for name in values if name not in PARAMETERS] + list(PARAMETERS)
-    grid = Grid(tuple(Axis(name, _values(name, values[name])) for name in order))
+    made = (Axis.of(name, labels[name]) if name in labels else _axis(name, values[name]) for name in order)
+    grid = Grid(tuple(made))
     if len(grid) > COMBINATION_LIMIT:
         raise ConfigError(
-            f"grid: {len(grid):,} combinations are above the {COMBINATION_LIMIT:,} of one sweep; split it"
+            f"grid: {' x '.join(f'{len(axis):,}' for axis in grid.axes if len(axis) > 1)} = {len(grid):,} combinations "
+            f"are above the {COMBINATION_LIMIT:,} of one sweep; split it"
         )
-    return grid
+    if grid.variants > VARIANT_LIMIT:
+        axes = ", ".join(axis.name for axis in grid.further)
+        raise ConfigError(
+            f"grid: {grid.variants:,} combinations of {axes} are above the {VARIANT_LIMIT:,} of one sweep; split it"
+        )
+    if not where:
+        return grid
+    kept = np.flatnonzero(holds(where, grid.axes)).astype(np.int32)
+    if not len(kept):
+        raise ConfigError(f"where: {'; '.join(where)} drops all {len(grid):,} combinations")
+    return replace(grid, kept=kept)
+
+
+def _axis(name: str, spec: Any) -> Axis:  # noqa: ANN401 - whatever the configuration holds
+    return Axis(name, _values(name, spec))
 
 
 def refuse_vanished(key: str, value: float, rounded: Amount) -> None:

@@ -1,6 +1,6 @@
 """What many parent orders say: which they are, and sums over them."""
 
-from sweep.statistics.details import details
+from sweep.statistics.details import details, stacked
 from sweep.statistics.orders import Orders, joined, no_orders, orders_on
 from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, total
 
@@ -14,5 +14,6 @@ __all__ = [
     "orders_on",
     "savings_of",
     "shares_of",
+    "stacked",
     "total",
 ]

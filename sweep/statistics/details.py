@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -75,3 +76,16 @@ def details(
     columns["first_fill"] = [None if trace is None else trace.first for trace in traces]
     columns["last_fill"] = [None if trace is None else trace.last for trace in traces]
     return columns
+
+
+def stacked(tables: Sequence[dict[str, NDArray[Any] | list[Any]]]) -> dict[str, NDArray[Any] | list[Any]]:
+    """The columns of several worlds, one after the other, with the number of each in ``world``; of one as they are."""
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    sizes = [len(table["strategy"]) for table in tables]
+    together: dict[str, NDArray[Any] | list[Any]] = {"world": np.repeat(np.arange(len(tables)), sizes)}
+    for name, column in first.items():
+        parts = [table[name] for table in tables]
+        together[name] = [*chain(*parts)] if isinstance(column, list) else np.concatenate(parts)
+    return together

@@ -19,13 +19,13 @@ from feed.source import inside, select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from allocator.book import Book, BookRules
+    from allocator.book import Book
     from feed.plan import Block, Range, SourcePlan
     from feed.provenance import Provenance
     from feed.tape import Tape
-    from sweep.config import Question, Span
+    from sweep.config import BookAsked, Question, Span
     from sweep.executors import Executor, Handle, Where
 
 
@@ -45,7 +45,7 @@ BESIDE = 2**26
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of a source becomes the tape, and how the tape becomes a book.
+    """Which part of a source becomes the tape, and how the tape becomes books.
 
     Attributes
     ----------
@@ -53,16 +53,17 @@ class Selection:
         Where it does not say, the data's own.
     warmup : int
         Nanoseconds before its start that only build the book.
-    book : BookRules
+    books : tuple of BookAsked
+        Those to derive.
     depth : int
-        Levels of a side.
+        Levels of a side of the tape.
     wanted : (str, int), optional
         Symbol and date of the tape, days since 1970; None = the first with quotes in the window.
     """
 
     window: Span
     warmup: int
-    book: BookRules
+    books: tuple[BookAsked, ...]
     depth: int = 1
     wanted: tuple[str, int] | None = None
 
@@ -88,9 +89,9 @@ class Facts:
     snapshots : int
         T of the book, warm-up included.
     nbytes : int
-        Bytes of tape and book in the object store.
-    scale : Scale
-        Of the book's prices.
+        Bytes of tape and books in the object store.
+    scales : tuple of Scale
+        Of each book's prices.
     beside : tuple of TapeSpan
         Further tapes with quotes in the window, in what this one was taken from.
     """
@@ -106,7 +107,7 @@ class Facts:
     depth: tuple[int, ...]
     snapshots: int
     nbytes: int
-    scale: Scale
+    scales: tuple[Scale, ...]
     beside: tuple[TapeSpan, ...] = ()
 
     @property
@@ -117,10 +118,18 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Materialised:
-    """One tape in the object store: the handles that the driver keeps, and the facts about it."""
+    """One tape in the object store: the handles that the driver keeps, and the facts about it.
+
+    Attributes
+    ----------
+    tape : Handle
+    books : tuple of Handle
+        By the numbers of `sweep.config.variants.Variants.books`.
+    facts : Facts
+    """
 
     tape: Handle
-    book: Handle
+    books: tuple[Handle, ...]
     facts: Facts
 
 
@@ -180,8 +189,8 @@ class Tapes:
         self._executor, self._plan = executor, plan
         self._where: Where = "driver" if here else "spread"
         self._clock, self._began, self._deadline = clock, clock(), question.reading.deadline
-        settings, depth = question.settings, question.reading.depth
-        self._selection = Selection(question.window, settings.warmup, settings.book, depth)
+        books, depth = question.variants.books, question.reading.depth
+        self._selection = Selection(question.window, question.settings.warmup, books, depth)
         self._blocks: dict[int, Handle] = {}
         self._kept: dict[int, Materialised] = {}
         self._kept_bytes = 0
@@ -268,11 +277,11 @@ class Tapes:
         wanted = self._wanted[number]
         blocks = [self._block(at) for at in self._ranges_of.get(wanted, range(len(self._plan.ranges)))]
         selection = replace(self._selection, wanted=wanted)
-        return tuple(self._executor.call(assemble, self._plan, selection, *blocks, returns=3))
+        return tuple(self._executor.call(assemble, self._plan, selection, *blocks, returns=2 + len(selection.books)))
 
     def _finished(self, handles: tuple[Handle, ...]) -> Materialised:
-        tape, book, facts = handles
-        return Materialised(tape, book, self._wait(facts))
+        tape, facts, *books = handles
+        return Materialised(tape, tuple(books), self._wait(facts))
 
     def _block(self, number: int) -> Handle:
         """One range, read; where tapes share ranges, only once."""
@@ -315,8 +324,8 @@ def read_range(part: Range) -> Block:
     return part.read()
 
 
-def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Tape, Book, Facts]:
-    """Join the blocks of a source, cut the window, derive the book.
+def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Tape | Facts | Book, ...]:
+    """Join the blocks of a source, cut the window, derive the books: a tape, the facts, each book.
 
     Raises
     ------
@@ -370,8 +379,9 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "check the publisher ids of the source",
         )
-    _check_room(tape, venues, plan.held, provenance.place)
-    book = build_book(tape, selection.book)
+    _check_room(tape, venues, [asked.depth or tape.depth for asked in selection.books], plan.held, provenance.place)
+    books = [build_book(tape.up_to(asked.depth or tape.depth), asked.rules) for asked in selection.books]
+    book = books[0]
     if not len(book.ts) or book.ts[-1] < start:
         first, last = full_tape.span
         raise FeedUnavailable(
@@ -381,7 +391,6 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
         )
     return (
         tape,
-        book,
         Facts(
             provenance=provenance,
             quality={**quality.to_dict(), "book": book.counts},
@@ -393,10 +402,11 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             venues=tuple(book.venues.tolist()),
             depth=tuple(_deepest(tape, venue) for venue in book.venues.tolist()),
             snapshots=len(book.ts),
-            nbytes=book.nbytes + _bytes_of(tape),
-            scale=Scale(book.venues, book.base, book.tick, book.highest),
+            nbytes=sum(each.nbytes for each in books) + _bytes_of(tape),
+            scales=tuple(Scale(each.venues, each.base, each.tick, each.highest) for each in books),
             beside=beside,
         ),
+        *books,
     )
 
 
@@ -404,8 +414,8 @@ def _key(tape: Tape) -> tuple[str, int] | None:
     return (tape.symbol, tape.span[0] // DAY) if tape.rows else None
 
 
-def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
-    """Refuse (FeedCorrupt) a book that takes more memory than its source is trusted with, before allocating any.
+def _check_room(tape: Tape, venues: int, depths: Sequence[int], held: int | None, place: str) -> None:
+    """Refuse (FeedCorrupt) books that take more memory than their source is trusted with, before allocating any.
 
     A book has a cell for each snapshot and venue, published or not: that of a small file with hundreds of publisher ids
     takes gigabytes.
@@ -415,7 +425,7 @@ def _check_room(tape: Tape, venues: int, held: int | None, place: str) -> None:
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     # on Ray the object store holds a second one, which a small source does not justify
     books = 1 if bound > trusted(0) else 2
-    takes = book_bytes(tape.snapshots, venues, tape.rows, tape.depth)
+    takes = sum(book_bytes(tape.snapshots, venues, tape.rows, depth) for depth in depths)
     nbytes = books * takes + (TAPE_ROW + LEVEL_ROW * (tape.depth - 1)) * tape.rows + BESIDE
     if nbytes > bound:
         raise FeedCorrupt(

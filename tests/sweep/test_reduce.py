@@ -13,7 +13,7 @@ from sweep.chunks import Chunk
 from sweep.reduce import find_best, group
 from sweep.report.document import best_parameters, money, savings_bps
 from sweep.search.classes import each_alone
-from sweep.search.grid import AXES, Axis, Grid
+from sweep.search.grid import PARAMETERS, Axis, Grid
 from sweep.sink import COLUMNS, MemorySink
 from sweep.statistics.totals import Total
 from sweep.tasks import ChunkRows
@@ -149,7 +149,7 @@ def plain(combinations, rows, grid, side, bought):
 def sweeps(draw):
     """A small grid with axes that may do nothing, and rows of few values, some of them missing."""
     shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
-    grid = Grid(tuple(Axis(name, np.arange(size)) for name, size in zip(AXES, shape, strict=True)))
+    grid = Grid(tuple(Axis(name, np.arange(size)) for name, size in zip(PARAMETERS, shape, strict=True)))
     acting = draw(st.tuples(*[st.booleans()] * 3))
     pool = draw(st.lists(st.tuples(*[st.integers(0, 2)] * 7, st.integers(-2, 2)), min_size=1, max_size=6))
     positions = grid.positions(np.arange(len(grid)))
@@ -210,7 +210,7 @@ def test_rows_have_the_same_number_where_they_are_equal(rows):
 
 def test_sink_and_reduction_take_a_bounded_memory_per_combination():
     side = 60
-    grid = Grid(tuple(Axis(name, np.arange(side)) for name in AXES))
+    grid = Grid(tuple(Axis(name, np.arange(side)) for name in PARAMETERS))
     total, size = len(grid), 12_000  # 216,000
     rng = np.random.default_rng(1)
     blocks = []

@@ -20,7 +20,7 @@ from sweep.chunks import Chunk
 from sweep.config.loading import build_config
 from sweep.planning import make_plan
 from sweep.search.classes import each_alone
-from sweep.search.grid import AXES
+from sweep.search.grid import PARAMETERS
 from sweep.sink import MemorySink, expand
 from sweep.statistics import Orders
 
@@ -104,7 +104,7 @@ SWITCHES += [{"policy": "pseudocode", "infeasible": "wait"}]
 def test_a_class_has_the_row_of_each_of_its_combinations(book, switches):
     job = job_of(book, {"lambda_under": [0.002, 0, 0.03, float("inf")]}, size=20_000, **switches)
     alone = tasks.run_chunk(book, job, Chunk(0, 0, 0, 36))
-    classes = tasks.classify(job, book)
+    classes = tasks.classify(job, [[book]])
     shared = tasks.run_chunk(book, tasks.replace(job, classes=classes), Chunk(0, 0, 0, len(classes)))
     assert len(shared.rows) == len(classes) < 36
     assert expanded(classes, shared) == [list(row) for row in rows_by_combination(alone)]
@@ -113,7 +113,10 @@ def test_a_class_has_the_row_of_each_of_its_combinations(book, switches):
 def test_classes_of_orders_of_both_sides_decide_alike_for_each(book):
     job = job_of(book)
     sell = tasks.replace(job, orders=(*job.orders, tasks.replace(job.order, side="sell")))
-    for some in (tasks.classify(sell, book), tasks.classify(tasks.replace(sell, orders=sell.orders[::-1]), book)):
+    for some in (
+        tasks.classify(sell, [[book]]),
+        tasks.classify(tasks.replace(sell, orders=sell.orders[::-1]), [[book]]),
+    ):
         for order in sell.orders:
             alone = tasks.replace(job, orders=(order,))
             expected = rows_by_combination(tasks.run_chunk(book, alone, Chunk(0, 0, 0, 27)))
@@ -126,7 +129,7 @@ def test_a_policy_of_which_nothing_is_known_has_a_class_for_each_combination(boo
         """A policy that no table names."""
 
     job = job_of(book)
-    classes = tasks.classify(tasks.replace(job, settings=tasks.replace(job.settings, policy=Mine())), book)
+    classes = tasks.classify(tasks.replace(job, settings=tasks.replace(job.settings, policy=Mine())), [[book]])
     assert len(classes) == 27
 
 
@@ -147,7 +150,7 @@ def test_every_kernel_is_calibrated_and_the_cheapest_wins(book, monkeypatch):
     assert ran == [*((name, 1) for name in cost), ("slow", 16), ("quick", 16), ("shares", 16)]
     assert measured["quick"] == ((1, pytest.approx(0.001)), (16, pytest.approx(0.016)))
     assert measured["hopeless"] == ((1, pytest.approx(0.2)),)
-    plan = make_plan(job.classes, each_a_group(job.orders), (), 2, measured)
+    plan = make_plan(job.classes, each_a_group(job.orders), (), 2, [measured])
     assert (plan.kernel, plan.measured) == ("shares", measured["shares"])
 
 
@@ -179,11 +182,11 @@ def test_a_kernel_of_one_pass_is_calibrated_on_many_combinations(book, monkeypat
     job = job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 200}})
     measured = tasks.calibrate(book, job)
     assert ran == [("rows", 1), ("stairs", 1), ("rows", 16), ("stairs", 1800)]
-    assert make_plan(job.classes, (job.order,), (), 2, measured).kernel == "stairs"
+    assert make_plan(job.classes, (job.order,), (), 2, [measured]).kernel == "stairs"
     few = job_of(book, {"lambda_over": {"start": 0, "stop": 1, "num": 3}})
     measured = tasks.calibrate(book, few)
     assert ran[4:] == [("rows", 1), ("stairs", 1), ("rows", 16), ("stairs", 27)]
-    assert make_plan(few.classes, (few.order,), (), 2, measured).kernel == "rows"
+    assert make_plan(few.classes, (few.order,), (), 2, [measured]).kernel == "rows"
 
 
 def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatch):
@@ -192,7 +195,7 @@ def test_nothing_is_calibrated_where_there_is_nothing_to_decide(book, monkeypatc
     job = job_of(book)
     measured = tasks.calibrate(book, job)
     assert measured == {"walk": ()}
-    plan = make_plan(job.classes, each_a_group(job.orders), (), 1, measured)
+    plan = make_plan(job.classes, each_a_group(job.orders), (), 1, [measured])
     assert (plan.kernel, plan.measured) == ("walk", ())
 
 
@@ -221,7 +224,7 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
 
 @given(st.sets(st.integers(1, 63), max_size=12), st.randoms(use_true_random=False))
 def test_the_table_is_the_same_however_the_grid_is_cut(book, cuts, random):
-    job = job_of(book, {name: [0, 0.01, 0.02, 0.05] for name in AXES}, size=3000)
+    job = job_of(book, {name: [0, 0.01, 0.02, 0.05] for name in PARAMETERS}, size=3000)
 
     def table_of(ends):
         chunks = [Chunk(0, 0, first, past) for first, past in pairwise(ends)]
@@ -279,10 +282,10 @@ def test_an_order_that_fails_for_one_combination_leaves_the_others_their_rows(bo
 def test_the_plan_lets_orders_share_a_walk_where_that_is_cheaper(book):
     job = many_orders(book, [1000] * 40)
     quick, slow = ((1, 0.001), (16, 0.004)), ((1, 0.02),)
-    alone = make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: slow, "lanes": quick})
+    alone = make_plan(job.classes, each_a_group(job.orders), (), 2, [{SHARED: slow, "lanes": quick}])
     assert alone.kernel == "lanes"  # 0.25 ms an order and combination, against 0.5
     assert {chunk.orders for chunk in iter(alone.cutter().take, None)} == {1}
-    sharing = make_plan(job.classes, each_a_group(job.orders), (), 2, {SHARED: ((1, 0.008),), "lanes": quick})
+    sharing = make_plan(job.classes, each_a_group(job.orders), (), 2, [{SHARED: ((1, 0.008),), "lanes": quick}])
     assert sharing.kernel == SHARED
     chunks = list(iter(sharing.cutter().take, None))
     assert {(chunk.order, chunk.orders) for chunk in chunks} == {(0, 40)}

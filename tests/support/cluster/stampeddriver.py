@@ -60,7 +60,7 @@ def hold(materialise):
         tapes = materialise(*arguments, **options)
         if (FOLDER / "hold").exists():
             addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
-            book = tapes.fetch(0).book
+            book = tapes.fetch(0).books[0]
             ray.wait([book], fetch_local=False)
             while not (nodes := get_object_locations([book])[book]["node_ids"]):  # the owner is told a moment later
                 time.sleep(0.05)

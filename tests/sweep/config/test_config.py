@@ -317,7 +317,7 @@ def test_the_embedded_source_brings_a_window_and_fees_and_what_is_written_wins()
 
 def test_a_configuration_is_parsed_once_and_one_made_by_hand_too(monkeypatch):
     asked = []
-    monkeypatch.setattr(question, "build_grid", lambda spec: asked.append(spec) or build_grid(spec))
+    monkeypatch.setattr(question, "build_grid", lambda *spec: asked.append(spec) or build_grid(*spec))
     config = build_config({"grid": {"theta_queue": 0}})
     assert config.question is config.question
     assert len(asked) == 1

@@ -59,7 +59,7 @@ def plan_of(combinations, workers=1, measured=()):
         each_alone(replace(grid, axes=(*grid.axes[:2], axis))),
         Orders((order,), (("buy", 1),), (0, 1)),
         workers,
-        "rows",
+        ("rows",),
         measured,
         0,
     )

@@ -11,7 +11,7 @@ from allocator.errors import AllocatorError
 from allocator.money import INFINITE, penalty
 from allocator.order import UNBOUNDED, Parameters, bounded
 from sweep.errors import ConfigError
-from sweep.search.grid import AXES, Axis, Grid, build_grid, in_dollars, spread
+from sweep.search.grid import PARAMETERS, Axis, Grid, build_grid, in_dollars, spread
 
 CENT = 10**7
 
@@ -32,7 +32,7 @@ def test_combinations_are_numbered_row_major_with_theta_innermost_whatever_the_c
 
 @given(st.lists(st.integers(1, 4), min_size=3, max_size=3), st.data())
 def test_a_slice_of_the_grid_is_that_slice_of_the_product(sizes, data):
-    grid = Grid(tuple(Axis(name, np.arange(n)) for name, n in zip(AXES, sizes, strict=True)))
+    grid = Grid(tuple(Axis(name, np.arange(n)) for name, n in zip(PARAMETERS, sizes, strict=True)))
     every = [Parameters(*point) for point in itertools.product(*map(range, sizes))]
     first = data.draw(st.integers(0, len(grid)))
     past = data.draw(st.integers(first, len(grid)))
@@ -119,7 +119,7 @@ def test_a_grid_beyond_bounds_is_refused_and_a_large_one_costs_nothing():
 def test_columns_in_dollars_are_those_of_each_point_and_infinity_stays():
     grid = build_grid({"lambda_over": [0, 0.1, float("inf")], "theta_queue": [1e-9, 0.3, 8_388_607.987654321]})
     numbers = np.array([0, 26, 5, 13, 20])
-    columns = grid.dollars(numbers)
+    columns = grid.printed_columns(numbers)
     for at, number in enumerate(numbers.tolist()):
         printed = {name: in_dollars(value) for name, value in grid.point(number).items()}
         expected = {name: float("inf") if value == ".inf" else value for name, value in printed.items()}

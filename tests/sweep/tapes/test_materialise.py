@@ -15,12 +15,15 @@ from feed.files.streams import HELD, trusted
 from feed.plan import TapeSpan
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape, join
+from sweep.config import BookAsked
 from sweep.config.loading import build_config
 from sweep.config.question import Span
 from sweep.executors.inline import Inline
 from sweep.tapes.materialise import BESIDE, MAX_VENUES, TAPE_ROW, Selection, assemble, materialise
 
 OPEN = 1_722_519_392 * 10**9
+
+BOOKS = (BookAsked(BookRules(), 1),)
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,12 @@ def ask(keys):
 
 
 def assembled(*tapes, start=None, end=None):
-    return assemble(Plan(), Selection(Span(start, end), 0, BookRules()), *tapes)
+    return assemble(Plan(), Selection(Span(start, end), 0, BOOKS), *tapes)
 
 
 def test_the_one_tape_with_quotes_in_the_window_is_taken():
     days = [made_of(ts=OPEN), made_of(ts=OPEN + DAY)]
-    tape, book, facts = assembled(*days, start=OPEN + DAY - 5, end=OPEN + DAY + 5)
+    tape, facts, book = assembled(*days, start=OPEN + DAY - 5, end=OPEN + DAY + 5)
     assert (tape.ts == OPEN + DAY).all()
     assert (facts.symbol, facts.snapshots, len(book.ts)) == ("AAPL", 1, 1)
     with pytest.raises(FeedUnavailable, match="no quotes in the window"):
@@ -69,17 +72,17 @@ def test_the_one_tape_with_quotes_in_the_window_is_taken():
 
 
 def test_of_several_tapes_the_first_is_taken_and_the_others_are_named():
-    _, _, facts = assembled(made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
+    _, facts, _ = assembled(made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
     day = OPEN // DAY
     assert facts.label == "AAPL 2024-08-01"
     assert [(span.symbol, span.day) for span in facts.beside] == [("MSFT", day), ("AAPL", day + 1)]
-    wanted = Selection(Span(OPEN - 5, OPEN + DAY + 5), 0, BookRules(), wanted=("AAPL", day + 1))
-    _, _, facts = assemble(Plan(), wanted, made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
+    wanted = Selection(Span(OPEN - 5, OPEN + DAY + 5), 0, BOOKS, wanted=("AAPL", day + 1))
+    _, facts, _ = assemble(Plan(), wanted, made_of("AAPL"), made_of("MSFT"), made_of("AAPL", ts=OPEN + DAY))
     assert (facts.label, facts.start, facts.end) == ("AAPL 2024-08-02", OPEN + DAY, OPEN + DAY + 5)
 
 
 def test_venues_are_bounded():
-    assert assembled(made_of(venues=MAX_VENUES))[2].snapshots == 1
+    assert assembled(made_of(venues=MAX_VENUES))[1].snapshots == 1
     with pytest.raises(FeedCorrupt, match=r"name 1,025 venues, more than the bound of 1,024"):
         assembled(made_of(venues=MAX_VENUES + 1))
 
@@ -92,18 +95,18 @@ def test_a_book_of_many_venues_is_refused_before_it_takes_any_memory(held, monke
         r"venues, more than the 738,197,504 that a source of its size is trusted with; .*=2085508864$"
     )
     with pytest.raises(FeedCorrupt, match=message):
-        assemble(Plan(held=held), Selection(Span(None, None), 0, BookRules()), wide(60_000, 512))
+        assemble(Plan(held=held), Selection(Span(None, None), 0, BOOKS), wide(60_000, 512))
 
 
 def test_a_book_of_many_venues_is_built_where_it_fits_or_somebody_set_that_it_may():
-    assert assembled(wide(1000, 512))[2].snapshots == 1000
+    assert assembled(wide(1000, 512))[1].snapshots == 1000
     tape = wide(2000, 512)
     takes = book_bytes(2000, 512) + TAPE_ROW * 2000 + BESIDE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "HELD", 10**6)
-        assert assemble(Plan(held=takes), Selection(Span(None, None), 0, BookRules()), tape)[2].snapshots == 2000
+        assert assemble(Plan(held=takes), Selection(Span(None, None), 0, BOOKS), tape)[1].snapshots == 2000
         with pytest.raises(FeedCorrupt, match=f"more than the {takes - 1:,} "):
-            assemble(Plan(held=takes - 1), Selection(Span(None, None), 0, BookRules()), tape)
+            assemble(Plan(held=takes - 1), Selection(Span(None, None), 0, BOOKS), tape)
 
 
 def test_a_day_of_twenty_venues_fits():

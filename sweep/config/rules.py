@@ -1,0 +1,140 @@
+"""Checks and reads the keys that say how orders fill: bands, fees, latency, the share of what is displayed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import UNSET
+
+from allocator.errors import AllocatorError
+from allocator.money import NANO, nano
+from allocator.order import Latency
+from allocator.policies import POLICIES
+from feed.console import unknown_key
+from feed.instants import parse_duration
+from feed.levels import MOST_LEVELS
+from feed.tape import VENUE_LIMIT
+from sweep.errors import ConfigError
+from sweep.search import refuse_vanished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sweep.config.schema import Config
+
+Parsed = TypeVar("Parsed")
+
+DRAWS: Final = 1_000
+"""Latencies to draw from, at most."""
+
+
+def check_rules(config: Config) -> None:
+    """Refuse (ConfigError) what types alone do not exclude; the message begins with the key."""
+    if not UNSET_or_none(config.max_age):
+        parsed("max_age", config.max_age, parse_duration)
+    if config.depth is not None:
+        check_count("depth", config.depth, 1, MOST_LEVELS + 1)
+    if config.policy not in POLICIES:
+        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
+    for name, band in (("stub_band", config.stub_band), ("leftover_band", config.leftover_band)):
+        if not UNSET_or_none(band):
+            if not 0 <= band <= 1:  # type: ignore[operator]
+                raise ConfigError(f"{name}: expected 0 to 1, or null for none, but it had {band}")
+            check_amount(name, band, signed=False)  # type: ignore[arg-type]
+    check_amount("unfilled_penalty", config.unfilled_penalty, signed=False)
+    if not 0 < config.participation <= 1:
+        raise ConfigError(f"participation: expected above 0 and up to 1, but it had {config.participation}")
+    check_amount("participation", config.participation, signed=False)
+    if config.fees is not UNSET:
+        check_fees(config.fees)
+    parse_latency(config.latency)
+
+
+def normalised(key: str, value: Any) -> Any:  # noqa: ANN401 - a value of any key
+    """A value such that two of a key that mean the same are equal."""
+    if key == "max_age" and not UNSET_or_none(value):
+        return parse_duration(value)
+    return parse_latency(value) if key == "latency" else value
+
+
+def parse_latency(written: Any) -> Latency:  # noqa: ANN401 - what the key holds
+    """Read a latency: a duration, several to draw from, or these by publisher id.
+
+    Raises
+    ------
+    ConfigError
+        Names the part.
+    """
+    if not isinstance(written, dict):
+        return _latency(_choices("latency", written))
+    by_venue = {venue: _choices(f"latency.{venue}", value) for venue, value in written.items() if venue != "seed"}
+    default = by_venue.pop("default", (0,))
+    for venue in by_venue:
+        check_venue(f"latency.{venue}", venue, "a Databento publisher id, default or seed")
+    seed = written.get("seed", 0)
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ConfigError(f"latency.seed: expected a whole number, 0 or more, but it had {seed!r}")
+    return _latency(default, tuple(sorted((int(venue), each) for venue, each in by_venue.items())), seed)
+
+
+def _latency(*parts: Any) -> Latency:  # noqa: ANN401 - as the fields
+    try:
+        return Latency(*parts)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _choices(key: str, written: Any) -> tuple[int, ...]:  # noqa: ANN401 - a duration, or several
+    several = written if isinstance(written, list | tuple) else (written,)
+    if not 0 < len(several) <= DRAWS:
+        raise ConfigError(f"{key}: expected 1 to {DRAWS:,} durations to draw from, but it had {len(several):,}")
+    return tuple(parsed(key, each, parse_duration) for each in several)
+
+
+def check_count(key: str, number: int, least: int, limit: int) -> None:
+    """Refuse (ConfigError) a whole number outside [least, limit)."""
+    if not least <= number < limit:
+        raise ConfigError(f"{key}: expected a whole number, {least} to {limit - 1:,}, but it had {number}")
+
+
+def UNSET_or_none(value: object) -> bool:  # noqa: N802 - named for the two constants
+    """Whether a key was left to the conventions or switched off."""
+    return value is UNSET or value is None
+
+
+def parsed(key: str, value: Any, parse: Callable[[Any], Parsed]) -> Parsed:  # noqa: ANN401 - text or a number
+    """Parse the value of a key; ConfigError where it cannot be."""
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def check_fees(fees: Mapping[str, dict[str, float]]) -> None:
+    """Refuse (ConfigError) fees of no venue, of another kind than taker and maker, or out of range."""
+    for venue, fee in fees.items():
+        key = f"fees.{venue}"
+        check_venue(key, venue, "a Databento publisher id or default")
+        for name, value in fee.items():
+            if name not in {"taker", "maker"}:
+                raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
+            check_amount(f"{key}.{name}", value, signed=True)
+
+
+def check_venue(key: str, venue: str, expected: str) -> None:
+    """Refuse (ConfigError) what is neither a publisher id nor ``default``."""
+    if venue != "default" and not (venue.isascii() and venue.isdigit() and int(venue) < VENUE_LIMIT):
+        raise ConfigError(f"{key}: expected {expected}")
+
+
+def check_amount(key: str, value: float, *, signed: bool) -> None:
+    """Refuse (ConfigError) dollars per share, or a share, that are out of range or vanish when rounded."""
+    try:
+        amount = nano(value, key)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    refuse_vanished(key, value, amount)
+    if amount < 0 and not signed:
+        raise ConfigError(f"{key}: expected 0 or more, but it had {value}")
+    if abs(amount) > 100 * NANO:
+        raise ConfigError(f"{key}: {value} $ per share is above 100 $; fees and penalties are in dollars per share")

@@ -1,0 +1,222 @@
+"""The axes of a grid that are no parameters: each takes the values of the key of its name, and each value is a variant.
+
+A variant is a configuration of its own, with one value of each such axis in place of the key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET
+from msgspec.structs import fields, replace
+
+from sweep.config.conventions import resolve
+from sweep.config.keys import checked
+from sweep.config.rules import check_rules, normalised
+from sweep.config.schema import Config
+from sweep.errors import ConfigError
+from sweep.search import MARKET, PARAMETERS, VARIANT_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from allocator.book import BookRules
+    from sweep.config.conventions import Settings
+    from sweep.search import Grid, Label
+
+NAMED: Final = ("fees", "latency")
+"""Axes whose values may have names: a mapping of names to values."""
+
+_DEFAULTS: Final = {field.name: field.default for field in fields(Config)}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One value of each axis that is no parameter.
+
+    Attributes
+    ----------
+    settings : Settings
+        The configuration with these values, resolved.
+    world : int
+        Which of the worlds it is in.
+    book : int
+        On which of the books it runs.
+    """
+
+    settings: Settings
+    world: int
+    book: int
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One value of each axis of the market: what a router finds, and cannot choose.
+
+    Attributes
+    ----------
+    point : dict
+        These values, as they are printed.
+    variants : tuple of int
+        Those with combinations, ascending.
+    """
+
+    point: dict[str, Label]
+    variants: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookAsked:
+    """A book that a variant runs on.
+
+    Attributes
+    ----------
+    rules : BookRules
+    depth : int
+        Levels of a side.
+    """
+
+    rules: BookRules
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """All variants of a grid, and what they share.
+
+    Attributes
+    ----------
+    each : tuple of Variant
+        In grid order.
+    worlds : tuple of World
+        Those with combinations, in grid order; the first is the one that a document is about.
+    books : tuple of BookAsked
+        Those of the first world first.
+    """
+
+    each: tuple[Variant, ...]
+    worlds: tuple[World, ...]
+    books: tuple[BookAsked, ...]
+
+    @property
+    def first(self) -> Settings:
+        """The settings of the first combination."""
+        return self.each[self.worlds[0].variants[0]].settings
+
+    def of_world(self, world: int) -> Variant:
+        """The first variant of a world, which shares its market with the others."""
+        return self.each[self.worlds[world].variants[0]]
+
+    @property
+    def depth(self) -> int:
+        """The deepest of the books."""
+        return max(book.depth for book in self.books)
+
+    def example(self, grid: Grid, axis: str, position: int) -> Settings:
+        """The settings of a variant that has this value of an axis."""
+        stride = 1
+        for each in reversed(grid.further):
+            if each.name == axis:
+                break
+            stride *= len(each)
+        return self.each[position * stride].settings
+
+    def ranges(self, book: int, edges: Sequence[int]) -> list[tuple[int, int]]:
+        """Of [edges[v], edges[v + 1]), a range of classes or combinations of each variant, those that run on a book."""
+        return [(edges[number], edges[number + 1]) for number, variant in enumerate(self.each) if variant.book == book]
+
+
+_NAMED_FEES: Final = "{today: {default: {taker: 0.003}}}"
+_NAMED_LATENCIES: Final = "what each name stands for, such as {fast: 50us, drawn: [1ms, 5ms]}"
+
+
+def axis_values(config: Config) -> dict[str, tuple[tuple[Label, ...], tuple[Any, ...]]]:
+    """The labels and the values of each axis of a configuration that is no parameter.
+
+    Raises
+    ------
+    ConfigError
+        No value, one that its key does not take, one that stands twice, or a key that says another.
+    """
+    return {name: _values(config, name, spec) for name, spec in config.grid.items() if name not in PARAMETERS}
+
+
+def _values(config: Config, name: str, spec: Any) -> tuple[tuple[Label, ...], tuple[Any, ...]]:  # noqa: ANN401 - as written
+    key = f"grid.{name}"
+    if getattr(config, name) not in (UNSET, _DEFAULTS[name]):
+        raise ConfigError(f"{name}: {key} says which values to try; remove one of the two")
+    if isinstance(spec, dict) and name not in NAMED:
+        raise ConfigError(f"{key}: expected a list of values, but it had a mapping")
+    if name == "fees" and not isinstance(spec, dict):
+        raise ConfigError(f"{key}: expected tables by name, such as {_NAMED_FEES}, but it had {spec!r}"[:200])
+    named = isinstance(spec, dict)
+    labels = tuple(map(str, spec)) if named else tuple(spec if isinstance(spec, list | tuple) else [spec])
+    if len(labels) > VARIANT_LIMIT:
+        raise ConfigError(f"{key}: {len(labels):,} values are above the {VARIANT_LIMIT:,} of one sweep; split it")
+    if not labels:
+        raise ConfigError(f"{key}: expected one value or more, but it had none")
+    values: list[Any] = []
+    seen: list[Any] = []
+    for label, written in zip(labels, spec.values() if named else labels, strict=True):
+        if name == "latency" and not named and not isinstance(written, str | int):
+            raise ConfigError(f"{key}: expected durations, or {_NAMED_LATENCIES}, but it had {written!r}")
+        try:
+            value = checked({name: written}, Config)[name]
+            check_rules(replace(config, **{name: value}))
+        except ConfigError as error:
+            raise ConfigError(f"grid.{error}") from None
+        plain = normalised(name, value)
+        if plain in seen:
+            raise ConfigError(f"{key}: {label} stands twice; each value of an axis stands once")
+        seen.append(plain)
+        values.append(value)
+    return labels, tuple(values)
+
+
+def variants_of(
+    config: Config,
+    grid: Grid,
+    values: Mapping[str, tuple[Any, ...]],
+    source_fees: Mapping[str, Mapping[str, Any]],
+) -> Variants:
+    """Resolve a configuration for each variant of its grid.
+
+    Parameters
+    ----------
+    config : Config
+    grid : Grid
+    values : mapping of str to tuple
+        Of each axis that is no parameter, in the order of its labels.
+    source_fees : mapping
+        As `sweep.config.conventions.resolve`.
+    """
+    further, edges = grid.further, grid.variant_edges
+    each: list[Variant] = []
+    points: dict[tuple[int, ...], int] = {}
+    members: list[list[int]] = []
+    books: dict[BookAsked, int] = {}
+    for number, positions in enumerate(product(*(range(len(axis)) for axis in further))):
+        at = dict(zip((axis.name for axis in further), positions, strict=True))
+        own = replace(config, **{name: values[name][position] for name, position in at.items()})
+        settings = resolve(own, source_fees)
+        market = tuple(position for name, position in at.items() if name in MARKET)
+        if edges[number] == edges[number + 1]:  # a condition drops it
+            each.append(Variant(settings, -1, -1))
+            continue
+        world = points.setdefault(market, len(points))
+        if world == len(members):
+            members.append([])
+        members[world].append(number)
+        book = books.setdefault(BookAsked(settings.book, own.depth), len(books))
+        each.append(Variant(settings, world, book))
+    market_axes = [axis for axis in further if axis.name in MARKET]
+    worlds = tuple(
+        World(
+            {axis.name: axis.printed(position) for axis, position in zip(market_axes, point, strict=True)},
+            tuple(members[world]),
+        )
+        for point, world in points.items()
+    )
+    return Variants(tuple(each), worlds, tuple(books))
