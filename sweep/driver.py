@@ -152,7 +152,7 @@ def run(
         if config.feed.max_bad:
             quarantine(Path(config.feed.quarantine), facts[0].provenance)
             progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
-        identifier = run_id(question, facts)
+        identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
         with open_store(home, identifier, question, feed_section(facts), progress, force=force) as store:
@@ -174,7 +174,7 @@ def _answer(
     """Sweep every tape: every combination, the baselines, the best, the document."""
     executor, facts = session.executor, session.tapes.facts
     config, grid = question.config, question.grid
-    orders = orders_of(question, facts)
+    orders = orders_of(question, session.tapes)
     job = tasks.Job(orders.orders, question.settings, each_alone(grid))
     with phases.phase("calibrate"):
         # what is stored of a run names its classes, whatever is asked for now

@@ -52,6 +52,12 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     foreign: bool = False
 
 
+class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is done where a source of several tapes has none, or an empty one, where one is expected."""
+
+    skip_empty: bool = False
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The configuration of a sweep, as it was written; docs/reference.md says what each key means.
 
@@ -82,6 +88,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     replay: str | None = None
     venues: tuple[int, ...] | None = None
     depth: int = 1
+    tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
     executor: Literal["ray", "inline"] = "ray"
@@ -117,8 +124,11 @@ def config_hash(config: Config, grid: Grid) -> str:
     """
     written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
-    if content["venues"] is None:  # as before this key existed, so that older stored runs are found
+    # as before these keys existed, so that older stored runs are found
+    if content["venues"] is None:
         del content["venues"]
+    if content["tapes"] == msgspec.to_builtins(TapesSpec()):
+        del content["tapes"]
     content["order"] = {
         name: value[0] if isinstance(value, tuple) and len(value) == 1 else value
         for name, value in content["order"].items()

@@ -80,7 +80,7 @@ def forecast(
     phases = Phases(progress.say)
     with open_session(question, progress, phases, Inline()) as session:
         tapes = session.tapes.facts
-        orders = orders_of(question, tapes)
+        orders = orders_of(question, session.tapes)
         first, *_ = tapes_of(orders)
         book = session.tapes.fetch(first).book
     reading = phases.seconds["source"] + phases.seconds["materialise"]
