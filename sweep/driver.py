@@ -18,7 +18,7 @@ from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
 from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
-from sweep.planning import Plan, make_plan
+from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best
 from sweep.report import (
@@ -188,6 +188,7 @@ def _answer(
         else:
             measured = {store.planned.kernel: tuple(store.planned.measured)}
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
+    check_memory(plan, stored=config.output is not None)
     job = replace(job, kernel=plan.kernel)
     with phases.phase("sweep") as advanced:
         store.begin(plan)

@@ -16,11 +16,11 @@ from sweep.answering import on_tape, orders_of, tapes_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
-from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
+from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
-from sweep.planning import make_plan
+from sweep.planning import ROW_BYTES, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.report import feed_section
 from sweep.search import each_alone
@@ -93,6 +93,7 @@ def forecast(
             job = replace(job, classes=tasks.classify(job, *(tape.scale for tape in tapes)))
         calibrated = tasks.calibrate(book, job)
     plan = make_plan(job.classes, orders, tapes, _workers(config), calibrated)
+    check_memory(plan, stored=config.output is not None)
     job = replace(job, kernel=plan.kernel)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)
