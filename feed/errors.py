@@ -1,4 +1,4 @@
-"""What can go wrong with a feed: one root, two leaves, each with its exit code."""
+"""What can go wrong with a feed: one root, two branches, each with its exit code."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class FeedUnavailable(FeedError):  # noqa: N818 - reads as what it says
     """Nothing to read: a missing file, wrong columns, no broker, an unknown topic or replay, no data in the window."""
 
     exit_code = 2
+
+
+class NoRows(FeedUnavailable):
+    """A file is whole and holds nothing: a header, and no rows below it."""
 
 
 class FeedCorrupt(FeedError):  # noqa: N818 - reads as what it says

@@ -9,28 +9,33 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from feed.errors import FeedUnavailable
+from feed.instants import format_instant
 from feed.tape import DAY
 from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
 from sweep.report import answer_section, orders_section, shortfall_section, strategies, worlds_section
 from sweep.search import each_alone
-from sweep.statistics import Outcome, details, joined, no_orders, orders_on, stacked, total
+from sweep.statistics import NoOrder, Outcome, details, joined, no_orders, orders_on, stacked, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from allocator.order import Liquidity
     from allocator.units import Scale
     from sweep.chunks import Measured
-    from sweep.config import Question, Settings, Variants
+    from sweep.config import ParentOrders, Question, Settings, Variants
     from sweep.executors import Executor, Handle
     from sweep.reduce import Best, Sums
     from sweep.search import Classes
     from sweep.statistics import Orders, Total
-    from sweep.tapes import Facts, Session
+    from sweep.tapes import Facts, Session, Tapes
+
+NAMED: Final = 5
+"""Dates and tapes that a message names."""
 
 PIECE: Final = 16
 """Orders of a task that runs one strategy, or the baselines, for each of them."""
@@ -69,30 +74,78 @@ class Answer:
     orders: dict[str, Any]
 
 
-def orders_of(question: Question, facts: Sequence[Facts]) -> Orders:
+SKIPS: Final = "tapes.skip_empty=true leaves that out"
+"""What can be done about a tape or a date on which nothing can be bought or sold."""
+
+
+def orders_of(question: Question, tapes: Tapes) -> Orders:
     """The parent orders on all tapes.
 
     Raises
     ------
     ConfigError
-        As `sweep.statistics.orders_on`; of several tapes it names the one.
+        As `sweep.statistics.orders_on`; of several tapes it names the one. Or an order starts on a date without a tape.
+    FeedUnavailable
+        One of several tapes has no quote while its orders last.
     """
-    each, parents = [], question.orders
+    facts, skip = tapes.facts, question.config.tapes.skip_empty
+    skipped = [f"{label}: left out, as it has no quotes" for label in tapes.empty]
+    parents, lacking = _of_dates(question.orders, {tape.start // DAY for tape in facts})
+    if lacking and not skip:
+        raise ConfigError(f"order.start: no tape is of {', '.join(lacking[:NAMED])}, the date of some of them; {SKIPS}")
+    skipped += [f"{date}: left out with the orders that start then, as there is no tape of it" for date in lacking]
+    each = []
     for tape in facts:
         own = parents
         if len(facts) > 1 and parents.starts:  # each date has its own
             own = replace(parents, starts=tuple(start for start in parents.starts if start // DAY == tape.start // DAY))
+        if parents.starts and not own.starts:
+            each.append(no_orders(parents))
+            continue
         try:
-            if parents.starts and not own.starts:
-                each.append(no_orders(parents))
-            else:
-                each.append(orders_on(own, tape.start, tape.end, len(question.grid) * len(facts)))
+            orders = orders_on(own, tape.start, tape.end, len(question.grid) * len(facts))
+        except NoOrder as error:
+            if len(facts) == 1:
+                raise
+            if not skip:
+                raise ConfigError(f"{error} ({tape.label}); {SKIPS}") from None
+            skipped.append(f"{tape.label}: left out, as no order lies inside its window")
+            each.append(no_orders(parents))
+            continue
         except ConfigError as error:
             raise error if len(facts) == 1 else ConfigError(f"{error} ({tape.label})") from None
-    orders = joined(each)
+        several = len(facts) > 1 or tapes.empty or "no_quotes" in tape.quality["errors"]
+        if several and (silence := _silence(orders, tape)):
+            if not skip:
+                raise FeedUnavailable(f"{tape.label} {silence}", tape.provenance.place, SKIPS)
+            skipped.append(f"{tape.label}: left out, as it {silence}")
+            orders = no_orders(parents)
+        each.append(orders)
+    orders = replace(joined(each), skipped=tuple(skipped))
     if not orders.orders:
-        raise ConfigError("order.start: no tape is of the date of any of them; see the dates of the source")
+        if len(skipped) == len(tapes.empty):
+            raise ConfigError("order.start: no tape is of the date of any of them; see the dates of the source")
+        raise ConfigError(f"order: no tape has any: {'; '.join(skipped[:NAMED])}")
     return orders
+
+
+def _of_dates(parents: ParentOrders, days: Collection[int]) -> tuple[ParentOrders, list[str]]:
+    """Parent orders without the starts on dates, in days since 1970, of which there is no tape; and these dates."""
+    kept = tuple(start for start in parents.starts if start // DAY in days)
+    if not kept:  # none was listed; or what is made of them says why
+        return parents, []
+    lacking = {format_instant(start)[:10]: None for start in parents.starts if start // DAY not in days}
+    return replace(parents, starts=kept), list(lacking)
+
+
+def _silence(orders: Orders, tape: Facts) -> str:
+    """Why nothing can be bought or sold on a tape that has orders; "" if it can."""
+    if tape.quoted is None:
+        return "has rows but no quote: each is withdrawn or hidden"
+    first, last = min(order.start for order in orders.orders), max(order.end for order in orders.orders)
+    if tape.quoted[1] < first or tape.quoted[0] > last:
+        return f"has no quotes while its orders last, {format_instant(first)} to {format_instant(last)}"
+    return ""
 
 
 def job_of(question: Question, orders: Orders) -> tasks.Job:

@@ -58,7 +58,8 @@ def before(question: Question, orders: Orders, tapes: Sequence[Facts], number: i
 
 
 def left_out(orders: Orders, tapes: Sequence[Facts]) -> Iterator[str]:
-    """Orders that were asked for and are not made, on all tapes together."""
+    """Tapes and orders that were asked for and are not made, on all tapes together."""
+    yield from orders.skipped
     if orders.left_out:
         window = f"the window, {format_instant(tapes[0].start)} to {format_instant(tapes[0].end)}"
         yield (

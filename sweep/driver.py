@@ -31,7 +31,7 @@ from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
 from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
-from sweep.planning import Plan, make_plan
+from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Best, eligible, find_best, sums_of
 from sweep.report import (
@@ -164,7 +164,7 @@ def run(
         if config.feed.max_bad:
             quarantine(Path(config.feed.quarantine), facts[0].provenance)
             progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
-        identifier = run_id(question, facts)
+        identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
         with open_store(home, identifier, question, feed_section(facts), progress, force=force) as store:
@@ -186,7 +186,7 @@ def _answer(
     """Sweep every tape: every combination, the baselines, the best, the document."""
     executor, facts = session.executor, session.tapes.facts
     config, grid = question.config, question.grid
-    orders = orders_of(question, facts)
+    orders = orders_of(question, session.tapes)
     variants = question.variants
     job = job_of(question, orders)
     with phases.phase("calibrate"):
@@ -200,6 +200,7 @@ def _answer(
         else:
             measured = [{store.planned.kernel: tuple(store.planned.measured)}]
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
+    check_memory(plan, stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     edges = plan.classes.variant_edges.tolist()
     with phases.phase("sweep") as advanced:

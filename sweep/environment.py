@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 Stamp = dict[str, str]
@@ -58,6 +60,28 @@ def cpu_name() -> str:
         lines = []
     model_names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(model_names, platform.processor() or "unknown")
+
+
+def memory_bytes(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of memory that this process may take at most: those of the machine, or of its control groups."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        lines = (proc / "self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return total
+    limits = [total]
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        own = PurePosixPath(path.lstrip("/"))
+        if controllers == "":  # version 2
+            top, name = groups, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = groups / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        for folder in (own, *own.parents):  # in a container the path may be that outside, and the limit at the top
+            with suppress(OSError, ValueError):  # no such file, or "max"
+                limits.append(int((top / folder / name).read_text(encoding="utf-8")))
+    return min(limits)
 
 
 def revision() -> str | None:

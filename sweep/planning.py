@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from allocator.runners import SHARED
 from sweep.chunks import Cutter, Span
+from sweep.environment import memory_bytes
+from sweep.errors import ConfigError
+from sweep.sink import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +19,13 @@ if TYPE_CHECKING:
     from sweep.search import Classes, Grid
     from sweep.statistics import Orders
     from sweep.tapes import Facts
+
+
+ROW_BYTES: Final = 8 * len(COLUMNS) + 1
+"""Bytes of a result row in the driver's memory."""
+
+ORDER_BYTES: Final = 13_000
+"""Bytes of an order there, with its fills by the best combination and each baseline; measured on 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +135,33 @@ def make_plan(
         measured=calibrated[0][kernels[0]],
         nbytes=sum(tape.nbytes for tape in facts),
     )
+
+
+def check_memory(plan: Plan, *, stored: bool) -> None:
+    """Refuse (ConfigError) a plan whose rows and orders cannot fit into the memory of the driver's machine.
+
+    What only takes long is for `sweep plan` to say.
+
+    Parameters
+    ----------
+    plan : Plan
+    stored : bool
+        Whether the table is written, which has a row for each combination.
+    """
+    orders, groups, combinations = len(plan.orders), plan.orders.groups, len(plan.grid)
+    parts = [
+        (plan.kept * ROW_BYTES, f"{groups:,} groups x {len(plan.classes):,} that differ, {ROW_BYTES} bytes each"),
+        (orders * ORDER_BYTES, f"{orders:,} orders, {ORDER_BYTES:,} bytes each"),
+    ]
+    if stored and len(plan.classes) < combinations:
+        times = 1 if groups == 1 else 2  # the rows of each group, and then all of them as one table
+        row = times * 8 * len(COLUMNS)
+        parts.append((groups * combinations * row, f"{groups:,} groups x {combinations:,} to store, {row} bytes each"))
+    needed, given = sum(nbytes for nbytes, _ in parts), memory_bytes()
+    if needed > given:
+        shown = " + ".join(f"{nbytes / 1e9:.1f} GB ({what})" for nbytes, what in parts if nbytes >= needed / 100)
+        raise ConfigError(
+            f"grid: {orders:,} orders x {combinations:,} combinations = {orders * combinations:,} cells, whose rows "
+            f"take {shown}, and here is {given / 1e9:.1f} GB of memory; ask for fewer combinations or sizes, or split "
+            "the sweep"
+        )

@@ -146,7 +146,7 @@ def _check(
         yield from differences
         if differences:
             return
-        orders, grid = orders_of(question, session.tapes.facts), question.grid
+        orders, grid = orders_of(question, session.tapes), question.grid
         variants, job = question.variants, job_of(question, orders)
         incomplete = list(_check_table(table, stored, grid, orders.groups_of))
         yield from incomplete

@@ -72,6 +72,7 @@ MEANING: Final = {
     "replay": "which replay of a topic; the newest complete one by default",
     "venues": "publisher ids to keep; all by default. Rows of others are left out and counted",
     "depth": "levels of a side that are read and traded on, 1 to 10: [depth](simulation.md#depth)",
+    "tapes.skip_empty": "of several tapes, leave out the empty ones: [which these are](orders.md#days-without-quotes)",
     "feed.max_bad": "malformed messages that are put aside instead of ending the run",
     "feed.quarantine": "the file that they are put into, one JSON line each",
     "feed.wait": "how long to wait, as long as nothing new comes, for a replay to begin or to end",

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from feed.console import quoted
-from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.files.csv_columns import first_bad
 from feed.files.streams import check_there, damage_reported, open_bytes
 from feed.tape import UNDEFINED_PRICE
@@ -112,8 +112,8 @@ def read_rows(
     return Rows(path, max_bytes, table, np.arange(table.num_rows))
 
 
-def _no_rows(path: Path) -> FeedUnavailable:
-    return FeedUnavailable("the file holds a header and no rows", str(path), "export it again")
+def _no_rows(path: Path) -> NoRows:
+    return NoRows("the file holds a header and no rows", str(path), "export it again")
 
 
 def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_bytes: Limit) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feed.console import quoted
-from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.files.dbn_symbols import LOW, MAPPING, Mapping, Names, keys_of, mapping_of, received, spans_of
 from feed.files.fragments import (
     FileBlock,
@@ -161,7 +161,7 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
             _take(block, where, names, symbol, taken)
             bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
     if not taken.records:
-        raise FeedUnavailable("the file holds no records", where, "export it again")
+        raise NoRows("the file holds no records", where, "export it again")
     if not taken.books:
         raise no_book_rows(taken.records, where)
     codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from feed.console import quoted
-from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.files.fragments import (
     FileBlock,
     Labels,
@@ -205,7 +205,7 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
         except pa.ArrowException as damage:
             raise FeedCorrupt(f"the file is damaged: {quoted(str(damage))}", where, "copy or export it again") from None
     if not taken.rows:
-        raise FeedUnavailable("the file holds no rows", where, "export it again")
+        raise NoRows("the file holds no rows", where, "export it again")
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
     levels = None if taken.levels is None else stacked_columns(taken.levels.arrays(), depth)
     check_symbols(taken.codes, symbol, where)

@@ -60,6 +60,7 @@ EXPECTED: Final = {
     "symbol": "text, such as AAPL",
     "replay": "text, such as the id that python -m feed replays lists",
     "venues": "publisher ids, such as [2, 43]",
+    "tapes": "a mapping, such as {skip_empty: true}",
     "feed": "a mapping, such as {wait: 60s}",
     "feed.max_bad": "a whole number, such as 10",
     "feed.quarantine": "text, such as quarantine.jsonl",

@@ -52,6 +52,12 @@ class FeedSpec(Struct, frozen=True, forbid_unknown_fields=True):
     foreign: bool = False
 
 
+class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is done where a source of several tapes has none, or an empty one, where one is expected."""
+
+    skip_empty: bool = False
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The configuration of a sweep, as it was written; docs/reference.md says what each key means.
 
@@ -86,6 +92,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     replay: str | None = None
     venues: tuple[int, ...] | None = None
     depth: int = 1
+    tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
     executor: Literal["ray", "inline"] = "ray"
@@ -110,7 +117,14 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "worke
 """Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
-LATER: Final[dict[str, Any]] = {"venues": None, "participation": 1.0, "schedule": "now", "latency": 0, "where": []}
+LATER: Final[dict[str, Any]] = {
+    "venues": None,
+    "participation": 1.0,
+    "schedule": "now",
+    "latency": 0,
+    "where": (),
+    "tapes": {"skip_empty": False},
+}
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sweep.forecast.timing import NOISE
 from sweep.forecast.walk import OVERHEAD, walk_plan
-from sweep.sink import COLUMNS
+from sweep.planning import ROW_BYTES
 
 if TYPE_CHECKING:
     from sweep.forecast.cluster_file import Cluster, Node
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from sweep.planning import Plan
 
 GIB: Final = 2**30
-
-ROW_BYTES: Final = 8 * len(COLUMNS) + 1
-"""Bytes of a result row in the driver's memory."""
 
 REDUCING: Final = 2
 """Times the bytes of the table that the driver holds while it reduces the table."""

@@ -17,11 +17,11 @@ from sweep.answering import calibrated, in_classes, job_of, on_tape, orders_of, 
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
-from sweep.forecast.cost import REDUCING, ROW_BYTES, cluster_section, reduce_seconds, seconds_range
+from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, seconds_range
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
-from sweep.planning import make_plan
+from sweep.planning import ROW_BYTES, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.report import feed_section
 from sweep.statistics import shares_of
@@ -81,7 +81,7 @@ def forecast(
     phases = Phases(progress.say)
     with open_session(question, progress, phases, Inline()) as session:
         tapes = session.tapes.facts
-        orders = orders_of(question, tapes)
+        orders = orders_of(question, session.tapes)
         first, *_ = tapes_of(orders)
         books = session.tapes.fetch(first).books
     book, variants = books[0], question.variants
@@ -95,6 +95,7 @@ def forecast(
             job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
         measured = calibrated(session.executor, variants, books, job)
     plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
+    check_memory(plan, stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)

@@ -298,10 +298,11 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
 
 
-def run_id(question: Question, tapes: Sequence[Facts]) -> str:
+def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
     The embedded source brings a window and fees that the configuration does not name: their values count too.
+    What is left out as empty stands in the document.
     """
     windows = [instant for facts in tapes for instant in (facts.start, facts.end)]
     each = [variant.settings for variant in question.variants.each]
@@ -309,6 +310,6 @@ def run_id(question: Question, tapes: Sequence[Facts]) -> str:
     resolved = [msgspec.to_builtins(settings, str_keys=True), *windows]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     digests = "".join(facts.provenance.digest for facts in tapes)
-    for part in (question.config_hash, digests, metadata.version("sor-sweep"), sources_hash()):
+    for part in (question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
         content.update(part.encode())
     return content.hexdigest()[:16]

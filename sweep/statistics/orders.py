@@ -27,6 +27,10 @@ MOST_ORDERS: Final = 1_000_000
 """Parent orders on a tape at most."""
 
 
+class NoOrder(ConfigError):  # noqa: N818 - reads as what it says
+    """No order fits into the window of a tape."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Orders:
     """The parent orders on a tape, by side, size and start, or on several, tape after tape.
@@ -43,6 +47,8 @@ class Orders:
         How many more were asked for on each tape that do not fit into its window.
     tapes : tuple of int
         Groups of each tape; () = all are of one.
+    skipped : tuple of str
+        Which tapes, files and dates are left out because nothing can be bought or sold there, and why.
     """
 
     orders: tuple[Order, ...]
@@ -50,6 +56,7 @@ class Orders:
     edges: tuple[int, ...]
     left: tuple[int, ...] = (0,)
     tapes: tuple[int, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.orders)
@@ -127,7 +134,7 @@ def orders_on(parents: ParentOrders, start: int, end: int, combinations: int = 1
     Raises
     ------
     ConfigError
-        No order fits into the window, or there are too many.
+        There are too many; NoOrder where none fits into the window.
     """
     cells = tuple(product(parents.sides, parents.sizes))
     spans, left_out = _spans(parents, start, end)
@@ -159,12 +166,12 @@ def _spans(parents: ParentOrders, start: int, end: int) -> tuple[list[tuple[int,
         first = parents.starts[0] if parents.starts else start
         last = end if parents.end is None else parents.end
         if first > last:
-            raise ConfigError(
+            raise NoOrder(
                 f"order.start is after order.end: {format_instant(first)} and {format_instant(last)}, of which "
                 f"{window}, brings one; no order acts on warm-up"
             )
         if not start <= first <= last <= end:
-            raise ConfigError(
+            raise NoOrder(
                 f"order: {format_instant(first)} to {format_instant(last)} is not inside {window}; no order acts on "
                 "warm-up"
             )
@@ -174,7 +181,7 @@ def _spans(parents: ParentOrders, start: int, end: int) -> tuple[list[tuple[int,
     inside = [(first, last) for first, last in spans if start <= first and last <= end]
     if not inside:
         lasting = f"of {len(starts):,} orders of {parents.horizon / 1e9:g} s" if starts else "no order starts, and"
-        raise ConfigError(
+        raise NoOrder(
             f"order: {lasting} none lies inside {window}; no order acts on warm-up; choose other starts, or a shorter "
             "order.horizon"
         )

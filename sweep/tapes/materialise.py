@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from allocator.book import book_bytes, build_book
 from allocator.units import Scale
-from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.console import printable, without_secrets
+from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.instants import LAST_INSTANT, format_instant
 from feed.plan import TapeSpan
 from feed.quality import check
@@ -92,8 +94,12 @@ class Facts:
         Bytes of tape and books in the object store.
     scales : tuple of Scale
         Of each book's prices.
+    quoted : (int, int), optional
+        First and last instant in the window at which the first book shows a quote; None where there is none.
     beside : tuple of TapeSpan
         Further tapes with quotes in the window, in what this one was taken from.
+    empty : tuple of str
+        What else there is, without a quote in the window though of a date of it.
     """
 
     provenance: Provenance
@@ -108,12 +114,18 @@ class Facts:
     snapshots: int
     nbytes: int
     scales: tuple[Scale, ...]
+    quoted: tuple[int, int] | None
     beside: tuple[TapeSpan, ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """The symbol and the date."""
-        return f"{self.symbol} {format_instant(self.first)[:10]}"
+        return _labelled(self.symbol, self.first)
+
+
+def _labelled(symbol: str, instant: int) -> str:
+    return f"{symbol} {format_instant(instant)[:10]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,9 @@ class Tapes:
     ----------
     facts : tuple of Facts
         By symbol and date.
+    empty : tuple of str
+        What the source holds beside them without a quote in the window: symbols and dates, and files without a row. It
+        is refused unless `tapes.skip_empty` is set.
     """
 
     def __init__(
@@ -195,7 +210,11 @@ class Tapes:
         self._kept: dict[int, Materialised] = {}
         self._kept_bytes = 0
         self._ranges_of: dict[tuple[str, int] | None, list[int]] = {}
-        self._wanted = self._survey(question) if plan.separate and len(plan.ranges) > 1 else [None]
+        self._wanted: list[tuple[str, int] | None] = [None]
+        self.empty: tuple[str, ...] = ()
+        if plan.separate and len(plan.ranges) > 1:
+            self._wanted, self.empty = self._survey(question)
+            _refuse_empty(self.empty, question)
         facts: list[Facts] = []
         begun: deque[tuple[Handle, ...]] = deque()
         while len(facts) < len(self._wanted):
@@ -205,6 +224,8 @@ class Tapes:
             facts.append(tape.facts)
             if self._wanted == [None]:
                 self._wanted += [(span.symbol, span.day) for span in tape.facts.beside]
+                self.empty += tape.facts.empty
+                _refuse_empty(self.empty, question)
             self._keep(len(facts) - 1, tape)
         self.facts = tuple(facts)
         self._check_venues(question)
@@ -249,18 +270,26 @@ class Tapes:
         self._kept[number] = tape
         self._kept_bytes += tape.facts.nbytes
 
-    def _survey(self, question: Question) -> list[tuple[str, int] | None]:
-        """The tapes with quotes in the window, by symbol and date, and the ranges of each; all if none has."""
+    def _survey(self, question: Question) -> tuple[list[tuple[str, int] | None], tuple[str, ...]]:
+        """The tapes with quotes in the window, by symbol and date, and the ranges of each; all if none has.
+
+        And what has none, though the window is of its date.
+        """
         ranges_of: dict[tuple[str, int] | None, list[int]] = {}
         inside: set[tuple[str, int]] = set()
-        low, high = question.window.start or 0, LAST_INSTANT if question.window.end is None else question.window.end
+        files: list[str] = []
+        low, high = _bounds(question.window)
         begun: deque[list[Handle]] = deque()
         for number in range(len(self._plan.ranges)):
             while len(begun) < self._executor.workers and number + len(begun) < len(self._plan.ranges):
                 part = self._plan.ranges[number + len(begun)]
                 begun.append(self._executor.call(survey, self._plan, part, low, high, returns=2, where=self._where))
             block, spans = begun.popleft()
-            for span in self._wait(spans):
+            surveyed = self._wait(spans)
+            if isinstance(surveyed, str):
+                files.append(f"{_within(surveyed, question.config.source)} (no rows)")
+                continue
+            for span in surveyed:
                 ranges_of.setdefault((span.symbol, span.day), []).append(number)
                 if span.inside:
                     inside.add((span.symbol, span.day))
@@ -268,9 +297,12 @@ class Tapes:
             self._blocks[number] = block
             if len(inside) > 1:  # of one tape all are needed at once; of many, none but those of the next
                 self._blocks.clear()
+        if not inside:  # what is there says why
+            return [None], ()
         self._ranges_of = ranges_of
-        # where nothing is wanted, what is there says why
-        return [*sorted(inside)] if inside and (len(inside) > 1 or len(ranges_of) > 1) else [None]
+        blank = sorted(key for key in ranges_of if key not in inside and key is not None and _touch(key[1], low, high))
+        empty = tuple(_labelled(symbol, day * DAY) for symbol, day in blank) + tuple(files)
+        return ([*sorted(inside)] if len(ranges_of) > 1 or files else [None]), empty
 
     def _begin(self, number: int) -> tuple[Handle, ...]:
         """Begin to read a tape; the handles of its columns, its book and its facts."""
@@ -304,10 +336,50 @@ KEPT_BYTES: Final = 2**30
 """Tapes and books that stay in the object store while others are swept; the first always does."""
 
 
-def survey(plan: SourcePlan, part: Range, first: int, last: int) -> tuple[Block, tuple[TapeSpan, ...]]:
-    """Read a range, and say of what it holds rows, and of what any in a window."""
-    block = part.read()
+def survey(plan: SourcePlan, part: Range, first: int, last: int) -> tuple[Block, tuple[TapeSpan, ...] | str]:
+    """Read a range, and say of what it holds rows, and of what any in a window; if it holds no row, where it is."""
+    try:
+        block = part.read()
+    except NoRows as error:
+        return None, error.where
     return block, plan.spans(block, first, last)
+
+
+def _bounds(window: Span) -> tuple[int, int]:
+    """A window as two instants."""
+    return window.start or 0, LAST_INSTANT if window.end is None else window.end
+
+
+def _touch(day: int, low: int, high: int) -> bool:
+    """Whether a window holds a part of a date, which is given in days since 1970."""
+    return low // DAY <= day <= high // DAY
+
+
+def _within(path: str, source: str) -> str:
+    """A file's path, from the folder that a SOURCE names: the same wherever that lies."""
+    place = source.removeprefix("file:")
+    wild = min((place.find(letter) for letter in "*?[" if letter in place), default=-1)
+    folder = place if wild < 0 else place[:wild].rpartition("/")[0]
+    relative = PurePath(path).is_relative_to(folder)
+    return printable(str(PurePath(path).relative_to(folder)) if relative else path)
+
+
+NAMED: Final = 5
+"""Empty tapes that a message names."""
+
+
+def _refuse_empty(empty: Sequence[str], question: Question) -> None:
+    """Refuse (FeedUnavailable) tapes and files without quotes, unless they are to be left out."""
+    if not empty or question.config.tapes.skip_empty:
+        return
+    more = f" and {len(empty) - NAMED:,} more" if len(empty) > NAMED else ""
+    window = "" if question.window.start is None and question.window.end is None else " in the window"
+    venues = "" if question.reading.venues is None else " of the chosen venues"
+    raise FeedUnavailable(
+        f"no quotes{venues}{window}: {', '.join(empty[:NAMED])}{more}",
+        without_secrets(question.config.source),
+        "set tapes.skip_empty=true to leave that out, or narrow the source",
+    )
 
 
 def _check_time(passed: float, deadline: float) -> None:
@@ -336,12 +408,17 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     """
     start, end = selection.window.start, selection.window.end
     merged = plan.merge(blocks)
+    beside: tuple[TapeSpan, ...] = ()
+    empty: tuple[str, ...] = ()
     if selection.wanted is None:
-        (full_tape, provenance), *others = inside(merged, start, end)
+        pairs = inside(merged, start, end)
+        (full_tape, provenance), *others = pairs
         beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY) for tape, _ in others)
+        with_quotes = {id(tape) for tape, _ in pairs}
+        blank = (_blank(tape, selection.window) for tape, _ in merged if id(tape) not in with_quotes)
+        empty = tuple(label for label in blank if label)
     else:
         full_tape, provenance = next(pair for pair in merged if _key(pair[0]) == selection.wanted)
-        beside = ()
     if selection.wanted is not None or beside:
         # of several dates each has the part of the window that lies on it
         day = full_tape.span[0] // DAY
@@ -366,9 +443,12 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             f"set depth={tape.depth}",
         )
     quality = check(tape, beside_kernels=True)  # the book is next
-    if quality.errors:
+    several = selection.wanted is not None or bool(beside)
+    # one of several tapes without a quote may be left out: the driver, which knows the orders, says so
+    if errors := [name for name in quality.errors if not (several and name == "no_quotes")]:
+        label = f" of {_labelled(tape.symbol, first)}" if several else ""
         raise FeedCorrupt(
-            f"the quotes cannot be used: {', '.join(quality.errors)}",
+            f"the quotes{label} cannot be used: {', '.join(errors)}",
             provenance.place,
             "see python -m feed check SOURCE",
         )
@@ -404,10 +484,29 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             snapshots=len(book.ts),
             nbytes=sum(each.nbytes for each in books) + _bytes_of(tape),
             scales=tuple(Scale(each.venues, each.base, each.tick, each.highest) for each in books),
+            quoted=_quoted(book, start),
             beside=beside,
+            empty=empty,
         ),
         *books,
     )
+
+
+def _blank(tape: Tape, window: Span) -> str:
+    """The name of a tape without quotes in a window; "" if the window holds no part of its dates."""
+    ts = np.concatenate([tape.ts, tape.trades.ts])
+    if not len(ts):
+        return tape.symbol
+    low, high = _bounds(window)
+    first, last = int(ts.min()), int(ts.max())
+    return _labelled(tape.symbol, first) if low // DAY <= last // DAY and first // DAY <= high // DAY else ""
+
+
+def _quoted(book: Book, start: int) -> tuple[int, int] | None:
+    """The first and the last instant from `start` on at which a book shows a quote."""
+    shown = (book.bid_shown != 0).any(axis=1) | (book.ask_shown != 0).any(axis=1)
+    at = book.ts[shown & (book.ts >= start)]
+    return (int(at[0]), int(at[-1])) if len(at) else None
 
 
 def _key(tape: Tape) -> tuple[str, int] | None:

@@ -248,7 +248,11 @@ def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(
     synthetic.write_csv(Tape.build("ZZZ", **columns), tmp_path / "z.csv.gz")
     shutil.copy(each["AAPL", 0], tmp_path / "a.csv.gz")
     assert end > high
-    document = run(config_of(tmp_path, window={"start": low, "end": high}, order={"size": 100})).document
+    keys = {"window": {"start": low, "end": high}, "order": {"size": 100}}
+    with pytest.raises(FeedUnavailable, match=r"no quotes in the window: ZZZ 2025-03-12; set tapes.skip_empty=true"):
+        run(config_of(tmp_path, **keys))
+    document = run(config_of(tmp_path, **keys, tapes={"skip_empty": True})).document
+    assert document["warnings"][0] == "ZZZ 2025-03-12: left out, as it has no quotes"
     assert document["feed"]["symbol"] == "AAPL"
     assert "tapes" not in document["feed"]
 
