@@ -185,7 +185,7 @@ def ask(config: Config) -> Question:
             sized=feed.max_bytes is None,
             foreign=feed.foreign,
             venues=config.venues,
-            depth=config.depth,
+            depth=1 if config.depth is None and config.conventions == "classic" else config.depth,
             access=config.kafka,
         ),
     )

@@ -54,8 +54,8 @@ class Selection:
     warmup : int
         Nanoseconds before its start that only build the book.
     book : BookRules
-    depth : int
-        Levels of a side.
+    depth : int, optional
+        Levels of a side; None = as many as the tape has.
     wanted : (str, int), optional
         Symbol and date of the tape, days since 1970; None = the first with quotes in the window.
     """
@@ -63,7 +63,7 @@ class Selection:
     window: Span
     warmup: int
     book: BookRules
-    depth: int = 1
+    depth: int | None = None
     wanted: tuple[str, int] | None = None
 
 
@@ -350,7 +350,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
-    if tape.depth < selection.depth:
+    if selection.depth is not None and tape.depth < selection.depth:
         raise FeedUnavailable(
             f"depth: {selection.depth} levels of a side are asked for, and the quotes have {tape.depth}",
             provenance.place,
