@@ -61,6 +61,14 @@ class Levels:
         """D: levels of a side, the first included."""
         return 1 + int(self.bid_px.shape[1])
 
+    @property
+    def deepest(self) -> int:
+        """The most levels of a side that any row shows, 1 to D."""
+        depth = self.depth
+        while depth > 1 and not (self.bid_px[:, depth - 2].any() or self.ask_px[:, depth - 2].any()):
+            depth -= 1
+        return depth
+
     def take(self, rows: slice | Column) -> Levels:
         """Some of the rows."""
         return Levels(**{name: column[rows] for name, column in self.columns.items()})

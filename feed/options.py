@@ -48,8 +48,9 @@ class ReadOptions:
         Read messages without headers; nothing proves that they are complete.
     venues : tuple of int, optional
         Publisher ids of the rows and trades to keep; all by default.
-    depth : int
-        Levels of a side to read at most.
+    depth : int, optional
+        Levels of a side to read at most; by default as many as there are, and of messages without headers, which
+        nothing proves, the first.
     access : Access
         How the broker lets us in.
     """
@@ -62,7 +63,7 @@ class ReadOptions:
     max_bytes: int = MAX_BYTES
     foreign: bool = False
     venues: tuple[int, ...] | None = None
-    depth: int = 1
+    depth: int | None = None
     access: Access = PLAIN
     sized: bool = field(default=True, compare=False)
 

@@ -276,6 +276,10 @@ class Tape:
             return self
         return replace(self, levels=self.levels.up_to(depth))
 
+    def shown(self) -> Tape:
+        """The same without the last levels that no row shows."""
+        return self if self.levels is None else self.up_to(self.levels.deepest)
+
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of the little-endian columns (`QUOTE_DTYPES`), the trades, the symbol.
 

@@ -71,7 +71,8 @@ MEANING: Final = {
     "symbol": "which symbol, where the source has several; the only one by default",
     "replay": "which replay of a topic; the newest complete one by default",
     "venues": "publisher ids to keep; all by default. Rows of others are left out and counted",
-    "depth": "levels of a side that are read and traded on, 1 to 10: [depth](simulation.md#depth)",
+    "depth": "levels of a side that are read and traded on, 1 to 10; by default as many as the source has, and 1 under "
+    "`classic` or with `feed.foreign`: [depth](simulation.md#depth)",
     "tapes.skip_empty": "of several tapes, leave out the empty ones: [which these are](orders.md#days-without-quotes)",
     "feed.max_bad": "malformed messages that are put aside instead of ending the run",
     "feed.quarantine": "the file that they are put into, one JSON line each",

@@ -40,9 +40,10 @@ from feed.files.fragments import (
     unnamed,
 )
 from feed.files.kinds import check_kind
-from feed.files.streams import COMPRESSIONS, check_there, open_bytes
+from feed.files.streams import COMPRESSIONS, check_there, limit_of_levels, open_bytes
 from feed.instants import NANOS_FROM
-from feed.levels import level_names
+from feed.levels import FLAT_DTYPES, MOST_LEVELS, depth_of, level_names
+from feed.options import MAX_BYTES
 from feed.tape import AGGRESSORS, INT64, SHARES_LIMIT, UNNAMED, VENUE_LIMIT
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ PLAIN_FROM = 2**26
 
 PACKED = 8
 
+HEADER_BYTES = 2**16
+"""Of a header that are looked at for the levels that it names."""
+
 
 def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
     """Read a Databento CSV file.
@@ -93,11 +97,22 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
     """
     check_there(path)
     check_kind(path, ".csv")
+    max_bytes = limit_of_levels(path, max_bytes, min(depth, _depth_in(path)))
     if path.stat().st_size * (PACKED if path.suffix.lower() in COMPRESSIONS else 1) >= PLAIN_FROM:
         block = _read_plain(path, symbol, max_bytes, depth)
         if block is not None:
             return block
     return _read_text(path, symbol, max_bytes, depth)
+
+
+def _depth_in(path: Path) -> int:
+    """Levels of a side that the header may name; too many rather than too few."""
+    try:
+        with open_bytes(path, MAX_BYTES, lines=False) as stream:
+            header = stream.readline(HEADER_BYTES)
+    except (OSError, EOFError, ValueError):  # whoever reads it says what is wrong
+        return MOST_LEVELS
+    return depth_of(name for name in FLAT_DTYPES if name.encode() in header) if b"\n" in header else MOST_LEVELS
 
 
 def _read_plain(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1) -> FileBlock | None:

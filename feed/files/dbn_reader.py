@@ -1,4 +1,4 @@
-"""Databento's binary encoding (DBN), the schemas mbp-1, tbbo and mbp-10: .dbn and .dbn.zst, level 0 only.
+"""Databento's binary encoding (DBN), the schemas mbp-1, tbbo and mbp-10: .dbn and .dbn.zst.
 
 The library databento-dbn decodes the metadata; records are read in bulk, as views of their bytes. They hold what the
 CSV of the same data holds, and the same rules read them, so both give the same tape.
@@ -27,8 +27,8 @@ from feed.files.fragments import (
     unnamed,
 )
 from feed.files.kinds import check_kind
-from feed.files.streams import bounds_of, check_there, damage_reported, open_bytes
-from feed.levels import LEVEL_DTYPES, MOST_LEVELS, level_names
+from feed.files.streams import bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
+from feed.levels import LEVEL_DTYPES, MOST_LEVELS, Levels, join_levels, level_names
 from feed.tape import AGGRESSORS, QUOTE_DTYPES, TRADE_DTYPES, UNNAMED, by_label
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _Taken:
     trade_codes: list[Int64] = field(default_factory=list)
     keys: list[Int64] = field(default_factory=list)
     depth: int = 1
-    levels: list[Columns] = field(default_factory=list)
+    levels: list[tuple[int, Levels | None]] = field(default_factory=list)  # of so many records
     deep: bool = False
     records: int = 0
     books: int = 0
@@ -153,13 +153,14 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
     check_there(path)
     check_kind(path, ".dbn")
     where = str(path)
-    bounds = bounds_of(path, max_bytes)
+    bounds, of_levels = bounds_of(path, max_bytes), bounds_of(path, limit_of_levels(path, max_bytes, depth))
     with damage_reported(path), open_bytes(path, max_bytes, lines=False) as stream:
         names, version, note, start = _metadata(stream, where)
         taken = _Taken(depth=depth)
         for block in _blocks(stream, version, start, where, taken):
             _take(block, where, names, symbol, taken)
-            bounds.check(0, sum(map(len, taken.codes)), METADATA_TIMES * start + HELD_MAPPING * names.mappings)
+            held_names = METADATA_TIMES * start + HELD_MAPPING * names.mappings
+            (of_levels if taken.deep else bounds).check(0, sum(map(len, taken.codes)), held_names)
     if not taken.records:
         raise NoRows("the file holds no records", where, "export it again")
     if not taken.books:
@@ -167,9 +168,7 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
     codes, trade_codes = _joined(taken.codes), _joined(taken.trade_codes)
     quotes = {name: _joined([part[name] for part in taken.quotes]) for name in QUOTE_DTYPES}
     trades = {name: _joined([part[name] for part in taken.trades]) for name in TRADE_DTYPES}
-    levels = None
-    if taken.deep:
-        levels = {name: _joined([part[name] for part in taken.levels]) for name in LEVEL_DTYPES}
+    levels = join_levels(taken.levels)
     if not names.named:
         tape_symbol, notes = unnamed(symbol)
         if several_instruments(quotes["venue"], _joined(taken.keys) & LOW):
@@ -309,7 +308,8 @@ def _walk(data: bytes, at: int, start: int, where: str, before: int) -> Int64:
 
 def _gathered(values: NDArray[np.uint8], offsets: Int64, depth: int) -> NDArray[Any]:
     """Copy book records out of bytes that hold others too; of mbp-1 what lies behind its end is 0, no level."""
-    size = RECORD_BYTES[1 if depth == 1 else 10]
+    deep = depth > 1 and bool((values[offsets + 1] == 10).any())
+    size = RECORD_BYTES[10 if deep else 1]
     copied = np.zeros((len(offsets), size), np.uint8)
     for rtype, least in RECORD_BYTES.items():
         of_type = values[offsets + 1] == rtype
@@ -325,14 +325,22 @@ def record_dtype(size: int) -> np.dtype[Any]:
     return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size})
 
 
-def _levels_of(records: NDArray[Any], depth: int) -> Columns:
-    """The levels behind the first; none, as 0, of records that have no more."""
-    if "bid_px_01" not in (records.dtype.names or ()):
-        return {name: np.zeros((len(records), depth - 1), dtype) for name, dtype in LEVEL_DTYPES.items()}
-    return {
-        name: np.stack([defined({name: records[each]})[name] for each in names], axis=1)
+def _levels_of(block: _Block, records: NDArray[Any], at: Int64, where: str, depth: int) -> Levels | None:
+    """The levels behind the first of records; 0 of those that have no more, and None where none has."""
+    deep = records["rtype"] == 10
+    if depth == 1 or not deep.any():
+        return None
+    levels = {
+        name: np.stack([defined({name: np.where(deep, records[each], 0)})[name] for each in names], axis=1)
         for name, names in level_names(depth).items()
     }
+    for level in range(depth - 1):
+        bad = out_of_bounds({name: column[:, level] for name, column in levels.items()})
+        if bad is not None:
+            name, row, expected = bad
+            value = levels[name][row, level]
+            raise FeedCorrupt(f"{block.place(int(at[row]))}, {name}_{level + 1:02}: {value} ({expected})", where)
+    return Levels(**{name: column.astype(LEVEL_DTYPES[name]) for name, column in levels.items()})
 
 
 def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
@@ -358,16 +366,9 @@ def _take(block: _Block, where: str, names: Names, symbol: str | None, taken: _T
         if bad is not None:
             name, row, expected = bad
             raise FeedCorrupt(f"{block.place(int(places[row]))}, {name}: {columns[name][row]} ({expected})", where)
-    if taken.depth > 1:
-        levels = _levels_of(records, taken.depth)
-        for level in range(taken.depth - 1):
-            bad = out_of_bounds({name: column[:, level] for name, column in levels.items()})
-            if bad is not None:
-                name, row, expected = bad
-                value = levels[name][row, level]
-                raise FeedCorrupt(f"{block.place(int(at[row]))}, {name}_{level + 1:02}: {value} ({expected})", where)
-        taken.levels.append({name: column.astype(LEVEL_DTYPES[name]) for name, column in levels.items()})
-        taken.deep |= bool((records["rtype"] == 10).any())
+    levels = _levels_of(block, records, at, where, taken.depth)
+    taken.levels.append((len(records), levels))
+    taken.deep |= levels is not None
     taken.quotes.append({name: column.astype(QUOTE_DTYPES[name]) for name, column in quotes.items()})
     taken.trades.append({name: column.astype(TRADE_DTYPES[name]) for name, column in trades.items()})
     taken.codes.append(codes)

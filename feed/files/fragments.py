@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,6 +90,10 @@ class FileBlock:
         """The tape of the only symbol; ValueError where there is not exactly one."""
         (fragment,) = self.fragments
         return fragment.tape
+
+    def shown(self) -> FileBlock:
+        """The same without the levels that no row of a symbol shows."""
+        return replace(self, fragments=tuple(replace(each, tape=each.tape.shown()) for each in self.fragments))
 
 
 @dataclass(frozen=True, slots=True)

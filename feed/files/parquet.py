@@ -28,7 +28,7 @@ from feed.files.fragments import (
 )
 from feed.files.kinds import check_kind
 from feed.files.parquet_pages import page_bytes
-from feed.files.streams import Bounds, bounds_of, check_there, damage_reported
+from feed.files.streams import Bounds, bounds_of, check_there, damage_reported, limit_of_levels
 from feed.growing import GrowingColumns
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.levels import LEVEL_DTYPES, flat_columns, level_names, stacked_columns
@@ -178,10 +178,11 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     check_there(path)
     check_kind(path, ".parquet")
     where = str(path)
-    taken, bounds = _Taken(), bounds_of(path, max_bytes)
+    taken = _Taken()
     with damage_reported(path):
         try:
             names, depth = _columns_of(pq.read_schema(path), where, depth)
+            bounds = bounds_of(path, limit_of_levels(path, max_bytes, depth))
             if depth > 1:
                 taken.levels = GrowingColumns(
                     {each: LEVEL_DTYPES[name] for name, flat in level_names(depth).items() for each in flat}

@@ -41,7 +41,7 @@ class FileRange:
     path: Path
     symbol: str | None
     max_bytes: Limit
-    depth: int = 1
+    depth: int | None = None
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
@@ -68,6 +68,8 @@ class FilePlan:
         As `feed.plan.SourcePlan.held`: by the size of the files, or as set by the user.
     shut : tuple of str
         Folders that a glob passed over because they may not be looked into.
+    depth : int, optional
+        Levels of a side that are asked for; None = as many as each tape shows.
     """
 
     source: str
@@ -77,6 +79,7 @@ class FilePlan:
     joined: bool
     held: int
     shut: tuple[str, ...] = ()
+    depth: int | None = None
 
     @property
     def separate(self) -> bool:
@@ -123,6 +126,8 @@ class FilePlan:
                 "name it: symbol=...",
             )
         tape = join([part.tape for part in parts])
+        if self.depth is None:  # a date of a file may show less than another
+            tape = tape.shown()
         notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         if self.joined:
             notes = (f"read from {len(parts)} of {len(self.ranges)} files", *self._passed_over(), *notes)
@@ -190,7 +195,7 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     ranges = tuple(
         FileRange(path, options.symbol, limit, options.depth) for path, limit in zip(paths, limits, strict=True)
     )
-    return FilePlan("file", place, ranges, options.symbol, joined, held, shut=shut)
+    return FilePlan("file", place, ranges, options.symbol, joined, held, shut, options.depth)
 
 
 def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from feed.files.streams import check_there, limit_of_levels
+from feed.files.streams import check_there
+from feed.levels import MOST_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ def ending_of(name: str) -> str | None:
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int = 1) -> FileBlock:
+def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int | None = None) -> FileBlock:
     """Read a file by its ending; as CSV where that is unknown.
 
     Parameters
@@ -63,8 +64,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
         Which symbol; all by default.
     max_bytes : int or Share, optional
         Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
-    depth : int
-        Levels of a side that are read at most; fewer where the file has fewer.
+    depth : int, optional
+        Levels of a side that are read at most; fewer where the file has fewer. By default as many as each symbol shows
+        in any row, whatever columns or records the file has room for.
 
     Raises
     ------
@@ -74,8 +76,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
         The file is damaged, or holds a number that no tape holds; says where.
     """
     check_there(path)
-    limit = limit_of_levels(path, max_bytes, depth)
-    block = READERS[ending_of(path.name) or ".csv"](path, symbol, limit, depth)
+    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes, depth or MOST_LEVELS)
+    if depth is None:
+        block = block.shown()
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more
     return block
 

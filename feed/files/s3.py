@@ -102,6 +102,8 @@ class S3Range:
     symbol : str or None
     max_bytes : int or Share
         As `feed.files.streams.limits_of`.
+    depth : int, optional
+        Levels of a side at most.
     """
 
     store: Bucket
@@ -109,7 +111,7 @@ class S3Range:
     size: int
     symbol: str | None
     max_bytes: Limit
-    depth: int = 1
+    depth: int | None = None
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -178,7 +180,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         S3Range(store, path, size, options.symbol, limit, options.depth)
         for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
-    return FilePlan("s3", place, ranges, options.symbol, joined, held)
+    return FilePlan("s3", place, ranges, options.symbol, joined, held, depth=options.depth)
 
 
 def _store(bucket: str) -> Bucket:

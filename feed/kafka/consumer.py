@@ -19,6 +19,7 @@ from feed.kafka.merge import merge_blocks
 from feed.kafka.ranges import AGAIN, KafkaBlock, KafkaRange
 from feed.kafka.tolerance import spans, tolerated
 from feed.kafka.topic import partitions_of
+from feed.levels import MOST_LEVELS
 from feed.options import DEFAULTS, ReadOptions
 from feed.provenance import Provenance
 
@@ -97,7 +98,7 @@ class ReplayPlan:
         bad = tolerated(blocks, self.options.max_bad)
         tapes, resent = merge_blocks(self.address, self.end, self.ranges, blocks, self.symbols)
         tombstones = sum(block.tombstones for block in blocks)
-        notes = self.notes
+        notes, most = self.notes, self.options.depth or MOST_LEVELS
         if bad:
             notes += (f"{len(bad)} malformed messages were put aside, so no digest of the source proves the tape",)
         return tuple(
@@ -122,7 +123,7 @@ class ReplayPlan:
                 ),
             )
             # the end record proves all levels of a tape
-            for tape, cut in ((each.up_to(self.options.depth), each.depth > self.options.depth) for each in tapes)
+            for tape, cut in ((each.up_to(most), each.depth > most) for each in tapes)
         )
 
 

@@ -134,7 +134,7 @@ class ForeignRange:
             )
             to_decode = self._to_decode(raw, tally, tolerance.refuse)
             # nothing proves these messages, so that what is not asked for need not be right
-            rows = decode_json(to_decode, tolerance.refuse, self.options.max_bytes, self.options.depth)
+            rows = decode_json(to_decode, tolerance.refuse, self.options.max_bytes, self.options.depth or 1)
         return ForeignBlock(
             rows,
             bytes(tally.hashes),
@@ -297,7 +297,7 @@ class ForeignPlan:
         parts = rows.cut([len(messages) for messages in unique])
         for symbol, sent, messages, part in zip(chosen, slices, unique, parts, strict=True):
             name = symbol if named else self.options.symbol or UNNAMED
-            tape = part.tape(name, owned=True).up_to(self.options.depth)
+            tape = part.tape(name, owned=True).up_to(self.options.depth or 1)
             sent_count = sent.stop - sent.start
             # messages without a symbol were read in case no message has one
             other_symbol = others + (0 if self.options.symbol is None else len(codes) - sent_count)

@@ -91,7 +91,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     symbol: str | None = None
     replay: str | None = None
     venues: tuple[int, ...] | None = None
-    depth: int = 1
+    depth: int | None = None  # as many as the source has; classic 1
     tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()

@@ -74,12 +74,12 @@ class BookAsked:
     Attributes
     ----------
     rules : BookRules
-    depth : int
-        Levels of a side.
+    depth : int, optional
+        Levels of a side; None = as many as the tape has.
     """
 
     rules: BookRules
-    depth: int
+    depth: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,10 @@ class Variants:
         return self.each[self.worlds[world].variants[0]]
 
     @property
-    def depth(self) -> int:
-        """The deepest of the books."""
-        return max(book.depth for book in self.books)
+    def depth(self) -> int | None:
+        """The deepest of the books; None = as deep as the source."""
+        depths = [book.depth for book in self.books if book.depth is not None]
+        return max(depths) if len(depths) == len(self.books) else None
 
     def example(self, grid: Grid, axis: str, position: int) -> Settings:
         """The settings of a variant that has this value of an axis."""
@@ -209,7 +210,8 @@ def variants_of(
         if world == len(members):
             members.append([])
         members[world].append(number)
-        book = books.setdefault(BookAsked(settings.book, own.depth), len(books))
+        depth = 1 if own.depth is None and own.conventions == "classic" else own.depth
+        book = books.setdefault(BookAsked(settings.book, depth), len(books))
         each.append(Variant(settings, world, book))
     market_axes = [axis for axis in further if axis.name in MARKET]
     worlds = tuple(

@@ -57,8 +57,8 @@ class Selection:
         Nanoseconds before its start that only build the book.
     books : tuple of BookAsked
         Those to derive.
-    depth : int
-        Levels of a side of the tape.
+    depth : int, optional
+        Levels of a side of the tape; None = as many as it has.
     wanted : (str, int), optional
         Symbol and date of the tape, days since 1970; None = the first with quotes in the window.
     """
@@ -66,7 +66,7 @@ class Selection:
     window: Span
     warmup: int
     books: tuple[BookAsked, ...]
-    depth: int = 1
+    depth: int | None = None
     wanted: tuple[str, int] | None = None
 
 
@@ -436,7 +436,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
-    if tape.depth < selection.depth:
+    if selection.depth is not None and tape.depth < selection.depth:
         raise FeedUnavailable(
             f"depth: {selection.depth} levels of a side are asked for, and the quotes have {tape.depth}",
             provenance.place,

@@ -1,15 +1,20 @@
 """Levels behind the first: what a side ends at, what order they keep to, and that every kind of file holds them."""
 
 import re
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from feed.errors import FeedCorrupt
-from feed.files import csv_reader
+from feed.files import csv_reader, streams
+from feed.files.parquet import write_parquet
 from feed.files.registry import WRITERS, read_file
 from feed.levels import LEVEL_DTYPES, LevelsError, flat_columns
+from feed.options import ReadOptions
+from feed.source import plan_source, read_source, read_tapes
 from feed.tape import UNDEFINED_PRICE, Tape, join, same
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes
@@ -121,7 +126,8 @@ def test_every_kind_of_file_holds_levels(tmp_path_factory, tape):
         path = folder / f"day{ending}"
         WRITERS[ending](tape, path)
         assert same(read_file(path, depth=tape.depth).tape, tape)
-        assert same(read_file(path).tape, tape.up_to(1))
+        assert same(read_file(path).tape, tape.shown())
+        assert same(read_file(path, depth=1).tape, tape.up_to(1))
         assert same(read_file(path, depth=2).tape, tape.up_to(2))
         # DBN writes ten in any case
         assert read_file(path, depth=10).tape.up_to(tape.depth).digest() == tape.digest()
@@ -161,6 +167,67 @@ def test_a_level_of_which_a_column_is_missing_ends_the_depth(tmp_path):
     assert same(read_file(path, depth=10).tape, tape.up_to(2))
 
 
+SHALLOW = ([(100, 5), (0, 0), (0, 0)], [(100, 5), (101, 5), (0, 0)])
+
+
+def test_without_a_depth_a_file_has_as_many_levels_as_it_shows(tmp_path):
+    """Whatever columns or records it has room for; one with nothing behind its first level has one."""
+    for asks, depth in zip(SHALLOW, (1, 2), strict=True):
+        tape = built([[(99, 1), (0, 0), (0, 0)]], [asks])
+        assert tape.depth == 3
+        for ending in (".csv", ".dbn", ".parquet"):
+            WRITERS[ending](tape, path := tmp_path / f"day{ending}")
+            plan = plan_source(str(path))
+            read, provenance = read_source(str(path))
+            assert same(read, tape.up_to(depth))
+            assert provenance.digest == tape.up_to(depth).digest()
+            assert plan.merge([plan.ranges[0].read()])[0][0].depth == depth
+            assert read_source(str(path), ReadOptions(depth=3))[0].depth == 3
+
+
+def test_files_of_different_depth_stand_side_by_side(tmp_path):
+    """Joined, a row of the shallower file has one level; each date by itself is as deep as it is."""
+    day = 86_400 * SECOND
+    deep = built([BIDS, BIDS], [[(100, 5), (101, 5), (102, 5)]] * 2, ts=(OPEN, OPEN + day))
+    flat = built([BIDS], [[(100, 5), (101, 5), (102, 5)]], ts=(OPEN + 1,)).up_to(1)
+    shallow = built([[(99, 1), (0, 0), (0, 0)]] * 2, SHALLOW, ts=(OPEN + 2 * day, OPEN + 3 * day))
+    for name, tape in (("a.csv", deep), ("b.parquet", flat), ("c.dbn", shallow)):
+        WRITERS[f".{name[2:]}"](tape, tmp_path / name)
+    tapes = [tape for tape, _ in read_tapes(str(tmp_path))]
+    assert [tape.depth for tape in tapes] == [3, 3, 1, 2]
+    assert same(tapes[0], join([deep.clip(OPEN, OPEN + 1), flat]))
+    assert tapes[0].levels.ask_px.tolist() == [[101 * CENT, 102 * CENT], [0, 0]]
+    assert [tape.depth for tape, _ in read_tapes(str(tmp_path), ReadOptions(depth=2))] == [2, 2, 2, 2]
+
+
+def test_each_symbol_of_a_file_has_its_own_depth(tmp_path):
+    deep = built([BIDS], [[(100, 5), (101, 5), (102, 5)]])
+    write_parquet([deep, replace(deep.up_to(1), symbol="FLAT")], path := tmp_path / "day.parquet")
+    assert [(tape.symbol, tape.depth) for tape, _ in read_tapes(str(path))] == [("FLAT", 1), ("XYZ", 3)]
+
+
+def test_a_file_is_bounded_by_the_levels_that_it_has(tmp_path, monkeypatch):
+    """Not by those that are asked for: without a depth a file of one level may be as large as with depth=1."""
+    rows = 1000
+    flat = built([[(99, 1), (98, 1)]] * rows, [[(100, 5), (101, 5)]] * rows, ts=[OPEN] * rows)
+    for ending in (".csv", ".dbn", ".parquet"):
+        for tape in (flat.up_to(1), flat):
+            WRITERS[ending](tape, path := tmp_path / f"{tape.depth}{ending}")
+            least = 0
+            for bound in range(100_000, 3_000_000, 10_000):
+                monkeypatch.setattr(streams, "HELD", bound)
+                with suppress(FeedCorrupt):
+                    read_file(path, depth=1)
+                    least = bound
+                    break
+            assert least
+            if tape.depth == 1:
+                assert read_file(path).tape.rows == rows
+            else:
+                with pytest.raises(FeedCorrupt, match="trusted with"):
+                    read_file(path)
+
+
 def test_flat_columns_have_databentos_names():
     assert list(flat_columns(built([BIDS], [[(100, 5), (101, 5), (102, 5)]]).levels)) == [
         *("bid_px_01", "ask_px_01", "bid_sz_01", "ask_sz_01", "bid_px_02", "ask_px_02", "bid_sz_02", "ask_sz_02")
@@ -170,5 +237,6 @@ def test_flat_columns_have_databentos_names():
 def test_a_real_day_of_ten_levels(l1_day):
     tape = read_file(l1_day, depth=10).tape
     assert tape.depth == 10
-    assert same(tape.up_to(1), read_file(l1_day).tape)
+    assert same(tape, read_file(l1_day).tape)
+    assert same(tape.up_to(1), read_file(l1_day, depth=1).tape)
     assert (tape.levels.ask_px[:, 0] > tape.ask_px)[tape.levels.ask_px[:, 0] > 0].all()

@@ -143,7 +143,7 @@ def test_the_figures_of_the_embedded_stream_and_those_of_the_rules_before_the_to
 def test_one_level_of_the_published_studys_day_tells_no_parameter_apart(l1_day, capsys, reference):
     window = (word for word in STUDY if word.startswith("window"))
     fees = "fees={default: {taker: 0.003, maker: -0.002}}"
-    document = sweep(capsys, f"source=file:{l1_day}", *window, f"reference={reference}", fees)
+    document = sweep(capsys, f"source=file:{l1_day}", *window, f"reference={reference}", fees, "depth=1")
     assert document["objective"]["flat"] is True
     assert {
         name: run["total_cash"] for name, run in (("all", document["optimized"]), *document["baselines"].items())
@@ -224,6 +224,8 @@ def test_ten_levels_of_the_published_studys_day(l1_day, capsys, tmp_path, order)
     totals |= dict(zip(taus, (pd.read_parquet(table)["total_cash"] / 1e9).round(2).tolist(), strict=True))
     assert totals == TEN_LEVELS[order]
     assert document["feed"]["depth"] == {"2": 10}
+    without = sweep(capsys, *(word for word in words if word != "depth=10"), grid)
+    assert {**without, "run": None} == {**document, "run": None}
     if "20000" in order:  # from what its own takes leave no tau tells anything apart
         best = sweep(capsys, *words, grid, "reference=best")
         assert (best["objective"]["flat"], best["optimized"]["total_cash"]) == (True, 4460450.18)

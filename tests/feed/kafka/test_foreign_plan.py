@@ -50,6 +50,16 @@ def test_keys_that_are_all_their_venues_name_nothing(read, split):
     assert read(*items, split=split)[0][0].symbol == UNNAMED
 
 
+def test_levels_behind_the_first_are_read_where_they_are_asked_for(read):
+    """Nothing proves them, and others may mean something else by those names."""
+    behind = {"ask_px_01": 100.2, "ask_sz_01": 5, "bid_px_01": 0, "bid_sz_01": 0}
+    items = [(quote(1, **behind), None), (quote(2), None)]
+    assert read(*items)[0][0].depth == 1
+    ((tape, provenance),) = read(*items, depth=10)
+    assert tape.levels.ask_px.tolist() == [[100_200_000_000], [0]]
+    assert provenance.digest == tape.digest()
+
+
 @pytest.mark.parametrize("split", [1, None])
 def test_a_number_is_a_symbol_where_the_other_keys_are(read, split):
     items = [(quote(1, venue=1, ask=99.5), b"1"), (quote(2, venue=2), b"1"), (quote(3, venue=1, ask=400.0), b"700")]

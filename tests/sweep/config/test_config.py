@@ -472,7 +472,15 @@ def test_the_hash_is_of_what_decides_rows_and_not_of_spelling_or_place():
     ]
     assert {build_config(tree).question.config_hash for tree in same} == {base}
     others = [{"step": 10}, {"order": {"size": 1}}, {"grid": {"lambda_over": 0}}, {"fees": {"2": {"taker": 0}}}]
-    assert len({base, *(build_config(tree).question.config_hash for tree in others)}) == 5
+    others += [{"depth": 1}, {"depth": 10}]  # a source that has ten by itself may have fewer tomorrow
+    assert len({base, *(build_config(tree).question.config_hash for tree in others)}) == 7
+
+
+def test_depth_is_the_sources_own_and_one_under_classic():
+    for conventions, depth, read in (("fair", None, None), ("classic", None, 1), ("fair", 3, 3), ("classic", 3, 3)):
+        config = build_config({"conventions": conventions} | ({} if depth is None else {"depth": depth}))
+        assert config.question.reading.depth == read
+    assert build_config({"depth": None}).question.reading.depth is None
 
 
 @pytest.mark.parametrize(
