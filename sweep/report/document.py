@@ -63,6 +63,17 @@ def strategies(totals: Mapping[str, Total]) -> dict[str, Any]:
     }
 
 
+def _room(totals: Mapping[str, Total]) -> dict[str, Any] | None:
+    """How far `best_ask` is from the bound, and how much of that the optimized run takes; None without a bound."""
+    if "clairvoyant" not in totals:
+        return None
+    best, base, bound = (totals[name].signed_cash for name in ("optimized", "best_ask", "clairvoyant"))
+    return {
+        "bps": savings_bps(totals["clairvoyant"], totals["best_ask"]),
+        "taken_percent": rounded(100 * (base - best), base - bound, 2) if base > bound else None,
+    }
+
+
 def answer_section(
     grid: Grid, best: Best, totals: Mapping[str, Total], sensitivity: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -70,6 +81,7 @@ def answer_section(
     return {
         "best_parameters": best_parameters(grid, best.combination),
         **strategies(totals),
+        "room": _room(totals),
         "objective": best.objective,
         "sensitivity": sensitivity,
     }
@@ -115,6 +127,7 @@ _OF_WORLD: Final = (
     "optimized",
     "baselines",
     "savings_vs_baselines_bps",
+    "room",
     "objective",
     "shortfall",
 )
