@@ -318,6 +318,8 @@ def answer_of(
     grid, worlds = question.grid, question.variants.worlds
     runs: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
     under_other: list[dict[str, Outcome]] = []
+    more: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
+    numbers = [_in_detail(question, world, best.combination) for world, best in enumerate(bests)]
     for number in tapes_of(orders):
         books = session.tapes.fetch(number).books
         for world, best in enumerate(bests):
@@ -325,6 +327,7 @@ def answer_of(
             own = _by_itself(on_tape(job, orders, number), variant.settings)
             run = partial(outcomes_of, session.executor, books[variant.book], own)
             runs[world].append(run(tasks.traced, best.combination))
+            more[world].append(_traced(session.executor, question, books, own, numbers[world]))
             other = _other_liquidity(question, variant.settings)
             if world == 0 and other is not None:
                 under_other.append(
@@ -333,7 +336,7 @@ def answer_of(
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
     tables, warnings = [], []
-    for run_of, best, market in zip(runs, bests, markets, strict=True):
+    for run_of, more_of, asked, best, market in zip(runs, more, numbers, bests, markets, strict=True):
         outcomes = _joined(run_of) | market.baselines
         arrivals = market.around.arrivals
         totals = {name: total(orders.orders, outcome, arrivals) for name, outcome in outcomes.items()}
@@ -350,12 +353,55 @@ def answer_of(
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
         answers.append((document, totals))
-        tables.append(details(orders, outcomes, arrivals))
+        combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
+        tables.append(details(orders, outcomes | _joined(more_of), arrivals, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, bests, answers, sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
     return Answer(document, warnings, stacked(tables))
+
+
+DETAILED: Final = 1_000_000
+"""Orders of combinations beside the best that are run once more, at most."""
+
+
+def check_detail(question: Question, orders: int) -> None:
+    """Refuse (ConfigError) more detail than can be run once more."""
+    detail = question.config.detail
+    count = {"best": 0, "all": len(question.grid)}[detail] if isinstance(detail, str) else len(detail)
+    if count * orders > DETAILED:
+        raise ConfigError(
+            f"detail: {count:,} combinations x {orders:,} orders are {count * orders:,} runs, more than {DETAILED:,}; "
+            "name fewer combinations"
+        )
+
+
+def _in_detail(question: Question, world: int, best: int) -> list[int]:
+    """The combinations of a world beside its best of which every order is asked for."""
+    detail, edges = question.config.detail, question.grid.variant_edges.tolist()
+    of_world = [range(edges[number], edges[number + 1]) for number in question.variants.worlds[world].variants]
+    if detail == "best":
+        return []
+    wanted = (number for numbers in of_world for number in numbers)
+    return [number for number in wanted if number != best and (detail == "all" or number in detail)]
+
+
+def _name(number: int) -> str:
+    """The strategy that a combination is called in a table of orders."""
+    return f"combination {number}"
+
+
+def _traced(
+    executor: Executor, question: Question, books: Sequence[Handle], job: tasks.Job, numbers: Sequence[int]
+) -> dict[str, Outcome]:
+    """How all orders of a job fill by some combinations."""
+    outcomes = {}
+    for number in numbers:
+        variant = question.variants.each[question.grid.variant_of(number)]
+        own = _by_itself(job, variant.settings)
+        outcomes[_name(number)] = outcomes_of(executor, books[variant.book], own, tasks.traced, number)["optimized"]
+    return outcomes
 
 
 def _other_liquidity(question: Question, settings: Settings) -> Liquidity | None:

@@ -14,6 +14,7 @@ from sweep import caveats, tasks
 from sweep.answering import (
     answer_of,
     calibrated,
+    check_detail,
     in_classes,
     job_of,
     joined_market,
@@ -187,6 +188,7 @@ def _answer(
     executor, facts = session.executor, session.tapes.facts
     config, grid = question.config, question.grid
     orders = orders_of(question, session.tapes)
+    check_detail(question, len(orders))
     variants = question.variants
     job = job_of(question, orders)
     with phases.phase("calibrate"):

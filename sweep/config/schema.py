@@ -95,6 +95,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
+    detail: Literal["best", "all"] | tuple[int, ...] = "best"
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
@@ -124,6 +125,7 @@ LATER: Final[dict[str, Any]] = {
     "latency": 0,
     "where": (),
     "tapes": {"skip_empty": False},
+    "detail": "best",
 }
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 

@@ -20,6 +20,7 @@ from feed.instants import format_instant
 from sweep import cli, tasks, verification
 from sweep.chunks import Cutter
 from sweep.driver import resume, run
+from sweep.errors import ConfigError
 from sweep.progress import Silent
 from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
@@ -337,3 +338,33 @@ def test_a_frame_s_instants_are_starts(stream):
     for given in (starts, pd.Series(starts), list(starts), np.array([window.start + 10**9, window.start + 9 * 10**9])):
         config = config_of(stream, order={"start": given, "horizon": "2s"})
         assert config.question.orders.starts == (window.start + 10**9, window.start + 9 * 10**9)
+
+
+def test_any_combination_has_its_orders_in_the_table(stream):
+    order = {"side": ["buy", "sell"], "size": [300, 2000], "every": "5s", "horizon": "6s"}
+    grid = {"liquidity": ["persist", "refresh"], "theta_queue": [0, 0.02]}
+    results = {detail: run(config_of(stream, order=order, grid=grid, detail=detail)) for detail in ("best", "all")}
+    some = run(config_of(stream, order=order, grid=grid, detail=[0, 17, 20]))
+    frames = {detail: result.orders_frame() for detail, result in [*results.items(), ("some", some)]}
+    for result in (*results.values(), some):
+        assert result.document["best_parameters"] == some.document["best_parameters"]
+    shared = frames["all"][~frames["all"]["strategy"].str.startswith("combination ")].reset_index(drop=True)
+    assert shared.equals(frames["best"])
+    sums = frames["all"].groupby(["combination", "side"])[["filled", "fees", "total_cash"]].sum()
+    table = some.to_frame()
+    table["side"] = np.where(table["order"] < table["order"].max() // 2 + 1, "buy", "sell")
+    expected = table.groupby(["combination", "side"])[["filled", "fees", "total_cash"]].sum()
+    assert len(sums) == 2 * len(some.config.question.grid)
+    assert (sums.to_numpy(np.int64) == expected.to_numpy()).all()
+    named = frames["some"]["combination"].dropna().unique().tolist()
+    assert {0, 17, 20} <= {*named} <= {0, 17, 20, *frames["best"]["combination"].dropna()}
+
+
+def test_detail_that_cannot_be_is_refused(stream):
+    with pytest.raises(ConfigError, match=r"^detail: 27 is no combination; they are numbered from 0 to 26$"):
+        config_of(stream, detail=[0, 27])
+    with pytest.raises(ConfigError, match=r"^detail: 3 stands twice"):
+        config_of(stream, detail=[3, 3])
+    many = {"every": "1ms", "horizon": "10s"}
+    with pytest.raises(ConfigError, match=r"^detail: 27 combinations x 50,001 orders are 1,350,027 runs, more than"):
+        run(config_of(stream, order=many, detail="all"))
