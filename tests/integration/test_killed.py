@@ -64,14 +64,14 @@ def home_in(folder):
     return next(iter((folder / "runs").glob("*")), None)
 
 
-def kill_half_way(process, folder, number):
-    """Send a signal once half of the combinations are in the log."""
+def kill_half_way(process, folder, number, combinations=COMBINATIONS):
+    """Send a signal once half of the combinations are in the log, and a part is stored, which is a thread's work."""
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         home = home_in(folder)
         if home and (home / "log.jsonl").exists():
             done = sum(event["combinations"] for event in log_of(home) if event["event"] == "chunk")
-            if done >= COMBINATIONS // 2:
+            if done >= combinations // 2 and any((home / "parts").glob("*.parquet")):
                 os.kill(process.pid, number)
                 return home
         assert process.poll() is None, process.stderr.read()
@@ -195,6 +195,56 @@ def test_a_driver_that_is_killed_between_tapes_goes_on_in_the_tape_where_it_was(
         each.pop("run")
     assert document == expected
     assert json.loads(run(environment, "verify", home, "executor=inline").stdout)["identical"] is True
+
+
+TAQ = [
+    "order.side=[buy, sell]",
+    "order.size=[1000, 5000, 20000]",
+    "order.every=10m",
+    "order.horizon=10m",
+    "order.from=09:40",
+    "order.to=15:40",
+    "order.zone=America/New_York",
+    "grid.lambda_over={start: 0, stop: 0.007, num: 8}",
+    "grid.lambda_under={start: 0, stop: 0.058, num: 30}",
+    "grid.theta_queue={start: 0, stop: 0.029, num: 30}",
+]
+TAQ_COMBINATIONS = 7_200
+"""Of which 88 decide differently, as only the sum of two axes counts; the run that is killed simulates each."""
+
+
+@pytest.mark.cluster
+def test_222_orders_on_a_real_day_are_the_same_bytes_wherever_they_run_and_whatever_ends_them(
+    taq_day, environment, tmp_path
+):
+    words = [f"source={taq_day}", *TAQ]
+    homes, documents = {}, {}
+    for executor in ("executor=inline", "workers=1", "workers=2"):
+        folder = tmp_path / executor
+        documents[executor] = json.loads(run(environment, *words, executor, "--output", folder).stdout)
+        homes[executor] = home_in(folder)
+    rows = TAQ_COMBINATIONS * 2 * 3 * documents["workers=1"]["orders"]["blocks"]
+    killed = command(*words, "workers=2", "collapse=false", "--output", tmp_path / "killed")
+    with subprocess.Popen(
+        killed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        home = kill_half_way(process, tmp_path / "killed", signal.SIGKILL, rows)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads((home / "manifest.json").read_text())["status"] == "running"
+    documents["resumed"] = json.loads(run(environment, "resume", home, "workers=2").stdout)
+    homes["resumed"] = home
+    (stored,) = (event["arrived"] for event in log_of(home) if event["event"] == "resumed")
+    assert 0 < stored < rows
+
+    assert documents["resumed"]["orders"]["count"] == 222
+    assert len({document["run"]["id"] for document in documents.values()}) == 1
+    for document in documents.values():
+        assert document["failed"] == []
+        document.pop("run")
+        assert document == documents["executor=inline"]
+    for name in ("results.parquet", "orders.parquet"):
+        assert len({(each / name).read_bytes() for each in homes.values()}) == 1
 
 
 @pytest.mark.command
