@@ -9,7 +9,7 @@ import pytest
 from feed import synthetic
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tape import DAY, QUOTE_DTYPES, Tape
-from sweep import verification
+from sweep import cli, verification
 from sweep.config.loading import build_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
@@ -304,3 +304,78 @@ def test_what_is_the_same_of_every_tape_stands_once(each):
     warned = [line for line in result.document["warnings"] if "are left out" in line]
     every = left_out + result.document["orders"]["count"]
     assert warned == [f"{left_out} of {every} orders are left out: they do not lie inside the window of their tape"]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Two days of five venues each, of which the first has one that the second lacks, and the other way round."""
+    folder, paths = tmp_path_factory.mktemp("mixed"), []
+    for day in range(2):
+        tape = synthetic.generate(seed=day, seconds=20.0, venues=6)
+        venues = tape.venues.tolist()
+        absent = venues[-1 - day]
+        paths.append(folder / f"{day}.csv.gz")
+        synthetic.write_csv(shifted(tape.of_venues(tuple(each for each in venues if each != absent)), day), paths[-1])
+    return paths
+
+
+FEES = {"default": {"taker": 0.003}, "38": {"taker": 0.0009}, "3": {"taker": -0.0014}, "8": {"taker": 0.004}}
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+@pytest.mark.parametrize("policy", ["static", "pseudocode"])
+def test_tapes_of_different_venues_are_swept_with_the_fees_of_those_that_each_has(mixed, policy, liquidity):
+    keys = {"fees": FEES, "policy": policy, "liquidity": liquidity, "order": {**ORDERS, "every": "8s"}}
+    together = run(config_of(mixed[0].parent, **keys))
+    present = [set(section["depth"]) for section in together.document["feed"]["tapes"]]
+    assert len(present[0] - present[1]) == len(present[1] - present[0]) == 1
+    assert set(together.document["feed"]["depth"]) == present[0] | present[1]
+    assert together.document["objective"]["distinct"] > 1
+    for number, path in enumerate(mixed):
+        absent = "".join(present[1 - number] - present[number])
+        own = {venue: fee for venue, fee in FEES.items() if venue != absent}
+        for fees in (FEES, own, own | {absent: {"taker": 0.0073}}):  # whatever an absent venue takes
+            alone = run(config_of(path, **keys | {"fees": fees}))
+            assert (together.table[together.table[:, 0] == number][:, 1:] == alone.table[:, 1:]).all()
+    split = run(config_of(mixed[0].parent, **keys, collapse=False))
+    assert split.table.tobytes() == together.table.tobytes()
+    assert without_run(split.document) == without_run(together.document)
+
+
+def test_a_fee_of_a_venue_that_is_absent_on_a_day_changes_that_day_alone_and_is_warned_of_there(mixed):
+    absent = (set(venues_of(mixed[0])) - set(venues_of(mixed[1]))).pop()
+    plain = run(config_of(mixed[0].parent, fees=FEES))
+    dear = run(config_of(mixed[0].parent, fees=FEES | {str(absent): {"taker": 3.0}}))
+    changed = (plain.table != dear.table).any(axis=1)
+    assert {*plain.table[changed][:, 0].tolist()} == {0}
+    warned = [line for line in dear.document["warnings"] if f"fees.{absent}.taker" in line]
+    assert [line[: len("AAPL 2025-03-12: ")] for line in warned] == ["AAPL 2025-03-12: "]
+
+
+def venues_of(path):
+    return map(int, run(config_of(path)).document["feed"]["depth"])
+
+
+HORIZONS = {
+    "list": {"start": "[{0}, {1}]", "horizon": "24s"},
+    "clock": {"every": "2s", "horizon": "24s"},
+    "after": {"start": "[{2}, {3}]", "horizon": "1s"},
+}
+
+
+@pytest.mark.parametrize("orders", HORIZONS)
+@pytest.mark.parametrize("many", [False, True])
+def test_an_order_list_that_lies_beyond_the_data_is_one_line(each, capsys, orders, many):
+    """The first day has 22 s of quotes, the second 25; the third of these instants is after both."""
+    start, end = synthetic.window(20.0)
+    instants = [start, start + 10**9, end + 10 * 10**9, end + 11 * 10**9]
+    path = each["AAPL", 0]
+    words = [f"order.{name}={value.format(*instants)}" for name, value in HORIZONS[orders].items()]
+    source = path.parent if many else path
+    for command in ([], ["plan"]):
+        assert cli.main([*command, f"source={source}", "symbol=AAPL", "executor=inline", *words]) == 2
+        captured = capsys.readouterr()
+        (line,) = (line for line in captured.err.splitlines() if line.startswith("error: "))
+        assert (captured.out, "none lies inside the window" in line) == ("", True)
+        assert "choose other starts, or a shorter order.horizon" in line
+        assert ("(AAPL 2025-03-12); tapes.skip_empty=true" in line) == many
