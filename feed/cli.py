@@ -150,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     synth.add_argument("--seed", type=_seed, metavar="N", help="the same seed writes the same stream")
     synth.add_argument("--minutes", type=_positive, default=8.7, metavar="M", help="length (default %(default)s)")
     synth.add_argument("--venues", type=int, default=5, metavar="V", help="how many venues (default %(default)s)")
-    synth.add_argument("--levels", type=int, default=1, metavar="N", help="of a side (default %(default)s)")
+    synth.add_argument("--levels", type=int, default=10, metavar="N", help="of a side (default %(default)s)")
     synth.set_defaults(run=_synth)
 
     check = commands.add_parser("check", help="count what is wrong with quotes", description="Check quotes.")

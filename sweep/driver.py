@@ -146,15 +146,15 @@ def run(
     ...     )
     >>> result.to_frame()[["theta_queue", "filled", "fees", "total_cash"]]
        theta_queue  filled         fees       total_cash
-    0         0.00    5000   5015200000  782481325200000
-    1         0.01    5000  10235800000  782413165800000
-    2         0.02    5000  10602400000  782417562400000
-    3         0.03    5000   9722400000  782422082400000
+    0         0.00    5000   5384800000  782483474800000
+    1         0.01    5000  10772600000  782420752600000
+    2         0.02    5000   9214300000  782434424300000
+    3         0.03    5000   7874800000  782431634800000
     >>> result.document["best_parameters"]
     {'lambda_over': 0.0, 'lambda_under': 0.0, 'theta_queue': 0.01}
     >>> saved = result.document["savings_vs_baselines_bps"]
     >>> {name: saved[name] for name in ("best_ask", "twap", "vwap", "best_available")}
-    {'best_ask': 0.91, 'twap': 25.1, 'vwap': 23.04, 'best_available': 0.35}
+    {'best_ask': 0.84, 'twap': 25.01, 'vwap': 22.95, 'best_available': 0.05}
     """
     question = as_config(config).question
     config = question.config

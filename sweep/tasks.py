@@ -230,10 +230,10 @@ def _room() -> Iterator[None]:
 
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
-    if job.kernel is not None:
-        prepare(job.kernel, book)  # what that costs on a worker says nothing about the next chunk
-    began = time.perf_counter()
     groups = job.groups_of(chunk)
+    if (kernel := _kernel_on(book, tuple(chain(*groups)), job.settings, job.kernel)) is not None:
+        prepare(kernel, book)  # what that costs on a worker says nothing about the next chunk
+    began = time.perf_counter()
     if all(len(group) == 1 for group in groups):
         of, rows, failures = _simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past)
         return ChunkRows(of, rows, failures, time.perf_counter() - began)

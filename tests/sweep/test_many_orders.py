@@ -148,7 +148,7 @@ def without_run(document):
 
 def test_every_kernel_gives_the_same_rows(stream, monkeypatch):
     buys = {**MANY, "side": "buy"}
-    expected = run(config_of(stream, order=buys))
+    expected = run(config_of(stream, order=buys, depth=1))
     ran = set()
     original = tasks.calibrate
 
@@ -159,7 +159,7 @@ def test_every_kernel_gives_the_same_rows(stream, monkeypatch):
             return {kernel: ((1, 1e-4),)} if kernel in names or kernel in {"reference", "walk"} else names
 
         monkeypatch.setattr(tasks, "calibrate", only)
-        result = run(config_of(stream, order=buys))
+        result = run(config_of(stream, order=buys, depth=1))
         ran.add(result.document["run"]["kernel"])
         assert result.table.tobytes() == expected.table.tobytes()
     assert {"shared", "rows", "lanes", "wide", "walk", "reference"} <= ran
@@ -301,7 +301,7 @@ def test_a_changed_row_of_an_order_is_found(stream, tmp_path):
 
 
 def test_halves_of_a_walk_that_all_orders_share_are_run_again_whole(stream, tmp_path, monkeypatch):
-    keys = {"order": {**MANY, "side": "buy"}, "grid": {"lambda_over": 0}}
+    keys = {"order": {**MANY, "side": "buy"}, "grid": {"lambda_over": 0}, "depth": 1}
     expected = run(config_of(stream, **keys))
     monkeypatch.setattr(tasks, "calibrate", lambda *_: {"shared": ((1, 1e-4),)})
     config = config_of(stream, output=str(tmp_path), **keys)

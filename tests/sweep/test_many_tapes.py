@@ -218,11 +218,13 @@ def shifted(tape, day, **columns):
 
 
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
-@pytest.mark.parametrize("kind", ["many venues", "fine prices"])
+@pytest.mark.parametrize("kind", ["many venues", "fine prices", "levels"])
 def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liquidity):
     first = synthetic.generate(seed=1, seconds=15.0)
     second = synthetic.generate(seed=2, seconds=15.0)
-    if kind == "many venues":
+    if kind == "levels":
+        changed = shifted(second, 1, levels=second.levels.columns)
+    elif kind == "many venues":
         changed = shifted(second, 1, venue=(np.arange(second.rows) % 70 + 1).astype(np.int16))
     else:
         ask_px = second.ask_px.copy()

@@ -27,7 +27,7 @@ from sweep.statistics import Orders
 
 @pytest.fixture(scope="module")
 def book():
-    return build_book(synthetic.generate(seconds=30.0, warmup=5.0), build_config({}).question.settings.book)
+    return build_book(synthetic.generate(seconds=30.0, warmup=5.0, levels=1), build_config({}).question.settings.book)
 
 
 def job_of(book, grid=None, size=2000, **keys):
