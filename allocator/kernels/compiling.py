@@ -15,8 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsInt, get_type_hints
 
+import numpy as np
 from numba import config, njit, types
 from numba.extending import intrinsic, overload
+
+from allocator.flight import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,3 +188,14 @@ def _count_trailing_zeros(_context, _bits):
 @overload(lowest, inline="always")
 def _lowest(bits):  # noqa: ARG001 - a type; numba wants the name of the argument
     return lambda bits: _count_trailing_zeros(bits)  # noqa: PLW0108 - numba wants a function of that argument
+
+
+@overload(mixed)
+def _mixed(number):  # noqa: ARG001 - a type, as above
+    def compiled(number):
+        number = np.uint64(number) + np.uint64(0x9E3779B97F4A7C15)
+        number = (number ^ number >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        number = (number ^ number >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        return number ^ number >> np.uint64(31)
+
+    return compiled
