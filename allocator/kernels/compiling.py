@@ -117,7 +117,7 @@ class Kernel:
         return types.Dispatcher(self._dispatcher)
 
 
-def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def kernel(*signatures: Any, inline: bool = False, counts: bool = True) -> Callable[[Callable[..., Any]], Any]:
     """Make a kernel of a function; without numba's compiler the function stays as it is.
 
     Parameters
@@ -125,8 +125,11 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
     *signatures : numba signatures
     inline : bool
         Put its code where it is called: a call that passes tuples of arrays costs more than a small function does.
-        LLVM decides by size otherwise, and a line more may make a walk ten times as slow. It makes no array, so that
-        none of its arguments needs a count of its references, which made a walk five times as slow.
+        LLVM decides by size otherwise, and a line more may make a walk ten times as slow. Its references are not
+        counted, either.
+    counts : bool
+        Count the references to arrays. A function that makes no array, not even by assigning a slice to another, can do
+        without, and should where tuples of arrays are given to it: counting made a walk five times as slow.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
@@ -139,7 +142,7 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
                     "cache": _FOLDER is not None,
                     "error_model": "numpy",
                     "forceinline": inline,
-                    "_nrt": not inline,
+                    "_nrt": counts and not inline,
                 }
                 return Kernel(njit(**options)(function), signatures)
             finally:

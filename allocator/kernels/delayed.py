@@ -172,12 +172,13 @@ class State(NamedTuple):
     split : (V * D,) int64
         Units to be sent; 0 between decisions.
     kept : (D,) int64
-        Scratch.
+        Scratch, as `ahead`, (V,) int64, is.
     """
 
     at: Shares
     shown: Shares
     head: Shares
+    ahead: Shares
     known: Shares
     holds: Shares
     stale: Shares
@@ -237,6 +238,7 @@ def _state(venues, depth):
     """Room for what an order has taken."""
     supplies = venues * depth
     return State(
+        np.empty(venues, np.int64),
         np.empty(venues, np.int64),
         np.empty(venues, np.int64),
         np.empty(venues, np.int64),
@@ -371,7 +373,7 @@ def _look(quotes, offer, t, state):
         state.shown[v], state.stale[v] = levels, 1
 
 
-@kernel(*(types.void(quotes, _OFFER, types.int64, _FLIGHT, _STATE) for quotes in _QUOTES))
+@kernel(*(types.void(quotes, _OFFER, types.int64, _FLIGHT, _STATE) for quotes in _QUOTES), counts=False)
 def _set_aside(quotes, offer, v, flight, state):
     """Work out what is free at a venue where the children in flight to it would take what they can first."""
     depth, levels, kept = quotes.ticks.shape[1], state.shown[v], state.kept
@@ -473,7 +475,7 @@ def _fill(quotes, offer, s, shares, state, out):
     out[FEES] += shares * offer.fees[v]
 
 
-@kernel(*(types.void(quotes, _OFFER, types.int64, types.int64, _OUT) for quotes in _QUOTES))
+@kernel(*(types.void(quotes, _OFFER, types.int64, types.int64, _OUT) for quotes in _QUOTES), counts=False)
 def _sell_back(quotes, offer, t, excess, out):
     """Sell units at the best quote of the other side, which shows one."""
     other = _best_other(quotes, offer, t)
@@ -484,7 +486,7 @@ def _sell_back(quotes, offer, t, excess, out):
     out[FEES] += excess * offer.fees[other]
 
 
-@kernel(types.int64(_LATENCY, types.int64, types.int64, types.int64))
+@kernel(types.int64(_LATENCY, types.int64, types.int64, types.int64), counts=False)
 def _arrival(latency, t, v, past):
     """The snapshot that a child meets which is sent at t to a venue; `past` if it is none of the order's."""
     ts, choice = latency.ts, np.int64(0)
@@ -504,7 +506,10 @@ def _arrival(latency, t, v, past):
     return low
 
 
-@kernel(*(types.void(quotes, _OFFER, _LATENCY, _SPAN, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES))
+@kernel(
+    *(types.void(quotes, _OFFER, _LATENCY, _SPAN, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES),
+    counts=False,
+)
 def _dispatch(quotes, offer, latency, span, t, flight, state, out):
     """Send what is split, a child for each venue, for which there is room; at once what has no latency."""
     depth, split, sums = quotes.ticks.shape[1], state.split, flight.sums
@@ -546,7 +551,8 @@ def _dispatch(quotes, offer, latency, span, t, flight, state, out):
 
 
 @kernel(
-    *(types.void(quotes, _OFFER, types.int64, types.int64, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES)
+    *(types.void(quotes, _OFFER, types.int64, types.int64, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES),
+    counts=False,
 )
 def _receive(quotes, offer, first, t, size, flight, state, out):
     """Let the children that arrive at snapshot t of an order take what they can, until it is complete."""
@@ -601,7 +607,8 @@ def _mark(before, t, mid2, out):
 
 
 @kernel(
-    *(types.void(quotes, _OFFER, types.int64, types.int64, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES)
+    *(types.void(quotes, _OFFER, types.int64, types.int64, types.int64, _FLIGHT, _STATE, _OUT) for quotes in _QUOTES),
+    counts=False,
 )
 def _complete(quotes, offer, leftover, edge, remaining, flight, state, out):
     """Apply the leftover rule at an order's last snapshot, to what is left: what is in flight does not arrive."""
@@ -626,6 +633,103 @@ def _complete(quotes, offer, leftover, edge, remaining, flight, state, out):
 
 @kernel(
     *(
+        types.int64(
+            quotes, _OFFER, _SPAN, types.int64, _RULES, _LATENCY, _I64, types.int64, types.int64, types.int64,
+            _FLIGHT, _STATE, _OUT,
+        )
+        for quotes in _QUOTES
+    ),
+    counts=False,
+)  # fmt: skip
+def _walk(quotes, offer, span, size, rules, latency, due, tau, over, begin, flight, state, row):
+    """Run a combination from a snapshot on, up to one for which there is too little room in flight; `past` = none."""
+    first, past, sign, venues, depth = span.first, span.past, offer.sign, len(state.at), quotes.ticks.shape[1]
+    step, lots_only = rules.step, rules.lots_only
+    shown, head, ahead, cost, free, split = (
+        state.shown, state.head, state.ahead, state.cost, state.free, state.split,
+    )  # fmt: skip
+    for t in range(begin, past):
+        if flight.sums[ROOM] < venues:
+            return t
+        before = row[FILLED] - row[OVER]
+        _look(quotes, offer, t, state)
+        if flight.arrives[t - first] >= 0:
+            _receive(quotes, offer, first, t, size, flight, state, row)
+        bought = row[FILLED] - row[OVER]
+        remaining = min(due[t - first], size) - bought - flight.sums[FLYING]
+        if bought < size and remaining > 0:
+            _freshen(quotes, offer, flight, state)
+            act, whole = True, False
+            if rules.policy == PSEUDOCODE:
+                lots = 0
+                for v in range(venues):
+                    _know(quotes, offer, v, shown[v], state)
+                    for s in range(v * depth, v * depth + shown[v]):
+                        lots += free[s] // step * step
+                whole = remaining % step == 0 and lots >= remaining
+                act = whole or not rules.wait
+            best = _first(quotes, offer, free, head, state, BY_COST)
+            reference2 = 0
+            if act and not whole:
+                if best < 0:
+                    act = False
+                elif rules.reference == BEST:
+                    reference2 = 2 * cost[best]
+                elif rules.reference == TOUCH:
+                    reference2 = 2 * cost[_touch(state, depth, BY_COST)]
+                elif rules.reference == MID:
+                    reference2 = sign * quotes.mid2[t]
+                    act = quotes.mid2[t] != 0
+                else:
+                    reference2 = sign * rules.arrival2
+                    act = t >= rules.arrival_at
+            if act:
+                lots = whole or lots_only
+                for v in range(venues):  # an assignment of slices would make an array
+                    ahead[v] = head[v]
+                short = remaining
+                while short > 0:
+                    s = _first(quotes, offer, free, ahead, state, BY_COST)
+                    if s < 0 or (not whole and 2 * cost[s] - reference2 > 2 * tau):
+                        break
+                    split[s] = min(free[s] // step, short // step) * step if lots else min(free[s], short)
+                    short -= split[s]
+                    ahead[s // depth] += 1
+                if lots_only and not whole and 0 < short < step:
+                    more = -1
+                    for v in range(venues):
+                        _know(quotes, offer, v, shown[v], state)
+                        for s in range(v * depth, v * depth + shown[v]):
+                            # of equal costs the last venue's: within a venue none is equal
+                            if (free[s] - split[s]) // step > 0 and (more < 0 or cost[s] <= cost[more]):
+                                more = s
+                    if (
+                        more >= 0
+                        and over < INFINITE
+                        and (
+                            tau >= INFINITE
+                            or step * (2 * cost[more] - reference2) + 2 * over * (step - short) < 2 * tau * short
+                        )
+                        and _best_other(quotes, offer, t) >= 0
+                    ):
+                        split[more] += step
+                        short -= step
+                if short < remaining:
+                    _dispatch(quotes, offer, latency, span, t, flight, state, row)
+                    excess = row[FILLED] - row[OVER] - size
+                    if excess > 0:
+                        _sell_back(quotes, offer, t, excess, row)
+        missing = size - row[FILLED] + row[OVER]
+        if missing > 0 and t == past - 1:
+            _complete(quotes, offer, rules.leftover, rules.edge, missing, flight, state, row)
+        _mark(before, t, quotes.stood[t], row)
+        if row[FILLED] - row[OVER] == size:
+            break
+    return past
+
+
+@kernel(
+    *(
         types.void(quotes, _PRICES, _SPAN, types.int64, _RULES, _LATENCY, _PACE, _I64, _I64, types.int64[:, ::1])
         for quotes in _QUOTES
     )
@@ -641,96 +745,18 @@ def walk(quotes, prices, span, size, rules, latency, pace, tau, over, out):
     latency : Latency
     pace : Pace
     """
-    mid2, stood = quotes.mid2, quotes.stood
-    first, past = span.first, span.past
-    policy, step, wait, lots_only = rules.policy, rules.step, rules.wait, rules.lots_only
-    reference, arrival_at, arrival2, leftover = rules.reference, rules.arrival_at, rules.arrival2, rules.leftover
-    venues, depth, due = quotes.other_ticks.shape[1], quotes.ticks.shape[1], pace.due
-    sign = prices.sign
-    offer = Offer(sign, prices.base, prices.tick, 1, pace.participation, prices.fees)
-    state, flight = _state(venues, depth), _flight(SLOTS, venues, past - first)
-    shown, head, cost, free, split = state.shown, state.head, state.cost, state.free, state.split
-    ahead = np.zeros(venues, np.int64)
+    venues, depth = quotes.other_ticks.shape[1], quotes.ticks.shape[1]
+    offer = Offer(prices.sign, prices.base, prices.tick, 1, pace.participation, prices.fees)
+    state, flight = _state(venues, depth), _flight(max(SLOTS, venues), venues, span.past - span.first)
     for k in range(len(tau)):
         _clear(state, flight)
-        row = out[k]
-        for t in range(first, past):
-            before = row[FILLED] - row[OVER]
-            _look(quotes, offer, t, state)
-            if flight.arrives[t - first] >= 0:
-                _receive(quotes, offer, first, t, size, flight, state, row)
-            bought = row[FILLED] - row[OVER]
-            remaining = min(due[t - first], size) - bought - flight.sums[FLYING]
-            if bought < size and remaining > 0:
-                _freshen(quotes, offer, flight, state)
-                act, whole = True, False
-                if policy == PSEUDOCODE:
-                    lots = 0
-                    for v in range(venues):
-                        _know(quotes, offer, v, shown[v], state)
-                        for s in range(v * depth, v * depth + shown[v]):
-                            lots += free[s] // step * step
-                    whole = remaining % step == 0 and lots >= remaining
-                    act = whole or not wait
-                best = _first(quotes, offer, free, head, state, BY_COST)
-                reference2 = 0
-                if act and not whole:
-                    if best < 0:
-                        act = False
-                    elif reference == BEST:
-                        reference2 = 2 * cost[best]
-                    elif reference == TOUCH:
-                        reference2 = 2 * cost[_touch(state, depth, BY_COST)]
-                    elif reference == MID:
-                        reference2 = sign * mid2[t]
-                        act = mid2[t] != 0
-                    else:
-                        reference2 = sign * arrival2
-                        act = t >= arrival_at
-                if act:
-                    lots = whole or lots_only
-                    ahead[:] = head
-                    short = remaining
-                    while short > 0:
-                        s = _first(quotes, offer, free, ahead, state, BY_COST)
-                        if s < 0 or (not whole and 2 * cost[s] - reference2 > 2 * tau[k]):
-                            break
-                        split[s] = min(free[s] // step, short // step) * step if lots else min(free[s], short)
-                        short -= split[s]
-                        ahead[s // depth] += 1
-                    if lots_only and not whole and 0 < short < step:
-                        more = -1
-                        for v in range(venues):
-                            _know(quotes, offer, v, shown[v], state)
-                            for s in range(v * depth, v * depth + shown[v]):
-                                # of equal costs the last venue's: within a venue none is equal
-                                if (free[s] - split[s]) // step > 0 and (more < 0 or cost[s] <= cost[more]):
-                                    more = s
-                        if (
-                            more >= 0
-                            and over[k] < INFINITE
-                            and (
-                                tau[k] >= INFINITE
-                                or step * (2 * cost[more] - reference2) + 2 * over[k] * (step - short)
-                                < 2 * tau[k] * short
-                            )
-                            and _best_other(quotes, offer, t) >= 0
-                        ):
-                            split[more] += step
-                            short -= step
-                    if short < remaining:
-                        if flight.sums[ROOM] < venues:
-                            flight = _roomier(flight)
-                        _dispatch(quotes, offer, latency, span, t, flight, state, row)
-                        excess = row[FILLED] - row[OVER] - size
-                        if excess > 0:
-                            _sell_back(quotes, offer, t, excess, row)
-            short = size - row[FILLED] + row[OVER]
-            if short > 0 and t == past - 1:
-                _complete(quotes, offer, leftover, rules.edge, short, flight, state, row)
-            _mark(before, t, stood[t], row)
-            if row[FILLED] - row[OVER] == size:
-                break
+        t = span.first
+        while t < span.past:
+            t = _walk(
+                quotes, offer, span, size, rules, latency, pace.due, tau[k], over[k], t, flight, state, out[k]
+            )  # fmt: skip
+            if t < span.past:
+                flight = _roomier(flight)
 
 
 @kernel(types.void(types.int64, types.int64[::1], types.int64[::1], types.int64[::1]))
@@ -760,6 +786,81 @@ def _pro_rata(due, weights, split, rests):
         missing -= 1
 
 
+class _Parts(NamedTuple):
+    """Scratch of `_pro_rata`, (V,) int64 each."""
+
+    weights: Shares
+    parts: Shares
+    rests: Shares
+
+
+@kernel(
+    *(
+        types.int64(
+            quotes, _OFFER, _SPAN, types.int64, types.int64, _I64, _LATENCY, types.int64, types.int64, types.int64,
+            _FLIGHT, _STATE, record(_Parts), _OUT,
+        )
+        for quotes in _QUOTES
+    ),
+    counts=False,
+)  # fmt: skip
+def _follow(quotes, offer, span, size, way, due, latency, leftover, edge, begin, flight, state, scratch, row):
+    """Run a schedule from a snapshot on, up to one for which there is too little room in flight; `past` = none."""
+    first, past, venues, depth = span.first, span.past, len(state.at), quotes.ticks.shape[1]
+    head, ahead, price, free, split = state.head, state.ahead, state.price, state.free, state.split
+    weights, parts, least = scratch.weights, scratch.parts, 1 if way >= BURST else offer.unit
+    for t in range(begin, past):
+        if flight.sums[ROOM] < venues:
+            return t
+        before = row[FILLED]
+        _look(quotes, offer, t, state)
+        if flight.arrives[t - first] >= 0:
+            _receive(quotes, offer, first, t, size, flight, state, row)
+        sent = row[FILLED] + flight.sums[FLYING]
+        buy = min(due[t - first], size - sent) if way >= BURST else due[t - first] - sent
+        if buy >= least:
+            _freshen(quotes, offer, flight, state)
+            short = buy
+            if way >= BURST:
+                for v in range(venues):  # an assignment of slices would make an array
+                    ahead[v] = head[v]
+                while short > 0:
+                    s = _first(quotes, offer, free, ahead, state, way == BURST)
+                    if s < 0:
+                        break
+                    split[s] = min(free[s], short)
+                    short -= split[s]
+                    ahead[s // depth] += 1
+            elif way == PRO_RATA:
+                best = _touch(state, depth, BY_PRICE)
+                if best >= 0:
+                    for v in range(venues):
+                        at_touch = state.shown[v] > 0 and price[v * depth] == price[best]
+                        weights[v] = np.int64(quotes.sizes[state.at[v], 0]) if at_touch else 0
+                    _pro_rata(buy, weights, parts, scratch.rests)
+                    for v in range(venues):
+                        if weights[v] > 0:
+                            split[v * depth] = min(free[v * depth], parts[v])
+                            short -= split[v * depth]
+            else:
+                s = (
+                    _touch(state, depth, BY_PRICE)
+                    if way == BEST_ASK
+                    else _first(quotes, offer, free, head, state, BY_PRICE)
+                )
+                if s >= 0:
+                    split[s] = min(free[s], buy)
+                    short -= split[s]
+            if short < buy:
+                _dispatch(quotes, offer, latency, span, t, flight, state, row)
+        if t == past - 1 and row[FILLED] < size:
+            _complete(quotes, offer, leftover, edge, size - row[FILLED], flight, state, row)
+        _mark(before, t, quotes.stood[t], row)
+        if row[FILLED] == size:
+            break
+    return past
+
+
 @kernel(
     *(
         types.void(quotes, _PRICES, _SPAN, _SCHEDULES, _LATENCY, types.int64, types.int64, types.int64[:, ::1])
@@ -776,62 +877,18 @@ def follow(quotes, prices, span, given, latency, leftover, edge, out):
         As there.
     latency : Latency
     """
-    stood, first, past = quotes.stood, span.first, span.past
-    sizes, units, due, ways = given.sizes, given.units, given.due, given.ways
+    sizes, units, ways = given.sizes, given.units, given.ways
     venues, depth = quotes.other_ticks.shape[1], quotes.ticks.shape[1]
-    state, flight = _state(venues, depth), _flight(SLOTS, venues, past - first)
-    at, shown, head, price, free, split = state.at, state.shown, state.head, state.price, state.free, state.split
-    weights, parts, rests = np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64)
-    ahead = np.zeros(venues, np.int64)
+    state, flight = _state(venues, depth), _flight(max(SLOTS, venues), venues, span.past - span.first)
+    scratch = _Parts(np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64))
     for n in range(len(sizes)):
         _clear(state, flight)
         offer = Offer(prices.sign, prices.base, prices.tick, units[n], NANO, prices.fees)
-        row, size, way = out[n], sizes[n], ways[n]
-        for t in range(first, past):
-            before = row[FILLED]
-            _look(quotes, offer, t, state)
-            if flight.arrives[t - first] >= 0:
-                _receive(quotes, offer, first, t, size, flight, state, row)
-            sent = row[FILLED] + flight.sums[FLYING]
-            buy = min(due[n, t - first], size - sent) if way >= BURST else due[n, t - first] - sent
-            if buy >= (1 if way >= BURST else units[n]):
-                _freshen(quotes, offer, flight, state)
-                short = buy
-                if way >= BURST:
-                    ahead[:] = head
-                    while short > 0:
-                        s = _first(quotes, offer, free, ahead, state, way == BURST)
-                        if s < 0:
-                            break
-                        split[s] = min(free[s], short)
-                        short -= split[s]
-                        ahead[s // depth] += 1
-                elif way == PRO_RATA:
-                    best = _touch(state, depth, BY_PRICE)
-                    if best >= 0:
-                        for v in range(venues):
-                            at_touch = shown[v] > 0 and price[v * depth] == price[best]
-                            weights[v] = np.int64(quotes.sizes[at[v], 0]) if at_touch else 0
-                        _pro_rata(buy, weights, parts, rests)
-                        for v in range(venues):
-                            if weights[v] > 0:
-                                split[v * depth] = min(free[v * depth], parts[v])
-                                short -= split[v * depth]
-                else:
-                    s = (
-                        _touch(state, depth, BY_PRICE)
-                        if way == BEST_ASK
-                        else _first(quotes, offer, free, head, state, BY_PRICE)
-                    )
-                    if s >= 0:
-                        split[s] = min(free[s], buy)
-                        short -= split[s]
-                if short < buy:
-                    if flight.sums[ROOM] < venues:
-                        flight = _roomier(flight)
-                    _dispatch(quotes, offer, latency, span, t, flight, state, row)
-            if t == past - 1 and row[FILLED] < size:
-                _complete(quotes, offer, leftover, edge, size - row[FILLED], flight, state, row)
-            _mark(before, t, stood[t], row)
-            if row[FILLED] == size:
-                break
+        t = span.first
+        while t < span.past:
+            t = _follow(
+                quotes, offer, span, sizes[n], ways[n], given.due[n], latency, leftover, edge, t, flight, state,
+                scratch, out[n],
+            )  # fmt: skip
+            if t < span.past:
+                flight = _roomier(flight)
