@@ -26,6 +26,7 @@ from allocator.runners import (
     edge_of,
     may_share,
     quoted,
+    quoted_in_flight,
     run_shared,
     runners_for,
     settle_rows,
@@ -284,7 +285,7 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
-    kernels, quotes, prices, span = quoted(book, order, rules, fees, standing_mids(book, order))
+    stood = standing_mids(book, order)
     together = walk.Schedules(
         sizes=np.array([schedule.size for schedule in given], np.int64),
         units=np.array([schedule.unit for schedule in given], np.int64),
@@ -294,5 +295,13 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     freeze(*together)
     out = np.zeros((len(given), 8), np.int64)
     leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
-    kernels.follow(quotes, prices, span, together, leftover, edge_of(book, order, rules), out)
+    edge = edge_of(book, order, rules)
+    if rules.delayed:
+        from allocator.kernels import delayed
+
+        in_flight, prices, span, latency = quoted_in_flight(book, order, rules, fees, stood)
+        delayed.follow(in_flight, prices, span, together, latency, leftover, edge, out)
+    else:
+        kernels, quotes, prices, span = quoted(book, order, rules, fees, stood)
+        kernels.follow(quotes, prices, span, together, leftover, edge, out)
     return out
