@@ -21,7 +21,7 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 MEANING: Final = {
     "source": "where quotes come from: [sources](sources.md)",
     "window.start": "the tape's first instant, included; the data's by default",
-    "window.end": "the tape's last instant, included; the data's by default. Both lie within one UTC date",
+    "window.end": "the tape's last instant, included; the data's by default. Of a single tape, both on its UTC date",
     "window.warmup": "before start, this long, rows build the book and no order acts",
     "order.side": "the parent order's side; each side, size and start of lists together is an order",
     "order.size": "its shares",

@@ -1,5 +1,6 @@
 """Several days and symbols in one sweep: each as if it were alone, read again where there is no room to keep them."""
 
+import gzip
 import shutil
 from dataclasses import replace
 
@@ -174,13 +175,33 @@ def test_a_window_over_dates_gives_each_its_part(each):
 
 
 def test_one_file_of_several_symbols_is_several_tapes(each, alone, tmp_path):
-    lines = [__import__("gzip").open(each[name, 0], "rt").read().splitlines() for name in NAMES]
+    lines = [gzip.decompress(each[name, 0].read_bytes()).decode().splitlines() for name in NAMES]
     path = tmp_path / "both.csv"
     path.write_text("\n".join([*lines[0], *lines[1][1:]]) + "\n")
     result = run(config_of(path))
     for number, one in enumerate((alone[0], alone[2])):
         rows = result.table[result.table[:, 0] == number]
         assert (rows[:, 1:] == one.table[:, 1:]).all()
+
+
+def test_one_file_of_several_dates_is_several_tapes(each, alone, tmp_path):
+    """The rows and digests are those of a file for each date; a window that leaves one of them is that one's."""
+    lines = [gzip.decompress(each["AAPL", day].read_bytes()).decode().splitlines() for day in range(DAYS)]
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join([*lines[0], *lines[1][1:]]) + "\n")
+    result = run(config_of(path))
+    for number, one in enumerate(alone[:DAYS]):
+        assert (result.table[result.table[:, 0] == number][:, 1:] == one.table[:, 1:]).all()
+        assert result.document["feed"]["tapes"][number]["digest"] == one.document["feed"]["digest"]
+    assert (result.document["orders"]["days"], result.document["orders"]["symbols"]) == (DAYS, 1)
+    start, end = synthetic.window(20.0)
+    for window in ({"start": start + DAY + 10**9}, {"end": end - 10**9}, {"start": start, "end": end}):
+        day = int("start" in window and window["start"] > start + DAY)
+        narrow, one = (run(config_of(source, window=window)) for source in (path, each["AAPL", day]))
+        assert narrow.table.tobytes() == one.table.tobytes()
+        assert narrow.document["run"]["id"] == one.document["run"]["id"]
+    with pytest.raises(FeedUnavailable, match=r"no quotes in the window; the data there spans 2025-03-12.*2025-03-13"):
+        run(config_of(path, window={"start": start + 5 * DAY}))
 
 
 def test_a_tape_without_an_order_is_named(each):
