@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    from numpy.typing import NDArray
+
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
     from allocator.kernels import delayed, stairs, stateful
@@ -329,21 +331,60 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
 
 
 def _run_stairs(task: Task, tau: Int64) -> Rows:
-    from allocator.kernels import stairs, stateful
+    reach, ascending = _in_order(task, tau)
+    out = np.zeros((len(tau), 3), np.int64)
+    out[ascending] = _walk_stairs(task, reach)
+    return _from_units(task, out)
 
-    out, args = np.zeros((len(tau), 3), np.int64), WalkArguments.of(task)
-    if args.begin <= args.last and len(tau):
-        if args.rules.reference in (stateful.TOUCH, stateful.BEST):
-            reach = task.units.reach(tau)
-        else:  # no cost lies farther from a mid than this
-            reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
-        ascending = np.argsort(reach, kind="stable")
-        reach, sums = reach[ascending], np.zeros_like(out)
-        freeze(reach)
+
+def _in_order(task: Task, tau: Int64) -> tuple[Int64, NDArray[np.intp]]:
+    """How far each tau reaches, ascending, and whose each is; the same for all orders of a side."""
+    if _compiled(task.policy).reference in COST_REFERENCES:
+        reach = task.units.reach(tau)
+    else:  # no cost lies farther from a mid than this
+        reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
+    ascending = np.argsort(reach, kind="stable")
+    reach = reach[ascending]
+    freeze(reach)
+    return reach, ascending
+
+
+def _walk_stairs(task: Task, reach: Int64) -> Rows:
+    """(K, 3) sums of a walk, in units, of tau in the order of their reach."""
+    from allocator.kernels import stairs
+
+    sums, args = np.zeros((len(reach), 3), np.int64), WalkArguments.of(task)
+    if args.begin <= args.last and len(reach):
         walk = stairs.walk if task.book.levels is None else stairs.walk_levels
         walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
-        out[ascending] = sums
-    return _from_units(task, out)
+    return sums
+
+
+def add_rows(tasks: Sequence[Task], parameters: ParameterColumns, runner: str, out: Rows) -> None:
+    """Add the rows of orders on one book, which differ in their orders only, to (K, 8) sums.
+
+    `stairs` is so quick that to sort the combinations, and to turn each order's sums into rows, would take most of the
+    time: what orders of a side share is done once, and money is added up as it is made.
+    """
+    from allocator.kernels import settling
+
+    if runner != "stairs":
+        for task in tasks:
+            out += RUNNERS[runner](task, parameters)
+        return
+    tau, by_side = parameters.tau, {}
+    for task in tasks:
+        order, units = task.order, task.units
+        price = unfilled_price(task.book, order, task.rules, task.fees)
+        if price is None:  # says so where shares are left
+            out += _run_stairs(task, tau)
+            continue
+        if order.side not in by_side:
+            by_side[order.side] = _in_order(task, tau)
+        reach, ascending = by_side[order.side]
+        worth = price + task.rules.unfilled_penalty
+        terms = settling.Terms(order.sign, order.size, units.unit, units.origin, min(task.fees, default=0), worth)
+        settling.add(_walk_stairs(task, reach), ascending, terms, out)
 
 
 def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:

@@ -21,6 +21,7 @@ from allocator.runners import (
     RUNNERS,
     SHARED,
     Task,
+    add_rows,
     check_sums,
     dearest_possible,
     edge_of,
@@ -117,12 +118,43 @@ def run_combinations(
         The order is too large for exact money, or (`NoPriceError`) its unfilled shares have no value.
     """
     task = Task.of(book, order, rules, policy, fees)
+    run = RUNNERS[_able(task, kernel)]
+    first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
+    return Outcomes(run(task, parameters.take(first)), of)
+
+
+def _able(task: Task, kernel: str | None) -> str:
+    """The runner of that name, or the first that can run a task; ValueError if it cannot."""
     able = runners_for(task)
     if kernel not in {None, "reference", "walk", *able}:
         raise ValueError(f"kernel {kernel} cannot run this order on this book; {', '.join(able)} can")
-    run = RUNNERS[kernel or able[0]]
-    first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
-    return Outcomes(run(task, parameters.take(first)), of)
+    return kernel or able[0]
+
+
+def add_orders(
+    book: Book,
+    orders: Sequence[Order],
+    rules: Rules,
+    policy: Policy,
+    fees: Sequence[int],
+    parameters: ParameterColumns,
+    out: Rows,
+    *,
+    kernel: str | None = None,
+) -> None:
+    """Add up the rows of many orders, which do not see one another, for K combinations, each simulated by itself.
+
+    Parameters
+    ----------
+    book, orders, rules, policy, fees, parameters
+        As `run_orders`.
+    out : (K, 8) int64, output
+        The rows are added to it; the columns of `allocator.order.FIELDS`.
+    kernel : str, optional
+        One of `kernels_for`; the first of them by default.
+    """
+    tasks = [Task.of(book, order, rules, policy, fees) for order in orders]
+    add_rows(tasks, parameters, _able(tasks[0], kernel), out)
 
 
 def kernels_for_orders(

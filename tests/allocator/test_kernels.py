@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from allocator import runners
 from allocator.book import OFF, BookRules, build_book
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
 from allocator.order import Order, ParameterColumns, Parameters, Rules
 from allocator.policies import Pseudocode, Static
 from allocator.runners import RUNNERS, SHARED, Task, runners_for
-from allocator.simulate import kernels_for, kernels_for_orders, run_combinations, run_orders
+from allocator.simulate import KERNELS, add_orders, kernels_for, kernels_for_orders, run_combinations, run_orders
 from feed.tape import Tape
-from tests.allocator.test_engine import FAIR, FEE, book_rules, fees_of, orders, outcome, policies, rules_of
+from tests.allocator.test_engine import FAIR, FEE, GRID, book_rules, cases, fees_of, orders, outcome, policies, rules_of
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape, restless_tape, tapes
 
@@ -548,3 +548,26 @@ def test_which_orders_can_share_a_walk():
         assert SHARED not in kernels_for_orders(book, some, FAIR, policy, fees)
         with pytest.raises(ValueError, match="cannot share"):
             run_orders(book, some, FAIR, policy, fees, LADDER, kernel=SHARED)
+
+
+@examples(40)
+@given(cases(), st.sampled_from(KERNELS))
+def test_rows_of_orders_add_up_as_each_by_itself(case, kernel):
+    book, order, rules, fees = case
+    half = (order.end - order.start) // 2
+    other = replace(order, side={"buy": "sell", "sell": "buy"}[order.side])
+    later, earlier = replace(order, start=order.start + half), replace(order, end=order.start + half)
+    orders = [order, replace(order, size=3 * order.size), other, later, earlier]
+    policy = Static(reference="touch" if order.size % 2 else "mid")
+    parameters = ParameterColumns.of(GRID)
+    if kernel not in kernels_for(book, order, rules, policy, fees):
+        return
+    sums = np.ones((len(GRID), 8), np.int64)
+    try:
+        each = [run_combinations(book, one, rules, policy, fees, parameters, collapse=False).table for one in orders]
+    except NoPriceError:
+        with pytest.raises(NoPriceError):
+            add_orders(book, orders, rules, policy, fees, parameters, sums, kernel=kernel)
+        return
+    add_orders(book, orders, rules, policy, fees, parameters, sums, kernel=kernel)
+    assert (sums == 1 + np.sum(each, axis=0)).all()

@@ -28,7 +28,7 @@ ALONE = {
     "max_age": ["1s", None],
     "uncross": [True, False],
     "participation": [1.0, 0.3],
-    "schedule": ["now", "twap", "pov"],
+    "schedule": ["now", "pov"],
     "latency": {"none": 0, "near": "3ms", "far": {"default": ["5ms", "200ms"], "2": "1ms", "seed": 4}},
 }
 """Axes, and values of each that matter on the stream."""
