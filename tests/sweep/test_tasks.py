@@ -215,7 +215,18 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("bound", "compiling", "deep_walk", "delayed", "derive", "levels", "stairs", "stateful", "stateless", "walk")
+    names = (
+        "bound",
+        "compiling",
+        "deep_walk",
+        "delayed",
+        "derive",
+        "levels",
+        "stairs",
+        "stateful",
+        "stateless",
+        "walk",
+    )
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 
