@@ -295,8 +295,13 @@ def _roomier(flight):
     """The same children with twice the room."""
     slots = len(flight.after)
     wider = _flight(2 * slots, len(flight.oldest), 0)
-    wider.venue[:slots], wider.shares[:slots], wider.limit[:slots] = flight.venue, flight.shares, flight.limit
-    wider.before[:slots], wider.after[:slots], wider.next[:slots] = flight.before, flight.after, flight.next
+    for slot in range(slots):
+        wider.venue[slot], wider.shares[slot], wider.limit[slot] = (
+            flight.venue[slot], flight.shares[slot], flight.limit[slot],
+        )  # fmt: skip
+        wider.before[slot], wider.after[slot], wider.next[slot] = (
+            flight.before[slot], flight.after[slot], flight.next[slot],
+        )  # fmt: skip
     for slot in range(slots, 2 * slots):
         wider.after[slot] = slot + 1 if slot + 1 < 2 * slots else flight.sums[EMPTY]
     flight.sums[EMPTY] = slots
