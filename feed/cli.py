@@ -293,7 +293,8 @@ def _replay(arguments: argparse.Namespace) -> int:
             on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
-    _answer(json.dumps(asdict(replayed) | {"snapshots": snapshots, "seconds": round(replayed.seconds, 3)}))
+    more = {"snapshots": snapshots, "depth": max(tape.depth for tape in tapes), "seconds": round(replayed.seconds, 3)}
+    _answer(json.dumps(asdict(replayed) | more))
     return 0
 
 
@@ -352,7 +353,7 @@ def _synth(arguments: argparse.Namespace) -> int:
         write_csv(tape, Path(arguments.path))
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
-    _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}")
+    _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, {tape.depth} levels, seed {seed}")
     return 0
 
 

@@ -199,6 +199,23 @@ def test_levels_are_a_cent_apart_and_hold_more_the_deeper_they_are(stream):
         assert (np.diff(means) > 0).all()
 
 
+def test_what_a_print_takes_of_the_touch_is_there_again_within_seconds(stream):
+    waits = []
+    for side, sign in (("ask", 1), ("bid", -1)):
+        px, sz, trades = getattr(stream, f"{side}_px"), getattr(stream, f"{side}_sz"), stream.trades
+        for venue in stream.venues.tolist():
+            rows, prints = np.flatnonzero(stream.venue == venue), (trades.venue == venue) & (trades.side == sign)
+            for ts, price in zip(trades.ts[prints].tolist(), trades.px[prints].tolist(), strict=True):
+                before, after = (int(np.searchsorted(stream.ts[rows], ts, how)) for how in ("left", "right"))
+                if before and px[rows[before - 1]] == price:
+                    later = rows[after:]
+                    full = later[(px[later] == price) & (sz[later] >= sz[rows[before - 1]])]
+                    waits += [(stream.ts[full[0]] - ts) / 1e9] if len(full) else []
+    assert len(waits) > 1000
+    assert 0.1 < np.median(waits) < 2
+    assert 1 < np.percentile(waits, 75) < 5
+
+
 def behind(*rows, away=1, depth=3):
     """Shares behind the touch of rows of (seconds, tick of the touch, its shares), and what is usual at a tick."""
     seconds, touch, shown = (np.array(column) for column in zip(*rows, strict=True))
