@@ -98,8 +98,8 @@ def test_walks_over_columns_equal_the_reference_engine(data, size, side, policy)
     taus = data.draw(st.one_of(st.just(THRESHOLDS), st.lists(st.sampled_from(THRESHOLDS), max_size=4)))
     parameters = ParameterColumns.of([Parameters(0, tau, 0) for tau in taus])
     kernels = kernels_for(book, order, REFRESH, policy, fees)
-    quoted = (tape.bid_px > 0).any() or (tape.ask_px > 0).any()
-    assert kernels == FAST or not quoted  # without a quote the fees alone make the unit, and may not be small in it
+    prices = {*tape.bid_px.tolist(), *tape.ask_px.tolist()} - {0}
+    assert kernels == FAST or len(prices) < 2  # of one price the fees alone make the unit, and may not be small in it
     expected = rows(book, order, REFRESH, policy, fees, "reference", parameters)
     for kernel in kernels:
         assert rows(book, order, REFRESH, policy, fees, kernel, parameters) == expected, kernel

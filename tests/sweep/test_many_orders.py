@@ -175,6 +175,14 @@ def test_a_combination_that_fails_for_one_order_is_reported_once(stream, monkeyp
         return original(book, order, rules, policy, fees, parameters, **keywords)
 
     whole = run(config_of(stream, order=MANY))
+    together = tasks.add_orders
+
+    def fails_together(book, orders, rules, policy, fees, parameters, out, **keywords):
+        together(book, orders, rules, policy, fees, parameters, out, **keywords)
+        for order in orders:
+            fails(book, order, rules, policy, fees, parameters, **keywords)
+
+    monkeypatch.setattr(tasks, "add_orders", fails_together)
     monkeypatch.setattr(tasks, "run_combinations", fails)
     monkeypatch.setattr(simulate, "run_combinations", fails)
     result = run(config_of(stream, order=MANY))
