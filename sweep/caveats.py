@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from feed.instants import format_instant, session_open
@@ -166,7 +168,7 @@ def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for world in others:
         same = world["first_best"]
         here = None if same is None else same["savings_vs_baselines_bps"]["best_ask"]
-        if gained is not None and here is not None and (gained > 0) != (here > 0) and gained != here:
+        if gained is not None and here is not None and np.sign(gained) != np.sign(here):
             yield (
                 f"the answer hangs on the market: what is best with {named(first['market'])} saves {gained:,.2f} bps "
                 f"against best_ask, and {here:,.2f} bps with {named(world['market'])}"
@@ -182,20 +184,16 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
     """Where the grid says little: all combinations tie, or the best may lie beyond it."""
     objective = best.objective
     ties, of = objective["best_ties"], objective["combinations"]
-    inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"])
+    # with conditions the axes do not span all that is left
+    inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"]) if grid.kept is None else 1
     if objective["flat"] and of > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
         yield f"{ties:,} of {of:,} combinations tie for the best; best_parameters is the first of them"
     point = grid.point(best.combination)
-    for axis in grid.axes:
-        value = point[axis.name]
-        # nothing is below 0, or above .inf
-        if axis.name in objective["edges"] and value not in (0, INFINITE):
-            extreme = "largest" if value == axis.extremes[1] else "smallest"
-            yield (
-                f"{axis.name}: the best value {in_dollars(value)} is the {extreme} of its axis; widen grid.{axis.name}"
-            )
+    for name, end in best.ends.items():
+        if point[name] not in (0, INFINITE):  # nothing is below 0, or above .inf
+            yield f"{name}: the best value {in_dollars(point[name])} is the {end} of its axis; widen grid.{name}"
 
 
 def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,13 @@ import numpy as np
 from sweep import caveats, tasks
 from sweep.answering import (
     answer_of,
+    bests_of,
     calibrated,
     check_detail,
     in_classes,
     job_of,
     joined_market,
     markets_of,
-    members_of,
     on_tape,
     orders_of,
     scales_of,
@@ -34,7 +33,7 @@ from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
-from sweep.reduce import TOTAL, Best, eligible, find_best, sums_of
+from sweep.reduce import TOTAL, Reduction, eligible
 from sweep.report import (
     failed_section,
     feed_section,
@@ -229,12 +228,15 @@ def _answer(
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
         of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
-        bests = [
-            _reduce(swept, plan, shares_of(market.baselines["best_ask"]), members)
-            for market, members in zip(of_worlds, members_of(plan.classes, variants), strict=True)
-        ]
-        sums = partial(sums_of, swept.rows, plan.classes, orders.signs)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
+        reduction = Reduction.of(swept.rows, plan.classes, orders.signs)
+        try:
+            bests = bests_of(reduction, variants, of_worlds)
+        except ValueError:
+            if not swept.failures:
+                raise
+            cause = swept.failures[0]
+            raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction.sums_of)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
@@ -367,16 +369,6 @@ def _better(best: int | None, rows: NDArray[np.int64], filled: int, side: Side) 
 def _unknown(best: int | None, *_: object) -> int | None:
     """For progress that cannot know the best yet."""
     return best
-
-
-def _reduce(swept: Swept, plan: Plan, filled: int, members: NDArray[np.bool_] | None) -> Best:
-    try:
-        return find_best(swept.rows, plan.classes, plan.orders.signs, filled, members)
-    except ValueError:
-        if not swept.failures:
-            raise
-        first = swept.failures[0]
-        raise AllFailed(f"every combination failed, the first with {first.message}\n{first.details}") from None
 
 
 def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:

@@ -526,11 +526,10 @@ def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity 
 
 
 def traced(
-    book: Book, job: Job, combination: int, first: int, past: int, liquidity: Liquidity | None = None
+    book: Book, job: Job, parameters: ParameterColumns, first: int, past: int, liquidity: Liquidity | None = None
 ) -> dict[str, Outcome]:
     """One combination of the orders [first, past) of a job, run once more to say when it filled, as ``optimized``."""
     settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
-    parameters = job.grid.parameters(combination, combination + 1)
     return _together(
         {"optimized": trace_combination(book, order, rules, settings.policy, fees, parameters)}
         for order in job.orders[first:past]

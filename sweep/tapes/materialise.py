@@ -423,6 +423,8 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     else:
         full_tape, provenance = next(pair for pair in dated if _key(pair[0]) == selection.wanted)
     if all(full_tape is not tape for tape, _ in merged):  # a date of it
+        if selection.depth is None:
+            full_tape = full_tape.shown()
         provenance = replace(
             provenance,
             digest=full_tape.digest(),
@@ -447,9 +449,10 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
-    if selection.depth is not None and tape.depth < selection.depth:
+    deepest = max((asked.depth or 1 for asked in selection.books), default=1)
+    if tape.depth < deepest:
         raise FeedUnavailable(
-            f"depth: {selection.depth} levels of a side are asked for, and the quotes have {tape.depth}",
+            f"depth: {deepest} levels of a side are asked for, and the quotes have {tape.depth}",
             provenance.place,
             f"set depth={tape.depth}",
         )

@@ -8,7 +8,7 @@ import pytest
 from feed import synthetic
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import verification
-from sweep.config.loading import build_config
+from sweep.config.loading import build_config, load_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
 from sweep.forecast import forecast
@@ -213,11 +213,17 @@ def test_a_plan_counts_every_variant(day):
         ({"participation": [1.5]}, "grid.participation: expected above 0 and up to 1, but it had 1.5"),
         ({"schedule": ["vwap"]}, "grid.schedule: expected now or twap or pov, but it had 'vwap'"),
         ({"fees": ["now"]}, "grid.fees: expected tables by name"),
-        ({"fees": {"now": {"2": {"taker": 3000}}}}, "grid.fees.2.taker: 3000.0 $ per share is above 100 $"),
+        ({"fees": {"now": {"2": {"taker": 3000}}}}, "grid.fees.now.2.taker: 3000.0 $ per share is above 100 $"),
         ({"latency": ["1ms", "1000us"]}, "grid.latency: 1000us stands twice"),
         ({"latency": [["1ms", "2ms"]]}, "grid.latency: expected durations, or what each name stands for"),
-        ({"latency": {"slow": {"XNAS": "1ms"}}}, "grid.latency.XNAS: expected a Databento publisher id, default or se"),
-        ({"latency": {"slow": []}}, "grid.latency: expected 1 to 1,000 durations to draw from, but it had 0"),
+        ({"latency": {"slow": {"XNAS": "1ms"}}}, "grid.latency.slow.XNAS: expected a Databento publisher id"),
+        ({"latency": {"slow": []}}, "grid.latency.slow: expected 1 to 1,000 durations to draw from, but it had 0"),
+        ({"latency": {"default": "1ms", "2": "50us"}}, "grid.latency: expected what each name stands for"),
+        ({"latency": ["1ms", {"default": "2ms"}]}, "grid.latency: expected durations, or what each name stands for"),
+        ({"latency": {"a": "1ms", "b": {"default": "1ms", "seed": 3}}}, "grid.latency: b stands twice, as a"),
+        ({"participation": [0.1, 0.1000000000001]}, "grid.participation: 0.1000000000001 stands twice, as 0.1"),
+        ({"depth": ["5", 5e0]}, "grid.depth: 5 stands twice, as 5"),
+        ({"fees": {1: {}, "1": {"default": {"taker": 0}}}}, "grid.fees: 1 stands twice; each name once"),
         ({"latncy": [1]}, "unknown key grid.latncy; the nearest valid one is grid.latency"),
         ({"reference": ["mid", "touch"], "lambda_over": {"start": 0, "stop": 1, "num": 500_000},
           "lambda_under": {"start": 0, "stop": 1, "num": 500}},
@@ -262,11 +268,34 @@ def test_the_hash_of_a_question_knows_its_axes():
     assert build_config(same).question.config_hash == hashes[0]
 
 
+def test_a_question_has_one_hash_however_it_is_written():
+    pairs = [
+        ({"where": "lambda_over < lambda_under "}, {"where": ["lambda_over < lambda_under"]}),
+        ({"grid": {"participation": [1, 0.5]}}, {"grid": {"participation": [1.0, 0.5]}}),
+        ({"grid": {"depth": ["5", 1]}}, {"grid": {"depth": [5, 1.0]}}),
+        ({"latency": "0s"}, {}),
+        ({"latency": ["1ms"]}, {"latency": {"default": "1000us", "seed": 5}}),
+        ({"grid": {"fees": {1: {2: {"taker": 0}}}}}, {"grid": {"fees": {"1": {"2": {"taker": 0.0}}}}}),
+    ]
+    for one, other in pairs:
+        assert build_config(one).question.config_hash == build_config(other).question.config_hash, (one, other)
+
+
+def test_conditions_on_the_command_line_are_taken_as_they_are():
+    for text in ("- lambda_over < 0.02", "lambda_over in [0, 0.01]", "reference == 'touch'", "'touch' == reference"):
+        config = load_config(None, ["grid.reference=[touch, mid]", f"where={text}"])
+        assert config.where == text
+    several = load_config(None, ["where=[lambda_over < lambda_under, theta_queue > 0]"])
+    assert several.where == ("lambda_over < lambda_under", "theta_queue > 0")
+
+
 def test_depth_beyond_the_source_says_what_it_has(day):
     from feed.errors import FeedUnavailable
 
     with pytest.raises(FeedUnavailable, match=r"depth: 7 levels of a side are asked for, and the quotes have 5"):
         run(asked(day, {"depth": [1, 7]}))
+    with pytest.raises(FeedUnavailable, match=r"depth: 7 levels of a side are asked for, and the quotes have 5"):
+        run(asked(day, {"depth": [None, 7]}))
 
 
 def test_the_order_of_axes_is_that_of_the_configuration_and_the_parameters_vary_fastest(day):

@@ -9,7 +9,8 @@ import pytest
 
 from feed import synthetic
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.tape import DAY, QUOTE_DTYPES, Tape
+from feed.files.parquet import write_parquet
+from feed.tape import DAY, QUOTE_DTYPES, Tape, join
 from sweep import cli, verification
 from sweep.config.loading import build_config
 from sweep.driver import resume, run
@@ -260,6 +261,20 @@ def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liqui
     for number, path in enumerate(paths):
         alone = run(config_of(path, order=order, liquidity=liquidity, stub_band=None))
         assert (together.table[together.table[:, 0] == number][:, 1:] == alone.table[:, 1:]).all()
+
+
+def test_a_date_is_as_deep_as_it_is_whatever_file_holds_it(tmp_path):
+    first, second = (synthetic.generate(seed=seed, seconds=5.0) for seed in (1, 2))
+    days = [shifted(first, 0, levels=first.levels.columns), shifted(second, 1)]
+    (folder := tmp_path / "days").mkdir()
+    for number, tape in enumerate(days):
+        synthetic.write_csv(tape, folder / f"{number}.csv.gz")
+    write_parquet([join(days)], whole := tmp_path / "whole.parquet")
+    order = {"size": 100, "every": "2s", "horizon": "2s"}
+    one, each = (run(config_of(place, order=order)) for place in (whole, folder))
+    assert [tape["digest"] for tape in one.document["feed"]["tapes"]] == [tape.digest() for tape in days]
+    assert [tape["digest"] for tape in each.document["feed"]["tapes"]] == [tape.digest() for tape in days]
+    assert (one.table == each.table).all()
 
 
 def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(each, tmp_path):
