@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from allocator.order import Execution, Order
-    from sweep.config import Question, Settings
+    from sweep.config import Fees, Question
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.search import Grid
@@ -49,12 +49,18 @@ def could_act(around: Around) -> bool:
 
 def before(question: Question, orders: Orders, tapes: Sequence[Facts], number: int, around: Around) -> Iterator[str]:
     """What is odd about the question on one tape, known before the simulation; of several tapes it names the one."""
-    own, facts = orders.on_tape(number), tapes[number]
+    own, facts, variants = orders.on_tape(number), tapes[number], question.variants
     label = f"{facts.label}: " if len(tapes) > 1 else ""
+    fees: list[tuple[Fees, str]] = []
+    for world, market in enumerate(variants.worlds):
+        name = "fees" if "fees" not in market.point else f"grid.fees.{market.point['fees']}"
+        table = variants.of_world(world).settings.fees
+        if all(table != other for other, _ in fees):
+            fees.append((table, name))
     for lines in (
         _session(question, own.orders[0], facts),
         _clock(own, around),
-        _fees(question.settings, facts, around),
+        *(_fees(table, name, facts, around) for table, name in fees),
     ):
         yield from (label + line for line in lines)
 
@@ -95,17 +101,17 @@ def _clock(orders: Orders, around: Around) -> Iterator[str]:
         yield f"{last} ends {(end - around.last) / 1e9:,.0f} s after the last quote"
 
 
-def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
+def _fees(fees: Fees, key: str, facts: Facts, around: Around) -> Iterator[str]:
     """Fees that look as if they were not dollars per share."""
-    fee_by_name = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
+    fee_by_name = {str(venue): fee for venue, fee in fees.venues.items() if venue in facts.venues}
     if len(fee_by_name) < len(facts.venues):
-        fee_by_name = {"default": settings.fees.default, **fee_by_name}
+        fee_by_name = {"default": fees.default, **fee_by_name}
     price = around.arrival2
     for name, fee in fee_by_name.items():
         if abs(fee) > DEAR_FEE and 20_000 * abs(fee) > DEAR_SHARE * price:
             share = f", {rounded(20_000 * fee, price, 0):,.0f} bps of {price / 2 / NANO:,.2f} $" if price else ""
             yield (
-                f"fees.{name}.taker is {in_dollars(fee)} $ a share{share}; "
+                f"{key}.{name}.taker is {in_dollars(fee)} $ a share{share}; "
                 "fees are in dollars per share, not in basis points"
             )
 

@@ -201,7 +201,7 @@ def _answer(
         else:
             measured = [{store.planned.kernel: tuple(store.planned.measured)}]
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-    check_memory(plan, stored=config.output is not None)
+    check_memory(plan, len(variants.worlds), stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     edges = plan.classes.variant_edges.tolist()
     with phases.phase("sweep") as advanced:

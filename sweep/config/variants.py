@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from msgspec import UNSET
 from msgspec.structs import fields, replace
 
@@ -21,6 +22,8 @@ from sweep.search import MARKET, PARAMETERS, VARIANT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from allocator.book import BookRules
     from sweep.config.conventions import Settings
@@ -111,6 +114,15 @@ class Variants:
         """The deepest of the books; None = as deep as the source."""
         depths = [book.depth for book in self.books if book.depth is not None]
         return max(depths) if len(depths) == len(self.books) else None
+
+    def positions(self, grid: Grid) -> dict[str, list[int]]:
+        """By axis that is no parameter, the positions of the values that any combination has."""
+        kept: NDArray[np.int64] = np.array([number for number, variant in enumerate(self.each) if variant.book >= 0])
+        positions = {}
+        for axis in reversed(grid.further):
+            kept, at = np.divmod(kept, len(axis))
+            positions[axis.name] = np.unique(at).tolist()
+        return positions
 
     def example(self, grid: Grid, axis: str, position: int) -> Settings:
         """The settings of a variant that has this value of an axis."""

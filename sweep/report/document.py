@@ -137,6 +137,7 @@ def _first_best(sums: Sums, totals: Mapping[str, Total]) -> dict[str, Any]:
     run = Total(execution_of(sums.row), sums.signed_cash)
     return {
         "total_cash": rounded(run.execution.total_cash, NANO, 2),
+        "filled": run.execution.filled,
         "savings_vs_baselines_bps": {
             name: savings_bps(run, baseline) for name, baseline in totals.items() if name != "optimized"
         },
@@ -254,7 +255,8 @@ def rules_section(question: Question) -> dict[str, Any]:
     What an axis of the grid varies is the list of its values, or each by its name.
     """
     config, settings = question.config, question.settings
-    varied = {axis.name: list(axis.labels) for axis in question.grid.further}
+    kept = question.variants.positions(question.grid)
+    varied = {axis.name: [axis.labels[at] for at in kept[axis.name]] for axis in question.grid.further}
     rules = {
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
@@ -273,11 +275,11 @@ def rules_section(question: Question) -> dict[str, Any]:
         "baseline": settings.baseline,
         "taker_fees": _taker_fees(settings),
     }
+    variants, grid = question.variants, question.grid
     for name, key, shown in (("fees", "taker_fees", _taker_fees), ("latency", "latency_s", _latency)):
         if labels := varied.pop(name, None):
-            rules[key] = {
-                str(label): shown(question.variants.example(question.grid, name, at)) for at, label in enumerate(labels)
-            }
+            each = [shown(variants.example(grid, name, at)) for at in kept[name]]
+            rules[key] = dict(zip(map(str, labels), each, strict=True))
     if "max_age" in varied:
         varied["max_age_s"] = varied.pop("max_age")
     return rules | varied

@@ -7,7 +7,7 @@ import pytest
 
 from feed import synthetic
 from feed.tape import DAY, QUOTE_DTYPES, Tape
-from sweep import verification
+from sweep import tasks, verification
 from sweep.config.loading import build_config, load_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
@@ -310,3 +310,61 @@ def test_the_order_of_axes_is_that_of_the_configuration_and_the_parameters_vary_
     first = frame[(frame["tape"] == 0) & (frame["order"] == 0)]
     points = list(zip(first["fee_table"], first["reference"], first["theta_queue"], strict=True))
     assert points == list(itertools.product(TABLES, ["mid", "touch"], [0, 0.01]))
+
+
+def test_a_world_in_which_everything_fails_is_left_out(day, tmp_path, monkeypatch):
+    original = tasks._run
+
+    def fails(book, job, orders, parameters, kernel):
+        if job.settings.rules.liquidity == "refresh":
+            raise ZeroDivisionError("a bug under refresh")
+        return original(book, job, orders, parameters, kernel)
+
+    grid = {"liquidity": ["refresh", "persist"], "uncross": [True, False]}
+    whole = run(asked(day, grid))
+    monkeypatch.setattr(tasks, "_run", fails)
+    monkeypatch.setattr(tasks._Sums, "run", lambda *_: False)
+    result = run(asked(day, grid, output=str(tmp_path)))
+    assert [world["market"]["liquidity"] for world in result.document["worlds"]] == ["persist", "persist"]
+    assert result.document["best_parameters"] == whole.document["worlds"][2]["best_parameters"]
+    assert result.document["worlds"][1]["optimized"] == whole.document["worlds"][3]["optimized"]
+    assert len(result.failures) == 54
+    lines = [line for line in result.document["warnings"] if "every combination failed" in line]
+    line = "every combination failed with liquidity=refresh, uncross={}; it is left out"
+    assert lines == [line.format(True), line.format(False)]
+    assert verification.verify(result.home, progress=Silent())["identical"]
+
+
+def test_dear_fees_of_any_world_are_warned_of(day):
+    tables = {"ok": {"default": {"taker": 0.003}}, "dear": {"default": {"taker": 3}}}
+    warnings = run(asked(day, {"fees": tables})).document["warnings"]
+    assert [line.partition(" is ")[0] for line in warnings if "basis points" in line] == [
+        "grid.fees.dear.default.taker"
+    ]
+
+
+def test_worlds_that_a_condition_drops_are_not_spoken_of(day):
+    document = run(asked(day, {"liquidity": ["persist", "refresh"]}, where="liquidity == 'refresh'")).document
+    assert "worlds" not in document
+    assert document["rules"]["liquidity"] == ["refresh"]
+    assert list(document["sensitivity"]) == ["persist"]
+    alone = run(asked(day, {}, liquidity="refresh")).document
+    assert document["sensitivity"] == alone["sensitivity"]
+    plan = forecast(asked(day, {"liquidity": ["persist", "refresh"]}, where="liquidity == 'refresh'"))
+    assert plan["kernel"] != ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "edges", "inert"),
+    [
+        ("theta_queue < 0.05", ["theta_queue"], []),
+        ("theta_queue == 0.02", [], []),
+        ("lambda_over == theta_queue", [], []),
+    ],
+)
+def test_ends_and_inert_axes_are_of_what_was_tried(day, condition, edges, inert):
+    grid = {"lambda_over": [0, 0.02], "lambda_under": 0, "theta_queue": [0, 0.02, 0.05]}
+    objective = run(asked(day, grid, where=condition, reference="mid")).document["objective"]
+    assert objective["inert"] in (inert, ["lambda_over"])
+    assert set(objective["edges"]) <= {*edges, "theta_queue", "lambda_over"}
+    assert ("lambda_over" in objective["inert"]) == (condition != "lambda_over == theta_queue")
