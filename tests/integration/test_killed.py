@@ -205,12 +205,13 @@ TAQ = [
     "order.from=09:40",
     "order.to=15:40",
     "order.zone=America/New_York",
-    "grid.lambda_over={start: 0, stop: 0.007, num: 8}",
-    "grid.lambda_under={start: 0, stop: 0.058, num: 30}",
-    "grid.theta_queue={start: 0, stop: 0.029, num: 30}",
+    "grid.liquidity=[persist, refresh]",
+    "grid.lambda_over={start: 0, stop: 0.009, num: 10}",
+    "grid.lambda_under={start: 0, stop: 0.048, num: 25}",
+    "grid.theta_queue={start: 0, stop: 0.019, num: 20}",
 ]
-TAQ_COMBINATIONS = 7_200
-"""Of which 88 decide differently, as only the sum of two axes counts; the run that is killed simulates each."""
+TAQ_COMBINATIONS = 10_000
+"""Of which few decide differently, as only the sum of two axes counts; the run that is killed simulates each."""
 
 
 @pytest.mark.cluster
@@ -238,6 +239,8 @@ def test_222_orders_on_a_real_day_are_the_same_bytes_wherever_they_run_and_whate
     assert 0 < stored < rows
 
     assert documents["resumed"]["orders"]["count"] == 222
+    worlds = [world["market"] for world in documents["resumed"]["worlds"]]
+    assert worlds == [{"liquidity": "persist"}, {"liquidity": "refresh"}]
     assert len({document["run"]["id"] for document in documents.values()}) == 1
     for document in documents.values():
         assert document["failed"] == []
