@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import sweep
+import sweep.driver  # whose error has an exit code of its own
 from allocator.errors import AllocatorError
 from feed import cli as feed_cli
 from feed import synthetic
