@@ -200,7 +200,7 @@ def test_the_reference_names_every_field_of_the_document_and_no_other(minute_doc
 @pytest.fixture(scope="module")
 def minute(tmp_path_factory):
     file = tmp_path_factory.mktemp("quotes") / "day.csv.gz"
-    synthetic.write_csv(synthetic.generate(seconds=60.0), file)
+    synthetic.write_csv(synthetic.generate(seconds=60.0, levels=1), file)
     return str(file)
 
 

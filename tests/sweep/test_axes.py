@@ -17,7 +17,7 @@ from sweep.result import AXIS_COLUMN
 from sweep.search import MARKET
 from tests.sweep.runs.test_store import cut_short
 
-ORDERS = {"side": ["buy", "sell"], "size": [300, 2000], "every": "5s", "horizon": "6s"}
+ORDERS = {"side": ["buy", "sell"], "size": [300, 2000], "every": "3s", "horizon": "4s"}
 TABLES = {"now": {"default": {"taker": 0.003}}, "uneven": {"2": {"taker": 0.01}, "default": {"taker": -0.001}}}
 ALONE = {
     "policy": ["static", "pseudocode"],
@@ -38,7 +38,7 @@ ALONE = {
 def day(tmp_path_factory):
     """A file of a stream of five levels."""
     path = tmp_path_factory.mktemp("axes") / "day.csv.gz"
-    synthetic.write_csv(synthetic.generate(seed=3, seconds=20.0, warmup=2.0, levels=5), path)
+    synthetic.write_csv(synthetic.generate(seed=3, seconds=12.0, warmup=2.0, levels=5), path)
     return path
 
 

@@ -25,7 +25,7 @@ SKIP = {"tapes": {"skip_empty": True}}
 
 
 def tape_of(day, name="AAPL", *, kept=slice(None), **changed):
-    tape = synthetic.generate(seed=day, seconds=20.0, warmup=2.0)
+    tape = synthetic.generate(seed=day, seconds=20.0, warmup=2.0, levels=1)
     columns = {column: getattr(tape, column) for column in QUOTE_DTYPES} | {"ts": tape.ts + day * DAY} | changed
     return Tape.build(name, **{column: values[kept] for column, values in columns.items()})
 

@@ -32,7 +32,7 @@ def each(tmp_path_factory):
     paths = {}
     for n, name in enumerate(NAMES):
         for day in range(DAYS):
-            tape = synthetic.generate(seed=10 * n + day, seconds=20.0 + 3 * day, warmup=2.0)
+            tape = synthetic.generate(seed=10 * n + day, seconds=20.0 + 3 * day, warmup=2.0, levels=1)
             columns = {column: getattr(tape, column) for column in QUOTE_DTYPES}
             paths[name, day] = folder / f"{name}-{day}.csv.gz"
             synthetic.write_csv(Tape.build(name, **columns | {"ts": tape.ts + day * DAY}), paths[name, day])
@@ -242,8 +242,8 @@ def shifted(tape, day, **columns):
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
 @pytest.mark.parametrize("kind", ["many venues", "fine prices", "levels"])
 def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liquidity):
-    first = synthetic.generate(seed=1, seconds=15.0)
-    second = synthetic.generate(seed=2, seconds=15.0)
+    first = synthetic.generate(seed=1, seconds=8.0)
+    second = synthetic.generate(seed=2, seconds=8.0)
     if kind == "levels":
         changed = shifted(second, 1, levels=second.levels.columns)
     elif kind == "many venues":
@@ -278,7 +278,7 @@ def test_a_date_is_as_deep_as_it_is_whatever_file_holds_it(tmp_path):
 
 
 def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(each, tmp_path):
-    tape = synthetic.generate(seed=3, seconds=20.0)
+    tape = synthetic.generate(seed=3, seconds=20.0, levels=1)
     start, end = synthetic.window(20.0)
     low, high = start + 8 * 10**9, start + 12 * 10**9
     around = (tape.ts < low - 10**9) | (tape.ts > high + 10**9)
@@ -297,7 +297,7 @@ def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(
 
 def test_a_venue_may_be_missing_on_one_date_but_not_on_all(tmp_path):
     for day in range(2):
-        tape = synthetic.generate(seed=day, seconds=15.0)
+        tape = synthetic.generate(seed=day, seconds=15.0, levels=1)
         kept = tape if day == 0 else tape.of_venues(tuple(tape.venues.tolist()[:-1]))
         synthetic.write_csv(shifted(kept, day), tmp_path / f"{day}.csv.gz")
     venues = tape.venues.tolist()
@@ -349,7 +349,7 @@ def mixed(tmp_path_factory):
     """Two days of five venues each, of which the first has one that the second lacks, and the other way round."""
     folder, paths = tmp_path_factory.mktemp("mixed"), []
     for day in range(2):
-        tape = synthetic.generate(seed=day, seconds=20.0, venues=6)
+        tape = synthetic.generate(seed=day, seconds=12.0, venues=6, levels=1)
         venues = tape.venues.tolist()
         absent = venues[-1 - day]
         paths.append(folder / f"{day}.csv.gz")
