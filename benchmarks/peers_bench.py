@@ -133,6 +133,49 @@ def in_numpy(book: Book, fees: Sequence[int], liquidity: str, thresholds: Sequen
     return sums
 
 
+def in_numpy_cubes(book: Book, fees: Sequence[int], thresholds: Sequence[int]) -> Sums:
+    """The same under `refresh`, snapshot by snapshot: cubes of T x V x D, as one would write the walk down."""
+    levels = book.levels
+    assert levels is not None
+    stand, t = levels.rows, np.arange(len(book.ts), dtype=np.int32)
+    row = np.maximum(stand, 0)
+    size = np.where(stand[:, :, None] >= 0, levels.ask_sz[row], 0).astype(np.int64)
+    px = book.base + book.tick * levels.ask_ticks[row].astype(np.int64)
+    cost = np.where(size > 0, px + np.array(fees)[:, None], FAR)
+    touch = cost[:, :, 0].min(axis=1)
+    since = np.maximum.accumulate(np.where(np.diff(stand, axis=0, prepend=-1) != 0, t[:, None], -1), axis=0)
+    sums = []
+    for tau in thresholds:
+        limit = np.where(touch < FAR, touch + tau, -FAR)
+        limit[-1] = FAR - 1  # the leftover rule takes all
+        near = cost <= limit[:, None, None]
+        latest = np.maximum.accumulate(np.where(near, t[:, None, None], np.int32(-1)), axis=0)
+        taken = np.zeros_like(near)
+        taken[1:] = latest[:-1] >= since[1:, :, None]
+        takes = near & ~taken
+        sums.append((int(size[takes].sum()), int((size[takes] * cost[takes]).sum())))
+    return sums
+
+
+def _numpy_cubes(scale: Scale, count: int) -> Duel:
+    snapshots = scale.pick(50_000, 10_000)
+    book = build_book(deep_tape(snapshots, VENUES), DISPLAYED)
+    task, many = uneven(book, "refresh", "touch"), taus(TAU) if count == 1 else spread(count)
+    run = partial(in_numpy_cubes, book, task.fees, many.tau.tolist())
+
+    def guard():
+        rows = RUNNERS["stairs"](task, many)[:, [FIELDS.index("filled"), FIELDS.index("cash_filled")]]
+        assert [tuple(row) for row in rows.tolist()] == run(), "numpy decides otherwise"
+
+    work = snapshots * VENUES * count
+    return Duel(
+        Side(partial(RUNNERS["stairs"], task, many), work),
+        Side(run, work),
+        guard,
+        f"T={snapshots:,} V={VENUES}, ten levels, quotes stand, unequal fees, refresh, {count} combinations",
+    )
+
+
 def _numpy_depth(scale: Scale, runner: str, liquidity: str, count: int) -> Duel:
     snapshots = scale.pick(200_000, 20_000)
     book = build_book(deep_tape(snapshots, VENUES), DISPLAYED)
@@ -367,6 +410,17 @@ CASES = (
             ("stairs", 1_000, 50),
         )
         for liquidity in ("refresh", "persist")
+    ),
+    *(
+        Case(
+            f"numpy_cubes_{count}",
+            TVK,
+            "whole-array numpy, snapshot by snapshot",
+            partial(_numpy_cubes, count=count),
+            least_ratio=50,
+            rounds=5,
+        )
+        for count in (1, GRID)
     ),
     *(
         Case(
