@@ -1,4 +1,4 @@
-"""The walk over ten levels in whole arrays of numpy, by published row and by snapshot: `static`, touch, endless orders."""
+"""The walk over ten levels in whole arrays of numpy, by row and by snapshot: `static`, touch, endless orders."""
 
 from __future__ import annotations
 
