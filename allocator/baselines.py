@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import gcd
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from allocator import splits
+from allocator import pace, splits
 from allocator.engine import ChildOrder, View, best_quote
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book
-    from allocator.order import Order, Parameters
+    from allocator.order import Order, Pace, Parameters
 
-MINUTE = 60 * 10**9
+MINUTE = pace.MINUTE
 INT64 = 2**63 - 1
 
 Conventions = Literal["fair", "classic"]
@@ -42,9 +43,6 @@ AT_ONCE: Final = frozenset({"burst", "cross"})
 
 LOOKING_AHEAD: Final = frozenset({"vwap", "clairvoyant"})
 """The baselines that use what nobody knows at the time: the volume of the whole span, or all of its quotes."""
-
-POV_PERCENT: Final = 1
-"""Of the shares displayed by the rows published since the order's start, what `pov` wants to have bought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,8 +123,11 @@ _BUYING: dict[How, Callable[[View, int], dict[int, int]]] = {
 
 
 def _whole_order(book: Book, order: Order) -> Schedule:
-    first, past = book.span(order)
-    return Schedule(first, order.size, np.full(past - first, order.size, np.int64))
+    return _by_target(book, order, "now")
+
+
+def _by_target(book: Book, order: Order, name: Pace) -> Schedule:
+    return Schedule(book.span(order)[0], order.size, pace.TARGETS[name](book, order))
 
 
 def _best_ask(book: Book, order: Order) -> Schedule:
@@ -145,35 +146,13 @@ def _sweep_now(book: Book, order: Order) -> Schedule:
     return Schedule(first, order.size, due, how="cross")
 
 
-def _pov(book: Book, order: Order) -> Schedule:
-    first, past = book.span(order)
-    displayed = np.cumsum(book.take_side(order.side).volume[first:past])
-    return Schedule(first, order.size, np.minimum(displayed * POV_PERCENT // 100, order.size))
-
-
-def _minutes(order: Order) -> int:
-    return max(1, -(-(order.end - order.start) // MINUTE))
-
-
-def _fair_bins(book: Book, order: Order) -> NDArray[np.int64]:
-    """The minute of each snapshot since the order's start."""
-    first, past = book.span(order)
-    return np.minimum(_minutes(order) - 1, (book.ts[first:past] - order.start) // MINUTE)
-
-
 def _openings(bins: NDArray[np.int64]) -> NDArray[np.intp]:
     """Where each bin of an ascending column begins."""
     return np.flatnonzero(np.diff(bins, prepend=-1))
 
 
-def _fair_twap(book: Book, order: Order) -> Schedule:
-    n = _minutes(order)
-    targets = np.array([order.size * (k + 1) // n for k in range(n)], np.int64)
-    return Schedule(book.span(order)[0], order.size, targets[_fair_bins(book, order)])
-
-
 def _fair_vwap(book: Book, order: Order) -> Schedule:
-    n, bins = _minutes(order), _fair_bins(book, order)
+    n, bins = pace.minutes(order), pace.minute_of(book, order)
     first, past = book.span(order)
     volume, opening = np.zeros(n, np.int64), _openings(bins)
     if len(opening):
@@ -208,7 +187,7 @@ def twap_slices(book: Book, order: Order, conventions: Conventions, *, standing:
     first, past = book.span(order)
     shown = book.take_side(order.side).shown[first:past].any(axis=1)
     if conventions == "fair":
-        n, bins = _minutes(order), _fair_bins(book, order)
+        n, bins = pace.minutes(order), pace.minute_of(book, order)
     else:
         since = book.ts[first:past] - book.ts[first] if past > first else np.zeros(0, np.int64)
         n = max(1, int(since[-1]) // MINUTE) if past > first else 1
@@ -238,11 +217,11 @@ def _classic_vwap(book: Book, order: Order) -> Schedule:
 SCHEDULES: dict[Conventions, dict[str, Callable[[Book, Order], Schedule]]] = {
     "fair": {
         "best_ask": _best_ask,
-        "twap": _fair_twap,
+        "twap": partial(_by_target, name="twap"),
         "vwap": _fair_vwap,
         "best_available": _whole_order,
         "sweep_now": _sweep_now,
-        "pov": _pov,
+        "pov": partial(_by_target, name="pov"),
         "pro_rata": _pro_rata,
     },
     "classic": {"best_ask": _best_ask, "twap": _classic_twap, "vwap": _classic_vwap},

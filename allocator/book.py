@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.errors import AllocatorError
-from allocator.order import SIGN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,15 +161,16 @@ class Book:
 
     def take_side(self, side: Side) -> TakeSide:
         """The side that an order of `side` takes from, and the prices of the other one."""
-        own, other = ("ask", "bid") if side == "buy" else ("bid", "ask")
-        columns = {
-            name: getattr(self, f"{own}_{name}") for name in ("ticks", "sz", "moved", "shown", "volume", "tiles")
-        }
-        levels = None
-        if self.levels is not None:
-            ticks, sz, count = (getattr(self.levels, f"{own}_{name}") for name in ("ticks", "sz", "count"))
-            levels = SideLevels(self.levels.rows, count, ticks, sz)
-        return TakeSide(sign=SIGN[side], other_ticks=getattr(self, f"{other}_ticks"), levels=levels, **columns)
+        levels, deep = None, self.levels
+        if side == "buy":
+            own = self.ask_ticks, self.ask_sz, self.ask_moved, self.ask_shown, self.ask_volume, self.ask_tiles
+            if deep is not None:
+                levels = SideLevels(deep.rows, deep.ask_count, deep.ask_ticks, deep.ask_sz)
+            return TakeSide(1, *own, self.bid_ticks, levels)
+        own = self.bid_ticks, self.bid_sz, self.bid_moved, self.bid_shown, self.bid_volume, self.bid_tiles
+        if deep is not None:
+            levels = SideLevels(deep.rows, deep.bid_count, deep.bid_ticks, deep.bid_sz)
+        return TakeSide(-1, *own, self.ask_ticks, levels)
 
     def price_list(self, ticks: Sequence[int]) -> list[int]:
         """Prices in 1e-9 $ of some ticks; 0 = nothing displayed."""
@@ -178,8 +178,7 @@ class Book:
 
     def span(self, order: Order) -> tuple[int, int]:
         """The snapshots [first, past) at which an order acts."""
-        first, past = np.searchsorted(self.ts, [order.start, order.end + 1])
-        return int(first), int(past)
+        return int(self.ts.searchsorted(order.start)), int(self.ts.searchsorted(order.end, "right"))
 
     def arrival(self, order: Order) -> tuple[int, int]:
         """The snapshot whose mid is the arrival price, and twice that mid (1e-9 $).

@@ -2,7 +2,9 @@
 
 A policy of the table below decides from its own state, the view of a snapshot, and only those parameters that the table
 names. Combinations that agree in these decide alike at the first snapshot, so they reach the second one in the same
-state, and so on to the end, under any liquidity rule.
+state, and so on to the end, under any liquidity rule. What is in flight is part of that state: which children were
+sent, when, and up to which limits; and a child's instant and venue alone decide when it arrives. A cap on what is
+displayed, and a schedule, change in the same way for all of them what a snapshot and the order show.
 
 - `static` in whole shares, measured from the lowest cost displayed or left, compares c_i less that cost with tau. Both
   are whole numbers of `CostUnits.unit` above one origin, so only floor(tau / unit) matters, up to the span of the

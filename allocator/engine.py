@@ -5,14 +5,16 @@ Prices inside are signed (model section 5): a sell is a buy at negated prices, s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from allocator.errors import AllocatorError, FractionLeftError, NoPriceError
+from allocator.flight import Child, Flight
 from allocator.money import NANO, divide_half_even
 from allocator.order import FIELDS, Fill, execution_of
+from allocator.pace import TARGETS
 from allocator.splits import by_cost
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book, SideLevels, TakeSide
-    from allocator.order import Execution, Order, Parameters, Rules
+    from allocator.order import Execution, Order, Pace, Parameters, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class View:
         Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed, price 0 where
         nothing is.
     available : (S,) sequence of int
-        Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed.
+        Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed. Of the participation of
+        what is displayed, those that are not taken, and that children in flight would not take.
     displayed : (S,) sequence of int
         The same, whatever is taken of it.
     touch : int, optional
@@ -78,6 +81,9 @@ class Policy(Protocol):
     ----------
     unit : int
         Quantities are counted in 1/unit of a share; 1 except for schedules with fractional slices.
+    participation, schedule : optional
+        As of `allocator.policies.Static`: the engine keeps to them, whatever decides. All, and ``now``, where a policy
+        has none.
     """
 
     @property
@@ -198,6 +204,11 @@ def execute(
 ) -> Execution:
     """Run one order through the book.
 
+    At each snapshot the children that arrive take what they can, in the order in which they were sent; then the policy
+    decides on what is neither bought nor in flight, and due; at the last one the leftover rule buys the rest. A
+    decision makes one child for each venue. One without latency takes what was decided on; any other takes the best
+    prices that its venue then shows, up to the dearest that was decided on, and what it does not get is missing again.
+
     Parameters
     ----------
     book : Book
@@ -226,10 +237,13 @@ def execute(
     arrival_at, arrival2 = book.arrival(order)
     shown = _FirstLevels(book, side, rules) if side.levels is None else _AllLevels(book, side.levels, rules)
     paying = [fee for fee in fees for _ in range(book.depth)]
-    remaining = order.size * unit
-    filled = over = cash = paid = over_cash = 0
-    fills = []
-    steps = range(first, past) if acting is None else sorted({*acting.tolist(), *range(max(first, past - 1), past)})
+    account, flight = _Account(order.size * unit, shown, paying), Flight(book, rules.latency)
+    share = getattr(policy, "participation", NANO)
+    pace: Pace = getattr(policy, "schedule", "now")
+    targets = None if pace == "now" else TARGETS[pace](book, order).tolist()
+    steps: Iterable[int] = range(first, past)
+    if acting is not None and not rules.delayed:
+        steps = sorted({*acting.tolist(), *range(max(first, past - 1), past)})
     shown.begin(first)
 
     for t in steps:
@@ -237,53 +251,140 @@ def execute(
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, paying, strict=True)]
         offered = [sz * unit if px else 0 for px, sz in zip(displayed, sizes, strict=True)]
-        available = [max(size - shares, 0) for size, shares in zip(offered, taken, strict=True)]
-        mid2 = int(book.mid2[t])
+        left = [max(size - shares, 0) for size, shares in zip(offered, taken, strict=True)]
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
-        view = View(
-            t,
-            prices,
-            costs,
-            available,
-            offered,
-            min((c for c, px in zip(costs, displayed, strict=True) if px), default=None),
-            sign * mid2 if mid2 else None,
-            sign * arrival2 if t >= arrival_at else None,
-            other is not None,
-        )
-        children = list(policy.decide(view, remaining, parameters))
-        if t == past - 1:
-            children += _leftover(view, remaining - sum(child.shares for child in children), children, rules)
-        for child in children:
-            v = child.venue
-            if child.kind != "taker":
-                raise AllocatorError("a passive order needs an engine that keeps queues")
-            if child.shares < 0 or (child.shares > available[v] and child.limit != LAST_ASK):
-                raise AllocatorError(f"a policy sent {child.shares} units where {available[v]} are available")
-            if child.limit != LAST_ASK and prices[v] > child.limit:
-                continue
-            available[v] -= child.shares
-            shown.take(v, child.shares)
-            filled += child.shares
-            cash += child.shares * costs[v]
-            paid += child.shares * paying[v]
-            remaining -= child.shares
-            if record and child.shares:
-                fills.append(Fill(t, v // book.depth, child.shares, displayed[v]))
-        if remaining < 0:
-            if other is None:
-                raise AllocatorError("a policy exceeded the order with nowhere to sell the excess")
-            over -= remaining
-            over_cash -= remaining * other[0]
-            paid -= remaining * other[1]
-            remaining = 0
-        if remaining == 0:
+        offer = _Offer(t, displayed, costs, left, other)
+
+        for arrived in flight.arriving(t):
+            # what could not be sold back is not bought
+            within = arrived if other else replace(arrived, shares=min(arrived.shares, account.missing))
+            for s, shares in within.takes(prices, left, book.depth):
+                account.buy(offer, s, shares)
+            account.sell_back(offer)
+            if not account.missing:
+                break
+
+        due = account.size if targets is None else targets[t - first] * unit
+        remaining = due - account.bought - flight.shares
+        if account.missing and remaining > 0:
+            caps = [size * share // NANO for size in offered]
+            spared = flight.leave(prices, left, book.depth)
+            free = [max(cap - size + rest, 0) for cap, size, rest in zip(caps, offered, spared, strict=True)]
+            mid2 = int(book.mid2[t])
+            view = View(
+                t,
+                prices,
+                costs,
+                free,
+                offered,
+                min((c for c, px in zip(costs, displayed, strict=True) if px), default=None),
+                sign * mid2 if mid2 else None,
+                sign * arrival2 if t >= arrival_at else None,
+                other is not None,
+            )
+            children = _checked(policy.decide(view, remaining, parameters), free)
+            venues = sorted({child.venue // book.depth for child in children})
+            arrivals = {v: flight.arrival(t, v) for v in venues}
+            for child in children:
+                if arrivals[child.venue // book.depth] == t and prices[child.venue] <= child.limit:
+                    account.buy(offer, child.venue, child.shares)
+            for v in venues:
+                sent = [child for child in children if child.venue // book.depth == v]
+                if arrivals[v] > t:
+                    flight.send(
+                        Child(v, sum(child.shares for child in sent), max(child.limit for child in sent)), arrivals[v]
+                    )
+            account.sell_back(offer)
+        if t == past - 1 and account.missing:
+            for s, shares in _leftover(prices, costs, left, account.missing, rules):
+                account.buy(offer, s, shares)
+        if not account.missing:
             break
 
-    row = settle(
-        order, rules, unfilled_price(book, order, rules, fees), *in_shares(unit, filled, over, cash, paid, over_cash)
-    )
+    sums = account.filled, account.over, account.cash, account.paid, account.over_cash
+    row = settle(order, rules, unfilled_price(book, order, rules, fees), *in_shares(unit, *sums))
+    fills = (Fill(t, s // book.depth, shares, px) for t, s, shares, px in account.fills if record)
     return replace(execution_of(row), fills=tuple(fills))
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What a snapshot offers.
+
+    Attributes
+    ----------
+    snapshot : int
+    displayed, costs : (S,) sequences of int
+        Prices, 0 = none; signed c; 1e-9 $.
+    left : (S,) list of int
+        Units that are left of each supply, kept up to date while they are bought.
+    other : tuple of int, optional
+        `best_other`.
+    """
+
+    snapshot: int
+    displayed: Sequence[int]
+    costs: Sequence[int]
+    left: list[int]
+    other: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class _Account:
+    """What an order of some units has bought, in units, and what that cost: signed money, 1e-9 $ times units."""
+
+    size: int
+    shown: _FirstLevels | _AllLevels
+    paying: Sequence[int]
+    filled: int = 0
+    over: int = 0
+    cash: int = 0
+    paid: int = 0
+    over_cash: int = 0
+    fills: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    @property
+    def bought(self) -> int:
+        """Less what was sold back."""
+        return self.filled - self.over
+
+    @property
+    def missing(self) -> int:
+        """To the order; below 0 until the excess is sold back."""
+        return self.size - self.bought
+
+    def buy(self, offer: _Offer, s: int, shares: int) -> None:
+        """Take units of a supply."""
+        offer.left[s] -= shares
+        self.shown.take(s, shares)
+        self.filled += shares
+        self.cash += shares * offer.costs[s]
+        self.paid += shares * self.paying[s]
+        if shares:
+            self.fills.append((offer.snapshot, s, shares, offer.displayed[s]))
+
+    def sell_back(self, offer: _Offer) -> None:
+        """Sell what exceeds the order at the best quote of the other side."""
+        excess = -self.missing
+        if excess <= 0:
+            return
+        if offer.other is None:
+            raise AllocatorError("a policy exceeded the order with nowhere to sell the excess")
+        self.over += excess
+        self.over_cash += excess * offer.other[0]
+        self.paid += excess * offer.other[1]
+
+
+def _checked(children: Iterable[ChildOrder], available: Sequence[int]) -> list[ChildOrder]:
+    """What a policy sends, if an engine without queues can fill it and so much is available."""
+    sent, left = [child for child in children if child.shares], list(available)
+    for child in sent:
+        if child.kind != "taker":
+            raise AllocatorError("a passive order needs an engine that keeps queues")
+        if not 0 < child.shares <= left[child.venue]:
+            raise AllocatorError(f"a policy sent {child.shares} units where {left[child.venue]} are available")
+        left[child.venue] -= child.shares
+    return sent
 
 
 class _FirstLevels:
@@ -350,28 +451,19 @@ class _AllLevels:
         taken[ticks] = taken.get(ticks, 0) + shares
 
 
-LAST_ASK = 2**62
-"""The limit price of an order that the last-ask rule fills, whatever size is displayed."""
-
-
-def _leftover(view: View, missing: int, sent: Sequence[ChildOrder], rules: Rules) -> list[ChildOrder]:
-    """The orders that complete a parent order at its last snapshot."""
-    if missing <= 0:
-        return []
-    if rules.leftover == "last_ask":
-        venue = best_quote(view.prices, [bool(price) for price in view.prices])
-        return [] if venue is None else [ChildOrder(venue, missing, LAST_ASK)]
-    available = list(view.available)
-    for child in sent:
-        available[child.venue] -= child.shares
-    touch = min((px for px in view.prices if px), default=0)
-    edge = band_edge(touch, rules)
+def _leftover(
+    prices: Sequence[int], costs: Sequence[int], left: Sequence[int], missing: int, rules: Rules
+) -> list[tuple[int, int]]:
+    """Supplies, and the units of each, that complete a parent order at its last snapshot; price 0 = none displayed."""
+    if rules.leftover == "last_ask":  # whatever size is displayed
+        supply = best_quote(prices, prices)
+        return [] if supply is None else [(supply, missing)]
+    edge = band_edge(min((px for px in prices if px), default=0), rules)
     orders = []
-    for v in by_cost(view.costs, available):
-        if edge is not None and view.prices[v] > edge:
-            continue
-        orders.append(ChildOrder(v, min(available[v], missing), view.prices[v]))
-        missing -= orders[-1].shares
+    for s in by_cost(costs, left):
+        if edge is None or prices[s] <= edge:
+            orders.append((s, min(left[s], missing)))
+            missing -= orders[-1][1]
     return orders
 
 

@@ -2,6 +2,7 @@
 
 reference : the plain engine, any policy.
 walk : the whole engine compiled, one pass per combination.
+delayed : the same where child orders take time, a cap on what is displayed, or a schedule.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
 lanes, wide : the same with 64 or 128 combinations per pass.
 stairs : the same in one pass for any number of combinations, also over books of several levels and 64-bit ticks.
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator import flight
 from allocator.book import freeze
 from allocator.engine import as_row, execute, leftover_edge, settle, unfilled_price
 from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
 from allocator.order import COST_REFERENCES, FIELDS, UNBOUNDED
+from allocator.pace import TARGETS
 from allocator.policies import Pseudocode, Static
 from allocator.units import CostUnits, cost_units
 
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    from numpy.typing import NDArray
+
     from allocator.book import Bits, Book, Int64
     from allocator.engine import Policy
-    from allocator.kernels import stairs, stateful
+    from allocator.kernels import delayed, stairs, stateful
     from allocator.kernels.walk import Prices, Span
     from allocator.order import Order, ParameterColumns, Rules
 
@@ -78,6 +83,12 @@ class Task:
     def resets(self) -> Bits:
         """(T, W) uint64: where shares taken at a venue are available again."""
         return self.book.take_side(self.order.side).moved if self.persists else self.book.published
+
+    @property
+    def delayed(self) -> bool:
+        """Whether child orders take time, or the router may not send all that it wants at once."""
+        share = getattr(self.policy, "participation", NANO)
+        return self.rules.delayed or share < NANO or getattr(self.policy, "schedule", "now") != "now"
 
     @property
     def persists(self) -> bool:
@@ -154,8 +165,13 @@ def edge_of(book: Book, order: Order, rules: Rules) -> int:
     return UNBOUNDED if edge is None else edge
 
 
-def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None = None) -> Rows:
-    """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given."""
+def walk_through(
+    task: Task, parameters: ParameterColumns, stood: Int64 | None = None, *, delayed: bool = False
+) -> Rows:
+    """(K, 8) int64, the output of `allocator.kernels.walk.walk`; its MIDS is only valid if `stood` is given.
+
+    By `allocator.kernels.delayed` where the task needs it, or that is asked for.
+    """
     from allocator.kernels import walk
 
     book, order, policy = task.book, task.order, _compiled(task.policy)
@@ -169,7 +185,6 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         raise AllocatorError(f"step: lots of {policy.step:,} shares at these penalties are beyond exact 64-bit money")
     out = np.zeros((len(parameters), 8), np.int64)
     mids = book.mid2 if stood is None else stood
-    kernels, quotes, prices, span = quoted(book, order, task.rules, task.fees, mids)
     arrival_at, arrival2 = book.arrival(order)
     rules = walk.Rules(
         policy=getattr(walk, COMPILED[type(policy)]),
@@ -182,8 +197,45 @@ def walk_through(task: Task, parameters: ParameterColumns, stood: Int64 | None =
         leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
         edge=edge_of(book, order, task.rules),
     )
-    kernels.walk(quotes, prices, span, order.size, rules, tau, over, out)
+    if task.delayed or delayed:
+        from allocator.kernels import delayed as kernel
+
+        quotes, prices, span, latency = quoted_in_flight(book, order, task.rules, task.fees, mids)
+        due = TARGETS[policy.schedule](book, order)
+        freeze(due)
+        pace = kernel.Pace(policy.participation, due)
+        kernel.walk(quotes, prices, span, order.size, rules, latency, pace, tau, over, out)
+    else:
+        kernels, quotes, prices, span = quoted(book, order, task.rules, task.fees, mids)
+        kernels.walk(quotes, prices, span, order.size, rules, tau, over, out)
     return out
+
+
+def quoted_in_flight(
+    book: Book, order: Order, rules: Rules, fees: Sequence[int], stood: Int64
+) -> tuple[delayed.Quotes, Prices, Span, delayed.Latency]:
+    """What `allocator.kernels.delayed` is given of a book and of an order; as `quoted`."""
+    from allocator.kernels import delayed, walk
+
+    _, quotes, prices, span = quoted(book, order, rules, fees, stood)
+    rows, shown, resets = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.int8), np.zeros((0, 0), np.uint64)
+    freeze(rows, shown, resets)
+    ticks, sizes = quotes.ticks, quotes.sizes
+    if isinstance(quotes, walk.Quotes):
+        resets, ticks, sizes = quotes.resets, ticks.reshape(-1, 1), sizes.reshape(-1, 1)
+    else:
+        rows, shown = quotes.rows, quotes.shown
+    columns = rows, shown, resets, ticks, sizes, quotes.other_ticks, book.mid2, stood
+    made = delayed.Quotes(*columns, persist=rules.liquidity == "persist", deep=bool(len(rows)))
+    given = rules.latency.of(book.venues.tolist())
+    counts = np.array([len(each) for each in given], np.int64)
+    choices = np.zeros((len(given), max(counts.tolist(), default=1)), np.int64)
+    for row, each in zip(choices, given, strict=True):
+        row[: len(each)] = each
+    seed = np.array([flight.mixed(rules.latency.seed & flight.WORD)], np.uint64)
+    ids = book.venues.astype(np.int64).astype(np.uint64)
+    freeze(counts, choices, seed, ids)
+    return made, prices, span, delayed.Latency(book.ts, seed, ids, counts, choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,21 +331,60 @@ def _run_stateful(task: Task, tau: Int64, walk: str) -> Rows:
 
 
 def _run_stairs(task: Task, tau: Int64) -> Rows:
-    from allocator.kernels import stairs, stateful
+    reach, ascending = _in_order(task, tau)
+    out = np.zeros((len(tau), 3), np.int64)
+    out[ascending] = _walk_stairs(task, reach)
+    return _from_units(task, out)
 
-    out, args = np.zeros((len(tau), 3), np.int64), WalkArguments.of(task)
-    if args.begin <= args.last and len(tau):
-        if args.rules.reference in (stateful.TOUCH, stateful.BEST):
-            reach = task.units.reach(tau)
-        else:  # no cost lies farther from a mid than this
-            reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
-        ascending = np.argsort(reach, kind="stable")
-        reach, sums = reach[ascending], np.zeros_like(out)
-        freeze(reach)
+
+def _in_order(task: Task, tau: Int64) -> tuple[Int64, NDArray[np.intp]]:
+    """How far each tau reaches, ascending, and whose each is; the same for all orders of a side."""
+    if _compiled(task.policy).reference in COST_REFERENCES:
+        reach = task.units.reach(tau)
+    else:  # no cost lies farther from a mid than this
+        reach = np.minimum(tau, 2 * dearest_possible(task.book, task.rules, task.fees))
+    ascending = np.argsort(reach, kind="stable")
+    reach = reach[ascending]
+    freeze(reach)
+    return reach, ascending
+
+
+def _walk_stairs(task: Task, reach: Int64) -> Rows:
+    """(K, 3) sums of a walk, in units, of tau in the order of their reach."""
+    from allocator.kernels import stairs
+
+    sums, args = np.zeros((len(reach), 3), np.int64), WalkArguments.of(task)
+    if args.begin <= args.last and len(reach):
         walk = stairs.walk if task.book.levels is None else stairs.walk_levels
         walk(args.quotes, args.costs, args.rules, args.begin, args.last, task.order.size, reach, sums)
-        out[ascending] = sums
-    return _from_units(task, out)
+    return sums
+
+
+def add_rows(tasks: Sequence[Task], parameters: ParameterColumns, runner: str, out: Rows) -> None:
+    """Add the rows of orders on one book, which differ in their orders only, to (K, 8) sums.
+
+    `stairs` is so quick that to sort the combinations, and to turn each order's sums into rows, would take most of the
+    time: what orders of a side share is done once, and money is added up as it is made.
+    """
+    from allocator.kernels import settling
+
+    if runner != "stairs":
+        for task in tasks:
+            out += RUNNERS[runner](task, parameters)
+        return
+    tau, by_side = parameters.tau, {}
+    for task in tasks:
+        order, units = task.order, task.units
+        price = unfilled_price(task.book, order, task.rules, task.fees)
+        if price is None:  # says so where shares are left
+            out += _run_stairs(task, tau)
+            continue
+        if order.side not in by_side:
+            by_side[order.side] = _in_order(task, tau)
+        reach, ascending = by_side[order.side]
+        worth = price + task.rules.unfilled_penalty
+        terms = settling.Terms(order.sign, order.size, units.unit, units.origin, min(task.fees, default=0), worth)
+        settling.add(_walk_stairs(task, reach), ascending, terms, out)
 
 
 def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
@@ -320,6 +411,7 @@ def _run_stateless(task: Task, tau: Int64, *, together: bool) -> Rows:
 RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "reference": _run_reference,
     "walk": lambda task, parameters: settle_rows(task, walk_through(task, parameters)),
+    "delayed": lambda task, parameters: settle_rows(task, walk_through(task, parameters, delayed=True)),
     "rows": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_each"),
     "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
@@ -338,6 +430,7 @@ SHARED = "shared"
 CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "reference": (),
     "walk": (("walk", "walk"),),
+    "delayed": (("delayed", "walk"),),
     "rows": (("stateful", "walk_each"),),
     "lanes": (("stateful", "walk_lanes"),),
     "wide": (("stateful", "walk_wide"),),
@@ -351,6 +444,7 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
 CALLED_DEEP: dict[str, tuple[tuple[str, str], ...]] = {
     "reference": (),
     "walk": (("deep_walk", "walk"),),
+    "delayed": (("delayed", "walk"),),
     "stairs": (("stairs", "walk_levels"),),
 }
 """The same on a book of several levels."""
@@ -415,6 +509,8 @@ def runners_for(task: Task) -> tuple[str, ...]:
     book, policy = task.book, task.policy
     if type(policy) not in COMPILED:
         return ("reference",)
+    if task.delayed:
+        return ("delayed",)
     if not isinstance(policy, Static) or policy.lots_only or not len(book.venues):
         return ("walk",)
     if book.levels is not None:

@@ -21,11 +21,13 @@ from allocator.runners import (
     RUNNERS,
     SHARED,
     Task,
+    add_rows,
     check_sums,
     dearest_possible,
     edge_of,
     may_share,
     quoted,
+    quoted_in_flight,
     run_shared,
     runners_for,
     settle_rows,
@@ -116,12 +118,43 @@ def run_combinations(
         The order is too large for exact money, or (`NoPriceError`) its unfilled shares have no value.
     """
     task = Task.of(book, order, rules, policy, fees)
+    run = RUNNERS[_able(task, kernel)]
+    first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
+    return Outcomes(run(task, parameters.take(first)), of)
+
+
+def _able(task: Task, kernel: str | None) -> str:
+    """The runner of that name, or the first that can run a task; ValueError if it cannot."""
     able = runners_for(task)
     if kernel not in {None, "reference", "walk", *able}:
         raise ValueError(f"kernel {kernel} cannot run this order on this book; {', '.join(able)} can")
-    run = RUNNERS[kernel or able[0]]
-    first, of = classes(policy, task.units, parameters) if collapse else each_alone(parameters)
-    return Outcomes(run(task, parameters.take(first)), of)
+    return kernel or able[0]
+
+
+def add_orders(
+    book: Book,
+    orders: Sequence[Order],
+    rules: Rules,
+    policy: Policy,
+    fees: Sequence[int],
+    parameters: ParameterColumns,
+    out: Rows,
+    *,
+    kernel: str | None = None,
+) -> None:
+    """Add up the rows of many orders, which do not see one another, for K combinations, each simulated by itself.
+
+    Parameters
+    ----------
+    book, orders, rules, policy, fees, parameters
+        As `run_orders`.
+    out : (K, 8) int64, output
+        The rows are added to it; the columns of `allocator.order.FIELDS`.
+    kernel : str, optional
+        One of `kernels_for`; the first of them by default.
+    """
+    tasks = [Task.of(book, order, rules, policy, fees) for order in orders]
+    add_rows(tasks, parameters, _able(tasks[0], kernel), out)
 
 
 def kernels_for_orders(
@@ -284,7 +317,7 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     """(N, 8) int64, the fills of each schedule, in its units."""
     from allocator.kernels import walk
 
-    kernels, quotes, prices, span = quoted(book, order, rules, fees, standing_mids(book, order))
+    stood = standing_mids(book, order)
     together = walk.Schedules(
         sizes=np.array([schedule.size for schedule in given], np.int64),
         units=np.array([schedule.unit for schedule in given], np.int64),
@@ -294,5 +327,13 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
     freeze(*together)
     out = np.zeros((len(given), 8), np.int64)
     leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
-    kernels.follow(quotes, prices, span, together, leftover, edge_of(book, order, rules), out)
+    edge = edge_of(book, order, rules)
+    if rules.delayed:
+        from allocator.kernels import delayed
+
+        in_flight, prices, span, latency = quoted_in_flight(book, order, rules, fees, stood)
+        delayed.follow(in_flight, prices, span, together, latency, leftover, edge, out)
+    else:
+        kernels, quotes, prices, span = quoted(book, order, rules, fees, stood)
+        kernels.follow(quotes, prices, span, together, leftover, edge, out)
     return out

@@ -103,7 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "hour.csv.gz"
-        synthetic.write_csv(synthetic.generate(seconds=3600.0, venues=6), source)
+        synthetic.write_csv(synthetic.generate(seconds=3600.0, venues=6, levels=1), source)
         for name in JOBS:
             if not arguments.words or any(word in name for word in arguments.words):
                 compare(name, source, arguments.executor)

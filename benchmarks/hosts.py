@@ -55,7 +55,9 @@ def book_bytes() -> int:
     """Bytes of the book: of what is in the object store, all that a chunk needs."""
     settings = build_config({}).question.settings
     start, end = synthetic.window(STREAM_SECONDS)
-    tape = synthetic.generate(seconds=STREAM_SECONDS, warmup=WARMUP_SECONDS).clip(start - settings.warmup, end)
+    tape = synthetic.generate(seconds=STREAM_SECONDS, warmup=WARMUP_SECONDS, levels=1).clip(
+        start - settings.warmup, end
+    )
     return build_book(tape, settings.book).nbytes
 
 

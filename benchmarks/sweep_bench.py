@@ -62,7 +62,7 @@ class DefaultGrid:
         config = Config()
         settings = config.question.settings
         start, end = synthetic.WINDOW
-        book = build_book(synthetic.generate().clip(start - settings.warmup, end), settings.book)
+        book = build_book(synthetic.generate(levels=1).clip(start - settings.warmup, end), settings.book)
         order, grid = Order(config.order.side, size or config.order.size, start, end), config.question.grid
         return cls(book, settings, order, grid, tasks.Job((order,), settings, each_alone(grid)))
 
@@ -209,7 +209,7 @@ def _many_orders(scale: Scale) -> Duel:
     """One command for many orders, and the command of one order, which would run once for each."""
     count = scale.pick(400, 40)
     path = scale.scratch / "orders.csv.gz"
-    synthetic.write_csv(synthetic.generate(seconds=6.0 * count), path)
+    synthetic.write_csv(synthetic.generate(seconds=6.0 * count, levels=1), path)
     start, _ = synthetic.window(6.0 * count)
     axes = [
         f"grid.{name}={{start: 0, stop: 0.05{digit}, num: 100}}"
@@ -285,7 +285,7 @@ def _help(_scale: Scale) -> Duel:
 def _stream_and_side(scale: Scale) -> tuple[Path, int, str]:
     """The default stream as a file, the length of three axes, and both in words."""
     source, side = scale.scratch / "synthetic.csv.gz", scale.pick(100, 40)
-    synthetic.write_csv(synthetic.generate(), source)
+    synthetic.write_csv(synthetic.generate(levels=1), source)
     return source, side, f"{side**3:,} combinations on the default stream, 5,000 shares"
 
 

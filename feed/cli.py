@@ -150,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     synth.add_argument("--seed", type=_seed, metavar="N", help="the same seed writes the same stream")
     synth.add_argument("--minutes", type=_positive, default=8.7, metavar="M", help="length (default %(default)s)")
     synth.add_argument("--venues", type=int, default=5, metavar="V", help="how many venues (default %(default)s)")
-    synth.add_argument("--levels", type=int, default=1, metavar="N", help="of a side (default %(default)s)")
+    synth.add_argument("--levels", type=int, default=10, metavar="N", help="of a side (default %(default)s)")
     synth.set_defaults(run=_synth)
 
     check = commands.add_parser("check", help="count what is wrong with quotes", description="Check quotes.")
@@ -293,7 +293,8 @@ def _replay(arguments: argparse.Namespace) -> int:
             on_note=lambda line: _tell(f"warning: {printable(line)}"),
         )
     snapshots = sum(tape.snapshots for tape in tapes)
-    _answer(json.dumps(asdict(replayed) | {"snapshots": snapshots, "seconds": round(replayed.seconds, 3)}))
+    more = {"snapshots": snapshots, "depth": max(tape.depth for tape in tapes), "seconds": round(replayed.seconds, 3)}
+    _answer(json.dumps(asdict(replayed) | more))
     return 0
 
 
@@ -352,7 +353,7 @@ def _synth(arguments: argparse.Namespace) -> int:
         write_csv(tape, Path(arguments.path))
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.path) from error
-    _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, seed {seed}")
+    _tell(f"{arguments.path}: {tape.rows} rows, {len(tape.trades.ts)} trades, {tape.depth} levels, seed {seed}")
     return 0
 
 

@@ -69,6 +69,12 @@ class Levels:
             depth -= 1
         return depth
 
+    @property
+    def counts(self) -> Column:
+        """(D - 1,) int64, how many rows show each level on either side, the second one first."""
+        shown = [self.bid_px[:, at] | self.ask_px[:, at] for at in range(self.depth - 1)]
+        return np.array([np.count_nonzero(each) for each in shown], np.int64)
+
     def take(self, rows: slice | Column) -> Levels:
         """Some of the rows."""
         return Levels(**{name: column[rows] for name, column in self.columns.items()})

@@ -2,9 +2,9 @@
 
 The stock trades on a penny grid. A consensus bid and spread (1 to 3 ticks) wander; each venue follows it with an offset
 and a delay of its own, so that for moments a slow venue's quote is stale, and locks or crosses the others. Sizes
-rise and fall together. Integers and one PCG64 generator only: a seed gives the same stream on every machine. Behind the
-first level, where levels are asked for, each cent has a size of its own, to which it comes back over seconds after the
-touch has left it with less or more.
+rise and fall together. Behind the first level each cent has a size of its own, to which it comes back over seconds once
+the touch, having used it up or withdrawn, leaves it behind again; so levels hold more the deeper they are. Integers and
+PCG64 generators only: a seed gives the same stream on every machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from feed.tape import Int64
 
 SEED = 92
-"""Picked out of 120, as a 5,000-share buy has its best tau inside the default grid: a demonstration, no evidence."""
+"""Picked out of 120, as a 5,000-share buy at one level has its best tau inside the default grid: a demonstration, no
+evidence."""
 SYMBOL = "SYNTH"
 SECONDS = 522.0
 WARMUP = 78.0
@@ -68,7 +69,7 @@ STARTS = parse_instant("2025-03-12T14:30:00Z")
 CENT = 10**7
 FIRST_BID = 15_642
 HALF_LIFE = 2 * 10**9
-"""Nanoseconds in which half of what a price lacks to its own size comes back once the touch has left it."""
+"""Nanoseconds in which half of what a price lacks to its own size comes back once the touch leaves it behind."""
 
 PULSES_PER_SECOND = 28
 
@@ -161,7 +162,7 @@ class _Market:
 
 
 def generate(
-    *, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, warmup: float = WARMUP, levels: int = 1
+    *, seed: int = SEED, seconds: float = SECONDS, venues: int = 5, warmup: float = WARMUP, levels: int = MOST_LEVELS
 ) -> Tape:
     """Generate a stream.
 
@@ -176,7 +177,7 @@ def generate(
     warmup : float
         Seconds of stream before the window; at most back to the open.
     levels : int
-        Of a side, 1 to `feed.levels.MOST_LEVELS`; those that two streams share are the same.
+        Of a side, 1 to `feed.levels.MOST_LEVELS`, a cent apart; those that two streams share are the same.
 
     Returns
     -------
@@ -228,17 +229,14 @@ def generate(
 def _deepened(tape: Tape, depth: int, seed: int) -> Tape:
     """Put levels behind the first, a cent apart."""
     columns = {name: np.zeros((tape.rows, depth - 1), dtype) for name, dtype in LEVEL_DTYPES.items()}
-    for side, away in (("bid", -CENT), ("ask", CENT)):
+    for side, away in (("bid", -1), ("ask", 1)):
         px, sz = getattr(tape, f"{side}_px"), getattr(tape, f"{side}_sz")
-        ladder = px[:, None] + away * np.arange(1, depth)
-        columns[f"{side}_px"][:] = np.where((px > 0)[:, None] & (ladder > 0), ladder, 0)
         for venue in tape.venues.tolist():
             rows = np.flatnonzero((tape.venue == venue) & (px > 0))
-            queues = _Queues((seed, venue, int(away > 0)))
-            shown = (tape.ts[rows], px[rows], sz[rows], columns[f"{side}_px"][rows])
-            columns[f"{side}_sz"][rows] = [
-                queues.behind(*row) for row in zip(*(column.tolist() for column in shown), strict=True)
-            ]
+            touch, behind = px[rows] // CENT, np.arange(1, depth)
+            shares = _behind(tape.ts[rows], touch, sz[rows], away, depth, (seed, venue, int(away > 0)))
+            columns[f"{side}_px"][rows] = np.maximum(touch[:, None] + away * behind, 0) * CENT
+            columns[f"{side}_sz"][rows] = shares
     return Tape.build(
         tape.symbol,
         **{name: getattr(tape, name) for name in QUOTE_DTYPES},
@@ -248,30 +246,56 @@ def _deepened(tape: Tape, depth: int, seed: int) -> Tape:
     )
 
 
-@dataclass(slots=True)
-class _Queues:
-    """The shares that one side of a venue has at each price behind its touch."""
+def _behind(ts: Int64, touch: Int64, shown: Int64, away: int, depth: int, seed: tuple[int, ...]) -> Int64:
+    """The shares of one side of a venue behind its touch.
 
-    seed: tuple[int, ...]
-    usual: dict[int, int] = field(default_factory=dict)  # by price
-    left: dict[int, tuple[int, int]] = field(default_factory=dict)  # what the touch left of a price, and when
+    Each price has a usual size. The touch leaves it with what it shows there, or, where it has gone beyond it, with
+    nothing; from then on half of what is missing comes back in each `HALF_LIFE`.
 
-    def behind(self, ts: int, touch: int, shares: int, prices: list[int]) -> list[int]:
-        """The shares at some prices, best first, while the touch shows so many at its own."""
-        self.left[touch] = shares, ts
-        return [self.at(px, ts) for px in prices]
+    Parameters
+    ----------
+    ts, touch, shown : (N,) integers
+        Rows of the venue that quote this side: UTC nanoseconds, the touch in ticks, its shares.
+    away : int
+        Ticks from one level to the next, 1 or -1.
+    depth : int
+        D.
+    seed : tuple of int
 
-    def at(self, px: int, ts: int) -> int:
-        """The shares at a price; 0 at the price 0."""
-        if px not in self.usual:
-            rng = np.random.Generator(np.random.PCG64([*self.seed, px]))
-            self.usual[px] = 100 * int(rng.integers(2, 10)) if px else 0
-        usual = self.usual[px]
-        left, since = self.left.get(px, (usual, ts))
-        halves, rest = divmod(ts - since, HALF_LIFE)
-        missing = abs(usual - left) >> halves
-        missing -= missing * rest // (2 * HALF_LIFE)
-        return usual - missing if left < usual else usual + missing
+    Returns
+    -------
+    (N, D - 1) int64
+    """
+    shares = np.zeros((len(ts), depth - 1), np.int64)
+    at = np.arange(len(ts))
+    for tick in range(*_span(touch, away, depth)):
+        level = (tick - touch) * away  # 0 at the touch, below 0 at better prices than it
+        last = np.maximum.accumulate(np.where(level <= 0, at, -1))
+        rows = np.flatnonzero((level > 0) & (level < depth))
+        usual = _usual(seed, tick)
+        left = np.where(last < 0, usual, np.where(level == 0, shown, 0)[last])[rows]
+        shares[rows, level[rows] - 1] = _refilled(left, usual, ts[rows] - ts[last[rows]])
+    return shares
+
+
+def _span(touch: Int64, away: int, depth: int) -> tuple[int, int]:
+    """The ticks that levels behind the touch lie at."""
+    ends = int(touch.min()), int(touch.max())
+    low, high = (ends[0] + 1, ends[1] + depth) if away > 0 else (ends[0] - depth + 1, ends[1])
+    return max(low, 1), high
+
+
+def _usual(seed: tuple[int, ...], tick: int) -> int:
+    """The shares that a price has while nothing disturbs it."""
+    return 100 * int(np.random.Generator(np.random.PCG64([*seed, tick])).integers(2, 10))
+
+
+def _refilled(left: Int64, usual: int, passed: Int64) -> Int64:
+    """Shares of a price so many nanoseconds after the touch has left it some; at least one."""
+    halves, rest = np.divmod(passed, HALF_LIFE)
+    missing = np.abs(usual - left) >> np.minimum(halves, 62)
+    missing -= missing * rest // (2 * HALF_LIFE)
+    return np.maximum(np.where(left < usual, usual - missing, usual + missing), 1)
 
 
 def _pulse(market: _Market, ts: int) -> None:

@@ -16,20 +16,18 @@ from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
 from sweep.report import answer_section, orders_section, shortfall_section, strategies, worlds_section
-from sweep.search import each_alone
-from sweep.statistics import NoOrder, Outcome, details, joined, no_orders, orders_on, stacked, total
+from sweep.search import Grid, each_alone
+from sweep.statistics import NoOrder, Outcome, details, joined, no_orders, orders_on, shares_of, stacked, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from allocator.order import Liquidity
     from allocator.units import Scale
     from sweep.chunks import Measured
-    from sweep.config import ParentOrders, Question, Settings, Variants
+    from sweep.config import ParentOrders, Question, Settings, Variants, World
     from sweep.executors import Executor, Handle
-    from sweep.reduce import Best, Sums
+    from sweep.reduce import Best, Reduction, Sums
     from sweep.search import Classes
     from sweep.statistics import Orders, Total
     from sweep.tapes import Facts, Session, Tapes
@@ -196,14 +194,14 @@ def calibrated(
     for variant in variants.each:
         settings = variant.settings
         kind = variant.book, settings.policy, settings.rules.liquidity, settings.rules.delayed
-        if variant.book < 0:
-            of_variants.append({"walk": ()})
+        if variant.book < 0:  # a condition drops it; the first one that there is stands for it
+            of_variants.append({})
             continue
         if kind not in measured:
             own = replace(job, settings=settings)
             measured[kind] = executor.get(executor.call(tasks.calibrate, books[variant.book], own))
         of_variants.append(measured[kind])
-    return of_variants
+    return [each or next(filter(None, of_variants)) for each in of_variants]
 
 
 def tapes_of(orders: Orders) -> list[int]:
@@ -229,8 +227,8 @@ def markets_of(executor: Executor, variants: Variants, books: Sequence[Handle], 
 
 
 def _by_itself(job: tasks.Job, settings: Settings) -> tasks.Job:
-    """A job of one variant, whose classes nothing looks at; they may be many."""
-    return replace(job, settings=settings, classes=each_alone(job.grid), parts=())
+    """A job of one variant without its combinations, which nothing looks at; they may be many."""
+    return replace(job, settings=settings, classes=each_alone(Grid(())), parts=())
 
 
 def joined_market(each: Sequence[Market]) -> Market:
@@ -279,18 +277,25 @@ def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
     }
 
 
-def members_of(classes: Classes, variants: Variants) -> list[NDArray[np.bool_] | None]:
-    """(R,) bool for each world, which classes are of it; None where there is one world only."""
-    if len(variants.worlds) == 1:
-        return [None]
-    edges = classes.variant_edges
-    masks: list[NDArray[np.bool_] | None] = []
-    for world in variants.worlds:
-        mask = np.zeros(len(classes), np.bool_)
-        for number in world.variants:
-            mask[edges[number] : edges[number + 1]] = True
-        masks.append(mask)
-    return masks
+def bests_of(reduction: Reduction, variants: Variants, markets: Sequence[Market]) -> list[Best | None]:
+    """What is best in each world; None where every combination of it failed.
+
+    Raises
+    ------
+    ValueError
+        Every combination of every world failed.
+    """
+    edges = reduction.classes.variant_edges.tolist()
+    bests: list[Best | None] = []
+    for world, market in zip(variants.worlds, markets, strict=True):
+        ranges = [(edges[number], edges[number + 1]) for number in world.variants]
+        try:
+            bests.append(reduction.find_best(shares_of(market.baselines["best_ask"]), ranges))
+        except ValueError:
+            bests.append(None)
+    if not any(bests):
+        raise ValueError("no combination has a row")
+    return bests
 
 
 def answer_of(
@@ -298,7 +303,7 @@ def answer_of(
     question: Question,
     job: tasks.Job,
     orders: Orders,
-    bests: Sequence[Best],
+    bests: Sequence[Best | None],
     markets: Sequence[Market],
     sums_of: Callable[[int], Sums | None],
 ) -> Answer:
@@ -308,32 +313,42 @@ def answer_of(
     ----------
     session, question, job, orders
         As everywhere.
-    bests : sequence of Best
-        Of each world.
+    bests : sequence of Best, optional
+        Of each world; of one in which every combination failed nothing is answered.
     markets : sequence of Market
         The same, of all tapes.
     sums_of : callable
         The sums of a combination over all orders.
     """
-    grid, worlds = question.grid, question.variants.worlds
+    grid = question.grid
+    answered = [at for at, best in enumerate(bests) if best is not None]
+    lost = [world.point for world, best in zip(question.variants.worlds, bests, strict=True) if best is None]
+    worlds = [question.variants.worlds[at] for at in answered]
+    chosen, markets = [best for best in bests if best is not None], [markets[at] for at in answered]
     runs: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
     under_other: list[dict[str, Outcome]] = []
+    other_of_first: Liquidity | None = None
+    more: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
+    numbers = [_in_detail(question, world, best.combination) for world, best in zip(worlds, chosen, strict=True)]
     for number in tapes_of(orders):
         books = session.tapes.fetch(number).books
-        for world, best in enumerate(bests):
+        for world, best in enumerate(chosen):
             variant = question.variants.each[grid.variant_of(best.combination)]
             own = _by_itself(on_tape(job, orders, number), variant.settings)
+            parameters = grid.parameters_of(np.array([best.combination]))
             run = partial(outcomes_of, session.executor, books[variant.book], own)
-            runs[world].append(run(tasks.traced, best.combination))
+            runs[world].append(run(tasks.traced, parameters))
+            more[world].append(_traced(session.executor, question, books, own, numbers[world]))
             other = _other_liquidity(question, variant.settings)
             if world == 0 and other is not None:
+                other_of_first = other
                 under_other.append(
-                    run(tasks.traced, best.combination, liquidity=other) | run(tasks.baselines, liquidity=other)
+                    run(tasks.traced, parameters, liquidity=other) | run(tasks.baselines, liquidity=other)
                 )
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
     tables, warnings = [], []
-    for run_of, best, market in zip(runs, bests, markets, strict=True):
+    for run_of, more_of, asked, best, market in zip(runs, more, numbers, chosen, markets, strict=True):
         outcomes = _joined(run_of) | market.baselines
         arrivals = market.around.arrivals
         totals = {name: total(orders.orders, outcome, arrivals) for name, outcome in outcomes.items()}
@@ -341,7 +356,7 @@ def answer_of(
         sensitivity: dict[str, Any] | None = None
         if under_other and not answers:
             swapped = {name: total(orders.orders, run, arrivals) for name, run in _joined(under_other).items()}
-            sensitivity = {OTHER_LIQUIDITY[question.settings.rules.liquidity]: strategies(swapped)}
+            sensitivity = {str(other_of_first): strategies(swapped)}
         document = {
             **answer_section(grid, best, totals, sensitivity),
             "orders": orders_section(orders, outcomes, labels),
@@ -350,16 +365,65 @@ def answer_of(
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
         answers.append((document, totals))
-        tables.append(details(orders, outcomes, arrivals))
+        combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
+        tables.append(details(orders, outcomes | _joined(more_of), arrivals, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
-        section = worlds_section(worlds, grid, bests, answers, sums_of)
+        section = worlds_section(worlds, grid, chosen, answers, sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
+    warnings += [f"every combination failed with {caveats.named(point)}; it is left out" for point in lost]
     return Answer(document, warnings, stacked(tables))
+
+
+DETAILED: Final = 1_000_000
+"""Orders of combinations beside the best that are run once more, at most."""
+
+
+def check_detail(question: Question, orders: int) -> None:
+    """Refuse (ConfigError) more detail than can be run once more."""
+    detail = question.config.detail
+    count = {"best": 0, "all": len(question.grid)}[detail] if isinstance(detail, str) else len(detail)
+    if count * orders > DETAILED:
+        raise ConfigError(
+            f"detail: {count:,} combinations x {orders:,} orders are {count * orders:,} runs, more than {DETAILED:,}; "
+            "name fewer combinations"
+        )
+
+
+def _in_detail(question: Question, world: World, best: int) -> list[int]:
+    """The combinations of a world beside its best of which every order is asked for."""
+    detail, edges = question.config.detail, question.grid.variant_edges.tolist()
+    of_world = [range(edges[number], edges[number + 1]) for number in world.variants]
+    if detail == "best":
+        return []
+    wanted = (number for numbers in of_world for number in numbers)
+    return [number for number in wanted if number != best and (detail == "all" or number in detail)]
+
+
+def _name(number: int) -> str:
+    """The strategy that a combination is called in a table of orders."""
+    return f"combination {number}"
+
+
+def _traced(
+    executor: Executor, question: Question, books: Sequence[Handle], job: tasks.Job, numbers: Sequence[int]
+) -> dict[str, Outcome]:
+    """How all orders of a job fill by some combinations."""
+    outcomes = {}
+    for number in numbers:
+        variant = question.variants.each[question.grid.variant_of(number)]
+        own = _by_itself(job, variant.settings)
+        outcomes[_name(number)] = outcomes_of(
+            executor, books[variant.book], own, tasks.traced, question.grid.parameters_of(np.array([number]))
+        )["optimized"]
+    return outcomes
 
 
 def _other_liquidity(question: Question, settings: Settings) -> Liquidity | None:
     """The rule under which the answer is given once more; None where that is no question, or there are worlds of it."""
-    if settings.conventions != "fair" or "liquidity" in question.config.grid:
+    rules = {
+        question.variants.of_world(world).settings.rules.liquidity for world in range(len(question.variants.worlds))
+    }
+    if settings.conventions != "fair" or len(rules) > 1:
         return None
     return OTHER_LIQUIDITY[settings.rules.liquidity]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from feed.instants import format_instant, session_open
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from allocator.order import Execution, Order
-    from sweep.config import Question, Settings
+    from sweep.config import Fees, Question
     from sweep.progress import Progress
     from sweep.reduce import Best
     from sweep.search import Grid
@@ -47,12 +49,18 @@ def could_act(around: Around) -> bool:
 
 def before(question: Question, orders: Orders, tapes: Sequence[Facts], number: int, around: Around) -> Iterator[str]:
     """What is odd about the question on one tape, known before the simulation; of several tapes it names the one."""
-    own, facts = orders.on_tape(number), tapes[number]
+    own, facts, variants = orders.on_tape(number), tapes[number], question.variants
     label = f"{facts.label}: " if len(tapes) > 1 else ""
+    fees: list[tuple[Fees, str]] = []
+    for world, market in enumerate(variants.worlds):
+        name = "fees" if "fees" not in market.point else f"grid.fees.{market.point['fees']}"
+        table = variants.of_world(world).settings.fees
+        if all(table != other for other, _ in fees):
+            fees.append((table, name))
     for lines in (
         _session(question, own.orders[0], facts),
         _clock(own, around),
-        _fees(question.settings, facts, around),
+        *(_fees(table, name, facts, around) for table, name in fees),
     ):
         yield from (label + line for line in lines)
 
@@ -93,17 +101,17 @@ def _clock(orders: Orders, around: Around) -> Iterator[str]:
         yield f"{last} ends {(end - around.last) / 1e9:,.0f} s after the last quote"
 
 
-def _fees(settings: Settings, facts: Facts, around: Around) -> Iterator[str]:
+def _fees(fees: Fees, key: str, facts: Facts, around: Around) -> Iterator[str]:
     """Fees that look as if they were not dollars per share."""
-    fee_by_name = {str(venue): fee for venue, fee in settings.fees.venues.items() if venue in facts.venues}
+    fee_by_name = {str(venue): fee for venue, fee in fees.venues.items() if venue in facts.venues}
     if len(fee_by_name) < len(facts.venues):
-        fee_by_name = {"default": settings.fees.default, **fee_by_name}
+        fee_by_name = {"default": fees.default, **fee_by_name}
     price = around.arrival2
     for name, fee in fee_by_name.items():
         if abs(fee) > DEAR_FEE and 20_000 * abs(fee) > DEAR_SHARE * price:
             share = f", {rounded(20_000 * fee, price, 0):,.0f} bps of {price / 2 / NANO:,.2f} $" if price else ""
             yield (
-                f"fees.{name}.taker is {in_dollars(fee)} $ a share{share}; "
+                f"{key}.{name}.taker is {in_dollars(fee)} $ a share{share}; "
                 "fees are in dollars per share, not in basis points"
             )
 
@@ -166,7 +174,7 @@ def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for world in others:
         same = world["first_best"]
         here = None if same is None else same["savings_vs_baselines_bps"]["best_ask"]
-        if gained is not None and here is not None and (gained > 0) != (here > 0) and gained != here:
+        if gained is not None and here is not None and np.sign(gained) != np.sign(here):
             yield (
                 f"the answer hangs on the market: what is best with {named(first['market'])} saves {gained:,.2f} bps "
                 f"against best_ask, and {here:,.2f} bps with {named(world['market'])}"
@@ -182,20 +190,16 @@ def _grid(grid: Grid, best: Best) -> Iterator[str]:
     """Where the grid says little: all combinations tie, or the best may lie beyond it."""
     objective = best.objective
     ties, of = objective["best_ties"], objective["combinations"]
-    inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"])
+    # with conditions the axes do not span all that is left
+    inert = prod(len(axis) for axis in grid.axes if axis.name in objective["inert"]) if grid.kept is None else 1
     if objective["flat"] and of > 1:
         yield f"all {ties:,} combinations give the same result: no parameter of this grid matters here"
     elif ties > inert:
         yield f"{ties:,} of {of:,} combinations tie for the best; best_parameters is the first of them"
     point = grid.point(best.combination)
-    for axis in grid.axes:
-        value = point[axis.name]
-        # nothing is below 0, or above .inf
-        if axis.name in objective["edges"] and value not in (0, INFINITE):
-            extreme = "largest" if value == axis.extremes[1] else "smallest"
-            yield (
-                f"{axis.name}: the best value {in_dollars(value)} is the {extreme} of its axis; widen grid.{axis.name}"
-            )
+    for name, end in best.ends.items():
+        if point[name] not in (0, INFINITE):  # nothing is below 0, or above .inf
+            yield f"{name}: the best value {in_dollars(point[name])} is the {end} of its axis; widen grid.{name}"
 
 
 def _far(order: Order, optimized: Execution, parts: dict[str, Any] | None, around: Around) -> Iterator[str]:

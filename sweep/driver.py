@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from sweep import caveats, tasks
 from sweep.answering import (
     answer_of,
+    bests_of,
     calibrated,
+    check_detail,
     in_classes,
     job_of,
     joined_market,
     markets_of,
-    members_of,
     on_tape,
     orders_of,
     scales_of,
@@ -33,7 +33,7 @@ from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
-from sweep.reduce import TOTAL, Best, eligible, find_best, sums_of
+from sweep.reduce import TOTAL, Reduction, eligible
 from sweep.report import (
     failed_section,
     feed_section,
@@ -145,15 +145,15 @@ def run(
     ...     )
     >>> result.to_frame()[["theta_queue", "filled", "fees", "total_cash"]]
        theta_queue  filled         fees       total_cash
-    0         0.00    5000   5015200000  782481325200000
-    1         0.01    5000  10235800000  782413165800000
-    2         0.02    5000  10602400000  782417562400000
-    3         0.03    5000   9722400000  782422082400000
+    0         0.00    5000   5384800000  782483474800000
+    1         0.01    5000  10772600000  782420752600000
+    2         0.02    5000   9214300000  782434424300000
+    3         0.03    5000   7874800000  782431634800000
     >>> result.document["best_parameters"]
     {'lambda_over': 0.0, 'lambda_under': 0.0, 'theta_queue': 0.01}
     >>> saved = result.document["savings_vs_baselines_bps"]
     >>> {name: saved[name] for name in ("best_ask", "twap", "vwap", "best_available")}
-    {'best_ask': 0.91, 'twap': 25.1, 'vwap': 23.04, 'best_available': 0.35}
+    {'best_ask': 0.84, 'twap': 25.01, 'vwap': 22.95, 'best_available': 0.05}
     """
     question = as_config(config).question
     config = question.config
@@ -187,6 +187,7 @@ def _answer(
     executor, facts = session.executor, session.tapes.facts
     config, grid = question.config, question.grid
     orders = orders_of(question, session.tapes)
+    check_detail(question, len(orders))
     variants = question.variants
     job = job_of(question, orders)
     with phases.phase("calibrate"):
@@ -200,7 +201,7 @@ def _answer(
         else:
             measured = [{store.planned.kernel: tuple(store.planned.measured)}]
     plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-    check_memory(plan, stored=config.output is not None)
+    check_memory(plan, len(variants.worlds), stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     edges = plan.classes.variant_edges.tolist()
     with phases.phase("sweep") as advanced:
@@ -227,12 +228,15 @@ def _answer(
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
         of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
-        bests = [
-            _reduce(swept, plan, shares_of(market.baselines["best_ask"]), members)
-            for market, members in zip(of_worlds, members_of(plan.classes, variants), strict=True)
-        ]
-        sums = partial(sums_of, swept.rows, plan.classes, orders.signs)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
+        reduction = Reduction.of(swept.rows, plan.classes, orders.signs)
+        try:
+            bests = bests_of(reduction, variants, of_worlds)
+        except ValueError:
+            if not swept.failures:
+                raise
+            cause = swept.failures[0]
+            raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction.sums_of)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
@@ -365,16 +369,6 @@ def _better(best: int | None, rows: NDArray[np.int64], filled: int, side: Side) 
 def _unknown(best: int | None, *_: object) -> int | None:
     """For progress that cannot know the best yet."""
     return best
-
-
-def _reduce(swept: Swept, plan: Plan, filled: int, members: NDArray[np.bool_] | None) -> Best:
-    try:
-        return find_best(swept.rows, plan.classes, plan.orders.signs, filled, members)
-    except ValueError:
-        if not swept.failures:
-            raise
-        first = swept.failures[0]
-        raise AllFailed(f"every combination failed, the first with {first.message}\n{first.details}") from None
 
 
 def _failures_of_all(swept: Swept, plan: Plan) -> tuple[Failure, ...]:

@@ -137,7 +137,7 @@ def make_plan(
     )
 
 
-def check_memory(plan: Plan, *, stored: bool) -> None:
+def check_memory(plan: Plan, worlds: int, *, stored: bool) -> None:
     """Refuse (ConfigError) a plan whose rows and orders cannot fit into the memory of the driver's machine.
 
     What only takes long is for `sweep plan` to say.
@@ -145,13 +145,18 @@ def check_memory(plan: Plan, *, stored: bool) -> None:
     Parameters
     ----------
     plan : Plan
+    worlds : int
+        In each of which the orders run by every baseline.
     stored : bool
         Whether the table is written, which has a row for each combination.
     """
     orders, groups, combinations = len(plan.orders), plan.orders.groups, len(plan.grid)
     parts = [
         (plan.kept * ROW_BYTES, f"{groups:,} groups x {len(plan.classes):,} that differ, {ROW_BYTES} bytes each"),
-        (orders * ORDER_BYTES, f"{orders:,} orders, {ORDER_BYTES:,} bytes each"),
+        (
+            orders * worlds * ORDER_BYTES,
+            f"{orders:,} orders{f' in {worlds:,} worlds' if worlds > 1 else ''}, {ORDER_BYTES:,} bytes each",
+        ),
     ]
     if stored and len(plan.classes) < combinations:
         times = 1 if groups == 1 else 2  # the rows of each group, and then all of them as one table

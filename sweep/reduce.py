@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from allocator.money import NANO, rounded
-from allocator.order import FIELDS
+from allocator.order import FIELDS, amount
 from sweep.search import MARKET
 
 if TYPE_CHECKING:
@@ -16,18 +17,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.search import Classes
+    from sweep.search import Axis, Classes
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best combination, its sums over all orders, and the document's `objective`."""
+    """The best combination, its sums over all orders, and the document's `objective`; by axis, which end it is at."""
 
     combination: int
     row: tuple[int, ...]
     objective: dict[str, Any]
+    ends: dict[str, str]
 
 
 def eligible(rows: NDArray[Any], filled: int) -> NDArray[np.bool_]:
@@ -52,80 +54,107 @@ class Sums:
     signed_cash: int
 
 
-def sums_of(table: NDArray[np.int64], classes: Classes, signs: Sequence[int], combination: int) -> Sums | None:
-    """The sums of one combination; None where it has no row in a group. Parameters as of `find_best`."""
-    of = int(classes.of_numbers(np.array([combination]))[0])
-    rows = table[table[:, -len(FIELDS) - 1] == of, -len(FIELDS) :].tolist()
-    if len(rows) != len(signs):
-        return None
-    signed = sum(sign * row[TOTAL] for sign, row in zip(signs, rows, strict=True))
-    return Sums(tuple(map(sum, zip(*rows, strict=True))), signed)
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduction:
+    """The rows of all groups of orders, to be reduced for one world after the other.
 
-
-def find_best(
-    table: NDArray[np.int64],
-    classes: Classes,
-    signs: Sequence[int],
-    filled: int,
-    members: NDArray[np.bool_] | None = None,
-) -> Best:
-    """Reduce the rows of all groups of orders.
-
-    Parameters
+    Attributes
     ----------
-    table : (N, 11) int64
-        The columns of `sweep.sink.COLUMNS`, sorted by its keys, where a class stands for a combination: a row for each
-        of the G groups of each of the R classes, except those that failed.
     classes : Classes
         Of the grid.
-    signs : (G,) sequence of int
+    simulated : (R,) int64
+        The classes that have a row in each group, ascending.
+    cube : (G, R, 8) int64
+        These rows.
+    signs : (G,) tuple of int
         1 for a group of buys, -1 for one of sells.
-    filled : int
-        Shares that best_ask fills, less what it overfills. A combination that fills less can only be best if all do.
-    members : (R,) bool, optional
-        The classes of one world, which alone are looked at; None = all.
-
-    Raises
-    ------
-    ValueError
-        No class has a row in every group.
     """
-    simulated, cube = _cube(table, len(classes), len(signs))
-    if members is not None:
-        simulated, cube = simulated[members[simulated]], cube[:, members[simulated]]
-    if not len(simulated):
-        raise ValueError("no combination has a row")
-    sums = _exact_sums(cube)
-    paid = sums[:, TOTAL] * signs[0] if len({*signs}) == 1 else _exact_sums(cube[:, :, TOTAL:] * _column(signs))[:, 0]
-    may_be_best = np.flatnonzero(eligible(sums, filled))
-    if not len(may_be_best):
-        may_be_best = np.arange(len(sums))
-    ties = may_be_best[paid[may_be_best] == paid[may_be_best].min()]
-    best = int(ties[0])  # classes ascend by their first combination
-    number = int(classes.numbers(simulated[[best]])[0])
-    groups, distinct = group(cube)
-    grid, inert = classes.grid, _inert(simulated, groups, classes)
-    point = grid.point(number)
-    edges = [
-        axis.name
-        for axis in grid.axes
-        if len(axis) > 1 and not axis.labels and axis.name not in inert and point[axis.name] in axis.extremes
-    ]
-    span = int(paid.max()) - int(paid.min())
-    return Best(
-        number,
-        tuple(int(value) for value in sums[best]),
-        {
-            "combinations": len(grid) if members is None else int(classes.counts(np.flatnonzero(members)).sum()),
-            "distinct": distinct,
-            "best_ties": int(classes.counts(simulated[ties]).sum()),
-            "range": rounded(span, NANO, 2),
-            "flat": distinct == 1,
-            "inert": inert,
-            "best_at_edge": bool(edges),
-            "edges": edges,
-        },
-    )
+
+    classes: Classes
+    simulated: NDArray[np.int64]
+    cube: NDArray[np.int64]
+    signs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: NDArray[np.int64], classes: Classes, signs: Sequence[int]) -> Reduction:
+        """From the rows.
+
+        Parameters
+        ----------
+        table : (N, 11) int64
+            The columns of `sweep.sink.COLUMNS`, sorted by its keys, where a class stands for a combination: a row for
+            each of the G groups of each class, except those that failed.
+        classes : Classes
+            Of the grid.
+        signs : (G,) sequence of int
+        """
+        return cls(classes, *_cube(table, len(classes), len(signs)), tuple(signs))
+
+    def sums_of(self, combination: int) -> Sums | None:
+        """The sums of one combination over all groups; None where it has no row in one of them."""
+        of = int(self.classes.of_numbers(np.array([combination]))[0])
+        at = int(np.searchsorted(self.simulated, of))
+        if at == len(self.simulated) or self.simulated[at] != of:
+            return None
+        rows = self.cube[:, at].tolist()
+        signed = sum(sign * row[TOTAL] for sign, row in zip(self.signs, rows, strict=True))
+        return Sums(tuple(map(sum, zip(*rows, strict=True))), signed)
+
+    def find_best(self, filled: int, ranges: Sequence[tuple[int, int]] | None = None) -> Best:
+        """Find the best of all combinations, or of those of a world.
+
+        Parameters
+        ----------
+        filled : int
+            Shares that best_ask fills, less what it overfills. A combination that fills less can only be best if all
+            do.
+        ranges : sequence of (first, past), optional
+            The classes of the world, ascending, which share all values of the axes of the market; None = all.
+
+        Raises
+        ------
+        ValueError
+            No class has a row in every group.
+        """
+        classes, simulated, cube = self.classes, self.simulated, self.cube
+        ranges = [(0, len(classes))] if ranges is None else [(first, past) for first, past in ranges if first < past]
+        if len(ranges) > 1 or ranges != [(0, len(classes))]:
+            slices = [slice(*np.searchsorted(simulated, bounds).tolist()) for bounds in ranges]
+            simulated = np.concatenate([simulated[each] for each in slices])
+            cube = np.concatenate([cube[:, each] for each in slices], axis=1)
+        if not len(simulated):
+            raise ValueError("no combination has a row")
+        sums = _exact_sums(cube)
+        one_side = len({*self.signs}) == 1
+        paid = (
+            sums[:, TOTAL] * self.signs[0] if one_side else _exact_sums(cube[:, :, TOTAL:] * _column(self.signs))[:, 0]
+        )
+        may_be_best = np.flatnonzero(eligible(sums, filled))
+        if not len(may_be_best):
+            may_be_best = np.arange(len(sums))
+        ties = may_be_best[paid[may_be_best] == paid[may_be_best].min()]
+        best = int(ties[0])  # classes ascend by their first combination
+        number = int(classes.numbers(simulated[[best]])[0])
+        groups, distinct = group(cube)
+        tried = _Tried(classes, ranges, simulated, groups)
+        inert = tried.inert(number)
+        ends = {name: end for name, end in tried.ends(number).items() if name not in inert}
+        span = int(paid.max()) - int(paid.min())
+        return Best(
+            number,
+            tuple(int(value) for value in sums[best]),
+            {
+                "combinations": sum(classes.count(*bounds) for bounds in ranges),
+                "distinct": distinct,
+                "best_ties": int(classes.counts(simulated[ties]).sum()),
+                "range": rounded(span, NANO, 2),
+                "flat": distinct == 1,
+                "inert": inert,
+                "best_at_edge": bool(ends),
+                "edges": list(ends),
+            },
+            ends,
+        )
 
 
 def _column(signs: Sequence[int]) -> NDArray[np.int64]:
@@ -197,16 +226,90 @@ def group(cube: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     return groups, distinct
 
 
-def _inert(simulated: NDArray[np.int64], groups: NDArray[np.int64], classes: Classes) -> list[str]:
-    """The axes longer than 1 along which no row changes; failed combinations are ignored."""
-    labels = np.full(len(classes), -1, np.int64)
-    labels[simulated] = groups
-    cube = classes.cube(labels, -1)  # of length 1 along an axis that decides nothing: nothing changes there
-    inert = []
-    for dimension, axis in enumerate(classes.grid.axes):
-        has_row = cube >= 0
-        highest = cube.max(axis=dimension)
-        lowest = np.where(has_row, cube, np.iinfo(np.int64).max).min(axis=dimension)
-        if len(axis) > 1 and axis.name not in MARKET and bool(((highest == lowest) | (highest < 0)).all()):
-            inert.append(axis.name)
-    return inert
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tried:
+    """Which combinations were tried, and which rows are alike.
+
+    Attributes
+    ----------
+    classes : Classes
+    ranges : sequence of (first, past)
+        Of classes.
+    simulated : (R,) int64
+        Those with rows, ascending.
+    groups : (R,) int64
+        Equal for equal rows.
+    """
+
+    classes: Classes
+    ranges: Sequence[tuple[int, int]]
+    simulated: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+    def inert(self, number: int) -> list[str]:
+        """The axes longer than 1 along which rows were compared and none changed; failed ones are ignored.
+
+        The axes of the market have the values of a combination.
+        """
+        grid = self.classes.grid
+        long = [axis for axis in grid.axes if len(axis) > 1 and axis.name not in MARKET]
+        if grid.kept is not None:
+            return [axis.name for axis in long if self._never_changes(axis)]
+        positions = grid.positions(np.array([number]))
+        at = {axis.name: int(positions[axis.name][0]) for axis in grid.axes if axis.name in MARKET}
+        labels = self._labels(self.classes.cube(at))
+        inert = []
+        for dimension, axis in enumerate(grid.axes):
+            if axis not in long:
+                continue
+            if labels.shape[dimension] == 1:  # it decides nothing
+                inert.append(axis.name)
+                continue
+            has_row = labels >= 0
+            highest = labels.max(axis=dimension)
+            lowest = np.where(has_row, labels, np.iinfo(np.int64).max).min(axis=dimension)
+            compared = has_row.sum(axis=dimension) > 1
+            if bool(compared.any()) and bool((highest == lowest)[compared].all()):
+                inert.append(axis.name)
+        return inert
+
+    def _labels(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The group of each of some classes; -1 where it has no row."""
+        at = np.minimum(np.searchsorted(self.simulated, classes), len(self.simulated) - 1)
+        labels: NDArray[np.int64] = np.where(self.simulated[at] == classes, self.groups[at], -1)
+        return labels
+
+    @property
+    def _numbers(self) -> NDArray[np.int64]:
+        """The combinations of a grid with conditions that were tried."""
+        class_of = self.classes.of_numbers(np.arange(len(self.classes.grid)))
+        inside = np.zeros(len(class_of), np.bool_)
+        for first, past in self.ranges:
+            inside |= (class_of >= first) & (class_of < past)
+        return np.flatnonzero(inside)
+
+    def _never_changes(self, axis: Axis) -> bool:
+        """Of a grid with conditions: whether neighbours along an axis were compared, and none differed."""
+        grid, numbers = self.classes.grid, self._numbers
+        labels = self._labels(self.classes.of_numbers(numbers))
+        numbers, labels = numbers[labels >= 0], labels[labels >= 0]
+        stride = prod(len(other) for other in grid.axes[grid.axes.index(axis) + 1 :])
+        places = grid.places(numbers)
+        line = places // (stride * len(axis)) * stride + places % stride
+        along = np.argsort(line, kind="stable")
+        same_line = np.diff(line[along]) == 0
+        return bool(same_line.any()) and not (np.diff(labels[along])[same_line] != 0).any()
+
+    def ends(self, number: int) -> dict[str, str]:
+        """The parameters of which a combination has the largest or the smallest value that was tried."""
+        grid = self.classes.grid
+        point, ends = grid.point(number), {}
+        columns = None if grid.kept is None else grid.columns(self._numbers)
+        for axis in grid.axes:
+            if axis.labels:
+                continue
+            values = axis.values if columns is None else columns[axis.name]
+            smallest, largest = amount(int(values.min())), amount(int(values.max()))
+            if smallest != largest and point[axis.name] in (smallest, largest):
+                ends[axis.name] = "largest" if point[axis.name] == largest else "smallest"
+        return ends

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.tasks import Failure
 
 
-_MAY_LACK: Final = ("shortfall_", "first_fill", "last_fill")
+_MAY_LACK: Final = ("combination", "shortfall_", "first_fill", "last_fill")
 """Beginnings of the names of columns of `sweep.statistics.details` that may be None."""
 
 

@@ -20,6 +20,7 @@ from allocator.errors import AllocatorError
 from allocator.order import FIELDS, ParameterColumns
 from allocator.runners import ONE_PASS, SHARED, check_sums, prepare
 from allocator.simulate import (
+    add_orders,
     kernels_for,
     kernels_for_orders,
     run_combinations,
@@ -230,23 +231,23 @@ def _room() -> Iterator[None]:
 
 
 def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
-    if job.kernel is not None:
-        prepare(job.kernel, book)  # what that costs on a worker says nothing about the next chunk
-    began = time.perf_counter()
     groups = job.groups_of(chunk)
+    if (kernel := _kernel_on(book, tuple(chain(*groups)), job.settings, job.kernel)) is not None:
+        prepare(kernel, book)  # what that costs on a worker says nothing about the next chunk
+    began = time.perf_counter()
     if all(len(group) == 1 for group in groups):
         of, rows, failures = _simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past)
         return ChunkRows(of, rows, failures, time.perf_counter() - began)
-    # orders that share a walk need all their rows at once; of others only the sums are held
-    pieces = [tuple(chain(*groups))] if job.kernel == SHARED else list(chain(*groups))
     sums = _Sums(len(groups), chunk.past - chunk.first)
-    group_of = [number for number, group in enumerate(groups) for _ in group]
-    for position, piece in enumerate(pieces):
-        orders = piece if isinstance(piece, tuple) else (piece,)
-        sums.add(
-            group_of if job.kernel == SHARED else [group_of[position]],
-            *_simulate(book, job, orders, chunk.first, chunk.past),
-        )
+    if job.kernel == SHARED:  # orders that share a walk need all their rows at once
+        group_of = [number for number, group in enumerate(groups) for _ in group]
+        sums.add(group_of, *_simulate(book, job, tuple(chain(*groups)), chunk.first, chunk.past))
+    else:
+        parameters = job.classes.parameters(chunk.first, chunk.past)
+        for number, group in enumerate(groups):
+            if not sums.run(number, book, job, group, parameters):
+                for order in group:
+                    sums.add([number], *_simulate(book, job, (order,), chunk.first, chunk.past))
     return ChunkRows(*sums.rows(), time.perf_counter() - began)
 
 
@@ -276,6 +277,22 @@ class _Sums:
         self._sums = np.zeros((groups, combinations, len(FIELDS)), np.int64)
         self._failed = np.zeros((groups, combinations), np.bool_)
         self._failures: dict[int, Failure] = {}
+
+    def run(self, group: int, book: Book, job: Job, orders: tuple[Order, ...], parameters: ParameterColumns) -> bool:
+        """Run a group at once; False, and nothing is added, where any combination fails."""
+        settings = job.settings
+        rows = np.zeros_like(self._sums[group])
+        kernel = _kernel_on(book, orders[:1], settings, job.kernel)
+        try:
+            add_orders(
+                book, orders, settings.rules, settings.policy, settings.fees.of(book), parameters, rows, kernel=kernel
+            )
+        except AllocatorError:
+            raise
+        except Exception:  # noqa: BLE001 - each combination is run by itself then, and says which fails and why
+            return False
+        self._sums[group] += rows
+        return True
 
     def add(
         self, groups: Sequence[int], of: NDArray[np.int32], rows: NDArray[np.int64], failures: tuple[Failure, ...]
@@ -509,11 +526,10 @@ def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity 
 
 
 def traced(
-    book: Book, job: Job, combination: int, first: int, past: int, liquidity: Liquidity | None = None
+    book: Book, job: Job, parameters: ParameterColumns, first: int, past: int, liquidity: Liquidity | None = None
 ) -> dict[str, Outcome]:
     """One combination of the orders [first, past) of a job, run once more to say when it filled, as ``optimized``."""
     settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
-    parameters = job.grid.parameters(combination, combination + 1)
     return _together(
         {"optimized": trace_combination(book, order, rules, settings.policy, fees, parameters)}
         for order in job.orders[first:past]

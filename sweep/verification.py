@@ -13,17 +13,16 @@ import numpy as np
 
 from allocator.order import FIELDS
 from sweep import caveats, tasks
-from sweep.answering import answer_of, job_of, joined_market, markets_of, members_of, on_tape, orders_of, tapes_of
+from sweep.answering import answer_of, bests_of, job_of, joined_market, markets_of, on_tape, orders_of, tapes_of
 from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.progress import Silent
-from sweep.reduce import find_best, sums_of
+from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section
 from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
 from sweep.sink import KEYS
-from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
@@ -157,20 +156,17 @@ def _check(
             for number in tapes_of(orders)
         ]
         of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
-        bests = [
-            find_best(table, job.classes, orders.signs, shares_of(market.baselines["best_ask"]), members)
-            for market, members in zip(of_worlds, members_of(job.classes, variants), strict=True)
-        ]
-        sums = partial(sums_of, table, job.classes, orders.signs)
         same_code = manifest.sources_hash == sources_hash()
+        reduction = Reduction.of(table, job.classes, orders.signs)
+        bests = bests_of(reduction, variants, of_worlds)
         facts = session.tapes.facts
         early = list(caveats.left_out(orders, facts))
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction.sums_of)
         yield from _check_document(stored, rows, answer, early, session, question, orders, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
-        numbers = _draw(table, bests[0], sample, seed)
+        numbers = _draw(table, next(filter(None, bests)), sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, variants, job, orders)
 

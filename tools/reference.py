@@ -21,7 +21,7 @@ PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 MEANING: Final = {
     "source": "where quotes come from: [sources](sources.md)",
     "window.start": "the tape's first instant, included; the data's by default",
-    "window.end": "the tape's last instant, included; the data's by default. Both lie within one UTC date",
+    "window.end": "the tape's last instant, included; the data's by default. Of a single tape, both on its UTC date",
     "window.warmup": "before start, this long, rows build the book and no order acts",
     "order.side": "the parent order's side; each side, size and start of lists together is an order",
     "order.size": "its shares",
@@ -90,6 +90,7 @@ MEANING: Final = {
     "kafka.ssl_certfile": "who we are",
     "kafka.ssl_keyfile": "its key, PEM and not encrypted",
     "kafka.api_version": "the protocol to speak, in quotes; negotiated by default; that of the address wins",
+    "detail": "of which combinations the tables of orders hold each order, beside the best and the baselines",
     "executor": "on Ray, or all in this process",
     "address": "Ray of our own here, or `auto` or `ray://HOST:PORT` to join a cluster: [clusters](cluster.md)",
     "workers": "tasks at once; all CPUs by default",

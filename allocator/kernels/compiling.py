@@ -15,8 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsInt, get_type_hints
 
+import numpy as np
 from numba import config, njit, types
 from numba.extending import intrinsic, overload
+
+from allocator.flight import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +117,7 @@ class Kernel:
         return types.Dispatcher(self._dispatcher)
 
 
-def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def kernel(*signatures: Any, inline: bool = False, counts: bool = True) -> Callable[[Callable[..., Any]], Any]:
     """Make a kernel of a function; without numba's compiler the function stays as it is.
 
     Parameters
@@ -122,8 +125,11 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
     *signatures : numba signatures
     inline : bool
         Put its code where it is called: a call that passes tuples of arrays costs more than a small function does.
-        LLVM decides by size otherwise, and a line more may make a walk ten times as slow. It makes no array, so that
-        none of its arguments needs a count of its references, which made a walk five times as slow.
+        LLVM decides by size otherwise, and a line more may make a walk ten times as slow. Its references are not
+        counted, either.
+    counts : bool
+        Count the references to arrays. A function that makes no array, not even by assigning a slice to another, can do
+        without, and should where tuples of arrays are given to it: counting made a walk five times as slow.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
@@ -136,7 +142,7 @@ def kernel(*signatures: Any, inline: bool = False) -> Callable[[Callable[..., An
                     "cache": _FOLDER is not None,
                     "error_model": "numpy",
                     "forceinline": inline,
-                    "_nrt": not inline,
+                    "_nrt": counts and not inline,
                 }
                 return Kernel(njit(**options)(function), signatures)
             finally:
@@ -185,3 +191,14 @@ def _count_trailing_zeros(_context, _bits):
 @overload(lowest, inline="always")
 def _lowest(bits):  # noqa: ARG001 - a type; numba wants the name of the argument
     return lambda bits: _count_trailing_zeros(bits)  # noqa: PLW0108 - numba wants a function of that argument
+
+
+@overload(mixed)
+def _mixed(number):  # noqa: ARG001 - a type, as above
+    def compiled(number):
+        number = np.uint64(number) + np.uint64(0x9E3779B97F4A7C15)
+        number = (number ^ number >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        number = (number ^ number >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        return number ^ number >> np.uint64(31)
+
+    return compiled

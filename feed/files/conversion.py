@@ -78,7 +78,7 @@ def convert(
     Returns
     -------
     list of dict
-        For each file: place, symbol, rows, snapshots, trades, digest, bytes.
+        For each file: place, symbol, rows, snapshots, trades, depth, digest, bytes.
 
     Raises
     ------
@@ -139,6 +139,7 @@ def _write(tape: Tape, out: Path, ending: str) -> dict[str, Any]:
         "rows": tape.rows,
         "snapshots": tape.snapshots,
         "trades": len(tape.trades.ts),
+        "depth": tape.depth,
         "digest": tape.digest(),
         "bytes": size,
     }

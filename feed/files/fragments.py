@@ -93,6 +93,8 @@ class FileBlock:
 
     def shown(self) -> FileBlock:
         """The same without the levels that no row of a symbol shows."""
+        if all(each.tape.levels is None for each in self.fragments):
+            return self
         return replace(self, fragments=tuple(replace(each, tape=each.tape.shown()) for each in self.fragments))
 
 

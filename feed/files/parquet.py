@@ -1,7 +1,8 @@
 """Tapes in Parquet: one file holds quotes, trades and symbols, in the units of the tape, and gives the same tape back.
 
 A row is a quote or a trade, as `kind` says. No column holds nulls: the columns of the other kind are 0, so a frame made
-of the file keeps its integers. Files of others are read too if they have the columns of quotes as integers.
+of the file keeps its integers. Files of others are read too if they have the columns of quotes as integers, or prices
+and sizes as lists of integers, the levels of a side, best first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
@@ -86,6 +88,9 @@ _LABELS, _LABEL = 2**24, 2 * SYMBOL_BYTES
 _TAIL = 8
 """Bytes after the footer: its length, and the mark of the format."""
 
+_LISTED = 24
+"""Bytes that a value of a list takes while it is read: repeated, it takes none in the file."""
+
 _NO_CODES = np.zeros(0, np.int32)
 """Labels of rows that are all of one symbol: nobody looks at them."""
 
@@ -146,6 +151,7 @@ class _Taken:
     quotes: GrowingColumns = field(default_factory=partial(GrowingColumns, QUOTE_DTYPES))
     trades: GrowingColumns = field(default_factory=partial(GrowingColumns, TRADE_DTYPES))
     levels: GrowingColumns | None = None
+    longest: int = 1  # of the lists that hold the levels of a side
     quote_codes: list[Codes] = field(default_factory=list)
     trade_codes: list[Codes] = field(default_factory=list)
     rows: int = 0
@@ -181,18 +187,16 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     taken = _Taken()
     with damage_reported(path):
         try:
-            names, depth = _columns_of(pq.read_schema(path), where, depth)
+            names, depth, lists = _columns_of(pq.read_schema(path), where, depth)
             bounds = bounds_of(path, limit_of_levels(path, max_bytes, depth))
-            if depth > 1:
-                taken.levels = GrowingColumns(
-                    {each: LEVEL_DTYPES[name] for name, flat in level_names(depth).items() for each in flat}
-                )
+            if depth > 1 and not lists:
+                taken.levels = _no_levels(depth)
             footer = pq.read_metadata(path)
             _check_declared(path, footer, names, bounds, whole=symbol is None)
             with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
                 for batch in file.iter_batches(BATCH, columns=names):
                     taken.nbytes += sum(map(_bytes_of, batch.columns))
-                    _take(batch, where, symbol, taken)
+                    _take(batch, where, symbol, depth if lists else None, taken)
                     bounds.check(taken.nbytes, 0)
                     bounds.check(0, taken.rows - taken.other_symbol)
         except MemoryError:  # pyarrow's own is an ArrowException too
@@ -208,6 +212,7 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     if not taken.rows:
         raise NoRows("the file holds no rows", where, "export it again")
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
+    depth = min(depth, taken.longest) if lists else depth
     levels = None if taken.levels is None else stacked_columns(taken.levels.arrays(), depth)
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
@@ -230,8 +235,12 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     return FileBlock(tuple(each for each in fragments if symbol in {None, each.tape.symbol}), tuple(symbols))
 
 
-def _columns_of(schema: Arrow, where: str, depth: int) -> tuple[list[str], int]:
-    """Names of the columns to read, and the levels of a side that are there, up to `depth`.
+def _no_levels(depth: int) -> GrowingColumns:
+    return GrowingColumns({each: LEVEL_DTYPES[name] for name, flat in level_names(depth).items() for each in flat})
+
+
+def _columns_of(schema: Arrow, where: str, depth: int) -> tuple[list[str], int, bool]:
+    """Names of the columns to read, the levels of a side that may be there, up to `depth`, and whether lists hold them.
 
     FeedUnavailable where a column is missing, repeated, or of another type.
     """
@@ -239,7 +248,10 @@ def _columns_of(schema: Arrow, where: str, depth: int) -> tuple[list[str], int]:
     needed = [*QUOTE_DTYPES, *(TRADES_ONLY if "kind" in present else ())]
     wrong = [f"{name} is missing" for name in needed if name not in present]
     behind = list(zip(*level_names(depth).values(), strict=True))
-    width = next((at for at, level in enumerate(behind) if not {*level} <= {*present}), depth - 1)
+    lists = [name for name in LEVEL_DTYPES if present.count(name) == 1 and _is_list(schema.field(name).type)]
+    if lists and len(lists) < len(LEVEL_DTYPES):
+        wrong.append(f"{', '.join(lists)} of lists, expected all or none of {', '.join(LEVEL_DTYPES)}")
+    width = next((at for at, level in enumerate(behind) if lists or not {*level} <= {*present}), depth - 1)
     names = [name for name in SCHEMA.names if name in {*needed, *LABELS} and name in present]
     names += [name for level in behind[:width] for name in level]
     for name in names:
@@ -251,7 +263,7 @@ def _columns_of(schema: Arrow, where: str, depth: int) -> tuple[list[str], int]:
             )
     if wrong:
         raise FeedUnavailable(f"columns: {'; '.join(wrong)}", where, _REMEDY)
-    return names, 1 + width
+    return names, depth if lists else 1 + width, bool(lists)
 
 
 def _of_128_bits(path: Path) -> str:
@@ -292,7 +304,9 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
         rows += footer.row_group(number).num_rows
         bounds.check(_ROW_BYTES * rows, rows if whole else 0)
     # by the pages: nothing checks the sizes in the footer
-    for number, name, size in page_bytes(path, footer, names):
+    leaves = [footer.schema.column(at).path for at in range(footer.num_columns)]
+    nested = [each for each in leaves if each not in names and each.partition(".")[0] in {*names} & {*LEVEL_DTYPES}]
+    for number, name, size, values in page_bytes(path, footer, [*names, *nested]):
         group_rows = footer.row_group(number).num_rows
         if name in LABELS and bounds.held is not None and size > max(_LABELS, _LABEL * group_rows):
             raise FeedCorrupt(
@@ -300,7 +314,7 @@ def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bou
                 bounds.where,
                 "the file may be damaged; export it again",
             )
-        nbytes += size
+        nbytes += size if name in names else max(size, _LISTED * values)
         bounds.check(max(nbytes, _ROW_BYTES * rows), rows if whole else 0)
 
 
@@ -311,12 +325,22 @@ def _fits(name: str, arrow_type: Arrow) -> bool:
         return any(is_text(text) for is_text in _TEXT)
     if name == "ts" and pa.types.is_timestamp(arrow_type):
         return arrow_type.tz is not None
+    if name in LEVEL_DTYPES and _is_list(arrow_type):
+        arrow_type = arrow_type.value_type
     return bool(pa.types.is_integer(arrow_type))
 
 
-def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
-    """Take the columns of a batch, quotes and trades apart."""
-    columns = {name: _numbers(batch, name, where, taken) for name in batch.schema.names if name not in LABELS}
+def _is_list(arrow_type: Arrow) -> bool:
+    return any(is_one(arrow_type) for is_one in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
+
+
+def _take(batch: Arrow, where: str, symbol: str | None, depth: int | None, taken: _Taken) -> None:
+    """Take the columns of a batch, quotes and trades apart; up to a depth where they are lists."""
+    listed = {} if depth is None else _listed(batch, depth, taken)
+    columns = {
+        name: _numbers(batch, name, where, taken) for name in batch.schema.names if name not in {*LABELS, *listed}
+    }
+    columns |= listed
     kinds, kind = _labels(batch, "kind", QUOTE)
     unknown = ~np.isin(kinds, (QUOTE, TRADE))[kind]
     if unknown.any():
@@ -355,6 +379,25 @@ def _take(batch: Arrow, where: str, symbol: str | None, taken: _Taken) -> None:
             taken.levels.extend(_taken_levels(columns, mask, where, taken))
         part_codes.append(codes[mask] if one is None else np.broadcast_to(np.int32(one), rows))
     taken.rows += batch.num_rows
+
+
+def _listed(batch: Arrow, depth: int, taken: _Taken) -> Columns:
+    """The columns that are lists as those of each level up to a depth, those of the first by the names of a tape's."""
+    columns: Columns = {}
+    lengths = {name: _values(pc.list_value_length(batch.column(name))).astype(np.int64) for name in LEVEL_DTYPES}
+    taken.longest = max(taken.longest, *(int(each.max(initial=0)) for each in lengths.values()))
+    if min(depth, taken.longest) > 1 and taken.levels is None:
+        taken.levels = _no_levels(depth)
+        before = np.zeros(len(taken.quotes), np.int64)
+        taken.levels.extend({each: before for flat in level_names(depth).values() for each in flat})
+    behind = level_names(1 if taken.levels is None else depth)
+    for name, length in lengths.items():
+        values, starts = _values(batch.column(name).flatten()), np.cumsum(length) - length
+        for level, each in enumerate((name, *behind[name])):
+            columns[each] = np.zeros(batch.num_rows, values.dtype)
+            longer = length > level
+            columns[each][longer] = values[starts[longer] + level]
+    return columns
 
 
 def _taken_levels(columns: Columns, mask: NDArray[np.bool_], where: str, taken: _Taken) -> Columns:

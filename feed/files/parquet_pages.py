@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from feed.files.csv_columns import Arrow
 
-UNPACKED, PACKED = 2, 3
-"""Fields of a page's header: bytes of the page unpacked, and as stored."""
+UNPACKED, PACKED, OF_DATA = 2, 3, (5, 8)
+"""Fields of a page's header: bytes of the page unpacked, and as stored; of a page of data of either version, a struct,
+which begins with its number of values."""
 
 NESTED = 8
 """Maximum depth of a header: the format has three levels; the rest is reserve."""
@@ -24,15 +25,15 @@ NESTED = 8
 """Types of Thrift's compact protocol; headers hold no map."""
 
 
-def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tuple[int, str, int]]:
-    """Yield the unpacked size of each column, by the headers of its pages, by which pyarrow allocates.
+def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tuple[int, str, int, int]]:
+    """Yield the unpacked size and the values of each column, by the headers of its pages, by which pyarrow allocates.
 
     Parameters
     ----------
     path : Path
     footer : pyarrow.parquet.FileMetaData
     names : sequence of str
-        Columns to look at.
+        Columns to look at; of lists by their path, such as ``bid_px.list.element``.
 
     Yields
     ------
@@ -41,6 +42,8 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
     name : str
     nbytes : int
         Unpacked bytes of all its pages in that group.
+    values : int
+        What they hold; of lists there may be any number in a row.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
                 if column.path_in_schema not in names or not column.num_values:  # then none of its pages is read
                     continue
                 at = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-                end, unpacked = at + column.total_compressed_size, 0
+                end, unpacked, values = at + column.total_compressed_size, 0, 0
                 budget -= column.total_compressed_size
                 if at < 0 or column.total_compressed_size < 0 or budget < 0:  # also a page that is read for ever
                     raise damaged
@@ -65,13 +68,14 @@ def page_bytes(path: Path, footer: Arrow, names: Sequence[str]) -> Iterator[tupl
                         file.seek(at)
                         header = _struct(file, 0)
                         size, packed = header[UNPACKED], header[PACKED]
-                    except (KeyError, ValueError):
+                        held = sum(header[kind][1] for kind in OF_DATA if kind in header)
+                    except (KeyError, TypeError, ValueError):
                         raise damaged from None
-                    if not (isinstance(size, int) and isinstance(packed, int) and size >= 0 and packed >= 0):
+                    if not all(isinstance(each, int) and each >= 0 for each in (size, packed, held)):
                         raise damaged
-                    unpacked += size
+                    unpacked, values = unpacked + size, values + held
                     at = file.tell() + packed
-                yield group, column.path_in_schema, unpacked
+                yield group, column.path_in_schema, unpacked, values
 
 
 def _struct(file: BufferedReader, depth: int) -> dict[int, Any]:

@@ -126,7 +126,7 @@ class FilePlan:
                 "name it: symbol=...",
             )
         tape = join([part.tape for part in parts])
-        if self.depth is None:  # a date of a file may show less than another
+        if self.depth is None and tape.levels is not None:  # a date of a file may show less than another
             tape = tape.shown()
         notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         if self.joined:

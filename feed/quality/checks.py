@@ -96,6 +96,8 @@ class Quality:
         Longest pause between snapshots, nanoseconds.
     venues : dict of int to int
         Rows of each publisher id, ascending.
+    levels : dict of int to int
+        Rows by the levels of the side of them that shows more, ascending; 0 = neither shows any.
     dead_venues : tuple of int
         Publisher ids that `CHECKS` calls dead.
     details : dict of str to str
@@ -112,6 +114,7 @@ class Quality:
     end: int | None
     largest_gap: int
     venues: dict[int, int]
+    levels: dict[int, int]
     dead_venues: tuple[int, ...]
     counts: dict[str, int]
     details: dict[str, str]
@@ -140,6 +143,7 @@ class Quality:
             "end": None if self.end is None else format_instant(self.end),
             "largest_gap_ns": self.largest_gap,
             "venues": {str(venue): rows for venue, rows in self.venues.items()},
+            "levels": {str(levels): rows for levels, rows in self.levels.items()},
             "dead_venues": list(self.dead_venues),
             "counts": dict(self.counts),
             "details": dict(self.details),
@@ -188,6 +192,7 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
         end=end,
         largest_gap=tallied.largest_gap,
         venues=tallied.venues,
+        levels=_rows_by_levels(tape),
         dead_venues=tuple(dead),
         counts=counts,
         details=details,
@@ -213,6 +218,19 @@ def tally_any(tape: Tape) -> Tally:
         largest_gap=int(pauses.max(initial=0)),
         tied=tape.rows if counts["unordered_rows"] else true(_tied(tape)),
     )
+
+
+def _rows_by_levels(tape: Tape) -> dict[int, int]:
+    """Count rows by the levels that their deeper side shows."""
+    at_least = [true((tape.bid_px > 0) | (tape.ask_px > 0)), 0]
+    if tape.levels is not None:
+        at_least[1:1] = tape.levels.counts.tolist()
+    rows, counts = tape.rows, {}
+    for levels, fewer in enumerate(at_least):
+        if rows > fewer:
+            counts[levels] = rows - fewer
+        rows = fewer
+    return counts
 
 
 def _ids(venues: list[int]) -> str:
@@ -340,6 +358,7 @@ def render(quality: Quality, provenance: Provenance) -> str:
     facts += [
         ("rows", f"{quality.rows:,} in {quality.snapshots:,} snapshots; {quality.trades:,} trades"),
         ("venues", ", ".join(f"{venue}: {rows:,}" for venue, rows in quality.venues.items()) or "none"),
+        ("levels", ", ".join(f"{levels}: {rows:,}" for levels, rows in quality.levels.items()) or "none"),
         ("dead", ", ".join(map(str, quality.dead_venues)) or "none"),
         ("largest gap", f"{quality.largest_gap / 1e9:,.3f} s"),
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),

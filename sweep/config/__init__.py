@@ -6,7 +6,7 @@ load_config : read a configuration from a YAML file and KEY=VALUE words.
 
 from __future__ import annotations
 
-from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Settings, switches
+from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Fees, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import Clock, ParentOrders, Question, Span
@@ -23,6 +23,7 @@ __all__ = [
     "BookAsked",
     "Clock",
     "Config",
+    "Fees",
     "ParentOrders",
     "Question",
     "Settings",

@@ -18,7 +18,7 @@ from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
 from sweep.config.yaml_text import line_of
 from sweep.errors import ConfigError
-from sweep.search import AXES
+from sweep.search import AXES, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +78,7 @@ EXPECTED: Final = {
     "kafka.ssl_keyfile": "the path of a PEM file, such as client.key",
     "kafka.api_version": "text, such as '2.3'",
     "depth": "a whole number, such as 10",
+    "detail": "best, all, or numbers of combinations, such as [0, 26]",
     "address": "text, such as local, auto or ray://HOST:PORT",
     "workers": "a whole number, such as 4",
     "output": "text, such as results",
@@ -182,27 +183,58 @@ def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: 
         refuse_literal(key)
         if name not in kinds:
             raise ConfigError(_unknown(key, value, valid))
-        if _is_section(kinds[name]):
+        if key == "grid":
+            values[name] = _grid(_mapping(key, value), kinds, valid)
+        elif _is_section(kinds[name]):
             values[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
         else:
-            values[name] = _value(key, value, kinds[name], valid)
+            values[name] = _value(key, value, kinds[name])
     return values
 
 
-def _value(key: str, value: Any, kind: Any, valid: Sequence[str]) -> Any:  # noqa: ANN401 - as written, and a type
-    if key == "grid":
-        for axis, values in _mapping(key, value).items():
-            if axis not in AXES:
-                raise ConfigError(_unknown(f"grid.{axis}", values, valid))
-        return value
-    if key == "fees":
-        return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in _mapping(key, value).items()}
-    if key in READ and value is not None:
+def _grid(grid: Mapping[Any, Any], kinds: Mapping[str, Any], valid: Sequence[str]) -> dict[str, Any]:
+    """The axes of a grid; those that are no parameters with values as the key of their name takes them."""
+    axes: dict[str, Any] = {}
+    for axis, spec in grid.items():
+        key = f"grid.{axis}"
+        if axis not in AXES:
+            raise ConfigError(_unknown(key, spec, valid))
+        if axis in PARAMETERS:
+            axes[axis] = spec
+        elif axis in NAMED and isinstance(spec, Mapping):
+            axes[axis] = {}
+            for label, value in spec.items():
+                name = str(label)
+                if name in axes[axis]:
+                    raise ConfigError(f"{key}: {name} stands twice; each name once")
+                axes[axis][name] = _value(f"{key}.{name}", value, kinds[axis], axis)
+        elif axis == "fees":
+            raise ConfigError(f"{key}: expected tables by name, such as {_TABLES}, but it had {_shown(key, spec)}")
+        elif isinstance(spec, list):
+            axes[axis] = [_value(key, value, kinds[axis], axis) for value in spec]
+        else:
+            axes[axis] = spec if isinstance(spec, Mapping) else _value(key, spec, kinds[axis], axis)
+    return axes
+
+
+NAMED: Final = ("fees", "latency")
+"""Axes whose values may have names: a mapping of names to values."""
+
+_TABLES: Final = "{today: {default: {taker: 0.003}}}"
+
+
+def _value(key: str, value: Any, kind: Any, rule: str = "") -> Any:  # noqa: ANN401 - as written, and a type
+    """A value in the type of a key; of an axis, the key whose `rule` it follows has another name."""
+    rule = rule or key
+    if rule == "fees":
+        table = _mapping(key, value, EXPECTED[rule])
+        return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in table.items()}
+    if rule in READ and value is not None:
         try:
-            value = READ[key](value)
+            value = READ[rule](value)
         except ValueError:
-            raise ConfigError(_wrong_kind(key, value, kind)) from None
-    return _converted(key, value, kind)
+            raise ConfigError(_wrong_kind(key, value, kind, expected_of(rule, kind))) from None
+    return _converted(key, value, kind, expected_of(rule, kind))
 
 
 def _fee(key: str, fee: Any) -> dict[str, float]:  # noqa: ANN401 - a value as it was written

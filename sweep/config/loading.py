@@ -69,7 +69,8 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise ConfigError(f"{key!r}: expected KEY=VALUE, such as order.size=5000")
         path = key.strip().split(".")
-        _assign(tree, path, _verbatim(value) if key.strip() in TEXT_KEYS else parse_yaml(value, key))
+        verbatim = key.strip() in TEXT_KEYS or (path == ["where"] and not value.strip().startswith("["))
+        _assign(tree, path, _verbatim(value) if verbatim else parse_yaml(value, key))
     return tree
 
 

@@ -155,6 +155,7 @@ def ask(config: Config) -> Question:
     further = axis_values(config)
     where = (config.where,) if isinstance(config.where, str) else config.where
     grid = build_grid(config.grid, {name: labels for name, (labels, _) in further.items()}, where)
+    _check_detail(config, len(grid))
     variants = variants_of(config, grid, {name: values for name, (_, values) in further.items()}, source_fees)
     settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
@@ -181,6 +182,15 @@ def ask(config: Config) -> Question:
             access=config.kafka,
         ),
     )
+
+
+def _check_detail(config: Config, combinations: int) -> None:
+    """Refuse (ConfigError) a number that is no combination's, or stands twice."""
+    if isinstance(config.detail, str):
+        return
+    for number in _several("detail", config.detail):
+        if not 0 <= number < combinations:
+            raise ConfigError(f"detail: {number} is no combination; they are numbered from 0 to {combinations - 1:,}")
 
 
 def _window(written: Window) -> Span:

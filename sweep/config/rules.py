@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from msgspec import UNSET
 
 from allocator.errors import AllocatorError
@@ -51,9 +52,13 @@ def check_rules(config: Config) -> None:
 
 
 def normalised(key: str, value: Any) -> Any:  # noqa: ANN401 - a value of any key
-    """A value such that two of a key that mean the same are equal."""
+    """A value that can be hashed, such that two of a key that mean the same are equal."""
     if key == "max_age" and not UNSET_or_none(value):
         return parse_duration(value)
+    if key == "participation":
+        return nano(value, key)
+    if key == "fees":
+        return msgspec.json.encode(value, order="deterministic")
     return parse_latency(value) if key == "latency" else value
 
 
@@ -74,7 +79,9 @@ def parse_latency(written: Any) -> Latency:  # noqa: ANN401 - what the key holds
     seed = written.get("seed", 0)
     if not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"latency.seed: expected a whole number, 0 or more, but it had {seed!r}")
-    return _latency(default, tuple(sorted((int(venue), each) for venue, each in by_venue.items())), seed)
+    drawn = any(len(each) > 1 for each in (default, *by_venue.values()))
+    venues = tuple(sorted((int(venue), each) for venue, each in by_venue.items()))
+    return _latency(default, venues, seed if drawn else 0)
 
 
 def _latency(*parts: Any) -> Latency:  # noqa: ANN401 - as the fields

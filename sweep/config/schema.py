@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from allocator.order import amount
+from allocator.order import Latency, amount
 from feed.access import Access
+from sweep.config.rules import parse_latency
 
 if TYPE_CHECKING:
     from sweep.config.question import Question
@@ -95,6 +96,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
+    detail: Literal["best", "all"] | tuple[int, ...] = "best"
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
@@ -121,9 +123,10 @@ LATER: Final[dict[str, Any]] = {
     "venues": None,
     "participation": 1.0,
     "schedule": "now",
-    "latency": 0,
+    "latency": msgspec.to_builtins(Latency()),
     "where": (),
     "tapes": {"skip_empty": False},
+    "detail": "best",
 }
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 
@@ -139,6 +142,9 @@ def config_hash(config: Config, grid: Grid) -> str:
     """
     written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
+    where = [config.where] if isinstance(config.where, str) else config.where
+    content["where"] = tuple(condition.strip() for condition in where)
+    content["latency"] = msgspec.to_builtins(parse_latency(config.latency))
     for name, default in LATER.items():
         if content[name] == default:
             del content[name]
@@ -158,4 +164,4 @@ def _values_of(axis: Axis, written: dict[str, Any]) -> list[Any]:
     values = written[axis.name]
     if isinstance(values, dict):
         return [[name, value] for name, value in values.items()]
-    return list(values) if isinstance(values, list | tuple) else [values]
+    return list(axis.labels)

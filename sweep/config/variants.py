@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from msgspec import UNSET
 from msgspec.structs import fields, replace
 
 from sweep.config.conventions import resolve
-from sweep.config.keys import checked
+from sweep.config.keys import NAMED
 from sweep.config.rules import check_rules, normalised
 from sweep.config.schema import Config
 from sweep.errors import ConfigError
@@ -22,12 +23,11 @@ from sweep.search import MARKET, PARAMETERS, VARIANT_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from allocator.book import BookRules
     from sweep.config.conventions import Settings
     from sweep.search import Grid, Label
-
-NAMED: Final = ("fees", "latency")
-"""Axes whose values may have names: a mapping of names to values."""
 
 _DEFAULTS: Final = {field.name: field.default for field in fields(Config)}
 
@@ -115,6 +115,15 @@ class Variants:
         depths = [book.depth for book in self.books if book.depth is not None]
         return max(depths) if len(depths) == len(self.books) else None
 
+    def positions(self, grid: Grid) -> dict[str, list[int]]:
+        """By axis that is no parameter, the positions of the values that any combination has."""
+        kept: NDArray[np.int64] = np.array([number for number, variant in enumerate(self.each) if variant.book >= 0])
+        positions = {}
+        for axis in reversed(grid.further):
+            kept, at = np.divmod(kept, len(axis))
+            positions[axis.name] = np.unique(at).tolist()
+        return positions
+
     def example(self, grid: Grid, axis: str, position: int) -> Settings:
         """The settings of a variant that has this value of an axis."""
         stride = 1
@@ -129,7 +138,6 @@ class Variants:
         return [(edges[number], edges[number + 1]) for number, variant in enumerate(self.each) if variant.book == book]
 
 
-_NAMED_FEES: Final = "{today: {default: {taker: 0.003}}}"
 _NAMED_LATENCIES: Final = "what each name stands for, such as {fast: 50us, drawn: [1ms, 5ms]}"
 
 
@@ -144,36 +152,41 @@ def axis_values(config: Config) -> dict[str, tuple[tuple[Label, ...], tuple[Any,
     return {name: _values(config, name, spec) for name, spec in config.grid.items() if name not in PARAMETERS}
 
 
-def _values(config: Config, name: str, spec: Any) -> tuple[tuple[Label, ...], tuple[Any, ...]]:  # noqa: ANN401 - as written
+def _values(config: Config, name: str, spec: Any) -> tuple[tuple[Label, ...], tuple[Any, ...]]:  # noqa: ANN401 - checked
     key = f"grid.{name}"
     if getattr(config, name) not in (UNSET, _DEFAULTS[name]):
         raise ConfigError(f"{name}: {key} says which values to try; remove one of the two")
-    if isinstance(spec, dict) and name not in NAMED:
-        raise ConfigError(f"{key}: expected a list of values, but it had a mapping")
-    if name == "fees" and not isinstance(spec, dict):
-        raise ConfigError(f"{key}: expected tables by name, such as {_NAMED_FEES}, but it had {spec!r}"[:200])
     named = isinstance(spec, dict)
-    labels = tuple(map(str, spec)) if named else tuple(spec if isinstance(spec, list | tuple) else [spec])
+    if named and name not in NAMED:
+        raise ConfigError(f"{key}: expected a list of values, but it had a mapping")
+    labels = tuple(spec if named or isinstance(spec, list | tuple) else [spec])
     if len(labels) > VARIANT_LIMIT:
         raise ConfigError(f"{key}: {len(labels):,} values are above the {VARIANT_LIMIT:,} of one sweep; split it")
     if not labels:
         raise ConfigError(f"{key}: expected one value or more, but it had none")
-    values: list[Any] = []
-    seen: list[Any] = []
-    for label, written in zip(labels, spec.values() if named else labels, strict=True):
-        if name == "latency" and not named and not isinstance(written, str | int):
-            raise ConfigError(f"{key}: expected durations, or {_NAMED_LATENCIES}, but it had {written!r}")
+    if name == "latency":
+        _check_latencies(key, labels, named=named)
+    values = tuple(spec.values() if named else labels)
+    seen: dict[Any, Label] = {}
+    for label, value in zip(labels, values, strict=True):
         try:
-            value = checked({name: written}, Config)[name]
             check_rules(replace(config, **{name: value}))
         except ConfigError as error:
-            raise ConfigError(f"grid.{error}") from None
+            raise ConfigError(f"{key}.{label}{str(error).removeprefix(name)}" if named else f"grid.{error}") from None
         plain = normalised(name, value)
         if plain in seen:
-            raise ConfigError(f"{key}: {label} stands twice; each value of an axis stands once")
-        seen.append(plain)
-        values.append(value)
-    return labels, tuple(values)
+            raise ConfigError(f"{key}: {label} stands twice, as {seen[plain]}; each value of an axis stands once")
+        seen[plain] = label
+    return labels, values
+
+
+def _check_latencies(key: str, labels: tuple[Any, ...], *, named: bool) -> None:
+    """Refuse (ConfigError) what could be read in two ways: a list to draw from, or venues in place of names."""
+    if named and any(label in {"default", "seed"} or label.isdigit() for label in labels):
+        raise ConfigError(f"{key}: expected {_NAMED_LATENCIES}; one latency by venue is a value, too, and needs a name")
+    if not named and not all(isinstance(label, str | int) for label in labels):
+        shown = [list(label) if isinstance(label, tuple) else label for label in labels]
+        raise ConfigError(f"{key}: expected durations, or {_NAMED_LATENCIES}, but it had {shown!r}"[:200])
 
 
 def variants_of(

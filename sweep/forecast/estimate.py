@@ -95,7 +95,7 @@ def forecast(
             job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
         measured = calibrated(session.executor, variants, books, job)
     plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
-    check_memory(plan, stored=config.output is not None)
+    check_memory(plan, len(variants.worlds), stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)

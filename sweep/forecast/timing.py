@@ -12,7 +12,7 @@ import numpy as np
 
 from sweep import tasks
 from sweep.chunks import Chunk, fit
-from sweep.reduce import TOTAL, eligible, find_best
+from sweep.reduce import TOTAL, Reduction, eligible
 from sweep.search import Axis, Grid, each_alone
 from sweep.sink import MemorySink
 
@@ -202,7 +202,7 @@ def _reduce_seconds(plan: Plan, rows: tasks.ChunkRows, filled: int) -> float:
         [np.zeros_like(numbers), np.zeros_like(numbers), numbers, rows.rows[np.resize(rows.of, len(classes))]]
     )
     began = time.thread_time()
-    find_best(table, classes, plan.orders.signs[:1], filled)
+    Reduction.of(table, classes, plan.orders.signs[:1]).find_best(filled)
     return (time.thread_time() - began) / len(classes)
 
 

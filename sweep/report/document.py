@@ -63,6 +63,17 @@ def strategies(totals: Mapping[str, Total]) -> dict[str, Any]:
     }
 
 
+def _room(totals: Mapping[str, Total]) -> dict[str, Any] | None:
+    """How far `best_ask` is from the bound, and how much of that the optimized run takes; None without a bound."""
+    if "clairvoyant" not in totals:
+        return None
+    best, base, bound = (totals[name].signed_cash for name in ("optimized", "best_ask", "clairvoyant"))
+    return {
+        "bps": savings_bps(totals["clairvoyant"], totals["best_ask"]),
+        "taken_percent": rounded(100 * (base - best), base - bound, 2) if base > bound else None,
+    }
+
+
 def answer_section(
     grid: Grid, best: Best, totals: Mapping[str, Total], sensitivity: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -70,6 +81,7 @@ def answer_section(
     return {
         "best_parameters": best_parameters(grid, best.combination),
         **strategies(totals),
+        "room": _room(totals),
         "objective": best.objective,
         "sensitivity": sensitivity,
     }
@@ -115,6 +127,7 @@ _OF_WORLD: Final = (
     "optimized",
     "baselines",
     "savings_vs_baselines_bps",
+    "room",
     "objective",
     "shortfall",
 )
@@ -124,6 +137,7 @@ def _first_best(sums: Sums, totals: Mapping[str, Total]) -> dict[str, Any]:
     run = Total(execution_of(sums.row), sums.signed_cash)
     return {
         "total_cash": rounded(run.execution.total_cash, NANO, 2),
+        "filled": run.execution.filled,
         "savings_vs_baselines_bps": {
             name: savings_bps(run, baseline) for name, baseline in totals.items() if name != "optimized"
         },
@@ -241,7 +255,8 @@ def rules_section(question: Question) -> dict[str, Any]:
     What an axis of the grid varies is the list of its values, or each by its name.
     """
     config, settings = question.config, question.settings
-    varied = {axis.name: list(axis.labels) for axis in question.grid.further}
+    kept = question.variants.positions(question.grid)
+    varied = {axis.name: [axis.labels[at] for at in kept[axis.name]] for axis in question.grid.further}
     rules = {
         "conventions": settings.conventions,
         "liquidity": settings.rules.liquidity,
@@ -260,11 +275,11 @@ def rules_section(question: Question) -> dict[str, Any]:
         "baseline": settings.baseline,
         "taker_fees": _taker_fees(settings),
     }
+    variants, grid = question.variants, question.grid
     for name, key, shown in (("fees", "taker_fees", _taker_fees), ("latency", "latency_s", _latency)):
         if labels := varied.pop(name, None):
-            rules[key] = {
-                str(label): shown(question.variants.example(question.grid, name, at)) for at, label in enumerate(labels)
-            }
+            each = [shown(variants.example(grid, name, at)) for at in kept[name]]
+            rules[key] = dict(zip(map(str, labels), each, strict=True))
     if "max_age" in varied:
         varied["max_age_s"] = varied.pop("max_age")
     return rules | varied

@@ -40,6 +40,10 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
         yield _row(name + looks_ahead, *map(_bps, (total, saved.get("timing"), saved.get("execution"), filled)))
     if any(run.get("lookahead") for run in document["baselines"].values()):
         yield "* looks ahead: nobody could have traded so"
+    room = document.get("room")
+    if room and room["bps"] is not None and room["taken_percent"] is not None:
+        taken, bps = _bps(room["taken_percent"]), _bps(room["bps"])
+        yield f"the best takes {taken} % of the {bps} bps between best_ask and clairvoyant"
     if orders["count"] > 1:
         yield from _cells(orders["cells"])
     if document.get("worlds"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -103,17 +103,29 @@ class Classes:
                     places = places * len(axis) + positions[axis.name]
         return places if self.of is None else self.of[places].astype(np.int64)
 
-    def cube(self, values: Int64, missing: int) -> Int64:
-        """One value per class, (R,) int64, as an array of the grid's axes; those that do not decide have length 1.
+    def cube(self, at: Mapping[str, int]) -> Int64:
+        """The class of each combination as an array of the grid's axes, those that do not decide of length 1.
 
-        Where a condition drops a combination stands `missing`.
+        Of a grid without conditions.
+
+        Parameters
+        ----------
+        at : mapping of str to int
+            Positions on some of the axes, which all decide; these axes have length 1 then.
         """
-        of_places = values if self.of is None else values[self.of]
-        if self.grid.kept is not None:
-            dense = np.full(prod(self.grid.shape), missing)
-            dense[self.grid.kept] = of_places
-            return dense.reshape(self.grid.shape)
-        return of_places.reshape([len(axis) if axis.name in self.axes else 1 for axis in self.grid.axes])
+        shape, parts = [], []
+        for axis in self.grid.axes:
+            if axis.name in self.axes:
+                shape.append(len(axis))
+                part = np.array([at[axis.name]]) if axis.name in at else np.arange(len(axis))
+            else:
+                shape.append(1)
+                part = np.zeros(1, np.int64)
+            parts.append(part)
+        places = np.zeros([1] * len(parts), np.int64)
+        for dimension, part in enumerate(parts):
+            places = places * shape[dimension] + part.reshape([-1 if n == dimension else 1 for n in range(len(parts))])
+        return places if self.of is None else self.of[places].astype(np.int64)
 
     @property
     def variant_edges(self) -> Int64:

@@ -180,7 +180,7 @@ class _Reader:
         match node:
             case ast.Constant(bool() | None as value) | ast.Constant(str() as value):
                 return _Labels(None, (value,))
-            case ast.Constant(int() | float() as value) if math.isfinite(value):
+            case ast.Constant(int() | float() as value) if not isinstance(value, float) or math.isfinite(value):
                 return _Sum({}, Fraction(repr(value)) * NANO)
             case ast.Name(name):
                 return self._named(name)
@@ -233,7 +233,7 @@ class _Reader:
             beyond = values >= UNBOUNDED
             infinite = infinite + (int(np.sign(times)) * beyond).reshape(self._shape[name])
             below = np.where(beyond, 0, values)
-            bound += abs(times) * int(np.abs(below).max())
+            bound += abs(times) * max(1, int(np.abs(below).max()))
             parts.append((times, below.reshape(self._shape[name])))
         if bound >= 2**62:
             raise self._refused("has numbers with too many digits to compare exactly")

@@ -104,11 +104,6 @@ class Axis:
     def __len__(self) -> int:
         return len(self.values)
 
-    @property
-    def extremes(self) -> tuple[Amount, Amount]:
-        """The smallest and the largest value, 1e-9 $."""
-        return amount(int(self.values.min())), amount(int(self.values.max()))
-
     @classmethod
     def of(cls, name: str, labels: Sequence[Label]) -> Axis:
         """An axis that is no parameter."""

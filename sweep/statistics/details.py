@@ -22,7 +22,7 @@ PARTS: Final = ("timing", "spread", "fees", "leftover")
 
 
 def details(
-    orders: Orders, outcomes: Mapping[str, Outcome], arrivals: Sequence[int]
+    orders: Orders, outcomes: Mapping[str, Outcome], arrivals: Sequence[int], numbers: Mapping[str, int]
 ) -> dict[str, NDArray[Any] | list[Any]]:
     """The columns of a table of N orders by S strategies, strategy after strategy.
 
@@ -33,24 +33,28 @@ def details(
         By strategy.
     arrivals : (N,) sequence of int
         Twice each arrival mid, 1e-9 $; 0 = none.
+    numbers : mapping of str to int
+        Of the strategies that are combinations.
 
     Returns
     -------
     dict of str to (N * S,) columns
-        ``strategy``; ``tape``, ``order``, ``group`` (as the column `order` of the result table) and the order itself;
-        the columns of `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival mid in 1e-9 $; the parts of the
-        shortfall in half 1e-9 $, None without an arrival mid, or where they need the time of a fill, which a bound
+        ``strategy``; ``combination``, None of a baseline; ``tape``, ``order``, ``group`` (as the column `order` of the
+        result table) and the order itself; the columns of `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival
+        mid in 1e-9 $; the parts of the shortfall in half 1e-9 $, None without an arrival mid, or where they need the
+        time of a fill, which a bound
         has not; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if nothing filled.
     """
     count, repeat = len(orders), len(outcomes)
     per_group = np.diff(orders.edges)
     tapes = np.repeat(np.repeat(np.arange(len(orders.groups_of)), orders.groups_of), per_group)
-    numbers = np.concatenate([np.arange(size) for size in np.bincount(tapes)])
+    each = np.concatenate([np.arange(size) for size in np.bincount(tapes)])
     group = np.repeat(np.concatenate([np.arange(size) for size in orders.groups_of]), per_group)
     columns: dict[str, NDArray[Any] | list[Any]] = {
         "strategy": [name for name in outcomes for _ in range(count)],
+        "combination": [numbers.get(name) for name in outcomes for _ in range(count)],
         "tape": np.tile(tapes, repeat),
-        "order": np.tile(numbers, repeat),
+        "order": np.tile(each, repeat),
         "group": np.tile(group, repeat),
         "side": [order.side for order in orders.orders] * repeat,
         **{

@@ -17,7 +17,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.instants import LAST_INSTANT, format_instant
 from feed.plan import TapeSpan
 from feed.quality import check
-from feed.source import inside, select
+from feed.source import select
 from feed.tape import DAY
 
 if TYPE_CHECKING:
@@ -408,17 +408,30 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     """
     start, end = selection.window.start, selection.window.end
     merged = plan.merge(blocks)
+    dated = [(part, provenance) for tape, provenance in merged for part in _by_date(tape)]
     beside: tuple[TapeSpan, ...] = ()
     empty: tuple[str, ...] = ()
     if selection.wanted is None:
-        pairs = inside(merged, start, end)
-        (full_tape, provenance), *others = pairs
+        low, high = _bounds(selection.window)
+        pairs = [pair for pair in dated if pair[0].clip(low, high).rows]
+        # where nothing is inside, `select` says where all of it is
+        (full_tape, provenance), *others = pairs or merged[:1]
         beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY) for tape, _ in others)
         with_quotes = {id(tape) for tape, _ in pairs}
-        blank = (_blank(tape, selection.window) for tape, _ in merged if id(tape) not in with_quotes)
+        blank = (_blank(tape, selection.window) for tape, _ in dated if id(tape) not in with_quotes)
         empty = tuple(label for label in blank if label)
     else:
-        full_tape, provenance = next(pair for pair in merged if _key(pair[0]) == selection.wanted)
+        full_tape, provenance = next(pair for pair in dated if _key(pair[0]) == selection.wanted)
+    if all(full_tape is not tape for tape, _ in merged):  # a date of it
+        if selection.depth is None:
+            full_tape = full_tape.shown()
+        provenance = replace(
+            provenance,
+            digest=full_tape.digest(),
+            snapshots=full_tape.snapshots,
+            rows=full_tape.rows,
+            trades=len(full_tape.trades.ts),
+        )
     if selection.wanted is not None or beside:
         # of several dates each has the part of the window that lies on it
         day = full_tape.span[0] // DAY
@@ -436,9 +449,10 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             provenance.place,
             "set window.start and window.end within the date of the quotes",
         )
-    if selection.depth is not None and tape.depth < selection.depth:
+    deepest = max((asked.depth or 1 for asked in selection.books), default=1)
+    if tape.depth < deepest:
         raise FeedUnavailable(
-            f"depth: {selection.depth} levels of a side are asked for, and the quotes have {tape.depth}",
+            f"depth: {deepest} levels of a side are asked for, and the quotes have {tape.depth}",
             provenance.place,
             f"set depth={tape.depth}",
         )
@@ -490,6 +504,13 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
         ),
         *books,
     )
+
+
+def _by_date(tape: Tape) -> list[Tape]:
+    """The parts of a tape on each UTC date with quotes; itself if that is one."""
+    if not tape.rows or tape.span[0] // DAY == tape.span[1] // DAY:
+        return [tape]
+    return [tape.clip(day * DAY, day * DAY + DAY - 1) for day in np.unique(tape.ts // DAY).tolist()]
 
 
 def _blank(tape: Tape, window: Span) -> str:

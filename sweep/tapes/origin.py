@@ -108,7 +108,8 @@ def _embedded(options: ReadOptions, progress: Progress) -> Iterator[Callable[[],
     given_up = threading.Event()
 
     def fill(source: str) -> Replayed:
-        return replay(synthetic.generate(), source, on_progress=lambda *_: _stop_if_given_up(given_up))
+        # JSON of ten levels takes 4 s to send, as long as Ray takes to start
+        return replay(synthetic.generate(), source, codec="arrow", on_progress=lambda *_: _stop_if_given_up(given_up))
 
     with EmbeddedBroker() as broker, ThreadPoolExecutor(1, "replay") as thread:
         source = broker.source()

@@ -10,6 +10,7 @@ from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
 from allocator.policies import Pseudocode, Static
 from allocator.simulate import run_baselines, run_combinations
 from feed.instants import parse_instant
+from feed.options import ReadOptions
 from feed.source import read_source, select
 
 CENTS = 10**7
@@ -27,7 +28,7 @@ DEFAULT_GRID = grid_of((0, 0.01, 0.05), (0, 0.03, 0.09), (0, 0.01, 0.02))
 @pytest.fixture(scope="module")
 def study(l1_day):
     start, end = parse_instant("2024-08-01T13:36:32Z"), parse_instant("2024-08-01T13:45:14Z")
-    tape, provenance = select(*read_source(str(l1_day)), start, end)
+    tape, provenance = select(*read_source(str(l1_day), ReadOptions(depth=1)), start, end)
     book = build_book(tape, BookRules("event", uncross=False, stub_band=OFF, require="ask"))
     return book, Order("buy", 5000, start, end), Rules("refresh", "last_ask", 50_000_000), provenance
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import json
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from feed import synthetic
-from feed.files.csv_reader import read_csv
+from feed.codecs import CODECS
+from feed.files.registry import read_file
 from feed.synthetic import (
     CENT,
     CLOSES,
@@ -37,7 +38,8 @@ def stream():
 
 
 def test_the_default_stream_is_the_one_written_down(stream):
-    assert stream.digest() == "4d7184402b979086bc808e4a2db3f31ba68648e3e5bbee6f62325a8f28cfa5a5"
+    assert stream.digest() == "e2c1531799c3b315bcbadd4223c945c85ed018e4310d4cf0408f734155ba1586"
+    assert stream.up_to(1).digest() == "4d7184402b979086bc808e4a2db3f31ba68648e3e5bbee6f62325a8f28cfa5a5"
     assert stream.symbol == SYMBOL
     assert same(generate(seed=SEED), stream)
     assert not same(generate(seed=SEED + 1), stream)
@@ -105,14 +107,12 @@ def test_sequences_ascend_at_each_venue_and_trades_have_their_row(stream):
     assert rows >= set(zip(trades.ts.tolist(), trades.venue.tolist(), trades.sequence.tolist(), strict=True))
 
 
-def test_as_messages_it_fits_the_embedded_broker(stream):
-    names = ("publisher_id", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00", "sequence")
-    columns = (stream.venue, stream.bid_px / 1e9, stream.ask_px / 1e9, stream.bid_sz, stream.ask_sz, stream.sequence)
-    stamps = np.datetime_as_string(stream.ts.astype("datetime64[ns]")).tolist()
-    rows = zip(stamps, *(column.tolist() for column in columns), strict=True)
-    lines = [json.dumps(dict(zip(("ts_event", *names), row, strict=True))) for row in rows]
-    batches = ["\n".join(lines[at : at + 100]).encode() for at in range(0, len(lines), 100)]
-    assert sum(len(gzip.compress(batch)) for batch in batches) < 2 * 2**20
+def test_as_messages_it_fits_the_embedded_broker_twice(stream):
+    """As record batches, which `python -m sweep` sends, and as JSON in batches, which `feed replay` does by default."""
+    assert sum(len(message.value) for message in CODECS["arrow"].encode(stream)) < 2.5 * 2**20
+    values = [message.value for message in CODECS["json"].encode(stream)]
+    batches = [b"".join(values[at : at + 100]) for at in range(0, len(values), 100)]
+    assert sum(len(gzip.compress(batch)) for batch in batches) < 2.5 * 2**20
 
 
 @pytest.mark.parametrize("venues", [1, 2, 16])
@@ -150,7 +150,7 @@ def test_every_venue_has_fees_in_decimal_text():
 def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, ending):
     path = tmp_path / f"stream{ending}"
     write_csv(stream, path)
-    (block,) = read_csv(path).fragments
+    (block,) = read_file(path).fragments
     assert same(block.tape, stream)
     assert block.ignored == {}
     with path.open("rb") as file:
@@ -162,7 +162,7 @@ def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, endin
 def test_any_tape_without_trades_survives_a_file(tape, tmp_path_factory):
     path = tmp_path_factory.mktemp("tape") / "tape.csv"
     write_csv(tape, path)
-    assert same(read_csv(path).tape, tape)
+    assert same(read_file(path).tape, tape)
 
 
 def test_several_prints_of_one_message_keep_their_order(tmp_path):
@@ -172,43 +172,75 @@ def test_several_prints_of_one_message_keep_their_order(tmp_path):
     columns, trades = ({name: np.array(values) for name, values in each.items()} for each in (quotes, prints))
     tape = Tape.build("XYZ", **columns, trades=trades)
     write_csv(tape, tmp_path / "a.csv")
-    assert same(read_csv(tmp_path / "a.csv").tape, tape)
+    assert same(read_file(tmp_path / "a.csv").tape, tape)
     alone = {name: values[:1] for name, values in columns.items()}
     with pytest.raises(ValueError, match="1 trades have no row"):
         write_csv(Tape.build("XYZ", **alone, trades=trades), tmp_path / "b.csv")
 
 
-def test_levels_behind_the_first_leave_it_as_it_is_and_refill_over_seconds():
+def test_levels_behind_the_first_leave_it_as_it_is():
     flat, deep, five = (synthetic.generate(seconds=60.0, warmup=5.0, levels=levels) for levels in (1, 10, 5))
     assert same(deep.up_to(1), flat)
     assert same(deep.up_to(5), five)
     assert deep.depth == 10
     assert (deep.levels.ask_px[deep.ask_px > 0] > 0).all()
     assert same(synthetic.generate(seconds=60.0, warmup=5.0, levels=10), deep)
-    shares = {}  # of each venue's asks behind the touch: when, and how far from the usual
-    for row in np.flatnonzero(deep.venue == 2).tolist():
-        prices, sizes = deep.levels.ask_px[row].tolist(), deep.levels.ask_sz[row].tolist()
-        for px, sz in zip(prices, sizes, strict=True):
-            shares.setdefault(px, []).append((int(deep.ts[row]), sz))
-    changing = [series for series in shares.values() if len({sz for _, sz in series}) > 1]
-    assert changing
-    for series in changing:
-        assert min(sz for _, sz in series) > 0
 
 
-def test_what_the_touch_leaves_comes_back_by_halves():
-    queues = synthetic._Queues((1, 2, 3))
-    (usual,) = queues.behind(0, 100 * CENT, 7, [101 * CENT])
-    assert usual % 100 == 0
-    second = synthetic.HALF_LIFE
-    for shares in (0, 5_000):
-        queues.behind(10 * second, 101 * CENT, shares, [])
-        after = [queues.at(101 * CENT, (10 + k) * second) for k in range(3)]
-        assert after == [
-            shares,
-            *(usual - ((usual - shares) // 2**k if shares < usual else -((shares - usual) // 2**k)) for k in (1, 2)),
-        ]
-        assert queues.at(101 * CENT, 100 * second) == usual
+def test_levels_are_a_cent_apart_and_hold_more_the_deeper_they_are(stream):
+    for side, away in (("bid", -CENT), ("ask", CENT)):
+        px, behind = getattr(stream, f"{side}_px"), getattr(stream.levels, f"{side}_px")
+        quoted = px > 0
+        assert (behind[quoted] == px[quoted, None] + away * np.arange(1, 10)).all()
+        assert not behind[~quoted].any()
+        sizes = getattr(stream.levels, f"{side}_sz")[quoted]
+        assert sizes.min() >= 1
+        means = [getattr(stream, f"{side}_sz")[quoted].mean(), *sizes.mean(axis=0)]
+        assert (np.diff(means) > 0).all()
+
+
+def test_what_a_print_takes_of_the_touch_is_there_again_within_seconds(stream):
+    waits = []
+    for side, sign in (("ask", 1), ("bid", -1)):
+        px, sz, trades = getattr(stream, f"{side}_px"), getattr(stream, f"{side}_sz"), stream.trades
+        for venue in stream.venues.tolist():
+            rows, prints = np.flatnonzero(stream.venue == venue), (trades.venue == venue) & (trades.side == sign)
+            for ts, price in zip(trades.ts[prints].tolist(), trades.px[prints].tolist(), strict=True):
+                before, after = (int(np.searchsorted(stream.ts[rows], ts, how)) for how in ("left", "right"))
+                if before and px[rows[before - 1]] == price:
+                    later = rows[after:]
+                    full = later[(px[later] == price) & (sz[later] >= sz[rows[before - 1]])]
+                    waits += [(stream.ts[full[0]] - ts) / 1e9] if len(full) else []
+    assert len(waits) > 1000
+    assert 0.1 < np.median(waits) < 2
+    assert 1 < np.percentile(waits, 75) < 5
+
+
+def behind(*rows, away=1, depth=3):
+    """Shares behind the touch of rows of (seconds, tick of the touch, its shares), and what is usual at a tick."""
+    seconds, touch, shown = (np.array(column) for column in zip(*rows, strict=True))
+    ts = (seconds * 1e9).astype(np.int64)
+    return synthetic._behind(ts, touch, shown, away, depth, (1, 2, 3)), partial(synthetic._usual, (1, 2, 3))
+
+
+@pytest.mark.parametrize("away", [1, -1])
+def test_what_the_touch_leaves_behind_comes_back_by_halves(away):
+    """Half of what is missing, or too much, each two seconds; of a price that the touch has gone beyond, all is."""
+    near, at, far = 100, 100 + away, 100 + 2 * away
+    assert synthetic.HALF_LIFE == 2 * 10**9
+    for left in (7, 5_000):
+        shares, usual = behind((0, near, 1), (10, at, left), (12, near, 1), (14, near, 1), (100, near, 1), away=away)
+        full, beyond = usual(at), usual(far)
+        assert full % 100 == beyond % 100 == 0
+        assert shares[0].tolist() == [full, beyond]  # nothing has disturbed them
+        missing = abs(full - left)
+        halves = [missing // 2, missing // 4, 0]
+        assert shares[2:, 0].tolist() == [full - each if left < full else full + each for each in halves]
+        assert (shares[2:, 1] == beyond).all()
+    shares, usual = behind((0, near, 1), (10, far, 50), (10, near, 1), (12, near, 1), (100, near, 1), away=away)
+    full = usual(at)
+    assert shares[2:, 0].tolist() == [1, full - full // 2, full]
+    assert shares[2:, 1].tolist() == [50, usual(far) - (usual(far) - 50) // 2, usual(far)]
 
 
 @pytest.mark.parametrize("levels", [0, 11])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from feed.codecs.arrow_codec import SNAPSHOTS
 from tests.support import ROOT
 from tests.support.waits import without_waits
 
@@ -63,7 +64,8 @@ def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked)
     assert feed["source"] == "kafka"
     ((partition, start, end),) = ((p["partition"], p["start"], p["end"]) for p in feed["partitions"])
     assert (start, end) == (0, feed["messages"] + 1), partition  # the end record is the last
-    assert feed["messages"] == feed["snapshots"]
+    assert feed["messages"] == -(-feed["snapshots"] // SNAPSHOTS)
+    assert feed["depth"] == dict.fromkeys(feed["depth"], 10)
     assert len(feed["digest"]) == 64
     assert one["objective"]["flat"] is False
     assert one["run"]["executor"] == "ray"

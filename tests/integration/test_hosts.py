@@ -4,8 +4,13 @@ The tests share a cluster, and each leaves it as the next one needs it: what com
 autoscaler, as after `ray up`. The last one ends it.
 """
 
+import json
+
+import pandas as pd
 import pytest
 
+from feed import synthetic
+from feed.tape import QUOTE_DTYPES, Tape
 from tests.support.cluster.hosts import HOME
 from tests.support.runlogs import check_legs
 
@@ -169,6 +174,65 @@ def test_a_host_that_joins_late(running, begin, expected):
     sweep.until_busy(late)
     sweep.go()
     check(sweep, expected)
+
+
+MANY = (
+    "policy=pseudocode",
+    "order.side=[buy, sell]",
+    "order.size=[100000, 500000]",
+    "order.every=20s",
+    "order.horizon=20s",
+    "grid.lambda_over=0",
+    "grid.lambda_under={start: 0, stop: 0.09, num: 20}",
+    "grid.theta_queue={start: 0, stop: 0.05, num: 20}",
+    "collapse=false",
+)
+SYMBOLS = ("AAPL", "MSFT", "ORCL")
+
+
+@pytest.fixture(scope="module")
+def symbols(running):
+    """The same cluster, and a topic with a minute of each of several symbols."""
+    folder = running.cluster.hosts.folder / "symbols"
+    folder.mkdir()
+    for seed, symbol in enumerate(SYMBOLS):
+        tape = synthetic.generate(seed=seed, seconds=60.0, warmup=5.0)
+        columns = {name: getattr(tape, name) for name in QUOTE_DTYPES}
+        synthetic.write_csv(Tape.build(symbol, **columns), folder / f"{symbol}.csv.gz")
+    return running.streaming(folder, "symbols")
+
+
+def test_a_host_without_power_between_tapes(running, symbols, record_testsuite_property):
+    """In the middle of the second of three tapes; the documents and all tables are those of one process."""
+    home = symbols.inline_home("inline-symbols", *MANY, "collapse=true")
+    expected = json.loads((home / "result.json").read_text())
+    combinations = len(pd.read_parquet(home / "results.parquet", columns=["tape"]).query("tape == 0"))
+    running.cluster.wait(host.address for host in running.cluster.hosts.all)
+    off = running.cluster.workers[0]
+    sweep = symbols.sweep("many", *MANY, pace=0.3)
+    try:
+        sweep.until(combinations + combinations // 4)
+        sweep.until_busy(off)
+        done = sweep.stamps()[-1][1]
+        off.power_off()
+        assert combinations < done < 2 * combinations
+        sweep.until_lost()
+        sweep.go()
+        assert sweep.finish() == 0, sweep.stderr
+    finally:
+        sweep.kill()
+        record_testsuite_property("longest stall, many", f"{sweep.longest_stall():.2f} s")
+    off.boot()
+    for name in ("results.parquet", "orders.parquet"):
+        assert (sweep.home() / name).read_bytes() == (home / name).read_bytes()
+    document = sweep.document()
+    assert document["run"]["simulated"] == len(SYMBOLS) * combinations
+    assert document["feed"]["source"] == "kafka"
+    assert document["feed"]["digest"] == expected["feed"]["digest"]
+    for each in (document, expected):
+        del each["run"], each["feed"]
+    assert document == expected
+    assert sweep.longest_stall() < STALL_SECONDS, sweep.stalled
 
 
 def test_the_only_host_that_has_the_book_without_power(running, begin, expected):

@@ -190,7 +190,7 @@ def test_the_commands_take_the_settings_and_nobody_hears_the_secret(cluster, way
         del settings["sasl_password_env"]
         settings["sasl_password_file"] = str(tmp_path / "password")
     given = words(settings)
-    sent, _ = run(tmp_path, "feed", "replay", l1_day, source, "--codec", "arrow", *given)
+    sent, _ = run(tmp_path, "feed", "replay", l1_day, source, "depth=1", "--codec", "arrow", *given)
     checked, _ = run(tmp_path, "feed", "check", *given, source, "--json")
     listed, _ = run(tmp_path, "feed", "replays", source, *given)
     config = tmp_path / "sweep.yaml"

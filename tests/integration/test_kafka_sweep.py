@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import product
 
+import numpy as np
 import pytest
 
+from feed import synthetic
 from feed.kafka.headers import data_headers
 from feed.kafka.producer import replay
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from tests.support import ROOT
 from tests.support.kafka.handmade import end_item, messages, put, tape
 from tests.sweep.test_golden_cli import STUDY, WAITING, check_study, sweep
@@ -269,6 +273,32 @@ def test_a_sweep_that_begins_before_the_replay(broker, environment, tmp_path):
         process.kill()
     assert process.returncode == 0, stderr
     assert json.loads(out)["feed"]["replay"] == sent.replay
+
+
+def test_a_topic_of_several_symbols_and_dates_is_the_run_of_the_folder_that_filled_it(broker, environment, tmp_path):
+    """An empty day among them is named, and left out in the same words."""
+    days, source = tmp_path / "days", broker("days")
+    days.mkdir()
+    for seed, (symbol, day) in enumerate(product(("AAPL", "MSFT"), range(2))):
+        stream = synthetic.generate(seed=seed, seconds=20.0, warmup=2.0)
+        columns = {name: getattr(stream, name) for name in QUOTE_DTYPES} | {"ts": stream.ts + day * DAY}
+        if seed == 3:
+            columns |= {name: np.zeros_like(columns[name]) for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")}
+        synthetic.write_csv(Tape.build(symbol, **columns), days / f"{symbol}-{day}.csv")
+    assert run(environment, "feed", "replay", str(days), source).returncode == 0
+    words = "executor=inline", "order.size=300", "order.every=4s", "order.horizon=5s"
+    for place in (days, source):
+        refused = run(environment, "sweep", *words, f"source={place}")
+        assert refused.returncode == 2
+        assert "MSFT 2025-03-13 has rows but no quote" in refused.stderr.splitlines()[-1]
+    ran = [run(environment, "sweep", *words, "tapes.skip_empty=true", f"source={place}") for place in (days, source)]
+    folder, topic = (json.loads(each.stdout) for each in ran)
+    assert (topic["orders"]["days"], topic["orders"]["symbols"], len(topic["feed"]["tapes"])) == (2, 2, 4)
+    assert topic["warnings"][0].startswith("MSFT 2025-03-13: left out")
+    assert topic["run"]["id"] == folder["run"]["id"]
+    for each in (folder, topic):
+        each["feed"] |= {"tapes": [{k: v for k, v in tape.items() if k not in PLACE} for tape in each["feed"]["tapes"]]}
+    assert beside_place(topic) == beside_place(folder)
 
 
 @pytest.mark.cluster

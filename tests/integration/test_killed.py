@@ -10,13 +10,16 @@ import sys
 import time
 from itertools import groupby
 
+import numpy as np
 import pytest
 from msgspec import structs
+from pyarrow import parquet
 
 from feed import synthetic
 from feed.instants import format_instant
 from feed.kafka.embedded import EmbeddedBroker
 from feed.kafka.producer import replay
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep.runs.manifest import read_manifest, write_manifest
 from tests.support import ROOT
 from tests.support.runlogs import check_legs, legs_of, log_of
@@ -61,14 +64,14 @@ def home_in(folder):
     return next(iter((folder / "runs").glob("*")), None)
 
 
-def kill_half_way(process, folder, number):
-    """Send a signal once half of the combinations are in the log."""
+def kill_half_way(process, folder, number, combinations=COMBINATIONS):
+    """Send a signal once half of the combinations are in the log, and a part is stored, which is a thread's work."""
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         home = home_in(folder)
         if home and (home / "log.jsonl").exists():
             done = sum(event["combinations"] for event in log_of(home) if event["event"] == "chunk")
-            if done >= COMBINATIONS // 2:
+            if done >= combinations // 2 and any((home / "parts").glob("*.parquet")):
                 os.kill(process.pid, number)
                 return home
         assert process.poll() is None, process.stderr.read()
@@ -111,6 +114,140 @@ def test_a_driver_that_is_ended_half_way_is_resumed_and_repeats_no_more_than_was
         each.pop("run")
     assert document == expected
     assert json.loads(run(environment, "verify", home, "executor=inline").stdout)["identical"] is True
+
+
+MANY = [
+    "policy=pseudocode",
+    "order.side=[buy, sell]",
+    "order.size=[100000, 500000]",
+    "order.every=30s",
+    "order.horizon=30s",
+    "collapse=false",
+    "grid.lambda_under={start: 0, stop: 0.09, num: 12}",
+    "grid.theta_queue={start: 0, stop: 0.02, num: 24}",
+]
+TAPES = 3
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory):
+    """A folder with four minutes of each of some days."""
+    folder = tmp_path_factory.mktemp("days")
+    for day in range(TAPES):
+        tape = synthetic.generate(seed=day, seconds=240.0 + 5 * day, warmup=5.0)
+        columns = {name: getattr(tape, name) for name in QUOTE_DTYPES} | {"ts": tape.ts + day * DAY}
+        synthetic.write_csv(Tape.build("AAPL", **columns), folder / f"{day}.csv.gz")
+    return f"source={folder}"
+
+
+def done_by_tape(home):
+    """How many combinations of each tape arrived, by the run's log."""
+    done = [0] * TAPES
+    for event in log_of(home):
+        if event["event"] == "chunk":
+            done[int(event["chunk"].removeprefix("chunk ").partition("/")[0])] += event["combinations"]
+    return done
+
+
+@pytest.mark.cluster
+def test_a_driver_that_is_killed_between_tapes_goes_on_in_the_tape_where_it_was(days, environment, tmp_path):
+    """Many orders on several tapes: one is complete, one partly done, one not begun."""
+    run(environment, days, *MANY, "collapse=true", "executor=inline", "--output", tmp_path / "whole")
+    whole = home_in(tmp_path / "whole")
+    table = parquet.read_table(whole / "results.parquet", columns=["tape"])["tape"].to_numpy()
+    counts = np.bincount(table).tolist()
+    assert len(counts) == TAPES
+
+    words = command(days, *MANY, "workers=2", "--output", tmp_path / "killed")
+    with subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            home = home_in(tmp_path / "killed")
+            if home and (home / "log.jsonl").exists() and done_by_tape(home)[1] >= counts[1] // 4:
+                process.send_signal(signal.SIGKILL)
+                break
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    first = done_by_tape(home)
+    assert first[0] == counts[0]
+    assert counts[1] // 4 <= first[1] < counts[1]
+    assert first[2] == 0
+    assert json.loads((home / "manifest.json").read_text())["status"] == "running"
+
+    document = json.loads(run(environment, "resume", home, "workers=2").stdout)
+    (stored,) = (event["arrived"] for event in log_of(home) if event["event"] == "resumed")
+    again = [after - before for before, after in zip(first, done_by_tape(home), strict=True)]
+    assert stored + sum(again) == sum(counts)
+    assert again[0] == 0
+    assert counts[1] - first[1] <= again[1] < counts[1]
+    assert again[2] == counts[2]
+
+    expected = json.loads((whole / "result.json").read_text())
+    assert home.name == whole.name == document["run"]["id"]
+    for name in ("results.parquet", "orders.parquet"):
+        assert (home / name).read_bytes() == (whole / name).read_bytes()
+    assert json.loads((home / "result.json").read_text()) == document
+    for each in (document, expected):
+        each.pop("run")
+    assert document == expected
+    assert json.loads(run(environment, "verify", home, "executor=inline").stdout)["identical"] is True
+
+
+TAQ = [
+    "order.side=[buy, sell]",
+    "order.size=[1000, 5000, 20000]",
+    "order.every=10m",
+    "order.horizon=10m",
+    "order.from=09:40",
+    "order.to=15:40",
+    "order.zone=America/New_York",
+    "grid.liquidity=[persist, refresh]",
+    "grid.lambda_over={start: 0, stop: 0.009, num: 10}",
+    "grid.lambda_under={start: 0, stop: 0.048, num: 25}",
+    "grid.theta_queue={start: 0, stop: 0.019, num: 20}",
+]
+TAQ_COMBINATIONS = 10_000
+"""Of which few decide differently, as only the sum of two axes counts; the run that is killed simulates each."""
+
+
+@pytest.mark.cluster
+def test_222_orders_on_a_real_day_are_the_same_bytes_wherever_they_run_and_whatever_ends_them(
+    taq_day, environment, tmp_path
+):
+    words = [f"source={taq_day}", *TAQ]
+    homes, documents = {}, {}
+    for executor in ("executor=inline", "workers=1", "workers=2"):
+        folder = tmp_path / executor
+        documents[executor] = json.loads(run(environment, *words, executor, "--output", folder).stdout)
+        homes[executor] = home_in(folder)
+    rows = TAQ_COMBINATIONS * 2 * 3 * documents["workers=1"]["orders"]["blocks"]
+    killed = command(*words, "workers=2", "collapse=false", "--output", tmp_path / "killed")
+    with subprocess.Popen(
+        killed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        home = kill_half_way(process, tmp_path / "killed", signal.SIGKILL, rows)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads((home / "manifest.json").read_text())["status"] == "running"
+    documents["resumed"] = json.loads(run(environment, "resume", home, "workers=2").stdout)
+    homes["resumed"] = home
+    (stored,) = (event["arrived"] for event in log_of(home) if event["event"] == "resumed")
+    assert 0 < stored < rows
+
+    assert documents["resumed"]["orders"]["count"] == 222
+    worlds = [world["market"] for world in documents["resumed"]["worlds"]]
+    assert worlds == [{"liquidity": "persist"}, {"liquidity": "refresh"}]
+    assert len({document["run"]["id"] for document in documents.values()}) == 1
+    for document in documents.values():
+        assert document["failed"] == []
+        document.pop("run")
+        assert document == documents["executor=inline"]
+    for name in ("results.parquet", "orders.parquet"):
+        assert len({(each / name).read_bytes() for each in homes.values()}) == 1
 
 
 @pytest.mark.command

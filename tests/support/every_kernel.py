@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
 from allocator.book import BookRules, build_book
-from allocator.money import INFINITE
-from allocator.order import FIELDS, Order, ParameterColumns, Parameters, Rules
+from allocator.engine import as_row
+from allocator.money import INFINITE, NANO
+from allocator.order import Latency, Order, ParameterColumns, Parameters, Rules
 from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import run_baselines, run_combinations
-from tests.support.strategies import CENT, random_tape
+from tests.support.strategies import CENT, SECOND, random_tape
 from tests.support.tapes import with_levels
 
 GRID = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, CENT, 2 * CENT + 1, INFINITE)])
+
+LATE = Latency((0, SECOND, 5 * SECOND), ((2, (3 * SECOND,)),), seed=5)
 
 CHOICES = list(
     itertools.product(
@@ -47,8 +51,14 @@ def digest() -> str:
                 used.add(kernel)
                 content.update(run_combinations(book, order, rules, policy, fees, GRID, kernel=kernel).table.tobytes())
             for conventions in ("fair", "classic"):
-                for run in run_baselines(book, order, rules, fees, conventions).values():
-                    content.update(np.array([getattr(run, name) for name in FIELDS], np.int64).tobytes())
+                baselines = run_baselines(book, order, rules, fees, conventions)
+                content.update(np.array([as_row(run) for run in baselines.values()], np.int64).tobytes())
+            late, capped = replace(rules, latency=LATE), replace(policy, participation=NANO // 3)
+            for kernel in runners_for(Task.of(book, order, late, capped, fees)):
+                used.add(kernel)
+                content.update(run_combinations(book, order, late, capped, fees, GRID, kernel=kernel).table.tobytes())
+            baselines = run_baselines(book, order, late, fees, "fair")
+            content.update(np.array([as_row(run) for run in baselines.values()], np.int64).tobytes())
     assert used == set(RUNNERS) - {"reference"}, used
     return content.hexdigest()
 

@@ -44,7 +44,7 @@ def columns_of(book: Book) -> dict[str, np.ndarray]:
 
 def make_book(nbytes: int) -> Book:
     """A book of about so many bytes: a synthetic minute, laid end to end."""
-    book = build_book(synthetic.generate(seconds=60.0, warmup=0.0), build_config({}).question.settings.book)
+    book = build_book(synthetic.generate(seconds=60.0, warmup=0.0, levels=1), build_config({}).question.settings.book)
     copies = max(1, round(nbytes / book.nbytes))
     columns = {name: each for name, each in columns_of(book).items() if name != "venues"}
     tiled = {name: np.tile(each, (copies, 1) if each.ndim == 2 else copies) for name, each in columns.items()}

@@ -18,9 +18,10 @@ FEWER = 40
 def long_tape(snapshots: int, venues: int) -> Tape:
     """A tape of exactly so many snapshots, without trades.
 
-    Each copy of the default stream (same seed, so the same tape everywhere) begins with a quote of every venue.
+    Each copy of the first level of the default stream (same seed, so the same tape everywhere) begins with a quote of
+    every venue.
     """
-    block = synthetic.generate(venues=venues)
+    block = synthetic.generate(venues=venues, levels=1)
     copies = -(-snapshots // block.snapshots)
     first, last = block.span
     columns = {name: np.tile(getattr(block, name), copies) for name in QUOTE_DTYPES}

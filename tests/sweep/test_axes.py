@@ -7,8 +7,8 @@ import pytest
 
 from feed import synthetic
 from feed.tape import DAY, QUOTE_DTYPES, Tape
-from sweep import verification
-from sweep.config.loading import build_config
+from sweep import tasks, verification
+from sweep.config.loading import build_config, load_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
 from sweep.forecast import forecast
@@ -27,6 +27,9 @@ ALONE = {
     "depth": [1, 3, 5],
     "max_age": ["1s", None],
     "uncross": [True, False],
+    "participation": [1.0, 0.3],
+    "schedule": ["now", "pov"],
+    "latency": {"none": 0, "near": "3ms", "far": {"default": ["5ms", "200ms"], "2": "1ms", "seed": 4}},
 }
 """Axes, and values of each that matter on the stream."""
 
@@ -210,11 +213,17 @@ def test_a_plan_counts_every_variant(day):
         ({"participation": [1.5]}, "grid.participation: expected above 0 and up to 1, but it had 1.5"),
         ({"schedule": ["vwap"]}, "grid.schedule: expected now or twap or pov, but it had 'vwap'"),
         ({"fees": ["now"]}, "grid.fees: expected tables by name"),
-        ({"fees": {"now": {"2": {"taker": 3000}}}}, "grid.fees.2.taker: 3000.0 $ per share is above 100 $"),
+        ({"fees": {"now": {"2": {"taker": 3000}}}}, "grid.fees.now.2.taker: 3000.0 $ per share is above 100 $"),
         ({"latency": ["1ms", "1000us"]}, "grid.latency: 1000us stands twice"),
         ({"latency": [["1ms", "2ms"]]}, "grid.latency: expected durations, or what each name stands for"),
-        ({"latency": {"slow": {"XNAS": "1ms"}}}, "grid.latency.XNAS: expected a Databento publisher id, default or se"),
-        ({"latency": {"slow": []}}, "grid.latency: expected 1 to 1,000 durations to draw from, but it had 0"),
+        ({"latency": {"slow": {"XNAS": "1ms"}}}, "grid.latency.slow.XNAS: expected a Databento publisher id"),
+        ({"latency": {"slow": []}}, "grid.latency.slow: expected 1 to 1,000 durations to draw from, but it had 0"),
+        ({"latency": {"default": "1ms", "2": "50us"}}, "grid.latency: expected what each name stands for"),
+        ({"latency": ["1ms", {"default": "2ms"}]}, "grid.latency: expected durations, or what each name stands for"),
+        ({"latency": {"a": "1ms", "b": {"default": "1ms", "seed": 3}}}, "grid.latency: b stands twice, as a"),
+        ({"participation": [0.1, 0.1000000000001]}, "grid.participation: 0.1000000000001 stands twice, as 0.1"),
+        ({"depth": ["5", 5e0]}, "grid.depth: 5 stands twice, as 5"),
+        ({"fees": {1: {}, "1": {"default": {"taker": 0}}}}, "grid.fees: 1 stands twice; each name once"),
         ({"latncy": [1]}, "unknown key grid.latncy; the nearest valid one is grid.latency"),
         ({"reference": ["mid", "touch"], "lambda_over": {"start": 0, "stop": 1, "num": 500_000},
           "lambda_under": {"start": 0, "stop": 1, "num": 500}},
@@ -259,11 +268,34 @@ def test_the_hash_of_a_question_knows_its_axes():
     assert build_config(same).question.config_hash == hashes[0]
 
 
+def test_a_question_has_one_hash_however_it_is_written():
+    pairs = [
+        ({"where": "lambda_over < lambda_under "}, {"where": ["lambda_over < lambda_under"]}),
+        ({"grid": {"participation": [1, 0.5]}}, {"grid": {"participation": [1.0, 0.5]}}),
+        ({"grid": {"depth": ["5", 1]}}, {"grid": {"depth": [5, 1.0]}}),
+        ({"latency": "0s"}, {}),
+        ({"latency": ["1ms"]}, {"latency": {"default": "1000us", "seed": 5}}),
+        ({"grid": {"fees": {1: {2: {"taker": 0}}}}}, {"grid": {"fees": {"1": {"2": {"taker": 0.0}}}}}),
+    ]
+    for one, other in pairs:
+        assert build_config(one).question.config_hash == build_config(other).question.config_hash, (one, other)
+
+
+def test_conditions_on_the_command_line_are_taken_as_they_are():
+    for text in ("- lambda_over < 0.02", "lambda_over in [0, 0.01]", "reference == 'touch'", "'touch' == reference"):
+        config = load_config(None, ["grid.reference=[touch, mid]", f"where={text}"])
+        assert config.where == text
+    several = load_config(None, ["where=[lambda_over < lambda_under, theta_queue > 0]"])
+    assert several.where == ("lambda_over < lambda_under", "theta_queue > 0")
+
+
 def test_depth_beyond_the_source_says_what_it_has(day):
     from feed.errors import FeedUnavailable
 
     with pytest.raises(FeedUnavailable, match=r"depth: 7 levels of a side are asked for, and the quotes have 5"):
         run(asked(day, {"depth": [1, 7]}))
+    with pytest.raises(FeedUnavailable, match=r"depth: 7 levels of a side are asked for, and the quotes have 5"):
+        run(asked(day, {"depth": [None, 7]}))
 
 
 def test_the_order_of_axes_is_that_of_the_configuration_and_the_parameters_vary_fastest(day):
@@ -278,3 +310,61 @@ def test_the_order_of_axes_is_that_of_the_configuration_and_the_parameters_vary_
     first = frame[(frame["tape"] == 0) & (frame["order"] == 0)]
     points = list(zip(first["fee_table"], first["reference"], first["theta_queue"], strict=True))
     assert points == list(itertools.product(TABLES, ["mid", "touch"], [0, 0.01]))
+
+
+def test_a_world_in_which_everything_fails_is_left_out(day, tmp_path, monkeypatch):
+    original = tasks._run
+
+    def fails(book, job, orders, parameters, kernel):
+        if job.settings.rules.liquidity == "refresh":
+            raise ZeroDivisionError("a bug under refresh")
+        return original(book, job, orders, parameters, kernel)
+
+    grid = {"liquidity": ["refresh", "persist"], "uncross": [True, False]}
+    whole = run(asked(day, grid))
+    monkeypatch.setattr(tasks, "_run", fails)
+    monkeypatch.setattr(tasks._Sums, "run", lambda *_: False)
+    result = run(asked(day, grid, output=str(tmp_path)))
+    assert [world["market"]["liquidity"] for world in result.document["worlds"]] == ["persist", "persist"]
+    assert result.document["best_parameters"] == whole.document["worlds"][2]["best_parameters"]
+    assert result.document["worlds"][1]["optimized"] == whole.document["worlds"][3]["optimized"]
+    assert len(result.failures) == 54
+    lines = [line for line in result.document["warnings"] if "every combination failed" in line]
+    line = "every combination failed with liquidity=refresh, uncross={}; it is left out"
+    assert lines == [line.format(True), line.format(False)]
+    assert verification.verify(result.home, progress=Silent())["identical"]
+
+
+def test_dear_fees_of_any_world_are_warned_of(day):
+    tables = {"ok": {"default": {"taker": 0.003}}, "dear": {"default": {"taker": 3}}}
+    warnings = run(asked(day, {"fees": tables})).document["warnings"]
+    assert [line.partition(" is ")[0] for line in warnings if "basis points" in line] == [
+        "grid.fees.dear.default.taker"
+    ]
+
+
+def test_worlds_that_a_condition_drops_are_not_spoken_of(day):
+    document = run(asked(day, {"liquidity": ["persist", "refresh"]}, where="liquidity == 'refresh'")).document
+    assert "worlds" not in document
+    assert document["rules"]["liquidity"] == ["refresh"]
+    assert list(document["sensitivity"]) == ["persist"]
+    alone = run(asked(day, {}, liquidity="refresh")).document
+    assert document["sensitivity"] == alone["sensitivity"]
+    plan = forecast(asked(day, {"liquidity": ["persist", "refresh"]}, where="liquidity == 'refresh'"))
+    assert plan["kernel"] != ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "edges", "inert"),
+    [
+        ("theta_queue < 0.05", ["theta_queue"], []),
+        ("theta_queue == 0.02", [], []),
+        ("lambda_over == theta_queue", [], []),
+    ],
+)
+def test_ends_and_inert_axes_are_of_what_was_tried(day, condition, edges, inert):
+    grid = {"lambda_over": [0, 0.02], "lambda_under": 0, "theta_queue": [0, 0.02, 0.05]}
+    objective = run(asked(day, grid, where=condition, reference="mid")).document["objective"]
+    assert objective["inert"] in (inert, ["lambda_over"])
+    assert set(objective["edges"]) <= {*edges, "theta_queue", "lambda_over"}
+    assert ("lambda_over" in objective["inert"]) == (condition != "lambda_over == theta_queue")

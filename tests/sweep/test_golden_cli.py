@@ -111,32 +111,52 @@ OLD_RULES = ("reference=best", "leftover_band=null", "baseline=best_available")
 """What `fair` was before it looked at the touch."""
 
 
-def test_the_figures_of_the_embedded_stream_and_those_of_the_rules_before_the_touch(capsys, tmp_path):
-    path = tmp_path / "stream.csv"
-    assert feed_cli.main(["synth", str(path)]) == 0
-    capsys.readouterr()
-    words = (f"source=file:{path}", *SYNTHETIC)
-    touch, old = sweep(capsys, *words), sweep(capsys, *words, *OLD_RULES)
-    totals = {name: run["total_cash"] for name, run in touch["baselines"].items()}
-    without_following = {
+EMBEDDED = {
+    "depth=1": {
+        "twap": 784382.25,
+        "vwap": 784220.34,
+        "pov": 783099.51,
+        "optimized": 782413.17,
         "best_ask": 782484.05,
         "best_available": 782440.7,
         "sweep_now": 786551.05,
         "pro_rata": 782410.67,
         "touch": 782481.33,
         "clairvoyant": 782395.95,
-    }
-    assert totals == {"twap": 784382.25, "vwap": 784220.34, "pov": 783099.51, **without_following}
-    assert touch["optimized"]["total_cash"] == 782413.17
-    totals = {name: run["total_cash"] for name, run in old["baselines"].items()}
-    assert totals == {
-        "twap": 784421.59,
-        "vwap": 784271.37,
-        "pov": 783099.55,
-        **without_following,
-        "sweep_now": 784866.51,
-    }
-    assert old["optimized"]["total_cash"] == 782436.23
+    },
+    "depth=10": {
+        "twap": 784382.25,
+        "vwap": 784220.34,
+        "pov": 783099.51,
+        "optimized": 782420.75,
+        "best_ask": 782486.56,
+        "best_available": 782424.65,
+        "sweep_now": 782519.63,
+        "pro_rata": 782410.54,
+        "touch": 782483.47,
+        "clairvoyant": 782396.6,
+    },
+}
+"""By depth and strategy: total cash of the default run."""
+
+BEFORE = {
+    "depth=1": {"twap": 784421.59, "vwap": 784271.37, "pov": 783099.55, "sweep_now": 784866.51, "optimized": 782436.23},
+    "depth=10": {"twap": 784406.25, "vwap": 784256.54, "pov": 783099.57, "optimized": 782428.96},
+}
+"""By depth: what of it the old rules change."""
+
+
+@pytest.mark.parametrize("depth", EMBEDDED)
+def test_the_figures_of_the_embedded_stream_and_those_of_the_rules_before_the_touch(capsys, tmp_path, depth):
+    """The stream has ten levels; at depth 1 are the figures of when it had one."""
+    path = tmp_path / "stream.csv"
+    assert feed_cli.main(["synth", str(path)]) == 0
+    capsys.readouterr()
+    words = (f"source=file:{path}", *SYNTHETIC, *([depth] if depth == "depth=1" else []))
+    for rules, expected in ((), EMBEDDED[depth]), (OLD_RULES, EMBEDDED[depth] | BEFORE[depth]):
+        document = sweep(capsys, *words, *rules)
+        runs = document["baselines"] | {"optimized": document["optimized"]}
+        assert {name: run["total_cash"] for name, run in runs.items()} == expected
 
 
 @pytest.mark.parametrize("reference", ["touch", "best"])

@@ -20,6 +20,7 @@ from feed.instants import format_instant
 from sweep import cli, tasks, verification
 from sweep.chunks import Cutter
 from sweep.driver import resume, run
+from sweep.errors import ConfigError
 from sweep.progress import Silent
 from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
@@ -147,7 +148,7 @@ def without_run(document):
 
 def test_every_kernel_gives_the_same_rows(stream, monkeypatch):
     buys = {**MANY, "side": "buy"}
-    expected = run(config_of(stream, order=buys))
+    expected = run(config_of(stream, order=buys, depth=1))
     ran = set()
     original = tasks.calibrate
 
@@ -158,7 +159,7 @@ def test_every_kernel_gives_the_same_rows(stream, monkeypatch):
             return {kernel: ((1, 1e-4),)} if kernel in names or kernel in {"reference", "walk"} else names
 
         monkeypatch.setattr(tasks, "calibrate", only)
-        result = run(config_of(stream, order=buys))
+        result = run(config_of(stream, order=buys, depth=1))
         ran.add(result.document["run"]["kernel"])
         assert result.table.tobytes() == expected.table.tobytes()
     assert {"shared", "rows", "lanes", "wide", "walk", "reference"} <= ran
@@ -174,6 +175,14 @@ def test_a_combination_that_fails_for_one_order_is_reported_once(stream, monkeyp
         return original(book, order, rules, policy, fees, parameters, **keywords)
 
     whole = run(config_of(stream, order=MANY))
+    together = tasks.add_orders
+
+    def fails_together(book, orders, rules, policy, fees, parameters, out, **keywords):
+        together(book, orders, rules, policy, fees, parameters, out, **keywords)
+        for order in orders:
+            fails(book, order, rules, policy, fees, parameters, **keywords)
+
+    monkeypatch.setattr(tasks, "add_orders", fails_together)
     monkeypatch.setattr(tasks, "run_combinations", fails)
     monkeypatch.setattr(simulate, "run_combinations", fails)
     result = run(config_of(stream, order=MANY))
@@ -300,7 +309,7 @@ def test_a_changed_row_of_an_order_is_found(stream, tmp_path):
 
 
 def test_halves_of_a_walk_that_all_orders_share_are_run_again_whole(stream, tmp_path, monkeypatch):
-    keys = {"order": {**MANY, "side": "buy"}, "grid": {"lambda_over": 0}}
+    keys = {"order": {**MANY, "side": "buy"}, "grid": {"lambda_over": 0}, "depth": 1}
     expected = run(config_of(stream, **keys))
     monkeypatch.setattr(tasks, "calibrate", lambda *_: {"shared": ((1, 1e-4),)})
     config = config_of(stream, output=str(tmp_path), **keys)
@@ -337,3 +346,33 @@ def test_a_frame_s_instants_are_starts(stream):
     for given in (starts, pd.Series(starts), list(starts), np.array([window.start + 10**9, window.start + 9 * 10**9])):
         config = config_of(stream, order={"start": given, "horizon": "2s"})
         assert config.question.orders.starts == (window.start + 10**9, window.start + 9 * 10**9)
+
+
+def test_any_combination_has_its_orders_in_the_table(stream):
+    order = {"side": ["buy", "sell"], "size": [300, 2000], "every": "5s", "horizon": "6s"}
+    grid = {"liquidity": ["persist", "refresh"], "theta_queue": [0, 0.02]}
+    results = {detail: run(config_of(stream, order=order, grid=grid, detail=detail)) for detail in ("best", "all")}
+    some = run(config_of(stream, order=order, grid=grid, detail=[0, 17, 20]))
+    frames = {detail: result.orders_frame() for detail, result in [*results.items(), ("some", some)]}
+    for result in (*results.values(), some):
+        assert result.document["best_parameters"] == some.document["best_parameters"]
+    shared = frames["all"][~frames["all"]["strategy"].str.startswith("combination ")].reset_index(drop=True)
+    assert shared.equals(frames["best"])
+    sums = frames["all"].groupby(["combination", "side"])[["filled", "fees", "total_cash"]].sum()
+    table = some.to_frame()
+    table["side"] = np.where(table["order"] < table["order"].max() // 2 + 1, "buy", "sell")
+    expected = table.groupby(["combination", "side"])[["filled", "fees", "total_cash"]].sum()
+    assert len(sums) == 2 * len(some.config.question.grid)
+    assert (sums.to_numpy(np.int64) == expected.to_numpy()).all()
+    named = frames["some"]["combination"].dropna().unique().tolist()
+    assert {0, 17, 20} <= {*named} <= {0, 17, 20, *frames["best"]["combination"].dropna()}
+
+
+def test_detail_that_cannot_be_is_refused(stream):
+    with pytest.raises(ConfigError, match=r"^detail: 27 is no combination; they are numbered from 0 to 26$"):
+        config_of(stream, detail=[0, 27])
+    with pytest.raises(ConfigError, match=r"^detail: 3 stands twice"):
+        config_of(stream, detail=[3, 3])
+    many = {"every": "1ms", "horizon": "10s"}
+    with pytest.raises(ConfigError, match=r"^detail: 27 combinations x 50,001 orders are 1,350,027 runs, more than"):
+        run(config_of(stream, order=many, detail="all"))

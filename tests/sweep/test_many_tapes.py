@@ -1,5 +1,6 @@
 """Several days and symbols in one sweep: each as if it were alone, read again where there is no room to keep them."""
 
+import gzip
 import shutil
 from dataclasses import replace
 
@@ -8,8 +9,9 @@ import pytest
 
 from feed import synthetic
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.tape import DAY, QUOTE_DTYPES, Tape
-from sweep import verification
+from feed.files.parquet import write_parquet
+from feed.tape import DAY, QUOTE_DTYPES, Tape, join
+from sweep import cli, verification
 from sweep.config.loading import build_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
@@ -174,13 +176,33 @@ def test_a_window_over_dates_gives_each_its_part(each):
 
 
 def test_one_file_of_several_symbols_is_several_tapes(each, alone, tmp_path):
-    lines = [__import__("gzip").open(each[name, 0], "rt").read().splitlines() for name in NAMES]
+    lines = [gzip.decompress(each[name, 0].read_bytes()).decode().splitlines() for name in NAMES]
     path = tmp_path / "both.csv"
     path.write_text("\n".join([*lines[0], *lines[1][1:]]) + "\n")
     result = run(config_of(path))
     for number, one in enumerate((alone[0], alone[2])):
         rows = result.table[result.table[:, 0] == number]
         assert (rows[:, 1:] == one.table[:, 1:]).all()
+
+
+def test_one_file_of_several_dates_is_several_tapes(each, alone, tmp_path):
+    """The rows and digests are those of a file for each date; a window that leaves one of them is that one's."""
+    lines = [gzip.decompress(each["AAPL", day].read_bytes()).decode().splitlines() for day in range(DAYS)]
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join([*lines[0], *lines[1][1:]]) + "\n")
+    result = run(config_of(path))
+    for number, one in enumerate(alone[:DAYS]):
+        assert (result.table[result.table[:, 0] == number][:, 1:] == one.table[:, 1:]).all()
+        assert result.document["feed"]["tapes"][number]["digest"] == one.document["feed"]["digest"]
+    assert (result.document["orders"]["days"], result.document["orders"]["symbols"]) == (DAYS, 1)
+    start, end = synthetic.window(20.0)
+    for window in ({"start": start + DAY + 10**9}, {"end": end - 10**9}, {"start": start, "end": end}):
+        day = int("start" in window and window["start"] > start + DAY)
+        narrow, one = (run(config_of(source, window=window)) for source in (path, each["AAPL", day]))
+        assert narrow.table.tobytes() == one.table.tobytes()
+        assert narrow.document["run"]["id"] == one.document["run"]["id"]
+    with pytest.raises(FeedUnavailable, match=r"no quotes in the window; the data there spans 2025-03-12.*2025-03-13"):
+        run(config_of(path, window={"start": start + 5 * DAY}))
 
 
 def test_a_tape_without_an_order_is_named(each):
@@ -218,11 +240,13 @@ def shifted(tape, day, **columns):
 
 
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
-@pytest.mark.parametrize("kind", ["many venues", "fine prices"])
+@pytest.mark.parametrize("kind", ["many venues", "fine prices", "levels"])
 def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liquidity):
     first = synthetic.generate(seed=1, seconds=15.0)
     second = synthetic.generate(seed=2, seconds=15.0)
-    if kind == "many venues":
+    if kind == "levels":
+        changed = shifted(second, 1, levels=second.levels.columns)
+    elif kind == "many venues":
         changed = shifted(second, 1, venue=(np.arange(second.rows) % 70 + 1).astype(np.int16))
     else:
         ask_px = second.ask_px.copy()
@@ -237,6 +261,20 @@ def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liqui
     for number, path in enumerate(paths):
         alone = run(config_of(path, order=order, liquidity=liquidity, stub_band=None))
         assert (together.table[together.table[:, 0] == number][:, 1:] == alone.table[:, 1:]).all()
+
+
+def test_a_date_is_as_deep_as_it_is_whatever_file_holds_it(tmp_path):
+    first, second = (synthetic.generate(seed=seed, seconds=5.0) for seed in (1, 2))
+    days = [shifted(first, 0, levels=first.levels.columns), shifted(second, 1)]
+    (folder := tmp_path / "days").mkdir()
+    for number, tape in enumerate(days):
+        synthetic.write_csv(tape, folder / f"{number}.csv.gz")
+    write_parquet([join(days)], whole := tmp_path / "whole.parquet")
+    order = {"size": 100, "every": "2s", "horizon": "2s"}
+    one, each = (run(config_of(place, order=order)) for place in (whole, folder))
+    assert [tape["digest"] for tape in one.document["feed"]["tapes"]] == [tape.digest() for tape in days]
+    assert [tape["digest"] for tape in each.document["feed"]["tapes"]] == [tape.digest() for tape in days]
+    assert (one.table == each.table).all()
 
 
 def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(each, tmp_path):
@@ -304,3 +342,78 @@ def test_what_is_the_same_of_every_tape_stands_once(each):
     warned = [line for line in result.document["warnings"] if "are left out" in line]
     every = left_out + result.document["orders"]["count"]
     assert warned == [f"{left_out} of {every} orders are left out: they do not lie inside the window of their tape"]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Two days of five venues each, of which the first has one that the second lacks, and the other way round."""
+    folder, paths = tmp_path_factory.mktemp("mixed"), []
+    for day in range(2):
+        tape = synthetic.generate(seed=day, seconds=20.0, venues=6)
+        venues = tape.venues.tolist()
+        absent = venues[-1 - day]
+        paths.append(folder / f"{day}.csv.gz")
+        synthetic.write_csv(shifted(tape.of_venues(tuple(each for each in venues if each != absent)), day), paths[-1])
+    return paths
+
+
+FEES = {"default": {"taker": 0.003}, "38": {"taker": 0.0009}, "3": {"taker": -0.0014}, "8": {"taker": 0.004}}
+
+
+@pytest.mark.parametrize("liquidity", ["persist", "refresh"])
+@pytest.mark.parametrize("policy", ["static", "pseudocode"])
+def test_tapes_of_different_venues_are_swept_with_the_fees_of_those_that_each_has(mixed, policy, liquidity):
+    keys = {"fees": FEES, "policy": policy, "liquidity": liquidity, "order": {**ORDERS, "every": "8s"}}
+    together = run(config_of(mixed[0].parent, **keys))
+    present = [set(section["depth"]) for section in together.document["feed"]["tapes"]]
+    assert len(present[0] - present[1]) == len(present[1] - present[0]) == 1
+    assert set(together.document["feed"]["depth"]) == present[0] | present[1]
+    assert together.document["objective"]["distinct"] > 1
+    for number, path in enumerate(mixed):
+        absent = "".join(present[1 - number] - present[number])
+        own = {venue: fee for venue, fee in FEES.items() if venue != absent}
+        for fees in (FEES, own, own | {absent: {"taker": 0.0073}}):  # whatever an absent venue takes
+            alone = run(config_of(path, **keys | {"fees": fees}))
+            assert (together.table[together.table[:, 0] == number][:, 1:] == alone.table[:, 1:]).all()
+    split = run(config_of(mixed[0].parent, **keys, collapse=False))
+    assert split.table.tobytes() == together.table.tobytes()
+    assert without_run(split.document) == without_run(together.document)
+
+
+def test_a_fee_of_a_venue_that_is_absent_on_a_day_changes_that_day_alone_and_is_warned_of_there(mixed):
+    absent = (set(venues_of(mixed[0])) - set(venues_of(mixed[1]))).pop()
+    plain = run(config_of(mixed[0].parent, fees=FEES))
+    dear = run(config_of(mixed[0].parent, fees=FEES | {str(absent): {"taker": 3.0}}))
+    changed = (plain.table != dear.table).any(axis=1)
+    assert {*plain.table[changed][:, 0].tolist()} == {0}
+    warned = [line for line in dear.document["warnings"] if f"fees.{absent}.taker" in line]
+    assert [line[: len("AAPL 2025-03-12: ")] for line in warned] == ["AAPL 2025-03-12: "]
+
+
+def venues_of(path):
+    return map(int, run(config_of(path)).document["feed"]["depth"])
+
+
+HORIZONS = {
+    "list": {"start": "[{0}, {1}]", "horizon": "24s"},
+    "clock": {"every": "2s", "horizon": "24s"},
+    "after": {"start": "[{2}, {3}]", "horizon": "1s"},
+}
+
+
+@pytest.mark.parametrize("orders", HORIZONS)
+@pytest.mark.parametrize("many", [False, True])
+def test_an_order_list_that_lies_beyond_the_data_is_one_line(each, capsys, orders, many):
+    """The first day has 22 s of quotes, the second 25; the third of these instants is after both."""
+    start, end = synthetic.window(20.0)
+    instants = [start, start + 10**9, end + 10 * 10**9, end + 11 * 10**9]
+    path = each["AAPL", 0]
+    words = [f"order.{name}={value.format(*instants)}" for name, value in HORIZONS[orders].items()]
+    source = path.parent if many else path
+    for command in ([], ["plan"]):
+        assert cli.main([*command, f"source={source}", "symbol=AAPL", "executor=inline", *words]) == 2
+        captured = capsys.readouterr()
+        (line,) = (line for line in captured.err.splitlines() if line.startswith("error: "))
+        assert (captured.out, "none lies inside the window" in line) == ("", True)
+        assert "choose other starts, or a shorter order.horizon" in line
+        assert ("(AAPL 2025-03-12); tapes.skip_empty=true" in line) == many

@@ -1,6 +1,7 @@
 """Best, ties, inert axes and edges: on hand-made rows, and against the plain way to find them."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from allocator.money import rounded
 from allocator.order import SIGN, execution_of
 from sweep.chunks import Chunk
-from sweep.reduce import find_best, group
+from sweep.reduce import Reduction, group
 from sweep.report.document import best_parameters, money, savings_bps
 from sweep.search.classes import each_alone
 from sweep.search.grid import PARAMETERS, Axis, Grid
@@ -44,7 +45,8 @@ def strategy(total, sign=1):
 def chosen(*totals, side="buy", baseline=None, grid=GRID, numbers=None):
     rows = rows_of(*totals)
     numbers = np.arange(len(rows)) if numbers is None else np.array(numbers)
-    return find_best(table_of(numbers, rows), each_alone(grid), [SIGN[side]], 100 if baseline is None else baseline)
+    reduction = Reduction.of(table_of(numbers, rows), each_alone(grid), [SIGN[side]])
+    return reduction.find_best(100 if baseline is None else baseline)
 
 
 def test_the_least_cash_wins_then_the_lowest_number_and_a_sell_takes_the_greatest():
@@ -85,7 +87,7 @@ def test_a_combination_that_failed_says_nothing_about_its_axes():
     assert some.combination == 4
     assert some.objective["inert"] == ["lambda_over"]
     with pytest.raises(ValueError, match="no combination"):
-        find_best(table_of([], np.zeros((0, 8))), each_alone(GRID), [1], 100)
+        Reduction.of(table_of([], np.zeros((0, 8))), each_alone(GRID), [1]).find_best(100)
 
 
 def test_the_range_is_in_dollars():
@@ -125,10 +127,12 @@ def plain(combinations, rows, grid, side, bought):
         lines = {}
         for n, row in by_number.items():
             others = tuple(value for name, value in grid.point(n).items() if name != axis.name)
-            lines.setdefault(others, set()).add(row)
-        if all(len(seen) == 1 for seen in lines.values()):
+            lines.setdefault(others, []).append(row)
+        compared = [set(seen) for seen in lines.values() if len(seen) > 1]
+        tried = {grid.point(n)[axis.name] for n in range(len(grid))}
+        if compared and all(len(seen) == 1 for seen in compared):
             inert.append(axis.name)
-        elif grid.point(min(ties))[axis.name] in axis.extremes:
+        elif len(tried) > 1 and grid.point(min(ties))[axis.name] in (min(tried), max(tried)):
             edges.append(axis.name)
     totals = [row[-1] for row in by_number.values()]
     return {
@@ -150,6 +154,9 @@ def sweeps(draw):
     """A small grid with axes that may do nothing, and rows of few values, some of them missing."""
     shape = draw(st.tuples(*[st.integers(1, 4)] * 3))
     grid = Grid(tuple(Axis(name, np.arange(size)) for name, size in zip(PARAMETERS, shape, strict=True)))
+    if draw(st.booleans()):
+        places = draw(st.sets(st.sampled_from(range(len(grid))), min_size=1))
+        grid = replace(grid, kept=np.array(sorted(places), np.int32))
     acting = draw(st.tuples(*[st.booleans()] * 3))
     pool = draw(st.lists(st.tuples(*[st.integers(0, 2)] * 7, st.integers(-2, 2)), min_size=1, max_size=6))
     positions = grid.positions(np.arange(len(grid)))
@@ -168,7 +175,7 @@ def sweeps(draw):
 def test_the_reduction_equals_the_plain_one(sweep, side, filled):
     grid, numbers, rows = sweep
     assume(len(numbers))
-    best = find_best(table_of(numbers, rows), each_alone(grid), [SIGN[side]], filled)
+    best = Reduction.of(table_of(numbers, rows), each_alone(grid), [SIGN[side]]).find_best(filled)
     expected = plain(numbers, rows, grid, side, filled)
     assert {"combination": best.combination, "row": best.row, **best.objective} == expected
 
@@ -187,7 +194,7 @@ def test_groups_of_orders_are_reduced_by_their_sums(sweep, signs, rng):
         parts.append(part[[k not in missing or of == 0 for k in range(len(numbers))]])
     whole = [k for k in range(len(numbers)) if k not in missing]
     assume(whole)
-    best = find_best(np.concatenate(parts), each_alone(grid), signs, 0)
+    best = Reduction.of(np.concatenate(parts), each_alone(grid), signs).find_best(0)
     exact = [[tuple(group_rows[k].tolist()) for group_rows in cube] for k in range(len(numbers))]
     sums = {k: tuple(map(sum, zip(*exact[k], strict=True))) for k in whole}
     paid = {k: sum(sign * row[-1] for sign, row in zip(signs, exact[k], strict=True)) for k in whole}
@@ -226,7 +233,7 @@ def test_sink_and_reduction_take_a_bounded_memory_per_combination():
             sink.append(chunk, rows)
         table = sink.table()
         kept, _ = tracemalloc.get_traced_memory()
-        find_best(table, each_alone(grid), [1], 0)
+        Reduction.of(table, each_alone(grid), [1]).find_best(0)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -27,7 +27,7 @@ from sweep.statistics import Orders
 
 @pytest.fixture(scope="module")
 def book():
-    return build_book(synthetic.generate(seconds=30.0, warmup=5.0), build_config({}).question.settings.book)
+    return build_book(synthetic.generate(seconds=30.0, warmup=5.0, levels=1), build_config({}).question.settings.book)
 
 
 def job_of(book, grid=None, size=2000, **keys):
@@ -218,7 +218,19 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
     loaded = []
     monkeypatch.setattr(kernels, "import_module", loaded.append)
     tasks.warm()
-    names = ("bound", "compiling", "deep_walk", "derive", "levels", "stairs", "stateful", "stateless", "walk")
+    names = (
+        "bound",
+        "compiling",
+        "deep_walk",
+        "delayed",
+        "derive",
+        "levels",
+        "settling",
+        "stairs",
+        "stateful",
+        "stateless",
+        "walk",
+    )
     assert sorted(loaded) == [f"allocator.kernels.{name}" for name in names]
 
 

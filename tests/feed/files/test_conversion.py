@@ -55,6 +55,7 @@ def test_every_format_gives_the_tape_back(tape, source, tmp_path, capsys, ending
         "rows": tape.rows,
         "snapshots": tape.snapshots,
         "trades": len(tape.trades.ts),
+        "depth": 10,
         "digest": tape.digest(),
         "bytes": out.stat().st_size,
     }

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import parquet
 from feed.files.parquet import QUOTE, SCHEMA, TRADE, read_parquet, write_parquet
+from feed.files.registry import read_file
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, Tape, same
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, tapes
@@ -336,3 +337,84 @@ def test_more_than_may_be_read_is_refused(folder, tape_file):
     path, _ = tape_file
     with pytest.raises(FeedCorrupt, match="more than 9000 bytes"):
         read_parquet(path, max_bytes=9000)
+
+
+BOOK = {
+    "bid_px": [[100 * CENT, 99 * CENT, 97 * CENT], [100 * CENT], None],
+    "ask_px": [[101 * CENT, 102 * CENT], [101 * CENT, None, 103 * CENT], []],
+    "bid_sz": [[1, 2, 3], [4], None],
+    "ask_sz": [[5, 6], [7, 8, 9], []],
+}
+"""The levels of a side of three rows: a price without a size, or the other way round, is no level."""
+
+
+@pytest.mark.parametrize("type_", [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_(pa.int32())])
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_lists_are_the_levels_of_a_side(folder, monkeypatch, type_, batch):
+    monkeypatch.setattr(parquet, "BATCH", batch)
+    columns = QUOTES | {
+        name: pa.array(rows, type_ if name.endswith("sz") or pa.types.is_large_list(type_) else pa.list_(pa.int64()))
+        for name, rows in BOOK.items()
+    }
+    pq.write_table(pa.table(columns), path := folder / "lists.parquet")
+    tape = read_file(path).tape
+    assert (tape.bid_px.tolist(), tape.ask_sz.tolist()) == ([100 * CENT, 100 * CENT, 0], [5, 7, 0])
+    assert tape.levels.bid_px.tolist() == [[99 * CENT, 97 * CENT], [0, 0], [0, 0]]
+    assert tape.levels.ask_px.tolist() == [[102 * CENT, 0], [0, 0], [0, 0]]
+    assert tape.levels.ask_sz.tolist() == [[6, 0], [0, 0], [0, 0]]
+    for depth in (1, 2):
+        assert same(read_file(path, depth=depth).tape, tape.up_to(depth))
+    assert read_file(path, depth=10).tape.depth == 3
+
+
+def test_lists_of_one_length_and_longer_ones_than_a_tape_has(folder):
+    ladder = {"bid": [100 * CENT - CENT * k for k in range(12)], "ask": [101 * CENT + CENT * k for k in range(12)]}
+    columns = QUOTES | {f"{side}_px": pa.array([px] * 3, pa.list_(pa.int64(), 12)) for side, px in ladder.items()}
+    columns |= {f"{side}_sz": pa.array([[7] * 12, None, [7] * 12], pa.list_(pa.int32(), 12)) for side in ladder}
+    pq.write_table(pa.table(columns), path := folder / "fixed.parquet")
+    tape = read_file(path).tape
+    assert tape.depth == 10
+    assert tape.levels.ask_px[0].tolist() == ladder["ask"][1:10]
+    assert tape.bid_px.tolist() == [100 * CENT, 0, 100 * CENT]
+
+
+def test_lists_of_one_level_are_a_tape_of_one_level(folder):
+    columns = QUOTES | {name: [[each] for each in QUOTES[name]] for name in BOOK}
+    pq.write_table(pa.table(QUOTES), flat := folder / "flat.parquet")
+    pq.write_table(pa.table(columns), path := folder / "single.parquet")
+    assert same(read_file(path).tape, read_file(flat).tape)
+    assert read_file(path, depth=10).tape.depth == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"ask_sz": [1, 2, 3]},
+            "bid_px, ask_px, bid_sz of lists, expected all or none of bid_px, ask_px, bid_sz, ask_sz",
+        ),
+        ({"ask_sz": [["1"], ["2"], ["3"]]}, "ask_sz is list<element: string>, expected integers"),
+        ({"venue": [[2], [3], [2]]}, "venue is list<element: int64>, expected integers"),
+    ],
+)
+def test_wrong_lists_are_named(folder, change, message):
+    pq.write_table(pa.table(QUOTES | BOOK | change), path := folder / "wrong.parquet")
+    with pytest.raises(FeedUnavailable) as error:
+        read_file(path)
+    assert message in str(error.value)
+
+
+def test_levels_of_a_list_that_no_tape_holds_are_named_with_their_row(folder):
+    wrong = {"ask_px": [[101 * CENT], [101 * CENT, 2 * PRICE_LIMIT], []]}
+    pq.write_table(pa.table(QUOTES | BOOK | wrong), path := folder / "wrong.parquet")
+    with pytest.raises(FeedCorrupt, match="row 2, ask_px_01: "):
+        read_file(path)
+
+
+def test_lists_that_repeat_a_value_are_refused_before_they_are_unpacked(tmp_path):
+    """Six million times the same level take a few kilobytes of a file."""
+    many = {name: pa.array([[7] * 2_000_000] * 3, pa.list_(pa.int64())) for name in BOOK}
+    pq.write_table(pa.table(QUOTES | many), path := tmp_path / "bomb.parquet", compression="zstd")
+    assert path.stat().st_size < 20_000
+    with pytest.raises(FeedCorrupt, match=r"trusted with \(3 rows, 288,000,0\d\d bytes and more\)"):
+        read_file(path)

@@ -32,15 +32,17 @@ def test_they_are_what_an_honest_footer_says_but_for_the_headers(tmp_path, compr
     how = {"data_page_version": version, "use_dictionary": use_dictionary, "write_page_checksum": True}
     footer = written(path := tmp_path / "a.parquet", compression=compression, row_group_size=2000, **how)
     sizes = list(page_bytes(path, footer, NAMES))
-    assert [(group, name) for group, name, _ in sizes] == [(group, name) for group in range(3) for name in NAMES]
-    for group, name, nbytes in sizes:
+    assert [(group, name) for group, name, _, _ in sizes] == [(group, name) for group in range(3) for name in NAMES]
+    for group, name, nbytes, values in sizes:
+        assert values == footer.row_group(group).num_rows
         column = footer.row_group(group).column(("ts", "px", "symbol").index(name))
         assert column.total_uncompressed_size - 200 < nbytes < column.total_uncompressed_size
 
 
 def test_many_pages_are_added_up(tmp_path):
     footer = written(path := tmp_path / "a.parquet", data_page_size=100, write_batch_size=10, use_dictionary=False)
-    ((_, _, nbytes),) = page_bytes(path, footer, ["ts"])
+    ((_, _, nbytes, values),) = page_bytes(path, footer, ["ts"])
+    assert values == 5000
     assert 5000 * 8 < nbytes < footer.row_group(0).column(0).total_uncompressed_size - 500 * 10
 
 

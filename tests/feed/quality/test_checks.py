@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from feed.synthetic import VENUES, WINDOW, generate
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, tapes
+from tests.support.tapes import with_levels
 
 FEW = examples(40)
 PROVENANCE = Provenance(source="file", place="a\x1b[31m.csv", digest="0" * 64, snapshots=0, rows=0, trades=0)
@@ -43,6 +45,20 @@ def build(*rows):
 
 def counts_of(tape):
     return {name: count for name, count in check(tape).counts.items() if count}
+
+
+def test_rows_are_counted_by_the_levels_of_their_deeper_side():
+    flat = build((0, 2, 100, 102, 1), (1, 2, 0, 101, 2), (1, 3, 0, 0, 1), (2, 3, 100, 0, 2))
+    assert check(flat).levels == {0: 1, 1: 3}
+    assert check(flat).to_dict()["levels"] == {"0": 1, "1": 3}
+    deep = with_levels(generate(seconds=20.0, levels=1), 4, seed=5)
+    rows = zip(deep.bid_px, deep.ask_px, deep.levels.bid_px, deep.levels.ask_px, strict=True)
+    shown = [1 + max((bids > 0).sum(), (asks > 0).sum()) if bid or ask else 0 for bid, ask, bids, asks in rows]
+    quality = check(deep)
+    assert quality.levels == dict(sorted(Counter(shown).items()))
+    assert {1, 2, 3, 4} <= set(quality.levels)
+    levels = ", ".join(f"{at}: {rows:,}" for at, rows in quality.levels.items())
+    assert f"levels       {levels}" in render(quality, Provenance("file", "x", "", 0, 0, 0)).splitlines()
 
 
 def test_a_clean_tape_has_no_findings():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feed import synthetic
@@ -46,12 +46,22 @@ class Running:
 
     def inline(self, name: str, *words: str) -> bytes:
         """The bytes of the table of a sweep of the file in one process of this machine."""
+        return (self.inline_home(name, *words) / "results.parquet").read_bytes()
+
+    def inline_home(self, name: str, *words: str) -> Path:
+        """The folder of the run of such a sweep."""
         output = self.cluster.hosts.folder / name
         mine = [f"source={self.file}", *self.words[1:], *words, "executor=inline"]
         command = [sys.executable, "-m", "sweep", *mine, "--output", output]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=170)
         (path,) = output.rglob("results.parquet")
-        return path.read_bytes()
+        return path.parent
+
+    def streaming(self, folder: Path, topic: str) -> Running:
+        """The same cluster, and another topic of its broker, into which the files of a folder are replayed."""
+        source = f"{self.words[0].removeprefix('source=').rpartition('/')[0]}/{topic}"
+        self.cluster.hosts.control.run(sys.executable, "-m", "feed", "replay", folder, source, cwd=ROOT)
+        return replace(self, file=folder, words=[f"source={source}"])
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def test_chunks_are_counted_as_a_run_cuts_them(stream, monkeypatch, nothing_else
     monkeypatch.setattr(forecasts, "measure", lambda *arguments: measure(*arguments, run_chunk=fake))
     theta = {"start": 0, "stop": 0.05, "num": combinations} if combinations > 27 else [0, 0.01, 0.02]
     grid = {"lambda_over": 0, "lambda_under": 0, "theta_queue": theta} if combinations > 27 else {}
-    config = config_of(stream, grid=grid)
+    config = config_of(stream, grid=grid, depth=1)
     estimate, ran = forecast(config), run(config).document["run"]
     assert (estimate["chunks"], estimate["chunk_size"]) == (ran["chunks"], ran["chunk_size"])
 

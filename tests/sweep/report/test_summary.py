@@ -23,7 +23,7 @@ def many(stream):
 
 
 def test_it_names_the_best_and_each_baseline_with_its_parts(one):
-    first, header, *rows = summary(one)
+    first, header, *rows, room = summary(one)
     best = " ".join(f"{name}={value}" for name, value in one["best_parameters"].items())
     assert first == f"best of 27 for 1 order: {best}"
     assert header.split() == ["saved,", "bps", "total", "timing", "execution", "filled,", "%"]
@@ -37,6 +37,28 @@ def test_it_names_the_best_and_each_baseline_with_its_parts(one):
         assert figures[-1] == f"{one['baselines'][name]['filled'] / 20:.2f}"
     assert rows[-1] == "* looks ahead: nobody could have traded so"
     assert [row.split()[0] for row in rows[:-1] if " *" in row] == ["vwap", "clairvoyant"]
+    cash = {name: one["baselines"][name]["total_cash"] for name in ("best_ask", "clairvoyant")}
+    taken = 100 * (cash["best_ask"] - one["optimized"]["total_cash"]) / (cash["best_ask"] - cash["clairvoyant"])
+    assert one["room"]["taken_percent"] == pytest.approx(taken, abs=0.02)
+    bps = 1e4 * (cash["best_ask"] - cash["clairvoyant"]) / cash["best_ask"]
+    assert one["room"]["bps"] == pytest.approx(bps, abs=0.011)
+    assert room == f"the best takes {taken:.2f} % of the {bps:.2f} bps between best_ask and clairvoyant"
+
+
+def test_worlds_stand_side_by_side(stream):
+    grid = {"liquidity": ["persist", "refresh"], "fees": {"a" * 30: {"default": {"taker": 0}}, "b": {}}}
+    document = run(config_of(stream, grid=grid)).document
+    lines = list(summary(document))
+    start = next(n for n, line in enumerate(lines) if line.split()[-4:] == ["best", "there", "best", "above"])
+    rows = [line for line in lines[start + 1 :] if "best there:" not in line]
+    assert max(map(len, lines)) <= WIDTH
+    joined = " ".join(" ".join(rows).split())
+    for world in document["worlds"]:
+        saved = [each["savings_vs_baselines_bps"]["best_ask"] for each in (world, world["first_best"])]
+        market = " ".join(f"{name}={value}" for name, value in world["market"].items())
+        assert f"{market} {saved[0]:.2f} {saved[1]:.2f}" in joined
+    differ = [world["best_parameters"]["theta_queue"] for world in document["worlds"]]
+    assert sum("best there:" in line for line in lines) >= sum(theta != differ[0] for theta in differ)
 
 
 def test_each_cell_of_many_orders_has_its_means(many):
@@ -71,9 +93,9 @@ def test_a_document_that_somebody_else_wrote_is_passed_over(document):
 
 
 def test_one_of_an_earlier_version_lacks_parts_and_cells(one):
-    older = {name: section for name, section in one.items() if name not in {"orders", "shortfall"}}
+    older = {name: section for name, section in one.items() if name not in {"orders", "shortfall", "room"}}
     lines = list(summary(older))
-    assert len(lines) == len(list(summary(one)))
+    assert len(lines) == len(list(summary(one))) - 1
     assert lines[2].split() == ["best_ask", f"{one['savings_vs_baselines_bps']['best_ask']:.2f}", "100.00"]
 
 

@@ -56,7 +56,7 @@ def test_classes_are_those_of_equal_code_in_the_order_of_their_first_combination
     of = classes.of_numbers(np.arange(len(grid)))
     assert [np.flatnonzero(of == each).tolist() for each in every] == expected
     values = every * 7
-    cube = np.broadcast_to(classes.cube(values, -1), grid.shape)
+    cube = np.broadcast_to(values[classes.cube({})], grid.shape)
     assert cube.reshape(-1).tolist() == values[of].tolist()
     points = [list(grid.point(members[0]).values()) for members in expected]
     columns = classes.parameters(0, len(classes))
@@ -80,7 +80,7 @@ def test_combinations_each_alone_are_their_own_numbers(shape):
     assert len(classes) == len(grid)
     assert classes.numbers(every).tolist() == classes.of_numbers(every).tolist() == every.tolist()
     assert (classes.count(0, len(grid)), classes.counts(every).tolist()) == (len(grid), [1] * len(grid))
-    assert classes.cube(every, -1).shape == shape
+    assert classes.cube({}).shape == shape
 
 
 def test_columns_of_many_books_do_not_overflow():

@@ -113,6 +113,8 @@ def test_names_and_numbers_of_further_axes():
         ("(lambda x: x)(1) < 1", "holds what is no axis, number or name"),
         ("lambda_over < 1e300", "too many digits"),
         ("lambda_over < 0.0000000000000000000000001", "too many digits"),
+        (f"lambda_over < {'9' * 400}", "too many digits"),
+        ("uncross and 1e20 * theta_queue < 1", "too many digits"),
         ("not " * 400 + "(1 < 2)", "longer than 1,000"),
         ("(" * 400 + "1 < 2" + ")" * 400, "cannot be read"),
         ("lambda_over < '\x00'", "cannot be read"),

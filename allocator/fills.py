@@ -1,0 +1,194 @@
+"""What fills say beside their sums: at which venues they were, when, and where the mid went afterwards.
+
+A mark-out is the move of the mid after a fill, towards the order: above 0 where a buyer's mid rises. Exact integers, by
+run (one order by one strategy) and venue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from allocator.book import Book, Int64
+    from allocator.order import Order
+
+SECOND: Final = 10**9
+
+MARK_OUTS: Final = (1, 10, 60)
+"""Seconds after a fill at which the mid is looked at."""
+
+OLD: Final = 30 * SECOND
+"""Nanoseconds since its venue's last row after which a quote counts as old."""
+
+TENTHS: Final = 10
+"""Parts of an order's span at whose ends its completion is counted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fills:
+    """N fills of several runs on one book, run after run, in the order of time within each.
+
+    Attributes
+    ----------
+    run : (N,) int64
+        Counted from 0.
+    snapshot, venue : (N,) int64
+        Indices into the book.
+    shares : (N,) int64
+    price : (N,) int64
+        Before the fee, 1e-9 $.
+    """
+
+    run: Int64
+    snapshot: Int64
+    venue: Int64
+    shares: Int64
+    price: Int64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VenueFills:
+    """Sums of fills by run and venue, M rows, ascending by both; money in 1e-9 $ or half of it.
+
+    Attributes
+    ----------
+    run : (M,) int64
+    venue : (M,) int64
+        Publisher ids.
+    fills, shares : (M,) int64
+    notional : (M,) int64
+        Before fees, 1e-9 $.
+    fees : (M,) int64
+        Less rebates, 1e-9 $.
+    spread : (M,) int64
+        Beyond the mid at the time of each fill, half 1e-9 $; above 0 = a loss.
+    mark_out_1s, mark_out_10s, mark_out_60s : (M,) int64
+        Shares times the move of twice the mid so long after a fill, half 1e-9 $, towards the order; of fills so long
+        before the book ends.
+    marked_1s, marked_10s, marked_60s : (M,) int64
+        Shares of these fills.
+    crossed : (M,) int64
+        Shares filled at snapshots whose best displayed bid is above the best displayed ask.
+    old : (M,) int64
+        Shares filled at a quote that its venue published more than `OLD` ago.
+    """
+
+    run: Int64
+    venue: Int64
+    fills: Int64
+    shares: Int64
+    notional: Int64
+    fees: Int64
+    spread: Int64
+    mark_out_1s: Int64
+    mark_out_10s: Int64
+    mark_out_60s: Int64
+    marked_1s: Int64
+    marked_10s: Int64
+    marked_60s: Int64
+    crossed: Int64
+    old: Int64
+
+
+def stood_mids(book: Book) -> Int64:
+    """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first, twice the first; 0 without any."""
+    two_sided = np.flatnonzero(book.mid2)
+    if not len(two_sided):
+        return np.zeros(len(book.ts), np.int64)
+    last = np.searchsorted(two_sided, np.arange(len(book.ts)), "right") - 1
+    stood: Int64 = book.mid2[two_sided[np.maximum(last, 0)]]
+    return stood
+
+
+def by_venue(book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fills) -> VenueFills:
+    """Add up fills by run and venue.
+
+    Parameters
+    ----------
+    book : Book
+    orders : sequence of Order
+        Of each run.
+    fees : (V,) sequence of int
+        Taker fees, 1e-9 $ per share.
+    fills : Fills
+    """
+    signs = np.array([order.sign for order in orders], np.int64)[fills.run] if len(orders) else fills.run
+    stood, now = stood_mids(book), book.ts[fills.snapshot]
+    mid2, shares = stood[fills.snapshot], fills.shares
+    columns = {
+        "fills": np.ones_like(shares),
+        "shares": shares,
+        "notional": shares * fills.price,
+        "fees": shares * np.array(fees, np.int64)[fills.venue],
+        "spread": signs * shares * (2 * fills.price - mid2),
+    }
+    marks, marked = {}, {}
+    for seconds in MARK_OUTS:
+        after = now + seconds * SECOND
+        known = after <= (book.ts[-1] if len(book.ts) else 0)
+        later = stood[np.searchsorted(book.ts, after, "right") - 1]
+        marks[f"mark_out_{seconds}s"] = np.where(known, signs * shares * (later - mid2), 0)
+        marked[f"marked_{seconds}s"] = np.where(known, shares, 0)
+    columns |= marks | marked
+    columns["crossed"] = np.where(_crossed(book, fills.snapshot), shares, 0)
+    columns["old"] = np.where(now - _published(book, fills) > OLD, shares, 0)
+    key = fills.run * len(book.venues) + fills.venue
+    order = np.argsort(key, kind="stable")
+    firsts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    run, venue = np.divmod(key[order][firsts], max(len(book.venues), 1))
+    return VenueFills(
+        run=run,
+        venue=book.venues[venue].astype(np.int64),
+        **{name: np.add.reduceat(column[order], firsts) if len(firsts) else column for name, column in columns.items()},
+    )
+
+
+def _crossed(book: Book, snapshots: Int64) -> NDArray[np.bool_]:
+    """(N,) bool, where the best displayed bid is above the best displayed ask."""
+    bids, asks = book.bid_ticks[snapshots], book.ask_ticks[snapshots]
+    lowest = np.where(asks > 0, asks, np.iinfo(asks.dtype).max).min(axis=1, initial=np.iinfo(asks.dtype).max)
+    crossed: NDArray[np.bool_] = bids.max(axis=1, initial=0) > lowest
+    return crossed
+
+
+def _published(book: Book, fills: Fills) -> Int64:
+    """(N,) int64, when the venue of each fill published last, UTC nanoseconds."""
+    published = np.zeros(len(fills.venue), np.int64)
+    for v in np.unique(fills.venue).tolist():
+        at = fills.venue == v
+        word = book.published[:, v // 64] >> np.uint64(v % 64) & np.uint64(1)
+        rows = np.flatnonzero(word)
+        last = np.searchsorted(rows, fills.snapshot[at], "right") - 1
+        published[at] = book.ts[rows[last]]
+    return published
+
+
+def completion(book: Book, orders: Sequence[Order], fills: Fills) -> Int64:
+    """(R, 10) int64, the shares that each run has filled by each tenth of its order's span."""
+    done = np.zeros((len(orders), TENTHS), np.int64)
+    starts, ends = (np.array([getattr(order, name) for order in orders], np.int64) for name in ("start", "end"))
+    since, span = book.ts[fills.snapshot] - starts[fills.run], np.maximum(ends - starts, 1)[fills.run]
+    # the first tenth by whose end, included, the fill is there
+    tenth = np.clip(-(-since * TENTHS // span) - 1, 0, TENTHS - 1)
+    np.add.at(done, (fills.run, tenth), fills.shares)
+    return np.cumsum(done, axis=1)
+
+
+def waited(book: Book, orders: Sequence[Order], fills: Fills) -> list[int]:
+    """Of each run the sum over its fills of shares times nanoseconds since the order's start."""
+    starts = np.array([order.start for order in orders], np.int64)
+    since = book.ts[fills.snapshot] - starts[fills.run]
+    sums = [0] * len(orders)
+    for run, shares, passed in zip(fills.run.tolist(), fills.shares.tolist(), since.tolist(), strict=True):
+        sums[run] += shares * passed
+    return sums
+
+
+COLUMNS: Final = tuple(field.name for field in fields(VenueFills))
