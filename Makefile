@@ -13,7 +13,7 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit soak lint bench fuzz
+.PHONY: help install run kafka test unit soak lint bench peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -49,6 +49,8 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) -m benchmarks.run $(ARGS)
+
+peers: .peers/hftbacktest/installed .peers/vectorbt/installed ## install what make bench holds this project against
 
 fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 in all, FINDINGS=... names a folder
 	@$(python) -m tests.fuzz.run --seconds $(or $(SECONDS),600) \
@@ -96,4 +98,11 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 .venv/installed-test: .venv/installed
 	@echo "sor-sweep: installing the test tools into .venv" >&2
 	@$(pip_install) -e '.[test]' >&2
+	@touch $@
+
+# Their pins exclude one another and ours, so that each has an environment of its own.
+.peers/%/installed: benchmarks/peers/%.txt .venv/bin/python
+	@echo "sor-sweep: installing $* into .peers (1 GB)" >&2
+	@$(python) -m venv --clear .peers/$*
+	@.peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< >&2
 	@touch $@

@@ -12,13 +12,14 @@ import platform
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import allocator_bench, feed_bench, kafka_bench, sweep_bench
+from benchmarks import allocator_bench, feed_bench, kafka_bench, peers_bench, sweep_bench
 from benchmarks.frame import Absent, Case, Scale, measure, table
 from sweep.environment import cpu_name
 
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 
-CASES: tuple[Case, ...] = (*allocator_bench.CASES, *feed_bench.CASES, *kafka_bench.CASES, *sweep_bench.CASES)
+CASES: tuple[Case, ...] = (
+    *allocator_bench.CASES,
+    *peers_bench.CASES,
+    *feed_bench.CASES,
+    *kafka_bench.CASES,
+    *sweep_bench.CASES,
+)
 
 VERSIONED = (
     "sor-sweep",
@@ -63,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for case in chosen:
         print(f"measuring {case.name}", file=sys.stderr)
         rounds = arguments.rounds or (case.quick_rounds if arguments.quick else case.rounds)
-        with tempfile.TemporaryDirectory(prefix="sor-sweep-bench-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="sor-sweep-bench-") as scratch, ExitStack() as closing:
             try:
-                measured.append(measure(case, case.prepare(Scale(arguments.quick, Path(scratch))), rounds))
+                measured.append(measure(case, case.prepare(Scale(arguments.quick, Path(scratch), closing)), rounds))
             except Absent as error:
                 print(f"left out {case.name}: {error}", file=sys.stderr)
     machine |= {"load_after": os.getloadavg(), "seconds": round(time.perf_counter() - began, 1)}

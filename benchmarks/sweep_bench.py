@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,45 +32,85 @@ from sweep.search.classes import each_alone
 from tests.support import footprint
 from tests.support.tapes import first_rows, long_tape
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allocator.book import Book
+    from allocator.order import ParameterColumns
+    from sweep.config.conventions import Settings
+    from sweep.search.grid import Grid
+
 VENUES = 8
 ROOT = Path(__file__).resolve().parent.parent
 PLACE_AND_TIME = {"run", "feed"}
 """What two runs of the same question may differ in."""
 
 
-def _sweep(_scale: Scale) -> Duel:
-    config = Config()
-    settings = config.question.settings
-    start, end = synthetic.WINDOW
-    book = build_book(synthetic.generate(levels=1).clip(start - settings.warmup, end), settings.book)
-    order, grid = Order(config.order.side, config.order.size, start, end), config.question.grid
-    job = tasks.Job((order,), settings, each_alone(grid))
-    fees, parameters = settings.fees.of(book), grid.parameters(0, len(grid))
+@dataclass(frozen=True, slots=True)
+class DefaultGrid:
+    """The default grid on the default stream, for an order of any size."""
 
-    def inline():
+    book: Book
+    settings: Settings
+    order: Order
+    grid: Grid
+    job: tasks.Job
+
+    @classmethod
+    def of(cls, size: int | None = None) -> DefaultGrid:
+        """The default question; of another size where one is given."""
+        config = Config()
+        settings = config.question.settings
+        start, end = synthetic.WINDOW
+        book = build_book(synthetic.generate(levels=1).clip(start - settings.warmup, end), settings.book)
+        order, grid = Order(config.order.side, size or config.order.size, start, end), config.question.grid
+        return cls(book, settings, order, grid, tasks.Job((order,), settings, each_alone(grid)))
+
+    @property
+    def fees(self) -> Sequence[int]:
+        """Of each venue of the book, 1e-9 $ per share."""
+        return self.settings.fees.of(self.book)
+
+    @property
+    def parameters(self) -> ParameterColumns:
+        """Of all combinations."""
+        return self.grid.parameters(0, len(self.grid))
+
+    def inline(self):
+        """Rows of all combinations and outcomes of the baselines, as the driver has them without Ray."""
         executor = Inline()
-        outcomes = executor.call(tasks.baselines, book, job, 0, 1)
+        outcomes = executor.call(tasks.baselines, self.book, self.job, 0, 1)
         (answer,) = executor.stream(
-            tasks.run_chunk, (book, job), partial(next, iter([(Chunk(0, 0, 0, len(grid)),)]), None)
+            tasks.run_chunk, (self.book, self.job), partial(next, iter([(Chunk(0, 0, 0, len(self.grid)),)]), None)
         )
         return answer[1].rows[answer[1].of], outcomes
 
+    @property
+    def sizes(self) -> str:
+        """What there is, in words."""
+        return (
+            f"{len(self.grid)} combinations and the baselines, {self.order.size:,} shares, T={len(self.book.ts):,} "
+            f"V={len(self.book.venues)}"
+        )
+
+
+def _sweep(_scale: Scale) -> Duel:
+    question = DefaultGrid.of()
+    book, order, settings = question.book, question.order, question.settings
+
     def reference():
         rows = run_combinations(
-            book, order, settings.rules, settings.policy, fees, parameters, kernel="reference"
+            book, order, settings.rules, settings.policy, question.fees, question.parameters, kernel="reference"
         ).table
-        return rows, run_baselines(book, order, settings.rules, fees, settings.conventions, engine="reference")
+        return rows, run_baselines(book, order, settings.rules, question.fees, settings.conventions, engine="reference")
 
     def guard():
-        (rows, outcomes), (their_rows, their_baselines) = inline(), reference()
+        (rows, outcomes), (their_rows, their_baselines) = question.inline(), reference()
         baselines = {name: execution_of(outcome.rows[0].tolist()) for name, outcome in outcomes.items()}
         assert np.array_equal(rows, their_rows), "the combinations' rows differ"
         assert baselines == their_baselines, "the baselines differ"
 
-    sizes = (
-        f"{len(grid)} combinations and the baselines, {order.size:,} shares, T={len(book.ts):,} V={len(book.venues)}"
-    )
-    return Duel(Side(inline), Side(reference), guard, sizes)
+    return Duel(Side(question.inline), Side(reference), guard, question.sizes)
 
 
 L1_SNAPSHOTS = 54_305

@@ -152,8 +152,26 @@ class TestMeasure:
         assert whole == Figure("fake", 3.0, "MB", 12.0, 4.0, 4, True)
         assert ratio.value == 4
 
+    def test_a_side_that_runs_elsewhere_takes_the_time_itself(self):
+        time = Time()
+
+        def asked():
+            time.now += 7  # the way there, and the samples that it takes
+            return 0.5
+
+        whole, ratio = measure(
+            case(least_ratio=2), duel(time.side("a", [0.25]), Side(asked, elsewhere=True)), 3, time
+        ).figures
+        assert (whole.value, whole.baseline) == (0.25, 0.5)
+        assert (ratio.value, ratio.met) == (2, True)
+
 
 class TestFastest:
+    def test_elsewhere_the_better_of_two_answers_counts(self):
+        time, answers = Time(), iter([9.0, 2.0])
+        sides = {"asked": Side(lambda: next(answers), elsewhere=True), "timed": time.side("timed", [3, 3])}
+        assert frame.fastest(sides, time)[0] == "asked"
+
     def test_the_better_of_two_runs_counts(self):
         time = Time()
         sides = {"cold": time.side("cold", [9, 2]), "even": time.side("even", [3, 3])}
