@@ -327,6 +327,26 @@ def _million_memory(scale: Scale) -> Duel:
     )
 
 
+def _orders_memory(scale: Scale) -> Duel:
+    """The driver of many orders in 40 blocks, and of five times as many in as many blocks."""
+    blocks = scale.pick(40, 4)
+    path = scale.scratch / "blocks.csv.gz"
+    synthetic.write_csv(synthetic.generate(seconds=240.0 * blocks, levels=1), path)
+
+    def peak(every: str, orders: int) -> int:
+        report = json.loads(_process("-m", "tests.support.footprint", "orders", str(path), every))
+        assert report["blocks"] == blocks, report
+        assert abs(report["orders"] - orders) <= orders // 20, report
+        return report["peak"]
+
+    return Duel(
+        Side(partial(peak, "24s", 10 * blocks)),
+        Side(partial(peak, "4800ms", 50 * blocks)),
+        lambda: None,
+        f"whole process, 2 workers, {10 * blocks} orders in {blocks} blocks, 10,000 combinations, each simulated",
+    )
+
+
 def _worker_memory(scale: Scale) -> Duel:
     """What a worker has for itself after a task on a large book and on a small one."""
     large, small = scale.pick(10**9, 10**8), 10**6
@@ -359,6 +379,15 @@ CASES = (
     Case("million", "s", "the same with executor=inline", _million, rounds=3, quick_rounds=1),
     Case(
         "million_memory", "MB", "the same with executor=inline", _million_memory, target=400, rounds=1, quick_rounds=1
+    ),
+    Case(
+        "orders_memory",
+        "MB",
+        "five times as many orders in as many blocks",
+        _orders_memory,
+        target=300,
+        rounds=1,
+        quick_rounds=1,
     ),
     Case("worker_memory", "MB", "that USS on the small book", _worker_memory, target=10, rounds=1, quick_rounds=1),
     Case("default_run", "s", "the same with executor=inline", _default_run, target=20.0, rounds=3, quick_rounds=1),

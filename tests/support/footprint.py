@@ -120,5 +120,18 @@ def driver_growth(source: str, side: int, executor: str) -> dict[str, int]:
     return {"grown": peak_bytes() - before, "rows": len(result.table), "table": result.table.nbytes}
 
 
+def orders_peak(source: str, every: str) -> dict[str, int]:
+    """Run 10,000 combinations for orders of two minutes, each simulated, on two workers: the peak RSS of the driver."""
+    grid = {"lambda_over": axis(10), "lambda_under": axis(25), "theta_queue": axis(40)}
+    order = {"size": 2000, "every": every, "horizon": "2m"}
+    keys = {"source": source, "executor": "ray", "workers": 2, "collapse": False, "depth": 1}
+    result = run(build_config({**keys, "grid": grid, "order": order}))
+    orders = result.document["orders"]
+    return {"peak": peak_bytes(), "orders": orders["count"], "blocks": orders["blocks"], "rows": len(result.table)}
+
+
 if __name__ == "__main__":
-    print(json.dumps(driver_growth(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    if sys.argv[1] == "orders":
+        print(json.dumps(orders_peak(*sys.argv[2:])))
+    else:
+        print(json.dumps(driver_growth(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
