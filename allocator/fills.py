@@ -99,11 +99,11 @@ class VenueFills:
 
 def stood_mids(book: Book) -> Int64:
     """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first, twice the first; 0 without any."""
-    two_sided = np.flatnonzero(book.mid2)
-    if not len(two_sided):
+    has_mid = book.mid2 != 0
+    if not has_mid.any():
         return np.zeros(len(book.ts), np.int64)
-    last = np.searchsorted(two_sided, np.arange(len(book.ts)), "right") - 1
-    stood: Int64 = book.mid2[two_sided[np.maximum(last, 0)]]
+    last = np.maximum.accumulate(np.where(has_mid, np.arange(len(book.ts)), int(has_mid.argmax())))
+    stood: Int64 = book.mid2[last]
     return stood
 
 
