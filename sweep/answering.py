@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator import fills
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.tape import DAY
 from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
-from sweep.report import answer_section, orders_section, shortfall_section, strategies, worlds_section
+from sweep.report import answer_section, fills_section, orders_section, shortfall_section, strategies, worlds_section
 from sweep.search import each_alone
-from sweep.statistics import NoOrder, Outcome, details, joined, no_orders, orders_on, stacked, total
+from sweep.statistics import (
+    NoOrder,
+    Outcome,
+    details,
+    fills_by_venue,
+    joined,
+    no_orders,
+    orders_on,
+    stacked,
+    total,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -67,11 +78,14 @@ class Answer:
         About it.
     orders : dict of str to columns
         As `sweep.statistics.details`.
+    venues : dict of str to columns
+        As `sweep.statistics.fills_by_venue`.
     """
 
     document: dict[str, Any]
     warnings: list[str]
     orders: dict[str, Any]
+    venues: dict[str, Any]
 
 
 SKIPS: Final = "tapes.skip_empty=true leaves that out"
@@ -274,6 +288,9 @@ def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
         name: Outcome(
             np.concatenate([part[name].rows for part in parts]),
             tuple(trace for part in parts for trace in part[name].traces),
+            fills.joined([part[name].venues for part in parts], [len(part[name].rows) for part in parts]),
+            np.concatenate([part[name].completion for part in parts]),
+            tuple(waited for part in parts for waited in part[name].waited),
         )
         for name in parts[0]
     }
@@ -335,7 +352,7 @@ def answer_of(
                 )
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
-    tables, warnings = [], []
+    tables, venues, warnings = [], [], []
     for run_of, more_of, asked, best, market in zip(runs, more, numbers, bests, markets, strict=True):
         outcomes = _joined(run_of) | market.baselines
         arrivals = market.around.arrivals
@@ -349,17 +366,20 @@ def answer_of(
             **answer_section(grid, best, totals, sensitivity),
             "orders": orders_section(orders, outcomes, labels),
             "shortfall": parts,
+            "fills": fills_section(totals),
         }
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
         answers.append((document, totals))
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
-        tables.append(details(orders, outcomes | _joined(more_of), arrivals, combinations))
+        every = outcomes | _joined(more_of)
+        tables.append(details(orders, every, arrivals, combinations))
+        venues.append(fills_by_venue(orders, every, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, bests, answers, sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
-    return Answer(document, warnings, stacked(tables))
+    return Answer(document, warnings, stacked(tables), stacked(venues))
 
 
 DETAILED: Final = 1_000_000

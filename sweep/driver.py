@@ -257,7 +257,14 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, result_document, lambda: expand(swept.rows, plan.classes), lambda: answer.orders, failures)
+    return Result(
+        config,
+        result_document,
+        lambda: expand(swept.rows, plan.classes),
+        lambda: answer.orders,
+        lambda: answer.venues,
+        failures,
+    )
 
 
 def _warn(lines: Iterable[str], progress: Progress) -> list[str]:

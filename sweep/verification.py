@@ -21,7 +21,7 @@ from sweep.executors import Lost
 from sweep.progress import Silent
 from sweep.reduce import find_best, sums_of
 from sweep.report import feed_section, order_section, rules_section
-from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
+from sweep.runs import ORDERS, VENUES, config_of, read_columns, read_document, read_manifest, read_table
 from sweep.sink import KEYS
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -134,7 +134,9 @@ def _check(
     checked["files"] = sorted(manifest.files)
     try:
         stored, table = read_document(home, manifest), read_table(home, manifest)
-        rows = read_orders(home, manifest) if ORDERS in manifest.files else None  # earlier versions stored none
+        # earlier versions stored fewer of them
+        tables: dict[str, dict[str, Any]]
+        tables = {name: read_columns(home, manifest, name) for name in (ORDERS, VENUES) if name in manifest.files}
     except ConfigError as error:
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
@@ -168,11 +170,14 @@ def _check(
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
         answer = answer_of(session, question, job, orders, bests, of_worlds, sums)
-        yield from _check_document(stored, rows, answer, early, session, question, orders, same_code=same_code)
+        yield from _check_document(stored, answer, early, session, question, orders, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, bests[0], sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, variants, job, orders)
+        for name, columns in ((ORDERS, answer.orders), (VENUES, answer.venues)):
+            if name in tables:
+                yield from _check_columns(name.removesuffix(".parquet"), tables[name], columns, same_code=same_code)
 
 
 def _check_table(
@@ -208,7 +213,6 @@ def _check_table(
 
 def _check_document(
     stored: dict[str, Any],
-    rows: dict[str, Any] | None,
     answer: Answer,
     early_warnings: list[str],
     session: Session,
@@ -229,13 +233,6 @@ def _check_document(
         if not same_code and (key not in stored or key == "warnings"):
             continue  # an earlier version did not have this key, or put it in other words
         yield from _unequal("document", key, stored.get(key), value if same_code else _known_to(stored[key], value))
-    for name, column in answer.orders.items() if rows is not None else ():
-        again = column if isinstance(column, list) else column.tolist()
-        if rows is not None and rows.get(name) != again:
-            pairs = zip(rows.get(name, []), again, strict=False)
-            at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
-            shown = (None, len(again)) if at is None else (rows[name][at], again[at])
-            yield {"what": "orders", "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
     feed = feed_section(facts)
     for key, value in feed.items():
         if key not in PLACE_ONLY and key != "tapes" and (key in stored["feed"] or same_code):
@@ -246,6 +243,20 @@ def _check_document(
             if key not in PLACE_ONLY:
                 earlier = kept[0].get(key) if kept else None
                 yield from _unequal("document", f"feed.tapes[{number}].{key}", earlier, value)
+
+
+def _check_columns(
+    what: str, stored: dict[str, Any], columns: dict[str, Any], *, same_code: bool
+) -> Iterator[dict[str, Any]]:
+    """Compare a stored table with what follows from the same runs once more."""
+    for name, column in columns.items():
+        again = column if isinstance(column, list) else column.tolist()
+        if stored.get(name) == again or (name not in stored and not same_code):
+            continue
+        pairs = zip(stored.get(name, []), again, strict=False)
+        at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
+        shown = (None, len(again)) if at is None else (stored[name][at], again[at])
+        yield {"what": what, "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
 
 
 def _known_to(stored: object, recomputed: Any) -> Any:  # noqa: ANN401 - JSON

@@ -11,13 +11,14 @@ import numpy as np
 from sweep.errors import ConfigError
 from sweep.result import Result
 from sweep.runs.files import atomic_write, open_regular, reason, sha256
-from sweep.runs.folder import DOCUMENT, ORDERS, TABLE
+from sweep.runs.folder import DOCUMENT, ORDERS, TABLE, VENUES
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,8 +46,8 @@ def write_table(path: Path, result: Result) -> None:
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
 
 
-def write_orders(path: Path, result: Result) -> None:
-    """Write the orders of a result as Parquet, atomically.
+def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns of integers and names as Parquet, atomically; None, and what is masked, as null.
 
     Raises
     ------
@@ -56,7 +57,6 @@ def write_orders(path: Path, result: Result) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    columns = result.load_orders()
     table = pa.table({name: pa.array(column, _type_of(name)) for name, column in columns.items()})
     with atomic_write(path) as part:
         parquet.write_table(table, part)
@@ -139,8 +139,8 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     return table
 
 
-def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
-    """The stored orders of a complete run, the columns of `sweep.statistics.details` as lists.
+def read_columns(home: Path, manifest: Manifest, name: str) -> dict[str, Any]:
+    """The columns of a file of a complete run, of its orders or of their fills by venue, as lists.
 
     Raises
     ------
@@ -150,10 +150,10 @@ def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = home / ORDERS
+    path = home / name
     try:
         open_regular(path).close()
-        changed = sha256(path) != manifest.files.get(ORDERS)
+        changed = sha256(path) != manifest.files.get(name)
         columns: dict[str, Any] = parquet.read_table(path).to_pydict()
     except (OSError, ValueError, pa.ArrowException) as error:
         problem = reason(error) if isinstance(error, OSError) else str(error)
@@ -178,7 +178,8 @@ def read_result(home: Path, manifest: Manifest) -> Result:
         config_of(manifest),
         document,
         lambda: read_table(home, manifest),
-        lambda: read_orders(home, manifest),
+        lambda: read_columns(home, manifest, ORDERS),
+        lambda: read_columns(home, manifest, VENUES),
         failures,
         home,
     )

@@ -60,6 +60,7 @@ def plain(book, orders, fees, runs):
                     after = mids[-1] if mids else mid2
                     row[f"mark_out_{seconds}s"] += order.sign * q * (after - mid2)
                     row[f"marked_{seconds}s"] += q
+                    row[f"marked_notional_{seconds}s"] += q * fill.price
             row["crossed"] += q * crossed(book, fill.snapshot)
             flags = book.flags_of(book.published)[: fill.snapshot + 1, fill.venue]
             row["old"] += q * (now - int(book.ts[np.flatnonzero(flags)[-1]]) > 30 * SECOND)
