@@ -31,7 +31,7 @@ from sweep.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,14 +78,14 @@ class Answer:
         About it.
     orders : dict of str to columns
         As `sweep.statistics.details`.
-    venues : dict of str to columns
-        As `sweep.statistics.fills_by_venue`.
+    venues : callable
+        Yields the tables of `sweep.statistics.fills_by_venue`, of several worlds with the number of each in ``world``.
     """
 
     document: dict[str, Any]
     warnings: list[str]
     orders: dict[str, Any]
-    venues: dict[str, Any]
+    venues: Callable[[], Iterator[dict[str, Any]]]
 
 
 SKIPS: Final = "tapes.skip_empty=true leaves that out"
@@ -284,6 +284,8 @@ def outcomes_of(
 
 
 def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
+    if len(parts) == 1:  # sums by venue of many orders are large
+        return dict(parts[0])
     return {
         name: Outcome(
             np.concatenate([part[name].rows for part in parts]),
@@ -374,12 +376,20 @@ def answer_of(
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
         every = outcomes | _joined(more_of)
         tables.append(details(orders, every, arrivals, combinations))
-        venues.append(fills_by_venue(orders, every, combinations))
+        venues.append(partial(fills_by_venue, orders, every, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, bests, answers, sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
-    return Answer(document, warnings, stacked(tables), stacked(venues))
+    return Answer(document, warnings, stacked(tables), partial(_numbered, venues))
+
+
+def _numbered(venues: Sequence[Callable[[], Iterator[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
+    """The tables of each world, with its number where there are several."""
+    for world, tables in enumerate(venues):
+        for columns in tables():
+            rows = len(columns["strategy"])
+            yield {"world": np.full(rows, world), **columns} if len(venues) > 1 else columns
 
 
 DETAILED: Final = 1_000_000

@@ -262,7 +262,7 @@ def _answer(
         result_document,
         lambda: expand(swept.rows, plan.classes),
         lambda: answer.orders,
-        lambda: answer.venues,
+        answer.venues,
         failures,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy as np
@@ -42,7 +42,7 @@ class Result:
     load_orders : callable
         Returns the columns of `sweep.statistics.details`, which may lie on disk.
     load_venues : callable
-        Returns the columns of `sweep.statistics.fills_by_venue`, which may lie on disk.
+        Yields the tables of `sweep.statistics.fills_by_venue`, which may lie on disk.
     failures : tuple of Failure
         Combinations without a row.
     home : Path, optional
@@ -53,7 +53,7 @@ class Result:
     document: dict[str, Any]
     load: Callable[[], NDArray[np.int64]]
     load_orders: Callable[[], dict[str, Any]]
-    load_venues: Callable[[], dict[str, Any]]
+    load_venues: Callable[[], Iterable[dict[str, Any]]]
     failures: tuple[Failure, ...]
     home: Path | None = None
 
@@ -80,7 +80,9 @@ class Result:
 
     def venues_frame(self) -> pd.DataFrame:
         """A row for each strategy, order and venue that filled shares of it: `sweep.statistics.fills_by_venue`."""
-        return _frame(self.load_venues())
+        import pandas as pd
+
+        return pd.concat([_frame(columns) for columns in self.load_venues()], ignore_index=True)
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars.

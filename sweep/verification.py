@@ -27,7 +27,7 @@ from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -175,9 +175,9 @@ def _check(
         numbers = _draw(table, bests[0], sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, variants, job, orders)
-        for name, columns in ((ORDERS, answer.orders), (VENUES, answer.venues)):
+        for name, again in ((ORDERS, [answer.orders]), (VENUES, answer.venues())):
             if name in tables:
-                yield from _check_columns(name.removesuffix(".parquet"), tables[name], columns, same_code=same_code)
+                yield from _check_columns(name.removesuffix(".parquet"), tables[name], again, same_code=same_code)
 
 
 def _check_table(
@@ -246,17 +246,29 @@ def _check_document(
 
 
 def _check_columns(
-    what: str, stored: dict[str, Any], columns: dict[str, Any], *, same_code: bool
+    what: str, stored: dict[str, Any], tables: Iterable[dict[str, Any]], *, same_code: bool
 ) -> Iterator[dict[str, Any]]:
-    """Compare a stored table with what follows from the same runs once more."""
-    for name, column in columns.items():
-        again = column if isinstance(column, list) else column.tolist()
-        if stored.get(name) == again or (name not in stored and not same_code):
-            continue
-        pairs = zip(stored.get(name, []), again, strict=False)
-        at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
-        shown = (None, len(again)) if at is None else (stored[name][at], again[at])
-        yield {"what": what, "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
+    """Compare a stored table with what follows from the same runs once more, part by part; each column differs once."""
+    first, differing = 0, set()
+    for columns in tables:
+        rows = len(columns["strategy"])
+        for name, column in columns.items():
+            kept = _listed(stored.get(name, [])[first : first + rows])
+            again = _listed(column)
+            if kept == again or name in differing or (name not in stored and not same_code):
+                continue
+            differing.add(name)
+            at = next((n for n, (old, new) in enumerate(zip(kept, again, strict=False)) if old != new), None)
+            shown = (len(kept), rows) if at is None else (kept[at], again[at])
+            where = {"row": None if at is None else first + at, "column": name}
+            yield {"what": what, "where": where, "stored": shown[0], "found": shown[1]}
+        first += rows
+    if (rows := len(stored.get("strategy", []))) > first:
+        yield {"what": what, "where": {"row": first, "column": None}, "stored": rows, "found": first}
+
+
+def _listed(column: Any) -> list[Any]:  # noqa: ANN401 - an array, masked or not, or a list
+    return column if isinstance(column, list) else column.tolist()
 
 
 def _known_to(stored: object, recomputed: Any) -> Any:  # noqa: ANN401 - JSON

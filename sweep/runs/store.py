@@ -214,7 +214,7 @@ class StoredRun(Store):
         self._parts.close()
         with self._writing():
             write_table(self.home / TABLE, result)
-            write_columns(self.home / ORDERS, result.load_orders())
+            write_columns(self.home / ORDERS, [result.load_orders()])
             write_columns(self.home / VENUES, result.load_venues())
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
             files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, VENUES, DOCUMENT)}

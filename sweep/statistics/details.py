@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator import fills
-from allocator.fills import TENTHS
+from allocator.fills import COLUMNS, TENTHS
 from allocator.money import divide_half_even
 from allocator.order import FIELDS, execution_of
 from allocator.shortfall import leftover_loss, shortfall
 from sweep.statistics.filling import rebates, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,33 +116,38 @@ def _places(orders: Orders) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def fills_by_venue(
     orders: Orders, outcomes: Mapping[str, Outcome], numbers: Mapping[str, int]
-) -> dict[str, NDArray[Any] | list[Any]]:
-    """The columns of a table with a row for each strategy, order and venue that filled shares of it.
+) -> Iterator[dict[str, NDArray[Any] | list[Any]]]:
+    """A table with a row for each strategy, order and venue that filled shares of it, strategy by strategy.
+
+    Of many orders it is the largest table of all, so no more than a strategy of it is held at once.
 
     Parameters
     ----------
     orders, outcomes, numbers
         As of `details`.
 
-    Returns
-    -------
+    Yields
+    ------
     dict of str to (M,) columns
         ``strategy``, ``combination``, ``tape``, ``order``, ``side`` and ``size``, as in the table of `details`, and the
-        columns of `allocator.fills.VenueFills` but for ``run``. Nothing of orders whose fills are unknown.
+        columns of `allocator.fills.VenueFills` but for ``run``. Nothing of orders whose fills are unknown; a strategy
+        without rows is left out, but for the last where none has any.
     """
     tapes, each = _places(orders)
     sides, sizes = [order.side for order in orders.orders], np.array([order.size for order in orders.orders], np.int64)
-    sums = fills.joined([outcome.venues for outcome in outcomes.values()], [0] * len(outcomes))
-    counts = [(name, len(outcome.venues.run)) for name, outcome in outcomes.items()]
-    columns: dict[str, NDArray[Any] | list[Any]] = {
-        "strategy": [name for name, count in counts for _ in range(count)],
-        "combination": [numbers.get(name) for name, count in counts for _ in range(count)],
-        "tape": tapes[sums.run],
-        "order": each[sums.run],
-        "side": [sides[run] for run in sums.run.tolist()],
-        "size": sizes[sums.run],
-    }
-    return columns | {name: getattr(sums, name) for name in fills.COLUMNS if name != "run"}
+    names = [name for name, outcome in outcomes.items() if len(outcome.venues.run)] or [*outcomes][-1:]
+    for name in names:
+        sums = outcomes[name].venues
+        count = len(sums.run)
+        columns: dict[str, NDArray[Any] | list[Any]] = {
+            "strategy": [name] * count,
+            "combination": [numbers.get(name)] * count,
+            "tape": tapes[sums.run],
+            "order": each[sums.run],
+            "side": [sides[run] for run in sums.run.tolist()],
+            "size": sizes[sums.run],
+        }
+        yield columns | {name: getattr(sums, name) for name in COLUMNS if name != "run"}
 
 
 def stacked(tables: Sequence[dict[str, NDArray[Any] | list[Any]]]) -> dict[str, NDArray[Any] | list[Any]]:
