@@ -52,6 +52,13 @@ class Fills:
     shares: Int64
     price: Int64
 
+    @classmethod
+    def of(cls, runs: Sequence[Int64 | None]) -> Fills:
+        """Join (F, 4) rows of snapshot, venue, shares and price, of each run; None has none."""
+        each = [np.empty((0, 4), np.int64) if rows is None else rows for rows in runs]
+        numbers = np.repeat(np.arange(len(each)), [len(rows) for rows in each])
+        return cls(numbers, *np.concatenate([np.empty((0, 4), np.int64), *each]).T)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VenueFills:
@@ -74,6 +81,8 @@ class VenueFills:
         before the book ends.
     marked_1s, marked_10s, marked_60s : (M,) int64
         Shares of these fills.
+    marked_notional_1s, marked_notional_10s, marked_notional_60s : (M,) int64
+        Their notional before fees, 1e-9 $.
     crossed : (M,) int64
         Shares filled at snapshots whose best displayed bid is above the best displayed ask.
     old : (M,) int64
@@ -93,21 +102,43 @@ class VenueFills:
     marked_1s: Int64
     marked_10s: Int64
     marked_60s: Int64
+    marked_notional_1s: Int64
+    marked_notional_10s: Int64
+    marked_notional_60s: Int64
     crossed: Int64
     old: Int64
+
+    def of_runs(self, first: int, past: int) -> VenueFills:
+        """The rows of the runs [first, past), which are counted from 0 then."""
+        rows = slice(*np.searchsorted(self.run, [first, past]))
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return VenueFills(**{**columns, "run": columns["run"] - first})
+
+
+COLUMNS: Final = tuple(field.name for field in fields(VenueFills))
+"""The names of all of these columns."""
+
+
+def joined(each: Sequence[VenueFills], runs: Sequence[int]) -> VenueFills:
+    """Sums of fills of several parts, the runs of each counted on from those of the parts before; `runs`: how many."""
+    columns = {name: np.concatenate([getattr(part, name) for part in each]) for name in COLUMNS}
+    before = np.repeat(np.cumsum([0, *runs])[: len(each)], [len(part.run) for part in each])
+    return VenueFills(**{**columns, "run": columns["run"] + before})
 
 
 def stood_mids(book: Book) -> Int64:
     """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first, twice the first; 0 without any."""
-    two_sided = np.flatnonzero(book.mid2)
-    if not len(two_sided):
+    has_mid = book.mid2 != 0
+    if not has_mid.any():
         return np.zeros(len(book.ts), np.int64)
-    last = np.searchsorted(two_sided, np.arange(len(book.ts)), "right") - 1
-    stood: Int64 = book.mid2[two_sided[np.maximum(last, 0)]]
+    last = np.maximum.accumulate(np.where(has_mid, np.arange(len(book.ts)), int(has_mid.argmax())))
+    stood: Int64 = book.mid2[last]
     return stood
 
 
-def by_venue(book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fills) -> VenueFills:
+def by_venue(
+    book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fills, stood: Int64 | None = None
+) -> VenueFills:
     """Add up fills by run and venue.
 
     Parameters
@@ -118,9 +149,11 @@ def by_venue(book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fi
     fees : (V,) sequence of int
         Taker fees, 1e-9 $ per share.
     fills : Fills
+    stood : (T,) int64, optional
+        `stood_mids` of the book.
     """
     signs = np.array([order.sign for order in orders], np.int64)[fills.run] if len(orders) else fills.run
-    stood, now = stood_mids(book), book.ts[fills.snapshot]
+    stood, now = stood_mids(book) if stood is None else stood, book.ts[fills.snapshot]
     mid2, shares = stood[fills.snapshot], fills.shares
     columns = {
         "fills": np.ones_like(shares),
@@ -129,16 +162,17 @@ def by_venue(book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fi
         "fees": shares * np.array(fees, np.int64)[fills.venue],
         "spread": signs * shares * (2 * fills.price - mid2),
     }
-    marks, marked = {}, {}
+    marks, marked, notional = {}, {}, {}
     for seconds in MARK_OUTS:
         after = now + seconds * SECOND
         known = after <= (book.ts[-1] if len(book.ts) else 0)
         later = stood[np.searchsorted(book.ts, after, "right") - 1]
         marks[f"mark_out_{seconds}s"] = np.where(known, signs * shares * (later - mid2), 0)
         marked[f"marked_{seconds}s"] = np.where(known, shares, 0)
-    columns |= marks | marked
+        notional[f"marked_notional_{seconds}s"] = np.where(known, columns["notional"], 0)
+    columns |= marks | marked | notional
     columns["crossed"] = np.where(_crossed(book, fills.snapshot), shares, 0)
-    columns["old"] = np.where(now - _published(book, fills) > OLD, shares, 0)
+    columns["old"] = np.where(_recent(book, fills), 0, shares)
     key = fills.run * len(book.venues) + fills.venue
     order = np.argsort(key, kind="stable")
     firsts = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -158,16 +192,19 @@ def _crossed(book: Book, snapshots: Int64) -> NDArray[np.bool_]:
     return crossed
 
 
-def _published(book: Book, fills: Fills) -> Int64:
-    """(N,) int64, when the venue of each fill published last, UTC nanoseconds."""
-    published = np.zeros(len(fills.venue), np.int64)
+def _recent(book: Book, fills: Fills) -> NDArray[np.bool_]:
+    """(N,) bool, whether the venue of each fill published at most `OLD` before it."""
+    recent = np.zeros(len(fills.venue), np.bool_)
+    if not len(recent):
+        return recent
+    since = np.searchsorted(book.ts, book.ts[fills.snapshot] - OLD)
+    first, past = int(since.min()), int(fills.snapshot.max()) + 1
     for v in np.unique(fills.venue).tolist():
         at = fills.venue == v
-        word = book.published[:, v // 64] >> np.uint64(v % 64) & np.uint64(1)
-        rows = np.flatnonzero(word)
-        last = np.searchsorted(rows, fills.snapshot[at], "right") - 1
-        published[at] = book.ts[rows[last]]
-    return published
+        rows = first + np.flatnonzero(book.published[first:past, v // 64] >> np.uint64(v % 64) & np.uint64(1))
+        last = rows[np.maximum(np.searchsorted(rows, fills.snapshot[at], "right") - 1, 0)] if len(rows) else -1
+        recent[at] = (last >= since[at]) & (last <= fills.snapshot[at])
+    return recent
 
 
 def completion(book: Book, orders: Sequence[Order], fills: Fills) -> Int64:
@@ -189,6 +226,3 @@ def waited(book: Book, orders: Sequence[Order], fills: Fills) -> list[int]:
     for run, shares, passed in zip(fills.run.tolist(), fills.shares.tolist(), since.tolist(), strict=True):
         sums[run] += shares * passed
     return sums
-
-
-COLUMNS: Final = tuple(field.name for field in fields(VenueFills))

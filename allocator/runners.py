@@ -13,7 +13,9 @@ columns, ladder : `static` without state (refresh, and no quote outlives its sna
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from allocator.engine import Policy
     from allocator.kernels import delayed, stairs, stateful
     from allocator.kernels.walk import Prices, Span
+    from allocator.kernels.walk import Rules as WalkRules
     from allocator.order import Order, ParameterColumns, Rules
 
     Rows = Int64
@@ -172,6 +175,71 @@ def walk_through(
 
     By `allocator.kernels.delayed` where the task needs it, or that is asked for.
     """
+    mids = task.book.mid2 if stood is None else stood
+    if task.delayed or delayed:
+        return in_flight(walk_in_flight(task, parameters, mids), len(parameters), 0)[0]
+    kernels, quotes, prices, span = quoted(task.book, task.order, task.rules, task.fees, mids)
+    out = np.zeros((len(parameters), 8), np.int64)
+    columns = parameters.tau, parameters.over
+    kernels.walk(quotes, prices, span, task.order.size, _rules_of(task, parameters), *columns, out)
+    return out
+
+
+def walk_recorded(task: Task, parameters: ParameterColumns, stood: Int64) -> tuple[Rows, list[Int64]]:
+    """As `walk_through`, and the fills of each combination, as of `in_flight`."""
+    return in_flight(walk_in_flight(task, parameters, stood), len(parameters))
+
+
+RECORDED: Final = 2**14
+"""Fills that there is room for at first."""
+
+
+def in_flight(run: Callable[[Rows, Int64, Int64], None], count: int, room: int = RECORDED) -> tuple[Rows, list[Int64]]:
+    """Run a kernel of `allocator.kernels.delayed` for N combinations or schedules, once more where its fills need it.
+
+    Parameters
+    ----------
+    run : callable
+        The kernel but for its last arguments: out, trail and counts.
+    count : int
+        N.
+    room : int
+        Fills that there is room for; 0 = none are kept.
+
+    Returns
+    -------
+    out : (N, 8) int64
+        As of `allocator.kernels.walk.walk`.
+    fills : N of (F, 4) int64
+        Snapshot, venue, shares in units, price before the fee in 1e-9 $. In the order of time; of those at one snapshot
+        the order is not the plain engine's.
+    """
+    while True:
+        out, counts = np.zeros((count, 8), np.int64), np.zeros(count, np.int64)
+        trail = np.empty((room, 4), np.int64)
+        run(out, trail, counts)
+        edges = np.cumsum(counts).tolist() if room else [0] * count
+        if room and edges and edges[-1] > room:
+            room = edges[-1]
+            continue
+        return out, [trail[first:past].copy() for first, past in pairwise([0, *edges])]
+
+
+def walk_in_flight(task: Task, parameters: ParameterColumns, stood: Int64) -> Callable[[Rows, Int64, Int64], None]:
+    """A walk by `allocator.kernels.delayed`, for `in_flight`."""
+    from allocator.kernels import delayed
+
+    book, order, policy = task.book, task.order, _compiled(task.policy)
+    quotes, prices, span, latency = quoted_in_flight(book, order, task.rules, task.fees, stood)
+    due = TARGETS[policy.schedule](book, order)
+    freeze(due)
+    pace = delayed.Pace(policy.participation, due)
+    columns = parameters.tau, parameters.over
+    return partial(delayed.walk, quotes, prices, span, order.size, _rules_of(task, parameters), latency, pace, *columns)
+
+
+def _rules_of(task: Task, parameters: ParameterColumns) -> WalkRules:
+    """What `allocator.kernels.walk.walk` is given of a task's policy and rules; AllocatorError: lots are too large."""
     from allocator.kernels import walk
 
     book, order, policy = task.book, task.order, _compiled(task.policy)
@@ -183,10 +251,8 @@ def walk_through(
         and 2 * policy.step * (dearest_possible(book, task.rules, task.fees) + max(finite, default=0)) >= 2**63
     ):
         raise AllocatorError(f"step: lots of {policy.step:,} shares at these penalties are beyond exact 64-bit money")
-    out = np.zeros((len(parameters), 8), np.int64)
-    mids = book.mid2 if stood is None else stood
     arrival_at, arrival2 = book.arrival(order)
-    rules = walk.Rules(
+    return walk.Rules(
         policy=getattr(walk, COMPILED[type(policy)]),
         step=policy.step,
         wait=isinstance(policy, Pseudocode) and policy.fallback is None,
@@ -197,18 +263,6 @@ def walk_through(
         leftover={"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[task.rules.leftover],
         edge=edge_of(book, order, task.rules),
     )
-    if task.delayed or delayed:
-        from allocator.kernels import delayed as kernel
-
-        quotes, prices, span, latency = quoted_in_flight(book, order, task.rules, task.fees, mids)
-        due = TARGETS[policy.schedule](book, order)
-        freeze(due)
-        pace = kernel.Pace(policy.participation, due)
-        kernel.walk(quotes, prices, span, order.size, rules, latency, pace, tau, over, out)
-    else:
-        kernels, quotes, prices, span = quoted(book, order, task.rules, task.fees, mids)
-        kernels.walk(quotes, prices, span, order.size, rules, tau, over, out)
-    return out
 
 
 def quoted_in_flight(

@@ -16,8 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,34 +60,29 @@ class Shortfall:
         return self.timing + self.execution
 
 
-def standing_mids(book: Book, order: Order) -> Int64:
-    """(T,) int64, twice the last mid up to each snapshot of an order, 1e-9 $; before the first, twice the arrival mid.
-
-    Outside the order's span it says nothing.
-    """
-    first, past = book.span(order)
-    stood, mid2 = np.zeros(len(book.ts), np.int64), book.mid2[first:past]
-    if first < past:
-        earlier = np.flatnonzero(book.mid2[:first]) if first and not book.mid2[first - 1] else np.array([first - 1])
-        before = book.mid2[earlier[-1]] if first and len(earlier) else book.arrival(order)[1]
-        at = np.maximum.accumulate(np.where(mid2 != 0, np.arange(past - first), -1))
-        stood[first:past] = np.where(at >= 0, mid2[at], before)
-    return stood
-
-
 def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:
     """Make a trace from a kernel's sum, and 1 + the snapshots of the first and the last fill, 0 = none."""
     return Trace(int(book.ts[first - 1]) if first else None, int(book.ts[last - 1]) if last else None, mids)
 
 
-def trace_fills(book: Book, order: Order, execution: Execution, unit: int = 1) -> Sequence[int]:
-    """The arguments of `trace_row`, in units, from a recorded execution; its fills are in units."""
-    standing, fills = standing_mids(book, order).tolist(), execution.fills
+def trace_fills(stood: Int64, execution: Execution, unit: int = 1) -> Sequence[int]:
+    """The arguments of `trace_row`, in units, from a recorded execution; its fills are in units.
+
+    Parameters
+    ----------
+    stood : (T,) int64
+        `allocator.fills.stood_mids` of the book.
+    execution : Execution
+    unit : int
+        Units per share.
+    """
+    fills = execution.fills
     if not fills:
         return 0, 0, 0
+    standing = stood[[fill.snapshot for fill in fills]].tolist()
     # excess shares are sold back at the snapshot that fills the order
-    excess = execution.overfilled * unit * standing[fills[-1].snapshot]
-    mids = sum(fill.shares * standing[fill.snapshot] for fill in fills) - excess
+    excess = execution.overfilled * unit * standing[-1]
+    mids = sum(fill.shares * mid2 for fill, mid2 in zip(fills, standing, strict=True)) - excess
     return mids, fills[0].snapshot + 1, fills[-1].snapshot + 1
 
 

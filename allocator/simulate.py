@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from allocator.baselines import schedules
+from allocator.baselines import Schedule, schedules
 from allocator.book import freeze
 from allocator.clairvoyant import clairvoyant
 from allocator.collapse import classes, each_alone
 from allocator.engine import execute, in_shares, settle, unfilled_price
 from allocator.errors import FractionLeftError
+from allocator.fills import stood_mids
 from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, ParameterColumns, Parameters, execution_of
 from allocator.policies import Static
 from allocator.runners import (
     COMPILED,
+    RECORDED,
     RUNNERS,
     SHARED,
     Task,
@@ -25,22 +29,24 @@ from allocator.runners import (
     check_sums,
     dearest_possible,
     edge_of,
+    in_flight,
     may_share,
     quoted,
     quoted_in_flight,
     run_shared,
     runners_for,
     settle_rows,
+    walk_recorded,
     walk_through,
 )
-from allocator.shortfall import Trace, standing_mids, trace_fills, trace_row
+from allocator.shortfall import Trace, trace_fills, trace_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from allocator.baselines import Conventions, Follower, Schedule
+    from allocator.baselines import Conventions, Follower
     from allocator.book import Book
     from allocator.engine import Policy
     from allocator.order import Order, Rules
@@ -228,8 +234,27 @@ def run_baselines(
     engine : str
         ``kernel``: the schedules in one pass; ``reference``: the plain engine.
     """
-    traced = trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
-    return {name: run for name, (run, _) in traced.items()}
+    traced = trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine, record=False)
+    return {name: run.execution for name, run in traced.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traced:
+    """How an order filled.
+
+    Attributes
+    ----------
+    execution : Execution
+    trace : Trace, optional
+        None of a bound, which does not trade.
+    fills : (F, 4) int64, optional
+        Snapshot, venue, shares, price before the fee in 1e-9 $; in the order of time. None where they were not asked
+        for, of a bound, and where they are not of whole shares.
+    """
+
+    execution: Execution
+    trace: Trace | None
+    fills: Rows | None
 
 
 def trace_baselines(
@@ -241,83 +266,125 @@ def trace_baselines(
     *,
     follower: Follower = "best_ask",
     engine: Engine = "kernel",
-) -> dict[str, tuple[Execution, Trace | None]]:
-    """As `run_baselines`, each with when it filled and where the mid was; None for a bound, which does not trade."""
+    stood: Rows | None = None,
+    record: bool = True,
+) -> dict[str, Traced]:
+    """As `run_baselines`, each with when it filled and where the mid was.
+
+    Parameters
+    ----------
+    book, order, rules, fees, conventions, follower, engine
+        As there.
+    stood : (T,) int64, optional
+        `allocator.fills.stood_mids` of the book.
+    record : bool
+        Keep the fills.
+    """
     check_sums(book, order, rules, fees)
     made = schedules(book, order, conventions, follower)
-    runs = _follow(book, order, rules, fees, made, engine)
+    market = _Market(book, order, rules, fees, stood_mids(book) if stood is None else stood)
+    runs = _follow(market, made, engine, record=record)
     fractions = {name: made[name].in_whole_shares() for name, run in runs.items() if run is None}
     # no leftover rule completed the last slice of these, and nobody can hold half a share
-    reruns = _follow(book, order, rules, fees, fractions, engine) if fractions else {}
-    done: dict[str, tuple[Execution, Trace | None]]
+    reruns = _follow(market, fractions, engine, record=record) if fractions else {}
     done = {name: run for name in runs if (run := runs[name] or reruns[name]) is not None}
     if conventions == "fair":
-        done["touch"] = _run_touch(book, order, rules, fees, engine)
-        done["clairvoyant"] = clairvoyant(book, order, rules, fees, plain=engine == "reference"), None
+        done["touch"] = _run_touch(market, engine, record=record)
+        done["clairvoyant"] = Traced(clairvoyant(book, order, rules, fees, plain=engine == "reference"), None, None)
     return done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Market:
+    """An order, what it meets, and twice the mid that each of its fills is compared with."""
+
+    book: Book
+    order: Order
+    rules: Rules
+    fees: Sequence[int]
+    stood: Rows
 
 
 TOUCH: Final = Static(reference="touch")
 """With tau 0 the baseline `touch`: all that costs no more than the cheapest quote displayed, fees included."""
 
 
-def _run_touch(book: Book, order: Order, rules: Rules, fees: Sequence[int], engine: Engine) -> tuple[Execution, Trace]:
+def _run_touch(market: _Market, engine: Engine, *, record: bool) -> Traced:
     if engine == "reference":
-        run = execute(book, order, rules, fees, TOUCH, Parameters(0, 0, 0), record=True)
-        return replace(run, fills=()), trace_row(book, *trace_fills(book, order, run))
-    return trace_combination(book, order, rules, TOUCH, fees, ParameterColumns.of([Parameters(0, 0, 0)]))
+        return _plain(market, TOUCH, Parameters(0, 0, 0), record=record)
+    arguments = market.book, market.order, market.rules, TOUCH, market.fees, ParameterColumns.of([Parameters(0, 0, 0)])
+    return trace_combination(*arguments, stood=market.stood, record=record)
 
 
 def trace_combination(
-    book: Book, order: Order, rules: Rules, policy: Policy, fees: Sequence[int], parameters: ParameterColumns
-) -> tuple[Execution, Trace]:
-    """Run the first of some combinations, and say when it filled and where the mid was."""
-    if type(policy) in COMPILED:
-        task = Task.of(book, order, rules, policy, fees)
-        raw = walk_through(task, parameters.take(np.arange(1)), standing_mids(book, order))
-        return execution_of(settle_rows(task, raw)[0].tolist()), trace_row(book, *raw[0, 5:].tolist())
-    run = execute(book, order, rules, fees, policy, parameters[0], record=True)
-    return replace(run, fills=()), trace_row(book, *trace_fills(book, order, run))
+    book: Book,
+    order: Order,
+    rules: Rules,
+    policy: Policy,
+    fees: Sequence[int],
+    parameters: ParameterColumns,
+    *,
+    stood: Rows | None = None,
+    record: bool = True,
+) -> Traced:
+    """Run the first of some combinations, and say when it filled and where the mid was.
+
+    Parameters
+    ----------
+    book, order, rules, policy, fees, parameters
+        As `run_combinations`.
+    stood, record
+        As `trace_baselines`.
+    """
+    stood = stood_mids(book) if stood is None else stood
+    if type(policy) not in COMPILED:
+        return _plain(_Market(book, order, rules, fees, stood), policy, parameters[0], record=record)
+    task, first = Task.of(book, order, rules, policy, fees), parameters.take(np.arange(1))
+    raw, fills = walk_recorded(task, first, stood) if record else (walk_through(task, first, stood), [None])
+    run = execution_of(settle_rows(task, raw)[0].tolist())
+    return Traced(run, trace_row(book, *raw[0, 5:].tolist()), fills[0])
 
 
-def _follow(
-    book: Book, order: Order, rules: Rules, fees: Sequence[int], made: dict[str, Schedule], engine: Engine
-) -> dict[str, tuple[Execution, Trace] | None]:
+def _plain(market: _Market, policy: Policy, parameters: Parameters, *, record: bool) -> Traced:
+    """Run a policy, or a schedule, on the plain engine; FractionLeftError as there."""
+    book, order = market.book, market.order
+    acting = policy.acting if isinstance(policy, Schedule) else None
+    run = execute(book, order, market.rules, market.fees, policy, parameters, record=True, acting=acting)
+    mids, first, last = trace_fills(market.stood, run, policy.unit)
+    trace = trace_row(book, divide_half_even(mids, policy.unit), first, last)
+    rows = [(fill.snapshot, fill.venue, fill.shares, fill.price) for fill in run.fills]
+    fills = np.array(rows, np.int64).reshape(-1, 4) if record and policy.unit == 1 else None
+    return Traced(replace(run, fills=()), trace, fills)
+
+
+def _follow(market: _Market, made: dict[str, Schedule], engine: Engine, *, record: bool) -> dict[str, Traced | None]:
     """Run schedules; those whose units would leave int64 on the reference engine always; None = a fraction is left."""
+    book, order, rules, fees = market.book, market.order, market.rules, market.fees
     top = dearest_possible(book, rules, fees)
     plain = {
         name: schedule for name, schedule in made.items() if engine == "reference" or schedule.size * top >= SUM_LIMIT
     }
-    runs: dict[str, tuple[Execution, Trace] | None] = dict.fromkeys(made)
-
-    def traced(unit: int, mids: int, first: int, last: int) -> Trace:
-        return trace_row(book, divide_half_even(mids, unit), first, last)
-
+    runs: dict[str, Traced | None] = dict.fromkeys(made)
     for name, schedule in plain.items():
-        try:
-            run = execute(book, order, rules, fees, schedule, Parameters(0, 0, 0), record=True, acting=schedule.acting)
-        except FractionLeftError:
-            continue
-        trace = traced(schedule.unit, *trace_fills(book, order, run, schedule.unit))
-        runs[name] = replace(run, fills=()), trace
+        with suppress(FractionLeftError):
+            runs[name] = _plain(market, schedule, Parameters(0, 0, 0), record=record)
     compiled = {name: schedule for name, schedule in made.items() if name not in plain}
     if compiled:
         price = unfilled_price(book, order, rules, fees)
-        raw = _follow_together(book, order, rules, fees, list(compiled.values()))
-        for (name, schedule), row in zip(compiled.items(), raw.tolist(), strict=True):
-            try:
-                shares = in_shares(schedule.unit, *row[:5])
-            except FractionLeftError:
-                continue
-            runs[name] = execution_of(settle(order, rules, price, *shares)), traced(schedule.unit, *row[5:])
+        raw, fills = _follow_together(market, list(compiled.values()), record=record)
+        for (name, schedule), row, filled in zip(compiled.items(), raw.tolist(), fills, strict=True):
+            with suppress(FractionLeftError):
+                run = execution_of(settle(order, rules, price, *in_shares(schedule.unit, *row[:5])))
+                trace = trace_row(book, divide_half_even(row[5], schedule.unit), *row[6:])
+                runs[name] = Traced(run, trace, filled if record and schedule.unit == 1 else None)
     return runs
 
 
-def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int], given: Sequence[Schedule]) -> Rows:
-    """(N, 8) int64, the fills of each schedule, in its units."""
+def _follow_together(market: _Market, given: Sequence[Schedule], *, record: bool) -> tuple[Rows, Sequence[Rows]]:
+    """(N, 8) int64, the sums of each schedule, and N of (F, 4) int64, its fills, in its units; as of `in_flight`."""
     from allocator.kernels import walk
 
-    stood = standing_mids(book, order)
+    book, order, rules = market.book, market.order, market.rules
     together = walk.Schedules(
         sizes=np.array([schedule.size for schedule in given], np.int64),
         units=np.array([schedule.unit for schedule in given], np.int64),
@@ -325,15 +392,14 @@ def _follow_together(book: Book, order: Order, rules: Rules, fees: Sequence[int]
         ways=np.array([getattr(walk, schedule.how.upper()) for schedule in given], np.int64),
     )
     freeze(*together)
-    out = np.zeros((len(given), 8), np.int64)
-    leftover = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover]
-    edge = edge_of(book, order, rules)
-    if rules.delayed:
+    rule = {"sweep": walk.SWEEP, "last_ask": walk.LAST_ASK}[rules.leftover], edge_of(book, order, rules)
+    if rules.delayed or record:
         from allocator.kernels import delayed
 
-        in_flight, prices, span, latency = quoted_in_flight(book, order, rules, fees, stood)
-        delayed.follow(in_flight, prices, span, together, latency, leftover, edge, out)
-    else:
-        kernels, quotes, prices, span = quoted(book, order, rules, fees, stood)
-        kernels.follow(quotes, prices, span, together, leftover, edge, out)
-    return out
+        quotes, prices, span, latency = quoted_in_flight(book, order, rules, market.fees, market.stood)
+        run = partial(delayed.follow, quotes, prices, span, together, latency, *rule)
+        return in_flight(run, len(given), RECORDED if record else 0)
+    out = np.zeros((len(given), 8), np.int64)
+    kernels, quotes, prices, span = quoted(book, order, rules, market.fees, market.stood)
+    kernels.follow(quotes, prices, span, together, *rule, out)
+    return out, [out[:0, :4]] * len(given)

@@ -9,18 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator import fills
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.tape import DAY
 from sweep import caveats, tasks
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
-from sweep.report import answer_section, orders_section, shortfall_section, strategies, worlds_section
+from sweep.report import answer_section, fills_section, orders_section, shortfall_section, strategies, worlds_section
 from sweep.search import Grid, each_alone
-from sweep.statistics import NoOrder, Outcome, details, joined, no_orders, orders_on, shares_of, stacked, total
+from sweep.statistics import (
+    NoOrder,
+    Outcome,
+    details,
+    fills_by_venue,
+    joined,
+    no_orders,
+    orders_on,
+    shares_of,
+    stacked,
+    total,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from allocator.order import Liquidity
     from allocator.units import Scale
@@ -65,11 +77,14 @@ class Answer:
         About it.
     orders : dict of str to columns
         As `sweep.statistics.details`.
+    venues : callable
+        Yields the tables of `sweep.statistics.fills_by_venue`, of several worlds with the number of each in ``world``.
     """
 
     document: dict[str, Any]
     warnings: list[str]
     orders: dict[str, Any]
+    venues: Callable[[], Iterator[dict[str, Any]]]
 
 
 SKIPS: Final = "tapes.skip_empty=true leaves that out"
@@ -268,10 +283,15 @@ def outcomes_of(
 
 
 def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
+    if len(parts) == 1:  # sums by venue of many orders are large
+        return dict(parts[0])
     return {
         name: Outcome(
             np.concatenate([part[name].rows for part in parts]),
             tuple(trace for part in parts for trace in part[name].traces),
+            fills.joined([part[name].venues for part in parts], [len(part[name].rows) for part in parts]),
+            np.concatenate([part[name].completion for part in parts]),
+            tuple(waited for part in parts for waited in part[name].waited),
         )
         for name in parts[0]
     }
@@ -347,7 +367,7 @@ def answer_of(
                 )
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
-    tables, warnings = [], []
+    tables, venues, warnings = [], [], []
     for run_of, more_of, asked, best, market in zip(runs, more, numbers, chosen, markets, strict=True):
         outcomes = _joined(run_of) | market.baselines
         arrivals = market.around.arrivals
@@ -361,18 +381,29 @@ def answer_of(
             **answer_section(grid, best, totals, sensitivity),
             "orders": orders_section(orders, outcomes, labels),
             "shortfall": parts,
+            "fills": fills_section(totals),
         }
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
         answers.append((document, totals))
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
-        tables.append(details(orders, outcomes | _joined(more_of), arrivals, combinations))
+        every = outcomes | _joined(more_of)
+        tables.append(details(orders, every, arrivals, combinations))
+        venues.append(partial(fills_by_venue, orders, every, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, chosen, answers, sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
     warnings += [f"every combination failed with {caveats.named(point)}; it is left out" for point in lost]
-    return Answer(document, warnings, stacked(tables))
+    return Answer(document, warnings, stacked(tables), partial(_numbered, venues))
+
+
+def _numbered(venues: Sequence[Callable[[], Iterator[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:
+    """The tables of each world, with its number where there are several."""
+    for world, tables in enumerate(venues):
+        for columns in tables():
+            rows = len(columns["strategy"])
+            yield {"world": np.full(rows, world), **columns} if len(venues) > 1 else columns
 
 
 DETAILED: Final = 1_000_000

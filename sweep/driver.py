@@ -259,7 +259,14 @@ def _answer(
             "seconds": phases.so_far(),
         },
     }
-    return Result(config, result_document, lambda: expand(swept.rows, plan.classes), lambda: answer.orders, failures)
+    return Result(
+        config,
+        result_document,
+        lambda: expand(swept.rows, plan.classes),
+        lambda: answer.orders,
+        answer.venues,
+        failures,
+    )
 
 
 def _warn(lines: Iterable[str], progress: Progress) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.tasks import Failure
 
 
-_MAY_LACK: Final = ("combination", "shortfall_", "first_fill", "last_fill")
+_MAY_LACK: Final = ("combination", "shortfall_", "first_fill", "last_fill", "waited", "filled_by_")
 """Beginnings of the names of columns of `sweep.statistics.details` that may be None."""
 
 
@@ -41,6 +41,8 @@ class Result:
         Returns the table, which may lie on disk.
     load_orders : callable
         Returns the columns of `sweep.statistics.details`, which may lie on disk.
+    load_venues : callable
+        Yields the tables of `sweep.statistics.fills_by_venue`, which may lie on disk.
     failures : tuple of Failure
         Combinations without a row.
     home : Path, optional
@@ -51,6 +53,7 @@ class Result:
     document: dict[str, Any]
     load: Callable[[], NDArray[np.int64]]
     load_orders: Callable[[], dict[str, Any]]
+    load_venues: Callable[[], Iterable[dict[str, Any]]]
     failures: tuple[Failure, ...]
     home: Path | None = None
 
@@ -73,11 +76,13 @@ class Result:
 
     def orders_frame(self) -> pd.DataFrame:
         """A row for each order and strategy, as `sweep.statistics.details`: the best combination is ``optimized``."""
+        return _frame(self.load_orders())
+
+    def venues_frame(self) -> pd.DataFrame:
+        """A row for each strategy, order and venue that filled shares of it: `sweep.statistics.fills_by_venue`."""
         import pandas as pd
 
-        columns = self.load_orders()
-        nullable = {name: pd.array(column, "Int64") for name, column in columns.items() if name.startswith(_MAY_LACK)}
-        return pd.DataFrame({**columns, **nullable})
+        return pd.concat([_frame(columns) for columns in self.load_venues()], ignore_index=True)
 
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars.
@@ -94,6 +99,18 @@ class Result:
         typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
         named = {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
         return pd.DataFrame({**keys, **named, **columns})
+
+
+def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+    """Columns of which some may hold None, or be masked."""
+    import pandas as pd
+
+    nullable = {
+        name: pd.array(column if isinstance(column, list) else column.tolist(), "Int64")
+        for name, column in columns.items()
+        if name.startswith(_MAY_LACK)
+    }
+    return pd.DataFrame({**columns, **nullable})
 
 
 def _typed(column: NDArray[Any], labels: tuple[Any, ...]) -> Any:  # noqa: ANN401 - an array of numpy's or of pandas'

@@ -17,6 +17,7 @@ from allocator.baselines import twap_slices
 from allocator.collapse import ACTING, read_by
 from allocator.engine import as_row
 from allocator.errors import AllocatorError
+from allocator.fills import Fills, by_venue, completion, stood_mids, waited
 from allocator.order import FIELDS, ParameterColumns
 from allocator.runners import ONE_PASS, SHARED, check_sums, prepare
 from allocator.simulate import (
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book
-    from allocator.order import Execution, Liquidity, Order, Rules
-    from allocator.shortfall import Trace
+    from allocator.order import Liquidity, Order, Rules
+    from allocator.simulate import Traced
     from sweep.config import Settings
     from sweep.search import Grid
 
@@ -517,29 +518,74 @@ def _rules(job: Job, liquidity: Liquidity | None) -> Rules:
 
 
 def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity | None = None) -> dict[str, Outcome]:
-    """Every baseline of the orders [first, past) of a job."""
-    settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
+    """Every baseline of the orders [first, past) of a job; under the job's own rule of liquidity with its fills."""
+    settings, rules, fees, orders = job.settings, _rules(job, liquidity), job.settings.fees.of(book), job.orders
+    stood, record = stood_mids(book), liquidity is None
     return _together(
-        trace_baselines(book, order, rules, fees, settings.conventions, follower=settings.baseline)
-        for order in job.orders[first:past]
+        book,
+        orders[first:past],
+        fees,
+        stood,
+        (
+            trace_baselines(
+                book, order, rules, fees, settings.conventions, follower=settings.baseline, stood=stood, record=record
+            )
+            for order in orders[first:past]
+        ),
     )
 
 
 def traced(
     book: Book, job: Job, parameters: ParameterColumns, first: int, past: int, liquidity: Liquidity | None = None
 ) -> dict[str, Outcome]:
-    """One combination of the orders [first, past) of a job, run once more to say when it filled, as ``optimized``."""
-    settings, rules, fees = job.settings, _rules(job, liquidity), job.settings.fees.of(book)
+    """One combination of the orders [first, past) of a job, run once more to say when it filled, as ``optimized``.
+
+    Under the job's own rule of liquidity with its fills.
+    """
+    settings, rules, fees, orders = job.settings, _rules(job, liquidity), job.settings.fees.of(book), job.orders
+    stood, record = stood_mids(book), liquidity is None
+    arguments = settings.policy, fees, parameters
     return _together(
-        {"optimized": trace_combination(book, order, rules, settings.policy, fees, parameters)}
-        for order in job.orders[first:past]
+        book,
+        orders[first:past],
+        fees,
+        stood,
+        (
+            {"optimized": trace_combination(book, order, rules, *arguments, stood=stood, record=record)}
+            for order in orders[first:past]
+        ),
     )
 
 
-def _together(runs: Iterable[Mapping[str, tuple[Execution, Trace | None]]]) -> dict[str, Outcome]:
-    """The runs of each strategy, order after order."""
+def _together(
+    book: Book,
+    orders: Sequence[Order],
+    fees: Sequence[int],
+    stood: NDArray[np.int64],
+    runs: Iterable[Mapping[str, Traced]],
+) -> dict[str, Outcome]:
+    """The runs of each strategy, order after order, and the sums of their fills."""
     each = list(runs)
-    return {
-        name: Outcome(np.array([as_row(run[name][0]) for run in each], np.int64), tuple(run[name][1] for run in each))
-        for name in each[0]
-    }
+    count, names = len(orders), list(each[0])
+    traced = [run[name] for name in names for run in each]
+    every, fills = [*orders] * len(names), Fills.of([run.fills for run in traced])
+    venues, done, waits = (
+        by_venue(book, every, fees, fills, stood),
+        completion(book, every, fills),
+        waited(book, every, fills),
+    )
+    outcomes = {}
+    for at, name in enumerate(names):
+        first, past = count * at, count * (at + 1)
+        own = traced[first:past]
+        outcomes[name] = Outcome(
+            np.array([as_row(run.execution) for run in own], np.int64),
+            tuple(run.trace for run in own),
+            venues.of_runs(first, past),
+            done[first:past],
+            tuple(
+                None if run.fills is None else shares_waited
+                for run, shares_waited in zip(own, waits[first:past], strict=True)
+            ),
+        )
+    return outcomes

@@ -21,12 +21,12 @@ from sweep.executors import Lost
 from sweep.progress import Silent
 from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section
-from sweep.runs import ORDERS, config_of, read_document, read_manifest, read_orders, read_table
+from sweep.runs import ORDERS, VENUES, config_of, read_columns, read_document, read_manifest, read_table
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -133,7 +133,9 @@ def _check(
     checked["files"] = sorted(manifest.files)
     try:
         stored, table = read_document(home, manifest), read_table(home, manifest)
-        rows = read_orders(home, manifest) if ORDERS in manifest.files else None  # earlier versions stored none
+        # earlier versions stored fewer of them
+        tables: dict[str, dict[str, Any]]
+        tables = {name: read_columns(home, manifest, name) for name in (ORDERS, VENUES) if name in manifest.files}
     except ConfigError as error:
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
@@ -164,11 +166,14 @@ def _check(
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction.sums_of)
-        yield from _check_document(stored, rows, answer, early, session, question, orders, same_code=same_code)
+        yield from _check_document(stored, answer, early, session, question, orders, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, next(filter(None, bests)), sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, variants, job, orders)
+        for name, again in ((ORDERS, [answer.orders]), (VENUES, answer.venues())):
+            if name in tables:
+                yield from _check_columns(name.removesuffix(".parquet"), tables[name], again, same_code=same_code)
 
 
 def _check_table(
@@ -204,7 +209,6 @@ def _check_table(
 
 def _check_document(
     stored: dict[str, Any],
-    rows: dict[str, Any] | None,
     answer: Answer,
     early_warnings: list[str],
     session: Session,
@@ -225,13 +229,6 @@ def _check_document(
         if not same_code and (key not in stored or key == "warnings"):
             continue  # an earlier version did not have this key, or put it in other words
         yield from _unequal("document", key, stored.get(key), value if same_code else _known_to(stored[key], value))
-    for name, column in answer.orders.items() if rows is not None else ():
-        again = column if isinstance(column, list) else column.tolist()
-        if rows is not None and rows.get(name) != again:
-            pairs = zip(rows.get(name, []), again, strict=False)
-            at = next((n for n, (before, now) in enumerate(pairs) if before != now), None)
-            shown = (None, len(again)) if at is None else (rows[name][at], again[at])
-            yield {"what": "orders", "where": {"row": at, "column": name}, "stored": shown[0], "found": shown[1]}
     feed = feed_section(facts)
     for key, value in feed.items():
         if key not in PLACE_ONLY and key != "tapes" and (key in stored["feed"] or same_code):
@@ -242,6 +239,32 @@ def _check_document(
             if key not in PLACE_ONLY:
                 earlier = kept[0].get(key) if kept else None
                 yield from _unequal("document", f"feed.tapes[{number}].{key}", earlier, value)
+
+
+def _check_columns(
+    what: str, stored: dict[str, Any], tables: Iterable[dict[str, Any]], *, same_code: bool
+) -> Iterator[dict[str, Any]]:
+    """Compare a stored table with what follows from the same runs once more, part by part; each column differs once."""
+    first, differing = 0, set()
+    for columns in tables:
+        rows = len(columns["strategy"])
+        for name, column in columns.items():
+            kept = _listed(stored.get(name, [])[first : first + rows])
+            again = _listed(column)
+            if kept == again or name in differing or (name not in stored and not same_code):
+                continue
+            differing.add(name)
+            at = next((n for n, (old, new) in enumerate(zip(kept, again, strict=False)) if old != new), None)
+            shown = (len(kept), rows) if at is None else (kept[at], again[at])
+            where = {"row": None if at is None else first + at, "column": name}
+            yield {"what": what, "where": where, "stored": shown[0], "found": shown[1]}
+        first += rows
+    if (rows := len(stored.get("strategy", []))) > first:
+        yield {"what": what, "where": {"row": first, "column": None}, "stored": rows, "found": first}
+
+
+def _listed(column: Any) -> list[Any]:  # noqa: ANN401 - an array, masked or not, or a list
+    return column if isinstance(column, list) else column.tolist()
 
 
 def _known_to(stored: object, recomputed: Any) -> Any:  # noqa: ANN401 - JSON

@@ -50,6 +50,7 @@ Counts = Annotated[NDArray[np.int8], types.Array(types.int8, 2, "C", readonly=Tr
 Bits = Annotated[NDArray[np.uint64], types.Array(types.uint64, 2, "C", readonly=True)]
 Choices = Annotated[NDArray[np.int64], types.Array(types.int64, 2, "C", readonly=True)]
 Shares = Annotated[NDArray[np.int64], types.int64[::1]]
+Trail = Annotated[NDArray[np.int64], types.int64[:, ::1]]
 
 NANO = 10**9
 BY_PRICE, BY_COST = True, False
@@ -173,6 +174,10 @@ class State(NamedTuple):
         Units to be sent; 0 between decisions.
     kept : (D,) int64
         Scratch, as `ahead`, (V,) int64, is.
+    trail : (F, 4) int64
+        The first fills: snapshot, venue, shares in units, price displayed in 1e-9 $.
+    tally : (2,) int64
+        `FILLS`, how many fills there were, also where the trail has no room for them; `NOW`, the snapshot looked at.
     """
 
     at: Shares
@@ -189,6 +194,11 @@ class State(NamedTuple):
     free: Shares
     split: Shares
     kept: Shares
+    trail: Trail
+    tally: Shares
+
+
+FILLS, NOW = range(2)
 
 
 class Flight(NamedTuple):
@@ -233,8 +243,8 @@ _PRICES, _SPAN, _STATE, _RULES, _SCHEDULES, _OFFER, _LATENCY, _PACE, _FLIGHT = (
 _OUT = types.int64[::1]
 
 
-@kernel(_STATE(types.int64, types.int64))
-def _state(venues, depth):
+@kernel(_STATE(types.int64, types.int64, types.int64[:, ::1]))
+def _state(venues, depth, trail):
     """Room for what an order has taken."""
     supplies = venues * depth
     return State(
@@ -252,6 +262,8 @@ def _state(venues, depth):
         np.empty(supplies, np.int64),
         np.zeros(supplies, np.int64),
         np.empty(depth, np.int64),
+        trail,
+        np.zeros(2, np.int64),
     )
 
 
@@ -345,6 +357,7 @@ def _look(quotes, offer, t, state):
     """Bring a state to snapshot t; it has seen every snapshot before, from the order's first on."""
     rows, shown, ticks, sizes, deep = quotes.rows, quotes.shown, quotes.ticks, quotes.sizes, quotes.deep
     depth, venues = ticks.shape[1], len(state.at)
+    state.tally[NOW] = t
     for v in range(venues):
         row = state.at[v]
         if deep:
@@ -478,6 +491,11 @@ def _fill(quotes, offer, s, shares, state, out):
     out[FILLED] += shares
     out[CASH] += shares * state.cost[s]
     out[FEES] += shares * offer.fees[v]
+    fill = state.tally[FILLS]
+    state.tally[FILLS] += 1
+    if fill < len(state.trail):
+        state.trail[fill, 0], state.trail[fill, 1] = state.tally[NOW], v
+        state.trail[fill, 2], state.trail[fill, 3] = shares, offer.sign * state.price[s]
 
 
 @kernel(*(types.void(quotes, _OFFER, types.int64, types.int64, _OUT) for quotes in _QUOTES), counts=False)
@@ -735,11 +753,14 @@ def _walk(quotes, offer, span, size, rules, latency, due, tau, over, begin, flig
 
 @kernel(
     *(
-        types.void(quotes, _PRICES, _SPAN, types.int64, _RULES, _LATENCY, _PACE, _I64, _I64, types.int64[:, ::1])
+        types.void(
+            quotes, _PRICES, _SPAN, types.int64, _RULES, _LATENCY, _PACE, _I64, _I64, types.int64[:, ::1],
+            types.int64[:, ::1], types.int64[::1],
+        )
         for quotes in _QUOTES
     )
-)
-def walk(quotes, prices, span, size, rules, latency, pace, tau, over, out):
+)  # fmt: skip
+def walk(quotes, prices, span, size, rules, latency, pace, tau, over, out, trail, counts):
     """Run one order for K combinations; as `allocator.kernels.walk.walk`, with children in flight.
 
     Parameters
@@ -749,12 +770,17 @@ def walk(quotes, prices, span, size, rules, latency, pace, tau, over, out):
         As there.
     latency : Latency
     pace : Pace
+    trail : (F, 4) int64, output
+        As `State.trail`, combination after combination; without room for them it costs nothing.
+    counts : (K,) int64, output
+        The fills of each combination.
     """
     venues, depth = quotes.other_ticks.shape[1], quotes.ticks.shape[1]
     offer = Offer(prices.sign, prices.base, prices.tick, 1, pace.participation, prices.fees)
-    state, flight = _state(venues, depth), _flight(max(SLOTS, venues), venues, span.past - span.first)
+    state, flight = _state(venues, depth, trail), _flight(max(SLOTS, venues), venues, span.past - span.first)
     for k in range(len(tau)):
         _clear(state, flight)
+        earlier = state.tally[FILLS]
         t = span.first
         while t < span.past:
             t = _walk(
@@ -762,6 +788,7 @@ def walk(quotes, prices, span, size, rules, latency, pace, tau, over, out):
             )  # fmt: skip
             if t < span.past:
                 flight = _roomier(flight)
+        counts[k] = state.tally[FILLS] - earlier
 
 
 @kernel(types.void(types.int64, types.int64[::1], types.int64[::1], types.int64[::1]))
@@ -868,11 +895,14 @@ def _follow(quotes, offer, span, size, way, due, latency, leftover, edge, begin,
 
 @kernel(
     *(
-        types.void(quotes, _PRICES, _SPAN, _SCHEDULES, _LATENCY, types.int64, types.int64, types.int64[:, ::1])
+        types.void(
+            quotes, _PRICES, _SPAN, _SCHEDULES, _LATENCY, types.int64, types.int64, types.int64[:, ::1],
+            types.int64[:, ::1], types.int64[::1],
+        )
         for quotes in _QUOTES
     )
-)
-def follow(quotes, prices, span, given, latency, leftover, edge, out):
+)  # fmt: skip
+def follow(quotes, prices, span, given, latency, leftover, edge, out, trail, counts):
     """Run N schedules, one after the other; as `allocator.kernels.walk.follow`, with children in flight.
 
     Parameters
@@ -881,13 +911,16 @@ def follow(quotes, prices, span, given, latency, leftover, edge, out):
     prices, span, given, leftover, edge, out
         As there.
     latency : Latency
+    trail, counts
+        As of `walk`, of N schedules.
     """
     sizes, units, ways = given.sizes, given.units, given.ways
     venues, depth = quotes.other_ticks.shape[1], quotes.ticks.shape[1]
-    state, flight = _state(venues, depth), _flight(max(SLOTS, venues), venues, span.past - span.first)
+    state, flight = _state(venues, depth, trail), _flight(max(SLOTS, venues), venues, span.past - span.first)
     scratch = _Parts(np.zeros(venues, np.int64), np.zeros(venues, np.int64), np.zeros(venues, np.int64))
     for n in range(len(sizes)):
         _clear(state, flight)
+        earlier = state.tally[FILLS]
         offer = Offer(prices.sign, prices.base, prices.tick, units[n], NANO, prices.fees)
         t = span.first
         while t < span.past:
@@ -897,3 +930,4 @@ def follow(quotes, prices, span, given, latency, leftover, edge, out):
             )  # fmt: skip
             if t < span.past:
                 flight = _roomier(flight)
+        counts[n] = state.tally[FILLS] - earlier

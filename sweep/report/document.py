@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sweep.config import Question, Settings, World
     from sweep.reduce import Best, Sums
     from sweep.search import Grid
-    from sweep.statistics import Orders, Outcome
+    from sweep.statistics import Filling, Orders, Outcome
     from sweep.tapes import Facts
     from sweep.tasks import Around, Failure
 
@@ -168,19 +168,43 @@ def shortfall_section(totals: Mapping[str, Total], around: Around, *, twap_acted
 def _loss(run: Total) -> dict[str, Any]:
     """One strategy's first and last fill, and its shortfall in dollars; above 0 = a loss.
 
-    What needs the time of a fill is null for a bound, which does not trade.
+    What needs the time of a fill is null for a bound, which does not trade; fees are less rebates where these are null.
     """
     halves = {
         "shortfall": run.loss,
         "timing": None if run.parts is None else run.parts.timing,
         "spread": None if run.parts is None else run.parts.spread,
-        "fees": 2 * run.execution.fees,
+        "fees": 2 * (run.execution.fees - (run.rebates or 0)),
+        "rebates": None if run.rebates is None else 2 * run.rebates,
         "leftover": run.leftover,
     }
     instants = {"first_fill": run.first, "last_fill": run.last}
     return {
         **{name: None if ts is None else format_instant(ts) for name, ts in instants.items()},
         **{name: None if half is None else rounded(half, 2 * NANO, 2) for name, half in halves.items()},
+    }
+
+
+def fills_section(totals: Mapping[str, Total]) -> dict[str, Any]:
+    """When each strategy filled, where, and where the mid went afterwards; None where its fills are unknown."""
+    of_each = {name: None if run.filling is None else _filling(run.filling) for name, run in totals.items()}
+    return {"optimized": of_each.pop("optimized"), "baselines": of_each}
+
+
+def _filling(sums: Filling) -> dict[str, Any]:
+    return {
+        "seconds_to_fill": rounded(sums.waited, sums.filled * NANO, 3) if sums.filled else None,
+        "completion_percent": [rounded(100 * shares, sums.asked, 2) for shares in sums.completion],
+        "mark_out_bps": {
+            f"{seconds}s": rounded(moved * 10_000, 2 * notional, 2) if notional else None
+            for seconds, (moved, notional) in sums.mark_outs.items()
+        },
+        "venues": {
+            str(venue): {"shares": shares, "fees": rounded(fees, NANO, 2)}
+            for venue, (shares, fees) in sums.venues.items()
+        },
+        "crossed_shares": sums.crossed,
+        "old_shares": sums.old,
     }
 
 

@@ -1,15 +1,16 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
 
 from sweep.runs.bad_messages import quarantine
-from sweep.runs.folder import ORDERS, RUNS, open_output
+from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import Manifest, config_of, read_manifest, run_id
 from sweep.runs.store import Store, open_store
-from sweep.runs.table import read_document, read_orders, read_result, read_table
+from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
     "ORDERS",
     "RUNS",
+    "VENUES",
     "BufferedProgress",
     "Manifest",
     "Store",
@@ -17,9 +18,9 @@ __all__ = [
     "open_output",
     "open_store",
     "quarantine",
+    "read_columns",
     "read_document",
     "read_manifest",
-    "read_orders",
     "read_result",
     "read_table",
     "run_id",

@@ -21,6 +21,7 @@ RUNS: Final = "runs"
 DOCUMENT: Final = "result.json"
 TABLE: Final = "results.parquet"
 ORDERS: Final = "orders.parquet"
+VENUES: Final = "venues.parquet"
 PARTS: Final = "parts"
 LOCK: Final = "lock"
 
@@ -58,7 +59,7 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
 def discard(home: Path) -> None:
     """Remove the files of a run, the manifest last, as it says whose they are; the log stays."""
     try:
-        for name in (PARTS, TABLE, ORDERS, DOCUMENT, MANIFEST):
+        for name in (PARTS, TABLE, ORDERS, VENUES, DOCUMENT, MANIFEST):
             remove(home / name)
     except OSError as error:
         unwritable(home, error)

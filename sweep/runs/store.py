@@ -19,7 +19,7 @@ from feed.errors import FeedCorrupt
 from sweep.chunks import within
 from sweep.errors import ConfigError
 from sweep.runs.files import sha256, write_text
-from sweep.runs.folder import DOCUMENT, ORDERS, PARTS, TABLE, discard, locked, remove, tidy, unwritable
+from sweep.runs.folder import DOCUMENT, ORDERS, PARTS, TABLE, VENUES, discard, locked, remove, tidy, unwritable
 from sweep.runs.log import RunLog
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.runs.manifest import (
@@ -31,7 +31,7 @@ from sweep.runs.manifest import (
     write_manifest,
 )
 from sweep.runs.parts import Done, PartWriter, list_parts, read_part
-from sweep.runs.table import read_result, write_orders, write_table
+from sweep.runs.table import read_result, write_columns, write_table
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -214,9 +214,10 @@ class StoredRun(Store):
         self._parts.close()
         with self._writing():
             write_table(self.home / TABLE, result)
-            write_orders(self.home / ORDERS, result)
+            write_columns(self.home / ORDERS, [result.load_orders()])
+            write_columns(self.home / VENUES, result.load_venues())
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
-            files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, DOCUMENT)}
+            files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, VENUES, DOCUMENT)}
             complete = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
             write_manifest(self.home, complete)
             self._manifest = complete

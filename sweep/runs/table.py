@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -11,13 +13,14 @@ import numpy as np
 from sweep.errors import ConfigError
 from sweep.result import Result
 from sweep.runs.files import atomic_write, open_regular, reason, sha256
-from sweep.runs.folder import DOCUMENT, ORDERS, TABLE
+from sweep.runs.folder import DOCUMENT, ORDERS, TABLE, VENUES
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.sink import COLUMNS
 from sweep.tasks import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,8 +48,8 @@ def write_table(path: Path, result: Result) -> None:
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
 
 
-def write_orders(path: Path, result: Result) -> None:
-    """Write the orders of a result as Parquet, atomically.
+def write_columns(path: Path, tables: Iterable[Mapping[str, Any]]) -> None:
+    """Write one or more tables of integers and names as Parquet, atomically; None, and what is masked, as null.
 
     Raises
     ------
@@ -54,12 +57,15 @@ def write_orders(path: Path, result: Result) -> None:
         The disk is full, or the folder went away.
     """
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow.parquet import ParquetWriter
 
-    columns = result.load_orders()
-    table = pa.table({name: pa.array(column, _type_of(name)) for name, column in columns.items()})
-    with atomic_write(path) as part:
-        parquet.write_table(table, part)
+    each = iter(tables)
+    first = next(each)
+    schema = pa.schema([(name, _type_of(name)) for name in first])
+    with atomic_write(path) as part, ParquetWriter(part, schema) as writer:
+        for columns in chain([first], each):
+            arrays = [pa.array(column, _type_of(name)) for name, column in columns.items()]
+            writer.write_table(pa.table(arrays, schema=schema))
 
 
 def _type_of(column: str) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -139,8 +145,8 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     return table
 
 
-def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
-    """The stored orders of a complete run, the columns of `sweep.statistics.details` as lists.
+def read_columns(home: Path, manifest: Manifest, name: str) -> dict[str, Any]:
+    """The columns of a file of a complete run, of its orders or of their fills by venue; as lists where some is null.
 
     Raises
     ------
@@ -150,11 +156,12 @@ def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = home / ORDERS
+    path = home / name
     try:
         open_regular(path).close()
-        changed = sha256(path) != manifest.files.get(ORDERS)
-        columns: dict[str, Any] = parquet.read_table(path).to_pydict()
+        changed = sha256(path) != manifest.files.get(name)
+        stored = parquet.read_table(path)
+        columns = {name: _plain(stored.column(name)) for name in stored.column_names}
     except (OSError, ValueError, pa.ArrowException) as error:
         problem = reason(error) if isinstance(error, OSError) else str(error)
         problem = next(iter(problem.splitlines()), type(error).__name__)
@@ -162,6 +169,15 @@ def read_orders(home: Path, manifest: Manifest) -> dict[str, Any]:
     if changed:
         raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
     return columns
+
+
+def _plain(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """(N,) int64, or a list of names, each held once, or of integers and None."""
+    import pyarrow as pa
+
+    if column.type != pa.int64():
+        return [sys.intern(name) for part in column.chunks for name in part.to_pylist()]
+    return column.to_pylist() if column.null_count else column.to_numpy()
 
 
 def read_result(home: Path, manifest: Manifest) -> Result:
@@ -178,7 +194,8 @@ def read_result(home: Path, manifest: Manifest) -> Result:
         config_of(manifest),
         document,
         lambda: read_table(home, manifest),
-        lambda: read_orders(home, manifest),
+        lambda: read_columns(home, manifest, ORDERS),
+        lambda: [read_columns(home, manifest, VENUES)],
         failures,
         home,
     )

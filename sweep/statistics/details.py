@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator.fills import COLUMNS, TENTHS
+from allocator.money import divide_half_even
 from allocator.order import FIELDS, execution_of
 from allocator.shortfall import leftover_loss, shortfall
+from sweep.statistics.filling import rebates, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from sweep.statistics.totals import Outcome
 
 PARTS: Final = ("timing", "spread", "fees", "leftover")
+
+SPAN_PERCENT: Final = tuple(100 * (tenth + 1) // TENTHS for tenth in range(TENTHS))
+"""Of an order's span, where its completion is counted."""
 
 
 def details(
@@ -43,12 +49,14 @@ def details(
         result table) and the order itself; the columns of `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival
         mid in 1e-9 $; the parts of the shortfall in half 1e-9 $, None without an arrival mid, or where they need the
         time of a fill, which a bound
-        has not; ``first_fill`` and ``last_fill``, UTC nanoseconds, None if nothing filled.
+        has not; where rebates are None ``shortfall_fees`` are less rebates; ``first_fill`` and ``last_fill``, UTC
+        nanoseconds, None if nothing filled; ``waited``, the mean over the shares filled of nanoseconds since the start,
+        half-even, None if nothing filled; ``filled_by_10`` to ``filled_by_100``, the shares filled by so many percent
+        of the order's span. What needs each fill is masked where these are unknown.
     """
     count, repeat = len(orders), len(outcomes)
     per_group = np.diff(orders.edges)
-    tapes = np.repeat(np.repeat(np.arange(len(orders.groups_of)), orders.groups_of), per_group)
-    each = np.concatenate([np.arange(size) for size in np.bincount(tapes)])
+    tapes, each = _places(orders)
     group = np.repeat(np.concatenate([np.arange(size) for size in orders.groups_of]), per_group)
     columns: dict[str, NDArray[Any] | list[Any]] = {
         "strategy": [name for name in outcomes for _ in range(count)],
@@ -77,9 +85,69 @@ def details(
             parts = shortfall(order, run, trace, arrival2)
             split.append(tuple(getattr(parts, name) for name in PARTS))
     columns |= {f"shortfall_{name}": list(column) for name, column in zip(PARTS, zip(*split, strict=True), strict=True)}
+    rebated = [None if rebate is None else 2 * rebate for run in outcomes.values() for rebate in rebates(run).tolist()]
+    columns["shortfall_fees"] = [
+        fees if fees is None or rebate is None else fees - rebate
+        for fees, rebate in zip(columns["shortfall_fees"], rebated, strict=True)
+    ]
+    columns["shortfall_rebates"] = [
+        None if fees is None else rebate for fees, rebate in zip(columns["shortfall_fees"], rebated, strict=True)
+    ]
     columns["first_fill"] = [None if trace is None else trace.first for trace in traces]
     columns["last_fill"] = [None if trace is None else trace.last for trace in traces]
-    return columns
+    waited = [shares_waited for outcome in outcomes.values() for shares_waited in outcome.waited]
+    columns["waited"] = [
+        None if shares_waited is None or not filled else divide_half_even(shares_waited, filled)
+        for shares_waited, filled in zip(waited, rows[:, FIELDS.index("filled")].tolist(), strict=True)
+    ]
+    missing = np.concatenate([unknown(outcome) for outcome in outcomes.values()])
+    done = np.concatenate([outcome.completion for outcome in outcomes.values()])
+    return columns | {
+        f"filled_by_{percent}": np.ma.masked_array(column, mask=missing)
+        for percent, column in zip(SPAN_PERCENT, done.T, strict=True)
+    }
+
+
+def _places(orders: Orders) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) int64 each, the tape of every order, and its number there."""
+    tapes = np.repeat(np.repeat(np.arange(len(orders.groups_of)), orders.groups_of), np.diff(orders.edges))
+    return tapes, np.concatenate([np.arange(size) for size in np.bincount(tapes)])
+
+
+def fills_by_venue(
+    orders: Orders, outcomes: Mapping[str, Outcome], numbers: Mapping[str, int]
+) -> Iterator[dict[str, NDArray[Any] | list[Any]]]:
+    """A table with a row for each strategy, order and venue that filled shares of it, strategy by strategy.
+
+    Of many orders it is the largest table of all, so no more than a strategy of it is held at once.
+
+    Parameters
+    ----------
+    orders, outcomes, numbers
+        As of `details`.
+
+    Yields
+    ------
+    dict of str to (M,) columns
+        ``strategy``, ``combination``, ``tape``, ``order``, ``side`` and ``size``, as in the table of `details`, and the
+        columns of `allocator.fills.VenueFills` but for ``run``. Nothing of orders whose fills are unknown; a strategy
+        without rows is left out, but for the last where none has any.
+    """
+    tapes, each = _places(orders)
+    sides, sizes = [order.side for order in orders.orders], np.array([order.size for order in orders.orders], np.int64)
+    names = [name for name, outcome in outcomes.items() if len(outcome.venues.run)] or [*outcomes][-1:]
+    for name in names:
+        sums = outcomes[name].venues
+        count = len(sums.run)
+        columns: dict[str, NDArray[Any] | list[Any]] = {
+            "strategy": [name] * count,
+            "combination": [numbers.get(name)] * count,
+            "tape": tapes[sums.run],
+            "order": each[sums.run],
+            "side": [sides[run] for run in sums.run.tolist()],
+            "size": sizes[sums.run],
+        }
+        yield columns | {name: getattr(sums, name) for name in COLUMNS if name != "run"}
 
 
 def stacked(tables: Sequence[dict[str, NDArray[Any] | list[Any]]]) -> dict[str, NDArray[Any] | list[Any]]:
@@ -91,5 +159,7 @@ def stacked(tables: Sequence[dict[str, NDArray[Any] | list[Any]]]) -> dict[str, 
     together: dict[str, NDArray[Any] | list[Any]] = {"world": np.repeat(np.arange(len(tables)), sizes)}
     for name, column in first.items():
         parts = [table[name] for table in tables]
-        together[name] = [*chain(*parts)] if isinstance(column, list) else np.concatenate(parts)
+        masked = isinstance(column, np.ma.MaskedArray)
+        join = np.ma.concatenate if masked else np.concatenate
+        together[name] = [*chain(*parts)] if isinstance(column, list) else join(parts)
     return together

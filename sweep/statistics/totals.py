@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from allocator.order import FIELDS, SIGN, Execution, execution_of
 from allocator.shortfall import Shortfall, leftover_loss, loss, shortfall
+from sweep.statistics.filling import Filling, filling, rebates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from allocator.fills import VenueFills
     from allocator.order import Order
     from allocator.shortfall import Trace
 
@@ -31,10 +33,20 @@ class Outcome:
         The columns of `allocator.order.FIELDS`.
     traces : (N,) tuple of Trace
         None of a bound, which does not trade.
+    venues : VenueFills
+        Sums of the fills of each order that are known.
+    completion : (N, 10) int64
+        As of `allocator.fills.completion`; 0 of those that are not.
+    waited : (N,) tuple of int
+        As of `allocator.fills.waited`; None where the fills of an order are unknown: of a bound, where they are of
+        parts of a share, and where they were not kept.
     """
 
     rows: NDArray[np.int64]
     traces: tuple[Trace | None, ...]
+    venues: VenueFills
+    completion: NDArray[np.int64]
+    waited: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,10 @@ class Total:
         The same in parts; None of a bound, too, which does not trade.
     first, last : int, optional
         Instants of the first and the last fill of all, UTC nanoseconds.
+    rebates : int, optional
+        The part of the fees that is below 0, 1e-9 $; None where fills are unknown.
+    filling : Filling, optional
+        None where fills are unknown.
     """
 
     execution: Execution
@@ -63,6 +79,8 @@ class Total:
     parts: Shortfall | None = None
     first: int | None = None
     last: int | None = None
+    rebates: int | None = None
+    filling: Filling | None = None
 
 
 def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) -> Total:
@@ -78,8 +96,17 @@ def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) ->
     rows = outcome.rows.tolist()
     sums = execution_of([sum(column) for column in zip(*rows, strict=True)])
     signed_cash = sum(order.sign * row[TOTAL] for order, row in zip(orders, rows, strict=True))
+    filled = filling(orders, outcome)
+    without = Total(
+        sums,
+        signed_cash,
+        first=_first(outcome.traces),
+        last=_last(outcome.traces),
+        rebates=None if filled is None else sum(rebates(outcome).tolist()),
+        filling=filled,
+    )
     if not all(arrivals):
-        return Total(sums, signed_cash, first=_first(outcome.traces), last=_last(outcome.traces))
+        return without
     runs = [(order, execution_of(row), arrival2) for order, row, arrival2 in zip(orders, rows, arrivals, strict=True)]
     parts = None
     if None not in outcome.traces:
@@ -89,14 +116,8 @@ def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) ->
             if trace is not None
         ]
         parts = Shortfall(*(sum(getattr(each, name) for each in split) for name in Shortfall.__slots__))
-    return Total(
-        sums,
-        signed_cash,
-        sum(loss(*run) for run in runs),
-        sum(leftover_loss(*run) for run in runs),
-        parts,
-        _first(outcome.traces),
-        _last(outcome.traces),
+    return replace(
+        without, loss=sum(loss(*run) for run in runs), leftover=sum(leftover_loss(*run) for run in runs), parts=parts
     )
 
 

@@ -8,6 +8,7 @@ from allocator.baselines import schedules
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import AllocatorError
+from allocator.fills import stood_mids
 from allocator.flight import Child, Flight, drawn, mixed
 from allocator.money import NANO
 from allocator.order import LONGEST_LATENCY, Latency, Order, ParameterColumns, Parameters
@@ -23,6 +24,7 @@ from tests.allocator.test_engine import (
     FAIR,
     FEE,
 )
+from tests.allocator.traced import comparable, rows_of
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape
 
 PATIENT = replace(FAIR, leftover_band=0)
@@ -46,7 +48,8 @@ def run(tape, size, rules, policy=TOUCH, *, tau=0, over=0, fees=None, end=None, 
     point = Parameters(over, tau * CENT, 0)
     done = execute(book, order, rules, fees, policy, point, record=True)
     traced = trace_combination(book, order, rules, policy, fees, ParameterColumns.of([point]))
-    assert traced == (replace(done, fills=()), trace_row(book, *trace_fills(book, order, done)))
+    trace = trace_row(book, *trace_fills(stood_mids(book), done))
+    assert comparable(traced) == (replace(done, fills=()), trace, rows_of(done))
     at = (book.ts - OPEN) // SECOND
     fills = [(int(at[fill.snapshot]), fill.venue, fill.shares, fill.price // CENT) for fill in done.fills]
     return fills, done

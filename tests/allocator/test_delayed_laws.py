@@ -11,6 +11,7 @@ from allocator.book import OFF, BookRules, build_book
 from allocator.clairvoyant import clairvoyant
 from allocator.engine import best_other, execute
 from allocator.errors import NoPriceError
+from allocator.fills import stood_mids
 from allocator.kernels import delayed
 from allocator.money import NANO
 from allocator.order import LONGEST_LATENCY, Latency, Order, Parameters, Rules
@@ -38,6 +39,7 @@ from tests.allocator.test_engine import (
     outcome,
     rules_of,
 )
+from tests.allocator.traced import comparable, rows_of
 from tests.support.examples import examples
 from tests.support.strategies import CENT, SECOND, deep_tapes, random_tape, restless_tape, tapes
 from tests.support.tapes import with_levels
@@ -107,9 +109,11 @@ def test_the_trace_is_that_of_the_recorded_fills(case, policy):
         done = execute(book, order, rules, fees, policy, GRID[4], record=True)
     except NoPriceError:
         assume(False)
-    run, trace = trace_combination(book, order, rules, policy, fees, GRID.take(np.array([4])))
-    assert run == replace(done, fills=())
-    assert trace == trace_row(book, *trace_fills(book, order, done))
+    traced = trace_combination(book, order, rules, policy, fees, GRID.take(np.array([4])))
+    trace = trace_row(book, *trace_fills(stood_mids(book), done))
+    assert comparable(traced) == (replace(done, fills=()), trace, rows_of(done))
+    unrecorded = trace_combination(book, order, rules, policy, fees, GRID.take(np.array([4])), record=False)
+    assert comparable(unrecorded) == (replace(done, fills=()), trace, None)
 
 
 @examples(80)
@@ -118,8 +122,8 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions, fo
     book, order, rules, fees = case
     kernel, reference = (
         outcome(
-            lambda engine=engine: trace_baselines(
-                book, order, rules, fees, conventions, follower=follower, engine=engine
+            lambda engine=engine: comparable(
+                trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
             )
         )
         for engine in ("kernel", "reference")

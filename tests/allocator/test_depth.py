@@ -18,6 +18,7 @@ from allocator.policies import Static
 from allocator.simulate import kernels_for, run_baselines, run_combinations, trace_baselines, trace_combination
 from feed.tape import QUOTE_DTYPES, Tape, same
 from tests.allocator.test_engine import GRID, book_rules, fees_of, orders, outcome, policies, rules_of
+from tests.allocator.traced import comparable, rows_of
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, random_tape, restless_tape, tapes
 from tests.support.tapes import with_levels
@@ -218,8 +219,8 @@ def test_the_compiled_schedules_equal_the_reference_engine(case, conventions, fo
     book, order, rules, fees = case
     kernel, reference = (
         outcome(
-            lambda engine=engine: trace_baselines(
-                book, order, rules, fees, conventions, follower=follower, engine=engine
+            lambda engine=engine: comparable(
+                trace_baselines(book, order, rules, fees, conventions, follower=follower, engine=engine)
             )
         )
         for engine in ("kernel", "reference")
@@ -240,7 +241,8 @@ def test_the_identities_hold_and_combinations_that_are_collapsed_do_decide_alike
         assert total == cash + unfilled_value - over_value
         assert min(filled, unfilled, over) >= 0
     assert rows.tolist() == run_combinations(book, order, rules, policy, fees, GRID, collapse=False).table.tolist()
-    trace_combination(book, order, rules, policy, fees, GRID)
+    done = execute(book, order, rules, fees, policy, GRID[0], record=True)
+    assert comparable(trace_combination(book, order, rules, policy, fees, GRID))[2] == rows_of(done)
 
 
 @examples(80)

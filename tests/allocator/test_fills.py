@@ -11,7 +11,6 @@ from allocator.errors import NoPriceError
 from allocator.fills import MARK_OUTS, Fills, VenueFills, by_venue, completion, stood_mids, waited
 from allocator.order import Order, Parameters, Rules
 from allocator.policies import Static
-from allocator.shortfall import standing_mids
 from tests.allocator.test_book import tape_of
 from tests.allocator.test_engine import cases
 from tests.support.examples import examples
@@ -26,6 +25,16 @@ def fills_of(runs):
     return Fills(*np.array(rows, np.int64).reshape(-1, 5).T)
 
 
+def standing_mids(book, order):
+    """Twice the last mid up to each snapshot of an order, by snapshot; before the first, twice the arrival mid."""
+    stood, last = {}, book.arrival(order)[1]
+    first, past = book.span(order)
+    for t, mid2 in enumerate(book.mid2[:past].tolist()):
+        last = mid2 or last
+        stood[t] = last
+    return {t: stood[t] for t in range(first, past)}
+
+
 def crossed(book, t):
     bids, asks = [px for px in book.bid_ticks[t] if px], [px for px in book.ask_ticks[t] if px]
     return bool(bids and asks and max(bids) > min(asks))
@@ -38,7 +47,7 @@ def plain(book, orders, fees, runs):
         stood = standing_mids(book, order)
         for fill in run.fills:
             row = rows.setdefault((n, int(book.venues[fill.venue])), dict.fromkeys(VenueFills.__slots__, 0))
-            q, mid2, now = fill.shares, int(stood[fill.snapshot]), int(book.ts[fill.snapshot])
+            q, mid2, now = fill.shares, stood[fill.snapshot], int(book.ts[fill.snapshot])
             row["fills"] += 1
             row["shares"] += q
             row["notional"] += q * fill.price
@@ -51,6 +60,7 @@ def plain(book, orders, fees, runs):
                     after = mids[-1] if mids else mid2
                     row[f"mark_out_{seconds}s"] += order.sign * q * (after - mid2)
                     row[f"marked_{seconds}s"] += q
+                    row[f"marked_notional_{seconds}s"] += q * fill.price
             row["crossed"] += q * crossed(book, fill.snapshot)
             flags = book.flags_of(book.published)[: fill.snapshot + 1, fill.venue]
             row["old"] += q * (now - int(book.ts[np.flatnonzero(flags)[-1]]) > 30 * SECOND)
@@ -95,7 +105,7 @@ def test_sums_by_venue_are_those_of_the_fills(made, reference):
 def test_the_standing_mid_is_the_same_for_every_order(case):
     book, order, _, _ = case
     first, past = book.span(order)
-    assert stood_mids(book)[first:past].tolist() == standing_mids(book, order)[first:past].tolist()
+    assert stood_mids(book)[first:past].tolist() == [*standing_mids(book, order).values()]
 
 
 def test_a_mark_out_by_hand():

@@ -53,6 +53,7 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):
         "orders.parquet",
         "result.json",
         "results.parquet",
+        "venues.parquet",
     ]
 
 

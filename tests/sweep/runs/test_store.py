@@ -549,7 +549,7 @@ def test_a_manifest_says_what_ran_where(ask):
     assert stored.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
     assert stored.host.keys() == {"cpu", "cpus", "machine", "system"}
     assert stored.sources_hash == environment.sources_hash()
-    assert stored.files.keys() == {"orders.parquet", "result.json", "results.parquet"}
+    assert stored.files.keys() == {"orders.parquet", "result.json", "results.parquet", "venues.parquet"}
     assert stored.created <= stored.finished
     assert stored.config["grid"] == GRID
     if (environment.HOME / ".git").exists():
