@@ -225,7 +225,12 @@ def waited(book: Book, orders: Sequence[Order], fills: Fills) -> list[int]:
     """Of each run the sum over its fills of shares times nanoseconds since the order's start."""
     starts = np.array([order.start for order in orders], np.int64)
     since = book.ts[fills.snapshot] - starts[fills.run]
-    sums = [0] * len(orders)
-    for run, shares, passed in zip(fills.run.tolist(), fills.shares.tolist(), since.tolist(), strict=True):
-        sums[run] += shares * passed
+    sums, shift = [0] * len(orders), 0
+    # so many bits of the time at once that no sum of shares times them leaves int64: a run's shares are below 2^62
+    bits = max(61 - int(fills.shares.sum(dtype=np.float64)).bit_length(), 1)
+    while (since >> shift).any():
+        part = np.zeros(len(orders), np.int64)
+        np.add.at(part, fills.run, fills.shares * (since >> shift & (1 << bits) - 1))
+        sums = [total + (each << shift) for total, each in zip(sums, part.tolist(), strict=True)]
+        shift += bits
     return sums

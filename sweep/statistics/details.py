@@ -135,10 +135,8 @@ def fills_by_venue(
     """
     tapes, each = _places(orders)
     sides, sizes = [order.side for order in orders.orders], np.array([order.size for order in orders.orders], np.int64)
-    names = [name for name, outcome in outcomes.items() if any(len(sums.run) for sums in outcome.venues)] or [
-        *outcomes
-    ][-1:]
-    for name in names:
+    filled = [name for name, outcome in outcomes.items() if any(len(sums.run) for sums in outcome.venues)]
+    for name in filled or [*outcomes][-1:]:
         sums = joined(outcomes[name].venues)
         count = len(sums.run)
         columns: dict[str, NDArray[Any] | list[Any]] = {
