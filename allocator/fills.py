@@ -6,7 +6,7 @@ run (one order by one strategy) and venue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -114,16 +114,19 @@ class VenueFills:
         columns = {name: getattr(self, name)[rows] for name in COLUMNS}
         return VenueFills(**{**columns, "run": columns["run"] - first})
 
+    def after(self, runs: int) -> VenueFills:
+        """The same sums, of runs that come after so many others."""
+        return replace(self, run=self.run + runs)
+
 
 COLUMNS: Final = tuple(field.name for field in fields(VenueFills))
 """The names of all of these columns."""
 
 
-def joined(each: Sequence[VenueFills], runs: Sequence[int]) -> VenueFills:
-    """Sums of fills of several parts, the runs of each counted on from those of the parts before; `runs`: how many."""
-    columns = {name: np.concatenate([getattr(part, name) for part in each]) for name in COLUMNS}
-    before = np.repeat(np.cumsum([0, *runs])[: len(each)], [len(part.run) for part in each])
-    return VenueFills(**{**columns, "run": columns["run"] + before})
+def joined(parts: Sequence[VenueFills]) -> VenueFills:
+    """Sums of fills, part after part."""
+    none = np.empty(0, np.int64)
+    return VenueFills(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in COLUMNS})
 
 
 def stood_mids(book: Book) -> Int64:
@@ -222,7 +225,12 @@ def waited(book: Book, orders: Sequence[Order], fills: Fills) -> list[int]:
     """Of each run the sum over its fills of shares times nanoseconds since the order's start."""
     starts = np.array([order.start for order in orders], np.int64)
     since = book.ts[fills.snapshot] - starts[fills.run]
-    sums = [0] * len(orders)
-    for run, shares, passed in zip(fills.run.tolist(), fills.shares.tolist(), since.tolist(), strict=True):
-        sums[run] += shares * passed
+    sums, shift = [0] * len(orders), 0
+    # so many bits of the time at once that no sum of shares times them leaves int64: a run's shares are below 2^62
+    bits = max(61 - int(fills.shares.sum(dtype=np.float64)).bit_length(), 1)
+    while (since >> shift).any():
+        part = np.zeros(len(orders), np.int64)
+        np.add.at(part, fills.run, fills.shares * (since >> shift & (1 << bits) - 1))
+        sums = [total + (each << shift) for total, each in zip(sums, part.tolist(), strict=True)]
+        shift += bits
     return sums

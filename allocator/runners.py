@@ -190,8 +190,8 @@ def walk_recorded(task: Task, parameters: ParameterColumns, stood: Int64) -> tup
     return in_flight(walk_in_flight(task, parameters, stood), len(parameters))
 
 
-RECORDED: Final = 2**14
-"""Fills that there is room for at first."""
+RECORDED: Final = 2**18
+"""Fills that there is room for at first: 8 MB, of which only what is written to takes memory."""
 
 
 def in_flight(run: Callable[[Rows, Int64, Int64], None], count: int, room: int = RECORDED) -> tuple[Rows, list[Int64]]:

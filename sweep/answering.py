@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator import fills
 from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.tape import DAY
@@ -283,18 +282,19 @@ def outcomes_of(
 
 
 def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
-    if len(parts) == 1:  # sums by venue of many orders are large
-        return dict(parts[0])
-    return {
-        name: Outcome(
-            np.concatenate([part[name].rows for part in parts]),
-            tuple(trace for part in parts for trace in part[name].traces),
-            fills.joined([part[name].venues for part in parts], [len(part[name].rows) for part in parts]),
-            np.concatenate([part[name].completion for part in parts]),
-            tuple(waited for part in parts for waited in part[name].waited),
-        )
-        for name in parts[0]
-    }
+    return {name: _one([part[name] for part in parts]) for name in parts[0]}
+
+
+def _one(parts: Sequence[Outcome]) -> Outcome:
+    """The orders of several parts, part after part."""
+    before = np.cumsum([0, *(len(part.rows) for part in parts)]).tolist()
+    return Outcome(
+        np.concatenate([part.rows for part in parts]),
+        tuple(trace for part in parts for trace in part.traces),
+        tuple(sums.after(orders) for part, orders in zip(parts, before, strict=False) for sums in part.venues),
+        np.concatenate([part.completion for part in parts]),
+        tuple(waited for part in parts for waited in part.waited),
+    )
 
 
 def bests_of(reduction: Reduction, variants: Variants, markets: Sequence[Market]) -> list[Best | None]:

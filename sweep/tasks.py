@@ -581,7 +581,7 @@ def _together(
         outcomes[name] = Outcome(
             np.array([as_row(run.execution) for run in own], np.int64),
             tuple(run.trace for run in own),
-            venues.of_runs(first, past),
+            (venues.of_runs(first, past),),
             done[first:past],
             tuple(
                 None if run.fills is None else shares_waited

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator.fills import COLUMNS, TENTHS
+from allocator.fills import COLUMNS, TENTHS, joined
 from allocator.money import divide_half_even
 from allocator.order import FIELDS, execution_of
 from allocator.shortfall import leftover_loss, shortfall
@@ -135,9 +135,9 @@ def fills_by_venue(
     """
     tapes, each = _places(orders)
     sides, sizes = [order.side for order in orders.orders], np.array([order.size for order in orders.orders], np.int64)
-    names = [name for name, outcome in outcomes.items() if len(outcome.venues.run)] or [*outcomes][-1:]
-    for name in names:
-        sums = outcomes[name].venues
+    filled = [name for name, outcome in outcomes.items() if any(len(sums.run) for sums in outcome.venues)]
+    for name in filled or [*outcomes][-1:]:
+        sums = joined(outcomes[name].venues)
         count = len(sums.run)
         columns: dict[str, NDArray[Any] | list[Any]] = {
             "strategy": [name] * count,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocator.fills import MARK_OUTS
+from allocator.fills import MARK_OUTS, joined
 from allocator.order import FIELDS
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def filling(orders: Sequence[Order], outcome: Outcome) -> Filling | None:
     waited = [each for each in outcome.waited if each is not None]
     if len(waited) < len(orders):
         return None
-    sums, ids = outcome.venues, np.unique(outcome.venues.venue)
+    sums = joined(outcome.venues)
+    ids = np.unique(sums.venue)
     at = [np.flatnonzero(sums.venue == venue) for venue in ids]
     return Filling(
         asked=sum(order.size for order in orders),
@@ -91,8 +92,9 @@ def rebates(outcome: Outcome) -> NDArray[np.int64]:
     Of shares that are sold back, which happens once in an order, what is neither a fee nor a rebate of its fills.
     """
     of_fills = np.zeros((2, len(outcome.rows)), np.int64)
-    np.add.at(of_fills[0], outcome.venues.run, outcome.venues.fees)
-    np.add.at(of_fills[1], outcome.venues.run, np.minimum(outcome.venues.fees, 0))
+    for sums in outcome.venues:
+        np.add.at(of_fills[0], sums.run, sums.fees)
+        np.add.at(of_fills[1], sums.run, np.minimum(sums.fees, 0))
     sold_back = outcome.rows[:, FEES] - of_fills[0]
     masked: NDArray[np.int64] = np.ma.masked_array(of_fills[1] + np.minimum(sold_back, 0), mask=unknown(outcome))
     return masked

@@ -33,8 +33,9 @@ class Outcome:
         The columns of `allocator.order.FIELDS`.
     traces : (N,) tuple of Trace
         None of a bound, which does not trade.
-    venues : VenueFills
-        Sums of the fills of each order that are known.
+    venues : tuple of VenueFills
+        Sums of the fills of each order that are known, as they arrived, some orders after others: of many orders they
+        are most of what is held, so they are joined where they are used.
     completion : (N, 10) int64
         As of `allocator.fills.completion`; 0 of those that are not.
     waited : (N,) tuple of int
@@ -44,7 +45,7 @@ class Outcome:
 
     rows: NDArray[np.int64]
     traces: tuple[Trace | None, ...]
-    venues: VenueFills
+    venues: tuple[VenueFills, ...]
     completion: NDArray[np.int64]
     waited: tuple[int | None, ...]
 

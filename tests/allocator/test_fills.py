@@ -123,6 +123,16 @@ def test_a_mark_out_by_hand():
         assert sums.marked_10s.tolist() == [100]
 
 
+@pytest.mark.parametrize("shares", [1, 2**35, 2**61])
+def test_shares_times_nanoseconds_are_exact_however_many(shares):
+    book = build_book(tape_of((0, 2, 100, 100, 102, 100), (86_399, 2, 100, 100, 102, 100)), BookRules())
+    orders = [Order("buy", shares, OPEN - day, OPEN) for day in (1, 7 * SECOND)]
+    rows = [[(1, 0, shares, 1), (0, 0, 5, 1)], [(1, 0, shares - 1, 1)]]
+    fills = Fills.of([np.array(each, np.int64) for each in rows])
+    day = 86_399 * SECOND
+    assert waited(book, orders, fills) == [shares * (day + 1) + 5, (shares - 1) * (day + 7 * SECOND)]
+
+
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_no_fills_are_no_rows(side):
     book = build_book(tape_of((0, 2, 100, 100, 102, 100)), BookRules())

@@ -224,7 +224,7 @@ def test_the_fee_of_what_is_sold_back_is_a_fee_or_a_rebate_by_itself():
     rows = np.zeros((5, 8), np.int64)
     rows[:, 4] = fees
     venues = sums_of((0, 1, 70), (1, 1, 10), (1, 2, -40), (2, 1, 40), (3, 1, 40), (4, 1, -8))
-    outcome = Outcome(rows, (None,) * 5, venues, np.zeros((5, 10), np.int64), (1, 1, 1, 1, None))
+    outcome = Outcome(rows, (None,) * 5, (venues,), np.zeros((5, 10), np.int64), (1, 1, 1, 1, None))
     assert rebates(outcome).tolist() == [0, -40, 0, -5, None]
     assert filling([SimpleNamespace(size=1)] * 5, outcome) is None
 
@@ -236,7 +236,7 @@ def test_sums_beyond_int64_stay_exact():
 
 def test_parts_count_their_runs_on():
     parts = [sums_of((0, 1, 5), (2, 1, 6)), sums_of(), sums_of((1, 9, 7))]
-    both = joined(parts, [3, 2, 4])
+    both = joined([part.after(runs) for part, runs in zip(parts, (0, 3, 5), strict=True)])
     assert both.run.tolist() == [0, 2, 6]
     assert both.fees.tolist() == [5, 6, 7]
     assert both.of_runs(2, 7).run.tolist() == [0, 4]
