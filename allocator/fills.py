@@ -180,11 +180,13 @@ def by_venue(
     order = np.argsort(key, kind="stable")
     firsts = np.flatnonzero(np.diff(key[order], prepend=-1))
     run, venue = np.divmod(key[order][firsts], max(len(book.venues), 1))
-    return VenueFills(
-        run=run,
-        venue=book.venues[venue].astype(np.int64),
-        **{name: np.add.reduceat(column[order], firsts) if len(firsts) else column for name, column in columns.items()},
-    )
+    # one block: many small arrays that are kept, among large ones that are not, would leave holes in memory
+    block = np.empty((len(COLUMNS), len(firsts)), np.int64)
+    sums = VenueFills(*block)
+    sums.run[:], sums.venue[:] = run, book.venues[venue]
+    for name, column in columns.items():
+        getattr(sums, name)[:] = np.add.reduceat(column[order], firsts) if len(firsts) else 0
+    return sums
 
 
 def _crossed(book: Book, snapshots: Int64) -> NDArray[np.bool_]:
