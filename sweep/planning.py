@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 ROW_BYTES: Final = 8 * len(COLUMNS) + 1
 """Bytes of a result row in the driver's memory."""
 
-ORDER_BYTES: Final = 25_000
+ORDER_BYTES: Final = 21_000
 """Bytes of an order there, with its fills by the best combination and each baseline; measured on 20,000 at one venue.
 
-At twelve venues it was 34,000.
+At twelve venues it was 30,000.
 """
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sweep.statistics.orders import Orders
     from sweep.statistics.totals import Outcome
 
-PARTS: Final = ("timing", "spread", "fees", "leftover")
+PARTS: Final = ("timing", "spread", "fees", "rebates", "leftover")
 
 SPAN_PERCENT: Final = tuple(100 * (tenth + 1) // TENTHS for tenth in range(TENTHS))
 """Of an order's span, where its completion is counted."""
@@ -73,33 +73,35 @@ def details(
     rows = np.concatenate([outcome.rows for outcome in outcomes.values()])
     columns |= dict(zip(FIELDS, rows.T, strict=True))
     columns["arrival_mid2"] = np.tile(np.array(arrivals, np.int64), repeat)
-    split: list[tuple[int | None, ...]] = []
     traces = [trace for outcome in outcomes.values() for trace in outcome.traces]
-    for at, (row, trace) in enumerate(zip(rows.tolist(), traces, strict=True)):
+    split = {name: np.zeros(len(rows), np.int64) for name in (*PARTS, "first", "last", "waited")}
+    lacking = {name: np.ones(len(rows), np.bool_) for name in split}
+
+    def put(at: int, **values: int | None) -> None:
+        for name, value in values.items():
+            if value is not None:
+                split[name][at], lacking[name][at] = value, False
+
+    waited = chain.from_iterable(outcome.waited for outcome in outcomes.values())
+    rebated = chain.from_iterable(rebates(outcome).tolist() for outcome in outcomes.values())
+    for at, (row, trace, rebate, shares_waited) in enumerate(zip(rows.tolist(), traces, rebated, waited, strict=True)):
         order, run, arrival2 = orders.orders[at % count], execution_of(row), arrivals[at % count]
-        if not arrival2:
-            split.append((None,) * len(PARTS))
-        elif trace is None:
-            split.append((None, None, 2 * run.fees, leftover_loss(order, run, arrival2)))
-        else:
-            parts = shortfall(order, run, trace, arrival2)
-            split.append(tuple(getattr(parts, name) for name in PARTS))
-    columns |= {f"shortfall_{name}": list(column) for name, column in zip(PARTS, zip(*split, strict=True), strict=True)}
-    rebated = [None if rebate is None else 2 * rebate for run in outcomes.values() for rebate in rebates(run).tolist()]
-    columns["shortfall_fees"] = [
-        fees if fees is None or rebate is None else fees - rebate
-        for fees, rebate in zip(columns["shortfall_fees"], rebated, strict=True)
-    ]
-    columns["shortfall_rebates"] = [
-        None if fees is None else rebate for fees, rebate in zip(columns["shortfall_fees"], rebated, strict=True)
-    ]
-    columns["first_fill"] = [None if trace is None else trace.first for trace in traces]
-    columns["last_fill"] = [None if trace is None else trace.last for trace in traces]
-    waited = [shares_waited for outcome in outcomes.values() for shares_waited in outcome.waited]
-    columns["waited"] = [
-        None if shares_waited is None or not filled else divide_half_even(shares_waited, filled)
-        for shares_waited, filled in zip(waited, rows[:, FIELDS.index("filled")].tolist(), strict=True)
-    ]
+        if arrival2:
+            put(at, fees=2 * (run.fees - (rebate or 0)), rebates=None if rebate is None else 2 * rebate)
+            if trace is None:
+                put(at, leftover=leftover_loss(order, run, arrival2))
+            else:
+                parts = shortfall(order, run, trace, arrival2)
+                put(at, timing=parts.timing, spread=parts.spread, leftover=parts.leftover)
+        if trace is not None:
+            put(at, first=trace.first, last=trace.last)
+        if shares_waited is not None and run.filled:
+            put(at, waited=divide_half_even(shares_waited, run.filled))
+    named = {"first": "first_fill", "last": "last_fill", "waited": "waited"}
+    columns |= {
+        named.get(name, f"shortfall_{name}"): np.ma.masked_array(column, mask=lacking[name])
+        for name, column in split.items()
+    }
     missing = np.concatenate([unknown(outcome) for outcome in outcomes.values()])
     done = np.concatenate([outcome.completion for outcome in outcomes.values()])
     return columns | {

@@ -223,7 +223,7 @@ def test_a_host_without_power_between_tapes(running, symbols, record_testsuite_p
         sweep.kill()
         record_testsuite_property("longest stall, many", f"{sweep.longest_stall():.2f} s")
     off.boot()
-    for name in ("results.parquet", "orders.parquet"):
+    for name in ("results.parquet", "orders.parquet", "venues.parquet"):
         assert (sweep.home() / name).read_bytes() == (home / name).read_bytes()
     document = sweep.document()
     assert document["run"]["simulated"] == len(SYMBOLS) * combinations

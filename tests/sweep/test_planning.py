@@ -75,7 +75,7 @@ def test_rows_that_decide_alike_are_kept_once_and_do_not_count_until_they_are_st
 def test_orders_take_memory_too(stream, memory):
     memory(5 * 10**6)
     keys = {"order": {"size": 100, "every": "100ms", "horizon": "1s"}, "grid": {"theta_queue": 0}}
-    with pytest.raises(ConfigError, match=r"0\.0 GB \(591 orders, 25,000 bytes each\), and here is 0\.0 GB of memory"):
+    with pytest.raises(ConfigError, match=r"0\.0 GB \(591 orders, 21,000 bytes each\), and here is 0\.0 GB of memory"):
         run(config_of(stream, **keys))
     memory(50 * 10**6)
     with pytest.raises(pytest.fail.Exception, match="it was swept"):
