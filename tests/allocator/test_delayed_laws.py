@@ -16,7 +16,7 @@ from allocator.kernels import delayed
 from allocator.money import NANO
 from allocator.order import LONGEST_LATENCY, Latency, Order, Parameters, Rules
 from allocator.policies import Pseudocode, Static
-from allocator.runners import RUNNERS, SHARED, Task
+from allocator.runners import RUNNERS, SHARED, Task, in_flight, walk_in_flight
 from allocator.shortfall import trace_fills, trace_row
 from allocator.simulate import (
     kernels_for,
@@ -114,6 +114,26 @@ def test_the_trace_is_that_of_the_recorded_fills(case, policy):
     assert comparable(traced) == (replace(done, fills=()), trace, rows_of(done))
     unrecorded = trace_combination(book, order, rules, policy, fees, GRID.take(np.array([4])), record=False)
     assert comparable(unrecorded) == (replace(done, fills=()), trace, None)
+
+
+@examples(40)
+@given(late_cases, paced, st.sampled_from([1, 3, 1000]))
+def test_fills_are_kept_however_many_there_are_and_none_where_none_are_asked_for(case, policy, room):
+    book, order, rules, fees = case
+    run = walk_in_flight(Task.of(book, order, rules, policy, fees), GRID, stood_mids(book))
+    out, fills = in_flight(run, len(GRID), room)
+    for row, kept, point in zip(out.tolist(), fills, GRID, strict=True):
+        try:
+            done = execute(book, order, rules, fees, policy, point, record=True)
+        except NoPriceError:
+            assert row[0] < order.size
+            continue
+        assert sorted(kept.tolist()) == rows_of(done)
+        assert kept[:, 0].tolist() == sorted(kept[:, 0].tolist())
+        assert row[0] == done.filled
+    again, none = in_flight(run, len(GRID), 0)
+    assert again.tolist() == out.tolist()
+    assert [len(each) for each in none] == [0] * len(GRID)
 
 
 @examples(80)
