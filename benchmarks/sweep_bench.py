@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from benchmarks.frame import Case, Duel, Scale, Side
 from feed import Provenance, Tape, synthetic
 from feed.instants import format_instant
 from feed.source import SCHEMES
+from feed.tape import DAY, no_trades
 from sweep import tasks
 from sweep.chunks import Chunk
 from sweep.config.loading import build_config
@@ -347,6 +349,32 @@ def _orders_memory(scale: Scale) -> Duel:
     )
 
 
+def _days_memory(scale: Scale) -> Duel:
+    """Three symbols on thirty days, and on five of them, each in a file of its own."""
+    many, few = scale.pick(30, 4), scale.pick(5, 2)
+    folders = {days: scale.scratch / f"days-{days}" for days in (many, few)}
+    for folder in folders.values():
+        folder.mkdir()
+    for day, symbol in product(range(many), range(3)):
+        tape = synthetic.generate(seed=3 * day + symbol, seconds=120.0, warmup=10.0)
+        own = replace(tape, symbol=f"S{symbol}", ts=tape.ts + day * DAY, trades=no_trades())
+        for days, folder in folders.items():
+            if day < days:
+                synthetic.write_csv(own, folder / f"{symbol}-{day}.csv.gz")
+
+    def peak(days: int) -> int:
+        report = json.loads(_process("-m", "tests.support.footprint", "days", str(folders[days])))
+        assert report["tapes"] == 3 * days, report
+        return report["peak"]
+
+    return Duel(
+        Side(partial(peak, many)),
+        Side(partial(peak, few)),
+        lambda: None,
+        f"whole process, inline, {3 * many} tapes, each read again to be swept, against {3 * few}",
+    )
+
+
 def _worker_memory(scale: Scale) -> Duel:
     """What a worker has for itself after a task on a large book and on a small one."""
     large, small = scale.pick(10**9, 10**8), 10**6
@@ -380,6 +408,7 @@ CASES = (
     Case(
         "million_memory", "MB", "the same with executor=inline", _million_memory, target=400, rounds=1, quick_rounds=1
     ),
+    Case("days_memory", "MB", "five days of them", _days_memory, rounds=1, quick_rounds=1, least_ratio=0.9),
     Case(
         "orders_memory",
         "MB",
