@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep import caveats, tasks
-from sweep.answering import (
-    answer_of,
-    bests_of,
-    calibrated,
-    check_detail,
-    in_classes,
-    job_of,
-    joined_market,
-    markets_of,
-    on_tape,
-    orders_of,
-    scales_of,
-    tapes_of,
-)
+from sweep.answering import answer_of, bests_of, check_detail, joined_market, markets_of
+from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.chunks import Suspects
 from sweep.config import as_config
 from sweep.environment import sources_hash, versions

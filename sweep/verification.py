@@ -13,7 +13,8 @@ import numpy as np
 
 from allocator.order import FIELDS
 from sweep import caveats, tasks
-from sweep.answering import answer_of, bests_of, job_of, joined_market, markets_of, on_tape, orders_of, tapes_of
+from sweep.answering import answer_of, bests_of, joined_market, markets_of
+from sweep.asking import job_of, on_tape, orders_of, tapes_of
 from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
-from sweep.answering import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
+from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
