@@ -131,10 +131,10 @@ def orders_peak(source: str, every: str) -> dict[str, int]:
     return {"peak": peak_bytes(), "orders": orders["count"], "blocks": orders["blocks"], "rows": len(result.table)}
 
 
-def days_peak(folder: str) -> dict[str, int]:
+def days_peak(folder: str, every: str) -> dict[str, int]:
     """Sweep the tapes of a folder in this process, none of them kept beside the first: the peak RSS."""
     import_module("sweep.tapes.materialise").KEPT_BYTES = 0
-    order = {"side": ["buy", "sell"], "size": [500, 2000], "every": "15s", "horizon": "30s"}
+    order = {"side": ["buy", "sell"], "size": [500, 2000], "every": every, "horizon": "30s"}
     result = run(build_config({"source": folder, "executor": "inline", "order": order}))
     orders = result.document["orders"]
     return {"peak": peak_bytes(), "tapes": orders["days"] * orders["symbols"], "orders": orders["count"]}
@@ -144,6 +144,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "orders":
         print(json.dumps(orders_peak(*sys.argv[2:])))
     elif sys.argv[1] == "days":
-        print(json.dumps(days_peak(sys.argv[2])))
+        print(json.dumps(days_peak(*sys.argv[2:])))
     else:
         print(json.dumps(driver_growth(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
