@@ -14,11 +14,12 @@ from feed.errors import FeedUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROBE_SECONDS = 2.0
-"""Seconds that a server may take to accept a connection."""
+PROBE_SECONDS = 8.0
+"""Seconds that a server may take to accept a connection: a lost packet is sent again after 1, 3 and 7."""
 
-GREET_SECONDS = 4.0
-"""Seconds that it may then take for TLS, and again for versions and password, as a cold broker is slow."""
+GREET_SECONDS = 15.0
+"""Seconds that it may then take for TLS, and again for versions and password: a cold or busy broker is slow, and only
+a wrong address that answers nothing is waited for as long."""
 
 START = "start one with: python -m feed broker (it prints its address), or check host and port"
 _SETTINGS = "check host, port, and the kafka.* settings"

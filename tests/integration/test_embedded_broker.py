@@ -18,7 +18,7 @@ import pytest
 
 from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.kafka import consumer
+from feed.kafka import consumer, probe
 from feed.kafka.address import parse_address
 from feed.kafka.client import open_producer
 from feed.kafka.consumer import plan_replay
@@ -284,7 +284,8 @@ def test_no_broker_is_said_within_seconds(version):
     assert caught.value.exit_code == 2
 
 
-def test_a_port_that_never_speaks_is_said_within_seconds():
+def test_a_port_that_never_speaks_is_said_within_seconds(monkeypatch):
+    monkeypatch.setattr(probe, "GREET_SECONDS", 1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
