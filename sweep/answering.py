@@ -13,7 +13,16 @@ from sweep import caveats, tasks
 from sweep.asking import on_tape, tapes_of
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
-from sweep.report import answer_section, fills_section, orders_section, shortfall_section, strategies, worlds_section
+from sweep.judging import ground_of, judge, parts_of
+from sweep.report import (
+    answer_section,
+    fills_section,
+    judged_document,
+    orders_section,
+    shortfall_section,
+    strategies,
+    worlds_section,
+)
 from sweep.search import Grid, each_alone
 from sweep.statistics import Outcome, details, fills_by_venue, shares_of, stacked, total
 
@@ -21,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from allocator.order import Liquidity
-    from sweep.config import Question, Settings, Variants, World
+    from sweep.config import Question, Settings, Validation, Variants, World
     from sweep.executors import Executor, Handle
-    from sweep.reduce import Best, Reduction, Sums
+    from sweep.judging import Ground, Judged, Part
+    from sweep.reduce import Best, Reduction
     from sweep.statistics import Orders, Total
     from sweep.tapes import Session
 
@@ -163,7 +173,7 @@ def answer_of(
     orders: Orders,
     bests: Sequence[Best | None],
     markets: Sequence[Market],
-    sums_of: Callable[[int], Sums | None],
+    reduction: Reduction,
 ) -> Answer:
     """Run what is best in each world once more, and say what it saves.
 
@@ -175,8 +185,8 @@ def answer_of(
         Of each world; of one in which every combination failed nothing is answered.
     markets : sequence of Market
         The same, of all tapes.
-    sums_of : callable
-        The sums of a combination over all orders.
+    reduction : Reduction
+        All rows.
     """
     grid = question.grid
     answered = [at for at, best in enumerate(bests) if best is not None]
@@ -188,6 +198,11 @@ def answer_of(
     other_of_first: Liquidity | None = None
     more: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
     numbers = [_in_detail(question, world, best.combination) for world, best in zip(worlds, chosen, strict=True)]
+    grounds = [_ground(orders, reduction, world, market) for world, market in zip(worlds, markets, strict=True)]
+    parts = parts_of(orders)
+    leaders = [[ground.best_in(part.groups) for part in parts] for ground in grounds]
+    apart = [_apart(orders, parts, each) for each in leaders]
+    of_leaders: list[dict[int, list[Outcome]]] = [{at: [] for at in each} for each in apart]
     for number in tapes_of(orders):
         books = session.tapes.fetch(number).books
         for world, best in enumerate(chosen):
@@ -197,6 +212,14 @@ def answer_of(
             run = partial(outcomes_of, session.executor, books[variant.book], own)
             runs[world].append(run(tasks.traced, parameters))
             more[world].append(_traced(session.executor, question, books, own, numbers[world]))
+            span = orders.span_of(number)
+            for at, positions in apart[world].items():
+                inside = [position - span.start for position in positions if position in span]
+                if inside:
+                    few = replace(own, orders=tuple(own.orders[position] for position in inside))
+                    leader = grounds[world].number(at)
+                    outcome = _traced(session.executor, question, books, few, [leader])[_name(leader)]
+                    of_leaders[world][at].append(outcome)
             other = _other_liquidity(question, variant.settings)
             if world == 0 and other is not None:
                 other_of_first = other
@@ -206,11 +229,13 @@ def answer_of(
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
     tables, venues, warnings = [], [], []
-    for run_of, more_of, asked, best, market in zip(runs, more, numbers, chosen, markets, strict=True):
+    for world, (run_of, more_of, asked, best, market) in enumerate(
+        zip(runs, more, numbers, chosen, markets, strict=True)
+    ):
         outcomes = _joined(run_of) | market.baselines
         arrivals = market.around.arrivals
         totals = {name: total(orders.orders, outcome, arrivals) for name, outcome in outcomes.items()}
-        parts = shortfall_section(totals, market.around, twap_acted=caveats.could_act(market.around))
+        losses = shortfall_section(totals, market.around, twap_acted=caveats.could_act(market.around))
         sensitivity: dict[str, Any] | None = None
         if under_other and not answers:
             swapped = {name: total(orders.orders, run, arrivals) for name, run in _joined(under_other).items()}
@@ -218,11 +243,21 @@ def answer_of(
         document = {
             **answer_section(grid, best, totals, sensitivity),
             "orders": orders_section(orders, outcomes, labels),
-            "shortfall": parts,
+            "shortfall": losses,
             "fills": fills_section(totals),
         }
+        judged = _judged(
+            grounds[world],
+            parts,
+            leaders[world],
+            outcomes,
+            {at: (apart[world][at], _one(outcome)) for at, outcome in of_leaders[world].items()},
+            arrivals,
+            question.validation,
+        )
+        document = judged_document(document, judged, grid, held_out=question.validation is not None)
         if not answers:
-            warnings = list(caveats.after(orders, grid, best, totals, parts, market.around))
+            warnings = list(caveats.after(orders, grid, best, totals, losses, market.around))
         answers.append((document, totals))
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
         every = outcomes | _joined(more_of)
@@ -230,10 +265,48 @@ def answer_of(
         venues.append(partial(fills_by_venue, orders, every, combinations))
     document = answers[0][0]
     if len(worlds) > 1:
-        section = worlds_section(worlds, grid, chosen, answers, sums_of)
+        section = worlds_section(worlds, grid, chosen, answers, reduction.sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
     warnings += [f"every combination failed with {caveats.named(point)}; it is left out" for point in lost]
     return Answer(document, warnings, stacked(tables), partial(_numbered, venues))
+
+
+def _ground(orders: Orders, reduction: Reduction, world: World, market: Market) -> Ground:
+    """What there is to judge in a world."""
+    edges = reduction.classes.variant_edges.tolist()
+    ranges = [(edges[number], edges[number + 1]) for number in world.variants]
+    looked_at = sum(reduction.classes.count(*bounds) for bounds in ranges)
+    return ground_of(orders, reduction.within(ranges), looked_at, market.baselines, market.around.arrivals)
+
+
+def _apart(orders: Orders, parts: Sequence[Part], leaders: Sequence[int]) -> dict[int, list[int]]:
+    """The orders of which a class is best, if it is not the best of all: their positions, ascending."""
+    positions: dict[int, set[int]] = {}
+    for part, leader in zip(parts, leaders, strict=True):
+        if leader != leaders[0]:
+            own = positions.setdefault(leader, set())
+            for group in part.groups.tolist():
+                own.update(range(orders.edges[group], orders.edges[group + 1]))
+    return {leader: sorted(own) for leader, own in positions.items()}
+
+
+def _judged(
+    ground: Ground,
+    parts: Sequence[Part],
+    leaders: Sequence[int],
+    outcomes: Mapping[str, Outcome],
+    of_leaders: Mapping[int, tuple[list[int], Outcome]],
+    arrivals: Sequence[int],
+    validation: Validation | None,
+) -> list[Judged]:
+    """Each part of the orders, judged with the timing of its own best."""
+    everyone = range(len(ground.orders))
+    timing = {name: ground.timing(everyone, outcome, arrivals) for name, outcome in outcomes.items()}
+    judged = []
+    for part, leader in zip(parts, leaders, strict=True):
+        own = timing["optimized"] if leader == leaders[0] else ground.timing(*of_leaders[leader], arrivals)
+        judged.append(judge(ground, part, leader, timing | {"optimized": own}, validation))
+    return judged
 
 
 def _numbered(venues: Sequence[Callable[[], Iterator[dict[str, Any]]]]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from feed.tape import DAY
 from sweep import tasks
 from sweep.errors import ConfigError
 from sweep.search import each_alone
-from sweep.statistics import NoOrder, joined, no_orders, orders_on
+from sweep.statistics import MOST_ROWS, NoOrder, joined, no_orders, orders_on
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -34,6 +34,9 @@ SKIPS: Final = "tapes.skip_empty=true leaves that out"
 def orders_of(question: Question, tapes: Tapes) -> Orders:
     """The parent orders on all tapes.
 
+    Where there are so many that blocks may have to be merged, the combinations that differ count, whatever `collapse`
+    says: rows are kept of these.
+
     Raises
     ------
     ConfigError
@@ -41,6 +44,15 @@ def orders_of(question: Question, tapes: Tapes) -> Orders:
     FeedUnavailable
         One of several tapes has no quote while its orders last.
     """
+    orders = _orders_of(question, tapes, 1)
+    if orders.groups * len(question.grid) <= MOST_ROWS:
+        return orders
+    classes = tasks.classify(job_of(question, orders), scales_of(question.variants, tapes.facts))
+    return _orders_of(question, tapes, len(classes))
+
+
+def _orders_of(question: Question, tapes: Tapes, combinations: int) -> Orders:
+    """The same, with blocks for so many combinations."""
     facts, skip = tapes.facts, question.config.tapes.skip_empty
     skipped = [f"{label}: left out, as it has no quotes" for label in tapes.empty]
     parents, lacking = _of_dates(question.orders, {tape.start // DAY for tape in facts})
@@ -56,7 +68,7 @@ def orders_of(question: Question, tapes: Tapes) -> Orders:
             each.append(no_orders(parents))
             continue
         try:
-            orders = orders_on(own, tape.start, tape.end, len(question.grid) * len(facts))
+            orders = orders_on(own, tape.start, tape.end, combinations * len(facts))
         except NoOrder as error:
             if len(facts) == 1:
                 raise

@@ -224,7 +224,7 @@ def _answer(
                 raise
             cause = swept.failures[0]
             raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction.sums_of)
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),

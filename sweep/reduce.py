@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,11 +14,13 @@ from allocator.order import FIELDS, amount
 from sweep.search import MARKET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from sweep.search import Axis, Classes
+
+    Array = NDArray[Any]
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
@@ -54,7 +57,7 @@ class Sums:
     signed_cash: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Reduction:
     """The rows of all groups of orders, to be reduced for one world after the other.
 
@@ -100,6 +103,52 @@ class Reduction:
         signed = sum(sign * row[TOTAL] for sign, row in zip(self.signs, rows, strict=True))
         return Sums(tuple(map(sum, zip(*rows, strict=True))), signed)
 
+    def within(self, ranges: Sequence[tuple[int, int]] | None = None) -> Reduction:
+        """The same of a world: of the classes of some ranges, ascending; None = of all."""
+        if ranges is None or [each for each in ranges if each[0] < each[1]] == [(0, len(self.classes))]:
+            return self
+        slices = [slice(*np.searchsorted(self.simulated, bounds).tolist()) for bounds in ranges]
+        simulated = np.concatenate([self.simulated[each] for each in slices])
+        return replace(self, simulated=simulated, cube=np.concatenate([self.cube[:, each] for each in slices], axis=1))
+
+    def ranked(self, filled: int, groups: NDArray[np.int64] | None = None) -> tuple[Array, NDArray[np.int64]]:
+        """What the classes cost over some groups, and which of them are best.
+
+        Parameters
+        ----------
+        filled : int
+            As of `find_best`.
+        groups : (M,) int64, optional
+            None = all.
+
+        Returns
+        -------
+        paid : (R,)
+            Total cash paid less total cash received, 1e-9 $, int64 or Python's integers: the less the better.
+        ties : (T,) int64
+            The best of those that fill enough, or of all if none does; all cost the same.
+        """
+        if groups is None:
+            groups = np.arange(len(self.signs))
+        elif 2 * len(groups) > len(self.signs):  # sooner found from all by what is missing
+            but, (net, cash) = np.setdiff1d(np.arange(len(self.signs)), groups), self._all
+            return _least(net.less(self._net(but)).value(), cash.less(self._cash(but)).value(), filled)
+        return _least(self._net(groups).value(), self._cash(groups).value(), filled)
+
+    @cached_property
+    def _all(self) -> tuple[_Exact, _Exact]:
+        every = np.arange(len(self.signs))
+        return self._net(every), self._cash(every)
+
+    def _net(self, groups: NDArray[np.int64]) -> _Exact:
+        """Shares filled in some groups, less those overfilled."""
+        count = len(self.simulated)
+        return _Exact.of(count, (self.cube[at, :, FILLED] - self.cube[at, :, OVERFILLED] for at in groups.tolist()))
+
+    def _cash(self, groups: NDArray[np.int64]) -> _Exact:
+        """What is paid in some groups less what is received."""
+        return _Exact.of(len(self.simulated), (self.cube[at, :, TOTAL] * self.signs[at] for at in groups.tolist()))
+
     def find_best(self, filled: int, ranges: Sequence[tuple[int, int]] | None = None) -> Best:
         """Find the best of all combinations, or of those of a world.
 
@@ -116,23 +165,12 @@ class Reduction:
         ValueError
             No class has a row in every group.
         """
-        classes, simulated, cube = self.classes, self.simulated, self.cube
+        classes, of_world = self.classes, self.within(ranges)
+        simulated, cube = of_world.simulated, of_world.cube
         ranges = [(0, len(classes))] if ranges is None else [(first, past) for first, past in ranges if first < past]
-        if len(ranges) > 1 or ranges != [(0, len(classes))]:
-            slices = [slice(*np.searchsorted(simulated, bounds).tolist()) for bounds in ranges]
-            simulated = np.concatenate([simulated[each] for each in slices])
-            cube = np.concatenate([cube[:, each] for each in slices], axis=1)
         if not len(simulated):
             raise ValueError("no combination has a row")
-        sums = _exact_sums(cube)
-        one_side = len({*self.signs}) == 1
-        paid = (
-            sums[:, TOTAL] * self.signs[0] if one_side else _exact_sums(cube[:, :, TOTAL:] * _column(self.signs))[:, 0]
-        )
-        may_be_best = np.flatnonzero(eligible(sums, filled))
-        if not len(may_be_best):
-            may_be_best = np.arange(len(sums))
-        ties = may_be_best[paid[may_be_best] == paid[may_be_best].min()]
+        paid, ties = of_world.ranked(filled)
         best = int(ties[0])  # classes ascend by their first combination
         number = int(classes.numbers(simulated[[best]])[0])
         groups, distinct = group(cube)
@@ -142,7 +180,7 @@ class Reduction:
         span = int(paid.max()) - int(paid.min())
         return Best(
             number,
-            tuple(int(value) for value in sums[best]),
+            tuple(map(sum, zip(*cube[:, best].tolist(), strict=True))),
             {
                 "combinations": sum(classes.count(*bounds) for bounds in ranges),
                 "distinct": distinct,
@@ -157,10 +195,6 @@ class Reduction:
         )
 
 
-def _column(signs: Sequence[int]) -> NDArray[np.int64]:
-    return np.array(signs, np.int64)[:, None, None]
-
-
 def _cube(table: NDArray[np.int64], classes: int, groups: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The classes that have a row in each group, ascending, and (G, R, 8) int64, these rows."""
     rows = table[:, -len(FIELDS) :]
@@ -173,21 +207,42 @@ def _cube(table: NDArray[np.int64], classes: int, groups: int) -> tuple[NDArray[
     return whole, rows[np.isin(numbers, whole)].reshape(groups, len(whole), -1)
 
 
-def _exact_sums(cube: NDArray[np.int64]) -> NDArray[Any]:
-    """(R, F), sums over the groups of (G, R, F): int64 where they fit, else Python's integers."""
-    if len(cube) == 1:
-        only: NDArray[Any] = cube[0]
-        return only
-    high, low = np.zeros(cube.shape[1:], np.int64), np.zeros(cube.shape[1:], np.int64)
-    for rows in cube:
-        high += rows >> 32
-        low += rows & _LOW
-    high, low = high + (low >> 32), low & _LOW
-    if max(abs(int(high.max(initial=0))), abs(int(high.min(initial=0)))) < 2**30:
-        narrow: NDArray[Any] = (high << 32) + low
-        return narrow
-    wide: NDArray[Any] = high.astype(object) * 2**32 + low.astype(object)
-    return wide
+def _least(net: Array, paid: Array, filled: int) -> tuple[Array, NDArray[np.int64]]:
+    """As of `Reduction.ranked`, from shares and money."""
+    may_be_best = np.flatnonzero(net >= filled)
+    if not len(may_be_best):
+        may_be_best = np.arange(len(paid))
+    return paid, may_be_best[paid[may_be_best] == paid[may_be_best].min()]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Exact:
+    """(R,) sums of int64 columns whatever their size: `high` times 2^32, and `low`, of as many as 2^31 columns."""
+
+    high: NDArray[np.int64]
+    low: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, count: int, columns: Iterable[NDArray[np.int64]]) -> _Exact:
+        """Add up columns of a length."""
+        high, low = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        for column in columns:
+            high += column >> 32
+            low += column & _LOW
+        return cls(high, low)
+
+    def less(self, other: _Exact) -> _Exact:
+        """The difference."""
+        return _Exact(self.high - other.high, self.low - other.low)
+
+    def value(self) -> Array:
+        """The sums: int64 where they fit, else Python's integers."""
+        high, low = self.high + (self.low >> 32), self.low & _LOW
+        if max(abs(int(high.max(initial=0))), abs(int(high.min(initial=0)))) < 2**30:
+            narrow: Array = (high << 32) + low
+            return narrow
+        wide: Array = high.astype(object) * 2**32 + low.astype(object)
+        return wide
 
 
 _LOW: Final = 2**32 - 1

@@ -78,6 +78,7 @@ EXPECTED: Final = {
     "kafka.ssl_keyfile": "the path of a PEM file, such as client.key",
     "kafka.api_version": "text, such as '2.3'",
     "depth": "a whole number, such as 10",
+    "validate": "none, folds=5, rolling, anchored or leave_one_day_out",
     "detail": "best, all, or numbers of combinations, such as [0, 26]",
     "address": "text, such as local, auto or ray://HOST:PORT",
     "workers": "a whole number, such as 4",

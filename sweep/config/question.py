@@ -13,6 +13,7 @@ from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT
 from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
+from sweep.config.validation import parse_validation
 from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
 from sweep.search import build_grid
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from allocator.order import Side
     from sweep.config.conventions import Settings
     from sweep.config.schema import Config, OrderSpec, Window
+    from sweep.config.validation import Validation
     from sweep.config.variants import Variants
     from sweep.search import Grid
 
@@ -108,6 +110,8 @@ class Question:
     grid : Grid
     variants : Variants
         What the axes of the grid change beyond the router's parameters.
+    validation : Validation, optional
+        How blocks are split; None = all of them choose, and are reported.
     reading : ReadOptions
         For the reader of the source; its access is not checked.
     """
@@ -119,6 +123,7 @@ class Question:
     settings: Settings
     grid: Grid
     variants: Variants
+    validation: Validation | None
     reading: ReadOptions
 
 
@@ -156,6 +161,7 @@ def ask(config: Config) -> Question:
     where = (config.where,) if isinstance(config.where, str) else config.where
     grid = build_grid(config.grid, {name: labels for name, (labels, _) in further.items()}, where)
     _check_detail(config, len(grid))
+    validation = parse_validation(config.validate)
     variants = variants_of(config, grid, {name: values for name, (_, values) in further.items()}, source_fees)
     settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
@@ -168,6 +174,7 @@ def ask(config: Config) -> Question:
         settings=settings,
         grid=grid,
         variants=variants,
+        validation=validation,
         reading=ReadOptions(
             symbol=config.symbol,
             replay=config.replay,

@@ -97,6 +97,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
     detail: Literal["best", "all"] | tuple[int, ...] = "best"
+    validate: str = "none"
     executor: Literal["ray", "inline"] = "ray"
     address: str = "local"
     workers: int | None = None
@@ -127,6 +128,7 @@ LATER: Final[dict[str, Any]] = {
     "where": (),
     "tapes": {"skip_empty": False},
     "detail": "best",
+    "validate": "none",
 }
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 

@@ -12,6 +12,7 @@ from sweep.report.document import (
     strategies,
     worlds_section,
 )
+from sweep.report.judgement import judged_document
 from sweep.report.summary import print_summary
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "failed_section",
     "feed_section",
     "fills_section",
+    "judged_document",
     "order_section",
     "orders_section",
     "print_summary",

@@ -130,6 +130,8 @@ _OF_WORLD: Final = (
     "room",
     "objective",
     "shortfall",
+    "verdict",
+    "statistics",
 )
 
 

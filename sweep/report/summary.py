@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from feed.console import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 WIDTH: Final = 80
 
@@ -48,6 +48,38 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _cells(orders["cells"])
     if document.get("worlds"):
         yield from _worlds(document["worlds"])
+    if document.get("verdict"):
+        yield from _verdicts(document, orders["count"])
+
+
+def _verdicts(document: Mapping[str, Any], orders: int) -> Iterator[str]:
+    """The verdict in words; of many orders first a line for all of them and for each part, in each world."""
+    worlds = document.get("worlds") or [document]
+    if orders > 1:
+        for world in worlds:
+            where = f", {_named(world['market'])}" if "market" in world else ""
+            yield from _wrapped(f"  against the strongest baseline, bps{where}")
+            yield _judged("", ("baseline", "saves", "95 % interval", "p of best", "verdict"))
+            whole = {"side": None, "size": None, "verdict": world["verdict"], **world["statistics"]}
+            for part in (whole, *world["statistics"]["parts"]):
+                yield _part(part)
+    verdict = document["verdict"]
+    yield from _wrapped(f"verdict: {verdict['kind']}. {verdict['sentence']}")
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    """What may be said of some orders."""
+    saving, best = part["saving_bps"][part["against"]], part["best_of"]
+    reach = "" if saving["low"] is None else f"{saving['low']:,.2f} to {saving['high']:,.2f}"
+    size = "" if part["size"] is None else f"{part['size']:,}"
+    label = " ".join(filter(None, (part["side"], size))) or "all"
+    chance = "" if best is None else f"{best['p']:.3f}"
+    return _judged(label, (part["against"], f"{saving['mean']:,.2f}", reach, chance, part["verdict"]["kind"]))
+
+
+def _judged(label: str, figures: Sequence[str]) -> str:
+    baseline, saves, reach, chance, kind = figures
+    return f"  {label:<13}{baseline:<15}{saves:>8}{reach:>19}{chance:>11}  {kind}"
 
 
 def _worlds(worlds: list[dict[str, Any]]) -> Iterator[str]:

@@ -1,23 +1,55 @@
-"""What many parent orders say: which they are, and sums over them."""
+"""What many parent orders say: which they are, sums over them, and how sure a saving is.
 
+interval, best_of, confidence_set, corrected, pbo : for anybody's matrix of block results.
+"""
+
+from sweep.statistics.blocks import Blocks, blocks_of
 from sweep.statistics.details import details, fills_by_venue, stacked
 from sweep.statistics.filling import Filling
-from sweep.statistics.orders import NoOrder, Orders, joined, no_orders, orders_on
-from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, total
+from sweep.statistics.folds import make_folds
+from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, estimates, interval
+from sweep.statistics.orders import MOST_ROWS, NoOrder, Orders, joined, no_orders, orders_on
+from sweep.statistics.overfitting import Overfitting, pbo
+from sweep.statistics.selection import BestOf, Corrected, best_of, confidence_set, corrected
+from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, timings, total
+from sweep.statistics.verdict import EFFECTS, Evidence, Saving, Verdict, verdict
 
 __all__ = [
+    "EFFECTS",
+    "FEWEST_BLOCKS",
+    "MOST_ROWS",
+    "BestOf",
+    "Blocks",
+    "Corrected",
+    "Evidence",
     "Filling",
+    "Interval",
     "NoOrder",
     "Orders",
     "Outcome",
+    "Overfitting",
+    "Saving",
     "Total",
+    "Verdict",
+    "best_of",
+    "blocks_for",
+    "blocks_of",
+    "confidence_set",
+    "corrected",
     "details",
+    "detectable",
+    "estimates",
     "fills_by_venue",
+    "interval",
     "joined",
+    "make_folds",
     "no_orders",
     "orders_on",
+    "pbo",
     "savings_of",
     "shares_of",
     "stacked",
+    "timings",
     "total",
+    "verdict",
 ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 BLOCK_HORIZONS: Final = 2
 """How many horizons a block of time is long at least: orders that overlap mostly share one."""
 
-MOST_ROWS: Final = 2**24
-"""Result rows beyond which blocks are merged in pairs: 1.5 GB of them."""
+MOST_ROWS: Final = 2**25
+"""Result rows beyond which blocks are merged in pairs: 3 GB of them."""
 
 MOST_ORDERS: Final = 1_000_000
 """Parent orders on a tape at most."""
@@ -86,6 +86,11 @@ class Orders:
         """How many groups each tape has."""
         return self.tapes or (self.groups,)
 
+    def span_of(self, tape: int) -> range:
+        """The positions of the orders of one tape."""
+        past = sum(self.groups_of[: tape + 1])
+        return range(self.edges[past - self.groups_of[tape]], self.edges[past])
+
     def of_cells(self) -> Iterator[tuple[tuple[Side, int], list[int]]]:
         """Each cell, and the positions of its orders."""
         positions: dict[tuple[Side, int], list[int]] = {cell: [] for cell in self.cells}
@@ -129,7 +134,7 @@ def orders_on(parents: ParentOrders, start: int, end: int, combinations: int = 1
     start, end : int
         Its window, UTC nanoseconds, both included.
     combinations : int
-        Of the grid: with so many that their rows per block go beyond `MOST_ROWS`, blocks are merged in pairs.
+        That differ: with so many that their rows per block go beyond `MOST_ROWS`, blocks are merged in pairs.
 
     Raises
     ------
