@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
@@ -204,10 +205,16 @@ def _halves(groups: int) -> NDArray[np.float64]:
 
 
 def _some(draws: np.random.PCG64, halves: NDArray[np.float64], most: int) -> NDArray[np.float64]:
-    """All of the halves, or as many at random; raw draws, whose stream no version of numpy changes."""
+    """All of the halves, or as many at random."""
     if len(halves) <= most:
         return halves
-    return halves[np.sort(np.argsort(draws.random_raw(len(halves)), kind="stable")[:most])]
+    return halves[np.sort(np.argsort(_raw(draws, len(halves)), kind="stable")[:most])]
+
+
+def _raw(draws: np.random.PCG64, count: int) -> NDArray[np.int64]:
+    """Draws of 63 bits; their stream is one that no version of numpy changes."""
+    bits: NDArray[np.uint64] = np.asarray(draws.random_raw(count))
+    return (bits >> np.uint64(1)).astype(np.int64)
 
 
 def _null_shares(
@@ -217,9 +224,9 @@ def _null_shares(
     groups, count = sums.shape
     places = np.arange(count)
     for _ in range(repeats):
-        offsets = (draws.random_raw(groups) % np.uint64(count)).astype(np.int64)
+        offsets = _raw(draws, groups) % count
         rotated = np.take_along_axis(sums, (places + offsets[:, None]) % count, axis=1)
-        yield _share(lambda rotated=rotated: iter((rotated,)), pairs, count)
+        yield _share(partial(iter, (rotated,)), pairs, count)
 
 
 def _share(pieces: Callable[[], Iterator[NDArray[np.float64]]], pairs: NDArray[np.float64], count: int) -> float:

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sweep.statistics import overfitting as module
@@ -46,9 +46,9 @@ def plain_pbo(rows):
 
 
 @st.composite
-def matrices(draw, most_blocks=30, values=st.integers(-3, 3)):
-    """Results with many ties and, at times, columns that stand twice; numbers of groups with few splits alone."""
-    blocks = draw(st.sampled_from([18, 20, 24, 25, 26, 27, 30, 40][: 8 if most_blocks > 30 else 6]))
+def matrices(draw, values):
+    """Results with columns that, at times, stand twice; numbers of blocks that make few splits."""
+    blocks = draw(st.sampled_from([18, 20, 24, 25, 27, 30]))
     columns = draw(st.integers(10, 15))
     rows = draw(st.lists(st.lists(values, min_size=columns, max_size=columns), min_size=blocks, max_size=blocks))
     again = draw(st.lists(st.integers(0, columns - 1), max_size=3))
@@ -56,7 +56,7 @@ def matrices(draw, most_blocks=30, values=st.integers(-3, 3)):
 
 
 @examples(10, deadline=None)
-@given(matrices().filter(lambda rows: groups_of(len(rows)) <= 10))
+@given(matrices(st.integers(-3, 3)))
 def test_pbo_is_what_its_definition_says(rows):
     results = np.array(rows)
     answer = pbo(results, repeats=0)
@@ -71,11 +71,10 @@ def test_pbo_is_what_its_definition_says(rows):
 
 
 @examples(6, deadline=None)
-@given(matrices(values=st.integers(-(2**30), 2**30).map(lambda value: value / 1024)))
+@given(matrices(st.integers(-(2**30), 2**30).map(lambda value: value / 1024)))
 def test_floats_are_exact_too(rows):
+    assume(len({*zip(*rows, strict=True)}) >= 12)
     results = np.array(rows)
-    if groups_of(len(rows)) > 10 or len({*zip(*rows, strict=True)}) < 12:
-        return
     assert pbo(results, repeats=0).probability == float(plain_pbo(rows)[0])
 
 
