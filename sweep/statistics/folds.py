@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -191,7 +192,7 @@ def _runs(validation: Validation, blocks: Blocks) -> Iterator[tuple[tuple[int, i
         return
     else:
         return
-    for first, past in zip(edges, edges[1:], strict=False):
+    for first, past in pairwise(edges):
         yield (0, count), slice(first, past)
 
 
@@ -234,14 +235,14 @@ def out_of_sample(
     blocks, count = costs.shape
     if not count or any(len(fold.train) != blocks or len(fold.test) != blocks for fold in folds):
         raise ValueError(f"folds: expected those of {blocks} blocks, and one column or more of {count}")
-    may = None if allowed is None else np.broadcast_to(allowed, (len(folds), count))
-    any_may = None if may is None else may.any(axis=1)
+    may: NDArray[Any] | None = None if allowed is None else np.broadcast_to(allowed, (len(folds), count))
+    any_may = [] if may is None else [bool(row.any()) for row in may]
     best: list[tuple[int, int] | None] = [None] * len(folds)
     for first in range(0, count, _PIECE):
         piece = slice(first, first + _PIECE)
         for number, (high, low) in enumerate(_sums(costs[:, piece], folds)):
             columns: NDArray[Any] = np.arange(len(high))
-            if may is not None and any_may is not None and any_may[number]:
+            if may is not None and any_may[number]:
                 columns = np.flatnonzero(may[number, piece])
                 if not len(columns):
                     continue

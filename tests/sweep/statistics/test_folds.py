@@ -52,7 +52,7 @@ def test_each_validation_is_read(text):
     ],
 )
 def test_another_validation_is_refused_in_a_line(text, message):
-    with pytest.raises(ConfigError, match="^validate: ") as raised:
+    with pytest.raises(ConfigError, match=r"^validate: ") as raised:
         parse_validation(text)
     assert message in str(raised.value)
     assert len(str(raised.value)) <= 200
@@ -128,7 +128,7 @@ def test_blocks_of_two_symbols_that_share_their_time_are_never_on_both_sides():
     ],
 )
 def test_too_little_is_refused_with_the_reason(text, blocks, horizon, message):
-    with pytest.raises(ConfigError, match="^validate: ") as raised:
+    with pytest.raises(ConfigError, match=r"^validate: ") as raised:
         make_folds(parse_validation(text), blocks, horizon)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
