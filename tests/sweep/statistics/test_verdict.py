@@ -70,16 +70,16 @@ SENTENCES = {
         {"execution": Saving(0.1, -0.3, 0.5)},
         "drift",
         (
-            f"{SAVES}; its execution part, 0.10 bps (95 % interval -0.30 to 0.50), cannot be told from 0, so the saving "
-            "may be no more than what the price did while orders waited."
+            f"{SAVES}; its execution part, 0.10 bps (95 % interval -0.30 to 0.50), cannot be told from 0, so the "
+            "saving may be no more than what the price did while orders waited."
         ),
     ),
     "drift, and a loss": (
         {"execution": Saving(-0.5, -0.9, -0.1)},
         "drift",
         (
-            f"{SAVES}; its execution part, -0.50 bps (95 % interval -0.90 to -0.10), is a loss, so the saving is what the "
-            "price did while orders waited."
+            f"{SAVES}; its execution part, -0.50 bps (95 % interval -0.90 to -0.10), is a loss, so the saving is what "
+            "the price did while orders waited."
         ),
     ),
     "perhaps drift": (
@@ -123,8 +123,8 @@ SENTENCES = {
         {"all_in_set": True, "p": 0.3, "grid_range": 0.004},
         "flat",
         (
-            "No combination can be told from the best, and from best to worst the grid spans 0.004 bps, below the 1.10 bps "
-            f"that 38 blocks can show: the parameters hardly matter; {NOT_SHOWN}."
+            "No combination can be told from the best, and from best to worst the grid spans 0.004 bps, below the "
+            f"1.10 bps that 38 blocks can show: the parameters hardly matter; {NOT_SHOWN}."
         ),
     ),
     "not shown": ({"p": 0.3}, "not enough data", f"{NOT_SHOWN}; {NEEDS}"),
@@ -218,7 +218,7 @@ SAVINGS = st.none() | st.lists(st.floats(-9, 9), min_size=3, max_size=3).map(
         grid_range=st.floats(0, 9),
         all_in_set=st.booleans(),
         detectable=st.none() | st.floats(0, 9),
-        blocks_a_day=st.floats(0, 40),
+        blocks_a_day=st.just(0.0) | st.floats(1e-3, 40),
         days=st.tuples(*[st.none() | st.integers(0, 10**6)] * 3),
         skewed=st.booleans(),
     )
