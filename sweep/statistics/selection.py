@@ -1,0 +1,275 @@
+"""What may be claimed of the best of many: whether it beats the baseline, what cannot be told from it, what it saves.
+
+Differences are what a column saves against the baseline in each block, above 0 where it saves. Every sign vector over
+contiguous groups of blocks is tried, so that nothing is drawn and every answer is the same on any machine. A copy of
+a column changes no answer, as a maximum over columns does not notice it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from sweep.statistics.inference import PIECE, added, linearised, pieces, two_dimensions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from sweep.statistics.inference import Columns
+
+MANY: Final = 2_000
+"""Columns from which it is worth loading the compiled count."""
+
+NEAR: Final = 1e-12
+"""Sums that differ by less, in parts of the sum of a column's sizes, are equal: they may be so but for rounding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestOf:
+    """Whether the best of many columns beats the baseline.
+
+    Attributes
+    ----------
+    best : int
+        The column with the largest mean, the first of them, or the one that was named.
+    p : float
+        Of "the best beats the baseline", adjusted for all columns, by the maximum of mean / standard error of groups.
+    p_plain : float
+        The same by the maximum of the means themselves. The first is blind to a column that differs in one group only,
+        whose ratio is 1 at most, and this one to a steady column beside a wild one.
+    agree : bool
+        Whether both are at most `level`, or neither.
+    level : float
+    adjusted : (N,) float64
+        p of each column, by stepdown: columns with larger ratios are left out of its maximum.
+    distinct : int
+        How many columns differ from one another.
+    groups : int
+        Of blocks, each with a sign of its own.
+    vectors : int
+        Sign vectors, all that there are: 2^groups.
+    """
+
+    best: int
+    p: float
+    p_plain: float
+    agree: bool
+    level: float
+    adjusted: NDArray[np.float64]
+    distinct: int
+    groups: int
+    vectors: int
+
+    @property
+    def rejected(self) -> NDArray[np.bool_]:
+        """(N,) bool, the columns that beat the baseline at `level`, all of them together."""
+        beats: NDArray[np.bool_] = self.adjusted <= self.level
+        return beats
+
+
+def best_of(
+    differences: Columns, notional: NDArray[Any] | None = None, best: int | None = None, level: float = 0.05
+) -> BestOf:
+    """Whether the best of many columns beats the baseline: randomised signs over groups of blocks, with stepdown.
+
+    Blocks are cut into q contiguous groups, 10 of fewer than 60 blocks and else 12, whose means are nearly independent
+    of one another. If no column saves anything, and savings are as often above 0 as below, a group could as well have
+    the opposite sign, the same in all columns. The part of all 2^q sign vectors under which some column does as well
+    as the one that is looked at, by mean / standard error over groups, is its p.
+
+    Parameters
+    ----------
+    differences : (n, N) integers or floats
+        Of each block, ordered in time, n >= q; the columns are asked for a few at a time.
+    notional : (n,) integers or floats, optional
+        What differences are measured by; only their sum matters here.
+    best : int, optional
+        The column that is called best; None = the one with the largest mean.
+    level : float
+        What part of worlds without any saving may be called one with.
+
+    Raises
+    ------
+    ValueError
+        Fewer blocks than groups, shapes that do not go together, what is not finite.
+
+    References
+    ----------
+    Canay, Romano, Shaikh (2017), Randomization tests under an approximate symmetry assumption. Econometrica 85,
+    1013-1030. Romano, Wolf (2005), Stepwise multiple testing as formalized data snooping. Econometrica 73, 1237-1282.
+    """
+    blocks, columns = two_dimensions(differences)
+    groups = groups_of(blocks)
+    table, hashes = np.empty((columns, groups)), np.empty(columns, np.uint64)
+    means = np.empty(columns)
+    for at, piece in pieces(differences):
+        means[at], _ = linearised(piece, notional)
+        table[at] = _group_means(piece, groups).T
+        hashes[at] = _hashed(piece)
+    hashes.sort()
+    distinct = 1 + int(np.count_nonzero(hashes[1:] != hashes[:-1]))
+    chosen = int(np.argmax(means)) if best is None else range(columns)[best]
+    plain = by_signs(table)[chosen]
+    _to_unit_length(table)
+    adjusted = by_signs(table)
+    p, p_plain = float(adjusted[chosen]), float(plain)
+    return BestOf(
+        chosen, p, p_plain, (p <= level) == (p_plain <= level), level, adjusted, distinct, groups, 2**groups
+    )
+
+
+def confidence_set(
+    differences: Columns, notional: NDArray[Any] | None = None, best: int | None = None, level: float = 0.9
+) -> NDArray[np.bool_]:
+    """The columns that cannot be told from the best: by the signs of `best_of`, on what the best saves against each.
+
+    Parameters
+    ----------
+    differences, notional, best
+        As of `best_of`.
+    level : float
+        What part of such sets holds a column that is as good as the best, about.
+
+    Returns
+    -------
+    (N,) bool
+        True of the best, and of every column that is equal to it.
+    """
+    blocks, columns = two_dimensions(differences)
+    groups = groups_of(blocks)
+    chosen = best_column(differences, notional) if best is None else range(columns)[best]
+    reference = _group_means(np.asarray(differences[:, chosen : chosen + 1]), groups).T
+    table = np.empty((columns, groups))
+    for at, piece in pieces(differences):
+        table[at] = _group_means(piece, groups).T
+    np.subtract(reference, table, out=table)
+    _to_unit_length(table)
+    inside: NDArray[np.bool_] = by_signs(table) > 1 - level
+    return inside
+
+
+def best_column(differences: Columns, notional: NDArray[Any] | None = None) -> int:
+    """The column with the largest mean, the first of them."""
+    means = np.empty(two_dimensions(differences)[1])
+    for at, piece in pieces(differences):
+        means[at], _ = linearised(piece, notional)
+    return int(np.argmax(means))
+
+
+def groups_of(blocks: int) -> int:
+    """How many groups of blocks get signs of their own."""
+    groups = 10 if blocks < 60 else 12
+    if blocks < groups:
+        raise ValueError(f"expected at least {groups} blocks, but there are {blocks}")
+    return groups
+
+
+def by_signs(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjusted p of each column, by all sign vectors and stepdown.
+
+    Parameters
+    ----------
+    table : (N, q) float64
+        A row per column: the values of its groups.
+
+    Returns
+    -------
+    (N,) float64
+        The part of the sign vectors under which the sum of this column, or of one whose sum is not larger, reaches the
+        sum of this one, but at least the p of every column whose sum is larger.
+    """
+    columns, groups = table.shape
+    order = np.argsort(_sums_and_sizes(table)[0], kind="stable")
+    half = 2 ** (groups - 1)
+    extremes = np.full(half, -np.inf), np.full(half, np.inf)
+    counts = np.empty(columns, np.int32)
+    _counter(columns)(table, order, *extremes, counts)
+    falling = order[::-1]
+    adjusted = np.empty(columns)
+    adjusted[falling] = np.maximum.accumulate(counts[falling]) / (2 * half)
+    return adjusted
+
+
+def _counter(columns: int) -> Callable[..., None]:
+    if columns < MANY:
+        return count_signs_plainly
+    from sweep.statistics.signs_kernel import count_signs
+
+    compiled: Callable[..., None] = count_signs
+    return compiled
+
+
+def count_signs_plainly(
+    table: NDArray[np.float64],
+    order: NDArray[np.int64],
+    highest: NDArray[np.float64],
+    lowest: NDArray[np.float64],
+    counts: NDArray[np.int32],
+) -> None:
+    """As `sweep.statistics.signs_kernel.count_signs`, which see, with numpy."""
+    _, sizes = _sums_and_sizes(table)
+    for column in order.tolist():
+        sums = signed_sums(table[column])
+        np.maximum(highest, sums, out=highest)
+        np.minimum(lowest, sums, out=lowest)
+        least = sums[0] - NEAR * sizes[column]
+        counts[column] = np.count_nonzero(highest >= least) + np.count_nonzero(-lowest >= least)
+
+
+def signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2^(q-1),) sums of q values, added in order, under every sign vector that leaves the first value as it is.
+
+    The first of them changes none.
+    """
+    sums = values[:1]
+    for value in values[1:]:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
+
+def _sums_and_sizes(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) each, the sums over the groups of each column of (N, q), and those of their sizes."""
+    columns = len(table)
+    sums, sizes = np.empty(columns), np.empty(columns)
+    for first in range(0, columns, PIECE):
+        rows = table[first : first + PIECE].T
+        sums[first : first + PIECE] = added(rows)
+        sizes[first : first + PIECE] = added(np.abs(rows))
+    return sums, sizes
+
+
+def _to_unit_length(table: NDArray[np.float64]) -> None:
+    """Divide the groups of each column by the root of the sum of their squares; a column of zeros stays as it is.
+
+    mean / standard error is s (q - 1)^(1/2) / (q - s^2)^(1/2) for s the sum of what is left, and grows with it. Signs
+    do not change the squares.
+    """
+    for first in range(0, len(table), PIECE):
+        rows = table[first : first + PIECE]
+        lengths = np.sqrt(added((rows * rows).T))
+        rows /= np.where(lengths > 0, lengths, 1)[:, None]
+
+
+def _group_means(piece: NDArray[Any], groups: int) -> NDArray[np.float64]:
+    """(q, P), the means over contiguous groups of (n, P) blocks, which differ by one block at most in length."""
+    edges = [len(piece) * group // groups for group in range(groups + 1)]
+    means = np.empty((groups, piece.shape[1]))
+    for mean, (first, past) in zip(means, pairwise(edges), strict=True):
+        mean[:] = added(piece[first:past].astype(np.float64)) / (past - first)
+    return means
+
+
+def _hashed(piece: NDArray[Any]) -> NDArray[np.uint64]:
+    """(P,), a number for each column of (n, P), equal for equal columns and hardly ever for others: in 64 bits."""
+    state = np.zeros(piece.shape[1], np.uint64)
+    for row in piece:
+        state ^= (row.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
+        state *= np.uint64(0x9E3779B97F4A7C15)
+        state ^= state >> np.uint64(32)
+    return state
