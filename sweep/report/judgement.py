@@ -82,7 +82,7 @@ def _part(judged: Judged, grid: Grid) -> dict[str, Any]:
 
 
 def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
-    best, fixed, pbo = judged.best_of, judged.corrected, judged.overfitting
+    best, pbo = judged.best_of, judged.overfitting
     saving = judged.savings[judged.against]
     return {
         "blocks": judged.blocks,
@@ -113,9 +113,6 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
             "percent": _rounded(100 * judged.close.combinations / judged.looked_at, 2),
             "parameters": judged.close.parameters,
         },
-        "corrected_bps": None
-        if fixed is None
-        else {name: _rounded(getattr(fixed, name), 2) for name in ("estimate", "low", "high")},
         "pbo": None
         if pbo is None
         else {

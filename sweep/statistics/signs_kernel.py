@@ -47,8 +47,8 @@ def count_signs(table, order, highest, lowest, counts):
         for place in range(width):
             value = sums[place]
             above, below = highest[place], lowest[place]
-            above = value if value > above else above
-            below = value if value < below else below
+            above = max(above, value)
+            below = min(below, value)
             highest[place] = above
             lowest[place] = below
             reached += int(above >= least) + int(-below >= least)

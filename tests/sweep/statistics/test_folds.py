@@ -1,13 +1,14 @@
-"""Folds: which blocks train and which are tested, what is purged and refused, and the best of a training part."""
+"""Folds: which blocks train and which are tested, what is purged, and what is refused."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.config.validation import Validation, parse_validation
 from sweep.errors import ConfigError
-from sweep.statistics import folds as module
-from sweep.statistics.folds import Blocks, Fold, Validation, make_folds, out_of_sample, parse_validation
+from sweep.statistics.blocks import Blocks
+from sweep.statistics.folds import make_folds
 from tests.support.examples import examples
 
 DAY = 86_400
@@ -18,7 +19,7 @@ def blocks_of(*days, length=2, pause=0, first=0):
     starts = [day * DAY + first + n * (length + pause) for day, count in enumerate(days) for n in range(count)]
     day = [day for day, count in enumerate(days) for _ in range(count)]
     spans = np.array(starts, np.int64)
-    return Blocks(spans, spans + length, np.array(day, np.int64))
+    return Blocks(spans, spans + length, np.array(day, np.int64), np.arange(len(spans)))
 
 
 def shown(folds):
@@ -29,35 +30,6 @@ def shown(folds):
     ]
 
 
-@pytest.mark.parametrize("text", ["none", "folds=2", "folds=5", "folds=38", "rolling", "anchored", "leave_one_day_out"])
-def test_each_validation_is_read(text):
-    validation = parse_validation(text)
-    assert str(validation) == text
-    assert validation == (Validation("folds", int(text[6:])) if "=" in text else Validation(text))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("folds", "expected none, folds=5, rolling, anchored or leave_one_day_out, but it had 'folds'"),
-        ("folds=", "but it had 'folds='"),
-        ("folds=-3", "but it had 'folds=-3'"),
-        ("folds=2.5", "but it had"),
-        ("folds=١٢", "but it had"),
-        ("Rolling", "but it had 'Rolling'"),
-        ("", "but it had ''"),
-        ("folds=1", "expected 2 folds or more, but it had 1"),
-        ("folds=0", "expected 2 folds or more, but it had 0"),
-        ("x" * 5000, "but it had 'xxx"),
-    ],
-)
-def test_another_validation_is_refused_in_a_line(text, message):
-    with pytest.raises(ConfigError, match=r"^validate: ") as raised:
-        parse_validation(text)
-    assert message in str(raised.value)
-    assert len(str(raised.value)) <= 200
-
-
 def test_folds_by_hand():
     seven = blocks_of(7)  # each begins where the one before ends
     assert shown(make_folds(Validation("folds", 3), seven, 0)) == ["TTT.ttt", "tt.TT.t", "tttt.TT"]
@@ -66,7 +38,6 @@ def test_folds_by_hand():
     apart = blocks_of(7, pause=1)
     assert shown(make_folds(Validation("folds", 3), apart, 0)) == ["TTTtttt", "tttTTtt", "tttttTT"]
     assert shown(make_folds(Validation("folds", 3), apart, 1)) == ["TTT.ttt", "tt.TT.t", "tttt.TT"]
-    assert make_folds(Validation("none"), seven, 1) == ()
 
 
 def test_days_by_hand():
@@ -104,7 +75,7 @@ def test_a_day_that_ends_at_midnight_is_purged_from_the_next():
 
 def test_blocks_of_two_symbols_that_share_their_time_are_never_on_both_sides():
     twice = blocks_of(6, pause=5)
-    both = Blocks(*(np.repeat(column, 2) for column in (twice.first, twice.last, twice.day)))
+    both = Blocks(*(np.repeat(column, 2) for column in (twice.first, twice.last, twice.day, twice.of_group)))
     assert shown(make_folds(Validation("folds", 4), both, 1)) == [
         "TTT.tttttttt",
         "tt.TTTtttttt",
@@ -137,11 +108,11 @@ def test_too_little_is_refused_with_the_reason(text, blocks, horizon, message):
 def test_blocks_that_are_in_no_order_are_refused():
     for first, last, day in ([3, 2], [3, 3], [0, 0]), ([1, 2], [1, 2], [1, 0]):
         with pytest.raises(ValueError, match="in order of time"):
-            make_folds(Validation("none"), Blocks(np.array(first), np.array(last), np.array(day)), 0)
+            make_folds(Validation("rolling"), Blocks(np.array(first), np.array(last), np.array(day), np.arange(2)), 0)
     with pytest.raises(ValueError, match="0 or more nanoseconds"):
-        make_folds(Validation("none"), Blocks(np.array([2]), np.array([1]), np.array([0])), 0)
+        make_folds(Validation("rolling"), Blocks(np.array([2]), np.array([1]), np.array([0]), np.array([0])), 0)
     with pytest.raises(ValueError, match="0 or more nanoseconds"):
-        make_folds(Validation("none"), blocks_of(3), -1)
+        make_folds(Validation("rolling"), blocks_of(3), -1)
 
 
 @st.composite
@@ -150,7 +121,9 @@ def spans(draw):
     starts = sorted(draw(st.lists(st.integers(0, 400), min_size=2, max_size=40)))
     lengths = draw(st.lists(st.integers(0, 12), min_size=len(starts), max_size=len(starts)))
     first = np.array(starts, np.int64)
-    return Blocks(first, first + np.array(lengths), first // draw(st.sampled_from([50, 150, 1000])))
+    return Blocks(
+        first, first + np.array(lengths), first // draw(st.sampled_from([50, 150, 1000])), np.arange(len(first))
+    )
 
 
 VALIDATIONS = ["folds=2", "folds=3", "folds=7", "rolling", "anchored", "leave_one_day_out"]
@@ -194,70 +167,3 @@ def test_nothing_leaks_and_every_block_is_tested_once(text, blocks, horizon):
         ]
     else:
         assert unit_of[flat[0]] == width
-
-
-def plain_choice(rows, folds, allowed):
-    """The winners and the column of each block, with Python's integers."""
-    winners, chosen = [], [-1] * len(rows)
-    for fold, may in zip(folds, allowed, strict=True):
-        train = [row for row, inside in zip(rows, fold.train.tolist(), strict=True) if inside]
-        columns = [column for column, each in enumerate(may) if each] or list(range(len(may)))
-        winner = min(columns, key=lambda column: (sum(row[column] for row in train), column))
-        winners.append(winner)
-        for block in np.flatnonzero(fold.test):
-            chosen[block] = winner
-    return winners, chosen
-
-
-@st.composite
-def choices(draw):
-    """Costs with ties and with sums beyond int64, folds of any shape, and who may be picked."""
-    blocks, columns, count = draw(st.integers(1, 8)), draw(st.integers(1, 9)), draw(st.integers(0, 4))
-    value = draw(
-        st.sampled_from([st.integers(-2, 2), st.integers(-(2**63), 2**63 - 1), st.sampled_from([-(2**63), 2**63 - 1])])
-    )
-    rows = draw(st.lists(st.lists(value, min_size=columns, max_size=columns), min_size=blocks, max_size=blocks))
-    bits = st.lists(st.sampled_from("tT."), min_size=blocks, max_size=blocks)
-    folds = [
-        Fold(np.array(letters) == "t", np.array(letters) == "T")
-        for letters in draw(st.lists(bits, min_size=count, max_size=count))
-    ]
-    mask = st.lists(st.booleans(), min_size=columns, max_size=columns)
-    return rows, folds, draw(st.lists(mask, min_size=count, max_size=count)), draw(st.sampled_from([1, 3, 100]))
-
-
-@examples(300)
-@given(choices())
-def test_the_winner_of_each_training_part_is_what_plain_sums_say(case):
-    rows, folds, allowed, piece = case
-    costs = np.array(rows, np.int64)
-    everyone = [[True] * len(rows[0]) for _ in folds]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_PIECE", piece)
-        masked = np.array(allowed, np.bool_).reshape(len(folds), len(rows[0]))
-        for may, plain in [(None, everyone), (masked, allowed)]:
-            answer = out_of_sample(costs, folds, may)
-            winners, chosen = plain_choice(rows, folds, plain)
-            assert answer.winners.tolist() == winners
-            assert answer.chosen.tolist() == chosen
-
-
-def test_out_of_sample_by_hand():
-    costs = np.array([[5, 1, 3], [5, 1, 3], [0, 9, 3], [0, 9, 3]], np.int64)
-    folds = make_folds(Validation("folds", 2), blocks_of(4, pause=1), 0)
-    # the first half is tested with the best of the second, and the other way round: the worst each time
-    answer = out_of_sample(costs, folds)
-    assert (answer.winners.tolist(), answer.chosen.tolist()) == ([0, 1], [0, 0, 1, 1])
-    answer = out_of_sample(costs, folds, np.array([False, True, True]))
-    assert (answer.winners.tolist(), answer.chosen.tolist()) == ([2, 1], [2, 2, 1, 1])
-    rolling = make_folds(Validation("rolling"), blocks_of(4, pause=1), 0)
-    assert out_of_sample(costs, rolling).chosen.tolist() == [-1, 1, 1, 0]
-
-
-def test_a_shape_that_does_not_fit_is_refused():
-    folds = make_folds(Validation("folds", 2), blocks_of(4, pause=1), 0)
-    for costs in np.zeros((3, 2), np.int64), np.zeros((4, 0), np.int64):
-        with pytest.raises(ValueError, match="folds: expected those of"):
-            out_of_sample(costs, folds)
-    with pytest.raises(ValueError, match="broadcast"):
-        out_of_sample(np.zeros((4, 2), np.int64), folds, np.ones((3, 2), np.bool_))
