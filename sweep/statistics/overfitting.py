@@ -22,13 +22,13 @@ FEWEST_COLUMNS: Final = 12
 GROUPS: Final = (16, 14, 12, 10, 8)
 """How many groups the blocks may be cut into."""
 
-PAIRS_BY_COLUMNS: Final = 50_000_000
-"""Pairs of splits times distinct columns that are looked at: 0.5 s."""
+PAIRS_BY_COLUMNS: Final = 40_000_000
+"""Pairs of splits times distinct columns that are looked at: half a second."""
 
 FEWEST_PAIRS: Final = 32
 
 RANGE_PAIRS: Final = 256
-RANGE_COLUMNS: Final = 1_000
+RANGE_COLUMNS: Final = 500
 """Pairs of splits and columns, at most, of each repeat that the range is made of."""
 
 _TILE: Final = 2**17
@@ -74,18 +74,18 @@ def pbo(results: NDArray[Any], repeats: int = 200, seed: int = 0) -> Overfitting
 
     The range: within each group the columns are rotated by an offset of its own, drawn uniformly, so that no column is
     the same one in two groups and none is really better, while columns that were neighbours, and alike as neighbours on
-    a grid are, still are. That is repeated; each time up to 256 seeded pairs of splits are looked at, of up to 1,000
+    a grid are, still are. That is repeated; each time up to 256 seeded pairs of splits are looked at, of up to 500
     columns at even distances.
 
-    Of many columns, a seeded choice of splits is looked at, each with its complement: 50,000,000 by the number of
+    Of many columns, a seeded choice of splits is looked at, each with its complement: 40,000,000 by the number of
     columns such pairs, 32 at least.
 
     Parameters
     ----------
     results : (n, N) array of integers or floats
         What column c gains in block b, the more the better, blocks in order of time. Sums are exact, and so
-        are ties, of integers whose sums are below 2^52 in size; others are rounded to 2^-52 of the largest possible sum
-        or better first.
+        are ties: of integers that fit into 62 bits if all of a column had the largest size; others are rounded first,
+        to 2^-61 of that or better.
     repeats : int
         What the range is made of; 0 for none.
     seed : int
@@ -116,41 +116,45 @@ def pbo(results: NDArray[Any], repeats: int = 200, seed: int = 0) -> Overfitting
     if count < FEWEST_COLUMNS:
         return None
     groups = min(GROUPS, key=lambda each: (blocks % each, -each))
-    halves = _halves(groups)
+    every = _halves(groups)
     draws = np.random.PCG64(seed)
-    pairs = _some(draws, halves, max(FEWEST_PAIRS, PAIRS_BY_COLUMNS // count))
+    halves = _some(draws, every, max(FEWEST_PAIRS, PAIRS_BY_COLUMNS // count))
 
-    def sums(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        values = np.rint(np.ldexp(results[blocks % groups :, chosen].astype(np.float64), power))
-        by_group: NDArray[np.float64] = values.reshape(groups, -1, len(chosen)).sum(axis=1)
+    def sums(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        as_one = slice(int(chosen[0]), int(chosen[-1]) + 1)  # a view, and not a copy, where none is left out
+        values = results[blocks % groups :, as_one if as_one.stop - as_one.start == len(chosen) else chosen]
+        if power is not None:
+            values = np.rint(np.ldexp(values.astype(np.float64), power))
+        by_group: NDArray[np.int64] = values.astype(np.int64, copy=False).reshape(groups, -1, len(chosen)).sum(axis=1)
         return by_group
 
-    def pieces() -> Iterator[NDArray[np.float64]]:
+    def pieces() -> Iterator[NDArray[np.int64]]:
         for first in range(0, count, _PIECE):
             yield sums(columns[first : first + _PIECE])
 
-    probability = _share(pieces, pairs, count)
+    probability = _share(pieces, halves, count)
     low, high = None, None
     if repeats:
         some = sums(columns[:: -(-count // RANGE_COLUMNS)])
-        shares = sorted(_null_shares(some, _some(draws, halves, RANGE_PAIRS), repeats, draws))
+        shares = sorted(_null_shares(some, _some(draws, every, RANGE_PAIRS), repeats, draws))
         outside = int(0.05 * repeats)
         low, high = shares[outside], shares[-1 - outside]
     used = blocks - blocks % groups
-    return Overfitting(probability, low, high, 2 * len(pairs), 2 * len(halves), groups, used, count)
+    return Overfitting(probability, low, high, 2 * len(halves), 2 * len(every), groups, used, count)
 
 
 _PIECE: Final = 4_096
 """Columns whose sums are made at a time."""
 
 
-def _power(results: NDArray[Any]) -> int:
-    """The power of 2 by which results are multiplied, so that all their sums are integers that a float64 holds."""
+def _power(results: NDArray[Any]) -> int | None:
+    """The power of 2 by which results are multiplied, so that their sums are integers of 62 bits; None = they are."""
     size = max(abs(results.max().item()), abs(results.min().item())) * len(results)
     if not size < math.inf:
         raise ValueError("results: expected finite numbers")
-    power = 52 - math.frexp(size)[1] if size else 0
-    return min(power, 0) if results.dtype.kind in "iu" else power
+    if not size or (results.dtype.kind in "iu" and size < 2**62):
+        return None
+    return 61 - math.frexp(size)[1]
 
 
 def distinct_columns(results: NDArray[Any]) -> NDArray[np.int64]:
@@ -196,15 +200,12 @@ def _bits(values: NDArray[Any]) -> NDArray[np.uint64]:
     return bits
 
 
-def _halves(groups: int) -> NDArray[np.float64]:
-    """(H, groups), 1 in the halves of the groups that hold the first one: the others are their complements."""
-    chosen = np.array([(0, *others) for others in combinations(range(1, groups), groups // 2 - 1)])
-    halves = np.zeros((len(chosen), groups))
-    np.put_along_axis(halves, chosen, 1.0, axis=1)
-    return halves
+def _halves(groups: int) -> NDArray[np.int64]:
+    """(H, groups / 2): the groups of each half that holds the first one; the others are their complements."""
+    return np.array([(0, *others) for others in combinations(range(1, groups), groups // 2 - 1)])
 
 
-def _some(draws: np.random.PCG64, halves: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+def _some(draws: np.random.PCG64, halves: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """All of the halves, or as many at random."""
     if len(halves) <= most:
         return halves
@@ -218,7 +219,7 @@ def _raw(draws: np.random.PCG64, count: int) -> NDArray[np.int64]:
 
 
 def _null_shares(
-    sums: NDArray[np.float64], pairs: NDArray[np.float64], repeats: int, draws: np.random.PCG64
+    sums: NDArray[np.int64], halves: NDArray[np.int64], repeats: int, draws: np.random.PCG64
 ) -> Iterator[float]:
     """What `_share` is where the columns of each group are rotated at random, each time anew."""
     groups, count = sums.shape
@@ -226,46 +227,48 @@ def _null_shares(
     for _ in range(repeats):
         offsets = _raw(draws, groups) % count
         rotated = np.take_along_axis(sums, (places + offsets[:, None]) % count, axis=1)
-        yield _share(partial(iter, (rotated,)), pairs, count)
+        yield _share(partial(iter, (rotated,)), halves, count)
 
 
-def _share(pieces: Callable[[], Iterator[NDArray[np.float64]]], pairs: NDArray[np.float64], count: int) -> float:
+def _share(pieces: Callable[[], Iterator[NDArray[np.int64]]], halves: NDArray[np.int64], count: int) -> float:
     """Share of splits whose best column in sample is out of sample in the middle or below.
 
     Parameters
     ----------
     pieces : callable
         Gives the (groups, columns) sums of all `count` columns, piece by piece; called twice.
-    pairs : (P, groups) float64
-        1 in one half of the groups; the other half is the sample as well.
+    halves : (P, groups / 2) int64
+        The groups of the sample; the other half is the sample as well.
     """
-    best = np.full((2, len(pairs)), -np.inf)
-    outside = np.zeros((2, len(pairs)))
+    best = np.full((2, len(halves)), np.iinfo(np.int64).min)
+    outside = np.zeros((2, len(halves)), np.int64)
     for sums in pieces():
-        for place, both in _tiles(sums, pairs):
+        for place, both in _tiles(sums, halves):
             for sample in (0, 1):
                 at = both[sample].argmax(axis=1)[:, None]
                 top, other = (np.take_along_axis(both[half], at, axis=1)[:, 0] for half in (sample, 1 - sample))
                 better = top > best[sample, place]
                 best[sample, place][better] = top[better]
                 outside[sample, place][better] = other[better]
-    doubled = np.zeros((2, len(pairs)), np.int64)  # twice the columns below, and once those that tie
+    doubled = np.zeros((2, len(halves)), np.int64)  # twice the columns below, and once those that tie
     for sums in pieces():
-        for place, both in _tiles(sums, pairs):
+        for place, both in _tiles(sums, halves):
             for sample in (0, 1):
                 own = outside[sample, place][:, None]
                 doubled[sample, place] += np.count_nonzero(both[1 - sample] < own, axis=1)
                 doubled[sample, place] += np.count_nonzero(both[1 - sample] <= own, axis=1)
-    return int(np.count_nonzero(doubled <= count)) / (2 * len(pairs))
+    return int(np.count_nonzero(doubled <= count)) / (2 * len(halves))
 
 
 def _tiles(
-    sums: NDArray[np.float64], pairs: NDArray[np.float64]
-) -> Iterator[tuple[slice, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+    sums: NDArray[np.int64], halves: NDArray[np.int64]
+) -> Iterator[tuple[slice, tuple[NDArray[np.int64], NDArray[np.int64]]]]:
     """Which pairs of splits, and the (pairs, columns) sums over their one half and their other half."""
     whole = sums.sum(axis=0)
     step = max(1, _TILE // sums.shape[1])
-    for first in range(0, len(pairs), step):
+    for first in range(0, len(halves), step):
         place = slice(first, first + step)
-        half = pairs[place] @ sums  # of integers below 2^53, so exact in whatever order they are added
+        half = sums[halves[place, 0]]
+        for group in range(1, halves.shape[1]):
+            half += sums[halves[place, group]]
         yield place, (half, whole - half)
