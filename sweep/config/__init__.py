@@ -11,7 +11,7 @@ from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
-from sweep.config.validation import Validation, parse_validation
+from sweep.config.validation import Validation
 from sweep.config.variants import BookAsked, Variants, World
 from sweep.config.yaml_text import describe_yaml_error
 
@@ -38,7 +38,6 @@ __all__ = [
     "describe_yaml_error",
     "expected_of",
     "load_config",
-    "parse_validation",
     "placed",
     "read_mapping",
     "switches",

@@ -19,7 +19,7 @@ MANY = {
         "theta_queue": {"start": 0, "stop": 0.02, "num": 3163},
     },
 }
-"""100 cells with two orders each, which 2^24 rows leave one block, by 10,004,569 combinations: 2 * 10^9 cells."""
+"""100 cells with two orders each, with a block each, by 10,004,569 combinations: 2 * 10^9 cells."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def memory(monkeypatch):
 
 
 REFUSAL = (
-    "grid: 200 orders x 10,004,569 combinations = 2,000,913,800 cells, whose rows take 89.0 GB (100 groups x "
+    "grid: 200 orders x 10,004,569 combinations = 2,000,913,800 cells, whose rows take 178.1 GB (200 groups x "
     "10,004,569 that differ, 89 bytes each), and here is 64.0 GB of memory; ask for fewer combinations or sizes, or "
     "split the sweep"
 )
@@ -64,7 +64,7 @@ def test_rows_that_decide_alike_are_kept_once_and_do_not_count_until_they_are_st
     memory(64 * 10**9)
     with pytest.raises(ConfigError) as refused:
         forecast(config_of(stream, **MANY, output="nowhere"), Silent())
-    assert "176.1 GB (100 groups x 10,004,569 to store, 176 bytes each)" in str(refused.value)
+    assert "352.2 GB (200 groups x 10,004,569 to store, 176 bytes each)" in str(refused.value)
     monkeypatch.undo()
     document = forecast(config_of(stream, **MANY), Silent())
     assert document["combinations"] * document["orders"] == 2_000_913_800
