@@ -62,19 +62,24 @@ def _verdicts(document: Mapping[str, Any], orders: int) -> Iterator[str]:
             yield _judged("", ("baseline", "saves", "95 % interval", "p of best", "verdict"))
             whole = {"side": None, "size": None, "verdict": world["verdict"], **world["statistics"]}
             for part in (whole, *world["statistics"]["parts"]):
-                yield _part(part)
+                yield from _part(part)
     verdict = document["verdict"]
     yield from _wrapped(f"verdict: {verdict['kind']}. {verdict['sentence']}")
 
 
-def _part(part: Mapping[str, Any]) -> str:
+def _part(part: Mapping[str, Any]) -> Iterator[str]:
     """What may be said of some orders."""
     saving, best = part["saving_bps"][part["against"]], part["best_of"]
     reach = "" if saving["low"] is None else f"{saving['low']:,.2f} to {saving['high']:,.2f}"
     size = "" if part["size"] is None else f"{part['size']:,}"
     label = " ".join(filter(None, (part["side"], size))) or "all"
     chance = "" if best is None else f"{best['p']:.3f}"
-    return _judged(label, (part["against"], f"{saving['mean']:,.2f}", reach, chance, part["verdict"]["kind"]))
+    figures = (part["against"], _bps(saving["mean"]), reach, chance, part["verdict"]["kind"])
+    line = _judged(label, figures)
+    if len(line) <= WIDTH:
+        yield line
+    else:
+        yield from _wrapped(f"  {label} {' '.join(filter(None, figures))}")
 
 
 def _judged(label: str, figures: Sequence[str]) -> str:

@@ -23,7 +23,9 @@ def many(stream):
 
 
 def test_it_names_the_best_and_each_baseline_with_its_parts(one):
-    first, header, *rows, room = summary(one)
+    first, header, *rows = summary(one)
+    room = rows.pop(next(at for at, row in enumerate(rows) if row.startswith("the best takes")))
+    rows = rows[: 1 + next(at for at, row in enumerate(rows) if row.startswith("* looks ahead"))]
     best = " ".join(f"{name}={value}" for name, value in one["best_parameters"].items())
     assert first == f"best of 27 for 1 order: {best}"
     assert header.split() == ["saved,", "bps", "total", "timing", "execution", "filled,", "%"]
@@ -63,12 +65,31 @@ def test_worlds_stand_side_by_side(stream):
 
 def test_each_cell_of_many_orders_has_its_means(many):
     lines = list(summary(many))
-    cells = lines[-4:]
+    cells = lines[1 + next(at for at, line in enumerate(lines) if line.lstrip().startswith("mean, bps (s.e.)")) :][:4]
     for line, cell in zip(cells, many["orders"]["cells"], strict=True):
         assert line.split()[:3] == [cell["side"], f"{cell['size']:,}", "11"]
         mean, error = cell["mean_saving_bps"]["twap"], cell["standard_error_bps"]["twap"]
         assert f"{mean:.2f} ({error:.2f})" in line
     assert "for 44 orders:" in lines[0]
+
+
+def test_the_verdict_ends_it_after_a_line_for_each_part_of_many_orders(one, many):
+    for document in (one, many):
+        lines = list(summary(document))
+        begins = next(at for at, line in enumerate(lines) if line.startswith("verdict: "))
+        verdict = document["verdict"]
+        assert " ".join(map(str.strip, lines[begins:])) == f"verdict: {verdict['kind']}. {verdict['sentence']}"
+    assert not any("against the strongest" in line for line in summary(one))
+    parts = many["statistics"]["parts"]
+    begins = lines.index("  against the strongest baseline, bps")
+    rows = " ".join(" ".join(lines[begins + 2 :]).split())
+    for part in ({"side": None, "size": None, "verdict": many["verdict"], **many["statistics"]}, *parts):
+        label = [word for word in (part["side"], part["size"] and f"{part['size']:,}") if word] or ["all"]
+        mean = part["saving_bps"][part["against"]]["mean"]
+        assert f"{' '.join(label)} {part['against']} {mean:.2f} not enough data" in rows
+    assert [(part["side"], part["size"]) for part in parts] == [
+        (None, 500), (None, 2_000_000), ("buy", 500), ("buy", 2_000_000), ("sell", 500), ("sell", 2_000_000),
+    ]  # fmt: skip
 
 
 def test_it_fits_a_terminal_of_80_columns(one, many):
