@@ -258,13 +258,17 @@ def blocks_for(
 def undercoverage(blocks: int, skewness: float) -> float:
     """By about how much an interval of 95 % covers less than that where block values are skewed.
 
+    v / 4 + .9 v^2 with v = skewness^2 / n: fitted to lognormal blocks of sigma .2 to 1.25, 20 to 500 of them, each by the
+    median of the skewness that is observed, within .01 (`make bench-stats`). Blocks of another kind may differ from it.
+
     Parameters
     ----------
     blocks : int
     skewness : float
         As observed.
     """
-    raise NotImplementedError
+    ratio = skewness * skewness / blocks
+    return min(ratio / 4 + 0.9 * ratio * ratio, 0.95)
 
 
 def degrees_of(blocks: int) -> int:
@@ -296,6 +300,7 @@ def cosine_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
         for total, weight in zip(sums, weights[:, block].tolist(), strict=True):
             np.multiply(row, weight, out=product)
             total += product
+    sums /= math.sqrt(len(values))
     return sums
 
 
