@@ -336,7 +336,9 @@ def _weights(block_values: NDArray[np.float64], notional: NDArray[Any] | None) -
         return None
     weights = np.asarray(notional, np.float64)
     if weights.shape != block_values.shape[:1]:
-        raise ValueError(f"expected a notional for each of {len(block_values)} blocks, but its shape is {weights.shape}")
+        raise ValueError(
+            f"expected a notional for each of {len(block_values)} blocks, but its shape is {weights.shape}"
+        )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError("expected notionals of at least 0, and one above it, but there are others")
     return weights

@@ -119,9 +119,7 @@ def best_of(
     _to_unit_length(table)
     adjusted = by_signs(table)
     p, p_plain = float(adjusted[chosen]), float(plain)
-    return BestOf(
-        chosen, p, p_plain, (p <= level) == (p_plain <= level), level, adjusted, distinct, groups, 2**groups
-    )
+    return BestOf(chosen, p, p_plain, (p <= level) == (p_plain <= level), level, adjusted, distinct, groups, 2**groups)
 
 
 def confidence_set(

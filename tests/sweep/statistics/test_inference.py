@@ -67,7 +67,9 @@ def test_cosine_weights_are_cosines_orthogonal_to_one_another_and_to_the_mean(bl
     weights = cosine_weights(blocks)
     assert weights.shape == (degrees_of(blocks), blocks)
     b, j = np.arange(1, blocks + 1), np.arange(1, degrees_of(blocks) + 1)[:, None]
-    assert np.allclose(weights, math.sqrt(2) * np.cos(math.pi * j * (b - 0.5) / blocks), rtol=0, atol=2e-14 * len(weights))
+    assert np.allclose(
+        weights, math.sqrt(2) * np.cos(math.pi * j * (b - 0.5) / blocks), rtol=0, atol=2e-14 * len(weights)
+    )
     assert np.allclose(weights @ weights.T / blocks, np.eye(len(weights)), atol=1e-13)
     assert np.allclose(weights.sum(axis=1), 0, atol=1e-11)
 
@@ -140,9 +142,7 @@ def test_differences_in_proportion_to_the_notional_are_known_exactly():
     assert known.standard_error < 1e-14
 
 
-@given(
-    st.lists(st.integers(-(10**12), 10**12), min_size=20, max_size=70), st.sampled_from([0.5, 0.9, 0.95, 0.99])
-)
+@given(st.lists(st.integers(-(10**12), 10**12), min_size=20, max_size=70), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 @examples(60)
 def test_intervals_are_those_of_a_plain_second_reading(values, level):
     known, plain = interval(np.array(values), level=level), plain_interval(values, level)
