@@ -122,8 +122,7 @@ def linearised(
     weights = _weights(block_values, notional)
     if weights is None:
         return added(block_values) / len(block_values), block_values
-    means = added(block_values) / added(weights)
-    scale = len(weights) / added(weights)
+    means, scale = added(block_values) / added(weights), scale_of(len(weights), weights)
     column = weights.reshape(-1, *[1] * (block_values.ndim - 1))
     return means, means + (block_values - means * column) * scale
 
@@ -153,7 +152,7 @@ def interval(differences: NDArray[Any], notional: NDArray[Any] | None = None, le
     ----------
     Lazarus, Lewis, Stock, Watson (2018), HAR Inference: Recommendations for Practice. JBES 36, 541-559.
     """
-    _check_part("level", level)
+    check_part("level", level)
     if np.ndim(differences) != 1:
         raise ValueError(f"expected the differences of one column, but they have {np.ndim(differences)} dimensions")
     mean, values = linearised(differences, notional)
@@ -209,7 +208,7 @@ def detectable(
     power, level : float
         Between 0 and 1.
     """
-    _check_part("power", power)
+    check_part("power", power)
     known = interval(differences, notional, level)
     return None if known.standard_error is None else _reach(known.blocks, power, level) * known.standard_error
 
@@ -233,8 +232,8 @@ def blocks_for(
     differences, notional, power, level
         As of `detectable`.
     """
-    _check_part("power", power)
-    _check_part("level", level)
+    check_part("power", power)
+    check_part("level", level)
     if not effect > 0:
         raise ValueError(f"expected an effect above 0, but it is {effect:g}")
     _, values = linearised(differences, notional)
@@ -289,6 +288,11 @@ def pieces(differences: Columns) -> Iterator[tuple[slice, NDArray[Any]]]:
     for first in range(0, differences.shape[1], PIECE):
         at = slice(first, first + PIECE)
         yield at, np.asarray(differences[:, at])
+
+
+def scale_of(blocks: int, notional: NDArray[Any] | None) -> float:
+    """What makes the plain mean of differences the ratio of sums."""
+    return 1.0 if notional is None else blocks / float(added(np.asarray(notional, np.float64)))
 
 
 def cosine_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -364,7 +368,7 @@ def _reach(blocks: int, power: float, level: float) -> float:
     return t_quantile((1 + level) / 2, degrees) + t_quantile(power, degrees)
 
 
-def _check_part(name: str, value: float) -> None:
+def check_part(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ValueError(f"expected a {name} between 0 and 1, but it is {value:g}")
 

@@ -215,7 +215,9 @@ def test_the_best_and_what_equals_it_are_in_the_set_and_what_always_loses_is_not
 def test_signed_sums_are_all_sums_but_those_of_opposite_vectors():
     values = np.array([1.0, 10.0, 100.0])
     assert signed_sums(values).tolist() == [111, 91, -89, -109]
-    assert len(by_signs(np.ones((3, 4)))) == 3
+    # the larger of 1 and 2 under +, of -1 and -2 under -
+    adjusted, largest = by_signs(np.array([[1.0, 0.0], [2.0, 0.0]]))
+    assert (adjusted.tolist(), largest) == ([0.5, 0.5], 0.5)
 
 
 def test_how_many_groups_there_are():
