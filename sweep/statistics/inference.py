@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
+from itertools import count, pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -37,7 +37,7 @@ class Columns(Protocol):
     def shape(self) -> tuple[int, ...]:
         """(n, N)."""
 
-    def __getitem__(self, place: tuple[slice, slice], /) -> Any:
+    def __getitem__(self, place: tuple[slice, slice], /) -> NDArray[Any]:
         """(n, P) of the columns of a slice, all blocks; the first of the two slices is always empty."""
 
 
@@ -257,7 +257,7 @@ def blocks_for(
 def undercoverage(blocks: int, skewness: float) -> float:
     """By about how much an interval of 95 % covers less than that where block values are skewed.
 
-    v / 4 + .9 v^2 with v = skewness^2 / n: fitted to lognormal blocks of sigma .2 to 1.25, 20 to 500 of them, each by the
+    v / 4 + .9 v^2 with v = skewness^2 / n: fitted to lognormal blocks of sigma .2 to 1.25, 20 to 500 of them, by the
     median of the skewness that is observed, within .01 (`make bench-stats`). Blocks of another kind may differ from it.
 
     Parameters
@@ -272,7 +272,7 @@ def undercoverage(blocks: int, skewness: float) -> float:
 
 def degrees_of(blocks: int) -> int:
     """How many cosines the variance of a mean over as many blocks is made of."""
-    return max(4, round(0.4 * blocks ** (2 / 3)))
+    return max(4, round(0.4 * math.pow(blocks, 2 / 3)))
 
 
 def two_dimensions(differences: Columns) -> tuple[int, int]:
@@ -301,9 +301,9 @@ def cosine_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = cosine_weights(len(values))
     product = np.empty(values.shape[1])
     for block, row in enumerate(values):
-        for total, weight in zip(sums, weights[:, block].tolist(), strict=True):
+        for cosine, weight in enumerate(weights[:, block].tolist()):
             np.multiply(row, weight, out=product)
-            total += product
+            sums[cosine] += product
     sums /= math.sqrt(len(values))
     return sums
 
@@ -358,7 +358,7 @@ def _shape(values: NDArray[np.float64]) -> tuple[float, float]:
     apart = [each / largest for each in apart]  # so that no power overflows
     squares = math.fsum(each * each for each in apart)
     cubes = math.fsum(each * each * each for each in apart)
-    products = math.fsum(each * after for each, after in zip(apart, apart[1:], strict=False))
+    products = math.fsum(each * after for each, after in pairwise(apart))
     deviation = math.sqrt(squares / len(apart))
     return cubes / len(apart) / (deviation * deviation * deviation), products / squares
 
@@ -369,6 +369,7 @@ def _reach(blocks: int, power: float, level: float) -> float:
 
 
 def check_part(name: str, value: float) -> None:
+    """Refuse what is no part of a whole."""
     if not 0 < value < 1:
         raise ValueError(f"expected a {name} between 0 and 1, but it is {value:g}")
 

@@ -206,15 +206,15 @@ def corrected(
     """What the best of many saves, corrected for having been picked: the hybrid of Andrews, Kitagawa, McCloskey.
 
     The mean of the best is normal, but cut off where another column would have been picked. With r the covariance of a
-    column with the best over the variance of the best, by the cosines of `interval`, and the part of each column that is
-    not correlated with the best given, that is at the observed mean less the smallest gap / (1 - r) of columns with
-    r < 1, and at the observed mean plus the smallest gap / (r - 1) of those with r > 1. The hybrid also takes for granted
-    that the observed mean is within c standard errors of the truth, which fails for one of all columns in a tenth of
-    the worlds that the level gives away; without it the estimate has no mean, and may lie anywhere.
+    column with the best over the variance of the best, by the cosines of `interval`, it is cut off below at what was
+    observed less the smallest gap / (1 - r) of the columns with r < 1, and above at what was observed plus the smallest
+    gap / (r - 1) of those with r > 1; the gap is how far a column's mean lies behind. The hybrid also takes it that the
+    observed mean is within c standard errors of the truth, as those of all columns are together in all worlds but a
+    tenth of those that the level gives away. Without it the estimate has no mean.
 
-    The estimate is the median of the normal law, c from the normal, for independent columns. The interval is that of
-    Student's t for as many degrees of freedom as there are cosines, c from it as well: the normal one holds the truth too
-    rarely where the variance rests on four or five cosines.
+    The estimate is the median of the normal law, with the c of independent normal columns. The interval is that of
+    Student's t for as many degrees of freedom as there are cosines, with the c of that: the normal one holds the truth
+    too rarely where the variance rests on four or five cosines. It is widened to hold the estimate.
 
     Parameters
     ----------
@@ -244,9 +244,8 @@ def corrected(
         apart = added((own - cosine_sums(values)) * own) / square  # 1 - r, 0 of a copy
         gaps = mean - others
         gaps[np.abs(gaps) <= NEAR * abs(mean)] = 0
-        chosen_from = gaps >= 0
-        below = min(below, (gaps / apart)[chosen_from & (apart > 0)].min(initial=math.inf))
-        above = min(above, (gaps / -apart)[chosen_from & (apart < 0)].min(initial=math.inf))
+        below = min(below, _smallest(gaps, apart))
+        above = min(above, _smallest(gaps, -apart))
     distinct = _distinct(hashes)
     if blocks < FEWEST_BLOCKS:
         return Corrected(chosen, mean, None, None, None, level, distinct)
@@ -259,23 +258,31 @@ def corrected(
     middle = _hybrid(0.5, span, -NormalDist().inv_cdf(outside), _normal_below)
     far = -t_quantile(outside, degrees)
     ends = [_hybrid(part, span, far, lambda value: t_below(value, degrees)) for part in (tail, 1 - tail)]
-    low, high = (_rounded(mean + deviation * each) for each in ends)
-    return Corrected(chosen, mean, _rounded(mean + deviation * middle), low, high, level, distinct)
+    estimate, low, high = (
+        _rounded(mean + deviation * each) for each in (middle, min(middle, *ends), max(middle, *ends))
+    )
+    return Corrected(chosen, mean, estimate, low, high, level, distinct)
+
+
+def _smallest(gaps: NDArray[np.float64], apart: NDArray[np.float64]) -> float:
+    """The smallest gap / apart of the columns that stood for choice and are apart; inf where none is."""
+    given = (gaps >= 0) & (apart > 0)
+    return float((gaps[given] / apart[given]).min(initial=math.inf))
 
 
 def _hybrid(part: float, span: tuple[float, float], far: float, law: Callable[[float], float]) -> float:
-    """The truth, from where the mean was observed, that would be below what is observed with a given probability less 1.
+    """The truth, in standard errors from what is observed, under which less would be observed with 1 - `part`.
 
     Parameters
     ----------
     part : float
-        That probability: the truth lies below the answer in this part of worlds.
+        The truth lies below the answer in this part of all worlds.
     span : (below, above)
         How far from what is observed the law is cut off.
     far : float
         How far apart truth and observation are at most.
     law : callable
-        Of what is observed about the truth, symmetric, in standard errors, as everything here: its part below a value.
+        The part of what is observed that lies below a value, about the truth; symmetric, in standard errors.
     """
     low, high = -far, far
     while low < (truth := (low + high) / 2) < high:

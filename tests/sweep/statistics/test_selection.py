@@ -1,7 +1,7 @@
 """The best of many by sign vectors: by hand, against a second reading in fractions, and where columns are alike."""
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ VECTORS = list(product([1, -1], repeat=10))
 
 def group_means(column, groups):
     edges = [len(column) * group // groups for group in range(groups + 1)]
-    return [Fraction(sum(column[first:past]), past - first) for first, past in zip(edges, edges[1:], strict=False)]
+    return [Fraction(sum(column[first:past]), past - first) for first, past in pairwise(edges)]
 
 
 def ratio(values):
