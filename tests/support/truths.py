@@ -127,7 +127,9 @@ def winners(world, trials, seed=1):
         known = corrected(differences)
         truth = world.gain if known.best == better else 0.0
         chance = best_of(differences, best=known.best).by_chance
-        rows.append([each - truth for each in (known.mean, known.corrected, known.mean - chance, known.low, known.high)])
+        rows.append(
+            [each - truth for each in (known.mean, known.corrected, known.mean - chance, known.low, known.high)]
+        )
     table = np.array(rows)
     observed, hybrid, less_chance = (
         (float(column.mean()), float(column.std(ddof=1)) / math.sqrt(trials)) for column in table.T[:3]
