@@ -46,9 +46,7 @@ def count_signs(table, order, highest, lowest, counts):
         reached = 0
         for place in range(width):
             value = sums[place]
-            above, below = highest[place], lowest[place]
-            above = max(above, value)
-            below = min(below, value)
+            above, below = max(highest[place], value), min(lowest[place], value)
             highest[place] = above
             lowest[place] = below
             reached += int(above >= least) + int(-below >= least)

@@ -1,0 +1,235 @@
+"""The best of many by sign vectors: by hand, against a second reading in fractions, and where columns are alike."""
+
+from fractions import Fraction
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.statistics import inference, selection
+from sweep.statistics.selection import best_of, by_signs, confidence_set, groups_of, signed_sums
+from tests.support.examples import examples
+
+VECTORS = list(product([1, -1], repeat=10))
+
+
+def group_means(column, groups):
+    edges = [len(column) * group // groups for group in range(groups + 1)]
+    return [Fraction(sum(column[first:past]), past - first) for first, past in pairwise(edges)]
+
+
+def ratio(values):
+    """mean / standard error over groups, as something that is ordered like it and exact: sign(t) t^2 / (t^2 + q - 1).
+
+    That is sign(s) s^2 / (q * sum of squares) for the sum s, by the definition of a variance.
+    """
+    squares = sum(value * value for value in values)
+    total = sum(values)
+    return total * abs(total) / squares / len(values) if squares else Fraction(0)
+
+
+def mean(values):
+    return sum(values)
+
+
+def plain_adjusted(columns, statistic):
+    """Adjusted p of each column: step down from the largest statistic, with all sign vectors for each of them."""
+    reached = [statistic(column) for column in columns]
+    p, least = [None] * len(columns), Fraction(0)
+    flipped = [
+        [statistic([sign * value for sign, value in zip(signs, column, strict=True)]) for column in columns]
+        for signs in product([1, -1], repeat=len(columns[0]))
+    ]
+    for at in sorted(range(len(columns)), key=lambda at: -reached[at]):
+        left = [other for other in range(len(columns)) if reached[other] <= reached[at]]
+        count = sum(max(row[other] for other in left) >= reached[at] for row in flipped)
+        least = max(least, Fraction(count, len(flipped)))
+        p[at] = least
+    return [float(each) for each in p]
+
+
+def small_matrices(most_columns=4):
+    """(n, N) of 10 to 13 blocks, small numbers: ties, zeros, constants and copies are common."""
+    return st.tuples(st.integers(10, 13), st.integers(1, most_columns)).flatmap(
+        lambda shape: st.lists(
+            st.lists(st.sampled_from([0, 0, 1, -1, 2, 3, -5]), min_size=shape[1], max_size=shape[1]),
+            min_size=shape[0],
+            max_size=shape[0],
+        )
+    )
+
+
+@given(small_matrices())
+@examples(12, deadline=None)
+def test_p_of_every_column_is_that_of_a_second_reading_in_fractions(rows):
+    table = np.array(rows)
+    columns = [group_means(column, 10) for column in zip(*rows, strict=True)]
+    known = best_of(table)
+    assert known.adjusted.tolist() == plain_adjusted(columns, ratio)
+    assert known.p_plain == plain_adjusted(columns, mean)[known.best]
+    assert known.p == known.adjusted[known.best]
+    assert known.distinct == len(set(zip(*rows, strict=True)))
+    sums = table.sum(axis=0).tolist()
+    assert known.best == sums.index(max(sums))
+
+
+@given(small_matrices(3))
+@examples(8, deadline=None)
+def test_the_confidence_set_is_that_of_a_second_reading(rows):
+    table = np.array(rows)
+    best = best_of(table).best
+    columns = [group_means([row[best] - row[at] for row in rows], 10) for at in range(table.shape[1])]
+    expected = [p > 0.1 for p in plain_adjusted(columns, ratio)]
+    assert confidence_set(table, level=0.9).tolist() == expected
+    assert expected[best]
+
+
+def test_one_column_worked_by_hand():
+    # ten groups of one block, all 1: only the vector of all + reaches it
+    known = best_of(np.ones((10, 1)))
+    assert (known.best, known.p, known.p_plain, known.agree, known.distinct) == (0, 2**-10, 2**-10, True, 1)
+    assert (known.groups, known.vectors, known.rejected.tolist()) == (10, 1024, [True])
+    # one group negative, all of one size: all +, or that group flipped, or (one of nine others flipped as well)
+    values = np.ones((10, 1))
+    values[3] = -1
+    assert best_of(values).p == (1 + 10) / 1024
+    # all negative: every vector reaches it
+    assert best_of(-np.ones((10, 1))).p == 1
+
+
+def test_groups_of_zero_tie_with_themselves_flipped():
+    values = np.zeros((10, 1))
+    values[:4] = 1
+    assert best_of(values).p == 2**-4
+    assert best_of(np.zeros((40, 3))).p == 1
+
+
+def test_a_column_that_differs_in_one_group_is_seen_by_the_plain_maximum_only():
+    # beside columns of small noise, one gain of 100 in one group: its ratio is 1, whichever the sign of the others
+    table = np.random.default_rng(2).normal(0, 1, (40, 30))
+    table[:, 7] = 0
+    table[:4, 7] = 100
+    known = best_of(table)
+    assert known.best == 7
+    assert known.p > 0.9
+    assert known.p_plain == 0.5  # no other column comes near: + and - of one group
+    assert known.agree
+
+    steady = np.random.default_rng(3).normal(3, 1, (40, 30))
+    steady[:, 0] = np.where(np.arange(40) // 4 % 2, 99, -100)  # wild, by groups
+    disagreeing = best_of(steady, best=1)
+    assert disagreeing.p <= 0.05 < disagreeing.p_plain
+    assert not disagreeing.agree
+
+
+def test_where_all_columns_win_all_are_rejected_and_where_none_does_none_is():
+    noise = np.random.default_rng(1).normal(0, 1, (120, 50))
+    won = best_of(noise + 2)
+    assert won.rejected.all()
+    assert (won.groups, won.vectors) == (12, 4096)
+    assert not best_of(noise - 2).rejected.any()
+    assert not best_of(noise).rejected.any()
+
+
+def test_stepping_down_rejects_what_a_single_step_would_not():
+    # a strong column leaves the maximum, so that a weaker one beside noise is compared with less
+    generator = np.random.default_rng(12)
+    table = generator.normal(0, 1, (40, 2))
+    table[:, 0] += 3
+    known = best_of(table)
+    alone = best_of(table[:, 1:])
+    assert known.adjusted[1] == max(alone.p, known.p)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(10, 70), st.integers(1, 6), st.booleans())
+@examples(30)
+def test_copies_of_columns_change_nothing_but_are_not_counted(seed, blocks, columns, whole):
+    generator = np.random.default_rng(seed)
+    table = generator.integers(-9, 9, (blocks, columns)) if whole else generator.normal(0, 1, (blocks, columns))
+    copies = generator.integers(0, columns, 9)
+    copied = np.concatenate([table, table[:, copies]], axis=1)
+    once, twice = best_of(table), best_of(copied)
+    assert (twice.best, twice.p, twice.p_plain, twice.distinct) == (once.best, once.p, once.p_plain, once.distinct)
+    assert twice.adjusted.tolist() == [*once.adjusted, *once.adjusted[copies]]
+    inside = confidence_set(table)
+    assert confidence_set(copied).tolist() == [*inside, *inside[copies]]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(10, 70), st.integers(1, 40), st.booleans())
+@examples(30)
+def test_the_compiled_count_and_the_plain_one_are_the_same_in_whatever_pieces(seed, blocks, columns, whole):
+    generator = np.random.default_rng(seed)
+    table = generator.integers(-2, 3, (blocks, columns)) if whole else generator.normal(0, 1, (blocks, columns))
+    notional = generator.integers(1, 9, blocks)
+    plain, inside = best_of(table, notional), confidence_set(table, notional)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "MANY", 0)
+        for module in (inference, selection):
+            patch.setattr(module, "PIECE", 7)
+        compiled = best_of(np.asfortranarray(table), notional)
+        assert confidence_set(table, notional).tolist() == inside.tolist()
+    assert compiled.adjusted.tobytes() == plain.adjusted.tobytes()
+    assert (compiled.p, compiled.p_plain, compiled.distinct) == (plain.p, plain.p_plain, plain.distinct)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-9, 3.0, 1e12]))
+@examples(20)
+def test_the_unit_of_a_column_does_not_matter(seed, unit):
+    table = np.random.default_rng(seed).normal(0.3, 1, (24, 5))
+    known, other = best_of(table), best_of(table * unit)
+    assert (known.adjusted.tolist(), known.p_plain) == (other.adjusted.tolist(), other.p_plain)
+
+
+def test_a_matrix_may_make_its_columns_when_they_are_asked_for():
+    table = np.random.default_rng(4).integers(-(10**9), 10**9, (40, 5000))
+
+    class Lazy:
+        shape = table.shape
+        asked = 0
+
+        def __getitem__(self, place):
+            Lazy.asked = max(Lazy.asked, table[place].shape[1])
+            return table[place]
+
+    lazy, known = best_of(Lazy()), best_of(table)
+    assert Lazy.asked == inference.PIECE
+    assert lazy.adjusted.tobytes() == known.adjusted.tobytes()
+    assert (lazy.best, lazy.p, lazy.distinct) == (known.best, known.p, 5000)
+    assert confidence_set(Lazy()).tolist() == confidence_set(table).tolist()
+
+
+def test_the_best_and_what_equals_it_are_in_the_set_and_what_always_loses_is_not():
+    table = np.random.default_rng(6).normal(0, 1, (38, 6))
+    table[:, 2] = table[:, 4] = table[:, 0] + 5
+    table[:, 5] = table[:, 0] - 5
+    inside = confidence_set(table)
+    assert inside[[2, 4]].all()
+    assert not inside[[0, 5]].any()
+    assert confidence_set(np.zeros((20, 4))).all()
+    assert confidence_set(table, best=4).tolist() == inside.tolist()
+    assert confidence_set(table[:, :1]).tolist() == [True]
+
+
+def test_signed_sums_are_all_sums_but_those_of_opposite_vectors():
+    values = np.array([1.0, 10.0, 100.0])
+    assert signed_sums(values).tolist() == [111, 91, -89, -109]
+    # the larger of 1 and 2 under +, of -1 and -2 under -
+    adjusted, largest = by_signs(np.array([[1.0, 0.0], [2.0, 0.0]]))
+    assert (adjusted.tolist(), largest) == ([0.5, 0.5], 0.5)
+
+
+def test_how_many_groups_there_are():
+    assert [groups_of(n) for n in (10, 59, 60, 10_000)] == [10, 10, 12, 12]
+    with pytest.raises(ValueError, match="at least 10 blocks, but there are 9"):
+        best_of(np.ones((9, 2)))
+
+
+def test_a_column_that_is_not_there_and_what_is_not_finite_are_refused():
+    with pytest.raises(IndexError):
+        best_of(np.ones((20, 2)), best=2)
+    with pytest.raises(ValueError, match="finite"):
+        best_of(np.full((20, 2), np.nan))
+    with pytest.raises(ValueError, match="a matrix of blocks and columns"):
+        confidence_set(np.ones(20))
