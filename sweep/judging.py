@@ -16,6 +16,7 @@ from sweep.statistics import (
     EFFECTS,
     FEWEST_BLOCKS,
     BestOf,
+    Corrected,
     Evidence,
     Interval,
     Overfitting,
@@ -25,6 +26,7 @@ from sweep.statistics import (
     blocks_for,
     blocks_of,
     confidence_set,
+    corrected,
     detectable,
     estimates,
     interval,
@@ -188,6 +190,7 @@ class Judged:
         How many combinations beat the strongest baseline, all of them together at 5 %.
     close : Close, optional
         The combinations that cannot be told from the best.
+    corrected : Corrected, optional
     overfitting : Overfitting, optional
     detectable : float, optional
         The smallest effect that would be detected with 80 % power, bps.
@@ -211,6 +214,7 @@ class Judged:
     best_of: BestOf | None
     beat_it: int | None
     close: Close | None
+    corrected: Corrected | None
     overfitting: Overfitting | None
     detectable: float | None
     days_for: dict[float, int | None]
@@ -479,6 +483,7 @@ def judge(
         first,
         None if first is None else int(ground.counts(first.rejected).sum()),
         close,
+        corrected(columns, notional, best) if enough else None,
         pbo(columns.spread(CELLS)) if enough else None,
         smallest,
         dict(zip(EFFECTS, days_for, strict=True)),

@@ -82,7 +82,7 @@ def _part(judged: Judged, grid: Grid) -> dict[str, Any]:
 
 
 def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
-    best, pbo = judged.best_of, judged.overfitting
+    best, fixed, pbo = judged.best_of, judged.corrected, judged.overfitting
     saving = judged.savings[judged.against]
     return {
         "blocks": judged.blocks,
@@ -113,6 +113,9 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
             "percent": _rounded(100 * judged.close.combinations / judged.looked_at, 2),
             "parameters": judged.close.parameters,
         },
+        "corrected_bps": None
+        if fixed is None
+        else {"mean": _rounded(fixed.corrected, 2), "low": _rounded(fixed.low, 2), "high": _rounded(fixed.high, 2)},
         "pbo": None
         if pbo is None
         else {

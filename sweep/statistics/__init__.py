@@ -10,7 +10,7 @@ from sweep.statistics.folds import make_folds
 from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, estimates, interval
 from sweep.statistics.orders import MOST_ROWS, NoOrder, Orders, joined, no_orders, orders_on
 from sweep.statistics.overfitting import Overfitting, pbo
-from sweep.statistics.selection import BestOf, best_of, confidence_set
+from sweep.statistics.selection import BestOf, Corrected, best_of, confidence_set, corrected
 from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, timings, total
 from sweep.statistics.verdict import EFFECTS, Evidence, Saving, Verdict, verdict
 
@@ -20,6 +20,7 @@ __all__ = [
     "MOST_ROWS",
     "BestOf",
     "Blocks",
+    "Corrected",
     "Evidence",
     "Filling",
     "Interval",
@@ -34,6 +35,7 @@ __all__ = [
     "blocks_for",
     "blocks_of",
     "confidence_set",
+    "corrected",
     "details",
     "detectable",
     "estimates",
