@@ -140,22 +140,22 @@ def adjusted_of(columns, *, ratios):
     n = len(columns[0])
     groups = 10 if n < 60 else 12
     edges = [n * group // groups for group in range(groups + 1)]
-    table = []
+    sums, slack, signed = [], [], []
     for column in columns:
         means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
-        length = math.sqrt(sum(value**2 for value in means)) if ratios else 1
-        table.append([value / (length or 1) for value in means])
-    sums = [sum(row) for row in table]
-    slack = [1e-9 * sum(map(abs, row)) for row in table]
-    reached = [0] * len(columns)
-    vectors = list(itertools.product((1, -1), repeat=groups))
+        length = math.sqrt(sum(value**2 for value in means)) if ratios else 0
+        values = [value / (length or 1) for value in means]
+        each = [0.0]
+        for value in values:
+            each = [total + value for total in each] + [total - value for total in each]
+        sums.append(sum(values))
+        slack.append(1e-9 * sum(map(abs, values)))
+        signed.append(each)
     rising = sorted(range(len(columns)), key=sums.__getitem__)
-    for vector in vectors:
-        highest = -math.inf
-        for at in rising:  # those whose sums are no larger, of which the largest counts
-            highest = max(highest, sum(sign * value for sign, value in zip(vector, table[at], strict=True)))
-            reached[at] += highest >= sums[at] - slack[at]
-    alone = [count / len(vectors) for count in reached]
+    highest, alone = [-math.inf] * 2**groups, {}
+    for at in rising:  # against those whose sums are no larger
+        highest = [max(pair) for pair in zip(highest, signed[at], strict=True)]
+        alone[at] = sum(each >= sums[at] - slack[at] for each in highest) / 2**groups
     return [max(alone[other] for other in rising if sums[other] >= sums[at]) for at in range(len(columns))]
 
 
@@ -314,8 +314,9 @@ class Reading:
             "low": near(fixed.low, 2),
             "high": near(fixed.high, 2),
         }
-        if (overfitting := pbo(matrix)) is not None:
-            section["pbo"] = overfitting
+        if (overfit := pbo(matrix)) is not None:
+            shares = {name: near(getattr(overfit, name), 4) for name in ("probability", "low", "high")}
+            section["pbo"] = shares | {name: getattr(overfit, name) for name in ("groups", "splits", "columns")}
         smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
         section["detectable_bps"] = near(smallest, 2)
         return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
