@@ -1,8 +1,8 @@
 """The section `statistics` of a document, read from the rows of a result by loops and fractions.
 
-From the table of sums and the table of orders alone (`detail: all`, so that every combination's orders are in it), by
-what docs/orders.md and the docstrings of `sweep.statistics` say. Only what is a table of its own, quantiles of Student's
-t, and two figures with tests of their own, the corrected saving and PBO, are asked of the package.
+From the table of sums and that of orders alone (with `detail` naming what is best of a part of the orders only), by
+what docs/orders.md and the docstrings of `sweep.statistics` say. The package is asked for quantiles of Student's t, and
+for two figures with tests of their own: the corrected saving and PBO.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def interval_of(values, notionals):
     """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
-    each = [float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)]
+    each = [
+        float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)
+    ]
     centre = sum(each) / n
     apart = [value - centre for value in each]
     square = sum(value**2 for value in apart) / n
@@ -319,7 +321,9 @@ class Reading:
             section["pbo"] = shares | {name: getattr(overfit, name) for name in ("groups", "splits", "columns")}
         smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
         section["detectable_bps"] = near(smallest, 2)
-        return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
+        return section, self.kind(
+            section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values())
+        )
 
     def kind(self, section, in_sample, smallest, p, span):
         """The verdict's kind, by its rules in their order."""
@@ -387,7 +391,7 @@ class Reading:
 
 
 def _blocks_for(effect, variance):
-    """The fewest blocks from 20 on that would show an effect with 80 % power; that more do, too, is taken for granted."""
+    """The fewest blocks from 20 on that would show an effect with 80 % power."""
 
     def enough(blocks):
         b = max(4, round(0.4 * blocks ** (2 / 3)))

@@ -15,7 +15,7 @@ from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
 from tests.support import truth_tapes
 from tests.support.plain_judgement import Reading, rows_of
-from tests.support.truth_tapes import HORIZON, MID, ORDER, matrix, momentary, tape_of, taus_of, trending
+from tests.support.truth_tapes import MID, ORDER, matrix, momentary, tape_of, taus_of, trending
 
 FREE = {"default": {"taker": 0}}
 BLOCKS = 24
@@ -126,8 +126,8 @@ def test_the_limit_that_saves_against_every_baseline_in_every_block_is_better(sw
             "winner": {"lambda_over": 0.0, "lambda_under": 0.0, "theta_queue": 0.01},
             "against": "sweep_now",
             "sentence": (
-                f"On blocks held out the best combination saves {mean:.2f} bps against sweep_now ({span(known)}; adjusted "
-                f"p below 0.001 over 4 combinations), of which {mean:.2f} bps ({span(known)}) by execution."
+                f"On blocks held out the best combination saves {mean:.2f} bps against sweep_now ({span(known)}; "
+                f"adjusted p below 0.001 over 4 combinations), of which {mean:.2f} bps ({span(known)}) by execution."
             ),
         }
 
@@ -140,9 +140,9 @@ def test_where_no_parameter_matters_the_verdict_is_flat(of_matrix):
         "winner": None,
         "against": "best_ask",
         "sentence": (
-            "All 4 combinations give the same result, so on this data the parameters do not matter; 24 blocks do not show "
-            "that the best of 4 combinations saves anything against best_ask (in sample 0.00 bps, 95 % interval 0.00 to "
-            "0.00; adjusted p 1.000)."
+            "All 4 combinations give the same result, so on this data the parameters do not matter; 24 blocks do not "
+            "show that the best of 4 combinations saves anything against best_ask (in sample 0.00 bps, 95 % interval "
+            "0.00 to 0.00; adjusted p 1.000)."
         ),
     }
 
@@ -165,9 +165,9 @@ def test_differences_below_what_can_be_detected_are_flat(of_matrix):
         "No combination can be told from the best, and from best to worst the grid spans "
     )
     assert verdict["sentence"].endswith(
-        f" bps, below the {detectable:.2f} bps that 24 blocks can show: the parameters hardly matter; 24 blocks do not show "
-        f"that the best of 4 combinations saves anything against best_ask (in sample {means[3]:.2g} bps, {span(known)}; "
-        f"adjusted p {statistics['best_of']['p']:.3f})."
+        f" bps, below the {detectable:.2f} bps that 24 blocks can show: the parameters hardly matter; 24 blocks do "
+        f"not show that the best of 4 combinations saves anything against best_ask (in sample {means[3]:.2g} bps, "
+        f"{span(known)}; adjusted p {statistics['best_of']['p']:.3f})."
     )
 
 
@@ -188,10 +188,10 @@ def test_waiting_in_a_trend_is_drift_on_one_side_and_nothing_on_both(sweeping, d
         "winner": None,
         "against": "best_ask",
         "sentence": (
-            f"On blocks held out the best combination saves {known['mean']:.2f} bps against best_ask ({span(known)}; adjusted "
-            f"p below 0.001 over 3 combinations); its execution part, {execution['mean']:.2f} bps "
-            f"({span(execution)}), cannot be told from 0, so the saving may be no more than what the price did while orders "
-            "waited."
+            f"On blocks held out the best combination saves {known['mean']:.2f} bps against best_ask ({span(known)}; "
+            f"adjusted p below 0.001 over 3 combinations); its execution part, {execution['mean']:.2f} bps "
+            f"({span(execution)}), cannot be told from 0, so the saving may be no more than what the price did while "
+            "orders waited."
         ),
     }
     # who waits on the other side is left with the end of the trend, and on both sides loses more than it gains
@@ -209,8 +209,8 @@ def test_a_saving_whose_execution_part_is_a_loss_is_what_the_price_did(sweeping)
     assert execution["mean"] == pytest.approx(-0.6, abs=0.011)
     assert (verdict["kind"], verdict["winner"]) == ("drift", None)
     assert verdict["sentence"].endswith(
-        f"; its execution part, {execution['mean']:.2f} bps ({span(execution)}), is a loss, so the saving is what the price "
-        "did while orders waited."
+        f"; its execution part, {execution['mean']:.2f} bps ({span(execution)}), is a loss, so the saving is what the "
+        "price did while orders waited."
     )
 
 
@@ -272,13 +272,13 @@ def test_noise_is_not_enough_data(of_matrix):
     assert verdict["sentence"] == (
         "24 blocks do not show that the best of 4 combinations saves anything against best_ask (in sample 0.10 bps, "
         f"{span(known)}; adjusted p {statistics['best_of']['p']:.3f}); with 24 blocks a saving of "
-        f"{statistics['detectable_bps']:.2f} bps or more would show (80 % power); days needed in all: {days['0.2']} for "
-        f"0.2 bps, {days['0.5']} for 0.5 bps, {days['1']} for 1 bps."
+        f"{statistics['detectable_bps']:.2f} bps or more would show (80 % power); days needed in all: {days['0.2']} "
+        f"for 0.2 bps, {days['0.5']} for 0.5 bps, {days['1']} for 1 bps."
     )
 
 
 def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
-    """One limit saves a tick in all blocks. Each of the others saves more but for a fifth of the time, where it loses."""
+    """One limit saves 10 ticks or so in every block; each of the others saves more, but loses in a fifth of them."""
     savings = np.full((25, 6), 12)
     savings[:, 0] = 10 + balanced(25, 1, 2, 8)[:, 0]
     for fold in range(5):
@@ -293,8 +293,8 @@ def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
     assert [(fold["in_sample_bps"], fold["saved_bps"]) for fold in folds] == [(1.2, -6.0)] * 5
     assert (document["verdict"]["kind"], document["verdict"]["winner"]) == ("not enough data", None)
     assert document["verdict"]["sentence"].startswith(
-        "In sample the best of 6 combinations beats best_ask (adjusted p below 0.001), but held out its saving of -6.00 "
-        "bps (95 % interval -6.00 to -6.00) is below 0; with 25 blocks a saving of "
+        "In sample the best of 6 combinations beats best_ask (adjusted p below 0.001), but held out its saving of "
+        "-6.00 bps (95 % interval -6.00 to -6.00) is below 0; with 25 blocks a saving of "
     )
 
 
