@@ -28,7 +28,6 @@ from sweep.statistics import (
     confidence_set,
     corrected,
     detectable,
-    estimates,
     interval,
     make_folds,
     pbo,
@@ -260,11 +259,6 @@ class Ground:
         """(G,) 1 for a group of buys, -1 for one of sells."""
         return np.array(self.reduction.signs, np.int64)
 
-    @property
-    def horizon(self) -> int:
-        """The longest order, nanoseconds."""
-        return max(order.end - order.start for order in self.orders.orders)
-
     def best_in(self, groups: Int64) -> int:
         """The position of the best class for some groups: by the rules of the best of all."""
         return int(self.reduction.ranked(int(self.filled[groups].sum()), groups)[1][0])
@@ -459,8 +453,8 @@ def judge(
     blocks = len(notional)
     days = len(np.unique(ground.blocks.day[np.unique(ground.blocks.of_group[groups])]))
     columns = ground.savings(groups, against)
-    means = estimates(columns, notional).means
-    span = float(means[best] - means.min())
+    cash = ground.reduction.ranked(0, groups)[0]
+    span = BPS * float(int(cash.max()) - int(cash[best])) / math.fsum(notional.tolist())
     enough = blocks >= FEWEST_BLOCKS
     first = best_of(columns, notional, best) if enough else None
     close = ground.close(confidence_set(columns, notional, best)) if enough else None
@@ -514,6 +508,17 @@ def _saving(each: Interval) -> Saving | None:
     return None if each.low is None or each.high is None else Saving(each.mean, each.low, each.high)
 
 
+def check_validation(orders: Orders, validation: Validation | None) -> None:
+    """Refuse (ConfigError) a split for which there are too few blocks."""
+    if validation is not None:
+        make_folds(validation, blocks_of(orders), longest(orders))
+
+
+def longest(orders: Orders) -> int:
+    """The longest order, nanoseconds."""
+    return max(order.end - order.start for order in orders.orders)
+
+
 def hold_out(ground: Ground, groups: Int64, validation: Validation) -> HeldOut:
     """Choose on one part of the blocks, and report the other, fold after fold, from the sums that there are.
 
@@ -522,7 +527,7 @@ def hold_out(ground: Ground, groups: Int64, validation: Validation) -> HeldOut:
     ConfigError
         The blocks are too few for it.
     """
-    folds = make_folds(validation, ground.blocks, ground.horizon)
+    folds = make_folds(validation, ground.blocks, longest(ground.orders))
     block_of = ground.blocks.of_group[groups]
     results = []
     strongest, best_ask = np.zeros(len(ground.blocks)), np.zeros(len(ground.blocks))

@@ -21,6 +21,7 @@ from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, secon
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
+from sweep.judging import check_validation
 from sweep.planning import ROW_BYTES, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.report import feed_section
@@ -82,6 +83,7 @@ def forecast(
     with open_session(question, progress, phases, Inline()) as session:
         tapes = session.tapes.facts
         orders = orders_of(question, session.tapes)
+        check_validation(orders, question.validation)
         first, *_ = tapes_of(orders)
         books = session.tapes.fetch(first).books
     book, variants = books[0], question.variants

@@ -7,7 +7,7 @@ from sweep.statistics.blocks import Blocks, blocks_of
 from sweep.statistics.details import details, fills_by_venue, stacked
 from sweep.statistics.filling import Filling
 from sweep.statistics.folds import make_folds
-from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, estimates, interval
+from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, interval
 from sweep.statistics.orders import MOST_ROWS, NoOrder, Orders, joined, no_orders, orders_on
 from sweep.statistics.overfitting import Overfitting, pbo
 from sweep.statistics.selection import BestOf, Corrected, best_of, confidence_set, corrected
@@ -38,7 +38,6 @@ __all__ = [
     "corrected",
     "details",
     "detectable",
-    "estimates",
     "fills_by_venue",
     "interval",
     "joined",
