@@ -20,6 +20,7 @@ from sweep.statistics import (
     Evidence,
     Interval,
     Overfitting,
+    Part,
     Saving,
     Verdict,
     best_of,
@@ -30,6 +31,8 @@ from sweep.statistics import (
     detectable,
     interval,
     make_folds,
+    notional_by_group,
+    paid_by_group,
     pbo,
     timings,
     verdict,
@@ -55,42 +58,6 @@ CELLS: Final = 2**22
 
 CHECKED: Final = Validation("folds", 5)
 """How the verdict looks out of sample where nothing else is asked for."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Orders that are judged together; None = of every side, or size.
-
-    Attributes
-    ----------
-    side : str, optional
-    size : int, optional
-    groups : (M,) int64
-        Their groups.
-    """
-
-    side: Side | None
-    size: int | None
-    groups: Int64
-
-
-def parts_of(orders: Orders) -> list[Part]:
-    """All orders; then each size of both sides; then each side and size: those that are not the same as one before."""
-    cells = [(orders.orders[first].side, orders.orders[first].size) for first in orders.edges[:-1]]
-    sides, sizes = dict.fromkeys(side for side, _ in cells), dict.fromkeys(size for _, size in cells)
-    wanted: list[tuple[Side | None, int | None]] = [(None, None)]
-    if len(sizes) > 1:
-        wanted += [(None, size) for size in sizes]
-    if len(sides) > 1:
-        wanted += [(side, size) for side in sides for size in sizes]
-    return [
-        Part(
-            side,
-            size,
-            np.array([g for g, (own, shares) in enumerate(cells) if side in {None, own} and size in {None, shares}]),
-        )
-        for side, size in wanted
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,22 +363,15 @@ def ground_of(
     arrivals : (N,) sequence of int
         Twice their arrival mids, 1e-9 $; 0 = there is none.
     """
-    first = list(orders.edges[:-1])
-    signs = np.array(reduction.signs, np.int64)
-    cash = baselines["best_ask"].rows[:, TOTAL].tolist()
-    notional = [
-        order.size * mid2 / 2 if mid2 else float(paid)
-        for order, mid2, paid in zip(orders.orders, arrivals, cash, strict=True)
-    ]
     filled = baselines["best_ask"].rows[:, FILLED] - baselines["best_ask"].rows[:, OVERFILLED]
     return Ground(
         orders,
         blocks_of(orders),
         reduction,
         looked_at,
-        {name: np.add.reduceat(outcome.rows[:, TOTAL], first) * signs for name, outcome in baselines.items()},
-        np.add.reduceat(filled, first),
-        np.add.reduceat(np.array(notional), first),
+        paid_by_group(orders, baselines),
+        np.add.reduceat(filled, orders.edges[:-1]),
+        notional_by_group(orders, baselines["best_ask"], arrivals),
     )
 
 
