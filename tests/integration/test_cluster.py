@@ -48,6 +48,7 @@ class TestJoined(ExecutorContract):
 
 def test_a_client_whose_process_on_the_cluster_crashed_at_its_start_asks_again(cluster, monkeypatch):
     import ray
+    from ray.util.client import worker as client
 
     asked, original = [], ray.init
 
@@ -65,6 +66,9 @@ def test_a_client_whose_process_on_the_cluster_crashed_at_its_start_asks_again(c
     with pytest.raises(WorkersLost, match="Starting Ray client server failed"), OnRay(cluster.client, None):
         pass
     monkeypatch.undo()
+    # Ray's client tries three times, and rests after each for half a minute in all
+    for seconds in ("INITIAL_TIMEOUT_SEC", "MAX_TIMEOUT_SEC"):
+        monkeypatch.setattr(client, seconds, 1)
     with pytest.raises(WorkersLost, match="did not start or answer"), OnRay("ray://127.0.0.1:9", None):
         pass
     with OnRay("auto", None) as executor:
