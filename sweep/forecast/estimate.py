@@ -92,20 +92,20 @@ def forecast(
         check_validation(orders, question.validation)
         first, *_ = tapes_of(orders)
         books = session.tapes.fetch(first).books
+        book, variants = books[0], question.variants
+        reading = phases.seconds["source"] + phases.seconds["materialise"]
+        job = on_tape(job_of(question, orders), orders, first)
+        early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
+        for line in (*caveats.left_out(orders, tapes), *early):
+            progress.say(f"warning: {line}")
+        with phases.phase("calibrate"):
+            if config.collapse:
+                job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
+            measured = calibrated(session.executor, variants, books, job)
+        plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
+        check_memory(plan, len(variants.worlds), stored=config.output is not None)
         with phases.phase("baselines"):
             power = _powers(session, question, orders, progress)
-    book, variants = books[0], question.variants
-    reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = on_tape(job_of(question, orders), orders, first)
-    early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
-    for line in (*caveats.left_out(orders, tapes), *early):
-        progress.say(f"warning: {line}")
-    with phases.phase("calibrate"):
-        if config.collapse:
-            job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
-        measured = calibrated(session.executor, variants, books, job)
-    plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
-    check_memory(plan, len(variants.worlds), stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)
