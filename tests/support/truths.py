@@ -134,5 +134,5 @@ def winners(world, trials, seed=1):
     observed, hybrid, less_chance = (
         (float(column.mean()), float(column.std(ddof=1)) / math.sqrt(trials)) for column in table.T[:3]
     )
-    covered = (table[:, 3] <= 0) & (0 <= table[:, 4])
+    covered = (table[:, 3] <= 0) & (table[:, 4] >= 0)
     return Errors(observed, hybrid, less_chance, float((table[:, 1] > 0).mean()), float(covered.mean()))
