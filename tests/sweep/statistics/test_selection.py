@@ -1,6 +1,7 @@
 """The best of many by sign vectors: by hand, against a second reading in fractions, and where columns are alike."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise, product
 from statistics import NormalDist
@@ -380,3 +381,17 @@ def test_a_saving_by_chance_is_in_the_unit_of_the_mean():
     assert ratio.by_chance == pytest.approx(plain.by_chance / 4)
     assert best_of(table[:, :1]).by_chance == pytest.approx(0, abs=1e-15)
     assert best_of(np.column_stack([table[:, 0], -table[:, 0]])).by_chance > 0
+
+
+def test_of_a_large_matrix_little_is_held_beside_it():
+    # a million columns may take 200 MB; by_signs is compiled before it is measured
+    table = np.random.default_rng(7).integers(-(10**9), 10**9, (40, 50_000))
+    best = best_of(table).best
+    tracemalloc.start()
+    best_of(table)
+    confidence_set(table, best=best)
+    corrected(table, best=best)
+    inference.estimates(table)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 50_000
