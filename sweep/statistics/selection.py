@@ -457,8 +457,9 @@ def _distinct(hashes: NDArray[np.uint64]) -> int:
 def _hashed(piece: NDArray[Any]) -> NDArray[np.uint64]:
     """(P,), a number for each column of (n, P), equal for equal columns and hardly ever for others: in 64 bits."""
     state = np.zeros(piece.shape[1], np.uint64)
+    whole = piece.dtype == np.int64
     for row in piece:
-        state ^= (row.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
+        state ^= (row if whole else row.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
         state *= np.uint64(0x9E3779B97F4A7C15)
         state ^= state >> np.uint64(32)
     return state

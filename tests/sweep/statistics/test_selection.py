@@ -1,6 +1,8 @@
 """The best of many by sign vectors: by hand, against a second reading in fractions, and where columns are alike."""
 
 import math
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
 from itertools import pairwise, product
@@ -22,6 +24,7 @@ from sweep.statistics.selection import (
     largest_by_signs,
     signed_sums,
 )
+from tests.support import ROOT
 from tests.support.examples import examples
 
 VECTORS = list(product([1, -1], repeat=10))
@@ -233,6 +236,25 @@ def test_signed_sums_are_all_sums_but_those_of_opposite_vectors():
     table = np.array([[1.0, 0.0], [2.0, 0.0]])
     assert by_signs(table).tolist() == [0.5, 0.5]
     assert sorted(largest_by_signs(table).tolist()) == [-1, -1, 2, 2]
+
+
+def test_columns_are_counted_by_their_values_whatever_their_type():
+    table = np.array([[0.0, -0.0, 1.0, 0.0]] * 10)
+    assert selection.count_distinct(table) == 2
+    for kind in (np.int8, np.int64, np.float32):
+        assert selection.count_distinct(table.astype(kind)) == selection.count_distinct(table.T.astype(kind).T) == 2
+    pairs = np.array(list(product(range(-3, 4), repeat=4)))
+    assert selection.count_distinct(np.concatenate([pairs, pairs]).T) == 7**4
+
+
+@pytest.mark.command
+def test_numba_is_loaded_for_many_columns_only():
+    script = (
+        "import sys\nimport numpy as np\nfrom sweep.statistics.selection import best_of, corrected\n"
+        "best_of(np.ones((20, 9)))\ncorrected(np.ones((20, 9)))\nprint(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numba", "scipy"} & set(shown.stdout.split())
 
 
 def test_how_many_groups_there_are():
