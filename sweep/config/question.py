@@ -7,15 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT
 from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
+from sweep.config.searches import looked_at, spanned_by
 from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
-from sweep.search import build_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,17 +153,18 @@ def ask(config: Config) -> Question:
     source_fees: Mapping[str, Mapping[str, Any]] = {}
     if config.source == EMBEDDED:
         window, source_fees = _of_embedded(window)
-    further = axis_values(config)
-    where = (config.where,) if isinstance(config.where, str) else config.where
-    grid = build_grid(config.grid, {name: labels for name, (labels, _) in further.items()}, where)
+    # with the axes that the points of a search name
+    spanning = replace(config, grid=spanned_by(config))
+    further = axis_values(spanning)
+    grid = looked_at(spanning, {name: labels for name, (labels, _) in further.items()})
     _check_detail(config, len(grid))
-    variants = variants_of(config, grid, {name: values for name, (_, values) in further.items()}, source_fees)
+    variants = variants_of(spanning, grid, {name: values for name, (_, values) in further.items()}, source_fees)
     settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
         raise ConfigError("leftover_band: it bounds what leftover=sweep takes, and leftover is last_ask")
     return Question(
         config=config,
-        config_hash=config_hash(config, grid),
+        config_hash=config_hash(config, grid, spanning.grid),
         window=window,
         orders=orders,
         settings=settings,

@@ -59,6 +59,15 @@ class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
     skip_empty: bool = False
 
 
+class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which combinations of the grid are looked at; every one by default."""
+
+    kind: Literal["grid", "list", "random", "sobol"] = "grid"
+    points: tuple[dict[str, Any], ...] = ()
+    combinations: int | None = None
+    seed: int = 0
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The configuration of a sweep, as it was written; docs/reference.md says what each key means.
 
@@ -89,6 +98,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()
+    search: SearchSpec = SearchSpec()
     symbol: str | None = None
     replay: str | None = None
     venues: tuple[int, ...] | None = None
@@ -127,11 +137,12 @@ LATER: Final[dict[str, Any]] = {
     "where": (),
     "tapes": {"skip_empty": False},
     "detail": "best",
+    "search": msgspec.to_builtins(SearchSpec()),
 }
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 
 
-def config_hash(config: Config, grid: Grid) -> str:
+def config_hash(config: Config, grid: Grid, written_grid: dict[str, Any] | None = None) -> str:
     """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits.
 
     Parameters
@@ -139,12 +150,16 @@ def config_hash(config: Config, grid: Grid) -> str:
     config : Config
     grid : Grid
         Its grid: how a number or a range is spelled plays no part.
+    written_grid : dict, optional
+        The axes as written, with those that points of a search name; by default those of the configuration.
     """
     written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
     where = [config.where] if isinstance(config.where, str) else config.where
     content["where"] = tuple(condition.strip() for condition in where)
     content["latency"] = msgspec.to_builtins(parse_latency(config.latency))
+    if config.search.points:  # as places, however they are spelled and whatever their order
+        content["search"]["points"] = [] if grid.kept is None else grid.kept.tolist()
     for name, default in LATER.items():
         if content[name] == default:
             del content[name]
@@ -153,7 +168,7 @@ def config_hash(config: Config, grid: Grid) -> str:
         for name, value in content["order"].items()
         if value is not None or name in {"start", "end"}
     }
-    content["grid"] = [[axis.name, _values_of(axis, config.grid)] for axis in grid.axes]
+    content["grid"] = [[axis.name, _values_of(axis, written_grid or config.grid)] for axis in grid.axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 

@@ -270,7 +270,7 @@ def _check_values(manifest: Manifest) -> None:
         raise ValueError("expected text without NUL")
     if not isinstance(manifest.config.get("source"), str):
         raise TypeError("config.source: expected text")
-    for name in ("grid", *_PATHS):
+    for name in ("grid", "search", *_PATHS):
         if not isinstance(manifest.config.get(name, {}), dict):
             raise TypeError(f"config.{name}: expected a mapping")
     for part, names in _PATHS.items():
@@ -284,7 +284,7 @@ def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Replace infinity, for which JSON has no number, by text."""
     if isinstance(value, dict):
         return {key: _without_infinite(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_infinite(item) for item in value]
     return _INFINITE if isinstance(value, float) and math.isinf(value) else value
 
@@ -293,9 +293,11 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
     def restore(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, list):
             return [restore(item) for item in value]
+        if isinstance(value, dict):
+            return {name: restore(item) for name, item in value.items()}
         return math.inf if value == _INFINITE else value
 
-    return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
+    return {**config, **{name: restore(config[name]) for name in ("grid", "search") if name in config}}
 
 
 def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()) -> str:

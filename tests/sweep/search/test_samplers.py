@@ -1,0 +1,126 @@
+"""Samplers: what each of them promises, and the sequences behind them."""
+
+import hashlib
+from collections import Counter
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.search.samplers import SAMPLERS, Space, make_sampler
+from sweep.search.sequences import DIMENSIONS, permuted, sobol, sobol_places
+
+SPACES = [
+    Space((1,), (True,)),
+    Space((2, 3), (True, False)),
+    Space((7, 5, 9), (True, True, True)),
+    Space((2, 4, 1, 33, 17), (False, False, True, True, True)),
+    Space((10**6, 10**6, 10**6), (True, True, True)),
+]
+
+
+def cost_of(space, place):
+    """A bowl with its least cost inside; by name, too."""
+    cost = 0
+    for length, ordered in zip(reversed(space.shape), reversed(space.ordered), strict=True):
+        place, at = divmod(place, length)
+        cost += (at - 0.3 * length) ** 2 / length**2 if ordered else 0.1 * (at != length - 1)
+    return int(10**12 * cost)
+
+
+def search(kind, space, seed, budget, batch):
+    """The places that a sampler asks for until it has what it wants or was given all."""
+    sampler, asked = make_sampler(kind, space, seed, budget), []
+    while len(asked) < budget:
+        places = sampler.ask(min(batch, budget - len(asked)))
+        assert places.dtype == np.int64
+        assert len(places) <= min(batch, budget - len(asked))
+        if not len(places):
+            break
+        asked += places.tolist()
+        sampler.tell(places, [None if place % 11 == 3 else cost_of(space, place) for place in places.tolist()])
+    return asked
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: "x".join(map(str, space.shape)))
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_no_place_twice_inside_the_lattice_and_the_same_for_a_seed(kind, space, batch):
+    budget = min(60, space.places + 1)
+    asked = search(kind, space, 5, budget, batch)
+    assert len({*asked}) == len(asked) > 0
+    assert all(0 <= place < space.places for place in asked)
+    assert search(kind, space, 5, budget, batch) == asked
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_a_place_that_it_was_told_of_is_not_asked_for(kind):
+    space = Space((3, 2, 3), (True, False, True))
+    foreign = np.array([0, 4, 5, 11, 17])
+    sampler, asked = make_sampler(kind, space, 2, 20), []
+    sampler.tell(foreign, [cost_of(space, place) for place in foreign.tolist()])
+    while len(places := sampler.ask(4)):
+        asked += places.tolist()
+        sampler.tell(places, [cost_of(space, place) for place in places.tolist()])
+    assert len({*asked, *foreign.tolist()}) == len(asked) + len(foreign)
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol"])
+@pytest.mark.parametrize("space", SPACES[:4], ids=lambda space: "x".join(map(str, space.shape)))
+def test_a_lattice_is_used_up(kind, space):
+    assert sorted(search(kind, space, 0, space.places + 5, 100)) == list(range(space.places))
+    assert len(search(kind, space, 0, space.places - 1, 50)) >= 0.9 * (space.places - 1)
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol"])
+def test_how_many_are_asked_for_at_once_plays_no_part(kind):
+    space = SPACES[3]
+    assert search(kind, space, 3, 200, 200) == search(kind, space, 3, 200, 13)
+    assert search(kind, space, 3, 200, 200) != search(kind, space, 4, 200, 200)
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**32 - 1), st.data())
+def test_a_random_order_holds_each_number_once_and_any_part_of_it_is_that_part(count, seed, data):
+    every = permuted(count, 0, count, seed)
+    assert sorted(every.tolist()) == list(range(count))
+    first = data.draw(st.integers(0, count))
+    past = data.draw(st.integers(first, count))
+    assert permuted(count, first, past, seed).tolist() == every[first:past].tolist()
+
+
+def test_all_orders_of_few_numbers_are_equally_likely():
+    counts = Counter(tuple(permuted(4, 0, 4, seed).tolist()) for seed in range(24_000))
+    assert len(counts) == 24
+    chi_squared = sum((count - 1000) ** 2 / 1000 for count in counts.values())
+    assert chi_squared < 49.7  # 23 degrees of freedom, one in a thousand
+
+
+def test_numbers_of_a_large_lattice_are_spread():
+    drawn = permuted(10**18, 0, 100_000, 1) / 1e18
+    counts = np.histogram(drawn, 100, (0, 1))[0]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 148.2  # 99 degrees of freedom, one in a thousand
+
+
+def test_sobol_points_are_the_published_ones():
+    # the first points of three dimensions by hand: van der Corput, and x + 1, x^2 + x + 1
+    points = sobol(3, 0, 8) / 2**32
+    assert points.tolist() == [
+        [0, 0, 0], [0.5, 0.5, 0.5], [0.75, 0.25, 0.25], [0.25, 0.75, 0.75],
+        [0.375, 0.375, 0.625], [0.875, 0.875, 0.125], [0.625, 0.125, 0.875], [0.125, 0.625, 0.375],
+    ]  # fmt: skip
+    # 4,096 points of 16 dimensions, equal to those of scipy 1.17.1, scipy.stats.qmc.Sobol(16, scramble=False, bits=32)
+    digest = hashlib.sha256(sobol(DIMENSIONS, 0, 4096).tobytes()).hexdigest()
+    assert digest == "48528a388dbef0f5fd96de70afed2e02088db924dbd00111bb0be4d88788e029"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 99])
+def test_sobol_places_are_even_on_each_axis_and_in_each_pair(seed):
+    shape = (16, 8, 4)
+    places = sobol_places(shape, 0, 512, seed)
+    assert len({*places.tolist()}) == prod(shape)  # of powers of two each cell has one
+    at = np.array(np.unravel_index(sobol_places((10, 7, 5), 0, 7000, seed), (10, 7, 5)))
+    for axis, length in enumerate((10, 7, 5)):
+        counts = np.bincount(at[axis], minlength=length)
+        assert np.abs(counts - 7000 / length).max() <= 2
