@@ -56,7 +56,7 @@ def orders_of(question: Question, tapes: Tapes) -> Orders:
             each.append(no_orders(parents))
             continue
         try:
-            orders = orders_on(own, tape.start, tape.end, len(question.grid) * len(facts))
+            orders = orders_on(own, tape.start, tape.end, question.most * len(facts))
         except NoOrder as error:
             if len(facts) == 1:
                 raise

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
+UNFIT: Final = 2**80
+"""More than any cash, 1e-9 $."""
+
 
 @dataclass(frozen=True, slots=True)
 class Best:
@@ -100,6 +103,29 @@ class Reduction:
         signed = sum(sign * row[TOTAL] for sign, row in zip(self.signs, rows, strict=True))
         return Sums(tuple(map(sum, zip(*rows, strict=True))), signed)
 
+    def _sums_and_paid(self, cube: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(R, 8), the sums of (G, R, 8) rows over the groups; (R,), cash paid less cash received."""
+        sums = _exact_sums(cube)
+        if len({*self.signs}) == 1:
+            return sums, sums[:, TOTAL] * self.signs[0]
+        return sums, _exact_sums(cube[:, :, TOTAL:] * _column(self.signs))[:, 0]
+
+    def costs(self, filled: Sequence[int]) -> list[int | None]:
+        """What each class costs a search: cash paid less cash received, 1e-9 $; None where it failed.
+
+        Parameters
+        ----------
+        filled : (C,) sequence of int
+            As of `find_best`, in the world of each class: one that fills less costs `UNFIT` more, so that it is only
+            better than others that do.
+        """
+        costs: list[int | None] = [None] * len(self.classes)
+        sums, paid = self._sums_and_paid(self.cube)
+        for of, row, cost in zip(self.simulated.tolist(), sums, paid.tolist(), strict=True):
+            enough = row[FILLED] - row[OVERFILLED] >= filled[of]
+            costs[of] = int(cost) if enough else int(cost) + UNFIT
+        return costs
+
     def find_best(self, filled: int, ranges: Sequence[tuple[int, int]] | None = None) -> Best:
         """Find the best of all combinations, or of those of a world.
 
@@ -124,11 +150,7 @@ class Reduction:
             cube = np.concatenate([cube[:, each] for each in slices], axis=1)
         if not len(simulated):
             raise ValueError("no combination has a row")
-        sums = _exact_sums(cube)
-        one_side = len({*self.signs}) == 1
-        paid = (
-            sums[:, TOTAL] * self.signs[0] if one_side else _exact_sums(cube[:, :, TOTAL:] * _column(self.signs))[:, 0]
-        )
+        sums, paid = self._sums_and_paid(cube)
         may_be_best = np.flatnonzero(eligible(sums, filled))
         if not len(may_be_best):
             may_be_best = np.arange(len(sums))

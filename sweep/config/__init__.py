@@ -11,6 +11,7 @@ from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
+from sweep.config.searches import ROUNDS_LIMIT, like
 from sweep.config.variants import BookAsked, Variants, World
 from sweep.config.yaml_text import describe_yaml_error
 
@@ -18,6 +19,7 @@ __all__ = [
     "EMBEDDED",
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
+    "ROUNDS_LIMIT",
     "TABLE",
     "WHERE_ONLY",
     "BookAsked",
@@ -35,6 +37,7 @@ __all__ = [
     "build_config",
     "describe_yaml_error",
     "expected_of",
+    "like",
     "load_config",
     "placed",
     "read_mapping",

@@ -14,12 +14,15 @@ from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT
 from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
-from sweep.config.searches import looked_at, spanned_by
+from sweep.config.searches import in_rounds, looked_at, most_of, spanned_by
 from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
+from sweep.search import kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from allocator.order import Side
     from sweep.config.conventions import Settings
@@ -111,6 +114,10 @@ class Question:
         What the axes of the grid change beyond the router's parameters.
     reading : ReadOptions
         For the reader of the source; its access is not checked.
+    most : int
+        How many combinations the grid has; before a search in rounds, as many as it may look at, or a guess.
+    searching : bool
+        The grid is the lattice that a search in rounds is still to look at a part of.
     """
 
     config: Config
@@ -121,10 +128,18 @@ class Question:
     grid: Grid
     variants: Variants
     reading: ReadOptions
+    most: int
+    searching: bool = False
 
 
-def ask(config: Config) -> Question:
+def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
     """Parse a configuration; `Config.question` keeps the result.
+
+    Parameters
+    ----------
+    config : Config
+    places : (K,) int64, optional
+        What a search in rounds has looked at, on the lattice that the axes span, ascending.
 
     Raises
     ------
@@ -157,14 +172,19 @@ def ask(config: Config) -> Question:
     spanning = replace(config, grid=spanned_by(config))
     further = axis_values(spanning)
     grid = looked_at(spanning, {name: labels for name, (labels, _) in further.items()})
+    identity, most = config_hash(config, grid, spanning.grid), most_of(config, grid)
     _check_detail(config, len(grid))
-    variants = variants_of(spanning, grid, {name: values for name, (_, values) in further.items()}, source_fees)
+    values_of = {name: values for name, (_, values) in further.items()}
+    variants = variants_of(spanning, grid, values_of, source_fees)
+    if places is not None:
+        grid = kept_of(grid, places)
+        variants = variants_of(spanning, grid, values_of, source_fees, variants.books)
     settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
         raise ConfigError("leftover_band: it bounds what leftover=sweep takes, and leftover is last_ask")
     return Question(
         config=config,
-        config_hash=config_hash(config, grid, spanning.grid),
+        config_hash=identity,
         window=window,
         orders=orders,
         settings=settings,
@@ -183,6 +203,8 @@ def ask(config: Config) -> Question:
             depth=variants.depth,
             access=config.kafka,
         ),
+        most=most,
+        searching=places is None and in_rounds(config),
     )
 
 

@@ -14,6 +14,8 @@ from feed.access import Access
 from sweep.config.rules import parse_latency
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sweep.config.question import Question
     from sweep.search import Axis, Grid
 
@@ -62,9 +64,10 @@ class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
 class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """Which combinations of the grid are looked at; every one by default."""
 
-    kind: Literal["grid", "list", "random", "sobol"] = "grid"
+    kind: Literal["grid", "list", "random", "sobol", "zoom"] = "grid"
     points: tuple[dict[str, Any], ...] = ()
     combinations: int | None = None
+    seconds: float | None = None
     seed: int = 0
 
 
@@ -118,7 +121,24 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
         """The question that is asked; ConfigError where a value cannot be used."""
         from sweep.config.question import ask  # which takes a Config
 
-        return ask(self)
+        return ask(self, self.places)
+
+    @property
+    def places(self) -> NDArray[Any] | None:
+        """What its search has looked at, once it has ended; None where that is known before."""
+        return self.__dict__.get("places")
+
+    def having(self, places: NDArray[Any]) -> Config:
+        """The same configuration, with the question about what its search has looked at.
+
+        Parameters
+        ----------
+        places : (K,) int32 or int64
+            On the lattice that the axes of its grid span, ascending.
+        """
+        config = msgspec.structs.replace(self)
+        config.__dict__["places"] = places
+        return config
 
 
 EMBEDDED = "embedded"

@@ -27,14 +27,49 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sweep.config.question import Question
     from sweep.config.schema import Config
     from sweep.search import Grid, Label
 
 SEED_LIMIT: Final = 2**32
 """Seeds are below this."""
 
-_KEYS: Final = {"grid": (), "list": ("points",), "random": ("combinations", "seed"), "sobol": ("combinations", "seed")}
+ROUNDS_LIMIT: Final = 1_000_000
+"""Combinations that a search in rounds looks at, at most: they stand in the manifest of a run."""
+
+UNKNOWN: Final = 1_000
+"""What is planned for where a search ends by itself, or by the clock."""
+
+_BUDGETS: Final = ("combinations", "seconds")
+
+_KEYS: Final = {
+    "grid": (),
+    "list": ("points",),
+    "random": (*_BUDGETS, "seed"),
+    "sobol": (*_BUDGETS, "seed"),
+    "zoom": _BUDGETS,
+}
 """The keys that each kind of search takes beside `kind`."""
+
+
+def in_rounds(config: Config) -> bool:
+    """Whether what is looked at depends on what costs or time say, and so is not known before."""
+    search = config.search
+    return search.kind in SAMPLERS and (SAMPLERS[search.kind].learns or search.seconds is not None)
+
+
+def most_of(config: Config, grid: Grid) -> int:
+    """How many combinations are looked at, at most; a guess where the search ends by itself, or by the clock.
+
+    Parameters
+    ----------
+    config : Config
+    grid : Grid
+        Its own, or of a search in rounds the lattice that its axes span.
+    """
+    if not in_rounds(config):
+        return len(grid)
+    return min(len(grid), config.search.combinations or UNKNOWN)
 
 
 def spanned_by(config: Config) -> dict[str, Any]:
@@ -72,7 +107,7 @@ def spanned_by(config: Config) -> dict[str, Any]:
 
 
 def looked_at(config: Config, labels: Mapping[str, Sequence[Label]]) -> Grid:
-    """The combinations that a configuration asks for.
+    """The combinations that a configuration asks for; of a search in rounds the lattice on which it looks for them.
 
     Parameters
     ----------
@@ -94,30 +129,48 @@ def looked_at(config: Config, labels: Mapping[str, Sequence[Label]]) -> Grid:
     if search.kind == "list":
         names = {*search.points[0]}
         return listed(lattice, where, names, _places(config, lattice, names))
-    count = search.combinations or 0
+    count = len(lattice) if search.combinations is None else search.combinations
     worlds = len(lattice) // space_of(lattice).places
     if count < worlds:
         raise ConfigError(
             f"search.combinations: {count:,} is below {worlds:,}: each point is run with all values of "
             f"{', '.join(axis.name for axis in lattice.axes if axis.name not in router_axes(lattice))}"
         )
+    if in_rounds(config):
+        return lattice
     sampler = make_sampler(search.kind, space_of(lattice), search.seed, count // worlds)
     return drawn(lattice, where, sampler, count)
+
+
+def like(question: Question) -> Question:
+    """A question about as many combinations as a search in rounds may look at, drawn at random: for a plan of it."""
+    lattice, config = question.grid, question.config
+    where = (config.where,) if isinstance(config.where, str) else config.where
+    space = space_of(lattice)
+    count = max(question.most, len(lattice) // space.places)
+    grid = drawn(lattice, where, make_sampler("random", space), count)
+    return config.having(grid.places(np.arange(len(grid)))).question
 
 
 def _check_search(config: Config) -> None:
     search = config.search
     takes = _KEYS[search.kind]
-    for name in ("points", "combinations", "seed"):
+    for name in ("points", "combinations", "seconds", "seed"):
         if getattr(search, name) and name not in takes:
             kinds = " or ".join(kind for kind, names in _KEYS.items() if name in names)
             raise ConfigError(f"search.{name}: search.kind={search.kind} does not take it; set search.kind={kinds}")
     if search.kind == "list" and not search.points:
         raise ConfigError("search.points: search.kind=list needs them, such as [{theta_queue: 0.01, ...}, ...]")
-    if search.kind in SAMPLERS and search.combinations is None:
+    bounded = search.combinations is not None or search.seconds is not None
+    if search.kind in SAMPLERS and not (bounded or SAMPLERS[search.kind].ends):
         raise ConfigError(f"search.combinations: search.kind={search.kind} needs it, such as 1000: how many are tried")
     if search.combinations is not None:
-        check_count("search.combinations", search.combinations, 1, COMBINATION_LIMIT + 1)
+        limit = ROUNDS_LIMIT if in_rounds(config) else COMBINATION_LIMIT
+        check_count("search.combinations", search.combinations, 1, limit + 1)
+    if search.seconds is not None and not 0 < search.seconds < float("inf"):
+        raise ConfigError(f"search.seconds: expected above 0, but it had {search.seconds}")
+    if in_rounds(config) and not isinstance(config.detail, str):
+        raise ConfigError(f"detail: search.kind={search.kind} numbers combinations at its end; write best or all")
     check_count("search.seed", search.seed, 0, SEED_LIMIT)
 
 

@@ -9,11 +9,13 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+import numpy as np
+from msgspec import UNSET, Struct, UnsetType
 
 from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, placed
@@ -88,6 +90,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host : dict
     files : dict
         SHA-256 of the finished files by name.
+    places : list of int
+        What a search in rounds has looked at, once the run is complete: places on the lattice of its axes, ascending.
     proof : str
         SHA-256 of all the other fields.
     """
@@ -108,6 +112,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     revision: str | None = None
     host: dict[str, Any]
     files: dict[str, str] = {}
+    places: list[int] | UnsetType = UNSET
     proof: str = ""
 
 
@@ -179,7 +184,12 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
             f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
             f"and where to run may be given: {', '.join(name for name in WHERE_ONLY if name != 'output')}"
         )
-    return config
+    if manifest.places is UNSET:
+        return config
+    ascending = [-1, *manifest.places, len(config.question.grid)]
+    if not (config.question.searching and manifest.places and all(one < other for one, other in pairwise(ascending))):
+        raise ConfigError(f"run {manifest.id}: its places are none of its grid; start the run anew with --force")
+    return config.having(np.array(manifest.places, np.int64))
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:

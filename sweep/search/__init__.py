@@ -1,6 +1,6 @@
 """Which combinations a sweep tries."""
 
-from sweep.search.choice import drawn, listed, router_axes, space_of
+from sweep.search.choice import drawn, fulfilling, kept_of, listed, router_axes, space_of, spanned
 from sweep.search.classes import Classes, each_alone, in_classes
 from sweep.search.grid import (
     AXES,
@@ -18,7 +18,7 @@ from sweep.search.grid import (
     rounded_values,
     spread,
 )
-from sweep.search.samplers import SAMPLERS, make_sampler
+from sweep.search.samplers import SAMPLERS, Sampler, make_sampler
 
 __all__ = [
     "AXES",
@@ -31,17 +31,21 @@ __all__ = [
     "Classes",
     "Grid",
     "Label",
+    "Sampler",
     "build_grid",
     "build_lattice",
     "drawn",
     "each_alone",
+    "fulfilling",
     "in_classes",
     "in_dollars",
+    "kept_of",
     "listed",
     "make_sampler",
     "refuse_vanished",
     "rounded_values",
     "router_axes",
     "space_of",
+    "spanned",
     "spread",
 ]

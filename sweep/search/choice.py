@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -70,9 +70,9 @@ def fulfilling(grid: Grid, where: Sequence[str], places: Int64) -> NDArray[np.bo
     return holds_at(where, grid.axes, grid.positions(places.reshape(-1))).reshape(places.shape)
 
 
-def kept_of(grid: Grid, places: Int64) -> Grid:
+def kept_of(grid: Grid, places: NDArray[Any]) -> Grid:
     """The grid of some places of a lattice, no two of them the same."""
-    kept = np.sort(places)
+    kept = np.sort(places).astype(np.int64)
     return replace(grid, kept=kept.astype(np.int32) if prod(grid.shape) <= 2**31 else kept)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from sweep.search.sequences import BITS, fresh, permuted, sobol_places
+from sweep.search.zoom import ZoomSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,15 +143,19 @@ class SamplerKind:
         Takes a `Space`, a seed, and how many places will be looked at, None where nobody knows.
     learns : bool
         Whether costs decide what it asks for next.
+    ends : bool
+        Whether it knows by itself when it is done, long before everything is looked at.
     """
 
     make: Callable[[Space, int, int | None], Sampler]
     learns: bool
+    ends: bool = False
 
 
 SAMPLERS: Final[dict[str, SamplerKind]] = {
     "random": SamplerKind(RandomSampler, learns=False),
     "sobol": SamplerKind(SobolSampler, learns=False),
+    "zoom": SamplerKind(ZoomSampler, learns=True, ends=True),
 }
 """Every sampler by the name that `search.kind` takes."""
 

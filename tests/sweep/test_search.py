@@ -1,14 +1,21 @@
 """Searches that look at a part of the grid: their rows are those of the whole grid, whatever runs them."""
 
+import itertools
+import json
+
+import msgspec
 import numpy as np
 import pytest
 
+from allocator import simulate
 from feed import synthetic
-from sweep import verification
+from sweep import rounds, tasks, verification
 from sweep.config.loading import build_config, load_config
 from sweep.driver import resume, run
+from sweep.errors import ConfigError
 from sweep.forecast import forecast
 from sweep.progress import Silent
+from sweep.runs import config_of, read_manifest
 from tests.sweep.runs.test_store import cut_short
 
 ORDERS = {"side": ["buy", "sell"], "size": [300, 2000], "every": "3s", "horizon": "4s"}
@@ -17,7 +24,7 @@ GRID = {
     "liquidity": ["persist", "refresh"],
     "lambda_over": [0, 0.02],
     "lambda_under": [0, 0.01, 0.02],
-    "theta_queue": {"start": 0, "stop": 0.02, "num": 9},
+    "theta_queue": {"start": 0, "stop": 0.02, "num": 33},
 }
 POINTS = [
     {"reference": reference, "lambda_over": over, "lambda_under": 0.01, "theta_queue": theta}
@@ -27,6 +34,9 @@ SEARCHES = {
     "list": {"kind": "list", "points": POINTS},
     "random": {"kind": "random", "combinations": 40, "seed": 3},
     "sobol": {"kind": "sobol", "combinations": 30},
+    "zoom": {"kind": "zoom"},
+    "few": {"kind": "zoom", "combinations": 101},
+    "timed": {"kind": "random", "seconds": 0.2, "combinations": 600},
 }
 
 
@@ -70,6 +80,7 @@ def test_the_rows_are_those_of_the_whole_grid_and_the_best_is_that_of_them(day, 
     assert (rows["combination"].to_numpy() == np.searchsorted(grid.kept, of_whole["combination"].to_numpy())).all()
     document = result.document
     assert document["objective"]["combinations"] == len(grid) / 2  # of a world
+    assert document["search"] == {"kind": SEARCHES[kind]["kind"], "looked_at": len(grid), "of": 792}
     for world in document["worlds"]:
         own = rows[rows["liquidity"] == world["market"]["liquidity"]]
         signs = np.repeat([1, -1], (own["order"].max() + 1) // 2)
@@ -78,11 +89,23 @@ def test_the_rows_are_those_of_the_whole_grid_and_the_best_is_that_of_them(day, 
         assert world["first_best"] is not None
 
 
-@pytest.mark.parametrize("kind", SEARCHES)
-@pytest.mark.parametrize("done", [1, 30])
-def test_a_search_is_resumed_and_verified(day, tmp_path, kind, done):
+def test_a_zoom_finds_the_best_of_the_whole_grid_and_looks_at_a_part(day, everything):
+    result = run(asked(day, search={"kind": "zoom"}))
+    assert 0 < result.document["run"]["simulated"] < 0.5 * 24 * len(everything["combination"].unique())
+    assert len(result.config.question.grid) < 0.7 * 792
+    best = run(asked(day)).document
+    for world, whole in zip(result.document["worlds"], best["worlds"], strict=True):
+        assert world["optimized"] == whole["optimized"]
+    assert len(run(asked(day, search=SEARCHES["few"])).config.question.grid) == 100  # whole points of two worlds
+
+
+@pytest.mark.parametrize("kind", ["list", "random", "sobol", "zoom", "few"])
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.97])
+def test_a_search_is_resumed_and_verified(day, tmp_path, kind, part):
     whole = run(asked(day, search=SEARCHES[kind]))
-    home, _ = cut_short(asked(day, search=SEARCHES[kind], output=str(tmp_path)), done)
+    in_rounds = whole.config.places is not None
+    total = whole.document["run"]["simulated"] if in_rounds else len(whole.table)
+    home, _ = cut_short(asked(day, search=SEARCHES[kind], output=str(tmp_path)), int(part * total))
     again = resume(home)
     assert again.table.tobytes() == whole.table.tobytes()
     assert without_run(again.document) == without_run(whole.document)
@@ -93,6 +116,13 @@ def test_a_search_is_resumed_and_verified(day, tmp_path, kind, done):
 
 def test_a_plan_counts_what_is_looked_at(day):
     assert forecast(asked(day, search=SEARCHES["random"]))["combinations"] == 40
+    assert forecast(asked(day, search=SEARCHES["few"]))["combinations"] == 100
+    lines = []
+    progress = Silent()
+    progress.say = lines.append
+    zoom = asked(day, search={"kind": "zoom"}, where="lambda_over < lambda_under")
+    assert forecast(zoom, progress)["combinations"] == 264
+    assert "warning: nobody knows how many combinations are looked at; 792 are planned for" in lines
 
 
 def test_a_billion_places_of_which_a_hundred_are_looked_at(day):
@@ -119,3 +149,86 @@ def test_an_infinite_value_of_a_point_is_stored(day, tmp_path):
     home = run(config).home
     assert resume(home).document["best_parameters"]["lambda_under"] == ".inf"
     assert verification.verify(home, progress=Silent())["identical"]
+
+
+@pytest.mark.parametrize("kind", ["zoom", "few"])
+@pytest.mark.parametrize("collapse", [True, False])
+def test_no_class_runs_twice_whatever_the_rounds_and_the_resumption(day, tmp_path, kind, collapse, monkeypatch):
+    ran, original = [], tasks.run_chunk
+
+    def counted(book, job, chunk):
+        numbers = job.classes.numbers(np.arange(chunk.first, chunk.past))
+        ran.extend((chunk.tape, chunk.order, place) for place in job.grid.places(numbers).tolist())
+        return original(book, job, chunk)
+
+    monkeypatch.setattr(tasks, "run_chunk", counted)
+    home, _ = cut_short(asked(day, search=SEARCHES[kind], output=str(tmp_path), collapse=collapse), 150)
+    first = len(ran)
+    result = resume(home, [f"collapse={str(not collapse).lower()}"])
+    again = [each for each in ran[first:] if each in ran[:first]]
+    assert 0 < first < len(ran)
+    assert len(again) < first / 2  # what was in flight, or not on disk yet
+    assert len({*ran[first:]}) == len(ran) - first
+    assert result.document["run"]["simulated"] == len({*ran})
+    assert not (home / "parts").exists()
+
+
+def test_a_search_by_the_clock_goes_on_where_it_was(day, tmp_path, monkeypatch):
+    search = {"kind": "zoom", "seconds": 2.5}
+    clock = itertools.count()
+    monkeypatch.setattr(rounds, "monotonic", lambda: float(next(clock)))  # a second each round
+    whole = run(asked(day, search=search))
+    assert next(clock) == 4  # three rounds of four, and when it ended
+    clock = itertools.count()
+    home, (note,) = cut_short(asked(day, search=search, output=str(tmp_path)), 300)
+    assert "combinations are stored; python -m sweep resume" in note
+    begun = len([*(home / "parts").glob("*/asked.json")])
+    assert begun > 1
+    clock = itertools.count(1000)
+    again = resume(home)
+    assert next(clock) == 1000 + 4
+    assert again.table.tobytes() == whole.table.tobytes()
+    assert without_run(again.document) == without_run(whole.document)
+    assert verification.verify(home, progress=Silent())["identical"]
+
+
+def test_a_search_that_asks_for_something_else_is_not_gone_on_with(day, tmp_path):
+    home, _ = cut_short(asked(day, search={"kind": "zoom"}, output=str(tmp_path)), 300)
+    asked_for = home / "parts" / "000001" / "asked.json"
+    stored = json.loads(asked_for.read_text())
+    asked_for.write_text(json.dumps({**stored, "places": stored["places"][1:]}))
+    with pytest.raises(ConfigError, match="asked for other places in round 1 than it asks for now"):
+        resume(home)
+    asked_for.write_text("{")
+    with pytest.raises(ConfigError, match=r"asked\.json: is damaged"):
+        resume(home)
+
+
+def test_what_fails_in_a_search_is_reported_and_not_the_best(day, monkeypatch):
+    original = simulate.run_combinations
+
+    def fails(*arguments, **keywords):
+        if any(10_000_000 < each.tau < 14_000_000 for each in arguments[-1]):
+            raise ZeroDivisionError("a bug")
+        return original(*arguments, **keywords)
+
+    monkeypatch.setattr(tasks, "run_combinations", fails)
+    monkeypatch.setattr(tasks, "add_orders", lambda *_, **__: 1 / 0)
+    result = run(asked(day, search={"kind": "zoom"}, collapse=False))
+    grid = result.config.question.grid
+    failed = {failure.combination for failure in result.failures}
+    assert failed
+    taus = [each.tau for each in grid.parameters(0, len(grid))]
+    assert failed == {number for number, tau in enumerate(taus) if 10_000_000 < tau < 14_000_000}
+    assert [each["combination"] for each in result.document["failed"]] == sorted(failed)
+    rows = result.to_frame()
+    assert not failed & {*rows["combination"]}
+    assert len(rows["combination"].unique()) + len(failed) == len(grid)
+
+
+def test_a_manifest_whose_places_are_none_of_its_grid_is_refused(day, tmp_path):
+    home = run(asked(day, search=SEARCHES["few"], output=str(tmp_path))).home
+    manifest = read_manifest(home)
+    for places in ([], [3, 2], [0, 0], [-1], [792], [2**70]):
+        with pytest.raises(ConfigError, match="its places are none of its grid"):
+            config_of(msgspec.structs.replace(manifest, places=places))

@@ -97,7 +97,11 @@ def test_conditions_are_made_up_for():
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"search": {"kind": "raandom"}}, "search.kind: expected grid, list, random or sobol, but it had 'raandom'"),
+        ({"search": {"kind": "raandom"}}, "search.kind: expected grid, list, random, sobol"),
+        ({"search": {"kind": "zoom", "seconds": 0}}, "search.seconds: expected above 0, but it had 0"),
+        ({"search": {"kind": "zoom", "seed": 3}}, "search.seed: search.kind=zoom does not take it"),
+        ({"search": {"kind": "zoom", "combinations": 10**7}}, "search.combinations: expected a whole number, 1"),
+        ({"search": {"kind": "zoom"}, "detail": [3]}, "detail: search.kind=zoom numbers combinations at its end"),
         ({"search": {"kinds": "random"}}, "unknown key search.kinds; the nearest valid one is search.kind"),
         ({"search": {"kind": "random"}}, "search.combinations: search.kind=random needs it"),
         ({"search": {"kind": "list"}}, "search.points: search.kind=list needs them"),

@@ -124,3 +124,67 @@ def test_sobol_places_are_even_on_each_axis_and_in_each_pair(seed):
     for axis, length in enumerate((10, 7, 5)):
         counts = np.bincount(at[axis], minlength=length)
         assert np.abs(counts - 7000 / length).max() <= 2
+
+
+def zoomed(space, cost, budget=None, batch=10**6):
+    """What a zoom looks at, and its costs."""
+    sampler, costs = make_sampler("zoom", space, 0, budget), {}
+    while (budget is None or len(costs) < budget) and len(
+        places := sampler.ask(batch if budget is None else min(batch, budget - len(costs)))
+    ):
+        paid = [cost(place) for place in places.tolist()]
+        sampler.tell(places, paid)
+        costs |= dict(zip(places.tolist(), paid, strict=True))
+    return costs
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (5, 6), (33, 17, 9), (1000, 7, 321)])
+def test_a_zoom_finds_the_bottom_of_a_bowl_in_few_steps(shape):
+    space = Space(shape, (True,) * len(shape))
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        target = rng.integers(0, shape)
+
+        def cost(place, target=target):
+            distance = (np.array(np.unravel_index(place, shape)) - target) / np.array(shape)
+            return int(1e15 * (distance**2).sum())
+
+        costs = zoomed(space, cost)
+        best = min(costs, key=costs.get)
+        assert np.unravel_index(best, shape) == tuple(target)
+        corners = np.array(list(np.ndindex(*(2,) * len(shape)))) * (np.array(shape) - 1)
+        assert {*np.ravel_multi_index(corners.T, shape).tolist()} <= {*costs}  # both ends of each axis
+        assert len(costs) <= min(prod(shape), 5 ** len(shape) + 3 ** len(shape) * 2 * max(shape).bit_length() + 8)
+        assert zoomed(space, cost, batch=3).keys() == costs.keys()
+        assert min(zoomed(space, cost, budget=4).values()) >= costs[best]
+
+
+def test_a_zoom_searches_each_combination_of_names_by_itself():
+    space = Space((2, 40, 3, 50), (False, True, False, True))
+
+    def cost(place):
+        one, x, other, y = np.unravel_index(place, space.shape)
+        # the names that are worse on a coarse lattice have the narrow valley
+        return int(1000 * abs(x - 17 - one) + 900 * abs(y - 33 + other) - 500_000 * (one == other == 1 and x == 18))
+
+    costs = zoomed(space, cost)
+    every = {place: cost(place) for place in range(space.places)}
+    for one in range(2):
+        for other in range(3):
+            own = [p for p in every if np.unravel_index(p, space.shape)[::2] == (one, other)]
+            assert min(every[p] for p in own) == min(costs[p] for p in own if p in costs)
+    assert len(costs) < 0.2 * space.places
+
+
+def test_a_zoom_that_was_not_told_refuses_to_go_on_and_one_without_costs_ends():
+    sampler = make_sampler("zoom", Space((9, 9), (True, True)))
+    first = sampler.ask(1000)
+    with pytest.raises(RuntimeError, match="the costs of 25 places are awaited"):
+        sampler.ask(1)
+    sampler.tell(first, [None] * len(first))
+    assert not len(sampler.ask(1000))
+
+
+def test_a_zoom_of_a_small_budget_looks_at_an_even_part():
+    costs = zoomed(Space((9, 9, 9), (True,) * 3), int, budget=5)
+    assert [*costs] == [0, 8, 80, 648, 720]  # of the eight corners
