@@ -58,7 +58,7 @@ EXPECTED: Final = {
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
     "where": "a condition, such as lambda_over < lambda_under, or a list of them",
     "search": "a mapping, such as {kind: random, combinations: 1000}",
-    "search.kind": "grid, list, random, sobol or zoom",
+    "search.kind": "grid, list, random, sobol, zoom or optuna",
     "search.points": "a list of points, such as [{lambda_over: 0, lambda_under: 0.03, theta_queue: 0.01}]",
     "search.combinations": "a whole number, such as 1000, 10k or 1e6",
     "search.seconds": "a number of seconds, such as 30",

@@ -64,7 +64,7 @@ class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
 class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """Which combinations of the grid are looked at; every one by default."""
 
-    kind: Literal["grid", "list", "random", "sobol", "zoom"] = "grid"
+    kind: Literal["grid", "list", "random", "sobol", "zoom", "optuna"] = "grid"
     points: tuple[dict[str, Any], ...] = ()
     combinations: int | None = None
     seconds: float | None = None

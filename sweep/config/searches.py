@@ -48,6 +48,7 @@ _KEYS: Final = {
     "random": (*_BUDGETS, "seed"),
     "sobol": (*_BUDGETS, "seed"),
     "zoom": _BUDGETS,
+    "optuna": (*_BUDGETS, "seed"),
 }
 """The keys that each kind of search takes beside `kind`."""
 

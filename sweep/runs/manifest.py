@@ -313,6 +313,7 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
 def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
+    Of a search by optuna its version counts as well, as it decides what is looked at.
     The embedded source brings a window and fees that the configuration does not name: their values count too.
     What is left out as empty stands in the document.
     """
@@ -322,6 +323,7 @@ def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()
     resolved = [msgspec.to_builtins(settings, str_keys=True), *windows]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     digests = "".join(facts.provenance.digest for facts in tapes)
-    for part in (question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
+    chosen_by = (metadata.version("optuna"),) if question.config.search.kind == "optuna" else ()
+    for part in (*chosen_by, question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
         content.update(part.encode())
     return content.hexdigest()[:16]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from sweep.search.optuna_sampler import OptunaSampler
 from sweep.search.sequences import BITS, fresh, permuted, sobol_places
 from sweep.search.zoom import ZoomSampler
 
@@ -156,6 +157,7 @@ SAMPLERS: Final[dict[str, SamplerKind]] = {
     "random": SamplerKind(RandomSampler, learns=False),
     "sobol": SamplerKind(SobolSampler, learns=False),
     "zoom": SamplerKind(ZoomSampler, learns=True, ends=True),
+    "optuna": SamplerKind(OptunaSampler, learns=True),
 }
 """Every sampler by the name that `search.kind` takes."""
 

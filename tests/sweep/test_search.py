@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from importlib import metadata
+from importlib.util import find_spec
 
 import msgspec
 import numpy as np
@@ -38,6 +40,10 @@ SEARCHES = {
     "few": {"kind": "zoom", "combinations": 101},
     "timed": {"kind": "random", "seconds": 0.2, "combinations": 600},
 }
+
+
+if find_spec("optuna"):
+    SEARCHES["optuna"] = {"kind": "optuna", "combinations": 80, "seed": 2}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +105,7 @@ def test_a_zoom_finds_the_best_of_the_whole_grid_and_looks_at_a_part(day, everyt
     assert len(run(asked(day, search=SEARCHES["few"])).config.question.grid) == 100  # whole points of two worlds
 
 
-@pytest.mark.parametrize("kind", ["list", "random", "sobol", "zoom", "few"])
+@pytest.mark.parametrize("kind", sorted({*SEARCHES} - {"timed"}))
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.97])
 def test_a_search_is_resumed_and_verified(day, tmp_path, kind, part):
     whole = run(asked(day, search=SEARCHES[kind]))
@@ -232,3 +238,12 @@ def test_a_manifest_whose_places_are_none_of_its_grid_is_refused(day, tmp_path):
     for places in ([], [3, 2], [0, 0], [-1], [792], [2**70]):
         with pytest.raises(ConfigError, match="its places are none of its grid"):
             config_of(msgspec.structs.replace(manifest, places=places))
+
+
+@pytest.mark.skipif(find_spec("optuna") is None, reason="an extra")
+def test_another_version_of_optuna_is_another_run(day, tmp_path, monkeypatch):
+    config = asked(day, search=SEARCHES.get("optuna"), output=str(tmp_path))
+    first = run(config)
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "4.9" if name == "optuna" else version(name))
+    assert run(config).home != first.home

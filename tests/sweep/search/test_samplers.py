@@ -1,7 +1,9 @@
 """Samplers: what each of them promises, and the sequences behind them."""
 
 import hashlib
+import sys
 from collections import Counter
+from importlib.util import find_spec
 from math import prod
 
 import numpy as np
@@ -9,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.errors import ConfigError
 from sweep.search.samplers import SAMPLERS, Space, make_sampler
 from sweep.search.sequences import DIMENSIONS, permuted, sobol, sobol_places
+
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.skipif(kind == "optuna" and not find_spec("optuna"), reason="an extra"))
+    for kind in SAMPLERS
+]
 
 SPACES = [
     Space((1,), (True,)),
@@ -44,7 +52,7 @@ def search(kind, space, seed, budget, batch):
     return asked
 
 
-@pytest.mark.parametrize("kind", SAMPLERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: "x".join(map(str, space.shape)))
 @pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_no_place_twice_inside_the_lattice_and_the_same_for_a_seed(kind, space, batch):
@@ -55,7 +63,7 @@ def test_no_place_twice_inside_the_lattice_and_the_same_for_a_seed(kind, space, 
     assert search(kind, space, 5, budget, batch) == asked
 
 
-@pytest.mark.parametrize("kind", SAMPLERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_place_that_it_was_told_of_is_not_asked_for(kind):
     space = Space((3, 2, 3), (True, False, True))
     foreign = np.array([0, 4, 5, 11, 17])
@@ -188,3 +196,31 @@ def test_a_zoom_that_was_not_told_refuses_to_go_on_and_one_without_costs_ends():
 def test_a_zoom_of_a_small_budget_looks_at_an_even_part():
     costs = zoomed(Space((9, 9, 9), (True,) * 3), int, budget=5)
     assert [*costs] == [0, 8, 80, 648, 720]  # of the eight corners
+
+
+def test_optuna_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r"optuna is not installed; pip install 'sor-sweep\[search\]'"):
+        make_sampler("optuna", SPACES[1])
+
+
+def test_optuna_learns(monkeypatch):
+    pytest.importorskip("optuna")
+    space = Space((101, 3, 101), (True, False, True))
+
+    def cost(place):
+        x, name, y = np.unravel_index(place, space.shape)
+        return int((x - 70) ** 2 + (y - 20) ** 2 + 2000 * (name != 1))
+
+    best = {}
+    for kind in ("optuna", "random"):
+        bests = []
+        for seed in range(3):
+            sampler, costs = make_sampler(kind, space, seed), []
+            while len(costs) < 96:
+                places = sampler.ask(96 - len(costs))
+                sampler.tell(places, [cost(place) for place in places.tolist()])
+                costs += [cost(place) for place in places.tolist()]
+            bests.append(min(costs))
+        best[kind] = sorted(bests)[1]
+    assert best["optuna"] < best["random"] / 2
