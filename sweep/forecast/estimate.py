@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import caveats, tasks
 from sweep.answering import Market, joined_market, outcomes_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
-from sweep.config import as_config
+from sweep.config import as_config, like
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, seconds_range
@@ -80,6 +80,12 @@ def forecast(
         A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
     question, progress = as_config(config).question, progress or Silent()
+    if question.searching:
+        if question.config.search.combinations is None:
+            progress.say(
+                f"warning: nobody knows how many combinations are looked at; {question.most:,} are planned for"
+            )
+        question = like(question)
     config, settings, grid = question.config, question.settings, question.grid
     price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     if (warning := surplus_workers_warning(config)) is not None:
