@@ -8,11 +8,12 @@ from sweep.report.document import (
     order_section,
     orders_section,
     rules_section,
+    search_section,
     shortfall_section,
     strategies,
     worlds_section,
 )
-from sweep.report.judgement import judged_document
+from sweep.report.judgement import judged_document, power_section
 from sweep.report.summary import print_summary
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "judged_document",
     "order_section",
     "orders_section",
+    "power_section",
     "print_summary",
     "rules_section",
+    "search_section",
     "shortfall_section",
     "strategies",
     "worlds_section",

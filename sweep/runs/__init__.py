@@ -4,13 +4,14 @@ from sweep.runs.bad_messages import quarantine
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import Manifest, config_of, read_manifest, run_id
-from sweep.runs.store import Store, open_store
+from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
     "ORDERS",
     "RUNS",
     "VENUES",
+    "Asked",
     "BufferedProgress",
     "Manifest",
     "Store",
