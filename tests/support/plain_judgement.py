@@ -137,28 +137,36 @@ def near(value, digits):
     return round(value, digits) + 0.0
 
 
-def adjusted_of(columns, *, ratios):
-    """p of each column by all signs of groups of its blocks, by stepdown; of means, or of mean by standard error."""
-    n = len(columns[0])
+def signed_of(column, *, ratios):
+    """The sum of the means of groups of a column's blocks, and those of all signs of them; `ratios`: at unit length."""
+    n = len(column)
     groups = 10 if n < 60 else 12
     edges = [n * group // groups for group in range(groups + 1)]
-    sums, slack, signed = [], [], []
-    for column in columns:
-        means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
-        length = math.sqrt(sum(value**2 for value in means)) if ratios else 0
-        values = [value / (length or 1) for value in means]
-        each = [0.0]
-        for value in values:
-            each = [total + value for total in each] + [total - value for total in each]
-        sums.append(sum(values))
-        slack.append(1e-9 * sum(map(abs, values)))
-        signed.append(each)
+    means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
+    length = math.sqrt(sum(value**2 for value in means)) if ratios else 0
+    values = [value / (length or 1) for value in means]
+    signed = [0.0]
+    for value in values:
+        signed = [total + value for total in signed] + [total - value for total in signed]
+    return sum(values) - 1e-9 * sum(map(abs, values)), signed  # as many as are equal but for rounding
+
+
+def adjusted_of(columns):
+    """p of each column, by mean / standard error of groups and stepdown."""
+    sums, signed = zip(*(signed_of(column, ratios=True) for column in columns), strict=True)
     rising = sorted(range(len(columns)), key=sums.__getitem__)
-    highest, alone = [-math.inf] * 2**groups, {}
+    highest, alone = [-math.inf] * len(signed[0]), {}
     for at in rising:  # against those whose sums are no larger
         highest = [max(pair) for pair in zip(highest, signed[at], strict=True)]
-        alone[at] = sum(each >= sums[at] - slack[at] for each in highest) / 2**groups
+        alone[at] = sum(each >= sums[at] for each in highest) / len(highest)
     return [max(alone[other] for other in rising if sums[other] >= sums[at]) for at in range(len(columns))]
+
+
+def by_means(columns, place):
+    """p of one column, by the largest mean of all."""
+    every = [signed_of(column, ratios=False) for column in columns]
+    largest = [max(of_vector) for of_vector in zip(*(signed for _, signed in every), strict=True)]
+    return sum(each >= every[place][0] for each in largest) / len(largest)
 
 
 def folds_of(validation, spans, horizon):
@@ -291,14 +299,14 @@ class Reading:
         if abs(skewness) > 1:
             section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
         place = self.numbers.index(best)
-        adjusted = adjusted_of(list(columns.values()), ratios=True)
-        plain = adjusted_of(list(columns.values()), ratios=False)
+        adjusted = adjusted_of([*columns.values()])
+        plain = by_means([*columns.values()], place)
         paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
-        close = [n for n, p in zip(self.numbers, adjusted_of(paired, ratios=True), strict=True) if p > 0.1]
+        close = [n for n, p in zip(self.numbers, adjusted_of(paired), strict=True) if p > 0.1]
         section["best_of"] = {
             "p": near(adjusted[place], 4),
-            "p_plain": near(plain[place], 4),
-            "agree": (adjusted[place] <= 0.05) == (plain[place] <= 0.05),
+            "p_plain": near(plain, 4),
+            "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
             "groups": 10 if blocks < 60 else 12,
             "sign_vectors": 1024 if blocks < 60 else 4096,
             "beat_it": sum(p <= 0.05 for p in adjusted),
