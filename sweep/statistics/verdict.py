@@ -131,8 +131,11 @@ def _judged(evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
         return "better", (saves, f"over all blocks its execution part is {part}", *(also if alike else ()))
     if evidence.in_sample is not None and evidence.in_sample.high < 0:
         return "worse", (_costs(evidence, evidence.in_sample),)
-    flat, against = _flat(evidence), _unconfirmed(evidence) or _not_shown(evidence)
-    return ("flat", (flat, against)) if flat else ("not enough data", (against, *_needed(evidence)))
+    flat, same = _flat(evidence), _same(evidence)
+    against = same or _unconfirmed(evidence) or _not_shown(evidence)
+    if flat:
+        return "flat", (flat, against)
+    return "not enough data", ((against,) if same else (against, *_needed(evidence)))
 
 
 def _more_days(evidence: Evidence) -> str:
@@ -171,6 +174,14 @@ def _flat(evidence: Evidence) -> str | None:
     return None
 
 
+def _same(evidence: Evidence) -> str | None:
+    """That the best combination is the baseline by another name; None where it is not."""
+    if evidence.in_sample != (0, 0, 0):  # an interval without a width is of blocks that are all alike
+        return None
+    best = f"the best of {_counted(evidence)}" if evidence.combinations > 1 else "the only combination"
+    return f"in each of {evidence.blocks:,} blocks {best} costs just what {evidence.baseline} costs"
+
+
 def _unconfirmed(evidence: Evidence) -> str | None:
     """That a significant p is not confirmed by blocks held out; None where p is not significant."""
     p, held_out = evidence.p, evidence.held_out
@@ -206,8 +217,8 @@ def _needed(evidence: Evidence) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """Two decimals, or two digits where that would round to 0."""
-    text = f"{value:,.2f}"
+    """Two decimals, or two digits where that would round to 0; a zero has no sign."""
+    text = f"{value + 0.0:,.2f}"
     return text if value == 0 or float(text.replace(",", "")) != 0 else f"{value:.2g}"
 
 
