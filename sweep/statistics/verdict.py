@@ -176,7 +176,7 @@ def _flat(evidence: Evidence) -> str | None:
 
 def _same(evidence: Evidence) -> str | None:
     """That the best combination is the baseline by another name; None where it is not."""
-    if evidence.in_sample != (0, 0, 0):  # an interval without a width is of blocks that are all alike
+    if evidence.in_sample != Saving(0.0, 0.0, 0.0):  # an interval without a width is of blocks that are all alike
         return None
     best = f"the best of {_counted(evidence)}" if evidence.combinations > 1 else "the only combination"
     return f"in each of {evidence.blocks:,} blocks {best} costs just what {evidence.baseline} costs"
