@@ -45,7 +45,9 @@ class Evidence:
     in_sample : Saving, optional
         Of the best combination, on the blocks that it was picked on.
     held_out : Saving, optional
-        On blocks that it was not picked on; None where none were held out.
+        On blocks that it was not picked on; None where none were held out, or too few for an interval.
+    tested : int
+        How many blocks were held out.
     execution : Saving, optional
         The part of the saving in sample that is execution, not timing; None where it is unknown.
     grid_range : float
@@ -68,6 +70,7 @@ class Evidence:
     p: float | None = None
     in_sample: Saving | None = None
     held_out: Saving | None = None
+    tested: int = 0
     execution: Saving | None = None
     grid_range: float = 0.0
     all_in_set: bool = False
@@ -188,6 +191,9 @@ def _unconfirmed(evidence: Evidence) -> str | None:
     if p is None or p > LEVEL:
         return None
     beats = f"in sample the best of {_counted(evidence)} beats {evidence.baseline} (adjusted p {_chance(p)})"
+    if held_out is None and evidence.tested:
+        few = f"{_count(evidence.tested, 'block')} held out {'is' if evidence.tested == 1 else 'are'} too few"
+        return f"{beats}, but {few} to confirm it, which takes {FEWEST_BLOCKS}"
     if held_out is None:
         return f"{beats}, but no blocks were held out to confirm it"
     fails = "is below 0" if held_out.high < 0 else "includes 0"

@@ -140,6 +140,16 @@ SENTENCES = {
             "costs just what best_ask costs."
         ),
     ),
+    "too few held out": (
+        {"held_out": None, "tested": 12},
+        "not enough data",
+        f"{BEATS} 12 blocks held out are too few to confirm it, which takes 20; {NEEDS}",
+    ),
+    "one held out": (
+        {"held_out": None, "tested": 1},
+        "not enough data",
+        f"{BEATS} 1 block held out is too few to confirm it, which takes 20; {NEEDS}",
+    ),
     "a zero has no sign": (
         {"held_out": Saving(-0.0, -0.2, 0.2)},
         "not enough data",
