@@ -101,7 +101,9 @@ def interval_of(values, notionals):
     """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
-    each = [float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)]
+    each = [
+        float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)
+    ]
     centre = sum(each) / n
     apart = [value - centre for value in each]
     square = sum(value**2 for value in apart) / n
@@ -318,7 +320,9 @@ class Reading:
             section["pbo"] = overfitting
         smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
         section["detectable_bps"] = near(smallest, 2)
-        return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
+        return section, self.kind(
+            section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values())
+        )
 
     def kind(self, section, in_sample, smallest, p, span):
         """The verdict's kind, by its rules in their order."""
