@@ -4,10 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from feed import synthetic
+from sweep import verification
 from sweep.config.loading import build_config
 from sweep.driver import run
+from sweep.progress import Silent
+from sweep.runs.files import sha256
+from sweep.runs.manifest import read_manifest, write_manifest
 from tests.support import truth_tapes
 from tests.support.plain_judgement import Reading, rows_of
 from tests.support.truth_tapes import MID, ORDER, matrix, momentary, tape_of, taus_of, trending
