@@ -443,7 +443,7 @@ def judge(
         first,
         None if first is None else int(ground.counts(first.rejected).sum()),
         close,
-        corrected(columns, notional, best) if enough else None,
+        None if first is None else corrected(columns, notional, best, distinct=first.distinct),
         pbo(columns.spread(CELLS)) if enough else None,
         smallest,
         dict(zip(EFFECTS, days_for, strict=True)),
