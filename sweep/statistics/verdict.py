@@ -61,6 +61,8 @@ class Evidence:
         How many days in all would show `EFFECTS`; None = unknown.
     skewed : bool
         Block results are so skewed that intervals are too short.
+    dependent : bool
+        Neighbouring blocks are so alike, and blocks so few, that p is too small.
     """
 
     blocks: int
@@ -78,6 +80,7 @@ class Evidence:
     blocks_a_day: float = 0.0
     days: tuple[int | None, int | None, int | None] = (None, None, None)
     skewed: bool = False
+    dependent: bool = False
 
 
 Kind = Literal["better", "flat", "drift", "not enough data", "worse"]
@@ -105,6 +108,8 @@ def verdict(evidence: Evidence) -> Verdict:
     kind, parts = _judged(evidence)
     if evidence.skewed and evidence.blocks >= FEWEST_BLOCKS:
         parts = (*parts, "block results are skewed, so the intervals are too short")
+    if evidence.dependent and evidence.p is not None:
+        parts = (*parts, "neighbouring blocks are alike, so with as few of them p is too small")
     sentence = "; ".join(parts)
     return Verdict(kind, sentence[0].upper() + sentence[1:] + ".")
 
