@@ -97,8 +97,44 @@ def blocks_of(rows):
     return spans, of_group
 
 
-def interval_of(values, notionals):
-    """(mean, standard error, skewness, correlation with the next, B, variance) of a ratio of sums; nothing but a mean below 20 blocks."""
+@dataclass
+class Spread:
+    """A ratio of sums over blocks, and how sure it is.
+
+    Attributes
+    ----------
+    mean, error, skewness, lag_1 : float
+    cosines : int
+        That the variance is made of.
+    variance : float
+        Of a block, in the long run.
+    """
+
+    mean: float
+    error: float
+    skewness: float
+    lag_1: float
+    cosines: int
+    variance: float
+
+    @property
+    def reach(self):
+        """Half of the interval of 95 %."""
+        return t_quantile(0.975, self.cosines) * self.error
+
+    @property
+    def detectable(self):
+        """With 80 % power."""
+        return self.reach + t_quantile(0.8, self.cosines) * self.error
+
+
+def cosines_of(blocks):
+    """How many cosines the variance of a mean over blocks is made of."""
+    return max(4, round(0.4 * blocks ** (2 / 3)))
+
+
+def spread_of(values, notionals):
+    """Of the sum of values over that of notionals, by equal-weighted cosines."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
     each = [
@@ -111,25 +147,23 @@ def interval_of(values, notionals):
     if max(map(abs, apart)) > 1e-12 * abs(centre):
         skewness = sum(value**3 for value in apart) / n / square**1.5
         lag_1 = sum(a * b for a, b in itertools.pairwise(apart)) / n / square
-    b = max(4, round(0.4 * n ** (2 / 3)))
-    variance = 0.0
+    b, variance = cosines_of(n), 0.0
     for j in range(1, b + 1):
         weighed = sum(math.sqrt(2) * math.cos(math.pi * j * (i + 0.5) / n) * value for i, value in enumerate(apart))
         variance += weighed**2 / n / b
-    return float(mean), math.sqrt(variance / n), skewness, lag_1, b, variance
+    return Spread(float(mean), math.sqrt(variance / n), skewness, lag_1, b, variance)
 
 
 def printed_interval(values, notionals):
-    """As the document has it."""
-    mean, error, *_, b, _ = interval_of(values, notionals)
+    """As the document has it: nothing but a mean below 20 blocks."""
+    known = spread_of(values, notionals)
     if len(values) < 20:
-        return {"mean": near(mean, 2), "low": None, "high": None, "standard_error": None}
-    reach = t_quantile(0.975, b) * error
+        return {"mean": near(known.mean, 2), "low": None, "high": None, "standard_error": None}
     return {
-        "mean": near(mean, 2),
-        "low": near(mean - reach, 2),
-        "high": near(mean + reach, 2),
-        "standard_error": near(error, 3),
+        "mean": near(known.mean, 2),
+        "low": near(known.mean - known.reach, 2),
+        "high": near(known.mean + known.reach, 2),
+        "standard_error": near(known.error, 3),
     }
 
 
@@ -256,24 +290,19 @@ class Reading:
             ]
             yield side, size, inside
 
-    def figures(self, groups, validation, checked="folds=5"):
-        """The section of some groups, without its verdict's sentence; `kind` is that of the verdict."""
+    def figures(self, groups, validation=None):
+        """The section of some groups, and the kind of their verdict; without a validation five folds check it."""
         best, against = self.best(groups), self.strongest(groups)
         notionals = self.by_block(groups, lambda at: self.rows.notional[at])
         columns = {number: self.saved(groups, against, number) for number in self.numbers}
-        total = sum(notionals)
-        means = {number: float(sum(column) / total) for number, column in columns.items()}
         blocks, days = len(notionals), len({self.spans[self.block[at]][0] // DAY for at in groups})
-        mean, error, skewness, lag_1, b, variance = interval_of(columns[best], notionals)
-        timing = self.rows.timing
+        known, paid, timing = spread_of(columns[best], notionals), self.rows.paid, self.rows.timing
         execution = self.by_block(
             groups,
-            lambda at: (
-                BPS * (self.rows.paid[against][at] - self.rows.paid[best][at])
-                - Fraction(BPS * (timing[against][at] - timing[best][at]), 2)
-            ),
+            lambda at: BPS * (paid[against][at] - paid[best][at] - Fraction(timing[against][at] - timing[best][at], 2)),
         )
         enough = blocks >= 20
+        span = float((sum(columns[best]) - min(map(sum, columns.values()))) / sum(notionals))
         section = {
             "blocks": blocks,
             "days": days,
@@ -282,70 +311,71 @@ class Reading:
             "against": against,
             "saving_bps": {name: printed_interval(self.saved(groups, name, best), notionals) for name in self.honest},
             "execution_bps": printed_interval(execution, notionals),
-            "skewness": near(skewness, 2),
-            "lag_1": near(lag_1, 2),
+            "skewness": near(known.skewness, 2),
+            "lag_1": near(known.lag_1, 2),
             "undercovers_percent": None,
-            "span_bps": near(means[best] - min(means.values()), 2),
+            "span_bps": near(span, 2),
             "best_of": None,
             "confidence_set": None,
             "corrected_bps": None,
             "pbo": None,
             "detectable_bps": None,
             "days_for_bps": {
-                f"{effect:g}": -(-_blocks_for(effect, variance) * days // blocks) for effect in (0.2, 0.5, 1.0)
+                f"{effect:g}": -(-blocks_for(effect, known.variance) * days // blocks) for effect in (0.2, 0.5, 1.0)
             },
-            "held_out": self.held_out(groups, validation or checked) if enough or validation else None,
+            "held_out": self.held_out(groups, validation or "folds=5") if enough or validation else None,
         }
         if not enough:
             return section, "not enough data"
-        ratio = skewness**2 / blocks
-        if abs(skewness) > 1:
+        section |= self.of_many(columns, notionals, best) | {"detectable_bps": near(known.detectable, 2)}
+        if abs(known.skewness) > 1:
+            ratio = known.skewness**2 / blocks
             section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
-        place = self.numbers.index(best)
+        tested, all_close = section["held_out"]["saving_bps"]["strongest"], section["confidence_set"]["percent"] == 100
+        if section["best_of"]["p"] <= 0.05 and tested["low"] is not None and tested["low"] > 0:
+            return section, "better" if section["execution_bps"]["low"] > 0 else "drift"
+        if known.mean + known.reach < 0:
+            return section, "worse"
+        flat = section["distinct"] == 1 or (all_close and span < known.detectable)
+        return section, "flat" if flat else "not enough data"
+
+    def of_many(self, columns, notionals, best):
+        """What is claimed of the best of all combinations."""
+        blocks, place = len(notionals), self.numbers.index(best)
         adjusted = adjusted_of([*columns.values()])
         plain, by_chance = by_means([*columns.values()], place)
         paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
         close = [n for n, p in zip(self.numbers, adjusted_of(paired), strict=True) if p > 0.1]
-        section["best_of"] = {
-            "p": near(adjusted[place], 4),
-            "p_plain": near(plain, 4),
-            "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
-            "by_chance_bps": near(by_chance * blocks / float(total), 2),
-            "groups": 10 if blocks < 60 else 12,
-            "sign_vectors": 1024 if blocks < 60 else 4096,
-            "beat_it": sum(p <= 0.05 for p in adjusted),
-        }
-        section["confidence_set"] = {
-            "level": 0.9,
-            "combinations": len(close),
-            "percent": near(100 * len(close) / len(self.numbers), 2),
-            "parameters": self.reach(close),
-        }
         matrix = np.array([[float(value) for value in column] for column in columns.values()]).T
-        fixed = corrected(matrix, np.array([float(each) for each in notionals]), place)
-        section["corrected_bps"] = {
-            "mean": near(fixed.corrected, 2),
-            "low": near(fixed.low, 2),
-            "high": near(fixed.high, 2),
+        fixed, overfit = corrected(matrix, np.array([float(each) for each in notionals]), place), pbo(matrix)
+        return {
+            "best_of": {
+                "p": near(adjusted[place], 4),
+                "p_plain": near(plain, 4),
+                "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
+                "by_chance_bps": near(by_chance * blocks / float(sum(notionals)), 2),
+                "groups": 10 if blocks < 60 else 12,
+                "sign_vectors": 1024 if blocks < 60 else 4096,
+                "beat_it": sum(p <= 0.05 for p in adjusted),
+            },
+            "confidence_set": {
+                "level": 0.9,
+                "combinations": len(close),
+                "percent": near(100 * len(close) / len(self.numbers), 2),
+                "parameters": self.reach(close),
+            },
+            "corrected_bps": {
+                "mean": near(fixed.corrected, 2),
+                "low": near(fixed.low, 2),
+                "high": near(fixed.high, 2),
+            },
+            "pbo": None
+            if overfit is None
+            else {
+                **{name: near(getattr(overfit, name), 4) for name in ("probability", "low", "high")},
+                **{name: getattr(overfit, name) for name in ("groups", "splits", "columns")},
+            },
         }
-        if (overfit := pbo(matrix)) is not None:
-            shares = {name: near(getattr(overfit, name), 4) for name in ("probability", "low", "high")}
-            section["pbo"] = shares | {name: getattr(overfit, name) for name in ("groups", "splits", "columns")}
-        smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
-        section["detectable_bps"] = near(smallest, 2)
-        return section, self.kind(
-            section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values())
-        )
-
-    def kind(self, section, in_sample, smallest, p, span):
-        """The verdict's kind, by its rules in their order."""
-        held_out, execution = section["held_out"]["saving_bps"]["strongest"], section["execution_bps"]
-        if p <= 0.05 and held_out["low"] is not None and held_out["low"] > 0:
-            return "better" if execution["low"] > 0 else "drift"
-        if in_sample[0] + in_sample[1] < 0:
-            return "worse"
-        all_in_set = section["confidence_set"]["combinations"] == len(self.numbers)
-        return "flat" if section["distinct"] == 1 or (all_in_set and span < smallest) else "not enough data"
 
     def reach(self, numbers):
         """By parameter with several values, the smallest and the largest of some combinations."""
@@ -402,12 +432,12 @@ class Reading:
         return float(saved / sum(self.rows.notional[at] for at in groups))
 
 
-def _blocks_for(effect, variance):
+def blocks_for(effect, variance):
     """The fewest blocks from 20 on that would show an effect with 80 % power."""
 
     def enough(blocks):
-        b = max(4, round(0.4 * blocks ** (2 / 3)))
-        return (t_quantile(0.975, b) + t_quantile(0.8, b)) * math.sqrt(variance / blocks) <= effect
+        error = math.sqrt(variance / blocks)
+        return Spread(0, error, 0, 0, cosines_of(blocks), variance).detectable <= effect
 
     step, blocks = 1, 20
     while not enough(blocks + step):
