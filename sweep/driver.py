@@ -207,7 +207,8 @@ def _answer(
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
         while job is not None:
             plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-            check_memory(plan, len(variants.worlds), stored=config.output is not None)
+            so_far = replace(plan, classes=rounds.classes)
+            check_memory(so_far, len(variants.worlds), stored=config.output is not None)
             job = in_classes(job, plan.classes, plan.kernels)
             store.begin(plan, rounds.number, grouped=None if rounds.number is None else grouped)
             bounded = rounds.number is None or config.search.combinations is not None
@@ -230,6 +231,7 @@ def _answer(
             listener.ended()
         looked = rounds.looked()
         question, grid = looked.question, looked.question.grid
+        early_warnings += _warn(caveats.learned(question), progress)
         plan = replace(plan, classes=looked.classes)
         swept = Swept(looked.rows, looked.failures)
         failures = _failures_of_all(swept, plan)
