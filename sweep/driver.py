@@ -33,6 +33,7 @@ from sweep.report import (
 from sweep.result import Result
 from sweep.rounds import Rounds
 from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
+from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -148,6 +149,8 @@ def run(
     """
     question = as_config(config).question
     config = question.config
+    if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
+        load()
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
