@@ -1,8 +1,8 @@
 """The section `statistics` of a document, read from the rows of a result by loops and fractions.
 
-From the table of sums and the table of orders alone (`detail: all`, so that every combination's orders are in it), by
-what docs/orders.md and the docstrings of `sweep.statistics` say. Only what is a table of its own, quantiles of Student's
-t, and two figures with tests of their own, the corrected saving and PBO, are asked of the package.
+From the table of sums and that of orders alone (with `detail` naming what is best of a part of the orders only), by
+what docs/orders.md and the docstrings of `sweep.statistics` say. The package is asked for quantiles of Student's t, and
+for two figures with tests of their own: the corrected saving and PBO.
 """
 
 from __future__ import annotations
@@ -98,27 +98,30 @@ def blocks_of(rows):
 
 
 def interval_of(values, notionals):
-    """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
+    """(mean, standard error, skewness, correlation with the next, B, variance) of a ratio of sums; nothing but a mean below 20 blocks."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
-    each = [float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)]
+    each = [
+        float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)
+    ]
     centre = sum(each) / n
     apart = [value - centre for value in each]
     square = sum(value**2 for value in apart) / n
-    skewness = 0.0
+    skewness = lag_1 = 0.0
     if max(map(abs, apart)) > 1e-12 * abs(centre):
         skewness = sum(value**3 for value in apart) / n / square**1.5
+        lag_1 = sum(a * b for a, b in itertools.pairwise(apart)) / n / square
     b = max(4, round(0.4 * n ** (2 / 3)))
     variance = 0.0
     for j in range(1, b + 1):
         weighed = sum(math.sqrt(2) * math.cos(math.pi * j * (i + 0.5) / n) * value for i, value in enumerate(apart))
         variance += weighed**2 / n / b
-    return float(mean), math.sqrt(variance / n), skewness, b, variance
+    return float(mean), math.sqrt(variance / n), skewness, lag_1, b, variance
 
 
 def printed_interval(values, notionals):
     """As the document has it."""
-    mean, error, _, b, _ = interval_of(values, notionals)
+    mean, error, *_, b, _ = interval_of(values, notionals)
     if len(values) < 20:
         return {"mean": near(mean, 2), "low": None, "high": None, "standard_error": None}
     reach = t_quantile(0.975, b) * error
@@ -135,28 +138,37 @@ def near(value, digits):
     return round(value, digits) + 0.0
 
 
-def adjusted_of(columns, *, ratios):
-    """p of each column by all signs of groups of its blocks, by stepdown; of means, or of mean by standard error."""
-    n = len(columns[0])
+def signed_of(column, *, ratios):
+    """The sum of the means of groups of a column's blocks, and those of all signs of them; `ratios`: at unit length."""
+    n = len(column)
     groups = 10 if n < 60 else 12
     edges = [n * group // groups for group in range(groups + 1)]
-    table = []
-    for column in columns:
-        means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
-        length = math.sqrt(sum(value**2 for value in means)) if ratios else 1
-        table.append([value / (length or 1) for value in means])
-    sums = [sum(row) for row in table]
-    slack = [1e-9 * sum(map(abs, row)) for row in table]
-    reached = [0] * len(columns)
-    vectors = list(itertools.product((1, -1), repeat=groups))
+    means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
+    length = math.sqrt(sum(value**2 for value in means)) if ratios else 0
+    values = [value / (length or 1) for value in means]
+    signed = [0.0]
+    for value in values:
+        signed = [total + value for total in signed] + [total - value for total in signed]
+    return sum(values) - 1e-9 * sum(map(abs, values)), signed  # as many as are equal but for rounding
+
+
+def adjusted_of(columns):
+    """p of each column, by mean / standard error of groups and stepdown."""
+    sums, signed = zip(*(signed_of(column, ratios=True) for column in columns), strict=True)
     rising = sorted(range(len(columns)), key=sums.__getitem__)
-    for vector in vectors:
-        highest = -math.inf
-        for at in rising:  # those whose sums are no larger, of which the largest counts
-            highest = max(highest, sum(sign * value for sign, value in zip(vector, table[at], strict=True)))
-            reached[at] += highest >= sums[at] - slack[at]
-    alone = [count / len(vectors) for count in reached]
+    highest, alone = [-math.inf] * len(signed[0]), {}
+    for at in rising:  # against those whose sums are no larger
+        highest = [max(pair) for pair in zip(highest, signed[at], strict=True)]
+        alone[at] = sum(each >= sums[at] for each in highest) / len(highest)
     return [max(alone[other] for other in rising if sums[other] >= sums[at]) for at in range(len(columns))]
+
+
+def by_means(columns, place):
+    """p of one column, by the largest mean of all, and what that is on average under all signs."""
+    every = [signed_of(column, ratios=False) for column in columns]
+    largest = [max(of_vector) for of_vector in zip(*(signed for _, signed in every), strict=True)]
+    p = sum(each >= every[place][0] for each in largest) / len(largest)
+    return p, sum(largest) / len(largest) / (len(largest).bit_length() - 1)
 
 
 def folds_of(validation, spans, horizon):
@@ -252,7 +264,7 @@ class Reading:
         total = sum(notionals)
         means = {number: float(sum(column) / total) for number, column in columns.items()}
         blocks, days = len(notionals), len({self.spans[self.block[at]][0] // DAY for at in groups})
-        mean, error, skewness, b, variance = interval_of(columns[best], notionals)
+        mean, error, skewness, lag_1, b, variance = interval_of(columns[best], notionals)
         timing = self.rows.timing
         execution = self.by_block(
             groups,
@@ -271,6 +283,7 @@ class Reading:
             "saving_bps": {name: printed_interval(self.saved(groups, name, best), notionals) for name in self.honest},
             "execution_bps": printed_interval(execution, notionals),
             "skewness": near(skewness, 2),
+            "lag_1": near(lag_1, 2),
             "undercovers_percent": None,
             "span_bps": near(means[best] - min(means.values()), 2),
             "best_of": None,
@@ -289,14 +302,15 @@ class Reading:
         if abs(skewness) > 1:
             section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
         place = self.numbers.index(best)
-        adjusted = adjusted_of(list(columns.values()), ratios=True)
-        plain = adjusted_of(list(columns.values()), ratios=False)
+        adjusted = adjusted_of([*columns.values()])
+        plain, by_chance = by_means([*columns.values()], place)
         paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
-        close = [n for n, p in zip(self.numbers, adjusted_of(paired, ratios=True), strict=True) if p > 0.1]
+        close = [n for n, p in zip(self.numbers, adjusted_of(paired), strict=True) if p > 0.1]
         section["best_of"] = {
             "p": near(adjusted[place], 4),
-            "p_plain": near(plain[place], 4),
-            "agree": (adjusted[place] <= 0.05) == (plain[place] <= 0.05),
+            "p_plain": near(plain, 4),
+            "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
+            "by_chance_bps": near(by_chance * blocks / float(total), 2),
             "groups": 10 if blocks < 60 else 12,
             "sign_vectors": 1024 if blocks < 60 else 4096,
             "beat_it": sum(p <= 0.05 for p in adjusted),
@@ -314,11 +328,14 @@ class Reading:
             "low": near(fixed.low, 2),
             "high": near(fixed.high, 2),
         }
-        if (overfitting := pbo(matrix)) is not None:
-            section["pbo"] = overfitting
+        if (overfit := pbo(matrix)) is not None:
+            shares = {name: near(getattr(overfit, name), 4) for name in ("probability", "low", "high")}
+            section["pbo"] = shares | {name: getattr(overfit, name) for name in ("groups", "splits", "columns")}
         smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
         section["detectable_bps"] = near(smallest, 2)
-        return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
+        return section, self.kind(
+            section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values())
+        )
 
     def kind(self, section, in_sample, smallest, p, span):
         """The verdict's kind, by its rules in their order."""
@@ -386,7 +403,7 @@ class Reading:
 
 
 def _blocks_for(effect, variance):
-    """The fewest blocks from 20 on that would show an effect with 80 % power; that more do, too, is taken for granted."""
+    """The fewest blocks from 20 on that would show an effect with 80 % power."""
 
     def enough(blocks):
         b = max(4, round(0.4 * blocks ** (2 / 3)))
