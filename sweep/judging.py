@@ -461,6 +461,7 @@ def judge(
                 p=None if first is None else first.p,
                 in_sample=_saving(savings[against]),
                 held_out=None if held_out is None else _saving(held_out.against_strongest),
+                tested=0 if held_out is None else held_out.against_strongest.blocks,
                 execution=None if execution is None else _saving(execution),
                 grid_range=span,
                 all_in_set=close is not None and close.combinations == ground.looked_at,

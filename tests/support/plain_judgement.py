@@ -98,7 +98,7 @@ def blocks_of(rows):
 
 
 def interval_of(values, notionals):
-    """(mean, standard error, skewness, correlation with the next, B, variance) of a ratio of sums; nothing but a mean below 20 blocks."""
+    """(mean, standard error, skewness, correlation with the next, B, variance) of a ratio of sums."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
     each = [
