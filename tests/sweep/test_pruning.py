@@ -1,8 +1,13 @@
 """Exact pruning: what is left out could not have been the best, and the best is that of the sweep without it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from allocator.order import FIELDS, Order
 from feed import synthetic
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import verification
@@ -10,6 +15,9 @@ from sweep.config.loading import build_config
 from sweep.driver import resume, run
 from sweep.errors import ConfigError
 from sweep.progress import Silent
+from sweep.pruning import Pruning, overlapping
+from sweep.statistics import joined
+from sweep.statistics.orders import Orders
 from tests.sweep.runs.test_store import cut_short
 
 GRID = {
@@ -157,3 +165,81 @@ def test_the_verdict_says_what_was_left_out(days):
         f"{pruned:,} of {objective['combinations']:,} combinations were left out of later tapes, as they could not be"
     )
     assert np.isfinite(document["savings_vs_baselines_bps"]["best_ask"])
+
+
+ONE_TAPE = Orders((Order("buy", 9, 0, 1), Order("sell", 9, 0, 1)), (("buy", 9), ("sell", 9)), (0, 1, 2))
+
+
+def market_of(bounds, filled):
+    """A world with a bound for a buy and a sell, and what best_ask fills of both."""
+    rows = np.zeros((2, len(FIELDS)), np.int64)
+    least, base = rows.copy(), rows.copy()
+    least[:, FIELDS.index("total_cash")] = bounds
+    base[0, FIELDS.index("filled")] = filled
+    return SimpleNamespace(
+        baselines={"clairvoyant": SimpleNamespace(rows=least), "best_ask": SimpleNamespace(rows=base)}
+    )
+
+
+@settings(max_examples=700, deadline=None)
+@given(st.data())
+def test_no_costs_above_the_bound_let_the_winner_change(data):
+    """Any costs on any tapes: what is left out is dearer than the best that fills enough, in each of two worlds."""
+    tapes, split, count = data.draw(st.integers(2, 4)), data.draw(st.integers(1, 4)), data.draw(st.integers(5, 8))
+    small = st.integers(0, 6)
+    scale = data.draw(st.sampled_from([1, 2**61 // 50]))
+    worlds = [range(split), range(split, count)]
+    buys, sells = ([[data.draw(small) for _ in range(tapes)] for _ in worlds] for _ in range(2))
+    above = np.array([[[data.draw(small) for _ in range(2)] for _ in range(count)] for _ in range(tapes)], object)
+    filled = np.array([[data.draw(st.integers(0, 2)) for _ in range(count)] for _ in range(tapes)])
+    world = np.array([int(number >= split) for number in range(count)])
+    rows = np.zeros((tapes, 2, count, len(FIELDS)), np.int64)
+    for tape in range(tapes):
+        for number in range(count):
+            at = world[number]
+            rows[tape, 0, number, FIELDS.index("total_cash")] = (buys[at][tape] + above[tape, number, 0]) * scale
+            rows[tape, 1, number, FIELDS.index("total_cash")] = (sells[at][tape] - above[tape, number, 1]) * scale
+            rows[tape, 0, number, FIELDS.index("filled")] = filled[tape, number]
+    enough = data.draw(st.integers(0, 2))
+    markets = [
+        [market_of([buys[at][tape] * scale, sells[at][tape] * scale], enough) for at in range(2)]
+        for tape in range(tapes)
+    ]
+    variants = SimpleNamespace(each=[SimpleNamespace(world=0), SimpleNamespace(world=1)])
+    orders = joined([ONE_TAPE] * tapes)
+    pruning = Pruning(orders, range(tapes), variants, [0, split, count], markets)
+    ran = np.zeros((tapes, 2, count), np.bool_)
+    ran[0] = True
+    best = []
+    for tape in range(tapes):
+        left = pruning.left_out(tape) if tape else []
+        alive = np.setdiff1d(np.arange(count), left)
+        assert [n for first, past in pruning.ranges([(0, count)]) for n in range(first, past)] == alive.tolist()
+        ran[tape][:, alive] = True
+        pruning.add(tape, np.where(ran[tape][:, :, None], rows[tape], 7), ran[tape])
+        if not tape:
+            best = pruning.incumbents()
+            for number in best:
+                if number is not None:
+                    ran[1:, :, number] = True
+            pruning.limit(best, [(rows[later], ran[later]) for later in range(1, tapes)])
+    paid = sum(
+        rows[tape, 0, :, FIELDS.index("total_cash")].astype(object)
+        - rows[tape, 1, :, FIELDS.index("total_cash")].astype(object)
+        for tape in range(tapes)
+    )
+    fit = filled.sum(axis=0) >= enough * tapes
+    pruned = np.flatnonzero(~ran.all(axis=(0, 1)))
+    for at, members in enumerate(worlds):
+        assert best[at] is None or ran[:, :, best[at]].all()
+        candidates = [number for number in members if fit[number]] or list(members)
+        least = min(paid[number] for number in candidates)
+        winners = [number for number in candidates if paid[number] == least]
+        assert not {*winners} & {*pruned.tolist()}
+        if not any(fit[number] for number in members):
+            assert not {*members} & {*pruned.tolist()}  # nothing that fills enough stands against them
+
+
+def test_what_lies_in_ranges_and_in_others():
+    assert overlapping([(0, 5), (7, 9)], [(1, 2), (4, 8)]) == [(1, 2), (4, 5), (7, 8)]
+    assert overlapping([], [(1, 2)]) == []
