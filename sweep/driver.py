@@ -210,8 +210,8 @@ def _answer(
         markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
 
-        def add_markets(number: int, part: tasks.Job) -> None:
-            markets.append(markets_of(executor, variants, session.tapes.fetch(number).books, part))
+        def add_markets(number: int, books: Sequence[Handle], part: tasks.Job) -> None:
+            markets.append(markets_of(executor, variants, books, part))
             around = markets[-1][0].around
             early_warnings.extend(_warn(caveats.before(question, orders, facts, number, around), progress))
 
@@ -226,12 +226,12 @@ def _answer(
             edges = plan.classes.variant_edges.tolist()
             tapes = tapes_of(orders)
             for number in tapes if config.search.prune else ():  # which needs the bounds of all tapes first
-                add_markets(number, on_tape(job, orders, number))
+                add_markets(number, session.tapes.fetch(number).books, on_tape(job, orders, number))
             pruning = Pruning(orders, tapes, variants, edges, markets) if config.search.prune else None
             for position, number in enumerate(tapes):
                 books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
                 if position == len(markets):  # of the first round
-                    add_markets(number, part)
+                    add_markets(number, books, part)
                 filled = shares_of(markets[position][0].baselines["best_ask"])
                 if pruning is not None and position:
                     store.leave_out(number, pruning.left_out(position))
