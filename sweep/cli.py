@@ -280,6 +280,24 @@ def _verify(run: str, assignments: list[str], **sampling: int) -> int:
     return OK if document["identical"] else DIFFERS
 
 
+def _compare(first: str, second: str, assignments: list[str], **combinations: int) -> int:
+    from sweep.comparison import compare
+    from sweep.report import comparison_document
+
+    _refuse_keys("compare", assignments)
+    numbers = combinations.get("first"), combinations.get("second")
+    document = comparison_document(compare(first, second, numbers))
+    _tell(document["sentence"])
+    _print(json.dumps(document, indent=2, allow_nan=False))
+    return OK
+
+
+def _refuse_keys(command: str, assignments: list[str]) -> None:
+    """Refuse KEY=VALUE where stored files alone are read."""
+    if assignments:
+        raise _config_error(f"{assignments[0]}: {command} reads stored files alone, and takes no keys")
+
+
 def _config_error(message: str) -> Exception:
     from sweep.errors import ConfigError
 
@@ -334,6 +352,8 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "cluster": {"metavar": "FILE", "help": "the nodes there would be (./cluster.yaml, if there is one)"},
     "sample": {"metavar": "N", "type": int, "help": "rows to compute again (64)"},
     "seed": {"metavar": "N", "type": int, "help": "which rows those are (drawn)"},
+    "first": {"metavar": "N", "type": int, "help": "a combination of the first run (its best)"},
+    "second": {"metavar": "N", "type": int, "help": "a combination of the second run (its best)"},
 }
 """Every option with its arguments for argparse."""
 
@@ -348,6 +368,12 @@ COMMANDS: Final = {
         "read a stored run's source again, and compute answer and some rows again",
         ("RUN",),
         ("sample", "seed"),
+    ),
+    "compare": Command(
+        _compare,
+        "say what one stored run pays less than another for the same orders",
+        ("RUN", "RUN"),
+        ("first", "second"),
     ),
 }
 """Every command by its name."""

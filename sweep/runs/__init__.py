@@ -3,11 +3,12 @@
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import Manifest, config_of, read_manifest, run_id
+from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, read_manifest, run_id
 from sweep.runs.store import Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
+    "MALFORMED",
     "ORDERS",
     "RUNS",
     "VENUES",
@@ -15,6 +16,7 @@ __all__ = [
     "Manifest",
     "Store",
     "config_of",
+    "describe_malformed",
     "open_output",
     "open_store",
     "quarantine",
