@@ -13,7 +13,7 @@ from sweep import caveats, tasks
 from sweep.asking import on_tape, tapes_of
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
-from sweep.judging import ground_of, judge, parts_of
+from sweep.judging import ground_of, judge
 from sweep.report import (
     answer_section,
     fills_section,
@@ -24,7 +24,7 @@ from sweep.report import (
     worlds_section,
 )
 from sweep.search import Grid, each_alone
-from sweep.statistics import Outcome, details, fills_by_venue, shares_of, stacked, total
+from sweep.statistics import Outcome, details, fills_by_venue, parts_of, shares_of, stacked, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from allocator.order import Liquidity
     from sweep.config import Question, Settings, Validation, Variants, World
     from sweep.executors import Executor, Handle
-    from sweep.judging import Ground, Judged, Part
+    from sweep.judging import Ground, Judged
     from sweep.reduce import Best, Reduction
-    from sweep.statistics import Orders, Total
+    from sweep.statistics import Orders, Part, Total
     from sweep.tapes import Session
 
 PIECE: Final = 16

@@ -19,6 +19,7 @@ from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
 from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
+from sweep.judging import check_validation
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
 from sweep.reduce import TOTAL, Reduction, eligible
@@ -176,6 +177,7 @@ def _answer(
     config, grid = question.config, question.grid
     orders = orders_of(question, session.tapes)
     check_detail(question, len(orders))
+    check_validation(orders, question.validation)
     variants = question.variants
     job = job_of(question, orders)
     with phases.phase("calibrate"):

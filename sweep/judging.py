@@ -20,6 +20,7 @@ from sweep.statistics import (
     Evidence,
     Interval,
     Overfitting,
+    Part,
     Saving,
     Verdict,
     best_of,
@@ -28,9 +29,10 @@ from sweep.statistics import (
     confidence_set,
     corrected,
     detectable,
-    estimates,
     interval,
     make_folds,
+    notional_by_group,
+    paid_by_group,
     pbo,
     timings,
     verdict,
@@ -56,42 +58,6 @@ CELLS: Final = 2**22
 
 CHECKED: Final = Validation("folds", 5)
 """How the verdict looks out of sample where nothing else is asked for."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Orders that are judged together; None = of every side, or size.
-
-    Attributes
-    ----------
-    side : str, optional
-    size : int, optional
-    groups : (M,) int64
-        Their groups.
-    """
-
-    side: Side | None
-    size: int | None
-    groups: Int64
-
-
-def parts_of(orders: Orders) -> list[Part]:
-    """All orders; then each size of both sides; then each side and size: those that are not the same as one before."""
-    cells = [(orders.orders[first].side, orders.orders[first].size) for first in orders.edges[:-1]]
-    sides, sizes = dict.fromkeys(side for side, _ in cells), dict.fromkeys(size for _, size in cells)
-    wanted: list[tuple[Side | None, int | None]] = [(None, None)]
-    if len(sizes) > 1:
-        wanted += [(None, size) for size in sizes]
-    if len(sides) > 1:
-        wanted += [(side, size) for side in sides for size in sizes]
-    return [
-        Part(
-            side,
-            size,
-            np.array([g for g, (own, shares) in enumerate(cells) if side in {None, own} and size in {None, shares}]),
-        )
-        for side, size in wanted
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +226,6 @@ class Ground:
         """(G,) 1 for a group of buys, -1 for one of sells."""
         return np.array(self.reduction.signs, np.int64)
 
-    @property
-    def horizon(self) -> int:
-        """The longest order, nanoseconds."""
-        return max(order.end - order.start for order in self.orders.orders)
-
     def best_in(self, groups: Int64) -> int:
         """The position of the best class for some groups: by the rules of the best of all."""
         return int(self.reduction.ranked(int(self.filled[groups].sum()), groups)[1][0])
@@ -402,22 +363,15 @@ def ground_of(
     arrivals : (N,) sequence of int
         Twice their arrival mids, 1e-9 $; 0 = there is none.
     """
-    first = list(orders.edges[:-1])
-    signs = np.array(reduction.signs, np.int64)
-    cash = baselines["best_ask"].rows[:, TOTAL].tolist()
-    notional = [
-        order.size * mid2 / 2 if mid2 else float(paid)
-        for order, mid2, paid in zip(orders.orders, arrivals, cash, strict=True)
-    ]
     filled = baselines["best_ask"].rows[:, FILLED] - baselines["best_ask"].rows[:, OVERFILLED]
     return Ground(
         orders,
         blocks_of(orders),
         reduction,
         looked_at,
-        {name: np.add.reduceat(outcome.rows[:, TOTAL], first) * signs for name, outcome in baselines.items()},
-        np.add.reduceat(filled, first),
-        np.add.reduceat(np.array(notional), first),
+        paid_by_group(orders, baselines),
+        np.add.reduceat(filled, orders.edges[:-1]),
+        notional_by_group(orders, baselines["best_ask"], arrivals),
     )
 
 
@@ -459,8 +413,8 @@ def judge(
     blocks = len(notional)
     days = len(np.unique(ground.blocks.day[np.unique(ground.blocks.of_group[groups])]))
     columns = ground.savings(groups, against)
-    means = estimates(columns, notional).means
-    span = float(means[best] - means.min())
+    cash = ground.reduction.ranked(0, groups)[0]
+    span = BPS * float(int(cash.max()) - int(cash[best])) / math.fsum(notional.tolist())
     enough = blocks >= FEWEST_BLOCKS
     first = best_of(columns, notional, best) if enough else None
     close = ground.close(confidence_set(columns, notional, best)) if enough else None
@@ -514,6 +468,17 @@ def _saving(each: Interval) -> Saving | None:
     return None if each.low is None or each.high is None else Saving(each.mean, each.low, each.high)
 
 
+def check_validation(orders: Orders, validation: Validation | None) -> None:
+    """Refuse (ConfigError) a split for which there are too few blocks."""
+    if validation is not None:
+        make_folds(validation, blocks_of(orders), longest(orders))
+
+
+def longest(orders: Orders) -> int:
+    """The longest order, nanoseconds."""
+    return max(order.end - order.start for order in orders.orders)
+
+
 def hold_out(ground: Ground, groups: Int64, validation: Validation) -> HeldOut:
     """Choose on one part of the blocks, and report the other, fold after fold, from the sums that there are.
 
@@ -522,7 +487,7 @@ def hold_out(ground: Ground, groups: Int64, validation: Validation) -> HeldOut:
     ConfigError
         The blocks are too few for it.
     """
-    folds = make_folds(validation, ground.blocks, ground.horizon)
+    folds = make_folds(validation, ground.blocks, longest(ground.orders))
     block_of = ground.blocks.of_group[groups]
     results = []
     strongest, best_ask = np.zeros(len(ground.blocks)), np.zeros(len(ground.blocks))

@@ -186,11 +186,15 @@ def leaves(value, path=""):
         yield path
 
 
-def test_the_reference_names_every_field_of_the_document_and_no_other(minute_document, document_of_worlds):
+def test_the_reference_names_every_field_of_the_document_and_no_other(
+    minute_document, document_of_worlds, documents_of_blocks
+):
     section = reference.PAGE.read_text().partition("## The document")[2].partition("\n## ")[0]
     named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in SPAN.findall(row)]
     patterns = {name: re.compile(re.escape(name).replace(r"\*", r"[^.]+")) for name in named}
-    fields = {*leaves(minute_document), *leaves(document_of_worlds)} - {"feed.partitions"}  # of a file there are none
+    documents = [minute_document, document_of_worlds, *documents_of_blocks]
+    fields = {field for each in documents for field in leaves(each)} - {"feed.partitions"}  # of a file there are none
+    fields -= {field for field in fields if any(other.startswith(f"{field}.") for other in fields)}  # null in some
     assert [each for each in sorted(fields) if not any(rule.fullmatch(each) for rule in patterns.values())] == []
     of_topics = {"feed.partitions[].*"}
     unmet = [name for name, rule in patterns.items() if not any(map(rule.fullmatch, fields))]
@@ -214,6 +218,16 @@ def document_of_worlds(minute):
     latencies = {"near": "1ms", "far": {"default": "2ms", "2": "3ms"}}
     keys = {"source": minute, "executor": "inline", "grid": {"latency": latencies}}
     return json.loads(json.dumps(sweep.run(keys).document))
+
+
+@pytest.fixture(scope="module")
+def documents_of_blocks(minute):
+    order = {"side": ["buy", "sell"], "size": 100, "every": "2s", "horizon": "1s"}
+    grid = {"theta_queue": [0, 0.01], "lambda_under": [n / 1000 for n in range(12)]}
+    rising = {"reference": "arrival", "order": {**order, "size": 2000}, "grid": {"lambda_under": 0, **grid}}
+    runs = [{"order": order, "validate": "folds=3", "grid": grid}, rising]
+    documents = [sweep.run({"source": minute, "executor": "inline", **keys}).document for keys in runs]
+    return json.loads(json.dumps(documents))
 
 
 def test_the_reference_lists_every_exit_code():

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sweep import caveats, tasks
+from sweep.answering import Market, joined_market, outcomes_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.config import as_config
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
@@ -21,20 +22,26 @@ from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, secon
 from sweep.forecast.prices import load_prices
 from sweep.forecast.timing import measure
 from sweep.forecast.walk import OVERHEAD, walk_plan
+from sweep.judging import check_validation
 from sweep.planning import ROW_BYTES, check_memory, make_plan
 from sweep.progress import Silent
-from sweep.report import feed_section
-from sweep.statistics import shares_of
+from sweep.report import feed_section, power_section
+from sweep.statistics import FEWEST_BLOCKS, blocks_of, joined, powers, shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sweep.chunks import Measured
-    from sweep.config import Config
+    from sweep.config import Config, Question
     from sweep.forecast.walk import Walk
     from sweep.progress import Progress
+    from sweep.statistics import Orders, Power
+    from sweep.tapes import Session
 
+
+LOOKED_AT = 2_000
+"""Orders from which on no further tape is looked at for what can be shown."""
 
 SAMPLE_ORDERS = 8
 """Orders at most on which the baselines are timed."""
@@ -82,8 +89,11 @@ def forecast(
     with open_session(question, progress, phases, Inline()) as session:
         tapes = session.tapes.facts
         orders = orders_of(question, session.tapes)
+        check_validation(orders, question.validation)
         first, *_ = tapes_of(orders)
         books = session.tapes.fetch(first).books
+        with phases.phase("baselines"):
+            power = _powers(session, question, orders, progress)
     book, variants = books[0], question.variants
     reading = phases.seconds["source"] + phases.seconds["materialise"]
     job = on_tape(job_of(question, orders), orders, first)
@@ -124,6 +134,7 @@ def forecast(
         "chunks": walk.chunks,
         "chunk_size": walk.largest,
         "kernel": plan.kernel,
+        "power": [power_section(each) for each in power],
         "bytes": {
             "object_store_per_node": plan.nbytes,
             "result_table": plan.combinations * ROW_BYTES,
@@ -153,6 +164,47 @@ def forecast(
         },
         "cluster": None if cluster_nodes is None else cluster_section(cluster_nodes, price_table, plan, pace),
     }
+
+
+def _powers(session: Session, question: Question, orders: Orders, progress: Progress) -> list[Power]:
+    """What can be shown, from the baselines on the first tapes: on as few as have blocks enough, or all."""
+    variant, job = question.variants.of_world(0), job_of(question, orders)
+    looked_at: list[int] = []
+    parts: list[Market] = []
+    for number in tapes_of(orders):
+        own = replace(on_tape(job, orders, number), settings=variant.settings, parts=())
+        books = session.tapes.fetch(number).books
+        parts.append(
+            Market(
+                tasks.around(books[variant.book], own),
+                outcomes_of(session.executor, books[variant.book], own, tasks.baselines),
+            )
+        )
+        looked_at.append(number)
+        some = joined([orders.on_tape(each) for each in looked_at])
+        if len(blocks_of(some)) >= FEWEST_BLOCKS or len(some) >= LOOKED_AT:
+            break
+    market = joined_market(parts)
+    each = powers(some, market.baselines, market.around.arrivals)
+    for line in _in_words(each):
+        progress.say(line)
+    return each
+
+
+def _in_words(each: Sequence[Power]) -> Iterator[str]:
+    """A line for each part of the orders."""
+    for power in each:
+        size = None if power.size is None else f"{power.size:,}"
+        label = " ".join(filter(None, (power.side, size))) or "all"
+        known = {name: bps for name, bps in power.detectable.items() if bps is not None}
+        if known:
+            least, most = (pick(known, key=known.__getitem__) for pick in (min, max))
+            yield (
+                f"{label}: {power.blocks:,} blocks would show a saving of {known[least]:,.2f} bps (if savings vary as "
+                f"those of {least} do) to {known[most]:,.2f} bps ({most}), with 80 % power"
+            )
+        elif power.blocks < FEWEST_BLOCKS:
+            yield f"{label}: {power.blocks:,} blocks are too few for an interval, which needs {FEWEST_BLOCKS}"
 
 
 def _against(

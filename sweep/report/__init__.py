@@ -13,7 +13,7 @@ from sweep.report.document import (
     strategies,
     worlds_section,
 )
-from sweep.report.judgement import judged_document
+from sweep.report.judgement import judged_document, power_section
 from sweep.report.summary import print_summary
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "judged_document",
     "order_section",
     "orders_section",
+    "power_section",
     "print_summary",
     "rules_section",
     "shortfall_section",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sweep.judging import FoldResult, HeldOut, Judged
     from sweep.search import Grid
-    from sweep.statistics import Interval
+    from sweep.statistics import Interval, Power
 
 DECIMALS: Final = 4
 """Of a p-value or a share."""
@@ -129,6 +129,20 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
         "detectable_bps": _rounded(judged.detectable, 2),
         "days_for_bps": {f"{effect:g}": days for effect, days in judged.days_for.items()},
         "held_out": None if judged.held_out is None else _held_out(judged.held_out, grid),
+    }
+
+
+def power_section(power: Power) -> dict[str, Any]:
+    """What some orders can show, before anything is swept."""
+    return {
+        "side": power.side,
+        "size": power.size,
+        "blocks": power.blocks,
+        "days": power.days,
+        "detectable_bps": {name: _rounded(bps, 2) for name, bps in power.detectable.items()},
+        "days_for_bps": {
+            name: {f"{effect:g}": days for effect, days in each.items()} for name, each in power.days_for.items()
+        },
     }
 
 

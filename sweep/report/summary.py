@@ -59,7 +59,7 @@ def _verdicts(document: Mapping[str, Any], orders: int) -> Iterator[str]:
         for world in worlds:
             where = f", {_named(world['market'])}" if "market" in world else ""
             yield from _wrapped(f"  against the strongest baseline, bps{where}")
-            yield _judged("", ("baseline", "saves", "95 % interval", "p of best", "verdict"))
+            yield _judged("", ("baseline", "saves", "95 % interval", "p", "verdict"))
             whole = {"side": None, "size": None, "verdict": world["verdict"], **world["statistics"]}
             for part in (whole, *world["statistics"]["parts"]):
                 yield from _part(part)
@@ -84,7 +84,7 @@ def _part(part: Mapping[str, Any]) -> Iterator[str]:
 
 def _judged(label: str, figures: Sequence[str]) -> str:
     baseline, saves, reach, chance, kind = figures
-    return f"  {label:<13}{baseline:<15}{saves:>8}{reach:>19}{chance:>11}  {kind}"
+    return f"  {label:<11} {baseline:<14} {saves:>8}{reach:>17}{chance:>7}  {kind}"
 
 
 def _worlds(worlds: list[dict[str, Any]]) -> Iterator[str]:

@@ -7,9 +7,11 @@ from sweep.statistics.blocks import Blocks, blocks_of
 from sweep.statistics.details import details, fills_by_venue, stacked
 from sweep.statistics.filling import Filling
 from sweep.statistics.folds import make_folds
-from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, estimates, interval
+from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, interval
 from sweep.statistics.orders import MOST_ROWS, NoOrder, Orders, joined, no_orders, orders_on
 from sweep.statistics.overfitting import Overfitting, pbo
+from sweep.statistics.parts import Part, notional_by_group, paid_by_group, parts_of
+from sweep.statistics.power import Power, powers
 from sweep.statistics.selection import BestOf, Corrected, best_of, confidence_set, corrected
 from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, timings, total
 from sweep.statistics.verdict import EFFECTS, Evidence, Saving, Verdict, verdict
@@ -28,6 +30,8 @@ __all__ = [
     "Orders",
     "Outcome",
     "Overfitting",
+    "Part",
+    "Power",
     "Saving",
     "Total",
     "Verdict",
@@ -38,14 +42,17 @@ __all__ = [
     "corrected",
     "details",
     "detectable",
-    "estimates",
     "fills_by_venue",
     "interval",
     "joined",
     "make_folds",
     "no_orders",
+    "notional_by_group",
     "orders_on",
+    "paid_by_group",
+    "parts_of",
     "pbo",
+    "powers",
     "savings_of",
     "shares_of",
     "stacked",

@@ -186,3 +186,44 @@ def test_pbo_is_near_the_truth_of_noise_and_of_one_winner_among_24(gain, about):
     expected = truth(draw, 4000)
     assert abs(expected - about) < 0.03
     assert abs(estimates.mean() - expected) < 3 * estimates.std() / trials**0.5 + 0.025
+
+
+def test_the_range_is_that_of_rotated_groups(monkeypatch):
+    drawn, raw = [], module._raw
+
+    def draws(*arguments):
+        drawn.append(raw(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(module, "_raw", draws)
+    rows = np.random.default_rng(8).integers(-(10**6), 10**6, size=(21, 13))
+    answer = pbo(rows, repeats=3)
+    shares = []
+    for offsets in drawn:
+        rotated = [np.roll(row, -int(offsets[block // 2]) % 13).tolist() for block, row in enumerate(rows[1:])]
+        shares.append(plain_pbo(rotated)[0])
+    assert [len(offsets) for offsets in drawn] == [10, 10, 10]
+    assert len({*shares}) == 3
+    assert (answer.low, answer.high) == (min(shares), max(shares))
+    monkeypatch.setattr(module, "_null_shares", lambda *_: [n / 100 for n in range(40)])  # two are 5 %
+    assert (pbo(rows, repeats=40).low, pbo(rows, repeats=40).high) == (0.01, 0.38)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_range_holds_where_no_column_is_better_and_not_where_one_is(alike):
+    random = np.random.default_rng(9)
+    noise = [random.normal(size=(40, 24)) for _ in range(80)]
+    judged = [pbo(np.cumsum(each, axis=1) if alike else each, repeats=100) for each in noise]
+    inside = sum(answer.low <= answer.probability <= answer.high for answer in judged)
+    assert inside / 80 >= 0.9 - 3 * math.sqrt(0.9 * 0.1 / 80)
+    assert len({answer.probability for answer in judged}) > 20
+    won = [pbo(each + (np.arange(24) == 5), repeats=100) for each in noise[:20]]
+    assert all(answer.probability < answer.low for answer in won)
+
+
+def test_of_many_columns_the_range_is_made_of_some(monkeypatch):
+    results = np.random.default_rng(10).normal(size=(24, 60))
+    monkeypatch.setattr(module, "RANGE_COLUMNS", 20)
+    some, every_third = pbo(results, 20), pbo(results[:, ::3], 20)
+    assert (some.low, some.high) == (every_third.low, every_third.high)
+    assert some.probability != every_third.probability
