@@ -11,8 +11,7 @@ import numpy as np
 
 from feed.instants import format_instant
 from sweep.errors import ConfigError
-from sweep.judging import BPS, parts_of
-from sweep.statistics import Orders, blocks_of, interval
+from sweep.statistics import Orders, blocks_of, interval, parts_of
 from sweep.stored import read_stored
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     Float64 = NDArray[np.float64]
     Int64 = NDArray[np.int64]
+
+BPS = 1e4
 
 OF_THE_TAPE = ("symbol", "window", "venues", "depth")
 """Keys of the configuration that decide what of a source is read."""

@@ -30,7 +30,17 @@ from sweep.report import (
     rules_section,
 )
 from sweep.result import Result
-from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
+from sweep.runs import (
+    RUNS,
+    BufferedProgress,
+    Store,
+    config_of,
+    open_store,
+    quarantine,
+    read_manifest,
+    read_result,
+    run_id,
+)
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -47,7 +57,6 @@ if TYPE_CHECKING:
     from sweep.events import Listener
     from sweep.executors import Handle
     from sweep.progress import Progress
-    from sweep.runs import Store
     from sweep.tapes import Session
     from sweep.tasks import Failure
 
@@ -167,6 +176,18 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
+
+
+def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:
+    """Sweep tapes that are read already, and store nothing.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError, AllFailed
+        As `run`.
+    """
+    identifier = run_id(question, session.tapes.facts, session.tapes.empty)
+    return _answer(question, identifier, session, Store(), phases, BufferedProgress(progress))
 
 
 def _answer(

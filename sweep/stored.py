@@ -95,7 +95,7 @@ class Stored:
     timing: Int64 | None
 
 
-def read_stored(home: Path, combination: int | None) -> Stored:
+def read_stored(home: Path, combination: int | None = None) -> Stored:
     """Read a combination of a complete run, by default the best of its first world.
 
     Raises

@@ -12,7 +12,7 @@ from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, lo
 from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.validation import Validation
-from sweep.config.variants import BookAsked, Variants, World
+from sweep.config.variants import BookAsked, Variants, World, axis_values
 from sweep.config.yaml_text import describe_yaml_error
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "World",
     "as_config",
     "assign",
+    "axis_values",
     "build_config",
     "describe_yaml_error",
     "expected_of",

@@ -1,9 +1,10 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
 
 from sweep.runs.bad_messages import quarantine
+from sweep.runs.files import open_regular, reason
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, read_manifest, run_id
+from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
@@ -17,7 +18,9 @@ __all__ = [
     "Store",
     "config_of",
     "describe_malformed",
+    "now",
     "open_output",
+    "open_regular",
     "open_store",
     "quarantine",
     "read_columns",
@@ -25,5 +28,6 @@ __all__ = [
     "read_manifest",
     "read_result",
     "read_table",
+    "reason",
     "run_id",
 ]
