@@ -228,7 +228,10 @@ def _question(run: Stored) -> tuple[dict[str, Any], bool]:
     asked = {name: value for name, value in run.manifest.config.items() if name not in _ASKED}
     if config.source == EMBEDDED:
         own = {} if config.fees is UNSET else config.fees
-        asked["fees"] = {str(venue): dict(fee) for venue, fee in synthetic.FEES.items()} | own
+        asked["fees"] = {
+            **{str(venue): {name: float(each) for name, each in fee.items()} for venue, fee in synthetic.FEES.items()},
+            **own,
+        }
     for name, (labels, values) in axis_values(config).items():
         if name in MARKET:
             asked[name] = msgspec.to_builtins(values[labels.index(run.market[name])])

@@ -238,9 +238,12 @@ class Tapes:
     def only(self, numbers: Sequence[int]) -> Tapes:
         """Some of the tapes, numbered anew; what was left out as empty is not theirs."""
         part = copy(self)
-        part.facts, part.empty = tuple(self.facts[number] for number in numbers), ()
-        part._wanted = [self._wanted[number] for number in numbers]
-        part._kept = {at: self._kept[number] for at, number in enumerate(numbers) if number in self._kept}
+        part.__dict__ |= {
+            "facts": tuple(self.facts[number] for number in numbers),
+            "empty": (),
+            "_wanted": [self._wanted[number] for number in numbers],
+            "_kept": {at: self._kept[number] for at, number in enumerate(numbers) if number in self._kept},
+        }
         return part
 
     def _check_venues(self, question: Question) -> None:
