@@ -13,12 +13,12 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit soak lint bench peers fuzz
+.PHONY: help install run kafka test unit soak lint bench bench-stats peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
 		case "$$line" in \
-		[a-z]*:*'## '*) printf '  make %-9s %s\n' "$${line%%:*}" "$${line##*## }" ;; \
+		[a-z]*:*'## '*) printf '  make %-11s %s\n' "$${line%%:*}" "$${line##*## }" ;; \
 		esac; \
 	done < Makefile
 
@@ -50,7 +50,10 @@ lint: .venv/installed-test ## run ruff, mypy and the contracts between the packa
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) -m benchmarks.run $(ARGS)
 
-peers: .peers/hftbacktest/installed .peers/vectorbt/installed ## install what make bench holds this project against
+bench-stats: .venv/installed-test ## how often statistics hold the truth: tables of 1,000 trials a cell; ARGS='--trials 200'
+	@$(python) -m benchmarks.statistics_tables $(ARGS)
+
+peers: .peers/hftbacktest/installed .peers/vectorbt/installed .peers/arch/installed ## install what make bench holds this project against
 
 fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 in all, FINDINGS=... names a folder
 	@$(python) -m tests.fuzz.run --seconds $(or $(SECONDS),600) \

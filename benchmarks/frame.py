@@ -73,6 +73,7 @@ UNITS: dict[str, Unit] = {
     "snapshots/s": Unit(rate=True),
     "combinations/s": Unit(rate=True),
     "chunks/s": Unit(rate=True),
+    "columns/s": Unit(rate=True),
     "GB/s": Unit(rate=True),
     "MB": Unit(1e-6, timed=False),
     "x": Unit(rate=True),

@@ -324,7 +324,7 @@ DETAILED: Final = 1_000_000
 def check_detail(question: Question, orders: int) -> None:
     """Refuse (ConfigError) more detail than can be run once more."""
     detail = question.config.detail
-    count = {"best": 0, "all": len(question.grid)}[detail] if isinstance(detail, str) else len(detail)
+    count = {"best": 0, "all": question.most}[detail] if isinstance(detail, str) else len(detail)
     if count * orders > DETAILED:
         raise ConfigError(
             f"detail: {count:,} combinations x {orders:,} orders are {count * orders:,} runs, more than {DETAILED:,}; "

@@ -9,6 +9,7 @@ from feed.errors import FeedUnavailable
 from feed.instants import format_instant
 from feed.tape import DAY
 from sweep import tasks
+from sweep.config import in_rounds
 from sweep.errors import ConfigError
 from sweep.search import each_alone
 from sweep.statistics import MOST_ROWS, NoOrder, joined, no_orders, orders_on
@@ -45,8 +46,10 @@ def orders_of(question: Question, tapes: Tapes) -> Orders:
         One of several tapes has no quote while its orders last.
     """
     orders = _orders_of(question, tapes, 1)
-    if orders.groups * len(question.grid) <= MOST_ROWS:
+    if orders.groups * question.most <= MOST_ROWS:
         return orders
+    if in_rounds(question.config):  # which of them differ is only known at the end
+        return _orders_of(question, tapes, question.most)
     classes = tasks.classify(job_of(question, orders), scales_of(question.variants, tapes.facts))
     return _orders_of(question, tapes, len(classes))
 

@@ -28,8 +28,10 @@ from sweep.report import (
     feed_section,
     order_section,
     rules_section,
+    search_section,
 )
 from sweep.result import Result
+from sweep.rounds import Rounds
 from sweep.runs import (
     RUNS,
     BufferedProgress,
@@ -195,64 +197,82 @@ def _answer(
 ) -> Result:
     """Sweep every tape: every combination, the baselines, the best, the document."""
     executor, facts = session.executor, session.tapes.facts
-    config, grid = question.config, question.grid
+    config = question.config
     orders = orders_of(question, session.tapes)
     check_detail(question, len(orders))
     check_validation(orders, question.validation)
     variants = question.variants
-    job = job_of(question, orders)
+    # what is stored of a run names its classes, whatever is asked for now
+    grouped = config.collapse if store.planned is None else store.planned.collapse
+    scales = scales_of(variants, facts)
+    rounds = Rounds(
+        question,
+        orders,
+        store,
+        (lambda job: executor.get(executor.call(tasks.classify, job, scales))) if grouped else None,
+    )
     with phases.phase("calibrate"):
-        # what is stored of a run names its classes, whatever is asked for now
-        if config.collapse if store.planned is None else store.planned.collapse:
-            job = in_classes(job, executor.get(executor.call(tasks.classify, job, scales_of(variants, facts))))
+        job = rounds.job()
+        if job is None:
+            raise ConfigError("search: not one combination is looked at; give it more time, or fewer conditions")
         if store.planned is None or job.parts:
             first, *_ = tapes_of(orders)
             books = session.tapes.fetch(first).books
             measured = calibrated(executor, variants, books, on_tape(job, orders, first))
         else:
             measured = [{store.planned.kernel: tuple(store.planned.measured)}]
-    plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-    check_memory(plan, len(variants.worlds), stored=config.output is not None)
-    job = in_classes(job, plan.classes, plan.kernels)
-    edges = plan.classes.variant_edges.tolist()
     with phases.phase("sweep") as advanced:
-        store.begin(plan)
-        if store.arrived:
-            progress.say(f"{store.arrived:,} of {plan.combinations:,} combinations are stored already")
         listeners = (ChunkCallback(advanced), progress, *open_meters(config, identifier))
-        for listener in listeners:
-            listener.started(Started(plan.combinations, store.arrived, plan.nbytes, len(facts[0].provenance.bad)))
-        sweeping = _Sweeping(session, identifier, store, plan, progress, listeners)
+        sweeping = _Sweeping(session, identifier, store, progress, listeners)
         markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
-        for number in tapes_of(orders):
-            books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
-            of_tape = markets_of(executor, variants, books, part)
-            early_warnings += _warn(caveats.before(question, orders, facts, number, of_tape[0].around), progress)
-            filled = shares_of(of_tape[0].baselines["best_ask"])
-            for at, book in enumerate(books):
-                sweeping.sweep(number, book, part, variants.ranges(at, edges), filled)
-            markets.append(of_tape)
+        while job is not None:
+            plan = make_plan(job.classes, orders, facts, executor.workers, measured)
+            check_memory(plan, len(variants.worlds), stored=config.output is not None)
+            job = in_classes(job, plan.classes, plan.kernels)
+            store.begin(plan, rounds.number, grouped=None if rounds.number is None else grouped)
+            bounded = rounds.number is None or config.search.combinations is not None
+            sweeping.begin(plan, question.most * orders.groups if bounded else 0, len(facts[0].provenance.bad))
+            edges = plan.classes.variant_edges.tolist()
+            for position, number in enumerate(tapes_of(orders)):
+                books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
+                if position == len(markets):  # of the first round
+                    of_tape = markets_of(executor, variants, books, part)
+                    around = of_tape[0].around
+                    early_warnings += _warn(caveats.before(question, orders, facts, number, around), progress)
+                    markets.append(of_tape)
+                filled = [shares_of(market.baselines["best_ask"]) for market in markets[position]]
+                for at, book in enumerate(books):
+                    sweeping.sweep(number, book, part, variants.ranges(at, edges), filled[0])
+            of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
+            rounds.ended(*store.ended(), [shares_of(market.baselines["best_ask"]) for market in of_worlds])
+            job = rounds.job()
         for listener in listeners:
             listener.ended()
-        swept = Swept(*store.ended())
+        looked = rounds.looked()
+        question, grid = looked.question, looked.question.grid
+        plan = replace(plan, classes=looked.classes)
+        swept = Swept(looked.rows, looked.failures)
         failures = _failures_of_all(swept, plan)
     with phases.phase("reduce"):
-        of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
+        points = [world.point for world in variants.worlds]  # conditions may have dropped all of one
+        of_worlds = [of_worlds[points.index(world.point)] for world in question.variants.worlds]
         reduction = Reduction.of(swept.rows, plan.classes, orders.signs)
         try:
-            bests = bests_of(reduction, variants, of_worlds)
+            bests = bests_of(reduction, question.variants, of_worlds)
         except ValueError:
             if not swept.failures:
                 raise
             cause = swept.failures[0]
             raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
+        job = in_classes(job_of(question, orders), plan.classes, plan.kernels)
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
         "order": order_section(orders),
         "rules": rules_section(question),
+        **search_section(question),
         "failed": failed_section(grid, failures),
         "feed": feed_section(facts),
         "run": {
@@ -271,7 +291,7 @@ def _answer(
         },
     }
     return Result(
-        config,
+        question.config,
         result_document,
         lambda: expand(swept.rows, plan.classes),
         lambda: answer.orders,
@@ -307,8 +327,8 @@ class _Sweeping:
     session : Session
     name : str
         The run's id.
-    store, plan, progress, listeners
-        Where rows go, what there is to run, and who is told.
+    store, progress, listeners
+        Where rows go, and who is told.
     """
 
     def __init__(
@@ -316,17 +336,28 @@ class _Sweeping:
         session: Session,
         name: str,
         store: Store,
-        plan: Plan,
         progress: Progress,
         listeners: Sequence[Listener],
     ) -> None:
-        self._executor, self._name, self._store, self._plan = session.executor, name, store, plan
+        self._executor, self._name, self._store = session.executor, name, store
         self._progress, self._listeners = progress, listeners
-        self._done, self._crashes = store.arrived, 0
+        self._crashes = 0
         self._best: int | None = None
+        self._started = False
+
+    def begin(self, plan: Plan, total: int, bad: int) -> None:
+        """Get ready for a plan, which the store has begun; the run has `total` combinations, 0 = nobody knows."""
+        self._plan, self._done = plan, self._store.arrived
         # of several groups no row is a combination's whole cash, and several worlds do not compare
         self._alone = plan.orders.groups == 1 and not plan.grid.further
         self._better = _better if self._alone else _unknown
+        if self._started:
+            return
+        self._started = True
+        if self._done:
+            self._progress.say(f"{self._done:,} of {plan.combinations:,} combinations are stored already")
+        for listener in self._listeners:
+            listener.started(Started(total, self._done, plan.nbytes, bad))
 
     def sweep(self, tape: int, book: Handle, job: tasks.Job, ranges: Sequence[tuple[int, int]], filled: int) -> None:
         """Run some ranges of classes on a book of a tape; `filled` are the shares of best_ask."""

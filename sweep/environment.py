@@ -47,9 +47,14 @@ def sources_hash() -> str:
 VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")
 
 
+@cache
+def _version(name: str) -> str:
+    return metadata.version(name)
+
+
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that results may depend on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONED}
+    return {"python": platform.python_version()} | {name: _version(name) for name in VERSIONED}
 
 
 def cpu_name() -> str:

@@ -13,7 +13,7 @@ class Started:
     Attributes
     ----------
     combinations : int
-        Of the whole run.
+        Of the whole run, at most; 0 = nobody knows.
     stored : int
         How many of them are done already.
     object_store_bytes : int

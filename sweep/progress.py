@@ -61,13 +61,14 @@ class Plain(NullListener):
     def finished(self, event: Finished) -> None:
         """Print done/total, rate, time left, best so far."""
         now = self._clock()
-        if event.done < self._total and now - self._printed_at < PLAIN_SECONDS:
+        if event.done != self._total and now - self._printed_at < PLAIN_SECONDS:
             return
         self._printed_at = now
         elapsed = max(now - self._began, 1e-9)
         rate = (event.done - self._before) / elapsed
-        time_left = f"{(self._total - event.done) / rate:.0f} s left" if rate else "time left unknown"
-        self.say(f"{event.done:,}/{self._total:,} combinations, {rate:,.0f}/s, {time_left}{_best(event.best)}")
+        time_left = f"{(self._total - event.done) / rate:.0f} s left" if rate and self._total else "time left unknown"
+        done = f"{event.done:,}/{self._total:,}" if self._total else f"{event.done:,}"
+        self.say(f"{done} combinations, {rate:,.0f}/s, {time_left}{_best(event.best)}")
 
 
 def _best(best: int | None) -> str:
@@ -84,7 +85,9 @@ class _Live(NullListener):
         self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def started(self, event: Started) -> None:
-        self._task = self._bar.add_task("combinations", total=event.combinations, completed=event.stored, rate="")
+        self._task = self._bar.add_task(
+            "combinations", total=event.combinations or None, completed=event.stored, rate=""
+        )
         self._before, self._began = event.stored, time.monotonic()
 
     def finished(self, event: Finished) -> None:

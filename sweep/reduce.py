@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
 
+UNFIT: Final = 2**80
+"""More than any cash, 1e-9 $."""
+
 
 @dataclass(frozen=True, slots=True)
 class Best:
@@ -148,6 +151,22 @@ class Reduction:
     def _cash(self, groups: NDArray[np.int64]) -> _Exact:
         """What is paid in some groups less what is received."""
         return _Exact.of(len(self.simulated), (self.cube[at, :, TOTAL] * self.signs[at] for at in groups.tolist()))
+
+    def costs(self, filled: Sequence[int]) -> list[int | None]:
+        """What each class costs a search: cash paid less cash received, 1e-9 $; None where it failed.
+
+        Parameters
+        ----------
+        filled : (C,) sequence of int
+            As of `find_best`, in the world of each class: one that fills less costs `UNFIT` more, so that it is only
+            better than others that do.
+        """
+        costs: list[int | None] = [None] * len(self.classes)
+        every = np.arange(len(self.signs))
+        net, paid = self._net(every).value().tolist(), self._cash(every).value().tolist()
+        for of, shares, cost in zip(self.simulated.tolist(), net, paid, strict=True):
+            costs[of] = cost if shares >= filled[of] else cost + UNFIT
+        return costs
 
     def find_best(self, filled: int, ranges: Sequence[tuple[int, int]] | None = None) -> Best:
         """Find the best of all combinations, or of those of a world.

@@ -53,10 +53,7 @@ ROUTER: Final = ("policy", "reference", "participation", "schedule")
 FIXED: Final = ("step", "infeasible", "lots_only")
 """What a policy has beside, and no grid varies."""
 
-CONDITION: Final = 1_000
-"""Characters of a condition that a configuration takes."""
-
-_ASKED: Final = (*WHERE_ONLY, "grid", "where", "detail", "validate", "window", "symbol", *ROUTER)
+_ASKED: Final = (*WHERE_ONLY, "grid", "where", "search", "detail", "validate", "window", "symbol", *ROUTER)
 """Keys that a router's `question` does not hold."""
 
 
@@ -460,16 +457,18 @@ def _built(router: Router, more: Mapping[str, Any], assignments: Sequence[str] =
     points = router.points
     varied = []
     for name in router.parameters:
-        values = list({_key(point[name]): _value(name, point[name]) for point in points}.values())
+        values = list({_key(point[name]): _value(point[name]) for point in points}.values())
         if name in PARAMETERS or len(values) > 1:
             tree["grid"][name] = values
         else:
             tree[name] = values[0]
         if len(values) > 1:
             varied.append(name)
-    condition = " or ".join(f"({' and '.join(_equals(name, point[name]) for name in varied)})" for point in points)
-    if varied and len(condition) <= CONDITION:
-        tree["where"] = condition
+    if varied:
+        tree["search"] = {
+            "kind": "list",
+            "points": [{name: _value(point[name]) for name in varied} for point in points],
+        }
     return build_config(assign(tree, assignments))
 
 
@@ -477,14 +476,8 @@ def _key(value: object) -> tuple[str, object]:
     return type(value).__name__, value
 
 
-def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    return math.inf if name in PARAMETERS and value == ".inf" else value
-
-
-def _equals(name: str, value: Any) -> str:  # noqa: ANN401 - JSON
-    if name in PARAMETERS:
-        return f"{name} == {'inf' if value == '.inf' else repr(value)}"
-    return f"{name} == {value!r}"
+def _value(value: Any) -> Any:  # noqa: ANN401 - JSON
+    return math.inf if value == ".inf" else value
 
 
 def numbers_of(router: Router, config: Config) -> list[int]:

@@ -21,7 +21,7 @@ from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.progress import Silent
 from sweep.reduce import Reduction
-from sweep.report import feed_section, order_section, rules_section
+from sweep.report import feed_section, order_section, rules_section, search_section
 from sweep.runs import ORDERS, VENUES, config_of, read_columns, read_document, read_manifest, read_table
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
@@ -225,6 +225,7 @@ def _check_document(
         "warnings": early_warnings + answer.warnings,
         "order": order_section(orders),
         "rules": rules_section(question),
+        **search_section(question),
     }
     for key, value in recomputed.items():
         if not same_code and (key not in stored or key == "warnings"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -41,10 +42,16 @@ settings.load_profile("unhurried")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give whole groups of files, and else whole files, to the processes that run tests, where that is asked for."""
+    """Give whole groups of files, and else whole files, to the processes that run tests, where that is asked for.
+
+    Otherwise each takes neighbours, of which few processes make the same fixtures, and in the end from another's rest.
+    """
+    from xdist.scheduler import LoadScopeScheduling, WorkStealingScheduling
+
+    if config.getvalue("dist") == "load":
+        return WorkStealingScheduling(config, log)
     if config.getvalue("dist") != "loadscope":
         return None
-    from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):
         def _split_scope(self, nodeid):
@@ -71,6 +78,7 @@ KAFKA = pytest.StashKey[str]()
 
 def pytest_collection_finish(session):
     """Fetch Apache Kafka before the first test, so that this takes nothing of the time that one test may take."""
+    gc.freeze()  # modules and tests stay to the end: no collection need look at them again
     wanted = any("kafka_runs" in getattr(item, "fixturenames", ()) for item in session.items)
     if wanted and not session.config.option.collectonly:
         try:

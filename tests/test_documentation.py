@@ -216,7 +216,7 @@ def minute_document(minute):
 @pytest.fixture(scope="module")
 def document_of_worlds(minute):
     latencies = {"near": "1ms", "far": {"default": "2ms", "2": "3ms"}}
-    keys = {"source": minute, "executor": "inline", "grid": {"latency": latencies}}
+    keys = {"source": minute, "executor": "inline", "grid": {"latency": latencies}, "search": {"kind": "zoom"}}
     return json.loads(json.dumps(sweep.run(keys).document))
 
 

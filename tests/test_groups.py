@@ -11,7 +11,7 @@ def test_what_starts_ray_hosts_or_kafka_is_in_a_group(request):
         for item in request.session.items
         if item.get_closest_marker("cluster") or KAFKA.intersection(item.fixturenames)
     }
-    assert shared <= set(GROUP), f"name them in TOGETHER of tests/conftest.py: {sorted(shared - set(GROUP))}"
+    assert shared <= set(GROUP), f"name them in TOGETHER of tests/support/together.py: {sorted(shared - set(GROUP))}"
 
 
 def test_a_group_names_files_that_there_are(request):

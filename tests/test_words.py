@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support import ROOT
 
 EMPTY = {"told", "said", "found", "there"}
 """Words that fit any value, and so name none."""
+WORD = re.compile(rf"\b({'|'.join(EMPTY)})\b", re.IGNORECASE)
 PACKAGES = ("allocator", "benchmarks", "feed", "sweep", "tests", "tools")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -39,7 +41,8 @@ def empty_names(text):
 
 def test_no_name_is_an_empty_word():
     assert len(FILES) > 300
-    used = [(str(path.relative_to(ROOT)), *each) for path in FILES for each in empty_names(path.read_text())]
+    holding = {path: text for path in FILES if WORD.search(text := path.read_text())}  # others need no syntax tree
+    used = [(str(path.relative_to(ROOT)), *each) for path, text in holding.items() for each in empty_names(text)]
     assert used == [], "name it by what it holds"
 
 

@@ -11,6 +11,7 @@ from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
+from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
 from sweep.config.variants import BookAsked, Variants, World, axis_values
 from sweep.config.yaml_text import describe_yaml_error
@@ -19,6 +20,7 @@ __all__ = [
     "EMBEDDED",
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
+    "ROUNDS_LIMIT",
     "TABLE",
     "WHERE_ONLY",
     "BookAsked",
@@ -38,6 +40,8 @@ __all__ = [
     "build_config",
     "describe_yaml_error",
     "expected_of",
+    "in_rounds",
+    "like",
     "load_config",
     "placed",
     "read_mapping",

@@ -57,6 +57,12 @@ EXPECTED: Final = {
     "participation": "a share of what is displayed, above 0 and up to 1, such as 0.2",
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
     "where": "a condition, such as lambda_over < lambda_under, or a list of them",
+    "search": "a mapping, such as {kind: random, combinations: 1000}",
+    "search.kind": "grid, list, random, sobol, zoom or optuna",
+    "search.points": "a list of points, such as [{lambda_over: 0, lambda_under: 0.03, theta_queue: 0.01}]",
+    "search.combinations": "a whole number, such as 1000, 10k or 1e6",
+    "search.seconds": "a number of seconds, such as 30",
+    "search.seed": "a whole number, such as 7",
     "symbol": "text, such as AAPL",
     "replay": "text, such as the id that python -m feed replays lists",
     "venues": "publisher ids, such as [2, 43]",
@@ -93,6 +99,8 @@ READ: Final[dict[str, Callable[[object], object]]] = {
     "step": parse_count,
     "workers": parse_count,
     "depth": parse_count,
+    "search.combinations": parse_count,
+    "search.seed": parse_count,
     "feed.max_bad": parse_count,
     "feed.max_bytes": parse_bytes,
     "venues": parse_venues,
@@ -186,6 +194,10 @@ def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: 
             raise ConfigError(_unknown(key, value, valid))
         if key == "grid":
             values[name] = _grid(_mapping(key, value), kinds, valid)
+        elif key == "search":
+            section = _section(_mapping(key, value), kinds[name], "search.", valid)
+            points = (_point(point, kinds) for point in section.get("points", ()))
+            values[name] = {**section, **({"points": tuple(points)} if "points" in section else {})}
         elif _is_section(kinds[name]):
             values[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
         else:
@@ -216,6 +228,19 @@ def _grid(grid: Mapping[Any, Any], kinds: Mapping[str, Any], valid: Sequence[str
         else:
             axes[axis] = spec if isinstance(spec, Mapping) else _value(key, spec, kinds[axis], axis)
     return axes
+
+
+def _point(point: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """A point of a list, with values as the key of their axis takes them; of an axis of names, names."""
+    for axis in point:
+        if axis not in AXES:
+            raise ConfigError(f"search.points: {unknown_key(axis, list(AXES))}")
+    return {
+        axis: value
+        if axis in PARAMETERS
+        else _value("search.points", value, str | int if axis in NAMED else kinds[axis], "" if axis in NAMED else axis)
+        for axis, value in point.items()
+    }
 
 
 NAMED: Final = ("fees", "latency")

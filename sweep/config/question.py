@@ -7,19 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tape import SHARES_LIMIT
 from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
+from sweep.config.searches import in_rounds, looked_at, most_of, spanned_by
 from sweep.config.validation import parse_validation
 from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
-from sweep.search import build_grid
+from sweep.search import kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from allocator.order import Side
     from sweep.config.conventions import Settings
@@ -114,6 +118,10 @@ class Question:
         How blocks are split; None = all of them choose, and are reported.
     reading : ReadOptions
         For the reader of the source; its access is not checked.
+    most : int
+        How many combinations the grid has; before a search in rounds, as many as it may look at, or a guess.
+    searching : bool
+        The grid is the lattice that a search in rounds is still to look at a part of.
     """
 
     config: Config
@@ -125,10 +133,18 @@ class Question:
     variants: Variants
     validation: Validation | None
     reading: ReadOptions
+    most: int
+    searching: bool = False
 
 
-def ask(config: Config) -> Question:
+def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
     """Parse a configuration; `Config.question` keeps the result.
+
+    Parameters
+    ----------
+    config : Config
+    places : (K,) int64, optional
+        What a search in rounds has looked at, on the lattice that the axes span, ascending.
 
     Raises
     ------
@@ -157,18 +173,24 @@ def ask(config: Config) -> Question:
     source_fees: Mapping[str, Mapping[str, Any]] = {}
     if config.source == EMBEDDED:
         window, source_fees = _of_embedded(window)
-    further = axis_values(config)
-    where = (config.where,) if isinstance(config.where, str) else config.where
-    grid = build_grid(config.grid, {name: labels for name, (labels, _) in further.items()}, where)
+    # with the axes that the points of a search name
+    spanning = replace(config, grid=spanned_by(config))
+    further = axis_values(spanning)
+    grid = looked_at(spanning, {name: labels for name, (labels, _) in further.items()})
+    identity, most = config_hash(config, grid, spanning.grid), most_of(config, grid)
     _check_detail(config, len(grid))
     validation = parse_validation(config.validate)
-    variants = variants_of(config, grid, {name: values for name, (_, values) in further.items()}, source_fees)
+    values_of = {name: values for name, (_, values) in further.items()}
+    variants = variants_of(spanning, grid, values_of, source_fees)
+    if places is not None:
+        grid = kept_of(grid, places)
+        variants = variants_of(spanning, grid, values_of, source_fees, variants.books)
     settings = variants.first
     if not UNSET_or_none(config.leftover_band) and settings.rules.leftover == "last_ask":
         raise ConfigError("leftover_band: it bounds what leftover=sweep takes, and leftover is last_ask")
     return Question(
         config=config,
-        config_hash=config_hash(config, grid),
+        config_hash=identity,
         window=window,
         orders=orders,
         settings=settings,
@@ -188,6 +210,8 @@ def ask(config: Config) -> Question:
             depth=variants.depth,
             access=config.kafka,
         ),
+        most=most,
+        searching=places is None and in_rounds(config),
     )
 
 

@@ -14,6 +14,8 @@ from feed.access import Access
 from sweep.config.rules import parse_latency
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sweep.config.question import Question
     from sweep.search import Axis, Grid
 
@@ -59,6 +61,16 @@ class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
     skip_empty: bool = False
 
 
+class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which combinations of the grid are looked at; every one by default."""
+
+    kind: Literal["grid", "list", "random", "sobol", "zoom", "optuna"] = "grid"
+    points: tuple[dict[str, Any], ...] = ()
+    combinations: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The configuration of a sweep, as it was written; docs/reference.md says what each key means.
 
@@ -89,6 +101,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()
+    search: SearchSpec = SearchSpec()
     symbol: str | None = None
     replay: str | None = None
     venues: tuple[int, ...] | None = None
@@ -109,7 +122,24 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
         """The question that is asked; ConfigError where a value cannot be used."""
         from sweep.config.question import ask  # which takes a Config
 
-        return ask(self)
+        return ask(self, self.places)
+
+    @property
+    def places(self) -> NDArray[Any] | None:
+        """What its search has looked at, once it has ended; None where that is known before."""
+        return self.__dict__.get("places")
+
+    def having(self, places: NDArray[Any]) -> Config:
+        """The same configuration, with the question about what its search has looked at.
+
+        Parameters
+        ----------
+        places : (K,) int32 or int64
+            On the lattice that the axes of its grid span, ascending.
+        """
+        config = msgspec.structs.replace(self)
+        config.__dict__["places"] = places
+        return config
 
 
 EMBEDDED = "embedded"
@@ -129,11 +159,12 @@ LATER: Final[dict[str, Any]] = {
     "tapes": {"skip_empty": False},
     "detail": "best",
     "validate": "none",
+    "search": msgspec.to_builtins(SearchSpec()),
 }
 """Keys that came later; at their defaults they play no part, so that older stored runs are found."""
 
 
-def config_hash(config: Config, grid: Grid) -> str:
+def config_hash(config: Config, grid: Grid, written_grid: dict[str, Any] | None = None) -> str:
     """SHA-256 of the keys that decide the result rows, 64 hexadecimal digits.
 
     Parameters
@@ -141,12 +172,16 @@ def config_hash(config: Config, grid: Grid) -> str:
     config : Config
     grid : Grid
         Its grid: how a number or a range is spelled plays no part.
+    written_grid : dict, optional
+        The axes as written, with those that points of a search name; by default those of the configuration.
     """
     written = msgspec.to_builtins(msgspec.structs.replace(config, grid={}))
     content = {name: value for name, value in written.items() if name not in WHERE_ONLY}
     where = [config.where] if isinstance(config.where, str) else config.where
     content["where"] = tuple(condition.strip() for condition in where)
     content["latency"] = msgspec.to_builtins(parse_latency(config.latency))
+    if config.search.points:  # as places, however they are spelled and whatever their order
+        content["search"]["points"] = [] if grid.kept is None else grid.kept.tolist()
     for name, default in LATER.items():
         if content[name] == default:
             del content[name]
@@ -155,7 +190,7 @@ def config_hash(config: Config, grid: Grid) -> str:
         for name, value in content["order"].items()
         if value is not None or name in {"start", "end"}
     }
-    content["grid"] = [[axis.name, _values_of(axis, config.grid)] for axis in grid.axes]
+    content["grid"] = [[axis.name, _values_of(axis, written_grid or config.grid)] for axis in grid.axes]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 

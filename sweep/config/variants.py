@@ -194,6 +194,7 @@ def variants_of(
     grid: Grid,
     values: Mapping[str, tuple[Any, ...]],
     source_fees: Mapping[str, Mapping[str, Any]],
+    known: Sequence[BookAsked] = (),
 ) -> Variants:
     """Resolve a configuration for each variant of its grid.
 
@@ -205,12 +206,14 @@ def variants_of(
         Of each axis that is no parameter, in the order of its labels.
     source_fees : mapping
         As `sweep.config.conventions.resolve`.
+    known : sequence of BookAsked
+        Books that come first, whether a combination runs on them or not.
     """
     further, edges = grid.further, grid.variant_edges
     each: list[Variant] = []
     points: dict[tuple[int, ...], int] = {}
     members: list[list[int]] = []
-    books: dict[BookAsked, int] = {}
+    books = {book: number for number, book in enumerate(known)}
     for number, positions in enumerate(product(*(range(len(axis)) for axis in further))):
         at = dict(zip((axis.name for axis in further), positions, strict=True))
         own = replace(config, **{name: values[name][position] for name, position in at.items()})

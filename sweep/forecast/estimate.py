@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import caveats, tasks
 from sweep.answering import Market, joined_market, outcomes_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
-from sweep.config import as_config
+from sweep.config import as_config, like
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, seconds_range
@@ -80,6 +80,12 @@ def forecast(
         A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
     question, progress = as_config(config).question, progress or Silent()
+    if question.searching:
+        if question.config.search.combinations is None:
+            progress.say(
+                f"warning: nobody knows how many combinations are looked at; {question.most:,} are planned for"
+            )
+        question = like(question)
     config, settings, grid = question.config, question.settings, question.grid
     price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     if (warning := surplus_workers_warning(config)) is not None:
@@ -92,20 +98,20 @@ def forecast(
         check_validation(orders, question.validation)
         first, *_ = tapes_of(orders)
         books = session.tapes.fetch(first).books
+        book, variants = books[0], question.variants
+        reading = phases.seconds["source"] + phases.seconds["materialise"]
+        job = on_tape(job_of(question, orders), orders, first)
+        early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
+        for line in (*caveats.left_out(orders, tapes), *early):
+            progress.say(f"warning: {line}")
+        with phases.phase("calibrate"):
+            if config.collapse:
+                job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
+            measured = calibrated(session.executor, variants, books, job)
+        plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
+        check_memory(plan, len(variants.worlds), stored=config.output is not None)
         with phases.phase("baselines"):
             power = _powers(session, question, orders, progress)
-    book, variants = books[0], question.variants
-    reading = phases.seconds["source"] + phases.seconds["materialise"]
-    job = on_tape(job_of(question, orders), orders, first)
-    early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
-    for line in (*caveats.left_out(orders, tapes), *early):
-        progress.say(f"warning: {line}")
-    with phases.phase("calibrate"):
-        if config.collapse:
-            job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
-        measured = calibrated(session.executor, variants, books, job)
-    plan = make_plan(job.classes, orders, tapes, _workers(config), measured)
-    check_memory(plan, len(variants.worlds), stored=config.output is not None)
     job = in_classes(job, plan.classes, plan.kernels)
     began = time.thread_time()
     few = min(len(job.orders), SAMPLE_ORDERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from allocator.baselines import LOOKING_AHEAD
@@ -309,6 +310,14 @@ def rules_section(question: Question) -> dict[str, Any]:
     if "max_age" in varied:
         varied["max_age_s"] = varied.pop("max_age")
     return rules | varied
+
+
+def search_section(question: Question) -> dict[str, Any]:
+    """How many places of the grid were looked at, and by which search; nothing where all were."""
+    search, grid = question.config.search, question.grid
+    if search.kind == "grid":
+        return {}
+    return {"search": {"kind": search.kind, "looked_at": len(grid), "of": prod(grid.shape)}}
 
 
 def _taker_fees(settings: Settings) -> dict[str, float]:

@@ -5,7 +5,7 @@ from sweep.runs.files import open_regular, reason
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
-from sweep.runs.store import Store, open_store
+from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ORDERS",
     "RUNS",
     "VENUES",
+    "Asked",
     "BufferedProgress",
     "Manifest",
     "Store",

@@ -23,6 +23,8 @@ TABLE: Final = "results.parquet"
 ORDERS: Final = "orders.parquet"
 VENUES: Final = "venues.parquet"
 PARTS: Final = "parts"
+ASKED: Final = "asked.json"
+"""Beside the parts of a round of a search: what it asked for."""
 LOCK: Final = "lock"
 
 

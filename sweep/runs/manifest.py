@@ -9,11 +9,13 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+import numpy as np
+from msgspec import UNSET, Struct, UnsetType
 
 from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, placed
@@ -88,6 +90,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host : dict
     files : dict
         SHA-256 of the finished files by name.
+    places : list of int
+        What a search in rounds has looked at, once the run is complete: places on the lattice of its axes, ascending.
     proof : str
         SHA-256 of all the other fields.
     """
@@ -108,6 +112,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     revision: str | None = None
     host: dict[str, Any]
     files: dict[str, str] = {}
+    places: list[int] | UnsetType = UNSET
     proof: str = ""
 
 
@@ -179,7 +184,12 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
             f"{', '.join(assignments)}: would ask something else than the run did; only keys that say where to read "
             f"and where to run may be given: {', '.join(name for name in WHERE_ONLY if name != 'output')}"
         )
-    return config
+    if manifest.places is UNSET:
+        return config
+    ascending = [-1, *manifest.places, len(config.question.grid)]
+    if not (config.question.searching and manifest.places and all(one < other for one, other in pairwise(ascending))):
+        raise ConfigError(f"run {manifest.id}: its places are none of its grid; start the run anew with --force")
+    return config.having(np.array(manifest.places, np.int64))
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:
@@ -270,7 +280,7 @@ def _check_values(manifest: Manifest) -> None:
         raise ValueError("expected text without NUL")
     if not isinstance(manifest.config.get("source"), str):
         raise TypeError("config.source: expected text")
-    for name in ("grid", *_PATHS):
+    for name in ("grid", "search", *_PATHS):
         if not isinstance(manifest.config.get(name, {}), dict):
             raise TypeError(f"config.{name}: expected a mapping")
     for part, names in _PATHS.items():
@@ -284,7 +294,7 @@ def _without_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Replace infinity, for which JSON has no number, by text."""
     if isinstance(value, dict):
         return {key: _without_infinite(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_infinite(item) for item in value]
     return _INFINITE if isinstance(value, float) and math.isinf(value) else value
 
@@ -293,14 +303,17 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
     def restore(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, list):
             return [restore(item) for item in value]
+        if isinstance(value, dict):
+            return {name: restore(item) for name, item in value.items()}
         return math.inf if value == _INFINITE else value
 
-    return {**config, "grid": {name: restore(axis) for name, axis in config.get("grid", {}).items()}}
+    return {**config, **{name: restore(config[name]) for name in ("grid", "search") if name in config}}
 
 
 def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
+    Of a search by optuna its version counts as well, as it decides what is looked at.
     The embedded source brings a window and fees that the configuration does not name: their values count too.
     What is left out as empty stands in the document.
     """
@@ -310,6 +323,7 @@ def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()
     resolved = [msgspec.to_builtins(settings, str_keys=True), *windows]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     digests = "".join(facts.provenance.digest for facts in tapes)
-    for part in (question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
+    chosen_by = (metadata.version("optuna"),) if question.config.search.kind == "optuna" else ()
+    for part in (*chosen_by, question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
         content.update(part.encode())
     return content.hexdigest()[:16]

@@ -10,27 +10,30 @@ import json
 import shlex
 import shutil
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, Meta, Struct
 
 from feed.errors import FeedCorrupt
 from sweep.chunks import within
 from sweep.errors import ConfigError
-from sweep.runs.files import sha256, write_text
-from sweep.runs.folder import DOCUMENT, ORDERS, PARTS, TABLE, VENUES, discard, locked, remove, tidy, unwritable
+from sweep.runs.files import open_regular, sha256, write_text
+from sweep.runs.folder import ASKED, DOCUMENT, ORDERS, PARTS, TABLE, VENUES, discard, locked, remove, tidy, unwritable
 from sweep.runs.log import RunLog
-from sweep.runs.manifest import NAME as MANIFEST
 from sweep.runs.manifest import (
+    MALFORMED,
     Manifest,
     Planned,
+    describe_malformed,
     new_manifest,
     now,
     read_manifest,
     write_manifest,
 )
-from sweep.runs.parts import Done, PartWriter, list_parts, read_part
+from sweep.runs.manifest import NAME as MANIFEST
+from sweep.runs.parts import Done, Natural, PartWriter, list_parts, read_part
 from sweep.runs.table import read_result, write_columns, write_table
 from sweep.sink import MemorySink
 
@@ -46,6 +49,24 @@ if TYPE_CHECKING:
     from sweep.result import Result
     from sweep.runs.log import BufferedProgress
     from sweep.tasks import ChunkRows, Failure
+
+
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a round of a search asked for.
+
+    Attributes
+    ----------
+    count : int
+        How many points it might have.
+    places : list of int
+        On the lattice of the search, ascending.
+    seconds : float
+        How long the rounds before took.
+    """
+
+    count: Natural
+    places: list[Natural]
+    seconds: Annotated[float, Meta(ge=0)]
 
 
 class Store:
@@ -64,12 +85,30 @@ class Store:
     finished: Result | None = None
     planned: Planned | None = None
 
-    def begin(self, plan: Plan) -> None:
-        """Get ready for a plan's chunks."""
-        self._plan = plan
+    def begin(self, plan: Plan, number: int | None = None, *, grouped: bool | None = None) -> None:
+        """Get ready for a plan's chunks.
+
+        Parameters
+        ----------
+        plan : Plan
+        number : int, optional
+            Of the round of a search, whose plan it is.
+        grouped : bool, optional
+            Whether a search runs classes; else the plan says it.
+        """
+        self._plan, self._round = plan, number
+        self._grouped = len(plan.classes) < len(plan.grid) if grouped is None else grouped
         self._sink = MemorySink(plan.orders.groups_of, len(plan.classes))
-        self._arrived = self._simulated = self._chunks = self._largest = 0
+        if not number:
+            self._arrived = self._simulated = self._chunks = self._largest = 0
         self._failures: list[Failure] = []
+
+    def asked(self, number: int) -> Asked | None:  # noqa: ARG002 - nothing is stored
+        """What a round asked for before the run was cut short; None where it did not begin."""
+        return None
+
+    def keep_asked(self, number: int, asked: Asked) -> None:
+        """Keep what a round asks for."""
 
     def cutter(self, tape: int, ranges: Sequence[tuple[int, int]]) -> Cutter:
         """A cutter of the chunks of a tape that are missing, of some ranges of classes [first, past)."""
@@ -141,14 +180,15 @@ class StoredRun(Store):
     def __init__(self, home: Path, manifest: Manifest, log: RunLog, *, begun: bool) -> None:
         self.home, self._manifest, self._log, self._begun = home, manifest, log, begun
         self._writer: PartWriter | None = None
-        self._restored = 0
+        self._restored = self._written = 0
+        self._asked: tuple[int, Asked] | None = None
         if begun and manifest.status == "complete":
             tidy(home)
             self.finished = read_result(home, manifest)
         elif begun:
             self.planned = manifest.plan
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, number: int | None = None, *, grouped: bool | None = None) -> None:
         """As `Store.begin`, after reading back what is stored.
 
         Raises
@@ -156,21 +196,78 @@ class StoredRun(Store):
         ConfigError
             A part is damaged, or the folder cannot be written.
         """
-        super().begin(plan)
-        parts = self.home / PARTS
+        super().begin(plan, number, grouped=grouped)
+        if self._writer is not None:
+            self._writer.close()
+            self._written += self._writer.written
+        parts = self._folder(number)
         with self._writing():
-            if not self._begun:
-                remove(parts)
-            parts.mkdir(exist_ok=True)
-            if not self._begun:
-                self._manifest = msgspec.structs.replace(self._manifest, plan=describe(plan))
+            if not number and not self._begun:
+                remove(self.home / PARTS)
+            parts.mkdir(parents=True, exist_ok=True)
+            if not number and not self._begun:
+                self._manifest = msgspec.structs.replace(self._manifest, plan=describe(plan, collapse=self._grouped))
                 write_manifest(self.home, self._manifest)
-            stored, number = list_parts(parts)
+            self._write_asked()
+            stored, part = list_parts(parts)
+        before = self.arrived
         for path in stored:
             self._read_back(path)
-        self.note("resumed" if self._begun else "began", arrived=self.arrived, combinations=plan.combinations)
-        self._restored = self.arrived
-        self._writer = PartWriter(parts, self._manifest.id, number, self._sink.rows_of, plan.count)
+        about = {} if number is None else {"round": number}
+        event = "resumed" if self._begun else "round" if number else "began"
+        self.note(event, arrived=self.arrived, combinations=plan.combinations, **about)
+        self._restored += self.arrived - before
+        self._writer = PartWriter(parts, self._manifest.id, part, self._sink.rows_of, plan.count)
+
+    def _folder(self, number: int | None) -> Path:
+        """Where the parts are, those of each round of a search by themselves."""
+        return self.home / PARTS if number is None else self.home / PARTS / f"{number:06}"
+
+    def asked(self, number: int) -> Asked | None:
+        """As `Store.asked`.
+
+        Raises
+        ------
+        ConfigError
+            The file is damaged.
+        """
+        path = self._folder(number) / ASKED
+        if not self._begun or not path.exists():
+            return None
+        try:
+            with open_regular(path) as file:
+                return msgspec.json.decode(file.read(), type=Asked)
+        except (OSError, msgspec.DecodeError, *MALFORMED) as error:
+            raise ConfigError(
+                f"{path}: is damaged ({describe_malformed(error)}); start the run anew with --force"
+            ) from None
+
+    def keep_asked(self, number: int, asked: Asked) -> None:
+        """As `Store.keep_asked`; it is on disk before the round runs.
+
+        Raises
+        ------
+        ConfigError
+            It is not what the round asked for before, or the folder cannot be written.
+        """
+        stored = self.asked(number)
+        if stored is not None and stored.places != asked.places:
+            raise ConfigError(
+                f"{self.home}: its search asked for other places in round {number} than it asks for now; start the run "
+                "anew with --force"
+            )
+        self._asked = number, asked
+        if self._writer is not None:  # else there is no manifest yet, which comes first
+            with self._writing():
+                self._write_asked()
+
+    def _write_asked(self) -> None:
+        if self._asked is None:
+            return
+        number, asked = self._asked
+        path = self._folder(number) / ASKED
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, msgspec.json.encode(asked).decode())
 
     def _read_back(self, path: Path) -> None:
         rows, done = read_part(path, self._manifest.id)
@@ -218,7 +315,10 @@ class StoredRun(Store):
             write_columns(self.home / VENUES, result.load_venues())
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
             files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, VENUES, DOCUMENT)}
-            complete = msgspec.structs.replace(self._manifest, status="complete", finished=now(), files=files)
+            places = UNSET if result.config.places is None else result.config.places.tolist()
+            complete = msgspec.structs.replace(
+                self._manifest, status="complete", finished=now(), files=files, places=places
+            )
             write_manifest(self.home, complete)
             self._manifest = complete
             shutil.rmtree(self.home / PARTS)
@@ -234,8 +334,10 @@ class StoredRun(Store):
             return f"the result is stored in {self.home}"
         if not (self.home / PARTS).is_dir():
             return f"nothing is stored: {self.home / PARTS} is gone"
-        stored, total = self._restored + self._writer.written, self._plan.combinations
+        stored, total = self._restored + self._written + self._writer.written, self._plan.combinations
         resume_command = f"python -m sweep resume {shlex.quote(str(self.home))}"
+        if self._round is not None:
+            return f"{stored:,} combinations are stored; {resume_command} goes on from there"
         if stored == total:
             return f"all {total:,} combinations are stored, the result is not; {resume_command} makes it"
         return f"{stored:,} of {total:,} combinations are stored; {resume_command} does the rest"
@@ -252,7 +354,7 @@ class StoredRun(Store):
             unwritable(self.home, error)
 
 
-def describe(plan: Plan) -> Planned:
+def describe(plan: Plan, *, collapse: bool) -> Planned:
     """What a manifest keeps of a plan."""
     return Planned(
         combinations=plan.combinations,
@@ -261,7 +363,7 @@ def describe(plan: Plan) -> Planned:
         measured=list(plan.measured),
         workers=plan.workers,
         object_store_bytes=plan.nbytes,
-        collapse=len(plan.classes) < len(plan.grid),
+        collapse=collapse,
     )
 
 

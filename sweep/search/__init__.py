@@ -1,8 +1,10 @@
 """Which combinations a sweep tries."""
 
+from sweep.search.choice import drawn, fulfilling, kept_of, listed, router_axes, space_of, spanned
 from sweep.search.classes import Classes, each_alone, in_classes
 from sweep.search.grid import (
     AXES,
+    COMBINATION_LIMIT,
     MARKET,
     PARAMETERS,
     VARIANT_LIMIT,
@@ -10,24 +12,40 @@ from sweep.search.grid import (
     Grid,
     Label,
     build_grid,
+    build_lattice,
     in_dollars,
     refuse_vanished,
+    rounded_values,
     spread,
 )
+from sweep.search.samplers import SAMPLERS, Sampler, make_sampler
 
 __all__ = [
     "AXES",
+    "COMBINATION_LIMIT",
     "MARKET",
     "PARAMETERS",
+    "SAMPLERS",
     "VARIANT_LIMIT",
     "Axis",
     "Classes",
     "Grid",
     "Label",
+    "Sampler",
     "build_grid",
+    "build_lattice",
+    "drawn",
     "each_alone",
+    "fulfilling",
     "in_classes",
     "in_dollars",
+    "kept_of",
+    "listed",
+    "make_sampler",
     "refuse_vanished",
+    "rounded_values",
+    "router_axes",
+    "space_of",
+    "spanned",
     "spread",
 ]

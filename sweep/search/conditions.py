@@ -19,7 +19,7 @@ from allocator.order import UNBOUNDED
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -88,7 +88,37 @@ def holds(conditions: Sequence[str], axes: Sequence[Axis]) -> Mask:
     >>> holds(["theta_queue < lambda_under"], grid.axes).tolist()
     [True, False, True, True]
     """
-    mask: Mask = np.ones([1] * len(axes), np.bool_)
+    shape = [len(axis) for axis in axes]
+    spread = {axis.name: [-1 if at == position else 1 for at in range(len(axes))] for position, axis in enumerate(axes)}
+
+    def laid_out(name: str, values: NDArray[Any]) -> NDArray[Any]:
+        return values.reshape(spread[name])
+
+    return np.broadcast_to(_mask(conditions, axes, laid_out, len(axes)), shape).reshape(-1)
+
+
+def holds_at(conditions: Sequence[str], axes: Sequence[Axis], positions: Mapping[str, NDArray[np.int64]]) -> Mask:
+    """(K,) bool, which of some combinations fulfil all of some conditions, whatever else the axes span.
+
+    Parameters
+    ----------
+    conditions, axes
+        As `holds`.
+    positions : mapping of str to (K,) int64
+        Of each axis.
+    """
+    count = len(next(iter(positions.values())))
+    return np.broadcast_to(_mask(conditions, axes, lambda name, values: values[positions[name]], 1), [count])
+
+
+def _mask(
+    conditions: Sequence[str],
+    axes: Sequence[Axis],
+    laid_out: Callable[[str, NDArray[Any]], NDArray[Any]],
+    dimensions: int,
+) -> Mask:
+    """Where all conditions hold; `laid_out` gives each value of an axis its places, in so many dimensions."""
+    mask: Mask = np.ones([1] * dimensions, np.bool_)
     for text in conditions:
         if len(text) > LENGTH:
             raise ConfigError(f"where: {text[:40]}... is longer than {LENGTH:,} characters")
@@ -97,21 +127,24 @@ def holds(conditions: Sequence[str], axes: Sequence[Axis]) -> Mask:
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise ConfigError(f"where: {text!r} cannot be read; {_HOW}") from None
         try:
-            mask = mask & _Reader(text, axes).truth(tree)
+            mask = mask & _Reader(text, axes, laid_out, dimensions).truth(tree)
         except RecursionError:
             raise ConfigError(f"where: {text[:40]!r}... is nested too deeply") from None
-    return np.broadcast_to(mask, [len(axis) for axis in axes]).reshape(-1)
+    return mask
 
 
 class _Reader:
     """Evaluates one condition."""
 
-    def __init__(self, text: str, axes: Sequence[Axis]) -> None:
+    def __init__(
+        self,
+        text: str,
+        axes: Sequence[Axis],
+        laid_out: Callable[[str, NDArray[Any]], NDArray[Any]],
+        dimensions: int,
+    ) -> None:
         self._text, self._axes = text, {axis.name: axis for axis in axes}
-        self._shape = {
-            axis.name: [-1 if at == position else 1 for at in range(len(axes))] for position, axis in enumerate(axes)
-        }
-        self._ones = [1] * len(axes)
+        self._laid_out, self._ones = laid_out, [1] * dimensions
 
     def truth(self, node: ast.expr) -> Mask:
         """Where an expression is true, in a shape that broadcasts to that of the grid."""
@@ -174,7 +207,7 @@ class _Reader:
         return self._where(axis, lambda label: _alike(label, value))
 
     def _where(self, axis: str, true: Callable[[Any], bool]) -> Mask:
-        return np.array([true(label) for label in self._axes[axis].labels], np.bool_).reshape(self._shape[axis])
+        return self._laid_out(axis, np.array([true(label) for label in self._axes[axis].labels], np.bool_))
 
     def _value(self, node: ast.expr) -> _Sum | _Labels:
         match node:
@@ -231,10 +264,10 @@ class _Reader:
                 continue
             values = _values_of(self._axes[name])
             beyond = values >= UNBOUNDED
-            infinite = infinite + (int(np.sign(times)) * beyond).reshape(self._shape[name])
+            infinite = infinite + self._laid_out(name, int(np.sign(times)) * beyond)
             below = np.where(beyond, 0, values)
             bound += abs(times) * max(1, int(np.abs(below).max()))
-            parts.append((times, below.reshape(self._shape[name])))
+            parts.append((times, self._laid_out(name, below)))
         if bound >= 2**62:
             raise self._refused("has numbers with too many digits to compare exactly")
         finite: Any = np.full(self._ones, int(total.number * whole), np.int64)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Int64 = NDArray[np.int64]
 
 COMBINATION_LIMIT: Final = 100_000_000
+LATTICE_LIMIT: Final = 2**62
+"""Places that the axes of a search may span: only those that it looks at are combinations."""
 AXIS_LIMIT: Final = 1_000_000
 VARIANT_LIMIT: Final = 1_000
 
@@ -121,18 +123,18 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """Every combination of the axes that no condition drops, the last axis fastest.
+    """Every combination of the axes that no condition drops, or those that a search chose, the last axis fastest.
 
     Attributes
     ----------
     axes : tuple of Axis
         lambda_over, lambda_under, theta_queue last, in this order; before them further axes in the order of the config.
-    kept : (K,) int32, optional, read-only
+    kept : (K,) int32 or int64, optional, read-only
         The places among all combinations of those that are kept, ascending; None = all are.
     """
 
     axes: tuple[Axis, ...]
-    kept: NDArray[np.int32] | None = None
+    kept: NDArray[np.int32] | Int64 | None = None
 
     def __post_init__(self) -> None:
         if self.kept is not None:
@@ -251,27 +253,35 @@ def build_grid(
         A value that is not a number, NaN, negative or repeated; an empty list, a malformed range, or a grid too large;
         a condition that cannot be read, or drops everything.
     """
-    labels = labels or {}
-    values = {name: list(kind.default) for name, kind in AXES.items() if kind.default} | dict(spec)
-    order = [name for name in values if name not in PARAMETERS] + list(PARAMETERS)
-    made = (Axis.of(name, labels[name]) if name in labels else _axis(name, values[name]) for name in order)
-    grid = Grid(tuple(made))
-    if len(grid) > COMBINATION_LIMIT:
-        raise ConfigError(
-            f"grid: {' x '.join(f'{len(axis):,}' for axis in grid.axes if len(axis) > 1)} = {len(grid):,} combinations "
-            f"are above the {COMBINATION_LIMIT:,} of one sweep; split it"
-        )
-    if grid.variants > VARIANT_LIMIT:
-        axes = ", ".join(axis.name for axis in grid.further)
-        raise ConfigError(
-            f"grid: {grid.variants:,} combinations of {axes} are above the {VARIANT_LIMIT:,} of one sweep; split it"
-        )
+    grid = build_lattice(spec, labels, COMBINATION_LIMIT)
     if not where:
         return grid
     kept = np.flatnonzero(holds(where, grid.axes)).astype(np.int32)
     if not len(kept):
         raise ConfigError(f"where: {'; '.join(where)} drops all {len(grid):,} combinations")
     return replace(grid, kept=kept)
+
+
+def build_lattice(
+    spec: Mapping[str, Any], labels: Mapping[str, Sequence[Label]] | None = None, limit: int = LATTICE_LIMIT
+) -> Grid:
+    """The same without conditions, of so many places at most: what a search looks at a part of."""
+    labels = labels or {}
+    values = {name: list(kind.default) for name, kind in AXES.items() if kind.default} | dict(spec)
+    order = [name for name in values if name not in PARAMETERS] + list(PARAMETERS)
+    made = (Axis.of(name, labels[name]) if name in labels else _axis(name, values[name]) for name in order)
+    grid = Grid(tuple(made))
+    if (count := prod(grid.shape)) > limit:  # len() takes no more than 63 bits
+        raise ConfigError(
+            f"grid: {' x '.join(f'{len(axis):,}' for axis in grid.axes if len(axis) > 1)} = {count:,} combinations "
+            f"are above the {limit:,} of one {'sweep; split it' if limit == COMBINATION_LIMIT else 'search'}"
+        )
+    if grid.variants > VARIANT_LIMIT:
+        axes = ", ".join(axis.name for axis in grid.further)
+        raise ConfigError(
+            f"grid: {grid.variants:,} combinations of {axes} are above the {VARIANT_LIMIT:,} of one sweep; split it"
+        )
+    return grid
 
 
 def _axis(name: str, spec: Any) -> Axis:  # noqa: ANN401 - whatever the configuration holds
@@ -293,13 +303,24 @@ def _values(name: str, spec: Any) -> Int64:  # noqa: ANN401 - whatever the confi
         raise ConfigError(f"{key}: expected one value or more, but it had an empty list")
     if len(items) > AXIS_LIMIT:
         raise ConfigError(f"{key}: {len(items):,} values are above the {AXIS_LIMIT:,} of one axis")
+    values = rounded_values(key, items)
+    _refuse_repeats(key, values)
+    return values
+
+
+def rounded_values(key: str, items: Sequence[Any]) -> Int64:
+    """(N,) int64, values of a parameter in dollars as 1e-9 $, `UNBOUNDED` where infinite.
+
+    Raises
+    ------
+    ConfigError
+        One that is not a number, NaN, negative, or rounds to 0.
+    """
     if not {*map(type, items)} <= {int, float}:
         for item in items:
             if not isinstance(item, int | float) or isinstance(item, bool):
                 raise ConfigError(f"{key}: expected a number, but it had {_shown(item)}; {_EXAMPLES}")
-    values = _rounded(items, key)
-    _refuse_repeats(key, values)
-    return values
+    return _rounded(items, key)
 
 
 _NEAR_HALF: Final = 1e-3

@@ -297,13 +297,12 @@ def scale_of(blocks: int, notional: NDArray[Any] | None) -> float:
 
 def cosine_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B, N), the sums over (n, N) block values times each cosine, over sqrt n; their squares estimate the variance."""
-    sums = np.zeros((degrees_of(len(values)), values.shape[1]))
     weights = cosine_weights(len(values))
-    product = np.empty(values.shape[1])
-    for block, row in enumerate(values):
-        for cosine, weight in enumerate(weights[:, block].tolist()):
-            np.multiply(row, weight, out=product)
-            sums[cosine] += product
+    sums = np.zeros((len(weights), values.shape[1]))
+    product = np.empty_like(sums)
+    for row, weight in zip(values, weights.T[:, :, None], strict=True):
+        np.multiply(row, weight, out=product)
+        sums += product
     sums /= math.sqrt(len(values))
     return sums
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -55,8 +56,8 @@ class BestOf:
     p : float
         Of "the best beats the baseline", adjusted for all columns, by the maximum of mean / standard error of groups.
     p_plain : float
-        The same by the maximum of the means themselves. The first is blind to a column that differs in one group only,
-        whose ratio is 1 at most, and this one to a steady column beside a wild one.
+        The same by the maximum of the means themselves, in one step. The first is blind to a column that differs in
+        one group only, whose ratio is 1 at most, and this one to a steady column beside a wild one.
     agree : bool
         Whether both are at most `level`, or neither.
     by_chance : float
@@ -132,10 +133,12 @@ def best_of(
         hashes[at] = _hashed(piece)
     distinct = _distinct(hashes)
     chosen = int(np.argmax(means)) if best is None else range(columns)[best]
-    plain, largest = by_signs(table)
-    p_plain, by_chance = float(plain[chosen]), largest / groups * scale_of(blocks, notional)
+    largest = largest_by_signs(table)
+    by_chance = math.fsum(largest) / len(largest) / groups * scale_of(blocks, notional)
+    sums, sizes = _sums_and_sizes(table[chosen : chosen + 1])
+    p_plain = np.count_nonzero(largest >= float(sums[0]) - NEAR * float(sizes[0])) / len(largest)
     _to_unit_length(table)
-    adjusted, _ = by_signs(table)
+    adjusted = by_signs(table)
     p = float(adjusted[chosen])
     agree = (p <= level) == (p_plain <= level)
     return BestOf(chosen, p, p_plain, agree, by_chance, level, adjusted, distinct, groups, 2**groups)
@@ -167,7 +170,7 @@ def confidence_set(
         table[at] = _group_means(piece, groups).T
     np.subtract(reference, table, out=table)
     _to_unit_length(table)
-    inside: NDArray[np.bool_] = by_signs(table)[0] > 1 - level
+    inside: NDArray[np.bool_] = by_signs(table) > 1 - level
     return inside
 
 
@@ -201,7 +204,11 @@ class Corrected:
 
 
 def corrected(
-    differences: Columns, notional: NDArray[Any] | None = None, best: int | None = None, level: float = 0.95
+    differences: Columns,
+    notional: NDArray[Any] | None = None,
+    best: int | None = None,
+    level: float = 0.95,
+    distinct: int | None = None,
 ) -> Corrected:
     """What the best of many saves, corrected for having been picked: the hybrid of Andrews, Kitagawa, McCloskey.
 
@@ -222,6 +229,8 @@ def corrected(
         As of `best_of`; columns with a larger mean than a best that is named are taken to be out of the choice.
     level : float
         Between 0 and 1.
+    distinct : int, optional
+        How many columns differ, where `best_of` has counted them.
 
     References
     ----------
@@ -234,23 +243,20 @@ def corrected(
     mean, own = float(means[0]), cosine_sums(values)
     square = float(added(own * own)[0])
     deviation, degrees = math.sqrt(square / len(own) / blocks), degrees_of(blocks)
-    hashes = np.empty(columns, np.uint64)
+    if distinct is None:
+        distinct = count_distinct(differences)
+    if blocks < FEWEST_BLOCKS:
+        return Corrected(chosen, mean, None, None, None, level, distinct)
+    if not deviation:
+        return Corrected(chosen, mean, mean, mean, mean, level, distinct)
     below = above = math.inf
-    for at, piece in pieces(differences):
-        hashes[at] = _hashed(piece)
-        if blocks < FEWEST_BLOCKS or not deviation:
-            continue
+    for _, piece in pieces(differences):
         others, values = linearised(piece, notional)
         apart = added((own - cosine_sums(values)) * own) / square  # 1 - r, 0 of a copy
         gaps = mean - others
         gaps[np.abs(gaps) <= NEAR * abs(mean)] = 0
         below = min(below, _smallest(gaps, apart))
         above = min(above, _smallest(gaps, -apart))
-    distinct = _distinct(hashes)
-    if blocks < FEWEST_BLOCKS:
-        return Corrected(chosen, mean, None, None, None, level, distinct)
-    if not deviation:
-        return Corrected(chosen, mean, mean, mean, mean, level, distinct)
     given_away = (1 - level) / 10
     outside = given_away / (2 * distinct)
     tail = ((1 - level) - given_away) / (1 - given_away) / 2
@@ -321,8 +327,8 @@ def groups_of(blocks: int) -> int:
     return groups
 
 
-def by_signs(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Adjusted p of each column, by all sign vectors and stepdown, and the largest sum that is to be expected.
+def by_signs(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjusted p of each column, by all sign vectors and stepdown.
 
     Parameters
     ----------
@@ -331,31 +337,36 @@ def by_signs(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
 
     Returns
     -------
-    adjusted : (N,) float64
+    (N,) float64
         The part of the sign vectors under which the sum of this column, or of one whose sum is not larger, reaches the
         sum of this one, but at least the p of every column whose sum is larger.
-    largest : float
-        The mean over the sign vectors of the largest sum of all columns.
     """
     columns, groups = table.shape
     order = np.argsort(_sums_and_sizes(table)[0], kind="stable")
     half = 2 ** (groups - 1)
-    highest, lowest = np.full(half, -np.inf), np.full(half, np.inf)
     counts = np.empty(columns, np.int32)
-    _counter(columns)(table, order, highest, lowest, counts)
+    _sums_of(columns).count_signs(table, order, np.full(half, -np.inf), np.full(half, np.inf), counts)
     falling = order[::-1]
     adjusted = np.empty(columns)
     adjusted[falling] = np.maximum.accumulate(counts[falling]) / (2 * half)
-    return adjusted, math.fsum(highest - lowest) / (2 * half)  # the largest under opposite signs is -lowest
+    return adjusted
 
 
-def _counter(columns: int) -> Callable[..., None]:
+def largest_by_signs(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2^q,) float64, the largest sum of all columns of (N, q) under each sign vector."""
+    columns, groups = table.shape
+    highest, lowest = np.full(2 ** (groups - 1), -np.inf), np.full(2 ** (groups - 1), np.inf)
+    _sums_of(columns).largest_sums(table, highest, lowest)
+    return np.concatenate([highest, -lowest])  # under opposite signs the lowest is the largest
+
+
+def _sums_of(columns: int) -> Any:  # noqa: ANN401 - a module, or what stands in for it
+    """Where the sums of as many columns are made."""
     if columns < MANY:
-        return count_signs_plainly
-    from sweep.statistics.signs_kernel import count_signs
+        return _PLAIN
+    from sweep.statistics import signs_kernel
 
-    compiled: Callable[..., None] = count_signs
-    return compiled
+    return signs_kernel
 
 
 def count_signs_plainly(
@@ -373,6 +384,17 @@ def count_signs_plainly(
         np.minimum(lowest, sums, out=lowest)
         least = sums[0] - NEAR * sizes[column]
         counts[column] = np.count_nonzero(highest >= least) + np.count_nonzero(-lowest >= least)
+
+
+def largest_sums_plainly(table: NDArray[np.float64], highest: NDArray[np.float64], lowest: NDArray[np.float64]) -> None:
+    """As `sweep.statistics.signs_kernel.largest_sums`, which see, with numpy."""
+    for row in table:
+        sums = signed_sums(row)
+        np.maximum(highest, sums, out=highest)
+        np.minimum(lowest, sums, out=lowest)
+
+
+_PLAIN: Final = SimpleNamespace(count_signs=count_signs_plainly, largest_sums=largest_sums_plainly)
 
 
 def signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -418,6 +440,14 @@ def _group_means(piece: NDArray[Any], groups: int) -> NDArray[np.float64]:
     return means
 
 
+def count_distinct(differences: Columns) -> int:
+    """How many columns differ from one another."""
+    hashes = np.empty(two_dimensions(differences)[1], np.uint64)
+    for at, piece in pieces(differences):
+        hashes[at] = _hashed(piece)
+    return _distinct(hashes)
+
+
 def _distinct(hashes: NDArray[np.uint64]) -> int:
     """How many numbers differ; they are sorted."""
     hashes.sort()
@@ -427,8 +457,9 @@ def _distinct(hashes: NDArray[np.uint64]) -> int:
 def _hashed(piece: NDArray[Any]) -> NDArray[np.uint64]:
     """(P,), a number for each column of (n, P), equal for equal columns and hardly ever for others: in 64 bits."""
     state = np.zeros(piece.shape[1], np.uint64)
+    whole = piece.dtype == np.int64
     for row in piece:
-        state ^= (row.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
+        state ^= (row if whole else row.astype(np.float64) + 0.0).view(np.uint64)  # -0.0 is 0.0
         state *= np.uint64(0x9E3779B97F4A7C15)
         state ^= state >> np.uint64(32)
     return state

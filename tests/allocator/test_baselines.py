@@ -111,7 +111,7 @@ def test_one_share_taken_of_a_quote_is_forgotten_when_its_price_changes_while_no
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
 def test_the_compiled_schedules_keep_what_is_taken_of_more_venues_than_a_word_has_bits(dense, liquidity):
-    tape = random_tape(3, 130, 70, dense=dense)
+    tape = random_tape(3, 80, 70, dense=dense)
     dear = np.where((tape.venue <= 64) & (tape.ask_px > 0), 10 * CENT, 0)
     book = build_book(replace(tape, ask_px=tape.ask_px + dear), BookRules(uncross=False, stub_band=OFF))
     fees, rules = [FEE] * len(book.venues), replace(FAIR, liquidity=liquidity)

@@ -147,11 +147,11 @@ def test_every_venue_has_fees_in_decimal_text():
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".csv.zst"])
-def test_a_written_file_reads_back_as_the_identical_tape(stream, tmp_path, ending):
-    path = tmp_path / f"stream{ending}"
-    write_csv(stream, path)
+def test_a_written_file_reads_back_as_the_identical_tape(tmp_path, ending):
+    tape, path = generate(seconds=60.0), tmp_path / f"stream{ending}"
+    write_csv(tape, path)
     (block,) = read_file(path).fragments
-    assert same(block.tape, stream)
+    assert same(block.tape, tape)
     assert block.ignored == {}
     with path.open("rb") as file:
         assert file.read(2) == {".csv": b"ts", ".csv.gz": b"\x1f\x8b", ".csv.zst": b"\x28\xb5"}[ending]

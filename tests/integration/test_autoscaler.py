@@ -14,9 +14,9 @@ from allocator.kernels import compile_all
 from tests.support.aws import cloud, policies
 from tests.support.aws.clusterfile import ROOT, cluster
 from tests.support.cluster.hosts import Hosts, why_not
-from tests.support.cluster.raycluster import bake
+from tests.support.cluster.raycluster import LOOKING, bake
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 MOST = 2
 """Workers at most."""
@@ -102,7 +102,7 @@ def derived(described, hosts, head_environment):
     worker["max_workers"] = config["max_workers"] = MOST
     config["idle_timeout_minutes"] = IDLE_MINUTES
     config["setup_commands"] = [command for command in config["setup_commands"] if "apt-get" not in command]
-    exported = " ".join(f"{name}={value}" for name, value in head_environment.items())
+    exported = " ".join([*(f"{name}={value}" for name, value in head_environment.items()), LOOKING])
     config["head_setup_commands"].append(f"echo 'export {exported}' >> ~/.bashrc")
     return config
 
@@ -133,7 +133,7 @@ def at(tmp_path_factory, quotes):
         fake_cloud.close()
 
 
-def ray(at, *words, timeout=170):
+def ray(at, *words, timeout=300):
     """Run ray at the control host, in the checkout, as the README says."""
     return at.hosts.control.run("ray", *words, env=at.environment("laptop"), cwd=ROOT, timeout=timeout)
 
@@ -156,7 +156,7 @@ class TestTheCluster:
         words = " ".join(f"'{word}'" for word in (f"source={quotes}", *SWEEP))
         command = f"cd ~/sor-sweep && python -m sweep address=auto {words} --output {output}"
         ray(at, "exec", at.hosts.folder / "cluster.yaml", command)
-        at.wait(lambda: len(at.workers(status="up-to-date")) == MOST, 60)
+        at.wait(lambda: len(at.workers(status="up-to-date")) == MOST, 120)
         inline = [
             sys.executable,
             "-m",
@@ -179,7 +179,7 @@ class TestTheCluster:
 
     def test_ray_down_leaves_nothing(self, at):
         ray(at, "down", "--yes", at.hosts.folder / "cluster.yaml")
-        at.wait(lambda: {instance["state"] for instance in at.instances.values()} == {"terminated"}, 10)
+        at.wait(lambda: {instance["state"] for instance in at.instances.values()} == {"terminated"}, 60)
 
     def test_what_the_head_asked_of_ec2_is_what_its_policy_allows(self, at):
         workers = cluster()["available_node_types"]["worker"]["node_config"]["InstanceType"]

@@ -85,7 +85,7 @@ def test_a_source_of_the_drivers_host_is_refused_outside_the_cluster(cluster, wo
 
 def figures(url):
     """Ours among what Ray exports at an address, by name and run."""
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own, on loopback
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own, on loopback
         lines = [line for line in answer.read().decode().splitlines() if line.startswith("ray_sor_sweep_")]
     return {
         (line.partition("{")[0], line.partition('run="')[2].partition('"')[0]): float(line.rpartition(" ")[2])

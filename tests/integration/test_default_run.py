@@ -40,7 +40,7 @@ def living(environment):
 
 
 def nothing_lives_on(environment):
-    for _ in range(100):
+    for _ in range(300):
         if not living(environment):
             return
         time.sleep(0.1)
@@ -148,7 +148,7 @@ def test_below_uv_run_workers_run_in_the_environment_of_the_driver(marked, tmp_p
 def test_no_broker_at_the_address_is_said_within_seconds(marked):
     began = time.monotonic()
     ran = run(marked, "source=kafka://127.0.0.1:9/quotes")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20  # loading modules above all; test_embedded_broker times the answer itself
     assert ran.returncode == 2
     assert "python -m feed broker" in ran.stderr
     assert ran.stdout == ""

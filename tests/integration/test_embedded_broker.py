@@ -497,7 +497,7 @@ def test_replay_command_refuses_bad_options(topic, broker, extra, reason):
 def test_replay_command_without_a_broker():
     began = time.monotonic()
     done = feed("replay", "whatever.csv", f"kafka://127.0.0.1:{free_port()}/q")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert done.returncode == 2
     assert without_waits(done.stderr).startswith("error: kafka://127.0.0.1:")
     assert without_waits(done.stderr).count("\n") == 1

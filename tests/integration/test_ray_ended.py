@@ -139,7 +139,7 @@ def test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed(serve
         os.kill(next(pid for pid, name in servers.items() if name == server), signal.SIGKILL)
         killed = time.monotonic()
         out, stderr = process.communicate(timeout=60)
-    assert time.monotonic() - killed < 20
+    assert time.monotonic() - killed < 40
     assert (process.returncode, out) == (3, ""), stderr
     assert "Traceback" not in stderr
     *_, error, note = stderr.splitlines()

@@ -41,7 +41,7 @@ def executor(home):
             yield executor
 
 
-def kill_first(folder, seconds=30.0):
+def kill_first(folder, seconds=90.0):
     """Kill the process whose number is the name of the first file in a folder, and say which."""
     deadline = time.monotonic() + seconds
     while not (entries := sorted(folder.iterdir())):
@@ -55,7 +55,7 @@ def kill_first(folder, seconds=30.0):
 def test_a_call_whose_worker_is_killed_runs_again(executor, tmp_path):
     waiting = executor.call(pid_then_wait, tmp_path, 1.0)
     killed = kill_first(tmp_path)
-    assert executor.get(waiting, timeout=30) != killed
+    assert executor.get(waiting, timeout=90) != killed
     assert len(list(tmp_path.iterdir())) == 2
 
 

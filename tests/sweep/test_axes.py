@@ -61,9 +61,10 @@ def without_run(document):
 
 
 @pytest.mark.parametrize("name", ALONE)
-@pytest.mark.parametrize("collapse", [True, False])
-def test_each_value_of_an_axis_has_the_rows_of_a_sweep_of_its_own(day, name, collapse):
-    together = run(asked(day, {name: ALONE[name]}, collapse=collapse))
+def test_each_value_of_an_axis_has_the_rows_of_a_sweep_of_its_own(day, name):
+    together, split = (run(asked(day, {name: ALONE[name]}, collapse=collapse)) for collapse in (True, False))
+    assert split.table.tobytes() == together.table.tobytes()
+    assert without_run(split.document) == without_run(together.document)
     rows, differ = together.table, set()
     for number, (label, value) in enumerate(values_of(name)):
         keys = {} if name == "depth" else {"depth": 5}
@@ -161,7 +162,7 @@ def test_a_run_with_axes_is_resumed_where_it_was(day, tmp_path, done):
 def test_a_changed_row_of_any_variant_is_noticed(day, tmp_path, monkeypatch):
     result = run(asked(day, {"liquidity": ["persist", "refresh"], "depth": [1, 5]}, output=str(tmp_path)))
     original = verification.read_table
-    for number in (0, 27, 54, 81, 107):
+    for number in (0, 27, 54, 107):
         at = int(np.flatnonzero(result.table[:, 2] == number)[-1])
 
         def changed(*arguments, at=at):

@@ -242,8 +242,8 @@ def shifted(tape, day, **columns):
 @pytest.mark.parametrize("liquidity", ["persist", "refresh"])
 @pytest.mark.parametrize("kind", ["many venues", "fine prices", "levels"])
 def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liquidity):
-    first = synthetic.generate(seed=1, seconds=8.0)
-    second = synthetic.generate(seed=2, seconds=8.0)
+    first = synthetic.generate(seed=1, seconds=8.0, warmup=2.0)
+    second = synthetic.generate(seed=2, seconds=8.0, warmup=2.0)
     if kind == "levels":
         changed = shifted(second, 1, levels=second.levels.columns)
     elif kind == "many venues":
@@ -264,7 +264,7 @@ def test_a_kernel_that_cannot_run_a_tape_is_not_used_on_it(tmp_path, kind, liqui
 
 
 def test_a_date_is_as_deep_as_it_is_whatever_file_holds_it(tmp_path):
-    first, second = (synthetic.generate(seed=seed, seconds=5.0) for seed in (1, 2))
+    first, second = (synthetic.generate(seed=seed, seconds=5.0, warmup=2.0) for seed in (1, 2))
     days = [shifted(first, 0, levels=first.levels.columns), shifted(second, 1)]
     (folder := tmp_path / "days").mkdir()
     for number, tape in enumerate(days):
@@ -278,7 +278,7 @@ def test_a_date_is_as_deep_as_it_is_whatever_file_holds_it(tmp_path):
 
 
 def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(each, tmp_path):
-    tape = synthetic.generate(seed=3, seconds=20.0, levels=1)
+    tape = synthetic.generate(seed=3, seconds=20.0, warmup=2.0, levels=1)
     start, end = synthetic.window(20.0)
     low, high = start + 8 * 10**9, start + 12 * 10**9
     around = (tape.ts < low - 10**9) | (tape.ts > high + 10**9)
@@ -297,7 +297,7 @@ def test_a_tape_with_quotes_around_the_window_but_none_inside_is_not_among_them(
 
 def test_a_venue_may_be_missing_on_one_date_but_not_on_all(tmp_path):
     for day in range(2):
-        tape = synthetic.generate(seed=day, seconds=15.0, levels=1)
+        tape = synthetic.generate(seed=day, seconds=15.0, warmup=2.0, levels=1)
         kept = tape if day == 0 else tape.of_venues(tuple(tape.venues.tolist()[:-1]))
         synthetic.write_csv(shifted(kept, day), tmp_path / f"{day}.csv.gz")
     venues = tape.venues.tolist()
@@ -349,7 +349,7 @@ def mixed(tmp_path_factory):
     """Two days of five venues each, of which the first has one that the second lacks, and the other way round."""
     folder, paths = tmp_path_factory.mktemp("mixed"), []
     for day in range(2):
-        tape = synthetic.generate(seed=day, seconds=12.0, venues=6, levels=1)
+        tape = synthetic.generate(seed=day, seconds=20.0, warmup=2.0, venues=6, levels=1)
         venues = tape.venues.tolist()
         absent = venues[-1 - day]
         paths.append(folder / f"{day}.csv.gz")
@@ -391,7 +391,7 @@ def test_a_fee_of_a_venue_that_is_absent_on_a_day_changes_that_day_alone_and_is_
 
 
 def venues_of(path):
-    return map(int, run(config_of(path)).document["feed"]["depth"])
+    return map(int, run(config_of(path, order={"size": 100})).document["feed"]["depth"])
 
 
 HORIZONS = {

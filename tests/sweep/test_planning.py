@@ -61,13 +61,18 @@ def test_a_thousand_million_cells_are_refused_with_the_arithmetic(stream, memory
 
 
 def test_rows_that_decide_alike_are_kept_once_and_do_not_count_until_they_are_stored(stream, memory, monkeypatch):
-    memory(64 * 10**9)
+    axes = {
+        name: {"start": 0, "stop": stop, "num": 1000} for name, stop in (("lambda_under", 0.09), ("theta_queue", 0.02))
+    }
+    keys = {**MANY, "grid": {**MANY["grid"], **axes}}
+    memory(8 * 10**9)
     with pytest.raises(ConfigError) as refused:
-        forecast(config_of(stream, **MANY, output="nowhere"), Silent())
-    assert "352.2 GB (200 groups x 10,004,569 to store, 176 bytes each)" in str(refused.value)
+        forecast(config_of(stream, **keys, output="nowhere"), Silent())
+    assert "35.2 GB (200 groups x 1,000,000 to store, 176 bytes each)" in str(refused.value)
     monkeypatch.undo()
-    document = forecast(config_of(stream, **MANY), Silent())
-    assert document["combinations"] * document["orders"] == 2_000_913_800
+    monkeypatch.setattr(planning, "memory_bytes", lambda: 8 * 10**9)  # less than all rows would take, kept or stored
+    document = forecast(config_of(stream, **keys), Silent())
+    assert document["combinations"] * document["orders"] == 200_000_000
     assert document["bytes"]["while_reduced"] < 10**9
     assert document["here"]["seconds"]["sweep"]["likely"] > 0
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-RECOVERY = "AUTOSCALER_HEARTBEAT_TIMEOUT_S=10"
+LOOKING = "AUTOSCALER_UPDATE_INTERVAL_S=1"
+"""How often the autoscaler looks at its nodes; every 5 s by default."""
+RECOVERY = f"AUTOSCALER_HEARTBEAT_TIMEOUT_S=10 {LOOKING}"
 """When the autoscaler starts Ray again on a node that does not report; half a minute by default."""
 
 PROJECT = f"{HOME}/sor-sweep"

@@ -14,7 +14,7 @@ from allocator.money import nano
 from allocator.policies import Pseudocode, Static
 from feed import synthetic
 from feed.errors import FeedUnavailable
-from sweep.config import question
+from sweep.config import searches
 from sweep.config.conventions import resolve
 from sweep.config.keys import keys_of
 from sweep.config.loading import build_config, load_config
@@ -317,7 +317,7 @@ def test_the_embedded_source_brings_a_window_and_fees_and_what_is_written_wins()
 
 def test_a_configuration_is_parsed_once_and_one_made_by_hand_too(monkeypatch):
     asked = []
-    monkeypatch.setattr(question, "build_grid", lambda *spec: asked.append(spec) or build_grid(*spec))
+    monkeypatch.setattr(searches, "build_grid", lambda *spec: asked.append(spec) or build_grid(*spec))
     config = build_config({"grid": {"theta_queue": 0}})
     assert config.question is config.question
     assert len(asked) == 1

@@ -373,6 +373,8 @@ FORGED = {
     "source": ("config.source", 7, "config.source: expected text"),
     "no source": ("config", {}, "config.source: expected text"),
     "grid": ("config.grid", [1, 2], "config.grid: expected a mapping"),
+    "search": ("config.search", [1, 2], "config.search: expected a mapping"),
+    "points": ("config.search.points", [7], "search.points: expected a list of points"),
     "axis": ("config.grid.theta_queue", {"start": "x"}, "grid"),
     "kafka": ("config.kafka", 3, "config.kafka: expected a mapping"),
     "path": ("config.feed.quarantine", 3, "config.feed.quarantine: expected text"),

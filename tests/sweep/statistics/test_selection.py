@@ -1,7 +1,12 @@
 """The best of many by sign vectors: by hand, against a second reading in fractions, and where columns are alike."""
 
+import math
+import subprocess
+import sys
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise, product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -9,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.statistics import inference, selection
-from sweep.statistics.selection import best_of, by_signs, confidence_set, groups_of, signed_sums
+from sweep.statistics.inference import degrees_of, interval, t_below, t_quantile
+from sweep.statistics.selection import (
+    best_of,
+    by_signs,
+    confidence_set,
+    corrected,
+    groups_of,
+    largest_by_signs,
+    signed_sums,
+)
+from tests.support import ROOT
 from tests.support.examples import examples
 
 VECTORS = list(product([1, -1], repeat=10))
@@ -28,10 +43,6 @@ def ratio(values):
     squares = sum(value * value for value in values)
     total = sum(values)
     return total * abs(total) / squares / len(values) if squares else Fraction(0)
-
-
-def mean(values):
-    return sum(values)
 
 
 def plain_adjusted(columns, statistic):
@@ -68,7 +79,12 @@ def test_p_of_every_column_is_that_of_a_second_reading_in_fractions(rows):
     columns = [group_means(column, 10) for column in zip(*rows, strict=True)]
     known = best_of(table)
     assert known.adjusted.tolist() == plain_adjusted(columns, ratio)
-    assert known.p_plain == plain_adjusted(columns, mean)[known.best]
+    largest = [
+        max(sum(sign * value for sign, value in zip(signs, column, strict=True)) for column in columns)
+        for signs in VECTORS
+    ]
+    assert known.p_plain == sum(each >= sum(columns[known.best]) for each in largest) / 1024
+    assert known.by_chance == pytest.approx(float(sum(largest)) / 1024 / 10)
     assert known.p == known.adjusted[known.best]
     assert known.distinct == len(set(zip(*rows, strict=True)))
     sums = table.sum(axis=0).tolist()
@@ -171,7 +187,8 @@ def test_the_compiled_count_and_the_plain_one_are_the_same_in_whatever_pieces(se
         compiled = best_of(np.asfortranarray(table), notional)
         assert confidence_set(table, notional).tolist() == inside.tolist()
     assert compiled.adjusted.tobytes() == plain.adjusted.tobytes()
-    assert (compiled.p, compiled.p_plain, compiled.distinct) == (plain.p, plain.p_plain, plain.distinct)
+    for name in ("p", "p_plain", "by_chance", "distinct"):
+        assert getattr(compiled, name) == getattr(plain, name)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1e-9, 3.0, 1e12]))
@@ -216,8 +233,28 @@ def test_signed_sums_are_all_sums_but_those_of_opposite_vectors():
     values = np.array([1.0, 10.0, 100.0])
     assert signed_sums(values).tolist() == [111, 91, -89, -109]
     # the larger of 1 and 2 under +, of -1 and -2 under -
-    adjusted, largest = by_signs(np.array([[1.0, 0.0], [2.0, 0.0]]))
-    assert (adjusted.tolist(), largest) == ([0.5, 0.5], 0.5)
+    table = np.array([[1.0, 0.0], [2.0, 0.0]])
+    assert by_signs(table).tolist() == [0.5, 0.5]
+    assert sorted(largest_by_signs(table).tolist()) == [-1, -1, 2, 2]
+
+
+def test_columns_are_counted_by_their_values_whatever_their_type():
+    table = np.array([[0.0, -0.0, 1.0, 0.0]] * 10)
+    assert selection.count_distinct(table) == 2
+    for kind in (np.int8, np.int64, np.float32):
+        assert selection.count_distinct(table.astype(kind)) == selection.count_distinct(table.T.astype(kind).T) == 2
+    pairs = np.array(list(product(range(-3, 4), repeat=4)))
+    assert selection.count_distinct(np.concatenate([pairs, pairs]).T) == 7**4
+
+
+@pytest.mark.command
+def test_numba_is_loaded_for_many_columns_only():
+    script = (
+        "import sys\nimport numpy as np\nfrom sweep.statistics.selection import best_of, corrected\n"
+        "best_of(np.ones((20, 9)))\ncorrected(np.ones((20, 9)))\nprint(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numba", "scipy"} & set(shown.stdout.split())
 
 
 def test_how_many_groups_there_are():
@@ -233,3 +270,150 @@ def test_a_column_that_is_not_there_and_what_is_not_finite_are_refused():
         best_of(np.full((20, 2), np.nan))
     with pytest.raises(ValueError, match="a matrix of blocks and columns"):
         confidence_set(np.ones(20))
+
+
+def plain_corrected(columns, best, level):
+    """The hybrid correction by its formulas, one column after the other, and by plain bisection."""
+    n, distinct = len(columns[0]), len(set(map(tuple, columns)))
+    degrees = degrees_of(n)
+
+    def weighted(column, j):
+        terms = [math.sqrt(2) * math.cos(math.pi * j * (b + 0.5) / n) * value for b, value in enumerate(column)]
+        return sum(terms) / math.sqrt(n)
+
+    cosines = [[weighted(column, j) for j in range(1, degrees + 1)] for column in columns]
+    means = [sum(column) / n for column in columns]
+
+    def covariance(one, other):
+        return sum(a * b for a, b in zip(cosines[one], cosines[other], strict=True)) / degrees / n
+
+    variance, mean = covariance(best, best), means[best]
+    low, high = -math.inf, math.inf
+    for at, column in enumerate(columns):
+        if column == columns[best]:
+            continue
+        r = covariance(at, best) / variance
+        free = means[at] - r * mean  # what of it is not correlated with the best: picked where mean >= free + r mean
+        if r < 1:
+            low = max(low, free / (1 - r))
+        elif r > 1:
+            high = min(high, free / (1 - r))
+    error = math.sqrt(variance)
+    beta = (1 - level) / 10
+
+    def solved(part, c, law):
+        below, above = mean - c * error, mean + c * error
+        for _ in range(200):
+            truth = (below + above) / 2
+            first, last = max(low, truth - c * error), min(high, truth + c * error)
+            a, x, b = (law((each - truth) / error) for each in (first, mean, last))
+            below, above = (truth, above) if x - a > (1 - part) * (b - a) else (below, truth)
+        return below
+
+    tail = (1 - level - beta) / (1 - beta) / 2
+    estimate = solved(0.5, NormalDist().inv_cdf(1 - beta / 2 / distinct), NormalDist().cdf)
+    far = t_quantile(1 - beta / 2 / distinct, degrees)
+    ends = [solved(part, far, lambda value: t_below(value, degrees)) for part in (tail, 1 - tail)]
+    return estimate, min(estimate, *ends), max(estimate, *ends)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(20, 45), st.integers(1, 6), st.sampled_from([0.8, 0.95]))
+@examples(40, deadline=None)
+def test_the_corrected_saving_is_that_of_a_second_reading(seed, blocks, columns, level):
+    generator = np.random.default_rng(seed)
+    table = generator.normal(0, 1, (blocks, columns)) + generator.normal(0, 1, (blocks, 1))  # alike, as on a grid
+    table = np.concatenate([table, table[:, :1]], axis=1)
+    known = corrected(table, level=level)
+    assert known.mean == pytest.approx(table.mean(axis=0).max())
+    expected = plain_corrected(table.T.tolist(), known.best, level)
+    assert (known.corrected, known.low, known.high) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert known.distinct == columns
+
+
+def test_one_column_is_corrected_by_nothing():
+    values = np.random.default_rng(3).normal(1, 1, (38, 1))
+    known, plain = corrected(values), interval(values[:, 0])
+    assert known.corrected == pytest.approx(plain.mean)
+    # cut off at c standard errors, the law has a little less room: 94.5 of 99.5 %
+    assert known.low == pytest.approx(plain.low, rel=0.02)
+    assert known.high == pytest.approx(plain.high, rel=0.02)
+
+
+def test_a_winner_far_ahead_is_corrected_by_next_to_nothing_and_one_by_a_hair_by_much():
+    generator = np.random.default_rng(5)
+    table = generator.normal(0, 1, (120, 10))
+    ahead = table.copy()
+    ahead[:, 3] += 5
+    far = corrected(ahead)
+    assert far.corrected == pytest.approx(far.mean, abs=1e-6)
+    close = table - table.mean(axis=0)
+    close[:, 3] += 0.01
+    near = corrected(close)
+    assert near.best == 3
+    assert near.corrected < near.mean - 0.05
+
+
+def test_copies_do_not_change_what_is_corrected_and_exact_ties_of_others_do():
+    table = np.random.default_rng(8).integers(-9, 9, (38, 5))
+    known = corrected(table)
+    copied = corrected(np.concatenate([table, table], axis=1))
+    assert copied == known
+    # a rotation of the best has its mean to the last bit: it was picked over it by nothing
+    tied = np.column_stack([table, np.roll(table[:, known.best], 7)])
+    assert corrected(tied).corrected < known.corrected
+
+
+def test_of_few_blocks_or_without_variance_nothing_is_corrected():
+    few = corrected(np.arange(38).reshape(19, 2))
+    assert (few.best, few.corrected, few.low, few.high) == (1, None, None, None)
+    still = corrected(np.zeros((20, 3)))
+    assert (still.best, still.mean, still.corrected, still.low, still.high, still.distinct) == (0, 0, 0, 0, 0, 1)
+
+
+def test_columns_that_were_not_to_be_chosen_do_not_count():
+    table = np.random.default_rng(9).normal(0, 1, (38, 4))
+    best = int(np.argsort(table.mean(axis=0))[-2])
+    named, alone = (
+        corrected(table, best=best, distinct=4),
+        corrected(np.delete(table, best_of(table).best, 1), distinct=4),
+    )
+    assert (named.mean, named.corrected, named.low) == (alone.mean, alone.corrected, alone.low)
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+@examples(20)
+def test_what_is_corrected_is_the_same_in_whatever_pieces_and_unit(seed, weighted):
+    generator = np.random.default_rng(seed)
+    table, notional = generator.integers(-9, 9, (38, 20)), generator.integers(1, 9, 38) if weighted else None
+    known = corrected(table, notional)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (inference, selection):
+            patch.setattr(module, "PIECE", 3)
+        assert corrected(np.asfortranarray(table), notional) == known
+    other = corrected(table * 2**20, notional)
+    assert [other.mean, other.corrected, other.low, other.high] == pytest.approx(
+        [each * 2**20 for each in (known.mean, known.corrected, known.low, known.high)], rel=1e-8
+    )
+
+
+def test_a_saving_by_chance_is_in_the_unit_of_the_mean():
+    generator = np.random.default_rng(10)
+    table, notional = generator.normal(0, 1, (40, 12)), np.full(40, 4.0)
+    plain, ratio = best_of(table), best_of(table, notional)
+    assert ratio.by_chance == pytest.approx(plain.by_chance / 4)
+    assert best_of(table[:, :1]).by_chance == pytest.approx(0, abs=1e-15)
+    assert best_of(np.column_stack([table[:, 0], -table[:, 0]])).by_chance > 0
+
+
+def test_of_a_large_matrix_little_is_held_beside_it():
+    # a million columns may take 200 MB; by_signs is compiled before it is measured
+    table = np.random.default_rng(7).integers(-(10**9), 10**9, (40, 50_000))
+    best = best_of(table).best
+    tracemalloc.start()
+    best_of(table)
+    confidence_set(table, best=best)
+    corrected(table, best=best)
+    inference.estimates(table)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 50_000

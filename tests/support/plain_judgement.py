@@ -1,0 +1,402 @@
+"""The section `statistics` of a document, read from the rows of a result by loops and fractions.
+
+From the table of sums and the table of orders alone (`detail: all`, so that every combination's orders are in it), by
+what docs/orders.md and the docstrings of `sweep.statistics` say. Only what is a table of its own, quantiles of Student's
+t, and two figures with tests of their own, the corrected saving and PBO, are asked of the package.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from feed.instants import format_instant
+from feed.tape import DAY
+from sweep.statistics import corrected, pbo
+from sweep.statistics.inference import t_quantile
+
+AHEAD = {"vwap", "clairvoyant"}
+BPS = 10_000
+
+
+@dataclass
+class Rows:
+    """What a result holds, by (tape, group) of orders.
+
+    Attributes
+    ----------
+    cells : dict of (tape, group) to (side, size)
+    spans : dict of (tape, group) to (first, last)
+        Nanoseconds.
+    notional : dict of (tape, group) to Fraction
+        1e-9 $, at the arrival mids.
+    paid : dict of strategy to dict of (tape, group) to int
+        Signed, 1e-9 $; combinations by number.
+    timing : dict of strategy to dict of (tape, group) to int or None
+        Half 1e-9 $.
+    filled : dict of strategy to dict of (tape, group) to int
+        Less what is overfilled.
+    """
+
+    cells: dict = field(default_factory=dict)
+    spans: dict = field(default_factory=dict)
+    notional: dict = field(default_factory=lambda: defaultdict(Fraction))
+    paid: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    timing: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    filled: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+
+
+def rows_of(result, world=None, best=None):
+    """The rows of a result, or of one world of it: its number, and the combinations that it has."""
+    rows, orders, table = Rows(), result.orders_frame(), result.to_frame()
+    if world is not None:
+        number, combinations = world
+        orders, table = orders[orders["world"] == number], table[table["combination"].isin(combinations)]
+    for order in orders.to_dict("records"):
+        name, at = order["strategy"], (order["tape"], order["group"])
+        sign = 1 if order["side"] == "buy" else -1
+        if name == "best_ask":
+            rows.cells[at] = order["side"], order["size"]
+            first, last = rows.spans.get(at, (order["start"], order["end"]))
+            rows.spans[at] = min(first, order["start"]), max(last, order["end"])
+            rows.notional[at] += Fraction(order["size"] * order["arrival_mid2"], 2)
+        key = best if name == "optimized" else name
+        if name.startswith("combination "):
+            key = int(name.removeprefix("combination "))
+        if not isinstance(key, int):
+            rows.paid[key][at] += sign * order["total_cash"]
+            rows.filled[key][at] += order["filled"] - order["overfilled"]
+        if name != "clairvoyant":
+            rows.timing[key][at] += order["shortfall_timing"]
+    for row in table.to_dict("records"):
+        at, number = (row["tape"], row["order"]), row["combination"]
+        rows.paid[number][at] = row["total_cash"] * (1 if rows.cells[at][0] == "buy" else -1)
+        rows.filled[number][at] = row["filled"] - row["overfilled"]
+    return rows
+
+
+def blocks_of(rows):
+    """(first, last) of each block in time, and the block of each group."""
+    dates, of_group, spans = sorted({first // DAY for first, _ in rows.spans.values()}), {}, []
+    for date in dates:
+        own = {at: span for at, span in rows.spans.items() if span[0] // DAY == date}
+        starts = {tape: sorted({span[0] for (of, _), span in own.items() if of == tape}) for tape, _ in sorted(own)}
+        most = max(len(each) for each in starts.values())
+        begins = next(each for each in starts.values() if len(each) == most)
+        for at, (first, _) in own.items():
+            of_group[at] = len(spans) + max(0, sum(begin <= first for begin in begins) - 1)
+        spans += [None] * len(begins)
+    for number in range(len(spans)):
+        own = [rows.spans[at] for at, of in of_group.items() if of == number]
+        spans[number] = min(first for first, _ in own), max(last for _, last in own)
+    return spans, of_group
+
+
+def interval_of(values, notionals):
+    """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
+    n, total = len(values), sum(notionals)
+    mean = Fraction(sum(values)) / total
+    each = [float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)]
+    centre = sum(each) / n
+    apart = [value - centre for value in each]
+    square = sum(value**2 for value in apart) / n
+    skewness = 0.0
+    if max(map(abs, apart)) > 1e-12 * abs(centre):
+        skewness = sum(value**3 for value in apart) / n / square**1.5
+    b = max(4, round(0.4 * n ** (2 / 3)))
+    variance = 0.0
+    for j in range(1, b + 1):
+        weighed = sum(math.sqrt(2) * math.cos(math.pi * j * (i + 0.5) / n) * value for i, value in enumerate(apart))
+        variance += weighed**2 / n / b
+    return float(mean), math.sqrt(variance / n), skewness, b, variance
+
+
+def printed_interval(values, notionals):
+    """As the document has it."""
+    mean, error, _, b, _ = interval_of(values, notionals)
+    if len(values) < 20:
+        return {"mean": near(mean, 2), "low": None, "high": None, "standard_error": None}
+    reach = t_quantile(0.975, b) * error
+    return {
+        "mean": near(mean, 2),
+        "low": near(mean - reach, 2),
+        "high": near(mean + reach, 2),
+        "standard_error": near(error, 3),
+    }
+
+
+def near(value, digits):
+    """Rounded; a zero has no sign."""
+    return round(value, digits) + 0.0
+
+
+def adjusted_of(columns, *, ratios):
+    """p of each column by all signs of groups of its blocks, by stepdown; of means, or of mean by standard error."""
+    n = len(columns[0])
+    groups = 10 if n < 60 else 12
+    edges = [n * group // groups for group in range(groups + 1)]
+    table = []
+    for column in columns:
+        means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
+        length = math.sqrt(sum(value**2 for value in means)) if ratios else 1
+        table.append([value / (length or 1) for value in means])
+    sums = [sum(row) for row in table]
+    slack = [1e-9 * sum(map(abs, row)) for row in table]
+    reached = [0] * len(columns)
+    vectors = list(itertools.product((1, -1), repeat=groups))
+    rising = sorted(range(len(columns)), key=sums.__getitem__)
+    for vector in vectors:
+        highest = -math.inf
+        for at in rising:  # those whose sums are no larger, of which the largest counts
+            highest = max(highest, sum(sign * value for sign, value in zip(vector, table[at], strict=True)))
+            reached[at] += highest >= sums[at] - slack[at]
+    alone = [count / len(vectors) for count in reached]
+    return [max(alone[other] for other in rising if sums[other] >= sums[at]) for at in range(len(columns))]
+
+
+def folds_of(validation, spans, horizon):
+    """(trained, tested) blocks of each fold."""
+    count, dates = len(spans), [first // DAY for first, _ in spans]
+    days = [[at for at in range(count) if dates[at] == date] for date in sorted(set(dates))]
+    pairs = []
+    if validation == "leave_one_day_out":
+        pairs = [([at for at in range(count) if at not in day], day) for day in days]
+    elif validation.startswith("folds="):
+        parts, at = int(validation.removeprefix("folds=")), 0
+        for part in range(parts):
+            size = count // parts + (part < count % parts)
+            tested = list(range(at, at + size))
+            pairs.append(([each for each in range(count) if each not in tested], tested))
+            at += size
+    else:
+        units = days if len(days) > 1 else [[at] for at in range(count)]
+        before = max(1, len(units) // 3)
+        for unit in range(before, len(units)):
+            first = 0 if validation == "anchored" else unit - before
+            pairs.append(([at for each in units[first:unit] for at in each], units[unit]))
+    return [([at for at in train if apart(spans, at, test) > horizon], test) for train, test in pairs]
+
+
+def apart(spans, at, tested):
+    """The nanoseconds between a block and the nearest of some others."""
+    (first, last) = spans[at]
+    return min(max(begin - last, first - end) for begin, end in (spans[other] for other in tested))
+
+
+class Reading:
+    """Everything that is said of one world.
+
+    Parameters
+    ----------
+    rows : Rows
+    printed : callable
+        The parameters of a combination, as the document has them.
+    horizon : int
+        Nanoseconds.
+    """
+
+    def __init__(self, rows, printed, horizon):
+        self.rows, self.printed, self.horizon = rows, printed, horizon
+        self.spans, self.block = blocks_of(rows)
+        self.numbers = sorted(name for name in rows.paid if isinstance(name, int))
+        self.everyone = [name for name in rows.paid if not isinstance(name, int)]
+        self.honest = [name for name in self.everyone if name not in AHEAD]
+
+    def paid(self, strategy, groups):
+        return sum(self.rows.paid[strategy][at] for at in groups)
+
+    def best(self, groups):
+        """The first of the cheapest combinations that fill as much as best_ask does."""
+        least = sum(self.rows.filled["best_ask"][at] for at in groups)
+        may = [n for n in self.numbers if sum(self.rows.filled[n][at] for at in groups) >= least] or self.numbers
+        return min(may, key=lambda number: (self.paid(number, groups), number))
+
+    def strongest(self, groups):
+        return min(self.honest, key=lambda name: self.paid(name, groups))
+
+    def by_block(self, groups, value):
+        """The sums over each block that has one of the groups, in time."""
+        sums = defaultdict(Fraction)
+        for at in groups:
+            sums[self.block[at]] += value(at)
+        return [sums[block] for block in sorted(sums)]
+
+    def saved(self, groups, name, number):
+        """What a combination saves against a baseline in each block, basis points times 1e-9 $."""
+        paid = self.rows.paid
+        return self.by_block(groups, lambda at: BPS * (paid[name][at] - paid[number][at]))
+
+    def parts(self):
+        """(side, size, groups) of all orders, each size, and each side and size, none twice."""
+        cells = list(dict.fromkeys(self.rows.cells.values()))
+        sides, sizes = (list(dict.fromkeys(each)) for each in zip(*cells, strict=True))
+        wanted = [(None, None)]
+        wanted += [(None, size) for size in sizes] if len(sizes) > 1 else []
+        wanted += [(side, size) for side in sides for size in sizes] if len(sides) > 1 else []
+        for side, size in wanted:
+            inside = [
+                at for at, (own, shares) in self.rows.cells.items() if side in {None, own} and size in {None, shares}
+            ]
+            yield side, size, inside
+
+    def figures(self, groups, validation, checked="folds=5"):
+        """The section of some groups, without its verdict's sentence; `kind` is that of the verdict."""
+        best, against = self.best(groups), self.strongest(groups)
+        notionals = self.by_block(groups, lambda at: self.rows.notional[at])
+        columns = {number: self.saved(groups, against, number) for number in self.numbers}
+        total = sum(notionals)
+        means = {number: float(sum(column) / total) for number, column in columns.items()}
+        blocks, days = len(notionals), len({self.spans[self.block[at]][0] // DAY for at in groups})
+        mean, error, skewness, b, variance = interval_of(columns[best], notionals)
+        timing = self.rows.timing
+        execution = self.by_block(
+            groups,
+            lambda at: (
+                BPS * (self.rows.paid[against][at] - self.rows.paid[best][at])
+                - Fraction(BPS * (timing[against][at] - timing[best][at]), 2)
+            ),
+        )
+        enough = blocks >= 20
+        section = {
+            "blocks": blocks,
+            "days": days,
+            "looked_at": len(self.numbers),
+            "distinct": len({tuple(column) for column in columns.values()}) if enough else None,
+            "against": against,
+            "saving_bps": {name: printed_interval(self.saved(groups, name, best), notionals) for name in self.honest},
+            "execution_bps": printed_interval(execution, notionals),
+            "skewness": near(skewness, 2),
+            "undercovers_percent": None,
+            "span_bps": near(means[best] - min(means.values()), 2),
+            "best_of": None,
+            "confidence_set": None,
+            "corrected_bps": None,
+            "pbo": None,
+            "detectable_bps": None,
+            "days_for_bps": {
+                f"{effect:g}": -(-_blocks_for(effect, variance) * days // blocks) for effect in (0.2, 0.5, 1.0)
+            },
+            "held_out": self.held_out(groups, validation or checked) if enough or validation else None,
+        }
+        if not enough:
+            return section, "not enough data"
+        ratio = skewness**2 / blocks
+        if abs(skewness) > 1:
+            section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
+        place = self.numbers.index(best)
+        adjusted = adjusted_of(list(columns.values()), ratios=True)
+        plain = adjusted_of(list(columns.values()), ratios=False)
+        paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
+        close = [n for n, p in zip(self.numbers, adjusted_of(paired, ratios=True), strict=True) if p > 0.1]
+        section["best_of"] = {
+            "p": near(adjusted[place], 4),
+            "p_plain": near(plain[place], 4),
+            "agree": (adjusted[place] <= 0.05) == (plain[place] <= 0.05),
+            "groups": 10 if blocks < 60 else 12,
+            "sign_vectors": 1024 if blocks < 60 else 4096,
+            "beat_it": sum(p <= 0.05 for p in adjusted),
+        }
+        section["confidence_set"] = {
+            "level": 0.9,
+            "combinations": len(close),
+            "percent": near(100 * len(close) / len(self.numbers), 2),
+            "parameters": self.reach(close),
+        }
+        matrix = np.array([[float(value) for value in column] for column in columns.values()]).T
+        fixed = corrected(matrix, np.array([float(each) for each in notionals]), place)
+        section["corrected_bps"] = {
+            "mean": near(fixed.corrected, 2),
+            "low": near(fixed.low, 2),
+            "high": near(fixed.high, 2),
+        }
+        if (overfitting := pbo(matrix)) is not None:
+            section["pbo"] = overfitting
+        smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
+        section["detectable_bps"] = near(smallest, 2)
+        return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
+
+    def kind(self, section, in_sample, smallest, p, span):
+        """The verdict's kind, by its rules in their order."""
+        held_out, execution = section["held_out"]["saving_bps"]["strongest"], section["execution_bps"]
+        if p <= 0.05 and held_out["low"] is not None and held_out["low"] > 0:
+            return "better" if execution["low"] > 0 else "drift"
+        if in_sample[0] + in_sample[1] < 0:
+            return "worse"
+        all_in_set = section["confidence_set"]["combinations"] == len(self.numbers)
+        return "flat" if section["distinct"] == 1 or (all_in_set and span < smallest) else "not enough data"
+
+    def reach(self, numbers):
+        """By parameter with several values, the smallest and the largest of some combinations."""
+        points = [self.printed(number) for number in numbers]
+        every = [self.printed(number) for number in self.numbers]
+        return {
+            name: [min(point[name] for point in points), max(point[name] for point in points)]
+            for name in points[0]
+            if len({point[name] for point in every}) > 1 and isinstance(points[0][name], float)
+        }
+
+    def held_out(self, groups, validation):
+        """What was chosen on some blocks and reported on others."""
+        rows, folds = self.rows, []
+        strongest, best_ask, notionals = [], [], []
+        cash = {name: [0, 0] for name in self.everyone}
+        for trained, tested in folds_of(validation, self.spans, self.horizon):
+            train = [at for at in groups if self.block[at] in trained]
+            test = [at for at in groups if self.block[at] in tested]
+            best, against = self.best(train), self.strongest(train)
+            strongest += self.saved(test, against, best)
+            best_ask += self.saved(test, "best_ask", best)
+            notionals += self.by_block(test, lambda at: rows.notional[at])
+            for name, sums in cash.items():
+                sums[0] += self.paid(name, test) - self.paid(best, test)
+                sums[1] += sum(abs(rows.paid[name][at]) for at in test)
+            first, last = min(self.spans[at][0] for at in tested), max(self.spans[at][1] for at in tested)
+            folds.append(
+                {
+                    "from": format_instant(first),
+                    "to": format_instant(last),
+                    "trained_blocks": len(trained),
+                    "tested_blocks": len(tested),
+                    "best_parameters": self.printed(best),
+                    "against": against,
+                    "in_sample_bps": near(self.ratio(train, against, best), 2),
+                    "saved_bps": near(self.ratio(test, against, best), 2),
+                }
+            )
+        return {
+            "validate": validation,
+            "saving_bps": {
+                "strongest": printed_interval(strongest, notionals),
+                "best_ask": printed_interval(best_ask, notionals),
+            },
+            "savings_vs_baselines_bps": {
+                name: float(round(Fraction(BPS * gain, base), 2)) for name, (gain, base) in cash.items()
+            },
+            "folds": folds,
+        }
+
+    def ratio(self, groups, against, best):
+        saved = BPS * (self.paid(against, groups) - self.paid(best, groups))
+        return float(saved / sum(self.rows.notional[at] for at in groups))
+
+
+def _blocks_for(effect, variance):
+    """The fewest blocks from 20 on that would show an effect with 80 % power; that more do, too, is taken for granted."""
+
+    def enough(blocks):
+        b = max(4, round(0.4 * blocks ** (2 / 3)))
+        return (t_quantile(0.975, b) + t_quantile(0.8, b)) * math.sqrt(variance / blocks) <= effect
+
+    step, blocks = 1, 20
+    while not enough(blocks + step):
+        step *= 2
+    while step:
+        while not enough(blocks) and not enough(blocks + step - 1):
+            blocks += step
+        step //= 2
+    return blocks
