@@ -135,9 +135,9 @@ def kafka_one(kafka_runs, tmp_path_factory):
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka_three(kafka_runs, tmp_path_factory):
-    """Three brokers, as `kafka_one`: replication 3, min.insync.replicas 2."""
+    """Three brokers for a file, as they take a tenth of a CPU also while idle: replication 3, min.insync.replicas 2."""
     with Cluster(tmp_path_factory.mktemp("kafka-three"), 3) as cluster:
         yield cluster
 

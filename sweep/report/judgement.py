@@ -93,6 +93,7 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
         "saving_bps": {name: interval_section(each) for name, each in judged.savings.items()},
         "execution_bps": None if judged.execution is None else interval_section(judged.execution),
         "skewness": _rounded(saving.skewness, 2),
+        "lag_1": _rounded(saving.lag_1, 2),
         "undercovers_percent": None if saving.undercovers is None else _rounded(100 * saving.undercovers, 1),
         "span_bps": _rounded(judged.span, 2),
         "best_of": None
@@ -101,6 +102,7 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
             "p": _rounded(best.p, DECIMALS),
             "p_plain": _rounded(best.p_plain, DECIMALS),
             "agree": best.agree,
+            "by_chance_bps": _rounded(best.by_chance, 2),
             "groups": best.groups,
             "sign_vectors": best.vectors,
             "beat_it": judged.beat_it,

@@ -136,7 +136,7 @@ def best_of(
     largest = largest_by_signs(table)
     by_chance = math.fsum(largest) / len(largest) / groups * scale_of(blocks, notional)
     sums, sizes = _sums_and_sizes(table[chosen : chosen + 1])
-    p_plain = np.count_nonzero(largest >= float(sums[0]) - NEAR * float(sizes[0])) / len(largest)
+    p_plain = int(np.count_nonzero(largest >= float(sums[0]) - NEAR * float(sizes[0]))) / len(largest)
     _to_unit_length(table)
     adjusted = by_signs(table)
     p = float(adjusted[chosen])

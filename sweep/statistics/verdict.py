@@ -47,7 +47,7 @@ class Evidence:
     held_out : Saving, optional
         On blocks that it was not picked on; None where none were held out.
     execution : Saving, optional
-        The part of the saving that is execution, not timing; None where it is unknown.
+        The part of the saving in sample that is execution, not timing; None where it is unknown.
     grid_range : float
         What the worst combination pays more than the best, basis points.
     all_in_set : bool
@@ -59,6 +59,8 @@ class Evidence:
         How many days in all would show `EFFECTS`; None = unknown.
     skewed : bool
         Block results are so skewed that intervals are too short.
+    dependent : bool
+        Neighbouring blocks are so alike, and blocks so few, that p is too small.
     """
 
     blocks: int
@@ -75,6 +77,7 @@ class Evidence:
     blocks_a_day: float = 0.0
     days: tuple[int | None, int | None, int | None] = (None, None, None)
     skewed: bool = False
+    dependent: bool = False
 
 
 Kind = Literal["better", "flat", "drift", "not enough data", "worse"]
@@ -102,6 +105,8 @@ def verdict(evidence: Evidence) -> Verdict:
     kind, parts = _judged(evidence)
     if evidence.skewed and evidence.blocks >= FEWEST_BLOCKS:
         parts = (*parts, "block results are skewed, so the intervals are too short")
+    if evidence.dependent and evidence.p is not None:
+        parts = (*parts, "neighbouring blocks are alike, so with as few of them p is too small")
     sentence = "; ".join(parts)
     return Verdict(kind, sentence[0].upper() + sentence[1:] + ".")
 
@@ -122,10 +127,13 @@ def _judged(evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
         if execution.low <= 0:
             loses = execution.high < 0
             how = "is a loss, so the saving is" if loses else "cannot be told from 0, so the saving may be no more than"
-            return "drift", (saves, f"its execution part, {part}, {how} what the price did while orders waited")
+            return "drift", (
+                saves,
+                f"its execution part over all blocks, {part}, {how} what the price did while orders waited",
+            )
         alike = evidence.all_in_set and evidence.distinct > 1
         also = ("no other combination can be told from it, so which one is used is not shown to matter",)
-        return "better", (f"{saves}, of which {part} by execution", *(also if alike else ()))
+        return "better", (saves, f"over all blocks its execution part is {part}", *(also if alike else ()))
     if evidence.in_sample is not None and evidence.in_sample.high < 0:
         return "worse", (_costs(evidence, evidence.in_sample),)
     flat, against = _flat(evidence), _unconfirmed(evidence) or _not_shown(evidence)

@@ -8,6 +8,8 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import pytest
 
 from feed.kafka.embedded import EmbeddedBroker
+from feed.source import read_source
+from feed.synthetic import write_csv
 from tests.support.cluster.hosts import why_not
 from tests.support.cluster.streamedcluster import run_cluster
 
@@ -22,6 +24,14 @@ def broker():
 def home(tmp_path_factory):
     """A HOME of our own, in which Ray writes its token: one for all tests, as a process reads that once."""
     return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def touch(l1_day, tmp_path_factory):
+    """`l1_day` with one level of a side: as many messages, a fifth of their size."""
+    path = tmp_path_factory.mktemp("touch") / "day.csv"
+    write_csv(read_source(str(l1_day))[0].up_to(1), path)
+    return path
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ SWEEP = (
     "collapse=false",
     "policy=pseudocode",
     "order.size=200000",
-    "grid.theta_queue={start: 0, stop: 0.05, num: 1500}",
+    "grid.theta_queue={start: 0, stop: 0.05, num: 600}",
 )
 """Seconds of work for the workers, which come one after the other."""
 

@@ -137,17 +137,6 @@ def test_a_further_listener_has_a_port_and_a_name_of_its_own(kafka_fresh):
     assert len(described["partitions"]) == 3
 
 
-def test_three_brokers_keep_three_replicas_of_which_two_must_acknowledge(kafka_three):
-    name = "replicated"
-    kafka_three.create_topic(name)
-    kafka_three.wait_in_sync(name)
-    with kafka_three.admin() as admin:
-        (described,) = admin.describe_topics([name])
-    (part,) = described["partitions"]
-    assert sorted(part["replica_nodes"]) == [1, 2, 3]
-    assert kafka_three.leader_of(name) == part["leader_id"] - 1
-
-
 def test_the_storage_is_where_it_is_told_and_listens_on_loopback_only(kafka_one):
     from kafka import KafkaConsumer  # after feed.kafka.client, whose import silences what the client's own one warns of
 

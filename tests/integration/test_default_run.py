@@ -52,10 +52,10 @@ def run(environment, *words):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=150, check=False)
 
 
-def test_the_default_run_twice_says_the_same_of_a_stream_read_from_kafka(marked):
+def test_the_default_run_and_one_in_one_process_say_the_same_of_a_stream_read_from_kafka(marked):
     documents = []
-    for _ in range(2):
-        ran = run(marked)
+    for words in ((), ("executor=inline",)):
+        ran = run(marked, *words)
         assert ran.returncode == 0, ran.stderr
         documents.append(json.loads(ran.stdout))
         nothing_lives_on(marked)

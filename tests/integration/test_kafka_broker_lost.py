@@ -57,9 +57,9 @@ def raise_the_dead(cluster):
 
 
 @pytest.fixture(scope="module")
-def day(l1_day):
+def day(touch):
     """The day's path and digest."""
-    return l1_day, read_source(str(l1_day))[0].digest()
+    return touch, read_source(str(touch))[0].digest()
 
 
 def killed_in_the_replay(cluster, topic, way, path, number):

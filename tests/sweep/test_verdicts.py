@@ -15,7 +15,7 @@ from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
 from tests.support import truth_tapes
 from tests.support.plain_judgement import Reading, rows_of
-from tests.support.truth_tapes import HORIZON, MID, ORDER, matrix, momentary, tape_of, taus_of, trending
+from tests.support.truth_tapes import MID, ORDER, matrix, momentary, tape_of, taus_of, trending
 
 FREE = {"default": {"taker": 0}}
 BLOCKS = 24
@@ -126,8 +126,9 @@ def test_the_limit_that_saves_against_every_baseline_in_every_block_is_better(sw
             "winner": {"lambda_over": 0.0, "lambda_under": 0.0, "theta_queue": 0.01},
             "against": "sweep_now",
             "sentence": (
-                f"On blocks held out the best combination saves {mean:.2f} bps against sweep_now ({span(known)}; adjusted "
-                f"p below 0.001 over 4 combinations), of which {mean:.2f} bps ({span(known)}) by execution."
+                f"On blocks held out the best combination saves {mean:.2f} bps against sweep_now ({span(known)}; "
+                f"adjusted p below 0.001 over 4 combinations); over all blocks its execution part is {mean:.2f} bps "
+                f"({span(known)})."
             ),
         }
 
@@ -140,9 +141,9 @@ def test_where_no_parameter_matters_the_verdict_is_flat(of_matrix):
         "winner": None,
         "against": "best_ask",
         "sentence": (
-            "All 4 combinations give the same result, so on this data the parameters do not matter; 24 blocks do not show "
-            "that the best of 4 combinations saves anything against best_ask (in sample 0.00 bps, 95 % interval 0.00 to "
-            "0.00; adjusted p 1.000)."
+            "All 4 combinations give the same result, so on this data the parameters do not matter; 24 blocks do not "
+            "show that the best of 4 combinations saves anything against best_ask (in sample 0.00 bps, 95 % interval "
+            "0.00 to 0.00; adjusted p 1.000)."
         ),
     }
 
@@ -165,9 +166,9 @@ def test_differences_below_what_can_be_detected_are_flat(of_matrix):
         "No combination can be told from the best, and from best to worst the grid spans "
     )
     assert verdict["sentence"].endswith(
-        f" bps, below the {detectable:.2f} bps that 24 blocks can show: the parameters hardly matter; 24 blocks do not show "
-        f"that the best of 4 combinations saves anything against best_ask (in sample {means[3]:.2g} bps, {span(known)}; "
-        f"adjusted p {statistics['best_of']['p']:.3f})."
+        f" bps, below the {detectable:.2f} bps that 24 blocks can show: the parameters hardly matter; 24 blocks do "
+        f"not show that the best of 4 combinations saves anything against best_ask (in sample {means[3]:.2g} bps, "
+        f"{span(known)}; adjusted p {statistics['best_of']['p']:.3f})."
     )
 
 
@@ -188,10 +189,10 @@ def test_waiting_in_a_trend_is_drift_on_one_side_and_nothing_on_both(sweeping, d
         "winner": None,
         "against": "best_ask",
         "sentence": (
-            f"On blocks held out the best combination saves {known['mean']:.2f} bps against best_ask ({span(known)}; adjusted "
-            f"p below 0.001 over 3 combinations); its execution part, {execution['mean']:.2f} bps "
-            f"({span(execution)}), cannot be told from 0, so the saving may be no more than what the price did while orders "
-            "waited."
+            f"On blocks held out the best combination saves {known['mean']:.2f} bps against best_ask ({span(known)}; "
+            "adjusted p below 0.001 over 3 combinations); its execution part over all blocks, "
+            f"{execution['mean']:.2f} bps ({span(execution)}), cannot be told from 0, so the saving may be no more than "
+            "what the price did while orders waited."
         ),
     }
     # who waits on the other side is left with the end of the trend, and on both sides loses more than it gains
@@ -209,8 +210,8 @@ def test_a_saving_whose_execution_part_is_a_loss_is_what_the_price_did(sweeping)
     assert execution["mean"] == pytest.approx(-0.6, abs=0.011)
     assert (verdict["kind"], verdict["winner"]) == ("drift", None)
     assert verdict["sentence"].endswith(
-        f"; its execution part, {execution['mean']:.2f} bps ({span(execution)}), is a loss, so the saving is what the price "
-        "did while orders waited."
+        f"; its execution part over all blocks, {execution['mean']:.2f} bps ({span(execution)}), is a loss, so the "
+        "saving is what the price did while orders waited."
     )
 
 
@@ -272,13 +273,13 @@ def test_noise_is_not_enough_data(of_matrix):
     assert verdict["sentence"] == (
         "24 blocks do not show that the best of 4 combinations saves anything against best_ask (in sample 0.10 bps, "
         f"{span(known)}; adjusted p {statistics['best_of']['p']:.3f}); with 24 blocks a saving of "
-        f"{statistics['detectable_bps']:.2f} bps or more would show (80 % power); days needed in all: {days['0.2']} for "
-        f"0.2 bps, {days['0.5']} for 0.5 bps, {days['1']} for 1 bps."
+        f"{statistics['detectable_bps']:.2f} bps or more would show (80 % power); days needed in all: {days['0.2']} "
+        f"for 0.2 bps, {days['0.5']} for 0.5 bps, {days['1']} for 1 bps."
     )
 
 
 def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
-    """One limit saves a tick in all blocks. Each of the others saves more but for a fifth of the time, where it loses."""
+    """One limit saves 10 ticks or so in every block; each of the others saves more, but loses in a fifth of them."""
     savings = np.full((25, 6), 12)
     savings[:, 0] = 10 + balanced(25, 1, 2, 8)[:, 0]
     for fold in range(5):
@@ -293,8 +294,8 @@ def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
     assert [(fold["in_sample_bps"], fold["saved_bps"]) for fold in folds] == [(1.2, -6.0)] * 5
     assert (document["verdict"]["kind"], document["verdict"]["winner"]) == ("not enough data", None)
     assert document["verdict"]["sentence"].startswith(
-        "In sample the best of 6 combinations beats best_ask (adjusted p below 0.001), but held out its saving of -6.00 "
-        "bps (95 % interval -6.00 to -6.00) is below 0; with 25 blocks a saving of "
+        "In sample the best of 6 combinations beats best_ask (adjusted p below 0.001), but held out its saving of "
+        "-6.00 bps (95 % interval -6.00 to -6.00) is below 0; with 25 blocks a saving of "
     )
 
 
@@ -321,26 +322,16 @@ def test_savings_are_those_of_blocks_that_did_not_choose(of_matrix, validation, 
     assert document["savings_in_sample_bps"]["best_ask"] != expected["savings_vs_baselines_bps"]["best_ask"]
 
 
-LIQUIDITY = ("persist", "refresh")
-DRAWN = {
-    "order": {"side": ["buy", "sell"], "size": [200, 900], "every": "5s", "horizon": "6s"},
-    "reference": "touch",
-    "fees": {"default": {"taker": 0.003}, "38": {"taker": -0.001}},
-    "detail": "all",
-}
-LIMITS = {"lambda_over": [0, 1], "lambda_under": 0, "theta_queue": [0, 0.01, 0.02, 0.06]}
-
-
 def drawn(draw, name, seconds, date):
     """A tape of a market without any pattern: mids, distances and sizes are drawn each second, some quotes are gone."""
-    mids = MID + draw.integers(-4, 5, seconds).cumsum()
-    halves, sizes = draw.integers(5, 40, (seconds, 3)), 100 * draw.integers(0, 5, (seconds, 3))
+    mids = MID + draw.integers(-15, 16, len(seconds)).cumsum()
+    halves, sizes = draw.integers(2, 40, (len(seconds), 3)), 100 * draw.integers(0, 8, (len(seconds), 3))
     sizes[:, 0] += 100
     frames = [
         truth_tapes.Frame(mid, tuple(zip(half, size, strict=True)))
         for mid, half, size in zip(mids.tolist(), halves.tolist(), sizes.tolist(), strict=True)
     ]
-    return truth_tapes.tape_at([(date, second, frame) for second, frame in enumerate(frames)], name)
+    return truth_tapes.tape_at([(date, second, frame) for second, frame in zip(seconds, frames, strict=True)], name)
 
 
 @pytest.fixture(scope="module")
@@ -348,16 +339,28 @@ def market(tmp_path_factory):
     """A folder of two symbols on two dates, of which the second symbol begins later and ends sooner."""
     folder, draw = tmp_path_factory.mktemp("drawn"), np.random.Generator(np.random.PCG64(3))
     for date in range(2):
-        for name, seconds in (("AAPL", 160), ("MSFT", 130)):
+        for name, seconds in (("AAPL", range(90)), ("MSFT", range(5, 80))):
             synthetic.write_csv(drawn(draw, name, seconds, date), folder / f"{name}-{date}.csv")
     return folder
 
 
-def of_market(market, grid=LIMITS, **keys):
-    return build_config({"source": str(market), "executor": "inline", "grid": grid, **DRAWN, **keys})
+DRAWN = {
+    "order": {"side": ["buy", "sell"], "size": [200, 900], "every": "6s", "horizon": "4s"},
+    "fees": {"default": {"taker": 0.003}, "38": {"taker": -0.001}},
+    "grid": {
+        "reference": ["touch", "mid"],
+        "lambda_over": [0, 1],
+        "lambda_under": 0,
+        "theta_queue": [0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03],
+    },
+}
 
 
-def judged_as_read(document, reading, validation):
+def of_market(market, **keys):
+    return build_config({"source": str(market), "executor": "inline", **DRAWN, **keys})
+
+
+def judged_as_read(document, reading, validation=None):
     """Compare all that is said of the parts of a world's orders with the plain reading of it."""
     sections = [{**document, **document["statistics"]}, *document["statistics"]["parts"]]
     parts = [*reading.parts()]
@@ -372,7 +375,70 @@ def judged_as_read(document, reading, validation):
         assert (section.get("side"), section.get("size")) == (side, size)
 
 
-@pytest.mark.parametrize("validation", [None, "folds=3"])
-def test_every_figure_is_that_of_a_plain_reading_of_the_rows(market, validation):
-    result = run(of_market(market, **({} if validation is None else {"validate": validation})))
-    judged_as_read(result.document, plain(result), validation)
+def test_every_figure_is_that_of_a_plain_reading_of_the_rows(market):
+    result = run(of_market(market, detail=[15, 16, 17]))  # what is best of some of the orders, and not of all
+    judged_as_read(result.document, plain(result))
+    statistics = result.document["statistics"]
+    parts = [statistics, *statistics["parts"]]
+    assert {part["against"] for part in parts} == {"touch", "pov"}
+    assert {part["distinct"] for part in parts} == {13, 14}
+    assert len({json.dumps(part["best_parameters"]) for part in statistics["parts"]}) == 4
+    assert len({part["best_of"]["beat_it"] for part in parts}) == len({part["skewness"] > 1 for part in parts}) + 2 == 4
+
+
+def without(section, name):
+    """A section of a document but for an axis that only a sweep of several worlds names."""
+    if isinstance(section, dict):
+        return {key: without(value, name) for key, value in section.items() if key != name}
+    return [without(each, name) for each in section] if isinstance(section, list) else section
+
+
+def test_each_world_is_judged_as_it_is_alone_in_classes_and_without(market):
+    keys = {"symbol": "AAPL", "reference": "mid", "order": {**DRAWN["order"], "size": 900}}
+    grid = {**DRAWN["grid"]}
+    del grid["reference"]
+    rules = ("persist", "refresh")
+    together = run(of_market(market, **keys, grid={**grid, "liquidity": rules})).document
+    alone = [
+        run(of_market(market, **keys, grid=grid, liquidity=rule, collapse=collapse)).document
+        for rule, collapse in zip(rules, (True, False), strict=True)
+    ]
+    assert [world["market"]["liquidity"] for world in together["worlds"]] == [*rules]
+    for name in ("verdict", "statistics"):
+        assert [without(world[name], "liquidity") for world in together["worlds"]] == [each[name] for each in alone]
+        assert together[name] == together["worlds"][0][name]
+    assert alone[0]["statistics"]["saving_bps"] != alone[1]["statistics"]["saving_bps"]
+
+
+def altered(home, change):
+    """What verification says of a stored document that somebody changed, and its hash with it."""
+    path = home / "result.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    manifest = read_manifest(home)
+    write_manifest(home, structs.replace(manifest, files={**manifest.files, path.name: sha256(path)}))
+    return verification.verify(home, [], Silent(), sample=1)
+
+
+def test_a_stored_verdict_is_verified(of_matrix, tmp_path):
+    savings = balanced(BLOCKS, 4, 8, 5) - [30, 25, 10, 20]
+    home = of_matrix(savings, output=str(tmp_path), validate="folds=4").home
+    report = verification.verify(home, [], Silent())
+    assert report["identical"]
+    assert {"verdict", "statistics", "savings_are", "savings_in_sample_bps"} <= {*report["checked"]["document"]}
+
+    def flattering(document):
+        document["verdict"] |= {"kind": "better", "winner": document["best_parameters"]}
+
+    report = altered(home, flattering)
+    assert not report["identical"]
+    assert [each["where"] for each in report["differs"]] == ["verdict"]
+    assert report["differs"][0]["stored"]["kind"] == "better"
+    assert report["differs"][0]["found"]["kind"] == "worse"
+
+    def closer(document):
+        document["statistics"]["held_out"]["folds"][0]["saved_bps"] += 0.01
+
+    report = altered(home, closer)
+    assert [each["where"] for each in report["differs"]] == ["verdict", "statistics"]

@@ -86,7 +86,7 @@ def test_blocks_of_two_symbols_that_share_their_time_are_never_on_both_sides():
 
 def test_the_longest_tested_block_purges_not_the_last_one():
     first = np.array([0, 1, 10, 20, 30], np.int64)
-    blocks = Blocks(first, first + np.array([18, 2, 2, 2, 2]), np.zeros(5, np.int64))
+    blocks = Blocks(first, first + np.array([18, 2, 2, 2, 2]), np.zeros(5, np.int64), np.arange(5))
     assert shown(make_folds(Validation("folds", 2), blocks, 1)) == ["TTTtt", "tttTT"]
     assert shown(make_folds(Validation("folds", 2), blocks, 2)) == ["TTT.t", ".ttTT"]
     assert shown(make_folds(Validation("folds", 5), blocks, 1))[:2] == ["T..tt", ".Tttt"]

@@ -106,6 +106,7 @@ def test_one_column_worked_by_hand():
     # ten groups of one block, all 1: only the vector of all + reaches it
     known = best_of(np.ones((10, 1)))
     assert (known.best, known.p, known.p_plain, known.agree, known.distinct) == (0, 2**-10, 2**-10, True, 1)
+    assert [type(each) for each in (known.p, known.p_plain, known.agree)] == [float, float, bool]  # JSON takes no other
     assert (known.groups, known.vectors, known.rejected.tolist()) == (10, 1024, [True])
     # one group negative, all of one size: all +, or that group flipped, or (one of nine others flipped as well)
     values = np.ones((10, 1))

@@ -28,7 +28,7 @@ SAVES = (
     "On blocks held out the best combination saves 1.24 bps against best_ask (95 % interval 0.41 to 2.07; "
     "adjusted p 0.012 over 27 combinations)"
 )
-BETTER = f"{SAVES}, of which 0.90 bps (95 % interval 0.20 to 1.60) by execution"
+BETTER = f"{SAVES}; over all blocks its execution part is 0.90 bps (95 % interval 0.20 to 1.60)"
 NEEDS = (
     "with 38 blocks a saving of 1.10 bps or more would show (80 % power); "
     "days needed in all: 430 for 0.2 bps, 69 for 0.5 bps, 18 for 1 bps."
@@ -70,16 +70,16 @@ SENTENCES = {
         {"execution": Saving(0.1, -0.3, 0.5)},
         "drift",
         (
-            f"{SAVES}; its execution part, 0.10 bps (95 % interval -0.30 to 0.50), cannot be told from 0, so the "
-            "saving may be no more than what the price did while orders waited."
+            f"{SAVES}; its execution part over all blocks, 0.10 bps (95 % interval -0.30 to 0.50), cannot be told from "
+            "0, so the saving may be no more than what the price did while orders waited."
         ),
     ),
     "drift, and a loss": (
         {"execution": Saving(-0.5, -0.9, -0.1)},
         "drift",
         (
-            f"{SAVES}; its execution part, -0.50 bps (95 % interval -0.90 to -0.10), is a loss, so the saving is what "
-            "the price did while orders waited."
+            f"{SAVES}; its execution part over all blocks, -0.50 bps (95 % interval -0.90 to -0.10), is a loss, so the "
+            "saving is what the price did while orders waited."
         ),
     ),
     "perhaps drift": (
