@@ -142,13 +142,14 @@ def _front_page() -> argparse.ArgumentParser:
 
 def _page_of(name: str, command: Command) -> argparse.ArgumentParser:
     """The parser of a command, and its help page."""
+    shown = "".join(f"  python -m sweep {example}\n" for example in command.examples)
     parser = _Parser(
         prog=f"python -m sweep {name}",
         usage=" ".join(
             (f"python -m sweep {name}", *command.places, *["..."] * command.repeats, "[KEY=VALUE ...] [OPTION ...]")
         ),
         description=f"{command.does[0].upper()}{command.does[1:]}.",
-        epilog=_EXIT_CODES,
+        epilog=f"examples:\n{shown}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -377,6 +378,8 @@ class Command:
         Names of `OPTIONS`.
     repeats : bool
         Whether the last of these words may be followed by more of its kind.
+    examples : tuple of str
+        What may follow ``python -m sweep``.
     """
 
     do: Callable[..., int]
@@ -384,6 +387,7 @@ class Command:
     places: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     repeats: bool = False
+    examples: tuple[str, ...] = ()
 
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -407,25 +411,49 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
 """Every option with its arguments for argparse."""
 
 COMMANDS: Final = {
-    "run": Command(_run, "sweep the grid, and print the document", (), ("config", "output", "force")),
-    "plan": Command(
-        _plan, "say what a sweep would take, here and on a cluster; start none", (), ("config", "prices", "cluster")
+    "run": Command(
+        _run,
+        "sweep the grid, and print the document",
+        (),
+        ("config", "output", "force"),
+        examples=("run source=file:day.csv.gz order.size=20000 --output .",),
     ),
-    "resume": Command(_resume, "run what is missing of a stored run, DIR/runs/ID", ("RUN",)),
+    "plan": Command(
+        _plan,
+        "say what a sweep would take, here and on a cluster; start none",
+        (),
+        ("config", "prices", "cluster"),
+        examples=("plan source=file:day.csv.gz order.size=20000",),
+    ),
+    "resume": Command(
+        _resume,
+        "run what is missing of a stored run, DIR/runs/ID",
+        ("RUN",),
+        examples=("resume runs/0123456789abcdef",),
+    ),
     "verify": Command(
         _verify,
         "read a stored run's source again, and compute answer and some rows again",
         ("RUN",),
         ("sample", "seed"),
+        examples=("verify runs/0123456789abcdef --sample 200",),
     ),
     "compare": Command(
         _compare,
         "say what one stored run pays less than another for the same orders",
         ("RUN", "RUN"),
         ("first", "second"),
+        examples=(
+            "compare runs/0123456789abcdef runs/fedcba9876543210",
+            "compare runs/0123456789abcdef runs/0123456789abcdef --second 0",
+        ),
     ),
     "export": Command(
-        _export, "print what a stored run found as a router, with what it is valid for", ("RUN",), ("challengers",)
+        _export,
+        "print what a stored run found as a router, with what it is valid for",
+        ("RUN",),
+        ("challengers",),
+        examples=("export runs/0123456789abcdef > router.json",),
     ),
     "monitor": Command(
         _monitor,
@@ -433,6 +461,10 @@ COMMANDS: Final = {
         ("ROUTER", "SOURCE"),
         ("log", "follow"),
         repeats=True,
+        examples=(
+            "monitor router.json monday.csv.gz tuesday.csv.gz --log monitor.jsonl",
+            "monitor router.json kafka://127.0.0.1:9092/quotes --follow --log monitor.jsonl",
+        ),
     ),
 }
 """Every command by its name."""

@@ -288,7 +288,7 @@ def monitor(
     path : Path or str
         Of the router.
     sources : sequence of str
-        As `source` of a configuration.
+        As `source` of a configuration; none = the log is judged as it is.
     log : Path or str
         Made where it is missing.
     assignments : sequence of str
@@ -322,10 +322,11 @@ def monitor(
     if len(configs) != 1 and any(config.replay is not None for config in configs):
         raise ConfigError("replay: it names one of one topic; give one SOURCE")
     with ExitStack() as stack:
-        opened = stack.enter_context(open_log(Path(log), router.id, configs[0].question.config_hash))
+        asked = configs[0] if configs else config_for(router, "day.csv", assignments)
+        opened = stack.enter_context(open_log(Path(log), router.id, asked.question.config_hash))
         if opened.cut:
             progress.say(f"{log}: the last line has no end, as its process was killed; that tape is run again")
-        executor, before = stack.enter_context(open_executor(configs[0])), len(opened.lines)
+        executor, before = stack.enter_context(open_executor(asked)), len(opened.lines)
         monitoring = Monitor(router, opened, executor, progress)
         try:
             return _watched(monitoring, configs, progress, tell, follow=follow)

@@ -20,6 +20,7 @@ from sweep.report.comparison import sentence
 from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
 from sweep.statistics import interval
+from tests.support.pages import unnamed
 from tests.sweep.runs.test_store import cut_short, home_of
 
 ORDERS = {"side": ["buy", "sell"], "size": [300, 1000], "every": "1s", "horizon": "1s"}
@@ -120,23 +121,23 @@ def test_of_two_worse_and_better_the_better_pays_less(stored):
 
 def test_the_other_way_round_every_figure_is_negated(stored):
     one, other = stored()[0], stored(grid=LOOSE, fees={"default": {"taker": 0.001}}, detail="all")[0]
-    there, back = compare(one, other), compare(other, one)
+    forth, back = compare(one, other), compare(other, one)
 
     def mirrored(each, against):
         assert (each.mean, each.low, each.high) == (-against.mean, -against.high, -against.low)
         assert (each.standard_error, each.blocks, each.lag_1) == (against.standard_error, against.blocks, against.lag_1)
 
-    pairs = [(there.whole, back.whole), *zip(there.parts, back.parts, strict=True)]
+    pairs = [(forth.whole, back.whole), *zip(forth.parts, back.parts, strict=True)]
     for each, against in pairs:
         mirrored(each.total, against.total)
         mirrored(each.execution, against.execution)
-    for name, apart in there.baselines.items():
+    for name, apart in forth.baselines.items():
         assert apart is not None
         mirrored(apart.difference, back.baselines[name].difference)
         mirrored(apart.beyond, back.baselines[name].beyond)
-    assert there.differs == {name: pair[::-1] for name, pair in back.differs.items()}
+    assert forth.differs == {name: pair[::-1] for name, pair in back.differs.items()}
     swapped = {"first": "second", "second": "first"}
-    assert sentence(back).split() == [swapped.get(word, word) for word in sentence(there).split()]
+    assert sentence(back).split() == [swapped.get(word, word) for word in sentence(forth).split()]
 
 
 def test_fees_that_differ_are_the_difference_of_what_pays_them(stored):
@@ -323,3 +324,32 @@ def test_long_axes_are_shortened(stored):
     assert len(shown) == 21
     assert shown[10] == "11 more"
     assert compare(stored(grid={**GRID, "theta_queue": axis})[0], stored()[0]).differs["grid.theta_queue"][0] == axis
+
+
+def test_the_page_names_every_field_and_no_other(stored):
+    home = stored()[0]
+    pairs = [
+        (home, stored(grid=LOOSE, fees={"default": {"taker": 0.001}}, detail="all")[0], (None, None)),
+        (home, home, (0, 0)),
+        (stored(grid={**GRID, "liquidity": ["persist", "refresh"]})[0], home, (0, 0)),
+        (home, stored(grid={**GRID, "liquidity": ["persist", "refresh"]})[0], (0, 0)),
+    ]
+    documents = [comparison_document(compare(*pair)) for pair in pairs]
+    for document in documents:  # names of keys and rules hold dots
+        document["differs"] = {name.replace(".", "_"): pair for name, pair in document["differs"].items()} or {"a": 0}
+    assert unnamed("runs.md", "Two runs side by side", *documents) == ([], [])
+
+
+def test_a_search_is_compared_by_what_it_looked_at(stored):
+    home, result = stored(search={"kind": "list", "points": [{"theta_queue": 0.02, "lambda_under": 0.03}]})
+    assert len(result.config.question.grid) == 1
+    whole = stored()[0]
+    number = next(
+        number
+        for number in range(6)
+        if stored()[1].config.question.grid.printed(number) == compare(home, home).first.parameters
+    )
+    comparison = compare(home, whole, (None, number))
+    assert not comparison.whole.total.mean
+    assert comparison.whole.total.high == 0
+    assert "search.kind" in comparison.differs

@@ -20,6 +20,7 @@ from sweep.errors import ConfigError
 from sweep.monitoring import judge_days, monitor
 from sweep.router import document_of, export, read_router
 from sweep.statistics import confidence_sequence
+from tests.support.pages import unnamed
 from tests.sweep.runs.test_store import StopAt, home_of
 
 ORDERS = {"side": ["buy", "sell"], "size": [300, 2000], "every": "2s", "horizon": "2s"}
@@ -383,3 +384,11 @@ def test_an_address_with_a_version_is_a_source_and_no_key():
 
 def test_the_router_that_was_written_is_the_one_that_is_read(router, made):
     assert read_router(router) == made
+
+
+def test_the_page_names_every_field_of_document_and_log_and_no_other(router, days, tmp_path):
+    log = tmp_path / "log.jsonl"
+    empty = watch(router, log)
+    document = watch(router, log, days[1])
+    assert unnamed("router.md", "The document", document, empty) == ([], [])
+    assert unnamed("router.md", "The log", lines_of(log)[0]) == ([], [])

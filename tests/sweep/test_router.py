@@ -12,6 +12,7 @@ from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.report import rules_section
 from sweep.router import config_for, document_of, export, numbers_of, read_router
+from tests.support.pages import unnamed
 from tests.sweep.runs.test_store import home_of
 
 ORDERS = {"side": ["buy", "sell"], "size": [300, 1000], "every": "1s", "horizon": "1s"}
@@ -282,3 +283,18 @@ def test_the_command_prints_it(stored, capsys, tmp_path):
     assert err.splitlines() == made.validity
     assert cli.main(["export", str(home), "order.size=3"]) == 2
     assert "export reads stored files alone" in capsys.readouterr().err
+
+
+def test_the_page_names_every_field_and_no_other(stored):
+    each = [
+        export(stored()[0]),
+        export(stored(order={"size": 300})[0], 0),
+        export(
+            stored(
+                latency={"default": "1ms", "2": ["1ms", "2ms"]},
+                window={"warmup": "1s"},
+                fees={"default": {"taker": 0.001}},
+            )[0]
+        ),
+    ]
+    assert unnamed("router.md", "What is exported", *(json.loads(document_of(made)) for made in each)) == ([], [])
