@@ -162,6 +162,8 @@ class Log:
             texts.append(text + b"\n")
         unwritten = b"".join(texts)
         end = self._end + len(unwritten)
+        if end > LIMIT:
+            raise self._refused(f"would be over {LIMIT:,} bytes")
         try:
             self._file.truncate(self._end)
             self._file.seek(self._end)

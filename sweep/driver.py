@@ -161,9 +161,7 @@ def run(
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
         facts = session.tapes.facts
-        if config.feed.max_bad:
-            quarantine(Path(config.feed.quarantine), facts[0].provenance)
-            progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+        put_aside(question, session, progress)
         identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
@@ -178,6 +176,21 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
+
+
+def put_aside(question: Question, session: Session, progress: Progress) -> None:
+    """Write the malformed messages of a topic into the quarantine file, where some are tolerated.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    feed = question.config.feed
+    if feed.max_bad:
+        provenance = session.tapes.facts[0].provenance
+        quarantine(Path(feed.quarantine), provenance)
+        progress.say(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
 
 
 def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:

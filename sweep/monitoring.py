@@ -16,7 +16,7 @@ from feed.console import without_secrets
 from feed.instants import format_instant
 from feed.tape import DAY
 from sweep.daylog import open_log
-from sweep.driver import run_on
+from sweep.driver import put_aside, run_on
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, SweepError
 from sweep.executors import open_executor
@@ -176,6 +176,7 @@ class Monitor:
         """
         progress, phases = self._progress, Phases(self._progress.say)
         with open_session(config.question, progress, phases, nullcontext(self._executor)) as session:
+            put_aside(config.question, session, progress)
             facts = session.tapes.facts
             fresh = [number for number, tape in enumerate(facts) if self._is_new(tape, strict=strict)]
             for date, numbers in groupby(sorted(fresh, key=lambda n: _date(facts[n])), lambda n: _date(facts[n])):
@@ -183,6 +184,9 @@ class Monitor:
                 part = replace(session, tapes=session.tapes.only(own))
                 result = run_on(part, config.question, phases, progress)
                 lines = list(_lines(config, [facts[number] for number in own], result, numbers_of(self.router, config)))
+                against = self.router.verdict.against
+                if not all(against in line["baselines"] for line in lines):
+                    raise ConfigError(f"verdict.against: {against[:40]} is no baseline; export the router anew")
                 self.log.append(lines)
                 self.visit.appended += [
                     {name: line[name] for name in ("date", "symbol", "digest", "replay", "orders")} for line in lines

@@ -270,6 +270,11 @@ def _validity(run: Stored) -> Iterator[str]:
         if liquidity == "persist"
         else "Liquidity is assumed to come back whenever a venue publishes (refresh)."
     )
+    latency = rules["latency_s"]
+    if "latency" not in run.market:
+        fixed = f"are under way for {latency} s" if latency else "arrive at once"
+        differs = "are under way for a time that differs by venue or is drawn"
+        yield f"Orders {differs if isinstance(latency, dict | list) else fixed}."
     if run.market:
         point = ", ".join(f"{name}={value}" for name, value in run.market.items())
         yield f"The market was varied as well; this is what is best for {point}."

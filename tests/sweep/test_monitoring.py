@@ -17,9 +17,10 @@ from sweep.config.loading import build_config
 from sweep.daylog import Line
 from sweep.driver import run
 from sweep.errors import ConfigError
-from sweep.monitoring import judge_days, monitor
+from sweep.monitoring import NotAll, judge_days, monitor
 from sweep.router import document_of, export, read_router
 from sweep.statistics import confidence_sequence
+from sweep.tasks import Failure
 from tests.support.pages import unnamed
 from tests.sweep.runs.test_store import StopAt, home_of
 
@@ -251,6 +252,41 @@ class TestDamagedLogs:
         with pytest.raises(ConfigError, match="cannot be written"):
             watch(router, log, days[3])
         assert log.read_bytes() == before
+
+
+def test_a_baseline_that_nobody_runs_is_refused(router, days, tmp_path):
+    tree = json.loads(router.read_text())
+    tree["verdict"]["against"] = "nobody"
+    router.write_text(json.dumps(tree))
+    log = tmp_path / "log.jsonl"
+    with pytest.raises(ConfigError, match="nobody is no baseline"):
+        watch(router, log, days[1])
+    assert log.read_bytes() == b""
+
+
+def test_a_log_does_not_outgrow_what_is_read(kept, router, days, tmp_path, monkeypatch):
+    log = tmp_path / "log.jsonl"
+    first, *_ = kept.splitlines(keepends=True)
+    log.write_bytes(first)
+    monkeypatch.setattr(daylog, "LIMIT", len(first) + 100)
+    with pytest.raises(ConfigError, match="would be over"):
+        watch(router, log, days[2])
+    assert log.read_bytes() == first
+
+
+def test_what_cannot_be_simulated_is_no_day(router, days, tmp_path, monkeypatch):
+    original = monitoring.run_on
+
+    def failing(*arguments):
+        return replace(original(*arguments), failures=(Failure(0, "too large", ""),))
+
+    monkeypatch.setattr(monitoring, "run_on", failing)
+    log = tmp_path / "log.jsonl"
+    with pytest.raises(NotAll, match="AAPL 2025-03-13: a combination failed: too large") as caught:
+        watch(router, log, days[1])
+    assert caught.value.exit_code == 4
+    assert caught.value.__notes__ == [f"0 tapes added to {log}; the same command goes on"]
+    assert log.read_bytes() == b""
 
 
 def line(day, champion, challengers=(0, 0), symbol="AAPL"):

@@ -80,6 +80,7 @@ def test_what_is_exported_is_what_the_run_found(stored):
     assert document["verdict"]["sentence"] in words
     assert "buys and sells of 300, 1,000 shares that last 1 s" in words
     assert "240 orders in 30 blocks" in words or f"{document['orders']['count']} orders in" in words
+    assert "Orders arrive at once." in made.validity
     assert "no order to trade" in words
     assert len(made.id) == 16
 
