@@ -204,6 +204,9 @@ class Monitor:
         if tape.symbol not in self.router.symbols:
             self._pass_over(f"{tape.label}: the router is of {', '.join(self.router.symbols)}")
             return False
+        if (tape.symbol, _date(tape)) in self.router.searched:
+            self._pass_over(f"{tape.label}: the router was found on it, so it is no new day")
+            return False
         if lines and _date(tape) < lines[-1].date:
             why = f"is before the last day of the log, {lines[-1].date}; days are judged in their order"
         elif any((line.symbol, line.date) == (tape.symbol, _date(tape)) for line in lines):

@@ -133,6 +133,11 @@ class Router(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return [self.parameters, *(each.parameters for each in self.challengers)]
 
     @property
+    def searched(self) -> set[tuple[str, str]]:
+        """Symbol and date of each tape that chose the parameters, on which these look better than they are."""
+        return {(tape.symbol, tape.start[:10]) for tape in self.origin.tapes}
+
+    @property
     def symbols(self) -> list[str]:
         """Of the tapes that the run read."""
         return sorted({tape.symbol for tape in self.origin.tapes})
@@ -168,8 +173,8 @@ def export(home: Path | str, challengers: int = CHALLENGERS) -> Router:
         raise ConfigError(
             f"{home}: holds no verdict that this version reads ({describe_malformed(error)}); run it anew with --force"
         ) from None
-    question, given = _question(run)
     parameters = _parameters(run, run.combination)
+    question, given = _question(run, parameters)
     feed = document["feed"]
     router = Router(
         schema="sor-sweep router",
@@ -219,10 +224,10 @@ def _parameters(run: Stored, combination: int) -> dict[str, Label]:
     return {name: value for name, value in (fixed | varied).items() if value is not None}
 
 
-def _question(run: Stored) -> tuple[dict[str, Any], bool]:
+def _question(run: Stored, parameters: Mapping[str, Label]) -> tuple[dict[str, Any], bool]:
     """The keys that ask the same of another day, and whether these say when orders start there."""
     config = run.config
-    asked = {name: value for name, value in run.manifest.config.items() if name not in _ASKED}
+    asked = {name: value for name, value in run.manifest.config.items() if name not in {*_ASKED, *parameters}}
     if config.source == EMBEDDED:
         own = {} if config.fees is UNSET else config.fees
         asked["fees"] = {
@@ -254,9 +259,12 @@ def _validity(run: Stored) -> Iterator[str]:
     spans = sorted({order.end - order.start for order in run.orders.orders})
     lasting = f"{spans[0] / 1e9:,g} s" if len(spans) == 1 else f"{spans[0] / 1e9:,g} to {spans[-1] / 1e9:,g} s"
     yield f"It is about {sides} of {', '.join(f'{size:,}' for size in parents.sizes)} shares that last {lasting}."
+    alone: dict[str, list[str]] = {}
     for part in document["statistics"].get("parts") or []:
         which = f"{part['side']}s of {part['size']:,}" if part["side"] else f"orders of {part['size']:,}"
-        yield f"Of {which} alone the verdict is: {part['verdict']['kind']}."
+        alone.setdefault(part["verdict"]["kind"], []).append(which)
+    for each, which_ones in alone.items():
+        yield f"The verdict is {each} on {', '.join(which_ones)} by themselves."
     dates = sorted({order.start // 86_400_000_000_000 for order in run.orders.orders})
     first, last = (format_instant(day * 86_400_000_000_000)[:10] for day in (dates[0], dates[-1]))
     yield (

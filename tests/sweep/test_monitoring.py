@@ -125,19 +125,22 @@ def test_a_day_twice_is_counted_once_and_it_goes_on_where_it_was(router, days, t
 
 def test_a_folder_of_days_is_added_day_by_day_and_other_symbols_are_passed_over(router, days, tmp_path):
     log = tmp_path / "monitor.jsonl"
-    watch(router, log, days[0])
+    watch(router, log, days[1])
     document = watch(router, log, days[0].parent)
-    assert [each["date"] for each in document["appended"]] == ["2025-03-13", "2025-03-14", "2025-03-15"]
+    assert [each["date"] for each in document["appended"]] == ["2025-03-14", "2025-03-15"]
     assert document["known"] == 1
-    assert document["passed_over"] == ["MSFT 2025-03-16: the router is of AAPL"]
-    assert document["days"] == 4
+    assert document["passed_over"] == [
+        "AAPL 2025-03-12: the router was found on it, so it is no new day",
+        "MSFT 2025-03-16: the router is of AAPL",
+    ]
+    assert document["days"] == 3
 
 
 def test_an_earlier_day_is_refused_and_nothing_of_its_source_is_added(router, days, tmp_path):
     log = tmp_path / "monitor.jsonl"
     watch(router, log, days[2])
     before = log.read_bytes()
-    with pytest.raises(ConfigError, match="AAPL 2025-03-12: is before the last day of the log, 2025-03-14"):
+    with pytest.raises(ConfigError, match="AAPL 2025-03-13: is before the last day of the log, 2025-03-14"):
         watch(router, log, days[0].parent)
     assert log.read_bytes() == before
 
