@@ -43,6 +43,7 @@ from sweep.runs import (
     read_result,
     run_id,
 )
+from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -157,6 +158,8 @@ def run(
     """
     question = as_config(config).question
     config = question.config
+    if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
+        load()
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
@@ -241,7 +244,8 @@ def _answer(
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
         while job is not None:
             plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-            check_memory(plan, len(variants.worlds), stored=config.output is not None)
+            so_far = replace(plan, classes=rounds.classes)
+            check_memory(so_far, len(variants.worlds), stored=config.output is not None)
             job = in_classes(job, plan.classes, plan.kernels)
             store.begin(plan, rounds.number, grouped=None if rounds.number is None else grouped)
             bounded = rounds.number is None or config.search.combinations is not None
@@ -264,6 +268,7 @@ def _answer(
             listener.ended()
         looked = rounds.looked()
         question, grid = looked.question, looked.question.grid
+        early_warnings += _warn(caveats.learned(question), progress)
         plan = replace(plan, classes=looked.classes)
         swept = Swept(looked.rows, looked.failures)
         failures = _failures_of_all(swept, plan)

@@ -166,6 +166,7 @@ def _check(
         early = list(caveats.left_out(orders, facts))
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
+        early += caveats.learned(question)
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
         yield from _check_document(stored, answer, early, session, question, orders, same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]

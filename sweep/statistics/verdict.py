@@ -45,7 +45,9 @@ class Evidence:
     in_sample : Saving, optional
         Of the best combination, on the blocks that it was picked on.
     held_out : Saving, optional
-        On blocks that it was not picked on; None where none were held out.
+        On blocks that it was not picked on; None where none were held out, or too few for an interval.
+    tested : int
+        How many blocks were held out.
     execution : Saving, optional
         The part of the saving in sample that is execution, not timing; None where it is unknown.
     grid_range : float
@@ -70,6 +72,7 @@ class Evidence:
     p: float | None = None
     in_sample: Saving | None = None
     held_out: Saving | None = None
+    tested: int = 0
     execution: Saving | None = None
     grid_range: float = 0.0
     all_in_set: bool = False
@@ -136,8 +139,11 @@ def _judged(evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
         return "better", (saves, f"over all blocks its execution part is {part}", *(also if alike else ()))
     if evidence.in_sample is not None and evidence.in_sample.high < 0:
         return "worse", (_costs(evidence, evidence.in_sample),)
-    flat, against = _flat(evidence), _unconfirmed(evidence) or _not_shown(evidence)
-    return ("flat", (flat, against)) if flat else ("not enough data", (against, *_needed(evidence)))
+    flat, same = _flat(evidence), _same(evidence)
+    against = same or _unconfirmed(evidence) or _not_shown(evidence)
+    if flat:
+        return "flat", (flat, against)
+    return "not enough data", ((against,) if same else (against, *_needed(evidence)))
 
 
 def _more_days(evidence: Evidence) -> str:
@@ -176,12 +182,23 @@ def _flat(evidence: Evidence) -> str | None:
     return None
 
 
+def _same(evidence: Evidence) -> str | None:
+    """That the best combination is the baseline by another name; None where it is not."""
+    if evidence.in_sample != Saving(0.0, 0.0, 0.0):  # an interval without a width is of blocks that are all alike
+        return None
+    best = f"the best of {_counted(evidence)}" if evidence.combinations > 1 else "the only combination"
+    return f"in each of {evidence.blocks:,} blocks {best} costs just what {evidence.baseline} costs"
+
+
 def _unconfirmed(evidence: Evidence) -> str | None:
     """That a significant p is not confirmed by blocks held out; None where p is not significant."""
     p, held_out = evidence.p, evidence.held_out
     if p is None or p > LEVEL:
         return None
     beats = f"in sample the best of {_counted(evidence)} beats {evidence.baseline} (adjusted p {_chance(p)})"
+    if held_out is None and evidence.tested:
+        few = f"{_count(evidence.tested, 'block')} held out {'is' if evidence.tested == 1 else 'are'} too few"
+        return f"{beats}, but {few} to confirm it, which takes {FEWEST_BLOCKS}"
     if held_out is None:
         return f"{beats}, but no blocks were held out to confirm it"
     fails = "is below 0" if held_out.high < 0 else "includes 0"
@@ -211,8 +228,8 @@ def _needed(evidence: Evidence) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """Two decimals, or two digits where that would round to 0."""
-    text = f"{value:,.2f}"
+    """Two decimals, or two digits where that would round to 0; a zero has no sign."""
+    text = f"{value + 0.0:,.2f}"
     return text if value == 0 or float(text.replace(",", "")) != 0 else f"{value:.2g}"
 
 

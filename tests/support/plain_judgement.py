@@ -98,7 +98,7 @@ def blocks_of(rows):
 
 
 def interval_of(values, notionals):
-    """(mean, standard error, half the interval, skewness, B) of a ratio of sums; nothing but a mean below 20 blocks."""
+    """(mean, standard error, skewness, correlation with the next, B, variance) of a ratio of sums."""
     n, total = len(values), sum(notionals)
     mean = Fraction(sum(values)) / total
     each = [
@@ -107,20 +107,21 @@ def interval_of(values, notionals):
     centre = sum(each) / n
     apart = [value - centre for value in each]
     square = sum(value**2 for value in apart) / n
-    skewness = 0.0
+    skewness = lag_1 = 0.0
     if max(map(abs, apart)) > 1e-12 * abs(centre):
         skewness = sum(value**3 for value in apart) / n / square**1.5
+        lag_1 = sum(a * b for a, b in itertools.pairwise(apart)) / n / square
     b = max(4, round(0.4 * n ** (2 / 3)))
     variance = 0.0
     for j in range(1, b + 1):
         weighed = sum(math.sqrt(2) * math.cos(math.pi * j * (i + 0.5) / n) * value for i, value in enumerate(apart))
         variance += weighed**2 / n / b
-    return float(mean), math.sqrt(variance / n), skewness, b, variance
+    return float(mean), math.sqrt(variance / n), skewness, lag_1, b, variance
 
 
 def printed_interval(values, notionals):
     """As the document has it."""
-    mean, error, _, b, _ = interval_of(values, notionals)
+    mean, error, *_, b, _ = interval_of(values, notionals)
     if len(values) < 20:
         return {"mean": near(mean, 2), "low": None, "high": None, "standard_error": None}
     reach = t_quantile(0.975, b) * error
@@ -163,10 +164,11 @@ def adjusted_of(columns):
 
 
 def by_means(columns, place):
-    """p of one column, by the largest mean of all."""
+    """p of one column, by the largest mean of all, and what that is on average under all signs."""
     every = [signed_of(column, ratios=False) for column in columns]
     largest = [max(of_vector) for of_vector in zip(*(signed for _, signed in every), strict=True)]
-    return sum(each >= every[place][0] for each in largest) / len(largest)
+    p = sum(each >= every[place][0] for each in largest) / len(largest)
+    return p, sum(largest) / len(largest) / (len(largest).bit_length() - 1)
 
 
 def folds_of(validation, spans, horizon):
@@ -262,7 +264,7 @@ class Reading:
         total = sum(notionals)
         means = {number: float(sum(column) / total) for number, column in columns.items()}
         blocks, days = len(notionals), len({self.spans[self.block[at]][0] // DAY for at in groups})
-        mean, error, skewness, b, variance = interval_of(columns[best], notionals)
+        mean, error, skewness, lag_1, b, variance = interval_of(columns[best], notionals)
         timing = self.rows.timing
         execution = self.by_block(
             groups,
@@ -281,6 +283,7 @@ class Reading:
             "saving_bps": {name: printed_interval(self.saved(groups, name, best), notionals) for name in self.honest},
             "execution_bps": printed_interval(execution, notionals),
             "skewness": near(skewness, 2),
+            "lag_1": near(lag_1, 2),
             "undercovers_percent": None,
             "span_bps": near(means[best] - min(means.values()), 2),
             "best_of": None,
@@ -300,13 +303,14 @@ class Reading:
             section["undercovers_percent"] = near(100 * min(ratio / 4 + 0.9 * ratio**2, 0.95), 1)
         place = self.numbers.index(best)
         adjusted = adjusted_of([*columns.values()])
-        plain = by_means([*columns.values()], place)
+        plain, by_chance = by_means([*columns.values()], place)
         paired = [[a - b for a, b in zip(columns[best], other, strict=True)] for other in columns.values()]
         close = [n for n, p in zip(self.numbers, adjusted_of(paired), strict=True) if p > 0.1]
         section["best_of"] = {
             "p": near(adjusted[place], 4),
             "p_plain": near(plain, 4),
             "agree": (adjusted[place] <= 0.05) == (plain <= 0.05),
+            "by_chance_bps": near(by_chance * blocks / float(total), 2),
             "groups": 10 if blocks < 60 else 12,
             "sign_vectors": 1024 if blocks < 60 else 4096,
             "beat_it": sum(p <= 0.05 for p in adjusted),

@@ -14,7 +14,7 @@ from feed.files.csv_writer import write_csv
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import cli, daylog, monitoring
 from sweep.config.loading import build_config
-from sweep.daylog import Line
+from sweep.daylog import Line, open_log
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.monitoring import NotAll, judge_days, monitor
@@ -227,6 +227,18 @@ class TestDamagedLogs:
     def test_each_is_refused_by_its_line(self, kept, router, days, tmp_path, edit, message):
         content = b"".join(line + b"\n" for line in edit(kept.splitlines()))
         assert message in self.refused(router, days, tmp_path / "log.jsonl", content)
+
+    def test_no_byte_of_an_earlier_line_can_be_changed(self, kept, made, tmp_path):
+        log, rng = tmp_path / "log.jsonl", random.Random(4)
+        question = json.loads(kept.splitlines()[0])["question"]
+        last = kept.rstrip(b"\n").rindex(b"\n")
+        for position in (*rng.sample(range(last), 300), last):
+            content = bytearray(kept)
+            content[position] ^= rng.randrange(1, 256)
+            log.write_bytes(content)
+            refused = pytest.raises(ConfigError, match=r"line \d+ (does not follow|is|has)")
+            with refused, open_log(log, made.id, question):
+                pass
 
     def test_too_many_bytes(self, router, days, tmp_path, monkeypatch):
         monkeypatch.setattr(daylog, "LIMIT", 100)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import pytest
 
@@ -261,6 +262,22 @@ class TestRefused:
     )
     def test_what_no_export_writes(self, written, edit, message):
         assert message in self.refused(written(edit))
+
+    def test_any_change_is_read_or_refused_in_one_line(self, written):
+        path, rng = written(), random.Random(3)
+        content = path.read_bytes()
+        refused = []
+        for _ in range(150):
+            changed = bytearray(content)
+            for _ in range(rng.randrange(1, 4)):
+                changed[rng.randrange(len(changed))] = rng.choice(b'0123456789abc{}[]",:.-e\xff\x00 ')
+            path.write_bytes(changed)
+            try:
+                read_router(path)
+            except ConfigError as error:
+                refused.append(str(error))
+        assert 20 < len(refused) < 150
+        assert not any("\n" in message for message in refused)
 
     def test_keys_that_ask_something_else(self, written):
         made = read_router(written())

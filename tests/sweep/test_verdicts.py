@@ -141,9 +141,8 @@ def test_where_no_parameter_matters_the_verdict_is_flat(of_matrix):
         "winner": None,
         "against": "best_ask",
         "sentence": (
-            "All 4 combinations give the same result, so on this data the parameters do not matter; 24 blocks do not "
-            "show that the best of 4 combinations saves anything against best_ask (in sample 0.00 bps, 95 % interval "
-            "0.00 to 0.00; adjusted p 1.000)."
+            "All 4 combinations give the same result, so on this data the parameters do not matter; in each of 24 "
+            "blocks the best of 4 combinations costs just what best_ask costs."
         ),
     }
 
@@ -191,8 +190,8 @@ def test_waiting_in_a_trend_is_drift_on_one_side_and_nothing_on_both(sweeping, d
         "sentence": (
             f"On blocks held out the best combination saves {known['mean']:.2f} bps against best_ask ({span(known)}; "
             "adjusted p below 0.001 over 3 combinations); its execution part over all blocks, "
-            f"{execution['mean']:.2f} bps ({span(execution)}), cannot be told from 0, so the saving may be no more than "
-            "what the price did while orders waited."
+            f"{execution['mean']:.2f} bps ({span(execution)}), cannot be told from 0, so the saving may be no more "
+            "than what the price did while orders waited."
         ),
     }
     # who waits on the other side is left with the end of the trend, and on both sides loses more than it gains
@@ -200,6 +199,9 @@ def test_waiting_in_a_trend_is_drift_on_one_side_and_nothing_on_both(sweeping, d
     for section in (document, parts[loses]):
         assert section["best_parameters"]["theta_queue"] == 0.05
         assert section["verdict"]["winner"] is None
+        assert section["verdict"]["sentence"] == (
+            "In each of 24 blocks the best of 3 combinations costs just what best_ask costs."
+        )
 
 
 def test_a_saving_whose_execution_part_is_a_loss_is_what_the_price_did(sweeping):
@@ -296,6 +298,18 @@ def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
     assert document["verdict"]["sentence"].startswith(
         "In sample the best of 6 combinations beats best_ask (adjusted p below 0.001), but held out its saving of "
         "-6.00 bps (95 % interval -6.00 to -6.00) is below 0; with 25 blocks a saving of "
+    )
+
+
+def test_too_few_blocks_held_out_confirm_nothing(of_matrix):
+    """The second of two dates is tested, with 12 blocks, whatever they show."""
+    days = [np.add(balanced(12, 4, 2, seed), [30, 10, 10, 10]) for seed in (6, 7)]
+    document = of_matrix(*days, validate="rolling").document
+    assert document["statistics"]["held_out"]["saving_bps"]["strongest"]["mean"] == 3.0
+    assert (document["verdict"]["kind"], document["verdict"]["winner"]) == ("not enough data", None)
+    assert document["verdict"]["sentence"].startswith(
+        "In sample the best of 4 combinations beats best_ask (adjusted p below 0.001), but 12 blocks held out are too "
+        "few to confirm it, which takes 20; with 24 blocks a saving of "
     )
 
 

@@ -127,6 +127,34 @@ SENTENCES = {
             f"1.10 bps that 38 blocks can show: the parameters hardly matter; {NOT_SHOWN}."
         ),
     ),
+    "the baseline itself": (
+        {"p": 1.0, "in_sample": Saving(0.0, 0.0, 0.0), "held_out": Saving(-0.1, -0.3, 0.1), "detectable": 0.0},
+        "not enough data",
+        "In each of 38 blocks the best of 27 combinations costs just what best_ask costs.",
+    ),
+    "the baseline itself, the only one": (
+        {"p": 1.0, "combinations": 1, "distinct": 1, "in_sample": Saving(0.0, 0.0, 0.0)},
+        "flat",
+        (
+            "Only one combination was tried, so there was nothing to choose; in each of 38 blocks the only combination "
+            "costs just what best_ask costs."
+        ),
+    ),
+    "too few held out": (
+        {"held_out": None, "tested": 12},
+        "not enough data",
+        f"{BEATS} 12 blocks held out are too few to confirm it, which takes 20; {NEEDS}",
+    ),
+    "one held out": (
+        {"held_out": None, "tested": 1},
+        "not enough data",
+        f"{BEATS} 1 block held out is too few to confirm it, which takes 20; {NEEDS}",
+    ),
+    "a zero has no sign": (
+        {"held_out": Saving(-0.0, -0.2, 0.2)},
+        "not enough data",
+        f"{BEATS} held out its saving of 0.00 bps (95 % interval -0.20 to 0.20) includes 0; {NEEDS}",
+    ),
     "not shown": ({"p": 0.3}, "not enough data", f"{NOT_SHOWN}; {NEEDS}"),
     "nothing known": (
         {"p": None, "in_sample": None, "detectable": None, "days": (None, None, None)},
