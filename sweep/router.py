@@ -312,6 +312,8 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
         run.orders,
         blocks_of(run.orders),
         reduction,
+        reduction.simulated,
+        np.arange(len(reduction.simulated)),
         len(reduction.simulated),
         run.baselines,
         np.zeros(run.orders.groups, np.int64),
