@@ -21,7 +21,7 @@ from sweep.environment import sources_hash
 from sweep.errors import ConfigError, SweepError
 from sweep.executors import open_executor
 from sweep.progress import Silent
-from sweep.router import config_for, numbers_of, read_router
+from sweep.router import ANY_FILE, config_for, numbers_of, read_router
 from sweep.runs import now
 from sweep.statistics import FIRST_DAY, confidence_sequence
 from sweep.stored import TOTAL
@@ -329,7 +329,7 @@ def monitor(
     if len(configs) != 1 and any(config.replay is not None for config in configs):
         raise ConfigError("replay: it names one of one topic; give one SOURCE")
     with ExitStack() as stack:
-        asked = configs[0] if configs else config_for(router, "day.csv", assignments)
+        asked = configs[0] if configs else config_for(router, ANY_FILE, assignments)
         opened = stack.enter_context(open_log(Path(log), router.id, asked.question.config_hash))
         if opened.cut:
             progress.say(f"{log}: the last line has no end, as its process was killed; that tape is run again")

@@ -53,6 +53,9 @@ ROUTER: Final = ("policy", "reference", "participation", "schedule")
 FIXED: Final = ("step", "infeasible", "lots_only")
 """What a policy has beside, and no grid varies."""
 
+ANY_FILE: Final = "day.csv"
+"""Stands for a source that brings no rules of its own, as the embedded one does."""
+
 _ASKED: Final = (*WHERE_ONLY, "grid", "where", "search", "detail", "validate", "window", "symbol", *ROUTER)
 """Keys that a router's `question` does not hold."""
 
@@ -208,7 +211,7 @@ def export(home: Path | str, challengers: int = CHALLENGERS) -> Router:
             sources_hash=manifest.sources_hash,
         ),
     )
-    return msgspec.structs.replace(router, rules=_rules(_built(router, {})))
+    return msgspec.structs.replace(router, rules=_rules(_built(router, ANY_FILE)))
 
 
 def _figure(interval: Mapping[str, Any]) -> Figure:
@@ -307,21 +310,22 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
     world = next(each for each in run.config.question.variants.worlds if variant in each.variants)
     ranges = [(edges[number], edges[number + 1]) for number in world.variants]
     table = read_table(run.home, run.manifest)
-    reduction = Reduction.of(table, each_alone(grid), run.orders.signs).within(ranges)
+    all_rows = Reduction.of(table, each_alone(grid), run.orders.signs).within(ranges)
+    reduction, place = all_rows.told_apart()
     ground = Ground(
-        run.orders,
-        blocks_of(run.orders),
-        reduction,
-        reduction.simulated,
-        np.arange(len(reduction.simulated)),
-        len(reduction.simulated),
-        run.baselines,
-        np.zeros(run.orders.groups, np.int64),
-        run.notional,
+        orders=run.orders,
+        blocks=blocks_of(run.orders),
+        reduction=reduction,
+        simulated=all_rows.simulated,
+        place=place,
+        looked_at=len(all_rows.simulated),
+        everyone=run.baselines,
+        filled=np.zeros(run.orders.groups, np.int64),
+        notional=run.notional,
     )
     every = np.arange(run.orders.groups)
     notional = ground.by_block(every, ground.notional)
-    best = int(np.searchsorted(reduction.simulated, run.combination))
+    best = int(place[np.searchsorted(all_rows.simulated, run.combination)])
     enough = len(notional) >= FEWEST_BLOCKS
     inside = np.ones(len(reduction.simulated), np.bool_)
     if enough:
@@ -382,7 +386,7 @@ def read_router(path: Path | str) -> Router:
     try:
         router = msgspec.json.decode(content, type=Router)
         _check_values(router)
-        rules = _rules(_built(router, {}))
+        rules = _rules(_built(router, ANY_FILE))
     except (msgspec.DecodeError, *MALFORMED) as error:
         raise ConfigError(
             f"{path}: is damaged, or was changed ({describe_malformed(error)}); export the run anew"
@@ -464,11 +468,11 @@ def config_for(router: Router, source: str, assignments: Sequence[str] = ()) -> 
             "order.every=10m order.horizon=10m order.from=09:40 order.to=15:40 order.zone=America/New_York"
         )
     with placed(assignments=assignments):
-        return _built(router, {"source": source}, assignments)
+        return _built(router, source, assignments)
 
 
-def _built(router: Router, more: Mapping[str, Any], assignments: Sequence[str] = ()) -> Config:
-    tree: dict[str, Any] = {**router.question, **more, "grid": {}}
+def _built(router: Router, source: str, assignments: Sequence[str] = ()) -> Config:
+    tree: dict[str, Any] = {**router.question, "source": source, "grid": {}}
     points = router.points
     varied = []
     for name in router.parameters:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace as changed
 
 import pytest
@@ -189,3 +190,34 @@ def test_what_does_not_go_with_it_is_refused(router, topic, tmp_path, word):
     with pytest.raises(ConfigError, match="--follow: goes from replay to replay"):
         monitor(router, [topic], tmp_path / "log.jsonl", ["executor=inline", word], follow=True)
     assert not (tmp_path / "log.jsonl").exists()
+
+
+def test_a_monitor_that_is_killed_goes_on(router, tmp_path):
+    for number in (1, 2, 3, 4):
+        synthetic.write_csv(day(number), tmp_path / f"{number}.csv.gz")
+    files = [str(tmp_path / f"{number}.csv.gz") for number in (1, 2, 3, 4)]
+    monitor(router, files, tmp_path / "whole.jsonl", ["executor=inline"])
+    log = tmp_path / "log.jsonl"
+    words = ["monitor", str(router), *files, "executor=inline", "--log", str(log)]
+    for lines in (1, 2):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweep", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        )
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not log.exists() or log.read_bytes().count(b"\n") < lines:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.communicate()
+        log.write_bytes(log.read_bytes() + b'{"version": 1, "bef')  # as a kill in the middle of a line leaves it
+    document = monitor(router, files, log, ["executor=inline"])
+    assert document["days"] == 4
+    assert document["cut_bytes"] == 0
+    paid = ("date", "digest", "notional2", "champion", "challengers", "baselines")
+    each = [
+        [{name: line[name] for name in paid} for line in map(json.loads, path.read_text().splitlines())]
+        for path in (log, tmp_path / "whole.jsonl")
+    ]
+    assert each[0] == each[1]

@@ -74,6 +74,7 @@ def test_what_is_exported_is_what_the_run_found(stored):
     assert made.saving_bps.mean == document["statistics"]["saving_bps"][made.verdict.against]["mean"]
     assert made.held_out_bps.mean == document["statistics"]["held_out"]["saving_bps"]["strongest"]["mean"]
     assert (made.origin.run, made.origin.digest) == (document["run"]["id"], document["feed"]["digest"])
+    assert made.rules["taker_fees"] == document["rules"]["taker_fees"] == {"default": 0.003}
     assert made.symbols == [document["feed"]["symbol"]]
     assert made.origin.combinations == 8
     assert made.orders_are_given
@@ -132,6 +133,8 @@ def test_a_router_is_asked_of_another_day_by_the_same_rules(stored):
     assert question.orders == result.config.question.orders
     rules, before = rules_section(question), result.document["rules"]
     assert rules == before
+    assert made.rules == {name: before[name] for name in made.rules}
+    assert {*before} - {*made.rules} == {*made.parameters} & {*before}
     grid, numbers = question.grid, numbers_of(made, config)
     assert len(grid) == len(numbers) == 1 + len(made.challengers)
     for number, point in zip(numbers, made.points, strict=True):
