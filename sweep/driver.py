@@ -22,6 +22,7 @@ from sweep.executors.on_ray import open_meters
 from sweep.judging import check_validation
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
+from sweep.pruning import Pruning, overlapping, pruned_of
 from sweep.reduce import TOTAL, Reduction, eligible
 from sweep.report import (
     failed_section,
@@ -242,6 +243,12 @@ def _answer(
         sweeping = _Sweeping(session, identifier, store, progress, listeners)
         markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
+
+        def add_markets(number: int, part: tasks.Job) -> None:
+            markets.append(markets_of(executor, variants, session.tapes.fetch(number).books, part))
+            around = markets[-1][0].around
+            early_warnings.extend(_warn(caveats.before(question, orders, facts, number, around), progress))
+
         while job is not None:
             plan = make_plan(job.classes, orders, facts, executor.workers, measured)
             so_far = replace(plan, classes=rounds.classes)
@@ -251,16 +258,31 @@ def _answer(
             bounded = rounds.number is None or config.search.combinations is not None
             sweeping.begin(plan, question.most * orders.groups if bounded else 0, len(facts[0].provenance.bad))
             edges = plan.classes.variant_edges.tolist()
-            for position, number in enumerate(tapes_of(orders)):
+            tapes = tapes_of(orders)
+            for number in tapes if config.search.prune else ():  # which needs the bounds of all tapes first
+                add_markets(number, on_tape(job, orders, number))
+            pruning = Pruning(orders, tapes, variants, edges, markets) if config.search.prune else None
+            for position, number in enumerate(tapes):
                 books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
                 if position == len(markets):  # of the first round
-                    of_tape = markets_of(executor, variants, books, part)
-                    around = of_tape[0].around
-                    early_warnings += _warn(caveats.before(question, orders, facts, number, around), progress)
-                    markets.append(of_tape)
-                filled = [shares_of(market.baselines["best_ask"]) for market in markets[position]]
+                    add_markets(number, part)
+                filled = shares_of(markets[position][0].baselines["best_ask"])
+                if pruning is not None and position:
+                    store.leave_out(number, pruning.left_out(position))
                 for at, book in enumerate(books):
-                    sweeping.sweep(number, book, part, variants.ranges(at, edges), filled[0])
+                    ranges = variants.ranges(at, edges)
+                    sweeping.sweep(number, book, part, ranges if pruning is None else pruning.ranges(ranges), filled)
+                if pruning is None:
+                    continue
+                pruning.add(position, *store.on_tape(number))
+                if position == 0:
+                    best, later = pruning.incumbents(), tapes[1:]
+                    alone = [(each, each + 1) for each in sorted(each for each in best if each is not None)]
+                    for other in later:
+                        part = on_tape(job, orders, other)
+                        for at, book in enumerate(session.tapes.fetch(other).books):
+                            sweeping.sweep(other, book, part, overlapping(variants.ranges(at, edges), alone), filled)
+                    pruning.limit(best, map(store.on_tape, later))
             of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
             rounds.ended(*store.ended(), [shares_of(market.baselines["best_ask"]) for market in of_worlds])
             job = rounds.job()
@@ -284,13 +306,14 @@ def _answer(
             cause = swept.failures[0]
             raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
         job = in_classes(job_of(question, orders), plan.classes, plan.kernels)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
+        pruned = pruned_of(reduction, len(failures)) if config.search.prune else 0
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
         "order": order_section(orders),
         "rules": rules_section(question),
-        **search_section(question),
+        **search_section(question, pruned),
         "failed": failed_section(grid, failures),
         "feed": feed_section(facts),
         "run": {

@@ -396,6 +396,7 @@ def judge(
     best: int,
     timing: Mapping[str, Int64 | None],
     validation: Validation | None,
+    pruned: int = 0,
 ) -> Judged:
     """Say how sure it is that a class is best for some orders.
 
@@ -409,6 +410,8 @@ def judge(
         As of `Ground.timing`, by baseline, and of the class as ``optimized``.
     validation : Validation, optional
         How blocks are split; None = only to check the verdict.
+    pruned : int
+        Combinations that did not run on all tapes: what all of them together show by chance is then unknown.
     """
     groups = part.groups
     notional = ground.by_block(groups, ground.notional[groups])
@@ -430,7 +433,7 @@ def judge(
     columns = ground.savings(groups, against)
     cash = ground.reduction.ranked(0, groups)[0]
     span = BPS * float(int(cash.max()) - int(cash[best])) / math.fsum(notional.tolist())
-    enough = blocks >= FEWEST_BLOCKS
+    enough = blocks >= FEWEST_BLOCKS and not pruned
     first = best_of(columns, notional, best) if enough else None
     close = ground.close(confidence_set(columns, notional, best)) if enough else None
     held_out = hold_out(ground, groups, validation or CHECKED) if enough or validation is not None else None
@@ -461,6 +464,7 @@ def judge(
             Evidence(
                 blocks=blocks,
                 combinations=ground.looked_at,
+                pruned=pruned,
                 distinct=0 if first is None else first.distinct,
                 baseline=against,
                 p=None if first is None else first.p,

@@ -210,7 +210,8 @@ def minute(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def minute_document(minute):
-    return json.loads(json.dumps(sweep.run({"source": minute, "executor": "inline"}).document))
+    keys = {"source": minute, "executor": "inline", "search": {"prune": True}}
+    return json.loads(json.dumps(sweep.run(keys).document))
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def subclasses(error):
     return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/simulation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/search.md", "docs/simulation.md"])
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
     examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert examples
