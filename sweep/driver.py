@@ -33,7 +33,17 @@ from sweep.report import (
 )
 from sweep.result import Result
 from sweep.rounds import Rounds
-from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
+from sweep.runs import (
+    RUNS,
+    BufferedProgress,
+    Store,
+    config_of,
+    open_store,
+    quarantine,
+    read_manifest,
+    read_result,
+    run_id,
+)
 from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
@@ -51,7 +61,6 @@ if TYPE_CHECKING:
     from sweep.events import Listener
     from sweep.executors import Handle
     from sweep.progress import Progress
-    from sweep.runs import Store
     from sweep.tapes import Session
     from sweep.tasks import Failure
 
@@ -156,9 +165,7 @@ def run(
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
         facts = session.tapes.facts
-        if config.feed.max_bad:
-            quarantine(Path(config.feed.quarantine), facts[0].provenance)
-            progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+        put_aside(question, session, progress)
         identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
@@ -173,6 +180,33 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
+
+
+def put_aside(question: Question, session: Session, progress: Progress) -> None:
+    """Write the malformed messages of a topic into the quarantine file, where some are tolerated.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    feed = question.config.feed
+    if feed.max_bad:
+        provenance = session.tapes.facts[0].provenance
+        quarantine(Path(feed.quarantine), provenance)
+        progress.say(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
+
+
+def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:
+    """Sweep tapes that are read already, and store nothing.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError, AllFailed
+        As `run`.
+    """
+    identifier = run_id(question, session.tapes.facts, session.tapes.empty)
+    return _answer(question, identifier, session, Store(), phases, BufferedProgress(progress))
 
 
 def _answer(

@@ -234,7 +234,7 @@ def test_the_reference_lists_every_exit_code():
     listed = set(re.findall(r"^\| ([\d, ]+) \|", reference.PAGE.read_text(), re.MULTILINE))
     codes = {int(code) for row in listed for code in row.split(", ")}
     errors = [AllocatorError, *subclasses(FeedError), *subclasses(SweepError)]
-    assert codes == {0, 1, 2, INTERRUPTED, TERMINATED} | {
+    assert codes == {0, 1, 2, sweep_cli.DRIFTED, INTERRUPTED, TERMINATED} | {
         error.exit_code for error in errors if hasattr(error, "exit_code")
     }
 
