@@ -4,6 +4,9 @@ run : run a configuration (a `Config` or a mapping of its keys) in this process 
 plan : predict what a run takes: chunks, bytes, seconds and the price of a cluster; nothing is started.
 resume : finish a stored run.
 verify : read a stored run's source again, and recompute its answer and some of its rows.
+compare : what one stored run pays less than another for the same orders.
+export : what a stored run found, as a router.
+monitor : run a router on new days, and judge all days so far.
 Config : the configuration of a sweep.
 Result : its result: the table of all rows, and the document that is printed.
 
@@ -16,17 +19,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweep.comparison import compare
     from sweep.config import Config
     from sweep.driver import resume, run
     from sweep.forecast import forecast as plan
+    from sweep.monitoring import monitor
     from sweep.result import Result
+    from sweep.router import export
     from sweep.verification import verify
 
-__all__ = ["Config", "Result", "plan", "resume", "run", "verify"]
+__all__ = ["Config", "Result", "compare", "export", "monitor", "plan", "resume", "run", "verify"]
 
 _HOMES = {
     "Config": ("sweep.config", "Config"),
     "Result": ("sweep.result", "Result"),
+    "compare": ("sweep.comparison", "compare"),
+    "export": ("sweep.router", "export"),
+    "monitor": ("sweep.monitoring", "monitor"),
     "plan": ("sweep.forecast", "forecast"),
     "resume": ("sweep.driver", "resume"),
     "run": ("sweep.driver", "run"),

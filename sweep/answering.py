@@ -174,6 +174,7 @@ def answer_of(
     bests: Sequence[Best | None],
     markets: Sequence[Market],
     reduction: Reduction,
+    pruned: int = 0,
 ) -> Answer:
     """Run what is best in each world once more, and say what it saves.
 
@@ -187,6 +188,9 @@ def answer_of(
         The same, of all tapes.
     reduction : Reduction
         All rows.
+    pruned : int
+        Combinations that did not run on all tapes: only all orders together are judged then, as for some of them
+        another one may be the best.
     """
     grid = question.grid
     answered = [at for at, best in enumerate(bests) if best is not None]
@@ -199,7 +203,7 @@ def answer_of(
     more: list[list[dict[str, Outcome]]] = [[] for _ in worlds]
     numbers = [_in_detail(question, world, best.combination) for world, best in zip(worlds, chosen, strict=True)]
     grounds = [_ground(orders, reduction, world, market) for world, market in zip(worlds, markets, strict=True)]
-    parts = parts_of(orders)
+    parts = parts_of(orders)[: 1 if pruned else None]
     leaders = [[ground.best_in(part.groups) for part in parts] for ground in grounds]
     apart = [_apart(orders, parts, each) for each in leaders]
     of_leaders: list[dict[int, list[Outcome]]] = [{at: [] for at in each} for each in apart]
@@ -254,6 +258,7 @@ def answer_of(
             {at: (apart[world][at], _one(outcome)) for at, outcome in of_leaders[world].items()},
             arrivals,
             question.validation,
+            pruned,
         )
         document = judged_document(document, judged, grid, held_out=question.validation is not None)
         if not answers:
@@ -298,6 +303,7 @@ def _judged(
     of_leaders: Mapping[int, tuple[list[int], Outcome]],
     arrivals: Sequence[int],
     validation: Validation | None,
+    pruned: int,
 ) -> list[Judged]:
     """Each part of the orders, judged with the timing of its own best."""
     everyone = range(len(ground.orders))
@@ -305,7 +311,7 @@ def _judged(
     judged = []
     for part, leader in zip(parts, leaders, strict=True):
         own = timing["optimized"] if leader == leaders[0] else ground.timing(*of_leaders[leader], arrivals)
-        judged.append(judge(ground, part, leader, timing | {"optimized": own}, validation))
+        judged.append(judge(ground, part, leader, timing | {"optimized": own}, validation, pruned))
     return judged
 
 

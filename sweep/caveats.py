@@ -11,7 +11,8 @@ from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from feed.instants import format_instant, session_open
 from feed.publishers import in_us_equities
-from sweep.search import in_dollars
+from sweep.config import in_rounds
+from sweep.search import SAMPLERS, in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +74,17 @@ def left_out(orders: Orders, tapes: Sequence[Facts]) -> Iterator[str]:
         yield (
             f"{orders.left_out:,} of {orders.left_out + len(orders):,} orders are left out: they do not lie inside "
             f"{window if len(tapes) == 1 else 'the window of their tape'}"
+        )
+
+
+def learned(question: Question) -> Iterator[str]:
+    """What a search that learns leaves open, as it went where these quotes were kind."""
+    if in_rounds(question.config) and SAMPLERS[question.config.search.kind].learns:
+        apart = f" validate={question.config.validate} holds no block out of it;" if question.validation else ""
+        yield (
+            f"search.kind={question.config.search.kind} went where costs on all of these orders led it:{apart} what is "
+            f"said of chance counts the {len(question.grid):,} combinations that it looked at, not those that it "
+            "passed by; judge the best on other days"
         )
 
 

@@ -21,12 +21,14 @@ OK = 0
 UNUSABLE = 2
 DIFFERS = 3
 FAILED_SOME = 4
+DRIFTED = 5
 INTERRUPTED = 130
 BUG = 1
 
 _EXIT_CODES = """\
 exit codes: 0 ok; 2 configuration, missing file or no data; 3 the feed is malformed or incomplete, what was verified
-differs, or workers were lost on the way; 4 some combinations failed; 130 interrupted; 143 terminated; 1 a bug
+differs, or workers were lost on the way; 4 some combinations failed; 5 a monitored router drifts; 130 interrupted;
+143 terminated; 1 a bug
 """
 
 _EXAMPLES = """\
@@ -90,8 +92,9 @@ def parse(argv: Sequence[str]) -> Call:
     )
     words = parsed.pop("words")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
-    places += [word for word in assignments if "=" not in word]
-    if len(places) != len(command.places):
+    places += [word for word in assignments if not _is_assignment(word)]
+    assignments = [word for word in assignments if _is_assignment(word)]
+    if len(places) != len(command.places) and not (command.repeats and len(places) > len(command.places)):
         expected = " ".join(command.places) or "nothing but KEY=VALUE"
         parser.error(f"expected {expected}, but it had {' '.join(places) or 'nothing'}")
     options = {option: value for option, value in parsed.items() if value is not None}
@@ -102,6 +105,12 @@ def parse(argv: Sequence[str]) -> Call:
     if "output" in options:
         assignments.append(f"output={json.dumps(options.pop('output'), ensure_ascii=False)}")
     return Call(command, tuple(places), assignments, options)
+
+
+def _is_assignment(word: str) -> bool:
+    """Whether a word is KEY=VALUE: an address or a path may hold a =, too."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and "/" not in key
 
 
 def _position_of_command(argv: Sequence[str]) -> int | None:
@@ -118,7 +127,7 @@ def _front_page() -> argparse.ArgumentParser:
     from sweep import __version__
 
     listed = "".join(
-        f"  {f'{name} ' + ' '.join(command.places):<14} {command.does}\n" for name, command in COMMANDS.items()
+        f"  {f'{name} ' + ' '.join(command.places):<22} {command.does}\n" for name, command in COMMANDS.items()
     )
     parser = _Parser(
         prog="python -m sweep",
@@ -133,11 +142,14 @@ def _front_page() -> argparse.ArgumentParser:
 
 def _page_of(name: str, command: Command) -> argparse.ArgumentParser:
     """The parser of a command, and its help page."""
+    shown = "".join(f"  python -m sweep {example}\n" for example in command.examples)
     parser = _Parser(
         prog=f"python -m sweep {name}",
-        usage=" ".join((f"python -m sweep {name}", *command.places, "[KEY=VALUE ...] [OPTION ...]")),
+        usage=" ".join(
+            (f"python -m sweep {name}", *command.places, *["..."] * command.repeats, "[KEY=VALUE ...] [OPTION ...]")
+        ),
         description=f"{command.does[0].upper()}{command.does[1:]}.",
-        epilog=_EXIT_CODES,
+        epilog=f"examples:\n{shown}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -280,6 +292,52 @@ def _verify(run: str, assignments: list[str], **sampling: int) -> int:
     return OK if document["identical"] else DIFFERS
 
 
+def _compare(run: str, other: str, assignments: list[str], **combinations: int) -> int:
+    from sweep.comparison import compare
+    from sweep.report import comparison_document
+
+    _refuse_keys("compare", assignments)
+    numbers = combinations.get("first"), combinations.get("second")
+    document = comparison_document(compare(run, other, numbers))
+    _tell(document["sentence"])
+    _print(json.dumps(document, indent=2, allow_nan=False))
+    return OK
+
+
+def _export(run: str, assignments: list[str], **limits: int) -> int:
+    from sweep.router import document_of, export
+
+    _refuse_keys("export", assignments)
+    router = export(run, **limits)
+    _tell(*router.validity)
+    _print(document_of(router))
+    return OK
+
+
+def _monitor(router: str, *words: Any, log: str | None = None, follow: bool = False) -> int:  # noqa: ANN401
+    from sweep.monitoring import monitor
+    from sweep.progress import open_progress
+
+    *sources, assignments = words
+    if not log:
+        raise _config_error("--log: expected a file, which every day is added to, such as --log monitor.jsonl")
+
+    def tell(document: dict[str, Any]) -> None:
+        _print(json.dumps(document, allow_nan=False))
+
+    with open_progress() as progress:
+        document = monitor(router, sources, log, assignments, progress, follow=follow, tell=tell)
+    _tell(document["sentence"])
+    _print(json.dumps(document, indent=None if follow else 2, allow_nan=False))
+    return DRIFTED if document["state"] == "drift" else OK
+
+
+def _refuse_keys(command: str, assignments: list[str]) -> None:
+    """Refuse KEY=VALUE where stored files alone are read."""
+    if assignments:
+        raise _config_error(f"{assignments[0]}: {command} reads stored files alone, and takes no keys")
+
+
 def _config_error(message: str) -> Exception:
     from sweep.errors import ConfigError
 
@@ -318,12 +376,18 @@ class Command:
         The words after its name.
     options : tuple of str
         Names of `OPTIONS`.
+    repeats : bool
+        Whether the last of these words may be followed by more of its kind.
+    examples : tuple of str
+        What may follow ``python -m sweep``.
     """
 
     do: Callable[..., int]
     does: str
     places: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    repeats: bool = False
+    examples: tuple[str, ...] = ()
 
 
 OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -334,20 +398,73 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "cluster": {"metavar": "FILE", "help": "the nodes there would be (./cluster.yaml, if there is one)"},
     "sample": {"metavar": "N", "type": int, "help": "rows to compute again (64)"},
     "seed": {"metavar": "N", "type": int, "help": "which rows those are (drawn)"},
+    "log": {"metavar": "FILE", "help": "what is judged: a line is added for each new day and symbol"},
+    "follow": {
+        "action": "store_true",
+        "default": None,
+        "help": "of a topic: replay after replay, until ctrl-C or drift",
+    },
+    "challengers": {"metavar": "N", "type": int, "help": "combinations beside the best, 0 to 8 (3)"},
+    "first": {"metavar": "N", "type": int, "help": "a combination of the first run (its best)"},
+    "second": {"metavar": "N", "type": int, "help": "a combination of the second run (its best)"},
 }
 """Every option with its arguments for argparse."""
 
 COMMANDS: Final = {
-    "run": Command(_run, "sweep the grid, and print the document", (), ("config", "output", "force")),
-    "plan": Command(
-        _plan, "say what a sweep would take, here and on a cluster; start none", (), ("config", "prices", "cluster")
+    "run": Command(
+        _run,
+        "sweep the grid, and print the document",
+        (),
+        ("config", "output", "force"),
+        examples=("run source=file:day.csv.gz order.size=20000 --output .",),
     ),
-    "resume": Command(_resume, "run what is missing of a stored run, DIR/runs/ID", ("RUN",)),
+    "plan": Command(
+        _plan,
+        "say what a sweep would take, here and on a cluster; start none",
+        (),
+        ("config", "prices", "cluster"),
+        examples=("plan source=file:day.csv.gz order.size=20000",),
+    ),
+    "resume": Command(
+        _resume,
+        "run what is missing of a stored run, DIR/runs/ID",
+        ("RUN",),
+        examples=("resume runs/0123456789abcdef",),
+    ),
     "verify": Command(
         _verify,
         "read a stored run's source again, and compute answer and some rows again",
         ("RUN",),
         ("sample", "seed"),
+        examples=("verify runs/0123456789abcdef --sample 200",),
+    ),
+    "compare": Command(
+        _compare,
+        "say what one stored run pays less than another for the same orders",
+        ("RUN", "RUN"),
+        ("first", "second"),
+        examples=(
+            "compare runs/0123456789abcdef runs/fedcba9876543210",
+            "compare runs/0123456789abcdef runs/0123456789abcdef --second 0",
+        ),
+    ),
+    "export": Command(
+        _export,
+        "print what a stored run found as a router, with what it is valid for",
+        ("RUN",),
+        ("challengers",),
+        examples=("export runs/0123456789abcdef > router.json",),
+    ),
+    "monitor": Command(
+        _monitor,
+        "run a router on new days, and judge all days so far; exit code 5 where it drifts",
+        ("ROUTER", "SOURCE"),
+        ("log", "follow"),
+        repeats=True,
+        examples=(
+            "monitor router.json monday.csv.gz tuesday.csv.gz --log monitor.jsonl",
+            "monitor router.json kafka://127.0.0.1:9092/quotes --follow --log monitor.jsonl",
+        ),
     ),
 }
 """Every command by its name."""

@@ -22,6 +22,7 @@ from sweep.executors.on_ray import open_meters
 from sweep.judging import check_validation
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
+from sweep.pruning import Pruning, overlapping, pruned_of
 from sweep.reduce import TOTAL, Reduction, eligible
 from sweep.report import (
     failed_section,
@@ -32,7 +33,18 @@ from sweep.report import (
 )
 from sweep.result import Result
 from sweep.rounds import Rounds
-from sweep.runs import RUNS, BufferedProgress, config_of, open_store, quarantine, read_manifest, read_result, run_id
+from sweep.runs import (
+    RUNS,
+    BufferedProgress,
+    Store,
+    config_of,
+    open_store,
+    quarantine,
+    read_manifest,
+    read_result,
+    run_id,
+)
+from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -49,7 +61,6 @@ if TYPE_CHECKING:
     from sweep.events import Listener
     from sweep.executors import Handle
     from sweep.progress import Progress
-    from sweep.runs import Store
     from sweep.tapes import Session
     from sweep.tasks import Failure
 
@@ -148,13 +159,13 @@ def run(
     """
     question = as_config(config).question
     config = question.config
+    if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
+        load()
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say)
     with open_session(question, progress, phases) as session:
         facts = session.tapes.facts
-        if config.feed.max_bad:
-            quarantine(Path(config.feed.quarantine), facts[0].provenance)
-            progress.say(f"{len(facts[0].provenance.bad)} malformed messages put aside in {config.feed.quarantine}")
+        put_aside(question, session, progress)
         identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
             home = Path(config.output) / RUNS / identifier
@@ -169,6 +180,33 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
+
+
+def put_aside(question: Question, session: Session, progress: Progress) -> None:
+    """Write the malformed messages of a topic into the quarantine file, where some are tolerated.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    feed = question.config.feed
+    if feed.max_bad:
+        provenance = session.tapes.facts[0].provenance
+        quarantine(Path(feed.quarantine), provenance)
+        progress.say(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
+
+
+def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:
+    """Sweep tapes that are read already, and store nothing.
+
+    Raises
+    ------
+    ConfigError, FeedError, AllocatorError, AllFailed
+        As `run`.
+    """
+    identifier = run_id(question, session.tapes.facts, session.tapes.empty)
+    return _answer(question, identifier, session, Store(), phases, BufferedProgress(progress))
 
 
 def _answer(
@@ -205,24 +243,46 @@ def _answer(
         sweeping = _Sweeping(session, identifier, store, progress, listeners)
         markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress)
+
+        def add_markets(number: int, books: Sequence[Handle], part: tasks.Job) -> None:
+            markets.append(markets_of(executor, variants, books, part))
+            around = markets[-1][0].around
+            early_warnings.extend(_warn(caveats.before(question, orders, facts, number, around), progress))
+
         while job is not None:
             plan = make_plan(job.classes, orders, facts, executor.workers, measured)
-            check_memory(plan, len(variants.worlds), stored=config.output is not None)
+            so_far = replace(plan, classes=rounds.classes)
+            check_memory(so_far, len(variants.worlds), stored=config.output is not None)
             job = in_classes(job, plan.classes, plan.kernels)
             store.begin(plan, rounds.number, grouped=None if rounds.number is None else grouped)
             bounded = rounds.number is None or config.search.combinations is not None
             sweeping.begin(plan, question.most * orders.groups if bounded else 0, len(facts[0].provenance.bad))
             edges = plan.classes.variant_edges.tolist()
-            for position, number in enumerate(tapes_of(orders)):
+            tapes = tapes_of(orders)
+            for number in tapes if config.search.prune else ():  # which needs the bounds of all tapes first
+                add_markets(number, session.tapes.fetch(number).books, on_tape(job, orders, number))
+            pruning = Pruning(orders, tapes, variants, edges, markets) if config.search.prune else None
+            for position, number in enumerate(tapes):
                 books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
                 if position == len(markets):  # of the first round
-                    of_tape = markets_of(executor, variants, books, part)
-                    around = of_tape[0].around
-                    early_warnings += _warn(caveats.before(question, orders, facts, number, around), progress)
-                    markets.append(of_tape)
-                filled = [shares_of(market.baselines["best_ask"]) for market in markets[position]]
+                    add_markets(number, books, part)
+                filled = shares_of(markets[position][0].baselines["best_ask"])
+                if pruning is not None and position:
+                    store.leave_out(number, pruning.left_out(position))
                 for at, book in enumerate(books):
-                    sweeping.sweep(number, book, part, variants.ranges(at, edges), filled[0])
+                    ranges = variants.ranges(at, edges)
+                    sweeping.sweep(number, book, part, ranges if pruning is None else pruning.ranges(ranges), filled)
+                if pruning is None:
+                    continue
+                pruning.add(position, *store.on_tape(number))
+                if position == 0:
+                    best, later = pruning.incumbents(), tapes[1:]
+                    alone = [(each, each + 1) for each in sorted(each for each in best if each is not None)]
+                    for other in later:
+                        part = on_tape(job, orders, other)
+                        for at, book in enumerate(session.tapes.fetch(other).books):
+                            sweeping.sweep(other, book, part, overlapping(variants.ranges(at, edges), alone), filled)
+                    pruning.limit(best, map(store.on_tape, later))
             of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
             rounds.ended(*store.ended(), [shares_of(market.baselines["best_ask"]) for market in of_worlds])
             job = rounds.job()
@@ -230,6 +290,7 @@ def _answer(
             listener.ended()
         looked = rounds.looked()
         question, grid = looked.question, looked.question.grid
+        early_warnings += _warn(caveats.learned(question), progress)
         plan = replace(plan, classes=looked.classes)
         swept = Swept(looked.rows, looked.failures)
         failures = _failures_of_all(swept, plan)
@@ -245,13 +306,14 @@ def _answer(
             cause = swept.failures[0]
             raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
         job = in_classes(job_of(question, orders), plan.classes, plan.kernels)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
+        pruned = pruned_of(reduction, len(failures)) if config.search.prune else 0
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
         "order": order_section(orders),
         "rules": rules_section(question),
-        **search_section(question),
+        **search_section(question, pruned),
         "failed": failed_section(grid, failures),
         "feed": feed_section(facts),
         "run": {

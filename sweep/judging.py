@@ -203,7 +203,11 @@ class Ground:
     orders : Orders
     blocks : Blocks
     reduction : Reduction
-        Of the classes of the world.
+        The first class of each set of equal rows in the world.
+    simulated : (R,) int64
+        All its classes that have rows.
+    place : (R,) int64
+        Where each of these, or the one that is equal to it, stands in the reduction.
     looked_at : int
         Combinations of the world.
     everyone : dict of str to (G,) int64
@@ -217,6 +221,8 @@ class Ground:
     orders: Orders
     blocks: Blocks
     reduction: Reduction
+    simulated: Int64
+    place: Int64
     looked_at: int
     everyone: dict[str, Int64]
     filled: Int64
@@ -249,18 +255,18 @@ class Ground:
         """What is saved in some groups, bps of their notional."""
         return BPS * float(sum(saved.tolist())) / math.fsum(self.notional[groups].tolist())
 
-    def counts(self, chosen: NDArray[np.bool_]) -> Int64:
-        """How many combinations each of some classes has, which are True of (R,) bool."""
-        return self.reduction.classes.counts(self.reduction.simulated[chosen])
+    def count(self, chosen: NDArray[np.bool_]) -> int:
+        """How many combinations are like some classes of the reduction, which are True."""
+        return int(self.reduction.classes.counts(self.simulated[chosen[self.place]]).sum())
 
     def close(self, inside: NDArray[np.bool_]) -> Close:
-        """A set of classes, (R,) bool, as combinations."""
+        """A set of classes of the reduction, True of (K,) bool, as combinations."""
         grid, classes = self.reduction.classes.grid, self.reduction.classes
-        combinations = int(self.counts(inside).sum())
+        combinations = self.count(inside)
         if len(grid) > LISTED:
             return Close(combinations, None)
         of_class = np.zeros(len(classes), np.bool_)
-        of_class[self.reduction.simulated[inside]] = True
+        of_class[self.simulated[inside[self.place]]] = True
         numbers = np.flatnonzero(of_class[classes.of_numbers(np.arange(len(grid)))])
         reach = {}
         for axis in grid.axes:
@@ -370,10 +376,13 @@ def ground_of(
         Twice their arrival mids, 1e-9 $; 0 = there is none.
     """
     filled = baselines["best_ask"].rows[:, FILLED] - baselines["best_ask"].rows[:, OVERFILLED]
+    apart, place = reduction.told_apart()
     return Ground(
         orders,
         blocks_of(orders),
-        reduction,
+        apart,
+        reduction.simulated,
+        place,
         looked_at,
         paid_by_group(orders, baselines),
         np.add.reduceat(filled, orders.edges[:-1]),
@@ -387,6 +396,7 @@ def judge(
     best: int,
     timing: Mapping[str, Int64 | None],
     validation: Validation | None,
+    pruned: int = 0,
 ) -> Judged:
     """Say how sure it is that a class is best for some orders.
 
@@ -400,6 +410,8 @@ def judge(
         As of `Ground.timing`, by baseline, and of the class as ``optimized``.
     validation : Validation, optional
         How blocks are split; None = only to check the verdict.
+    pruned : int
+        Combinations that did not run on all tapes: what all of them together show by chance is then unknown.
     """
     groups = part.groups
     notional = ground.by_block(groups, ground.notional[groups])
@@ -421,7 +433,7 @@ def judge(
     columns = ground.savings(groups, against)
     cash = ground.reduction.ranked(0, groups)[0]
     span = BPS * float(int(cash.max()) - int(cash[best])) / math.fsum(notional.tolist())
-    enough = blocks >= FEWEST_BLOCKS
+    enough = blocks >= FEWEST_BLOCKS and not pruned
     first = best_of(columns, notional, best) if enough else None
     close = ground.close(confidence_set(columns, notional, best)) if enough else None
     held_out = hold_out(ground, groups, validation or CHECKED) if enough or validation is not None else None
@@ -441,7 +453,7 @@ def judge(
         execution,
         span,
         first,
-        None if first is None else int(ground.counts(first.rejected).sum()),
+        None if first is None else ground.count(first.rejected),
         close,
         None if first is None else corrected(columns, notional, best, distinct=first.distinct),
         pbo(columns.spread(CELLS)) if enough else None,
@@ -452,6 +464,7 @@ def judge(
             Evidence(
                 blocks=blocks,
                 combinations=ground.looked_at,
+                pruned=pruned,
                 distinct=0 if first is None else first.distinct,
                 baseline=against,
                 p=None if first is None else first.p,

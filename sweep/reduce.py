@@ -114,6 +114,26 @@ class Reduction:
         simulated = np.concatenate([self.simulated[each] for each in slices])
         return replace(self, simulated=simulated, cube=np.concatenate([self.cube[:, each] for each in slices], axis=1))
 
+    @cached_property
+    def alike(self) -> tuple[NDArray[np.int64], int]:
+        """Equal numbers for classes of equal rows, as of `group`, and how many differ."""
+        return group(self.cube)
+
+    def told_apart(self) -> tuple[Reduction, NDArray[np.int64]]:
+        """The first class of each set of equal rows, and of each class the position of the one that is equal to it.
+
+        All of them where that is not half as many: the rows are copied.
+        """
+        numbers, distinct = self.alike
+        if 2 * distinct > len(numbers):
+            return self, np.arange(len(numbers))
+        first = np.unique(numbers, return_index=True)[1]
+        kept = np.sort(first)
+        return (
+            replace(self, simulated=self.simulated[kept], cube=self.cube[:, kept]),
+            np.searchsorted(kept, first)[numbers],
+        )
+
     def ranked(self, filled: int, groups: NDArray[np.int64] | None = None) -> tuple[Array, NDArray[np.int64]]:
         """What the classes cost over some groups, and which of them are best.
 
@@ -192,7 +212,7 @@ class Reduction:
         paid, ties = of_world.ranked(filled)
         best = int(ties[0])  # classes ascend by their first combination
         number = int(classes.numbers(simulated[[best]])[0])
-        groups, distinct = group(cube)
+        groups, distinct = of_world.alike
         tried = _Tried(classes, ranges, simulated, groups)
         inert = tried.inert(number)
         ends = {name: end for name, end in tried.ends(number).items() if name not in inert}

@@ -123,8 +123,7 @@ class Rounds:
                 return None
             self._kept = np.sort(np.concatenate([self._kept, places]))
             self._classes = self._classes_of(kept_of(self._question.grid, self._kept))
-            ran = {*self._class_of(np.concatenate(self._ran)).tolist()} if self._ran else set()
-            fresh = np.array([of for of in range(len(self._classes)) if of not in ran], np.int64)
+            fresh = np.setdiff1d(np.arange(len(self._classes)), self._classes_that_ran)
             self._ran.append(self._kept[self._classes.numbers(fresh)])
             self._number += 1
             if len(fresh):
@@ -152,6 +151,16 @@ class Rounds:
 
     def _classes_of(self, grid: Grid) -> Classes:
         return each_alone(grid) if self._group is None else self._group(self._job(grid))
+
+    @property
+    def classes(self) -> Classes:
+        """Of all that was looked at so far, what is about to run included."""
+        return self._classes
+
+    @property
+    def _classes_that_ran(self) -> Int64:
+        """(R,) int64, in the order in which they ran."""
+        return self._class_of(np.concatenate([np.empty(0, np.int64), *self._ran]))
 
     def _class_of(self, places: Int64) -> Int64:
         """(N,) int64, the class of each of some places that were looked at."""
@@ -187,10 +196,11 @@ class Rounds:
 
     def _tell(self, searching: _Searching) -> None:
         """Tell the samplers what the places of a round cost, those that decide as one did before included."""
-        classes = self._class_of(np.concatenate(self._ran)).tolist()
-        cost_of = dict(zip(classes, self._costs, strict=True))
-        asked = searching.asked
-        searching.tell(dict(zip(asked.tolist(), map(cost_of.get, self._class_of(asked).tolist()), strict=True)))
+        ran, asked = self._classes_that_ran, searching.asked
+        at = np.zeros(len(self._classes), np.int64)
+        at[ran] = np.arange(len(ran))
+        costs = (self._costs[number] for number in at[self._class_of(asked)].tolist())
+        searching.tell(dict(zip(asked.tolist(), costs, strict=True)))
 
     def looked(self) -> Looked:
         """All that was looked at; every round has ended."""

@@ -162,6 +162,18 @@ class MemorySink:
             self._state[places] = _FAILED
         self._state[positions], self._table[positions] = _ROW, rows
 
+    def leave_out(self, tape: int, classes: NDArray[np.int64]) -> None:
+        """Note that some classes will not run on a tape, as if they had failed there."""
+        for group in range(int(self._before[tape]), int(self._before[tape + 1])):
+            self._state[group * self._grid + classes] = _FAILED
+
+    def on_tape(self, tape: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows of a tape, (G, R, 8) int64, and (G, R) bool, which of them have arrived."""
+        begin, end = (int(self._before[at]) * self._grid for at in (tape, tape + 1))
+        shape = self._groups[tape], self._grid
+        rows = self._table[begin:end, len(KEYS) :].reshape(*shape, -1)
+        return rows, (self._state[begin:end] == _ROW).reshape(shape)
+
     @property
     def arrived(self) -> int:
         """How many combinations have arrived, with a row or failed."""

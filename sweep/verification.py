@@ -20,6 +20,7 @@ from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
 from sweep.progress import Silent
+from sweep.pruning import bound
 from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section, search_section
 from sweep.runs import ORDERS, VENUES, config_of, read_columns, read_document, read_manifest, read_table
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.answering import Answer
+    from sweep.answering import Answer, Market
     from sweep.config import Question, Variants
     from sweep.executors import Handle
     from sweep.progress import Progress
@@ -150,7 +151,8 @@ def _check(
             return
         orders, grid = orders_of(question, session.tapes), question.grid
         variants, job = question.variants, job_of(question, orders)
-        incomplete = list(_check_table(table, stored, grid, orders.groups_of))
+        pruned = _pruned(table, stored, grid, orders) if question.config.search.prune else np.empty(0, np.int64)
+        incomplete = list(_check_table(table, stored, grid, orders.groups_of, pruned))
         yield from incomplete
         if incomplete:
             return
@@ -166,8 +168,11 @@ def _check(
         early = list(caveats.left_out(orders, facts))
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction)
-        yield from _check_document(stored, answer, early, session, question, orders, same_code=same_code)
+        early += caveats.learned(question)
+        checked["pruned"] = len(pruned)
+        yield from _check_pruned(table, pruned, variants, grid, orders, bests, markets, reduction)
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, len(pruned))
+        yield from _check_document(stored, answer, early, session, question, orders, len(pruned), same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, next(filter(None, bests)), sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
@@ -177,19 +182,69 @@ def _check(
                 yield from _check_columns(name.removesuffix(".parquet"), tables[name], again, same_code=same_code)
 
 
-def _check_table(
-    table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, groups_of: Sequence[int]
-) -> Iterator[dict[str, Any]]:
-    """Whether each combination has a row in each group of orders or failed, and each row adds up."""
+def _pruned(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, orders: Orders) -> NDArray[np.int64]:
+    """The combinations that neither failed nor have a row in every group; of these rows of whole tapes only."""
+    counts = np.bincount(table[:, 2], minlength=len(grid))[: len(grid)]
     failed = [failure["combination"] for failure in stored["failed"]]
-    known = [combination for combination in failed if combination < len(grid)]
+    return np.setdiff1d(np.flatnonzero(counts < orders.groups), failed)
+
+
+def _check_pruned(
+    table: NDArray[np.int64],
+    pruned: NDArray[np.int64],
+    variants: Variants,
+    grid: Grid,
+    orders: Orders,
+    bests: Sequence[Best | None],
+    markets: Sequence[Sequence[Market]],
+    reduction: Reduction,
+) -> Iterator[dict[str, Any]]:
+    """Whether each combination that was left out of tapes could not have been the best of its world."""
+    paid, whole = np.zeros(len(grid), object), np.ones(len(grid), np.bool_)
+    tapes, rest = tapes_of(orders), np.zeros(len(grid), object)
+    edges = grid.variant_edges.tolist()
+    worlds = [variants.each[variant].world for variant in range(len(variants.each))]
+    for tape, of_worlds in zip(tapes, markets, strict=True):
+        signs, own = orders.on_tape(tape).signs, table[table[:, 0] == tape]
+        counts = np.bincount(own[:, 2], minlength=len(grid))
+        np.add.at(paid, own[:, 2], own[:, -1].astype(object) * np.array(signs, object)[own[:, 1]])
+        left = counts < len(signs)
+        # rows of a part of a tape, or after one that it was left out of, are no pruning
+        broken = pruned[((counts[pruned] > 0) & left[pruned]) | (~whole & ~left)[pruned]]
+        whole &= ~left
+        for first, past, world in zip(edges, edges[1:], worlds, strict=False):
+            if world >= 0:
+                least = bound(orders, tape, of_worlds[world])
+                rest[first:past] += np.where(left[first:past], least, 0).astype(object)
+        yield from (_not_proven(number) for number in broken[:LISTED].tolist())
+    for number in pruned.tolist():
+        best = bests[worlds[grid.variant_of(number)]]
+        sums = None if best is None else reduction.sums_of(best.combination)
+        if sums is None or paid[number] + rest[number] <= sums.signed_cash:
+            yield _not_proven(number)
+
+
+def _not_proven(number: int) -> dict[str, Any]:
+    return {"what": "table", "where": {"combination": number}, "stored": "left out", "found": "it might be the best"}
+
+
+def _check_table(
+    table: NDArray[np.int64],
+    stored: dict[str, Any],
+    grid: Grid,
+    groups_of: Sequence[int],
+    pruned: NDArray[np.int64],
+) -> Iterator[dict[str, Any]]:
+    """Whether each combination has a row in each group of orders, failed or was pruned, and each row adds up."""
+    failed = [failure["combination"] for failure in stored["failed"]]
+    known = [*pruned.tolist(), *(combination for combination in failed if combination < len(grid))]
     keys = np.delete(np.arange(len(grid)), known)
     present = table[:, :3]
     if known and sum(groups_of) > 1:  # what failed in one group may have a row in another
         present = present[~np.isin(table[:, 2], known)]
     groups = np.array([(tape, group) for tape, count in enumerate(groups_of) for group in range(count)], np.int64)
     expected = np.column_stack([np.repeat(groups, len(keys), axis=0), np.tile(keys, len(groups))])
-    if len(known) < len(failed) or not np.array_equal(present, expected):
+    if len(known) < len(failed) + len(pruned) or not np.array_equal(present, expected):
         yield {
             "what": "table",
             "where": "combinations",
@@ -215,6 +270,7 @@ def _check_document(
     session: Session,
     question: Question,
     orders: Orders,
+    pruned: int,
     *,
     same_code: bool,
 ) -> Iterator[dict[str, Any]]:
@@ -225,7 +281,7 @@ def _check_document(
         "warnings": early_warnings + answer.warnings,
         "order": order_section(orders),
         "rules": rules_section(question),
-        **search_section(question),
+        **search_section(question, pruned),
     }
     for key, value in recomputed.items():
         if not same_code and (key not in stored or key == "warnings"):

@@ -210,7 +210,8 @@ def minute(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def minute_document(minute):
-    return json.loads(json.dumps(sweep.run({"source": minute, "executor": "inline"}).document))
+    keys = {"source": minute, "executor": "inline", "search": {"prune": True}}
+    return json.loads(json.dumps(sweep.run(keys).document))
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +234,7 @@ def test_the_reference_lists_every_exit_code():
     listed = set(re.findall(r"^\| ([\d, ]+) \|", reference.PAGE.read_text(), re.MULTILINE))
     codes = {int(code) for row in listed for code in row.split(", ")}
     errors = [AllocatorError, *subclasses(FeedError), *subclasses(SweepError)]
-    assert codes == {0, 1, 2, INTERRUPTED, TERMINATED} | {
+    assert codes == {0, 1, 2, sweep_cli.DRIFTED, INTERRUPTED, TERMINATED} | {
         error.exit_code for error in errors if hasattr(error, "exit_code")
     }
 
@@ -242,7 +243,7 @@ def subclasses(error):
     return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/simulation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/search.md", "docs/simulation.md"])
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
     examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert examples

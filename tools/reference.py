@@ -73,6 +73,7 @@ MEANING: Final = {
     "search.combinations": "how many are looked at, at most; `zoom` may go without",
     "search.seconds": "no round of the search begins later than this; what is looked at then depends on the machine",
     "search.seed": "another one chooses other combinations",
+    "search.prune": "of several tapes, leave combinations out of later ones that are proven not to be the best",
     "symbol": "which symbol, where the source has several; the only one by default",
     "replay": "which replay of a topic; the newest complete one by default",
     "venues": "publisher ids to keep; all by default. Rows of others are left out and counted",

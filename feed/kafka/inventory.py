@@ -70,6 +70,19 @@ class ListedReplay:
         }
 
 
+def ends_of(source: str, options: ReadOptions = DEFAULTS) -> dict[int, tuple[int, int]]:
+    """The offsets [first, end) that each partition of a topic holds now: whether anything came, without reading it.
+
+    Raises
+    ------
+    FeedError
+        No broker, or no topic.
+    """
+    address = parse_address(source, options.access)
+    with open_consumer(address) as consumer:
+        return partitions_of(consumer, address)
+
+
 def list_replays(source: str, options: ReadOptions = DEFAULTS) -> tuple[list[ListedReplay], int]:
     """Go through a topic and note its replays.
 

@@ -13,7 +13,7 @@ from sweep.config.question import Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
-from sweep.config.variants import BookAsked, Variants, World
+from sweep.config.variants import BookAsked, Variants, World, axis_values
 from sweep.config.yaml_text import describe_yaml_error
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "World",
     "as_config",
     "assign",
+    "axis_values",
     "build_config",
     "describe_yaml_error",
     "expected_of",

@@ -69,6 +69,7 @@ class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
     combinations: int | None = None
     seconds: float | None = None
     seed: int = 0
+    prune: bool = False
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

@@ -170,9 +170,22 @@ def _check_search(config: Config) -> None:
         check_count("search.combinations", search.combinations, 1, limit + 1)
     if search.seconds is not None and not 0 < search.seconds < float("inf"):
         raise ConfigError(f"search.seconds: expected above 0, but it had {search.seconds}")
+    if search.prune:
+        _check_prune(config)
     if in_rounds(config) and not isinstance(config.detail, str):
         raise ConfigError(f"detail: search.kind={search.kind} numbers combinations at its end; write best or all")
     check_count("search.seed", search.seed, 0, SEED_LIMIT)
+
+
+def _check_prune(config: Config) -> None:
+    """Refuse (ConfigError) to prune where the bound is none, or where something asks for every row."""
+    policies = config.grid.get("policy", config.policy)
+    if in_rounds(config):
+        raise ConfigError(f"search.prune: search.kind={config.search.kind} asks for every cost; remove one of the two")
+    if config.validate != "none":
+        raise ConfigError(f"search.prune: validate={config.validate} asks for every row; remove one of the two")
+    if config.conventions != "fair" or config.lots_only or policies not in ("static", ["static"]):
+        raise ConfigError("search.prune: its bound is one of conventions=fair, policy=static and lots_only=false")
 
 
 def _places(config: Config, lattice: Grid, names: set[str]) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """The result of a sweep as it is printed."""
 
+from sweep.report.comparison import comparison_document
 from sweep.report.document import (
     answer_section,
     failed_section,
@@ -18,6 +19,7 @@ from sweep.report.summary import print_summary
 
 __all__ = [
     "answer_section",
+    "comparison_document",
     "failed_section",
     "feed_section",
     "fills_section",

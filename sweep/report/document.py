@@ -312,12 +312,13 @@ def rules_section(question: Question) -> dict[str, Any]:
     return rules | varied
 
 
-def search_section(question: Question) -> dict[str, Any]:
-    """How many places of the grid were looked at, and by which search; nothing where all were."""
+def search_section(question: Question, pruned: int) -> dict[str, Any]:
+    """How many places of the grid were looked at, and by which search; nothing where all were, on all tapes."""
     search, grid = question.config.search, question.grid
-    if search.kind == "grid":
+    if search.kind == "grid" and not search.prune:
         return {}
-    return {"search": {"kind": search.kind, "looked_at": len(grid), "of": prod(grid.shape)}}
+    section = {"kind": search.kind, "looked_at": len(grid), "of": prod(grid.shape)}
+    return {"search": {**section, **({"pruned": pruned} if search.prune else {})}}
 
 
 def _taker_fees(settings: Settings) -> dict[str, float]:

@@ -90,8 +90,8 @@ def _figures(judged: Judged, grid: Grid) -> dict[str, Any]:
         "looked_at": judged.looked_at,
         "distinct": judged.distinct,
         "against": judged.against,
-        "saving_bps": {name: _interval(each) for name, each in judged.savings.items()},
-        "execution_bps": None if judged.execution is None else _interval(judged.execution),
+        "saving_bps": {name: interval_section(each) for name, each in judged.savings.items()},
+        "execution_bps": None if judged.execution is None else interval_section(judged.execution),
         "skewness": _rounded(saving.skewness, 2),
         "lag_1": _rounded(saving.lag_1, 2),
         "undercovers_percent": None if saving.undercovers is None else _rounded(100 * saving.undercovers, 1),
@@ -153,8 +153,8 @@ def _held_out(held_out: HeldOut, grid: Grid) -> dict[str, Any]:
     return {
         "validate": held_out.validation,
         "saving_bps": {
-            "strongest": _interval(held_out.against_strongest),
-            "best_ask": _interval(held_out.against_best_ask),
+            "strongest": interval_section(held_out.against_strongest),
+            "best_ask": interval_section(held_out.against_best_ask),
         },
         "savings_vs_baselines_bps": {
             name: rounded(saved * 10_000, cash, 2) if cash else None
@@ -177,7 +177,8 @@ def _fold(fold: FoldResult, grid: Grid) -> dict[str, Any]:
     }
 
 
-def _interval(each: Interval) -> dict[str, float | None]:
+def interval_section(each: Interval) -> dict[str, float | None]:
+    """A figure and its interval, as they are printed."""
     return {
         "mean": _rounded(each.mean, 2),
         "low": _rounded(each.low, 2),

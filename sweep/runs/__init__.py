@@ -1,13 +1,15 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
 
 from sweep.runs.bad_messages import quarantine
+from sweep.runs.files import open_regular, reason
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import Manifest, config_of, read_manifest, run_id
+from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
+    "MALFORMED",
     "ORDERS",
     "RUNS",
     "VENUES",
@@ -16,7 +18,10 @@ __all__ = [
     "Manifest",
     "Store",
     "config_of",
+    "describe_malformed",
+    "now",
     "open_output",
+    "open_regular",
     "open_store",
     "quarantine",
     "read_columns",
@@ -24,5 +29,6 @@ __all__ = [
     "read_manifest",
     "read_result",
     "read_table",
+    "reason",
     "run_id",
 ]

@@ -127,6 +127,14 @@ class Store:
         """A class of a tape that arrived with a row, as a chunk."""
         return self._sink.witness(tape)
 
+    def leave_out(self, tape: int, classes: NDArray[np.int64]) -> None:
+        """Note that some classes will not run on a tape."""
+        self._sink.leave_out(tape, classes)
+
+    def on_tape(self, tape: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The rows of a tape that arrived: as `sweep.sink.MemorySink.on_tape`."""
+        return self._sink.on_tape(tape)
+
     @property
     def simulated(self) -> int:
         """Rows that were simulated for these combinations."""

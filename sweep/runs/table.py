@@ -117,8 +117,8 @@ class _Stored(msgspec.Struct):
     feed: dict[str, Any]
 
 
-def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
-    """(R, 11) int64, the stored rows of a complete run, the columns of `sweep.sink.COLUMNS`.
+def read_table(home: Path, manifest: Manifest, combination: int | None = None) -> NDArray[np.int64]:
+    """(R, 11) int64, the stored rows of a complete run, or of one combination; the columns of `sweep.sink.COLUMNS`.
 
     Raises
     ------
@@ -132,7 +132,8 @@ def read_table(home: Path, manifest: Manifest) -> NDArray[np.int64]:
     try:
         open_regular(path).close()
         changed = sha256(path) != manifest.files.get(TABLE)
-        stored = parquet.read_table(path, columns=list(COLUMNS))
+        wanted = None if combination is None else [("combination", "=", combination)]
+        stored = parquet.read_table(path, columns=list(COLUMNS), filters=wanted)
         table = np.empty((stored.num_rows, len(COLUMNS)), np.int64)
         for index, name in enumerate(COLUMNS):
             table[:, index] = stored.column(name).to_numpy()

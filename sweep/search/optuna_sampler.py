@@ -25,6 +25,23 @@ REPEATS: Final = 32
 """Suggestions in a row that were looked at already, after which a place is drawn at random."""
 
 
+def load_optuna() -> Any:  # noqa: ANN401 - a module
+    """Import optuna.
+
+    Raises
+    ------
+    ConfigError
+        It is not installed.
+    """
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "search.kind: optuna is not installed; pip install 'sor-sweep[search]', or choose another kind"
+        ) from None
+    return optuna
+
+
 class OptunaSampler:
     """What optuna suggests, each place once.
 
@@ -34,16 +51,11 @@ class OptunaSampler:
     Raises
     ------
     ConfigError
-        Optuna is not installed.
+        As `load_optuna`.
     """
 
     def __init__(self, space: Space, seed: int, budget: int | None) -> None:  # noqa: ARG002 - as every sampler
-        try:
-            import optuna
-        except ModuleNotFoundError:
-            raise ConfigError(
-                "search.kind: optuna is not installed; pip install 'sor-sweep[search]', or choose another kind"
-            ) from None
+        optuna = load_optuna()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna, self._space, self._seed = optuna, space, seed
         self._study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))

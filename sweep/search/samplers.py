@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from sweep.search.optuna_sampler import OptunaSampler
+from sweep.search.optuna_sampler import OptunaSampler, load_optuna
 from sweep.search.sequences import BITS, fresh, permuted, sobol_places
 from sweep.search.zoom import ZoomSampler
 
@@ -146,18 +146,21 @@ class SamplerKind:
         Whether costs decide what it asks for next.
     ends : bool
         Whether it knows by itself when it is done, long before everything is looked at.
+    load : callable, optional
+        Imports the library that it needs, or refuses (ConfigError).
     """
 
     make: Callable[[Space, int, int | None], Sampler]
     learns: bool
     ends: bool = False
+    load: Callable[[], object] | None = None
 
 
 SAMPLERS: Final[dict[str, SamplerKind]] = {
     "random": SamplerKind(RandomSampler, learns=False),
     "sobol": SamplerKind(SobolSampler, learns=False),
     "zoom": SamplerKind(ZoomSampler, learns=True, ends=True),
-    "optuna": SamplerKind(OptunaSampler, learns=True),
+    "optuna": SamplerKind(OptunaSampler, learns=True, load=load_optuna),
 }
 """Every sampler by the name that `search.kind` takes."""
 

@@ -13,15 +13,18 @@ from sweep.statistics.overfitting import Overfitting, pbo
 from sweep.statistics.parts import Part, notional_by_group, paid_by_group, parts_of
 from sweep.statistics.power import Power, powers
 from sweep.statistics.selection import BestOf, Corrected, best_of, confidence_set, corrected
+from sweep.statistics.sequence import FIRST_DAY, ConfidenceSequence, confidence_sequence
 from sweep.statistics.totals import Outcome, Total, savings_of, shares_of, timings, total
 from sweep.statistics.verdict import EFFECTS, Evidence, Saving, Verdict, verdict
 
 __all__ = [
     "EFFECTS",
     "FEWEST_BLOCKS",
+    "FIRST_DAY",
     "MOST_ROWS",
     "BestOf",
     "Blocks",
+    "ConfidenceSequence",
     "Corrected",
     "Evidence",
     "Filling",
@@ -38,6 +41,7 @@ __all__ = [
     "best_of",
     "blocks_for",
     "blocks_of",
+    "confidence_sequence",
     "confidence_set",
     "corrected",
     "details",

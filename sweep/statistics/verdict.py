@@ -61,6 +61,8 @@ class Evidence:
         How many days in all would show `EFFECTS`; None = unknown.
     skewed : bool
         Block results are so skewed that intervals are too short.
+    pruned : int
+        Combinations that did not run on all tapes.
     dependent : bool
         Neighbouring blocks are so alike, and blocks so few, that p is too small.
     """
@@ -80,6 +82,7 @@ class Evidence:
     blocks_a_day: float = 0.0
     days: tuple[int | None, int | None, int | None] = (None, None, None)
     skewed: bool = False
+    pruned: int = 0
     dependent: bool = False
 
 
@@ -97,7 +100,7 @@ class Verdict:
 def verdict(evidence: Evidence) -> Verdict:
     """Judge a sweep. The first rule that applies decides.
 
-    1. Fewer than 20 blocks: `not enough data`.
+    1. Fewer than 20 blocks, or combinations that were pruned: `not enough data`.
     2. p of .05 or less and the interval held out above 0: `better` where the interval of the execution part is above 0,
        too; `drift` where it is not; `not enough data` where that part is unknown.
     3. The best combination's interval in sample below 0: `worse`.
@@ -118,6 +121,11 @@ def _judged(evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
     """The kind, and the parts of the sentence."""
     if evidence.blocks < FEWEST_BLOCKS:
         return "not enough data", (_more_days(evidence),)
+    if evidence.pruned:
+        return "not enough data", (
+            f"{evidence.pruned:,} of {_counted(evidence)} were left out of later tapes, as they could not be the best",
+            "what the best of all of them shows by chance is therefore unknown: search.prune=false says it",
+        )
     p, held_out, execution = evidence.p, evidence.held_out, evidence.execution
     if p is not None and p <= LEVEL and held_out is not None and held_out.low > 0:
         saves = (

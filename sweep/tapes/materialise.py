@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
@@ -233,6 +234,17 @@ class Tapes:
 
     def __len__(self) -> int:
         return len(self.facts)
+
+    def only(self, numbers: Sequence[int]) -> Tapes:
+        """Some of the tapes, numbered anew; what was left out as empty is not theirs."""
+        part = copy(self)
+        part.__dict__ |= {
+            "facts": tuple(self.facts[number] for number in numbers),
+            "empty": (),
+            "_wanted": [self._wanted[number] for number in numbers],
+            "_kept": {at: self._kept[number] for at, number in enumerate(numbers) if number in self._kept},
+        }
+        return part
 
     def _check_venues(self, question: Question) -> None:
         """Refuse (FeedUnavailable) a venue that no tape has; on some it may be missing."""

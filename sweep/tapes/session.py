@@ -119,7 +119,7 @@ class Session:
 
 @contextmanager
 def open_session(
-    question: Question, progress: Progress, phases: Phases, executor: Executor | None = None
+    question: Question, progress: Progress, phases: Phases, executor: AbstractContextManager[Executor] | None = None
 ) -> Iterator[Session]:
     """Read the source of a question into its executor's object store, once; clean up at the end.
 
@@ -129,8 +129,8 @@ def open_session(
     progress : Progress
     phases : Phases
         Times ``origin``, ``executor``, ``source`` and ``materialise``.
-    executor : Executor, optional
-        Instead of the one that is asked for, which is then not started.
+    executor : context manager of Executor, optional
+        Instead of the one that is asked for, which is then not started; a nullcontext of one leaves it open.
 
     Raises
     ------

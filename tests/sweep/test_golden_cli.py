@@ -9,6 +9,7 @@ from feed import cli as feed_cli
 from feed import synthetic
 from feed.instants import format_instant
 from sweep import cli
+from tests.support import ROOT
 
 STUDY = (
     "conventions=classic",
@@ -36,6 +37,13 @@ SYNTHETIC = (
     f"fees={json.dumps({venue: {k: float(text) for k, text in fee.items()} for venue, fee in synthetic.FEES.items()})}",
 )
 """The window and the fees that come with the embedded stream."""
+
+EVERY_FIVE_MINUTES = (
+    "order.size=[1000, 5000, 20000]", "order.side=[buy, sell]", "order.every=5m", "order.horizon=5m",
+    "order.from=09:35", "order.to=15:50", "order.zone=America/New_York", "fees={default: {taker: 0.003}}",
+    "grid.liquidity=[persist, refresh]",
+)  # fmt: skip
+"""The README's orders on a fragmented day."""
 
 BASELINES = {"best_ask": 1114117.28, "twap": 1115265.03, "vwap": 1116307.4}
 
@@ -270,3 +278,48 @@ def test_more_depth_than_there_is_is_refused_with_what_there_is(taq_day, capsys)
     assert err.splitlines()[-1] == (
         f"error: {taq_day}: depth: 10 levels of a side are asked for, and the quotes have 1; set depth=1"
     )
+
+
+def test_the_verdicts_on_a_fragmented_day_are_those_of_the_readme(taq_day, capsys):
+    """For each size and both rules of liquidity; the two pages show what stderr and the document say."""
+    assert cli.main(["executor=inline", f"source=file:{taq_day}", *EVERY_FIVE_MINUTES]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["orders"]["count"], document["orders"]["blocks"]) == (456, 38)
+    persist, refresh = document["worlds"]
+    kinds = {
+        (world["market"]["liquidity"], part["side"], part["size"]): part["verdict"]["kind"]
+        for world in document["worlds"]
+        for part in world["statistics"]["parts"]
+    }
+    assert {key for key, kind in kinds.items() if kind == "better"} == {
+        ("persist", side, 20_000) for side in (None, "buy", "sell")
+    }
+    assert (persist["verdict"]["kind"], refresh["verdict"]["kind"]) == ("better", "flat")
+    rows = []
+    for size in (1000, 5000, 20_000):
+        cells = [f"{size:,}"]
+        for world in (persist, refresh):
+            (part,) = (p for p in world["statistics"]["parts"] if (p["side"], p["size"]) == (None, size))
+            saving, kind = part["saving_bps"][part["against"]], part["verdict"]["kind"]
+            cells += [
+                f"{saving['mean']:.2f} ({saving['low']:.2f} to {saving['high']:.2f}) against {part['against']}",
+                "**better**" if kind == "better" else kind,
+                str(part["confidence_set"]["combinations"]),
+            ]
+        rows.append(f"| {' | '.join(cells)} |")
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/statistics.md"))
+    for row in rows:
+        assert row in readme
+    shown = [part["detectable_bps"] for part in persist["statistics"]["parts"] if part["side"] is None]
+    assert f"38 blocks show {shown[0]}, {shown[1]} and {shown[2]} bps" in readme
+    assert err[err.index("  against the strongest baseline, bps, liquidity=persist") :] in page
+
+
+def test_the_published_studys_window_is_not_enough_data(l1_day, capsys):
+    for conventions in ("classic", "fair"):
+        document = sweep(capsys, f"source=file:{l1_day}", *STUDY, f"conventions={conventions}")
+        verdict = document["verdict"]
+        assert (verdict["kind"], verdict["winner"]) == ("not enough data", None)
+        assert verdict["sentence"].startswith("1 block of time is too few for an interval")
+        assert document["statistics"]["best_of"] is None

@@ -11,6 +11,7 @@ import pytest
 
 from allocator import simulate
 from feed import synthetic
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import rounds, tasks, verification
 from sweep.config.loading import build_config, load_config
 from sweep.driver import resume, run
@@ -102,7 +103,14 @@ def test_a_zoom_finds_the_best_of_the_whole_grid_and_looks_at_a_part(day, everyt
     best = run(asked(day)).document
     for world, whole in zip(result.document["worlds"], best["worlds"], strict=True):
         assert world["optimized"] == whole["optimized"]
-    assert len(run(asked(day, search=SEARCHES["few"])).config.question.grid) == 100  # whole points of two worlds
+    few = run(asked(day, search=SEARCHES["few"]))
+    assert len(few.config.question.grid) == 100  # whole points of two worlds
+    warning = (
+        "search.kind=zoom went where costs on all of these orders led it: what is said of chance counts the 100 "
+        "combinations that it looked at, not those that it passed by; judge the best on other days"
+    )
+    assert warning in few.document["warnings"]
+    assert not any("went where" in line for line in best["warnings"])
 
 
 @pytest.mark.parametrize("kind", sorted({*SEARCHES} - {"timed"}))
@@ -247,3 +255,28 @@ def test_another_version_of_optuna_is_another_run(day, tmp_path, monkeypatch):
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "4.9" if name == "optuna" else version(name))
     assert run(config).home != first.home
+
+
+def test_a_search_over_several_tapes_and_books(day, tmp_path):
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for seed in (3, 4):
+        tape = synthetic.generate(seed=seed, seconds=12.0, warmup=2.0)
+        columns = {name: getattr(tape, name) for name in QUOTE_DTYPES}
+        days = Tape.build("AAPL", **columns | {"ts": tape.ts + seed * DAY})
+        synthetic.write_csv(days, folder / f"{seed}.csv.gz")
+    grid = {"max_age": ["1s", "100ms"], **GRID}
+    whole = run(asked(folder, grid=grid))
+    rows = whole.to_frame()
+    keys = {"grid": grid, "search": {"kind": "zoom"}, "where": "lambda_over < lambda_under or max_age == '1s'"}
+    searched = run(asked(folder, **keys))
+    kept = searched.config.places
+    own = rows[rows["combination"].isin(kept)].drop(columns="combination").reset_index(drop=True)
+    assert searched.to_frame().drop(columns="combination").equals(own)
+    assert {*own["tape"]} == {0, 1}
+    assert not ((own["max_age"] == "100ms") & (own["lambda_over"] >= own["lambda_under"])).any()
+    home, _ = cut_short(asked(folder, output=str(tmp_path), **keys), 300)
+    again = resume(home)
+    assert again.table.tobytes() == searched.table.tobytes()
+    assert without_run(again.document) == without_run(searched.document)
+    assert verification.verify(home, progress=Silent(), sample=40)["identical"]

@@ -303,7 +303,7 @@ def test_what_other_blocks_do_not_confirm_is_not_enough_data(of_matrix):
 
 def test_too_few_blocks_held_out_confirm_nothing(of_matrix):
     """The second of two dates is tested, with 12 blocks, whatever they show."""
-    days = [balanced(12, 4, 2, seed) + np.array([30, 10, 10, 10]) for seed in (6, 7)]
+    days = [np.add(balanced(12, 4, 2, seed), [30, 10, 10, 10]) for seed in (6, 7)]
     document = of_matrix(*days, validate="rolling").document
     assert document["statistics"]["held_out"]["saving_bps"]["strongest"]["mean"] == 3.0
     assert (document["verdict"]["kind"], document["verdict"]["winner"]) == ("not enough data", None)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.search.samplers import SAMPLERS, Space, make_sampler
 from sweep.search.sequences import DIMENSIONS, permuted, sobol, sobol_places
@@ -202,6 +203,8 @@ def test_optuna_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigError, match=r"optuna is not installed; pip install 'sor-sweep\[search\]'"):
         make_sampler("optuna", SPACES[1])
+    with pytest.raises(ConfigError, match="optuna is not installed"):
+        run({"source": "not looked at", "search": {"kind": "optuna", "combinations": 5}})
 
 
 def test_optuna_learns(monkeypatch):
