@@ -39,7 +39,7 @@ def test_the_pages_that_a_user_types_from_are_among_them():
         "plan.md": 1,
         "router.md": 1,
         "runs.md": 4,
-        "search.md": 1,
+        "search.md": 2,
         "simulation.md": 1,
     }
 
