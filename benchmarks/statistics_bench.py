@@ -7,17 +7,23 @@ as many as fit, and compared by columns per second, of which it does fewer as th
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 
 from benchmarks.frame import Case, Duel, Scale, Side
 from benchmarks.peers_bench import Peer, interpreter_of
+from feed import synthetic
+from sweep import answering, judging
+from sweep.driver import run
 from sweep.statistics.inference import estimates
 from sweep.statistics.selection import best_of, confidence_set, corrected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from sweep.judging import Judged
 
 BLOCKS = 40
 WINNERS = 25
@@ -62,7 +68,43 @@ def _against_arch(scale: Scale, test: str, *, whole: bool) -> Duel:
     )
 
 
+def _of_a_sweep(scale: Scale) -> Duel:
+    """What is judged of a sweep of a million combinations, against all of the sweep."""
+    path, length = scale.scratch / "hour.csv", scale.pick(3_660.0, 1_830.0)
+    synthetic.write_csv(synthetic.generate(seconds=length, levels=1), path)
+    values = scale.pick(100, 20)
+    config = {
+        "source": str(path),
+        "executor": "inline",
+        "order": {"size": 2_000, "every": "90s", "horizon": "45s"},
+        "grid": {
+            name: {"start": 0, "stop": stop, "num": values}
+            for name, stop in (("lambda_over", 0.05), ("lambda_under", 0.09), ("theta_queue", 0.0197))
+        },
+    }
+    asked = []
+
+    def noting(*arguments: Any) -> Judged:
+        asked.append(arguments)
+        return judging.judge(*arguments)
+
+    with mock.patch.object(answering, "judge", noting):
+        document = run(config).document
+
+    def guard():
+        assert document["statistics"]["blocks"] >= 20
+        assert judging.judge(*asked[0]).verdict.kind == document["verdict"]["kind"]
+
+    return Duel(
+        Side(partial(judging.judge, *asked[0])),
+        Side(partial(run, config)),
+        guard,
+        f"{values**3:,} combinations, {document['statistics']['blocks']} blocks, one core (baseline: the whole sweep)",
+    )
+
+
 CASES = (
+    Case("statistics_of_a_sweep", "s", "the whole sweep", _of_a_sweep, least_ratio=10, rounds=5),
     *(
         Case(
             f"arch_{test}{'' if whole else '_best_of'}",
