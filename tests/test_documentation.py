@@ -22,7 +22,7 @@ from feed.signals import INTERRUPTED, TERMINATED
 from sweep import cli as sweep_cli
 from sweep.errors import SweepError
 from tests.support import ROOT
-from tests.support.pages import COMMAND, FENCE, PAGES, blocks
+from tests.support.pages import COMMAND, FENCE, PAGES, blocks, leaves
 from tools import reference
 from tools.kafka import jars
 
@@ -173,17 +173,6 @@ def test_the_reference_is_of_the_keys_and_checks_that_there_are():
     text = reference.PAGE.read_text()
     assert reference.page(text) == text, "python -m tools.reference writes it anew"
     assert text.count("made by python -m tools.reference") == len(reference.TABLES)
-
-
-def leaves(value, path=""):
-    """The dotted paths of a document; of lists of objects ``[]``, of what is empty the path to it."""
-    if isinstance(value, dict) and value:
-        for name, each in value.items():
-            yield from leaves(each, f"{path}.{name.replace('.', '_')}".lstrip("."))
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        yield from leaves(value[0], f"{path}[]")
-    else:
-        yield path
 
 
 def test_the_reference_names_every_field_of_the_document_and_no_other(

@@ -21,7 +21,7 @@ def leaves(value, path=""):
     """The dotted paths of a document; of lists of objects ``[]``, of what is empty the path to it."""
     if isinstance(value, dict) and value:
         for name, each in value.items():
-            yield from leaves(each, f"{path}.{name}".lstrip("."))
+            yield from leaves(each, f"{path}.{name.replace('.', '_')}".lstrip("."))
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         yield from leaves(value[0], f"{path}[]")
     else:
