@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import format_instant
 from feed.markets import venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
 from feed.tables.parsing import first_bad, to_numpy
