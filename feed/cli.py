@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|quotes(\.\w+)?|symbol|replay|venues)=")
 """A setting; also one without its =, where a password may follow."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 _FOLDED = re.compile(r"(symbol|replay|venues)=[^/]*/")
@@ -209,7 +209,7 @@ def _is_setting(word: str) -> bool:
         return False
     from feed.options import WORDS
 
-    return resembles(match[1], WORDS)
+    return match[1].startswith("quotes.") or resembles(match[1], WORDS)
 
 
 def _names_files(word: str) -> bool:
