@@ -2,6 +2,7 @@
 
 QuoteMapping : which column holds what, the section `quotes` of a configuration; `parse_mapping` reads and checks
     it, `read_mapping` a file that holds it, `parse_word` one value of a command line.
+propose : the mapping that a table seems to have, with reasons and doubts; `written` makes YAML of it.
 Mapper : takes a table block after block, and makes the columns of a tape of it, `Mapped`.
 integers, instants, prices_kept : columns of text turned into exact integers; `first_bad` finds what they refuse.
 are_iso, are_nanos, below_a_cent, beyond_nanos, whole_numbers : how a column is written.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         prices_kept,
         whole_numbers,
     )
+    from feed.tables.proposal import propose, written
     from feed.tables.typed import is_text
 else:
     __getattr__ = exports(  # a mapping is read where pyarrow is not needed
@@ -48,6 +50,7 @@ else:
                 "prices_kept",
                 "whole_numbers",
             ),
+            "proposal": ("propose", "written"),
             "typed": ("is_text",),
         },
     )
@@ -69,6 +72,8 @@ __all__ = [
     "parse_mapping",
     "parse_word",
     "prices_kept",
+    "propose",
     "read_mapping",
     "whole_numbers",
+    "written",
 ]

@@ -319,5 +319,7 @@ def read_mapping(file: str) -> dict[str, Any]:
         raise ValueError(f"{file}: cannot be read ({reason}); check the path") from None
     section = tree.get("quotes", tree) if isinstance(tree, dict) else tree
     if not isinstance(section, dict):
-        raise ValueError(f"{file}: expected a mapping of columns, such as what python -m feed map writes")
+        raise ValueError(  # noqa: TRY004 - as above
+            f"{file}: expected a mapping of columns, such as what python -m feed map writes"
+        )
     return section
