@@ -1,4 +1,4 @@
-"""The command line: ``python -m feed replay | synth | check | convert | broker``."""
+"""The command line: ``python -m feed replay | synth | check | convert | venues | broker``."""
 
 from __future__ import annotations
 
@@ -178,6 +178,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--force", action="store_true", help="replace files that are there")
     convert.set_defaults(run=_convert)
+
+    venues = commands.add_parser(
+        "venues", help="list venues: ids, MICs, letters, dates", description="List venues, or the one that TEXT names."
+    )
+    venues.add_argument("text", metavar="TEXT", nargs="?", help="an id, a MIC, a name or a letter (default: all)")
+    venues.add_argument("--date", metavar="ISO", help="only those that may have quotes on this day, such as 2018-01-02")
+    venues.add_argument("--json", action="store_true", help="the table as JSON, with sources")
+    venues.add_argument("-v", "--verbose", action="store_true", help="with other names, notes and sources")
+    venues.set_defaults(run=_venues)
 
     broker = commands.add_parser(
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
@@ -394,6 +403,17 @@ def _convert(arguments: argparse.Namespace) -> int:
         written = convert(tapes, arguments.out, arguments.ending, force=arguments.force)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))
+    return 0
+
+
+def _venues(arguments: argparse.Namespace) -> int:
+    from feed.markets import as_dict, choose_venues, render_venues
+
+    venues = choose_venues(arguments.text, arguments.date)
+    if arguments.json:
+        _answer(json.dumps({"venues": [as_dict(each) for each in venues]}))
+    else:
+        _answer(render_venues(venues, verbose=arguments.verbose))
     return 0
 
 
