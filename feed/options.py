@@ -16,6 +16,8 @@ from feed.tape import VENUE_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from feed.tables import QuoteMapping
+
 MAX_BYTES = 16 * 2**30
 """Default of `max_bytes`: decompressed bytes that one read may take in."""
 
@@ -51,6 +53,8 @@ class ReadOptions:
     depth : int, optional
         Levels of a side to read at most; by default as many as there are, and of messages without headers, which
         nothing proves, the first.
+    quotes : QuoteMapping, optional
+        How a table of somebody else's becomes quotes.
     access : Access
         How the broker lets us in.
     """
@@ -64,6 +68,7 @@ class ReadOptions:
     foreign: bool = False
     venues: tuple[int, ...] | None = None
     depth: int | None = None
+    quotes: QuoteMapping | None = None
     access: Access = PLAIN
     sized: bool = field(default=True, compare=False)
 

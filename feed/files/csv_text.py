@@ -16,8 +16,8 @@ import pyarrow.csv as pa_csv
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
-from feed.files.csv_columns import first_bad
 from feed.files.streams import check_there, damage_reported, open_bytes
+from feed.tables import first_bad
 from feed.tape import UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feed.files.csv_columns import Arrow, Text
     from feed.files.streams import Limit
+    from feed.tables import Arrow, Text
     from feed.tape import Int64
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]

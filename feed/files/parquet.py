@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feed.files.csv_columns import Arrow
     from feed.files.fragments import Columns
     from feed.files.streams import Limit
+    from feed.tables import Arrow
     from feed.tape import Int64, Tape
 
     Codes = NDArray[np.int32]

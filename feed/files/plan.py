@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from feed.files.streams import Limit
     from feed.options import ReadOptions
     from feed.plan import Range
+    from feed.tables import QuoteMapping
 
 PASSED_OVER = "passed over what may not be looked into"
 """Beginning of the note that names such folders."""
@@ -42,10 +43,11 @@ class FileRange:
     symbol: str | None
     max_bytes: Limit
     depth: int | None = None
+    quotes: QuoteMapping | None = None
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
-        return read_file(self.path, self.symbol, self.max_bytes, self.depth)
+        return read_file(self.path, self.symbol, self.max_bytes, self.depth, self.quotes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     sizes = [path.stat().st_size for path in paths]
     limits, held = limits_of(sizes, options.of_file)
     ranges = tuple(
-        FileRange(path, options.symbol, limit, options.depth) for path, limit in zip(paths, limits, strict=True)
+        FileRange(path, options.symbol, limit, options.depth, options.quotes)
+        for path, limit in zip(paths, limits, strict=True)
     )
     return FilePlan("file", place, ranges, options.symbol, joined, held, shut, options.depth)
 

@@ -2,40 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from feed.errors import FeedUnavailable
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from feed.files.fragments import FileBlock
     from feed.files.streams import Limit
+    from feed.tables import QuoteMapping
     from feed.tape import Tape
 
-    Read = Callable[[Path, str | None, Limit, int], FileBlock]
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of a file.
+
+    Attributes
+    ----------
+    symbol : str, optional
+        Which symbol; all by default.
+    max_bytes : int or Share, optional
+        Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most.
+    quotes : QuoteMapping, optional
+        What the file does not say itself.
+    """
+
+    symbol: str | None = None
+    max_bytes: Limit = None
+    depth: int = MOST_LEVELS
+    quotes: QuoteMapping | None = None
 
 
-def _read_csv(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+Read = Callable[["Path", Request], "FileBlock"]
+
+
+def _read_csv(path: Path, request: Request) -> FileBlock:
     from feed.files.csv_reader import read_csv
 
-    return read_csv(path, symbol, max_bytes, depth)
+    return read_csv(path, request.symbol, request.max_bytes, request.depth)
 
 
-def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+def _read_dbn(path: Path, request: Request) -> FileBlock:
     from feed.files.dbn_reader import read_dbn
 
-    return read_dbn(path, symbol, max_bytes, depth)
+    return read_dbn(path, request.symbol, request.max_bytes, request.depth)
 
 
-def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+def _read_parquet(path: Path, request: Request) -> FileBlock:
     from feed.files.parquet import read_parquet
 
-    return read_parquet(path, symbol, max_bytes, depth)
+    return read_parquet(path, request.symbol, request.max_bytes, request.depth)
 
 
 READERS: dict[str, Read] = {
@@ -49,13 +75,52 @@ READERS: dict[str, Read] = {
 """How a file is read, by the ending of its name."""
 
 
+class Format(NamedTuple):
+    """The layout of a vendor.
+
+    Attributes
+    ----------
+    about : str
+        Whose layout it is, in a few words.
+    fits : callable
+        Whether a file, by its name and its first bytes, is of this layout; no file fits two.
+    read : callable
+    """
+
+    about: str
+    fits: Callable[[Path], bool]
+    read: Read
+
+
+FORMATS: dict[str, Format] = {}
+"""Layouts that their ending alone does not tell, by the name that `quotes.format` takes."""
+
+
 def ending_of(name: str) -> str | None:
     """The ending of a file's name, one of `READERS`; None for any other."""
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int | None = None) -> FileBlock:
-    """Read a file by its ending; as CSV where that is unknown.
+def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
+    """How a file is read: by the layout that is named, or seen, or by its ending; as CSV where none is known."""
+    if quotes is not None and quotes.format is not None:
+        if quotes.format not in FORMATS:
+            raise FeedUnavailable(
+                f"unknown layout {quotes.format!r}", "quotes.format", f"there are {', '.join(FORMATS)}"
+            )
+        return FORMATS[quotes.format].read
+    seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
+    return seen or READERS[ending_of(path.name) or ".csv"]
+
+
+def read_file(
+    path: Path,
+    symbol: str | None = None,
+    max_bytes: Limit = None,
+    depth: int | None = None,
+    quotes: QuoteMapping | None = None,
+) -> FileBlock:
+    """Read a file by its layout, or its ending; as CSV where neither is known.
 
     Parameters
     ----------
@@ -67,6 +132,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
     depth : int, optional
         Levels of a side that are read at most; fewer where the file has fewer. By default as many as each symbol shows
         in any row, whatever columns or records the file has room for.
+    quotes : QuoteMapping, optional
+        What the file does not say itself.
 
     Raises
     ------
@@ -76,7 +143,7 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
         The file is damaged, or holds a number that no tape holds; says where.
     """
     check_there(path)
-    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes, depth or MOST_LEVELS)
+    block = _reader(path, quotes)(path, Request(symbol, max_bytes, depth or MOST_LEVELS, quotes))
     if depth is None:
         block = block.shown()
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more

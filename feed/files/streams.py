@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer as Buffer
 
-    from feed.files.csv_columns import Arrow
+    from feed.tables import Arrow
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Compression by the ending of a file's name."""

@@ -1,0 +1,252 @@
+"""How a table of somebody else's becomes quotes: the section `quotes` of a configuration."""
+
+from __future__ import annotations
+
+import re
+from datetime import date as calendar_date
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from feed.console import unknown_key
+from feed.instants import at_clock
+from feed.levels import MOST_LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRICE_UNITS: Final = {"dollars": Fraction(1), "cents": Fraction(1, 100)}
+"""Dollars of a unit of price, by name."""
+
+SIDE_WORDS: Final = {"bid": ("B", "BID", "BUY"), "ask": ("A", "ASK", "S", "SELL", "O", "OFFER")}
+"""What a column of sides may hold where the mapping does not say, in any case of letters."""
+
+_LOTS: Final = re.compile(r"lots of ([1-9]\d{0,6})")
+_ISO_DATE: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+
+TimeUnit = Literal["iso", "clock", "s", "ms", "us", "ns"]
+
+
+class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which column of a table holds what, and in which unit; docs/mapping.md says what each key means.
+
+    Attributes
+    ----------
+    format : str, optional
+        The layout of a vendor that is read, one of `feed.files.FORMATS`; by default it is seen from the file.
+    delimiter : str, optional
+        Between the fields of a row of text; by default a comma.
+    time, time_unit, zone, date : str, optional
+        The column of instants; ISO 8601 text, the time of day, or a number since 1970 in a unit; the zone of what names
+        none; the date, or the column of dates, of a time of day.
+    symbol, venue, sequence : str, optional
+        Columns. Without `sequence` the order of the rows stands in.
+    venues : str or dict
+        How the column of venues is read, a kind of `feed.markets.venue_of`, or text to venue.
+    at : str or int, optional
+        The venue of all rows, where no column names one.
+    bid_px, ask_px, bid_sz, ask_sz : str or tuple of str, optional
+        Columns of a row that holds both sides, best level first.
+    side, px, sz, level : str, optional
+        Columns of a row that holds one level of one side; levels count from 0 or 1.
+    bid, ask : str or tuple of str, optional
+        What `side` holds.
+    price_unit : str or float, optional
+        dollars, cents, or dollars for each unit, such as 1e-4.
+    size_unit : str or float, optional
+        shares, lots (round lots of the date and price), ``lots of 100``; or what one share of the tape stands for, such
+        as 1e-6 of a coin: prices are then of that much of it, too.
+    rows : str
+        Whether what is not named at an instant stands (updates) or is gone (snapshots).
+    prices : str
+        Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+    time: str | None = None
+    time_unit: TimeUnit | None = None
+    zone: str | None = None
+    date: str | None = None
+    symbol: str | None = None
+    venue: str | None = None
+    venues: str | dict[str, str | int] = "any"
+    at: str | int | None = None
+    sequence: str | None = None
+    bid_px: str | tuple[str, ...] | None = None
+    ask_px: str | tuple[str, ...] | None = None
+    bid_sz: str | tuple[str, ...] | None = None
+    ask_sz: str | tuple[str, ...] | None = None
+    side: str | None = None
+    px: str | None = None
+    sz: str | None = None
+    level: str | None = None
+    bid: str | tuple[str, ...] | None = None
+    ask: str | tuple[str, ...] | None = None
+    price_unit: str | float | None = None
+    size_unit: str | float | None = None
+    rows: Literal["updates", "snapshots"] = "updates"
+    prices: Literal["positive", "signed"] = "positive"
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether it says which columns hold quotes; otherwise it says something about a vendor's layout."""
+        return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
+
+    @property
+    def quoted(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
+        """What the prices and sizes of a row are of, a prefix, and their columns, best level first."""
+        prefixes = ("bid_", "ask_") if self.side is None else ("",)
+        return tuple((each, _several(getattr(self, f"{each}px")), _several(getattr(self, f"{each}sz"))) for each in prefixes)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read, the date's excepted, which may be a date itself."""
+        single = (self.time, self.symbol, self.venue, self.sequence, self.side, self.level)
+        pairs = (name for _, px, sz in self.quoted for name in (*px, *sz))
+        return tuple(dict.fromkeys(name for name in (*single, *pairs) if name is not None))
+
+    @property
+    def dollars(self) -> Fraction | None:
+        """Dollars of a unit of price, for each share of the tape; None where it is not said."""
+        if self.price_unit is None:
+            return None if self.coin is None else self.coin
+        return _price_unit(self.price_unit) * (self.coin or 1)
+
+    @property
+    def shares(self) -> Fraction | None:
+        """Shares of the tape in a unit of size; None for round lots, which depend on date and price."""
+        if self.size_unit in {None, "shares"}:
+            return Fraction(1)
+        if self.size_unit == "lots":
+            return None
+        lots = _LOTS.fullmatch(str(self.size_unit))
+        return Fraction(int(lots[1])) if lots else 1 / _number(self.size_unit)
+
+    @property
+    def coin(self) -> Fraction | None:
+        """What one share of the tape stands for, where it is not one share."""
+        if self.size_unit in {None, "shares", "lots"} or _LOTS.fullmatch(str(self.size_unit)):
+            return None
+        return _number(self.size_unit)
+
+    def words_of(self, side: str) -> tuple[str, ...]:
+        """What the column of sides holds for one."""
+        words = getattr(self, side)
+        if words is not None:
+            return _several(words)
+        return tuple(each for word in SIDE_WORDS[side] for each in (word, word.lower(), word.capitalize()))
+
+
+def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if names is None else (names,) if isinstance(names, str) else names
+
+
+def _number(unit: object) -> Fraction:
+    try:
+        number = Fraction(Decimal(str(unit)))
+    except (InvalidOperation, ValueError, OverflowError):
+        number = Fraction(0)
+    if not Fraction(1, 10**12) <= number <= 10**12:
+        raise ValueError(f"{str(unit)[:40]!r} is no unit")
+    return number
+
+
+def _price_unit(unit: str | float) -> Fraction:
+    return PRICE_UNITS[unit] if unit in PRICE_UNITS else _number(unit)
+
+
+def parse_mapping(tree: object) -> QuoteMapping:
+    """Make a mapping of a nested one, and check it.
+
+    Raises
+    ------
+    ValueError
+        An unknown key, a value of the wrong kind, or keys that do not go together; the message begins with the key.
+    """
+    if not isinstance(tree, dict):
+        raise ValueError(f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}")
+    names = [field.name for field in msgspec.structs.fields(QuoteMapping)]
+    for key in tree:
+        if key not in names:
+            raise ValueError(f"quotes.{unknown_key(str(key), names)}")
+    try:
+        quotes = msgspec.convert(_texts(tree), QuoteMapping)
+    except msgspec.ValidationError as error:
+        what, _, at = str(error).partition(" - at `$.")
+        raise ValueError(f"quotes.{at.rstrip('`') or '*'}: {what[0].lower()}{what[1:]}") from None
+    check_mapping(quotes)
+    return quotes
+
+
+def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping whose names are text: a column may be called 1, a date is one."""
+    units = ("price_unit", "size_unit", "venues")
+    return {
+        key: value if key in units or value is None else [str(each) for each in value] if isinstance(value, list) else str(value)
+        for key, value in tree.items()
+    }
+
+
+def check_mapping(quotes: QuoteMapping) -> None:
+    """Refuse (ValueError) keys that do not go together; the message begins with the key."""
+    _check_units(quotes)
+    if not quotes.names_columns:
+        return
+    if quotes.time is None:
+        raise ValueError("quotes.time: which column holds the time? set quotes.time")
+    if quotes.date is not None and quotes.zone is None:
+        raise ValueError("quotes.date: a time of day needs its zone; set quotes.zone, such as America/New_York or UTC")
+    if quotes.date is None and quotes.time_unit == "clock":
+        raise ValueError("quotes.time_unit: a time of day needs its date; set quotes.date, such as 2024-08-01, or a column")
+    if quotes.venue is None and quotes.at is None:
+        raise ValueError("quotes.venue: which column names the venue? set quotes.venue, or quotes.at=XNAS where all rows are of one")
+    if quotes.venue is not None and quotes.at is not None:
+        raise ValueError("quotes.at: quotes.venue names the venue of each row; remove one of the two")
+    _check_layout(quotes)
+
+
+def _check_units(quotes: QuoteMapping) -> None:
+    for key in ("price_unit", "size_unit"):
+        unit = getattr(quotes, key)
+        try:
+            _ = quotes.dollars if key == "price_unit" else quotes.shares
+        except ValueError:
+            examples = "dollars, cents, or dollars such as 1e-4" if key == "price_unit" else "shares, lots, lots of 100, or a part such as 1e-6"
+            raise ValueError(f"quotes.{key}: expected {examples}, but it had {str(unit)[:40]!r}") from None
+    if quotes.coin is not None and quotes.coin > 1:
+        raise ValueError(f"quotes.size_unit: write lots of {quotes.coin}, where one unit of size is so many shares")
+    if quotes.zone is not None:
+        try:
+            at_clock(0, 0, quotes.zone)
+        except ValueError as error:
+            raise ValueError(f"quotes.zone: {error}") from None
+    if quotes.date is not None and _ISO_DATE.fullmatch(quotes.date):
+        try:
+            calendar_date.fromisoformat(quotes.date)
+        except ValueError:
+            raise ValueError(f"quotes.date: {quotes.date!r} is no date") from None
+
+
+def _check_layout(quotes: QuoteMapping) -> None:
+    wide = {name: _several(getattr(quotes, name)) for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")}
+    long = [name for name in ("side", "px", "sz") if getattr(quotes, name) is not None]
+    if long and any(wide.values()):
+        raise ValueError(f"quotes.{long[0]}: a row holds both sides (bid_px, ...) or one (side, px, sz); remove one of the two")
+    if long:
+        for name in ("side", "px", "sz"):
+            if getattr(quotes, name) is None:
+                raise ValueError(f"quotes.{name}: a row of one side needs side, px and sz; set quotes.{name}")
+        return
+    for name, columns in wide.items():
+        if not columns:
+            raise ValueError(f"quotes.{name}: a row of both sides needs bid_px, ask_px, bid_sz and ask_sz; set quotes.{name}")
+        if len(columns) != len(wide["bid_px"]):
+            raise ValueError(f"quotes.{name}: {len(columns)} levels, but quotes.bid_px has {len(wide['bid_px'])}")
+        if len(columns) > MOST_LEVELS:
+            raise ValueError(f"quotes.{name}: {len(columns)} levels, at most {MOST_LEVELS} are read")
+    if quotes.level is not None:
+        raise ValueError("quotes.level: rows of both sides have no level; list the columns of each: bid_px: [b1, b2]")
