@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed import cli
-from feed.markets import CONSOLIDATED_QUOTE, VENUES, ids_of, venue_of
-from feed.markets.venues import CRYPTO, KINDS, US_EQUITIES
+from feed.markets.venues import CONSOLIDATED_QUOTE, CRYPTO, KINDS, US_EQUITIES, VENUES, ids_of, venue_of
 from feed.publishers import PUBLISHERS, in_us_equities
 from tests.support.examples import examples
 
