@@ -1,4 +1,4 @@
-"""The command line: ``python -m feed replay | synth | check | convert | broker``."""
+"""The command line: ``python -m feed replay | synth | check | convert | venues | broker``."""
 
 from __future__ import annotations
 
@@ -188,6 +188,15 @@ def build_parser() -> argparse.ArgumentParser:
     mapping.add_argument("source", metavar="FILE", help="a CSV or Parquet file")
     mapping.add_argument("--output", metavar="YAML", help="write it there (default: stdout)")
     mapping.set_defaults(run=_map)
+
+    venues = commands.add_parser(
+        "venues", help="list venues: ids, MICs, letters, dates", description="List venues, or the one that TEXT names."
+    )
+    venues.add_argument("text", metavar="TEXT", nargs="?", help="an id, a MIC, a name or a letter (default: all)")
+    venues.add_argument("--date", metavar="ISO", help="only those that may have quotes on this day, such as 2018-01-02")
+    venues.add_argument("--json", action="store_true", help="the table as JSON, with sources")
+    venues.add_argument("-v", "--verbose", action="store_true", help="with other names, notes and sources")
+    venues.set_defaults(run=_venues)
 
     broker = commands.add_parser(
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
@@ -419,6 +428,17 @@ def _map(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.output) from error
     _tell(f"{printable(arguments.output)}: read it, then python -m sweep --config {printable(arguments.output)}")
+    return 0
+
+
+def _venues(arguments: argparse.Namespace) -> int:
+    from feed.markets import as_dict, choose_venues, render_venues
+
+    venues = choose_venues(arguments.text, arguments.date)
+    if arguments.json:
+        _answer(json.dumps({"venues": [as_dict(each) for each in venues]}))
+    else:
+        _answer(render_venues(venues, verbose=arguments.verbose))
     return 0
 
 

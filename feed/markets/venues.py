@@ -427,6 +427,23 @@ _ELSEWHERE: Final = {
 _BY_ID: Final = VENUES | {publisher: each for each in VENUES.values() for publisher in each.databento.values()}
 
 
+def venue_with(number: int) -> Venue:
+    """The venue whose quotes a tape holds under an id; of an id that nothing is known of, one without a name."""
+    if number in _BY_ID:
+        return _BY_ID[number]
+    known = PUBLISHERS.get(number)
+    if known is None:
+        return Venue(number, "unknown", market="unknown", source="no list has this id")
+    return Venue(
+        number,
+        known.venue,
+        known.venue,
+        market=known.data_set,
+        databento={known.data_set: number},
+        source="databento-dbn 0.72.0, October 2026",
+    )
+
+
 def ids_of(venue: int) -> tuple[int, ...]:
     """The ids under which a venue's quotes may be on a tape, ascending: its own, and those of other data sets.
 
