@@ -10,6 +10,7 @@ import msgspec
 
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
+from feed.files import PLACE, is_table
 from sweep.config.keys import checked, nested, placed
 from sweep.config.rules import check_fees
 from sweep.config.schema import Config
@@ -113,7 +114,11 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
             f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
             "sweep.config.load_config reads a file"
         )
-    return config if isinstance(config, Config) else build_config(config)
+    if isinstance(config, Config):
+        return config
+    if not is_table(config.get("source")):
+        return build_config(config)
+    return build_config({**config, "source": PLACE}).holding(config["source"])
 
 
 def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
