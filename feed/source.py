@@ -49,7 +49,7 @@ def _plan_s3(place: str, options: ReadOptions) -> SourcePlan:
     return plan_s3(place, options)
 
 
-def _plan_memory(place: str, options: ReadOptions) -> SourcePlan:
+def _plan_memory(place: str, _: ReadOptions) -> SourcePlan:
     raise FeedUnavailable(
         "its quotes were a table in memory, which is gone",
         place,
