@@ -5,6 +5,7 @@ plan_s3 : the plan that reads objects of a store.
 convert, check_place : write tapes to files; refuse a place for them before anything is read.
 write_csv : write one tape as CSV.
 ending_of : the ending of a file's name, if it is one that can be read.
+propose_mapping : look at a table, and write how it is read.
 trusted : bytes of memory that a source of some size may take.
 PASSED_OVER : how the note on folders that may not be looked into begins.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from feed.files.registry import ending_of
     from feed.files.s3 import plan_s3
     from feed.files.streams import trusted
+    from feed.files.table_reader import propose_mapping
 else:
     __getattr__ = exports(  # pyarrow's CSV is loaded for CSV only
         __name__,
@@ -30,7 +32,18 @@ else:
             "registry": ("ending_of",),
             "s3": ("plan_s3",),
             "streams": ("trusted",),
+            "table_reader": ("propose_mapping",),
         },
     )
 
-__all__ = ["PASSED_OVER", "check_place", "convert", "ending_of", "plan_files", "plan_s3", "trusted", "write_csv"]
+__all__ = [
+    "PASSED_OVER",
+    "check_place",
+    "convert",
+    "ending_of",
+    "plan_files",
+    "plan_s3",
+    "propose_mapping",
+    "trusted",
+    "write_csv",
+]

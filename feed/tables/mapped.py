@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
+from feed.levels import LEVEL_DTYPES
 from feed.markets import venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
 from feed.tables.parsing import first_bad, to_numpy
@@ -27,11 +28,10 @@ from feed.tables.typed import (
     prices_of,
     sizes_of,
 )
-from feed.levels import LEVEL_DTYPES
 from feed.tape import INT64, QUOTE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -211,7 +211,7 @@ class Mapper:
                 )
             rows["level"] = rows["level"] - base
         elif snapshots:
-            group = np.cumsum(group_starts(rows["code"], rows["venue"], rows["ts"]))
+            group: Int64 = np.cumsum(group_starts(rows["code"], rows["venue"], rows["ts"]))
             rows["level"] = ranked(group, rows["side"], rows["px"], rows["sz"])
         else:
             rows["level"] = np.zeros(len(order), np.int64)
@@ -237,7 +237,9 @@ class Mapper:
             parser(column.slice(bad, 1))
         except ValueError as reason:
             value = quoted(str(column[bad].as_py()))
-            raise FeedCorrupt(f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where) from None
+            raise FeedCorrupt(
+                f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where
+            ) from None
         raise AssertionError(f"{name}: a column was refused, none of its values was")
 
     def _instants(self, table: Arrow, numbers: Int64) -> Int64:
@@ -255,7 +257,7 @@ class Mapper:
 
         return self._parsed(column, numbers, time, parse)
 
-    def _venues(self, table: Arrow, numbers: Int64, first: int) -> Int64:
+    def _venues(self, table: Arrow, numbers: Int64, first: int) -> NDArray[np.int16]:
         """(N,) int16: publisher ids; a letter that several exchanges have had is of that of the first row's date."""
         quotes = self.quotes
         if quotes.venue is None:
@@ -283,10 +285,12 @@ class Mapper:
             return venue_of(str(value), kind, format_instant(first)[:10])
         except ValueError as error:
             raise FeedUnavailable(
-                f"{place}: {error}", self.where, "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists"
+                f"{place}: {error}",
+                self.where,
+                "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
             ) from None
 
-    def _codes(self, column: Arrow) -> Int64:
+    def _codes(self, column: Arrow) -> NDArray[np.int32]:
         """(N,) int32: the symbol of each row."""
         if not is_text(column.type):
             column = column.cast(pa.string())
@@ -296,7 +300,7 @@ class Mapper:
             to_numpy(coded.indices)
         ]
 
-    def _sides(self, column: Arrow, numbers: Int64) -> Int64:
+    def _sides(self, column: Arrow, numbers: Int64) -> NDArray[np.int8]:
         """(N,) int8: 0 bid, 1 ask."""
         words = {word: code for code, side in enumerate(SIDES) for word in self.quotes.words_of(side)}
         coded = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()
@@ -306,7 +310,9 @@ class Mapper:
             if word not in words:
                 place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {self.quotes.side}"
                 raise FeedUnavailable(
-                    f"{place}: {quoted(word)} is no side", self.where, "say what it holds: quotes.bid=..., quotes.ask=..."
+                    f"{place}: {quoted(word)} is no side",
+                    self.where,
+                    "say what it holds: quotes.bid=..., quotes.ask=...",
                 )
             sides[code] = words[word]
         return sides[codes]
@@ -336,10 +342,8 @@ class Mapper:
         """How the table was read."""
         quotes = self.quotes
         zone = f", {quotes.zone}" if quotes.zone else ""
-        unit = "dollars" if quotes.price_unit is None else quotes.price_unit
-        notes = [
-            f"{quoted(str(quotes.time))} is {quotes.time_unit or 'the instant'}{zone}; prices in {unit}, sizes in {quotes.size_unit or 'shares'}",
-        ]
+        units = f"prices in {quotes.price_unit or 'dollars'}, sizes in {quotes.size_unit or 'shares'}"
+        notes = [f"{quoted(str(quotes.time))} is {quotes.time_unit or 'the instant'}{zone}; {units}"]
         if quotes.sequence is None:
             notes.append("no sequence: the order of the rows stands in")
         if self.floats:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feed.errors import FeedUnavailable
 from feed.instants import LAST_INSTANT, NANOS_FROM, as_coarser, format_instant
 from feed.tables.parsing import decimals, to_numpy, unscaled
 from feed.tape import INT64, PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE
@@ -32,6 +33,9 @@ MISSING = ["", "NaN", "nan", "NA", "N/A", "null", "None"]
 """Texts of a missing number."""
 
 _NANO = 10**9
+LONGEST = 256
+"""Bytes of a text that stands for a number or a name, at most: repeated, it takes none in a file."""
+
 _STAMP = pa.timestamp("ns")
 _UTC = pa.timestamp("ns", "UTC")
 _EXACT_FLOAT = 2.0**53
@@ -44,6 +48,9 @@ def plain(column: Arrow) -> Arrow:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if pa.types.is_dictionary(column.type):
+        values = column.dictionary
+        if is_text(values.type) and (pc.max(pc.binary_length(values)).as_py() or 0) > LONGEST:
+            raise FeedUnavailable(f"a text of more than {LONGEST} bytes", "", "is it the right column?")
         column = column.cast(column.type.value_type)
     if is_text(column.type) and column.type != pa.string():
         column = column.cast(pa.string())
@@ -247,10 +254,7 @@ def integers_of(column: Arrow, low: int, high: int) -> Int64:
     column = numbers_of(column)
     if column.null_count:
         raise ValueError("it is empty")
-    if is_text(column.type):
-        numbers = _text_integers(column)
-    else:
-        numbers = _whole(column)
+    numbers = _text_integers(column) if is_text(column.type) else _whole(column)
     if len(numbers) and (numbers.min() < low or numbers.max() > high):
         raise ValueError(f"expected {low} to {high}")
     return numbers
@@ -365,14 +369,16 @@ def sizes_of(column: Arrow, unit: Fraction) -> Int64:
         whole = np.maximum(_text_integers(filled) if is_text(column.type) else _whole(filled), -1)
         if len(whole) and int(whole.max()) > (SHARES_LIMIT - 1) // unit.numerator:
             raise ValueError(f"expected a size up to {(SHARES_LIMIT - 1) // unit.numerator}")
-        return np.maximum(whole * unit.numerator, -1)
+        multiples: Int64 = np.maximum(whole * unit.numerator, -1)
+        return multiples
     scaled = _nanos(pc.fill_null(column, "0" if is_text(column.type) else 0))
     shares, rest = np.divmod(_times(scaled, unit.numerator), unit.denominator * _NANO)
     if rest.any():
         raise ValueError("expected a whole number of shares" if unit == 1 else f"expected a multiple of {1 / unit}")
     if len(shares) and int(shares.max()) >= SHARES_LIMIT:
         raise ValueError(f"expected a size up to {SHARES_LIMIT - 1} shares")
-    return np.maximum(shares, -1)
+    kept: Int64 = np.maximum(shares, -1)
+    return kept
 
 
 def has_fractions(column: Arrow) -> bool:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from allocator.order import Latency, amount
 from feed.access import Access
+from feed.tables import QuoteMapping
 from sweep.config.rules import parse_latency
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
+    quotes: QuoteMapping = QuoteMapping()
     detail: Literal["best", "all"] | tuple[int, ...] = "best"
     validate: str = "none"
     executor: Literal["ray", "inline"] = "ray"
@@ -147,7 +149,7 @@ EMBEDDED = "embedded"
 """The name of the source that is our own broker, filled with the synthetic stream."""
 
 
-WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
+WHERE_ONLY = ("source", "replay", "feed", "kafka", "quotes", "executor", "address", "workers", "collapse", "output")
 """Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
