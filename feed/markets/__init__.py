@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from feed.markets.listing import as_dict, choose_venues, render_venues
 from feed.markets.ticks import ROUND_LOTS, TICKS, beyond, elsewhere, has_ticks, round_lots, spans_of, tick_sizes
-from feed.markets.venues import KINDS as VENUE_KINDS
-from feed.markets.venues import VENUES, venue_of
+from feed.markets.venues import VENUE_KINDS, VENUES, venue_of
 
 __all__ = [
     "ROUND_LOTS",
