@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed import cli
-from feed.markets.venues import CONSOLIDATED_QUOTE, CRYPTO, KINDS, US_EQUITIES, VENUES, ids_of, venue_of
+from feed.markets.venues import CONSOLIDATED_QUOTE, CRYPTO, US_EQUITIES, VENUE_KINDS, VENUES, ids_of, venue_of
 from feed.publishers import PUBLISHERS, in_us_equities
 from tests.support.examples import examples
 
@@ -130,7 +130,7 @@ def test_every_name_and_code_of_a_venue_finds_it(number):
         assert venue_of(text, "lean", venue.last) == number
 
 
-@given(st.text(max_size=12), st.sampled_from(KINDS), st.none() | st.dates().map(date.isoformat))
+@given(st.text(max_size=12), st.sampled_from(VENUE_KINDS), st.none() | st.dates().map(date.isoformat))
 @examples(200)
 def test_any_text_is_a_venue_or_one_line(text, kind, day):
     try:
