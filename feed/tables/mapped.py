@@ -15,7 +15,7 @@ from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.levels import LEVEL_DTYPES
-from feed.markets import venue_of
+from feed.markets import round_lots, venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (

@@ -27,7 +27,42 @@ SIDE_WORDS: Final = {"bid": ("B", "BID", "BUY"), "ask": ("A", "ASK", "S", "SELL"
 """What a column of sides may hold where the mapping does not say, in any case of letters."""
 
 _LOTS: Final = re.compile(r"lots of ([1-9]\d{0,6})")
+_DIGITS: Final = 12
+"""Powers of ten that a unit may be away from one."""
+
 _ISO_DATE: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+
+_COLUMN: Final = "the name of a column, such as {}"
+_LEVELS: Final = "the name of a column, such as {}, or a list of them, best level first"
+
+EXPECTED: Final = {
+    "format": "the name of a layout, such as taq",
+    "delimiter": "a character, or tab",
+    "time": _COLUMN.format("time"),
+    "time_unit": "iso, clock, s, ms, us or ns",
+    "zone": "a time zone, such as America/New_York",
+    "date": "a date, such as 2024-08-01, or the name of a column",
+    "symbol": _COLUMN.format("ticker"),
+    "venue": _COLUMN.format("exchange"),
+    "venues": "what the column holds, such as mic, or a mapping such as {ARCA: ARCX}",
+    "at": "a venue, such as XNAS",
+    "sequence": _COLUMN.format("seq"),
+    "bid_px": _LEVELS.format("bid"),
+    "ask_px": _LEVELS.format("ask"),
+    "bid_sz": _LEVELS.format("bid_size"),
+    "ask_sz": _LEVELS.format("ask_size"),
+    "side": _COLUMN.format("side"),
+    "px": _COLUMN.format("price"),
+    "sz": _COLUMN.format("size"),
+    "level": _COLUMN.format("level"),
+    "bid": "what the column of sides holds, such as B, or a list of it",
+    "ask": "what the column of sides holds, such as A, or a list of it",
+    "price_unit": "dollars, cents, or dollars such as 1e-4",
+    "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
+    "rows": "updates or snapshots",
+    "prices": "positive or signed",
+}
+"""What the value of each key looks like."""
 
 _FILE_LIMIT: Final = 2**20
 """Bytes of a file that holds a mapping, at most."""
@@ -168,12 +203,13 @@ def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _number(unit: object) -> Fraction:
     try:
-        number = Fraction(Decimal(str(unit)))
-    except (InvalidOperation, ValueError, OverflowError):
-        number = Fraction(0)
-    if not Fraction(1, 10**12) <= number <= 10**12:
+        number = Decimal(str(unit))
+    except InvalidOperation:
+        number = Decimal(0)
+    # the exponent first: of 1e-999999999 no fraction is made
+    if not (number.is_finite() and number > 0 and -_DIGITS <= number.adjusted() <= _DIGITS):
         raise ValueError(f"{str(unit)[:40]!r} is no unit")
-    return number
+    return Fraction(number)
 
 
 def _price_unit(unit: str | float) -> Fraction:
@@ -199,8 +235,8 @@ def parse_mapping(tree: object) -> QuoteMapping:
     try:
         quotes = msgspec.convert(_texts(tree), QuoteMapping)
     except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$.")
-        raise ValueError(f"quotes.{at.rstrip('`') or '*'}: {what[0].lower()}{what[1:]}") from None
+        key = re.split(r"[.\[`]", str(error).partition(" - at `$.")[2])[0]
+        raise ValueError(f"quotes.{key}: expected {EXPECTED[key]}, but it had {repr(tree[key])[:40]}") from None
     check_mapping(quotes)
     return quotes
 
@@ -244,7 +280,7 @@ def _check_units(quotes: QuoteMapping) -> None:
     for key in ("price_unit", "size_unit"):
         unit = getattr(quotes, key)
         try:
-            _ = quotes.dollars if key == "price_unit" else quotes.shares
+            _ = _price_unit(unit or 1) if key == "price_unit" else quotes.shares
         except ValueError:
             examples = (
                 "dollars, cents, or dollars such as 1e-4"

@@ -144,9 +144,7 @@ class _Look:
     # ------------------------------------------------------------------------------------------ columns
 
     def _columns(self) -> None:
-        taken = {
-            each for value in self.given.values() for each in (value if isinstance(value, list | tuple) else [value])
-        }
+        taken = self._names(*(key for key in self.found if key != "venues"))
         free = [name for name in self.columns if name not in taken]
         levels = _levels(free)
         for key, words in _NAMES.items():
@@ -249,7 +247,7 @@ class _Look:
 
     def _unit(self, name: str, column: Arrow) -> None:
         """The unit of numbers: of 1973 to 2262 there is only one."""
-        low = float(pc.min(column.cast(pa.float64())).as_py())
+        low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
         fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
         if len(fitting) == 1 and not self._value("date"):
             first = format_instant(int(low * UNITS[fitting[0]]))

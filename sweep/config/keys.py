@@ -16,6 +16,7 @@ from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
 from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
+from feed.tables import EXPECTED as QUOTES
 from feed.tables import parse_mapping
 from feed.yaml_text import line_of
 from sweep.errors import ConfigError
@@ -75,6 +76,8 @@ EXPECTED: Final = {
     "feed.deadline": _DURATION,
     "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
     "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ...}",
+    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ask_px: ask, ...}",
+    **{f"quotes.{name}": expected for name, expected in QUOTES.items()},
     "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
     "kafka.security_protocol": "text, such as SASL_SSL",
     "kafka.sasl_mechanism": "text, such as SCRAM-SHA-256",
