@@ -84,8 +84,8 @@ def block_of(mapped: Mapped, symbol: str | None, where: str) -> FileBlock:
         return FileBlock((), symbols)
     names, notes = (mapped.symbols, mapped.notes)
     if not mapped.named:
-        name, said = unnamed(symbol)
-        names, notes = (name,), (*said, *notes)
+        name, about = unnamed(symbol)
+        names, notes = (name,), (*about, *notes)
     labels = Labels(names, mapped.codes, np.zeros(0, np.int64), named=mapped.named)
     fragments = make_fragments(labels, mapped.quotes, None, mapped.ignored, notes, mapped.levels, where=where)
     return FileBlock(fragments, symbols)

@@ -64,6 +64,9 @@ EXPECTED: Final = {
 }
 """What the value of each key looks like."""
 
+_AS_WRITTEN: Final = ("price_unit", "size_unit", "venues")
+"""Keys whose values are no names."""
+
 _FILE_LIMIT: Final = 2**20
 """Bytes of a file that holds a mapping, at most."""
 
@@ -242,16 +245,14 @@ def parse_mapping(tree: object) -> QuoteMapping:
 
 
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping whose names are text: a column may be called 1, a date is one."""
-    units = ("price_unit", "size_unit", "venues")
-    return {
-        key: value
-        if key in units or value is None
-        else [str(each) for each in value]
-        if isinstance(value, list)
-        else str(value)
-        for key, value in tree.items()
-    }
+    """A mapping whose names are text: a column may be called 1, and a date is text here."""
+    return {key: value if key in _AS_WRITTEN else _text_of(value) for key, value in tree.items()}
+
+
+def _text_of(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    if isinstance(value, list | tuple):
+        return [_text_of(each) for each in value]
+    return value if value is None or isinstance(value, dict) else str(value)
 
 
 def check_mapping(quotes: QuoteMapping) -> None:
