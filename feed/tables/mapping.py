@@ -63,6 +63,11 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Whether what is not named at an instant stands (updates) or is gone (snapshots).
     prices : str
         Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
+    symbols : dict
+        What tapes are called, by the symbol in a vendor's file: venues name one instrument differently.
+    sizes : str
+        Whether a size in a vendor's file that is no whole number of `size_unit` is refused (exact), or what is left of
+        it is not shown (down).
     """
 
     format: str | None = None
@@ -90,6 +95,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     size_unit: str | float | None = None
     rows: Literal["updates", "snapshots"] = "updates"
     prices: Literal["positive", "signed"] = "positive"
+    symbols: dict[str, str] = msgspec.field(default_factory=dict)
+    sizes: Literal["exact", "down"] = "exact"
 
     @property
     def names_columns(self) -> bool:
@@ -184,7 +191,7 @@ def parse_mapping(tree: object) -> QuoteMapping:
 
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A mapping whose names are text: a column may be called 1, a date is one."""
-    units = ("price_unit", "size_unit", "venues")
+    units = ("price_unit", "size_unit", "venues", "symbols")
     return {
         key: value if key in units or value is None else [str(each) for each in value] if isinstance(value, list) else str(value)
         for key, value in tree.items()
