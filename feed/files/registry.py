@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from feed.errors import FeedUnavailable
+from feed.files.names import book_of_messages, is_lobster, is_tardis
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
 
@@ -93,20 +94,57 @@ class Format(NamedTuple):
     fits : callable
         Whether a file, by its name and its first bytes, is of this layout; no file fits two.
     read : callable
+    lists : callable
+        Whether a file of a directory is of this layout by its name alone, whatever its ending.
+    beside : callable
+        The path of the file that one is read with, and so passed over in a directory; None where it is read by itself.
     """
 
     about: str
     fits: Callable[[Path], bool]
     read: Read
+    lists: Callable[[str], bool] = lambda _: False
+    beside: Callable[[str], str | None] = lambda _: None
 
 
-FORMATS: dict[str, Format] = {}
+def _read_lobster(path: Path, request: Request) -> FileBlock:
+    from feed.files.lobster import read_lobster
+
+    return read_lobster(path, request)
+
+
+def _read_tardis(path: Path, request: Request) -> FileBlock:
+    from feed.files.tardis import read_tardis
+
+    return read_tardis(path, request)
+
+
+FORMATS: dict[str, Format] = {
+    "lobster": Format(
+        "LOBSTER's messages and order book",
+        lambda path: is_lobster(path.name),
+        _read_lobster,
+        is_lobster,
+        book_of_messages,
+    ),
+    "tardis": Format("tables of tardis.dev", is_tardis, _read_tardis),
+}
 """Layouts that their ending alone does not tell, by the name that `quotes.format` takes."""
 
 
 def ending_of(name: str) -> str | None:
     """The ending of a file's name, one of `READERS`; None for any other."""
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
+
+
+def passed_over(path: str, paths: Collection[str]) -> bool:
+    """Whether a file is read with another one of those of a directory."""
+    return any(each.beside(path) in paths for each in FORMATS.values())
+
+
+def is_read(name: str) -> bool:
+    """Whether a file of a directory is one to read, by its name."""
+    return ending_of(name) is not None or any(each.lists(name) for each in FORMATS.values())
 
 
 def _reader(path: Path, quotes: QuoteMapping | None) -> Read:

@@ -43,6 +43,7 @@ EXPECTED: Final = {
     "zone": "a time zone, such as America/New_York",
     "date": "a date, such as 2024-08-01, or the name of a column",
     "symbol": _COLUMN.format("ticker"),
+    "symbols": "a mapping of what the table says to a symbol, such as {BTCUSDT: BTC-USD}",
     "venue": _COLUMN.format("exchange"),
     "venues": "what the column holds, such as mic, or a mapping such as {ARCA: ARCX}",
     "at": "a venue, such as XNAS",
@@ -64,7 +65,7 @@ EXPECTED: Final = {
 }
 """What the value of each key looks like."""
 
-_AS_WRITTEN: Final = ("price_unit", "size_unit", "venues")
+_AS_WRITTEN: Final = ("price_unit", "size_unit", "symbols", "venues")
 """Keys whose values are no names."""
 
 _FILE_LIMIT: Final = 2**20
@@ -109,6 +110,11 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Whether what is not named at an instant stands (updates) or is gone (snapshots).
     prices : str
         Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
+    symbols : dict
+        What tapes are called, by the symbol in a vendor's file: venues name one instrument differently.
+    sizes : str
+        Whether a size in a vendor's file that is no whole number of `size_unit` is refused (exact), or what is left of
+        it is not shown (down).
     """
 
     format: str | None = None
@@ -136,6 +142,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     size_unit: str | float | None = None
     rows: Literal["updates", "snapshots"] = "updates"
     prices: Literal["positive", "signed"] = "positive"
+    symbols: dict[str, str] = msgspec.field(default_factory=dict)
+    sizes: Literal["exact", "down"] = "exact"
 
     @property
     def names_columns(self) -> bool:
