@@ -158,6 +158,12 @@ def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
             )
         return FORMATS[quotes.format].read
     seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
+    if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
+        raise FeedUnavailable(
+            f"quotes.{idle[0]} does nothing for {path.name}, whose columns of prices and sizes are not named",
+            "quotes",
+            "name them: quotes.bid_px, ...; python -m feed map proposes them",
+        )
     return seen or READERS[ending_of(path.name) or ".csv"]
 
 

@@ -281,7 +281,10 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         )
     if delimiter not in {None, ","} and named is None:
         given["delimiter"] = "tab" if delimiter == "\t" else delimiter
-    proposal = propose(table, given)
+    try:
+        proposal = propose(table, given)
+    except ValueError as error:
+        raise FeedUnavailable(str(error), place) from None
     if proposal.doubts:
         raise FeedUnavailable("; ".join(proposal.doubts), place)
     try:

@@ -61,6 +61,7 @@ EXPECTED: Final = {
     "price_unit": "dollars, cents, or dollars such as 1e-4",
     "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
     "rows": "updates or snapshots",
+    "sizes": "exact or down",
     "prices": "positive or signed",
 }
 """What the value of each key looks like."""
@@ -148,13 +149,16 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def names_columns(self) -> bool:
         """Whether it says which columns hold quotes; otherwise it says something about a vendor's layout."""
-        return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
+        return any(
+            getattr(self, name) is not None for name in ("bid_px", "ask_px", "bid_sz", "ask_sz", "side", "px", "sz")
+        )
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys that are not at their defaults."""
-        fields = msgspec.structs.fields(self)
-        return {each.name: getattr(self, each.name) for each in fields if getattr(self, each.name) != each.default}
+        plain = QuoteMapping()
+        names = (each.name for each in msgspec.structs.fields(self))
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(plain, name)}
 
     @property
     def separator(self) -> str:
@@ -239,10 +243,7 @@ def parse_mapping(tree: object) -> QuoteMapping:
         raise ValueError(  # noqa: TRY004 - one kind of error for all that a user typed
             f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}"
         )
-    names = [field.name for field in msgspec.structs.fields(QuoteMapping)]
-    for key in tree:
-        if key not in names:
-            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in names]))
+    check_keys(tree)
     try:
         quotes = msgspec.convert(_texts(tree), QuoteMapping)
     except msgspec.ValidationError as error:
@@ -250,6 +251,13 @@ def parse_mapping(tree: object) -> QuoteMapping:
         raise ValueError(f"quotes.{key}: expected {EXPECTED[key]}, but it had {repr(tree[key])[:40]}") from None
     check_mapping(quotes)
     return quotes
+
+
+def check_keys(tree: Mapping[str, Any]) -> None:
+    """Refuse (ValueError) an unknown key; the nearest valid one is named."""
+    for key in tree:
+        if key not in EXPECTED:
+            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in EXPECTED]))
 
 
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:

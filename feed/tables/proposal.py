@@ -19,7 +19,7 @@ from feed.console import listing, quoted
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
-from feed.tables.mapping import SIDE_WORDS, QuoteMapping
+from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from feed.tables.parsing import Arrow
 
 _NAMES: Final = {
-    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime",
+    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime "
+    "index",
     "date": "date tradedate day tradingday quotedate",
     "symbol": "symbol sym ticker symroot instrument ric security underlying",
     "venue": "venue exchange exch ex mic market participant mkt exchangeid publisherid quoteexchange",
@@ -119,6 +120,7 @@ class _Look:
     """One look at a table: what is found so far."""
 
     def __init__(self, columns: dict[str, Arrow], given: dict[str, Any]) -> None:
+        check_keys(given)
         self.columns, self.given = columns, given
         self.keys: dict[str, Proposed] = {}
         self.doubts: list[str] = []

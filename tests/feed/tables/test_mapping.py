@@ -105,7 +105,7 @@ def test_a_file_of_a_mapping_is_read_by_both_command_lines_and_single_keys_win(d
     ("words", "why"),
     [
         (["quotes=nowhere.yaml"], "nowhere.yaml"),
-        (["quotes.time=t", "quotes.venue=v"], "quotes.bid_px: a row of both sides needs"),
+        (["quotes.time=t", "quotes.ask_px=a", "quotes.venue=v"], "quotes.bid_px: a row of both sides needs"),
         (["quotes.tme=t"], "unknown key quotes.tme"),
     ],
 )
