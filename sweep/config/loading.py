@@ -10,8 +10,8 @@ import msgspec
 
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
+from feed.markets import SCENARIOS, fees_of
 from sweep.config.keys import checked, nested, placed
-from sweep.config.rules import check_fees
 from sweep.config.schema import Config
 from sweep.errors import ConfigError
 
@@ -89,7 +89,9 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
-    if isinstance(named, dict):  # a table of each name, or the file of one
+    if isinstance(named, list) and all(isinstance(name, str) and name in SCENARIOS for name in named):
+        named = {name: name for name in named}
+    if isinstance(named, dict):  # a table of each name, or the file or the scenario of one
         tables = {name: _read_fees(table) if isinstance(table, str) else table for name, table in named.items()}
         tree["grid"] = {**tree["grid"], "fees": tables}
     for name in ("symbol", "replay"):
@@ -189,9 +191,12 @@ _IN_FILES = {"fees": read_mapping, "quotes": _read_quotes}
 """Sections that a file may hold, with what reads it."""
 
 
-def _read_fees(file: str) -> dict[str, dict[str, float]]:
-    """Read a file of fees and check it here, where an error can name the line."""
-    with placed(file, below="fees"):
-        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
-        check_fees(fees)
+def _read_fees(text: str) -> dict[str, dict[str, float]]:
+    """The fees of a scenario, or of a file, which is checked here, where an error can name the line."""
+    if text in SCENARIOS:
+        return fees_of(text)
+    with placed(text, below="fees"):
+        if text.startswith("us-") and not Path(text).exists():
+            raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
+        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(text)}, Config)["fees"]
     return fees
