@@ -105,6 +105,12 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The keys that are not at their defaults."""
+        fields = msgspec.structs.fields(self)
+        return {each.name: getattr(self, each.name) for each in fields if getattr(self, each.name) != each.default}
+
+    @property
     def separator(self) -> str:
         """Between the fields of a row of text."""
         return "," if self.delimiter is None else SEPARATORS.get(self.delimiter, self.delimiter)

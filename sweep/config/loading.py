@@ -10,6 +10,7 @@ import msgspec
 
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
+from feed.files import PLACE, is_table
 from feed.markets import SCENARIOS, fees_of
 from sweep.config.keys import checked, nested, placed
 from sweep.config.schema import Config
@@ -115,7 +116,11 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
             f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
             "sweep.config.load_config reads a file"
         )
-    return config if isinstance(config, Config) else build_config(config)
+    if isinstance(config, Config):
+        return config
+    if not is_table(config.get("source")):
+        return build_config(config)
+    return build_config({**config, "source": PLACE}).holding(config["source"])
 
 
 def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
@@ -187,16 +192,21 @@ def _read_quotes(file: str) -> dict[str, Any]:
     return section
 
 
-_IN_FILES = {"fees": read_mapping, "quotes": _read_quotes}
+def _fee_table(text: str) -> dict[str, Any]:
+    """The table of a scenario, or of a file, unchecked."""
+    if text in SCENARIOS:
+        return dict(fees_of(text))
+    if text.startswith("us-") and not Path(text).exists():
+        raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
+    return read_mapping(text)
+
+
+_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes}
 """Sections that a file may hold, with what reads it."""
 
 
 def _read_fees(text: str) -> dict[str, dict[str, float]]:
     """The fees of a scenario, or of a file, which is checked here, where an error can name the line."""
-    if text in SCENARIOS:
-        return fees_of(text)
     with placed(text, below="fees"):
-        if text.startswith("us-") and not Path(text).exists():
-            raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
-        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(text)}, Config)["fees"]
+        fees: dict[str, dict[str, float]] = checked({"fees": _fee_table(text)}, Config)["fees"]
     return fees

@@ -132,6 +132,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
         """What its search has looked at, once it has ended; None where that is known before."""
         return self.__dict__.get("places")
 
+    @property
+    def held(self) -> Any:  # noqa: ANN401 - whatever speaks the Arrow C interface
+        """The table in memory that is its source; None where the source is a place."""
+        return self.__dict__.get("held")
+
+    def holding(self, table: Any) -> Config:  # noqa: ANN401 - the same
+        """The same configuration, of a source that is a table in memory."""
+        config = msgspec.structs.replace(self)
+        config.__dict__["held"] = table
+        return config
+
     def having(self, places: NDArray[Any]) -> Config:
         """The same configuration, with the question about what its search has looked at.
 
@@ -141,7 +152,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
             On the lattice that the axes of its grid span, ascending.
         """
         config = msgspec.structs.replace(self)
-        config.__dict__["places"] = places
+        config.__dict__ |= {"held": self.held, "places": places}
         return config
 
 
