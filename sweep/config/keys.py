@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
+from feed.markets import SCENARIOS
 from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
 from feed.tables import EXPECTED as QUOTES
 from feed.tables import parse_mapping
 from feed.yaml_text import line_of
+from sweep.config.rules import by_publisher
 from sweep.errors import ConfigError
 from sweep.search import AXES, PARAMETERS
 
@@ -30,7 +32,7 @@ _DURATION: Final = "a duration, such as 60s"
 _CLOCK: Final = "a time of day, such as 09:40"
 _SHARES: Final = "a whole number of shares, such as 5000, 5k or 5e3"
 _DOLLARS: Final = "dollars per share, such as 0.003"
-_FEES: Final = "a file, or a mapping such as {default: {taker: 0.003}}"
+_FEES: Final = f"a file, a scenario ({', '.join(SCENARIOS)}), or a mapping such as {{XNAS: {{taker: 0.003}}}}"
 
 EXPECTED: Final = {
     "source": "text, such as file:day.csv.gz or kafka://127.0.0.1:9092/quotes",
@@ -256,7 +258,7 @@ def _point(point: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]
 NAMED: Final = ("fees", "latency")
 """Axes whose values may have names: a mapping of names to values."""
 
-_TABLES: Final = "{today: {default: {taker: 0.003}}}"
+_TABLES: Final = "{today: {default: {taker: 0.003}}}, or scenarios, such as [us-2018, us-2026-cap30]"
 
 
 def _value(key: str, value: Any, kind: Any, rule: str = "") -> Any:  # noqa: ANN401 - as written, and a type
@@ -264,7 +266,7 @@ def _value(key: str, value: Any, kind: Any, rule: str = "") -> Any:  # noqa: ANN
     rule = rule or key
     if rule == "fees":
         table = _mapping(key, value, EXPECTED[rule])
-        return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in table.items()}
+        return by_publisher(key, {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in table.items()})
     if rule in READ and value is not None:
         try:
             value = READ[rule](value)

@@ -11,8 +11,8 @@ import msgspec
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
 from feed.files import PLACE, is_table
+from feed.markets import SCENARIOS, fees_of
 from sweep.config.keys import checked, nested, placed
-from sweep.config.rules import check_fees
 from sweep.config.schema import Config
 from sweep.errors import ConfigError
 
@@ -90,7 +90,9 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
-    if isinstance(named, dict):  # a table of each name, or the file of one
+    if isinstance(named, list) and all(isinstance(name, str) and name in SCENARIOS for name in named):
+        named = {name: name for name in named}
+    if isinstance(named, dict):  # a table of each name, or the file or the scenario of one
         tables = {name: _read_fees(table) if isinstance(table, str) else table for name, table in named.items()}
         tree["grid"] = {**tree["grid"], "fees": tables}
     for name in ("symbol", "replay"):
@@ -190,13 +192,21 @@ def _read_quotes(file: str) -> dict[str, Any]:
     return section
 
 
-_IN_FILES = {"fees": read_mapping, "quotes": _read_quotes}
+def _fee_table(text: str) -> dict[str, Any]:
+    """The table of a scenario, or of a file, unchecked."""
+    if text in SCENARIOS:
+        return dict(fees_of(text))
+    if text.startswith("us-") and not Path(text).exists():
+        raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
+    return read_mapping(text)
+
+
+_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes}
 """Sections that a file may hold, with what reads it."""
 
 
-def _read_fees(file: str) -> dict[str, dict[str, float]]:
-    """Read a file of fees and check it here, where an error can name the line."""
-    with placed(file, below="fees"):
-        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
-        check_fees(fees)
+def _read_fees(text: str) -> dict[str, dict[str, float]]:
+    """The fees of a scenario, or of a file, which is checked here, where an error can name the line."""
+    with placed(text, below="fees"):
+        fees: dict[str, dict[str, float]] = checked({"fees": _fee_table(text)}, Config)["fees"]
     return fees
