@@ -210,9 +210,7 @@ def _ticks(
     _stand(made["venue"], sides)
     if not firm.all():
         ignored["not_firm"] = int(np.count_nonzero(~firm))
-        notes += (
-            f"{ignored['not_firm']} ticks whose condition is neither regular, slow nor opening take a venue's quote away",
-        )
+        notes += ("a tick whose condition is neither regular, slow nor opening takes its venue's quote away",)
     notes += ("a tick names one side; the other stands",)
     return made | sides, None, ignored, notes
 
