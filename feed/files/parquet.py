@@ -193,7 +193,11 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
                 taken.levels = _no_levels(depth)
             footer = pq.read_metadata(path)
             _check_declared(path, footer, names, bounds, whole=symbol is None)
-            with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
+            with pq.ParquetFile(
+                path,
+                read_dictionary=by_code(footer, [name for name in LABELS if name in names]),
+                page_checksum_verification=True,
+            ) as file:
                 for batch in file.iter_batches(BATCH, columns=names):
                     taken.nbytes += sum(map(_bytes_of, batch.columns))
                     _take(batch, where, symbol, depth if lists else None, taken)
@@ -283,15 +287,15 @@ def _of_128_bits(path: Path) -> str:
     return f"{', '.join(wide)} of integers of 128 bits" if wide else ""
 
 
-def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
-    """Name the texts that pyarrow can read as dictionary codes: those not stored as differences."""
+def by_code(footer: Arrow, labels: Sequence[str]) -> list[str]:
+    """Name those of some columns of text that pyarrow can read as dictionary codes: those not stored as differences."""
     columns = [
         chunks.column(at)
         for chunks in map(footer.row_group, range(footer.num_row_groups))
         for at in range(chunks.num_columns)
     ]
     delta_coded = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
-    return [name for name in LABELS if name in names and name not in delta_coded]
+    return [name for name in labels if name not in delta_coded]
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:

@@ -76,6 +76,14 @@ READERS: dict[str, Read] = {
 """How a file is read, by the ending of its name."""
 
 
+def _read_mapped(path: Path, request: Request) -> FileBlock:
+    from feed.files.table_reader import read_mapped
+
+    if request.quotes is None:
+        raise AssertionError("read by a mapping without one")
+    return read_mapped(path, request.quotes, request.symbol, request.max_bytes, request.depth)
+
+
 class Format(NamedTuple):
     """The layout of a vendor.
 
@@ -155,6 +163,8 @@ def is_read(path: str) -> bool:
 
 def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
     """How a file is read: by the layout that is named, or seen, or by its ending; as CSV where none is known."""
+    if quotes is not None and quotes.names_columns:
+        return _read_mapped
     if quotes is not None and quotes.format is not None:
         if quotes.format not in FORMATS:
             raise FeedUnavailable(

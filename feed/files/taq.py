@@ -93,6 +93,8 @@ WRDS_COLUMNS = {
 }
 _DATES = (19_930_101, 20_991_231)
 _OPTIONAL = {"cancel", "suffix"}
+_SENT = {"NYSE": "Participant_Timestamp", "WRDS": "PART_TIME"}
+"""When the exchange says that it sent a quote; the other time is the SIP's."""
 
 
 def read_taq(path: Path, request: Request) -> FileBlock:
@@ -130,6 +132,8 @@ def read_taq(path: Path, request: Request) -> FileBlock:
                 "read the quotes: ..._ALL_BBO, or cqm",
             )
         table = WRDS_COLUMNS if wrds else TAQ_COLUMNS
+        if quotes.stamps == "sent":
+            table = table | {"time": _SENT["WRDS" if wrds else "NYSE"]}
         columns = {role: name for role, name in table.items() if role not in _OPTIONAL or name in names}
         what = "quotes of WRDS's TAQ (DATE, TIME_M, EX, ...)" if wrds else "quotes of NYSE's Daily TAQ"
         trailer = b"" if wrds else b"END" + delimiter.encode()
@@ -257,8 +261,9 @@ def _block(
         columns["venue"][here] = _venues(letters[here], quotes, each, where)
         lots.append(_shares(columns, here, each, quotes, where))
     whose, more = origin
+    clock = "the SIP's" if quotes.stamps == "arrival" else "the exchanges'"
     notes: tuple[str, ...] = (
-        f"quotes of {whose}'s Daily TAQ; times are the SIP's, of {quotes.zone or NEW_YORK}",
+        f"quotes of {whose}'s Daily TAQ; times are {clock}, of {quotes.zone or NEW_YORK}",
         " and ".join(dict.fromkeys(f"sizes are {lot}" for lot in lots)),
         *more,
     )

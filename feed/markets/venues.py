@@ -21,7 +21,7 @@ CRYPTO: Final = "crypto"
 CONSOLIDATED_QUOTE: Final = 20_000
 """The id of a best quote that names no venue: a consolidated one, or of a file that has no column of venues."""
 
-KINDS: Final = ("id", "mic", "name", "taq", "lean", "sip", "databento", "tardis", "any")
+VENUE_KINDS: Final = ("id", "mic", "name", "taq", "lean", "sip", "databento", "tardis", "any")
 """What a text may name a venue by; any: whatever fits, as long as all that fits is one venue."""
 
 _LETTERS: Final = frozenset({"taq", "sip"})
@@ -427,6 +427,23 @@ _ELSEWHERE: Final = {
 _BY_ID: Final = VENUES | {publisher: each for each in VENUES.values() for publisher in each.databento.values()}
 
 
+def venue_with(number: int) -> Venue:
+    """The venue whose quotes a tape holds under an id; of an id that nothing is known of, one without a name."""
+    if number in _BY_ID:
+        return _BY_ID[number]
+    known = PUBLISHERS.get(number)
+    if known is None:
+        return Venue(number, "unknown", market="unknown", source="no list has this id")
+    return Venue(
+        number,
+        known.venue,
+        known.venue,
+        market=known.data_set,
+        databento={known.data_set: number},
+        source="databento-dbn 0.72.0, October 2026",
+    )
+
+
 def ids_of(venue: int) -> tuple[int, ...]:
     """The ids under which a venue's quotes may be on a tape, ascending: its own, and those of other data sets.
 
@@ -447,7 +464,7 @@ def venue_of(text: str | int, kind: str = "any", date: str | calendar_date | Non
     text : str or int
         A number, a market identifier code, a name, a letter. Case counts for single letters alone.
     kind : str, default "any"
-        What the text is: one of `KINDS`.
+        What the text is: one of `VENUE_KINDS`.
     date : str or date, optional
         The day of the data, ISO: a venue that was not there is passed over, so that a letter which was another's before
         is told apart. Without one, a venue that is still there goes before those that are not.
@@ -462,8 +479,8 @@ def venue_of(text: str | int, kind: str = "any", date: str | calendar_date | Non
     ValueError
         No venue is called that, several are, or the one that is was not there on the date.
     """
-    if kind not in KINDS:
-        raise ValueError(f"a venue's kind is one of {', '.join(KINDS)}, but it had {str(kind)[:40]!r}")
+    if kind not in VENUE_KINDS:
+        raise ValueError(f"a venue's kind is one of {', '.join(VENUE_KINDS)}, but it had {str(kind)[:40]!r}")
     day = date.isoformat() if isinstance(date, calendar_date) else date
     text = str(text).strip()
     fitting = sorted(_fitting(text, kind))
@@ -481,7 +498,7 @@ def venue_of(text: str | int, kind: str = "any", date: str | calendar_date | Non
 
 
 def _fitting(text: str, kind: str) -> set[int]:
-    kinds = [each for each in KINDS if each != "any"] if kind == "any" else [kind]
+    kinds = [each for each in VENUE_KINDS if each != "any"] if kind == "any" else [kind]
     return {number for each in kinds for number in _of_kind(text, each)}
 
 

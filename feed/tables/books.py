@@ -141,7 +141,9 @@ def withdrawals(code: Int64, venue: Int64, ts: Int64) -> tuple[Int64, Int64, Int
     same[:-1] = ~group_starts(code[by_venue], venue[by_venue])[1:]
     after[:-1][same[:-1]] = here[1:][same[:-1]]
     following = here + 1
-    within = (following < len(instant_ts)) & (instant_code[np.minimum(following, len(instant_ts) - 1)] == code[by_venue])
+    within = (following < len(instant_ts)) & (
+        instant_code[np.minimum(following, len(instant_ts) - 1)] == code[by_venue]
+    )
     gone = within & (after != here) & (after != following)
     at = following[gone]
     return instant_code[at], venue[by_venue][gone], instant_ts[at]

@@ -14,24 +14,25 @@ import pyarrow.compute as pc
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
-from feed.markets import venue_of
+from feed.levels import LEVEL_DTYPES
+from feed.markets import round_lots, venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
     clocks_of,
+    coded,
     has_fractions,
     instants_of,
     integers_of,
-    is_text,
+    one_array,
     plain,
     prices_of,
     sizes_of,
 )
-from feed.levels import LEVEL_DTYPES
 from feed.tape import INT64, QUOTE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -128,10 +129,11 @@ class Mapper:
         if not table.num_rows:
             return
         numbers = np.arange(first, self.rows)
+        table = pa.table({name: one_array(table.column(name)) for name in table.column_names})
         columns: Columns = {}
         kept = None
         if self.quotes.symbol is not None:
-            codes = self._codes(plain(table.column(self.quotes.symbol)))
+            codes = self._codes(table, numbers)
             if self.symbol is not None:
                 kept = codes == self.symbols.get(self.symbol, -1)
                 self.other_symbol += len(codes) - int(np.count_nonzero(kept))
@@ -152,7 +154,7 @@ class Mapper:
             sz = [self._sizes(table, numbers, each, columns["ts"], at) for each, at in zip(sz_name, px, strict=True)]
             columns |= {f"{name}px": np.stack(px, axis=1), f"{name}sz": np.stack(sz, axis=1)}
         if self.quotes.side is not None:
-            columns["side"] = self._sides(plain(table.column(self.quotes.side)), numbers)
+            columns["side"] = self._sides(table, numbers)
             if self.quotes.level is not None:
                 columns["level"] = read(self.quotes.level, partial(integers_of, low=0, high=2**31))
         self.parts.append(columns)
@@ -211,7 +213,7 @@ class Mapper:
                 )
             rows["level"] = rows["level"] - base
         elif snapshots:
-            group = np.cumsum(group_starts(rows["code"], rows["venue"], rows["ts"]))
+            group: Int64 = np.cumsum(group_starts(rows["code"], rows["venue"], rows["ts"]))
             rows["level"] = ranked(group, rows["side"], rows["px"], rows["sz"])
         else:
             rows["level"] = np.zeros(len(order), np.int64)
@@ -237,7 +239,9 @@ class Mapper:
             parser(column.slice(bad, 1))
         except ValueError as reason:
             value = quoted(str(column[bad].as_py()))
-            raise FeedCorrupt(f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where) from None
+            raise FeedCorrupt(
+                f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where
+            ) from None
         raise AssertionError(f"{name}: a column was refused, none of its values was")
 
     def _instants(self, table: Arrow, numbers: Int64) -> Int64:
@@ -255,60 +259,70 @@ class Mapper:
 
         return self._parsed(column, numbers, time, parse)
 
-    def _venues(self, table: Arrow, numbers: Int64, first: int) -> Int64:
+    def _venues(self, table: Arrow, numbers: Int64, first: int) -> NDArray[np.int16]:
         """(N,) int16: publisher ids; a letter that several exchanges have had is of that of the first row's date."""
         quotes = self.quotes
         if quotes.venue is None:
             return np.full(len(numbers), self._venue(quotes.at, "any", first, "quotes.at"), np.int16)
-        column = plain(table.column(quotes.venue))
-        if column.null_count:
-            at = int(np.argmax(to_numpy(column.is_null())))
-            raise FeedCorrupt(f"{self.place(int(numbers[at]))}, column {quotes.venue}: it is empty", self.where)
-        coded = column.dictionary_encode()
-        codes = to_numpy(coded.indices)
-        ids = np.zeros(len(coded.dictionary), np.int16)
-        for code, value in enumerate(coded.dictionary.to_pylist()):
-            place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {quotes.venue}"
-            if isinstance(quotes.venues, dict):
-                if str(value) not in quotes.venues:
-                    known = listing("venues", set(quotes.venues))
-                    raise FeedUnavailable(f"{place}: {quoted(str(value))} is not in quotes.venues", self.where, known)
-                ids[code] = self._venue(quotes.venues[str(value)], "any", first, "quotes.venues")
-            else:
+        codes, values = self._coded(table, numbers, quotes.venue, empty=False)
+        ids = np.zeros(len(values), np.int16)
+        for code, value in enumerate(values):
+            at = np.flatnonzero(codes == code)
+            if not len(at):
+                continue  # of rows that are left out
+            place = f"{self.place(int(numbers[at[0]]))}, column {quotes.venue}"
+            if not isinstance(quotes.venues, dict):
                 ids[code] = self._venue(value, quotes.venues, first, place)
+            elif value in quotes.venues:
+                ids[code] = self._venue(quotes.venues[value], "any", first, "quotes.venues")
+            else:
+                known = listing("venues", set(quotes.venues))
+                raise FeedUnavailable(f"{place}: {quoted(value)} is not in quotes.venues", self.where, known)
         return ids[codes]
+
+    def _coded(self, table: Arrow, numbers: Int64, name: str, *, empty: bool = True) -> tuple[Int64, list[str]]:
+        """Codes of a column of few values, and these; of an empty field -1, or FeedCorrupt."""
+        indices, values = coded(table.column(name))
+        if indices.null_count and not empty:
+            at = int(np.argmax(indices.is_null().to_numpy(zero_copy_only=False)))
+            raise FeedCorrupt(f"{self.place(int(numbers[at]))}, column {name}: it is empty", self.where)
+        return to_numpy(pc.fill_null(indices.cast(pa.int64()), -1)), values
 
     def _venue(self, value: object, kind: str, first: int, place: str) -> int:
         try:
             return venue_of(str(value), kind, format_instant(first)[:10])
         except ValueError as error:
             raise FeedUnavailable(
-                f"{place}: {error}", self.where, "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists"
+                f"{place}: {error}",
+                self.where,
+                "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
             ) from None
 
-    def _codes(self, column: Arrow) -> Int64:
+    def _codes(self, table: Arrow, numbers: Int64) -> NDArray[np.int32]:
         """(N,) int32: the symbol of each row."""
-        if not is_text(column.type):
-            column = column.cast(pa.string())
-        coded = pc.fill_null(column, "").dictionary_encode()
-        names = [name or UNNAMED for name in coded.dictionary.to_pylist()]
-        return np.array([self.symbols.setdefault(name, len(self.symbols)) for name in names], np.int32)[
-            to_numpy(coded.indices)
-        ]
+        codes, names = self._coded(table, numbers, str(self.quotes.symbol))
+        present = np.unique(codes)
+        ranks = np.zeros(len(names) + 1, np.int32)  # the last is that of -1
+        for code in present.tolist():
+            name = names[code] if code >= 0 else ""
+            ranks[code] = self.symbols.setdefault(name or UNNAMED, len(self.symbols))
+        return ranks[codes]
 
-    def _sides(self, column: Arrow, numbers: Int64) -> Int64:
+    def _sides(self, table: Arrow, numbers: Int64) -> NDArray[np.int8]:
         """(N,) int8: 0 bid, 1 ask."""
         words = {word: code for code, side in enumerate(SIDES) for word in self.quotes.words_of(side)}
-        coded = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()
-        codes = to_numpy(coded.indices)
-        sides = np.zeros(len(coded.dictionary), np.int8)
-        for code, word in enumerate(coded.dictionary.to_pylist()):
-            if word not in words:
-                place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {self.quotes.side}"
+        name = str(self.quotes.side)
+        codes, values = self._coded(table, numbers, name, empty=False)
+        sides = np.zeros(len(values), np.int8)
+        for code in np.unique(codes).tolist():
+            if values[code] not in words:
+                place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {name}"
                 raise FeedUnavailable(
-                    f"{place}: {quoted(word)} is no side", self.where, "say what it holds: quotes.bid=..., quotes.ask=..."
+                    f"{place}: {quoted(values[code])} is no side",
+                    self.where,
+                    "say what it holds: quotes.bid=..., quotes.ask=...",
                 )
-            sides[code] = words[word]
+            sides[code] = words[values[code]]
         return sides[codes]
 
     def _prices(self, table: Arrow, numbers: Int64, name: str) -> Int64:
@@ -336,10 +350,8 @@ class Mapper:
         """How the table was read."""
         quotes = self.quotes
         zone = f", {quotes.zone}" if quotes.zone else ""
-        unit = "dollars" if quotes.price_unit is None else quotes.price_unit
-        notes = [
-            f"{quoted(str(quotes.time))} is {quotes.time_unit or 'the instant'}{zone}; prices in {unit}, sizes in {quotes.size_unit or 'shares'}",
-        ]
+        units = f"prices in {quotes.price_unit or 'dollars'}, sizes in {quotes.size_unit or 'shares'}"
+        notes = [f"{quoted(str(quotes.time))} is {quotes.time_unit or 'the instant'}{zone}; {units}"]
         if quotes.sequence is None:
             notes.append("no sequence: the order of the rows stands in")
         if self.floats:

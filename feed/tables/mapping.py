@@ -6,6 +6,7 @@ import re
 from datetime import date as calendar_date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import Struct
 from feed.console import unknown_key
 from feed.instants import at_clock
 from feed.levels import MOST_LEVELS
+from feed.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,51 @@ SIDE_WORDS: Final = {"bid": ("B", "BID", "BUY"), "ask": ("A", "ASK", "S", "SELL"
 """What a column of sides may hold where the mapping does not say, in any case of letters."""
 
 _LOTS: Final = re.compile(r"lots of ([1-9]\d{0,6})")
+_DIGITS: Final = 12
+"""Powers of ten that a unit may be away from one."""
+
 _ISO_DATE: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+
+_COLUMN: Final = "the name of a column, such as {}"
+_LEVELS: Final = "the name of a column, such as {}, or a list of them, best level first"
+
+EXPECTED: Final = {
+    "format": "the name of a layout, such as taq",
+    "delimiter": "a character, or tab",
+    "time": _COLUMN.format("time"),
+    "time_unit": "iso, clock, s, ms, us or ns",
+    "zone": "a time zone, such as America/New_York",
+    "date": "a date, such as 2024-08-01, or the name of a column",
+    "symbol": _COLUMN.format("ticker"),
+    "venue": _COLUMN.format("exchange"),
+    "venues": "what the column holds, such as mic, or a mapping such as {ARCA: ARCX}",
+    "at": "a venue, such as XNAS",
+    "sequence": _COLUMN.format("seq"),
+    "bid_px": _LEVELS.format("bid"),
+    "ask_px": _LEVELS.format("ask"),
+    "bid_sz": _LEVELS.format("bid_size"),
+    "ask_sz": _LEVELS.format("ask_size"),
+    "side": _COLUMN.format("side"),
+    "px": _COLUMN.format("price"),
+    "sz": _COLUMN.format("size"),
+    "level": _COLUMN.format("level"),
+    "bid": "what the column of sides holds, such as B, or a list of it",
+    "ask": "what the column of sides holds, such as A, or a list of it",
+    "price_unit": "dollars, cents, or dollars such as 1e-4",
+    "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
+    "rows": "updates or snapshots",
+    "prices": "positive or signed",
+}
+"""What the value of each key looks like."""
+
+_AS_WRITTEN: Final = ("price_unit", "size_unit", "venues", "symbols")
+"""Keys whose values are no names."""
+
+_FILE_LIMIT: Final = 2**20
+"""Bytes of a file that holds a mapping, at most."""
+
+SEPARATORS: Final = {"tab": "\t", "space": " "}
+"""Delimiters that have a name."""
 
 TimeUnit = Literal["iso", "clock", "s", "ms", "us", "ns"]
 
@@ -68,6 +114,9 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sizes : str
         Whether a size in a vendor's file that is no whole number of `size_unit` is refused (exact), or what is left of
         it is not shown (down).
+    stamps : str
+        Of a vendor's file that has both: when a message arrived at whoever recorded it (arrival), or when the exchange
+        says that it was sent (sent).
     """
 
     format: str | None = None
@@ -97,6 +146,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     prices: Literal["positive", "signed"] = "positive"
     symbols: dict[str, str] = msgspec.field(default_factory=dict)
     sizes: Literal["exact", "down"] = "exact"
+    stamps: Literal["arrival", "sent"] = "arrival"
 
     @property
     def names_columns(self) -> bool:
@@ -104,10 +154,23 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The keys that are not at their defaults."""
+        fields = msgspec.structs.fields(self)
+        return {each.name: getattr(self, each.name) for each in fields if getattr(self, each.name) != each.default}
+
+    @property
+    def separator(self) -> str:
+        """Between the fields of a row of text."""
+        return "," if self.delimiter is None else SEPARATORS.get(self.delimiter, self.delimiter)
+
+    @property
     def quoted(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
         """What the prices and sizes of a row are of, a prefix, and their columns, best level first."""
         prefixes = ("bid_", "ask_") if self.side is None else ("",)
-        return tuple((each, _several(getattr(self, f"{each}px")), _several(getattr(self, f"{each}sz"))) for each in prefixes)
+        return tuple(
+            (each, _several(getattr(self, f"{each}px")), _several(getattr(self, f"{each}sz"))) for each in prefixes
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -154,12 +217,13 @@ def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _number(unit: object) -> Fraction:
     try:
-        number = Fraction(Decimal(str(unit)))
-    except (InvalidOperation, ValueError, OverflowError):
-        number = Fraction(0)
-    if not Fraction(1, 10**12) <= number <= 10**12:
+        number = Decimal(str(unit))
+    except InvalidOperation:
+        number = Decimal(0)
+    # the exponent first: of 1e-999999999 no fraction is made
+    if not (number.is_finite() and number > 0 and -_DIGITS <= number.adjusted() <= _DIGITS):
         raise ValueError(f"{str(unit)[:40]!r} is no unit")
-    return number
+    return Fraction(number)
 
 
 def _price_unit(unit: str | float) -> Fraction:
@@ -175,27 +239,31 @@ def parse_mapping(tree: object) -> QuoteMapping:
         An unknown key, a value of the wrong kind, or keys that do not go together; the message begins with the key.
     """
     if not isinstance(tree, dict):
-        raise ValueError(f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}")
+        raise ValueError(  # noqa: TRY004 - one kind of error for all that a user typed
+            f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}"
+        )
     names = [field.name for field in msgspec.structs.fields(QuoteMapping)]
     for key in tree:
         if key not in names:
-            raise ValueError(f"quotes.{unknown_key(str(key), names)}")
+            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in names]))
     try:
         quotes = msgspec.convert(_texts(tree), QuoteMapping)
     except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$.")
-        raise ValueError(f"quotes.{at.rstrip('`') or '*'}: {what[0].lower()}{what[1:]}") from None
+        key = re.split(r"[.\[`]", str(error).partition(" - at `$.")[2])[0]
+        raise ValueError(f"quotes.{key}: expected {EXPECTED[key]}, but it had {repr(tree[key])[:40]}") from None
     check_mapping(quotes)
     return quotes
 
 
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping whose names are text: a column may be called 1, a date is one."""
-    units = ("price_unit", "size_unit", "venues", "symbols")
-    return {
-        key: value if key in units or value is None else [str(each) for each in value] if isinstance(value, list) else str(value)
-        for key, value in tree.items()
-    }
+    """A mapping whose names are text: a column may be called 1, and a date is text here."""
+    return {key: value if key in _AS_WRITTEN else _text_of(value) for key, value in tree.items()}
+
+
+def _text_of(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    if isinstance(value, list | tuple):
+        return [_text_of(each) for each in value]
+    return value if value is None or isinstance(value, dict) else str(value)
 
 
 def check_mapping(quotes: QuoteMapping) -> None:
@@ -208,9 +276,13 @@ def check_mapping(quotes: QuoteMapping) -> None:
     if quotes.date is not None and quotes.zone is None:
         raise ValueError("quotes.date: a time of day needs its zone; set quotes.zone, such as America/New_York or UTC")
     if quotes.date is None and quotes.time_unit == "clock":
-        raise ValueError("quotes.time_unit: a time of day needs its date; set quotes.date, such as 2024-08-01, or a column")
+        raise ValueError(
+            "quotes.time_unit: a time of day needs its date; set quotes.date, such as 2024-08-01, or a column"
+        )
     if quotes.venue is None and quotes.at is None:
-        raise ValueError("quotes.venue: which column names the venue? set quotes.venue, or quotes.at=XNAS where all rows are of one")
+        raise ValueError(
+            "quotes.venue: which column names the venue? set quotes.venue, or quotes.at=XNAS where all rows are of one"
+        )
     if quotes.venue is not None and quotes.at is not None:
         raise ValueError("quotes.at: quotes.venue names the venue of each row; remove one of the two")
     _check_layout(quotes)
@@ -220,12 +292,18 @@ def _check_units(quotes: QuoteMapping) -> None:
     for key in ("price_unit", "size_unit"):
         unit = getattr(quotes, key)
         try:
-            _ = quotes.dollars if key == "price_unit" else quotes.shares
+            _ = _price_unit(unit or 1) if key == "price_unit" else quotes.shares
         except ValueError:
-            examples = "dollars, cents, or dollars such as 1e-4" if key == "price_unit" else "shares, lots, lots of 100, or a part such as 1e-6"
+            examples = (
+                "dollars, cents, or dollars such as 1e-4"
+                if key == "price_unit"
+                else "shares, lots, lots of 100, or a part such as 1e-6"
+            )
             raise ValueError(f"quotes.{key}: expected {examples}, but it had {str(unit)[:40]!r}") from None
     if quotes.coin is not None and quotes.coin > 1:
         raise ValueError(f"quotes.size_unit: write lots of {quotes.coin}, where one unit of size is so many shares")
+    if len(quotes.separator) != 1 or not quotes.separator.isascii() or quotes.separator in '\r\n"':
+        raise ValueError(f"quotes.delimiter: expected a character, or tab, but it had {quotes.delimiter!r}")
     if quotes.zone is not None:
         try:
             at_clock(0, 0, quotes.zone)
@@ -242,7 +320,9 @@ def _check_layout(quotes: QuoteMapping) -> None:
     wide = {name: _several(getattr(quotes, name)) for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")}
     long = [name for name in ("side", "px", "sz") if getattr(quotes, name) is not None]
     if long and any(wide.values()):
-        raise ValueError(f"quotes.{long[0]}: a row holds both sides (bid_px, ...) or one (side, px, sz); remove one of the two")
+        raise ValueError(
+            f"quotes.{long[0]}: a row holds both sides (bid_px, ...) or one (side, px, sz); remove one of the two"
+        )
     if long:
         for name in ("side", "px", "sz"):
             if getattr(quotes, name) is None:
@@ -250,10 +330,50 @@ def _check_layout(quotes: QuoteMapping) -> None:
         return
     for name, columns in wide.items():
         if not columns:
-            raise ValueError(f"quotes.{name}: a row of both sides needs bid_px, ask_px, bid_sz and ask_sz; set quotes.{name}")
+            raise ValueError(
+                f"quotes.{name}: a row of both sides needs bid_px, ask_px, bid_sz and ask_sz; set quotes.{name}"
+            )
         if len(columns) != len(wide["bid_px"]):
             raise ValueError(f"quotes.{name}: {len(columns)} levels, but quotes.bid_px has {len(wide['bid_px'])}")
         if len(columns) > MOST_LEVELS:
             raise ValueError(f"quotes.{name}: {len(columns)} levels, at most {MOST_LEVELS} are read")
     if quotes.level is not None:
         raise ValueError("quotes.level: rows of both sides have no level; list the columns of each: bid_px: [b1, b2]")
+
+
+def parse_word(text: str, key: str) -> Any:  # noqa: ANN401 - YAML holds anything
+    """Read the value of a key on a command line: a list or a mapping as YAML, anything else as it was typed.
+
+    Raises
+    ------
+    ValueError
+        Invalid YAML.
+    """
+    text = text.strip()
+    if text.startswith(("[", "{")):
+        return parse_yaml(text, key)
+    quoted_whole = len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]
+    return text[1:-1] if quoted_whole else text or None
+
+
+def read_mapping(file: str) -> dict[str, Any]:
+    """Read a YAML file that holds the section `quotes`, alone or, as ``python -m feed map`` writes it, under its name.
+
+    Raises
+    ------
+    ValueError
+        A file that is missing, too large, not text, not YAML or not a mapping.
+    """
+    try:
+        with Path(file).open("rb") as stream:
+            content = stream.read(_FILE_LIMIT + 1)
+        tree = parse_yaml(content.decode(), file) if len(content) <= _FILE_LIMIT else None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text in UTF-8"
+        raise ValueError(f"{file}: cannot be read ({reason}); check the path") from None
+    section = tree.get("quotes", tree) if isinstance(tree, dict) else tree
+    if not isinstance(section, dict):
+        raise ValueError(  # noqa: TRY004 - as above
+            f"{file}: expected a mapping of columns, such as what python -m feed map writes"
+        )
+    return section

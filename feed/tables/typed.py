@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feed.errors import FeedUnavailable
 from feed.instants import LAST_INSTANT, NANOS_FROM, as_coarser, format_instant
 from feed.tables.parsing import decimals, to_numpy, unscaled
 from feed.tape import INT64, PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE
@@ -32,6 +33,9 @@ MISSING = ["", "NaN", "nan", "NA", "N/A", "null", "None"]
 """Texts of a missing number."""
 
 _NANO = 10**9
+LONGEST = 256
+"""Bytes of a text that stands for a number or a name, at most: repeated, it takes none in a file."""
+
 _STAMP = pa.timestamp("ns")
 _UTC = pa.timestamp("ns", "UTC")
 _EXACT_FLOAT = 2.0**53
@@ -39,15 +43,34 @@ _COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
 _ONE_DIGIT = r"^(\d):"
 
 
-def plain(column: Arrow) -> Arrow:
-    """A column as one array of plain values: without chunks, and text and numbers out of their dictionaries."""
+def one_array(column: Arrow) -> Arrow:
+    """A column as one array, text of any kind as plain text, also in a dictionary."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if is_text(column.type) and column.type != pa.string():
-        column = column.cast(pa.string())
-    return column
+    kind = column.type
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not is_text(values) or values == pa.string():
+        return column
+    return column.cast(pa.dictionary(pa.int32(), pa.string()) if values is not kind else pa.string())
+
+
+def plain(column: Arrow) -> Arrow:
+    """A column as one array of plain values, out of their dictionary."""
+    column = one_array(column)
+    if not pa.types.is_dictionary(column.type):
+        return column
+    values = column.dictionary
+    if is_text(values.type) and (pc.max(pc.binary_length(values)).as_py() or 0) > LONGEST:
+        raise FeedUnavailable(f"a text of more than {LONGEST} bytes", "", "is it the right column?")
+    return column.cast(column.type.value_type)
+
+
+def coded(column: Arrow) -> tuple[Arrow, list[str]]:
+    """Codes of a column of few values, (N,) integers, null where there is none; and the values as text."""
+    column = one_array(column)
+    if not pa.types.is_dictionary(column.type):
+        column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
+    return column.indices, column.dictionary.cast(pa.string()).to_pylist()
 
 
 def is_text(kind: Arrow) -> bool:
@@ -117,7 +140,7 @@ def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> I
     days = _days(date)
     if pa.types.is_time(column.type):
         since = to_numpy(column.cast(pa.time64("ns")).cast(pa.int64()))
-    elif is_text(column.type) and unit in {None, "iso", "clock"}:
+    elif is_text(column.type) and unit in {None, "iso", "clock"} and not _are_numbers(column):
         try:
             padded = pc.replace_substring_regex(column, _ONE_DIGIT, r"0\1:")
             joined = pc.binary_join_element_wise("1970-01-01", padded, " ")
@@ -203,11 +226,13 @@ def _scaled_time(column: Arrow, nanos: int) -> Int64:
             raise ValueError("expected a number of 1970-01-01 to 2262-04-11")
         return micros.astype(np.int64) * 1000
     if is_text(column.type) and pc.any(pc.match_substring(column, "."), min_count=0).as_py():
-        scaled = decimals(column)  # 1e-9 of the unit
-        if nanos < _NANO and (scaled % (_NANO // nanos)).any():
+        whole, part = (pc.replace_substring_regex(column, r"^(\d*)\.?(\d*)$", group) for group in (r"\1", r"\2"))
+        padded = pc.utf8_rpad(part, 9, "0")
+        scaled = _text_integers(padded) * nanos
+        if (scaled % _NANO).any():
             raise ValueError("it has digits beyond a nanosecond")
-        return scaled // (_NANO // nanos)
-    whole = _whole(column)
+        return _scaled_time(pc.if_else(pc.equal(whole, ""), "0", whole), nanos) + scaled // _NANO
+    whole = _text_integers(column) if is_text(column.type) else _whole(column)
     if len(whole) and (whole.min() < 0 or int(whole.max()) > LAST_INSTANT // nanos):
         raise ValueError("expected a number of 1970-01-01 to 2262-04-11")
     return whole * nanos
@@ -247,10 +272,7 @@ def integers_of(column: Arrow, low: int, high: int) -> Int64:
     column = numbers_of(column)
     if column.null_count:
         raise ValueError("it is empty")
-    if is_text(column.type):
-        numbers = _text_integers(column)
-    else:
-        numbers = _whole(column)
+    numbers = _text_integers(column) if is_text(column.type) else _whole(column)
     if len(numbers) and (numbers.min() < low or numbers.max() > high):
         raise ValueError(f"expected {low} to {high}")
     return numbers
@@ -258,7 +280,7 @@ def integers_of(column: Arrow, low: int, high: int) -> Int64:
 
 def _text_integers(text: Arrow) -> Int64:
     """Whole numbers of text, also of 19 digits."""
-    if pc.all(pc.match_substring_regex(text, r"^-?\d{1,18}$"), min_count=0).as_py():
+    if _are_digits(text):
         return to_numpy(text.cast(pa.int64()))
     try:
         if pc.all(pc.match_substring_regex(text, r"^-?\d{1,19}$"), min_count=0).as_py():
@@ -266,6 +288,13 @@ def _text_integers(text: Arrow) -> Int64:
     except pa.ArrowInvalid:
         raise ValueError(f"expected up to {INT64}") from None
     return _whole(text)
+
+
+def _are_digits(column: Arrow, most: int = 18) -> bool:
+    """Whether texts are whole numbers of so many digits at most."""
+    if not is_text(column.type):
+        return False
+    return bool(pc.all(pc.match_substring_regex(column, rf"^-?\d{{1,{most}}}$"), min_count=0).as_py())
 
 
 def _nanos(column: Arrow) -> Int64:
@@ -307,12 +336,10 @@ def prices_of(column: Arrow, unit: Fraction) -> Int64:
     (N,) int64
         1e-9 $, 0 for none; below 0 as it is.
     """
-    column = numbers_of(column)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
+    column = _numeric(column)
     nanos = unit * _NANO
-    if pa.types.is_integer(column.type) and nanos.denominator == 1:
-        whole = _whole(pc.fill_null(column, 0))
+    if nanos.denominator == 1 and (pa.types.is_integer(column.type) or _are_digits(column, 19)):
+        whole = _text_integers(pc.fill_null(column, "0")) if is_text(column.type) else _whole(pc.fill_null(column, 0))
         whole = np.where(whole == UNDEFINED_PRICE, 0, whole)
         _check_below(whole, PRICE_LIMIT // nanos.numerator)
         return whole * nanos.numerator
@@ -327,9 +354,31 @@ def prices_of(column: Arrow, unit: Fraction) -> Int64:
         px, rest = np.divmod(_times(scaled, unit.numerator), unit.denominator)
         if rest.any():
             raise ValueError("it has digits beyond 1e-9 $")
-    if ((px == 0) & (scaled != 0)).any():
+    if (px == 0).any() and _any_above_zero(column.filter(pa.array(px == 0))):
         raise ValueError("it rounds to 0; the smallest price is 1e-9 $")
     return px
+
+
+def _numeric(column: Arrow) -> Arrow:
+    """A column of numbers, null where there is none."""
+    kind = column.type
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_nan(column), None, column)
+    if pa.types.is_null(kind):
+        return column.cast(pa.int64())
+    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        raise ValueError(f"expected numbers, but the column is {kind}")
+    return numbers_of(column)
+
+
+def _any_above_zero(column: Arrow) -> bool:
+    """Whether any number, as it is written, is not 0."""
+    column = column.drop_null()
+    if is_text(column.type):
+        return bool(pc.any(pc.match_substring_regex(column, r"^[^eE]*[1-9]"), min_count=0).as_py())
+    if pa.types.is_integer(column.type):
+        return False  # undefined
+    return bool(pc.any(pc.not_equal(column.cast(pa.float64()), 0.0), min_count=0).as_py())
 
 
 def _check_below(numbers: Int64, limit: Fraction | float) -> None:
@@ -357,22 +406,26 @@ def sizes_of(column: Arrow, unit: Fraction) -> Int64:
     (N,) int64
         Shares, 0 for none; below 0 as -1, which is no size either.
     """
-    column = numbers_of(column)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    if unit.denominator == 1 and (pa.types.is_integer(column.type) or is_text(column.type)):
-        filled = pc.fill_null(column, "0" if is_text(column.type) else 0)
+    column = _numeric(column)
+    filled = pc.fill_null(column, "0" if is_text(column.type) else 0)
+    if unit.denominator == 1 and (pa.types.is_integer(column.type) or _are_digits(filled)):
         whole = np.maximum(_text_integers(filled) if is_text(column.type) else _whole(filled), -1)
         if len(whole) and int(whole.max()) > (SHARES_LIMIT - 1) // unit.numerator:
             raise ValueError(f"expected a size up to {(SHARES_LIMIT - 1) // unit.numerator}")
-        return np.maximum(whole * unit.numerator, -1)
-    scaled = _nanos(pc.fill_null(column, "0" if is_text(column.type) else 0))
+        multiples: Int64 = np.maximum(whole * unit.numerator, -1)
+        return multiples
+    scaled = _nanos(filled)
     shares, rest = np.divmod(_times(scaled, unit.numerator), unit.denominator * _NANO)
     if rest.any():
-        raise ValueError("expected a whole number of shares" if unit == 1 else f"expected a multiple of {1 / unit}")
+        raise ValueError(
+            "expected a whole number of shares"
+            if unit == 1
+            else f"expected a multiple of {1 / unit}, what one share of the tape is"
+        )
     if len(shares) and int(shares.max()) >= SHARES_LIMIT:
         raise ValueError(f"expected a size up to {SHARES_LIMIT - 1} shares")
-    return np.maximum(shares, -1)
+    kept: Int64 = np.maximum(shares, -1)
+    return kept
 
 
 def has_fractions(column: Arrow) -> bool:

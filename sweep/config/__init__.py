@@ -14,7 +14,6 @@ from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
 from sweep.config.variants import BookAsked, Variants, World, axis_values
-from sweep.config.yaml_text import describe_yaml_error
 
 __all__ = [
     "EMBEDDED",
@@ -38,7 +37,6 @@ __all__ = [
     "assign",
     "axis_values",
     "build_config",
-    "describe_yaml_error",
     "expected_of",
     "in_rounds",
     "like",

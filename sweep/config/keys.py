@@ -16,7 +16,9 @@ from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
 from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
-from sweep.config.yaml_text import line_of
+from feed.tables import EXPECTED as QUOTES
+from feed.tables import parse_mapping
+from feed.yaml_text import line_of
 from sweep.errors import ConfigError
 from sweep.search import AXES, PARAMETERS
 
@@ -73,6 +75,9 @@ EXPECTED: Final = {
     "feed.wait": _DURATION,
     "feed.deadline": _DURATION,
     "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
+    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ...}",
+    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ask_px: ask, ...}",
+    **{f"quotes.{name}": expected for name, expected in QUOTES.items()},
     "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
     "kafka.security_protocol": "text, such as SASL_SSL",
     "kafka.sasl_mechanism": "text, such as SCRAM-SHA-256",
@@ -198,6 +203,11 @@ def _section(tree: Mapping[Any, Any], struct: type[Struct], prefix: str, valid: 
             section = _section(_mapping(key, value), kinds[name], "search.", valid)
             points = (_point(point, kinds) for point in section.get("points", ()))
             values[name] = {**section, **({"points": tuple(points)} if "points" in section else {})}
+        elif key == "quotes":
+            try:
+                values[name] = msgspec.to_builtins(parse_mapping(_mapping(key, value)))
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
         elif _is_section(kinds[name]):
             values[name] = _section(_mapping(key, value), kinds[name], f"{key}.", valid)
         else:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from feed import yaml_text
 from feed.access import NAMES, refuse_literal
+from feed.files import PLACE, is_table
 from sweep.config.keys import checked, nested, placed
 from sweep.config.rules import check_fees
 from sweep.config.schema import Config
-from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise ConfigError(f"{key!r}: expected KEY=VALUE, such as order.size=5000")
         path = key.strip().split(".")
-        verbatim = key.strip() in TEXT_KEYS or (path == ["where"] and not value.strip().startswith("["))
-        _assign(tree, path, _verbatim(value) if verbatim else parse_yaml(value, key))
+        listed = value.strip().startswith(("[", "{"))
+        verbatim = key.strip() in TEXT_KEYS or (path[0] in {"where", "quotes"} and not listed)
+        _assign(tree, path, _verbatim(value) if verbatim else _parse(value, key))
     return tree
 
 
@@ -83,6 +85,8 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         As `load_config`.
     """
     tree = nested(tree)
+    if isinstance(tree.get("quotes"), str):
+        tree["quotes"] = _read_quotes(tree["quotes"])
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
@@ -110,7 +114,18 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
             f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
             "sweep.config.load_config reads a file"
         )
-    return config if isinstance(config, Config) else build_config(config)
+    if isinstance(config, Config):
+        return config
+    if not is_table(config.get("source")):
+        return build_config(config)
+    return build_config({**config, "source": PLACE}).holding(config["source"])
+
+
+def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
+    try:
+        return yaml_text.parse_yaml(text, where)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
@@ -118,7 +133,7 @@ def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
     value = value.strip()
     if value in {"", "~", "null"}:
         return None
-    return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
+    return _parse(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
 
 
 def read_mapping(name: str) -> dict[str, Any]:
@@ -143,7 +158,7 @@ def read_mapping(name: str) -> dict[str, Any]:
         raise ConfigError(
             f"{name}: is no text file (line {line}: byte 0x{content[error.start]:02x} is not UTF-8); save it as UTF-8"
         ) from None
-    tree = parse_yaml(text, name)
+    tree = _parse(text, name)
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -158,12 +173,25 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     *parents, leaf = path
     for parent in parents:
         child = tree.get(parent)
-        if isinstance(child, str) and parent == "fees":
-            child = read_mapping(child)
+        if isinstance(child, str) and parent in _IN_FILES:
+            child = _IN_FILES[parent](child)
         child = dict(child) if isinstance(child, dict) else {}
         tree[parent] = child
         tree = child
     tree[leaf] = value
+
+
+def _read_quotes(file: str) -> dict[str, Any]:
+    """Read a file that holds the section `quotes`, alone or, as `python -m feed map` writes it, under its name."""
+    tree = read_mapping(file)
+    section = tree.get("quotes", tree)
+    if not isinstance(section, dict):
+        raise ConfigError(f"{file}: expected the mapping quotes, but it had {str(section)[:40]!r}")
+    return section
+
+
+_IN_FILES = {"fees": read_mapping, "quotes": _read_quotes}
+"""Sections that a file may hold, with what reads it."""
 
 
 def _read_fees(file: str) -> dict[str, dict[str, float]]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
+from feed.tables import QuoteMapping
 from feed.tape import SHARES_LIMIT
 from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
 from sweep.config.schema import EMBEDDED, config_hash
@@ -208,6 +209,7 @@ def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
             foreign=feed.foreign,
             venues=config.venues,
             depth=variants.depth,
+            quotes=None if config.quotes == QuoteMapping() else config.quotes,
             access=config.kafka,
         ),
         most=most,

@@ -191,6 +191,13 @@ def test_the_date_the_zone_and_the_venue_can_be_named(tmp_path):
     assert sorted(tape.ts) == sorted(ts - 4 * 3600 * 10**9 for ts in plainly(rows, "Z").ts)
 
 
+def test_the_exchanges_own_times_can_be_asked_for(tmp_path):
+    row = b"070000517126629|Q|Z|.01|1|199999.99|1|R|161362|0||||N||0||||070000517095071||| \n"
+    (tmp_path / NAME).write_bytes(gzip.compress(HEADER.encode() + b"\n" + row))
+    one, other = (read_file(tmp_path / NAME, quotes=QuoteMapping(stamps=each)).tape for each in ("arrival", "sent"))
+    assert (one.ts - other.ts).tolist() == [517126629 - 517095071]
+
+
 def last_line(text, change):
     lines = text.decode().splitlines()
     return ("\n".join([*lines[:-1], change(lines[-1])]) + "\n").encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.markets import CONSOLIDATED_QUOTE, VENUES, ids_of, venue_of
-from feed.markets.venues import CRYPTO, KINDS, US_EQUITIES
+from feed import cli
+from feed.markets.venues import CONSOLIDATED_QUOTE, CRYPTO, US_EQUITIES, VENUE_KINDS, VENUES, ids_of, venue_of
 from feed.publishers import PUBLISHERS, in_us_equities
 from tests.support.examples import examples
 
@@ -129,7 +130,7 @@ def test_every_name_and_code_of_a_venue_finds_it(number):
         assert venue_of(text, "lean", venue.last) == number
 
 
-@given(st.text(max_size=12), st.sampled_from(KINDS), st.none() | st.dates().map(date.isoformat))
+@given(st.text(max_size=12), st.sampled_from(VENUE_KINDS), st.none() | st.dates().map(date.isoformat))
 @examples(200)
 def test_any_text_is_a_venue_or_one_line(text, kind, day):
     try:
@@ -146,3 +147,45 @@ def test_the_crypto_exchanges_have_tardis_names_that_differ():
     names = [each.tardis for each in VENUES.values() if each.market == CRYPTO]
     assert all(names)
     assert len(set(names)) == len(names) >= 20
+
+
+def test_the_command_lists_every_venue_once_with_its_ids(capsys):
+    assert cli.main(["venues"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["id", "MIC", "name", "TAQ"]
+    assert [int(line.split()[0]) for line in lines] == list(VENUES)
+    assert "XNAS.ITCH 2, XNAS.QBBO 46" in next(line for line in lines if line.startswith("2 "))
+
+
+def test_the_command_shows_the_one_venue_that_a_text_names_on_a_date(capsys):
+    assert cli.main(["venues", "X", "--date", "2007-06-01", "--json"]) == 0
+    (venue,) = json.loads(capsys.readouterr().out)["venues"]
+    assert (venue["id"], venue["mic"], venue["last"]) == (20_002, "XPHL", "2008-10-31")
+    assert "75 FR 56633" in venue["source"]
+    assert cli.main(["venues", "EQUS.SIP.XNAS", "-v"]) == 0
+    shown = capsys.readouterr().out
+    assert "XNAS  Nasdaq" in shown
+    assert "source, 2026-11-29: MIC: ISO 10383" in shown
+
+
+def test_with_a_date_the_command_leaves_out_who_was_not_there(capsys):
+    assert cli.main(["venues", "--date", "2018-01-02", "--json"]) == 0
+    ids = {each["id"] for each in json.loads(capsys.readouterr().out)["venues"]}
+    assert {9, 2, 38} <= ids
+    assert not ids & {15, 16, 80, 114, 115, 20_001, 20_002}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nasdak"], "error: 'nasdak' is no venue, did you mean 2 XNAS Nasdaq"),
+        (["W", "--date", "2018-01-02"], "error: 'W' had no quotes on 2018-01-02: 20001 CBSX is known from 2007-03-01"),
+        (["--date", "yesterday"], "error: --date: 'yesterday' is no date: expected ISO 8601, such as 2024-08-01"),
+    ],
+)
+def test_what_the_command_cannot_show_is_one_line(words, message, capsys):
+    assert cli.main(["venues", *words]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert line.startswith(message)

@@ -14,12 +14,12 @@ from allocator.money import nano
 from allocator.policies import Pseudocode, Static
 from feed import synthetic
 from feed.errors import FeedUnavailable
+from feed.yaml_text import parse_yaml
 from sweep.config import searches
 from sweep.config.conventions import resolve
 from sweep.config.keys import keys_of
 from sweep.config.loading import build_config, load_config
 from sweep.config.schema import Config, OrderSpec
-from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
 from sweep.search.grid import build_grid
 
@@ -63,12 +63,12 @@ def test_yaml_without_its_surprises(text, value):
     ],
 )
 def test_yaml_that_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^here: no valid YAML"):
+    with pytest.raises(ValueError, match=r"^here: no valid YAML"):
         parse_yaml(text, "here")
 
 
 def test_the_loader_is_no_other_than_a_safe_one():
-    from sweep.config.yaml_text import _Loader
+    from feed.yaml_text import _Loader
 
     assert issubclass(_Loader, yaml.SafeLoader)
 
