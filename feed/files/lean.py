@@ -33,7 +33,7 @@ from feed.files.layouts import (
 )
 from feed.files.names import LEAN
 from feed.files.streams import check_there, damage_reported, open_member
-from feed.markets import CONSOLIDATED_QUOTE
+from feed.markets import venue_of
 from feed.tape import QUOTE_DTYPES
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def _bars(parts: list[Columns], bar: str, day: int, quotes: QuoteMapping) -> tup
     """The close of each bar, at its end."""
     columns = joined(parts)
     rows = len(columns["time"])
-    venue = venue_at(quotes, CONSOLIDATED_QUOTE)
+    consolidated = venue_of("consolidated", "name")
+    venue = venue_at(quotes, consolidated)
     made: Columns = {
         "ts": instants_of(columns.pop("time"), day, quotes) + _PERIODS[bar],
         "venue": np.full(rows, venue, np.int16),
@@ -174,7 +175,7 @@ def _bars(parts: list[Columns], bar: str, day: int, quotes: QuoteMapping) -> tup
         "the sequence is the number of the row",
     )
     if quotes.at is None:
-        notes += (f"bars name no venue; they are taken as venue {CONSOLIDATED_QUOTE}, a consolidated quote",)
+        notes += (f"bars name no venue; they are taken as venue {consolidated}, a consolidated quote",)
     return made, notes
 
 

@@ -41,6 +41,7 @@ from feed.files.layouts import (
 )
 from feed.files.names import DATED, first_bytes
 from feed.files.streams import check_there, damage_reported, open_bytes
+from feed.markets import round_lots
 from feed.tape import INT64, QUOTE_DTYPES
 
 if TYPE_CHECKING:
@@ -261,9 +262,9 @@ def _block(
         columns["venue"][here] = _venues(letters[here], quotes, each, where)
         lots.append(_shares(columns, here, each, quotes, where))
     whose, more = origin
-    clock = "the SIP's" if quotes.stamps == "arrival" else "the exchanges'"
+    whose_clock = "the SIP's" if quotes.stamps == "arrival" else "the exchanges'"
     notes: tuple[str, ...] = (
-        f"quotes of {whose}'s Daily TAQ; times are {clock}, of {quotes.zone or NEW_YORK}",
+        f"quotes of {whose}'s Daily TAQ; times are {whose_clock}, of {quotes.zone or NEW_YORK}",
         " and ".join(dict.fromkeys(f"sizes are {lot}" for lot in lots)),
         *more,
     )
@@ -286,20 +287,29 @@ def _venues(letters: NDArray[np.int64], quotes: QuoteMapping, day: int, where: s
 
 def _shares(columns: Columns, here: Any, day: int, quotes: QuoteMapping, where: str) -> str:  # noqa: ANN401 - an index
     """Turn sizes into shares, in place, and say what they are."""
-    given = quotes.shares
-    by_date = quotes.size_unit is None
-    lot = LOT if given is None or (by_date and day < SHARES_FROM) else int(given)
-    if given is not None and given != int(given):
-        raise FeedUnavailable("an equity has no part of a share", "quotes.size_unit", "write shares, or lots of 100")
-    for name in ("bid_sz", "ask_sz"):
-        if int(columns[name][here].max(initial=0)) > LARGEST_SIZE // lot:
+    lot = _lot_of(quotes, day)
+    for side in ("bid", "ask"):
+        sizes, px = columns[f"{side}_sz"], columns[f"{side}_px"]
+        times = np.int64(lot) if lot else round_lots(columns["ts"][here], px[here])
+        shares = sizes[here] * times
+        if int(shares.max(initial=0)) > LARGEST_SIZE:
             raise FeedCorrupt(
-                f"a size of {int(columns[name][here].max()):,} round lots of {lot} is beyond a tape",
+                f"a size of {int(sizes[here].max()):,} round lots is beyond a tape",
                 where,
                 "are they shares? set quotes.size_unit=shares",
             )
-        columns[name][here] *= lot
+        sizes[here] = shares
     if lot == 1:
         return "shares"
-    reason = "" if not by_date else f", as before {date_of(SHARES_FROM)}"
-    return f"round lots of {lot}{reason}"
+    since = "" if quotes.size_unit else f", as before {date_of(SHARES_FROM)}"
+    return f"round lots of {lot or 'the date and price'}{since}"
+
+
+def _lot_of(quotes: QuoteMapping, day: int) -> int:
+    """Shares of a unit of size; 0 for round lots, which depend on the price."""
+    if quotes.size_unit is None:
+        return LOT if day < SHARES_FROM else 1
+    given = quotes.shares
+    if given is not None and given != int(given):
+        raise FeedUnavailable("an equity has no part of a share", "quotes.size_unit", "write shares, or lots of 100")
+    return 0 if given is None else int(given)

@@ -164,6 +164,7 @@ def test_sizes_are_shares_from_november_2025_on_unless_the_user_says_otherwise(t
         ("20251031", None, 100),
         ("20251103", None, 1),
         ("20251103", "lots of 10", 10),
+        ("20251103", "lots", 100),  # below 250 $
         ("20180730", "shares", 1),
     ):
         path = tmp_path / f"EQY_US_ALL_BBO_{date}.gz"
