@@ -153,7 +153,8 @@ def instants_of(clock: Int64, day: int, quotes: QuoteMapping, zone: str = NEW_YO
 
 def tape_names(names: Sequence[str], quotes: QuoteMapping) -> list[str]:
     """What the tapes of a file's symbols are called: `quotes.symbols` joins what venues call differently."""
-    return [quotes.symbols.get(name, name) for name in names]
+    table = quotes.symbols or {}
+    return [table.get(name, name) for name in names]
 
 
 def check_instants(ts: Int64, where: str) -> None:

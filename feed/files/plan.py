@@ -252,7 +252,7 @@ def known(place: str, paths: Sequence[str]) -> list[str]:
     files = sorted(
         path
         for path, name in names.items()
-        if is_read(name) and not name.startswith(".") and not passed_over(path, names)
+        if is_read(path) and not name.startswith(".") and not passed_over(path, names)
     )
     if not files:
         raise FeedUnavailable(

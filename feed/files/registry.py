@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from feed.errors import FeedUnavailable
-from feed.files.names import book_of_messages, is_lobster, is_tardis
+from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
 
@@ -95,7 +95,7 @@ class Format(NamedTuple):
         Whether a file, by its name and its first bytes, is of this layout; no file fits two.
     read : callable
     lists : callable
-        Whether a file of a directory is of this layout by its name alone, whatever its ending.
+        Whether a file of a directory is of this layout by its path alone, whatever its ending.
     beside : callable
         The path of the file that one is read with, and so passed over in a directory; None where it is read by itself.
     """
@@ -119,6 +119,18 @@ def _read_tardis(path: Path, request: Request) -> FileBlock:
     return read_tardis(path, request)
 
 
+def _read_taq(path: Path, request: Request) -> FileBlock:
+    from feed.files.taq import read_taq
+
+    return read_taq(path, request)
+
+
+def _read_lean(path: Path, request: Request) -> FileBlock:
+    from feed.files.lean import read_lean
+
+    return read_lean(path, request)
+
+
 FORMATS: dict[str, Format] = {
     "lobster": Format(
         "LOBSTER's messages and order book",
@@ -127,6 +139,8 @@ FORMATS: dict[str, Format] = {
         is_lobster,
         book_of_messages,
     ),
+    "taq": Format("quotes of NYSE's Daily TAQ, as NYSE or WRDS writes them", is_taq, _read_taq, is_taq_name),
+    "lean": Format("equity quotes of QuantConnect's Lean", lambda path: is_lean(path.name), _read_lean, is_lean_listed),
     "tardis": Format("tables of tardis.dev", is_tardis, _read_tardis),
 }
 """Layouts that their ending alone does not tell, by the name that `quotes.format` takes."""
@@ -142,9 +156,9 @@ def passed_over(path: str, paths: Collection[str]) -> bool:
     return any(each.beside(path) in paths for each in FORMATS.values())
 
 
-def is_read(name: str) -> bool:
-    """Whether a file of a directory is one to read, by its name."""
-    return ending_of(name) is not None or any(each.lists(name) for each in FORMATS.values())
+def is_read(path: str) -> bool:
+    """Whether a file of a directory is one to read, by its path."""
+    return ending_of(path) is not None or any(each.lists(path) for each in FORMATS.values())
 
 
 def _reader(path: Path, quotes: QuoteMapping | None) -> Read:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[Any]]
 
-STAMPS = ("local_timestamp", "timestamp")
-"""When a message arrived at the recorder, the default, and when the exchange says it was sent."""
+STAMPS = {"arrival": "local_timestamp", "sent": "timestamp"}
+"""When a message arrived at the recorder, and when the exchange says that it was sent."""
 
 _LEVEL = re.compile(r"asks\[(\d+)\]\.price")
 _MEASURED = 12
@@ -82,9 +82,6 @@ def read_tardis(path: Path, request: Request) -> FileBlock:
     check_there(path)
     check_kind(path, ".csv")
     quotes, where = asked(request.quotes), str(path)
-    if quotes.time not in {None, *STAMPS}:
-        what = f"{quoted(quotes.time)} is no column of times"
-        raise FeedUnavailable(what, "quotes.time", f"name {' or '.join(STAMPS)}")
     unit = _unit_of(quotes)
     with damage_reported(path), open_bytes(path, limit_of_levels(path, request.max_bytes, request.depth)) as stream:
         names = header_of(stream, where)
@@ -129,7 +126,7 @@ def _reader_of(names: list[str], where: str) -> Any:  # noqa: ANN401 - a callabl
 
 
 def _common() -> list[Field]:
-    stamps = [Field(name, scale=3, low=NANOS_FROM) for name in STAMPS]
+    stamps = [Field(name, scale=3, low=NANOS_FROM) for name in STAMPS.values()]
     return [Field("exchange", NAME), Field("symbol", NAME), *stamps]
 
 
@@ -196,7 +193,7 @@ class _Instruments:
 
 
 def _stamped(columns: Columns, quotes: QuoteMapping) -> NDArray[np.int64]:
-    ts: NDArray[np.int64] = columns[quotes.time or STAMPS[0]]
+    ts: NDArray[np.int64] = columns[STAMPS[quotes.stamps]]
     return ts
 
 
@@ -380,7 +377,7 @@ def _block(
         ignored = ignored | {"other_symbol": instruments.other_symbol}
     behind = {name: columns.pop(f"{name}_behind") for name in LEVEL_DTYPES if f"{name}_behind" in columns} or None
     notes: tuple[str, ...] = (
-        f"tardis.dev, {how}; times are {instruments.quotes.time or STAMPS[0]}",
+        f"tardis.dev, {how}; times are {STAMPS[instruments.quotes.stamps]}",
         "the sequence is the number of the row",
     )
     if unit.amount or unit.times > 1:

@@ -111,11 +111,14 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Whether what is not named at an instant stands (updates) or is gone (snapshots).
     prices : str
         Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
-    symbols : dict
+    symbols : dict, optional
         What tapes are called, by the symbol in a vendor's file: venues name one instrument differently.
     sizes : str
         Whether a size in a vendor's file that is no whole number of `size_unit` is refused (exact), or what is left of
         it is not shown (down).
+    stamps : str
+        Of a vendor's file that has both: when a message arrived at whoever recorded it (arrival), or when the exchange
+        says that it was sent (sent).
     """
 
     format: str | None = None
@@ -143,8 +146,9 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     size_unit: str | float | None = None
     rows: Literal["updates", "snapshots"] = "updates"
     prices: Literal["positive", "signed"] = "positive"
-    symbols: dict[str, str] = msgspec.field(default_factory=dict)
+    symbols: dict[str, str] | None = None
     sizes: Literal["exact", "down"] = "exact"
+    stamps: Literal["arrival", "sent"] = "arrival"
 
     @property
     def names_columns(self) -> bool:

@@ -94,7 +94,7 @@ def test_updates_are_folded_as_plainly(tmp_path, monkeypatch, block):
     assert fragment.ignored == {"before_snapshot": 5}
     assert "a share is 1e-5 of a coin or contract" in fragment.notes
     assert same(read_file(path, depth=1, quotes=UNIT).tape, plainly(rows, depth=1))
-    sent = read_file(path, depth=10, quotes=QuoteMapping(size_unit="1e-5", time="timestamp")).tape
+    sent = read_file(path, depth=10, quotes=QuoteMapping(size_unit="1e-5", stamps="sent")).tape
     assert same(sent, plainly(rows, stamp=2))
 
 
