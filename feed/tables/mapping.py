@@ -62,6 +62,7 @@ EXPECTED: Final = {
     "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
     "rows": "updates or snapshots",
     "sizes": "exact or down",
+    "stamps": "arrival or sent",
     "prices": "positive or signed",
 }
 """What the value of each key looks like."""

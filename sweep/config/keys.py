@@ -77,7 +77,6 @@ EXPECTED: Final = {
     "feed.wait": _DURATION,
     "feed.deadline": _DURATION,
     "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
-    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ...}",
     "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ask_px: ask, ...}",
     **{f"quotes.{name}": expected for name, expected in QUOTES.items()},
     "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
