@@ -152,7 +152,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
             On the lattice that the axes of its grid span, ascending.
         """
         config = msgspec.structs.replace(self)
-        config.__dict__ |= {"held": self.held, "places": places}
+        config.__dict__.update(held=self.held, places=places)
         return config
 
 
