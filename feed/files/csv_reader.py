@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from feed.errors import FeedError, FeedUnavailable
 from feed.files.csv_fast import read_plain
 from feed.files.csv_text import Rows, read_rows
+from feed.files.dbn_layouts import SCHEMAS, named
 from feed.files.fragments import (
     UNDEFINED_SIZE,
     FileBlock,
@@ -154,7 +155,9 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1)
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
         rows = _keep(rows, np.isin(rtype, BOOK_RTYPES), ignored, "other_rtype")
         if not len(rows.index):
-            raise no_book_rows(len(rtype), str(path))
+            kinds, counts = np.unique(rtype, return_counts=True)
+            others = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
+            raise no_book_rows(len(rtype), named(others), SCHEMAS, str(path))
     iso = are_iso(rows.text("ts_event"))
     priced = [name for name in PRICES if rows.has(name)] + behind["bid_px"] + behind["ask_px"]
     nanos = are_nanos([rows.text(name) for name in priced])

@@ -176,10 +176,12 @@ def instruments_unnamed(where: str) -> FeedUnavailable:
     )
 
 
-def no_book_rows(rows: int, where: str) -> FeedUnavailable:
-    """Say that a file holds only rows of other schemas."""
+def no_book_rows(rows: int, others: str, schemas: str, where: str) -> FeedUnavailable:
+    """Say that a file holds only rows of other schemas, which those are, and which schemas are read."""
     return FeedUnavailable(
-        f"none of its {rows} rows is a book row (rtype 1 or 10)", where, "export the schema mbp-1 or mbp-10"
+        f"none of its {rows} rows is a book row{f': they are of {others}' if others else ''}",
+        where,
+        f"export one of the schemas {schemas}",
     )
 
 

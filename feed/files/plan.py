@@ -13,7 +13,7 @@ import numpy as np
 
 from feed.console import listing, quoted
 from feed.errors import FeedError, FeedUnavailable
-from feed.files.registry import READERS, ending_of, read_file
+from feed.files.registry import READERS, is_read, passed_over, read_file
 from feed.files.stdin import STDIN, spooled
 from feed.files.streams import check_there, limits_of, unreadable_reported
 from feed.plan import TapeSpan
@@ -239,7 +239,9 @@ def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:
-    """Sort the paths with a known ending; hidden ones, which may be half written, are left out.
+    """Sort the paths with a known ending, or of a vendor's name; those that are read with another are passed over.
+
+    Hidden ones, which may be half written, are left out.
 
     Raises
     ------
@@ -247,7 +249,11 @@ def known(place: str, paths: Sequence[str]) -> list[str]:
         There is none; lists the files there.
     """
     names = {path: path.rpartition("/")[2] for path in paths}
-    files = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
+    files = sorted(
+        path
+        for path, name in names.items()
+        if is_read(path) and not name.startswith(".") and not passed_over(path, names)
+    )
     if not files:
         raise FeedUnavailable(
             f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))

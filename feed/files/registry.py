@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from feed.errors import FeedUnavailable
+from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
 
@@ -93,20 +94,71 @@ class Format(NamedTuple):
     fits : callable
         Whether a file, by its name and its first bytes, is of this layout; no file fits two.
     read : callable
+    lists : callable
+        Whether a file of a directory is of this layout by its path alone, whatever its ending.
+    beside : callable
+        The path of the file that one is read with, and so passed over in a directory; None where it is read by itself.
     """
 
     about: str
     fits: Callable[[Path], bool]
     read: Read
+    lists: Callable[[str], bool] = lambda _: False
+    beside: Callable[[str], str | None] = lambda _: None
 
 
-FORMATS: dict[str, Format] = {}
+def _read_lobster(path: Path, request: Request) -> FileBlock:
+    from feed.files.lobster import read_lobster
+
+    return read_lobster(path, request)
+
+
+def _read_tardis(path: Path, request: Request) -> FileBlock:
+    from feed.files.tardis import read_tardis
+
+    return read_tardis(path, request)
+
+
+def _read_taq(path: Path, request: Request) -> FileBlock:
+    from feed.files.taq import read_taq
+
+    return read_taq(path, request)
+
+
+def _read_lean(path: Path, request: Request) -> FileBlock:
+    from feed.files.lean import read_lean
+
+    return read_lean(path, request)
+
+
+FORMATS: dict[str, Format] = {
+    "lobster": Format(
+        "LOBSTER's messages and order book",
+        lambda path: is_lobster(path.name),
+        _read_lobster,
+        is_lobster,
+        book_of_messages,
+    ),
+    "taq": Format("quotes of NYSE's Daily TAQ, as NYSE or WRDS writes them", is_taq, _read_taq, is_taq_name),
+    "lean": Format("equity quotes of QuantConnect's Lean", lambda path: is_lean(path.name), _read_lean, is_lean_listed),
+    "tardis": Format("tables of tardis.dev", is_tardis, _read_tardis),
+}
 """Layouts that their ending alone does not tell, by the name that `quotes.format` takes."""
 
 
 def ending_of(name: str) -> str | None:
     """The ending of a file's name, one of `READERS`; None for any other."""
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
+
+
+def passed_over(path: str, paths: Collection[str]) -> bool:
+    """Whether a file is read with another one of those of a directory."""
+    return any(each.beside(path) in paths for each in FORMATS.values())
+
+
+def is_read(path: str) -> bool:
+    """Whether a file of a directory is one to read, by its path."""
+    return ending_of(path) is not None or any(each.lists(path) for each in FORMATS.values())
 
 
 def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
@@ -120,6 +172,12 @@ def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
             )
         return FORMATS[quotes.format].read
     seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
+    if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
+        raise FeedUnavailable(
+            f"quotes.{idle[0]} does nothing for {path.name}, whose columns of prices and sizes are not named",
+            "quotes",
+            "name them: quotes.bid_px, ...; python -m feed map proposes them",
+        )
     return seen or READERS[ending_of(path.name) or ".csv"]
 
 

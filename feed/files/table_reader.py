@@ -84,8 +84,8 @@ def block_of(mapped: Mapped, symbol: str | None, where: str) -> FileBlock:
         return FileBlock((), symbols)
     names, notes = (mapped.symbols, mapped.notes)
     if not mapped.named:
-        name, said = unnamed(symbol)
-        names, notes = (name,), (*said, *notes)
+        name, about = unnamed(symbol)
+        names, notes = (name,), (*about, *notes)
     labels = Labels(names, mapped.codes, np.zeros(0, np.int64), named=mapped.named)
     fragments = make_fragments(labels, mapped.quotes, None, mapped.ignored, notes, mapped.levels, where=where)
     return FileBlock(fragments, symbols)
@@ -281,7 +281,10 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         )
     if delimiter not in {None, ","} and named is None:
         given["delimiter"] = "tab" if delimiter == "\t" else delimiter
-    proposal = propose(table, given)
+    try:
+        proposal = propose(table, given)
+    except ValueError as error:
+        raise FeedUnavailable(str(error), place) from None
     if proposal.doubts:
         raise FeedUnavailable("; ".join(proposal.doubts), place)
     try:

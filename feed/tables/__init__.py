@@ -15,7 +15,7 @@ from feed.lazy import exports
 
 if TYPE_CHECKING:
     from feed.tables.mapped import Mapped, Mapper
-    from feed.tables.mapping import QuoteMapping, parse_mapping, parse_word, read_mapping
+    from feed.tables.mapping import EXPECTED, QuoteMapping, parse_mapping, parse_word, read_mapping
     from feed.tables.parsing import (
         Arrow,
         Text,
@@ -36,7 +36,7 @@ else:
         __name__,
         {
             "mapped": ("Mapped", "Mapper"),
-            "mapping": ("QuoteMapping", "parse_mapping", "parse_word", "read_mapping"),
+            "mapping": ("EXPECTED", "QuoteMapping", "parse_mapping", "parse_word", "read_mapping"),
             "parsing": (
                 "Arrow",
                 "Text",
@@ -56,6 +56,7 @@ else:
     )
 
 __all__ = [
+    "EXPECTED",
     "Arrow",
     "Mapped",
     "Mapper",

@@ -15,7 +15,7 @@ from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.levels import LEVEL_DTYPES
-from feed.markets import venue_of
+from feed.markets import round_lots, venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
@@ -263,21 +263,14 @@ class Mapper:
         """(N,) int16: publisher ids; a letter that several exchanges have had is of that of the first row's date."""
         quotes = self.quotes
         if quotes.venue is None:
-            return np.full(len(numbers), self._venue(quotes.at, "any", first, "quotes.at"), np.int16)
+            return np.full(len(numbers), self._venue(quotes.at, "any", first, lambda: "quotes.at"), np.int16)
         codes, values = self._coded(table, numbers, quotes.venue, empty=False)
         ids = np.zeros(len(values), np.int16)
         for code, value in enumerate(values):
             at = np.flatnonzero(codes == code)
             if not len(at):
                 continue  # of rows that are left out
-            place = f"{self.place(int(numbers[at[0]]))}, column {quotes.venue}"
-            if not isinstance(quotes.venues, dict):
-                ids[code] = self._venue(value, quotes.venues, first, place)
-            elif value in quotes.venues:
-                ids[code] = self._venue(quotes.venues[value], "any", first, "quotes.venues")
-            else:
-                known = listing("venues", set(quotes.venues))
-                raise FeedUnavailable(f"{place}: {quoted(value)} is not in quotes.venues", self.where, known)
+            ids[code] = self._venue_in(value, first, partial(self._cell, int(numbers[at[0]]), quotes.venue))
         return ids[codes]
 
     def _coded(self, table: Arrow, numbers: Int64, name: str, *, empty: bool = True) -> tuple[Int64, list[str]]:
@@ -288,12 +281,26 @@ class Mapper:
             raise FeedCorrupt(f"{self.place(int(numbers[at]))}, column {name}: it is empty", self.where)
         return to_numpy(pc.fill_null(indices.cast(pa.int64()), -1)), values
 
-    def _venue(self, value: object, kind: str, first: int, place: str) -> int:
+    def _cell(self, row: int, name: str) -> str:
+        """Where a value stands, for a message; a line is counted for it."""
+        return f"{self.place(row)}, column {name}"
+
+    def _venue_in(self, value: str, first: int, cell: Callable[[], str]) -> int:
+        """The id of what a column of venues holds."""
+        venues = self.quotes.venues
+        if not isinstance(venues, dict):
+            return self._venue(value, venues, first, cell)
+        if value not in venues:
+            known = listing("venues", set(venues))
+            raise FeedUnavailable(f"{cell()}: {quoted(value)} is not in quotes.venues", self.where, known)
+        return self._venue(venues[value], "any", first, lambda: "quotes.venues")
+
+    def _venue(self, value: object, kind: str, first: int, cell: Callable[[], str]) -> int:
         try:
             return venue_of(str(value), kind, format_instant(first)[:10])
         except ValueError as error:
             raise FeedUnavailable(
-                f"{place}: {error}",
+                f"{cell()}: {error}",
                 self.where,
                 "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
             ) from None
@@ -328,8 +335,8 @@ class Mapper:
     def _prices(self, table: Arrow, numbers: Int64, name: str) -> Int64:
         column = plain(table.column(name))
         unit = self.quotes.dollars
-        if unit is None:
-            self.fractions |= has_fractions(column)
+        if unit is None and not self.fractions:
+            self.fractions = has_fractions(column)
         px = self._parsed(column, numbers, name, partial(prices_of, unit=Fraction(1) if unit is None else unit))
         self.priced |= bool((px != 0).any())
         below = px < 0

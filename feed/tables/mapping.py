@@ -27,7 +27,48 @@ SIDE_WORDS: Final = {"bid": ("B", "BID", "BUY"), "ask": ("A", "ASK", "S", "SELL"
 """What a column of sides may hold where the mapping does not say, in any case of letters."""
 
 _LOTS: Final = re.compile(r"lots of ([1-9]\d{0,6})")
+_DIGITS: Final = 12
+"""Powers of ten that a unit may be away from one."""
+
 _ISO_DATE: Final = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+
+_COLUMN: Final = "the name of a column, such as {}"
+_LEVELS: Final = "the name of a column, such as {}, or a list of them, best level first"
+
+EXPECTED: Final = {
+    "format": "the name of a layout, such as taq",
+    "delimiter": "a character, or tab",
+    "time": _COLUMN.format("time"),
+    "time_unit": "iso, clock, s, ms, us or ns",
+    "zone": "a time zone, such as America/New_York",
+    "date": "a date, such as 2024-08-01, or the name of a column",
+    "symbol": _COLUMN.format("ticker"),
+    "symbols": "a mapping of what the table says to a symbol, such as {BTCUSDT: BTC-USD}",
+    "venue": _COLUMN.format("exchange"),
+    "venues": "what the column holds, such as mic, or a mapping such as {ARCA: ARCX}",
+    "at": "a venue, such as XNAS",
+    "sequence": _COLUMN.format("seq"),
+    "bid_px": _LEVELS.format("bid"),
+    "ask_px": _LEVELS.format("ask"),
+    "bid_sz": _LEVELS.format("bid_size"),
+    "ask_sz": _LEVELS.format("ask_size"),
+    "side": _COLUMN.format("side"),
+    "px": _COLUMN.format("price"),
+    "sz": _COLUMN.format("size"),
+    "level": _COLUMN.format("level"),
+    "bid": "what the column of sides holds, such as B, or a list of it",
+    "ask": "what the column of sides holds, such as A, or a list of it",
+    "price_unit": "dollars, cents, or dollars such as 1e-4",
+    "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
+    "rows": "updates or snapshots",
+    "sizes": "exact or down",
+    "stamps": "arrival or sent",
+    "prices": "positive or signed",
+}
+"""What the value of each key looks like."""
+
+_AS_WRITTEN: Final = ("price_unit", "size_unit", "symbols", "venues")
+"""Keys whose values are no names."""
 
 _FILE_LIMIT: Final = 2**20
 """Bytes of a file that holds a mapping, at most."""
@@ -71,6 +112,14 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Whether what is not named at an instant stands (updates) or is gone (snapshots).
     prices : str
         Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
+    symbols : dict, optional
+        What tapes are called, by the symbol in a vendor's file: venues name one instrument differently.
+    sizes : str
+        Whether a size in a vendor's file that is no whole number of `size_unit` is refused (exact), or what is left of
+        it is not shown (down).
+    stamps : str
+        Of a vendor's file that has both: when a message arrived at whoever recorded it (arrival), or when the exchange
+        says that it was sent (sent).
     """
 
     format: str | None = None
@@ -98,17 +147,23 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     size_unit: str | float | None = None
     rows: Literal["updates", "snapshots"] = "updates"
     prices: Literal["positive", "signed"] = "positive"
+    symbols: dict[str, str] | None = None
+    sizes: Literal["exact", "down"] = "exact"
+    stamps: Literal["arrival", "sent"] = "arrival"
 
     @property
     def names_columns(self) -> bool:
         """Whether it says which columns hold quotes; otherwise it says something about a vendor's layout."""
-        return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
+        return any(
+            getattr(self, name) is not None for name in ("bid_px", "ask_px", "bid_sz", "ask_sz", "side", "px", "sz")
+        )
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys that are not at their defaults."""
-        fields = msgspec.structs.fields(self)
-        return {each.name: getattr(self, each.name) for each in fields if getattr(self, each.name) != each.default}
+        plain = QuoteMapping()
+        names = (each.name for each in msgspec.structs.fields(self))
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(plain, name)}
 
     @property
     def separator(self) -> str:
@@ -168,12 +223,13 @@ def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _number(unit: object) -> Fraction:
     try:
-        number = Fraction(Decimal(str(unit)))
-    except (InvalidOperation, ValueError, OverflowError):
-        number = Fraction(0)
-    if not Fraction(1, 10**12) <= number <= 10**12:
+        number = Decimal(str(unit))
+    except InvalidOperation:
+        number = Decimal(0)
+    # the exponent first: of 1e-999999999 no fraction is made
+    if not (number.is_finite() and number > 0 and -_DIGITS <= number.adjusted() <= _DIGITS):
         raise ValueError(f"{str(unit)[:40]!r} is no unit")
-    return number
+    return Fraction(number)
 
 
 def _price_unit(unit: str | float) -> Fraction:
@@ -192,30 +248,32 @@ def parse_mapping(tree: object) -> QuoteMapping:
         raise ValueError(  # noqa: TRY004 - one kind of error for all that a user typed
             f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}"
         )
-    names = [field.name for field in msgspec.structs.fields(QuoteMapping)]
-    for key in tree:
-        if key not in names:
-            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in names]))
+    check_keys(tree)
     try:
         quotes = msgspec.convert(_texts(tree), QuoteMapping)
     except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$.")
-        raise ValueError(f"quotes.{at.rstrip('`') or '*'}: {what[0].lower()}{what[1:]}") from None
+        key = re.split(r"[.\[`]", str(error).partition(" - at `$.")[2])[0]
+        raise ValueError(f"quotes.{key}: expected {EXPECTED[key]}, but it had {repr(tree[key])[:40]}") from None
     check_mapping(quotes)
     return quotes
 
 
+def check_keys(tree: Mapping[str, Any]) -> None:
+    """Refuse (ValueError) an unknown key; the nearest valid one is named."""
+    for key in tree:
+        if key not in EXPECTED:
+            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in EXPECTED]))
+
+
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping whose names are text: a column may be called 1, a date is one."""
-    units = ("price_unit", "size_unit", "venues")
-    return {
-        key: value
-        if key in units or value is None
-        else [str(each) for each in value]
-        if isinstance(value, list)
-        else str(value)
-        for key, value in tree.items()
-    }
+    """A mapping whose names are text: a column may be called 1, and a date is text here."""
+    return {key: value if key in _AS_WRITTEN else _text_of(value) for key, value in tree.items()}
+
+
+def _text_of(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    if isinstance(value, list | tuple):
+        return [_text_of(each) for each in value]
+    return value if value is None or isinstance(value, dict) else str(value)
 
 
 def check_mapping(quotes: QuoteMapping) -> None:
@@ -244,7 +302,7 @@ def _check_units(quotes: QuoteMapping) -> None:
     for key in ("price_unit", "size_unit"):
         unit = getattr(quotes, key)
         try:
-            _ = quotes.dollars if key == "price_unit" else quotes.shares
+            _ = _price_unit(unit or 1) if key == "price_unit" else quotes.shares
         except ValueError:
             examples = (
                 "dollars, cents, or dollars such as 1e-4"

@@ -19,7 +19,7 @@ from feed.console import listing, quoted
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
-from feed.tables.mapping import SIDE_WORDS, QuoteMapping
+from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from feed.tables.parsing import Arrow
 
 _NAMES: Final = {
-    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime",
+    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime "
+    "index",
     "date": "date tradedate day tradingday quotedate",
     "symbol": "symbol sym ticker symroot instrument ric security underlying",
     "venue": "venue exchange exch ex mic market participant mkt exchangeid publisherid quoteexchange",
@@ -119,38 +120,37 @@ class _Look:
     """One look at a table: what is found so far."""
 
     def __init__(self, columns: dict[str, Arrow], given: dict[str, Any]) -> None:
+        check_keys(given)
         self.columns, self.given = columns, given
-        self.found: dict[str, Proposed] = {}
+        self.keys: dict[str, Proposed] = {}
         self.doubts: list[str] = []
 
     def all(self) -> Proposal:
         """Look at the columns, then at what is in them."""
         for key, value in self.given.items():
-            self.found[key] = Proposed(key, value, "as given")
+            self.keys[key] = Proposed(key, value, "as given")
         self._columns()
         if not self.doubts:
             for look in (self._time, self._venue, self._prices, self._sizes, self._sequence):
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
-        keys = sorted(self.found.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
+        keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
         return Proposal(tuple(keys), tuple(self.doubts))
 
     def _take(self, key: str, value: Any, reason: str) -> None:  # noqa: ANN401 - as the mapping has it
-        self.found.setdefault(key, Proposed(key, value, reason))
+        self.keys.setdefault(key, Proposed(key, value, reason))
 
     def _value(self, key: str) -> Any:  # noqa: ANN401
-        return self.found[key].value if key in self.found else None
+        return self.keys[key].value if key in self.keys else None
 
     # ------------------------------------------------------------------------------------------ columns
 
     def _columns(self) -> None:
-        taken = {
-            each for value in self.given.values() for each in (value if isinstance(value, list | tuple) else [value])
-        }
+        taken = self._names(*(key for key in self.keys if key != "venues"))
         free = [name for name in self.columns if name not in taken]
         levels = _levels(free)
         for key, words in _NAMES.items():
-            if key in self.found:
+            if key in self.keys:
                 continue
             if key in levels:
                 names = levels[key]
@@ -171,18 +171,18 @@ class _Look:
 
     def _layout(self) -> None:
         """Decide between rows of both sides and rows of one."""
-        wide = [key for key in _WIDE if key in self.found]
-        long = [key for key in _LONG if key in self.found]
+        wide = [key for key in _WIDE if key in self.keys]
+        long = [key for key in _LONG if key in self.keys]
         drop = (*_LONG, "level") if len(wide) == len(_WIDE) or len(long) < len(_LONG) else _WIDE
         for key in drop:
             if key not in self.given:
-                self.found.pop(key, None)
+                self.keys.pop(key, None)
         needed = _WIDE if drop[0] in _LONG else _LONG
         for key in ("time", *needed):
-            if key not in self.found:
+            if key not in self.keys:
                 self.doubts.append(f"which column is {key}? quotes.{key}=...; {listing('columns', self.columns)}")
-        if "date" in self.found and "date" not in self.given and not self._is_clock():
-            self.found.pop("date")
+        if "date" in self.keys and "date" not in self.given and not self._is_clock():
+            self.keys.pop("date")
 
     def _samples(self, name: str) -> str:
         """Some values of a column."""
@@ -215,11 +215,11 @@ class _Look:
             return
         if self._is_clock():
             self._take("time_unit", "clock", f"a time of day: {self._samples(name)}")
-            if "date" not in self.found:
+            if "date" not in self.keys:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
                 )
-            if "zone" not in self.found:
+            if "zone" not in self.keys:
                 self.doubts.append(f"{quoted(name)} names no time zone: quotes.zone=America/New_York, UTC, ...")
             return
         text = is_text(column.type)
@@ -227,13 +227,13 @@ class _Look:
             text and not pc.all(pc.match_substring_regex(column, r"^\d+(\.\d*)?$")).as_py()
         ):
             self._stamps(name, column)
-        elif "time_unit" not in self.found:
+        elif "time_unit" not in self.keys:
             self._unit(name, column)
 
     def _stamps(self, name: str, column: Arrow) -> None:
         if is_text(column.type):
             self._take("time_unit", "iso", f"ISO 8601 text: {self._samples(name)}")
-        if "zone" in self.found:
+        if "zone" in self.keys:
             return
         try:
             instants_of(column, None, None)
@@ -249,7 +249,7 @@ class _Look:
 
     def _unit(self, name: str, column: Arrow) -> None:
         """The unit of numbers: of 1973 to 2262 there is only one."""
-        low = float(pc.min(column.cast(pa.float64())).as_py())
+        low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
         fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
         if len(fitting) == 1 and not self._value("date"):
             first = format_instant(int(low * UNITS[fitting[0]]))
@@ -267,18 +267,18 @@ class _Look:
     # ------------------------------------------------------------------------------------------ venue
 
     def _venue(self) -> None:
-        if "at" in self.found:
-            self.found.pop("venue", None)
+        if "at" in self.keys:
+            self.keys.pop("venue", None)
             return
-        if "venue" not in self.found:
+        if "venue" not in self.keys:
             self.doubts.append(
                 "which column names the venue? quotes.venue=..., or quotes.at=XNAS where all are of one; "
                 f"{listing('columns', self.columns)}"
             )
             return
-        name = self.found["venue"].value
+        name = self.keys["venue"].value
         values = [str(each) for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
-        if "venues" in self.found:
+        if "venues" in self.keys:
             return
         if len(values) > _FEW:
             self.doubts.append(f"column {quoted(name)} has {len(values)} values, too many for venues: quotes.venue=...")
@@ -345,7 +345,7 @@ class _Look:
 
     def _prices(self) -> None:
         names = self._names("bid_px", "ask_px", "px")
-        if "price_unit" in self.found:
+        if "price_unit" in self.keys:
             return
         if any(has_fractions(numbers_of(self.columns[name]).drop_null()) for name in names):
             self._take("price_unit", "dollars", f"decimals: {self._samples(names[0])}")
@@ -375,7 +375,7 @@ class _Look:
 
     def _sizes(self) -> None:
         names = self._names("bid_sz", "ask_sz", "sz")
-        if "size_unit" in self.found:
+        if "size_unit" in self.keys:
             return
         texts = [numbers_of(self.columns[name]).drop_null() for name in names]
         decimals = max((_decimals(each) for each in texts), default=0)
@@ -407,7 +407,7 @@ class _Look:
         try:
             integers_of(self.columns[name], 0, 2**63 - 1)
         except ValueError:
-            self.found.pop("sequence")
+            self.keys.pop("sequence")
 
 
 def _whole_numbers(column: Arrow) -> Any:  # noqa: ANN401 - (N,) int64

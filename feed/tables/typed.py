@@ -6,6 +6,7 @@ value alone, so `feed.tables.parsing.first_bad` finds the culprit by bisection.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from feed.errors import FeedUnavailable
 from feed.instants import LAST_INSTANT, NANOS_FROM, as_coarser, format_instant
-from feed.tables.parsing import decimals, to_numpy, unscaled
+from feed.tables.parsing import decimals, int64_of, to_numpy, unscaled
 from feed.tape import INT64, PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _STAMP = pa.timestamp("ns")
 _UTC = pa.timestamp("ns", "UTC")
 _EXACT_FLOAT = 2.0**53
 _COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
+_DECIMAL = re.compile(r"\d+(\.\d*)?")
 _ONE_DIGIT = r"^(\d):"
 
 
@@ -157,7 +159,8 @@ def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> I
 
 
 def _are_numbers(text: Arrow) -> bool:
-    return bool(pc.all(pc.match_substring_regex(text, r"^\d+(\.\d*)?$"), min_count=1).as_py())
+    """Whether texts are numbers, by the first of them."""
+    return len(text) > 0 and _DECIMAL.fullmatch(text[0].as_py()) is not None
 
 
 def _parsed(text: Arrow, zone: str | None) -> Arrow:
@@ -269,7 +272,6 @@ def _whole(column: Arrow) -> Int64:
 
 def integers_of(column: Arrow, low: int, high: int) -> Int64:
     """Read whole numbers from `low` to `high`."""
-    column = numbers_of(column)
     if column.null_count:
         raise ValueError("it is empty")
     numbers = _text_integers(column) if is_text(column.type) else _whole(column)
@@ -279,22 +281,11 @@ def integers_of(column: Arrow, low: int, high: int) -> Int64:
 
 
 def _text_integers(text: Arrow) -> Int64:
-    """Whole numbers of text, also of 19 digits."""
-    if _are_digits(text):
-        return to_numpy(text.cast(pa.int64()))
+    """Whole numbers of text, also of 19 digits, also such as 100.0."""
     try:
-        if pc.all(pc.match_substring_regex(text, r"^-?\d{1,19}$"), min_count=0).as_py():
-            return to_numpy(text.cast(pa.int64()))
+        return int64_of(text)
     except pa.ArrowInvalid:
-        raise ValueError(f"expected up to {INT64}") from None
-    return _whole(text)
-
-
-def _are_digits(column: Arrow, most: int = 18) -> bool:
-    """Whether texts are whole numbers of so many digits at most."""
-    if not is_text(column.type):
-        return False
-    return bool(pc.all(pc.match_substring_regex(column, rf"^-?\d{{1,{most}}}$"), min_count=0).as_py())
+        return _whole(text)
 
 
 def _nanos(column: Arrow) -> Int64:
@@ -338,12 +329,12 @@ def prices_of(column: Arrow, unit: Fraction) -> Int64:
     """
     column = _numeric(column)
     nanos = unit * _NANO
-    if nanos.denominator == 1 and (pa.types.is_integer(column.type) or _are_digits(column, 19)):
-        whole = _text_integers(pc.fill_null(column, "0")) if is_text(column.type) else _whole(pc.fill_null(column, 0))
+    whole = _whole_or_none(column) if nanos.denominator == 1 and unit != 1 else None
+    if whole is not None:
         whole = np.where(whole == UNDEFINED_PRICE, 0, whole)
         _check_below(whole, PRICE_LIMIT // nanos.numerator)
         return whole * nanos.numerator
-    scaled = _nanos(pc.fill_null(column, "0" if is_text(column.type) else 0))  # 1e-9 of the unit
+    scaled = _nanos_or_missing(column)  # 1e-9 of the unit
     scaled = np.where(scaled == UNDEFINED_PRICE, 0, scaled)
     _check_below(scaled, PRICE_LIMIT / unit)
     if unit == 1:
@@ -368,7 +359,31 @@ def _numeric(column: Arrow) -> Arrow:
         return column.cast(pa.int64())
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
         raise ValueError(f"expected numbers, but the column is {kind}")
-    return numbers_of(column)
+    return column
+
+
+def _whole_or_none(column: Arrow) -> Int64 | None:
+    """Whole numbers of a column, 0 for none; None where any is written otherwise."""
+    if pa.types.is_integer(column.type):
+        return _whole(pc.fill_null(column, 0))
+    if not is_text(column.type):
+        return None
+    for each in (column, numbers_of(column)) if column.null_count < len(column) else (column,):
+        try:
+            return int64_of(pc.fill_null(each, "0"))
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
+def _nanos_or_missing(column: Arrow) -> Int64:
+    """Numbers in 1e-9 of their unit, 0 for none."""
+    if not is_text(column.type):
+        return _nanos(pc.fill_null(column, 0))
+    try:
+        return decimals(pc.fill_null(column, "0"))
+    except ValueError:  # words for a missing number are looked for only where there is something to look for
+        return decimals(pc.fill_null(numbers_of(column), "0"))
 
 
 def _any_above_zero(column: Arrow) -> bool:
@@ -407,14 +422,14 @@ def sizes_of(column: Arrow, unit: Fraction) -> Int64:
         Shares, 0 for none; below 0 as -1, which is no size either.
     """
     column = _numeric(column)
-    filled = pc.fill_null(column, "0" if is_text(column.type) else 0)
-    if unit.denominator == 1 and (pa.types.is_integer(column.type) or _are_digits(filled)):
-        whole = np.maximum(_text_integers(filled) if is_text(column.type) else _whole(filled), -1)
+    whole = _whole_or_none(column) if unit.denominator == 1 else None
+    if whole is not None:
+        whole = np.maximum(whole, -1)
         if len(whole) and int(whole.max()) > (SHARES_LIMIT - 1) // unit.numerator:
             raise ValueError(f"expected a size up to {(SHARES_LIMIT - 1) // unit.numerator}")
         multiples: Int64 = np.maximum(whole * unit.numerator, -1)
         return multiples
-    scaled = _nanos(filled)
+    scaled = _nanos_or_missing(column)
     shares, rest = np.divmod(_times(scaled, unit.numerator), unit.denominator * _NANO)
     if rest.any():
         raise ValueError(

@@ -17,6 +17,7 @@ from feed.console import unknown_key, without_secrets
 from feed.markets import SCENARIOS
 from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
+from feed.tables import EXPECTED as QUOTES
 from feed.tables import parse_mapping
 from feed.yaml_text import line_of
 from sweep.config.rules import by_publisher
@@ -78,7 +79,8 @@ EXPECTED: Final = {
     "feed.wait": _DURATION,
     "feed.deadline": _DURATION,
     "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
-    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ...}",
+    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ask_px: ask, ...}",
+    **{f"quotes.{name}": expected for name, expected in QUOTES.items()},
     "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
     "kafka.security_protocol": "text, such as SASL_SSL",
     "kafka.sasl_mechanism": "text, such as SCRAM-SHA-256",

@@ -63,7 +63,7 @@ def test_yaml_without_its_surprises(text, value):
     ],
 )
 def test_yaml_that_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^here: no valid YAML"):
+    with pytest.raises(ValueError, match=r"^here: no valid YAML"):
         parse_yaml(text, "here")
 
 
