@@ -92,7 +92,9 @@ def learned(question: Question) -> Iterator[str]:
 def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:
     """Where nothing says when an order starts, and the source begins before the regular session."""
     parents = question.orders
-    asked = question.window.start is not None or parents.starts or (parents.clock and parents.clock.first is not None)
+    window, clock = question.window, parents.clock
+    by_clock = clock is not None and (clock.opens or clock.first is not None)
+    asked = window.opens or window.start is not None or parents.starts or by_clock
     if not asked and in_us_equities(facts.venues):
         opens = session_open(order.start)
         if order.start < opens:

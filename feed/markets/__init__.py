@@ -1,4 +1,4 @@
-"""The market's own rules, as dated tables with sources: its venues, tick sizes, round lots and fees.
+"""The market's own rules, as dated tables with sources: its venues, tick sizes, round lots, fees and sessions.
 
 venue_of : the venue that a text names: an id, a MIC, a name, a letter of TAQ, of the plans or of Lean.
 ids_of : the ids under which a venue's quotes may be on a tape.
@@ -6,6 +6,7 @@ VENUES : every venue of the table, by id.
 choose_venues, render_venues, as_dict : the table as text and JSON.
 TICKS, ROUND_LOTS, FEE_CAPS, rule_on : the SEC's rules about them, by date.
 tick_sizes, round_lots : those of quotes of US equities, by date and price.
+session_on : the regular session of a date, by a calendar of exchange_calendars; CALENDAR, check_calendar : its name.
 SCENARIOS, fees_of : fee scenarios, and each as the key `fees` takes it.
 spans_of, elsewhere, beyond, has_ticks : for which quotes a table has a rule.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from feed.markets.fees import SCENARIOS, fees_of
 from feed.markets.listing import as_dict, choose_venues, render_venues
+from feed.markets.sessions import CALENDAR, Session, check_calendar, session_on
 from feed.markets.ticks import (
     FEE_CAPS,
     ROUND_LOTS,
@@ -29,14 +31,17 @@ from feed.markets.ticks import (
 from feed.markets.venues import VENUE_KINDS, VENUES, ids_of, venue_of
 
 __all__ = [
+    "CALENDAR",
     "FEE_CAPS",
     "ROUND_LOTS",
     "SCENARIOS",
     "TICKS",
     "VENUES",
     "VENUE_KINDS",
+    "Session",
     "as_dict",
     "beyond",
+    "check_calendar",
     "choose_venues",
     "elsewhere",
     "fees_of",
@@ -45,6 +50,7 @@ __all__ = [
     "render_venues",
     "round_lots",
     "rule_on",
+    "session_on",
     "spans_of",
     "tick_sizes",
     "venue_of",

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 
 _INSTANT: Final = "an instant, such as 2024-08-01T13:36:32Z"
 _DURATION: Final = "a duration, such as 60s"
-_CLOCK: Final = "a time of day, such as 09:40"
+_BOUND: Final = f"{_INSTANT}, or session"
+_CLOCK: Final = "a time of day, such as 09:40, or session"
 _SHARES: Final = "a whole number of shares, such as 5000, 5k or 5e3"
 _DOLLARS: Final = "dollars per share, such as 0.003"
 _FEES: Final = f"a file, a scenario ({', '.join(SCENARIOS)}), or a mapping such as {{XNAS: {{taker: 0.003}}}}"
 
 EXPECTED: Final = {
     "source": "text, such as file:day.csv.gz or kafka://127.0.0.1:9092/quotes",
-    "window": "a mapping, such as {start: 2024-08-01T13:36:32Z}",
-    "window.start": _INSTANT,
-    "window.end": _INSTANT,
+    "window": "session, or a mapping, such as {start: 2024-08-01T13:36:32Z}",
+    "window.start": _BOUND,
+    "window.end": _BOUND,
     "window.warmup": _DURATION,
     "order": "a mapping, such as {side: buy, size: 5000}",
     "order.side": "buy, sell, or both: [buy, sell]",
@@ -59,6 +60,7 @@ EXPECTED: Final = {
     "fees": _FEES,
     "latency": "a duration such as 500us, a list to draw from, or a mapping such as {default: 1ms, '2': 50us, seed: 7}",
     "participation": "a share of what is displayed, above 0 and up to 1, such as 0.2",
+    "calendar": "a calendar of exchange_calendars, such as XNYS or 24/7",
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
     "where": "a condition, such as lambda_over < lambda_under, or a list of them",
     "search": "a mapping, such as {kind: random, combinations: 1000}",

@@ -12,7 +12,8 @@ from feed import yaml_text
 from feed.access import NAMES, refuse_literal
 from feed.files import PLACE, is_table
 from feed.markets import SCENARIOS, fees_of
-from sweep.config.keys import checked, nested, placed
+from sweep.config.keys import EXPECTED, checked, nested, placed
+from sweep.config.question import SESSION
 from sweep.config.schema import Config
 from sweep.errors import ConfigError
 
@@ -87,6 +88,8 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     tree = nested(tree)
     if isinstance(tree.get("quotes"), str):
         tree["quotes"] = _read_quotes(tree["quotes"])
+    if isinstance(tree.get("window"), str):
+        tree["window"] = _session_window(tree["window"])
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
@@ -201,8 +204,15 @@ def _fee_table(text: str) -> dict[str, Any]:
     return read_mapping(text)
 
 
-_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes}
-"""Sections that a file may hold, with what reads it."""
+def _session_window(text: str) -> dict[str, Any]:
+    """A window that is the regular session."""
+    if text != SESSION:
+        raise ConfigError(f"window: expected {EXPECTED['window']}, but it had {text[:40]!r}")
+    return {"start": text, "end": text}
+
+
+_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes, "window": _session_window}
+"""Sections that one word may stand for, mostly a file, with what reads it."""
 
 
 def _read_fees(text: str) -> dict[str, dict[str, float]]:
