@@ -83,7 +83,8 @@ MEANING: Final = {
     "quotes.format": "a vendor's [layout](sources.md); by default it is seen from the file",
     "quotes.delimiter": "between the fields of a row of text; a comma by default",
     "quotes.time": "the column of instants: [how a table of yours is read](mapping.md)",
-    "quotes.time_unit": "ISO 8601 text, a time of day, or a number since 1970 (with `quotes.date`: since midnight); text and nanoseconds by default",
+    "quotes.time_unit": "ISO 8601 text, a time of day, or a number since 1970 (with `quotes.date`: since midnight); "
+    "text and nanoseconds by default",
     "quotes.zone": "of times that name none; there is no default",
     "quotes.date": "of times of day",
     "quotes.symbol": "names the symbol of each row; without it the table holds one",
@@ -91,7 +92,7 @@ MEANING: Final = {
     "quotes.venues": "how that is read: any, id, mic, name, taq, lean, sip, databento, tardis, or what each text means",
     "quotes.at": "the venue of all rows, where no column names one",
     "quotes.sequence": "the venue's message number; the order of the rows stands in",
-    "quotes.bid_px": "of rows that hold both sides: prices; `quotes.ask_px`, `quotes.bid_sz` and `quotes.ask_sz` likewise",
+    "quotes.bid_px": "of rows that hold both sides: prices",
     "quotes.ask_px": "the same",
     "quotes.bid_sz": "sizes",
     "quotes.ask_sz": "the same",
@@ -102,7 +103,8 @@ MEANING: Final = {
     "quotes.bid": "what `quotes.side` holds for a bid; B, bid, buy by default",
     "quotes.ask": "the same for an ask; A, ask, S, sell, O, offer by default",
     "quotes.price_unit": "of prices; whole numbers without it are refused",
-    "quotes.size_unit": "of sizes: shares, round lots of date and price, lots of N shares, or what one share of the tape stands for, such as 1e-6 of a coin",
+    "quotes.size_unit": "of sizes: shares, round lots of date and price, lots of N shares, or what one share of the "
+    "tape stands for, such as 1e-6 of a coin",
     "quotes.rows": "whether what is not named at an instant stands, or is gone",
     "quotes.prices": "whether prices below 0 are refused, or taken as no quotes and counted",
     "quotes.symbols": "what tapes are called, by the symbol in a vendor's file",
