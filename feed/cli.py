@@ -198,6 +198,22 @@ def build_parser() -> argparse.ArgumentParser:
     venues.add_argument("-v", "--verbose", action="store_true", help="with other names, notes and sources")
     venues.set_defaults(run=_venues)
 
+    record = commands.add_parser(
+        "record",
+        help="record order books of crypto exchanges",
+        description="Poll order books through ccxt, and write them as tardis.dev's incremental_book_L2, until ctrl-C.",
+    )
+    record.add_argument("path", metavar="OUT.csv.gz", help="the file to write, .csv or .csv.gz")
+    record.add_argument("markets", metavar="EXCHANGE:SYMBOL", nargs="+", help="such as binance:BTC/USDT")
+    record.add_argument("--seconds", type=_positive, metavar="S", help="how long (default: until ctrl-C)")
+    record.add_argument(
+        "--every", type=_positive, default=1.0, metavar="S", help="seconds between two questions (default %(default)s)"
+    )
+    record.add_argument(
+        "--levels", type=int, default=20, metavar="N", help="of a side to ask for (default %(default)s)"
+    )
+    record.set_defaults(run=_record)
+
     broker = commands.add_parser(
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
     )
@@ -439,6 +455,20 @@ def _venues(arguments: argparse.Namespace) -> int:
         _answer(json.dumps({"venues": [as_dict(each) for each in venues]}))
     else:
         _answer(render_venues(venues, verbose=arguments.verbose))
+    return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from feed.recording import Recorder, market_of, record
+
+    markets = [market_of(text) for text in arguments.markets]
+    recorder = Recorder(Path(arguments.path), arguments.levels, tell=_tell)
+    try:
+        record(recorder, markets, arguments.every, arguments.seconds)
+    finally:
+        recorder.close()
+        for each in markets:
+            _tell(f"{each.name}: {each.polls} books, {each.rows} rows, {each.errors} errors")
     return 0
 
 

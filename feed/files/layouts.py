@@ -63,7 +63,7 @@ def venues_named(texts: Sequence[str], quotes: QuoteMapping, kind: str, day: int
     quotes : QuoteMapping
         Its `at` holds for all; its `venues` says another kind, or the venue of each text.
     kind : str
-        As `feed.markets.venue_of`, of the layout.
+        As `feed.markets.venue_of`, of the layout; what is no such text may be the name of one.
     day : int, optional
         Days since 1970: letters were others' before.
     where : str
@@ -78,15 +78,21 @@ def venues_named(texts: Sequence[str], quotes: QuoteMapping, kind: str, day: int
     table = quotes.venues if isinstance(quotes.venues, dict) else {}
     kind = quotes.venues if isinstance(quotes.venues, str) and quotes.venues != "any" else kind
     date = None if day is None else date_of(day)
-    venues = []
-    for text in texts:
-        try:
-            venues.append(venue_of(table[text]) if text in table else venue_of(text, kind, date))
-        except ValueError as error:
-            raise FeedUnavailable(
-                str(error), where, f"name it in quotes.venues ({{{text[:20]}: XNAS}}), or all by quotes.at"
-            ) from None
-    return np.array(venues, np.int64)
+    try:
+        return np.array([_venue(text, table, kind, date) for text in texts], np.int64)
+    except ValueError as error:
+        raise FeedUnavailable(str(error), where, "name it in quotes.venues, or all by quotes.at") from None
+
+
+def _venue(text: str, table: dict[str, str | int], kind: str, date: str | None) -> int:
+    if text in table:
+        return venue_of(table[text])
+    try:
+        return venue_of(text, kind, date)
+    except ValueError:
+        if kind != "tardis":
+            raise
+        return venue_of(text, "name")  # ccxt calls some of them otherwise
 
 
 def date_of(day: int) -> str:
