@@ -143,6 +143,7 @@ def waiting(
 
 _COMPILED = {
     "feed.files.csv_kernel": ("read_rows", "the reader of large CSV files"),
+    "feed.files.mbo_kernel": ("fold", "what folds orders into levels"),
     "feed.quality.tally_kernel": ("tally", "what counts large tapes"),
 }
 """Modules that compile when they are imported: what each then has, and how it is called."""
