@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LARGE = 2**22
+_LARGE = 2**19
 """Bytes from which a column is kept in pages of its own."""
+
+_HUGE = 2**22
+"""Bytes from which those may be large ones."""
 
 _WAITING = 2**12
 """Rows that come one by one until they are moved to such pages together."""
@@ -84,7 +87,6 @@ class _Pages:
     def __init__(self, typecode: str) -> None:
         self._dtype = np.dtype(typecode)
         self._map = mmap.mmap(-1, 2 * _LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._map.madvise(mmap.MADV_HUGEPAGE)
         self._count = 0
         self._waiting = array(typecode)  # rows that came one by one
 
@@ -116,7 +118,10 @@ class _Pages:
         self.extend(np.frombuffer(waiting, self._dtype))
 
     def _resize(self, nbytes: int) -> None:
+        before = len(self._map)
         try:
             self._map.resize(nbytes)
         except OSError as error:  # there is no more
             raise MemoryError(str(error)) from None
+        if before < _HUGE <= nbytes:
+            self._map.madvise(mmap.MADV_HUGEPAGE)

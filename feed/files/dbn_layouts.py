@@ -60,6 +60,9 @@ MBO_FIELDS: Final = {
 
 MBO: Final = 160
 
+LAST, TOP, SNAPSHOT, DOUBTFUL = 128, 64, 32, 4
+"""Flags of a record of mbo: the last of an event; a whole side rather than an order; of a snapshot; behind a gap."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

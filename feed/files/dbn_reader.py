@@ -14,7 +14,7 @@ import numpy as np
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
-from feed.files.dbn_layouts import CONSOLIDATED_QUOTE, LAYOUTS, SCHEMAS, named
+from feed.files.dbn_layouts import CONSOLIDATED_QUOTE, LAYOUTS, MBO, SCHEMAS, SNAPSHOT, named
 from feed.files.dbn_stream import Seen, blocks, read_metadata
 from feed.files.dbn_symbols import LOW, keys_of, received
 from feed.files.fragments import (
@@ -30,6 +30,7 @@ from feed.files.fragments import (
     unnamed,
 )
 from feed.files.kinds import check_kind
+from feed.files.mbo import Fold, UnfitError
 from feed.files.streams import bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
 from feed.growing import GrowingColumns
 from feed.levels import LEVEL_DTYPES
@@ -72,6 +73,7 @@ class _Taken:
     keys: list[Int64] = field(default_factory=list)
     rows: int = 0
     other_symbol: int = 0
+    fold: Fold | None = None
 
     def extend(self, quotes: Columns, levels: Columns | None, keys: Int64, codes: Int64) -> None:
         """Add rows; levels where they, or the rows before, have any."""
@@ -122,15 +124,26 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
         names, version, note, start = read_metadata(stream, where)
         with closing(blocks(stream, version, start, where, seen)) as parts:
             for block in parts:
-                _take(block, where, names, symbol, taken)
+                (_take_orders if block.rtype == MBO else _take)(block, where, names, symbol, taken)
                 held_names = METADATA_TIMES * start + HELD_MAPPING * names.mappings
-                (bounds if taken.levels is None else of_levels).check(0, taken.rows, held_names)
+                held_orders = 0 if taken.fold is None else taken.fold.nbytes
+                (bounds if taken.levels is None else of_levels).check(0, taken.rows, held_names, held_orders)
     if not seen.records:
         raise NoRows("the file holds no records", where, "export it again")
     if not seen.books:
         raise no_book_rows(seen.records, named(seen.others), SCHEMAS, where)
     notes = (note, *_notes(seen))
     ignored = {"other_rtype": sum(seen.others.values()), "other_symbol": taken.other_symbol}
+    if taken.fold is not None:
+        if not taken.rows and not len(taken.trades) and not taken.other_symbol:
+            raise NoRows(
+                f"none of its {seen.books} records of mbo ends an event (F_LAST) that leaves a quote; "
+                f"{taken.fold.counts()['unknown_order']} cancel orders that it does not hold",
+                where,
+                "export it from the start of a day",
+            )
+        ignored |= {name: taken.fold.counts()[name] for name in ("unknown_order", "unusable_order")}
+        notes += _notes_on_orders(taken.fold, depth)
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
     levels = None
     if taken.levels is not None:
@@ -183,6 +196,22 @@ def _notes(seen: Seen) -> tuple[str, ...]:
     if layout is not None and layout.sampled:
         notes.append(f"{layout.schema} is sampled: a row is the book at ts_recv; its last trades are not taken")
     return tuple(notes)
+
+
+def _notes_on_orders(fold: Fold, depth: int) -> tuple[str, ...]:
+    """Notes on how orders were folded, and on what they leave in doubt."""
+    counts = fold.counts()
+    doubts = {
+        f"{counts['late']} of {counts['books']} books begin with neither a clear nor a snapshot: what stood before is "
+        "not known": counts["late"],
+        f"{counts['new_by_modify']} modifies of unknown orders are taken as adds": counts["new_by_modify"],
+        f"{counts['repeated']} adds of known orders replace them": counts["repeated"],
+        f"{counts['more_than_left']} cancels are of more shares than were left": counts["more_than_left"],
+        f"{counts['doubted']} records are flagged F_MAYBE_BAD_BOOK, behind a gap in the feed": counts["doubted"],
+        f"{fold.unfinished} books changed after the last event that ends (F_LAST)": fold.unfinished,
+    }
+    how = f"orders are folded into {depth} levels of a side: a row is the book after an event that changed them"
+    return (how, *(text for text, count in doubts.items() if count))
 
 
 def _check_doubts(names: Names, symbol: str | None, venue: NDArray[Any], taken: _Taken, where: str) -> None:
@@ -239,6 +268,53 @@ def _take(block: Block, where: str, names: Names, symbol: str | None, taken: _Ta
     taken.trades.extend(trades)
     taken.trade_codes.append(_of(codes, prints))
     taken.extend(quotes, levels, keys, codes)
+
+
+def _take_orders(block: Block, where: str, names: Names, symbol: str | None, taken: _Taken) -> None:
+    """Fold a block's orders, and take the rows and the trades that come of it."""
+    records = block.records
+    if taken.fold is None:
+        taken.fold = Fold(taken.depth)
+    try:
+        shown = taken.fold.rows(records)
+    except UnfitError as error:
+        raise FeedCorrupt(f"{block.place(error.at)}, {error.what}", where) from None
+    chosen = np.concatenate([shown.at, np.flatnonzero(records["action"] == _TRADE)])
+    picked = records[chosen]
+    stamps = received(picked)
+    mapped = names.mapped_codes(block.mappings, picked["instrument_id"], lambda: block.number[chosen], stamps)
+    if not len(chosen):
+        return
+    keys = keys_of(picked, stamps)
+    codes, at = names.label(keys, mapped, symbol, where)
+    taken.other_symbol += len(chosen) - len(codes) if symbol is not None else 0
+    at = np.arange(len(chosen)) if at is None else at
+    quoted_rows = int(np.searchsorted(at, len(shown.at)))
+    rows, prints = at[:quoted_rows], at[quoted_rows:]
+    place = _Place(block, chosen, where)
+    quotes = _of_orders(picked, rows, place)
+    px, sz = shown.px[rows], shown.sz[rows]
+    sides: Columns = {"bid_px": px[:, 0], "ask_px": px[:, 1], "bid_sz": sz[:, 0], "ask_sz": sz[:, 1]}
+    levels = {name: each[:, 1:] for name, each in sides.items()} if taken.depth > 1 else None
+    trades = _of_orders(picked, prints, place) | {
+        "px": _column("px", picked["price"][prints], place, prints),
+        "sz": _column("sz", picked["size"][prints], place, prints),
+        "side": _SIDES[picked["side"][prints]],
+    }
+    taken.trades.extend(trades)
+    taken.trade_codes.append(codes[quoted_rows:])
+    taken.extend(quotes | {name: each[:, 0] for name, each in sides.items()}, levels, keys[rows], codes[:quoted_rows])
+
+
+def _of_orders(records: NDArray[Any], rows: Int64, place: _Place) -> Columns:
+    """Instant, venue and sequence; of a snapshot, whose orders came at any time before, the instant it was taken."""
+    records = records[rows]
+    stamps = np.where(records["flags"] & SNAPSHOT, records["ts_recv"], records["ts_event"])
+    return {
+        "ts": _column("ts", stamps, place, rows),
+        "venue": _column("venue", records["publisher_id"], place, rows),
+        "sequence": records["sequence"].astype(np.int64),
+    }
 
 
 def _of(codes: Int64, rows: Int64) -> Int64:
@@ -308,4 +384,4 @@ def _levels(behind: NDArray[Any], place: _Place) -> Columns:
 
 
 def _joined(parts: list[Int64]) -> Int64:
-    return np.concatenate(parts)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
