@@ -445,7 +445,7 @@ def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path
     counts = [calls(source)[0] for source in sources]
     few, many = ((counts[at + 1] - counts[at]) / (sizes[at + 1] - sizes[at]) for at in (0, 1))
     assert abs(many - few) < 2
-    assert many < 700  # each tape costs what its calls do, not what its rows do
+    assert many < 760  # each tape costs what its calls do, not what its rows do
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -460,3 +460,30 @@ def test_of_many_symbols_the_one_asked_for_is_read_alone(tmp_path, monkeypatch, 
     ((tape, provenance),) = read_tapes(source, ReadOptions(symbol="S00007"))
     assert (tape.symbol, tape.rows, built) == ("S00007", 2, ["S00007"])
     assert provenance.ignored["other_symbol"] == 58
+
+
+@pytest.mark.parametrize(
+    ("size", "cents", "count", "expected"),
+    [
+        (3, 1, 60, {"sizes_in_lots"}),
+        (3, 1, 40, set()),  # 80 quotes are too few to say so
+        (100, 1, 60, set()),
+        (100, 0, 60, {"whole_dollars"}),
+        (7, 0, 60, {"sizes_in_lots", "whole_dollars"}),
+    ],
+)
+def test_sizes_and_prices_that_may_be_in_another_unit_are_warned_of(size, cents, count, expected):
+    rows = np.arange(count)
+    px = 100 * 10**9 + cents * CENT
+    tape = Tape.build(
+        "X",
+        ts=OPEN + rows,
+        venue=np.full(count, 2),
+        bid_px=np.full(count, px),
+        ask_px=np.full(count, px + 10**9),
+        bid_sz=np.full(count, size),
+        ask_sz=np.full(count, size),
+        sequence=rows,
+    )
+    warned = {"sizes_in_lots", "whole_dollars"} & {*check(tape).warnings}
+    assert warned == expected
