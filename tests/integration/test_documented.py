@@ -35,6 +35,7 @@ def test_the_pages_that_a_user_types_from_are_among_them():
     assert names == {
         "README.md": 6,
         "kafka.md": 3,
+        "markets.md": 3,
         "orders.md": 1,
         "plan.md": 1,
         "router.md": 1,
