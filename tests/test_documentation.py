@@ -174,6 +174,9 @@ def test_the_reference_is_of_the_keys_and_checks_that_there_are():
     text = reference.PAGE.read_text()
     assert reference.page(text) == text, "python -m tools.reference writes it anew"
     assert text.count("made by python -m tools.reference") == len(reference.TABLES)
+    text = reference.MARKETS.read_text()
+    assert reference.page(text, reference.OF_MARKETS) == text, "python -m tools.reference writes it anew"
+    assert text.count("made by python -m tools.reference") == len(reference.OF_MARKETS)
 
 
 def test_the_reference_names_every_field_of_the_document_and_no_other(

@@ -4,7 +4,7 @@ venue_of : the venue that a text names: an id, a MIC, a name, a letter of TAQ, o
 ids_of : the ids under which a venue's quotes may be on a tape.
 VENUES : every venue of the table, by id.
 choose_venues, render_venues, as_dict : the table as text and JSON.
-TICKS, ROUND_LOTS, FEE_CAPS, rule_on : the SEC's rules about them, by date.
+TICKS, ROUND_LOTS, FEE_CAPS, CROSSINGS, rule_on : the SEC's rules about them, by date.
 tick_sizes, round_lots : those of quotes of US equities, by date and price.
 session_on : the regular session of a date, by a calendar of exchange_calendars; CALENDAR, check_calendar : its name.
 SCENARIOS, fees_of : fee scenarios, and each as the key `fees` takes it.
@@ -17,6 +17,7 @@ from feed.markets.fees import SCENARIOS, fees_of
 from feed.markets.listing import as_dict, choose_venues, render_venues
 from feed.markets.sessions import CALENDAR, Session, check_calendar, session_on
 from feed.markets.ticks import (
+    CROSSINGS,
     FEE_CAPS,
     ROUND_LOTS,
     TICKS,
@@ -32,6 +33,7 @@ from feed.markets.venues import VENUE_KINDS, VENUES, ids_of, venue_of
 
 __all__ = [
     "CALENDAR",
+    "CROSSINGS",
     "FEE_CAPS",
     "ROUND_LOTS",
     "SCENARIOS",

@@ -84,6 +84,15 @@ _2018 = (
         "the charge for taking of the exchange's market makers",
     ),
     VenueFee(
+        "XNAS",
+        "maker-taker",
+        "0.0030",
+        None,
+        "2015-02-01",
+        "https://www.interactivebrokers.com/en/accounts/fees/INETstkfee.php",
+        "as a broker passed it on",
+    ),
+    VenueFee(
         "BATY",
         "inverted",
         "-0.0016",

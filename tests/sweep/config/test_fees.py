@@ -57,7 +57,7 @@ def test_a_scenario_is_the_table_that_it_stands_for(tmp_path):
     default, venues = fees_of("fees=us-2018")
     assert default == 3_000_000
     assert (venues[5], venues[9], venues[6], venues[122]) == (3_000_000, 2_750_000, -1_600_000, 2_750_000)
-    assert 2 not in venues
+    assert 38 not in venues
     (tmp_path / "fees.yaml").write_text("default: {taker: 0.003, maker: -0.002}\nedgx: {taker: 0.001}\n")
     assert fees_of(f"fees={tmp_path / 'fees.yaml'}")[1] == dict.fromkeys(ids_of(8), 1_000_000)
 
@@ -81,8 +81,8 @@ def test_scenarios_are_worlds_of_an_axis_by_list_or_by_name():
     assert [world.point["fees"] for world in by_list.variants.worlds] == list(SCENARIOS)
     named = "grid.fees={us-2018: us-2018, us-2026-cap30: us-2026-cap30, us-2026-cap10: us-2026-cap10}"
     assert load_config(assignments=["source=x.csv", named]).question.config_hash == by_list.config_hash
-    mixed = load_config(assignments=["source=x.csv", "grid.fees={then: us-2018, mine: {XNAS: {taker: 0}}}"]).question
-    assert [each.settings.fees.venues.get(2) for each in mixed.variants.each] == [None, 0]
+    mixed = load_config(assignments=["source=x.csv", "grid.fees={then: us-2018, mine: {IEX: {taker: 0}}}"]).question
+    assert [each.settings.fees.venues.get(38) for each in mixed.variants.each] == [None, 0]
 
 
 def test_a_table_of_an_axis_names_its_place():
