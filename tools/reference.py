@@ -132,6 +132,7 @@ MEANING: Final = {
     "kafka.ssl_certfile": "who we are",
     "kafka.ssl_keyfile": "its key, PEM and not encrypted",
     "kafka.api_version": "the protocol to speak, in quotes; negotiated by default; that of the address wins",
+    "kafka.client": "what sends a replay: [clients](kafka.md#what-sends-a-replay); topics are read by kafka-python",
     "validate": "which blocks choose, and which others the document's savings are of: [statistics](statistics.md)",
     "detail": "of which combinations the tables of orders hold each order, beside the best and the baselines",
     "executor": "on Ray, or all in this process",

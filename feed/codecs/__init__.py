@@ -4,6 +4,7 @@ CODECS : every codec, by name.
 decode_json : what reads the messages of anybody.
 Codec : how values are written and read.
 Record, Header : a message received, and one of its headers.
+Messages : those to send, as columns.
 Decoded : the rows of messages.
 gather : the rows of several parts, in an order of messages.
 by_instant : the rows of a tape that make one message.
@@ -13,7 +14,7 @@ REFUSALS : the errors of decoding JSON.
 
 from feed.codecs.json_codec import decode_json
 from feed.codecs.json_rows import REFUSALS
-from feed.codecs.messages import Decoded, Header, Record, by_instant, gather, malformed
+from feed.codecs.messages import Decoded, Header, Messages, Record, by_instant, gather, malformed
 from feed.codecs.registry import CODECS, Codec
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Codec",
     "Decoded",
     "Header",
+    "Messages",
     "Record",
     "by_instant",
     "decode_json",

@@ -91,6 +91,7 @@ EXPECTED: Final = {
     "kafka.ssl_certfile": "the path of a PEM file, such as client.pem",
     "kafka.ssl_keyfile": "the path of a PEM file, such as client.key",
     "kafka.api_version": "text, such as '2.3'",
+    "kafka.client": "kafka-python or confluent",
     "depth": "a whole number, such as 10",
     "validate": "none, folds=5, rolling, anchored or leave_one_day_out",
     "detail": "best, all, or numbers of combinations, such as [0, 26]",
