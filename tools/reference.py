@@ -55,8 +55,8 @@ MEANING: Final = {
     "baseline": "as what twap, vwap and pov buy what is due: `best_ask` waits at the lowest ask displayed, "
     "`best_available` takes the lowest that is left",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
-    "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to {taker, maker} in "
-    "$/share, negative for a rebate: [markets](markets.md#fees)",
+    "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to "
+    "{taker, maker} in $/share, negative for a rebate: [markets](markets.md#fees)",
     "latency": "how long a child order is under way: a duration, a list to draw from, or these by publisher id or "
     "`default`, with a `seed`",
     "calendar": "whose regular sessions `session` means: [markets](markets.md#sessions)",

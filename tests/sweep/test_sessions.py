@@ -9,7 +9,7 @@ from feed.errors import FeedUnavailable
 from feed.files.parquet import write_parquet
 from feed.instants import parse_instant
 from feed.tape import Tape, join
-from sweep.config.loading import build_config
+from sweep.config.loading import build_config, load_config
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.progress import Silent
@@ -146,6 +146,20 @@ def test_another_calendar(folder):
 def test_what_is_no_session_is_one_line(keys, message):
     with pytest.raises(ConfigError, match=message):
         build_config({"source": "x.csv", **keys})
+
+
+def test_one_word_stands_for_a_section_that_others_go_on_top_of(tmp_path):
+    (tmp_path / "run.yaml").write_text("source: x.csv\nwindow: session\n")
+    end = "2024-11-29T16:00:00Z"
+    config = load_config(str(tmp_path / "run.yaml"), [f"window.end={end}"])
+    assert (config.window.start, config.window.end) == ("session", end)
+    typed = load_config(None, ["source=x.csv", "window=session", "window.warmup=60s"])
+    assert (typed.window.start, typed.window.end, typed.window.warmup) == ("session", "session", "60s")
+    assert build_config({"source": "x.csv", "window": "session"}).window == config_of_session()
+
+
+def config_of_session():
+    return build_config({"source": "x.csv", "window.start": "session", "window.end": "session"}).window
 
 
 def test_the_hash_is_of_the_session_and_of_its_calendar():
