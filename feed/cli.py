@@ -1,4 +1,4 @@
-"""The command line: ``python -m feed replay | synth | check | convert | broker``."""
+"""The command line: ``python -m feed replay | synth | check | convert | venues | broker``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from feed.tape import Tape
 
 _PLAIN_SECONDS = 2.0
-_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|symbol|replay|venues)=")
+_SETTING = re.compile(r"kafka\.[\w.-]*(=|passw)|(feed\.\w+|quotes(\.\w+)?|symbol|replay|venues)=")
 """A setting; also one without its =, where a password may follow."""
 _KEY = re.compile(r"([A-Za-z_][\w.]{0,79})=")
 _FOLDED = re.compile(r"(symbol|replay|venues)=[^/]*/")
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             words, settings = _split(sys.argv[1:] if argv is None else argv)
             arguments = build_parser().parse_args(words)
             arguments.settings = settings
-            if settings and arguments.run not in {_replay, _check, _replays, _convert}:
+            if settings and arguments.run not in {_replay, _check, _replays, _convert, _map}:
                 raise FeedUnavailable("this command reads no topic, so settings of a source do nothing")
         except SystemExit:
             _answer("", end="")  # flushes what --help printed
@@ -179,6 +179,41 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("--force", action="store_true", help="replace files that are there")
     convert.set_defaults(run=_convert)
 
+    mapping = commands.add_parser(
+        "map",
+        help="propose how a table of yours is read",
+        description="Look at a table, CSV or Parquet, and write the section quotes of a configuration: which column "
+        "holds what, in which unit, and why. What two readings fit is asked, not guessed.",
+    )
+    mapping.add_argument("source", metavar="FILE", help="a CSV or Parquet file")
+    mapping.add_argument("--output", metavar="YAML", help="write it there (default: stdout)")
+    mapping.set_defaults(run=_map)
+
+    venues = commands.add_parser(
+        "venues", help="list venues: ids, MICs, letters, dates", description="List venues, or the one that TEXT names."
+    )
+    venues.add_argument("text", metavar="TEXT", nargs="?", help="an id, a MIC, a name or a letter (default: all)")
+    venues.add_argument("--date", metavar="ISO", help="only those that may have quotes on this day, such as 2018-01-02")
+    venues.add_argument("--json", action="store_true", help="the table as JSON, with sources")
+    venues.add_argument("-v", "--verbose", action="store_true", help="with other names, notes and sources")
+    venues.set_defaults(run=_venues)
+
+    record = commands.add_parser(
+        "record",
+        help="record order books of crypto exchanges",
+        description="Poll order books through ccxt, and write them as tardis.dev's incremental_book_L2, until ctrl-C.",
+    )
+    record.add_argument("path", metavar="OUT.csv.gz", help="the file to write, .csv or .csv.gz")
+    record.add_argument("markets", metavar="EXCHANGE:SYMBOL", nargs="+", help="such as binance:BTC/USDT")
+    record.add_argument("--seconds", type=_positive, metavar="S", help="how long (default: until ctrl-C)")
+    record.add_argument(
+        "--every", type=_positive, default=1.0, metavar="S", help="seconds between two questions (default %(default)s)"
+    )
+    record.add_argument(
+        "--levels", type=int, default=20, metavar="N", help="of a side to ask for (default %(default)s)"
+    )
+    record.set_defaults(run=_record)
+
     broker = commands.add_parser(
         "broker", help="run the embedded broker until ctrl-C", description="Run the embedded Kafka broker on loopback."
     )
@@ -209,7 +244,7 @@ def _is_setting(word: str) -> bool:
         return False
     from feed.options import WORDS
 
-    return resembles(match[1], WORDS)
+    return match[1].startswith("quotes.") or resembles(match[1], WORDS)
 
 
 def _names_files(word: str) -> bool:
@@ -394,6 +429,46 @@ def _convert(arguments: argparse.Namespace) -> int:
         written = convert(tapes, arguments.out, arguments.ending, force=arguments.force)
     totals = {name: sum(each[name] for each in written) for name in ("rows", "trades", "bytes")}
     _answer(json.dumps(written[0] if len(written) == 1 else totals | {"tapes": written}))
+    return 0
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from feed.files import propose_mapping
+
+    text = propose_mapping(arguments.source, arguments.settings)
+    if arguments.output is None:
+        _answer(text, end="")
+        return 0
+    try:
+        Path(arguments.output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FeedUnavailable(f"cannot be written: {error.strerror or error}", arguments.output) from error
+    _tell(f"{printable(arguments.output)}: read it, then python -m sweep --config {printable(arguments.output)}")
+    return 0
+
+
+def _venues(arguments: argparse.Namespace) -> int:
+    from feed.markets import as_dict, choose_venues, render_venues
+
+    venues = choose_venues(arguments.text, arguments.date)
+    if arguments.json:
+        _answer(json.dumps({"venues": [as_dict(each) for each in venues]}))
+    else:
+        _answer(render_venues(venues, verbose=arguments.verbose))
+    return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from feed.recording import Recorder, market_of, record
+
+    markets = [market_of(text) for text in arguments.markets]
+    recorder = Recorder(Path(arguments.path), arguments.levels, tell=_tell)
+    try:
+        record(recorder, markets, arguments.every, arguments.seconds)
+    finally:
+        recorder.close()
+        for each in markets:
+            _tell(f"{each.name}: {each.polls} books, {each.rows} rows, {each.errors} errors")
     return 0
 
 

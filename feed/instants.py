@@ -50,7 +50,7 @@ def parse_instant(text: str | int) -> int:
         if not (text.isascii() and text.isdigit()):
             return bounded(_iso(text), text)
         instant = int(text) if len(text) < _DIGITS else LAST_INSTANT + 1
-    if _as_coarser(instant):
+    if as_coarser(instant):
         raise ValueError(f"{str(text)[:_SHOWN]!r} is no instant: {no_nanoseconds(instant)}")
     return bounded(instant, text)
 
@@ -70,12 +70,12 @@ def no_nanoseconds(stamp: int) -> str:
     stamp : int
         0 or more.
     """
-    coarser = _as_coarser(stamp)
+    coarser = as_coarser(stamp)
     hint = f", as {coarser[0]} of {format_instant(coarser[1])}" if coarser else ""
     return f"as nanoseconds it is of {format_instant(stamp)}{hint}; write nanoseconds since 1970, or ISO 8601 with Z"
 
 
-def _as_coarser(stamp: int) -> tuple[str, int] | None:
+def as_coarser(stamp: int) -> tuple[str, int] | None:
     """Find the unit in which a number is an instant from March 1973 on, and that instant; at most one of three fits."""
     candidates = ((unit, stamp * scale) for unit, scale in _COARSER.items())
     return next(((unit, instant) for unit, instant in candidates if NANOS_FROM <= instant <= LAST_INSTANT), None)

@@ -16,6 +16,8 @@ from feed.tape import VENUE_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from feed.tables import QuoteMapping
+
 MAX_BYTES = 16 * 2**30
 """Default of `max_bytes`: decompressed bytes that one read may take in."""
 
@@ -51,6 +53,8 @@ class ReadOptions:
     depth : int, optional
         Levels of a side to read at most; by default as many as there are, and of messages without headers, which
         nothing proves, the first.
+    quotes : QuoteMapping, optional
+        How a table of somebody else's becomes quotes.
     access : Access
         How the broker lets us in.
     """
@@ -64,6 +68,7 @@ class ReadOptions:
     foreign: bool = False
     venues: tuple[int, ...] | None = None
     depth: int | None = None
+    quotes: QuoteMapping | None = None
     access: Access = PLAIN
     sized: bool = field(default=True, compare=False)
 
@@ -143,7 +148,9 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
     FeedUnavailable
         An unknown key, or a value of the wrong kind.
     """
+    words, quotes = _quotes_of(words)
     options: dict[str, object] = {"access": access, "sized": not any(w.startswith("feed.max_bytes=") for w in words)}
+    options["quotes"] = quotes
     for word in words:
         key, _, text = word.partition("=")
         if key not in WORDS:
@@ -153,3 +160,23 @@ def options_of(words: Sequence[str], access: Access = PLAIN) -> ReadOptions:
         except ValueError as error:
             raise FeedUnavailable(str(error), key) from None
     return ReadOptions(**options)  # type: ignore[arg-type]
+
+
+def _quotes_of(words: Sequence[str]) -> tuple[list[str], QuoteMapping | None]:
+    """Separate the words of the section `quotes`, a file or single keys, from the others."""
+    own = [word for word in words if word.startswith(("quotes=", "quotes."))]
+    if not own:
+        return list(words), None
+    from feed.tables import parse_mapping, parse_word, read_mapping
+
+    tree: dict[str, object] = {}
+    try:
+        for word in own:
+            key, _, text = word.partition("=")
+            if key == "quotes":
+                tree |= read_mapping(text)
+            else:
+                tree[key.removeprefix("quotes.")] = parse_word(text, key)
+        return [word for word in words if word not in own], parse_mapping(tree)
+    except ValueError as error:
+        raise FeedUnavailable(str(error)) from None

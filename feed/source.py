@@ -49,9 +49,18 @@ def _plan_s3(place: str, options: ReadOptions) -> SourcePlan:
     return plan_s3(place, options)
 
 
+def _plan_memory(place: str, _: ReadOptions) -> SourcePlan:
+    raise FeedUnavailable(
+        "its quotes were a table in memory, which is gone",
+        place,
+        "sweep.run(source=TABLE, output=...) of the same table goes on where it ended",
+    )
+
+
 SCHEMES: dict[str, Callable[[str, ReadOptions], SourcePlan]] = {
     "file": _plan_file,
     "kafka": _plan_kafka,
+    "memory": _plan_memory,
     "s3": _plan_s3,
 }
 
@@ -130,7 +139,7 @@ def plan_source(source: str, options: ReadOptions = DEFAULTS) -> SourcePlan:
     Parameters
     ----------
     source : str
-        A path or ``file:PATH``, of a file, a directory or a glob; ``s3://BUCKET/KEY`` likewise; or
+        A path or ``file:PATH``, of a file, a directory or a glob; ``-`` for standard input; ``s3://BUCKET/KEY``; or
         ``kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]``.
     options : ReadOptions
 
@@ -160,6 +169,8 @@ def _plan(source: str, options: ReadOptions) -> SourcePlan:
 
 def located(source: str, directory: str) -> str:
     """Make a SOURCE independent of the working directory: a relative path starts in `directory`."""
+    if source == "-":
+        return source
     scheme, colon, rest = source.partition(":")
     if colon and (scheme in SCHEMES or rest.startswith("//")):
         return source if scheme != "file" else f"file:{PurePath(directory) / rest}"

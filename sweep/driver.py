@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,11 +93,12 @@ class Swept:
 
 
 def run(
-    config: Config | Mapping[str, Any],
+    config: Config | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     *,
     home: Path | None = None,
     force: bool = False,
+    **keys: Any,  # noqa: ANN401 - each key has its own type
 ) -> Result:
     """Run a sweep: what is missing of a stored one, or nothing where the stored one is complete.
 
@@ -110,6 +112,10 @@ def run(
         The folder of the run; by default one below `config.output` that is named by the run's id.
     force : bool
         Run anew, whatever is stored.
+    **keys
+        More keys, or all of them: ``run(source=frame, order={"size": 5000})``. A source may be a table in memory: a
+        frame of pandas or polars, a table of pyarrow, anything of the Arrow C stream interface; `quotes` says which of
+        its columns holds what, where that is in doubt.
 
     Returns
     -------
@@ -157,7 +163,7 @@ def run(
     >>> {name: saved[name] for name in ("best_ask", "twap", "vwap", "best_available")}
     {'best_ask': 0.84, 'twap': 25.01, 'vwap': 22.95, 'best_available': 0.05}
     """
-    question = as_config(config).question
+    question = _asked(config, keys).question
     config = question.config
     if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
         load()
@@ -180,6 +186,15 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
+
+
+def _asked(config: Config | Mapping[str, Any] | None, keys: Mapping[str, Any]) -> Config:
+    """The configuration, with further keys on top."""
+    if config is None or not keys:
+        return as_config(keys if config is None else config)
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{next(iter(keys))}: a Config is whole; give a mapping to add keys to")
+    return as_config({**config, **keys})
 
 
 def put_aside(question: Question, session: Session, progress: Progress) -> None:

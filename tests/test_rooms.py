@@ -13,7 +13,7 @@ import pytest
 from tests.support import ROOT
 
 ROOMS = (
-    *(f"feed.{room}" for room in ("codecs", "files", "kafka", "quality")),
+    *(f"feed.{room}" for room in ("codecs", "files", "kafka", "markets", "quality", "tables")),
     *(f"sweep.{room}" for room in ("config", "executors", "executors.on_ray", "forecast", "report", "runs", "search")),
     "sweep.statistics",
     "sweep.tapes",

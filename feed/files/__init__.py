@@ -2,9 +2,11 @@
 
 plan_files : the plan that reads files of this machine.
 plan_s3 : the plan that reads objects of a store.
+plan_table, is_table : the plan that reads a table in memory, whose place is called `PLACE`.
 convert, check_place : write tapes to files; refuse a place for them before anything is read.
 write_csv : write one tape as CSV.
 ending_of : the ending of a file's name, if it is one that can be read.
+propose_mapping : look at a table, and write how it is read.
 trusted : bytes of memory that a source of some size may take.
 PASSED_OVER : how the note on folders that may not be looked into begins.
 """
@@ -16,21 +18,38 @@ from feed.lazy import exports
 if TYPE_CHECKING:
     from feed.files.conversion import check_place, convert
     from feed.files.csv_writer import write_csv
+    from feed.files.memory import PLACE, is_table, plan_table
     from feed.files.plan import PASSED_OVER, plan_files
     from feed.files.registry import ending_of
     from feed.files.s3 import plan_s3
     from feed.files.streams import trusted
+    from feed.files.table_reader import propose_mapping
 else:
     __getattr__ = exports(  # pyarrow's CSV is loaded for CSV only
         __name__,
         {
             "conversion": ("check_place", "convert"),
             "csv_writer": ("write_csv",),
+            "memory": ("PLACE", "is_table", "plan_table"),
             "plan": ("PASSED_OVER", "plan_files"),
             "registry": ("ending_of",),
             "s3": ("plan_s3",),
             "streams": ("trusted",),
+            "table_reader": ("propose_mapping",),
         },
     )
 
-__all__ = ["PASSED_OVER", "check_place", "convert", "ending_of", "plan_files", "plan_s3", "trusted", "write_csv"]
+__all__ = [
+    "PASSED_OVER",
+    "PLACE",
+    "check_place",
+    "convert",
+    "ending_of",
+    "is_table",
+    "plan_files",
+    "plan_s3",
+    "plan_table",
+    "propose_mapping",
+    "trusted",
+    "write_csv",
+]

@@ -1,7 +1,7 @@
 """The compiled reader of plain CSV rows: unquoted, every value in the one usual form of its column.
 
 It accepts less than the text path and never says why: a file with anything that it does not know is left to
-`feed.files.csv_text` and `feed.files.csv_columns`, which read all that can be read and name what cannot.
+`feed.files.csv_text` and `feed.tables.parsing`, which read all that can be read and name what cannot.
 """
 
 from __future__ import annotations

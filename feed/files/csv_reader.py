@@ -16,18 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feed.errors import FeedError, FeedUnavailable
-from feed.files.csv_columns import (
-    are_iso,
-    are_nanos,
-    below_a_cent,
-    beyond_nanos,
-    instants,
-    integers,
-    prices_kept,
-    whole_numbers,
-)
 from feed.files.csv_fast import read_plain
 from feed.files.csv_text import Rows, read_rows
+from feed.files.dbn_layouts import SCHEMAS, named
 from feed.files.fragments import (
     UNDEFINED_SIZE,
     FileBlock,
@@ -44,6 +35,16 @@ from feed.files.streams import COMPRESSIONS, check_there, limit_of_levels, open_
 from feed.instants import NANOS_FROM
 from feed.levels import FLAT_DTYPES, MOST_LEVELS, depth_of, level_names
 from feed.options import MAX_BYTES
+from feed.tables import (
+    are_iso,
+    are_nanos,
+    below_a_cent,
+    beyond_nanos,
+    instants,
+    integers,
+    prices_kept,
+    whole_numbers,
+)
 from feed.tape import AGGRESSORS, INT64, SHARES_LIMIT, UNNAMED, VENUE_LIMIT
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feed.files.csv_columns import Text
     from feed.files.streams import Limit
+    from feed.tables import Text
     from feed.tape import Int64
 
 REQUIRED = ("ts_event", "publisher_id", "sequence", "bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
@@ -154,7 +155,9 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1)
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
         rows = _keep(rows, np.isin(rtype, BOOK_RTYPES), ignored, "other_rtype")
         if not len(rows.index):
-            raise no_book_rows(len(rtype), str(path))
+            kinds, counts = np.unique(rtype, return_counts=True)
+            others = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
+            raise no_book_rows(len(rtype), named(others), SCHEMAS, str(path))
     iso = are_iso(rows.text("ts_event"))
     priced = [name for name in PRICES if rows.has(name)] + behind["bid_px"] + behind["ask_px"]
     nanos = are_nanos([rows.text(name) for name in priced])

@@ -16,8 +16,8 @@ import pyarrow.csv as pa_csv
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
-from feed.files.csv_columns import first_bad
 from feed.files.streams import check_there, damage_reported, open_bytes
+from feed.tables import first_bad
 from feed.tape import UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feed.files.csv_columns import Arrow, Text
     from feed.files.streams import Limit
+    from feed.tables import Arrow, Text
     from feed.tape import Int64
 
 NULLS = ["", "NaN", "nan", "NA", "N/A", "null", "None", str(UNDEFINED_PRICE)]
@@ -75,7 +75,7 @@ class Rows:
         try:
             parser(text.slice(bad, 1))
         except ValueError as reason:
-            line = _line(self.path, self.max_bytes, int(self.index[bad]) + 1)
+            line = line_of(self.path, self.max_bytes, int(self.index[bad]) + 1)
             raise FeedCorrupt(f"line {line}, column {name}: {quoted(value)} ({reason})", str(self.path)) from None
         raise AssertionError(
             f"{name}: a column was refused, none of its values was"
@@ -133,7 +133,7 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
         raise FeedUnavailable(
             f"missing columns: {', '.join(missing)}{hint}",
             str(path),
-            "expected a Databento CSV of the schema mbp-1 or mbp-10",
+            "expected a Databento CSV of mbp-1 or mbp-10; for a table of yours: python -m feed map FILE",
         )
     names = [*required, *(name for name in optional if name in columns)]
     twice = [name for name in names if columns.count(name) > 1]
@@ -162,22 +162,27 @@ def _read_columns(path: Path, names: list[str], labels: Sequence[str], max_bytes
         strings_can_be_null=True,
     )
     try:
-        blocks = _blocks(path, max_bytes)
+        blocks = blocks_of(path, max_bytes)
         return pa.concat_tables([pa_csv.read_csv(pa.BufferReader(block), convert_options=convert) for block in blocks])
     except pa.ArrowInvalid as reason:
-        number, row = _broken_row(path, max_bytes)
-        if row is None:
-            raise FeedCorrupt(f"the file is damaged: {quoted(str(reason))}", str(path), "export it again") from None
-        line = _line(path, max_bytes, number - 1)
-        text = row.text.encode("latin-1").decode(errors="replace")
-        raise FeedCorrupt(
-            f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(text)}",
-            str(path),
-            "the file may be cut short; export it again",
-        ) from None
+        raise refused_row(path, max_bytes, ",", str(reason)) from None
 
 
-def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | None]:
+def refused_row(path: Path, max_bytes: Limit, delimiter: str, reason: str) -> FeedCorrupt:
+    """Say which row of a file has another number of fields; where none has, what pyarrow says of it."""
+    number, row = _broken_row(path, max_bytes, delimiter)
+    if row is None:
+        return FeedCorrupt(f"the file is damaged: {quoted(reason)}", str(path), "export it again")
+    line = line_of(path, max_bytes, number - 1)
+    text = row.text.encode("latin-1").decode(errors="replace")
+    return FeedCorrupt(
+        f"line {line}: {row.actual_columns} fields, expected {row.expected_columns}: {quoted(text)}",
+        str(path),
+        "the file may be cut short; export it again",
+    )
+
+
+def _broken_row(path: Path, max_bytes: Limit, delimiter: str) -> tuple[int, pa_csv.InvalidRow | None]:
     """Find the first row of another length, and its number; its bytes become Latin-1 letters, as they may be no text.
 
     Where the row is no text, pyarrow prints a traceback and raises nothing.
@@ -190,17 +195,17 @@ def _broken_row(path: Path, max_bytes: Limit) -> tuple[int, pa_csv.InvalidRow | 
         return "error"
 
     with suppress(pa.ArrowInvalid):
-        for block in _blocks(path, max_bytes, latin=True):
+        for block in blocks_of(path, max_bytes, latin=True):
             table = pa_csv.read_csv(  # only a single thread knows the number of a row
                 pa.BufferReader(block),
                 read_options=pa_csv.ReadOptions(use_threads=False, autogenerate_column_names=True),
-                parse_options=pa_csv.ParseOptions(invalid_row_handler=refuse),
+                parse_options=pa_csv.ParseOptions(delimiter=delimiter, invalid_row_handler=refuse),
             )
             rows_before += table.num_rows - 1
     return (rows_before + broken[0].number, broken[0]) if broken else (0, None)
 
 
-def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Arrow]:
+def blocks_of(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Arrow]:
     """Yield a file's lines in buffers of pyarrow's own, the header first in each; with `latin`, bytes become Latin-1.
 
     A stream of Python's would not do: if a thread of pyarrow releases it after the interpreter has ended, the process
@@ -224,7 +229,7 @@ def _blocks(path: Path, max_bytes: Limit, *, latin: bool = False) -> Iterator[Ar
             yield sink.getvalue()
 
 
-def _line(path: Path, max_bytes: Limit, row: int) -> int:
+def line_of(path: Path, max_bytes: Limit, row: int) -> int:
     """Line number, from 1, of a row; row 0 is the header, blank lines are no rows, a line ends in LF, CR or both."""
     with io.TextIOWrapper(open_bytes(path, max_bytes), encoding="latin-1") as lines:
         row_numbers = (number for number, line in enumerate(lines, 1) if line != "\n")

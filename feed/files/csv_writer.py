@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from feed.files.csv_columns import Arrow
+    from feed.tables import Arrow
     from feed.tape import Int32, Int64, Tape
 
 ROWS = 2**17

@@ -17,6 +17,8 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tape import DAY, UNNAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from feed.tape import Int64
@@ -169,7 +171,7 @@ class Names:
         return self.codes.setdefault(name or UNNAMED, len(self.codes))
 
     def mapped_codes(
-        self, mappings: list[Mapping], instrument: NDArray[Any], number: Int64, stamp: NDArray[Any]
+        self, mappings: list[Mapping], instrument: NDArray[Any], numbers: Callable[[], Int64], stamp: NDArray[Any]
     ) -> Int64:
         """(N,) int64: index of the symbol that a mapping record gives each record, -1 = none.
 
@@ -177,25 +179,28 @@ class Names:
         ----------
         mappings : list of Mapping
             Of this block of records, in the order of the file.
-        instrument, number, stamp : (N,) integers
-            Of each record: its instrument, its number in the file, when it was received.
+        instrument, stamp : (N,) integers
+            Of each record: its instrument, and when it was received.
+        numbers : callable
+            Gives (N,) int64: the number of each record in the file.
         """
         for each in mappings:
             self.heard.setdefault(each.instrument, []).append(each)
         self.mappings += len(mappings)
-        symbol_codes = np.full(len(number), -1, np.int64)
         if not self.heard:
-            return symbol_codes
-        if not len(number):  # saves a sort that no record needs
+            return constant(-1, len(instrument))
+        symbol_codes = np.full(len(instrument), -1, np.int64)
+        if not len(instrument):  # saves a sort that no record needs
             if mappings:
                 self._forget(mappings)
             return symbol_codes
+        number = numbers()
         if mappings or self.table is None:
             self.table = self._sorted()
         mapped, since, start, end, codes = self.table
         instruments = instrument.astype(np.uint64)
         last = np.searchsorted(mapped << _HIGH | since, instruments << _HIGH | number.astype(np.uint64)) - 1
-        rows = np.arange(len(number))
+        rows = np.arange(len(instrument))
         while len(rows):  # from the newest mapping back to one whose interval holds the record
             rows = rows[(last[rows] >= 0) & (mapped[last[rows]] == instruments[rows])]
             holds = (start[last[rows]] <= stamp[rows]) & (stamp[rows] < end[last[rows]])
@@ -227,7 +232,7 @@ class Names:
             self.heard[instrument] = list(reversed(newest.values()))
         self.table = None
 
-    def label(self, keys: Int64, mapped_codes: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
+    def label(self, keys: Int64, mapped_codes: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64 | None]:
         """Repeat each record for each of its symbols.
 
         Parameters
@@ -244,7 +249,7 @@ class Names:
         Returns
         -------
         codes, at : (M,) int64
-            Index of the symbol, and index of the record, ascending.
+            Index of the symbol, and index of the record, ascending; None where each record has one symbol.
 
         Raises
         ------
@@ -274,6 +279,9 @@ class Names:
             for code in codes:
                 self.seen.setdefault((code, key >> 32), set()).add(key & LOW)
         counts = np.array([len(codes) for codes in symbol_codes], np.int64)
+        if (counts == 1).all():
+            of_pair = np.array([code for (code,) in symbol_codes], np.int64)
+            return constant(int(of_pair[0]), len(keys)) if len(of_pair) == 1 else of_pair[pair_of], None
         first = np.cumsum(counts) - counts  # where each pair's symbols begin
         repeats = counts[pair_of]
         at = np.repeat(np.arange(len(keys)), repeats)
@@ -287,14 +295,24 @@ class Names:
 
 def received(records: NDArray[Any]) -> NDArray[Any]:
     """(N,) uint64 nanoseconds of receipt, by which the symbol of each record is found."""
-    stamps: NDArray[Any] = np.where(records["ts_recv"] == _NEVER, records["ts_event"], records["ts_recv"])
+    stamps: NDArray[Any] = np.ascontiguousarray(records["ts_recv"])
+    if len(stamps) and stamps.max() == _NEVER:
+        stamps = np.where(stamps == _NEVER, records["ts_event"], stamps)
     return stamps
 
 
 def keys_of(records: NDArray[Any], stamps: NDArray[Any]) -> Int64:
     """(N,) int64: for each record its day of receipt since 1970, times 2**32, plus its instrument."""
-    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
+    instrument = records["instrument_id"]
+    if len(stamps) and stamps.min() // DAY == (day := stamps.max() // DAY) and (instrument == instrument[0]).all():
+        return constant(int(day) << 32 | int(instrument[0]), len(stamps))
+    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | instrument
     return keys
+
+
+def constant(value: int, count: int) -> Int64:
+    """(count,) int64, all of one value: a view that takes no memory."""
+    return np.broadcast_to(np.int64(value), count)
 
 
 def _split_key(key: int) -> tuple[int, int]:
@@ -304,8 +322,8 @@ def _split_key(key: int) -> tuple[int, int]:
 
 def _distinct(values: Int64) -> tuple[Int64, Int64]:
     """Ascending distinct values, and the index of each value among them."""
-    if len(values) and (values == values[0]).all():
-        return values[:1], np.zeros(len(values), np.int64)
+    if len(values) and (values.strides == (0,) or (values == values[0]).all()):
+        return values[:1], constant(0, len(values))
     distinct, which = np.unique(values, return_inverse=True)
     return distinct, which
 

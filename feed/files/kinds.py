@@ -112,6 +112,16 @@ def check_kind(path: Path, ending: str) -> None:
         )
 
 
+def ending_seen(path: Path) -> str:
+    """The ending that a file's first bytes ask for: .csv, .dbn or .parquet, and how it is compressed."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    packed = next((name for name, magic in PACKED.items() if head.startswith(magic)), None)
+    inside = _unpacked(path, packed) if packed else head
+    real = next((name for name, each in READ.items() if inside.startswith(each.magic)), ".csv")
+    return real + next((ending for ending, codec in COMPRESSIONS.items() if codec == packed), "")
+
+
 def _refuse_unread(path: Path, head: bytes, inside: str) -> None:
     """Refuse what no reader reads, by its first bytes or its name."""
     where = str(path)

@@ -34,6 +34,7 @@ from feed.files.streams import Bounds, bounds_of, check_there, damage_reported, 
 from feed.growing import GrowingColumns
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.levels import LEVEL_DTYPES, flat_columns, level_names, stacked_columns
+from feed.tables import below_a_cent
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feed.files.csv_columns import Arrow
     from feed.files.fragments import Columns
     from feed.files.streams import Limit
+    from feed.tables import Arrow
     from feed.tape import Int64, Tape
 
     Codes = NDArray[np.int32]
@@ -193,7 +194,11 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
                 taken.levels = _no_levels(depth)
             footer = pq.read_metadata(path)
             _check_declared(path, footer, names, bounds, whole=symbol is None)
-            with pq.ParquetFile(path, read_dictionary=_by_code(footer, names), page_checksum_verification=True) as file:
+            with pq.ParquetFile(
+                path,
+                read_dictionary=by_code(footer, [name for name in LABELS if name in names]),
+                page_checksum_verification=True,
+            ) as file:
                 for batch in file.iter_batches(BATCH, columns=names):
                     taken.nbytes += sum(map(_bytes_of, batch.columns))
                     _take(batch, where, symbol, depth if lists else None, taken)
@@ -214,6 +219,14 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
     depth = min(depth, taken.longest) if lists else depth
     levels = None if taken.levels is None else stacked_columns(taken.levels.arrays(), depth)
+    if not lists and "kind" not in names:  # of others: what is converted by us is in our unit, whatever it is worth
+        priced, tiny = below_a_cent([quotes["bid_px"], quotes["ask_px"]])
+        if 2 * tiny > priced:
+            raise FeedUnavailable(
+                "its prices are integers, and as 1e-9 $ most do not reach a cent",
+                where,
+                "say their unit: python -m feed map FILE proposes how it is read",
+            )
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
         tape_symbol, notes = unnamed(symbol)
@@ -283,15 +296,15 @@ def _of_128_bits(path: Path) -> str:
     return f"{', '.join(wide)} of integers of 128 bits" if wide else ""
 
 
-def _by_code(footer: Arrow, names: Sequence[str]) -> list[str]:
-    """Name the texts that pyarrow can read as dictionary codes: those not stored as differences."""
+def by_code(footer: Arrow, labels: Sequence[str]) -> list[str]:
+    """Name those of some columns of text that pyarrow can read as dictionary codes: those not stored as differences."""
     columns = [
         chunks.column(at)
         for chunks in map(footer.row_group, range(footer.num_row_groups))
         for at in range(chunks.num_columns)
     ]
     delta_coded = {each.path_in_schema for each in columns if any(code.startswith("DELTA") for code in each.encodings)}
-    return [name for name in LABELS if name in names and name not in delta_coded]
+    return [name for name in labels if name not in delta_coded]
 
 
 def _check_declared(path: Path, footer: Arrow, names: Sequence[str], bounds: Bounds, *, whole: bool) -> None:

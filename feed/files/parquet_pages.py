@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-    from feed.files.csv_columns import Arrow
+    from feed.tables import Arrow
 
 UNPACKED, PACKED, OF_DATA = 2, 3, (5, 8)
 """Fields of a page's header: bytes of the page unpacked, and as stored; of a page of data of either version, a struct,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feed.console import listing, quoted
-from feed.errors import FeedUnavailable
-from feed.files.registry import READERS, ending_of, read_file
+from feed.errors import FeedError, FeedUnavailable
+from feed.files.registry import READERS, is_read, passed_over, read_file
+from feed.files.stdin import STDIN, spooled
 from feed.files.streams import check_there, limits_of, unreadable_reported
 from feed.plan import TapeSpan
 from feed.provenance import Provenance
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from feed.files.streams import Limit
     from feed.options import ReadOptions
     from feed.plan import Range
+    from feed.tables import QuoteMapping
 
 PASSED_OVER = "passed over what may not be looked into"
 """Beginning of the note that names such folders."""
@@ -42,10 +44,17 @@ class FileRange:
     symbol: str | None
     max_bytes: Limit
     depth: int | None = None
+    quotes: QuoteMapping | None = None
+    called: str | None = None  # instead of its path
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
-        return read_file(self.path, self.symbol, self.max_bytes, self.depth)
+        try:
+            return read_file(self.path, self.symbol, self.max_bytes, self.depth, self.quotes)
+        except FeedError as error:
+            if self.called is None:
+                raise
+            raise type(error)(error.what, self.called, error.remedy) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +185,8 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     Parameters
     ----------
     place : str
-        A file; or a directory or a glob, whose files with a known ending are read in the order of their names.
+        A file, `STDIN`, or a directory or a glob, whose files with a known ending are read in the order of their
+        names.
     options : ReadOptions
 
     Raises
@@ -186,16 +196,18 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     """
     if options.replay is not None:
         raise FeedUnavailable("a file holds no replay", place, "leave replay out")
+    called = STDIN if place == STDIN else None
     with unreadable_reported(place):
-        paths, joined, shut = _paths(place)
+        paths, joined, shut = ([spooled(options.max_bytes)], False, ()) if called else _paths(place)
     for path in paths:
         check_there(path)
     sizes = [path.stat().st_size for path in paths]
     limits, held = limits_of(sizes, options.of_file)
     ranges = tuple(
-        FileRange(path, options.symbol, limit, options.depth) for path, limit in zip(paths, limits, strict=True)
+        FileRange(path, options.symbol, limit, options.depth, options.quotes, called)
+        for path, limit in zip(paths, limits, strict=True)
     )
-    return FilePlan("file", place, ranges, options.symbol, joined, held, shut, options.depth)
+    return FilePlan("stdin" if called else "file", place, ranges, options.symbol, joined, held, shut, options.depth)
 
 
 def _paths(place: str) -> tuple[list[Path], bool, tuple[str, ...]]:
@@ -227,7 +239,9 @@ def _shut(pattern: str, matches: Sequence[str]) -> tuple[str, ...]:
 
 
 def known(place: str, paths: Sequence[str]) -> list[str]:
-    """Sort the paths with a known ending; hidden ones, which may be half written, are left out.
+    """Sort the paths with a known ending, or of a vendor's name; those that are read with another are passed over.
+
+    Hidden ones, which may be half written, are left out.
 
     Raises
     ------
@@ -235,7 +249,11 @@ def known(place: str, paths: Sequence[str]) -> list[str]:
         There is none; lists the files there.
     """
     names = {path: path.rpartition("/")[2] for path in paths}
-    files = sorted(path for path, name in names.items() if ending_of(name) and not name.startswith("."))
+    files = sorted(
+        path
+        for path, name in names.items()
+        if is_read(path) and not name.startswith(".") and not passed_over(path, names)
+    )
     if not files:
         raise FeedUnavailable(
             f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))

@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from feed.errors import FeedUnavailable
+from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
+from feed.publishers import in_us_equities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from feed.files.fragments import FileBlock
     from feed.files.streams import Limit
+    from feed.tables import QuoteMapping
     from feed.tape import Tape
 
-    Read = Callable[[Path, str | None, Limit, int], FileBlock]
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of a file.
+
+    Attributes
+    ----------
+    symbol : str, optional
+        Which symbol; all by default.
+    max_bytes : int or Share, optional
+        Decompressed bytes that may be read; by default as many as `feed.files.streams.bounds_of` says.
+    depth : int
+        Levels of a side that are read at most.
+    quotes : QuoteMapping, optional
+        What the file does not say itself.
+    """
+
+    symbol: str | None = None
+    max_bytes: Limit = None
+    depth: int = MOST_LEVELS
+    quotes: QuoteMapping | None = None
 
 
-def _read_csv(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+Read = Callable[["Path", Request], "FileBlock"]
+
+
+def _read_csv(path: Path, request: Request) -> FileBlock:
     from feed.files.csv_reader import read_csv
 
-    return read_csv(path, symbol, max_bytes, depth)
+    return read_csv(path, request.symbol, request.max_bytes, request.depth)
 
 
-def _read_dbn(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+def _read_dbn(path: Path, request: Request) -> FileBlock:
     from feed.files.dbn_reader import read_dbn
 
-    return read_dbn(path, symbol, max_bytes, depth)
+    return read_dbn(path, request.symbol, request.max_bytes, request.depth)
 
 
-def _read_parquet(path: Path, symbol: str | None, max_bytes: Limit, depth: int) -> FileBlock:
+def _read_parquet(path: Path, request: Request) -> FileBlock:
     from feed.files.parquet import read_parquet
 
-    return read_parquet(path, symbol, max_bytes, depth)
+    return read_parquet(path, request.symbol, request.max_bytes, request.depth)
 
 
 READERS: dict[str, Read] = {
@@ -49,13 +77,129 @@ READERS: dict[str, Read] = {
 """How a file is read, by the ending of its name."""
 
 
+def _read_mapped(path: Path, request: Request) -> FileBlock:
+    from feed.files.table_reader import read_mapped
+
+    if request.quotes is None:
+        raise AssertionError("read by a mapping without one")
+    return read_mapped(path, request.quotes, request.symbol, request.max_bytes, request.depth)
+
+
+class Format(NamedTuple):
+    """The layout of a vendor.
+
+    Attributes
+    ----------
+    about : str
+        Whose layout it is, in a few words.
+    fits : callable
+        Whether a file, by its name and its first bytes, is of this layout; no file fits two.
+    read : callable
+    lists : callable
+        Whether a file of a directory is of this layout by its path alone, whatever its ending.
+    beside : callable
+        The path of the file that one is read with, and so passed over in a directory; None where it is read by itself.
+    """
+
+    about: str
+    fits: Callable[[Path], bool]
+    read: Read
+    lists: Callable[[str], bool] = lambda _: False
+    beside: Callable[[str], str | None] = lambda _: None
+
+
+def _read_lobster(path: Path, request: Request) -> FileBlock:
+    from feed.files.lobster import read_lobster
+
+    return read_lobster(path, request)
+
+
+def _read_tardis(path: Path, request: Request) -> FileBlock:
+    from feed.files.tardis import read_tardis
+
+    return read_tardis(path, request)
+
+
+def _read_taq(path: Path, request: Request) -> FileBlock:
+    from feed.files.taq import read_taq
+
+    return read_taq(path, request)
+
+
+def _read_lean(path: Path, request: Request) -> FileBlock:
+    from feed.files.lean import read_lean
+
+    return read_lean(path, request)
+
+
+FORMATS: dict[str, Format] = {
+    "lobster": Format(
+        "LOBSTER's messages and order book",
+        lambda path: is_lobster(path.name),
+        _read_lobster,
+        is_lobster,
+        book_of_messages,
+    ),
+    "taq": Format("quotes of NYSE's Daily TAQ, as NYSE or WRDS writes them", is_taq, _read_taq, is_taq_name),
+    "lean": Format("equity quotes of QuantConnect's Lean", lambda path: is_lean(path.name), _read_lean, is_lean_listed),
+    "tardis": Format("tables of tardis.dev", is_tardis, _read_tardis),
+}
+"""Layouts that their ending alone does not tell, by the name that `quotes.format` takes."""
+
+
 def ending_of(name: str) -> str | None:
     """The ending of a file's name, one of `READERS`; None for any other."""
     return next((ending for ending in READERS if name.lower().endswith(ending)), None)
 
 
-def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, depth: int | None = None) -> FileBlock:
-    """Read a file by its ending; as CSV where that is unknown.
+def passed_over(path: str, paths: Collection[str]) -> bool:
+    """Whether a file is read with another one of those of a directory."""
+    return any(each.beside(path) in paths for each in FORMATS.values())
+
+
+def is_read(path: str) -> bool:
+    """Whether a file of a directory is one to read, by its path."""
+    return ending_of(path) is not None or any(each.lists(path) for each in FORMATS.values())
+
+
+def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
+    """How a file is read: by the layout that is named, or seen, or by its ending; as CSV where none is known."""
+    if quotes is not None and quotes.names_columns:
+        return _read_mapped
+    if quotes is not None and quotes.format is not None:
+        if quotes.format not in FORMATS:
+            raise FeedUnavailable(
+                f"unknown layout {quotes.format!r}", "quotes.format", f"there are {', '.join(FORMATS)}"
+            )
+        return FORMATS[quotes.format].read
+    seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
+    if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
+        raise FeedUnavailable(
+            f"quotes.{idle[0]} does nothing for {path.name}, whose columns of prices and sizes are not named",
+            "quotes",
+            "name them: quotes.bid_px, ...; python -m feed map proposes them",
+        )
+    return seen or READERS[ending_of(path.name) or ".csv"]
+
+
+def _refuse_below_0(block: FileBlock, where: str) -> None:
+    """Refuse (FeedUnavailable) US equities with prices below 0, of which they have none."""
+    below_0 = sum(each.below_0 for each in block.fragments if in_us_equities(each.tape.venues.tolist()))
+    if below_0:
+        count = f"{below_0:,} prices are" if below_0 > 1 else "a price is"
+        raise FeedUnavailable(
+            f"{count} below 0", where, "US equities have none; quotes.prices=signed takes them as no quotes"
+        )
+
+
+def read_file(
+    path: Path,
+    symbol: str | None = None,
+    max_bytes: Limit = None,
+    depth: int | None = None,
+    quotes: QuoteMapping | None = None,
+) -> FileBlock:
+    """Read a file by its layout, or its ending; as CSV where neither is known.
 
     Parameters
     ----------
@@ -67,6 +211,8 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
     depth : int, optional
         Levels of a side that are read at most; fewer where the file has fewer. By default as many as each symbol shows
         in any row, whatever columns or records the file has room for.
+    quotes : QuoteMapping, optional
+        What the file does not say itself.
 
     Raises
     ------
@@ -76,7 +222,9 @@ def read_file(path: Path, symbol: str | None = None, max_bytes: Limit = None, de
         The file is damaged, or holds a number that no tape holds; says where.
     """
     check_there(path)
-    block = READERS[ending_of(path.name) or ".csv"](path, symbol, max_bytes, depth or MOST_LEVELS)
+    block = _reader(path, quotes)(path, Request(symbol, max_bytes, depth or MOST_LEVELS, quotes))
+    if quotes is None or quotes.prices == "positive":
+        _refuse_below_0(block, str(path))
     if depth is None:
         block = block.shown()
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from feed.files.fragments import FileBlock
     from feed.files.streams import Limit
     from feed.options import ReadOptions
+    from feed.tables import QuoteMapping
 
 SCHEME = "s3://"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -104,6 +105,8 @@ class S3Range:
         As `feed.files.streams.limits_of`.
     depth : int, optional
         Levels of a side at most.
+    quotes : QuoteMapping, optional
+        What the object does not say itself.
     """
 
     store: Bucket
@@ -112,6 +115,7 @@ class S3Range:
     symbol: str | None
     max_bytes: Limit
     depth: int | None = None
+    quotes: QuoteMapping | None = None
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -127,7 +131,7 @@ class S3Range:
         if self.size > limit:
             raise too_large(place, limit)
         with TemporaryDirectory(prefix="sor-sweep-") as folder:
-            copy = Path(folder, "object" + "".join(PurePosixPath(self.key).suffixes[-2:]))
+            copy = Path(folder, PurePosixPath(self.key).name)  # some layouts are known by their names
             with _refusals_reported(place), copy.open("wb") as file, self._open() as stream:
                 copied = 0
                 while copied <= self.size and (chunk := stream.read(CHUNK)):
@@ -135,7 +139,7 @@ class S3Range:
             if copied != self.size:
                 raise FeedCorrupt(f"it changed while it was read, from {self.size} bytes", place, "repeat")
             try:
-                return read_file(copy, self.symbol, self.max_bytes, self.depth)
+                return read_file(copy, self.symbol, self.max_bytes, self.depth, self.quotes)
             except FeedError as error:  # names the object, not the deleted copy
                 raise type(error)(error.what, place, error.remedy) from None
 
@@ -177,7 +181,7 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
     limits, held = limits_of(list(objects.values()), options.of_file)
     ranges = tuple(
-        S3Range(store, path, size, options.symbol, limit, options.depth)
+        S3Range(store, path, size, options.symbol, limit, options.depth, options.quotes)
         for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
     return FilePlan("s3", place, ranges, options.symbol, joined, held, depth=options.depth)

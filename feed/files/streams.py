@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer as Buffer
 
-    from feed.files.csv_columns import Arrow
+    from feed.tables import Arrow
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Compression by the ending of a file's name."""
@@ -60,13 +61,14 @@ class Bounds:
     nbytes: int
     held: int | None
 
-    def check(self, nbytes: int, rows: int, mapped: int = 0) -> None:
-        """Refuse (FeedCorrupt) more than that; symbol mappings take another `mapped` bytes."""
+    def check(self, nbytes: int, rows: int, mapped: int = 0, orders: int = 0) -> None:
+        """Refuse (FeedCorrupt) more than that; symbol mappings take another `mapped` bytes, resting orders `orders`."""
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
-        if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
+        if self.held is not None and nbytes + mapped + orders + HELD_ROW * rows > self.held:
             amount = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
             amount += f", {mapped:,} bytes of symbol mappings" if mapped else ""
+            amount += f", {orders:,} bytes of orders" if orders else ""
             raise FeedCorrupt(
                 f"it unpacks to more than a file of its size is trusted with ({amount} and more)",
                 self.where,
@@ -168,6 +170,11 @@ def open_bytes(path: Path, max_bytes: Limit, *, lines: bool = True) -> io.Buffer
     return io.BufferedReader(_Bounded(stream, bounds_of(path, max_bytes), lines=lines), 2**20)
 
 
+def open_member(path: Path, member: zipfile.ZipInfo, max_bytes: Limit) -> io.BufferedReader:
+    """Open a file in a ZIP archive for its bytes, bounded by the size of the archive and by rows (FeedCorrupt)."""
+    return io.BufferedReader(_Bounded(_Member(path, member), bounds_of(path, max_bytes), lines=True), 2**20)
+
+
 def open_packed(path: Path, codec: str | None) -> Arrow | io.RawIOBase:
     """Open a file for its decompressed bytes, unbounded; `codec` is a value of `COMPRESSIONS`, or None."""
     return _OPENERS[codec](path)
@@ -217,6 +224,36 @@ class _Bounded(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self._stream.close()
+        super().close()
+
+
+class _Member(io.RawIOBase):
+    """Content of a file in a ZIP archive, whose damage is an error of the system here as in other files."""
+
+    def __init__(self, path: Path, member: zipfile.ZipInfo) -> None:
+        self._archive = zipfile.ZipFile(path)
+        try:
+            self._stream = self._archive.open(member)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as damage:  # encrypted, or of another kind
+            self._archive.close()
+            raise OSError(str(damage)) from None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        room = memoryview(buffer)
+        try:
+            plain = self._stream.read(len(room))
+        except (zipfile.BadZipFile, zlib.error) as damage:
+            raise OSError(str(damage)) from None
+        room[: len(plain)] = plain
+        return len(plain)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._archive.close()
         super().close()
 
 

@@ -15,13 +15,14 @@ import numpy as np
 from feed.console import printable
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import flat_columns
+from feed.markets import TICKS, VENUES, beyond, elsewhere, has_ticks, round_lots, tick_sizes
 from feed.publishers import PUBLISHERS, advice, find_twins
 from feed.quality.carried import count_snapshots, true
 from feed.quality.tally import Tally, tally
-from feed.tape import DAY, QUOTE_DTYPES, Tape
+from feed.tape import DAY, PASS, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -37,6 +38,11 @@ GAP = 10 * 10**9
 DEAD_SHARE = 4
 CENT = 10**7
 DOLLAR = 10**9
+_MANY = 100
+"""Quotes from which on what all or nearly all of them have in common is looked at."""
+
+MOST_LOT = 100
+"""Shares of the largest round lot there was."""
 SHOWN = 20
 """Malformed messages that a table lists; `--json` lists all."""
 
@@ -65,9 +71,15 @@ CHECKS: dict[str, tuple[Level, str]] = {
     ),
     "off_tick": (
         "warning",
-        "quotes of one side at no multiple of a cent, below 1 $ of 0.0001 $ (Reg NMS rule 612 as of 2005)",
+        "quotes of one side between two ticks of US equities on their date: of a cent, below 1 $ of 0.0001 $",
     ),
-    "unknown_publishers": ("warning", "rows of publisher ids that Databento's list of October 2026 does not have"),
+    "odd_lots": (
+        "info",
+        "quotes of one side of fewer shares than a round lot of US equities on their date, at their price",
+    ),
+    "sizes_in_lots": ("warning", "1 where over 95 % of 100 quotes or more are odd lots: sizes may be in round lots"),
+    "whole_dollars": ("warning", "1 where 100 quotes or more are all at whole dollars: prices may be in another unit"),
+    "unknown_publishers": ("warning", "rows of ids that neither Databento's list of October 2026 nor feed venues has"),
     "twin_venues": ("warning", "publisher ids whose market another one shows already: its shares are there once"),
     "dead_venues": ("warning", "venues silent for the last quarter of the span, and for over 60 s"),
     "identical_rows": ("warning", "rows that repeat another one in every column"),
@@ -175,9 +187,14 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
     dead = [venue for venue, last in tallied.last.items() if _is_dead(tape, last)]
     counts["dead_venues"] = len(dead)
-    unknown = [venue for venue in tallied.venues if venue not in PUBLISHERS]
+    unknown = [venue for venue in tallied.venues if venue not in PUBLISHERS and venue not in VENUES]
     counts["unknown_publishers"] = sum(tallied.venues[venue] for venue in unknown)
     details = {"unknown_publishers": _ids(unknown)} if unknown else {}
+    details |= _by_rule(None if start is None or end is None else (start, end), counts, tallied.venues)
+    quotes = 2 * tape.rows - counts["withdrawn_bids"] - counts["withdrawn_asks"]
+    if quotes >= _MANY:
+        counts["sizes_in_lots"] = int(20 * counts["odd_lots"] > 19 * quotes)
+        counts["whole_dollars"] = int(_all_whole(tape.bid_px) and _all_whole(tape.ask_px))
     # only venues with quotes: one that reports trades alone shows no share twice
     twins = find_twins(tallied.quoting)
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
@@ -197,6 +214,26 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
         counts=counts,
         details=details,
     )
+
+
+def _all_whole(px: Int64) -> bool:
+    """Whether all prices are whole dollars; mostly one of the first ones is not."""
+    return not (px[:PASS] % DOLLAR).any() and not (px % DOLLAR).any()
+
+
+def _by_rule(span: tuple[int, int] | None, counts: dict[str, int], venues: Iterable[int]) -> dict[str, str]:
+    """Take back counts by rules that are not for a tape, and say for which of its quotes there is no rule."""
+    details = {}
+    if foreign := elsewhere(venues):
+        details = dict.fromkeys(("off_tick", "odd_lots"), f"not counted: {_ids(list(foreign))} trade no US equities")
+        counts |= dict.fromkeys(details, 0)
+    elif span is not None:
+        first, last = span
+        if not has_ticks(first):
+            details["off_tick"] = f"counted from {TICKS[0].first} on, as there was no rule before"
+        if last >= 0 and (late := beyond(last)):
+            details |= {"off_tick": late, "odd_lots": late}
+    return details
 
 
 def tally_any(tape: Tape) -> Tally:
@@ -275,14 +312,26 @@ def _count_rows(tape: Tape) -> dict[str, int]:
         "withdrawn_bids": true(bid <= 0),
         "withdrawn_asks": true(ask <= 0),
         "early_stamps": true(tape.ts < NANOS_FROM),
-        "off_tick": _off_tick(bid) + _off_tick(ask),
+        "off_tick": _off_tick(tape.ts, bid) + _off_tick(tape.ts, ask),
+        "odd_lots": _odd_lots(tape.ts, bid, tape.bid_sz) + _odd_lots(tape.ts, ask, tape.ask_sz),
     }
 
 
-def _off_tick(px: Int64) -> int:
+def _off_tick(ts: Int64, px: Int64) -> int:
     """Count prices between two ticks."""
-    off_cent = px[px // CENT * CENT != px]  # mostly few; % is many times slower than // by a constant
-    return true(np.where(off_cent < DOLLAR, off_cent % (CENT // 100), 1) > 0) if len(off_cent) else 0
+    off_cent = px // CENT * CENT != px  # mostly few, and every tick is a part of a cent
+    if not true(off_cent):
+        return 0
+    px = px[off_cent]
+    return true(px % np.maximum(tick_sizes(ts[off_cent], px), 1) > 0)
+
+
+def _odd_lots(ts: Int64, px: Int64, sz: NDArray[np.int32]) -> int:
+    """Count quotes of less than a round lot."""
+    small = (sz > 0) & (sz < MOST_LOT) & (px > 0)
+    if not true(small):
+        return 0
+    return true(sz[small] < round_lots(ts[small], px[small]))
 
 
 def _tied(tape: Tape) -> Flags:
@@ -364,7 +413,10 @@ def render(quality: Quality, provenance: Provenance) -> str:
         *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
         *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
-        *(("warning", f"{name}: {detail}") for name, detail in quality.details.items()),
+        *(
+            ("warning" if name in quality.warnings else "note", f"{name}: {detail}")
+            for name, detail in quality.details.items()
+        ),
     ]
     lines = [f"{name:<12} {printable(text)}" for name, text in facts]
     lines += ["", f"{'level':<8} {'count':>11}  check"]

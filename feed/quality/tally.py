@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feed.instants import NANOS_FROM
+from feed.markets import ROUND_LOTS, TICKS, spans_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from feed.tape import Tape
 
 COMPILED_FROM = 2**20
@@ -63,7 +66,10 @@ def tally(tape: Tape, *, beside_kernels: bool = False) -> Tally | None:
 
     columns = (tape.ts, tape.venue, tape.bid_px, tape.ask_px, tape.bid_sz, tape.ask_sz, tape.sequence)
     counts, ids = np.zeros(kernel.PLACES, np.int64), np.zeros((3, kernel.IDS), np.int64)
-    if not tape.rows or not kernel.tally(*map(np.ascontiguousarray, columns), NANOS_FROM, counts, ids):
+    if not tape.rows:
+        return None
+    rules = _ticks(tape), _lots(tape, kernel.TIERS)
+    if not kernel.tally(*map(np.ascontiguousarray, columns), NANOS_FROM, *rules, counts, ids):
         return None
     counted = dict(zip(kernel.COUNTS, counts.tolist(), strict=False))
     present = np.flatnonzero(ids[kernel.ROWS])
@@ -83,3 +89,18 @@ def tally(tape: Tape, *, beside_kernels: bool = False) -> Tally | None:
         largest_gap=int(counts[kernel.LARGEST_GAP]),
         tied=int(counts[kernel.TIED]),
     )
+
+
+def _ticks(tape: Tape) -> NDArray[np.int64]:
+    """(K, 4) int64: for which rows each tick size is, and the tick from 1 $ on and below."""
+    spans = [(start, end, rule.whole, rule.below) for rule, start, end in spans_of(TICKS, tape.ts)]
+    return np.array(spans, np.int64).reshape(-1, 4)
+
+
+def _lots(tape: Tape, tiers: int) -> NDArray[np.int64]:
+    """(K, 3 + 2 * tiers) int64: for which rows each table of round lots is, its tiers, and the shares beyond."""
+    rows = []
+    for rule, start, end in spans_of(ROUND_LOTS, tape.ts):
+        padded = ((0, 0),) * (tiers - len(rule.tiers)) + rule.tiers
+        rows.append((start, end, *(number for tier in padded for number in tier), rule.beyond))
+    return np.array(rows, np.int64).reshape(-1, 3 + 2 * tiers)

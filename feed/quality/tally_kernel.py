@@ -27,6 +27,7 @@ COUNTS = (
     "withdrawn_asks",
     "stub_quotes",
     "off_tick",
+    "odd_lots",
     "superseded_rows",
     "backward_sequences",
     "sequence_gaps",
@@ -46,7 +47,7 @@ ROWS, LAST, QUOTED = range(3)
 
 (
     _EARLY, _OWN_CROSSED, _OWN_LOCKED, _CROSSED, _LOCKED, _ONE_SIDED, _STALE, _OLD, _NO_BIDS, _NO_ASKS, _STUBS,
-    _OFF_TICK, _SUPERSEDED, _BACKWARD, _JUMPS, _PAUSES,
+    _OFF_TICK, _ODD_LOTS, _SUPERSEDED, _BACKWARD, _JUMPS, _PAUSES,
 ) = range(len(COUNTS))  # fmt: skip
 
 _PRICE_LIMIT = 2**23 * 10**9
@@ -54,12 +55,17 @@ _NONE = 2**62
 _ALONE = 10
 _CENT = np.uint64(10**7)
 _DOLLAR = np.uint64(10**9)
-_HUNDREDTH = np.uint64(10**5)
+
+TIERS = 3
+"""Tiers of price of a table of round lots, at most."""
+
+_MOST_LOT = 100
 _ZERO = np.uint64(0)
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C", readonly=True)
 _I16 = types.Array(types.int16, 1, "C", readonly=True)
+_RULES = types.Array(types.int64, 2, "C", readonly=True)
 _OUT = types.int64[::1]
 
 
@@ -80,14 +86,32 @@ _part = njit(nogil=True, error_model="numpy")
 
 
 @_part
-def off_tick(px):
-    """Count prices, 0 or above, at no multiple of a cent, or below 1 $ of its hundredth."""
+def off_tick(px, ticks):
+    """Count prices, 0 or above, between two ticks, each of which is a part of a cent."""
     off = np.int64(0)
-    for row in range(len(px)):
-        price = np.uint64(px[row])
-        if price % _CENT != _ZERO:
-            off += price >= _DOLLAR or price % _HUNDREDTH != _ZERO
+    for rule in range(len(ticks)):
+        whole, below = np.uint64(ticks[rule, 2]), np.uint64(ticks[rule, 3])
+        for row in range(ticks[rule, 0], ticks[rule, 1]):
+            price = np.uint64(px[row])
+            if price % _CENT != _ZERO:
+                off += price % (whole if price >= _DOLLAR else below) != _ZERO
     return off
+
+
+@_part
+def odd_lots(px, sz, lots):
+    """Count quotes of fewer shares than a round lot at their price."""
+    odd = np.int64(0)
+    for rule in range(len(lots)):
+        for row in range(lots[rule, 0], lots[rule, 1]):
+            if 0 < sz[row] < _MOST_LOT and px[row] > 0:
+                lot = lots[rule, 2 + 2 * TIERS]
+                for tier in range(TIERS):
+                    if px[row] <= lots[rule, 2 + 2 * tier]:
+                        lot = lots[rule, 3 + 2 * tier]
+                        break
+                odd += sz[row] < lot
+    return odd
 
 
 @_part
@@ -138,8 +162,10 @@ def take_above(tree, value):
     return taken
 
 
-@_compiled(types.boolean(_I64, _I16, _I64, _I64, _I32, _I32, _I64, types.int64, _OUT, types.int64[:, ::1]))
-def tally(ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence, first_in_ns, counts, ids):
+@_compiled(
+    types.boolean(_I64, _I16, _I64, _I64, _I32, _I32, _I64, types.int64, _RULES, _RULES, _OUT, types.int64[:, ::1])
+)
+def tally(ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence, first_in_ns, ticks, lots, counts, ids):
     """Count what a tape shows.
 
     The best of a side, and the best of its quotes that nothing crossed yet, are each the root of a tree with a leaf for
@@ -152,6 +178,10 @@ def tally(ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence, first_in_ns, coun
         The tape's columns, N at least 1.
     first_in_ns : int64
         The first stamp that can only be nanoseconds; those before it are early.
+    ticks : (K, 4) int64
+        Tick sizes: the first row, the row behind the last one, the tick from 1 $ on, and below; 1e-9 $.
+    lots : (K, 3 + 2 * TIERS) int64
+        Round lots: the first row, the row behind the last one, price and shares of each tier, the shares beyond.
     counts : (PLACES,) int64, output, zeroed
         See `COUNTS`, `TWO_SIDED`, `TIED`, `LARGEST_GAP`.
     ids : (3, IDS) int64, output, zeroed
@@ -165,7 +195,8 @@ def tally(ts, venue, bid_px, ask_px, bid_sz, ask_sz, sequence, first_in_ns, coun
     if not (is_ordered(ts, venue, sequence) and is_normal(bid_px, bid_sz) and is_normal(ask_px, ask_sz)):
         return False
     rows, final = len(ts), ts[len(ts) - 1]
-    counts[_OFF_TICK] = off_tick(bid_px) + off_tick(ask_px)
+    counts[_OFF_TICK] = off_tick(bid_px, ticks) + off_tick(ask_px, ticks)
+    counts[_ODD_LOTS] = odd_lots(bid_px, bid_sz, lots) + odd_lots(ask_px, ask_sz, lots)
     for row in range(rows):
         ids[ROWS, np.int64(venue[row]) + IDS // 2] += 1
     index, venues = np.empty(IDS, np.int64), 0

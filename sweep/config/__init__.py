@@ -9,18 +9,18 @@ from __future__ import annotations
 from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Fees, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
-from sweep.config.question import Clock, ParentOrders, Question, Span
+from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
 from sweep.config.variants import BookAsked, Variants, World, axis_values
-from sweep.config.yaml_text import describe_yaml_error
 
 __all__ = [
     "EMBEDDED",
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
     "ROUNDS_LIMIT",
+    "SESSION",
     "TABLE",
     "WHERE_ONLY",
     "BookAsked",
@@ -38,7 +38,6 @@ __all__ = [
     "assign",
     "axis_values",
     "build_config",
-    "describe_yaml_error",
     "expected_of",
     "in_rounds",
     "like",

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from feed import yaml_text
 from feed.access import NAMES, refuse_literal
-from sweep.config.keys import checked, nested, placed
-from sweep.config.rules import check_fees
+from feed.files import PLACE, is_table
+from feed.markets import SCENARIOS, fees_of
+from sweep.config.keys import EXPECTED, checked, nested, placed
+from sweep.config.question import SESSION
 from sweep.config.schema import Config
-from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,8 +71,9 @@ def assign(tree: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise ConfigError(f"{key!r}: expected KEY=VALUE, such as order.size=5000")
         path = key.strip().split(".")
-        verbatim = key.strip() in TEXT_KEYS or (path == ["where"] and not value.strip().startswith("["))
-        _assign(tree, path, _verbatim(value) if verbatim else parse_yaml(value, key))
+        listed = value.strip().startswith(("[", "{"))
+        verbatim = key.strip() in TEXT_KEYS or (path[0] in {"where", "quotes"} and not listed)
+        _assign(tree, path, _verbatim(value) if verbatim else _parse(value, key))
     return tree
 
 
@@ -83,10 +86,16 @@ def build_config(tree: Mapping[str, Any]) -> Config:
         As `load_config`.
     """
     tree = nested(tree)
+    if isinstance(tree.get("quotes"), str):
+        tree["quotes"] = _read_quotes(tree["quotes"])
+    if isinstance(tree.get("window"), str):
+        tree["window"] = _session_window(tree["window"])
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
-    if isinstance(named, dict):  # a table of each name, or the file of one
+    if isinstance(named, list) and all(isinstance(name, str) and name in SCENARIOS for name in named):
+        named = {name: name for name in named}
+    if isinstance(named, dict):  # a table of each name, or the file or the scenario of one
         tables = {name: _read_fees(table) if isinstance(table, str) else table for name, table in named.items()}
         tree["grid"] = {**tree["grid"], "fees": tables}
     for name in ("symbol", "replay"):
@@ -110,7 +119,18 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
             f"expected a Config, or a mapping such as {{'order.size': 5000}}, but it had {type(config).__name__}; "
             "sweep.config.load_config reads a file"
         )
-    return config if isinstance(config, Config) else build_config(config)
+    if isinstance(config, Config):
+        return config
+    if not is_table(config.get("source")):
+        return build_config(config)
+    return build_config({**config, "source": PLACE}).holding(config["source"])
+
+
+def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
+    try:
+        return yaml_text.parse_yaml(text, where)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
@@ -118,7 +138,7 @@ def _verbatim(value: str) -> Any:  # noqa: ANN401 - text or None
     value = value.strip()
     if value in {"", "~", "null"}:
         return None
-    return parse_yaml(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
+    return _parse(value, "value") if value[0] in "'\"" and value[-1] == value[0] else value
 
 
 def read_mapping(name: str) -> dict[str, Any]:
@@ -143,7 +163,7 @@ def read_mapping(name: str) -> dict[str, Any]:
         raise ConfigError(
             f"{name}: is no text file (line {line}: byte 0x{content[error.start]:02x} is not UTF-8); save it as UTF-8"
         ) from None
-    tree = parse_yaml(text, name)
+    tree = _parse(text, name)
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -158,17 +178,45 @@ def _assign(tree: dict[str, Any], path: list[str], value: Any) -> None:  # noqa:
     *parents, leaf = path
     for parent in parents:
         child = tree.get(parent)
-        if isinstance(child, str) and parent == "fees":
-            child = read_mapping(child)
+        if isinstance(child, str) and parent in _IN_FILES:
+            child = _IN_FILES[parent](child)
         child = dict(child) if isinstance(child, dict) else {}
         tree[parent] = child
         tree = child
     tree[leaf] = value
 
 
-def _read_fees(file: str) -> dict[str, dict[str, float]]:
-    """Read a file of fees and check it here, where an error can name the line."""
-    with placed(file, below="fees"):
-        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
-        check_fees(fees)
+def _read_quotes(file: str) -> dict[str, Any]:
+    """Read a file that holds the section `quotes`, alone or, as `python -m feed map` writes it, under its name."""
+    tree = read_mapping(file)
+    section = tree.get("quotes", tree)
+    if not isinstance(section, dict):
+        raise ConfigError(f"{file}: expected the mapping quotes, but it had {str(section)[:40]!r}")
+    return section
+
+
+def _fee_table(text: str) -> dict[str, Any]:
+    """The table of a scenario, or of a file, unchecked."""
+    if text in SCENARIOS:
+        return dict(fees_of(text))
+    if text.startswith("us-") and not Path(text).exists():
+        raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
+    return read_mapping(text)
+
+
+def _session_window(text: str) -> dict[str, Any]:
+    """A window that is the regular session."""
+    if text != SESSION:
+        raise ConfigError(f"window: expected {EXPECTED['window']}, but it had {text[:40]!r}")
+    return {"start": text, "end": text}
+
+
+_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes, "window": _session_window}
+"""Sections that one word may stand for, mostly a file, with what reads it."""
+
+
+def _read_fees(text: str) -> dict[str, dict[str, float]]:
+    """The fees of a scenario, or of a file, which is checked here, where an error can name the line."""
+    with placed(text, below="fees"):
+        fees: dict[str, dict[str, float]] = checked({"fees": _fee_table(text)}, Config)["fees"]
     return fees

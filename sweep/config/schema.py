@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from allocator.order import Latency, amount
 from feed.access import Access
+from feed.tables import QuoteMapping
 from sweep.config.rules import parse_latency
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Instant = str | int | None
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """The span of the tape, start and end included; the warm-up before it only builds the book."""
+    """The span of the tape, start and end included, or its date's regular session; the warm-up only builds the book."""
 
     start: Instant = None
     end: Instant = None
@@ -100,6 +101,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
+    calendar: str = "XNYS"
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()
     search: SearchSpec = SearchSpec()
@@ -110,6 +112,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     tapes: TapesSpec = TapesSpec()
     feed: FeedSpec = FeedSpec()
     kafka: Access = Access()
+    quotes: QuoteMapping = QuoteMapping()
     detail: Literal["best", "all"] | tuple[int, ...] = "best"
     validate: str = "none"
     executor: Literal["ray", "inline"] = "ray"
@@ -130,6 +133,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
         """What its search has looked at, once it has ended; None where that is known before."""
         return self.__dict__.get("places")
 
+    @property
+    def held(self) -> Any:  # noqa: ANN401 - whatever speaks the Arrow C interface
+        """The table in memory that is its source; None where the source is a place."""
+        return self.__dict__.get("held")
+
+    def holding(self, table: Any) -> Config:  # noqa: ANN401 - the same
+        """The same configuration, of a source that is a table in memory."""
+        config = msgspec.structs.replace(self)
+        config.__dict__["held"] = table
+        return config
+
     def having(self, places: NDArray[Any]) -> Config:
         """The same configuration, with the question about what its search has looked at.
 
@@ -139,7 +153,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
             On the lattice that the axes of its grid span, ascending.
         """
         config = msgspec.structs.replace(self)
-        config.__dict__["places"] = places
+        config.__dict__.update(held=self.held, places=places)
         return config
 
 
@@ -147,7 +161,7 @@ EMBEDDED = "embedded"
 """The name of the source that is our own broker, filled with the synthetic stream."""
 
 
-WHERE_ONLY = ("source", "replay", "feed", "kafka", "executor", "address", "workers", "collapse", "output")
+WHERE_ONLY = ("source", "replay", "feed", "kafka", "quotes", "executor", "address", "workers", "collapse", "output")
 """Keys that say where and how a sweep reads and runs; they change no result row."""
 
 
@@ -158,6 +172,7 @@ LATER: Final[dict[str, Any]] = {
     "latency": msgspec.to_builtins(Latency()),
     "where": (),
     "tapes": {"skip_empty": False},
+    "calendar": "XNYS",
     "detail": "best",
     "validate": "none",
     "search": msgspec.to_builtins(SearchSpec()),

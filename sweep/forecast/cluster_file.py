@@ -9,7 +9,8 @@ from typing import Any, Final
 import yaml
 
 from feed.console import listing
-from sweep.config import FILE_LIMIT, describe_yaml_error
+from feed.yaml_text import describe_yaml_error
+from sweep.config import FILE_LIMIT
 from sweep.errors import ConfigError
 
 DEFAULT_FILE: Final = "cluster.yaml"
@@ -144,7 +145,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _read(file: str) -> dict[Any, Any]:
-    """Read a file by PyYAML's rules, as Ray does: such files use aliases, which `sweep.config.yaml_text` refuses."""
+    """Read a file by PyYAML's rules, as Ray does: such files use aliases, which `feed.yaml_text` refuses."""
     try:
         with Path(file).open("rb") as stream:
             content = stream.read(FILE_LIMIT + 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from feed import synthetic
 from feed.access import PLAIN, check_access, exposed
 from feed.console import waiting, without_secrets
+from feed.files import plan_table
 from feed.source import plan_source
 from sweep.config import EMBEDDED
 from sweep.errors import ConfigError
@@ -88,6 +89,10 @@ def open_origin(question: Question, progress: Progress) -> Iterator[Origin]:
     if config.source == EMBEDDED:
         with _embedded(replace(options, access=PLAIN), progress) as plan:
             yield Origin(plan)
+        return
+    if config.held is not None:
+        held_plan = plan_table(config.held, options)
+        yield Origin(lambda: held_plan)
         return
     if options.wait:
         progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")

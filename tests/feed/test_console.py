@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from feed import cli, source
-from feed.console import guard_streams, reader_compiles, waiting
+from feed.console import _COMPILED, guard_streams, reader_compiles, waiting
 from feed.errors import FeedUnavailable
 from feed.signals import Terminated, raise_on_signals
 
@@ -258,11 +258,14 @@ def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch
     ("name", "made", "words"),
     [
         ("feed.files.csv_kernel", "read_rows", "the reader of large CSV files"),
+        ("feed.files.fields_kernel", "read_fields", "the reader of vendors' files"),
+        ("feed.files.price_book_kernel", "fold", "what folds updates to books"),
+        ("feed.files.mbo_kernel", "fold", "what folds orders into levels"),
         ("feed.quality.tally_kernel", "tally", "what counts large tapes"),
     ],
 )
 def test_what_is_being_compiled_is_named(monkeypatch, name, made, words):
-    for each in ("feed.files.csv_kernel", "feed.quality.tally_kernel"):
+    for each in _COMPILED:
         monkeypatch.delitem(sys.modules, each, raising=False)
     assert reader_compiles() == ""
     assert hasattr(import_module(name), made)  # what the name of the real module is compiled to

@@ -16,7 +16,7 @@ from feed.synthetic import generate
 
 
 def test_every_option_has_a_word_and_the_last_repeat_wins():
-    assert {key.removeprefix("feed.") for key in WORDS} | {"access", "sized"} == {
+    assert {key.removeprefix("feed.") for key in WORDS} | {"access", "quotes", "sized"} == {
         each.name for each in fields(ReadOptions)
     }
     assert options_of([]) == DEFAULTS

@@ -22,7 +22,13 @@ from random import Random
 
 import atheris
 
-KERNELS = ["feed.files.csv_kernel", "feed.quality.tally_kernel"]
+KERNELS = [
+    "feed.files.csv_kernel",
+    "feed.files.fields_kernel",
+    "feed.files.mbo_kernel",
+    "feed.files.price_book_kernel",
+    "feed.quality.tally_kernel",
+]
 COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else KERNELS  # numba wants its bytecode as it is
 
 with atheris.instrument_imports(include=["feed"], exclude=COMPILED):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS
+from feed.files.dbn_layouts import LAYOUTS, RECORD_FIELDS
 
 MOST = 2**17
 """Bytes beyond which nothing is looked for."""
@@ -420,7 +420,9 @@ def change_parquet(data, rng):
         return damage(data, rng)
 
 
-FIELD_PLACES = [*RECORD_FIELDS.values(), ("u1", 68 + 4), ("<u8", 72)]
+LETTERS = {"action", "side"}
+FIELD_PLACES = [(name in LETTERS, *place) for name, place in RECORD_FIELDS.items()]
+FIELD_PLACES += [(False, "u1", 68 + 4), (False, "<u8", 72)]
 
 
 def change_dbn(data, rng):
@@ -435,7 +437,7 @@ def change_dbn(data, rng):
             changed = changed[: start - 8].ljust(start - 8, b"\x00")
         return head[:3] + bytes([rng.choice([head[3], 1, 2, 3])]) + struct.pack("<I", len(changed)) + changed + body
     for _ in range(rng.randint(1, 3)):
-        size = rng.choice([RECORD_BYTES[1], RECORD_BYTES[1], RECORD_BYTES[10]])
+        size = LAYOUTS[rng.choice([1, 1, 10])].nbytes
         count = len(body) // size
         if not count:
             break
@@ -450,9 +452,9 @@ def change_dbn(data, rng):
             record = bytes([words, rng.choice([0, 1, 10, 19, 22, 160])]).ljust(4 * words, b"\x00")
             body[at:at] = record
         else:
-            kind, place = rng.choice(FIELD_PLACES)
+            is_letter, kind, place = rng.choice(FIELD_PLACES)
             width = int(kind[-1])
-            value = rng.choice([*b"TABNMCF", *EDGES]) if kind.startswith("S") else rng.choice(EDGES)
+            value = rng.choice([*b"TABNMCF", *EDGES]) if is_letter else rng.choice(EDGES)
             body[at + place : at + place + width] = packed_int(value, width)
     return bytes(head + body)
 

@@ -149,8 +149,7 @@ def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept)
         ({"2": {"taker": -0.3}}, "fees.2.taker is -0.3 $ a share, -30 bps of 100.00 $"),
         ({"9": {"taker": 30}}, None),
         ({"default": {"taker": 30}, "2": {"taker": 0.003}}, None),
-        ({"default": {"taker": 0.01}}, None),
-        ({"default": {"taker": 0.1}}, None),
+        ({"default": {"taker": 0.003}}, None),
     ],
 )
 def test_a_fee_that_looks_like_basis_points(swept, fees, line):
@@ -158,6 +157,45 @@ def test_a_fee_that_looks_like_basis_points(swept, fees, line):
     assert not any("on average" in each for each in warned)
     fee_lines = [each for each in warned if each.startswith("fees.")]
     assert fee_lines == ([] if line is None else [f"{line}; fees are in dollars per share, not in basis points"])
+
+
+@pytest.mark.parametrize(
+    ("fees", "line"),
+    [
+        ({"default": {"taker": 0.003}}, None),
+        ({"default": {"taker": 0.0031}}, "fees.default.taker is 0.0031 $ a share: US exchanges may charge 0.003 $"),
+        ({"default": {"taker": 0.1}}, "fees.default.taker is 0.1 $ a share: US exchanges may charge 0.003 $"),
+        ({"default": {"taker": 0}, "XNAS": {"taker": 0.0035}}, "fees.2.taker is 0.0035 $ a share: US exchanges may"),
+        ({"default": {"taker": 0}, "9": {"taker": 0.0035}}, None),  # not on the tape
+        ({"default": {"taker": -0.0035}}, None),
+    ],
+)
+def test_a_fee_above_what_exchanges_may_charge(swept, fees, line):
+    fee_lines = [each for each in swept(steady(5), fees=fees)[1] if each.startswith("fees.")]
+    assert len(fee_lines) == (line is not None)
+    if line is not None:
+        assert fee_lines[0].startswith(line)
+        assert fee_lines[0].endswith("at 100.00 $ on 2024-08-01 (rule 610(c))")
+
+
+def cheap(minutes, venue=2):
+    """A quote every half minute about 0.20 $."""
+    return [(30 * k, venue, 0.1999 - k % 2 / 10_000, 0.2001 + k % 2 / 10_000, 1000) for k in range(2 * minutes + 1)]
+
+
+def test_a_fee_above_a_hundredth_of_the_price(swept):
+    (line,) = (each for each in swept(cheap(5))[1] if each.startswith("fees."))
+    assert line == (
+        "fees.default.taker is 0.003 $ a share, 150 bps of 0.20 $; fees are in dollars per share; below 1 $ exchanges "
+        "charge a part of the price instead"
+    )
+
+
+def test_below_a_dollar_the_most_is_a_part_of_the_price_and_elsewhere_there_is_none(swept):
+    (line,) = (each for each in swept(cheap(5), fees={"default": {"taker": 0.001}})[1] if each.startswith("fees."))
+    assert line.startswith("fees.default.taker is 0.001 $ a share: US exchanges may charge 0.0006 $ at 0.20 $")
+    fee = {"default": {"taker": 0.001}}
+    assert not any("fees." in each for each in swept(cheap(5, venue=20_106), fees=fee)[1])
 
 
 def test_shares_that_stay_unfilled(swept):

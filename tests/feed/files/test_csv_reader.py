@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import csv_reader, csv_text, plan
-from feed.files.csv_columns import integers, prices
 from feed.files.csv_reader import read_csv
 from feed.files.registry import WRITERS
 from feed.files.streams import COMPRESSIONS
 from feed.instants import parse_instant
+from feed.tables.parsing import integers, prices
 from feed.tape import PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
 from tests.support.csvrow import ROW
 

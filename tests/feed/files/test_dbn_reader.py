@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import csv_reader, dbn_reader
-from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, read_dbn
+from feed.files import csv_reader, dbn_stream
+from feed.files.dbn_layouts import LAYOUTS, RECORD_FIELDS, record_dtype
+from feed.files.dbn_reader import read_dbn
 from feed.files.dbn_symbols import MAPPING_RECORDS
 from feed.files.fragments import FileBlock
 from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
@@ -70,11 +71,17 @@ def test_the_places_of_the_fields_of_mapping_records_are_the_library_s():
 
 
 def test_the_places_of_the_fields_are_the_library_s():
+    kinds = {"action": "S1", "side": "S1"}  # letters, which are read as their numbers
     for message, rtype in ((dbn.MBP1Msg, 1), (dbn.MBP10Msg, 10)):
         its = np.dtype(message._dtypes)
-        assert its.itemsize == RECORD_BYTES[rtype]
+        assert its.itemsize == LAYOUTS[rtype].nbytes
         for name, (kind, offset) in RECORD_FIELDS.items():
-            assert its.fields[name] == (np.dtype(kind), offset)
+            assert its.fields[name] == (np.dtype(kinds.get(name, kind)), offset)
+    ours = record_dtype(LAYOUTS[10].nbytes)
+    behind, first = ours.fields["behind"]
+    for level in range(1, 10):
+        for name, (kind, offset) in behind.base.fields.items():
+            assert its.fields[f"{name}_{level:02}"] == (kind, first + 32 * (level - 1) + offset)
 
 
 def test_a_row_is_read_exactly(read):
@@ -134,7 +141,7 @@ def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, 
     path = folder / ("day.dbn.zst" if zstd else "day.dbn")
     path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if zstd else raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         decoded = read_dbn(path)
     ignored = {"other_rtype": len(others)} if others else {}
     for one, other in zip(decoded.fragments, expected.fragments, strict=True):
@@ -164,7 +171,7 @@ def test_records_of_other_lengths_anywhere_are_passed_over(read, monkeypatch):
     for order in ("ob", "bo", "bbo", "obo", "oobbb", "bobobo", "bbbbo", "obbbb", "bbobb"):
         parts = [metadata(AAPL), *(book if each == "b" else other for each in order)]
         for block in (60, 79, 80, 81, 130, 2**22):
-            monkeypatch.setattr(dbn_reader, "BLOCK", block)
+            monkeypatch.setattr(dbn_stream, "BLOCK", block)
             (fragment,) = read(*parts).fragments
             assert (fragment.tape.rows, fragment.ignored) == (order.count("b"), {"other_rtype": order.count("o")})
 
@@ -225,7 +232,7 @@ def sequences(block):
 def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
     read, folder, monkeypatch, block, other_way
 ):
-    monkeypatch.setattr(dbn_reader, "BLOCK", block)
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
     if other_way:
         stypes = {"stype_in": dbn.SType.INSTRUMENT_ID, "stype_out": dbn.SType.RAW_SYMBOL}
         maps = (
@@ -251,7 +258,7 @@ def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
 @pytest.mark.parametrize("dated", [False, True])
 @pytest.mark.parametrize("spans", ["told", "open"])
 def test_names_that_exchange_their_instruments_at_midnight_do_so_by_records(read, monkeypatch, block, dated, spans):
-    monkeypatch.setattr(dbn_reader, "BLOCK", block)
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
     head = metadata(mapping("OLD", (FIRST, THIRD, 38))) if dated else live_metadata()
     days = ({"start": MIDNIGHT - DAY, "end": MIDNIGHT}, {"start": MIDNIGHT, "end": MIDNIGHT + DAY})
     one, other = days if spans == "told" else ({}, {})
@@ -360,7 +367,7 @@ def test_a_name_is_all_that_any_of_its_spans_covers(folder, maps, rows, block):
     }
     expected[UNNAMED] = sorted(set(range(len(rows))) - {at for numbers in expected.values() for at in numbers})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         fragments = read_dbn(folder / "day.dbn").fragments
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in fragments} == {
             name: places for name, places in expected.items() if places
@@ -460,7 +467,7 @@ def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypat
     ]
     expected = {"NEW": [4], "OLD": [2], "OTHER": [5], UNNAMED: [1, 3, 6]}
     for block in (60, 176, 256, 500, 2**22):
-        monkeypatch.setattr(dbn_reader, "BLOCK", block)
+        monkeypatch.setattr(dbn_stream, "BLOCK", block)
         decoded = read(*parts)
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
         assert decoded.symbols == tuple(expected)
@@ -527,7 +534,7 @@ def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, even
         assert "none of its" in outcome(path)
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         decoded = read_dbn(path)
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
         if not decoded.fragments[0].named:
@@ -659,7 +666,7 @@ def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
     path = folder / "changed.dbn"
     path.write_bytes(raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", 40 + block)
+        patch.setattr(dbn_stream, "BLOCK", 40 + block)
         result = outcome(path)
     assert isinstance(result, FileBlock) or str(path) in result
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.files.parquet import write_parquet
+from feed.instants import parse_instant
 from feed.options import ReadOptions
 from feed.provenance import Provenance
 from feed.quality import stretches
@@ -33,6 +34,10 @@ _prices = st.one_of(
     st.integers(0, 30_000).map(lambda part: part * CENT // 100),
     st.integers(0, 3 * 10**9),
 )
+
+
+_dear = st.sampled_from([250, 250.01, 251, 1_000, 1_000.01, 10_000, 10_000.01]).map(lambda px: round(px * 10**9))
+COLUMNS = ("venue", "bid_px", "ask_px", "bid_sz", "ask_sz")
 
 
 def build(*rows):
@@ -125,24 +130,86 @@ def test_a_quote_is_off_tick_by_the_cent_and_below_a_dollar_by_its_hundredth(bid
     assert check(tape).counts["off_tick"] == count
 
 
+def lot_of(day, px):
+    """Shares of a round lot on a date at a price in 1e-9 $, as rule 600(b)(93) words it."""
+    dollars = Decimal(px) / 10**9
+    if day < "2025-11-03" or dollars <= 250:
+        return 100
+    return 40 if dollars <= 1000 else 10 if dollars <= 10_000 else 1
+
+
+DAYS = ["2006-01-30", "2006-01-31", "2018-01-02", "2025-11-02", "2025-11-03", "2026-11-27", "2027-10-29", "2027-11-01"]
+
+
 @FEW
 @given(
-    st.lists(st.tuples(st.integers(0, 300), _prices, _prices), max_size=20),
+    st.sampled_from([(2, 3, 43), (2, 1), (2, 20_100), (900, 20_000, 122)]),
+    st.lists(
+        st.tuples(
+            st.integers(0, 2), st.sampled_from(DAYS), _prices | _dear, _prices | _dear, *[st.integers(1, 101)] * 2
+        ),
+        max_size=20,
+    ),
 )
-def test_ticks_and_publishers_are_counted_as_in_a_plain_loop(rows):
-    venue, bid, ask = (
-        (np.array(column, np.int64) for column in zip(*rows, strict=True)) if rows else [np.zeros(0, int)] * 3
+def test_ticks_and_lots_and_publishers_are_counted_as_in_a_plain_loop(ids, rows):
+    rows = [(ids[at % len(ids)], *others) for at, *others in rows]
+    quotes = [
+        (venue, day, px, sz) for venue, day, bid, ask, *sizes in rows for px, sz in zip((bid, ask), sizes, strict=True)
+    ]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    ts = [parse_instant(f"{day}T15:00:00Z") + at for at, day in enumerate(columns[1])]
+    tape = Tape.build(
+        "XYZ",
+        ts=np.array(ts, np.int64),
+        sequence=np.arange(len(rows)),
+        **{name: np.array(each, np.int64) for name, each in zip(COLUMNS, (columns[0], *columns[2:]), strict=True)},
     )
-    several = {"ts": OPEN + np.arange(len(rows)), "sequence": np.arange(len(rows))}
-    shares = np.ones(len(rows), np.int64)
-    tape = Tape.build("XYZ", venue=venue, bid_px=bid, ask_px=ask, bid_sz=shares, ask_sz=shares, **several)
     counts = check(tape).counts
-    assert counts["unknown_publishers"] == sum(not 1 <= row[0] <= 153 for row in rows)
-    off = 0
-    for px in (px for row in rows for px in row[1:]):
-        tick = Decimal("0.01") if px >= 10**9 else Decimal("0.0001")
-        off += px > 0 and Decimal(px) / 10**9 % tick != 0
-    assert counts["off_tick"] == off
+    assert counts["unknown_publishers"] == sum(row[0] == 900 for row in rows)
+    abroad = any(row[0] in {1, 20_100} for row in rows)
+    off = odd = 0
+    for _, day, px, sz in quotes:
+        cent = Decimal("0.005") if day >= "2027-11-01" else Decimal("0.01")
+        tick = cent if px >= 10**9 else Decimal("0.0001")
+        off += px > 0 and day >= "2006-01-31" and Decimal(px) / 10**9 % tick != 0
+        odd += px > 0 and sz < lot_of(day, px)
+    assert counts["off_tick"] == (0 if abroad else off)
+    assert counts["odd_lots"] == (0 if abroad else odd)
+
+
+def test_what_is_no_us_equity_or_of_another_time_is_not_counted_and_says_so():
+    coins = replace(build((0, 20_100, 100, 101, 1)), bid_px=np.array([CENT + 1]))
+    quality = check(coins)
+    assert quality.counts["off_tick"] == quality.counts["odd_lots"] == 0
+    assert quality.details["off_tick"] == "not counted: ids 20100 trade no US equities"
+    assert "note         off_tick: not counted" in render(quality, PROVENANCE)
+    stock = replace(coins, venue=np.array([2], np.int16))
+    assert check(stock).counts["off_tick"] == 1
+    before = replace(stock, ts=np.array([parse_instant("2005-06-01T15:00:00Z")]))
+    assert check(before).counts["off_tick"] == 0
+    assert check(before).details == {"off_tick": "counted from 2006-01-31 on, as there was no rule before"}
+    later = replace(stock, ts=np.array([parse_instant("2026-11-30T15:00:00Z")]))
+    said_so = "2026-11-30 is after 2026-11-29, when the tables of these rules were last checked"
+    assert check(later).details == {"off_tick": said_so, "odd_lots": said_so}
+
+
+@pytest.mark.parametrize(
+    ("day", "px", "lot"),
+    [
+        ("2025-10-31", 260, 100),
+        ("2025-11-03", 260, 40),
+        ("2025-11-03", 250, 100),
+        ("2026-11-27", 1_000, 40),
+        ("2026-11-27", 1_001, 10),
+        ("2026-11-27", 10_001, 1),
+    ],
+)
+def test_a_round_lot_depends_on_the_date_and_the_price(day, px, lot):
+    ts, nanos = np.array([parse_instant(f"{day}T15:00:00Z")] * 2), np.array([px, px]) * 10**9
+    columns = {"bid_px": nanos - CENT * (px > 1_000), "ask_px": nanos, "venue": np.array([2, 3], np.int16)}
+    sizes = {"bid_sz": np.full(2, lot), "ask_sz": np.array([lot, max(lot - 1, 1)])}
+    tape = Tape.build("XYZ", ts=ts, sequence=np.arange(2), **columns, **sizes)
+    assert check(tape).counts["odd_lots"] == (lot > 1)
 
 
 def test_an_old_quote_stood_over_a_minute_also_at_the_end():
@@ -378,7 +445,7 @@ def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path
     counts = [calls(source)[0] for source in sources]
     few, many = ((counts[at + 1] - counts[at]) / (sizes[at + 1] - sizes[at]) for at in (0, 1))
     assert abs(many - few) < 2
-    assert many < 650  # each tape costs what its calls do, not what its rows do
+    assert many < 760  # each tape costs what its calls do, not what its rows do
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -393,3 +460,30 @@ def test_of_many_symbols_the_one_asked_for_is_read_alone(tmp_path, monkeypatch, 
     ((tape, provenance),) = read_tapes(source, ReadOptions(symbol="S00007"))
     assert (tape.symbol, tape.rows, built) == ("S00007", 2, ["S00007"])
     assert provenance.ignored["other_symbol"] == 58
+
+
+@pytest.mark.parametrize(
+    ("size", "cents", "count", "expected"),
+    [
+        (3, 1, 60, {"sizes_in_lots"}),
+        (3, 1, 40, set()),  # 80 quotes are too few to say so
+        (100, 1, 60, set()),
+        (100, 0, 60, {"whole_dollars"}),
+        (7, 0, 60, {"sizes_in_lots", "whole_dollars"}),
+    ],
+)
+def test_sizes_and_prices_that_may_be_in_another_unit_are_warned_of(size, cents, count, expected):
+    rows = np.arange(count)
+    px = 100 * 10**9 + cents * CENT
+    tape = Tape.build(
+        "X",
+        ts=OPEN + rows,
+        venue=np.full(count, 2),
+        bid_px=np.full(count, px),
+        ask_px=np.full(count, px + 10**9),
+        bid_sz=np.full(count, size),
+        ask_sz=np.full(count, size),
+        sequence=rows,
+    )
+    warned = {"sizes_in_lots", "whole_dollars"} & {*check(tape).warnings}
+    assert warned == expected

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feed.instants import parse_instant
 from feed.quality import checks as module
 from feed.quality import tally_kernel
 from feed.quality.checks import check
@@ -27,6 +28,7 @@ _prices = st.one_of(
     st.integers(0, 12).map(lambda cents: cents * CENT),
     st.sampled_from([0, 1, 89, 90, 100, 109, 110, 111, 200, 201, 10**4, 10**4 + 1]).map(lambda cents: cents * CENT),
     st.integers(0, 3 * 10**9),
+    st.sampled_from([250, 251, 1000, 1001, 10_000, 10_001]).map(lambda dollars: dollars * 10**9),
     st.sampled_from([1, 10**9, PRICE_LIMIT // 2, PRICE_LIMIT - 1]),
 )
 _steps = st.sampled_from([0, 0, 0, 1, 10 * SECOND, 10 * SECOND + 1, 60 * SECOND, 60 * SECOND + 1, 86_400 * SECOND])
@@ -35,17 +37,21 @@ _steps = st.sampled_from([0, 0, 0, 1, 10 * SECOND, 10 * SECOND + 1, 60 * SECOND,
 @st.composite
 def odd_tapes(draw):
     """Tapes of any ids, ties, prices and sequences, early or late, also repeated rows."""
-    ids = draw(st.lists(st.one_of(st.integers(1, 9), st.integers(-(2**15), 2**15 - 1)), min_size=1, max_size=9))
+    ids = draw(st.lists(st.one_of(st.integers(2, 9), st.integers(-(2**15), 2**15 - 1)), min_size=1, max_size=9))
     sequences = st.one_of(st.integers(0, 3), st.integers(-(2**63), 2**63 - 1))
-    row = st.tuples(_steps, st.sampled_from(ids), _prices, _prices, sequences)
+    row = st.tuples(
+        _steps, st.sampled_from(ids), _prices, _prices, sequences, *[st.sampled_from([1, 39, 40, 99, 100])] * 2
+    )
     rows = draw(st.lists(row, max_size=40))
-    step, venue, bid, ask, sequence = (
-        np.array(column, np.int64) for column in (zip(*rows, strict=True) if rows else [()] * 5)
+    step, venue, bid, ask, sequence, bid_sz, ask_sz = (
+        np.array(column, np.int64) for column in (zip(*rows, strict=True) if rows else [()] * 7)
     )
     again = draw(st.lists(st.integers(0, len(rows) - 1), max_size=5)) if rows else []
     at = np.concatenate([np.arange(len(rows)), np.array(again, np.int64)])
-    ts = draw(st.sampled_from([0, OPEN])) + np.cumsum(step)
-    columns = (ts, venue, bid, ask, 0 * bid + 100, 0 * ask + 100, sequence)
+    # days at whose midnight a rule about ticks or round lots begins lie within the steps of some
+    starts = [0, OPEN, *(parse_instant(f"{day}T23:59:50Z") for day in ("2006-01-30", "2025-11-02", "2027-10-31"))]
+    ts = draw(st.sampled_from(starts)) + np.cumsum(step)
+    columns = (ts, venue, bid, ask, bid_sz, ask_sz, sequence)
     return Tape.build("XYZ", **{name: each[at] for name, each in zip(QUOTE_DTYPES, columns, strict=True)})
 
 

@@ -14,12 +14,12 @@ from allocator.money import nano
 from allocator.policies import Pseudocode, Static
 from feed import synthetic
 from feed.errors import FeedUnavailable
+from feed.yaml_text import parse_yaml
 from sweep.config import searches
 from sweep.config.conventions import resolve
 from sweep.config.keys import keys_of
 from sweep.config.loading import build_config, load_config
 from sweep.config.schema import Config, OrderSpec
-from sweep.config.yaml_text import parse_yaml
 from sweep.errors import ConfigError
 from sweep.search.grid import build_grid
 
@@ -63,12 +63,12 @@ def test_yaml_without_its_surprises(text, value):
     ],
 )
 def test_yaml_that_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^here: no valid YAML"):
+    with pytest.raises(ValueError, match=r"^here: no valid YAML"):
         parse_yaml(text, "here")
 
 
 def test_the_loader_is_no_other_than_a_safe_one():
-    from sweep.config.yaml_text import _Loader
+    from feed.yaml_text import _Loader
 
     assert issubclass(_Loader, yaml.SafeLoader)
 
@@ -163,7 +163,11 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("feed=5", "feed: expected a mapping, such as {wait: 60s}, but it had 5"),
         ("executor=dask", "executor: expected ray or inline, but it had 'dask'"),
         ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
-        ("fees={XNAS: {taker: 0.003}}", "fees.XNAS: expected a Databento publisher id or default"),
+        ("fees={nasdak: {taker: 0.003}}", "fees.nasdak: 'nasdak' is no venue, did you mean 2 XNAS Nasdaq"),
+        ("fees={XNAS: {taker: 0.003}, nasdaq: {taker: 0.002}}", "fees.nasdaq: it is venue 2, as XNAS is; write"),
+        ("fees={124: {taker: 0.003}, XNAS: {taker: 0.002}}", "fees.XNAS: it is venue 124, as 124 is; write"),
+        ("fees={XNAS: {taker: 300}}", "fees.XNAS.taker: 300.0 $ per share is above 100 $"),
+        ("fees=us-2019", "fees: 'us-2019' is neither a file nor a scenario: us-2018, us-2026-cap30, us-2026-cap10"),
         ("fees={2: {takr: 0.003}}", "unknown key fees.2.takr; the nearest valid one is fees.2.taker"),
         ("fees={2: {taker: 3000}}", "fees.2.taker: 3000.0 $ per share is above 100 $"),
         (

@@ -46,9 +46,9 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
             raise ValueError("it is empty")
         text = pc.fill_null(text, str(empty))
     try:
-        numbers = _int64(text)
+        numbers = int64_of(text)
     except pa.ArrowInvalid:
-        whole, remainder = np.divmod(_decimals(text, exact=True), 10**9)
+        whole, remainder = np.divmod(decimals(text, exact=True), 10**9)
         if remainder.any():
             raise ValueError("expected a whole number") from None
         numbers = whole
@@ -65,7 +65,7 @@ def instants(text: Text, *, iso: bool) -> Int64:
     if text.null_count:
         raise ValueError("it is empty")
     try:
-        numbers = _numpy(text.cast(_INSTANT).cast(pa.int64())) if iso else _int64(text)
+        numbers = to_numpy(text.cast(_INSTANT).cast(pa.int64())) if iso else int64_of(text)
     except pa.ArrowInvalid:
         form = "ISO 8601 with Z or an offset and up to nine digits" if iso else "integer nanoseconds"
         raise ValueError(f"expected {form}, as in the rest of the file") from None
@@ -84,11 +84,11 @@ def prices(text: Text, *, nanos: bool) -> Int64:
     text = pc.fill_null(text, "0")
     if nanos:
         try:
-            numbers = _int64(text)
+            numbers = int64_of(text)
         except pa.ArrowInvalid:
             raise ValueError("expected a whole number of 1e-9 $, as in the rest of the file") from None
     else:
-        numbers = _decimals(text)
+        numbers = decimals(text)
     numbers = np.where(numbers == UNDEFINED_PRICE, 0, numbers)
     if len(numbers) and numbers.max() >= PRICE_LIMIT:
         raise ValueError(f"expected a price below {PRICE_LIMIT // 10**9} $")
@@ -116,7 +116,7 @@ def are_nanos(columns: list[Text]) -> bool:
 
 def whole_numbers(text: Text) -> Int64:
     """(M,) int64, the values of a column that consist of up to 18 digits."""
-    return _numpy(text.filter(pc.match_substring_regex(text, r"^\d{1,18}$")).cast(pa.int64()))
+    return to_numpy(text.filter(pc.match_substring_regex(text, r"^\d{1,18}$")).cast(pa.int64()))
 
 
 def below_a_cent(prices: Sequence[Int64]) -> tuple[int, int]:
@@ -144,10 +144,11 @@ def first_bad(text: Text, parse: Callable[[Text], object]) -> int:
     return low
 
 
-def _int64(text: Text) -> Int64:
+def int64_of(text: Text) -> Int64:
+    """Whole numbers of up to 19 decimal digits; pyarrow.ArrowInvalid where any is something else."""
     if _holds_x(text):  # pyarrow takes 0x10 for 16
         raise pa.ArrowInvalid("expected decimal digits")
-    return _numpy(text.cast(pa.int64()))
+    return to_numpy(text.cast(pa.int64()))
 
 
 def _holds_x(text: Text) -> bool:
@@ -159,12 +160,13 @@ def _holds_x(text: Text) -> bool:
     return False
 
 
-def _numpy(column: Arrow) -> Int64:
+def to_numpy(column: Arrow) -> Int64:
+    """The values of a column without nulls."""
     numbers: Int64 = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
     return numbers
 
 
-def _decimals(text: Text, *, exact: bool = False) -> Int64:
+def decimals(text: Text, *, exact: bool = False) -> Int64:
     """Turn decimal text into integers of 1e-9, by 128-bit decimals where they hold it, else one by one.
 
     Digits beyond the ninth decimal are rounded half-even, or refused with `exact`.
@@ -177,12 +179,12 @@ def _decimals(text: Text, *, exact: bool = False) -> Int64:
     if column is None:
         distinct = pc.unique(text)
         scaled = np.array([_scaled(value, exact=exact) for value in distinct.to_pylist()], np.int64)
-        return scaled[_numpy(pc.index_in(text, distinct))]
+        return scaled[to_numpy(pc.index_in(text, distinct))]
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return np.concatenate([_unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
+    return np.concatenate([unscaled(chunk) for chunk in chunks]) if chunks else np.zeros(0, np.int64)
 
 
-def _unscaled(column: Arrow) -> Int64:
+def unscaled(column: Arrow) -> Int64:
     """Take the integers behind decimals: two little-endian words each, the upper one only a sign here."""
     words = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, 2)[column.offset : column.offset + len(column)]
     numbers = words[:, 0]

@@ -5,9 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.config import yaml_text
-from sweep.config.yaml_text import _UNREAD, _Loader, _quick, parse_yaml
-from sweep.errors import ConfigError
+from feed import yaml_text
+from feed.yaml_text import _UNREAD, _Loader, _quick, parse_yaml
 from tests.support.examples import examples
 
 WORDS = """1e-3 true false null no 13:36:32 2024-08-01 1_000 007 .5 -.inf a-b a:b x.y 1e400 +5 -"""
@@ -22,7 +21,7 @@ PIECES = ["a", "b: ", "k:", "1", "0.5", "-", " ", "  ", "\n", "- ", "[", "]", ",
 def outcome(text):
     try:
         return repr(parse_yaml(text, "x"))
-    except ConfigError as error:
+    except ValueError as error:
         return str(error)
 
 

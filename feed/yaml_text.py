@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from feed.console import SENSITIVE
-from sweep.errors import ConfigError
 
 _NUMBER = re.compile(
     r"[-+]?(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+]?[0-9]+)?"
@@ -114,7 +113,7 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
 
     Raises
     ------
-    ConfigError
+    ValueError
         Invalid YAML, a repeated key, or a tag that would build an object.
     """
     if len(text) >= LONG and (value := _quick(text)) is not _UNREAD:
@@ -124,7 +123,7 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anyth
     except (yaml.YAMLError, RecursionError) as error:
         # the text that PyYAML quotes may hold a password
         problem = _place(error, text) if _SECRET.search(text) else describe_yaml_error(error, text)
-        raise ConfigError(f"{where}: no valid YAML ({problem})") from None
+        raise ValueError(f"{where}: no valid YAML ({problem})") from None
 
 
 def line_of(file: str, key: str) -> int | None:

@@ -1,0 +1,380 @@
+"""A table of somebody else's, block after block, turned into the columns of a tape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feed.console import listing, quoted
+from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.instants import format_instant
+from feed.levels import LEVEL_DTYPES
+from feed.markets import round_lots, venue_of
+from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
+from feed.tables.parsing import first_bad, to_numpy
+from feed.tables.typed import (
+    clocks_of,
+    coded,
+    has_fractions,
+    instants_of,
+    integers_of,
+    one_array,
+    plain,
+    prices_of,
+    sizes_of,
+)
+from feed.tape import INT64, QUOTE_DTYPES, UNNAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from feed.tables.mapping import QuoteMapping
+    from feed.tables.parsing import Arrow
+    from feed.tape import Int64
+
+    Place = Callable[[int], str]
+    Columns = dict[str, NDArray[Any]]
+
+_WHOLE = "its prices are whole numbers, and nothing says of what"
+_UNITS = "set quotes.price_unit=dollars, cents, 1e-4 or 1e-9; python -m feed map shows what each makes of them"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The columns of a tape, of all symbols.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        Ascending; `UNNAMED` where a row names none.
+    named : bool
+        Whether the table names them.
+    codes : (N,) int64
+        Index into `symbols` of each row.
+    quotes : dict of str to (N,) integers
+        The columns of `feed.tape.QUOTE_DTYPES`, in order of arrival, or folded books by time.
+    levels : dict of str to (N, D - 1) integers, optional
+    ignored : dict of str to int
+        Rows left out, by reason.
+    notes : tuple of str
+        How the table is read.
+    """
+
+    symbols: tuple[str, ...]
+    named: bool
+    codes: Int64
+    quotes: Columns
+    levels: Columns | None
+    ignored: dict[str, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Mapper:
+    """Takes a table block after block.
+
+    Attributes
+    ----------
+    quotes : QuoteMapping
+        Checked by `check_mapping`.
+    where : str
+        The source, for messages.
+    place : callable
+        What to call a row, given its number from 0, such as ``line 2``.
+    symbol : str, optional
+        The only one to keep.
+    depth : int
+        Levels of a side that are kept.
+    """
+
+    quotes: QuoteMapping
+    where: str
+    place: Place
+    symbol: str | None = None
+    depth: int = 1
+    rows: int = 0
+    parts: list[Columns] = field(default_factory=list)
+    symbols: dict[str, int] = field(default_factory=dict)
+    other_symbol: int = 0
+    negative: int = 0
+    first_negative: str = ""
+    fractions: bool = False
+    priced: bool = False
+    floats: bool = False
+
+    def take(self, table: Arrow) -> None:
+        """Take a block.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            With the columns of `columns_of`, of any types.
+
+        Raises
+        ------
+        FeedUnavailable
+            A column whose unit is not certain, or of a type that cannot be read; an unknown venue.
+        FeedCorrupt
+            A value that cannot be read; names row, column and value.
+        """
+        first, self.rows = self.rows, self.rows + table.num_rows
+        if not table.num_rows:
+            return
+        numbers = np.arange(first, self.rows)
+        table = pa.table({name: one_array(table.column(name)) for name in table.column_names})
+        columns: Columns = {}
+        kept = None
+        if self.quotes.symbol is not None:
+            codes = self._codes(table, numbers)
+            if self.symbol is not None:
+                kept = codes == self.symbols.get(self.symbol, -1)
+                self.other_symbol += len(codes) - int(np.count_nonzero(kept))
+                table, numbers, codes = table.filter(pa.array(kept)), numbers[kept], codes[kept]
+                if not table.num_rows:
+                    return
+            columns["code"] = codes
+        else:
+            columns["code"] = np.zeros(len(numbers), np.int32)
+        read = partial(self._read, table, numbers)
+        columns["ts"] = self._instants(table, numbers)
+        columns["venue"] = self._venues(table, numbers, int(columns["ts"].min()))
+        columns["sequence"] = numbers
+        if self.quotes.sequence is not None:
+            columns["sequence"] = read(self.quotes.sequence, partial(integers_of, low=0, high=INT64))
+        for name, px_name, sz_name in self.quotes.quoted:
+            px = [self._prices(table, numbers, each) for each in px_name]
+            sz = [self._sizes(table, numbers, each, columns["ts"], at) for each, at in zip(sz_name, px, strict=True)]
+            columns |= {f"{name}px": np.stack(px, axis=1), f"{name}sz": np.stack(sz, axis=1)}
+        if self.quotes.side is not None:
+            columns["side"] = self._sides(table, numbers)
+            if self.quotes.level is not None:
+                columns["level"] = read(self.quotes.level, partial(integers_of, low=0, high=2**31))
+        self.parts.append(columns)
+
+    def finish(self) -> Mapped:
+        """Join the blocks, fold what is to be folded, and say how the table was read.
+
+        Raises
+        ------
+        FeedUnavailable
+            Prices whose unit is not certain, or that are negative where they may not be.
+        """
+        quotes, where = self.quotes, self.where
+        if self.priced and not self.fractions and quotes.dollars is None:
+            raise FeedUnavailable(_WHOLE, where, _UNITS)
+        if self.negative and quotes.prices == "positive":
+            count = f"{self.negative:,} prices are" if self.negative > 1 else "a price is"
+            raise FeedUnavailable(
+                f"{count} below 0, the first at {self.first_negative}",
+                where,
+                "equities have none; for an instrument that has, quotes.prices=signed takes them as no quotes",
+            )
+        symbols = tuple(sorted(self.symbols)) or (UNNAMED,)
+        ignored = {"other_symbol": self.other_symbol} if self.other_symbol else {}
+        if not self.parts:
+            return Mapped(symbols, bool(self.symbols), np.zeros(0, np.int64), {}, None, ignored, self._notes())
+        columns = {name: np.concatenate([part.pop(name) for part in self.parts]) for name in [*self.parts[0]]}
+        rank = np.zeros(max(len(self.symbols), 1), np.int64)
+        for at, name in enumerate(symbols if self.symbols else ()):
+            rank[self.symbols[name]] = at
+        columns["code"] = rank[columns["code"]]
+        if quotes.side is not None:
+            columns = self._folded(columns, ignored)
+        elif quotes.rows == "snapshots":
+            columns = _with_withdrawals(columns)
+        codes = columns.pop("code")
+        levels = {name: columns[name][:, 1 : self.depth] for name in LEVEL_DTYPES}
+        first = {name: columns[name][:, 0] if name in LEVEL_DTYPES else columns[name] for name in QUOTE_DTYPES}
+        deep = levels["bid_px"].shape[1] > 0
+        return Mapped(symbols, bool(self.symbols), codes, first, levels if deep else None, ignored, self._notes())
+
+    def _folded(self, columns: Columns, ignored: dict[str, int]) -> Columns:
+        """Make books of rows of one level of one side."""
+        snapshots = self.quotes.rows == "snapshots"
+        rows = {name: column[:, 0] if column.ndim > 1 else column for name, column in columns.items()}
+        late = int(np.count_nonzero(rows["ts"][1:] < rows["ts"][:-1]))
+        order = np.lexsort((rows["ts"], rows["venue"], rows["code"]))
+        rows = {name: column[order] for name, column in rows.items()}
+        if late:
+            ignored["out_of_order"] = late
+        if "level" in rows:
+            base = int(rows["level"].min())
+            if base > 1:
+                raise FeedUnavailable(
+                    f"its levels begin at {base}, not at 0 or 1", self.where, "is quotes.level the right column?"
+                )
+            rows["level"] = rows["level"] - base
+        elif snapshots:
+            group: Int64 = np.cumsum(group_starts(rows["code"], rows["venue"], rows["ts"]))
+            rows["level"] = ranked(group, rows["side"], rows["px"], rows["sz"])
+        else:
+            rows["level"] = np.zeros(len(order), np.int64)
+        shown = rows["level"][rows["sz"] > 0]
+        books = fold(rows, min(self.depth, int(shown.max()) + 1 if len(shown) else 1), snapshots=snapshots)
+        for side in SIDES:
+            packed(books[f"{side}_px"], books[f"{side}_sz"], bids=side == "bid")
+        if snapshots:
+            books = _with_withdrawals(books)
+        order = np.lexsort((books["venue"], books["ts"]))
+        return {name: column[order] for name, column in books.items()}
+
+    def _read(self, table: Arrow, numbers: Int64, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
+        """Read a column; FeedCorrupt, naming row, column and value, where a value is refused."""
+        return self._parsed(plain(table.column(name)), numbers, name, parser)
+
+    def _parsed(self, column: Arrow, numbers: Int64, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
+        try:
+            return parser(column)
+        except ValueError:
+            bad = first_bad(column, parser)
+        try:
+            parser(column.slice(bad, 1))
+        except ValueError as reason:
+            value = quoted(str(column[bad].as_py()))
+            raise FeedCorrupt(
+                f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where
+            ) from None
+        raise AssertionError(f"{name}: a column was refused, none of its values was")
+
+    def _instants(self, table: Arrow, numbers: Int64) -> Int64:
+        quotes = self.quotes
+        time = str(quotes.time)
+        column = plain(table.column(time))
+        if quotes.date is None:
+            return self._parsed(column, numbers, time, partial(instants_of, unit=quotes.time_unit, zone=quotes.zone))
+        dates = plain(table.column(quotes.date)) if quotes.date in table.column_names else pa.array([quotes.date])
+        zone = str(quotes.zone)
+
+        def parse(rows: Arrow) -> Int64:
+            own = pa.array(dates.to_pylist() * len(rows)) if len(dates) == 1 else dates.slice(rows.offset, len(rows))
+            return clocks_of(rows, own, quotes.time_unit, zone)
+
+        return self._parsed(column, numbers, time, parse)
+
+    def _venues(self, table: Arrow, numbers: Int64, first: int) -> NDArray[np.int16]:
+        """(N,) int16: publisher ids; a letter that several exchanges have had is of that of the first row's date."""
+        quotes = self.quotes
+        if quotes.venue is None:
+            return np.full(len(numbers), self._venue(quotes.at, "any", first, lambda: "quotes.at"), np.int16)
+        codes, values = self._coded(table, numbers, quotes.venue, empty=False)
+        ids = np.zeros(len(values), np.int16)
+        for code, value in enumerate(values):
+            at = np.flatnonzero(codes == code)
+            if not len(at):
+                continue  # of rows that are left out
+            ids[code] = self._venue_in(value, first, partial(self._cell, int(numbers[at[0]]), quotes.venue))
+        return ids[codes]
+
+    def _coded(self, table: Arrow, numbers: Int64, name: str, *, empty: bool = True) -> tuple[Int64, list[str]]:
+        """Codes of a column of few values, and these; of an empty field -1, or FeedCorrupt."""
+        indices, values = coded(table.column(name))
+        if indices.null_count and not empty:
+            at = int(np.argmax(indices.is_null().to_numpy(zero_copy_only=False)))
+            raise FeedCorrupt(f"{self.place(int(numbers[at]))}, column {name}: it is empty", self.where)
+        return to_numpy(pc.fill_null(indices.cast(pa.int64()), -1)), values
+
+    def _cell(self, row: int, name: str) -> str:
+        """Where a value stands, for a message; a line is counted for it."""
+        return f"{self.place(row)}, column {name}"
+
+    def _venue_in(self, value: str, first: int, cell: Callable[[], str]) -> int:
+        """The id of what a column of venues holds."""
+        venues = self.quotes.venues
+        if not isinstance(venues, dict):
+            return self._venue(value, venues, first, cell)
+        if value not in venues:
+            known = listing("venues", set(venues))
+            raise FeedUnavailable(f"{cell()}: {quoted(value)} is not in quotes.venues", self.where, known)
+        return self._venue(venues[value], "any", first, lambda: "quotes.venues")
+
+    def _venue(self, value: object, kind: str, first: int, cell: Callable[[], str]) -> int:
+        try:
+            return venue_of(str(value), kind, format_instant(first)[:10])
+        except ValueError as error:
+            raise FeedUnavailable(
+                f"{cell()}: {error}",
+                self.where,
+                "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
+            ) from None
+
+    def _codes(self, table: Arrow, numbers: Int64) -> NDArray[np.int32]:
+        """(N,) int32: the symbol of each row."""
+        codes, names = self._coded(table, numbers, str(self.quotes.symbol))
+        present = np.unique(codes)
+        ranks = np.zeros(len(names) + 1, np.int32)  # the last is that of -1
+        for code in present.tolist():
+            name = names[code] if code >= 0 else ""
+            ranks[code] = self.symbols.setdefault(name or UNNAMED, len(self.symbols))
+        return ranks[codes]
+
+    def _sides(self, table: Arrow, numbers: Int64) -> NDArray[np.int8]:
+        """(N,) int8: 0 bid, 1 ask."""
+        words = {word: code for code, side in enumerate(SIDES) for word in self.quotes.words_of(side)}
+        name = str(self.quotes.side)
+        codes, values = self._coded(table, numbers, name, empty=False)
+        sides = np.zeros(len(values), np.int8)
+        for code in np.unique(codes).tolist():
+            if values[code] not in words:
+                place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {name}"
+                raise FeedUnavailable(
+                    f"{place}: {quoted(values[code])} is no side",
+                    self.where,
+                    "say what it holds: quotes.bid=..., quotes.ask=...",
+                )
+            sides[code] = words[values[code]]
+        return sides[codes]
+
+    def _prices(self, table: Arrow, numbers: Int64, name: str) -> Int64:
+        column = plain(table.column(name))
+        unit = self.quotes.dollars
+        if unit is None and not self.fractions:
+            self.fractions = has_fractions(column)
+        px = self._parsed(column, numbers, name, partial(prices_of, unit=Fraction(1) if unit is None else unit))
+        self.priced |= bool((px != 0).any())
+        below = px < 0
+        if below.any():
+            self.first_negative = self.first_negative or f"{self.place(int(numbers[np.argmax(below)]))}, column {name}"
+            self.negative += int(np.count_nonzero(below))
+        self.floats |= pa.types.is_floating(column.type)
+        return px
+
+    def _sizes(self, table: Arrow, numbers: Int64, name: str, ts: Int64, px: Int64) -> Int64:
+        shares = self.quotes.shares
+        sz = self._read(table, numbers, name, partial(sizes_of, unit=Fraction(1) if shares is None else shares))
+        if shares is None:
+            sz = np.where(sz > 0, sz * round_lots(ts, px), sz)
+        return sz.astype(np.int32)
+
+    def _notes(self) -> tuple[str, ...]:
+        """How the table was read."""
+        quotes = self.quotes
+        zone = f", {quotes.zone}" if quotes.zone else ""
+        units = f"prices in {quotes.price_unit or 'dollars'}, sizes in {quotes.size_unit or 'shares'}"
+        notes = [f"{quoted(str(quotes.time))} is {quotes.time_unit or 'the instant'}{zone}; {units}"]
+        if quotes.sequence is None:
+            notes.append("no sequence: the order of the rows stands in")
+        if self.floats:
+            notes.append("prices were floating point: rounded to 1e-9 $")
+        return tuple(notes)
+
+
+def _with_withdrawals(columns: Columns) -> Columns:
+    """Add rows at which a venue that a whole market does not name any more shows nothing."""
+    code, venue, ts = withdrawals(columns["code"], columns["venue"], columns["ts"])
+    if not len(ts):
+        return columns
+    added = {"code": code, "venue": venue, "ts": ts}
+    joined = {
+        name: np.concatenate([column, added.get(name, np.zeros((len(ts), *column.shape[1:]), column.dtype))])
+        for name, column in columns.items()
+    }
+    order = np.argsort(joined["ts"], kind="stable")
+    return {name: column[order] for name, column in joined.items()}

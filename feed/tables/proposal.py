@@ -1,0 +1,469 @@
+"""Looks at a table of somebody else's, and proposes which column holds what, with its reasons.
+
+What two readings fit is not guessed: it becomes a doubt, with the key that settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feed.console import listing, quoted
+from feed.instants import NANOS_FROM, format_instant
+from feed.levels import MOST_LEVELS
+from feed.markets import VENUE_KINDS, venue_of
+from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
+from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from feed.tables.parsing import Arrow
+
+_NAMES: Final = {
+    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime "
+    "index",
+    "date": "date tradedate day tradingday quotedate",
+    "symbol": "symbol sym ticker symroot instrument ric security underlying",
+    "venue": "venue exchange exch ex mic market participant mkt exchangeid publisherid quoteexchange",
+    "sequence": "sequence seq seqnum seqno quseqnum sequencenumber",
+    "bid_px": "bid bidpx bidprice bestbid bestbidprice bidpx00 bp pxbid bidp",
+    "ask_px": "ask askpx askprice bestask bestaskprice askpx00 ap pxask offer offerprice askp ofr",
+    "bid_sz": "bidsize bidsz bidsiz bsize bidqty bidquantity bidvolume bidvol bestbidsize bidsz00 bs bidamount bids",
+    "ask_sz": "asksize asksz asksiz asize askqty askquantity askvolume askvol bestasksize asksz00 as askamount "
+    "offersize ofrsiz asks",
+    "side": "side bidask buysell bs",
+    "px": "price px",
+    "sz": "size qty quantity amount volume sz shares",
+    "level": "level lvl depth position",
+}
+"""How columns are called, without case and what joins words."""
+
+_WIDE: Final = ("bid_px", "ask_px", "bid_sz", "ask_sz")
+_LONG: Final = ("side", "px", "sz")
+_NUMBERED: Final = re.compile(r"(\D+?)[\W_]*(\d{1,2})(\D*)")
+_PLAUSIBLE: Final = (Fraction(1, 100), Fraction(10**6))
+"""Dollars that a share may cost where its unit is looked for."""
+
+_PRICE_UNITS: Final = {
+    "dollars": Fraction(1),
+    "cents": Fraction(1, 100),
+    "1e-4": Fraction(1, 10**4),
+    "1e-9": Fraction(1, 10**9),
+}
+_UNQUOTED: Final = re.compile(r"[A-Za-z_][\w ./-]*\w|[A-Za-z]|\d{4}-\d\d-\d\d|\d+(e-?\d+)?")
+"""Texts that YAML reads as they are."""
+
+_WORDS: Final = ("true", "false", "null")
+_SAMPLES: Final = 3
+_FEW: Final = 64
+_LOT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A key of the mapping, its value, and why."""
+
+    key: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a table seems to hold.
+
+    Attributes
+    ----------
+    keys : tuple of Proposed
+        In the order of `QuoteMapping`.
+    doubts : tuple of str
+        What is not guessed, each with the keys that settle it; none where the mapping is whole.
+    """
+
+    keys: tuple[Proposed, ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """The section `quotes`."""
+        return {each.key: each.value for each in self.keys}
+
+
+def propose(table: Arrow, given: Mapping[str, Any]) -> Proposal:
+    """Propose a mapping of a table's first rows.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The first rows, with all columns; of a text file all of them text.
+    given : mapping
+        Keys that are settled already, as `parse_mapping` takes them.
+    """
+    return _Look(
+        {name: plain(column) for name, column in zip(table.column_names, table.columns, strict=True)}, dict(given)
+    ).all()
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+class _Look:
+    """One look at a table: what is found so far."""
+
+    def __init__(self, columns: dict[str, Arrow], given: dict[str, Any]) -> None:
+        check_keys(given)
+        self.columns, self.given = columns, given
+        self.keys: dict[str, Proposed] = {}
+        self.doubts: list[str] = []
+
+    def all(self) -> Proposal:
+        """Look at the columns, then at what is in them."""
+        for key, value in self.given.items():
+            self.keys[key] = Proposed(key, value, "as given")
+        self._columns()
+        if not self.doubts:
+            for look in (self._time, self._venue, self._prices, self._sizes, self._sequence):
+                look()
+        order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
+        keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
+        return Proposal(tuple(keys), tuple(self.doubts))
+
+    def _take(self, key: str, value: Any, reason: str) -> None:  # noqa: ANN401 - as the mapping has it
+        self.keys.setdefault(key, Proposed(key, value, reason))
+
+    def _value(self, key: str) -> Any:  # noqa: ANN401
+        return self.keys[key].value if key in self.keys else None
+
+    # ------------------------------------------------------------------------------------------ columns
+
+    def _columns(self) -> None:
+        taken = self._names(*(key for key in self.keys if key != "venues"))
+        free = [name for name in self.columns if name not in taken]
+        levels = _levels(free)
+        for key, words in _NAMES.items():
+            if key in self.keys:
+                continue
+            if key in levels:
+                names = levels[key]
+                self._take(
+                    key,
+                    names if len(names) > 1 else names[0],
+                    f"{len(names)} levels by their names; {self._samples(names[0])}",
+                )
+                continue
+            fitting = [name for name in free if _plain_name(name) in words.split()]
+            ranked = sorted(fitting, key=lambda name: words.split().index(_plain_name(name)))
+            if key == "side" and ranked and not self._are_sides(ranked[0]):
+                continue
+            if ranked:
+                others = f"; not {', '.join(map(quoted, ranked[1:]))}" if len(ranked) > 1 else ""
+                self._take(key, ranked[0], f"by its name{others}; {self._samples(ranked[0])}")
+        self._layout()
+
+    def _layout(self) -> None:
+        """Decide between rows of both sides and rows of one."""
+        wide = [key for key in _WIDE if key in self.keys]
+        long = [key for key in _LONG if key in self.keys]
+        drop = (*_LONG, "level") if len(wide) == len(_WIDE) or len(long) < len(_LONG) else _WIDE
+        for key in drop:
+            if key not in self.given:
+                self.keys.pop(key, None)
+        needed = _WIDE if drop[0] in _LONG else _LONG
+        for key in ("time", *needed):
+            if key not in self.keys:
+                self.doubts.append(f"which column is {key}? quotes.{key}=...; {listing('columns', self.columns)}")
+        if "date" in self.keys and "date" not in self.given and not self._is_clock():
+            self.keys.pop("date")
+
+    def _samples(self, name: str) -> str:
+        """Some values of a column."""
+        values = list(dict.fromkeys(str(each) for each in self.columns[name].slice(0, 1000).drop_null().to_pylist()))
+        return ", ".join(quoted(each) for each in values[:_SAMPLES]) or "empty"
+
+    def _are_sides(self, name: str) -> bool:
+        words = {word for each in SIDE_WORDS.values() for word in each}
+        column = self.columns[name]
+        if not is_text(column.type):
+            return False
+        values = {str(each).upper() for each in pc.unique(column).drop_null().to_pylist()}
+        return bool(values) and values <= words
+
+    # ------------------------------------------------------------------------------------------ time
+
+    def _is_clock(self) -> bool:
+        """Whether the column of times holds times of day."""
+        column = self.columns[str(self._value("time"))]
+        if pa.types.is_time(column.type):
+            return True
+        first = str(column.drop_null()[0].as_py()) if column.null_count < len(column) else ""
+        return is_text(column.type) and re.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?", first) is not None
+
+    def _time(self) -> None:
+        name = str(self._value("time"))
+        column = self.columns[name].drop_null()
+        if not len(column):
+            self.doubts.append(f"column {quoted(name)} is empty in the first rows: quotes.time=...")
+            return
+        if self._is_clock():
+            self._take("time_unit", "clock", f"a time of day: {self._samples(name)}")
+            if "date" not in self.keys:
+                self.doubts.append(
+                    f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
+                )
+            if "zone" not in self.keys:
+                self.doubts.append(f"{quoted(name)} names no time zone: quotes.zone=America/New_York, UTC, ...")
+            return
+        text = is_text(column.type)
+        if pa.types.is_timestamp(column.type) or (
+            text and not pc.all(pc.match_substring_regex(column, r"^\d+(\.\d*)?$")).as_py()
+        ):
+            self._stamps(name, column)
+        elif "time_unit" not in self.keys:
+            self._unit(name, column)
+
+    def _stamps(self, name: str, column: Arrow) -> None:
+        if is_text(column.type):
+            self._take("time_unit", "iso", f"ISO 8601 text: {self._samples(name)}")
+        if "zone" in self.keys:
+            return
+        try:
+            instants_of(column, None, None)
+        except ValueError as error:
+            if "names no time zone" not in str(error):
+                self.doubts.append(f"column {quoted(name)}: {error}; {self._samples(name)}")
+                return
+            readings = []
+            for zone in ("UTC", "America/New_York"):
+                first = int(instants_of(column.slice(0, 1), None, zone)[0])
+                readings.append(f"quotes.zone={zone} makes the first row {format_instant(first)}")
+            self.doubts.append(f"{quoted(name)} names no time zone: {', '.join(readings)}")
+
+    def _unit(self, name: str, column: Arrow) -> None:
+        """The unit of numbers: of 1973 to 2262 there is only one."""
+        low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
+        fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
+        if len(fitting) == 1 and not self._value("date"):
+            first = format_instant(int(low * UNITS[fitting[0]]))
+            self._take(
+                "time_unit",
+                fitting[0],
+                f"as {fitting[0]} since 1970 the first is {first}, in any other unit not of our time",
+            )
+            return
+        self.doubts.append(
+            f"{quoted(name)} ({self._samples(name)}) is no instant in any unit: is it a time since midnight? "
+            "quotes.date=..., quotes.zone=..., quotes.time_unit=s, ms, us or ns"
+        )
+
+    # ------------------------------------------------------------------------------------------ venue
+
+    def _venue(self) -> None:
+        if "at" in self.keys:
+            self.keys.pop("venue", None)
+            return
+        if "venue" not in self.keys:
+            self.doubts.append(
+                "which column names the venue? quotes.venue=..., or quotes.at=XNAS where all are of one; "
+                f"{listing('columns', self.columns)}"
+            )
+            return
+        name = self.keys["venue"].value
+        values = [str(each) for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
+        if "venues" in self.keys:
+            return
+        if len(values) > _FEW:
+            self.doubts.append(f"column {quoted(name)} has {len(values)} values, too many for venues: quotes.venue=...")
+            return
+        readings: dict[tuple[int, ...], list[str]] = {}
+        for kind in VENUE_KINDS:
+            try:
+                ids = tuple(venue_of(value, kind, self._first_date()) for value in values)
+            except ValueError:
+                continue
+            readings.setdefault(ids, []).append(kind)
+        if not readings:
+            unknown = [value for value in values if not _is_venue(value, self._first_date())]
+            self.doubts.append(
+                f"column {quoted(name)}: no venue is called {', '.join(map(quoted, unknown[:_SAMPLES]))}; which are "
+                "they? quotes.venues={TEXT: MIC, ...}; python -m feed venues lists them"
+            )
+        elif len(readings) > 1:
+            ways = "; ".join(
+                f"quotes.venues={kinds[0]} makes them ids {', '.join(map(str, ids[:_FEW]))}"
+                for ids, kinds in readings.items()
+            )
+            self.doubts.append(
+                f"column {quoted(name)} ({self._samples(name)}) can be read in {len(readings)} ways: {ways}"
+            )
+        else:
+            ids, kinds = next(iter(readings.items()))
+            pairs = ", ".join(f"{quoted(value)} is {number}" for value, number in zip(values, ids, strict=True))
+            self._take("venues", kinds[0], f"each is one venue: {pairs[:200]}")
+
+    def _first_date(self) -> str | None:
+        """The date of the first row, where it can be told."""
+        name, unit = str(self._value("time")), self._value("time_unit")
+        if unit == "clock":
+            date = str(self._value("date"))
+            text = str(self.columns[date][0].as_py()) if date in self.columns else date
+            digits = re.sub(r"\D", "", text)[:8]
+            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if len(digits) == 8 else None
+        try:
+            first = instants_of(self.columns[name].drop_null().slice(0, 1), unit, self._value("zone") or "UTC")
+            return format_instant(int(first[0]))[:10]
+        except ValueError:
+            return None
+
+    # ------------------------------------------------------------------------------------------ numbers
+
+    def _names(self, *keys: str) -> list[str]:
+        values = [self._value(key) for key in keys]
+        return [
+            each for value in values if value is not None for each in ([value] if isinstance(value, str) else value)
+        ]
+
+    def _numbers(self, names: Sequence[str], read: Callable[[Arrow], Any]) -> Any:  # noqa: ANN401
+        """The values above 0 of some columns; None, and a doubt, where one cannot be read."""
+        parts = []
+        for name in names:
+            try:
+                parts.append(read(self.columns[name]))
+            except ValueError as error:
+                self.doubts.append(f"column {quoted(name)} ({self._samples(name)}): {error}")
+                return None
+        values = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        return values[values > 0]
+
+    def _prices(self) -> None:
+        names = self._names("bid_px", "ask_px", "px")
+        if "price_unit" in self.keys:
+            return
+        if any(has_fractions(numbers_of(self.columns[name]).drop_null()) for name in names):
+            self._take("price_unit", "dollars", f"decimals: {self._samples(names[0])}")
+            return
+        values = self._numbers(names, _whole_numbers)
+        if values is None:
+            return
+        if not len(values):
+            self.doubts.append(
+                f"columns {', '.join(map(quoted, names))} hold no price in the first rows: quotes.price_unit=..."
+            )
+            return
+        middle = int(np.median(values))
+        fitting = [unit for unit, dollars in _PRICE_UNITS.items() if _PLAUSIBLE[0] <= middle * dollars < _PLAUSIBLE[1]]
+        shown = {unit: f"{float(middle * _PRICE_UNITS[unit]):,.4f} $" for unit in fitting}
+        if len(fitting) == 1:
+            self._take(
+                "price_unit",
+                fitting[0],
+                f"whole numbers; only so does a share cost 0.01 to 1,000,000 $: {middle} is {shown[fitting[0]]}",
+            )
+            return
+        ways = ", ".join(f"quotes.price_unit={unit} makes it {worth}" for unit, worth in shown.items())
+        self.doubts.append(
+            f"prices are whole numbers, such as {middle}, of what nothing says: {ways or 'quotes.price_unit=...'}"
+        )
+
+    def _sizes(self) -> None:
+        names = self._names("bid_sz", "ask_sz", "sz")
+        if "size_unit" in self.keys:
+            return
+        texts = [numbers_of(self.columns[name]).drop_null() for name in names]
+        decimals = max((_decimals(each) for each in texts), default=0)
+        if decimals:
+            unit = f"1e-{decimals}"
+            self._take(
+                "size_unit",
+                unit,
+                f"sizes have up to {decimals} decimals: {self._samples(names[0])}; one share of the tape is {unit} of "
+                "what they count, and costs that part of the price",
+            )
+            return
+        values = self._numbers(names, lambda column: integers_of(numbers_of(column).drop_null(), -(2**63), 2**63 - 1))
+        if values is None:
+            return
+        if len(values) and int(values.max()) < _LOT:
+            self.doubts.append(
+                f"sizes are small, {self._samples(names[0])}: quotes.size_unit=shares, or quotes.size_unit=lots of 100"
+            )
+            return
+        all_round = len(values) > 0 and not (values % _LOT).any()
+        why = "all are multiples of 100" if all_round else "not all are multiples of 100, and some are above it"
+        self._take("size_unit", "shares", f"{why}: {self._samples(names[0])}")
+
+    def _sequence(self) -> None:
+        name = self._value("sequence")
+        if name is None or "sequence" in self.given:
+            return
+        try:
+            integers_of(self.columns[name], 0, 2**63 - 1)
+        except ValueError:
+            self.keys.pop("sequence")
+
+
+def _whole_numbers(column: Arrow) -> Any:  # noqa: ANN401 - (N,) int64
+    return prices_of(column, Fraction(1, 10**9))
+
+
+def _decimals(column: Arrow) -> int:
+    """The most decimals, other than zeros, of any number as it is written."""
+    if not is_text(column.type):
+        if not has_fractions(column):
+            return 0
+        column = column.cast(pa.string())
+    parts = pc.utf8_rtrim(pc.replace_substring_regex(column, r"^[^.]*\.?", ""), "0")
+    return int(pc.max(pc.utf8_length(parts)).as_py() or 0)
+
+
+def _is_venue(value: str, date: str | None) -> bool:
+    try:
+        venue_of(value, "any", date)
+    except ValueError as error:
+        return "more than one" in str(error)
+    return True
+
+
+def _levels(names: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of levels behind one another, such as bid_px_1 and bid_px_2, by key, best first."""
+    numbered: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = _NUMBERED.fullmatch(name)
+        if match is None:
+            continue
+        base = _plain_name(match[1] + match[3])
+        key = next((key for key in _WIDE if base in _NAMES[key].split()), None)
+        if key is not None:
+            numbered.setdefault(key, {})[int(match[2])] = name
+    whole = {key: [by[at] for at in sorted(by)][:MOST_LEVELS] for key, by in numbered.items()}
+    lengths = {len(each) for each in whole.values()}
+    return whole if set(whole) == set(_WIDE) and len(lengths) == 1 else {}
+
+
+def written(proposal: Proposal, source: str) -> str:
+    """The mapping as YAML, each key with its reason."""
+    lines = [f"source: {_scalar(source)}", "quotes:"]
+    for each in proposal.keys:
+        value = (
+            f"[{', '.join(map(_scalar, each.value))}]" if isinstance(each.value, list | tuple) else _scalar(each.value)
+        )
+        lines.append(f"  {each.key}: {value}  # {each.reason}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any) -> str:  # noqa: ANN401 - text, a number or a mapping
+    """A value as YAML, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(name)}: {_scalar(each)}" for name, each in value.items()) + "}"
+    text = str(value)
+    if _UNQUOTED.fullmatch(text) and text not in _WORDS:
+        return text
+    return f"'{text.replace(chr(39), chr(39) * 2)}'"

@@ -1,0 +1,168 @@
+"""What `feed map` makes of tables: a mapping with its reasons, and no guess where two readings fit."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from feed.tables import parse_mapping, propose, written
+from feed.tables.mapped import Mapper
+from feed.yaml_text import parse_yaml
+
+DESK = {
+    "Time": ["2024-08-01 09:30:00.123456", "2024-08-01 09:30:00.5"],
+    "Exch": ["ARCA", "NASDAQ"],
+    "Ticker": ["ABC", "ABC"],
+    "Bid": ["157.23", "157.2"],
+    "Ask": ["157.25", "157.26"],
+    "BidSize": ["300", "120"],
+    "AskSize": ["100", "7"],
+}
+ZONE = {"zone": "America/New_York"}
+
+
+def keys(columns, given=None, **others):
+    proposal = propose(pa.table(columns), {**(given or {}), **others})
+    assert not proposal.doubts, proposal.doubts
+    return proposal.mapping
+
+
+def doubts(columns, **given):
+    return "; ".join(propose(pa.table(columns), given).doubts)
+
+
+def test_a_desks_table_is_read_with_its_zone_alone():
+    assert keys(DESK, ZONE) == {
+        "time": "Time",
+        "time_unit": "iso",
+        "zone": "America/New_York",
+        "symbol": "Ticker",
+        "venue": "Exch",
+        "venues": "name",
+        "bid_px": "Bid",
+        "ask_px": "Ask",
+        "bid_sz": "BidSize",
+        "ask_sz": "AskSize",
+        "price_unit": "dollars",
+        "size_unit": "shares",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"Time": ["2024-08-01T13:30:00Z"] * 2}, {"time_unit": "iso"}),
+        ({"Time": ["1722519000", "1722519001.5"]}, {"time_unit": "s"}),
+        ({"Time": [1722519000000, 1722519000500]}, {"time_unit": "ms"}),
+        ({"Time": [1722519000000000] * 2}, {"time_unit": "us"}),
+        ({"Time": ["1722519000000000000"] * 2}, {"time_unit": "ns"}),
+        ({"Exch": ["XNAS", "ARCX"]}, {"venues": "mic"}),
+        ({"Exch": ["2", "43"]}, {"venues": "id"}),
+        ({"Exch": [2, 43]}, {"venues": "id"}),
+        ({"Exch": ["N", "P"]}, {"venues": "taq"}),
+        ({"Bid": [157230000000, 1], "Ask": [157250000000, 157260000000]}, {"price_unit": "1e-9"}),
+        ({"Bid": [157.23, None], "Ask": [157.25, 157.26]}, {"price_unit": "dollars"}),
+        ({"BidSize": ["0.00123", "1"]}, {"size_unit": "1e-5"}),
+        ({"BidSize": [100, 200], "AskSize": [300, 100]}, {"size_unit": "shares"}),
+    ],
+)
+def test_what_only_one_reading_fits_is_proposed(changed, expected):
+    given = {} if "Time" in changed else ZONE
+    proposed = keys(DESK | changed, given)
+    assert {key: proposed[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "given", "asked"),
+    [
+        (
+            {},
+            {},
+            r"'Time' names no time zone: quotes.zone=UTC makes the first row 2024-08-01T09:30.*New_York makes .*T13:30",
+        ),
+        (
+            {"Bid": ["1575000", "1575100"], "Ask": ["1575200"] * 2},
+            ZONE,
+            r"quotes.price_unit=cents makes it 15,75\d.*1e-4 makes it 157.5",
+        ),
+        ({"BidSize": [3, 2], "AskSize": [1, 9]}, ZONE, "quotes.size_unit=shares, or quotes.size_unit=lots of 100"),
+        (
+            {"Exch": ["dark one", "NYSE"]},
+            ZONE,
+            r"no venue is called 'dark one'; which are they\? quotes.venues=\{TEXT: MIC",
+        ),
+        ({"Time": ["09:30:00.1"] * 2}, ZONE, "'Time' is a time of day, of which date"),
+        ({"Time": [34200, 34201]}, ZONE, r"is no instant in any unit: is it a time since midnight\?"),
+        ({"Bid": ["ten", "1.5"]}, ZONE, "^$"),  # decimals, so dollars; reading says which value is none
+    ],
+)
+def test_what_two_readings_fit_is_asked_with_each_of_them(changed, given, asked):
+    import re
+
+    assert re.search(asked, doubts(DESK | changed, **given)), doubts(DESK | changed, **given)
+
+
+@pytest.mark.parametrize("missing", ["Time", "Bid", "AskSize", "Exch"])
+def test_a_column_that_is_not_found_by_its_name_is_asked_for(missing):
+    columns = {("x" if name == missing else name): values for name, values in DESK.items()}
+    asked = doubts(columns, **ZONE)
+    assert "which column" in asked
+    assert "columns there" in asked
+
+
+def test_what_is_given_settles_a_doubt_and_is_said_to_be_given():
+    columns = DESK | {"Bid": ["1575000"] * 2, "Ask": ["1575200"] * 2, "px": ["x"] * 2}
+    proposal = propose(pa.table(columns), {**ZONE, "price_unit": "1e-4", "venues": {"ARCA": 43, "NASDAQ": 2}})
+    assert proposal.mapping["price_unit"] == "1e-4"
+    assert {each.reason for each in proposal.keys if each.key in {"zone", "price_unit", "venues"}} == {"as given"}
+    assert parse_mapping(proposal.mapping).venues == {"ARCA": 43, "NASDAQ": 2}
+
+
+def test_levels_are_found_by_their_numbers():
+    columns = {"ts": [1722519000000000000], "venue": ["XNAS"]}
+    for level in (10, 2, 1):
+        columns |= {
+            f"bid_price_{level}": ["1.5"],
+            f"ask_price_{level}": ["1.6"],
+            f"bid_size_{level}": [100],
+            f"ask_size_{level}": [200],
+        }
+    proposed = keys(columns)
+    assert proposed["bid_px"] == ["bid_price_1", "bid_price_2", "bid_price_10"]
+    assert proposed["ask_sz"] == ["ask_size_1", "ask_size_2", "ask_size_10"]
+
+
+def test_rows_of_one_side_are_found_by_side_price_and_size():
+    columns = {
+        "timestamp": [1722519000000000],
+        "exchange": ["kraken"],
+        "side": ["bid"],
+        "price": ["60000.5"],
+        "amount": ["0.25"],
+    }
+    proposed = keys(columns)
+    assert (proposed["side"], proposed["px"], proposed["sz"], proposed["size_unit"]) == (
+        "side",
+        "price",
+        "amount",
+        "1e-2",
+    )
+
+
+def test_a_time_of_day_takes_the_column_of_dates_and_other_dates_are_left_alone():
+    columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["20240801"] * 2}
+    proposed = keys(columns, ZONE)
+    assert (proposed["time_unit"], proposed["date"]) == ("clock", "Date")
+    assert "date" not in keys(DESK | {"Date": ["20240801"] * 2}, ZONE)
+
+
+def test_the_yaml_is_the_mapping_with_its_reasons_and_reads_the_table():
+    columns = {name.replace("Bid", "Bid: #"): values for name, values in DESK.items()} | {"true": ["x", "y"]}
+    proposal = propose(pa.table(columns), {**ZONE, "bid_px": "Bid: #", "bid_sz": "Bid: #Size"})
+    text = written(proposal, "my desk's.csv")
+    tree = parse_yaml(text, "x")
+    assert tree == {"source": "my desk's.csv", "quotes": proposal.mapping}
+    assert "# by its name; 'ARCA', 'NASDAQ'" in text
+    mapper = Mapper(parse_mapping(tree["quotes"]), "x", str)
+    mapper.take(pa.table(columns))
+    assert mapper.finish().quotes["venue"].tolist() == [43, 2]
