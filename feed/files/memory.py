@@ -11,7 +11,7 @@ from feed.errors import FeedUnavailable, NoRows
 from feed.files.plan import FilePlan
 from feed.files.table_reader import block_of
 from feed.levels import MOST_LEVELS
-from feed.tables import Mapper, parse_mapping, propose
+from feed.tables import ArrowBlock, Mapper, parse_mapping, propose
 
 if TYPE_CHECKING:
     from feed.files.fragments import FileBlock
@@ -75,7 +75,7 @@ def plan_table(source: object, options: ReadOptions) -> FilePlan:
         )
     mapper = Mapper(quotes, PLACE, lambda row: f"row {row}", options.symbol, options.depth or MOST_LEVELS)
     for batch in table.select(wanted).to_batches(_BATCH):
-        mapper.take(pa.Table.from_batches([batch]))
+        mapper.take(ArrowBlock.of(pa.Table.from_batches([batch]), mapper.rows, quotes, PLACE, mapper.place))
     block = block_of(mapper.finish(), options.symbol, PLACE)
     if options.depth is None:
         block = block.shown()

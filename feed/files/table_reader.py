@@ -22,7 +22,7 @@ from feed.files.kinds import check_kind
 from feed.files.parquet import by_code
 from feed.files.parquet_pages import page_bytes
 from feed.files.streams import bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
-from feed.tables import Mapper, QuoteMapping, is_text, parse_mapping, parse_word, propose, written
+from feed.tables import ArrowBlock, Mapper, QuoteMapping, is_text, parse_mapping, parse_word, propose, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def read_mapped(path: Path, quotes: QuoteMapping, symbol: str | None, max_bytes:
     mapper = Mapper(quotes, str(path), place, symbol, depth)
     with damage_reported(path):
         for table in (_parquet if of_parquet else _text)(path, quotes, limit):
-            mapper.take(table)
+            mapper.take(ArrowBlock.of(table, mapper.rows, quotes, str(path), place))
     if not mapper.rows:
         raise NoRows("the file holds no rows", str(path), "export it again")
     return block_of(mapper.finish(), symbol, str(path))
@@ -242,6 +242,11 @@ def _parquet_errors(where: str) -> Iterator[None]:
         raise FeedCorrupt(f"the file is damaged: {quoted(str(error))}", where, "copy or export it again") from None
 
 
+def _row(number: int) -> str:
+    """What a row is called where lines are not counted."""
+    return f"row {number + 1}"
+
+
 def propose_mapping(place: str, words: Sequence[str]) -> str:
     """Look at a file, and write the section `quotes` that it seems to need.
 
@@ -291,7 +296,7 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         quotes = parse_mapping(proposal.mapping)
     except ValueError as error:
         raise FeedUnavailable(str(error), place) from None
-    mapper = Mapper(quotes, place, lambda row: f"row {row + 1}")
-    mapper.take(table)
+    mapper = Mapper(quotes, place, _row)
+    mapper.take(ArrowBlock.of(table, 0, quotes, place, _row))
     mapper.finish()
     return written(proposal, place)

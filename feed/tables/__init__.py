@@ -3,7 +3,7 @@
 QuoteMapping : which column holds what, the section `quotes` of a configuration; `parse_mapping` reads and checks
     it, `read_mapping` a file that holds it, `parse_word` one value of a command line.
 propose : the mapping that a table seems to have, with reasons and doubts; `written` makes YAML of it.
-Mapper : takes a table block after block, and makes the columns of a tape of it, `Mapped`.
+Mapper : takes a table block after block, such as `ArrowBlock`, and makes the columns of a tape of it, `Mapped`.
 integers, instants, prices_kept : columns of text turned into exact integers; `first_bad` finds what they refuse.
 are_iso, are_nanos, below_a_cent, beyond_nanos, whole_numbers : how a column is written.
 Arrow, Text : types of pyarrow's, which carries none.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from feed.lazy import exports
 
 if TYPE_CHECKING:
+    from feed.tables.blocks import ArrowBlock
     from feed.tables.mapped import Mapped, Mapper
     from feed.tables.mapping import EXPECTED, QuoteMapping, parse_mapping, parse_word, read_mapping
     from feed.tables.parsing import (
@@ -35,6 +36,7 @@ else:
     __getattr__ = exports(  # a mapping is read where pyarrow is not needed
         __name__,
         {
+            "blocks": ("ArrowBlock",),
             "mapped": ("Mapped", "Mapper"),
             "mapping": ("EXPECTED", "QuoteMapping", "parse_mapping", "parse_word", "read_mapping"),
             "parsing": (
@@ -58,6 +60,7 @@ else:
 __all__ = [
     "EXPECTED",
     "Arrow",
+    "ArrowBlock",
     "Mapped",
     "Mapper",
     "QuoteMapping",

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from feed.tables import parse_mapping, propose, written
+from feed.tables.blocks import ArrowBlock
 from feed.tables.mapped import Mapper
 from feed.yaml_text import parse_yaml
 
@@ -163,6 +164,7 @@ def test_the_yaml_is_the_mapping_with_its_reasons_and_reads_the_table():
     tree = parse_yaml(text, "x")
     assert tree == {"source": "my desk's.csv", "quotes": proposal.mapping}
     assert "# by its name; 'ARCA', 'NASDAQ'" in text
-    mapper = Mapper(parse_mapping(tree["quotes"]), "x", str)
-    mapper.take(pa.table(columns))
+    quotes = parse_mapping(tree["quotes"])
+    mapper = Mapper(quotes, "x", str)
+    mapper.take(ArrowBlock.of(pa.table(columns), 0, quotes, "x", str))
     assert mapper.finish().quotes["venue"].tolist() == [43, 2]
