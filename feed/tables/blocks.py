@@ -17,6 +17,7 @@ from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
     clocks_of,
     coded,
+    first_text,
     has_fractions,
     instants_of,
     integers_of,
@@ -111,15 +112,17 @@ class ArrowBlock:
         """As `Block`."""
         quotes, name = self.quotes, str(self.quotes.time)
         column = plain(self.table.column(name))
+        first = first_text(column)
         if quotes.date is None:
-            return self._read(column, name, partial(instants_of, unit=quotes.time_unit, zone=quotes.zone))
+            read = partial(instants_of, unit=quotes.time_unit, zone=quotes.zone, first=first)
+            return self._read(column, name, read)
         by_row = quotes.date in self.table.column_names
         dates = plain(self.table.column(quotes.date)) if by_row else pa.array([quotes.date])
         zone = str(quotes.zone)
 
         def parse(rows: Arrow) -> Int64:
             own = dates.slice(rows.offset, len(rows)) if by_row else pa.array([quotes.date] * len(rows))
-            return clocks_of(rows, own, quotes.time_unit, zone)
+            return clocks_of(rows, own, quotes.time_unit, zone, first)
 
         return self._read(column, name, parse)
 
@@ -157,4 +160,4 @@ class ArrowBlock:
             raise FeedCorrupt(
                 f"{self.place(int(self.numbers[bad]))}, column {name}: {value} ({reason})", self.where
             ) from None
-        raise AssertionError(f"{name}: a column was refused, none of its values was")
+        raise FeedCorrupt(f"column {name}: its numbers are written in forms that do not go together", self.where)

@@ -95,6 +95,7 @@ def test_sizes_are_whole_shares_whatever_the_type(column, unit, shares):
     ("column", "unit", "why"),
     [
         (pa.array(["0.5"]), DOLLAR, "whole number"),
+        (pa.array(["0.0000000005"]), DOLLAR, "whole number"),
         (pa.array(["0.00123"]), Fraction(1000), "expected a multiple of 1/1000"),
         (pa.array([2**31]), DOLLAR, "a size up to 2147483647"),
         (pa.array([2**31 // 100 + 1]), Fraction(100), "a size up to 21474836"),
@@ -110,10 +111,12 @@ def test_whole_numbers_are_read_to_the_last_of_63_bits_and_no_further():
     last = 2**63 - 1
     for column in (pa.array([str(last)]), pa.array([last]), pa.array([last], pa.uint64())):
         assert integers_of(column, 0, last).tolist() == [last]
+    assert integers_of(pa.array([str(last), "100.0"]), 0, last).tolist() == [last, 100]
     for column in (
         pa.array([str(last + 1)]),
         pa.array([last + 1], pa.uint64()),
         pa.array(["1.5"]),
+        pa.array(["0.0000000005"]),
         pa.array([None, "1"]),
     ):
         with pytest.raises(ValueError, match=r"expected|empty"):
