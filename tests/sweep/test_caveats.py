@@ -211,8 +211,8 @@ def test_a_fee_on_a_date_beyond_what_is_known_of_caps(tmp_path):
     tree = {"source": str(tmp_path / "later.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
     warned = run(build_config(tree), Silent()).document["warnings"]
     assert warned[0] == (
-        "fees.default.taker is 0.003 $ a share: US exchanges may charge 0.001 $ at 100.00 $ on 2027-11-01 (rule 610(c)); "
-        "2027-11-01 is after 2026-11-29, when the tables of these rules were last checked"
+        "fees.default.taker is 0.003 $ a share: US exchanges may charge 0.001 $ at 100.00 $ on 2027-11-01 (rule 610(c))"
+        "; 2027-11-01 is after 2026-11-29, when the tables of these rules were last checked"
     )
 
 
