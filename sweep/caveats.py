@@ -12,7 +12,7 @@ from msgspec import UNSET
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from feed.instants import format_instant, session_open
-from feed.markets import FEE_CAPS, elsewhere, rule_on, session_on
+from feed.markets import FEE_CAPS, beyond, elsewhere, rule_on, session_on
 from feed.publishers import in_us_equities
 from feed.tape import DAY
 from sweep.config import in_rounds
@@ -169,6 +169,7 @@ def _fees(fees: Fees, key: str, facts: Facts, around: Around) -> Iterator[str]:
             yield (
                 f"{key}.{','.join(names)}.taker is {in_dollars(fee)} $ a share: US exchanges may charge "
                 f"{in_dollars(most)} $ at {price / 2 / NANO:,.2f} $ on {format_instant(facts.start)[:10]} (rule 610(c))"
+                f"{f'; {late}' if (late := beyond(facts.start)) else ''}"
             )
 
 

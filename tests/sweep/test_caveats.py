@@ -204,6 +204,18 @@ def test_a_fee_above_what_exchanges_may_charge(swept, fees, line):
         assert fee_lines[0].endswith("at 100.00 $ on 2024-08-01 (rule 610(c))")
 
 
+def test_a_fee_on_a_date_beyond_what_is_known_of_caps(tmp_path):
+    head = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+    lines = [f"2027-11-01T15:{minute:02}:00Z,2,{minute},99.99,100.01,500,500\n" for minute in range(20)]
+    (tmp_path / "later.csv").write_text(head + "".join(lines))
+    tree = {"source": str(tmp_path / "later.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
+    warned = run(build_config(tree), Silent()).document["warnings"]
+    assert warned[0] == (
+        "fees.default.taker is 0.003 $ a share: US exchanges may charge 0.001 $ at 100.00 $ on 2027-11-01 (rule 610(c))"
+        "; 2027-11-01 is after 2026-11-29, when the tables of these rules were last checked"
+    )
+
+
 def cheap(minutes, venue=2):
     """A quote every half minute about 0.20 $."""
     return [(30 * k, venue, 0.1999 - k % 2 / 10_000, 0.2001 + k % 2 / 10_000, 1000) for k in range(2 * minutes + 1)]
