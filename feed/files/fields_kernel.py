@@ -315,7 +315,7 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
             elif kind == WORD:
                 value, shift = np.int64(0), 0
                 while np.int64(text[at]) not in (delimiter, _NEWLINE, _RETURN, _QUOTE):
-                    if shift == 56:
+                    if shift == 56 or text[at] == 0:  # it would be the same as nothing
                         why = TOO_LONG
                         break
                     value |= np.int64(text[at]) << shift

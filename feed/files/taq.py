@@ -31,6 +31,7 @@ from feed.files.layouts import (
     LARGEST_SIZE,
     NEW_YORK,
     asked,
+    check_named,
     coded,
     date_of,
     day_of,
@@ -241,6 +242,7 @@ def _block(
             ignored[reason] = count
     columns = joined([part for part, *_ in parts])
     tapes = tape_names(names, quotes)
+    check_named(tapes, where)
     symbols = tuple(sorted(set(tapes)))
     if len(symbols) < len(tapes):
         raise FeedUnavailable(

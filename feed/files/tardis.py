@@ -17,7 +17,7 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files.fields import NAME, WORD, Batch, Field, Reading, header_of, layout_of, read_batches
 from feed.files.fragments import FileBlock, Labels, check_symbols, make_fragments
 from feed.files.kinds import check_kind
-from feed.files.layouts import LARGEST_PRICE, LARGEST_SIZE, asked, joined, tape_names, venues_named
+from feed.files.layouts import LARGEST_PRICE, LARGEST_SIZE, asked, check_named, joined, tape_names, venues_named
 from feed.files.price_book import UPDATES, PriceBook
 from feed.files.streams import check_there, damage_reported, limit_of_levels, open_bytes
 from feed.instants import NANOS_FROM, format_instant
@@ -177,14 +177,16 @@ class _Instruments:
         ids = venues_named(exchanges, self.quotes, "tardis", None, self.where)
         of = dict(zip(exchanges, ids.tolist(), strict=True))
         tapes = tape_names([symbol for _, symbol in self.codes], self.quotes)
+        check_named(tapes, self.where)
         check_symbols(sorted(set(tapes)), self.request.symbol, self.where)
         venues = [of[exchange] for exchange, _ in self.codes]
         places: dict[tuple[str, int], tuple[str, str]] = {}
         for pair, key in zip(self.codes, zip(tapes, venues, strict=True), strict=True):
             other = places.setdefault(key, pair)
             if other != pair:
+                one, two = quoted(" ".join(other)), quoted(" ".join(pair))
                 raise FeedUnavailable(
-                    f"{' '.join(other)} and {' '.join(pair)} are both {key[0]} of venue {key[1]}, which has one book",
+                    f"{one} and {two} are both {quoted(key[0])} of venue {key[1]}",
                     self.where,
                     "read one at a time (symbol=...), or tell them apart by quotes.symbols and quotes.venues",
                 )
@@ -327,7 +329,7 @@ def _numbered(
         code = instruments.of(columns, labels)
         columns |= {"code": code.astype(np.int32), "sequence": np.arange(rows + 1, rows + len(code) + 1)}
         rows += len(code)
-        keep = np.array(list(instruments.wanted().values()))[code]
+        keep = np.array(list(instruments.wanted().values()), np.bool_)[code]
         instruments.other_symbol += int(np.count_nonzero(~keep))
         yield columns if keep.all() else {name: column[keep] for name, column in columns.items()}
 
