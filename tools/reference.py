@@ -93,6 +93,7 @@ MEANING: Final = {
     "text and nanoseconds by default",
     "quotes.zone": "of times that name none; there is no default",
     "quotes.date": "of times of day",
+    "quotes.date_order": "of dates that are no ISO 8601, such as 8/1/2024: which part comes first",
     "quotes.symbol": "names the symbol of each row; without it the table holds one",
     "quotes.venue": "names the venue of each row",
     "quotes.venues": "how that is read: any, id, mic, name, taq, lean, sip, databento, tardis, or what each text means",

@@ -172,6 +172,8 @@ def _layout_of(
 
 def _time_kind(quotes: QuoteMapping, value: str) -> int:
     """How a time is written, by the first one."""
+    if quotes.date_order is not None:
+        raise _NotTakenError
     if quotes.date is not None:
         if ":" not in value or quotes.time_unit not in {None, "iso", "clock"}:
             raise _NotTakenError

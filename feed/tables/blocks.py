@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt
+from feed.tables.dates import iso_of
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
     clocks_of,
@@ -21,6 +22,7 @@ from feed.tables.typed import (
     has_fractions,
     instants_of,
     integers_of,
+    is_text,
     one_array,
     plain,
     prices_of,
@@ -112,17 +114,20 @@ class ArrowBlock:
         """As `Block`."""
         quotes, name = self.quotes, str(self.quotes.time)
         column = plain(self.table.column(name))
-        first = first_text(column)
         if quotes.date is None:
-            read = partial(instants_of, unit=quotes.time_unit, zone=quotes.zone, first=first)
+            first = first_text(self._iso(column.slice(0, 1)))
+
+            def read(rows: Arrow) -> Int64:
+                return instants_of(self._iso(rows), quotes.time_unit, quotes.zone, first)
+
             return self._read(column, name, read)
         by_row = quotes.date in self.table.column_names
         dates = plain(self.table.column(quotes.date)) if by_row else pa.array([quotes.date])
-        zone = str(quotes.zone)
+        zone, first = str(quotes.zone), first_text(column)
 
         def parse(rows: Arrow) -> Int64:
             own = dates.slice(rows.offset, len(rows)) if by_row else pa.array([quotes.date] * len(rows))
-            return clocks_of(rows, own, quotes.time_unit, zone, first)
+            return clocks_of(rows, self._iso(own), quotes.time_unit, zone, first)
 
         return self._read(column, name, parse)
 
@@ -147,6 +152,11 @@ class ArrowBlock:
     def is_float(self, name: str) -> bool:
         """As `Block`."""
         return bool(pa.types.is_floating(plain(self.table.column(name)).type))
+
+    def _iso(self, column: Arrow) -> Arrow:
+        """Dates in the order that the mapping names, as ISO 8601; others as they are."""
+        order = self.quotes.date_order
+        return column if order is None or not is_text(column.type) else iso_of(column, order)
 
     def _read(self, column: Arrow, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
         try:
