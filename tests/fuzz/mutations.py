@@ -438,7 +438,7 @@ def change_dbn(data, rng):
             changed = changed[: start - 8].ljust(start - 8, b"\x00")
         return head[:3] + bytes([rng.choice([head[3], 1, 2, 3])]) + struct.pack("<I", len(changed)) + changed + body
     for _ in range(rng.randint(1, 3)):
-        of_orders = bool(body) and body[1] == MBO
+        of_orders = len(body) > 1 and body[1] == MBO
         size = LAYOUTS[MBO if of_orders else rng.choice([1, 1, 10])].nbytes
         count = len(body) // size
         if not count:
