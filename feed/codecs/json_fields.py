@@ -5,6 +5,7 @@ A number keeps the digits that it is written with, as no float comes between: 0.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -78,6 +79,10 @@ class Fields:
         self._quoted = [at for at, name in enumerate(names) if name in quoted]
         paths = [(name, tuple(name.split("."))) for name in names]
         slots = {text: f"f{at}" for at, text in enumerate(dict.fromkeys(t for n, p in paths for t in (n, p[0])))}
+        self._names = list(names)
+        self._deep = any(len(parts) > 1 for _, parts in paths)
+        # one name alone would give a value, not a tuple of it
+        self._wholes = attrgetter(*(slots[name] for name in names), *([slots[names[0]]] if len(names) == 1 else []))
         self._places = [_Place(name, slots[name], slots[parts[0]], parts[1:]) for name, parts in paths]
         item = msgspec.defstruct(
             "_Item",
@@ -110,11 +115,17 @@ class Fields:
         return [row for item in items for row in self._rows_of(item)]
 
     def _rows_of(self, item: Any) -> Iterator[list[str | None]]:  # noqa: ANN401 - a struct that is made here
-        values = [self._value(item, place) for place in self._places]
-        each = [value for value in values if isinstance(value, _Each)]
-        if not each:
-            yield from self._row(values)
-            return
+        values = list(self._wholes(item))[: len(self._names)]
+        if UNSET in values and self._deep:
+            values = [self._value(item, place, value) for place, value in zip(self._places, values, strict=True)]
+            each = [value for value in values if isinstance(value, _Each)]
+            if each:
+                yield from self._rows_of_each(each, values)
+                return
+        yield from self._row(values)
+
+    def _rows_of_each(self, each: list[_Each], values: list[Any]) -> Iterator[list[str | None]]:
+        """A row for each element of the list that paths lead into."""
         elements = each[0].elements
         if any(value.elements is not elements for value in each):
             raise ValueError("its columns lie in several lists, and nothing says which of their rows belong together")
@@ -126,22 +137,24 @@ class Fields:
                 ]
             )
 
-    def _value(self, item: Any, place: _Place) -> Any:  # noqa: ANN401 - the same
-        value = getattr(item, place.whole)
+    def _value(self, item: Any, place: _Place, value: Any) -> Any:  # noqa: ANN401 - the same
         if value is UNSET and place.rest:
             value = _walk(getattr(item, place.first), place.rest, place.name)
         return value
 
-    def _row(self, values: Sequence[Any]) -> Iterator[list[str | None]]:
+    def _row(self, values: list[Any]) -> Iterator[list[str | None]]:
         """The row, or none where it is no quote."""
-        if lacking := [at for at in self._quoted if values[at] is UNSET]:
+        if UNSET in values and (lacking := [at for at in self._quoted if values[at] is UNSET]):
             if len(lacking) < len(self._quoted):
-                raise MissingField(self._places[lacking[0]].name)
+                raise MissingField(self._names[lacking[0]])
             self.others += 1
             return
-        names = [place.name for place in self._places]
-        self.present.update(name for name, value in zip(names, values, strict=True) if value is not UNSET)
-        yield list(map(_text, values, names))
+        if len(self.present) < len(self._names):
+            self.present.update(name for name, value in zip(self._names, values, strict=True) if value is not UNSET)
+        for at, value in enumerate(values):
+            if type(value) is not str or len(value) > LONGEST // 4:
+                values[at] = _text(value, self._names[at])
+        yield values
 
 
 def _walk(value: Any, parts: tuple[str, ...], name: str) -> Any:  # noqa: ANN401 - JSON holds anything

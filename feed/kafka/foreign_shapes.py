@@ -143,10 +143,11 @@ class ShapedRange:
         """
         options, seen, kept, nbytes = self.options, Seen(), _Rows(), 0
         tolerance, keys, names = Tolerance(options.max_bad), set[str](), list[str]()
-        columns = columns_of(self.quotes)
-        inside = [name for name in columns if not _is_outside(name)]
+        inside, beside = columns_of(self.quotes)
+        columns = [*inside, *beside]
         fields = Fields(inside, {name for _, px, sz in self.quotes.quoted for name in (*px, *sz)})
         left_out: Counter[str] = Counter()
+        at = None if self.quotes.symbol is None else columns.index(self.quotes.symbol)
         with open_consumer(self.address, STALL_SECONDS, committed=True) as consumer:
             raw = records(
                 consumer,
@@ -162,7 +163,7 @@ class ShapedRange:
                 names = names or (names_in(batch[0].value) if batch else [])
                 if self.quotes.symbol is None:
                     keys.update(_names_of(batch) if len(keys) <= _FEW else ())
-                rows = [(record, self._rows(record, fields, columns, tolerance, left_out)) for record in batch]
+                rows = [(record, self._rows(record, fields, beside, at, tolerance, left_out)) for record in batch]
                 self._map(
                     rows, columns, tolerance, kept, fields.present | {each for each in columns if _is_outside(each)}
                 )
@@ -178,7 +179,7 @@ class ShapedRange:
             bytes(kept.hashes),
             kept.flags,
             frozenset(keys - {""}),
-            frozenset(fields.present).union(filter(_is_outside, columns)),
+            frozenset(fields.present).union(beside),
             tuple(names),
             left_out,
             tolerance.bad,
@@ -191,18 +192,21 @@ class ShapedRange:
         self,
         record: Record,
         fields: Fields,
-        columns: Sequence[str],
+        beside: Sequence[str],
+        at: int | None,
         tolerance: Tolerance,
         left_out: Counter[str],
-    ) -> list[dict[str, str | None]]:
-        """Rows of a message by column, those of other symbols left out; none where it is put aside."""
+    ) -> list[list[str | None]]:
+        """Rows of a message, but for those of other symbols, whose column is at `at`; none where it is put aside."""
         try:
-            inside = [name for name in columns if not _is_outside(name)]
-            own = {name: _outside(record, name) for name in columns if _is_outside(name)}
-            rows = [dict(zip(inside, row, strict=True)) | own for row in fields.rows(record.value)]
-            if (column := self.quotes.symbol) is not None:
+            rows = fields.rows(record.value)
+            if beside:
+                own = [_outside(record, name) for name in beside]
                 for row in rows:
-                    _check_symbol(row[column])
+                    row.extend(own)
+            if at is not None:
+                for row in rows:
+                    _check_symbol(row[at])
         except MissingField as error:
             if error.name not in fields.present:
                 raise _no_field(error.name, record, self.address.place) from None
@@ -211,15 +215,15 @@ class ShapedRange:
         except REFUSALS as error:
             tolerance.refuse(record, str(error))
             return []
-        if column is None or self.options.symbol is None:
+        if at is None or self.options.symbol is None:
             return rows
-        asked = [row for row in rows if (row[column] or UNNAMED) == self.options.symbol]
+        asked = [row for row in rows if (row[at] or UNNAMED) == self.options.symbol]
         left_out["other_symbol"] += len(rows) - len(asked)
         return asked
 
     def _map(
         self,
-        rows: list[tuple[Record, list[dict[str, str | None]]]],
+        rows: list[tuple[Record, list[list[str | None]]]],
         columns: Sequence[str],
         tolerance: Tolerance,
         kept: _Rows,
@@ -236,8 +240,8 @@ class ShapedRange:
                 return f"partition {self.partition}, offset {rows[asked[-1]][0].offset}"
 
             mapper = Mapper(self.quotes, self.address.place, place, depth=self.options.depth or 1)
-            listed = [row for _, own in rows for row in own]
-            table = pa.table({name: pa.array([row[name] for row in listed], pa.string()) for name in columns})
+            texts = zip(*(row for _, own in rows for row in own), strict=True)
+            table = pa.table({name: pa.array(each, pa.string()) for name, each in zip(columns, texts, strict=True)})
             try:
                 mapper.take(ArrowBlock.of(table, 0, self.quotes, mapper.where, place))
             except FeedCorrupt as error:
@@ -266,10 +270,11 @@ def _no_field(name: str, record: Record, place: str) -> FeedUnavailable:
     )
 
 
-def columns_of(quotes: QuoteMapping) -> list[str]:
-    """Every column that a mapping reads, that of dates included."""
+def columns_of(quotes: QuoteMapping) -> tuple[list[str], list[str]]:
+    """Every column that a mapping reads, that of dates included: fields of values, and what lies beside these."""
     own = [] if quotes.date is None or _is_date(quotes.date) else [quotes.date]
-    return list(dict.fromkeys([*quotes.columns, *own]))
+    columns = list(dict.fromkeys([*quotes.columns, *own]))
+    return [name for name in columns if not _is_outside(name)], [name for name in columns if _is_outside(name)]
 
 
 def _names_of(batch: Sequence[Record]) -> set[str]:
@@ -412,7 +417,7 @@ class ShapedPlan:
 
     def _check_present(self, blocks: Sequence[ShapedBlock]) -> None:
         """Refuse a mapping of fields that no message has."""
-        wanted = columns_of(self.quotes)
+        wanted, _ = columns_of(self.quotes)
         missing = [name for name in wanted if not any(name in block.present for block in blocks)]
         names = next((block.names for block in blocks if block.names), ())
         if missing and names and not any(block.columns for block in blocks):
