@@ -123,7 +123,8 @@ MEANING: Final = {
     "feed.deadline": "a source that is still being read then is an error",
     "feed.max_bytes": "decompressed bytes that are read: 16 GiB, and unless set no more memory than 704 MiB for a "
     "source of up to 4 MB, 320 times its size for a larger one",
-    "feed.foreign": "read messages without our headers: each once, but nothing proves that none is missing",
+    "feed.foreign": "read messages without our headers, of our fields or by `quotes`: "
+    "[messages](messages.md); nothing proves that none is missing",
     "kafka.security_protocol": "or SSL, SASL_PLAINTEXT, SASL_SSL: [how](kafka.md#a-broker-that-asks-who-you-are)",
     "kafka.sasl_mechanism": "SCRAM-SHA-256, SCRAM-SHA-512, or PLAIN over SASL_SSL",
     "kafka.sasl_username": "the user",

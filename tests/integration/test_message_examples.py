@@ -4,9 +4,11 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from feed.codecs.json_codec import decode_json, encode_json
 from feed.codecs.messages import Record, refuse
@@ -14,12 +16,13 @@ from feed.kafka.consumer import plan_replay
 from feed.kafka.embedded import API_VERSION
 from feed.kafka.headers import data_headers, encode_end, end_headers
 from feed.kafka.producer import replay
-from feed.options import ReadOptions
+from feed.options import ReadOptions, options_of
 from feed.source import read_source
+from feed.tables import parse_mapping
 from feed.tape import Tape, same
 from tests.support import ROOT
 from tests.support.kafka.faults import checked, topic_of
-from tests.support.kafka.handmade import tape
+from tests.support.kafka.handmade import put, tape
 from tests.support.pages import FENCE
 from tools.kafka.jars import jars, java
 
@@ -28,9 +31,8 @@ TS = 1_722_519_392_491_911_683
 
 
 def example(language):
-    """The block of a language."""
-    (block,) = (match[2] for match in FENCE.finditer(PAGE) if match[0].startswith(f"```{language}\n"))
-    return block
+    """The first block of a language."""
+    return next(match[2] for match in FENCE.finditer(PAGE) if match[0].startswith(f"```{language}\n"))
 
 
 def names_in(text):
@@ -125,3 +127,17 @@ def test_the_producer_in_java_compiles_and_runs_and_is_read(kafka_one, request, 
     got, provenance = read_source(source, ReadOptions(foreign=True))
     assert same(got, expected())
     assert provenance.messages == 100
+
+
+@pytest.mark.kafka
+def test_a_message_of_another_shape_is_read_by_its_mapping(topic):
+    section = PAGE.split("## Messages of another shape")[1]
+    message, mapping = (match[2] for match in list(FENCE.finditer(section))[:2])
+    put(topic, [(message.strip().encode(), [])])
+    tree = yaml.safe_load(mapping)
+    options = replace(options_of(["feed.foreign=true", f"depth={tree['depth']}"]), quotes=parse_mapping(tree["quotes"]))
+    got, _ = read_source(topic, options)
+    assert (got.symbol, got.depth, got.venue.tolist()) == ("AAPL", 2, [2])
+    assert (got.bid_px.tolist(), got.bid_sz.tolist()) == ([222_830_000_000], [36])
+    assert (got.levels.bid_px.tolist(), got.levels.bid_sz.tolist()) == ([[222_820_000_000]], [[200]])
+    assert (got.levels.ask_px.tolist(), got.levels.ask_sz.tolist()) == ([[0]], [[0]])
