@@ -128,9 +128,18 @@ class Mapper:
             columns["side"] = self._sides(block, quotes.side)
             if quotes.level is not None:
                 columns["level"] = block.integers(quotes.level, 2**31)
+        self.add(columns)
+
+    def add(self, columns: Columns) -> None:
+        """Add rows as another mapper of the same mapping has them (`give`), their codes by `symbols` of this one."""
         if self.grown is None:
             self.grown = GrowingColumns({each: column.dtype.str for each, column in columns.items()})
         self.grown.extend(columns)
+
+    def give(self) -> Columns:
+        """Give the rows away as they are kept, (N,) integers each; none is left here."""
+        grown, self.grown = self.grown, None
+        return {} if grown is None else grown.arrays()
 
     def finish(self) -> Mapped:
         """Join the blocks, fold what is to be folded, and say how the table was read.
@@ -154,7 +163,7 @@ class Mapper:
         ignored = {"other_symbol": self.other_symbol} if self.other_symbol else {}
         if self.grown is None:
             return Mapped(symbols, bool(self.symbols), np.zeros(0, np.int64), {}, None, ignored, self._notes())
-        columns = _by_level(self.grown.arrays())
+        columns = _by_level(self.give())
         if len(symbols) > 1:
             rank = np.zeros(len(self.symbols), np.int64)
             for at, name in enumerate(symbols):
