@@ -296,7 +296,11 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
             raise FeedUnavailable(str(error), place) from None
     path = Path(place)
     named = given.get("delimiter")
-    table, delimiter = sample(path, None if named is None else QuoteMapping(delimiter=str(named)).separator)
+    try:
+        separator = None if named is None else parse_mapping({"delimiter": named}).separator
+    except ValueError as error:
+        raise FeedUnavailable(str(error), place) from None
+    table, delimiter = sample(path, separator)
     if {*REQUIRED} <= {*table.column_names}:
         raise FeedUnavailable(
             "it has Databento's columns, which need no mapping", place, "name it as it is: source=FILE"

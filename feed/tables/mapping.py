@@ -68,6 +68,9 @@ EXPECTED: Final = {
 }
 """What the value of each key looks like."""
 
+COLUMNS: Final = tuple(key for key, text in EXPECTED.items() if text.startswith("the name of a column"))
+"""Keys whose values are names of columns alone."""
+
 _AS_WRITTEN: Final = ("price_unit", "size_unit", "symbols", "venues")
 """Keys whose values are no names."""
 

@@ -20,7 +20,7 @@ from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
 from feed.tables.dates import iso_of, orders_that_fit
-from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
+from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ class _Look:
         """Look at the columns, then at what is in them."""
         for key, value in self.given.items():
             self.keys[key] = Proposed(key, value, "as given")
-        self._columns()
+        self._known()
+        if not self.doubts:
+            self._columns()
         if not self.doubts:
             for look in (self._time, self._venue, self._prices, self._sizes, self._sequence):
                 look()
@@ -145,6 +147,16 @@ class _Look:
         return self.keys[key].value if key in self.keys else None
 
     # ------------------------------------------------------------------------------------------ columns
+
+    def _known(self) -> None:
+        """Ask for each column that is given and is not there."""
+        for key in COLUMNS:
+            missing = [name for name in self._names(key) if name not in self.columns]
+            if missing:
+                self.doubts.append(
+                    f"quotes.{key}: there is no column {', '.join(map(quoted, missing))}; "
+                    f"{listing('columns', self.columns)}"
+                )
 
     def _columns(self) -> None:
         taken = self._names(*(key for key in self.keys if key != "venues"))
@@ -346,7 +358,10 @@ class _Look:
     def _names(self, *keys: str) -> list[str]:
         values = [self._value(key) for key in keys]
         return [
-            each for value in values if value is not None for each in ([value] if isinstance(value, str) else value)
+            str(each)
+            for value in values
+            if value is not None
+            for each in (value if isinstance(value, list | tuple) else [value])
         ]
 
     def _numbers(self, names: Sequence[str], read: Callable[[Arrow], Any]) -> Any:  # noqa: ANN401
