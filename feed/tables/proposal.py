@@ -134,7 +134,7 @@ class _Look:
         if not self.doubts:
             self._columns()
         if not self.doubts:
-            for look in (self._time, self._venue, self._prices, self._sizes, self._sequence):
+            for look in (self._time, self._venue, self._prices, self._sizes, self._sequence, self._rows):
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
@@ -441,6 +441,23 @@ class _Look:
             integers_of(self.columns[name], 0, 2**63 - 1)
         except ValueError:
             self.keys.pop("sequence")
+
+    def _rows(self) -> None:
+        """Whether rows of one side are each the best, or at one instant a book."""
+        if "side" not in self.keys or "level" in self.keys or "rows" in self.keys or self.doubts:
+            return
+        of_instant = self._names("time", "symbol", "venue", "side")
+        if self._value("date") in self.columns:
+            of_instant += self._names("date")
+        px = str(self._value("px"))
+        rows = pa.table({name: self.columns[name] for name in (*of_instant, px)})
+        prices = rows.group_by(of_instant).aggregate([(px, "count_distinct")]).column(f"{px}_count_distinct")
+        if (pc.max(prices).as_py() or 0) > 1:
+            self.doubts.append(
+                f"{quoted(px)} has several prices of one side at an instant, and no column is their level: "
+                "quotes.rows=snapshots makes them one book, which is sent whole, quotes.rows=updates makes each the "
+                "best, of which the last counts; or quotes.level=..."
+            )
 
 
 def _whole_numbers(column: Arrow) -> Any:  # noqa: ANN401 - (N,) int64

@@ -157,6 +157,25 @@ def test_rows_of_one_side_are_found_by_side_price_and_size():
     )
 
 
+BOOK = {
+    "timestamp": [1722519000000000] * 4,
+    "exchange": ["kraken"] * 4,
+    "side": ["bid", "bid", "ask", "ask"],
+    "price": ["60000.5", "60000.0", "60001.0", "60001.5"],
+    "amount": ["0.25", "1.5", "0.5", "2.5"],
+}
+
+
+def test_several_prices_of_a_side_at_an_instant_are_asked_about():
+    # read as updates of the best bid, the last row would stand: 60000.0
+    assert "quotes.rows=snapshots makes them one book" in doubts(BOOK)
+    for settled in ({"rows": "snapshots"}, {"rows": "updates"}):
+        assert keys(BOOK, settled)["rows"] == settled["rows"]
+    assert keys(BOOK | {"level": [0, 1, 0, 1]})["level"] == "level"
+    assert "rows" not in keys(BOOK | {"timestamp": [1722519000000000 + each for each in range(4)]})
+    assert "rows" not in keys(BOOK | {"exchange": ["kraken", "binance"] * 2})
+
+
 def test_a_time_of_day_takes_the_column_of_dates_and_other_dates_are_left_alone():
     columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["20240801"] * 2}
     proposed = keys(columns, ZONE)
