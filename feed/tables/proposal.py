@@ -19,9 +19,20 @@ from feed.console import listing, quoted
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
+from feed.markets.venues import venue_with
 from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
-from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
+from feed.tables.typed import (
+    UNITS,
+    coded,
+    has_fractions,
+    instants_of,
+    integers_of,
+    is_text,
+    numbers_of,
+    plain,
+    prices_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -228,6 +239,9 @@ class _Look:
             return
         if self._is_clock():
             self._take("time_unit", "clock", f"a time of day: {self._samples(name)}")
+            date = str(self._value("date"))
+            if date in self.columns and is_text(self.columns[date].type):
+                self._ordered(date, self.columns[date].drop_null())
             if "date" not in self.keys:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
@@ -279,10 +293,14 @@ class _Look:
 
     def _unit(self, name: str, column: Arrow) -> None:
         """The unit of numbers: of 1973 to 2262 there is only one."""
-        low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
+        try:
+            low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
+        except pa.ArrowException:
+            self.doubts.append(f"column {quoted(name)} ({self._samples(name)}) is {column.type}: quotes.time=...")
+            return
         fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
         if len(fitting) == 1 and not self._value("date"):
-            first = format_instant(int(low * UNITS[fitting[0]]))
+            first = format_instant(int(instants_of(column.slice(0, 1), fitting[0], None)[0]))
             self._take(
                 "time_unit",
                 fitting[0],
@@ -307,9 +325,14 @@ class _Look:
             )
             return
         name = self.keys["venue"].value
-        values = [str(each) for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
         if "venues" in self.keys:
             return
+        try:
+            indices, names = coded(self.columns[name])
+        except ValueError as error:
+            self.doubts.append(f"column {quoted(name)}: {error}: quotes.venue=...")
+            return
+        values = [names[code] for code in pc.unique(indices).drop_null().to_pylist()]
         if len(values) > _FEW:
             self.doubts.append(f"column {quoted(name)} has {len(values)} values, too many for venues: quotes.venue=...")
             return
@@ -336,7 +359,8 @@ class _Look:
             )
         else:
             ids, kinds = next(iter(readings.items()))
-            pairs = ", ".join(f"{quoted(value)} is {number}" for value, number in zip(values, ids, strict=True))
+            names = [f"{number} ({venue_with(number).name})" if kinds[0] == "id" else str(number) for number in ids]
+            pairs = ", ".join(f"{quoted(value)} is {name}" for value, name in zip(values, names, strict=True))
             self._take("venues", kinds[0], f"each is one venue: {pairs[:200]}")
 
     def _first_date(self) -> str | None:
@@ -344,7 +368,10 @@ class _Look:
         name, unit = str(self._value("time")), self._value("time_unit")
         if unit == "clock":
             date = str(self._value("date"))
-            text = str(self.columns[date][0].as_py()) if date in self.columns else date
+            text = date
+            if date in self.columns:
+                column, order = self.columns[date].slice(0, 1), self._value("date_order")
+                text = str((iso_of(column, order) if order and is_text(column.type) else column)[0].as_py())
             digits = re.sub(r"\D", "", text)[:8]
             return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if len(digits) == 8 else None
         try:
