@@ -227,18 +227,22 @@ def _text_head(head: bytes, delimiter: str, where: str) -> Arrow:
     whole = head[: head.rfind(b"\n") + 1] if len(head) == SAMPLE_BYTES else head
     try:
         columns = next(csv.reader(io.StringIO(whole.decode("utf-8-sig"), newline=""), delimiter=delimiter), [])
-        twice = [name for name in columns if columns.count(name) > 1]
+        twice = dict.fromkeys(name for name in columns if name and columns.count(name) > 1)
         if twice:
             raise FeedUnavailable(
                 f"columns there more than once: {', '.join(map(quoted, twice))}", where, "name each once"
             )
-        return pa_csv.read_csv(
+        table = pa_csv.read_csv(
             pa.BufferReader(whole),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
+        # columns without a name, such as those of spreadsheets behind the last one, can be named by no key
+        return table.select([at for at, name in enumerate(table.column_names) if name])
+    except UnicodeDecodeError:
+        raise FeedUnavailable("it is no text in UTF-8", where, "write it as UTF-8 (iconv -t UTF-8)") from None
     except (pa.ArrowInvalid, csv.Error) as reason:
         raise FeedCorrupt(f"no table: {quoted(str(reason))}", where, "is quotes.delimiter right?") from None
 
@@ -257,11 +261,6 @@ def _parquet_errors(where: str) -> Iterator[None]:
         yield
     except pa.ArrowException as error:
         raise FeedCorrupt(f"the file is damaged: {quoted(str(error))}", where, "copy or export it again") from None
-
-
-def _row(number: int) -> str:
-    """What a row is called where lines are not counted."""
-    return f"row {number + 1}"
 
 
 def propose_mapping(place: str, words: Sequence[str]) -> str:
@@ -317,7 +316,9 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         quotes = parse_mapping(proposal.mapping)
     except ValueError as error:
         raise FeedUnavailable(str(error), place) from None
-    mapper = Mapper(quotes, place, _row)
-    mapper.take(ArrowBlock.of(table, 0, quotes, place, _row))
+    # lines are not counted here; a row of Parquet is called as the reading calls it
+    of_text = delimiter is not None
+    mapper = Mapper(quotes, place, lambda row: f"row {row + of_text}")
+    mapper.take(ArrowBlock.of(table, 0, quotes, place, mapper.place))
     mapper.finish()
     return written(proposal, place)

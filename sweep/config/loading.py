@@ -122,6 +122,8 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
     if isinstance(config, Config):
         return config
     if not is_table(config.get("source")):
+        if hasattr(config.get("source"), "collect"):
+            raise ConfigError("source: expected a table, but it had a lazy one; collect() it")
         return build_config(config)
     return build_config({**config, "source": MEMORY}).holding(config["source"])
 

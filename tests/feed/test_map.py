@@ -73,7 +73,8 @@ def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
     [
         (None, (), "no such file"),
         ("Time\n", (), "the file holds no rows"),
-        ("Time,Time\n1,2\n", (), "columns there more than once: 'Time'"),
+        ("Time,Time\n1,2\n", (), "columns there more than once: 'Time'; name each once"),
+        ("Zeit,Börse\n1,2\n".encode("latin-1"), (), "it is no text in UTF-8; write it as UTF-8"),
         ("Time,Bid\n1\n", (), "no table: "),
         ("Time,Bid\n1,2\n", (), "which column is bid_sz"),
         ("Time,Bid\n1,2\n", ("quotes.tame=Time",), "unknown key quotes.tame"),
@@ -87,11 +88,26 @@ def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
 def test_what_cannot_be_mapped_is_refused_in_a_line(tmp_path, capsys, content, words, says):
     path = tmp_path / "desk.csv"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert cli.main(["map", str(path), *words]) in {2, 3}
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_columns_without_a_name_are_passed_over(tmp_path, capsys):
+    lines = [f"{','.join(DESK)},,", *(f"{','.join(row)},x," for row in zip(*DESK.values(), strict=True))]
+    (tmp_path / "desk.csv").write_text("\n".join(lines) + "\n")
+    assert cli.main(["map", str(tmp_path / "desk.csv"), ZONE, "--output", str(tmp_path / "desk.yaml")]) == 0
+    assert cli.main(["check", str(tmp_path / "desk.csv"), f"quotes={tmp_path / 'desk.yaml'}"]) == 0
+    assert f"{len(DESK['Time'])} in" in capsys.readouterr().out
+
+
+def test_rows_of_parquet_are_named_as_the_reading_names_them(tmp_path, capsys):
+    path = tmp_path / "desk.parquet"
+    pq.write_table(pa.table(DESK | {"Bid": ["1.5", *["x"] * (len(DESK["Bid"]) - 1)]}), path)
+    assert cli.main(["map", str(path), ZONE]) == 3
+    assert "row 1, column Bid: 'x'" in capsys.readouterr().err
 
 
 def test_databentos_own_columns_need_no_mapping(tmp_path, capsys):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import yaml
 
@@ -18,7 +19,7 @@ from feed.yaml_text import parse_yaml
 from sweep.config import searches
 from sweep.config.conventions import resolve
 from sweep.config.keys import keys_of
-from sweep.config.loading import build_config, load_config
+from sweep.config.loading import as_config, build_config, load_config
 from sweep.config.schema import Config, OrderSpec
 from sweep.errors import ConfigError
 from sweep.search.grid import build_grid
@@ -521,3 +522,8 @@ def test_a_band_where_nothing_is_swept_is_refused():
         with pytest.raises(ConfigError, match="leftover_band: it bounds what leftover=sweep takes"):
             _ = build_config({**keys, "leftover_band": 0.005}).question
     build_config({"conventions": "classic", "leftover": "sweep", "leftover_band": 0.005})
+
+
+def test_a_lazy_frame_is_refused_with_what_to_do():
+    with pytest.raises(ConfigError, match=r"source: expected a table, but it had a lazy one; collect\(\) it"):
+        as_config({"source": pl.LazyFrame({"bid": [1.5]})})
