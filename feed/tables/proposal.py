@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feed.console import listing, quoted
+from feed.errors import FeedUnavailable
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
 from feed.markets.venues import venue_with
 from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
+from feed.tables.parsing import to_numpy
 from feed.tables.typed import (
     UNITS,
     coded,
@@ -30,6 +32,7 @@ from feed.tables.typed import (
     integers_of,
     is_text,
     numbers_of,
+    one_array,
     plain,
     prices_of,
 )
@@ -119,9 +122,16 @@ def propose(table: Arrow, given: Mapping[str, Any]) -> Proposal:
     given : mapping
         Keys that are settled already, as `parse_mapping` takes them.
     """
-    return _Look(
-        {name: plain(column) for name, column in zip(table.column_names, table.columns, strict=True)}, dict(given)
-    ).all()
+    columns = {name: _values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    return _Look(columns, dict(given)).all()
+
+
+def _values(column: Arrow) -> Arrow:
+    """A column as plain values; of texts too long for a name or a number, which may not be needed, their dictionary."""
+    try:
+        return plain(column)
+    except FeedUnavailable:
+        return one_array(column)
 
 
 def _plain_name(name: str) -> str:
@@ -496,6 +506,9 @@ def _decimals(column: Arrow) -> int:
     if not is_text(column.type):
         if not has_fractions(column):
             return 0
+        if pa.types.is_floating(column.type):  # 0.1 + 0.2 and 1e-05 as they are read, to nine digits
+            numbers = to_numpy(column).astype(np.float64)
+            column = pa.array([f"{each:.9f}" for each in np.unique(numbers[np.isfinite(numbers)]).tolist()])
         column = column.cast(pa.string())
     parts = pc.utf8_rtrim(pc.replace_substring_regex(column, r"^[^.]*\.?", ""), "0")
     return int(pc.max(pc.utf8_length(parts)).as_py() or 0)

@@ -215,6 +215,17 @@ def test_columns_of_types_that_cannot_be_read_are_said(changed, asked):
     assert asked in doubts(DESK | changed, **ZONE)
 
 
+def test_long_texts_of_a_column_that_is_not_needed_are_left_alone():
+    notes = pa.array(["x" * 300, "y"]).dictionary_encode()
+    assert keys(DESK | {"Note": notes}, ZONE) == keys(DESK, ZONE)
+
+
+@pytest.mark.parametrize(("size", "unit"), [(0.1 + 0.2, "1e-1"), (0.00003, "1e-5"), (1.5e-05, "1e-6"), (2.0, None)])
+def test_the_decimals_of_floating_sizes_are_those_that_are_read(size, unit):
+    changed = {"BidSize": [size, 1.0], "AskSize": [200.0, 7.0]}
+    assert keys(DESK | changed, ZONE)["size_unit"] == (unit or "shares")
+
+
 def test_the_yaml_is_the_mapping_with_its_reasons_and_reads_the_table():
     columns = {name.replace("Bid", "Bid: #"): values for name, values in DESK.items()} | {"true": ["x", "y"]}
     proposal = propose(pa.table(columns), {**ZONE, "bid_px": "Bid: #", "bid_sz": "Bid: #Size"})

@@ -51,6 +51,7 @@ def test_prices_are_whole_nanodollars_whatever_the_type(column, unit, dollars):
         (pa.array(["157.2x"]), DOLLAR, "expected a number"),
         (pa.array(["0x10"]), DOLLAR, "expected a number"),
         (pa.array(["156,42"]), DOLLAR, "expected a number; write it with a decimal point, without commas"),
+        (pa.array([" 156.42x"]), DOLLAR, "expected a number; write it without spaces"),
         (pa.array(["9000000"]), DOLLAR, "expected a price below"),
         (pa.array([10**15]), Fraction(1, 100), "expected a price below"),
         (pa.array(["0.0000000001"]), DOLLAR, "rounds to 0|digits beyond"),
