@@ -310,7 +310,8 @@ class _Look:
             return
         fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
         if len(fitting) == 1 and not self._value("date"):
-            first = format_instant(int(instants_of(column.slice(0, 1), fitting[0], None)[0]))
+            unit: Any = fitting[0]
+            first = format_instant(int(instants_of(column.slice(0, 1), unit, None)[0]))
             self._take(
                 "time_unit",
                 fitting[0],
