@@ -232,6 +232,9 @@ def _text_head(head: bytes, delimiter: str, where: str) -> Arrow:
             raise FeedUnavailable(
                 f"columns there more than once: {', '.join(map(quoted, twice))}", where, "name each once"
             )
+        broken = [name for name in columns if "\n" in name or "\r" in name]
+        if broken:
+            raise FeedUnavailable(f"a line break in the name of a column: {quoted(broken[0])}", where, "take it out")
         table = pa_csv.read_csv(
             pa.BufferReader(whole),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter),

@@ -5,6 +5,7 @@ What two readings fit is not guessed: it becomes a doubt, with the key that sett
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -146,6 +147,8 @@ class _Look:
         self.columns, self.given = columns, given
         self.keys: dict[str, Proposed] = {}
         self.doubts: list[str] = []
+        self.unlike = ""
+        """A column that is called as one of sides, and holds other words."""
 
     def all(self) -> Proposal:
         """Look at the columns, then at what is in them."""
@@ -197,6 +200,7 @@ class _Look:
             fitting = [name for name in free if _plain_name(name) in words.split()]
             ranked = sorted(fitting, key=lambda name: words.split().index(_plain_name(name)))
             if key == "side" and ranked and not self._are_sides(ranked[0]):
+                self.unlike = ranked[0]
                 continue
             if ranked:
                 others = f"; not {', '.join(map(quoted, ranked[1:]))}" if len(ranked) > 1 else ""
@@ -212,6 +216,12 @@ class _Look:
             if key not in self.given:
                 self.keys.pop(key, None)
         needed = _WIDE if drop[0] in _LONG else _LONG
+        if self.unlike and not wide and {"px", "sz"} <= {*long}:
+            needed = ()
+            self.doubts.append(
+                f"column {quoted(self.unlike)} ({self._samples(self.unlike)}): which is a bid, which an ask? "
+                "quotes.bid=..., quotes.ask=..., each a word or a list of them; or quotes.side=..."
+            )
         for key in ("time", *needed):
             if key not in self.keys:
                 self.doubts.append(f"which column is {key}? quotes.{key}=...; {listing('columns', self.columns)}")
@@ -224,12 +234,12 @@ class _Look:
         return ", ".join(quoted(each) for each in values[:_SAMPLES]) or "empty"
 
     def _are_sides(self, name: str) -> bool:
-        words = {word for each in SIDE_WORDS.values() for word in each}
+        words = {word for each in SIDE_WORDS.values() for word in each} | {*self._names("bid", "ask")}
         column = self.columns[name]
-        if not is_text(column.type):
+        if not (is_text(column.type) or pa.types.is_integer(column.type)):
             return False
-        values = {str(each).upper() for each in pc.unique(column).drop_null().to_pylist()}
-        return bool(values) and values <= words
+        values = {str(each) for each in pc.unique(column).drop_null().to_pylist()}
+        return bool(values) and all(each in words or each.upper() in words for each in values)
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -555,6 +565,8 @@ def _scalar(value: Any) -> str:  # noqa: ANN401 - text, a number or a mapping
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_scalar(name)}: {_scalar(each)}" for name, each in value.items()) + "}"
     text = str(value)
+    if not text.isprintable():  # a line break, which single quotes would make a space
+        return json.dumps(text)
     if _UNQUOTED.fullmatch(text) and text not in _WORDS:
         return text
     return f"'{text.replace(chr(39), chr(39) * 2)}'"

@@ -74,6 +74,7 @@ def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
         (None, (), "no such file"),
         ("Time\n", (), "the file holds no rows"),
         ("Time,Time\n1,2\n", (), "columns there more than once: 'Time'; name each once"),
+        ('Time,"Bid\nprice"\n1,2\n', (), "a line break in the name of a column: 'Bid\\nprice'; take it out"),
         ("Zeit,Börse\n1,2\n".encode("latin-1"), (), "it is no text in UTF-8; write it as UTF-8"),
         ("Time,Bid\n1\n", (), "no table: "),
         ("Time,Bid\n1,2\n", (), "which column is bid_sz"),
@@ -100,6 +101,14 @@ def test_columns_without_a_name_are_passed_over(tmp_path, capsys):
     (tmp_path / "desk.csv").write_text("\n".join(lines) + "\n")
     assert cli.main(["map", str(tmp_path / "desk.csv"), ZONE, "--output", str(tmp_path / "desk.yaml")]) == 0
     assert cli.main(["check", str(tmp_path / "desk.csv"), f"quotes={tmp_path / 'desk.yaml'}"]) == 0
+    assert f"{len(DESK['Time'])} in" in capsys.readouterr().out
+
+
+def test_a_line_break_in_a_name_of_parquet_is_kept(tmp_path, capsys):
+    path = tmp_path / "desk.parquet"
+    pq.write_table(pa.table({"Bid\nprice" if name == "Bid" else name: column for name, column in DESK.items()}), path)
+    assert cli.main(["map", str(path), ZONE, "--output", str(tmp_path / "desk.yaml")]) == 0
+    assert cli.main(["check", str(path), f"quotes={tmp_path / 'desk.yaml'}"]) == 0
     assert f"{len(DESK['Time'])} in" in capsys.readouterr().out
 
 

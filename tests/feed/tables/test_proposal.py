@@ -180,6 +180,17 @@ def test_several_prices_of_a_side_at_an_instant_are_asked_about():
     assert "rows" not in keys(BOOK | {"exchange": ["kraken", "binance"] * 2})
 
 
+def test_sides_of_other_words_are_asked_for():
+    book = {name: values[1:3] for name, values in BOOK.items()} | {"side": ["1", "2"]}
+    assert doubts(book) == (
+        "column 'side' ('1', '2'): which is a bid, which an ask? quotes.bid=..., quotes.ask=..., each a word or a list "
+        "of them; or quotes.side=..."
+    )
+    for sides in (["1", "2"], [1, 2]):
+        proposed = keys(book | {"side": sides}, {"bid": "1", "ask": ["2"]})
+        assert (proposed["side"], proposed["px"]) == ("side", "price")
+
+
 def test_a_time_of_day_takes_the_column_of_dates_and_other_dates_are_left_alone():
     columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["20240801"] * 2}
     proposed = keys(columns, ZONE)
