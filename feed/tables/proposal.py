@@ -20,8 +20,7 @@ from feed.console import listing, quoted
 from feed.errors import FeedUnavailable
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
-from feed.markets import VENUE_KINDS, venue_of
-from feed.markets.venues import venue_with
+from feed.markets import VENUE_KINDS, venue_of, venue_with
 from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.parsing import to_numpy
@@ -215,7 +214,7 @@ class _Look:
         for key in drop:
             if key not in self.given:
                 self.keys.pop(key, None)
-        needed = _WIDE if drop[0] in _LONG else _LONG
+        needed: tuple[str, ...] = _WIDE if drop[0] in _LONG else _LONG
         if self.unlike and not wide and {"px", "sz"} <= {*long}:
             needed = ()
             self.doubts.append(
