@@ -79,6 +79,8 @@ _UNQUOTED: Final = re.compile(r"[A-Za-z_][\w ./-]*\w|[A-Za-z]|\d{4}-\d\d-\d\d|\d
 _WORDS: Final = ("true", "false", "null")
 _SAMPLES: Final = 3
 _FEW: Final = 64
+_LOOKED: Final = 2**16
+"""Rows of a table in memory that are grouped by their instant."""
 _LOT: Final = 100
 
 
@@ -497,7 +499,7 @@ class _Look:
         if self._value("date") in self.columns:
             of_instant += self._names("date")
         px = str(self._value("px"))
-        rows = pa.table({name: self.columns[name] for name in (*of_instant, px)})
+        rows = pa.table({name: self.columns[name].slice(0, _LOOKED) for name in (*of_instant, px)})
         prices = rows.group_by(of_instant).aggregate([(px, "count_distinct")]).column(f"{px}_count_distinct")
         if (pc.max(prices).as_py() or 0) > 1:
             self.doubts.append(
