@@ -1,7 +1,7 @@
 """The market's own rules, as dated tables with sources: its venues, tick sizes, round lots, fees and sessions.
 
 venue_of : the venue that a text names: an id, a MIC, a name, a letter of TAQ, of the plans or of Lean.
-venue_with : the venue of an id of a tape, also of one that is in no table.
+venue_with : the venue of an id.
 ids_of : the ids under which a venue's quotes may be on a tape.
 VENUES : every venue of the table, by id.
 choose_venues, render_venues, as_dict : the table as text and JSON.

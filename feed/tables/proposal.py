@@ -322,7 +322,11 @@ class _Look:
         fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
         if len(fitting) == 1 and not self._value("date"):
             unit: Any = fitting[0]
-            first = format_instant(int(instants_of(column.slice(0, 1), unit, None)[0]))
+            try:
+                first = format_instant(int(instants_of(column.slice(0, 1), unit, None)[0]))
+            except ValueError as error:
+                self.doubts.append(f"column {quoted(name)} ({self._samples(name)}): as {unit} since 1970 {error}")
+                return
             self._take(
                 "time_unit",
                 fitting[0],

@@ -184,9 +184,9 @@ def _parsed(text: Arrow, zoned: bool) -> Arrow:
     try:
         return text.cast(_UTC if zoned else _STAMP)
     except pa.ArrowInvalid:
-        form = "with Z or an offset" if zoned else "without a zone"
+        form = ("with Z or an offset", "T13:30:00.123Z") if zoned else ("without a zone", " 09:30:00.123")
         raise ValueError(
-            f"expected ISO 8601 {form} in every row, such as 2024-08-01 09:30:00.123; quotes.date_order reads 8/1/2024"
+            f"expected ISO 8601 {form[0]} in every row, such as 2024-08-01{form[1]}; quotes.date_order reads 8/1/2024"
         ) from None
 
 

@@ -220,6 +220,7 @@ def test_the_reasons_are_exact():
         ({"Exch": [{"a": 1}, {"a": 2}]}, "column 'Exch': expected names, but the column is struct"),
         ({"Time": pa.array([1, 2], pa.duration("ns"))}, "is duration[ns]: quotes.time=..."),
         ({"Time": pa.array([1, 2], pa.date32())}, "is date32[day]: quotes.time=..."),
+        ({"Time": [1722519000000000, 1722519000001]}, "as ms since 1970 expected a number of 1970-01-01 to 2262"),
     ],
 )
 def test_columns_of_types_that_cannot_be_read_are_said(changed, asked):
