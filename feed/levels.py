@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LEVEL_DTYPES = {"bid_px": "<i8", "ask_px": "<i8", "bid_sz": "<i4", "ask_sz": "<i4"}
 
+_TOGETHER = 2**14
+"""Rows whose levels are looked at together, so that they stay in the cache."""
+
 MOST_LEVELS = 10
 """Levels of a side at most, the first included: as many as Databento's mbp-10 has."""
 
@@ -142,6 +145,13 @@ def end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> Leve
     ------
     LevelsError
     """
+    for start in range(0, len(first["ts"]), _TOGETHER):  # a level is every so many numbers of its column
+        rows = slice(start, start + _TOGETHER)
+        _end_sides({name: column[rows] for name, column in levels.items()}, {n: c[rows] for n, c in first.items()})
+    return Levels(**levels)
+
+
+def _end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> None:
     for side, sign in (("bid", -1), ("ask", 1)):
         px, sz, before = levels[f"{side}_px"], levels[f"{side}_sz"], first[f"{side}_px"]
         for level in range(px.shape[1]):
@@ -157,7 +167,6 @@ def end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> Leve
                     f"order: {side} {level + 2} is {here[row] / 1e9} $ behind {before[row] / 1e9} $"
                 )
             before = here
-    return Levels(**levels)
 
 
 def join_levels(parts: Sequence[tuple[int, Levels | None]]) -> dict[str, Column] | None:

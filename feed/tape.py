@@ -178,7 +178,8 @@ class Tape:
         levels : dict of (N, D - 1) integers, optional
             The columns of `Levels`; D up to `MOST_LEVELS`.
         owned : bool
-            The columns are the caller's own and given away: those of the right type are changed in place and kept.
+            The columns, and the levels, are the caller's own and given away: those of the right type are changed in place
+            and kept.
 
         Raises
         ------
@@ -187,7 +188,7 @@ class Tape:
             levels that are not strictly worse one after the other.
         """
         # before columns that are the caller's own are ordered in place
-        behind = None if levels is None else _ordered_levels(levels, sequence, venue, ts)
+        behind = None if levels is None else _ordered_levels(levels, (sequence, venue, ts), owned=owned)
         quotes = _columns(
             {
                 "ts": ts,
@@ -309,8 +310,8 @@ def _clear_unquoted(px: NDArray[Any], sz: NDArray[Any]) -> None:
         sz[rows][unquoted] = 0
 
 
-def _ordered_levels(levels: Mapping[str, NDArray[Any]], *keys: NDArray[Any]) -> Columns:
-    """Copy levels in the order of the tape; keys are those of its sort, the least first."""
+def _ordered_levels(levels: Mapping[str, NDArray[Any]], keys: tuple[NDArray[Any], ...], *, owned: bool) -> Columns:
+    """Levels in the order of the tape, copied unless they are the caller's own; its sort's keys, the least first."""
     cast = {name: _cast(levels[name], name, dtype) for name, dtype in LEVEL_DTYPES.items()}
     shapes = {name: column.shape for name, column in cast.items()}
     if len({*shapes.values()}) > 1 or shapes["bid_px"][0] != len(keys[0]):
@@ -318,7 +319,12 @@ def _ordered_levels(levels: Mapping[str, NDArray[Any]], *keys: NDArray[Any]) -> 
     if not 1 <= shapes["bid_px"][1] < MOST_LEVELS:
         raise ValueError(f"expected 2 to {MOST_LEVELS} levels, but there were {1 + shapes['bid_px'][1]}")
     order = None if _in_order(*map(np.asarray, keys)) else np.lexsort(keys)
-    return {name: column.copy() if order is None else column[order] for name, column in cast.items()}
+    if order is not None:
+        return {name: column[order] for name, column in cast.items()}
+    return {
+        name: column if owned or column is not np.asarray(levels[name]) else column.copy()
+        for name, column in cast.items()
+    }
 
 
 def passes(rows: int) -> Iterator[slice]:
