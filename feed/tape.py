@@ -178,8 +178,8 @@ class Tape:
         levels : dict of (N, D - 1) integers, optional
             The columns of `Levels`; D up to `MOST_LEVELS`.
         owned : bool
-            The columns, and the levels, are the caller's own and given away: those of the right type are changed in place
-            and kept.
+            The columns, and the levels, are the caller's own and given away: those of the right type are changed in
+            place and kept.
 
         Raises
         ------
