@@ -95,7 +95,7 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@$(python) -m compileall -q allocator feed sweep >&2
 	@echo "sor-sweep: compiling the kernels (once)" >&2
 	@$(python) -m allocator.kernels >&2
-	@$(python) -c 'import feed.files.csv_kernel, feed.quality.tally_kernel' >&2
+	@$(python) -c 'import feed.files.csv_kernel, feed.files.mbo_kernel, feed.quality.tally_kernel' >&2
 	@$(python) -c 'from sweep.statistics.signs_kernel import count_signs; count_signs.prepare()' >&2
 	@touch $@
 

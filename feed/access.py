@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 
+KAFKA_PYTHON, CONFLUENT = CLIENTS = ("kafka-python", "confluent")
+"""Clients that can send a replay."""
+
 PREFIX = "kafka."
 """Prefix of every setting, in a configuration and on a command line."""
 
@@ -57,6 +60,8 @@ class Access(Struct, frozen=True, forbid_unknown_fields=True):
         PEM files: whom to trust (the system's authorities by default), and who we are.
     api_version : str, optional
         The protocol to speak, such as ``2.3``; None = negotiate it with the broker.
+    client : str
+        One of `CLIENTS`: what sends a replay. Topics are read by kafka-python.
     """
 
     security_protocol: str = "PLAINTEXT"
@@ -68,6 +73,7 @@ class Access(Struct, frozen=True, forbid_unknown_fields=True):
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
     api_version: str | None = None
+    client: str = KAFKA_PYTHON
 
     @property
     def version(self) -> tuple[int, ...] | None:
@@ -164,6 +170,10 @@ def check_access(access: Access) -> None:
         A missing setting, a contradiction, a file that cannot be read, or a variable that is not set.
     """
     _ = access.version
+    if access.client not in CLIENTS:
+        raise FeedUnavailable(
+            f"expected {' or '.join(CLIENTS)}, but it had {access.client[:40]!r}", "kafka.client", "leave it out"
+        )
     _check_protocol(access)
     if access.named:
         _check_sasl(access)

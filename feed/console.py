@@ -145,6 +145,7 @@ _COMPILED = {
     "feed.files.csv_kernel": ("read_rows", "the reader of large CSV files"),
     "feed.files.fields_kernel": ("read_fields", "the reader of vendors' files"),
     "feed.files.price_book_kernel": ("fold", "what folds updates to books"),
+    "feed.files.mbo_kernel": ("fold", "what folds orders into levels"),
     "feed.quality.tally_kernel": ("tally", "what counts large tapes"),
 }
 """Modules that compile when they are imported: what each then has, and how it is called."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 LEVEL_DTYPES = {"bid_px": "<i8", "ask_px": "<i8", "bid_sz": "<i4", "ask_sz": "<i4"}
 
-_TOGETHER = 2**14
-"""Rows whose levels are looked at together, so that they stay in the cache."""
+_PASS = 2**12
+"""Rows whose levels are looked at together: they stay in the cache."""
 
 MOST_LEVELS = 10
 """Levels of a side at most, the first included: as many as Databento's mbp-10 has."""
@@ -145,28 +145,38 @@ def end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> Leve
     ------
     LevelsError
     """
-    for start in range(0, len(first["ts"]), _TOGETHER):  # a level is every so many numbers of its column
-        rows = slice(start, start + _TOGETHER)
-        _end_sides({name: column[rows] for name, column in levels.items()}, {n: c[rows] for n, c in first.items()})
+    for start in range(0, len(first["ts"]), _PASS):
+        rows = slice(start, start + _PASS)
+        for side, sign in (("bid", -1), ("ask", 1)):
+            px, sz, best = levels[f"{side}_px"][rows], levels[f"{side}_sz"][rows], first[f"{side}_px"][rows]
+            if not _astray(px, best, sign):
+                continue
+            before = np.concatenate([best[:, None], px[:, :-1]], axis=1)
+            gone = (px == 0) | (before == 0)
+            np.logical_or.accumulate(gone, axis=1, out=gone)
+            px[gone] = 0
+            sz[gone] = 0
+            wrong = (px >= before) if sign < 0 else (px <= before)
+            wrong &= ~gone
+            if wrong.any():
+                level = int(np.argmax(wrong.any(axis=0)))  # the first level, and in it the first row
+                row = int(np.argmax(wrong[:, level]))
+                raise LevelsError(
+                    f"levels of venue {int(first['venue'][start + row])} at "
+                    f"{format_instant(int(first['ts'][start + row]))} are out of order: {side} {level + 2} is "
+                    f"{px[row, level] / 1e9} $ behind {before[row, level] / 1e9} $"
+                )
     return Levels(**levels)
 
 
-def _end_sides(levels: Mapping[str, Column], first: Mapping[str, Column]) -> None:
-    for side, sign in (("bid", -1), ("ask", 1)):
-        px, sz, before = levels[f"{side}_px"], levels[f"{side}_sz"], first[f"{side}_px"]
-        for level in range(px.shape[1]):
-            here = px[:, level]
-            gone = (before == 0) | (here == 0)
-            here[gone] = 0
-            sz[gone, level] = 0
-            wrong = ~gone & (sign * (here - before) <= 0)
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                raise LevelsError(
-                    f"levels of venue {int(first['venue'][row])} at {format_instant(int(first['ts'][row]))} are out of "
-                    f"order: {side} {level + 2} is {here[row] / 1e9} $ behind {before[row] / 1e9} $"
-                )
-            before = here
+def _astray(px: Column, best: Column, sign: int) -> bool:
+    """Whether a level is not strictly worse than that before it, or stands behind none."""
+    for here, before in ((px[:, 0], best), (px[:, 1:], px[:, :-1])):
+        wrong = here >= before if sign < 0 else (here <= before) | (before == 0)
+        wrong &= here > 0
+        if wrong.any():
+            return True
+    return False
 
 
 def join_levels(parts: Sequence[tuple[int, Levels | None]]) -> dict[str, Column] | None:

@@ -38,6 +38,12 @@ def _plan_kafka(place: str, options: ReadOptions) -> SourcePlan:
         from feed.kafka import plan_foreign
 
         return plan_foreign(place, options)
+    if options.quotes is not None and options.quotes.names_columns:
+        raise FeedUnavailable(
+            "quotes says which field of others' messages holds what, and a replay needs no mapping",
+            place,
+            "set feed.foreign=true where others filled the topic, or leave quotes out",
+        )
     from feed.kafka import plan_replay
 
     return plan_replay(place, options)

@@ -178,8 +178,7 @@ class Tape:
         levels : dict of (N, D - 1) integers, optional
             The columns of `Levels`; D up to `MOST_LEVELS`.
         owned : bool
-            The columns, and the levels, are the caller's own and given away: those of the right type are changed in
-            place and kept.
+            The columns are the caller's own and given away: those of the right type are changed in place and kept.
 
         Raises
         ------
@@ -188,7 +187,7 @@ class Tape:
             levels that are not strictly worse one after the other.
         """
         # before columns that are the caller's own are ordered in place
-        behind = None if levels is None else _ordered_levels(levels, (sequence, venue, ts), owned=owned)
+        behind = None if levels is None else _ordered_levels(levels, sequence, venue, ts, owned=owned)
         quotes = _columns(
             {
                 "ts": ts,
@@ -304,14 +303,17 @@ class Tape:
 
 def _clear_unquoted(px: NDArray[Any], sz: NDArray[Any]) -> None:
     """Give what is no quote price 0 and size 0, in place; (N,) or (N, D - 1)."""
-    for rows in passes(len(px)):
+    for rows in passes(len(px), px.shape[1] if px.ndim > 1 else 1):
         unquoted = (px[rows] <= 0) | (px[rows] == UNDEFINED_PRICE) | (sz[rows] <= 0)
         px[rows][unquoted] = 0
         sz[rows][unquoted] = 0
 
 
-def _ordered_levels(levels: Mapping[str, NDArray[Any]], keys: tuple[NDArray[Any], ...], *, owned: bool) -> Columns:
-    """Levels in the order of the tape, copied unless they are the caller's own; its sort's keys, the least first."""
+def _ordered_levels(levels: Mapping[str, NDArray[Any]], *keys: NDArray[Any], owned: bool) -> Columns:
+    """Levels in the order of the tape, none of them the caller's; keys are those of its sort, the least first.
+
+    Own columns are ordered in place, as those of the first level are.
+    """
     cast = {name: _cast(levels[name], name, dtype) for name, dtype in LEVEL_DTYPES.items()}
     shapes = {name: column.shape for name, column in cast.items()}
     if len({*shapes.values()}) > 1 or shapes["bid_px"][0] != len(keys[0]):
@@ -319,17 +321,26 @@ def _ordered_levels(levels: Mapping[str, NDArray[Any]], keys: tuple[NDArray[Any]
     if not 1 <= shapes["bid_px"][1] < MOST_LEVELS:
         raise ValueError(f"expected 2 to {MOST_LEVELS} levels, but there were {1 + shapes['bid_px'][1]}")
     order = None if _in_order(*map(np.asarray, keys)) else np.lexsort(keys)
-    if order is not None:
-        return {name: column[order] for name, column in cast.items()}
-    return {
-        name: column if owned or column is not np.asarray(levels[name]) else column.copy()
-        for name, column in cast.items()
-    }
+    return _arranged(cast, order, levels, owned=owned)
 
 
-def passes(rows: int) -> Iterator[slice]:
-    """Cut rows into runs of `PASS`."""
-    return (slice(first, first + PASS) for first in range(0, rows, PASS))
+def _arranged(cast: Columns, order: Int64 | None, given: Mapping[str, NDArray[Any]], *, owned: bool) -> Columns:
+    """Cast columns in order; one that is nobody else's, as it is own or was cast, is changed in place where it can."""
+    for name, column in cast.items():
+        kept = (owned or np.asarray(given[name]).dtype != column.dtype) and column.flags.carray
+        if order is None:
+            cast[name] = column if kept else column.copy()
+        elif kept:
+            column[:] = column[order]
+        else:
+            cast[name] = column[order]
+    return cast
+
+
+def passes(rows: int, width: int = 1) -> Iterator[slice]:
+    """Cut rows, each of so many numbers, into runs of `PASS` numbers."""
+    step = PASS // width or 1
+    return (slice(first, first + step) for first in range(0, rows, step))
 
 
 def _columns(columns: Columns, dtypes: dict[str, str], *, owned: bool) -> Columns:
@@ -343,15 +354,7 @@ def _columns(columns: Columns, dtypes: dict[str, str], *, owned: bool) -> Column
     cast = {name: _cast(columns[name], name, dtype) for name, dtype in dtypes.items()}
     keys = cast["sequence"], cast["venue"], cast["ts"]
     order = None if _in_order(*keys) else np.lexsort(keys)
-    for name, column in cast.items():
-        kept = (owned or np.asarray(columns[name]).dtype != dtypes[name]) and column.flags.carray
-        if order is None:
-            cast[name] = column if kept else column.copy()
-        elif kept:
-            column[:] = column[order]
-        else:
-            cast[name] = column[order]
-    return cast
+    return _arranged(cast, order, columns, owned=owned)
 
 
 def _in_order(sequence: Column, venue: Column, ts: Column) -> bool:

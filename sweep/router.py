@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from allocator.order import FIELDS
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.config import EMBEDDED, WHERE_ONLY, assign, axis_values, build_config, placed
+from sweep.config import EMBEDDED, SESSION, WHERE_ONLY, assign, axis_values, build_config, placed
 from sweep.errors import ConfigError
 from sweep.judging import Ground
 from sweep.reduce import Reduction
@@ -240,13 +240,18 @@ def _question(run: Stored, parameters: Mapping[str, Label]) -> tuple[dict[str, A
     for name, (labels, values) in axis_values(config).items():
         if name in MARKET:
             asked[name] = msgspec.to_builtins(values[labels.index(run.market[name])])
-    if config.window.warmup is not UNSET:
-        asked["window"] = {"warmup": config.window.warmup}
+    window = config.question.window
+    of_window = {
+        **({} if config.window.warmup is UNSET else {"warmup": config.window.warmup}),
+        **({"start": SESSION} if window.opens else {}),
+        **({"end": SESSION} if window.closes else {}),
+    }
+    if of_window:
+        asked["window"] = of_window
     parents = config.question.orders
     order = {name: value for name, value in asked["order"].items() if value is not None}
-    window = config.question.window
     whole = window.start is None and window.end is None
-    clocked = parents.clock is not None and None not in (parents.clock.first, parents.clock.last)
+    clocked = parents.clock is not None and parents.clock.bounded
     given = not parents.starts and parents.end is None and (whole or clocked)
     asked["order"] = {name: value for name, value in order.items() if name not in {"start", "end"}}
     return asked, given
@@ -429,8 +434,10 @@ def _check_values(router: Router) -> None:
     if unknown := {*router.question} & {*_ASKED} - {"window"}:
         raise ValueError(f"question: expected no {', '.join(sorted(unknown))}")
     window = router.question.get("window", {})
-    if not isinstance(window, dict) or {*window} - {"warmup"}:
-        raise ValueError("question.window: expected no more than warmup")
+    if not isinstance(window, dict) or {*window} - {"warmup"} - {
+        name for name in ("start", "end") if window.get(name) == SESSION
+    }:
+        raise ValueError("question.window: expected no more than warmup, and session")
     figures = [router.saving_bps, *([] if router.held_out_bps is None else [router.held_out_bps])]
     if not all(math.isfinite(value) for each in figures for value in (each.mean, each.low or 0, each.high or 0)):
         raise ValueError("saving_bps: expected finite numbers")

@@ -22,6 +22,7 @@ from feed.signals import INTERRUPTED, TERMINATED
 from sweep import cli as sweep_cli
 from sweep.errors import SweepError
 from tests.support import ROOT
+from tests.support.desk import write_desk
 from tests.support.pages import COMMAND, FENCE, PAGES, blocks, leaves
 from tools import reference
 from tools.kafka import jars
@@ -69,7 +70,7 @@ def unknown_targets(text):
     return sorted(word for word in named - targets if re.fullmatch(r"[a-z][\w-]*", word))
 
 
-PARSE = {"sweep": sweep_cli.parse, "feed": lambda words: feed_cli.build_parser().parse_args(words)}
+PARSE = {"sweep": sweep_cli.parse, "feed": lambda words: feed_cli.build_parser().parse_args(feed_cli._split(words)[0])}
 
 
 def words_of(rest):
@@ -173,6 +174,9 @@ def test_the_reference_is_of_the_keys_and_checks_that_there_are():
     text = reference.PAGE.read_text()
     assert reference.page(text) == text, "python -m tools.reference writes it anew"
     assert text.count("made by python -m tools.reference") == len(reference.TABLES)
+    text = reference.MARKETS.read_text()
+    assert reference.page(text, reference.OF_MARKETS) == text, "python -m tools.reference writes it anew"
+    assert text.count("made by python -m tools.reference") == len(reference.OF_MARKETS)
 
 
 def test_the_reference_names_every_field_of_the_document_and_no_other(
@@ -232,11 +236,12 @@ def subclasses(error):
     return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/search.md", "docs/simulation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/mapping.md", "docs/search.md", "docs/simulation.md"])
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
     examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert examples
     synthetic.write_csv(synthetic.generate(seconds=60.0), tmp_path / "day.csv.gz")
+    write_desk(synthetic.generate(seconds=60.0), tmp_path / "desk.csv")
     monkeypatch.chdir(tmp_path)
     for example in examples:
         exec(compile(example, page, "exec"), {})  # noqa: S102 - a page's own

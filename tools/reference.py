@@ -1,27 +1,31 @@
-"""The tables of docs/reference.md that are made of what there is: python -m tools.reference writes them."""
+"""The tables of docs/reference.md and docs/markets.md, of what there is: python -m tools.reference writes them."""
 
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from feed.markets import CROSSINGS, FEE_CAPS, ROUND_LOTS, SCENARIOS, TICKS, VENUES, fees_of
 from feed.quality import CHECKS
 from sweep.config import TABLE, Config, expected_of
 from sweep.search import AXES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 
 MEANING: Final = {
     "source": "where quotes come from: [sources](sources.md)",
-    "window.start": "the tape's first instant, included; the data's by default",
-    "window.end": "the tape's last instant, included; the data's by default. Of a single tape, both on its UTC date",
+    "window.start": "the tape's first instant, included; the data's by default; `session`: when the date's regular "
+    "session opens",
+    "window.end": "the tape's last instant, included; the data's by default. Of a single tape, both on its UTC date; "
+    "`session`: when it closes. `window=session` sets both: [markets](markets.md#sessions)",
     "window.warmup": "before start, this long, rows build the book and no order acts",
     "order.side": "the parent order's side; each side, size and start of lists together is an order",
     "order.size": "its shares",
@@ -29,8 +33,8 @@ MEANING: Final = {
     "order.end": "when it ends; the window's end by default",
     "order.horizon": "how long an order lasts, instead of order.end; many orders need it",
     "order.every": "makes an order start so often, from the window's start on",
-    "order.from": "with order.every: when the first one starts on each date",
-    "order.to": "with order.every: when none starts any more, the last one itself included",
+    "order.from": "with order.every: when the first one starts on each date; `session`: at the open",
+    "order.to": "with order.every: when none starts any more, the last one itself included; `session`: after the close",
     "order.zone": "whose clocks order.from and order.to go by; UTC by default",
     "policy": "how shares are taken: [what is simulated](simulation.md)",
     "step": "shares of a lot, of `pseudocode` and of `lots_only`",
@@ -51,9 +55,11 @@ MEANING: Final = {
     "baseline": "as what twap, vwap and pov buy what is due: `best_ask` waits at the lowest ask displayed, "
     "`best_available` takes the lowest that is left",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
-    "fees": "a YAML file or a mapping: publisher id, or `default`, to {taker, maker} in $/share, negative for a rebate",
+    "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to "
+    "{taker, maker} in $/share, negative for a rebate: [markets](markets.md#fees)",
     "latency": "how long a child order is under way: a duration, a list to draw from, or these by publisher id or "
     "`default`, with a `seed`",
+    "calendar": "whose regular sessions `session` means: [markets](markets.md#sessions)",
     "grid.policy": "values of the key of that name, a choice of the router's: [axes](axes.md)",
     "grid.reference": "the same",
     "grid.participation": "the same",
@@ -80,13 +86,45 @@ MEANING: Final = {
     "depth": "levels of a side that are read and traded on, 1 to 10; by default as many as the source has, and 1 under "
     "`classic` or with `feed.foreign`: [depth](simulation.md#depth)",
     "tapes.skip_empty": "of several tapes, leave out the empty ones: [which these are](orders.md#days-without-quotes)",
+    "quotes.format": "a vendor's [layout](sources.md); by default it is seen from the file",
+    "quotes.delimiter": "between the fields of a row of text; a comma by default",
+    "quotes.time": "the column of instants: [how a table of yours is read](mapping.md)",
+    "quotes.time_unit": "ISO 8601 text, a time of day, or a number since 1970 (with `quotes.date`: since midnight); "
+    "text and nanoseconds by default",
+    "quotes.zone": "of times that name none; there is no default",
+    "quotes.date": "of times of day",
+    "quotes.date_order": "of dates that are no ISO 8601, such as 8/1/2024: which part comes first",
+    "quotes.symbol": "names the symbol of each row; without it the table holds one",
+    "quotes.venue": "names the venue of each row",
+    "quotes.venues": "how that is read: any, id, mic, name, taq, lean, sip, databento, tardis, or what each text means",
+    "quotes.at": "the venue of all rows, where no column names one",
+    "quotes.sequence": "the venue's message number; the order of the rows stands in",
+    "quotes.bid_px": "of rows that hold both sides: prices",
+    "quotes.ask_px": "the same",
+    "quotes.bid_sz": "sizes",
+    "quotes.ask_sz": "the same",
+    "quotes.side": "of rows that hold one level of one side: which side",
+    "quotes.px": "its price",
+    "quotes.sz": "its size; 0 takes the level away",
+    "quotes.level": "its level, from 0 or 1; without it the best, or of snapshots by price",
+    "quotes.bid": "what `quotes.side` holds for a bid; B, bid, buy by default",
+    "quotes.ask": "the same for an ask; A, ask, S, sell, O, offer by default",
+    "quotes.price_unit": "of prices; whole numbers without it are refused",
+    "quotes.size_unit": "of sizes: shares, round lots of date and price, lots of N shares, or what one share of the "
+    "tape stands for, such as 1e-6 of a coin",
+    "quotes.rows": "whether what is not named at an instant stands, or is gone",
+    "quotes.prices": "whether prices below 0 are refused, or taken as no quotes and counted",
+    "quotes.symbols": "what tapes are called, by the symbol in a vendor's file",
+    "quotes.sizes": "of a vendor's file: refuse a size that is no multiple of the unit, or show what is whole of it",
+    "quotes.stamps": "of a vendor's file that has both: when a message arrived, or when the exchange sent it",
     "feed.max_bad": "malformed messages that are put aside instead of ending the run",
     "feed.quarantine": "the file that they are put into, one JSON line each",
     "feed.wait": "how long to wait, as long as nothing new comes, for a replay to begin or to end",
     "feed.deadline": "a source that is still being read then is an error",
     "feed.max_bytes": "decompressed bytes that are read: 16 GiB, and unless set no more memory than 704 MiB for a "
     "source of up to 4 MB, 320 times its size for a larger one",
-    "feed.foreign": "read messages without our headers: each once, but nothing proves that none is missing",
+    "feed.foreign": "read messages without our headers, of our fields or by `quotes`: "
+    "[messages](messages.md); nothing proves that none is missing",
     "kafka.security_protocol": "or SSL, SASL_PLAINTEXT, SASL_SSL: [how](kafka.md#a-broker-that-asks-who-you-are)",
     "kafka.sasl_mechanism": "SCRAM-SHA-256, SCRAM-SHA-512, or PLAIN over SASL_SSL",
     "kafka.sasl_username": "the user",
@@ -96,6 +134,7 @@ MEANING: Final = {
     "kafka.ssl_certfile": "who we are",
     "kafka.ssl_keyfile": "its key, PEM and not encrypted",
     "kafka.api_version": "the protocol to speak, in quotes; negotiated by default; that of the address wins",
+    "kafka.client": "what sends a replay: [clients](kafka.md#what-sends-a-replay); topics are read by kafka-python",
     "validate": "which blocks choose, and which others the document's savings are of: [statistics](statistics.md)",
     "detail": "of which combinations the tables of orders hold each order, beside the best and the baselines",
     "executor": "on Ray, or all in this process",
@@ -166,9 +205,67 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
 END: Final = "<!-- end -->\n"
 
 
-def page(text: str) -> str:
+MARKETS: Final = PAGE.with_name("markets.md")
+
+
+def _dollars(nanos: int) -> str:
+    return f"{Decimal(nanos) / 10**9:f} $"
+
+
+def venues() -> str:
+    """Every venue of US equities and beside them, as a table in Markdown; of crypto exchanges a line each."""
+    rows = ["| id | MIC | name | letters | Lean | known from | to | note |", "|---|---|---|---|---|---|---|---|"]
+    for each in VENUES.values():
+        letters, lean = ", ".join(each.taq) or each.tardis, ", ".join(each.lean)
+        dates = f"{each.first or ''} | {each.last or ''}"
+        rows.append(f"| {each.id} | {each.mic} | {each.name} | {letters} | {lean} | {dates} | {each.note} |")
+    return "\n".join(rows) + "\n"
+
+
+def market_rules() -> str:
+    """Ticks, round lots, caps and crossing by date, as a table in Markdown."""
+    rows = ["| from | what | rule | source | note |", "|---|---|---|---|---|"]
+    for tick in TICKS:
+        rule = f"{_dollars(tick.whole)} from 1 $ on, {_dollars(tick.below)} below"
+        rows.append(f"| {tick.first} | tick | {rule} | {tick.source} | {tick.note} |")
+    for lot in ROUND_LOTS:
+        tiers = [f"{shares} up to {_dollars(limit)}" for limit, shares in lot.tiers]
+        beyond = f"{lot.beyond} above" if tiers else str(lot.beyond)
+        rows.append(f"| {lot.first} | round lot, shares | {', '.join([*tiers, beyond])} | {lot.source} | {lot.note} |")
+    for cap in FEE_CAPS:
+        rule = f"{_dollars(cap.amount)} a share from 1 $ on, {Decimal(cap.parts) / 10**4:f} % below"
+        rows.append(f"| {cap.first} | most for access | {rule} | {cap.source} | {cap.note} |")
+    for crossing in CROSSINGS:
+        rule = "may be displayed" if crossing.allowed else "may not be displayed: hide them (`uncross`)"
+        rows.append(f"| {crossing.first} | locked and crossed quotes | {rule} | {crossing.source} | {crossing.note} |")
+    return "\n".join(rows).replace("1970-01-01", "always") + "\n"
+
+
+def fees() -> str:
+    """Every fee scenario, as a table in Markdown."""
+    rows = ["| scenario | venue | model | taker | maker | as of | source | note |", "|---|---|---|---|---|---|---|---|"]
+    for name, scenario in SCENARIOS.items():
+        numbers = f"{scenario.taker} | {scenario.maker} | {scenario.date}"
+        rows.append(f"| `{name}` | others | | {numbers} | {scenario.source} | {scenario.about} |")
+        table = fees_of(name)
+        for each in scenario.venues:
+            fee = table[each.mic]
+            amounts = f"{fee['taker']:g} | {fee['maker']:g}" if "maker" in fee else f"{fee['taker']:g} |"
+            rows.append(f"| | {each.mic} | {each.model} | {amounts} | {each.date} | {each.source} | {each.note} |")
+    return "\n".join(rows) + "\n"
+
+
+OF_MARKETS: Final[dict[str, Callable[[], str]]] = {
+    "<!-- made by python -m tools.reference: venues -->\n": venues,
+    "<!-- made by python -m tools.reference: market rules -->\n": market_rules,
+    "<!-- made by python -m tools.reference: fees -->\n": fees,
+}
+"""Those of docs/markets.md."""
+
+
+def page(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """Put the tables between their marks in a page."""
-    for mark, table in TABLES.items():
+    for mark, table in tables.items():
         before, _, rest = text.partition(mark)
         _, _, after = rest.partition(END)
         text = f"{before}{mark}\n{table()}\n{END}{after}"
@@ -177,3 +274,4 @@ def page(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text()))
+    MARKETS.write_text(page(MARKETS.read_text(), OF_MARKETS))

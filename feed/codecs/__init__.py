@@ -2,8 +2,11 @@
 
 CODECS : every codec, by name.
 decode_json : what reads the messages of anybody.
+Fields, MissingField, names_in : what reads those of another shape, what they may lack, the names of their fields.
+batches, too_large : messages that are decoded together; the error of rows beyond the bound.
 Codec : how values are written and read.
 Record, Header : a message received, and one of its headers.
+Messages : those to send, as columns.
 Decoded : the rows of messages.
 gather : the rows of several parts, in an order of messages.
 by_instant : the rows of a tape that make one message.
@@ -12,8 +15,9 @@ REFUSALS : the errors of decoding JSON.
 """
 
 from feed.codecs.json_codec import decode_json
+from feed.codecs.json_fields import Fields, MissingField, names_in
 from feed.codecs.json_rows import REFUSALS
-from feed.codecs.messages import Decoded, Header, Record, by_instant, gather, malformed
+from feed.codecs.messages import Decoded, Header, Messages, Record, batches, by_instant, gather, malformed, too_large
 from feed.codecs.registry import CODECS, Codec
 
 __all__ = [
@@ -21,10 +25,16 @@ __all__ = [
     "REFUSALS",
     "Codec",
     "Decoded",
+    "Fields",
     "Header",
+    "Messages",
+    "MissingField",
     "Record",
+    "batches",
     "by_instant",
     "decode_json",
     "gather",
     "malformed",
+    "names_in",
+    "too_large",
 ]

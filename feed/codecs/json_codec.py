@@ -6,26 +6,26 @@ of a tape of several levels has the fields of each, `ask_px_01` and so on, 0 whe
 
 from __future__ import annotations
 
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from feed.codecs.json_rows import REFUSALS, JsonRows
-from feed.codecs.messages import Message, batches, by_instant, too_large
+from feed.codecs.messages import Message, Messages, batches, by_instant, too_large
 from feed.levels import MOST_LEVELS
 from feed.options import MAX_BYTES
-from feed.tape import AGGRESSOR_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from feed.codecs.messages import Decoded, Record
     from feed.tape import Tape
 
-_NANO = 10**9
-_CHUNK = 4096
-_QUOTE, _TRADE = "venue ask_px ask_sz bid_px bid_sz sequence", "venue px sz side sequence"
+_ROWS = 2**15
+"""Rows of a tape that are written together: few enough that they stay in a cache."""
+
+_MOST_ROWS = 2**18
+"""The same of all tapes: many are written a little each at a time."""
 
 
 def encode_json(tape: Tape) -> Iterator[Message]:
@@ -40,70 +40,52 @@ def encode_json(tape: Tape) -> Iterator[Message]:
     Message
         Ascending instants; rows in the tape's order; prices in dollars, as exact decimal text.
     """
-    instants, *starts = by_instant(tape)
-    dollars = _Dollars()
-    for first in range(0, len(instants), _CHUNK):
-        chunk = instants[first : first + _CHUNK]
-        stamps = np.datetime_as_string(chunk.astype("datetime64[ns]")).tolist()
-        quote_at, trade_at = (start[first : first + len(chunk) + 1].tolist() for start in starts)
-        quotes = [
-            f'{venue},"ask_px_00":{dollars[ask]},"ask_sz_00":{ask_sz},"bid_px_00":{dollars[bid]},"bid_sz_00":{bid_sz},'
-            f'{behind}"sequence":{sequence}}}'
-            for (venue, ask, ask_sz, bid, bid_sz, sequence), behind in zip(
-                _rows(tape, _QUOTE, quote_at), _behind(tape, quote_at, dollars), strict=True
+    for each in stream_json([tape]):
+        yield from map(Message, each.ts.tolist(), each.values.to_pylist(), each.rows.tolist())
+
+
+def stream_json(tapes: Sequence[Tape]) -> Iterator[Messages]:
+    """Write tapes as JSON, one message per instant of a tape that has quotes or trades.
+
+    Parameters
+    ----------
+    tapes : sequence of Tape
+
+    Yields
+    ------
+    Messages
+        By time, at one instant by tape; each as `encode_json` writes it.
+    """
+    import pyarrow as pa
+
+    from feed.codecs.json_text import json_texts
+
+    places = list(map(by_instant, tapes))
+    ts = np.concatenate([np.zeros(0, np.int64), *(instants for instants, _, _ in places)])
+    of_tape = np.repeat(np.arange(len(tapes)), [len(instants) for instants, _, _ in places])
+    rows = np.concatenate([np.zeros(0, np.int64), *(np.diff(quotes + trades) for _, quotes, trades in places)])
+    if len(tapes) > 1:
+        order = np.argsort(ts, kind="stable")
+        ts, of_tape, rows = ts[order], of_tape[order], rows[order]
+    ends = np.cumsum(rows)
+    most = min(_ROWS * len(tapes), _MOST_ROWS)
+    first, begun = 0, [0] * len(tapes)
+    while first < len(ts):
+        last = max(int(np.searchsorted(ends, (ends[first - 1] if first else 0) + most, "right")), first + 1)
+        own = of_tape[first:last]
+        texts = []
+        for number in np.flatnonzero(counts := np.bincount(own)).tolist():
+            begin, end = begun[number], begun[number] + int(counts[number])
+            instants, quotes, trades = places[number]
+            texts.append(
+                json_texts(tapes[number], instants[begin:end], *(at[begin : end + 1] for at in (quotes, trades)))
             )
-        ]
-        trades = [
-            f'{venue},"price":{dollars[px]},"size":{size},"side":"{AGGRESSOR_LETTERS[side]}","sequence":{sequence}}}'
-            for venue, px, size, side, sequence in _rows(tape.trades, _TRADE, trade_at)
-        ]
-        quote, trade = quote_at[0], trade_at[0]
-        for ts, stamp, quote_end, trade_end in zip(chunk.tolist(), stamps, quote_at[1:], trade_at[1:], strict=True):
-            prefix = f'{{"ts_event":"{stamp}Z","publisher_id":'
-            separator = f",{prefix}"
-            texts = quotes[quote - quote_at[0] : quote_end - quote_at[0]]
-            text = f'{{"snapshot":[{prefix}{separator.join(texts)}]' if texts else '{"snapshot":[]'
-            texts = trades[trade - trade_at[0] : trade_end - trade_at[0]]
-            if texts:
-                text += f',"trades":[{prefix}{separator.join(texts)}]'
-            yield Message(ts, f"{text}}}".encode(), quote_end - quote + trade_end - trade)
-            quote, trade = quote_end, trade_end
-
-
-def _behind(tape: Tape, bounds: list[int], dollars: _Dollars) -> Iterable[str]:
-    """The fields of the levels behind the first, of the rows between the bounds."""
-    rows = slice(bounds[0], bounds[-1])
-    if tape.levels is None:
-        return repeat("", rows.stop - rows.start)
-    levels = tape.levels.take(rows)
-    columns = []
-    for level in range(tape.depth - 1):
-        for side in ("ask", "bid"):
-            px, sz = (getattr(levels, f"{side}_{kind}")[:, level].tolist() for kind in ("px", "sz"))
-            name = f"{level + 1:02}"
-            columns.append(
-                [
-                    f'"{side}_px_{name}":{dollars[one]},"{side}_sz_{name}":{other},'
-                    for one, other in zip(px, sz, strict=True)
-                ]
-            )
-    return map("".join, zip(*columns, strict=True))
-
-
-def _rows(columns: Any, names: str, bounds: list[int]) -> Iterator[tuple[int, ...]]:  # noqa: ANN401 - Tape or Trades
-    """Rows between the bounds, as tuples."""
-    rows = slice(bounds[0], bounds[-1])
-    return zip(*(getattr(columns, name)[rows].tolist() for name in names.split()), strict=True)
-
-
-class _Dollars(dict[int, str]):
-    """Text in dollars of nanodollars, cached: a stream has few distinct prices."""
-
-    def __missing__(self, px: int) -> str:
-        whole, nano = divmod(px, _NANO)
-        fraction = f"{nano:09d}".rstrip("0") or "0"
-        self[px] = text = f"{whole}.{fraction}"
-        return text
+            begun[number] = end
+        values = texts[0]
+        if len(texts) > 1:  # written tape by tape
+            values = pa.concat_arrays(texts).take(pa.array(np.argsort(np.argsort(own, kind="stable"))))
+        yield Messages(ts[first:last], own, values, rows[first:last])
+        first = last
 
 
 def decode_json(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,8 +15,9 @@ from feed.levels import FLAT_DTYPES, LEVEL_DTYPES, depth_of, flat_columns, stack
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape, by_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from feed.tape import Int64
@@ -63,6 +66,56 @@ class Message(NamedTuple):
     ts: int
     value: bytes
     rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Messages:
+    """K messages to send, of one tape or of several, by time.
+
+    Attributes
+    ----------
+    ts : (K,) int64
+        When each is due, UTC nanoseconds, ascending.
+    tapes : (K,) int64
+        Index of the tape that each is of.
+    values : (K,) pyarrow.LargeBinaryArray
+    rows : (K,) int64
+        Quotes and trades in each.
+    """
+
+    ts: Int64
+    tapes: Int64
+    values: pa.LargeBinaryArray
+    rows: Int64
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def cut(self, first: int, last: int) -> Messages:
+        """Those of [first, last), as views."""
+        span = slice(first, last)
+        return Messages(self.ts[span], self.tapes[span], self.values[span], self.rows[span])
+
+    def take(self, which: Int64) -> Messages:
+        """Copies of some, by their indices."""
+        return Messages(self.ts[which], self.tapes[which], self.values.take(which), self.rows[which])
+
+
+def one_by_one(encode: Callable[[Tape], Iterator[Message]], tapes: Sequence[Tape]) -> Iterator[Messages]:
+    """Messages of all tapes as a codec writes them, by time; at one instant by tape."""
+    import pyarrow as pa
+
+    def encoded(number: int, tape: Tape) -> Iterator[tuple[int, int, Message]]:
+        for message in encode(tape):
+            yield message.ts, number, message
+
+    for ts, number, message in heapq.merge(*(encoded(*each) for each in enumerate(tapes)), key=itemgetter(0, 1)):
+        yield Messages(
+            np.array([ts], np.int64),
+            np.array([number], np.int64),
+            pa.array([message.value], pa.large_binary()),
+            np.array([message.rows], np.int64),
+        )
 
 
 Header = tuple[str, bytes | None]

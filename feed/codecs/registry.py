@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from feed.codecs.arrow_codec import SNAPSHOTS, decode_arrow, encode_arrow
-from feed.codecs.json_codec import decode_json, encode_json
-from feed.codecs.messages import quote_bytes
+from feed.codecs.json_codec import decode_json, encode_json, stream_json
+from feed.codecs.messages import one_by_one, quote_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from feed.codecs.messages import Decoded, Message, Record
+    from feed.codecs.messages import Decoded, Message, Messages, Record
     from feed.tape import Tape
 
 
@@ -26,11 +27,13 @@ class Codec:
     ----------
     encode : callable
         Tape -> iterator of `Message`, ascending instants.
+    stream : callable
+        Tapes -> iterator of `Messages`: the same messages of all of them, by time; at one instant by tape.
     decode : callable
         Iterable of `Record` in order of arrival, a callable for malformed ones, and a bound on the bytes of all rows ->
         `Decoded`, one entry for each record.
-    compression : str, optional
-        How the producer compresses batches of values; None = they are compressed already.
+    compressed : bool
+        Whether values are compressed already; batches of others are compressed by the producer.
     instants : int
         Instants that a message may hold.
     row_bytes, level_bytes : int
@@ -38,19 +41,21 @@ class Codec:
     """
 
     encode: Callable[[Tape], Iterator[Message]]
+    stream: Callable[[Sequence[Tape]], Iterator[Messages]]
     decode: Callable[[Iterable[Record], Callable[[Record, str], None], int], Decoded]
-    compression: str | None = "gzip"
+    compressed: bool = False
     instants: int = 1
     row_bytes: int = 224
     level_bytes: int = 128
 
 
 CODECS: dict[str, Codec] = {
-    "json": Codec(encode_json, decode_json),
+    "json": Codec(encode_json, stream_json, decode_json),
     "arrow": Codec(
         encode_arrow,
+        partial(one_by_one, encode_arrow),
         decode_arrow,
-        compression=None,
+        compressed=True,
         instants=SNAPSHOTS,
         row_bytes=quote_bytes(1),
         level_bytes=quote_bytes(2) - quote_bytes(1),

@@ -40,7 +40,7 @@ def check_place(place: str, ending: str = ".parquet", *, force: bool = False) ->
         if suffix not in WRITERS:
             raise FeedUnavailable(f"it ends in none of {', '.join(WRITERS)}, which say how it is written", place)
         if suffix.startswith(".dbn"):
-            from feed.files.dbn_reader import library
+            from feed.files.dbn_stream import library
 
             library(place)
         folder = out if is_dir else out.parent

@@ -133,7 +133,7 @@ def _header(path: Path, required: Sequence[str], optional: Sequence[str], max_by
         raise FeedUnavailable(
             f"missing columns: {', '.join(missing)}{hint}",
             str(path),
-            "expected a Databento CSV of the schema mbp-1 or mbp-10",
+            "expected a Databento CSV of mbp-1 or mbp-10; for a table of yours: python -m feed map FILE",
         )
     names = [*required, *(name for name in optional if name in columns)]
     twice = [name for name in names if columns.count(name) > 1]

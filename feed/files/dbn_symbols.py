@@ -2,12 +2,13 @@
 
 The metadata maps by date of receipt, and one instrument may have several symbols on a day. A recorded live session maps
 by records: from its place on, and within its interval if it has one, a mapping record names its instrument, whatever
-earlier ones say. Before any mapping an instrument is unnamed.
+earlier ones say; but those that come together, with no market data between them, all name it, as two symbols that were
+asked for may be one instrument. Before any mapping an instrument is unnamed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tape import DAY, UNNAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from feed.tape import Int64
@@ -68,18 +71,29 @@ class Mapping:
         Of the record, among all records of the file.
     start, end : int
         It holds for instants of receipt [start, end), nanoseconds.
-    symbol : str
-        Empty where the instrument has no symbol from here on.
+    symbols : tuple of str
+        Ascending; of one record one, empty where the instrument has no symbol from here on.
+    data : int
+        Records of market data before it.
     """
 
     instrument: int
     number: int
     start: int
     end: int
-    symbol: str
+    symbols: tuple[str, ...]
+    data: int = 0
+
+    def joined(self, other: Mapping) -> Mapping | None:
+        """Both, where they hold at the same time: they come together, and say one interval."""
+        if (self.start, self.end, self.data) != (other.start, other.end, other.data):
+            return None
+        if not all((*self.symbols, *other.symbols)):
+            return None
+        return replace(self, symbols=tuple(sorted({*self.symbols, *other.symbols})))
 
 
-def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -> Mapping:
+def mapping_of(data: bytes, version: int, number: int, place: str, where: str, before: int = 0) -> Mapping:
     """Read a mapping record.
 
     Parameters
@@ -92,6 +106,8 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
         Of the record.
     place, where : str
         The record, and the file, for a message.
+    before : int
+        Records of market data before it.
 
     Raises
     ------
@@ -118,7 +134,7 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
         raise FeedCorrupt(f"{place}: its symbol is no text", where, "the file is damaged; download it again")
     start, end = (int(record[name]) for name in ("start_ts", "end_ts"))
     start, end = 0 if start == _NEVER else start, end or _NEVER
-    return Mapping(instrument, number, *((start, end) if start < end else _ALWAYS), symbol)
+    return Mapping(instrument, number, *((start, end) if start < end else _ALWAYS), (symbol,), before)
 
 
 def _text(symbol: bytes, room: int) -> str | None:
@@ -141,6 +157,7 @@ class Names:
     heard: dict[int, list[Mapping]] = field(
         default_factory=dict
     )  # instrument -> mappings that may still name its records
+    joint: list[tuple[int, ...]] = field(default_factory=list)  # indices of symbols that name an instrument together
     table: _Table | None = None
     mappings: int = 0
 
@@ -169,33 +186,41 @@ class Names:
         return self.codes.setdefault(name or UNNAMED, len(self.codes))
 
     def mapped_codes(
-        self, mappings: list[Mapping], instrument: NDArray[Any], number: Int64, stamp: NDArray[Any]
+        self, mappings: list[Mapping], instrument: NDArray[Any], numbers: Callable[[], Int64], stamp: NDArray[Any]
     ) -> Int64:
-        """(N,) int64: index of the symbol that a mapping record gives each record, -1 = none.
+        """(N,) int64: index of the symbol that a mapping record gives each record; -1 = none, -2 - n: those of `joint`.
 
         Parameters
         ----------
         mappings : list of Mapping
             Of this block of records, in the order of the file.
-        instrument, number, stamp : (N,) integers
-            Of each record: its instrument, its number in the file, when it was received.
+        instrument, stamp : (N,) integers
+            Of each record: its instrument, and when it was received.
+        numbers : callable
+            Gives (N,) int64: the number of each record in the file.
         """
         for each in mappings:
-            self.heard.setdefault(each.instrument, []).append(each)
+            heard = self.heard.setdefault(each.instrument, [])
+            both = heard[-1].joined(each) if heard else None
+            if both is None:
+                heard.append(each)
+            else:
+                heard[-1] = both
         self.mappings += len(mappings)
-        symbol_codes = np.full(len(number), -1, np.int64)
         if not self.heard:
-            return symbol_codes
-        if not len(number):  # saves a sort that no record needs
+            return constant(-1, len(instrument))
+        symbol_codes = np.full(len(instrument), -1, np.int64)
+        if not len(instrument):  # saves a sort that no record needs
             if mappings:
                 self._forget(mappings)
             return symbol_codes
+        number = numbers()
         if mappings or self.table is None:
             self.table = self._sorted()
         mapped, since, start, end, codes = self.table
         instruments = instrument.astype(np.uint64)
         last = np.searchsorted(mapped << _HIGH | since, instruments << _HIGH | number.astype(np.uint64)) - 1
-        rows = np.arange(len(number))
+        rows = np.arange(len(instrument))
         while len(rows):  # from the newest mapping back to one whose interval holds the record
             rows = rows[(last[rows] >= 0) & (mapped[last[rows]] == instruments[rows])]
             holds = (start[last[rows]] <= stamp[rows]) & (stamp[rows] < end[last[rows]])
@@ -208,13 +233,21 @@ class Names:
 
     def _sorted(self) -> _Table:
         ordered = sorted(
-            (each.instrument, each.number, each.start, each.end, self.code(each.symbol))
+            (each.instrument, each.number, each.start, each.end, self._code_of(each.symbols))
             for heard in self.heard.values()
             for each in heard
         )
         *columns, codes = zip(*ordered, strict=True)
         instruments, numbers, starts, ends = (np.array(column, np.uint64) for column in columns)
         return instruments, numbers, starts, ends, np.array(codes, np.int64)
+
+    def _code_of(self, symbols: tuple[str, ...]) -> int:
+        codes = tuple(sorted(self.code(name) for name in symbols))
+        if len(codes) == 1:
+            return codes[0]
+        if codes not in self.joint:
+            self.joint.append(codes)
+        return -2 - self.joint.index(codes)
 
     def _forget(self, mappings: list[Mapping]) -> None:
         """Drop mappings that name no record from here on: a newer one of the instrument always holds where they do."""
@@ -227,7 +260,7 @@ class Names:
             self.heard[instrument] = list(reversed(newest.values()))
         self.table = None
 
-    def label(self, keys: Int64, mapped_codes: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64]:
+    def label(self, keys: Int64, mapped_codes: Int64, symbol: str | None, where: str) -> tuple[Int64, Int64 | None]:
         """Repeat each record for each of its symbols.
 
         Parameters
@@ -244,7 +277,7 @@ class Names:
         Returns
         -------
         codes, at : (M,) int64
-            Index of the symbol, and index of the record, ascending.
+            Index of the symbol, and index of the record, ascending; None where each record has one symbol.
 
         Raises
         ------
@@ -254,11 +287,12 @@ class Names:
         pairs, pair_of = _distinct(keys)
         mapped = np.full(len(pairs), -1, np.int64)
         if self.heard:
-            base = len(self.codes) + 1
-            both, pair_of = _distinct(pair_of * base + mapped_codes + 1)
-            pairs, mapped = pairs[both // base], both % base - 1
+            below = 1 + len(self.joint)
+            base = len(self.codes) + below
+            both, pair_of = _distinct(pair_of * base + mapped_codes + below)
+            pairs, mapped = pairs[both // base], both % base - below
         symbol_codes = [
-            [code] if code >= 0 else self.of(*_split_key(key))
+            self.of(*_split_key(key)) if code == -1 else [code] if code >= 0 else list(self.joint[-2 - code])
             for key, code in zip(pairs.tolist(), mapped.tolist(), strict=True)
         ]
         if symbol is not None:
@@ -267,13 +301,16 @@ class Names:
         for key, codes in zip(pairs.tolist(), symbol_codes, strict=True):
             if len(codes) > SYMBOLS_OF_ONE:
                 raise FeedUnavailable(
-                    f"its metadata gives {len(codes)} symbols to instrument {key & LOW} on one day",
+                    f"it gives {len(codes)} symbols to instrument {key & LOW} on one day",
                     where,
                     "name one: symbol=...",
                 )
             for code in codes:
                 self.seen.setdefault((code, key >> 32), set()).add(key & LOW)
         counts = np.array([len(codes) for codes in symbol_codes], np.int64)
+        if (counts == 1).all():
+            of_pair = np.array([code for (code,) in symbol_codes], np.int64)
+            return constant(int(of_pair[0]), len(keys)) if len(of_pair) == 1 else of_pair[pair_of], None
         first = np.cumsum(counts) - counts  # where each pair's symbols begin
         repeats = counts[pair_of]
         at = np.repeat(np.arange(len(keys)), repeats)
@@ -287,14 +324,24 @@ class Names:
 
 def received(records: NDArray[Any]) -> NDArray[Any]:
     """(N,) uint64 nanoseconds of receipt, by which the symbol of each record is found."""
-    stamps: NDArray[Any] = np.where(records["ts_recv"] == _NEVER, records["ts_event"], records["ts_recv"])
+    stamps: NDArray[Any] = np.ascontiguousarray(records["ts_recv"])
+    if len(stamps) and stamps.max() == _NEVER:
+        stamps = np.where(stamps == _NEVER, records["ts_event"], stamps)
     return stamps
 
 
 def keys_of(records: NDArray[Any], stamps: NDArray[Any]) -> Int64:
     """(N,) int64: for each record its day of receipt since 1970, times 2**32, plus its instrument."""
-    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | records["instrument_id"]
+    instrument = records["instrument_id"]
+    if len(stamps) and stamps.min() // DAY == (day := stamps.max() // DAY) and (instrument == instrument[0]).all():
+        return constant(int(day) << 32 | int(instrument[0]), len(stamps))
+    keys: Int64 = (stamps // DAY).astype(np.int64) << 32 | instrument
     return keys
+
+
+def constant(value: int, count: int) -> Int64:
+    """(count,) int64, all of one value: a view that takes no memory."""
+    return np.broadcast_to(np.int64(value), count)
 
 
 def _split_key(key: int) -> tuple[int, int]:
@@ -304,8 +351,8 @@ def _split_key(key: int) -> tuple[int, int]:
 
 def _distinct(values: Int64) -> tuple[Int64, Int64]:
     """Ascending distinct values, and the index of each value among them."""
-    if len(values) and (values == values[0]).all():
-        return values[:1], np.zeros(len(values), np.int64)
+    if len(values) and (values.strides == (0,) or (values == values[0]).all()):
+        return values[:1], constant(0, len(values))
     distinct, which = np.unique(values, return_inverse=True)
     return distinct, which
 

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from feed.files.csv_writer import rows_of_trades
-from feed.files.dbn_reader import RECORD_BYTES, library, record_dtype
+from feed.files.dbn_layouts import LAYOUTS, record_dtype
+from feed.files.dbn_stream import library
 from feed.files.streams import COMPRESSIONS
-from feed.levels import LEVEL_DTYPES, MOST_LEVELS, flat_columns
+from feed.levels import LEVEL_DTYPES
 from feed.tape import AGGRESSOR_LETTERS, DAY, UNDEFINED_PRICE
 
 if TYPE_CHECKING:
@@ -94,24 +95,25 @@ def _records(tape: Tape, print_of: Int64, part: slice) -> bytes:
     has_trade = trade_of_row >= 0
     trades = tape.trades
     rtype = 1 if tape.levels is None else 10
-    records = np.zeros(len(trade_of_row), record_dtype(RECORD_BYTES[rtype]))
-    records["length"], records["rtype"] = RECORD_BYTES[rtype] // 4, rtype
+    nbytes = LAYOUTS[rtype].nbytes
+    records = np.zeros(len(trade_of_row), record_dtype(nbytes))
+    records["length"], records["rtype"] = nbytes // 4, rtype
     records["publisher_id"], records["instrument_id"] = tape.venue[part], INSTRUMENT
     records["ts_event"] = records["ts_recv"] = tape.ts[part]
-    records["action"], records["side"] = np.where(has_trade, b"T", b"M"), b"N"
+    records["action"], records["side"] = np.where(has_trade, ord("T"), ord("M")), ord("N")
     records["price"] = UNDEFINED_PRICE
     records["sequence"] = tape.sequence[part]
     records["price"][has_trade] = trades.px[trade_of_row[has_trade]]
     records["size"][has_trade] = trades.sz[trade_of_row[has_trade]]
-    letters = np.array([AGGRESSOR_LETTERS[sign].encode() for sign in (-1, 0, 1)])
+    letters = np.array([ord(AGGRESSOR_LETTERS[sign]) for sign in (-1, 0, 1)], np.uint8)
     records["side"][has_trade] = letters[trades.side[trade_of_row[has_trade]] + 1]
     for side in ("bid", "ask"):
         px = getattr(tape, f"{side}_px")[part]
         records[f"{side}_px_00"] = np.where(px > 0, px, UNDEFINED_PRICE)
         records[f"{side}_sz_00"] = getattr(tape, f"{side}_sz")[part]
-    behind = {} if tape.levels is None else flat_columns(tape.levels.take(part))
-    for level in range(1, MOST_LEVELS) if behind else ():
-        for name in LEVEL_DTYPES:
-            column = behind.get(f"{name}_{level:02}", np.zeros(len(records), np.int64))
-            records[f"{name}_{level:02}"] = np.where(column > 0, column, UNDEFINED_PRICE if name.endswith("px") else 0)
+    for name in LEVEL_DTYPES if tape.levels is not None else ():
+        column = getattr(tape.levels, name)[part]
+        nothing = UNDEFINED_PRICE if name.endswith("px") else 0
+        records["behind"][name] = nothing
+        records["behind"][name][:, : column.shape[1]] = np.where(column > 0, column, nothing)
     return records.tobytes()

@@ -32,7 +32,7 @@ Taken = TypeVar("Taken")
 BLOCK = 2**21
 """Bytes that a call of the kernel reads; one block more than there are threads is held."""
 
-NUMBER, CLOCK, COLONS, WORD, NAME = range(1, 6)
+NUMBER, CLOCK, COLONS, WORD, NAME, STAMP = range(1, 7)
 """Kinds of fields, as in `feed.files.fields_kernel`."""
 
 _OUTSIDE, _OTHER_WORD = 10, 11
@@ -57,7 +57,7 @@ class Field:
     ----------
     name : str
     kind : int
-        `NUMBER`, `CLOCK`, `COLONS`, `WORD` or `NAME`.
+        `NUMBER`, `CLOCK`, `COLONS`, `WORD`, `NAME` or `STAMP`.
     scale : int
         The power of ten that a number is multiplied by; what is then no whole number is refused.
     optional : bool
@@ -112,7 +112,7 @@ class Batch:
     names : dict of str to list of str
         Of each field of names those of this block.
     rounded : int
-        Numbers that were not whole.
+        Numbers that were not whole, and stamps that name their zone.
     """
 
     columns: dict[str, NDArray[Any]]

@@ -14,9 +14,9 @@ from numba import njit, types
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SKIPPED, NUMBER, CLOCK, COLONS, WORD, NAME = range(6)
+SKIPPED, NUMBER, CLOCK, COLONS, WORD, NAME, STAMP = range(7)
 """Kinds of fields: not read; a decimal number; a time of day as HHMMSS and up to nine digits, or as H:MM:SS.f; up to
-seven bytes; any text, as the number of its first row in a block."""
+seven bytes; any text, as the number of its first row in a block; a date and a time of day."""
 
 NO_NUMBER, TOO_LARGE, INEXACT, TOO_FEW, TOO_MANY, EMPTY, TOO_LONG, UNCLOSED, NO_CLOCK, OUTSIDE = range(1, 11)
 """Why a field is refused."""
@@ -191,6 +191,62 @@ def colons_of(text, at):
     return total * 10**9 + fraction * _powers[9 - decimals], at, 0
 
 
+@_compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.int64))
+def digits_of(text, at, count):
+    """A number of so many digits, and where it ends; -1 where one is missing."""
+    value = np.int64(0)
+    for place in range(at, at + count):
+        if not 48 <= text[place] <= 57:
+            return -1, at
+        value = value * 10 + (np.int64(text[place]) - 48)
+    return value, at + count
+
+
+@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64))
+def stamp_of(text, at):
+    """Nanoseconds since 1970 of YYYY-MM-DD and a time of day; where it ends, why not, and whether it names its zone.
+
+    One that names none is as the clocks of its zone show it.
+    """
+    first = at
+    year, at = digits_of(text, at, 4)
+    if year < 0:
+        return 0, first, (EMPTY if at == first and not 48 <= text[first] <= 57 else NO_CLOCK), 0
+    if text[at] != _MINUS:
+        return 0, first, NO_CLOCK, 0
+    month, at = digits_of(text, at + 1, 2)
+    if month < 1 or month > 12 or text[at] != _MINUS:
+        return 0, first, NO_CLOCK, 0
+    day, at = digits_of(text, at + 1, 2)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    longest = 30 + (month + month // 8) % 2 if month != 2 else (29 if leap else 28)
+    if day < 1 or day > longest or not 1970 <= year <= 2261 or (text[at] != 84 and text[at] != 32):
+        return 0, first, NO_CLOCK, 0
+    if not 48 <= text[at + 2] <= 57:
+        return 0, first, NO_CLOCK, 0  # an hour of one digit is no ISO 8601
+    since, at, why = colons_of(text, at + 1)
+    if why:
+        return 0, first, NO_CLOCK, 0
+    # days of a year that begins in March, so that the leap day is its last
+    of_year = year - 1 if month <= 2 else year
+    days = of_year * 365 + of_year // 4 - of_year // 100 + of_year // 400 + (153 * ((month + 9) % 12) + 2) // 5
+    stamp = (days + day - 719469) * 86_400 * 10**9 + since
+    if text[at] == 90:
+        return stamp, at + 1, 0, 1
+    if text[at] != _PLUS and text[at] != _MINUS:
+        return stamp, at, 0, 0
+    west = text[at] == _MINUS
+    hours, at = digits_of(text, at + 1, 2)
+    if text[at] == _COLON:
+        at += 1
+    minutes, at = digits_of(text, at, 2)
+    if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
+        return 0, first, NO_CLOCK, 0
+    offset = (hours * 60 + minutes) * 60 * 10**9
+    stamp += offset if west else -offset
+    return (stamp, at, 0, 1) if stamp >= 0 else (0, first, NO_CLOCK, 0)
+
+
 @_compiled(types.boolean(_text, types.int64, types.int64, types.int64))
 def alike(text, one, other, length):
     """Whether two stretches of the text are the same."""
@@ -240,7 +296,7 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
     counts : (M,) int64
         How many names there are.
     below : (C,) int64
-        Numbers of each column that were not whole.
+        Numbers of each column that were not whole, stamps that name their zone.
 
     Returns
     -------
@@ -281,6 +337,11 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 place += 1
             elif kind in (CLOCK, COLONS):
                 value, at, why = clock_of(text, at) if kind == CLOCK else colons_of(text, at)
+                out[place, row] = value
+                place += 1
+            elif kind == STAMP:
+                value, at, why, zoned = stamp_of(text, at)
+                below[column] += zoned
                 out[place, row] = value
                 place += 1
             elif kind == WORD:

@@ -57,17 +57,21 @@ class Fragment:
     ignored : dict of str to int
         Rows left out, by reason: ``other_rtype``, ``other_symbol``; ``unusable_trade`` (the trade only, its quotes
         stay); ``negative_numbers``, a price or size below 0, and ``zero_size``, a price without a size (only that
-        side's quote, the row stays); and ``out_of_order``, rows earlier than their predecessor, which are sorted in.
+        side's quote, the row stays); ``out_of_order``, rows earlier than their predecessor, which are sorted in; and of
+        orders ``unknown_order``, cancels of what was never shown, and ``unusable_order``, those that lack something.
     notes : tuple of str
         How the format is read.
     named : bool
         Whether the file names the symbol.
+    below_0 : int
+        Prices below 0, of those that ``negative_numbers`` counts.
     """
 
     tape: Tape
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     named: bool = True
+    below_0: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +180,12 @@ def instruments_unnamed(where: str) -> FeedUnavailable:
     )
 
 
-def no_book_rows(rows: int, where: str) -> FeedUnavailable:
-    """Say that a file holds only rows of other schemas."""
+def no_book_rows(rows: int, others: str, schemas: str, where: str) -> FeedUnavailable:
+    """Say that a file holds only rows of other schemas, which those are, and which schemas are read."""
     return FeedUnavailable(
-        f"none of its {rows} rows is a book row (rtype 1 or 10)", where, "export the schema mbp-1 or mbp-10"
+        f"none of its {rows} rows is a book row{f': they are of {others}' if others else ''}",
+        where,
+        f"export one of the schemas {schemas}",
     )
 
 
@@ -279,8 +285,9 @@ def make_fragments(
             own_trades = None if trades is None else _take_rows(trades, slice(*trade_starts[code : code + 2]))
         if len(own_quotes["ts"]) or (own_trades is not None and len(own_trades["ts"])):
             left_out = dict(ignored)
+            below_0 = sum(int(np.count_nonzero(own_quotes[px] < 0)) for px in ("bid_px", "ask_px"))
             tape = _built(name, own_quotes, own_trades, own_levels, left_out, where)
-            fragments.append(Fragment(tape, left_out, notes, labels.named))
+            fragments.append(Fragment(tape, left_out, notes, labels.named, below_0))
     return tuple(fragments)
 
 

@@ -34,6 +34,7 @@ from feed.files.streams import Bounds, bounds_of, check_there, damage_reported, 
 from feed.growing import GrowingColumns
 from feed.instants import NANOS_FROM, no_nanoseconds
 from feed.levels import LEVEL_DTYPES, flat_columns, level_names, stacked_columns
+from feed.tables import below_a_cent
 from feed.tape import QUOTE_DTYPES, SYMBOL_BYTES, TRADE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
@@ -218,6 +219,14 @@ def read_parquet(path: Path, symbol: str | None = None, max_bytes: Limit = None,
     quotes, trades = taken.quotes.arrays(), taken.trades.arrays()
     depth = min(depth, taken.longest) if lists else depth
     levels = None if taken.levels is None else stacked_columns(taken.levels.arrays(), depth)
+    if not lists and "kind" not in names:  # of others: what is converted by us is in our unit, whatever it is worth
+        priced, tiny = below_a_cent([quotes["bid_px"], quotes["ask_px"]])
+        if 2 * tiny > priced:
+            raise FeedUnavailable(
+                "its prices are integers, and as 1e-9 $ most do not reach a cent",
+                where,
+                "say their unit: python -m feed map FILE proposes how it is read",
+            )
     check_symbols(taken.codes, symbol, where)
     if set(taken.codes) <= {""}:
         tape_symbol, notes = unnamed(symbol)

@@ -12,6 +12,7 @@ from feed.errors import FeedUnavailable
 from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
 from feed.files.streams import check_there
 from feed.levels import MOST_LEVELS
+from feed.publishers import in_us_equities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +173,23 @@ def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
             )
         return FORMATS[quotes.format].read
     seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
+    if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
+        raise FeedUnavailable(
+            f"quotes.{idle[0]} does nothing for {path.name}, whose columns of prices and sizes are not named",
+            "quotes",
+            "name them: quotes.bid_px, ...; python -m feed map proposes them",
+        )
     return seen or READERS[ending_of(path.name) or ".csv"]
+
+
+def _refuse_below_0(block: FileBlock, where: str) -> None:
+    """Refuse (FeedUnavailable) US equities with prices below 0, of which they have none."""
+    below_0 = sum(each.below_0 for each in block.fragments if in_us_equities(each.tape.venues.tolist()))
+    if below_0:
+        count = f"{below_0:,} prices are" if below_0 > 1 else "a price is"
+        raise FeedUnavailable(
+            f"{count} below 0", where, "US equities have none; quotes.prices=signed takes them as no quotes"
+        )
 
 
 def read_file(
@@ -206,6 +223,8 @@ def read_file(
     """
     check_there(path)
     block = _reader(path, quotes)(path, Request(symbol, max_bytes, depth or MOST_LEVELS, quotes))
+    if quotes is None or quotes.prices == "positive":
+        _refuse_below_0(block, str(path))
     if depth is None:
         block = block.shown()
     pa.default_memory_pool().release_unused()  # it keeps its buffers, twice the size of a tape or more

@@ -61,13 +61,14 @@ class Bounds:
     nbytes: int
     held: int | None
 
-    def check(self, nbytes: int, rows: int, mapped: int = 0) -> None:
-        """Refuse (FeedCorrupt) more than that; symbol mappings take another `mapped` bytes."""
+    def check(self, nbytes: int, rows: int, mapped: int = 0, orders: int = 0) -> None:
+        """Refuse (FeedCorrupt) more than that; symbol mappings take another `mapped` bytes, resting orders `orders`."""
         if nbytes > self.nbytes:
             raise too_large(self.where, self.nbytes)
-        if self.held is not None and nbytes + mapped + HELD_ROW * rows > self.held:
+        if self.held is not None and nbytes + mapped + orders + HELD_ROW * rows > self.held:
             amount = f"{rows:,} rows" + (f", {nbytes:,} bytes" if nbytes else "")
             amount += f", {mapped:,} bytes of symbol mappings" if mapped else ""
+            amount += f", {orders:,} bytes of orders" if orders else ""
             raise FeedCorrupt(
                 f"it unpacks to more than a file of its size is trusted with ({amount} and more)",
                 self.where,

@@ -146,16 +146,12 @@ def open_consumer(address: Address, patience: float = 0.0, *, committed: bool = 
 
 
 @contextmanager
-def open_producer(
-    address: Address, *, compression: str | None = "gzip", largest_batch: int | None = None
-) -> Iterator[Any]:
-    """Connect an idempotent producer that waits for all replicas, and sends in batches.
+def open_producer(address: Address, *, largest_batch: int | None = None) -> Iterator[Any]:
+    """Connect an idempotent producer that waits for all replicas, and sends in batches; it compresses nothing itself.
 
     Parameters
     ----------
     address : Address
-    compression : str, optional
-        Of the batches; None = values are compressed already.
     largest_batch : int, optional
         Bytes of a batch that the topic takes, where known.
 
@@ -168,21 +164,24 @@ def open_producer(
     FeedUnavailable
         As `open_consumer`.
     """
-    producer = connect(
-        address,
-        lambda server: KafkaProducer(
+
+    def build(server: str) -> Any:  # noqa: ANN401 - untyped client
+        producer = KafkaProducer(
             **client_settings(address, server),
             acks="all",
             enable_idempotence=True,
-            compression_type=compression,
             linger_ms=20,
             # kafka-python 3.0.12 splits a batch that is refused as too large, and then gives up on both halves.
             batch_size=min(BATCH_BYTES, largest_batch or BATCH_BYTES),
             max_request_size=MAX_MESSAGE + _OVERHEAD,
             delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
             max_block_ms=int(CONNECT_SECONDS * 1000),
-        ),
-    )
+        )
+        # As for a consumer: it would wait 100 ms before its first request about the topic.
+        producer._metadata.config["retry_backoff_ms"] = RETRY_MS  # noqa: SLF001 - there is no public way
+        return producer
+
+    producer = connect(address, build)
     try:
         with explained(address, lambda: producer._metadata), translated(address):  # noqa: SLF001 - the same
             yield producer

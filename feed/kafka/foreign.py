@@ -29,6 +29,7 @@ from feed.tape import UNNAMED, Tape, by_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from feed.kafka.foreign_shapes import ShapedPlan
     from feed.options import ReadOptions
     from feed.plan import TapeSpan
     from feed.tape import Int64
@@ -85,13 +86,33 @@ class ForeignBlock:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Notes on a range while it is read."""
+class Seen:
+    """Records of a range, and those that were left out."""
 
     records: int = 0
     headed: int = 0
     aborted: int = 0
     tombstones: int = 0
+
+
+def without_headers(raw: Iterable[Record], seen: Seen) -> Iterator[Record]:
+    """Yield the messages that are of no replay, and count the others: of replays, aborted, without a value."""
+    for record in raw:
+        seen.records += 1
+        if record.aborted:
+            seen.aborted += 1
+        elif any(name == "replay" for name, _ in record.headers):
+            seen.headed += 1
+        elif record.tombstone:
+            seen.tombstones += 1
+        else:
+            yield record
+
+
+@dataclass(slots=True)
+class _Tally(Seen):
+    """Notes on a range while it is read."""
+
     other_symbol: int = 0
     nbytes: int = 0
     hashes: bytearray = field(default_factory=bytearray)
@@ -155,17 +176,7 @@ class ForeignRange:
         self, raw: Iterator[Record], tally: _Tally, refuse: Callable[[Record, str], None]
     ) -> Iterator[Record]:
         """Yield the messages to decode, with one of several symbols split by symbol, and note the symbol of each."""
-        for record in raw:
-            tally.records += 1
-            if record.aborted:
-                tally.aborted += 1
-                continue
-            if any(name == "replay" for name, _ in record.headers):
-                tally.headed += 1
-                continue
-            if record.tombstone:
-                tally.tombstones += 1
-                continue
+        for record in without_headers(raw, tally):
             try:
                 parts = by_symbol(record)
             except REFUSALS as error:
@@ -376,7 +387,7 @@ def _symbols(names: Iterable[Name]) -> dict[Name, str]:
     return {name: "" if name.of == "venue" and not keys else name.symbol for name in names}
 
 
-def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:
+def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan | ShapedPlan:
     """Freeze a topic's offsets, up to the first transaction of each partition that is still open.
 
     Parameters
@@ -384,7 +395,8 @@ def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:
     source : str
         As `feed.kafka.consumer.plan_replay`.
     options : ReadOptions
-        `symbol` says which messages to take, and names the tape where no message has a symbol.
+        `symbol` says which messages to take, and names the tape where no message has a symbol. `quotes` says which
+        field holds what, where messages have not the fields of ours.
 
     Raises
     ------
@@ -398,18 +410,23 @@ def plan_foreign(source: str, options: ReadOptions) -> ForeignPlan:
         written = partitions_of(consumer, address)
     with open_consumer(address, committed=True) as consumer:
         stable = partitions_of(consumer, address)
-    ranges = tuple(
-        ForeignRange(address, partition, low, min(low + RANGE_OFFSETS, last), options)
+    places = [
+        (address, partition, low, min(low + RANGE_OFFSETS, last), options)
         for partition, (first, last) in stable.items()
         for low in range(first, last, RANGE_OFFSETS)
-    )
+    ]
     held_up = sum(max(end - stable[partition][1], 0) for partition, (_, end) in written.items() if partition in stable)
-    if not ranges and held_up:
+    if not places and held_up:
         raise FeedCorrupt(
             f"none of its {held_up} offsets can be read: a transaction is open",
             address.place,
             "repeat when it has ended",
         )
-    if not ranges:
+    if not places:
         raise FeedCorrupt("the topic holds no message", address.place, "fill it first")
-    return ForeignPlan(address, ranges, options, held_up)
+    if (quotes := options.quotes) is not None and quotes.names_columns:
+        from feed.kafka.foreign_shapes import ShapedPlan, ShapedRange  # which is built on this module
+
+        shaped = tuple(ShapedRange(*place, quotes) for place in places)
+        return ShapedPlan(address, shaped, options, quotes, held_up)
+    return ForeignPlan(address, tuple(ForeignRange(*place) for place in places), options, held_up)

@@ -68,7 +68,7 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
     ValueError, msgspec.DecodeError, RecursionError
         The symbol is no text, or the message no JSON; all are among `feed.codecs.json_rows.REFUSALS`.
     """
-    fallback = _of_header(record) or _of_key(record.key)
+    fallback = _of_header(record) or of_key(record.key)
     keyed = fallback.of == "key" and fallback.symbol.isdigit()
     if b"symbol" not in record.value and not keyed:
         return [(fallback, record)]
@@ -92,7 +92,7 @@ def by_symbol(record: Record) -> list[tuple[Name, Record]]:
 def outside(record: Record) -> Name:
     """Find the symbol of a message with an unreadable value: by its header, else its key, which may have none."""
     try:
-        return _of_header(record) or _of_key(record.key)
+        return _of_header(record) or of_key(record.key)
     except ValueError:
         return Name()
 
@@ -121,7 +121,7 @@ def _checked(symbol: str) -> str:
     return symbol
 
 
-def _of_key(key: bytes | None) -> Name:
+def of_key(key: bytes | None) -> Name:
     """Read a key that may be a symbol, also as JSON; other keys, such as binary numbers, only spread messages."""
     try:
         text: object = (key or b"").decode()

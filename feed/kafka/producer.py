@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import re
 import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from feed.codecs import CODECS
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
 from feed.kafka.address import Address, parse_address
-from feed.kafka.batch_packing import Envelope, Packer, envelope
-from feed.kafka.client import DELIVERY_SECONDS, MAX_MESSAGE, murmur2, open_consumer, open_producer, translated
+from feed.kafka.client import DELIVERY_SECONDS, MAX_MESSAGE, murmur2, open_consumer, translated
 from feed.kafka.headers import OWN, SCHEMA, EndRecord, Listed, encode_end, end_headers, replay_digest, shared_headers
+from feed.kafka.senders import ACKNOWLEDGE_SECONDS, SENDERS, Covered
 from feed.kafka.topic import beginnings, check_fit, check_room, made_settings_of
 from feed.provenance import Partition
 from feed.tape import Tape, join
@@ -28,11 +27,12 @@ from feed.tape import Tape, join
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from feed.codecs import Messages
+    from feed.kafka.senders import Sender
+    from feed.tape import Int64
+
 UNACKNOWLEDGED_BYTES = 32 * 2**20
 """Bound on values sent and not yet acknowledged; kafka-python's own buffer has none."""
-
-ACKNOWLEDGE_SECONDS = DELIVERY_SECONDS + 15
-"""Longer than the client's own limit, so that the client says why it gives up."""
 
 _REPLAY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _INCOMPLETE = "the replay is incomplete: check that the broker is up and replay again"
@@ -71,26 +71,18 @@ class Replayed:
     seconds: float
 
 
-class Outgoing(NamedTuple):
-    """A message of a symbol, due at `ts` (UTC nanoseconds), with `rows` quotes and trades."""
-
-    ts: int
-    symbol: str
-    value: bytes
-    rows: int
-
-
-@cache
-def _by_symbol(count: int, symbol: str) -> int:
-    place: int = murmur2(symbol.encode())
-    return (place & 0x7FFFFFFF) % count
-
-
-PARTITIONERS: dict[str, Callable[[int, str, int], int]] = {
-    "symbol": lambda count, symbol, _seq: _by_symbol(count, symbol),
-    "spread": lambda count, _symbol, seq: seq % count,
+PARTITIONERS: dict[str, Callable[[int, Int64, Int64], Int64]] = {
+    "symbol": lambda count, hashes, _seqs: hashes % count,
+    "spread": lambda count, _hashes, seqs: seqs % count,
 }
-"""Partition of a message, by count of partitions, symbol and number: by Kafka's own rule for a key, or in turn."""
+"""Partitions of messages, by count of partitions, `hash_of` their symbols and numbers: by Kafka's own rule for a key,
+or in turn."""
+
+
+def hash_of(symbol: str) -> int:
+    """Hash a symbol as Kafka's own client hashes a key."""
+    number: int = murmur2(symbol.encode())
+    return number & 0x7FFFFFFF
 
 
 @dataclass(slots=True)
@@ -111,18 +103,18 @@ def new_replay_id() -> str:
 
 
 def paced(
-    messages: Iterable[Outgoing],
+    stream: Iterable[Messages],
     *,
     speed: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     before_wait: Callable[[], None] = lambda: None,
-) -> Iterator[Outgoing]:
+) -> Iterator[Messages]:
     """Yield messages when they are due: at recorded gaps divided by `speed`, counted from the first one.
 
     Parameters
     ----------
-    messages : iterable of Outgoing
+    stream : iterable of Messages
         Ascending instants.
     speed : float
         0 = at once.
@@ -133,22 +125,28 @@ def paced(
 
     Yields
     ------
-    Outgoing
+    Messages
+        All that are due by now.
     """
     if speed == 0:
-        yield from messages
+        yield from stream
         return
     anchor: tuple[float, int] | None = None
-    for message in messages:
+    for messages in stream:
         if anchor is None:
-            anchor = clock(), message.ts
-        due = anchor[0] + (message.ts - anchor[1]) / 1e9 / speed
-        if due > clock():
+            anchor = clock(), int(messages.ts[0])
+        due = anchor[0] + (messages.ts - anchor[1]) / 1e9 / speed
+        at = 0
+        while at < len(messages):
+            count = int(np.searchsorted(due[at:], clock(), "right"))
+            if count:
+                yield messages.cut(at, at + count)
+                at += count
+                continue
             before_wait()
             # A sleep may end early, and the flush takes time: only the clock says whether it is due.
-            while (remaining := due - clock()) > 0:
+            while (remaining := float(due[at]) - clock()) > 0:
                 sleep(remaining)
-        yield message
 
 
 def replay(
@@ -199,17 +197,20 @@ def replay(
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
     _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
     settings = made_settings_of(address)
-    room = check_room(settings, address, tapes, CODECS[codec], PARTITIONERS[partition])
+    hashes = np.array([hash_of(tape.symbol) for tape in tapes])
+
+    def partition_of(count: int, numbers: Int64, seqs: Int64) -> Int64:
+        return PARTITIONERS[partition](count, hashes[numbers], seqs)
+
+    room = check_room(settings, address, tapes, CODECS[codec], partition_of)
     for note in (*check_fit(settings, address, _duration(tapes, speed)), *room):
         on_note(note)
     began = time.perf_counter()
-    with open_producer(
-        address, compression=CODECS[codec].compression, largest_batch=settings.largest_batch
-    ) as producer:
-        numbers = _numbers(producer, address)
-        fill = _Fill(producer, address, name, codec, numbers, PARTITIONERS[partition])
-        messages = paced(_outgoing(tapes, codec), speed=speed, before_wait=fill.flush)
-        fill.send(messages, on_progress)
+    covers = [Covered(tape.symbol.encode(), shared_headers(name, tape.symbol, codec)) for tape in tapes]
+    opened = SENDERS[address.access.client]
+    with opened(address, covers, OWN, settings, compressed=CODECS[codec].compressed) as sender:
+        fill = _Fill(sender, address, partition_of)
+        fill.send(paced(CODECS[codec].stream(tapes), speed=speed, before_wait=fill.flush), on_progress)
         digests = {tape.symbol: tape.digest() for tape in tapes}
         end = EndRecord(
             replay=name,
@@ -223,7 +224,7 @@ def replay(
                 for number, lane in fill.lanes.items()
             },
         )
-        partitions = _finish(producer, address, end)
+        partitions = _finish(sender, address, end)
     seconds = time.perf_counter() - began
     _check_kept(address, partitions)
     return Replayed(name, address.place, address.topic, tuple(digests), partitions, end.messages, end.digest, seconds)
@@ -243,16 +244,6 @@ def _duration(tapes: Sequence[Tape], speed: float) -> float:
     return (max(last for _, last in spans) - min(first for first, _ in spans)) / 1e9 / speed if speed else 0.0
 
 
-def _outgoing(tapes: Sequence[Tape], codec: str) -> Iterator[Outgoing]:
-    """Messages of all tapes, by time; at one instant by symbol."""
-
-    def encoded(tape: Tape) -> Iterator[Outgoing]:
-        for ts, value, rows in CODECS[codec].encode(tape):
-            yield Outgoing(ts, tape.symbol, value, rows)
-
-    return encoded(tapes[0]) if len(tapes) == 1 else heapq.merge(*map(encoded, tapes), key=itemgetter(0))
-
-
 def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
     if codec not in CODECS:
         raise FeedUnavailable(f"unknown codec {codec!r}: there is {', '.join(sorted(CODECS))}")
@@ -266,110 +257,94 @@ def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str,
         raise FeedUnavailable("there is nothing to replay: the tape is empty", address.place)
 
 
-def _numbers(producer: Any, address: Address) -> list[int]:  # noqa: ANN401 - untyped client
-    """Partitions of the topic, ascending; a broker that creates topics on demand does so now."""
-    with translated(address, "create the topic"):
-        return sorted(producer.partitions_for(address.topic))
-
-
 class _Fill:
     """Sends the data messages of a replay into their partitions and waits for their acknowledgements."""
 
-    def __init__(
-        self,
-        producer: Any,  # noqa: ANN401 - untyped client
-        address: Address,
-        name: str,
-        codec: str,
-        numbers: list[int],
-        partitioner: Callable[[int, str, int], int],
-    ) -> None:
-        self._producer, self._address, self._name, self._codec = producer, address, name, codec
-        self._numbers, self._partitioner = numbers, partitioner
-        self._packer = Packer(producer, address.topic)
+    def __init__(self, sender: Sender, address: Address, partition_of: Callable[[int, Int64, Int64], Int64]) -> None:
+        self._sender, self._address, self._partition_of = sender, address, partition_of
+        self._numbers = np.array(sender.partitions())
+        self._seq = 0
         self.lanes: dict[int, _Lane] = {}
 
-    def send(self, messages: Iterable[Outgoing], on_progress: Callable[[int, int], None] | None) -> None:
+    def send(self, stream: Iterable[Messages], on_progress: Callable[[int, int], None] | None) -> None:
         """Send messages and wait until each is acknowledged."""
         with translated(self._address, _INCOMPLETE):
-            for seq, message in enumerate(messages):
-                _check_size(message, self._address)
-                number, lane = self._lane(message.symbol, seq)
-                own = (b"%d" % seq, b"%d" % lane.messages)
-                full = self._packer.add(number, _envelope(self._name, message.symbol, self._codec), message.value, own)
-                lane.messages += 1
-                lane.rows += message.rows
-                lane.nbytes += len(message.value)
-                lane.hashes.update(hashlib.sha256(message.value).digest())
-                if full:
-                    self._acknowledge(UNACKNOWLEDGED_BYTES)
+            for messages in stream:
+                self._send(messages)
+                self._acknowledge(UNACKNOWLEDGED_BYTES)
                 if on_progress is not None:
-                    on_progress(seq + 1, message.ts)
+                    on_progress(self._seq, int(messages.ts[-1]))
             self.flush()
 
     def flush(self) -> None:
         """Send what is batched, and wait until each message is acknowledged."""
         with translated(self._address, _INCOMPLETE):
-            self._packer.flush()
-            self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
+            self._sender.flush()
             self._acknowledge(0)
 
-    def _lane(self, symbol: str, seq: int) -> tuple[int, _Lane]:
-        number = self._numbers[self._partitioner(len(self._numbers), symbol, seq)]
-        lane = self.lanes.get(number)
-        if lane is None:
-            lane = self.lanes[number] = _Lane()
-        return number, lane
+    def _send(self, messages: Messages) -> None:
+        values = messages.values.to_pylist()
+        sizes = np.fromiter(map(len, values), np.int64, len(values))
+        _check_size(messages, sizes, self._address)
+        seqs = np.arange(self._seq, self._seq + len(values))
+        hashes = b"".join([each.digest() for each in map(hashlib.sha256, values)])
+        places = self._numbers[self._partition_of(len(self._numbers), messages.tapes, seqs)]
+        used = np.flatnonzero(np.bincount(places)).tolist()
+        for number in used:
+            part = messages
+            numbers, nbytes, digests = seqs, int(sizes.sum()), hashes
+            if len(used) > 1:
+                which = np.flatnonzero(places == number)
+                part, numbers, nbytes = messages.take(which), seqs[which], int(sizes[which].sum())
+                digests = np.frombuffer(hashes, "V32")[which].tobytes()
+            lane = self.lanes.setdefault(number, _Lane())
+            self._sender.add(number, part, (numbers, np.arange(lane.messages, lane.messages + len(part))))
+            lane.messages += len(part)
+            lane.rows += int(part.rows.sum())
+            lane.nbytes += nbytes
+            lane.hashes.update(digests)
+        self._seq += len(values)
 
     def _acknowledge(self, bound: int) -> None:
         """Note the offsets of the oldest acknowledged batches; wait while more than `bound` bytes are pending."""
-        sent = self._packer.sent
+        sent = self._sender.sent
         pending = sum(batch.nbytes for batch in sent)
         while sent and (pending > bound or sent[0].is_done):
             batch = sent.popleft()
             pending -= batch.nbytes
-            offset = batch.offset(ACKNOWLEDGE_SECONDS)
+            start, end = batch.offsets(ACKNOWLEDGE_SECONDS)
             lane = self.lanes[batch.partition]
             if lane.start < 0:
-                lane.start = offset
-            if offset < max(lane.end, 0):
+                lane.start = start
+            if start < max(lane.end, 0):
                 raise FeedCorrupt(
-                    f"the broker put offset {offset} after {lane.end - 1}",
+                    f"the broker put offset {start} after {lane.end - 1}",
                     f"{self._address.place}, partition {batch.partition}",
                     "delete the topic or use a new one, and replay again",
                 )
-            lane.end = offset + batch.messages
+            lane.end = end
 
 
-@lru_cache(maxsize=1024)
-def _envelope(replay: str, symbol: str, codec: str) -> Envelope:
-    """What the messages of a symbol share."""
-    return envelope(symbol.encode(), shared_headers(replay, symbol, codec), OWN)
-
-
-def _check_size(message: Outgoing, address: Address) -> None:
-    if len(message.value) > MAX_MESSAGE:
+def _check_size(messages: Messages, sizes: Int64, address: Address) -> None:
+    at = int(sizes.argmax())
+    if sizes[at] > MAX_MESSAGE:
         raise FeedCorrupt(
-            f"the message of {format_instant(message.ts)} has {len(message.value)} bytes, more than the bound of "
+            f"the message of {format_instant(int(messages.ts[at]))} has {sizes[at]} bytes, more than the bound of "
             f"{MAX_MESSAGE}",
             address.place,
             "check the source for a burst of rows with one time stamp",
         )
 
 
-def _finish(producer: Any, address: Address, end: EndRecord) -> tuple[Partition, ...]:  # noqa: ANN401 - untyped client
+def _finish(sender: Sender, address: Address, end: EndRecord) -> tuple[Partition, ...]:
     """Write the end record into each used partition."""
-    value, headers = encode_end(end), end_headers(end.replay, end.codec)
-    futures = [
-        (producer.send(address.topic, value=value, headers=headers, partition=partition), partition, listed.start)
-        for partition, listed in sorted(end.partitions.items())
-    ]
+    used = sorted(end.partitions)
     with translated(address, _INCOMPLETE):
-        producer.flush(timeout=ACKNOWLEDGE_SECONDS)
-        return tuple(
-            Partition(partition, start, future.get(timeout=ACKNOWLEDGE_SECONDS).offset + 1)
-            for future, partition, start in futures
-        )
+        offsets = sender.finish(used, encode_end(end), end_headers(end.replay, end.codec))
+    return tuple(
+        Partition(partition, end.partitions[partition].start, offset + 1)
+        for partition, offset in zip(used, offsets, strict=True)
+    )
 
 
 def _check_kept(address: Address, partitions: tuple[Partition, ...]) -> None:

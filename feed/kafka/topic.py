@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from feed.codecs import by_instant
 from feed.console import listing
@@ -25,13 +26,14 @@ from feed.kafka.client import (
     translated,
     within,
 )
+from feed.kafka.compression import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from feed.codecs import Codec
     from feed.kafka.address import Address
-    from feed.tape import Tape
+    from feed.tape import Int64, Tape
 
 SHORT_SECONDS = 600.0
 """Messages kept for less than this may be gone before somebody reads them."""
@@ -224,7 +226,7 @@ def check_room(
     address: Address,
     tapes: Sequence[Tape],
     codec: Codec,
-    partition_of: Callable[[int, str, int], int],
+    partition_of: Callable[[int, Int64, Int64], Int64],
 ) -> tuple[str, ...]:
     """Refuse, before the first message is sent, a topic that would not take the largest one.
 
@@ -238,7 +240,7 @@ def check_room(
         One for each symbol.
     codec : Codec
     partition_of : callable
-        As `feed.kafka.producer.PARTITIONERS`.
+        Partitions of messages, by count of partitions, the indices of their tapes, and their numbers.
 
     Returns
     -------
@@ -251,21 +253,25 @@ def check_room(
         A message is too large for the topic.
     """
     largest, room = settings.largest_batch, settings.number(_ROOM, -1)
-    large_tapes = [tape for tape in tapes if largest and _most_bytes(tape, codec) > largest]
-    partition_bytes, sample = [0] * max(settings.partitions, 1), bytearray()
-    messages = ((tape.symbol, each) for tape in (tapes if room >= 0 else large_tapes) for each in codec.encode(tape))
-    for number, (symbol, message) in enumerate(messages):
-        size = len(message.value)
-        if largest and size > largest and (size := _packed(message.value, codec)) > largest:
-            raise FeedUnavailable(
-                f"the message of {format_instant(message.ts)} takes {size:,} bytes, and the topic {largest:,} "
-                "(max.message.bytes)",
-                address.place,
-                "raise it for the topic, use another codec, or check the source for a burst of rows at one instant",
-            )
-        partition_bytes[partition_of(len(partition_bytes), symbol, number)] += len(message.value)
-        sample += message.value[: max(_SAMPLE - len(sample), 0)]
-    fullest = max(partition_bytes) * _packed(sample, codec) // max(len(sample), 1)
+    large = np.array([bool(largest) and _most_bytes(tape, codec) > (largest or 0) for tape in tapes])
+    looked_at = np.flatnonzero(large | (room >= 0))
+    partition_bytes, sample, sent = np.zeros(max(settings.partitions, 1), np.int64), bytearray(), 0
+    for messages in codec.stream([tapes[number] for number in looked_at.tolist()]) if len(looked_at) else ():
+        values = messages.values.to_pylist()
+        for ts, value in zip(messages.ts.tolist(), values, strict=True):
+            if largest and len(value) > largest and (size := _packed(value, codec)) > largest:
+                raise FeedUnavailable(
+                    f"the message of {format_instant(ts)} takes {size:,} bytes, and the topic {largest:,} "
+                    "(max.message.bytes)",
+                    address.place,
+                    "raise it for the topic, use another codec, or check the source for a burst of rows at one instant",
+                )
+            sample += value[: max(_SAMPLE - len(sample), 0)]
+        numbers = np.arange(sent, sent + len(values))
+        places = partition_of(len(partition_bytes), looked_at[messages.tapes], numbers)
+        np.add.at(partition_bytes, places, [len(value) for value in values])
+        sent += len(values)
+    fullest = int(partition_bytes.max()) * _packed(sample, codec) // max(len(sample), 1)
     if not 0 <= room < fullest:
         return ()
     limit = f"the topic keeps {room:,} bytes of a partition only (retention.bytes)"
@@ -283,7 +289,7 @@ def _most_bytes(tape: Tape, codec: Codec) -> int:
 
 def _packed(value: bytes | bytearray, codec: Codec) -> int:
     """Minimum bytes of a value as it is sent."""
-    return len(gzip.compress(value)) if codec.compression else len(value)
+    return len(value) if codec.compressed else min(len(zstd(value)), len(value))
 
 
 def partitions_of(consumer: Any, address: Address) -> dict[int, tuple[int, int]]:  # noqa: ANN401 - untyped client

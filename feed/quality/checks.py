@@ -19,7 +19,7 @@ from feed.markets import TICKS, VENUES, beyond, elsewhere, has_ticks, round_lots
 from feed.publishers import PUBLISHERS, advice, find_twins
 from feed.quality.carried import count_snapshots, true
 from feed.quality.tally import Tally, tally
-from feed.tape import DAY, QUOTE_DTYPES, Tape
+from feed.tape import DAY, PASS, QUOTE_DTYPES, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +37,10 @@ OLD = 60 * 10**9
 GAP = 10 * 10**9
 DEAD_SHARE = 4
 CENT = 10**7
+DOLLAR = 10**9
+_MANY = 100
+"""Quotes from which on what all or nearly all of them have in common is looked at."""
+
 MOST_LOT = 100
 """Shares of the largest round lot there was."""
 SHOWN = 20
@@ -73,6 +77,8 @@ CHECKS: dict[str, tuple[Level, str]] = {
         "info",
         "quotes of one side of fewer shares than a round lot of US equities on their date, at their price",
     ),
+    "sizes_in_lots": ("warning", "1 where over 95 % of 100 quotes or more are odd lots: sizes may be in round lots"),
+    "whole_dollars": ("warning", "1 where 100 quotes or more are all at whole dollars: prices may be in another unit"),
     "unknown_publishers": ("warning", "rows of ids that neither Databento's list of October 2026 nor feed venues has"),
     "twin_venues": ("warning", "publisher ids whose market another one shows already: its shares are there once"),
     "dead_venues": ("warning", "venues silent for the last quarter of the span, and for over 60 s"),
@@ -185,6 +191,10 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
     counts["unknown_publishers"] = sum(tallied.venues[venue] for venue in unknown)
     details = {"unknown_publishers": _ids(unknown)} if unknown else {}
     details |= _by_rule(None if start is None or end is None else (start, end), counts, tallied.venues)
+    quotes = 2 * tape.rows - counts["withdrawn_bids"] - counts["withdrawn_asks"]
+    if quotes >= _MANY:
+        counts["sizes_in_lots"] = int(20 * counts["odd_lots"] > 19 * quotes)
+        counts["whole_dollars"] = int(_all_whole(tape.bid_px) and _all_whole(tape.ask_px))
     # only venues with quotes: one that reports trades alone shows no share twice
     twins = find_twins(tallied.quoting)
     counts["twin_venues"] = len({venue for each in twins for venue in each.extra})
@@ -204,6 +214,11 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
         counts=counts,
         details=details,
     )
+
+
+def _all_whole(px: Int64) -> bool:
+    """Whether all prices are whole dollars; mostly one of the first ones is not."""
+    return not (px[:PASS] % DOLLAR).any() and not (px % DOLLAR).any()
 
 
 def _by_rule(span: tuple[int, int] | None, counts: dict[str, int], venues: Iterable[int]) -> dict[str, str]:

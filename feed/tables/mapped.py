@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.growing import GrowingColumns
 from feed.instants import format_instant
 from feed.levels import LEVEL_DTYPES
 from feed.markets import round_lots, venue_of
 from feed.tables.books import SIDES, fold, group_starts, packed, ranked, withdrawals
-from feed.tables.parsing import first_bad, to_numpy
-from feed.tables.typed import (
-    clocks_of,
-    coded,
-    has_fractions,
-    instants_of,
-    integers_of,
-    one_array,
-    plain,
-    prices_of,
-    sizes_of,
-)
 from feed.tape import INT64, QUOTE_DTYPES, UNNAMED
 
 if TYPE_CHECKING:
@@ -36,12 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from feed.tables.blocks import Block, Place
     from feed.tables.mapping import QuoteMapping
-    from feed.tables.parsing import Arrow
     from feed.tape import Int64
 
-    Place = Callable[[int], str]
-    Columns = dict[str, NDArray[Any]]
+Columns = dict[str, Any]
 
 _WHOLE = "its prices are whole numbers, and nothing says of what"
 _UNITS = "set quotes.price_unit=dollars, cents, 1e-4 or 1e-9; python -m feed map shows what each makes of them"
@@ -101,7 +86,7 @@ class Mapper:
     symbol: str | None = None
     depth: int = 1
     rows: int = 0
-    parts: list[Columns] = field(default_factory=list)
+    grown: GrowingColumns | None = None
     symbols: dict[str, int] = field(default_factory=dict)
     other_symbol: int = 0
     negative: int = 0
@@ -110,13 +95,8 @@ class Mapper:
     priced: bool = False
     floats: bool = False
 
-    def take(self, table: Arrow) -> None:
+    def take(self, block: Block) -> None:
         """Take a block.
-
-        Parameters
-        ----------
-        table : pyarrow.Table
-            With the columns of `columns_of`, of any types.
 
         Raises
         ------
@@ -125,39 +105,41 @@ class Mapper:
         FeedCorrupt
             A value that cannot be read; names row, column and value.
         """
-        first, self.rows = self.rows, self.rows + table.num_rows
-        if not table.num_rows:
-            return
-        numbers = np.arange(first, self.rows)
-        table = pa.table({name: one_array(table.column(name)) for name in table.column_names})
-        columns: Columns = {}
-        kept = None
-        if self.quotes.symbol is not None:
-            codes = self._codes(table, numbers)
+        self.rows += len(block.numbers)
+        quotes, columns = self.quotes, Columns()
+        if quotes.symbol is not None and len(block.numbers):
+            columns["code"] = self._codes(*block.coded(quotes.symbol))
             if self.symbol is not None:
-                kept = codes == self.symbols.get(self.symbol, -1)
-                self.other_symbol += len(codes) - int(np.count_nonzero(kept))
-                table, numbers, codes = table.filter(pa.array(kept)), numbers[kept], codes[kept]
-                if not table.num_rows:
-                    return
-            columns["code"] = codes
-        else:
-            columns["code"] = np.zeros(len(numbers), np.int32)
-        read = partial(self._read, table, numbers)
-        columns["ts"] = self._instants(table, numbers)
-        columns["venue"] = self._venues(table, numbers, int(columns["ts"].min()))
-        columns["sequence"] = numbers
-        if self.quotes.sequence is not None:
-            columns["sequence"] = read(self.quotes.sequence, partial(integers_of, low=0, high=INT64))
-        for name, px_name, sz_name in self.quotes.quoted:
-            px = [self._prices(table, numbers, each) for each in px_name]
-            sz = [self._sizes(table, numbers, each, columns["ts"], at) for each, at in zip(sz_name, px, strict=True)]
-            columns |= {f"{name}px": np.stack(px, axis=1), f"{name}sz": np.stack(sz, axis=1)}
-        if self.quotes.side is not None:
-            columns["side"] = self._sides(table, numbers)
-            if self.quotes.level is not None:
-                columns["level"] = read(self.quotes.level, partial(integers_of, low=0, high=2**31))
-        self.parts.append(columns)
+                kept = columns["code"] == self.symbols.get(self.symbol, -1)
+                self.other_symbol += int(np.count_nonzero(~kept))
+                block, columns["code"] = block.keep(kept), columns["code"][kept]
+        numbers = block.numbers
+        if not len(numbers):
+            return
+        columns["ts"] = block.instants()
+        columns["venue"] = self._venues(block, int(columns["ts"].min()))
+        columns["sequence"] = numbers if quotes.sequence is None else block.integers(quotes.sequence, INT64)
+        for name, px_names, sz_names in quotes.quoted:
+            px = [self._prices(block, each) for each in px_names]
+            sz = [self._sizes(block, each, columns["ts"], at) for each, at in zip(sz_names, px, strict=True)]
+            columns |= {f"{name}px@{level}": column for level, column in enumerate(px)}
+            columns |= {f"{name}sz@{level}": column for level, column in enumerate(sz)}
+        if quotes.side is not None:
+            columns["side"] = self._sides(block, quotes.side)
+            if quotes.level is not None:
+                columns["level"] = block.integers(quotes.level, 2**31)
+        self.add(columns)
+
+    def add(self, columns: Columns) -> None:
+        """Add rows as another mapper of the same mapping has them (`give`), their codes by `symbols` of this one."""
+        if self.grown is None:
+            self.grown = GrowingColumns({each: column.dtype.str for each, column in columns.items()})
+        self.grown.extend(columns)
+
+    def give(self) -> Columns:
+        """Give the rows away as they are kept, (N,) integers each; none is left here."""
+        grown, self.grown = self.grown, None
+        return {} if grown is None else grown.arrays()
 
     def finish(self) -> Mapped:
         """Join the blocks, fold what is to be folded, and say how the table was read.
@@ -179,13 +161,16 @@ class Mapper:
             )
         symbols = tuple(sorted(self.symbols)) or (UNNAMED,)
         ignored = {"other_symbol": self.other_symbol} if self.other_symbol else {}
-        if not self.parts:
+        if self.grown is None:
             return Mapped(symbols, bool(self.symbols), np.zeros(0, np.int64), {}, None, ignored, self._notes())
-        columns = {name: np.concatenate([part.pop(name) for part in self.parts]) for name in [*self.parts[0]]}
-        rank = np.zeros(max(len(self.symbols), 1), np.int64)
-        for at, name in enumerate(symbols if self.symbols else ()):
-            rank[self.symbols[name]] = at
-        columns["code"] = rank[columns["code"]]
+        columns = _by_level(self.give())
+        if len(symbols) > 1:
+            rank = np.zeros(len(self.symbols), np.int64)
+            for at, name in enumerate(symbols):
+                rank[self.symbols[name]] = at
+            columns["code"] = rank[columns["code"]]
+        else:
+            columns["code"] = np.broadcast_to(np.int64(0), len(columns["ts"]))
         if quotes.side is not None:
             columns = self._folded(columns, ignored)
         elif quotes.rows == "snapshots":
@@ -226,123 +211,87 @@ class Mapper:
         order = np.lexsort((books["venue"], books["ts"]))
         return {name: column[order] for name, column in books.items()}
 
-    def _read(self, table: Arrow, numbers: Int64, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
-        """Read a column; FeedCorrupt, naming row, column and value, where a value is refused."""
-        return self._parsed(plain(table.column(name)), numbers, name, parser)
-
-    def _parsed(self, column: Arrow, numbers: Int64, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
-        try:
-            return parser(column)
-        except ValueError:
-            bad = first_bad(column, parser)
-        try:
-            parser(column.slice(bad, 1))
-        except ValueError as reason:
-            value = quoted(str(column[bad].as_py()))
-            raise FeedCorrupt(
-                f"{self.place(int(numbers[bad]))}, column {name}: {value} ({reason})", self.where
-            ) from None
-        raise AssertionError(f"{name}: a column was refused, none of its values was")
-
-    def _instants(self, table: Arrow, numbers: Int64) -> Int64:
-        quotes = self.quotes
-        time = str(quotes.time)
-        column = plain(table.column(time))
-        if quotes.date is None:
-            return self._parsed(column, numbers, time, partial(instants_of, unit=quotes.time_unit, zone=quotes.zone))
-        dates = plain(table.column(quotes.date)) if quotes.date in table.column_names else pa.array([quotes.date])
-        zone = str(quotes.zone)
-
-        def parse(rows: Arrow) -> Int64:
-            own = pa.array(dates.to_pylist() * len(rows)) if len(dates) == 1 else dates.slice(rows.offset, len(rows))
-            return clocks_of(rows, own, quotes.time_unit, zone)
-
-        return self._parsed(column, numbers, time, parse)
-
-    def _venues(self, table: Arrow, numbers: Int64, first: int) -> NDArray[np.int16]:
+    def _venues(self, block: Block, first: int) -> NDArray[np.int16]:
         """(N,) int16: publisher ids; a letter that several exchanges have had is of that of the first row's date."""
-        quotes = self.quotes
+        quotes, numbers = self.quotes, block.numbers
         if quotes.venue is None:
-            return np.full(len(numbers), self._venue(quotes.at, "any", first, "quotes.at"), np.int16)
-        codes, values = self._coded(table, numbers, quotes.venue, empty=False)
+            return np.full(len(numbers), self._venue(quotes.at, "any", first, lambda: "quotes.at"), np.int16)
+        codes, values = block.coded(quotes.venue)
+        self._refuse_empty(codes, numbers, quotes.venue)
         ids = np.zeros(len(values), np.int16)
-        for code, value in enumerate(values):
-            at = np.flatnonzero(codes == code)
-            if not len(at):
-                continue  # of rows that are left out
-            place = f"{self.place(int(numbers[at[0]]))}, column {quotes.venue}"
-            if not isinstance(quotes.venues, dict):
-                ids[code] = self._venue(value, quotes.venues, first, place)
-            elif value in quotes.venues:
-                ids[code] = self._venue(quotes.venues[value], "any", first, "quotes.venues")
-            else:
-                known = listing("venues", set(quotes.venues))
-                raise FeedUnavailable(f"{place}: {quoted(value)} is not in quotes.venues", self.where, known)
+        for code in np.unique(codes).tolist():
+            row = int(numbers[np.argmax(codes == code)])
+            ids[code] = self._venue_in(values[code], first, partial(self._cell, row, quotes.venue))
         return ids[codes]
 
-    def _coded(self, table: Arrow, numbers: Int64, name: str, *, empty: bool = True) -> tuple[Int64, list[str]]:
-        """Codes of a column of few values, and these; of an empty field -1, or FeedCorrupt."""
-        indices, values = coded(table.column(name))
-        if indices.null_count and not empty:
-            at = int(np.argmax(indices.is_null().to_numpy(zero_copy_only=False)))
-            raise FeedCorrupt(f"{self.place(int(numbers[at]))}, column {name}: it is empty", self.where)
-        return to_numpy(pc.fill_null(indices.cast(pa.int64()), -1)), values
+    def _refuse_empty(self, codes: Int64, numbers: Int64, name: str) -> None:
+        if len(codes) and int(codes.min()) < 0:
+            raise FeedCorrupt(f"{self._cell(int(numbers[np.argmax(codes < 0)]), name)}: it is empty", self.where)
 
-    def _venue(self, value: object, kind: str, first: int, place: str) -> int:
+    def _cell(self, row: int, name: str) -> str:
+        """Where a value stands, for a message; a line is counted for it."""
+        return f"{self.place(row)}, column {name}"
+
+    def _venue_in(self, value: str, first: int, cell: Callable[[], str]) -> int:
+        """The id of what a column of venues holds."""
+        venues = self.quotes.venues
+        if not isinstance(venues, dict):
+            return self._venue(value, venues, first, cell)
+        if value not in venues:
+            known = listing("venues", set(venues))
+            raise FeedUnavailable(f"{cell()}: {quoted(value)} is not in quotes.venues", self.where, known)
+        return self._venue(venues[value], "any", first, lambda: "quotes.venues")
+
+    def _venue(self, value: object, kind: str, first: int, cell: Callable[[], str]) -> int:
         try:
             return venue_of(str(value), kind, format_instant(first)[:10])
         except ValueError as error:
             raise FeedUnavailable(
-                f"{place}: {error}",
+                f"{cell()}: {error}",
                 self.where,
                 "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
             ) from None
 
-    def _codes(self, table: Arrow, numbers: Int64) -> NDArray[np.int32]:
+    def _codes(self, codes: Int64, names: list[str]) -> NDArray[np.int32]:
         """(N,) int32: the symbol of each row."""
-        codes, names = self._coded(table, numbers, str(self.quotes.symbol))
-        present = np.unique(codes)
         ranks = np.zeros(len(names) + 1, np.int32)  # the last is that of -1
-        for code in present.tolist():
+        for code in np.unique(codes).tolist():
             name = names[code] if code >= 0 else ""
             ranks[code] = self.symbols.setdefault(name or UNNAMED, len(self.symbols))
         return ranks[codes]
 
-    def _sides(self, table: Arrow, numbers: Int64) -> NDArray[np.int8]:
+    def _sides(self, block: Block, name: str) -> NDArray[np.int8]:
         """(N,) int8: 0 bid, 1 ask."""
         words = {word: code for code, side in enumerate(SIDES) for word in self.quotes.words_of(side)}
-        name = str(self.quotes.side)
-        codes, values = self._coded(table, numbers, name, empty=False)
+        codes, values = block.coded(name)
+        self._refuse_empty(codes, block.numbers, name)
         sides = np.zeros(len(values), np.int8)
         for code in np.unique(codes).tolist():
             if values[code] not in words:
-                place = f"{self.place(int(numbers[np.argmax(codes == code)]))}, column {name}"
+                cell = self._cell(int(block.numbers[np.argmax(codes == code)]), name)
                 raise FeedUnavailable(
-                    f"{place}: {quoted(values[code])} is no side",
+                    f"{cell}: {quoted(values[code])} is no side",
                     self.where,
                     "say what it holds: quotes.bid=..., quotes.ask=...",
                 )
             sides[code] = words[values[code]]
         return sides[codes]
 
-    def _prices(self, table: Arrow, numbers: Int64, name: str) -> Int64:
-        column = plain(table.column(name))
-        unit = self.quotes.dollars
-        if unit is None:
-            self.fractions |= has_fractions(column)
-        px = self._parsed(column, numbers, name, partial(prices_of, unit=Fraction(1) if unit is None else unit))
+    def _prices(self, block: Block, name: str) -> Int64:
+        if self.quotes.dollars is None and not self.fractions:
+            self.fractions = block.has_fractions(name)
+        px = block.prices(name)
         self.priced |= bool((px != 0).any())
-        below = px < 0
-        if below.any():
-            self.first_negative = self.first_negative or f"{self.place(int(numbers[np.argmax(below)]))}, column {name}"
+        if px.min() < 0:
+            below = px < 0
+            self.first_negative = self.first_negative or self._cell(int(block.numbers[np.argmax(below)]), name)
             self.negative += int(np.count_nonzero(below))
-        self.floats |= pa.types.is_floating(column.type)
+        self.floats |= block.is_float(name)
         return px
 
-    def _sizes(self, table: Arrow, numbers: Int64, name: str, ts: Int64, px: Int64) -> Int64:
-        shares = self.quotes.shares
-        sz = self._read(table, numbers, name, partial(sizes_of, unit=Fraction(1) if shares is None else shares))
-        if shares is None:
+    def _sizes(self, block: Block, name: str, ts: Int64, px: Int64) -> NDArray[np.int32]:
+        sz = block.sizes(name)
+        if self.quotes.shares is None:
             sz = np.where(sz > 0, sz * round_lots(ts, px), sz)
         return sz.astype(np.int32)
 
@@ -357,6 +306,23 @@ class Mapper:
         if self.floats:
             notes.append("prices were floating point: rounded to 1e-9 $")
         return tuple(notes)
+
+
+def _by_level(columns: Columns) -> Columns:
+    """Columns of levels side by side, (N, D); one level is a view of what is there."""
+    joined: Columns = {}
+    for name in [*columns]:
+        column, (what, _, level) = columns.pop(name), name.partition("@")
+        if level == "":
+            joined[what] = column
+        elif level == "0":
+            joined[what] = [column]
+        else:
+            joined[what].append(column)
+    levels = {name: each for name, each in joined.items() if isinstance(each, list)}
+    return joined | {
+        name: each[0][:, None] if len(each) == 1 else np.stack(each, axis=1) for name, each in levels.items()
+    }
 
 
 def _with_withdrawals(columns: Columns) -> Columns:

@@ -42,7 +42,9 @@ EXPECTED: Final = {
     "time_unit": "iso, clock, s, ms, us or ns",
     "zone": "a time zone, such as America/New_York",
     "date": "a date, such as 2024-08-01, or the name of a column",
+    "date_order": "ymd, mdy or dmy",
     "symbol": _COLUMN.format("ticker"),
+    "symbols": "a mapping of what the table says to a symbol, such as {BTCUSDT: BTC-USD}",
     "venue": _COLUMN.format("exchange"),
     "venues": "what the column holds, such as mic, or a mapping such as {ARCA: ARCX}",
     "at": "a venue, such as XNAS",
@@ -60,11 +62,13 @@ EXPECTED: Final = {
     "price_unit": "dollars, cents, or dollars such as 1e-4",
     "size_unit": "shares, lots, lots of 100, or a part such as 1e-6",
     "rows": "updates or snapshots",
+    "sizes": "exact or down",
+    "stamps": "arrival or sent",
     "prices": "positive or signed",
 }
 """What the value of each key looks like."""
 
-_AS_WRITTEN: Final = ("price_unit", "size_unit", "venues", "symbols")
+_AS_WRITTEN: Final = ("price_unit", "size_unit", "symbols", "venues")
 """Keys whose values are no names."""
 
 _FILE_LIMIT: Final = 2**20
@@ -88,6 +92,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time, time_unit, zone, date : str, optional
         The column of instants; ISO 8601 text, the time of day, or a number since 1970 in a unit; the zone of what names
         none; the date, or the column of dates, of a time of day.
+    date_order : str, optional
+        Which part comes first where dates are no ISO 8601: 8/1/2024 is mdy or dmy.
     symbol, venue, sequence : str, optional
         Columns. Without `sequence` the order of the rows stands in.
     venues : str or dict
@@ -125,6 +131,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time_unit: TimeUnit | None = None
     zone: str | None = None
     date: str | None = None
+    date_order: Literal["ymd", "mdy", "dmy"] | None = None
     symbol: str | None = None
     venue: str | None = None
     venues: str | dict[str, str | int] = "any"
@@ -151,13 +158,16 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def names_columns(self) -> bool:
         """Whether it says which columns hold quotes; otherwise it says something about a vendor's layout."""
-        return any(getattr(self, name) is not None for name in ("time", "bid_px", "ask_px", "side", "px"))
+        return any(
+            getattr(self, name) is not None for name in ("bid_px", "ask_px", "bid_sz", "ask_sz", "side", "px", "sz")
+        )
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys that are not at their defaults."""
-        fields = msgspec.structs.fields(self)
-        return {each.name: getattr(self, each.name) for each in fields if getattr(self, each.name) != each.default}
+        plain = QuoteMapping()
+        names = (each.name for each in msgspec.structs.fields(self))
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(plain, name)}
 
     @property
     def separator(self) -> str:
@@ -242,10 +252,7 @@ def parse_mapping(tree: object) -> QuoteMapping:
         raise ValueError(  # noqa: TRY004 - one kind of error for all that a user typed
             f"quotes: expected a mapping, such as {{time: ts, bid_px: bid}}, but it had {str(tree)[:40]!r}"
         )
-    names = [field.name for field in msgspec.structs.fields(QuoteMapping)]
-    for key in tree:
-        if key not in names:
-            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in names]))
+    check_keys(tree)
     try:
         quotes = msgspec.convert(_texts(tree), QuoteMapping)
     except msgspec.ValidationError as error:
@@ -253,6 +260,13 @@ def parse_mapping(tree: object) -> QuoteMapping:
         raise ValueError(f"quotes.{key}: expected {EXPECTED[key]}, but it had {repr(tree[key])[:40]}") from None
     check_mapping(quotes)
     return quotes
+
+
+def check_keys(tree: Mapping[str, Any]) -> None:
+    """Refuse (ValueError) an unknown key; the nearest valid one is named."""
+    for key in tree:
+        if key not in EXPECTED:
+            raise ValueError(unknown_key(f"quotes.{key}", [f"quotes.{name}" for name in EXPECTED]))
 
 
 def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def integers(text: Text, low: int, high: int, *, empty: int | None = None) -> In
             raise ValueError("it is empty")
         text = pc.fill_null(text, str(empty))
     try:
-        numbers = _int64(text)
+        numbers = int64_of(text)
     except pa.ArrowInvalid:
         whole, remainder = np.divmod(decimals(text, exact=True), 10**9)
         if remainder.any():
@@ -65,7 +65,7 @@ def instants(text: Text, *, iso: bool) -> Int64:
     if text.null_count:
         raise ValueError("it is empty")
     try:
-        numbers = to_numpy(text.cast(_INSTANT).cast(pa.int64())) if iso else _int64(text)
+        numbers = to_numpy(text.cast(_INSTANT).cast(pa.int64())) if iso else int64_of(text)
     except pa.ArrowInvalid:
         form = "ISO 8601 with Z or an offset and up to nine digits" if iso else "integer nanoseconds"
         raise ValueError(f"expected {form}, as in the rest of the file") from None
@@ -84,7 +84,7 @@ def prices(text: Text, *, nanos: bool) -> Int64:
     text = pc.fill_null(text, "0")
     if nanos:
         try:
-            numbers = _int64(text)
+            numbers = int64_of(text)
         except pa.ArrowInvalid:
             raise ValueError("expected a whole number of 1e-9 $, as in the rest of the file") from None
     else:
@@ -144,7 +144,8 @@ def first_bad(text: Text, parse: Callable[[Text], object]) -> int:
     return low
 
 
-def _int64(text: Text) -> Int64:
+def int64_of(text: Text) -> Int64:
+    """Whole numbers of up to 19 decimal digits; pyarrow.ArrowInvalid where any is something else."""
     if _holds_x(text):  # pyarrow takes 0x10 for 16
         raise pa.ArrowInvalid("expected decimal digits")
     return to_numpy(text.cast(pa.int64()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Fees, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
-from sweep.config.question import Clock, ParentOrders, Question, Span
+from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
@@ -20,6 +20,7 @@ __all__ = [
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
     "ROUNDS_LIMIT",
+    "SESSION",
     "TABLE",
     "WHERE_ONLY",
     "BookAsked",

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from feed.access import refuse_literal
 from feed.console import unknown_key, without_secrets
+from feed.markets import SCENARIOS
 from feed.options import parse_venues
 from feed.quantities import parse_bytes, parse_count, parse_counts
 from feed.tables import EXPECTED as QUOTES
 from feed.tables import parse_mapping
 from feed.yaml_text import line_of
+from sweep.config.rules import by_publisher
 from sweep.errors import ConfigError
 from sweep.search import AXES, PARAMETERS
 
@@ -27,16 +29,17 @@ if TYPE_CHECKING:
 
 _INSTANT: Final = "an instant, such as 2024-08-01T13:36:32Z"
 _DURATION: Final = "a duration, such as 60s"
-_CLOCK: Final = "a time of day, such as 09:40"
+_BOUND: Final = f"{_INSTANT}, or session"
+_CLOCK: Final = "a time of day, such as 09:40, or session"
 _SHARES: Final = "a whole number of shares, such as 5000, 5k or 5e3"
 _DOLLARS: Final = "dollars per share, such as 0.003"
-_FEES: Final = "a file, or a mapping such as {default: {taker: 0.003}}"
+_FEES: Final = f"a file, a scenario ({', '.join(SCENARIOS)}), or a mapping such as {{XNAS: {{taker: 0.003}}}}"
 
 EXPECTED: Final = {
     "source": "text, such as file:day.csv.gz or kafka://127.0.0.1:9092/quotes",
-    "window": "a mapping, such as {start: 2024-08-01T13:36:32Z}",
-    "window.start": _INSTANT,
-    "window.end": _INSTANT,
+    "window": "session, or a mapping, such as {start: 2024-08-01T13:36:32Z}",
+    "window.start": _BOUND,
+    "window.end": _BOUND,
     "window.warmup": _DURATION,
     "order": "a mapping, such as {side: buy, size: 5000}",
     "order.side": "buy, sell, or both: [buy, sell]",
@@ -57,6 +60,7 @@ EXPECTED: Final = {
     "fees": _FEES,
     "latency": "a duration such as 500us, a list to draw from, or a mapping such as {default: 1ms, '2': 50us, seed: 7}",
     "participation": "a share of what is displayed, above 0 and up to 1, such as 0.2",
+    "calendar": "a calendar of exchange_calendars, such as XNYS or 24/7",
     "grid": "a mapping of axes to values, such as {theta_queue: [0, 0.01]}",
     "where": "a condition, such as lambda_over < lambda_under, or a list of them",
     "search": "a mapping, such as {kind: random, combinations: 1000}",
@@ -75,7 +79,6 @@ EXPECTED: Final = {
     "feed.wait": _DURATION,
     "feed.deadline": _DURATION,
     "feed.max_bytes": "a size in bytes, such as 16GiB or 500MB",
-    "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ...}",
     "quotes": "a file, or a mapping such as {time: ts, venue: exchange, bid_px: bid, ask_px: ask, ...}",
     **{f"quotes.{name}": expected for name, expected in QUOTES.items()},
     "kafka": "a mapping, such as {security_protocol: SASL_SSL}",
@@ -88,6 +91,7 @@ EXPECTED: Final = {
     "kafka.ssl_certfile": "the path of a PEM file, such as client.pem",
     "kafka.ssl_keyfile": "the path of a PEM file, such as client.key",
     "kafka.api_version": "text, such as '2.3'",
+    "kafka.client": "kafka-python or confluent",
     "depth": "a whole number, such as 10",
     "validate": "none, folds=5, rolling, anchored or leave_one_day_out",
     "detail": "best, all, or numbers of combinations, such as [0, 26]",
@@ -256,7 +260,7 @@ def _point(point: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]
 NAMED: Final = ("fees", "latency")
 """Axes whose values may have names: a mapping of names to values."""
 
-_TABLES: Final = "{today: {default: {taker: 0.003}}}"
+_TABLES: Final = "{today: {default: {taker: 0.003}}}, or scenarios, such as [us-2018, us-2026-cap30]"
 
 
 def _value(key: str, value: Any, kind: Any, rule: str = "") -> Any:  # noqa: ANN401 - as written, and a type
@@ -264,7 +268,7 @@ def _value(key: str, value: Any, kind: Any, rule: str = "") -> Any:  # noqa: ANN
     rule = rule or key
     if rule == "fees":
         table = _mapping(key, value, EXPECTED[rule])
-        return {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in table.items()}
+        return by_publisher(key, {str(venue): _fee(f"{key}.{venue}", fee) for venue, fee in table.items()})
     if rule in READ and value is not None:
         try:
             value = READ[rule](value)

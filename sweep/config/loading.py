@@ -10,9 +10,10 @@ import msgspec
 
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
-from feed.files import PLACE, is_table
-from sweep.config.keys import checked, nested, placed
-from sweep.config.rules import check_fees
+from feed.markets import SCENARIOS, fees_of
+from feed.plan import MEMORY, is_table
+from sweep.config.keys import EXPECTED, checked, nested, placed
+from sweep.config.question import SESSION
 from sweep.config.schema import Config
 from sweep.errors import ConfigError
 
@@ -87,10 +88,14 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     tree = nested(tree)
     if isinstance(tree.get("quotes"), str):
         tree["quotes"] = _read_quotes(tree["quotes"])
+    if isinstance(tree.get("window"), str):
+        tree["window"] = _session_window(tree["window"])
     if isinstance(tree.get("fees"), str):
         tree["fees"] = _read_fees(tree["fees"])
     named = tree["grid"].get("fees") if isinstance(tree.get("grid"), dict) else None
-    if isinstance(named, dict):  # a table of each name, or the file of one
+    if isinstance(named, list) and all(isinstance(name, str) and name in SCENARIOS for name in named):
+        named = {name: name for name in named}
+    if isinstance(named, dict):  # a table of each name, or the file or the scenario of one
         tables = {name: _read_fees(table) if isinstance(table, str) else table for name, table in named.items()}
         tree["grid"] = {**tree["grid"], "fees": tables}
     for name in ("symbol", "replay"):
@@ -118,7 +123,7 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
         return config
     if not is_table(config.get("source")):
         return build_config(config)
-    return build_config({**config, "source": PLACE}).holding(config["source"])
+    return build_config({**config, "source": MEMORY}).holding(config["source"])
 
 
 def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything
@@ -190,13 +195,28 @@ def _read_quotes(file: str) -> dict[str, Any]:
     return section
 
 
-_IN_FILES = {"fees": read_mapping, "quotes": _read_quotes}
-"""Sections that a file may hold, with what reads it."""
+def _fee_table(text: str) -> dict[str, Any]:
+    """The table of a scenario, or of a file, unchecked."""
+    if text in SCENARIOS:
+        return dict(fees_of(text))
+    if text.startswith("us-") and not Path(text).exists():
+        raise ConfigError(f"fees: {text!r} is neither a file nor a scenario: {', '.join(SCENARIOS)}")
+    return read_mapping(text)
 
 
-def _read_fees(file: str) -> dict[str, dict[str, float]]:
-    """Read a file of fees and check it here, where an error can name the line."""
-    with placed(file, below="fees"):
-        fees: dict[str, dict[str, float]] = checked({"fees": read_mapping(file)}, Config)["fees"]
-        check_fees(fees)
+def _session_window(text: str) -> dict[str, Any]:
+    """A window that is the regular session."""
+    if text != SESSION:
+        raise ConfigError(f"window: expected {EXPECTED['window']}, but it had {text[:40]!r}")
+    return {"start": text, "end": text}
+
+
+_IN_FILES = {"fees": _fee_table, "quotes": _read_quotes, "window": _session_window}
+"""Sections that one word may stand for, mostly a file, with what reads it."""
+
+
+def _read_fees(text: str) -> dict[str, dict[str, float]]:
+    """The fees of a scenario, or of a file, which is checked here, where an error can name the line."""
+    with placed(text, below="fees"):
+        fees: dict[str, dict[str, float]] = checked({"fees": _fee_table(text)}, Config)["fees"]
     return fees

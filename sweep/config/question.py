@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
+from feed.markets import CALENDAR, check_calendar, session_on
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tables import QuoteMapping
 from feed.tape import SHARES_LIMIT
@@ -37,6 +38,10 @@ MAX_BAD = 10_000
 """Malformed messages that can be tolerated at most: all are kept until the quarantine file is written."""
 
 
+SESSION: Final = "session"
+"""What a bound may be in place of a time: where the regular session of the date begins or ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """What a configuration says of a span; UTC nanoseconds, both ends included, None = it does not say.
@@ -44,10 +49,35 @@ class Span:
     Attributes
     ----------
     start, end : int, optional
+    opens, closes : bool
+        Whether it starts, or ends, with the regular session of each date.
+    calendar : str
+        Whose session.
     """
 
     start: int | None
     end: int | None
+    opens: bool = False
+    closes: bool = False
+    calendar: str = CALENDAR
+
+    @property
+    def by_session(self) -> bool:
+        """Whether it is another one on each date."""
+        return self.opens or self.closes
+
+    def on(self, day: int) -> Span:
+        """The span on a UTC date, in days since 1970.
+
+        Raises
+        ------
+        ValueError
+            It is of a session, and the date has none, or is beyond those that are known.
+        """
+        if not self.by_session:
+            return self
+        session = session_on(day, self.calendar)
+        return Span(session.opens if self.opens else self.start, session.closes if self.closes else self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +93,24 @@ class Clock:
         None = the window's bounds.
     zone : str
         An IANA name.
+    opens, closes : bool
+        Whether the first start is where the regular session of the date begins, and none is after its end.
+    calendar : str
+        Whose session.
     """
 
     every: int
     first: int | None
     last: int | None
     zone: str
+    opens: bool = False
+    closes: bool = False
+    calendar: str = CALENDAR
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both bounds are of the date itself, and not the window's."""
+        return (self.opens or self.first is not None) and (self.closes or self.last is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +194,10 @@ def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
     ConfigError
         A value that types alone do not exclude; the message begins with its key.
     """
-    window, orders = _window(config.window), _parent_orders(config.order)
+    calendar = config.calendar
+    if calendar != CALENDAR or _of_sessions(config):  # to look takes a moment
+        parsed("calendar", calendar, check_calendar)
+    window, orders = _window(config.window, calendar), _parent_orders(config.order, calendar)
     feed = config.feed
     wait, deadline = (parsed(f"feed.{key}", getattr(feed, key), parse_duration) for key in ("wait", "deadline"))
     if config.window.warmup is not UNSET:
@@ -226,13 +271,20 @@ def _check_detail(config: Config, combinations: int) -> None:
             raise ConfigError(f"detail: {number} is no combination; they are numbered from 0 to {combinations - 1:,}")
 
 
-def _window(written: Window) -> Span:
+def _of_sessions(config: Config) -> bool:
+    """Whether any bound is that of a session."""
+    window, order = config.window, config.order
+    return SESSION in {window.start, window.end, order.first, order.last}
+
+
+def _window(written: Window, calendar: str) -> Span:
+    opens, closes = written.start == SESSION, written.end == SESSION
     start, end = (
-        _optional("window.start", written.start, parse_instant),
-        _optional("window.end", written.end, parse_instant),
+        _optional("window.start", None if opens else written.start, parse_instant),
+        _optional("window.end", None if closes else written.end, parse_instant),
     )
     _check_span("window", start, end)
-    return Span(start, end)
+    return Span(start, end, opens, closes, calendar)
 
 
 def _check_span(name: str, start: int | None, end: int | None) -> None:
@@ -242,7 +294,7 @@ def _check_span(name: str, start: int | None, end: int | None) -> None:
         )
 
 
-def _parent_orders(written: OrderSpec) -> ParentOrders:
+def _parent_orders(written: OrderSpec, calendar: str) -> ParentOrders:
     """Parse the section `order`."""
     sides, sizes = _several("order.side", written.side), _several("order.size", written.size)
     starts: tuple[int, ...] = ()
@@ -265,7 +317,7 @@ def _parent_orders(written: OrderSpec) -> ParentOrders:
         raise ConfigError("order.end: order.horizon says when an order ends; remove one of the two")
     if len(starts) == 1:
         _check_span("order", starts[0], end)
-    clock = None if written.every is None else _clock(written)
+    clock = None if written.every is None else _clock(written, calendar)
     return ParentOrders(sides, sizes, tuple(sorted(starts)), end, horizon, clock)
 
 
@@ -280,16 +332,18 @@ def _several(key: str, value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - one of 
     return values
 
 
-def _clock(written: OrderSpec) -> Clock:
+def _clock(written: OrderSpec, calendar: str) -> Clock:
     every = parsed("order.every", written.every, _lasting)
+    opens, closes = written.first == SESSION, written.last == SESSION
     first, last = (
-        _optional(f"order.{key}", value, parse_clock) for key, value in (("from", written.first), ("to", written.last))
+        _optional(f"order.{key}", None if value == SESSION else value, parse_clock)
+        for key, value in (("from", written.first), ("to", written.last))
     )
     if first is not None and last is not None and first > last:
         raise ConfigError(f"order.from is after order.to: {written.first} and {written.last}; exchange the two")
     zone = "UTC" if written.zone is None else written.zone
     parsed("order.zone", zone, partial(at_clock, 0, 0))
-    return Clock(every, first, last, zone)
+    return Clock(every, first, last, zone, opens, closes, calendar)
 
 
 def _lasting(text: str | float) -> int:
@@ -308,6 +362,9 @@ def _of_embedded(window: Span) -> tuple[Span, Mapping[str, Mapping[str, Any]]]:
     """The window and the fees of the embedded source, which the configuration need not name."""
     from feed import synthetic
 
+    fees = {str(venue): fee for venue, fee in synthetic.FEES.items()}
+    if window.by_session:
+        return window, fees
     start = synthetic.WINDOW[0] if window.start is None else window.start
     end = synthetic.WINDOW[1] if window.end is None else window.end
     if start > end:
@@ -315,4 +372,4 @@ def _of_embedded(window: Span) -> tuple[Span, Mapping[str, Mapping[str, Any]]]:
             f"window.start is after window.end: {format_instant(start)} and {format_instant(end)}, of which the source "
             "brings one; set both"
         )
-    return Span(start, end), {str(venue): fee for venue, fee in synthetic.FEES.items()}
+    return Span(start, end), fees

@@ -14,6 +14,7 @@ from allocator.policies import POLICIES
 from feed.console import unknown_key
 from feed.instants import parse_duration
 from feed.levels import MOST_LEVELS
+from feed.markets import ids_of, venue_of
 from feed.tape import VENUE_LIMIT
 from sweep.errors import ConfigError
 from sweep.search import refuse_vanished
@@ -117,15 +118,40 @@ def parsed(key: str, value: Any, parse: Callable[[Any], Parsed]) -> Parsed:  # n
         raise ConfigError(f"{key}: {error}") from None
 
 
-def check_fees(fees: Mapping[str, dict[str, float]]) -> None:
-    """Refuse (ConfigError) fees of no venue, of another kind than taker and maker, or out of range."""
+def check_fees(fees: Mapping[str, dict[str, float]], key: str = "fees") -> None:
+    """Refuse (ConfigError) fees of another kind than taker and maker, or out of range."""
     for venue, fee in fees.items():
-        key = f"fees.{venue}"
-        check_venue(key, venue, "a Databento publisher id or default")
         for name, value in fee.items():
             if name not in {"taker", "maker"}:
-                raise ConfigError(unknown_key(f"{key}.{name}", [f"{key}.taker", f"{key}.maker"]))
-            check_amount(f"{key}.{name}", value, signed=True)
+                raise ConfigError(unknown_key(f"{key}.{venue}.{name}", [f"{key}.{venue}.{each}" for each in _KINDS]))
+            check_amount(f"{key}.{venue}.{name}", value, signed=True)
+
+
+_KINDS: Final = ("taker", "maker")
+
+
+def by_publisher(key: str, fees: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Write fees of venues that are named as those of every id that their quotes may have; others stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        A name is no venue's, or several, or two name one venue; the message begins with its key.
+    """
+    check_fees(fees, key)
+    by_id: dict[str, dict[str, float]] = {}
+    names: dict[int, str] = {}
+    for name, fee in fees.items():
+        if name == "default":
+            by_id[name] = fee
+            continue
+        number = parsed(f"{key}.{name}", name, venue_of)
+        for each in (number,) if name.isdigit() else ids_of(number):
+            if each in names:
+                raise ConfigError(f"{key}.{name}: it is venue {each}, as {names[each]} is; write the fees of each once")
+            names[each] = name
+            by_id[name if name.isdigit() else str(each)] = fee
+    return by_id
 
 
 def check_venue(key: str, venue: str, expected: str) -> None:

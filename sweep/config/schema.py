@@ -24,7 +24,7 @@ Instant = str | int | None
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """The span of the tape, start and end included; the warm-up before it only builds the book."""
+    """The span of the tape, start and end included, or its date's regular session; the warm-up only builds the book."""
 
     start: Instant = None
     end: Instant = None
@@ -101,6 +101,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
+    calendar: str = "XNYS"
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()
     search: SearchSpec = SearchSpec()
@@ -152,7 +153,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
             On the lattice that the axes of its grid span, ascending.
         """
         config = msgspec.structs.replace(self)
-        config.__dict__ |= {"held": self.held, "places": places}
+        config.__dict__.update(held=self.held, places=places)
         return config
 
 
@@ -171,6 +172,7 @@ LATER: Final[dict[str, Any]] = {
     "latency": msgspec.to_builtins(Latency()),
     "where": (),
     "tapes": {"skip_empty": False},
+    "calendar": "XNYS",
     "detail": "best",
     "validate": "none",
     "search": msgspec.to_builtins(SearchSpec()),

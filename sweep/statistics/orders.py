@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from allocator.order import Order
 from feed.instants import at_clock, format_instant
+from feed.markets import session_on
 from feed.tape import DAY
 from sweep.errors import ConfigError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from allocator.order import Side
+    from feed.markets import Session
     from sweep.config import Clock, ParentOrders
 
 BLOCK_HORIZONS: Final = 2
@@ -200,15 +202,29 @@ def _by_clock(clock: Clock, start: int, end: int) -> Iterator[int]:
             f"order.every: {clock.every / 1e9:g} s are {(end - start) // clock.every:,} starts in a window of "
             f"{(end - start) / 1e9:,.0f} s, more than {MOST_ORDERS:,}; let them lie further apart"
         )
-    if clock.first is None and clock.last is None:
+    by_session = clock.opens or clock.closes
+    if clock.first is None and clock.last is None and not by_session:
         yield from range(start, end + 1, clock.every)
         return
-    # the date of a zone's clocks may be the one before or after that of UTC
-    for day in range(start // DAY - 1, end // DAY + 2):
+    # the date of a zone's clocks may be the one before or after that of UTC; a session is of one
+    beside = 0 if by_session else 1
+    for day in range(start // DAY - beside, end // DAY + 1 + beside):
         first = (
             max(start, at_clock(day, 0, clock.zone)) if clock.first is None else at_clock(day, clock.first, clock.zone)
         )
         midnight = at_clock(day + 1, 0, clock.zone) - 1
         last = min(end, midnight) if clock.last is None else at_clock(day, clock.last, clock.zone)
+        if by_session:
+            session = _session_on(day, clock)
+            first = session.opens if clock.opens else max(start, day * DAY) if clock.first is None else first
+            last = session.closes if clock.closes else min(end, day * DAY + DAY - 1) if clock.last is None else last
         passed = max(0, -(-(start - first) // clock.every))  # starts of that day before the window
         yield from range(first + passed * clock.every, min(last, end) + 1, clock.every)
+
+
+def _session_on(day: int, clock: Clock) -> Session:
+    """The session of a date that the starts are bounded by."""
+    try:
+        return session_on(day, clock.calendar)
+    except ValueError as error:
+        raise NoOrder(f"order.{'from' if clock.opens else 'to'}: {error}") from None

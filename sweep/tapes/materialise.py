@@ -295,7 +295,9 @@ class Tapes:
         for number in range(len(self._plan.ranges)):
             while len(begun) < self._executor.workers and number + len(begun) < len(self._plan.ranges):
                 part = self._plan.ranges[number + len(begun)]
-                begun.append(self._executor.call(survey, self._plan, part, low, high, returns=2, where=self._where))
+                begun.append(
+                    self._executor.call(survey, self._plan, part, question.window, returns=2, where=self._where)
+                )
             block, spans = begun.popleft()
             surveyed = self._wait(spans)
             if isinstance(surveyed, str):
@@ -313,7 +315,7 @@ class Tapes:
             return [None], ()
         self._ranges_of = ranges_of
         blank = sorted(key for key in ranges_of if key not in inside and key is not None and _touch(key[1], low, high))
-        empty = tuple(_labelled(symbol, day * DAY) for symbol, day in blank) + tuple(files)
+        empty = tuple(_labelled(symbol, day * DAY) + _why(question.window, day) for symbol, day in blank) + tuple(files)
         return ([*sorted(inside)] if len(ranges_of) > 1 or files else [None]), empty
 
     def _begin(self, number: int) -> tuple[Handle, ...]:
@@ -348,13 +350,39 @@ KEPT_BYTES: Final = 2**30
 """Tapes and books that stay in the object store while others are swept; the first always does."""
 
 
-def survey(plan: SourcePlan, part: Range, first: int, last: int) -> tuple[Block, tuple[TapeSpan, ...] | str]:
+def survey(plan: SourcePlan, part: Range, window: Span) -> tuple[Block, tuple[TapeSpan, ...] | str]:
     """Read a range, and say of what it holds rows, and of what any in a window; if it holds no row, where it is."""
     try:
         block = part.read()
     except NoRows as error:
         return None, error.where
-    return block, plan.spans(block, first, last)
+    spans = plan.spans(block, *_bounds(window))
+    if not window.by_session:
+        return block, spans
+    inside = set()
+    for day in sorted({span.day for span in spans if span.inside}):
+        if (own := _window_on(window, day)) is not None:
+            inside |= {
+                (each.symbol, day) for each in plan.spans(block, *_bounds(own)) if each.inside and each.day == day
+            }
+    return block, tuple(span._replace(inside=(span.symbol, span.day) in inside) for span in spans)
+
+
+def _window_on(window: Span, day: int) -> Span | None:
+    """A window on a date; None where it is of a session and there is none."""
+    try:
+        return window.on(day)
+    except ValueError:
+        return None
+
+
+def _why(window: Span, day: int) -> str:
+    """Why a date has no window, in brackets; "" where it has one."""
+    try:
+        window.on(day)
+    except ValueError as error:
+        return f" ({error})"
+    return ""
 
 
 def _bounds(window: Span) -> tuple[int, int]:
@@ -385,7 +413,8 @@ def _refuse_empty(empty: Sequence[str], question: Question) -> None:
     if not empty or question.config.tapes.skip_empty:
         return
     more = f" and {len(empty) - NAMED:,} more" if len(empty) > NAMED else ""
-    window = "" if question.window.start is None and question.window.end is None else " in the window"
+    whole = question.window.start is None and question.window.end is None and not question.window.by_session
+    window = "" if whole else " in the window"
     venues = "" if question.reading.venues is None else " of the chosen venues"
     raise FeedUnavailable(
         f"no quotes{venues}{window}: {', '.join(empty[:NAMED])}{more}",
@@ -424,8 +453,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     beside: tuple[TapeSpan, ...] = ()
     empty: tuple[str, ...] = ()
     if selection.wanted is None:
-        low, high = _bounds(selection.window)
-        pairs = [pair for pair in dated if pair[0].clip(low, high).rows]
+        pairs = [pair for pair in dated if _reaches_into(pair[0], selection.window)]
         # where nothing is inside, `select` says where all of it is
         (full_tape, provenance), *others = pairs or merged[:1]
         beside = tuple(TapeSpan(tape.symbol, tape.span[0] // DAY) for tape, _ in others)
@@ -444,6 +472,14 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             rows=full_tape.rows,
             trades=len(full_tape.trades.ts),
         )
+    if selection.window.by_session and full_tape.rows:
+        try:
+            own = selection.window.on(full_tape.span[0] // DAY)
+        except ValueError as error:
+            raise FeedUnavailable(
+                f"window: {error}", provenance.place, "choose other dates, or the calendar of its exchange"
+            ) from None
+        start, end = own.start, own.end
     if selection.wanted is not None or beside:
         # of several dates each has the part of the window that lies on it
         day = full_tape.span[0] // DAY
@@ -525,6 +561,12 @@ def _by_date(tape: Tape) -> list[Tape]:
     return [tape.clip(day * DAY, day * DAY + DAY - 1) for day in np.unique(tape.ts // DAY).tolist()]
 
 
+def _reaches_into(tape: Tape, window: Span) -> bool:
+    """Whether a tape of one date has rows in a window."""
+    own = window if not tape.rows else _window_on(window, tape.span[0] // DAY)
+    return own is not None and bool(tape.clip(*_bounds(own)).rows)
+
+
 def _blank(tape: Tape, window: Span) -> str:
     """The name of a tape without quotes in a window; "" if the window holds no part of its dates."""
     ts = np.concatenate([tape.ts, tape.trades.ts])
@@ -532,7 +574,8 @@ def _blank(tape: Tape, window: Span) -> str:
         return tape.symbol
     low, high = _bounds(window)
     first, last = int(ts.min()), int(ts.max())
-    return _labelled(tape.symbol, first) if low // DAY <= last // DAY and first // DAY <= high // DAY else ""
+    touches = low // DAY <= last // DAY and first // DAY <= high // DAY
+    return _labelled(tape.symbol, first) + _why(window, first // DAY) if touches else ""
 
 
 def _quoted(book: Book, start: int) -> tuple[int, int] | None:

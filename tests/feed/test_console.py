@@ -260,6 +260,7 @@ def test_a_command_that_waits_for_its_source_says_so_on_stderr_alone(monkeypatch
         ("feed.files.csv_kernel", "read_rows", "the reader of large CSV files"),
         ("feed.files.fields_kernel", "read_fields", "the reader of vendors' files"),
         ("feed.files.price_book_kernel", "fold", "what folds updates to books"),
+        ("feed.files.mbo_kernel", "fold", "what folds orders into levels"),
         ("feed.quality.tally_kernel", "tally", "what counts large tapes"),
     ],
 )

@@ -25,6 +25,7 @@ import atheris
 KERNELS = [
     "feed.files.csv_kernel",
     "feed.files.fields_kernel",
+    "feed.files.mbo_kernel",
     "feed.files.price_book_kernel",
     "feed.quality.tally_kernel",
 ]

@@ -406,9 +406,11 @@ def test_broker_command_serves_until_it_is_told_to_end(served, port, number, cod
 def test_a_broker_that_dies_in_a_replay_is_one_line():
     code = """import sys, threading
 from feed import cli
-from feed.kafka import client, producer
+from feed.codecs import json_codec
+from feed.kafka import client, producer, senders
 from feed.kafka.embedded import EmbeddedBroker
-client.DELIVERY_SECONDS, producer.ACKNOWLEDGE_SECONDS = 31, 2
+client.DELIVERY_SECONDS, senders.ACKNOWLEDGE_SECONDS = 31, 2
+producer.ACKNOWLEDGE_SECONDS, json_codec._ROWS = 2, 1
 broker = EmbeddedBroker()
 end = producer.paced
 def dying(messages, **options):

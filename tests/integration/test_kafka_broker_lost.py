@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from feed.access import CLIENTS
 from feed.kafka.producer import replay
 from feed.source import read_source
 from tests.support.kafka.faults import (
@@ -62,9 +63,9 @@ def day(touch):
     return touch, read_source(str(touch))[0].digest()
 
 
-def killed_in_the_replay(cluster, topic, way, path, number):
+def killed_in_the_replay(cluster, topic, way, path, number, client):
     """Begin a replay, and kill a broker while it sends: its process, still running, and the messages there then."""
-    process = begin("replay", path, cluster.address(topic), *way.options())
+    process = begin("replay", path, cluster.address(topic), *way.options(), f"kafka.client={client}")
     held = wait_for_messages(cluster, topic, way.enough, process, way.partitions)
     cluster.kill(number)
     assert process.poll() is None, process.stderr.read()
@@ -78,12 +79,13 @@ def finish(process):
     return json.loads(out)
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("way", WAYS[:1], ids=str)
-def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way):
+def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way, client):
     path, digest = day
     topic = topic_of(request)
     source = one.create_topic(topic, way.partitions)
-    process, held = killed_in_the_replay(one, topic, way, path, 0)
+    process, held = killed_in_the_replay(one, topic, way, path, 0, client)
     with ended(process):
         one.restart(0)
         summary = finish(process)
@@ -94,14 +96,15 @@ def test_a_broker_that_dies_in_a_replay_and_comes_back(one, request, day, way):
     assert (got["replay"], got["messages"], got["resent"]) == (summary["replay"], summary["messages"], 0)
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("way", WAYS[1:], ids=str)
-def test_the_leader_dies_in_a_replay_and_the_others_go_on(three, request, day, way):
+def test_the_leader_dies_in_a_replay_and_the_others_go_on(three, request, day, way, client):
     path, digest = day
     topic = topic_of(request)
     source = three.create_topic(topic, way.partitions)
     three.wait_in_sync(topic)
     leader = three.leader_of(topic)
-    process, held = killed_in_the_replay(three, topic, way, path, leader)
+    process, held = killed_in_the_replay(three, topic, way, path, leader, client)
     with ended(process):
         summary = finish(process)
     assert way.enough <= held < 0.8 * summary["messages"]

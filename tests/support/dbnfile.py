@@ -11,6 +11,7 @@ import databento_dbn as dbn
 TS = 1722519392491911683
 FIRST, PAST = date(2024, 8, 1), date(2024, 8, 2)
 ACTIONS = {"T": dbn.Action.TRADE, "A": dbn.Action.ADD, "C": dbn.Action.CANCEL, "M": dbn.Action.MODIFY}
+ACTIONS |= {"R": dbn.Action.CLEAR, "F": dbn.Action.FILL, "N": dbn.Action.NONE}
 SIDES = {"B": dbn.Side.BID, "A": dbn.Side.ASK, "N": dbn.Side.NONE}
 ROW = {
     "publisher_id": 2,
@@ -61,6 +62,52 @@ def record(levels=1, **change):
     if levels == 1:
         return bytes(dbn.MBP1Msg(levels=best, **row))
     return bytes(dbn.MBP10Msg(levels=[best] * levels, **row))
+
+
+def shown(row, pair=dbn.BidAskPair, **others):
+    """The one level of a record, taken out of its row."""
+    sides = {name: row.pop(name) for name in ("bid_px", "ask_px", "bid_sz", "ask_sz")}
+    return pair(**sides, **others)
+
+
+def sampled_record(rtype=195, **change):
+    """One record of bbo-1s, or of bbo-1m (196): changes to `ROW`, whose price and size are the last trade's."""
+    row = {name: value for name, value in (ROW | change).items() if name != "action"}
+    levels = shown(row, bid_ct=1, ask_ct=1)
+    return bytes(dbn.BBOMsg(rtype=rtype, levels=levels, **row | {"side": SIDES[row["side"]]}))
+
+
+def consolidated_record(rtype=177, bid_pb=43, ask_pb=2, **change):
+    """One record of cmbp-1 (177), tcbbo (194), cbbo-1s (192) or cbbo-1m (193): changes to `ROW`."""
+    row = {name: value for name, value in (ROW | change).items() if name != "sequence"}
+    row["side"], action = SIDES[row["side"]], ACTIONS[row.pop("action")]
+    levels = shown(row, dbn.ConsolidatedBidAskPair, bid_pb=bid_pb, ask_pb=ask_pb)
+    if rtype in {192, 193}:
+        return bytes(dbn.CBBOMsg(rtype=rtype, levels=levels, **row))
+    return bytes(dbn.CMBP1Msg(rtype=rtype, levels=levels, action=action, **row))
+
+
+ORDER = {
+    "publisher_id": 2,
+    "instrument_id": 38,
+    "ts_event": TS,
+    "order_id": 1,
+    "price": 222_810_000_000,
+    "size": 100,
+    "action": "A",
+    "side": "B",
+    "ts_recv": TS + 170_625,
+    "flags": dbn.F_LAST,
+    "channel_id": 0,
+    "sequence": 46_542_624,
+}
+"""A record of mbo."""
+
+
+def order_record(**change):
+    """One record of mbo: changes to `ORDER`."""
+    row = ORDER | change
+    return bytes(dbn.MBOMsg(**row | {"action": ACTIONS[row["action"]], "side": SIDES[row["side"]]}))
 
 
 def trade_record():

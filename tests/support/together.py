@@ -6,7 +6,7 @@ TOGETHER = {
     "hosts": ("autoscaler", "hosts", "namespaces", "ports"),
     "kafka": (
         *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
-        *("partitions", "replays", "waiting"),
+        *("partitions", "replays", "waiting", "message_examples", "foreign_shapes"),
     ),
     "ray": ("killed", "kafka_sweep", "default_run", "documented", "ray", "ray_ended", "recovery"),
     "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),

@@ -135,6 +135,32 @@ def test_quotes_that_begin_after_the_order_does(swept):
     assert document["shortfall"]["optimized"]["first_fill"] == at(3600)
 
 
+def test_quotes_that_end_with_a_half_day_before_the_order_does(tmp_path):
+    head = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+    lines = [f"2024-11-29T17:{minute:02}:00Z,2,{minute},99.99,100.01,500,500\n" for minute in range(60)]
+    (tmp_path / "half.csv").write_text(head + "".join(lines))
+    window = {"start": "2024-11-29T17:05:00Z", "end": "2024-11-29T21:00:00Z"}
+    tree = {"source": str(tmp_path / "half.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
+    warned = run(build_config({**tree, "window": window}), Silent()).document["warnings"]
+    assert warned[0] == (
+        "the order ends 10,860 s after the last quote; the regular session ended at 2024-11-29T18:00:00.000000000Z, "
+        "and window.end=session ends there"
+    )
+    document = run(build_config({**tree, "window": {**window, "end": "session"}}), Silent()).document
+    assert not any("after the last quote" in line for line in document["warnings"])
+
+
+def test_quotes_that_cross_where_no_rule_forbids_it(swept):
+    def crossed(*venues):
+        return [(10 * k, venues[k % 2], 99.99 + k % 2, 100.01 + k % 2, 1000) for k in range(30)]
+
+    (line,) = (each for each in swept(crossed(20_106, 20_108))[1] if "cross newer ones" in each)
+    assert line.startswith("29 quotes that cross newer ones are hidden: on US exchanges such a quote is a late one")
+    for keys in ({"uncross": True}, {"uncross": False}, {"grid": {**GRID, "uncross": [True, False]}}):
+        assert not any("cross newer ones" in each for each in swept(crossed(20_106, 20_108), **keys)[1])
+    assert not any("cross newer ones" in each for each in swept(crossed(2, 43))[1])
+
+
 def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept):
     rows = [*steady(10), *[(600 + 30 * k, 2, 99.99, 0, 100) for k in range(1, 61)]]
     assert "the order ends 1,800 s after the last quote" in swept(rows, size=10, end=2400)[1]
@@ -149,8 +175,7 @@ def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept)
         ({"2": {"taker": -0.3}}, "fees.2.taker is -0.3 $ a share, -30 bps of 100.00 $"),
         ({"9": {"taker": 30}}, None),
         ({"default": {"taker": 30}, "2": {"taker": 0.003}}, None),
-        ({"default": {"taker": 0.01}}, None),
-        ({"default": {"taker": 0.1}}, None),
+        ({"default": {"taker": 0.003}}, None),
     ],
 )
 def test_a_fee_that_looks_like_basis_points(swept, fees, line):
@@ -158,6 +183,57 @@ def test_a_fee_that_looks_like_basis_points(swept, fees, line):
     assert not any("on average" in each for each in warned)
     fee_lines = [each for each in warned if each.startswith("fees.")]
     assert fee_lines == ([] if line is None else [f"{line}; fees are in dollars per share, not in basis points"])
+
+
+@pytest.mark.parametrize(
+    ("fees", "line"),
+    [
+        ({"default": {"taker": 0.003}}, None),
+        ({"default": {"taker": 0.0031}}, "fees.default.taker is 0.0031 $ a share: US exchanges may charge 0.003 $"),
+        ({"default": {"taker": 0.1}}, "fees.default.taker is 0.1 $ a share: US exchanges may charge 0.003 $"),
+        ({"default": {"taker": 0}, "XNAS": {"taker": 0.0035}}, "fees.2.taker is 0.0035 $ a share: US exchanges may"),
+        ({"default": {"taker": 0}, "9": {"taker": 0.0035}}, None),  # not on the tape
+        ({"default": {"taker": -0.0035}}, None),
+    ],
+)
+def test_a_fee_above_what_exchanges_may_charge(swept, fees, line):
+    fee_lines = [each for each in swept(steady(5), fees=fees)[1] if each.startswith("fees.")]
+    assert len(fee_lines) == (line is not None)
+    if line is not None:
+        assert fee_lines[0].startswith(line)
+        assert fee_lines[0].endswith("at 100.00 $ on 2024-08-01 (rule 610(c))")
+
+
+def test_a_fee_on_a_date_beyond_what_is_known_of_caps(tmp_path):
+    head = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+    lines = [f"2027-11-01T15:{minute:02}:00Z,2,{minute},99.99,100.01,500,500\n" for minute in range(20)]
+    (tmp_path / "later.csv").write_text(head + "".join(lines))
+    tree = {"source": str(tmp_path / "later.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
+    warned = run(build_config(tree), Silent()).document["warnings"]
+    assert warned[0] == (
+        "fees.default.taker is 0.003 $ a share: US exchanges may charge 0.001 $ at 100.00 $ on 2027-11-01 (rule 610(c))"
+        "; 2027-11-01 is after 2026-11-29, when the tables of these rules were last checked"
+    )
+
+
+def cheap(minutes, venue=2):
+    """A quote every half minute about 0.20 $."""
+    return [(30 * k, venue, 0.1999 - k % 2 / 10_000, 0.2001 + k % 2 / 10_000, 1000) for k in range(2 * minutes + 1)]
+
+
+def test_a_fee_above_a_hundredth_of_the_price(swept):
+    (line,) = (each for each in swept(cheap(5))[1] if each.startswith("fees."))
+    assert line == (
+        "fees.default.taker is 0.003 $ a share, 150 bps of 0.20 $; fees are in dollars per share; below 1 $ exchanges "
+        "charge a part of the price instead"
+    )
+
+
+def test_below_a_dollar_the_most_is_a_part_of_the_price_and_elsewhere_there_is_none(swept):
+    (line,) = (each for each in swept(cheap(5), fees={"default": {"taker": 0.001}})[1] if each.startswith("fees."))
+    assert line.startswith("fees.default.taker is 0.001 $ a share: US exchanges may charge 0.0006 $ at 0.20 $")
+    fee = {"default": {"taker": 0.001}}
+    assert not any("fees." in each for each in swept(cheap(5, venue=20_106), fees=fee)[1])
 
 
 def test_shares_that_stay_unfilled(swept):

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.codecs.json_codec import decode_json, encode_json
+from feed.codecs import json_codec
+from feed.codecs.json_codec import decode_json, encode_json, stream_json
 from feed.codecs.messages import Record, refuse
 from feed.errors import FeedCorrupt
-from feed.tape import PRICE_LIMIT, Tape
+from feed.tape import AGGRESSOR_LETTERS, PRICE_LIMIT, QUOTE_DTYPES, TRADE_DTYPES, Tape
 from tests.support.examples import examples
+from tests.support.strategies import deep_tapes, tapes
 
 TS = 1_722_519_392_491_911_683
 STAMP = "2024-08-01T13:36:32.491911683Z"
@@ -46,6 +48,63 @@ def test_the_decimal_text_of_a_price_is_exact(px):
     whole, _, fraction = text.partition(".")
     assert int(whole) * 10**9 + int(fraction.ljust(9, "0")) == px
     assert len(fraction) <= 9
+
+
+def plain_dollars(px):
+    return f"{px // 10**9}.{f'{px % 10**9:09d}'.rstrip('0') or '0'}"
+
+
+def plain_messages(tape):
+    """(instant, value, rows) of each message, written row by row."""
+    parts = {}
+    for row in range(tape.rows):
+        levels = "".join(
+            f'"{side}_px_{level + 1:02}":{plain_dollars(int(getattr(tape.levels, f"{side}_px")[row, level]))},'
+            f'"{side}_sz_{level + 1:02}":{getattr(tape.levels, f"{side}_sz")[row, level]},'
+            for level in range(tape.depth - 1)
+            for side in ("ask", "bid")
+        )
+        quote = {name: int(getattr(tape, name)[row]) for name in QUOTE_DTYPES}
+        text = (
+            f'{{"ts_event":"{np.datetime64(quote["ts"], "ns")}Z","publisher_id":{quote["venue"]},'
+            f'"ask_px_00":{plain_dollars(quote["ask_px"])},"ask_sz_00":{quote["ask_sz"]},'
+            f'"bid_px_00":{plain_dollars(quote["bid_px"])},"bid_sz_00":{quote["bid_sz"]},'
+            f'{levels}"sequence":{quote["sequence"]}}}'
+        )
+        parts.setdefault(quote["ts"], ([], []))[0].append(text)
+    for row in range(len(tape.trades.ts)):
+        trade = {name: int(getattr(tape.trades, name)[row]) for name in TRADE_DTYPES}
+        text = (
+            f'{{"ts_event":"{np.datetime64(trade["ts"], "ns")}Z","publisher_id":{trade["venue"]},'
+            f'"price":{plain_dollars(trade["px"])},"size":{trade["sz"]},"side":"{AGGRESSOR_LETTERS[trade["side"]]}",'
+            f'"sequence":{trade["sequence"]}}}'
+        )
+        parts.setdefault(trade["ts"], ([], []))[1].append(text)
+    for ts, (quotes, trades) in sorted(parts.items()):
+        more = f',"trades":[{",".join(trades)}]' if trades else ""
+        yield ts, f'{{"snapshot":[{",".join(quotes)}]{more}}}'.encode(), len(quotes) + len(trades)
+
+
+@given(st.one_of(tapes(max_rows=20), deep_tapes()))
+def test_messages_are_the_bytes_that_writing_row_by_row_gives(tape):
+    assert [tuple(message) for message in encode_json(tape)] == list(plain_messages(tape))
+
+
+@given(st.lists(st.one_of(tapes(max_rows=8), deep_tapes()), max_size=4), st.sampled_from([1, 3, 2**14]))
+def test_messages_of_several_tapes_come_by_time_and_at_one_instant_by_tape(listed, together):
+    expected = sorted(
+        ((ts, number, value, rows) for number, tape in enumerate(listed) for ts, value, rows in plain_messages(tape)),
+        key=lambda each: each[:2],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_codec, "_ROWS", together)
+        streamed = list(stream_json(listed))
+    columns = [
+        (each.ts.tolist(), each.tapes.tolist(), each.values.to_pylist(), each.rows.tolist()) for each in streamed
+    ]
+    assert [row for each in columns for row in zip(*each, strict=True)] == expected
+    for each in streamed:
+        assert len(each) == 1 or each.rows.sum() <= together * len(listed)
 
 
 @examples(100)

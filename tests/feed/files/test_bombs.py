@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import dbn_reader, fragments, parquet, streams
+from feed.files import dbn_stream, fragments, parquet, streams
 from feed.files.conversion import convert
 from feed.files.dbn_symbols import Names
 from feed.files.fragments import SYMBOLS, Labels, check_symbols, make_fragments
@@ -191,7 +191,7 @@ def test_mapping_records_are_sorted_where_a_record_is_looked_up_only(tmp_path, m
     (path := tmp_path / "day.dbn").write_bytes(
         dbnfile.live_metadata() + mapping_records + dbnfile.record(instrument_id=7) * 20
     )
-    monkeypatch.setattr(dbn_reader, "BLOCK", 1000)
+    monkeypatch.setattr(dbn_stream, "BLOCK", 1000)
     sorts = []
     monkeypatch.setattr(Names, "_sorted", lambda self, its=Names._sorted: sorts.append(1) or its(self))
     assert read_file(path).tape.symbol == "S7"

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.files import csv_reader, dbn_reader
-from feed.files.dbn_reader import RECORD_BYTES, RECORD_FIELDS, read_dbn
+from feed.files import csv_reader, dbn_stream
+from feed.files.dbn_layouts import LAYOUTS, RECORD_FIELDS, record_dtype
+from feed.files.dbn_reader import read_dbn
 from feed.files.dbn_symbols import MAPPING_RECORDS
 from feed.files.fragments import FileBlock
 from feed.tape import DAY, PRICE_LIMIT, UNDEFINED_PRICE, UNNAMED, same
@@ -70,11 +71,17 @@ def test_the_places_of_the_fields_of_mapping_records_are_the_library_s():
 
 
 def test_the_places_of_the_fields_are_the_library_s():
+    kinds = {"action": "S1", "side": "S1"}  # letters, which are read as their numbers
     for message, rtype in ((dbn.MBP1Msg, 1), (dbn.MBP10Msg, 10)):
         its = np.dtype(message._dtypes)
-        assert its.itemsize == RECORD_BYTES[rtype]
+        assert its.itemsize == LAYOUTS[rtype].nbytes
         for name, (kind, offset) in RECORD_FIELDS.items():
-            assert its.fields[name] == (np.dtype(kind), offset)
+            assert its.fields[name] == (np.dtype(kinds.get(name, kind)), offset)
+    ours = record_dtype(LAYOUTS[10].nbytes)
+    behind, first = ours.fields["behind"]
+    for level in range(1, 10):
+        for name, (kind, offset) in behind.base.fields.items():
+            assert its.fields[f"{name}_{level:02}"] == (kind, first + 32 * (level - 1) + offset)
 
 
 def test_a_row_is_read_exactly(read):
@@ -134,7 +141,7 @@ def test_the_same_data_as_csv_and_as_dbn_is_the_same_tape(folder, rows, others, 
     path = folder / ("day.dbn.zst" if zstd else "day.dbn")
     path.write_bytes(pa.compress(raw, "zstd", asbytes=True) if zstd else raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         decoded = read_dbn(path)
     ignored = {"other_rtype": len(others)} if others else {}
     for one, other in zip(decoded.fragments, expected.fragments, strict=True):
@@ -164,7 +171,7 @@ def test_records_of_other_lengths_anywhere_are_passed_over(read, monkeypatch):
     for order in ("ob", "bo", "bbo", "obo", "oobbb", "bobobo", "bbbbo", "obbbb", "bbobb"):
         parts = [metadata(AAPL), *(book if each == "b" else other for each in order)]
         for block in (60, 79, 80, 81, 130, 2**22):
-            monkeypatch.setattr(dbn_reader, "BLOCK", block)
+            monkeypatch.setattr(dbn_stream, "BLOCK", block)
             (fragment,) = read(*parts).fragments
             assert (fragment.tape.rows, fragment.ignored) == (order.count("b"), {"other_rtype": order.count("o")})
 
@@ -225,7 +232,7 @@ def sequences(block):
 def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
     read, folder, monkeypatch, block, other_way
 ):
-    monkeypatch.setattr(dbn_reader, "BLOCK", block)
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
     if other_way:
         stypes = {"stype_in": dbn.SType.INSTRUMENT_ID, "stype_out": dbn.SType.RAW_SYMBOL}
         maps = (
@@ -251,7 +258,7 @@ def test_names_that_exchange_their_instruments_at_midnight_do_so_by_metadata(
 @pytest.mark.parametrize("dated", [False, True])
 @pytest.mark.parametrize("spans", ["told", "open"])
 def test_names_that_exchange_their_instruments_at_midnight_do_so_by_records(read, monkeypatch, block, dated, spans):
-    monkeypatch.setattr(dbn_reader, "BLOCK", block)
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
     head = metadata(mapping("OLD", (FIRST, THIRD, 38))) if dated else live_metadata()
     days = ({"start": MIDNIGHT - DAY, "end": MIDNIGHT}, {"start": MIDNIGHT, "end": MIDNIGHT + DAY})
     one, other = days if spans == "told" else ({}, {})
@@ -360,7 +367,7 @@ def test_a_name_is_all_that_any_of_its_spans_covers(folder, maps, rows, block):
     }
     expected[UNNAMED] = sorted(set(range(len(rows))) - {at for numbers in expected.values() for at in numbers})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         fragments = read_dbn(folder / "day.dbn").fragments
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in fragments} == {
             name: places for name, places in expected.items() if places
@@ -460,7 +467,7 @@ def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypat
     ]
     expected = {"NEW": [4], "OLD": [2], "OTHER": [5], UNNAMED: [1, 3, 6]}
     for block in (60, 176, 256, 500, 2**22):
-        monkeypatch.setattr(dbn_reader, "BLOCK", block)
+        monkeypatch.setattr(dbn_stream, "BLOCK", block)
         decoded = read(*parts)
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
         assert decoded.symbols == tuple(expected)
@@ -468,6 +475,29 @@ def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypat
             (alone,) = read(*parts, symbol=name).fragments
             assert sorted(alone.tape.sequence.tolist()) == sequences
             assert alone.ignored == {"other_rtype": 1, "other_symbol": 6 - len(sequences)}
+
+
+@pytest.mark.parametrize("block", [200, 2**22])
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_symbols_that_are_mapped_to_one_instrument_together_are_a_tape_each(read, monkeypatch, order, block):
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
+    asked = [("ES.c.0", "38"), ("ESU4", "38"), ("ESZ4", "39")][::order]
+    head = [mapping_record(int(number), number, name, stype_out="instrument_id") for name, number in asked]
+    heartbeat = bytes(dbn.SystemMsg(TS, "Heartbeat"))
+    head.insert(1, heartbeat)  # is no market data
+    rows = [record(sequence=1), record(instrument_id=39, sequence=2), record(sequence=3)]
+    after = mapping_record(39, "39", "ES.c.0", stype_out="instrument_id")  # it has rolled
+    block = read(live_metadata(), *head, *rows)
+    assert sequences(block) == {"ES.c.0": [1, 3], "ESU4": [1, 3], "ESZ4": [2]}
+    both = [mapping_record(39, "39", "ESZ4", stype_out="instrument_id"), after][::order]
+    day = {"ts_recv": MIDNIGHT + 1}
+    late = [record(sequence=4, **day), record(instrument_id=39, sequence=5, **day)]
+    rolled = [mapping_record(38, "38", "ESU4", stype_out="instrument_id"), *both, *late]
+    parts = live_metadata(), *head, *rows, *rolled
+    expected = {"ES.c.0": [1, 3, 5], "ESU4": [1, 3, 4], "ESZ4": [2, 5]}
+    assert sequences(read(*parts)) == expected
+    for name, numbers in expected.items():
+        assert sequences(read(*parts, symbol=name)) == {name: numbers}
 
 
 def test_a_record_outside_of_the_interval_of_a_mapping_is_named_by_the_one_before(read):
@@ -507,18 +537,23 @@ _EVENTS = st.one_of(
 def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, events, dated, version, block):
     """By the newest mapping record of the instrument that holds, else by the metadata, else unnamed."""
     raw = metadata(mapping("A", (FIRST, PAST, 38)), version=version) if dated else live_metadata(version)
-    heard, expected = [], {}
+    heard, expected, rows = [], {}, 0
     for at, (kind, instrument, *what) in enumerate(events):
         if kind == "map":
             name, days = what
             spans = {} if days is None else {"start": TS + days[0] * DAY, "end": TS + days[1] * DAY}
             raw += mapping_record(instrument, name, version=version, **spans)
-            heard.append((instrument, name, days or (0, 9)))
+            heard.append((instrument, name, days or (0, 9), rows))
             continue
-        day = what[0]
-        names = [name for its, name, (start, end) in reversed(heard) if its == instrument and start <= day < end]
-        name = (names or ["A" if dated and instrument == 38 and day == 0 else ""])[0]
-        expected.setdefault(name or UNNAMED, []).append(at)
+        day, rows = what[0], rows + 1
+        own = [each for each in heard if each[0] == instrument]
+        holding = next((place for place in reversed(range(len(own))) if own[place][2][0] <= day < own[place][2][1]), -1)
+        names = {"A" if dated and instrument == 38 and day == 0 else ""} if holding < 0 else {own[holding][1]}
+        while holding > 0 and own[holding - 1][2:] == own[holding][2:] and "" not in {*names, own[holding - 1][1]}:
+            holding -= 1  # they come together
+            names.add(own[holding][1])
+        for name in names:
+            expected.setdefault(name or UNNAMED, []).append(at)
         # a venue each, as a name may well stand for one instrument at each of several
         raw += record(instrument_id=instrument, publisher_id=instrument % 97, ts_recv=TS + day * DAY, sequence=at)
     path = folder / "live.dbn"
@@ -527,7 +562,7 @@ def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, even
         assert "none of its" in outcome(path)
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", block)
+        patch.setattr(dbn_stream, "BLOCK", block)
         decoded = read_dbn(path)
         assert {each.tape.symbol: sorted(each.tape.sequence.tolist()) for each in decoded.fragments} == expected
         if not decoded.fragments[0].named:
@@ -659,7 +694,7 @@ def test_a_changed_byte_never_crashes_the_reader(folder, at, value, block):
     path = folder / "changed.dbn"
     path.write_bytes(raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbn_reader, "BLOCK", 40 + block)
+        patch.setattr(dbn_stream, "BLOCK", 40 + block)
         result = outcome(path)
     assert isinstance(result, FileBlock) or str(path) in result
 

@@ -4,16 +4,19 @@ import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from feed.codecs.json_codec import encode_json
+from feed.codecs.messages import Messages
 from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import producer as replay_module
 from feed.kafka.address import Address
 from feed.kafka.client import MAX_MESSAGE
-from feed.kafka.headers import EndRecord, Listed, replay_digest
-from feed.kafka.producer import PARTITIONERS, Outgoing, new_replay_id, paced, replay
+from feed.kafka.headers import OWN, EndRecord, Listed, replay_digest, shared_headers
+from feed.kafka.producer import PARTITIONERS, hash_of, new_replay_id, paced, replay
+from feed.kafka.senders import Covered, PythonSender
 from feed.provenance import Partition
 from feed.tape import Tape
 from tests.support.kafka.accumulating import AccumulatingProducer
@@ -33,18 +36,27 @@ class Clock:
         self.now += seconds + self.oversleep
 
 
-def schedule(stamps, speed, *, clock, cost=0.0):
+def due_at(*stamps):
+    """Messages without content, due at these nanoseconds."""
+    ts = np.array(stamps, np.int64)
+    zeros = np.zeros(len(ts), np.int64)
+    return Messages(ts, zeros, pa.array([b""] * len(ts), pa.large_binary()), zeros)
+
+
+def schedule(stamps, speed, *, clock, cost=0.0, together=4):
     out = []
-    messages = (Outgoing(int(ts * 1e9), "AAPL", b"", 0) for ts in stamps)
-    for message in paced(messages, speed=speed, clock=clock, sleep=clock.sleep):
-        out.append((message.ts / 1e9, clock.now - 100.0))
+    nanos = [int(ts * 1e9) for ts in stamps]
+    stream = (due_at(*nanos[at : at + together]) for at in range(0, len(nanos), together))
+    for messages in paced(stream, speed=speed, clock=clock, sleep=clock.sleep):
+        out += [(ts / 1e9, clock.now - 100.0) for ts in messages.ts.tolist()]
         clock.now += cost
     return out
 
 
-def test_speed_keeps_recorded_gaps_divided_by_it():
-    assert schedule([5, 6, 6.5, 9], 1, clock=Clock()) == [(5, 0), (6, 1), (6.5, 1.5), (9, 4)]
-    assert schedule([5, 6, 6.5, 9], 10, clock=Clock()) == [
+@pytest.mark.parametrize("together", [1, 3, 4])
+def test_speed_keeps_recorded_gaps_divided_by_it(together):
+    assert schedule([5, 6, 6.5, 9], 1, clock=Clock(), together=together) == [(5, 0), (6, 1), (6.5, 1.5), (9, 4)]
+    assert schedule([5, 6, 6.5, 9], 10, clock=Clock(), together=together) == [
         (5, pytest.approx(0)),
         (6, pytest.approx(0.1)),
         (6.5, pytest.approx(0.15)),
@@ -66,21 +78,26 @@ def test_delays_do_not_add_up():
 
 def test_a_late_replay_catches_up_without_waiting():
     clock = Clock()
-    stream = paced(
-        (Outgoing(int(ts * 1e9), "AAPL", b"", 0) for ts in (0, 1, 2, 10)), speed=1, clock=clock, sleep=clock.sleep
-    )
-    next(stream)
+    stream = paced([due_at(*(second * 10**9 for second in (0, 1, 2, 10)))], speed=1, clock=clock, sleep=clock.sleep)
+    assert next(stream).ts.tolist() == [0]
     clock.now += 5
-    next(stream), next(stream)
+    assert next(stream).ts.tolist() == [10**9, 2 * 10**9]
     assert clock.slept == []
-    next(stream)
+    assert next(stream).ts.tolist() == [10 * 10**9]
     assert clock.slept == [5.0]
 
 
 def test_what_is_batched_is_sent_before_a_wait():
     clock, flushes = Clock(), []
-    messages = [Outgoing(ts, "AAPL", b"", 0) for ts in (0, 0, 10**9)]
-    list(paced(messages, speed=1, clock=clock, sleep=clock.sleep, before_wait=lambda: flushes.append(clock.now)))
+    list(
+        paced(
+            [due_at(0, 0), due_at(10**9)],
+            speed=1,
+            clock=clock,
+            sleep=clock.sleep,
+            before_wait=lambda: flushes.append(clock.now),
+        )
+    )
     assert flushes == [100.0]
 
 
@@ -100,8 +117,14 @@ def tape(symbol="AAPL"):
 
 
 def fill(producer, tapes, *, numbers=(0,), partition="symbol", codec="json", on_progress=None):
-    filled = replay_module._Fill(producer, ADDRESS, "r", codec, list(numbers), PARTITIONERS[partition])
-    filled.send(replay_module._outgoing(tapes, codec), on_progress)
+    producer.partitions_for = lambda _topic: set(numbers)
+    hashes = np.array([hash_of(each.symbol) for each in tapes])
+    covers = [Covered(each.symbol.encode(), shared_headers("r", each.symbol, codec)) for each in tapes]
+    sender = PythonSender(producer, ADDRESS, covers, OWN)
+    filled = replay_module._Fill(
+        sender, ADDRESS, lambda count, codes, seqs: PARTITIONERS[partition](count, hashes[codes], seqs)
+    )
+    filled.send(CODECS[codec].stream(tapes), on_progress)
     return filled.lanes
 
 
@@ -136,7 +159,7 @@ def test_headers_number_the_messages_and_the_table_proves_them():
     assert [headers["seq"] for _, _, headers, _ in producer.sent] == [b"0", b"1"]
     assert [headers["pseq"] for _, _, headers, _ in producer.sent] == [b"0", b"1"]
     assert {partition for partition, _, _, _ in producer.sent} == {0}
-    assert progress == [(1, 0), (2, 1)]
+    assert progress == [(2, 1)]
     lane = lanes[0]
     assert (lane.messages, lane.rows, lane.start, lane.end) == (2, 4, 70, 72)
     assert lane.nbytes == sum(len(message.value) for message in messages)
@@ -149,7 +172,8 @@ def test_every_used_partition_gets_an_end_record_with_the_whole_table():
     producer = AccumulatingProducer(first=9)
     listed = {part: Listed(2, 2, 9, 5, 8, "a" * 64) for part in (0, 2)}
     end = EndRecord("r", "json", "1.0", 4, "b" * 64, {"AAPL": "b" * 64}, listed)
-    assert replay_module._finish(producer, ADDRESS, end) == (Partition(0, 5, 10), Partition(2, 5, 10))
+    sender = PythonSender(producer, ADDRESS, [Covered(b"AAPL", [])], OWN)
+    assert replay_module._finish(sender, ADDRESS, end) == (Partition(0, 5, 10), Partition(2, 5, 10))
     assert [partition for partition, _, _, _ in producer.sent] == [0, 2]
     for _, value, headers, _ in producer.sent:
         assert headers["kind"] == b"end"
@@ -167,9 +191,9 @@ def test_an_acknowledgement_without_an_offset_is_noticed_of_the_first_batch_too(
 
 
 def test_a_message_beyond_the_bound_is_named():
-    message = Outgoing(0, "AAPL", b"x" * (MAX_MESSAGE + 1), 1)
+    sizes = np.array([MAX_MESSAGE, MAX_MESSAGE + 1])
     with pytest.raises(FeedCorrupt, match=r"message of 1970-01-01T00:00:00.000000000Z has 8388609 bytes"):
-        replay_module._check_size(message, ADDRESS)
+        replay_module._check_size(due_at(5, 0), sizes, ADDRESS)
 
 
 @pytest.mark.parametrize(

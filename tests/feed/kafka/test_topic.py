@@ -12,7 +12,7 @@ from feed.errors import FeedUnavailable
 from feed.kafka import topic
 from feed.kafka.address import Address
 from feed.kafka.client import errors
-from feed.kafka.producer import PARTITIONERS
+from feed.kafka.producer import PARTITIONERS, hash_of
 from feed.kafka.topic import UNTOLD, Settings, check_fit, check_room, made_settings_of, settings_of
 from feed.tape import QUOTE_DTYPES, Tape
 from tests.support.examples import examples
@@ -156,7 +156,12 @@ def burst(rows, quiet=3):
 def room(tape, codec, partitions=1, partition="symbol", **values):
     values = {name.replace("_", "."): str(value) for name, value in values.items()}
     settings = Settings({**PLAIN, **values}, 1, partitions=partitions)
-    return check_room(settings, ADDRESS, [tape], CODECS[codec], PARTITIONERS[partition])
+    return check_room(settings, ADDRESS, [tape], CODECS[codec], partitions_by(partition))
+
+
+def partitions_by(partition):
+    hashes = np.array([hash_of("AAPL")])
+    return lambda count, numbers, seqs: PARTITIONERS[partition](count, hashes[numbers], seqs)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -179,10 +184,10 @@ def test_a_message_that_is_small_when_compressed_is_taken():
 
 def test_messages_are_not_made_twice_where_none_can_be_too_large(monkeypatch):
     monkeypatch.setattr(topic, "_packed", lambda value, _codec: len(value))
-    codec = SimpleNamespace(instants=1, row_bytes=224, level_bytes=128, compression=None)  # has nothing to encode with
+    codec = SimpleNamespace(instants=1, row_bytes=224, level_bytes=128, compressed=True)  # has nothing to encode with
     settings = Settings(PLAIN, 1, partitions=1)
-    assert check_room(settings, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
-    assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, PARTITIONERS["symbol"]) == ()
+    assert check_room(settings, ADDRESS, [burst(4000)], codec, partitions_by("symbol")) == ()
+    assert check_room(UNTOLD, ADDRESS, [burst(4000)], codec, partitions_by("symbol")) == ()
 
 
 @examples(40)

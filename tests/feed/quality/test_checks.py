@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,6 +192,17 @@ def test_what_is_no_us_equity_or_of_another_time_is_not_counted_and_says_so():
     later = replace(stock, ts=np.array([parse_instant("2026-11-30T15:00:00Z")]))
     said_so = "2026-11-30 is after 2026-11-29, when the tables of these rules were last checked"
     assert check(later).details == {"off_tick": said_so, "odd_lots": said_so}
+
+
+def test_odd_lots_of_real_days_are_those_that_pandas_counts(l1_day, taq_day):
+    for path, expected in ((l1_day, 34_381), (taq_day, 0)):
+        table = pd.read_csv(path)
+        odd = sum(
+            int(((table[f"{side}_px_00"] > 0) & table[f"{side}_sz_00"].between(1, 99)).sum()) for side in ("bid", "ask")
+        )
+        counts = check(read_source(str(path))[0]).counts
+        assert (counts["odd_lots"], counts["off_tick"]) == (odd, 0)
+        assert odd == expected
 
 
 @pytest.mark.parametrize(
@@ -445,7 +457,7 @@ def test_a_symbol_takes_the_same_work_however_many_there_are_and_little(tmp_path
     counts = [calls(source)[0] for source in sources]
     few, many = ((counts[at + 1] - counts[at]) / (sizes[at + 1] - sizes[at]) for at in (0, 1))
     assert abs(many - few) < 2
-    assert many < 700  # each tape costs what its calls do, not what its rows do
+    assert many < 760  # each tape costs what its calls do, not what its rows do
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -460,3 +472,30 @@ def test_of_many_symbols_the_one_asked_for_is_read_alone(tmp_path, monkeypatch, 
     ((tape, provenance),) = read_tapes(source, ReadOptions(symbol="S00007"))
     assert (tape.symbol, tape.rows, built) == ("S00007", 2, ["S00007"])
     assert provenance.ignored["other_symbol"] == 58
+
+
+@pytest.mark.parametrize(
+    ("size", "cents", "count", "expected"),
+    [
+        (3, 1, 60, {"sizes_in_lots"}),
+        (3, 1, 40, set()),  # 80 quotes are too few to say so
+        (100, 1, 60, set()),
+        (100, 0, 60, {"whole_dollars"}),
+        (7, 0, 60, {"sizes_in_lots", "whole_dollars"}),
+    ],
+)
+def test_sizes_and_prices_that_may_be_in_another_unit_are_warned_of(size, cents, count, expected):
+    rows = np.arange(count)
+    px = 100 * 10**9 + cents * CENT
+    tape = Tape.build(
+        "X",
+        ts=OPEN + rows,
+        venue=np.full(count, 2),
+        bid_px=np.full(count, px),
+        ask_px=np.full(count, px + 10**9),
+        bid_sz=np.full(count, size),
+        ask_sz=np.full(count, size),
+        sequence=rows,
+    )
+    warned = {"sizes_in_lots", "whole_dollars"} & {*check(tape).warnings}
+    assert warned == expected

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 
 from feed.errors import FeedUnavailable
 from feed.options import options_of
-from feed.tables import QuoteMapping, parse_mapping, parse_word, read_mapping
+from feed.tables import EXPECTED, QuoteMapping, parse_mapping, parse_word, read_mapping
 from sweep.config import load_config
 from sweep.errors import ConfigError
 
@@ -51,6 +52,10 @@ LONG = {"time": "t", "venue": "v", "side": "s", "px": "p", "sz": "z"}
 def test_what_does_not_go_together_is_refused_by_its_key(tree, why):
     with pytest.raises(ValueError, match=why):
         parse_mapping(tree)
+
+
+def test_every_key_has_an_example():
+    assert {field.name for field in msgspec.structs.fields(QuoteMapping)} == set(EXPECTED)
 
 
 def test_units_are_exact():
@@ -105,7 +110,7 @@ def test_a_file_of_a_mapping_is_read_by_both_command_lines_and_single_keys_win(d
     ("words", "why"),
     [
         (["quotes=nowhere.yaml"], "nowhere.yaml"),
-        (["quotes.time=t", "quotes.venue=v"], "quotes.bid_px: a row of both sides needs"),
+        (["quotes.time=t", "quotes.ask_px=a", "quotes.venue=v"], "quotes.bid_px: a row of both sides needs"),
         (["quotes.tme=t"], "unknown key quotes.tme"),
     ],
 )

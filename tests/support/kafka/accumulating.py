@@ -7,6 +7,15 @@ from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.record.memory_records import MemoryRecords
 
 from feed.kafka.client import TopicPartition, errors
+from feed.kafka.record_batch import decompress
+
+
+def plain(raw):
+    """A batch, decompressed: its size and compression changed accordingly, its checksum left as it was."""
+    compression, records = raw[22] & 7, raw[61:]
+    records = decompress(compression, records)
+    size = (49 + len(records)).to_bytes(4, "big")
+    return raw[:8] + size + raw[12:22] + bytes([raw[22] & ~7]) + raw[23:61] + records
 
 
 class Batch(NamedTuple):
@@ -17,8 +26,8 @@ class Batch(NamedTuple):
     messages: int
 
     def records(self):
-        """The client's own reading of it."""
-        return [record for batch in MemoryRecords(self.raw) for record in batch]
+        """The client's own reading of it, but for zstd, which it cannot unpack."""
+        return [record for batch in MemoryRecords(plain(self.raw)) for record in batch]
 
 
 class AccumulatingProducer:
@@ -27,9 +36,9 @@ class AccumulatingProducer:
     The offsets of each partition begin at `first`; `fail_at` is the number of a batch.
     """
 
-    def __init__(self, *, first=70, fail_at=None, batch_size=2**19, compression=0):
+    def __init__(self, *, first=70, fail_at=None, batch_size=2**19):
         self.config = {"batch_size": batch_size}
-        self._accumulator = RecordAccumulator(batch_size=batch_size, compression_attrs=compression)
+        self._accumulator = RecordAccumulator(batch_size=batch_size)
         self._sender = SimpleNamespace(wakeup=lambda: None)
         self.batches, self.next, self.first, self.fail_at = [], {}, first, fail_at
 

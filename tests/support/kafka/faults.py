@@ -191,22 +191,28 @@ def wait_for_messages(cluster, topic, count, process, partitions=1):
 
 
 def contents(cluster, topic, partitions=1):
-    """What a topic holds: {replay: {partition: [pseq, in the order of offsets]}}, end records as -1."""
-    client = kafka_python()
-    consumer = client.KafkaConsumer(
-        bootstrap_servers=cluster.servers.split(","), auto_offset_reset="earliest", consumer_timeout_ms=20_000
-    )
-    parts = [client.TopicPartition(topic, part) for part in range(partitions)]
+    """What a topic holds: {replay: {partition: [pseq, in the order of offsets]}}, end records as -1.
+
+    By librdkafka, which shares no code with our reader, and unpacks zstd.
+    """
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+    settings = {"bootstrap.servers": cluster.servers, "group.id": "none", "enable.auto.commit": False}
+    consumer = Consumer(settings | {"enable.partition.eof": True})
     numbers = defaultdict(lambda: defaultdict(list))
     try:
-        consumer.assign(parts)
-        ends = consumer.end_offsets(parts)
-        while any(consumer.position(part) < end for part, end in ends.items()):
-            for part, records in consumer.poll(timeout_ms=1000).items():
-                for record in records:
-                    headers = {name: value.decode() for name, value in record.headers}
-                    number = int(headers.get("pseq", -1))
-                    numbers[headers.get("replay")][part.partition].append(number)
+        consumer.assign([TopicPartition(topic, part, 0) for part in range(partitions)])
+        left = set(range(partitions))
+        while left:
+            message = consumer.poll(20)
+            assert message is not None, left
+            if message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                left.discard(message.partition())
+                continue
+            headers = dict(message.headers())
+            number = int(headers.get("pseq", b"-1"))
+            numbers[headers["replay"].decode()][message.partition()].append(number)
     finally:
         consumer.close()
     return numbers

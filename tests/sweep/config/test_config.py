@@ -163,7 +163,11 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("feed=5", "feed: expected a mapping, such as {wait: 60s}, but it had 5"),
         ("executor=dask", "executor: expected ray or inline, but it had 'dask'"),
         ("address=10.0.0.1", "address: expected local, auto or ray://HOST:PORT"),
-        ("fees={XNAS: {taker: 0.003}}", "fees.XNAS: expected a Databento publisher id or default"),
+        ("fees={nasdak: {taker: 0.003}}", "fees.nasdak: 'nasdak' is no venue, did you mean 2 XNAS Nasdaq"),
+        ("fees={XNAS: {taker: 0.003}, nasdaq: {taker: 0.002}}", "fees.nasdaq: it is venue 2, as XNAS is; write"),
+        ("fees={124: {taker: 0.003}, XNAS: {taker: 0.002}}", "fees.XNAS: it is venue 124, as 124 is; write"),
+        ("fees={XNAS: {taker: 300}}", "fees.XNAS.taker: 300.0 $ per share is above 100 $"),
+        ("fees=us-2019", "fees: 'us-2019' is neither a file nor a scenario: us-2018, us-2026-cap30, us-2026-cap10"),
         ("fees={2: {takr: 0.003}}", "unknown key fees.2.takr; the nearest valid one is fees.2.taker"),
         ("fees={2: {taker: 3000}}", "fees.2.taker: 3000.0 $ per share is above 100 $"),
         (

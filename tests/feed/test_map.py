@@ -1,0 +1,102 @@
+"""`python -m feed map`: from a desk's file to a configuration that a sweep reads, or the question that is open."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feed import cli
+from feed.files.csv_writer import write_csv
+from feed.synthetic import generate
+from sweep.cli import main as sweep_main
+from tests.feed.tables.test_proposal import DESK
+
+ZONE = "quotes.zone=America/New_York"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A desk's file of a minute, in which the price moves."""
+    rows = ["Time,Exch,Ticker,Bid,Ask,BidSize,AskSize"]
+    for second in range(60):
+        for venue, cents in (("ARCA", second % 7), ("NASDAQ", second % 5)):
+            rows.append(
+                f"2024-08-01 09:30:{second:02}.5,{venue},ABC,157.{20 + cents},157.{22 + cents},300,{100 + second}"
+            )
+    path = tmp_path / "desk.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_two_commands_lead_from_a_desks_file_to_an_answer(desk, tmp_path, capsys):
+    written = tmp_path / "desk.yaml"
+    assert cli.main(["map", str(desk), ZONE, "--output", str(written)]) == 0
+    assert f"python -m sweep --config {written}" in capsys.readouterr().err
+    assert sweep_main(["--config", str(written), "executor=inline", "order.size=500"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["feed"]["rows"] == 120
+    assert document["optimized"]["filled"] == 500
+    assert any("the order of the rows stands in" in note for note in document["feed"]["notes"])
+
+
+def test_the_yaml_goes_to_stdout_alone(desk, capsys):
+    assert cli.main([ZONE, "map", str(desk)]) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith(f"source: '{desk}'\nquotes:\n  time: Time  # by its name; '2024-08-01 09:30:00.5'")
+    assert output.err == ""
+
+
+def test_what_two_readings_fit_is_asked_in_a_line(desk, capsys):
+    assert cli.main(["map", str(desk)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {desk}: 'Time' names no time zone: quotes.zone=UTC makes the first row 2024-08-01T09:30"
+    )
+    assert error.count("\n") == 1
+
+
+def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
+    pq.write_table(pa.table(DESK), tmp_path / "desk.parquet")
+    assert cli.main(["map", str(tmp_path / "desk.parquet"), ZONE]) == 0
+    assert "venues: name" in capsys.readouterr().out
+    lines = ["|".join(DESK), *("|".join(row) for row in zip(*DESK.values(), strict=True))]
+    (tmp_path / "desk.csv").write_text("\n".join(lines) + "\n")
+    assert cli.main(["map", str(tmp_path / "desk.csv"), ZONE]) == 0
+    assert "  delimiter: '|'  # " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "says"),
+    [
+        (None, (), "no such file"),
+        ("Time\n", (), "the file holds no rows"),
+        ("Time,Time\n1,2\n", (), "columns there more than once: 'Time'"),
+        ("Time,Bid\n1\n", (), "no table: "),
+        ("Time,Bid\n1,2\n", (), "which column is bid_sz"),
+        ("Time,Bid\n1,2\n", ("quotes.tame=Time",), "unknown key quotes.tame"),
+        ("Time,Bid\n1,2\n", ("symbol=X",), "symbol settles nothing of a mapping"),
+    ],
+)
+def test_what_cannot_be_mapped_is_refused_in_a_line(tmp_path, capsys, content, words, says):
+    path = tmp_path / "desk.csv"
+    if content is not None:
+        path.write_text(content)
+    assert cli.main(["map", str(path), *words]) in {2, 3}
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_databentos_own_columns_need_no_mapping(tmp_path, capsys):
+    write_csv(generate(seed=1, seconds=2, venues=2, levels=1), tmp_path / "day.csv")
+    assert cli.main(["map", str(tmp_path / "day.csv")]) == 2
+    assert "it has Databento's columns, which need no mapping" in capsys.readouterr().err
+
+
+def test_a_key_that_does_nothing_for_a_file_is_refused(tmp_path, capsys):
+    write_csv(generate(seed=1, seconds=2, venues=2, levels=1), tmp_path / "day.csv")
+    assert cli.main(["check", str(tmp_path / "day.csv"), "quotes.zone=UTC"]) == 2
+    assert "quotes.zone does nothing for day.csv" in capsys.readouterr().err
