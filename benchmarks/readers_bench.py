@@ -255,11 +255,56 @@ def _packed(scale: Scale) -> Duel:
     return _duel(partial(read_file, packed), others, rows, guard, f"{rows:,} rows x 23 columns, gzip")
 
 
+def desk_table(path: Path, rows: int) -> None:
+    """A table as a desk has it: New York's clocks, names of venues, dollars, no sequence."""
+    px, (bids, asks) = _walk(rows, 6)
+    venues = ("NASDAQ", "NYSE", "ARCA", "IEX", "EDGX")
+    with path.open("w") as file:
+        file.write("Time,Exch,Ticker,Bid,Ask,BidSize,AskSize\n")
+        for at in range(rows):
+            second, micro = divmod(at * 20_001, 10**6)
+            clock = f"{9 + second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{micro:06}"
+            quote = f"{px[at] / 100:.2f},{(px[at] + 1) / 100:.2f},{100 * bids[at]},{100 * asks[at]}"
+            file.write(f"{DAY} {clock},{venues[at % 5]},AAPL,{quote}\n")
+
+
+def _desk(scale: Scale, *, packed: bool = False) -> Duel:
+    rows, path = scale.pick(1_000_000, 50_000), scale.scratch / "desk.csv"
+    desk_table(path, rows)
+    if packed:
+        whole, path = path, path.with_suffix(".csv.gz")
+        path.write_bytes(gzip.compress(whole.read_bytes(), 6))
+    columns = ["Time", "Exch", "Ticker", "Bid", "Ask", "BidSize", "AskSize"]
+    quotes = QuoteMapping(
+        time="Time",
+        zone="America/New_York",
+        venue="Exch",
+        symbol="Ticker",
+        bid_px="Bid",
+        ask_px="Ask",
+        bid_sz="BidSize",
+        ask_sz="AskSize",
+    )
+
+    def guard():
+        tape = read_file(path, quotes=quotes).tape
+        read = by_polars(path, columns)
+        assert np.array_equal(np.round(read["Bid"].to_numpy() * 100).astype(np.int64) * 10**7, tape.bid_px)
+        assert int(tape.ts[0]) == MIDNIGHT + 9 * 3600 * 10**9
+
+    what = (
+        f"{rows:,} rows, {'gzip' if packed else 'uncompressed'}, by a mapping; pyarrow turns its stamps into instants"
+    )
+    return _duel(partial(read_file, path, quotes=quotes), _both(path, columns), rows, guard, what)
+
+
 AGAINST = "the fastest of pyarrow and polars on the columns that are needed (floats and text)"
 
 CASES = tuple(
     Case(name, "rows/s", AGAINST, prepare, least_ratio=0.5)
     for name, prepare in (
+        ("desk", _desk),
+        ("desk_gzip", partial(_desk, packed=True)),
         ("lobster", _lobster),
         ("taq", _taq),
         ("taq_gzip", _packed),

@@ -205,6 +205,6 @@ def _instants(batch: Batch, time: Field, quotes: QuoteMapping) -> Int64:
 def _days(batch: Batch, quotes: QuoteMapping) -> Int64:
     """Days since 1970 of a batch's rows."""
     name = str(quotes.date)
-    if name in batch.columns:
-        return days_of_dates(pa.array(batch.names[name]))[batch.columns[name]]
-    return days_of_dates(pa.array([name])).repeat(len(batch))
+    by_row = name in batch.columns
+    days: Int64 = days_of_dates(pa.array(batch.names[name] if by_row else [name]))
+    return days[batch.columns[name]] if by_row else days.repeat(len(batch))
