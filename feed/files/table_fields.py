@@ -206,5 +206,6 @@ def _days(batch: Batch, quotes: QuoteMapping) -> Int64:
     """Days since 1970 of a batch's rows."""
     name = str(quotes.date)
     if name in batch.columns:
-        return days_of_dates(pa.array(batch.names[name]))[batch.columns[name]]
+        days: Int64 = days_of_dates(pa.array(batch.names[name]))[batch.columns[name]]
+        return days
     return days_of_dates(pa.array([name])).repeat(len(batch))
