@@ -172,7 +172,7 @@ def _layout_of(
 
 def _time_kind(quotes: QuoteMapping, value: str) -> int:
     """How a time is written, by the first one."""
-    if quotes.date_order is not None:
+    if quotes.date_order is not None or quotes.decimal != "point":
         raise _NotTakenError
     if quotes.date is not None:
         if ":" not in value or quotes.time_unit not in {None, "iso", "clock"}:

@@ -21,7 +21,17 @@ from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
 from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
-from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
+from feed.tables.typed import (
+    UNITS,
+    has_fractions,
+    instants_of,
+    integers_of,
+    is_text,
+    numbers_of,
+    plain,
+    prices_of,
+    with_points,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +76,7 @@ _WORDS: Final = ("true", "false", "null")
 _SAMPLES: Final = 3
 _FEW: Final = 64
 _LOT: Final = 100
+_THOUSAND: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class _Look:
             self.keys[key] = Proposed(key, value, "as given")
         self._columns()
         if not self.doubts:
-            for look in (self._time, self._venue, self._prices, self._sizes, self._sequence):
+            for look in (self._decimal, self._time, self._venue, self._prices, self._sizes, self._sequence):
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
@@ -198,6 +209,30 @@ class _Look:
         values = {str(each).upper() for each in pc.unique(column).drop_null().to_pylist()}
         return bool(values) and values <= words
 
+    # ------------------------------------------------------------------------------------------ numbers of text
+
+    def _decimal(self) -> None:
+        """Whether commas stand before fractions: three digits behind each may also be thousands."""
+        names = [
+            name for name in self._names("bid_px", "ask_px", "px", "bid_sz", "ask_sz", "sz") if self._is_text(name)
+        ]
+        numbers = [str(each) for name in names for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
+        behind = [each.partition(",")[2] for each in numbers if "," in each]
+        if behind and "decimal" not in self.keys and not any("." in each for each in numbers):
+            if all(len(each) == _THOUSAND for each in behind):
+                self.doubts.append(
+                    f"numbers such as {quoted(next(each for each in numbers if ',' in each))} have a comma: "
+                    "quotes.decimal=comma, or write thousands without"
+                )
+                return
+            self._take("decimal", "comma", f"a comma stands before the fraction: {self._samples(names[0])}")
+        if self._value("decimal") == "comma":
+            for name in (*names, *self._names("time")):
+                self.columns[name] = with_points(self.columns[name])
+
+    def _is_text(self, name: str) -> bool:
+        return is_text(self.columns[name].type)
+
     # ------------------------------------------------------------------------------------------ time
 
     def _is_clock(self) -> bool:
@@ -206,7 +241,7 @@ class _Look:
         if pa.types.is_time(column.type):
             return True
         first = str(column.drop_null()[0].as_py()) if column.null_count < len(column) else ""
-        return is_text(column.type) and re.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?", first) is not None
+        return is_text(column.type) and re.fullmatch(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?", first) is not None
 
     def _time(self) -> None:
         name = str(self._value("time"))
@@ -220,6 +255,8 @@ class _Look:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
                 )
+            elif self._value("date") in self.columns:
+                self._ordered(str(self._value("date")), self.columns[str(self._value("date"))])
             if "zone" not in self.keys:
                 self.doubts.append(f"{quoted(name)} names no time zone: quotes.zone=America/New_York, UTC, ...")
             return
@@ -254,6 +291,8 @@ class _Look:
     def _ordered(self, name: str, column: Arrow) -> Arrow:
         """Dates that are no ISO 8601 in the order that only fits, or that is given."""
         order = self._value("date_order")
+        if not is_text(column.type):
+            return column
         texts = [str(each) for each in pc.unique(column).to_pylist()]
         fitting = orders_that_fit(texts)
         if order is None and len(fitting) == 1:
