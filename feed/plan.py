@@ -15,6 +15,15 @@ Block = Any
 """What one range held; only the plan that made the range knows its type."""
 
 
+MEMORY = "memory:table"
+"""What a source is called that is a table in memory."""
+
+
+def is_table(source: object) -> bool:
+    """Whether a source is a table in memory: anything of the Arrow C interface."""
+    return hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")
+
+
 class TapeSpan(NamedTuple):
     """Rows of one symbol on one UTC date, in days since 1970, and whether any lies in the window."""
 

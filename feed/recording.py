@@ -1,7 +1,7 @@
 """Order books of several exchanges, polled through CCXT's unified interface into one CSV as tardis.dev writes it.
 
 The file is one of incremental_book_L2, so it is read as one: a snapshot of each book first, then what changed, with an
-amount of 0 where a level is gone. A book that cannot be had for a while is withdrawn, as nobody knows it then. CCXT itself is
+amount of 0 where a level is gone. A book that cannot be had for a while is withdrawn, as nobody knows it then. CCXT is
 imported only where an exchange is looked up by name: `pip install 'sor-sweep[crypto]'`.
 """
 
@@ -115,6 +115,7 @@ class Recorder:
             raise FeedUnavailable("there is a file already", str(path), "name another, or remove it") from None
         except OSError as error:
             raise FeedUnavailable(f"it cannot be written: {error.strerror or error}", str(path)) from None
+        self._path, self._rows = path, 0
         self._packed, self._levels, self._now, self._tell = path.suffix == ".gz", levels, now, tell
         self._pending, self._lock = [HEADER], threading.Lock()
         self._letters, self._reported = len(HEADER), set[tuple[str, str]]()
@@ -136,10 +137,12 @@ class Recorder:
         self._write(market, levels, book.get("timestamp"))
 
     def close(self) -> None:
-        """Write what is pending."""
+        """Write what is pending; a file without a row is removed."""
         with self._lock:
             self._flush()
             self._file.close()
+        if not self._rows:
+            self._path.unlink()
 
     def _report(self, market: Market, error: Exception) -> None:
         key = (market.name, type(error).__name__)
@@ -160,6 +163,7 @@ class Recorder:
         market.rows += len(rows)
         with self._lock:
             self._pending += rows
+            self._rows += len(rows)
             self._letters += sum(map(len, rows))
             if self._letters > _MEMBER:
                 self._flush()

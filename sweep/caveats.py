@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from msgspec import UNSET
 
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
 from feed.instants import format_instant, session_open
-from feed.markets import FEE_CAPS, elsewhere, rule_on
+from feed.markets import FEE_CAPS, beyond, elsewhere, rule_on, session_on
 from feed.publishers import in_us_equities
+from feed.tape import DAY
 from sweep.config import in_rounds
 from sweep.search import SAMPLERS, in_dollars
 
@@ -61,7 +64,8 @@ def before(question: Question, orders: Orders, tapes: Sequence[Facts], number: i
             fees.append((table, name))
     for lines in (
         _session(question, own.orders[0], facts),
-        _clock(own, around),
+        _clock(own, facts, around),
+        _crossing(question, facts),
         *(_fees(table, name, facts, around) for table, name in fees),
     ):
         yield from (label + line for line in lines)
@@ -104,7 +108,7 @@ def _session(question: Question, order: Order, facts: Facts) -> Iterator[str]:
             )
 
 
-def _clock(orders: Orders, around: Around) -> Iterator[str]:
+def _clock(orders: Orders, facts: Facts, around: Around) -> Iterator[str]:
     """Where an order lasts longer than its quotes: schedules pile up on the first quote, or end early."""
     if around.first is None or around.last is None:
         return
@@ -113,7 +117,32 @@ def _clock(orders: Orders, around: Around) -> Iterator[str]:
     if start < around.first - MINUTE:
         yield f"{first} starts {(around.first - start) / 1e9:,.0f} s before the first quote"
     if end > around.last + MINUTE:
-        yield f"{last} ends {(end - around.last) / 1e9:,.0f} s after the last quote"
+        yield f"{last} ends {(end - around.last) / 1e9:,.0f} s after the last quote{_closed(facts, end)}"
+
+
+def _closed(facts: Facts, end: int) -> str:
+    """That US exchanges had closed before an instant, and how to end there; "" where they had not, or nobody knows."""
+    if in_us_equities(facts.venues):
+        with suppress(ValueError):
+            closes = session_on(facts.start // DAY).closes
+            if closes < end:
+                return f"; the regular session ended at {format_instant(closes)}, and window.end=session ends there"
+    return ""
+
+
+def _crossing(question: Question, facts: Facts) -> Iterator[str]:
+    """Crossed quotes that are hidden, on a market where no rule says that they are late ones."""
+    hidden = facts.quality["book"]["uncrossed_quotes"]
+    if (
+        hidden
+        and question.config.uncross is UNSET
+        and "uncross" not in question.config.grid
+        and elsewhere(facts.venues)
+    ):
+        yield (
+            f"{hidden:,} quotes that cross newer ones are hidden: on US exchanges such a quote is a late one, here it "
+            "may be a real one, which uncross=false keeps"
+        )
 
 
 def _fees(fees: Fees, key: str, facts: Facts, around: Around) -> Iterator[str]:
@@ -140,6 +169,7 @@ def _fees(fees: Fees, key: str, facts: Facts, around: Around) -> Iterator[str]:
             yield (
                 f"{key}.{','.join(names)}.taker is {in_dollars(fee)} $ a share: US exchanges may charge "
                 f"{in_dollars(most)} $ at {price / 2 / NANO:,.2f} $ on {format_instant(facts.start)[:10]} (rule 610(c))"
+                f"{f'; {late}' if (late := beyond(facts.start)) else ''}"
             )
 
 

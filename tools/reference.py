@@ -55,8 +55,8 @@ MEANING: Final = {
     "baseline": "as what twap, vwap and pov buy what is due: `best_ask` waits at the lowest ask displayed, "
     "`best_available` takes the lowest that is left",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
-    "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to {taker, maker} in "
-    "$/share, negative for a rebate: [markets](markets.md#fees)",
+    "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to "
+    "{taker, maker} in $/share, negative for a rebate: [markets](markets.md#fees)",
     "latency": "how long a child order is under way: a duration, a list to draw from, or these by publisher id or "
     "`default`, with a `seed`",
     "calendar": "whose regular sessions `session` means: [markets](markets.md#sessions)",
@@ -93,6 +93,7 @@ MEANING: Final = {
     "text and nanoseconds by default",
     "quotes.zone": "of times that name none; there is no default",
     "quotes.date": "of times of day",
+    "quotes.date_order": "of dates that are no ISO 8601, such as 8/1/2024: which part comes first",
     "quotes.symbol": "names the symbol of each row; without it the table holds one",
     "quotes.venue": "names the venue of each row",
     "quotes.venues": "how that is read: any, id, mic, name, taq, lean, sip, databento, tardis, or what each text means",

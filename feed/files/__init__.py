@@ -2,7 +2,7 @@
 
 plan_files : the plan that reads files of this machine.
 plan_s3 : the plan that reads objects of a store.
-plan_table, is_table : the plan that reads a table in memory, whose place is called `PLACE`.
+plan_table : the plan that reads a table in memory.
 convert, check_place : write tapes to files; refuse a place for them before anything is read.
 write_csv : write one tape as CSV.
 ending_of : the ending of a file's name, if it is one that can be read.
@@ -18,7 +18,7 @@ from feed.lazy import exports
 if TYPE_CHECKING:
     from feed.files.conversion import check_place, convert
     from feed.files.csv_writer import write_csv
-    from feed.files.memory import PLACE, is_table, plan_table
+    from feed.files.memory import plan_table
     from feed.files.plan import PASSED_OVER, plan_files
     from feed.files.registry import ending_of
     from feed.files.s3 import plan_s3
@@ -30,7 +30,7 @@ else:
         {
             "conversion": ("check_place", "convert"),
             "csv_writer": ("write_csv",),
-            "memory": ("PLACE", "is_table", "plan_table"),
+            "memory": ("plan_table",),
             "plan": ("PASSED_OVER", "plan_files"),
             "registry": ("ending_of",),
             "s3": ("plan_s3",),
@@ -41,11 +41,9 @@ else:
 
 __all__ = [
     "PASSED_OVER",
-    "PLACE",
     "check_place",
     "convert",
     "ending_of",
-    "is_table",
     "plan_files",
     "plan_s3",
     "plan_table",

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from feed.errors import FeedError, FeedUnavailable
 from feed.files.csv_fast import read_plain
 from feed.files.csv_text import Rows, read_rows
-from feed.files.dbn_layouts import SCHEMAS, named
+from feed.files.dbn_layouts import CONSOLIDATED_QUOTE, LAYOUTS, SCHEMAS, Layout, named
 from feed.files.fragments import (
     UNDEFINED_SIZE,
     FileBlock,
@@ -63,8 +63,14 @@ LABELS = ("action", "side", "symbol")
 QUOTED = ("bid_px_00", "ask_px_00")
 PRICES = (*QUOTED, "price")
 
-BOOK_RTYPES = (1, 10)
-"""Databento's record types of mbp-1 and mbp-10 rows."""
+CONSOLIDATED = "bid_pb_00"
+"""A column that the schemas have which show the best of all venues; they have no sequence."""
+
+ORDERS = frozenset({b"order_id", b"publisher_id", b"action", b"flags"})
+"""Columns that together only the schema mbo has."""
+
+BOOK_RTYPES = tuple(rtype for rtype, layout in LAYOUTS.items() if layout.levels)
+"""Databento's record types of rows that show a book."""
 
 PLAIN_FROM = 2**26
 """Bytes from which on a file is read by the compiled reader; compressed ones count `PACKED` times."""
@@ -98,7 +104,7 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
     """
     check_there(path)
     check_kind(path, ".csv")
-    max_bytes = limit_of_levels(path, max_bytes, min(depth, _depth_in(path)))
+    max_bytes = limit_of_levels(path, max_bytes, min(depth, _depth_in(_header_of(path))))
     if path.stat().st_size * (PACKED if path.suffix.lower() in COMPRESSIONS else 1) >= PLAIN_FROM:
         block = _read_plain(path, symbol, max_bytes, depth)
         if block is not None:
@@ -106,13 +112,17 @@ def read_csv(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
     return _read_text(path, symbol, max_bytes, depth)
 
 
-def _depth_in(path: Path) -> int:
-    """Levels of a side that the header may name; too many rather than too few."""
+def _header_of(path: Path) -> bytes:
+    """The line of names, or what there is of it; empty where it cannot be read: whoever reads it says what is wrong."""
     try:
         with open_bytes(path, MAX_BYTES, lines=False) as stream:
-            header = stream.readline(HEADER_BYTES)
-    except (OSError, EOFError, ValueError):  # whoever reads it says what is wrong
-        return MOST_LEVELS
+            return stream.readline(HEADER_BYTES)
+    except (OSError, EOFError, ValueError):
+        return b""
+
+
+def _depth_in(header: bytes) -> int:
+    """Levels of a side that the header may name; too many rather than too few."""
     return depth_of(name for name in FLAT_DTYPES if name.encode() in header) if b"\n" in header else MOST_LEVELS
 
 
@@ -134,7 +144,7 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1
     if nameless is not None and several_instruments(plain.columns["venue"], nameless):
         return None
     tape_symbol, notes = (plain.symbol, ()) if plain.symbol else unnamed(symbol)
-    notes += _forms(iso=plain.iso, nanos=not plain.points)
+    notes += _forms("ts_event", iso=plain.iso, nanos=not plain.points)
     ignored = {"unusable_trade": plain.unusable} if plain.unusable else {}
     symbols = (tape_symbol,) if plain.symbol else ()
     no_codes = np.zeros(0, np.int64)  # with one symbol nobody looks at them
@@ -145,12 +155,19 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1
 
 def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1) -> FileBlock:
     behind = level_names(depth)
-    rows = read_rows(path, REQUIRED, (*OPTIONAL, *chain.from_iterable(behind.values())), LABELS, max_bytes)
+    header = _header_of(path)
+    if set(header.rstrip().split(b",")) >= ORDERS:
+        raise FeedUnavailable("it is of the schema mbo, which is read of DBN alone", str(path), "export DBN")
+    consolidated, sampled = CONSOLIDATED.encode() in header, b"action" not in header
+    required = tuple(name for name in REQUIRED if not consolidated or name != "sequence")
+    optional = (*OPTIONAL, *(["ts_recv"] if sampled else []), *chain.from_iterable(behind.values()))
+    rows = read_rows(path, required, optional, LABELS, max_bytes)
     width = next(
         (level for level, names in enumerate(zip(*behind.values(), strict=True)) if not rows.has(*names)), depth - 1
     )
     behind = {name: names[:width] for name, names in behind.items()}
     ignored: dict[str, int] = {}
+    layout = LAYOUTS[177 if consolidated else 1]
     if rows.has("rtype"):
         rtype = rows.parse("rtype", partial(integers, low=0, high=255))
         rows = _keep(rows, np.isin(rtype, BOOK_RTYPES), ignored, "other_rtype")
@@ -158,7 +175,9 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1)
             kinds, counts = np.unique(rtype, return_counts=True)
             others = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
             raise no_book_rows(len(rtype), named(others), SCHEMAS, str(path))
-    iso = are_iso(rows.text("ts_event"))
+        layout = _layout_of(rows, rtype, str(path))
+    stamps = "ts_recv" if layout.sampled else "ts_event"
+    iso = are_iso(rows.text(stamps))
     priced = [name for name in PRICES if rows.has(name)] + behind["bid_px"] + behind["ask_px"]
     nanos = are_nanos([rows.text(name) for name in priced])
     if nanos and _mostly_below_a_cent(rows):
@@ -173,20 +192,22 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1)
         rows = _keep(rows, pc.equal(names, symbol).to_numpy(), ignored, "other_symbol")
         names = None
         tape_symbol = symbol
-    notes += _forms(iso=iso, nanos=nanos)
+    notes += (*_forms(stamps, iso=iso, nanos=nanos), *layout.notes)
     rounded = 0 if nanos else sum(beyond_nanos(rows.text(name)) for name in priced)
     if rounded:
         notes += (f"{rounded} prices with more than nine decimals were rounded half-even",)
 
     price = partial(prices_kept, nanos=nanos)
     columns = {
-        "ts": rows.parse("ts_event", partial(instants, iso=iso)),
+        "ts": rows.parse(stamps, partial(instants, iso=iso)),
         "venue": rows.parse("publisher_id", partial(integers, low=0, high=VENUE_LIMIT - 1)),
         "bid_px": rows.parse("bid_px_00", price),
         "ask_px": rows.parse("ask_px_00", price),
         "bid_sz": rows.parse("bid_sz_00", _sizes),
         "ask_sz": rows.parse("ask_sz_00", _sizes),
-        "sequence": rows.parse("sequence", partial(integers, low=0, high=INT64)),
+        "sequence": np.zeros(len(rows.index), np.int64)
+        if layout.consolidated
+        else rows.parse("sequence", partial(integers, low=0, high=INT64)),
     }
     levels = {
         name: np.stack([rows.parse(each, price if name.endswith("px") else _sizes) for each in written], axis=1)
@@ -203,6 +224,8 @@ def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1)
         if several_instruments(columns["venue"][nameless], instrument[nameless]):
             raise instruments_unnamed(str(path))
     trades, is_trade = _trades(rows, columns, price)
+    if layout.consolidated:
+        columns["venue"] = np.full(len(rows.index), CONSOLIDATED_QUOTE)
     row_labels = Labels(labels, codes, codes[is_trade], named=bool(symbols))
     fragments = make_fragments(row_labels, columns, trades, ignored, notes, levels or None, where=str(path))
     return FileBlock(fragments, symbols)
@@ -265,9 +288,27 @@ def _keep(rows: Rows, mask: NDArray[np.bool_], ignored: dict[str, int], reason: 
     return rows.keep(mask)
 
 
-def _forms(*, iso: bool, nanos: bool) -> tuple[str, ...]:
+def _layout_of(rows: Rows, rtype: Int64, where: str) -> Layout:
+    """What the rows are, which are of one family; `rtype` is that of all rows of the file."""
+    kinds, firsts = np.unique(rtype[rows.index], return_index=True)
+    first, *others = sorted(zip(firsts.tolist(), kinds.tolist(), strict=True))
+    layout = LAYOUTS[first[1]]
+    for at, kind in others:
+        if LAYOUTS[kind].family != layout.family:
+            raise FeedUnavailable(
+                f"row {int(rows.index[at]) + 1} is of {LAYOUTS[kind].schema}, row {int(rows.index[first[0]]) + 1} of "
+                f"{layout.schema}: they would show one book twice",
+                where,
+                "write one of these schemas to a file",
+            )
+    if layout.sampled and not rows.has("ts_recv"):
+        raise FeedUnavailable("missing columns: ts_recv", where, f"rows of {layout.schema} show the book at that stamp")
+    return layout
+
+
+def _forms(stamps: str, *, iso: bool, nanos: bool) -> tuple[str, ...]:
     """Notes on how stamps and prices are read."""
     return (
-        f"ts_event is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
+        f"{stamps} is {'ISO 8601 text' if iso else 'integer nanoseconds'}",
         f"prices are {'integers of 1e-9 $' if nanos else 'decimal dollars'}",
     )

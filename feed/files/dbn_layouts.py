@@ -92,6 +92,18 @@ class Layout:
     sampled: bool = False
     consolidated: bool = False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its rows are, where that has to be said."""
+        notes = []
+        if self.consolidated:
+            notes.append(
+                f"{self.schema} shows the best of all venues: its quotes are those of one venue, {CONSOLIDATED_QUOTE}"
+            )
+        if self.sampled:
+            notes.append(f"{self.schema} is sampled: a row is the book at ts_recv; its last trades are not taken")
+        return tuple(notes)
+
 
 LAYOUTS: Final = {
     1: Layout("mbp-1 or tbbo", 80, "mbp"),

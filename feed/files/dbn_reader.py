@@ -132,7 +132,7 @@ def read_dbn(path: Path, symbol: str | None = None, max_bytes: Limit = None, dep
         raise NoRows("the file holds no records", where, "export it again")
     if not seen.books:
         raise no_book_rows(seen.records, named(seen.others), SCHEMAS, where)
-    notes = (note, *_notes(seen))
+    notes = (note, *next(each.notes for each in LAYOUTS.values() if each.family == seen.family))
     ignored = {"other_rtype": sum(seen.others.values()), "other_symbol": taken.other_symbol}
     if taken.fold is not None:
         if not taken.rows and not len(taken.trades) and not taken.other_symbol:
@@ -183,19 +183,6 @@ def _only(parts: list[Int64]) -> int | None:
 
 def _counted(ignored: dict[str, int]) -> dict[str, int]:
     return {reason: count for reason, count in ignored.items() if count}
-
-
-def _notes(seen: Seen) -> tuple[str, ...]:
-    """Notes on what the rows of a schema are."""
-    layout = next((each for each in LAYOUTS.values() if each.family == seen.family), None)
-    notes = []
-    if layout is not None and layout.consolidated:
-        notes.append(
-            f"{layout.schema} shows the best of all venues: its quotes are those of one venue, {CONSOLIDATED_QUOTE}"
-        )
-    if layout is not None and layout.sampled:
-        notes.append(f"{layout.schema} is sampled: a row is the book at ts_recv; its last trades are not taken")
-    return tuple(notes)
 
 
 def _notes_on_orders(fold: Fold, depth: int) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ BLOCK = 2**22
 LONGEST = 1020
 """Bytes of the longest record: its length is a byte that counts words."""
 
+ABOUT = (21, 22, 23)
+"""Records about the session rather than the market: errors, mappings, messages of the system."""
+
 _ROOM = 1024
 _ALIKE = 32
 _HEADER = 16
@@ -45,8 +48,8 @@ class Seen:
 
     Attributes
     ----------
-    records : int
-        Of any kind.
+    records, data : int
+        Of any kind; of market data.
     books : int
         Those that are read.
     others : dict of int to int
@@ -56,6 +59,7 @@ class Seen:
     """
 
     records: int = 0
+    data: int = 0
     books: int = 0
     others: dict[int, int] = field(default_factory=dict)
     family: str = ""
@@ -172,8 +176,15 @@ def blocks(stream: io.BufferedReader, version: int, start: int, where: str, seen
 
 
 def _ahead(stream: io.BufferedReader, nbytes: int) -> Iterator[tuple[Bytes, int]]:
-    """Yield a buffer with bytes from `_ROOM` on and their end; while it is looked at, the next one is filled."""
+    """Yield a buffer with bytes from `_ROOM` on and their end; while it is looked at, the next one is filled.
+
+    Not the second one: a short file is read before a thread has begun.
+    """
     one, other = (np.empty(_ROOM + nbytes, np.uint8) for _ in range(2))
+    count = _fill(stream, one)
+    if not count:
+        return
+    yield one, _ROOM + count
     with ThreadPoolExecutor(1) as pool:
         count = _fill(stream, one)
         while count:
@@ -246,18 +257,31 @@ def _cut(
             block = Block(np.ndarray(count, _dtype(rtype, size), data.data), rtype, [], (start, size), seen.records + 1)
             _keep_family(block, {rtype: 0}, where, seen)
             seen.books += count
+            seen.data += count
             return block
         offsets = np.arange(count) * size
     rtypes, lengths = data[offsets + 1], 4 * data[offsets].astype(np.int64)
     least = LEAST_BYTES[rtypes]
     read = least > 0
     mapping_rows = np.flatnonzero(rtypes == MAPPING)
+    data_before = seen.data + np.cumsum(~np.isin(rtypes, ABOUT))
     mappings = [
         mapping_of(
-            data[at : at + 4 * int(data[at])].tobytes(), version, number, f"record {number} (byte {at + start})", where
+            data[at : at + 4 * int(data[at])].tobytes(),
+            version,
+            number,
+            f"record {number} (byte {at + start})",
+            where,
+            before,
         )
-        for at, number in zip(offsets[mapping_rows].tolist(), (mapping_rows + seen.records + 1).tolist(), strict=True)
+        for at, number, before in zip(
+            offsets[mapping_rows].tolist(),
+            (mapping_rows + seen.records + 1).tolist(),
+            data_before[mapping_rows].tolist(),
+            strict=True,
+        )
     ]
+    seen.data = int(data_before[-1]) if count else seen.data
     for rtype, its in enumerate(np.bincount(rtypes[~read]).tolist()):
         if its and rtype != MAPPING:
             seen.others[rtype] = seen.others.get(rtype, 0) + its

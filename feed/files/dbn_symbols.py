@@ -2,12 +2,13 @@
 
 The metadata maps by date of receipt, and one instrument may have several symbols on a day. A recorded live session maps
 by records: from its place on, and within its interval if it has one, a mapping record names its instrument, whatever
-earlier ones say. Before any mapping an instrument is unnamed.
+earlier ones say; but those that come together, with no market data between them, all name it, as two symbols that were
+asked for may be one instrument. Before any mapping an instrument is unnamed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -70,18 +71,29 @@ class Mapping:
         Of the record, among all records of the file.
     start, end : int
         It holds for instants of receipt [start, end), nanoseconds.
-    symbol : str
-        Empty where the instrument has no symbol from here on.
+    symbols : tuple of str
+        Ascending; of one record one, empty where the instrument has no symbol from here on.
+    data : int
+        Records of market data before it.
     """
 
     instrument: int
     number: int
     start: int
     end: int
-    symbol: str
+    symbols: tuple[str, ...]
+    data: int = 0
+
+    def joined(self, other: Mapping) -> Mapping | None:
+        """Both, where they hold at the same time: they come together, and say one interval."""
+        if (self.start, self.end, self.data) != (other.start, other.end, other.data):
+            return None
+        if not all((*self.symbols, *other.symbols)):
+            return None
+        return replace(self, symbols=tuple(sorted({*self.symbols, *other.symbols})))
 
 
-def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -> Mapping:
+def mapping_of(data: bytes, version: int, number: int, place: str, where: str, before: int = 0) -> Mapping:
     """Read a mapping record.
 
     Parameters
@@ -94,6 +106,8 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
         Of the record.
     place, where : str
         The record, and the file, for a message.
+    before : int
+        Records of market data before it.
 
     Raises
     ------
@@ -120,7 +134,7 @@ def mapping_of(data: bytes, version: int, number: int, place: str, where: str) -
         raise FeedCorrupt(f"{place}: its symbol is no text", where, "the file is damaged; download it again")
     start, end = (int(record[name]) for name in ("start_ts", "end_ts"))
     start, end = 0 if start == _NEVER else start, end or _NEVER
-    return Mapping(instrument, number, *((start, end) if start < end else _ALWAYS), symbol)
+    return Mapping(instrument, number, *((start, end) if start < end else _ALWAYS), (symbol,), before)
 
 
 def _text(symbol: bytes, room: int) -> str | None:
@@ -143,6 +157,7 @@ class Names:
     heard: dict[int, list[Mapping]] = field(
         default_factory=dict
     )  # instrument -> mappings that may still name its records
+    joint: list[tuple[int, ...]] = field(default_factory=list)  # indices of symbols that name an instrument together
     table: _Table | None = None
     mappings: int = 0
 
@@ -173,7 +188,7 @@ class Names:
     def mapped_codes(
         self, mappings: list[Mapping], instrument: NDArray[Any], numbers: Callable[[], Int64], stamp: NDArray[Any]
     ) -> Int64:
-        """(N,) int64: index of the symbol that a mapping record gives each record, -1 = none.
+        """(N,) int64: index of the symbol that a mapping record gives each record; -1 = none, -2 - n: those of `joint`.
 
         Parameters
         ----------
@@ -185,7 +200,12 @@ class Names:
             Gives (N,) int64: the number of each record in the file.
         """
         for each in mappings:
-            self.heard.setdefault(each.instrument, []).append(each)
+            heard = self.heard.setdefault(each.instrument, [])
+            both = heard[-1].joined(each) if heard else None
+            if both is None:
+                heard.append(each)
+            else:
+                heard[-1] = both
         self.mappings += len(mappings)
         if not self.heard:
             return constant(-1, len(instrument))
@@ -213,13 +233,21 @@ class Names:
 
     def _sorted(self) -> _Table:
         ordered = sorted(
-            (each.instrument, each.number, each.start, each.end, self.code(each.symbol))
+            (each.instrument, each.number, each.start, each.end, self._code_of(each.symbols))
             for heard in self.heard.values()
             for each in heard
         )
         *columns, codes = zip(*ordered, strict=True)
         instruments, numbers, starts, ends = (np.array(column, np.uint64) for column in columns)
         return instruments, numbers, starts, ends, np.array(codes, np.int64)
+
+    def _code_of(self, symbols: tuple[str, ...]) -> int:
+        codes = tuple(sorted(self.code(name) for name in symbols))
+        if len(codes) == 1:
+            return codes[0]
+        if codes not in self.joint:
+            self.joint.append(codes)
+        return -2 - self.joint.index(codes)
 
     def _forget(self, mappings: list[Mapping]) -> None:
         """Drop mappings that name no record from here on: a newer one of the instrument always holds where they do."""
@@ -259,11 +287,12 @@ class Names:
         pairs, pair_of = _distinct(keys)
         mapped = np.full(len(pairs), -1, np.int64)
         if self.heard:
-            base = len(self.codes) + 1
-            both, pair_of = _distinct(pair_of * base + mapped_codes + 1)
-            pairs, mapped = pairs[both // base], both % base - 1
+            below = 1 + len(self.joint)
+            base = len(self.codes) + below
+            both, pair_of = _distinct(pair_of * base + mapped_codes + below)
+            pairs, mapped = pairs[both // base], both % base - below
         symbol_codes = [
-            [code] if code >= 0 else self.of(*_split_key(key))
+            self.of(*_split_key(key)) if code == -1 else [code] if code >= 0 else list(self.joint[-2 - code])
             for key, code in zip(pairs.tolist(), mapped.tolist(), strict=True)
         ]
         if symbol is not None:
@@ -272,7 +301,7 @@ class Names:
         for key, codes in zip(pairs.tolist(), symbol_codes, strict=True):
             if len(codes) > SYMBOLS_OF_ONE:
                 raise FeedUnavailable(
-                    f"its metadata gives {len(codes)} symbols to instrument {key & LOW} on one day",
+                    f"it gives {len(codes)} symbols to instrument {key & LOW} on one day",
                     where,
                     "name one: symbol=...",
                 )

@@ -14,9 +14,9 @@ from numba import njit, types
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SKIPPED, NUMBER, CLOCK, COLONS, WORD, NAME = range(6)
+SKIPPED, NUMBER, CLOCK, COLONS, WORD, NAME, STAMP = range(7)
 """Kinds of fields: not read; a decimal number; a time of day as HHMMSS and up to nine digits, or as H:MM:SS.f; up to
-seven bytes; any text, as the number of its first row in a block."""
+seven bytes; any text, as the number of its first row in a block; a date and a time of day."""
 
 NO_NUMBER, TOO_LARGE, INEXACT, TOO_FEW, TOO_MANY, EMPTY, TOO_LONG, UNCLOSED, NO_CLOCK, OUTSIDE = range(1, 11)
 """Why a field is refused."""
@@ -112,6 +112,38 @@ def number_of(text, at, scale):
     return (-value if negative else value), at, 0, exact
 
 
+@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
+def usual_of(text, at, scale):
+    """The same of up to 18 digits, a point among them or none; whatever else there is, `number_of` reads."""
+    first, value = at, np.int64(0)
+    negative = text[at] == _MINUS
+    if negative:
+        at += 1
+    start = at
+    digit = np.int64(text[at]) - 48
+    while 0 <= digit <= 9:
+        value = value * 10 + digit  # wraps around beyond 18 digits, which are not used then
+        at += 1
+        digit = np.int64(text[at]) - 48
+    digits, decimals = at - start, 0
+    if digit == _POINT - 48:
+        at += 1
+        start = at
+        digit = np.int64(text[at]) - 48
+        while 0 <= digit <= 9:
+            value = value * 10 + digit
+            at += 1
+            digit = np.int64(text[at]) - 48
+        decimals = at - start
+    shift = scale - decimals
+    if digits + decimals == 0 or digits + decimals > _DIGITS or digit | 32 == 53 or shift < 0 or shift > _DIGITS:
+        return number_of(text, first, scale)
+    if value > _LARGEST // _powers[shift]:
+        return 0, first, TOO_LARGE, 0
+    value *= _powers[shift]
+    return (-value if negative else value), at, 0, 1
+
+
 @_compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
 def clock_of(text, at):
     """Nanoseconds since midnight of HHMMSS and nothing, milli-, micro- or nanoseconds; where it ends; why not."""
@@ -157,6 +189,62 @@ def colons_of(text, at):
         if decimals == 0 or decimals > 9:
             return 0, first, NO_CLOCK
     return total * 10**9 + fraction * _powers[9 - decimals], at, 0
+
+
+@_compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.int64))
+def digits_of(text, at, count):
+    """A number of so many digits, and where it ends; -1 where one is missing."""
+    value = np.int64(0)
+    for place in range(at, at + count):
+        if not 48 <= text[place] <= 57:
+            return -1, at
+        value = value * 10 + (np.int64(text[place]) - 48)
+    return value, at + count
+
+
+@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64))
+def stamp_of(text, at):
+    """Nanoseconds since 1970 of YYYY-MM-DD and a time of day; where it ends, why not, and whether it names its zone.
+
+    One that names none is as the clocks of its zone show it.
+    """
+    first = at
+    year, at = digits_of(text, at, 4)
+    if year < 0:
+        return 0, first, (EMPTY if at == first and not 48 <= text[first] <= 57 else NO_CLOCK), 0
+    if text[at] != _MINUS:
+        return 0, first, NO_CLOCK, 0
+    month, at = digits_of(text, at + 1, 2)
+    if month < 1 or month > 12 or text[at] != _MINUS:
+        return 0, first, NO_CLOCK, 0
+    day, at = digits_of(text, at + 1, 2)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    longest = 30 + (month + month // 8) % 2 if month != 2 else (29 if leap else 28)
+    if day < 1 or day > longest or not 1970 <= year <= 2261 or (text[at] != 84 and text[at] != 32):
+        return 0, first, NO_CLOCK, 0
+    if not 48 <= text[at + 2] <= 57:
+        return 0, first, NO_CLOCK, 0  # an hour of one digit is no ISO 8601
+    since, at, why = colons_of(text, at + 1)
+    if why:
+        return 0, first, NO_CLOCK, 0
+    # days of a year that begins in March, so that the leap day is its last
+    of_year = year - 1 if month <= 2 else year
+    days = of_year * 365 + of_year // 4 - of_year // 100 + of_year // 400 + (153 * ((month + 9) % 12) + 2) // 5
+    stamp = (days + day - 719469) * 86_400 * 10**9 + since
+    if text[at] == 90:
+        return stamp, at + 1, 0, 1
+    if text[at] != _PLUS and text[at] != _MINUS:
+        return stamp, at, 0, 0
+    west = text[at] == _MINUS
+    hours, at = digits_of(text, at + 1, 2)
+    if text[at] == _COLON:
+        at += 1
+    minutes, at = digits_of(text, at, 2)
+    if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
+        return 0, first, NO_CLOCK, 0
+    offset = (hours * 60 + minutes) * 60 * 10**9
+    stamp += offset if west else -offset
+    return (stamp, at, 0, 1) if stamp >= 0 else (0, first, NO_CLOCK, 0)
 
 
 @_compiled(types.boolean(_text, types.int64, types.int64, types.int64))
@@ -208,7 +296,7 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
     counts : (M,) int64
         How many names there are.
     below : (C,) int64
-        Numbers of each column that were not whole.
+        Numbers of each column that were not whole, stamps that name their zone.
 
     Returns
     -------
@@ -237,7 +325,7 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 while text[at] != closing and text[at] != _NEWLINE:
                     at += 1
             elif kind == NUMBER:
-                value, at, why, exact = number_of(text, at, np.int64(scales[column]))
+                value, at, why, exact = usual_of(text, at, np.int64(scales[column]))
                 if why == EMPTY and loose[column] & 1:
                     why = 0
                 elif why == 0 and exact == 0:
@@ -251,10 +339,15 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 value, at, why = clock_of(text, at) if kind == CLOCK else colons_of(text, at)
                 out[place, row] = value
                 place += 1
+            elif kind == STAMP:
+                value, at, why, zoned = stamp_of(text, at)
+                below[column] += zoned
+                out[place, row] = value
+                place += 1
             elif kind == WORD:
                 value, shift = np.int64(0), 0
                 while np.int64(text[at]) not in (delimiter, _NEWLINE, _RETURN, _QUOTE):
-                    if shift == 56:
+                    if shift == 56 or text[at] == 0:  # it would be the same as nothing
                         why = TOO_LONG
                         break
                     value |= np.int64(text[at]) << shift
@@ -263,15 +356,21 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 out[place, row] = value
                 place += 1
             else:
-                first = at
+                first, code = at, np.int64(-1)
                 closing = _QUOTE if quoted else delimiter
-                mark = np.int64(5381)
-                while text[at] != closing and text[at] != _NEWLINE and text[at] != _RETURN:
-                    mark = (mark * 1000003 ^ np.int64(text[at])) & _MARK
-                    at += 1
-                length = at - first
-                code = out[place, row - 1] if row else np.int64(-1)
-                if code < 0 or names[name, 1, code] != length or not alike(text, names[name, 0, code], first, length):
+                if row:  # mostly it is that of the row before
+                    code = out[place, row - 1]
+                    length = names[name, 1, code]
+                    if not alike(text, names[name, 0, code], first, length) or text[first + length] != closing:
+                        code = np.int64(-1)
+                    else:
+                        at = first + length
+                if code < 0:
+                    mark = np.int64(5381)
+                    while text[at] != closing and text[at] != _NEWLINE and text[at] != _RETURN:
+                        mark = (mark * 1000003 ^ np.int64(text[at])) & _MARK
+                        at += 1
+                    length = at - first
                     slots = table.shape[1] - 1
                     slot = (mark ^ (mark >> 20)) & slots
                     while True:

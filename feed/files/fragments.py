@@ -57,7 +57,8 @@ class Fragment:
     ignored : dict of str to int
         Rows left out, by reason: ``other_rtype``, ``other_symbol``; ``unusable_trade`` (the trade only, its quotes
         stay); ``negative_numbers``, a price or size below 0, and ``zero_size``, a price without a size (only that
-        side's quote, the row stays); and ``out_of_order``, rows earlier than their predecessor, which are sorted in.
+        side's quote, the row stays); ``out_of_order``, rows earlier than their predecessor, which are sorted in; and of
+        orders ``unknown_order``, cancels of what was never shown, and ``unusable_order``, those that lack something.
     notes : tuple of str
         How the format is read.
     named : bool
@@ -257,7 +258,7 @@ def make_fragments(
         Rows of the whole file that are left out already.
     notes : tuple of str
     levels : dict of (N, D - 1) integers, optional
-        The columns of `feed.levels.Levels`, in the order of the quotes.
+        The columns of `feed.levels.Levels`, in the order of the quotes; given away likewise.
     where : str
         The file, for a message.
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
-from feed.instants import at_clock, format_instant
+from feed.instants import at_clock
 from feed.markets import venue_of
 from feed.tables import QuoteMapping
-from feed.tape import DAY, PRICE_LIMIT, SHARES_LIMIT
+from feed.tape import PRICE_LIMIT, SHARES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -163,10 +163,10 @@ def tape_names(names: Sequence[str], quotes: QuoteMapping) -> list[str]:
     return [table.get(name, name) for name in names]
 
 
-def check_instants(ts: Int64, where: str) -> None:
-    """Refuse (FeedCorrupt) an instant that no tape holds."""
-    if len(ts) and int(ts.min()) < 0:
-        raise FeedCorrupt("its times begin before 1970", where, "set quotes.date")
+def check_named(names: Sequence[str], where: str) -> None:
+    """Refuse (FeedCorrupt) a file with rows that name no symbol."""
+    if "" in names:
+        raise FeedCorrupt("it has rows that name no symbol", where, "export it again")
 
 
 def coded(parts: Iterable[tuple[Int64, list[str]]]) -> tuple[list[NDArray[np.int32]], list[str]]:
@@ -188,13 +188,3 @@ def joined(parts: list[Columns]) -> Columns:
 def span_note(day: int, quotes: QuoteMapping, zone: str = NEW_YORK) -> str:
     """How the times of a file are read."""
     return f"times are of {quotes.zone or zone} on {date_of(day)}"
-
-
-def instant_note(instant: int) -> str:
-    """An instant in a note, to the second."""
-    return format_instant(instant)[:19] + "Z"
-
-
-def midnight(day: int) -> int:
-    """UTC nanoseconds of a date's first instant."""
-    return day * DAY

@@ -11,15 +11,13 @@ from feed.errors import FeedUnavailable, NoRows
 from feed.files.plan import FilePlan
 from feed.files.table_reader import block_of
 from feed.levels import MOST_LEVELS
+from feed.plan import MEMORY
 from feed.tables import ArrowBlock, Mapper, parse_mapping, propose
 
 if TYPE_CHECKING:
     from feed.files.fragments import FileBlock
     from feed.options import ReadOptions
     from feed.tables import Arrow, QuoteMapping
-
-PLACE = "memory:table"
-"""What such a source is called where a path would stand."""
 
 INDEX = "index"
 """What the index of a frame of pandas is called, where it has no name."""
@@ -39,11 +37,6 @@ class MemoryRange:
     def read(self) -> FileBlock:
         """The block."""
         return self.block
-
-
-def is_table(source: object) -> bool:
-    """Whether a source is a table in memory."""
-    return hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")
 
 
 def plan_table(source: object, options: ReadOptions) -> FilePlan:
@@ -71,12 +64,14 @@ def plan_table(source: object, options: ReadOptions) -> FilePlan:
     wanted = [name for name in table.column_names if name in quotes.columns or name == quotes.date]
     if missing := [name for name in quotes.columns if name not in wanted]:
         raise FeedUnavailable(
-            f"missing columns: {', '.join(missing)}", PLACE, f"columns there: {', '.join(map(str, table.column_names))}"
+            f"missing columns: {', '.join(missing)}",
+            MEMORY,
+            f"columns there: {', '.join(map(str, table.column_names))}",
         )
-    mapper = Mapper(quotes, PLACE, lambda row: f"row {row}", options.symbol, options.depth or MOST_LEVELS)
+    mapper = Mapper(quotes, MEMORY, lambda row: f"row {row}", options.symbol, options.depth or MOST_LEVELS)
     for batch in table.select(wanted).to_batches(_BATCH):
-        mapper.take(ArrowBlock.of(pa.Table.from_batches([batch]), mapper.rows, quotes, PLACE, mapper.place))
-    block = block_of(mapper.finish(), options.symbol, PLACE)
+        mapper.take(ArrowBlock.of(pa.Table.from_batches([batch]), mapper.rows, quotes, MEMORY, mapper.place))
+    block = block_of(mapper.finish(), options.symbol, MEMORY)
     if options.depth is None:
         block = block.shown()
     held = max(_HELD * table.nbytes, options.max_bytes if options.of_file is not None else 0) + 2**30
@@ -88,10 +83,10 @@ def _table(source: Any) -> Arrow:  # noqa: ANN401 - whatever brings it
         table = pa.table(source)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise FeedUnavailable(
-            f"it is no table: {str(error)[:200]}", PLACE, "give a frame of pandas or polars"
+            f"it is no table: {str(error)[:200]}", MEMORY, "give a frame of pandas or polars"
         ) from None
     if not table.num_rows:
-        raise NoRows("the table holds no rows", PLACE)
+        raise NoRows("the table holds no rows", MEMORY)
     names = [INDEX if name == _UNNAMED_INDEX else name for name in table.column_names]
     return table.rename_columns(names)
 
@@ -100,8 +95,8 @@ def _proposed(table: Arrow, options: ReadOptions) -> QuoteMapping:
     given = {} if options.quotes is None else options.quotes.given
     proposal = propose(table, given)
     if proposal.doubts:
-        raise FeedUnavailable("; ".join(proposal.doubts), PLACE)
+        raise FeedUnavailable("; ".join(proposal.doubts), MEMORY)
     try:
         return parse_mapping(proposal.mapping)
     except ValueError as error:
-        raise FeedUnavailable(str(error), PLACE) from None
+        raise FeedUnavailable(str(error), MEMORY) from None

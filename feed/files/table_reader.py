@@ -15,13 +15,14 @@ import pyarrow.csv as pa_csv
 
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
-from feed.files.csv_reader import REQUIRED
+from feed.files.csv_reader import PACKED, REQUIRED
 from feed.files.csv_text import blocks_of, line_of, refused_row
 from feed.files.fragments import FileBlock, Labels, check_symbols, make_fragments, unnamed
 from feed.files.kinds import check_kind
 from feed.files.parquet import by_code
 from feed.files.parquet_pages import page_bytes
-from feed.files.streams import bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
+from feed.files.registry import FORMATS
+from feed.files.streams import COMPRESSIONS, bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
 from feed.tables import ArrowBlock, Mapper, QuoteMapping, is_text, parse_mapping, parse_word, propose, written
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from feed.files.streams import Limit
     from feed.tables import Arrow, Mapped
+
+COMPILED_FROM = 2**23
+"""Bytes from which on a text table is read by compiled code; compressed ones count `PACKED` times."""
 
 BATCH = 2**18
 """Rows of Parquet that are decoded together."""
@@ -67,6 +71,10 @@ def read_mapped(path: Path, quotes: QuoteMapping, symbol: str | None, max_bytes:
     check_kind(path, ".parquet" if of_parquet else ".csv")
     limit = limit_of_levels(path, max_bytes, depth)
     place = (lambda row: f"row {row}") if of_parquet else (lambda row: f"line {line_of(path, limit, row + 1)}")
+    if not of_parquet and path.stat().st_size * (PACKED if path.suffix.lower() in COMPRESSIONS else 1) >= COMPILED_FROM:
+        mapper = _compiled(path, quotes, limit, Mapper(quotes, str(path), place, symbol, depth))
+        if mapper is not None:
+            return block_of(mapper.finish(), symbol, str(path))
     mapper = Mapper(quotes, str(path), place, symbol, depth)
     with damage_reported(path):
         for table in (_parquet if of_parquet else _text)(path, quotes, limit):
@@ -74,6 +82,16 @@ def read_mapped(path: Path, quotes: QuoteMapping, symbol: str | None, max_bytes:
     if not mapper.rows:
         raise NoRows("the file holds no rows", str(path), "export it again")
     return block_of(mapper.finish(), symbol, str(path))
+
+
+def _compiled(path: Path, quotes: QuoteMapping, limit: Limit, mapper: Mapper) -> Mapper | None:
+    """Read a large text table by compiled code; None where that does not take it."""
+    from feed.files.table_fields import read_compiled
+
+    with damage_reported(path):
+        header = header_of(path, limit, quotes.separator)
+        _wanted(header, quotes, str(path))
+    return mapper if read_compiled(path, limit, mapper, header) else None
 
 
 def block_of(mapped: Mapped, symbol: str | None, where: str) -> FileBlock:
@@ -278,6 +296,12 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         except ValueError as error:
             raise FeedUnavailable(str(error), place) from None
     path = Path(place)
+    check_there(path)
+    known = next((each.about for each in FORMATS.values() if each.fits(path)), None)
+    if known is not None:
+        raise FeedUnavailable(
+            f"it is of a layout that needs no mapping: {known}", place, "name it as it is: source=FILE"
+        )
     named = given.get("delimiter")
     table, delimiter = sample(path, None if named is None else QuoteMapping(delimiter=str(named)).separator)
     if {*REQUIRED} <= {*table.column_names}:

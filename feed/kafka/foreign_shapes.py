@@ -102,10 +102,11 @@ class _Rows:
     def add(self, mapper: Mapper) -> None:
         """Add what a mapper took, by our own codes of symbols."""
         ours = np.array([self.symbols.setdefault(name, len(self.symbols)) for name in mapper.symbols], np.int64)
-        for part in mapper.parts:
-            part["code"] = ours[part["code"]] if len(ours) else part["code"]
+        part = mapper.give()
+        if part:
+            part["code"] = ours[part["code"]] if len(ours) else np.zeros(len(part["ts"]), np.int64)
             self.nbytes += sum(column.nbytes for column in part.values())
-        self.parts += mapper.parts
+            self.parts.append(part)
         self.flags = _both(self.flags, _flags_of(mapper))
 
 
@@ -450,7 +451,9 @@ class ShapedPlan:
             if self.quotes.sequence is None:
                 columns["sequence"] = np.arange(mapper.rows, mapper.rows + len(columns["ts"]))
             mapper.rows += len(columns["ts"])
-            mapper.parts.append(columns)
+            if self.quotes.symbol is None:
+                del columns["code"]
+            mapper.add(columns)
             flags = _both(flags, block.flags)
         if len(mapper.symbols) > SYMBOLS:
             raise _too_many(self.address)

@@ -132,6 +132,23 @@ _2026 = (
     VenueFee("XNYS", "maker-taker", "0.0028", "-0.0015", "2025-01-01", f"{_EDGA}, codes D and F"),
     VenueFee("BATY", "inverted", "-0.0002", None, "2025-01-01", f"{_EDGA}, code BY"),
     VenueFee("XBOS", "inverted", "-0.0005", None, "2025-01-01", f"{_EDGA}, code C"),
+    VenueFee(
+        "EPRL",
+        "maker-taker",
+        "0.0030",
+        "-0.0016",
+        "2025-10-01",
+        "https://www.miaxglobal.com/alert/2025/09/30/miax-pearl-equities-exchange-october-1-2025-fee-changes",
+    ),
+    VenueFee(
+        "IEXG",
+        "flat",
+        "0.0006",
+        "0",
+        "2022-04-01",
+        "https://exchange.iex.io/resources/trading/fee-schedule/, codes TL and ML: displayed",
+        "the last schedule whose numbers were seen",
+    ),
     VenueFee("MEMX", "maker-taker", "0.0030", "-0.0018", "2023-06-01", "https://info.memxtrading.com/fee-schedule/"),
 )
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         whole_numbers,
     )
     from feed.tables.proposal import propose, written
-    from feed.tables.typed import is_text
+    from feed.tables.typed import UNITS, days_of_dates, is_text, localised
 else:
     __getattr__ = exports(  # a mapping is read where pyarrow is not needed
         __name__,
@@ -53,12 +53,13 @@ else:
                 "whole_numbers",
             ),
             "proposal": ("propose", "written"),
-            "typed": ("is_text",),
+            "typed": ("UNITS", "days_of_dates", "is_text", "localised"),
         },
     )
 
 __all__ = [
     "EXPECTED",
+    "UNITS",
     "Arrow",
     "ArrowBlock",
     "Mapped",
@@ -69,10 +70,12 @@ __all__ = [
     "are_nanos",
     "below_a_cent",
     "beyond_nanos",
+    "days_of_dates",
     "first_bad",
     "instants",
     "integers",
     "is_text",
+    "localised",
     "parse_mapping",
     "parse_word",
     "prices_kept",

@@ -13,13 +13,16 @@ import pyarrow.compute as pc
 
 from feed.console import quoted
 from feed.errors import FeedCorrupt
+from feed.tables.dates import iso_of
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
     clocks_of,
     coded,
+    first_text,
     has_fractions,
     instants_of,
     integers_of,
+    is_text,
     one_array,
     plain,
     prices_of,
@@ -112,14 +115,19 @@ class ArrowBlock:
         quotes, name = self.quotes, str(self.quotes.time)
         column = plain(self.table.column(name))
         if quotes.date is None:
-            return self._read(column, name, partial(instants_of, unit=quotes.time_unit, zone=quotes.zone))
+            first = first_text(self._iso(column.slice(0, 1)))
+
+            def read(rows: Arrow) -> Int64:
+                return instants_of(self._iso(rows), quotes.time_unit, quotes.zone, first)
+
+            return self._read(column, name, read)
         by_row = quotes.date in self.table.column_names
         dates = plain(self.table.column(quotes.date)) if by_row else pa.array([quotes.date])
-        zone = str(quotes.zone)
+        zone, first = str(quotes.zone), first_text(column)
 
         def parse(rows: Arrow) -> Int64:
             own = dates.slice(rows.offset, len(rows)) if by_row else pa.array([quotes.date] * len(rows))
-            return clocks_of(rows, own, quotes.time_unit, zone)
+            return clocks_of(rows, self._iso(own), quotes.time_unit, zone, first)
 
         return self._read(column, name, parse)
 
@@ -145,6 +153,11 @@ class ArrowBlock:
         """As `Block`."""
         return bool(pa.types.is_floating(plain(self.table.column(name)).type))
 
+    def _iso(self, column: Arrow) -> Arrow:
+        """Dates in the order that the mapping names, as ISO 8601; others as they are."""
+        order = self.quotes.date_order
+        return column if order is None or not is_text(column.type) else iso_of(column, order)
+
     def _read(self, column: Arrow, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
         try:
             return parser(column)
@@ -157,4 +170,4 @@ class ArrowBlock:
             raise FeedCorrupt(
                 f"{self.place(int(self.numbers[bad]))}, column {name}: {value} ({reason})", self.where
             ) from None
-        raise AssertionError(f"{name}: a column was refused, none of its values was")
+        raise FeedCorrupt(f"column {name}: its numbers are written in forms that do not go together", self.where)

@@ -10,6 +10,7 @@ import numpy as np
 
 from feed.console import listing, quoted
 from feed.errors import FeedCorrupt, FeedUnavailable
+from feed.growing import GrowingColumns
 from feed.instants import format_instant
 from feed.levels import LEVEL_DTYPES
 from feed.markets import round_lots, venue_of
@@ -85,7 +86,7 @@ class Mapper:
     symbol: str | None = None
     depth: int = 1
     rows: int = 0
-    parts: list[Columns] = field(default_factory=list)
+    grown: GrowingColumns | None = None
     symbols: dict[str, int] = field(default_factory=dict)
     other_symbol: int = 0
     negative: int = 0
@@ -115,19 +116,30 @@ class Mapper:
         numbers = block.numbers
         if not len(numbers):
             return
-        columns.setdefault("code", np.zeros(len(numbers), np.int32))
         columns["ts"] = block.instants()
         columns["venue"] = self._venues(block, int(columns["ts"].min()))
         columns["sequence"] = numbers if quotes.sequence is None else block.integers(quotes.sequence, INT64)
         for name, px_names, sz_names in quotes.quoted:
             px = [self._prices(block, each) for each in px_names]
             sz = [self._sizes(block, each, columns["ts"], at) for each, at in zip(sz_names, px, strict=True)]
-            columns |= {f"{name}px": np.stack(px, axis=1), f"{name}sz": np.stack(sz, axis=1)}
+            columns |= {f"{name}px@{level}": column for level, column in enumerate(px)}
+            columns |= {f"{name}sz@{level}": column for level, column in enumerate(sz)}
         if quotes.side is not None:
             columns["side"] = self._sides(block, quotes.side)
             if quotes.level is not None:
                 columns["level"] = block.integers(quotes.level, 2**31)
-        self.parts.append(columns)
+        self.add(columns)
+
+    def add(self, columns: Columns) -> None:
+        """Add rows as another mapper of the same mapping has them (`give`), their codes by `symbols` of this one."""
+        if self.grown is None:
+            self.grown = GrowingColumns({each: column.dtype.str for each, column in columns.items()})
+        self.grown.extend(columns)
+
+    def give(self) -> Columns:
+        """Give the rows away as they are kept, (N,) integers each; none is left here."""
+        grown, self.grown = self.grown, None
+        return {} if grown is None else grown.arrays()
 
     def finish(self) -> Mapped:
         """Join the blocks, fold what is to be folded, and say how the table was read.
@@ -149,13 +161,16 @@ class Mapper:
             )
         symbols = tuple(sorted(self.symbols)) or (UNNAMED,)
         ignored = {"other_symbol": self.other_symbol} if self.other_symbol else {}
-        if not self.parts:
+        if self.grown is None:
             return Mapped(symbols, bool(self.symbols), np.zeros(0, np.int64), {}, None, ignored, self._notes())
-        columns = {name: np.concatenate([part.pop(name) for part in self.parts]) for name in [*self.parts[0]]}
-        rank = np.zeros(max(len(self.symbols), 1), np.int64)
-        for at, name in enumerate(symbols if self.symbols else ()):
-            rank[self.symbols[name]] = at
-        columns["code"] = rank[columns["code"]]
+        columns = _by_level(self.give())
+        if len(symbols) > 1:
+            rank = np.zeros(len(self.symbols), np.int64)
+            for at, name in enumerate(symbols):
+                rank[self.symbols[name]] = at
+            columns["code"] = rank[columns["code"]]
+        else:
+            columns["code"] = np.broadcast_to(np.int64(0), len(columns["ts"]))
         if quotes.side is not None:
             columns = self._folded(columns, ignored)
         elif quotes.rows == "snapshots":
@@ -291,6 +306,23 @@ class Mapper:
         if self.floats:
             notes.append("prices were floating point: rounded to 1e-9 $")
         return tuple(notes)
+
+
+def _by_level(columns: Columns) -> Columns:
+    """Columns of levels side by side, (N, D); one level is a view of what is there."""
+    joined: Columns = {}
+    for name in [*columns]:
+        column, (what, _, level) = columns.pop(name), name.partition("@")
+        if level == "":
+            joined[what] = column
+        elif level == "0":
+            joined[what] = [column]
+        else:
+            joined[what].append(column)
+    levels = {name: each for name, each in joined.items() if isinstance(each, list)}
+    return joined | {
+        name: each[0][:, None] if len(each) == 1 else np.stack(each, axis=1) for name, each in levels.items()
+    }
 
 
 def _with_withdrawals(columns: Columns) -> Columns:

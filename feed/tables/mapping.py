@@ -42,6 +42,7 @@ EXPECTED: Final = {
     "time_unit": "iso, clock, s, ms, us or ns",
     "zone": "a time zone, such as America/New_York",
     "date": "a date, such as 2024-08-01, or the name of a column",
+    "date_order": "ymd, mdy or dmy",
     "symbol": _COLUMN.format("ticker"),
     "symbols": "a mapping of what the table says to a symbol, such as {BTCUSDT: BTC-USD}",
     "venue": _COLUMN.format("exchange"),
@@ -91,6 +92,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time, time_unit, zone, date : str, optional
         The column of instants; ISO 8601 text, the time of day, or a number since 1970 in a unit; the zone of what names
         none; the date, or the column of dates, of a time of day.
+    date_order : str, optional
+        Which part comes first where dates are no ISO 8601: 8/1/2024 is mdy or dmy.
     symbol, venue, sequence : str, optional
         Columns. Without `sequence` the order of the rows stands in.
     venues : str or dict
@@ -128,6 +131,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     time_unit: TimeUnit | None = None
     zone: str | None = None
     date: str | None = None
+    date_order: Literal["ymd", "mdy", "dmy"] | None = None
     symbol: str | None = None
     venue: str | None = None
     venues: str | dict[str, str | int] = "any"

@@ -19,6 +19,7 @@ from feed.console import listing, quoted
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of
+from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.typed import UNITS, has_fractions, instants_of, integers_of, is_text, numbers_of, plain, prices_of
 
@@ -232,7 +233,10 @@ class _Look:
 
     def _stamps(self, name: str, column: Arrow) -> None:
         if is_text(column.type):
-            self._take("time_unit", "iso", f"ISO 8601 text: {self._samples(name)}")
+            column = self._ordered(name, column)
+            if self.doubts:
+                return
+            self._take("time_unit", "iso", f"text: {self._samples(name)}")
         if "zone" in self.keys:
             return
         try:
@@ -246,6 +250,20 @@ class _Look:
                 first = int(instants_of(column.slice(0, 1), None, zone)[0])
                 readings.append(f"quotes.zone={zone} makes the first row {format_instant(first)}")
             self.doubts.append(f"{quoted(name)} names no time zone: {', '.join(readings)}")
+
+    def _ordered(self, name: str, column: Arrow) -> Arrow:
+        """Dates that are no ISO 8601 in the order that only fits, or that is given."""
+        order = self._value("date_order")
+        texts = [str(each) for each in pc.unique(column).to_pylist()]
+        fitting = orders_that_fit(texts)
+        if order is None and len(fitting) == 1:
+            order = fitting[0]
+            self._take("date_order", order, f"no other order fits all of the first rows: {self._samples(name)}")
+        elif order is None and fitting:
+            iso = {each: iso_of(column.slice(0, 1), each)[0].as_py() for each in fitting}
+            ways = ", ".join(f"quotes.date_order={each} makes the first one {text[:10]}" for each, text in iso.items())
+            self.doubts.append(f"{quoted(name)} ({self._samples(name)}) is written day or month first: {ways}")
+        return column if order is None else iso_of(column, order)
 
     def _unit(self, name: str, column: Arrow) -> None:
         """The unit of numbers: of 1973 to 2262 there is only one."""

@@ -42,6 +42,7 @@ _UTC = pa.timestamp("ns", "UTC")
 _EXACT_FLOAT = 2.0**53
 _COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
 _DECIMAL = re.compile(r"\d+(\.\d*)?")
+_ZONED = re.compile(r":\d\d(\.\d*)?(Z|[+-]\d\d(:?\d\d)?)$")
 _ONE_DIGIT = r"^(\d):"
 
 
@@ -90,7 +91,7 @@ def numbers_of(column: Arrow) -> Arrow:
 # ------------------------------------------------------------------------------------------------ instants
 
 
-def instants_of(column: Arrow, unit: TimeUnit | None, zone: str | None) -> Int64:
+def instants_of(column: Arrow, unit: TimeUnit | None, zone: str | None, first: str | None = None) -> Int64:
     """Read instants of a whole calendar.
 
     Parameters
@@ -100,6 +101,8 @@ def instants_of(column: Arrow, unit: TimeUnit | None, zone: str | None) -> Int64
         Of numbers; by default nanoseconds, where all of them are that long. ``iso`` says that they are text.
     zone : str, optional
         Of text and timestamps that name none.
+    first : str, optional
+        The text whose form the others follow, with or without a zone, or a number; by default the first one.
 
     Returns
     -------
@@ -110,8 +113,9 @@ def instants_of(column: Arrow, unit: TimeUnit | None, zone: str | None) -> Int64
         raise ValueError("it is empty")
     if pa.types.is_timestamp(column.type):
         return _stamps(column, zone)
-    if is_text(column.type) and unit in {None, "iso"} and not _are_numbers(column):
-        return _stamps(_parsed(column, zone), zone)
+    first = first_text(column) if first is None else first
+    if is_text(column.type) and unit in {None, "iso"} and not _DECIMAL.fullmatch(first):
+        return _stamps(_parsed(column, _ZONED.search(first) is not None), zone)
     if unit in {"iso", "clock"}:
         raise ValueError(f"expected {'ISO 8601 text' if unit == 'iso' else 'a time of day'}")
     stamps = _scaled_time(column, UNITS[unit or "ns"])
@@ -121,7 +125,7 @@ def instants_of(column: Arrow, unit: TimeUnit | None, zone: str | None) -> Int64
     return stamps
 
 
-def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> Int64:
+def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str, first: str | None = None) -> Int64:
     """Read times of day on dates, as clocks of a zone show them.
 
     Parameters
@@ -131,6 +135,8 @@ def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> I
     unit : str, optional
         Of numbers.
     zone : str
+    first : str, optional
+        As of `instants_of`.
 
     Returns
     -------
@@ -139,10 +145,14 @@ def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> I
     """
     if column.null_count or date.null_count:
         raise ValueError("it is empty" if column.null_count else "its date is empty")
-    days = _days(date)
+    days = days_of_dates(date)
     if pa.types.is_time(column.type):
         since = to_numpy(column.cast(pa.time64("ns")).cast(pa.int64()))
-    elif is_text(column.type) and unit in {None, "iso", "clock"} and not _are_numbers(column):
+    elif (
+        is_text(column.type)
+        and unit in {None, "iso", "clock"}
+        and not _DECIMAL.fullmatch(first_text(column) if first is None else first)
+    ):
         try:
             padded = pc.replace_substring_regex(column, _ONE_DIGIT, r"0\1:")
             joined = pc.binary_join_element_wise("1970-01-01", padded, " ")
@@ -155,31 +165,27 @@ def clocks_of(column: Arrow, date: Arrow, unit: TimeUnit | None, zone: str) -> I
             raise ValueError(f"expected a time since midnight in {unit}, below a day")
     else:
         raise ValueError("expected a time of day, such as 09:30:00.123; of numbers since midnight say the unit")
-    return _localised(pa.array(days * (86_400 * _NANO) + since).cast(_STAMP), zone)
+    return localised_stamps(pa.array(days * (86_400 * _NANO) + since).cast(_STAMP), zone)
 
 
-def _are_numbers(text: Arrow) -> bool:
-    """Whether texts are numbers, by the first of them."""
-    return len(text) > 0 and _DECIMAL.fullmatch(text[0].as_py()) is not None
+def first_text(column: Arrow) -> str:
+    """The first value of a column of text; empty where there is none."""
+    return str(column[0].as_py()) if len(column) and is_text(column.type) else ""
 
 
-def _parsed(text: Arrow, zone: str | None) -> Arrow:
+def _parsed(text: Arrow, zoned: bool) -> Arrow:
     try:
-        return text.cast(_STAMP)
+        return text.cast(_UTC if zoned else _STAMP)
     except pa.ArrowInvalid:
-        pass
-    try:
-        return text.cast(_UTC)
-    except pa.ArrowInvalid:
-        form = "ISO 8601, as in the rest" if zone is None else f"ISO 8601, in {zone} or with its offset, as in the rest"
-        raise ValueError(f"expected {form}") from None
+        form = "with Z or an offset" if zoned else "without a zone"
+        raise ValueError(f"expected ISO 8601 {form}, as in the first row") from None
 
 
 def _stamps(column: Arrow, zone: str | None) -> Int64:
     if column.type.tz is None:
         if zone is None:
             raise ValueError("it names no time zone; say it, such as quotes.zone=America/New_York or UTC")
-        return _localised(_in_nanos(column), zone)
+        return localised_stamps(_in_nanos(column), zone)
     stamps = to_numpy(_in_nanos(column).cast(pa.int64()))
     if len(stamps) and stamps.min() < 0:
         raise ValueError("expected 1970-01-01 or later")
@@ -193,7 +199,12 @@ def _in_nanos(column: Arrow) -> Arrow:
         raise ValueError("expected 1970-01-01 to 2262-04-11") from None
 
 
-def _localised(stamps: Arrow, zone: str) -> Int64:
+def localised(local: Int64, zone: str) -> Int64:
+    """UTC nanoseconds of nanoseconds that count from 1970 as the clocks of a zone show it."""
+    return localised_stamps(pa.array(local).cast(_STAMP), zone)
+
+
+def localised_stamps(stamps: Arrow, zone: str) -> Int64:
     """UTC nanoseconds of what the clocks of a zone show; an hour that is skipped or repeated is refused."""
     try:
         known = pc.assume_timezone(stamps, zone, ambiguous="raise", nonexistent="raise")
@@ -208,7 +219,7 @@ def _localised(stamps: Arrow, zone: str) -> Int64:
     return numbers
 
 
-def _days(date: Arrow) -> Int64:
+def days_of_dates(date: Arrow) -> Int64:
     """Days since 1970."""
     if pa.types.is_timestamp(date.type):
         date = date.cast(pa.date32(), safe=False)
@@ -285,7 +296,18 @@ def _text_integers(text: Arrow) -> Int64:
     try:
         return int64_of(text)
     except pa.ArrowInvalid:
-        return _whole(text)
+        pass
+    plain_digits = to_numpy(pc.match_substring_regex(text, r"^-?\d{1,19}$"))
+    numbers = np.zeros(len(text), np.int64)
+    try:
+        numbers[plain_digits] = int64_of(text.filter(pa.array(plain_digits)))
+    except pa.ArrowInvalid:
+        raise ValueError(f"expected up to {INT64}") from None
+    scaled = decimals(text.filter(pa.array(~plain_digits)), exact=True)
+    if (scaled % _NANO).any():
+        raise ValueError("expected a whole number")
+    numbers[~plain_digits] = scaled // _NANO
+    return numbers
 
 
 def _nanos(column: Arrow) -> Int64:
@@ -376,14 +398,14 @@ def _whole_or_none(column: Arrow) -> Int64 | None:
     return None
 
 
-def _nanos_or_missing(column: Arrow) -> Int64:
+def _nanos_or_missing(column: Arrow, *, exact: bool = False) -> Int64:
     """Numbers in 1e-9 of their unit, 0 for none."""
     if not is_text(column.type):
         return _nanos(pc.fill_null(column, 0))
     try:
-        return decimals(pc.fill_null(column, "0"))
+        return decimals(pc.fill_null(column, "0"), exact=exact)
     except ValueError:  # words for a missing number are looked for only where there is something to look for
-        return decimals(pc.fill_null(numbers_of(column), "0"))
+        return decimals(pc.fill_null(numbers_of(column), "0"), exact=exact)
 
 
 def _any_above_zero(column: Arrow) -> bool:
@@ -429,7 +451,7 @@ def sizes_of(column: Arrow, unit: Fraction) -> Int64:
             raise ValueError(f"expected a size up to {(SHARES_LIMIT - 1) // unit.numerator}")
         multiples: Int64 = np.maximum(whole * unit.numerator, -1)
         return multiples
-    scaled = _nanos_or_missing(column)
+    scaled = _nanos_or_missing(column, exact=True)
     shares, rest = np.divmod(_times(scaled, unit.numerator), unit.denominator * _NANO)
     if rest.any():
         raise ValueError(

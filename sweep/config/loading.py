@@ -10,8 +10,8 @@ import msgspec
 
 from feed import yaml_text
 from feed.access import NAMES, refuse_literal
-from feed.files import PLACE, is_table
 from feed.markets import SCENARIOS, fees_of
+from feed.plan import MEMORY, is_table
 from sweep.config.keys import EXPECTED, checked, nested, placed
 from sweep.config.question import SESSION
 from sweep.config.schema import Config
@@ -123,7 +123,7 @@ def as_config(config: Config | Mapping[str, Any]) -> Config:
         return config
     if not is_table(config.get("source")):
         return build_config(config)
-    return build_config({**config, "source": PLACE}).holding(config["source"])
+    return build_config({**config, "source": MEMORY}).holding(config["source"])
 
 
 def _parse(text: str, where: str) -> Any:  # noqa: ANN401 - YAML holds anything

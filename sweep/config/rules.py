@@ -150,7 +150,7 @@ def by_publisher(key: str, fees: Mapping[str, dict[str, float]]) -> dict[str, di
             if each in names:
                 raise ConfigError(f"{key}.{name}: it is venue {each}, as {names[each]} is; write the fees of each once")
             names[each] = name
-            by_id[str(each)] = fee
+            by_id[name if name.isdigit() else str(each)] = fee
     return by_id
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from feed import synthetic
 from feed.access import PLAIN, check_access, exposed
 from feed.console import waiting, without_secrets
-from feed.files import plan_table
 from feed.source import plan_source
 from sweep.config import EMBEDDED
 from sweep.errors import ConfigError
@@ -91,6 +90,8 @@ def open_origin(question: Question, progress: Progress) -> Iterator[Origin]:
             yield Origin(plan)
         return
     if config.held is not None:
+        from feed.files import plan_table
+
         held_plan = plan_table(config.held, options)
         yield Origin(lambda: held_plan)
         return

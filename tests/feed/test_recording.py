@@ -135,6 +135,7 @@ def test_a_market_without_a_book_is_refused_at_once(tmp_path):
     with pytest.raises(FeedUnavailable, match="binance:X/Y: it gives no book; check the symbol"):
         record(recorder, [Market(Exchange("binance", [KeyError("X/Y")]), "X/Y")], 0, 0)
     recorder.close()
+    assert not (tmp_path / "btc.csv").exists()
 
 
 def test_no_file_is_written_over_or_named_otherwise(tmp_path):

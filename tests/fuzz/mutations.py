@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feed.files.dbn_layouts import LAYOUTS, RECORD_FIELDS
+from feed.files.dbn_layouts import LAYOUTS, MBO, MBO_FIELDS, RECORD_FIELDS
 
 MOST = 2**17
 """Bytes beyond which nothing is looked for."""
@@ -423,6 +423,7 @@ def change_parquet(data, rng):
 LETTERS = {"action", "side"}
 FIELD_PLACES = [(name in LETTERS, *place) for name, place in RECORD_FIELDS.items()]
 FIELD_PLACES += [(False, "u1", 68 + 4), (False, "<u8", 72)]
+ORDER_PLACES = [(name in LETTERS, *place) for name, place in MBO_FIELDS.items()]
 
 
 def change_dbn(data, rng):
@@ -437,7 +438,8 @@ def change_dbn(data, rng):
             changed = changed[: start - 8].ljust(start - 8, b"\x00")
         return head[:3] + bytes([rng.choice([head[3], 1, 2, 3])]) + struct.pack("<I", len(changed)) + changed + body
     for _ in range(rng.randint(1, 3)):
-        size = LAYOUTS[rng.choice([1, 1, 10])].nbytes
+        of_orders = len(body) > 1 and body[1] == MBO
+        size = LAYOUTS[MBO if of_orders else rng.choice([1, 1, 10])].nbytes
         count = len(body) // size
         if not count:
             break
@@ -449,12 +451,12 @@ def change_dbn(data, rng):
             body[at:at] = body[at : at + size]
         elif how == 2:  # a record of another kind between the others
             words = rng.choice([4, 12, 20, 23, 92, 255])
-            record = bytes([words, rng.choice([0, 1, 10, 19, 22, 160])]).ljust(4 * words, b"\x00")
+            record = bytes([words, rng.choice([0, 1, 10, 19, 22, 160, 177, 195])]).ljust(4 * words, b"\x00")
             body[at:at] = record
         else:
-            is_letter, kind, place = rng.choice(FIELD_PLACES)
+            is_letter, kind, place = rng.choice(ORDER_PLACES if of_orders else FIELD_PLACES)
             width = int(kind[-1])
-            value = rng.choice([*b"TABNMCF", *EDGES]) if is_letter else rng.choice(EDGES)
+            value = rng.choice([*b"TABNMCFR", *EDGES]) if is_letter else rng.choice(EDGES)
             body[at + place : at + place + width] = packed_int(value, width)
     return bytes(head + body)
 

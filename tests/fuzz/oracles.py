@@ -145,6 +145,9 @@ def rows_of(columns, dtypes):
     return list(zip(*(columns[name].tolist() for name in dtypes), strict=True))
 
 
+OTHER_BOOKS = {177, *range(192, 197)}
+
+
 class UnsureError(Exception):
     """A form that the plain reading does not know: it says nothing then."""
 
@@ -163,6 +166,8 @@ def plain_csv(data):
         raise UnsureError from error
     header, *rows = [line for line in lines if line]
     rows = [dict(zip(header, row, strict=True)) for row in rows]
+    if "bid_pb_00" in header or any(number(row["rtype"]) in OTHER_BOOKS for row in rows if "rtype" in row):
+        raise UnsureError  # their stamps, venues and sequences are others
     rows = [row for row in rows if "rtype" not in row or number(row["rtype"]) in {1, 10}]
     priced = [name for name in ("bid_px_00", "ask_px_00", "price") if name in header]
     texts = [row[name] for row in rows for name in priced if row[name] not in NULLS]

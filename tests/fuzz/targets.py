@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.fuzz import files, mutations, partition, wire
+from tests.fuzz import files, mutations, partition, tables, vendors, wire
 from tests.fuzz.oracles import quiet
 
 if TYPE_CHECKING:
@@ -56,7 +56,14 @@ TARGETS = {
         files.check_zstd, files.packed_files("zstd"), mutations.change_packed("zstd", mutations.change_csv), 4096
     ),
     "dbn": Target(files.check_dbn, files.dbn_files, mutations.change_dbn),
+    "bbo": Target(files.check_dbn, files.schema_files, mutations.change_dbn),
+    "mbo": Target(files.check_orders, files.order_files, mutations.change_dbn, compiled=True),
+    "table": Target(tables.check_table, tables.table_files, mutations.change_csv, 4096, compiled=True),
     "parquet": Target(files.check_parquet, files.parquet_files, mutations.change_parquet, 16384),
+    "lobster": Target(vendors.check_lobster, vendors.lobster_pairs, vendors.change_pair, 4096, compiled=True),
+    "taq": Target(vendors.check_taq, vendors.taq_files, vendors.change_taq),
+    "lean": Target(vendors.check_lean, vendors.lean_archives, vendors.change_archive, 4096),
+    "tardis": Target(vendors.check_tardis, vendors.tardis_files, vendors.change_lines(","), 4096, compiled=True),
 }
 
 

@@ -135,6 +135,32 @@ def test_quotes_that_begin_after_the_order_does(swept):
     assert document["shortfall"]["optimized"]["first_fill"] == at(3600)
 
 
+def test_quotes_that_end_with_a_half_day_before_the_order_does(tmp_path):
+    head = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+    lines = [f"2024-11-29T17:{minute:02}:00Z,2,{minute},99.99,100.01,500,500\n" for minute in range(60)]
+    (tmp_path / "half.csv").write_text(head + "".join(lines))
+    window = {"start": "2024-11-29T17:05:00Z", "end": "2024-11-29T21:00:00Z"}
+    tree = {"source": str(tmp_path / "half.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
+    warned = run(build_config({**tree, "window": window}), Silent()).document["warnings"]
+    assert warned[0] == (
+        "the order ends 10,860 s after the last quote; the regular session ended at 2024-11-29T18:00:00.000000000Z, "
+        "and window.end=session ends there"
+    )
+    document = run(build_config({**tree, "window": {**window, "end": "session"}}), Silent()).document
+    assert not any("after the last quote" in line for line in document["warnings"])
+
+
+def test_quotes_that_cross_where_no_rule_forbids_it(swept):
+    def crossed(*venues):
+        return [(10 * k, venues[k % 2], 99.99 + k % 2, 100.01 + k % 2, 1000) for k in range(30)]
+
+    (line,) = (each for each in swept(crossed(20_106, 20_108))[1] if "cross newer ones" in each)
+    assert line.startswith("29 quotes that cross newer ones are hidden: on US exchanges such a quote is a late one")
+    for keys in ({"uncross": True}, {"uncross": False}, {"grid": {**GRID, "uncross": [True, False]}}):
+        assert not any("cross newer ones" in each for each in swept(crossed(20_106, 20_108), **keys)[1])
+    assert not any("cross newer ones" in each for each in swept(crossed(2, 43))[1])
+
+
 def test_trades_do_not_stand_in_for_quotes_and_one_side_not_for_the_other(swept):
     rows = [*steady(10), *[(600 + 30 * k, 2, 99.99, 0, 100) for k in range(1, 61)]]
     assert "the order ends 1,800 s after the last quote" in swept(rows, size=10, end=2400)[1]
@@ -176,6 +202,18 @@ def test_a_fee_above_what_exchanges_may_charge(swept, fees, line):
     if line is not None:
         assert fee_lines[0].startswith(line)
         assert fee_lines[0].endswith("at 100.00 $ on 2024-08-01 (rule 610(c))")
+
+
+def test_a_fee_on_a_date_beyond_what_is_known_of_caps(tmp_path):
+    head = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00\n"
+    lines = [f"2027-11-01T15:{minute:02}:00Z,2,{minute},99.99,100.01,500,500\n" for minute in range(20)]
+    (tmp_path / "later.csv").write_text(head + "".join(lines))
+    tree = {"source": str(tmp_path / "later.csv"), "executor": "inline", "grid": GRID, "order": {"size": 100}}
+    warned = run(build_config(tree), Silent()).document["warnings"]
+    assert warned[0] == (
+        "fees.default.taker is 0.003 $ a share: US exchanges may charge 0.001 $ at 100.00 $ on 2027-11-01 (rule 610(c))"
+        "; 2027-11-01 is after 2026-11-29, when the tables of these rules were last checked"
+    )
 
 
 def cheap(minutes, venue=2):

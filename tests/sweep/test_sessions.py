@@ -9,7 +9,7 @@ from feed.errors import FeedUnavailable
 from feed.files.parquet import write_parquet
 from feed.instants import parse_instant
 from feed.tape import Tape, join
-from sweep.config.loading import build_config
+from sweep.config.loading import build_config, load_config
 from sweep.driver import run
 from sweep.errors import ConfigError
 from sweep.progress import Silent
@@ -72,20 +72,35 @@ def swept(source, window=None, listening=None, **order):
     return run(build_config(tree), listening or Silent())
 
 
+@pytest.fixture(scope="module")
+def alone(folder):
+    """Sweep a day by itself, each question once."""
+    kept = {}
+
+    def sweep(day, window=None, **order):
+        key = day, str(window), str(order)
+        if key not in kept:
+            kept[key] = swept(folder / f"{day}.parquet", window, **order)
+        return kept[key]
+
+    return sweep
+
+
 @pytest.mark.parametrize("day", SESSIONS)
-def test_a_window_of_the_session_is_that_window_of_its_date(folder, day):
+def test_a_window_of_the_session_is_that_window_of_its_date(folder, alone, day):
     start, end = SESSIONS[day]
-    by_session = swept(folder / f"{day}.parquet", "session")
+    by_session = alone(day, "session")
     by_hand = swept(folder / f"{day}.parquet", {"start": start, "end": end})
     assert (by_session.table == by_hand.table).all()
     assert by_session.document["feed"]["digest"] == by_hand.document["feed"]["digest"]
-    half = swept(folder / f"{day}.parquet", {"start": "session", "end": end})
-    assert (half.table == by_hand.table).all()
+    if day == "2024-11-29":
+        half = swept(folder / f"{day}.parquet", {"start": "session", "end": end})
+        assert (half.table == by_hand.table).all()
 
 
-def test_orders_by_the_session_are_those_between_its_bounds(folder):
+def test_orders_by_the_session_are_those_between_its_bounds(folder, alone):
     for day, (start, end) in SESSIONS.items():
-        result = swept(folder / f"{day}.parquet", **{"from": "session", "to": "session"})
+        result = alone(day, **{"from": "session", "to": "session"})
         frame = result.orders_frame().query("strategy == 'twap'")
         first, last = (parse_instant(each) for each in (start, end))
         assert frame["start"].tolist() == list(range(first, last + 1, 3600 * SECOND))
@@ -98,14 +113,13 @@ def test_orders_by_the_session_are_those_between_its_bounds(folder):
     ("window", "order"),
     [("session", {}), (None, {"from": "session", "to": "session"}), ("session", {"from": "session"})],
 )
-def test_of_several_dates_each_has_its_own_session(folder, source, window, order):
+def test_of_several_dates_each_has_its_own_session(folder, alone, source, window, order):
     together = swept(folder / source, window, **order)
     frame = together.orders_frame().query("strategy == 'twap'")
     assert frame.groupby("tape").size().tolist() == [7, 4, 7]
     for number, day in enumerate(SESSIONS):
-        alone = swept(folder / f"{day}.parquet", window, **order)
         rows = together.table[together.table[:, 0] == number]
-        assert (rows[:, 1:] == alone.table[:, 1:]).all()
+        assert (rows[:, 1:] == alone(day, window, **order).table[:, 1:]).all()
 
 
 def test_a_day_without_a_session_is_refused_or_left_out(folder):
@@ -146,6 +160,20 @@ def test_another_calendar(folder):
 def test_what_is_no_session_is_one_line(keys, message):
     with pytest.raises(ConfigError, match=message):
         build_config({"source": "x.csv", **keys})
+
+
+def test_one_word_stands_for_a_section_that_others_go_on_top_of(tmp_path):
+    (tmp_path / "run.yaml").write_text("source: x.csv\nwindow: session\n")
+    end = "2024-11-29T16:00:00Z"
+    config = load_config(str(tmp_path / "run.yaml"), [f"window.end={end}"])
+    assert (config.window.start, config.window.end) == ("session", end)
+    typed = load_config(None, ["source=x.csv", "window=session", "window.warmup=60s"])
+    assert (typed.window.start, typed.window.end, typed.window.warmup) == ("session", "session", "60s")
+    assert build_config({"source": "x.csv", "window": "session"}).window == config_of_session()
+
+
+def config_of_session():
+    return build_config({"source": "x.csv", "window.start": "session", "window.end": "session"}).window
 
 
 def test_the_hash_is_of_the_session_and_of_its_calendar():

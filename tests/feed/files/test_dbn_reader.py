@@ -477,6 +477,29 @@ def test_the_mapping_in_force_is_that_of_the_place_in_the_stream(read, monkeypat
             assert alone.ignored == {"other_rtype": 1, "other_symbol": 6 - len(sequences)}
 
 
+@pytest.mark.parametrize("block", [200, 2**22])
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_symbols_that_are_mapped_to_one_instrument_together_are_a_tape_each(read, monkeypatch, order, block):
+    monkeypatch.setattr(dbn_stream, "BLOCK", block)
+    asked = [("ES.c.0", "38"), ("ESU4", "38"), ("ESZ4", "39")][::order]
+    head = [mapping_record(int(number), number, name, stype_out="instrument_id") for name, number in asked]
+    heartbeat = bytes(dbn.SystemMsg(TS, "Heartbeat"))
+    head.insert(1, heartbeat)  # is no market data
+    rows = [record(sequence=1), record(instrument_id=39, sequence=2), record(sequence=3)]
+    after = mapping_record(39, "39", "ES.c.0", stype_out="instrument_id")  # it has rolled
+    block = read(live_metadata(), *head, *rows)
+    assert sequences(block) == {"ES.c.0": [1, 3], "ESU4": [1, 3], "ESZ4": [2]}
+    both = [mapping_record(39, "39", "ESZ4", stype_out="instrument_id"), after][::order]
+    day = {"ts_recv": MIDNIGHT + 1}
+    late = [record(sequence=4, **day), record(instrument_id=39, sequence=5, **day)]
+    rolled = [mapping_record(38, "38", "ESU4", stype_out="instrument_id"), *both, *late]
+    parts = live_metadata(), *head, *rows, *rolled
+    expected = {"ES.c.0": [1, 3, 5], "ESU4": [1, 3, 4], "ESZ4": [2, 5]}
+    assert sequences(read(*parts)) == expected
+    for name, numbers in expected.items():
+        assert sequences(read(*parts, symbol=name)) == {name: numbers}
+
+
 def test_a_record_outside_of_the_interval_of_a_mapping_is_named_by_the_one_before(read):
     parts = [
         live_metadata(),
@@ -514,18 +537,23 @@ _EVENTS = st.one_of(
 def test_mapping_records_anywhere_are_a_plain_walk_over_the_records(folder, events, dated, version, block):
     """By the newest mapping record of the instrument that holds, else by the metadata, else unnamed."""
     raw = metadata(mapping("A", (FIRST, PAST, 38)), version=version) if dated else live_metadata(version)
-    heard, expected = [], {}
+    heard, expected, rows = [], {}, 0
     for at, (kind, instrument, *what) in enumerate(events):
         if kind == "map":
             name, days = what
             spans = {} if days is None else {"start": TS + days[0] * DAY, "end": TS + days[1] * DAY}
             raw += mapping_record(instrument, name, version=version, **spans)
-            heard.append((instrument, name, days or (0, 9)))
+            heard.append((instrument, name, days or (0, 9), rows))
             continue
-        day = what[0]
-        names = [name for its, name, (start, end) in reversed(heard) if its == instrument and start <= day < end]
-        name = (names or ["A" if dated and instrument == 38 and day == 0 else ""])[0]
-        expected.setdefault(name or UNNAMED, []).append(at)
+        day, rows = what[0], rows + 1
+        own = [each for each in heard if each[0] == instrument]
+        holding = next((place for place in reversed(range(len(own))) if own[place][2][0] <= day < own[place][2][1]), -1)
+        names = {"A" if dated and instrument == 38 and day == 0 else ""} if holding < 0 else {own[holding][1]}
+        while holding > 0 and own[holding - 1][2:] == own[holding][2:] and "" not in {*names, own[holding - 1][1]}:
+            holding -= 1  # they come together
+            names.add(own[holding][1])
+        for name in names:
+            expected.setdefault(name or UNNAMED, []).append(at)
         # a venue each, as a name may well stand for one instrument at each of several
         raw += record(instrument_id=instrument, publisher_id=instrument % 97, ts_recv=TS + day * DAY, sequence=at)
     path = folder / "live.dbn"

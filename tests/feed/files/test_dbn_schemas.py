@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.files import dbn_stream
+from feed.files.csv_reader import read_csv
 from feed.files.dbn_layouts import CONSOLIDATED_QUOTE, LAYOUTS, MBO_FIELDS, OTHERS, RECORD_FIELDS
 from feed.files.dbn_reader import read_dbn
 from feed.files.registry import read_file
+from feed.markets import venues
 from feed.tape import QUOTE_DTYPES, Tape, same
 from tests.support.dbnfile import (
     AAPL,
@@ -171,6 +173,57 @@ def test_a_file_is_what_pandas_reads_of_the_library_s_csv(folder, schema, rows, 
     expected = by_pandas(raw)
     assert same(tape, expected)
     assert tape.digest() == expected.digest()
+
+
+@pytest.mark.parametrize("pretty", [True, False])
+@pytest.mark.parametrize("schema", SCHEMAS)
+@FEW
+@given(rows=st.lists(_rows, min_size=1, max_size=20))
+def test_the_same_data_as_csv_is_the_same_tape(folder, schema, pretty, rows):
+    its, make = SCHEMAS[schema]
+    if not pretty:  # whole numbers that are mostly below a cent are refused: make most of them large
+        rows += [{"action": "A"}] * (len(rows) + 1)
+    raw = metadata(AAPL, schema=its) + b"".join(make(**row) for row in rows)
+    path = folder / "day.csv"
+    path.write_bytes(csv_of(raw, pretty_px=pretty, pretty_ts=pretty))
+    (folder / "day.dbn").write_bytes(raw)
+    (text,), (binary,) = read_csv(path, depth=10).fragments, read_dbn(folder / "day.dbn", depth=10).fragments
+    assert text.tape.digest() == binary.tape.digest()
+    assert same(text.tape, binary.tape)
+    assert text.ignored == binary.ignored
+    assert text.notes[2:] == binary.notes[1:] == LAYOUTS[its_rtype(raw)].notes
+
+
+def its_rtype(raw):
+    return raw[8 + int.from_bytes(raw[4:8], "little") + 1]
+
+
+def test_rows_of_csv_that_show_one_book_twice_or_none_are_refused_by_name(folder):
+    path = folder / "day.csv"
+    bbo = csv_of(metadata(AAPL, schema=dbn.Schema.BBO_1S) + sampled_record())
+    path.write_bytes(bbo + bbo.splitlines()[1].replace(b",195,", b",196,") + b"\n")
+    with pytest.raises(FeedUnavailable, match=r"row 2 is of bbo-1m, row 1 of bbo-1s: they would show one book twice"):
+        read_csv(path)
+    path.write_bytes(bbo.replace(b",195,", b",0,"))
+    with pytest.raises(FeedUnavailable, match=r"none of its 1 rows is a book row: they are of trades \(rtype 0\)"):
+        read_csv(path)
+    path.write_bytes(bbo.replace(b"ts_recv", b"received"))
+    with pytest.raises(FeedUnavailable, match=r"missing columns: ts_recv; rows of bbo-1s show the book at that stamp"):
+        read_csv(path)
+    path.write_bytes(bbo.replace(b"sequence", b"number"))
+    with pytest.raises(FeedUnavailable, match=r"missing columns: sequence"):
+        read_csv(path)
+
+
+def test_orders_as_csv_are_refused_by_name(folder):
+    path = folder / "day.csv"
+    path.write_bytes(csv_of(metadata(AAPL, schema=dbn.Schema.MBO) + order_record()))
+    with pytest.raises(FeedUnavailable, match="it is of the schema mbo, which is read of DBN alone; export DBN"):
+        read_csv(path)
+
+
+def test_the_id_of_a_consolidated_quote_is_that_of_the_table_of_venues():
+    assert CONSOLIDATED_QUOTE == venues.CONSOLIDATED_QUOTE
 
 
 CANONICAL = "ts_event,publisher_id,action,side,price,size,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"

@@ -238,6 +238,8 @@ def last_line(text, change):
             "the national best bid and offer",
         ),
         (lambda text: b"\xff\xfe" + text, FeedCorrupt, "its header is no text"),
+        (lambda text: text.replace(b"|Z|", b"| |"), FeedCorrupt, "rows that name no symbol"),
+        (lambda text: text.replace(b"|R|", b"|\0|"), FeedCorrupt, "column Quote_Condition: .* .expected a short word"),
         (lambda _: HEADER.encode() + b"\nEND|20180730|0\n", FeedUnavailable, "the file holds no rows"),
     ],
 )

@@ -154,7 +154,7 @@ def test_several_exchanges_and_symbols_of_a_file_are_told_apart(tmp_path):
     assert same(chosen.tape, read.fragments[1].tape)
     assert chosen.fragments[0].ignored["other_symbol"] == 800
     assert chosen.symbols == ("BTC-USD", "ETHUSDT")
-    with pytest.raises(FeedUnavailable, match="binance BTCUSDT and binance ETHUSDT are both X of venue 20100"):
+    with pytest.raises(FeedUnavailable, match="'binance BTCUSDT' and 'binance ETHUSDT' are both 'X' of venue 20100"):
         read_file(path, quotes=QuoteMapping(size_unit="1e-5", symbols={"BTCUSDT": "X", "ETHUSDT": "X"}))
 
 
@@ -261,6 +261,7 @@ def test_what_is_below_a_unit_is_left_out_only_where_that_is_asked_for(tmp_path)
     assert "sizes are without what is no whole unit" in block.fragments[0].notes
 
 
+NUL, NUL_NAME = "true\0", ",B\0,"
 ROW = "binance,B,1598918400000000,1598918400000001,true,bid,100,1\n"
 
 
@@ -290,6 +291,23 @@ ROW = "binance,B,1598918400000000,1598918400000001,true,bid,100,1\n"
             "column local_timestamp: .*expected 1",
         ),
         (f"{HEADER}\n{ROW.replace(',100,', ',-1,')}", FeedCorrupt, "column price: '-1'"),
+        (f"{HEADER}\n{ROW.replace(',B,', ',,')}", FeedCorrupt, "rows that name no symbol"),
+        (
+            f"{HEADER}\n{ROW.replace('true', NUL)}",
+            FeedCorrupt,
+            "line 2, column is_snapshot: 'true.x00' .expected a short word",
+        ),
+        (f"{HEADER}\n\n\n", FeedUnavailable, "the file holds no rows"),
+        (
+            f"{HEADER}\n{ROW.replace(',B,', NUL_NAME)}{ROW.replace('binance', 'Binance').replace(',B,', NUL_NAME)}",
+            FeedUnavailable,
+            "'binance B.x00' and 'Binance B.x00' are both 'B.x00'",
+        ),
+        (
+            "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n\n",
+            FeedUnavailable,
+            "the file holds no rows",
+        ),
         (f"{HEADER}\n{ROW.replace('binance', 'nowhere')}", FeedUnavailable, "'nowhere' is no venue.*quotes.venues"),
         (HEADER.replace("side,", "") + "\nbinance,B,1,1,true,1,1\n", FeedUnavailable, "missing columns: side"),
         (f"{HEADER},side\n{ROW[:-1]},bid\n", FeedUnavailable, "columns there more than once: side"),

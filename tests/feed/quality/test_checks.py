@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,6 +192,17 @@ def test_what_is_no_us_equity_or_of_another_time_is_not_counted_and_says_so():
     later = replace(stock, ts=np.array([parse_instant("2026-11-30T15:00:00Z")]))
     said_so = "2026-11-30 is after 2026-11-29, when the tables of these rules were last checked"
     assert check(later).details == {"off_tick": said_so, "odd_lots": said_so}
+
+
+def test_odd_lots_of_real_days_are_those_that_pandas_counts(l1_day, taq_day):
+    for path, expected in ((l1_day, 34_381), (taq_day, 0)):
+        table = pd.read_csv(path)
+        odd = sum(
+            int(((table[f"{side}_px_00"] > 0) & table[f"{side}_sz_00"].between(1, 99)).sum()) for side in ("bid", "ask")
+        )
+        counts = check(read_source(str(path))[0]).counts
+        assert (counts["odd_lots"], counts["off_tick"]) == (odd, 0)
+        assert odd == expected
 
 
 @pytest.mark.parametrize(

@@ -271,9 +271,10 @@ def test_rows_out_of_time_are_sorted_in_and_counted_in_both_layouts(folder):
     assert block.tape.ask_sz.tolist() == [2, 2]
 
 
-def test_a_delimiter_a_date_column_and_a_note_of_how_the_table_was_read(tmp_path):
+@pytest.mark.parametrize(("day", "order"), [("20240801", {}), ("8/1/2024", {"date_order": "mdy"})])
+def test_a_delimiter_a_date_column_and_a_note_of_how_the_table_was_read(tmp_path, day, order):
     path = tmp_path / "desk.csv"
-    path.write_text("day|at|ex|bid|ask|n\n20240801|9:30:00.5|ARCA|10.00|10.01|3\n")
+    path.write_text(f"day|at|ex|bid|ask|n\n{day}|9:30:00.5|ARCA|10.00|10.01|3\n")
     quotes = {
         "time": "at",
         "date": "day",
@@ -283,7 +284,7 @@ def test_a_delimiter_a_date_column_and_a_note_of_how_the_table_was_read(tmp_path
         "size_unit": "lots of 100",
     }
     quotes |= {"bid_px": "bid", "ask_px": "ask", "bid_sz": "n", "ask_sz": "n"}
-    block = read_file(path, quotes=parse_mapping(quotes))
+    block = read_file(path, quotes=parse_mapping(quotes | order))
     assert format_instant(int(block.tape.ts[0])) == "2024-08-01T13:30:00.500000000Z"
     assert (block.tape.venue.tolist(), block.tape.bid_sz.tolist()) == ([43], [300])
     assert "no sequence: the order of the rows stands in" in block.fragments[0].notes

@@ -57,6 +57,8 @@ def test_a_desks_table_is_read_with_its_zone_alone():
         ({"Time": [1722519000000, 1722519000500]}, {"time_unit": "ms"}),
         ({"Time": [1722519000000000] * 2}, {"time_unit": "us"}),
         ({"Time": ["1722519000000000000"] * 2}, {"time_unit": "ns"}),
+        ({"Time": ["8/31/2024 9:30:00 AM", "8/1/2024 9:30:01 AM"]}, {"date_order": "mdy", "time_unit": "iso"}),
+        ({"Time": ["31.8.2024 09:30:00", "1.8.2024 09:30:01"]}, {"date_order": "dmy"}),
         ({"Exch": ["XNAS", "ARCX"]}, {"venues": "mic"}),
         ({"Exch": ["2", "43"]}, {"venues": "id"}),
         ({"Exch": [2, 43]}, {"venues": "id"}),
@@ -68,7 +70,7 @@ def test_a_desks_table_is_read_with_its_zone_alone():
     ],
 )
 def test_what_only_one_reading_fits_is_proposed(changed, expected):
-    given = {} if "Time" in changed else ZONE
+    given = {} if "Time" in changed and "date_order" not in expected else ZONE
     proposed = keys(DESK | changed, given)
     assert {key: proposed[key] for key in expected} == expected
 
@@ -85,6 +87,11 @@ def test_what_only_one_reading_fits_is_proposed(changed, expected):
             {"Bid": ["1575000", "1575100"], "Ask": ["1575200"] * 2},
             ZONE,
             r"quotes.price_unit=cents makes it 15,75\d.*1e-4 makes it 157.5",
+        ),
+        (
+            {"Time": ["8/1/2024 09:30:00"] * 2},
+            ZONE,
+            "month first: quotes.date_order=mdy makes the first one 2024-08-01, quotes.date_order=dmy .*2024-01-08",
         ),
         ({"BidSize": [3, 2], "AskSize": [1, 9]}, ZONE, "quotes.size_unit=shares, or quotes.size_unit=lots of 100"),
         (

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feed.tables.dates import iso_of
 from feed.tables.typed import clocks_of, has_fractions, instants_of, integers_of, plain, prices_of, sizes_of
 from tests.support.examples import examples
 
@@ -95,6 +96,7 @@ def test_sizes_are_whole_shares_whatever_the_type(column, unit, shares):
     ("column", "unit", "why"),
     [
         (pa.array(["0.5"]), DOLLAR, "whole number"),
+        (pa.array(["0.0000000005"]), DOLLAR, "whole number"),
         (pa.array(["0.00123"]), Fraction(1000), "expected a multiple of 1/1000"),
         (pa.array([2**31]), DOLLAR, "a size up to 2147483647"),
         (pa.array([2**31 // 100 + 1]), Fraction(100), "a size up to 21474836"),
@@ -110,10 +112,12 @@ def test_whole_numbers_are_read_to_the_last_of_63_bits_and_no_further():
     last = 2**63 - 1
     for column in (pa.array([str(last)]), pa.array([last]), pa.array([last], pa.uint64())):
         assert integers_of(column, 0, last).tolist() == [last]
+    assert integers_of(pa.array([str(last), "100.0"]), 0, last).tolist() == [last, 100]
     for column in (
         pa.array([str(last + 1)]),
         pa.array([last + 1], pa.uint64()),
         pa.array(["1.5"]),
+        pa.array(["0.0000000005"]),
         pa.array([None, "1"]),
     ):
         with pytest.raises(ValueError, match=r"expected|empty"):
@@ -238,3 +242,26 @@ def test_an_hour_of_one_digit_is_a_time_of_day():
 def test_a_column_has_fractions_only_where_one_is_written():
     assert not any(map(has_fractions, (pa.array(["157", "2"]), pa.array([157.0, float("nan")]), pa.array([1]))))
     assert all(map(has_fractions, (pa.array(["157.0"]), pa.array([157.5]), pa.array([Decimal("1.50")]))))
+
+
+FIRST, LAST = (datetime(*day) for day in ((1970, 1, 2), (2037, 12, 31)))  # noqa: DTZ001 - clocks of any zone
+
+
+@given(st.datetimes(FIRST, LAST), st.sampled_from(["ymd", "mdy", "dmy"]), st.booleans())
+@examples(60)
+def test_a_date_in_a_known_order_is_iso_8601(instant, order, half):
+    parts = {"y": instant.year, "m": instant.month, "d": instant.day}
+    date_text = "/".join(str(parts[each]) for each in order)
+    hour = f"{(instant.hour - 1) % 12 + 1}" if half else f"{instant.hour}"
+    clock = f"{hour}:{instant.minute:02}:{instant.second:02}.{instant.microsecond:06}"
+    text = f"{date_text} {clock}{(' PM' if instant.hour >= 12 else ' AM') if half else ''}"
+    assert iso_of(pa.array([text, date_text]), order).to_pylist() == [
+        f"{instant:%Y-%m-%d %H:%M:%S.%f}",
+        f"{instant:%Y-%m-%d}",
+    ]
+
+
+@pytest.mark.parametrize("text", ["13/1/2024 09:30", "8/1/24", "8/1/2024 13:00:00 PM", "8/1/2024 0:30 AM", ""])
+def test_a_date_of_another_order_or_an_hour_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"expected ISO 8601"):
+        instants_of(iso_of(pa.array([text]), "mdy"), None, "UTC")
