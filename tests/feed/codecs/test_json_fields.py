@@ -85,6 +85,11 @@ def test_a_row_without_a_price_is_no_quote_and_one_that_lacks_a_side_is_malforme
     assert caught.value.name == "ask"
 
 
+def test_a_level_beyond_the_end_of_its_list_is_none_and_not_missing():
+    assert rows(["bids.0", "bids.1"], {"bids": [5]}, {"bids.0", "bids.1"}) == [["5", None]]
+    assert rows(["bids.0"], {"bids": []}, {"bids.0"}) == [[None]]
+
+
 def test_the_names_of_a_message_are_those_of_its_leaves():
     assert names_in(b'{"a":{"b":1,"c":[{"d":1},{"e":1}]},"f":[]}') == ["a.b", "a.c.d", "f"]
     assert names_in(b'[{"a":1}]') == ["a"]
@@ -131,7 +136,7 @@ def plain_walk(value, parts):
         if value is MISSING or value is None:
             break
         if not isinstance(value, dict | list):
-            raise ValueError(part)
+            raise ValueError(part)  # noqa: TRY004 - what is refused
         if isinstance(value, dict):
             value = value.get(part, MISSING)
         elif part.isdigit():
