@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from feed.codecs.json_fields import Fields, MissingField, names_in
 from feed.codecs.json_rows import REFUSALS
+from tests.support.examples import examples
 
 
 def rows(names, value, quoted=()):
@@ -179,6 +180,7 @@ paths = st.lists(
 )
 
 
+@examples(400)
 @given(paths, st.data(), st.one_of(values, st.dictionaries(st.sampled_from("ab"), values, min_size=1)))
 def test_rows_are_those_of_a_plain_reading(names, data, value):
     quoted = data.draw(st.sets(st.sampled_from(names)))
