@@ -113,7 +113,7 @@ MEANING: Final = {
     "quotes.price_unit": "of prices; whole numbers without it are refused",
     "quotes.size_unit": "of sizes: shares, round lots of date and price, lots of N shares, or what one share of the "
     "tape stands for, such as 1e-6 of a coin",
-    "quotes.rows": "whether what is not named at an instant stands, or is gone",
+    "quotes.rows": "whether what is not named at an instant stands (`updates`, the default), or is gone",
     "quotes.prices": "whether prices below 0 are refused, or taken as no quotes and counted",
     "quotes.symbols": "what tapes are called, by the symbol in a vendor's file",
     "quotes.sizes": "of a vendor's file: refuse a size that is no multiple of the unit, or show what is whole of it",

@@ -303,7 +303,11 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
             f"it is of a layout that needs no mapping: {known}", place, "name it as it is: source=FILE"
         )
     named = given.get("delimiter")
-    table, delimiter = sample(path, None if named is None else QuoteMapping(delimiter=str(named)).separator)
+    try:
+        separator = None if named is None else parse_mapping({"delimiter": named}).separator
+    except ValueError as error:
+        raise FeedUnavailable(str(error), place) from None
+    table, delimiter = sample(path, separator)
     if {*REQUIRED} <= {*table.column_names}:
         raise FeedUnavailable(
             "it has Databento's columns, which need no mapping", place, "name it as it is: source=FILE"

@@ -56,4 +56,5 @@ __all__ = [
     "spans_of",
     "tick_sizes",
     "venue_of",
+    "venue_with",
 ]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feed.console import quoted
-from feed.errors import FeedCorrupt
+from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.tables.dates import iso_of
 from feed.tables.parsing import first_bad, to_numpy
 from feed.tables.typed import (
@@ -109,7 +109,10 @@ class ArrowBlock:
 
     def coded(self, name: str) -> tuple[Int64, list[str]]:
         """As `Block`."""
-        indices, values = coded(self.table.column(name))
+        try:
+            indices, values = coded(self.table.column(name))
+        except ValueError as error:
+            raise FeedUnavailable(f"column {name}: {error}", self.where, "is it the right column?") from None
         return to_numpy(pc.fill_null(indices.cast(pa.int64()), -1)), values
 
     def instants(self) -> Int64:

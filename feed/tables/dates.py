@@ -16,6 +16,8 @@ ORDERS: Final = {"ymd": ("y", "m", "d"), "mdy": ("m", "d", "y"), "dmy": ("d", "m
 
 _PARTS: Final = {"y": r"(?P<y>\d{4})", "m": r"(?P<m>\d{1,2})", "d": r"(?P<d>\d{1,2})"}
 _CLOCK: Final = r"(?:,?[ T]+(?P<h>\d{1,2})(?P<rest>:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(?P<half>[AaPp][Mm])?)?"
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:.*(?<![AaPp][Mm])$|$)")
+_YEAR_FIRST: Final = re.compile(r"\d{4}[/.-]\d{1,2}[/.-]\d{1,2}(?!\d)")
 _SLASHED: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}(?!\d)")
 
 
@@ -56,7 +58,9 @@ def _clock(hour: Arrow, rest: Arrow, half: Arrow) -> Arrow:
 
 
 def orders_that_fit(texts: list[str]) -> list[str]:
-    """The orders in which all of some texts begin with a date of a day and a month; none where they do not."""
+    """The orders in which all of some texts begin with a date; none where they do not, or are ISO 8601 already."""
+    if texts and all(_YEAR_FIRST.match(text) for text in texts):
+        return [] if all(_ISO.match(text) for text in texts) else ["ymd"]
     matches = [_SLASHED.match(text) for text in texts]
     if not matches or any(match is None for match in matches):
         return []

@@ -246,11 +246,8 @@ class Mapper:
         try:
             return venue_of(str(value), kind, format_instant(first)[:10])
         except ValueError as error:
-            raise FeedUnavailable(
-                f"{cell()}: {error}",
-                self.where,
-                "say which it is: quotes.venues={TEXT: MIC}; python -m feed venues lists",
-            ) from None
+            key = "quotes.at=MIC" if self.quotes.venue is None else "quotes.venues={TEXT: MIC}"
+            raise FeedUnavailable(f"{cell()}: {error}", self.where, f"say which it is: {key}") from None
 
     def _codes(self, codes: Int64, names: list[str]) -> NDArray[np.int32]:
         """(N,) int32: the symbol of each row."""

@@ -69,6 +69,9 @@ EXPECTED: Final = {
 }
 """What the value of each key looks like."""
 
+COLUMNS: Final = tuple(key for key, text in EXPECTED.items() if text.startswith("the name of a column"))
+"""Keys whose values are names of columns alone."""
+
 _AS_WRITTEN: Final = ("price_unit", "size_unit", "symbols", "venues")
 """Keys whose values are no names."""
 
@@ -114,8 +117,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     size_unit : str or float, optional
         shares, lots (round lots of the date and price), ``lots of 100``; or what one share of the tape stands for, such
         as 1e-6 of a coin: prices are then of that much of it, too.
-    rows : str
-        Whether what is not named at an instant stands (updates) or is gone (snapshots).
+    rows : str, optional
+        Whether what is not named at an instant stands (updates) or is gone (snapshots); by default it stands.
     prices : str
         Whether prices below 0 are refused (positive), or taken as no quotes and counted (signed).
     symbols : dict, optional
@@ -153,7 +156,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ask: str | tuple[str, ...] | None = None
     price_unit: str | float | None = None
     size_unit: str | float | None = None
-    rows: Literal["updates", "snapshots"] = "updates"
+    rows: Literal["updates", "snapshots"] | None = None
     prices: Literal["positive", "signed"] = "positive"
     symbols: dict[str, str] | None = None
     sizes: Literal["exact", "down"] = "exact"

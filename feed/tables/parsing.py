@@ -195,7 +195,9 @@ def unscaled(column: Arrow) -> Int64:
 
 def _scaled(value: str, *, exact: bool) -> int:
     if _NUMBER.fullmatch(value) is None:
-        raise ValueError("expected a number")
+        raise ValueError(
+            "expected a number" + ("; write it with a decimal point, without commas" if "," in value else "")
+        )
     with localcontext(prec=1200):
         number = Decimal(value).scaleb(9)
         scaled = int(number.to_integral_value(ROUND_HALF_EVEN))

@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 from feed.console import listing, quoted
 from feed.instants import NANOS_FROM, format_instant
 from feed.levels import MOST_LEVELS
-from feed.markets import VENUE_KINDS, venue_of
+from feed.markets import VENUE_KINDS, venue_of, venue_with
 from feed.tables.dates import iso_of, orders_that_fit
-from feed.tables.mapping import SIDE_WORDS, QuoteMapping, check_keys
+from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.typed import (
     UNITS,
+    coded,
     has_fractions,
     instants_of,
     integers_of,
@@ -36,6 +37,7 @@ from feed.tables.typed import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from feed.tables.mapping import TimeUnit
     from feed.tables.parsing import Arrow
 
 _NAMES: Final = {
@@ -141,9 +143,12 @@ class _Look:
         """Look at the columns, then at what is in them."""
         for key, value in self.given.items():
             self.keys[key] = Proposed(key, value, "as given")
-        self._columns()
+        self._known()
         if not self.doubts:
-            for look in (self._decimal, self._time, self._venue, self._prices, self._sizes, self._sequence):
+            self._columns()
+        if not self.doubts:
+            looks = (self._decimal, self._time, self._venue, self._prices, self._sizes, self._sequence, self._rows)
+            for look in looks:
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
@@ -156,6 +161,16 @@ class _Look:
         return self.keys[key].value if key in self.keys else None
 
     # ------------------------------------------------------------------------------------------ columns
+
+    def _known(self) -> None:
+        """Ask for each column that is given and is not there."""
+        for key in COLUMNS:
+            missing = [name for name in self._names(key) if name not in self.columns]
+            if missing:
+                self.doubts.append(
+                    f"quotes.{key}: there is no column {', '.join(map(quoted, missing))}; "
+                    f"{listing('columns', self.columns)}"
+                )
 
     def _columns(self) -> None:
         taken = self._names(*(key for key in self.keys if key != "venues"))
@@ -251,6 +266,9 @@ class _Look:
             return
         if self._is_clock():
             self._take("time_unit", "clock", f"a time of day: {self._samples(name)}")
+            date = str(self._value("date"))
+            if date in self.columns and is_text(self.columns[date].type):
+                self._ordered(date, self.columns[date].drop_null())
             if "date" not in self.keys:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
@@ -306,10 +324,15 @@ class _Look:
 
     def _unit(self, name: str, column: Arrow) -> None:
         """The unit of numbers: of 1973 to 2262 there is only one."""
-        low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
-        fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
+        try:
+            low = float(pc.min(pc.cast(column, pa.float64(), safe=False)).as_py())
+        except pa.ArrowException:
+            self.doubts.append(f"column {quoted(name)} ({self._samples(name)}) is {column.type}: quotes.time=...")
+            return
+        units: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
+        fitting = [unit for unit in units if NANOS_FROM <= low * UNITS[unit] < 2**63]
         if len(fitting) == 1 and not self._value("date"):
-            first = format_instant(int(low * UNITS[fitting[0]]))
+            first = format_instant(int(instants_of(column.slice(0, 1), fitting[0], None)[0]))
             self._take(
                 "time_unit",
                 fitting[0],
@@ -334,9 +357,14 @@ class _Look:
             )
             return
         name = self.keys["venue"].value
-        values = [str(each) for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
         if "venues" in self.keys:
             return
+        try:
+            indices, names = coded(self.columns[name])
+        except ValueError as error:
+            self.doubts.append(f"column {quoted(name)}: {error}: quotes.venue=...")
+            return
+        values = [names[code] for code in pc.unique(indices).drop_null().to_pylist()]
         if len(values) > _FEW:
             self.doubts.append(f"column {quoted(name)} has {len(values)} values, too many for venues: quotes.venue=...")
             return
@@ -363,7 +391,8 @@ class _Look:
             )
         else:
             ids, kinds = next(iter(readings.items()))
-            pairs = ", ".join(f"{quoted(value)} is {number}" for value, number in zip(values, ids, strict=True))
+            names = [f"{number} ({venue_with(number).name})" if kinds[0] == "id" else str(number) for number in ids]
+            pairs = ", ".join(f"{quoted(value)} is {name}" for value, name in zip(values, names, strict=True))
             self._take("venues", kinds[0], f"each is one venue: {pairs[:200]}")
 
     def _first_date(self) -> str | None:
@@ -371,7 +400,10 @@ class _Look:
         name, unit = str(self._value("time")), self._value("time_unit")
         if unit == "clock":
             date = str(self._value("date"))
-            text = str(self.columns[date][0].as_py()) if date in self.columns else date
+            text = date
+            if date in self.columns:
+                column, order = self.columns[date].slice(0, 1), self._value("date_order")
+                text = str((iso_of(column, order) if order and is_text(column.type) else column)[0].as_py())
             digits = re.sub(r"\D", "", text)[:8]
             return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if len(digits) == 8 else None
         try:
@@ -385,7 +417,10 @@ class _Look:
     def _names(self, *keys: str) -> list[str]:
         values = [self._value(key) for key in keys]
         return [
-            each for value in values if value is not None for each in ([value] if isinstance(value, str) else value)
+            str(each)
+            for value in values
+            if value is not None
+            for each in (value if isinstance(value, list | tuple) else [value])
         ]
 
     def _numbers(self, names: Sequence[str], read: Callable[[Arrow], Any]) -> Any:  # noqa: ANN401
@@ -465,6 +500,23 @@ class _Look:
             integers_of(self.columns[name], 0, 2**63 - 1)
         except ValueError:
             self.keys.pop("sequence")
+
+    def _rows(self) -> None:
+        """Whether rows of one side are each the best, or at one instant a book."""
+        if "side" not in self.keys or "level" in self.keys or "rows" in self.keys or self.doubts:
+            return
+        of_instant = self._names("time", "symbol", "venue", "side")
+        if self._value("date") in self.columns:
+            of_instant += self._names("date")
+        px = str(self._value("px"))
+        rows = pa.table({name: self.columns[name] for name in (*of_instant, px)})
+        prices = rows.group_by(of_instant).aggregate([(px, "count_distinct")]).column(f"{px}_count_distinct")
+        if (pc.max(prices).as_py() or 0) > 1:
+            self.doubts.append(
+                f"{quoted(px)} has several prices of one side at an instant, and no column is their level: "
+                "quotes.rows=snapshots makes them one book, which is sent whole, quotes.rows=updates makes each the "
+                "best, of which the last counts; or quotes.level=..."
+            )
 
 
 def _whole_numbers(column: Arrow) -> Any:  # noqa: ANN401 - (N,) int64

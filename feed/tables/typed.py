@@ -7,6 +7,7 @@ value alone, so `feed.tables.parsing.first_bad` finds the culprit by bisection.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,8 +59,11 @@ def one_array(column: Arrow) -> Arrow:
 
 
 def plain(column: Arrow) -> Arrow:
-    """A column as one array of plain values, out of their dictionary."""
+    """A column as one array of plain values, out of their dictionary; decimals without a scale as whole numbers."""
     column = one_array(column)
+    if pa.types.is_decimal(column.type) and column.type.scale == 0:
+        with suppress(pa.ArrowInvalid):  # of 20 digits and more
+            return column.cast(pa.int64())
     if not pa.types.is_dictionary(column.type):
         return column
     values = column.dictionary
@@ -72,7 +76,10 @@ def coded(column: Arrow) -> tuple[Arrow, list[str]]:
     """Codes of a column of few values, (N,) integers, null where there is none; and the values as text."""
     column = one_array(column)
     if not pa.types.is_dictionary(column.type):
-        column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
+        try:
+            column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
+        except pa.ArrowException:
+            raise ValueError(f"expected names, but the column is {column.type}") from None
     return column.indices, column.dictionary.cast(pa.string()).to_pylist()
 
 
@@ -188,7 +195,9 @@ def _parsed(text: Arrow, zoned: bool) -> Arrow:
         return text.cast(_UTC if zoned else _STAMP)
     except pa.ArrowInvalid:
         form = "with Z or an offset" if zoned else "without a zone"
-        raise ValueError(f"expected ISO 8601 {form}, as in the first row") from None
+        raise ValueError(
+            f"expected ISO 8601 {form} in every row, such as 2024-08-01 09:30:00.123; quotes.date_order reads 8/1/2024"
+        ) from None
 
 
 def _stamps(column: Arrow, zone: str | None) -> Int64:
@@ -238,7 +247,9 @@ def days_of_dates(date: Arrow) -> Int64:
         try:
             date = text.cast(pa.date32())
         except pa.ArrowInvalid:
-            raise ValueError("expected a date, such as 2024-08-01 or 20240801") from None
+            raise ValueError(
+                "expected a date, such as 2024-08-01 or 20240801; quotes.date_order reads 8/1/2024"
+            ) from None
     return to_numpy(date.cast(pa.date32()).cast(pa.int32())).astype(np.int64)
 
 

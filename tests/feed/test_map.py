@@ -78,6 +78,10 @@ def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
         ("Time,Bid\n1,2\n", (), "which column is bid_sz"),
         ("Time,Bid\n1,2\n", ("quotes.tame=Time",), "unknown key quotes.tame"),
         ("Time,Bid\n1,2\n", ("symbol=X",), "symbol settles nothing of a mapping"),
+        ("Time,Bid\n1,2\n", ("quotes.time=Tame",), "quotes.time: there is no column 'Tame'; columns there: Bid, Time"),
+        ("Time,Bid\n1,2\n", ("quotes.bid_px=[Bid, 2]",), "quotes.bid_px: there is no column '2'; columns there: "),
+        ("Time,Bid\n1,2\n", ("quotes.sequence=No",), "quotes.sequence: there is no column 'No'"),
+        ("Time,Bid\n1,2\n", ("quotes.delimiter=||",), "quotes.delimiter: expected a character, or tab"),
     ],
 )
 def test_what_cannot_be_mapped_is_refused_in_a_line(tmp_path, capsys, content, words, says):

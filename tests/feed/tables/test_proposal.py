@@ -60,7 +60,11 @@ def test_a_desks_table_is_read_with_its_zone_alone():
         ({"Time": ["1722519000000000000"] * 2}, {"time_unit": "ns"}),
         ({"Time": ["8/31/2024 9:30:00 AM", "8/1/2024 9:30:01 AM"]}, {"date_order": "mdy", "time_unit": "iso"}),
         ({"Time": ["31.8.2024 09:30:00", "1.8.2024 09:30:01"]}, {"date_order": "dmy"}),
+        ({"Time": ["2024/8/31 09:30:00", "2024/08/01 9:30:01"]}, {"date_order": "ymd", "time_unit": "iso"}),
+        ({"Time": ["2024-08-31 09:30:00", "2024-08-01 9:30:01"]}, {"date_order": "ymd"}),
         ({"Exch": ["XNAS", "ARCX"]}, {"venues": "mic"}),
+        ({"Exch": [b"NASDAQ", b"ARCA"]}, {"venues": "name"}),
+        ({"Exch": [2.0, 43.0]}, {"venues": "id"}),
         ({"Exch": ["2", "43"]}, {"venues": "id"}),
         ({"Exch": [2, 43]}, {"venues": "id"}),
         ({"Exch": ["N", "P"]}, {"venues": "taq"}),
@@ -158,11 +162,58 @@ def test_rows_of_one_side_are_found_by_side_price_and_size():
     )
 
 
+BOOK = {
+    "timestamp": [1722519000000000] * 4,
+    "exchange": ["kraken"] * 4,
+    "side": ["bid", "bid", "ask", "ask"],
+    "price": ["60000.5", "60000.0", "60001.0", "60001.5"],
+    "amount": ["0.25", "1.5", "0.5", "2.5"],
+}
+
+
+def test_several_prices_of_a_side_at_an_instant_are_asked_about():
+    # read as updates of the best bid, the last row would stand: 60000.0
+    assert "quotes.rows=snapshots makes them one book" in doubts(BOOK)
+    for settled in ({"rows": "snapshots"}, {"rows": "updates"}):
+        assert keys(BOOK, settled)["rows"] == settled["rows"]
+    assert keys(BOOK | {"level": [0, 1, 0, 1]})["level"] == "level"
+    assert "rows" not in keys(BOOK | {"timestamp": [1722519000000000 + each for each in range(4)]})
+    assert "rows" not in keys(BOOK | {"exchange": ["kraken", "binance"] * 2})
+
+
 def test_a_time_of_day_takes_the_column_of_dates_and_other_dates_are_left_alone():
     columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["20240801"] * 2}
     proposed = keys(columns, ZONE)
     assert (proposed["time_unit"], proposed["date"]) == ("clock", "Date")
     assert "date" not in keys(DESK | {"Date": ["20240801"] * 2}, ZONE)
+
+
+def test_a_time_of_day_takes_dates_in_the_order_that_fits():
+    columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["8/1/2024", "8/13/2024"], "Exch": ["N", "P"]}
+    assert keys(columns, ZONE)["date_order"] == "mdy"
+    assert keys(columns | {"Date": ["08/13/2024"] * 2}, ZONE)["venues"] == "taq"
+    assert "quotes.date_order=mdy makes" in doubts(columns | {"Date": ["8/1/2024"] * 2}, **ZONE)
+    assert "date_order" not in keys(columns | {"Date": ["2024-08-01"] * 2}, ZONE)
+
+
+def test_the_reasons_are_exact():
+    reasons = {each.key: each.reason for each in propose(pa.table(DESK | {"Time": [1722519000000000123] * 2}), {}).keys}
+    assert "as ns since 1970 the first is 2024-08-01T13:30:00.000000123Z" in reasons["time_unit"]
+    reasons = {each.key: each.reason for each in propose(pa.table(DESK | {"Exch": ["1", "2"]}), ZONE).keys}
+    assert reasons["venues"] == "each is one venue: '1' is 1 (GLBX), '2' is 2 (Nasdaq)"
+
+
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        ({"Exch": [["ARCA"], ["NASDAQ"]]}, "column 'Exch': expected names, but the column is list"),
+        ({"Exch": [{"a": 1}, {"a": 2}]}, "column 'Exch': expected names, but the column is struct"),
+        ({"Time": pa.array([1, 2], pa.duration("ns"))}, "is duration[ns]: quotes.time=..."),
+        ({"Time": pa.array([1, 2], pa.date32())}, "is date32[day]: quotes.time=..."),
+    ],
+)
+def test_columns_of_types_that_cannot_be_read_are_said(changed, asked):
+    assert asked in doubts(DESK | changed, **ZONE)
 
 
 def test_the_yaml_is_the_mapping_with_its_reasons_and_reads_the_table():

@@ -50,6 +50,7 @@ def test_prices_are_whole_nanodollars_whatever_the_type(column, unit, dollars):
     [
         (pa.array(["157.2x"]), DOLLAR, "expected a number"),
         (pa.array(["0x10"]), DOLLAR, "expected a number"),
+        (pa.array(["156,42"]), DOLLAR, "expected a number; write it with a decimal point, without commas"),
         (pa.array(["9000000"]), DOLLAR, "expected a price below"),
         (pa.array([10**15]), Fraction(1, 100), "expected a price below"),
         (pa.array(["0.0000000001"]), DOLLAR, "rounds to 0|digits beyond"),
@@ -113,6 +114,10 @@ def test_whole_numbers_are_read_to_the_last_of_63_bits_and_no_further():
     for column in (pa.array([str(last)]), pa.array([last]), pa.array([last], pa.uint64())):
         assert integers_of(column, 0, last).tolist() == [last]
     assert integers_of(pa.array([str(last), "100.0"]), 0, last).tolist() == [last, 100]
+    wide = pa.array([last, 5, None]).cast(pa.decimal128(38, 0))  # whole numbers of Snowflake, and of wide integers
+    assert integers_of(plain(wide)[:2], 0, last).tolist() == [last, 5]
+    assert prices_of(plain(wide), Fraction(1, 10**9)).tolist() == [0, 5, 0]  # the first one is Databento's undefined
+    assert pa.types.is_decimal(plain(pa.array([Decimal(10**30)], pa.decimal128(38, 0))).type)
     for column in (
         pa.array([str(last + 1)]),
         pa.array([last + 1], pa.uint64()),
