@@ -1,6 +1,7 @@
 """The market's own rules, as dated tables with sources: its venues, tick sizes, round lots, fees and sessions.
 
 venue_of : the venue that a text names: an id, a MIC, a name, a letter of TAQ, of the plans or of Lean.
+venue_with : the venue of an id.
 ids_of : the ids under which a venue's quotes may be on a tape.
 VENUES : every venue of the table, by id.
 choose_venues, render_venues, as_dict : the table as text and JSON.
@@ -29,7 +30,7 @@ from feed.markets.ticks import (
     spans_of,
     tick_sizes,
 )
-from feed.markets.venues import VENUE_KINDS, VENUES, ids_of, venue_of
+from feed.markets.venues import VENUE_KINDS, VENUES, ids_of, venue_of, venue_with
 
 __all__ = [
     "CALENDAR",
