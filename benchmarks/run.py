@@ -19,7 +19,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import allocator_bench, feed_bench, kafka_bench, peers_bench, statistics_bench, sweep_bench
+from benchmarks import (
+    allocator_bench,
+    dbn_bench,
+    feed_bench,
+    kafka_bench,
+    peers_bench,
+    readers_bench,
+    statistics_bench,
+    sweep_bench,
+)
 from benchmarks.frame import Absent, Case, Scale, measure, table
 from sweep.environment import cpu_name
 
@@ -33,6 +42,8 @@ CASES: tuple[Case, ...] = (
     *peers_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
+    *dbn_bench.CASES,
+    *readers_bench.CASES,
     *kafka_bench.CASES,
     *sweep_bench.CASES,
 )

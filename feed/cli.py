@@ -121,9 +121,9 @@ def build_parser() -> argparse.ArgumentParser:
     source = "a file, directory or glob, s3://BUCKET/KEY, or kafka://HOST:PORT[,HOST:PORT]/TOPIC[?api_version=X.Y]"
     parser = Parser(
         prog="python -m feed",
-        description="Quotes in: replay, make, check, convert, serve them.",
-        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay, venues and feed.* say what to read, kafka.* how "
-        "a broker lets us in (kafka.security_protocol=SASL_SSL)",
+        description="Quotes in: replay, make, check, map, convert, record, serve them.",
+        epilog="KEY=VALUE, anywhere, as in the sweep: symbol, replay, venues, quotes.* and feed.* say what to read, "
+        "kafka.* how a broker lets us in (kafka.security_protocol=SASL_SSL)",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="say the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

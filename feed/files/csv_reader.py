@@ -66,6 +66,9 @@ PRICES = (*QUOTED, "price")
 CONSOLIDATED = "bid_pb_00"
 """A column that the schemas have which show the best of all venues; they have no sequence."""
 
+ORDERS = frozenset({b"order_id", b"publisher_id", b"action", b"flags"})
+"""Columns that together only the schema mbo has."""
+
 BOOK_RTYPES = tuple(rtype for rtype, layout in LAYOUTS.items() if layout.levels)
 """Databento's record types of rows that show a book."""
 
@@ -153,6 +156,8 @@ def _read_plain(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1
 def _read_text(path: Path, symbol: str | None, max_bytes: Limit, depth: int = 1) -> FileBlock:
     behind = level_names(depth)
     header = _header_of(path)
+    if set(header.rstrip().split(b",")) >= ORDERS:
+        raise FeedUnavailable("it is of the schema mbo, which is read of DBN alone", str(path), "export DBN")
     consolidated, sampled = CONSOLIDATED.encode() in header, b"action" not in header
     required = tuple(name for name in REQUIRED if not consolidated or name != "sequence")
     optional = (*OPTIONAL, *(["ts_recv"] if sampled else []), *chain.from_iterable(behind.values()))

@@ -176,8 +176,15 @@ def blocks(stream: io.BufferedReader, version: int, start: int, where: str, seen
 
 
 def _ahead(stream: io.BufferedReader, nbytes: int) -> Iterator[tuple[Bytes, int]]:
-    """Yield a buffer with bytes from `_ROOM` on and their end; while it is looked at, the next one is filled."""
+    """Yield a buffer with bytes from `_ROOM` on and their end; while it is looked at, the next one is filled.
+
+    Not the second one: a short file is read before a thread has begun.
+    """
     one, other = (np.empty(_ROOM + nbytes, np.uint8) for _ in range(2))
+    count = _fill(stream, one)
+    if not count:
+        return
+    yield one, _ROOM + count
     with ThreadPoolExecutor(1) as pool:
         count = _fill(stream, one)
         while count:

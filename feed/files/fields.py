@@ -11,7 +11,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from feed.tape import INT64
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from feed.tape import Int64
 
@@ -106,14 +108,14 @@ class Batch:
     Attributes
     ----------
     columns : dict of str to (N,) int64
-        Of each field; of names the place in `names`.
+        Of each field; of names the place in `names`, of words that are listed their place, int8.
     names : dict of str to list of str
         Of each field of names those of this block.
     rounded : int
         Numbers that were not whole, and stamps that name their zone.
     """
 
-    columns: dict[str, Int64]
+    columns: dict[str, NDArray[Any]]
     names: dict[str, list[str]]
     rounded: int
 
@@ -243,6 +245,8 @@ def read_batches(
     layout: Layout,
     take: Callable[[Batch], Taken],
     reading: Reading | None = None,
+    *,
+    alone: bool = True,
 ) -> Iterator[Taken]:
     """Read rows, and yield what `take` makes of each block, in the order of the file.
 
@@ -256,6 +260,8 @@ def read_batches(
         Called in any thread; what it keeps of a batch is copied by itself.
     reading : Reading, optional
         Written to.
+    alone : bool
+        Whether who asks does little with what comes; otherwise a processor is left to it.
 
     Raises
     ------
@@ -270,6 +276,7 @@ def read_batches(
     blocks = _Blocks(stream, where, ROOM)
     lines = 1 if layout.header else 0
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = threads if alone else max(1, threads - 1)
     under_way: deque[tuple[bytearray, int, Future[_Part], Future[Taken]]] = deque()
 
     def finish() -> Taken:
@@ -335,7 +342,7 @@ def _parse(layout: Layout, buffer: bytearray, end: int) -> _Part:
     done, at, column, why = read_fields(
         text, 0, end, ord(layout.delimiter), kinds, scales, loose, limits, out, table, names, counts, below
     )
-    columns = {each.name: values[: int(done)] for each, values in zip(used, out, strict=True)}
+    columns: dict[str, NDArray[Any]] = {each.name: values[: int(done)] for each, values in zip(used, out, strict=True)}
     texts = {
         each.name: [_text(buffer, *map(int, names[place, :, code])) for code in range(int(counts[place]))]
         for place, each in enumerate(labels)
@@ -357,13 +364,12 @@ def packed(word: str) -> int:
     return int.from_bytes(word.encode(), "little")
 
 
-def _coded(values: Int64, words: tuple[str, ...]) -> tuple[Int64, int | None]:
+def _coded(values: Int64, words: tuple[str, ...]) -> tuple[NDArray[np.int8], int | None]:
     """The place of each value among the words, and the first row that is none of them."""
-    codes = np.full(len(values), -1, np.int64)
+    codes = np.full(len(values), -1, np.int8)
     for code, word in enumerate(words):
         codes[values == packed(word)] = code
-    other = codes < 0
-    return codes, int(np.argmax(other)) if other.any() else None
+    return codes, int(np.argmin(codes)) if len(codes) and int(codes.min()) < 0 else None
 
 
 def _text(buffer: bytearray, first: int, length: int) -> str:

@@ -112,6 +112,38 @@ def number_of(text, at, scale):
     return (-value if negative else value), at, 0, exact
 
 
+@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
+def usual_of(text, at, scale):
+    """The same of up to 18 digits, a point among them or none; whatever else there is, `number_of` reads."""
+    first, value = at, np.int64(0)
+    negative = text[at] == _MINUS
+    if negative:
+        at += 1
+    start = at
+    digit = np.int64(text[at]) - 48
+    while 0 <= digit <= 9:
+        value = value * 10 + digit  # wraps around beyond 18 digits, which are not used then
+        at += 1
+        digit = np.int64(text[at]) - 48
+    digits, decimals = at - start, 0
+    if digit == _POINT - 48:
+        at += 1
+        start = at
+        digit = np.int64(text[at]) - 48
+        while 0 <= digit <= 9:
+            value = value * 10 + digit
+            at += 1
+            digit = np.int64(text[at]) - 48
+        decimals = at - start
+    shift = scale - decimals
+    if digits + decimals == 0 or digits + decimals > _DIGITS or digit | 32 == 53 or shift < 0 or shift > _DIGITS:
+        return number_of(text, first, scale)
+    if value > _LARGEST // _powers[shift]:
+        return 0, first, TOO_LARGE, 0
+    value *= _powers[shift]
+    return (-value if negative else value), at, 0, 1
+
+
 @_compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
 def clock_of(text, at):
     """Nanoseconds since midnight of HHMMSS and nothing, milli-, micro- or nanoseconds; where it ends; why not."""
@@ -293,7 +325,7 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 while text[at] != closing and text[at] != _NEWLINE:
                     at += 1
             elif kind == NUMBER:
-                value, at, why, exact = number_of(text, at, np.int64(scales[column]))
+                value, at, why, exact = usual_of(text, at, np.int64(scales[column]))
                 if why == EMPTY and loose[column] & 1:
                     why = 0
                 elif why == 0 and exact == 0:
@@ -324,15 +356,21 @@ def read_fields(text, start, end, delimiter, kinds, scales, loose, limits, out, 
                 out[place, row] = value
                 place += 1
             else:
-                first = at
+                first, code = at, np.int64(-1)
                 closing = _QUOTE if quoted else delimiter
-                mark = np.int64(5381)
-                while text[at] != closing and text[at] != _NEWLINE and text[at] != _RETURN:
-                    mark = (mark * 1000003 ^ np.int64(text[at])) & _MARK
-                    at += 1
-                length = at - first
-                code = out[place, row - 1] if row else np.int64(-1)
-                if code < 0 or names[name, 1, code] != length or not alike(text, names[name, 0, code], first, length):
+                if row:  # mostly it is that of the row before
+                    code = out[place, row - 1]
+                    length = names[name, 1, code]
+                    if not alike(text, names[name, 0, code], first, length) or text[first + length] != closing:
+                        code = np.int64(-1)
+                    else:
+                        at = first + length
+                if code < 0:
+                    mark = np.int64(5381)
+                    while text[at] != closing and text[at] != _NEWLINE and text[at] != _RETURN:
+                        mark = (mark * 1000003 ^ np.int64(text[at])) & _MARK
+                        at += 1
+                    length = at - first
                     slots = table.shape[1] - 1
                     slot = (mark ^ (mark >> 20)) & slots
                     while True:

@@ -258,7 +258,7 @@ def make_fragments(
         Rows of the whole file that are left out already.
     notes : tuple of str
     levels : dict of (N, D - 1) integers, optional
-        The columns of `feed.levels.Levels`, in the order of the quotes.
+        The columns of `feed.levels.Levels`, in the order of the quotes; given away likewise.
     where : str
         The file, for a message.
 

@@ -152,7 +152,16 @@ def _member_of(path: Path) -> tuple[zipfile.ZipInfo, re.Match[str]]:
 
 
 def _copied(batch: Batch) -> tuple[Columns, dict[str, list[str]]]:
-    return dict(batch.columns), batch.names
+    """Columns in as few bytes as they need, for the whole file is held."""
+    return {name: column.astype(_dtype_of(name)) for name, column in batch.columns.items()}, batch.names
+
+
+def _dtype_of(name: str) -> str:
+    if name.endswith("size"):
+        return "<i4"
+    if name == "suspicious":
+        return "i1"
+    return "<i4" if name in {"exchange", "condition"} else "<i8"
 
 
 def _bars(parts: list[Columns], bar: str, day: int, quotes: QuoteMapping) -> tuple[Columns, tuple[str, ...]]:
@@ -190,10 +199,11 @@ def _ticks(
     suspicious = columns.pop("suspicious") == 1
     ignored = {"suspicious": int(np.count_nonzero(suspicious))} if suspicious.any() else {}
     kept = ~suspicious
-    venues = venues_named(known, quotes, "lean", day, where)[np.concatenate(exchanges)][kept]
+    venues = venues_named(known, quotes, "lean", day, where).astype(np.int16)[np.concatenate(exchanges)][kept]
+    del exchanges
     made: Columns = {
         "ts": instants_of(columns.pop("time")[kept], day, quotes),
-        "venue": venues.astype(np.int16),
+        "venue": venues,
         "sequence": np.arange(1, rows + 1)[kept],
     }
     notes: tuple[str, ...] = ("the sequence is the number of the row",)
@@ -205,7 +215,7 @@ def _ticks(
         }
         return {name: np.zeros(0, dtype) for name, dtype in QUOTE_DTYPES.items()}, trades, ignored, notes
     firm = np.array([_is_firm(text, where) for text in written], np.bool_)[np.concatenate(conditions)][kept]
-    sides = {name: columns[name.replace("_px", " price").replace("_sz", " size")][kept] for name in _SIDES}
+    sides = {name: columns.pop(name.replace("_px", " price").replace("_sz", " size"))[kept] for name in _SIDES}
     for name in _SIDES:
         sides[name][~firm] = 0
     _stand(made["venue"], sides)

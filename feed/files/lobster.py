@@ -157,14 +157,13 @@ def _book(batch: Batch) -> Columns:
     made: Columns = {}
     for name, start in (("ask_px", 0), ("ask_sz", 1), ("bid_px", 2), ("bid_sz", 3)):
         dtype = LEVEL_DTYPES[name]
-        parts = [np.where(np.abs(each) == _EMPTY, 0, each) if dtype == "<i8" else each for each in columns[start::4]]
+        parts = columns[start::4]
+        for each in parts if dtype == "<i8" else ():
+            if max(int(each.max(initial=0)), -int(each.min(initial=0))) >= _EMPTY:
+                each[np.abs(each) == _EMPTY] = 0
         made[name] = parts[0].astype(dtype)
         if depth > 1:
             made[f"{name}_behind"] = np.stack(parts[1:], axis=1).astype(dtype)
-    for side in ("ask", "bid"):  # a dummy has a size of 0, and what has none is no quote
-        made[f"{side}_sz"][made[f"{side}_px"] == 0] = 0
-        if depth > 1:
-            made[f"{side}_sz_behind"][made[f"{side}_px_behind"] == 0] = 0
     return made
 
 

@@ -172,7 +172,7 @@ def _layout_of(
 
 def _time_kind(quotes: QuoteMapping, value: str) -> int:
     """How a time is written, by the first one."""
-    if quotes.date_order is not None:
+    if quotes.date_order is not None or quotes.decimal != "point":
         raise _NotTakenError
     if quotes.date is not None:
         if ":" not in value or quotes.time_unit not in {None, "iso", "clock"}:
@@ -205,6 +205,6 @@ def _instants(batch: Batch, time: Field, quotes: QuoteMapping) -> Int64:
 def _days(batch: Batch, quotes: QuoteMapping) -> Int64:
     """Days since 1970 of a batch's rows."""
     name = str(quotes.date)
-    if name in batch.columns:
-        return days_of_dates(pa.array(batch.names[name]))[batch.columns[name]]
-    return days_of_dates(pa.array([name])).repeat(len(batch))
+    by_row = name in batch.columns
+    days: Int64 = days_of_dates(pa.array(batch.names[name] if by_row else [name]))
+    return days[batch.columns[name]] if by_row else days.repeat(len(batch))

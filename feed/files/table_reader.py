@@ -21,6 +21,7 @@ from feed.files.fragments import FileBlock, Labels, check_symbols, make_fragment
 from feed.files.kinds import check_kind
 from feed.files.parquet import by_code
 from feed.files.parquet_pages import page_bytes
+from feed.files.registry import FORMATS
 from feed.files.streams import COMPRESSIONS, bounds_of, check_there, damage_reported, limit_of_levels, open_bytes
 from feed.tables import ArrowBlock, Mapper, QuoteMapping, is_text, parse_mapping, parse_word, propose, written
 
@@ -297,6 +298,12 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
         except ValueError as error:
             raise FeedUnavailable(str(error), place) from None
     path = Path(place)
+    check_there(path)
+    known = next((each.about for each in FORMATS.values() if each.fits(path)), None)
+    if known is not None:
+        raise FeedUnavailable(
+            f"it is of a layout that needs no mapping: {known}", place, "name it as it is: source=FILE"
+        )
     named = given.get("delimiter")
     try:
         separator = None if named is None else parse_mapping({"delimiter": named}).separator

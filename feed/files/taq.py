@@ -187,7 +187,9 @@ def _taker(columns: dict[str, str], quotes: QuoteMapping, symbol: str | None) ->
             cancelled = kept & (of["cancel"] == packed(CANCELLED))
             counts["cancelled"] = int(np.count_nonzero(cancelled))
             kept &= ~cancelled
-        made: Columns = {"time": of["time"][kept], "exchange": of["exchange"][kept], "sequence": of["sequence"][kept]}
+        letters = of["exchange"][kept]
+        made: Columns = {"time": of["time"][kept], "sequence": of["sequence"][kept]}
+        made["exchange"] = letters.astype(np.uint8) if int(letters.max(initial=0)) < 256 else letters
         made |= {"symbol": of["symbol"][kept].astype(np.int32)}
         if "date" in of:
             made["date"] = of["date"][kept].astype(np.int32)
@@ -250,13 +252,15 @@ def _block(
         )
     check_symbols(symbols, request.symbol, where)
     rows = len(columns["time"])
-    label = np.array([symbols.index(tape) for tape in tapes], np.int64)[np.concatenate(codes)]
+    several = len(symbols) > 1  # otherwise nobody looks at them
+    label = np.array([symbols.index(tape) for tape in tapes], np.int32)[np.concatenate(codes) if several else slice(0)]
+    codes.clear()
     if not rows:
         return FileBlock((), symbols)
     clock, letters = columns.pop("time"), columns.pop("exchange")
     own = None if day is not None else np.concatenate(dates)
     days = [day] if day is not None else [day_of(quotes, _iso(text), where) for text in texts_of]
-    columns["ts"], columns["venue"] = np.empty(rows, np.int64), np.empty(rows, np.int16)
+    columns["ts"], columns["venue"] = clock, np.empty(rows, np.int16)
     lots = []
     for code, each in enumerate(days):
         here = slice(None) if own is None or len(days) == 1 else own == code

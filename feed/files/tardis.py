@@ -125,8 +125,9 @@ def _reader_of(names: list[str], where: str) -> Any:  # noqa: ANN401 - a callabl
     )
 
 
-def _common() -> list[Field]:
-    stamps = [Field(name, scale=3, low=NANOS_FROM) for name in STAMPS.values()]
+def _common(quotes: QuoteMapping) -> list[Field]:
+    used = dict.fromkeys(("local_timestamp", STAMPS[quotes.stamps]))
+    stamps = [Field(name, scale=3, low=NANOS_FROM) for name in used]
     return [Field("exchange", NAME), Field("symbol", NAME), *stamps]
 
 
@@ -149,10 +150,10 @@ class _Instruments:
     def of(self, batch: Columns, names: dict[str, list[str]]) -> NDArray[np.int64]:
         """Number the instrument of each row of a batch, alike over all."""
         exchanges, symbols = names["exchange"], names["symbol"]
-        pairs = batch.pop("exchange") * len(symbols) + batch.pop("symbol")
+        of_exchange, of_symbol = batch.pop("exchange"), batch.pop("symbol")
         if len(exchanges) == 1 == len(symbols):
-            pairs[:] = self._code(exchanges[0], symbols[0])
-            return pairs
+            return np.full(len(of_symbol), self._code(exchanges[0], symbols[0]), np.int64)
+        pairs = of_exchange * len(symbols) + of_symbol
         distinct, places = np.unique(pairs, return_inverse=True)
         of = [self._code(exchanges[pair // len(symbols)], symbols[pair % len(symbols)]) for pair in distinct.tolist()]
         return np.array(of, np.int64)[places]
@@ -209,7 +210,7 @@ def _read_updates(
 ) -> FileBlock:
     """Fold updates: a row for each message that changes the best levels."""
     wanted = [
-        *_common(),
+        *_common(quotes),
         Field("is_snapshot", WORD, words=("false", "true")),
         Field("side", WORD, words=("bid", "ask")),
         _priced("price", unit),
@@ -220,7 +221,7 @@ def _read_updates(
     books: dict[int, PriceBook] = {}
     parts: list[Columns] = []
     rows = 0
-    for columns, labels, rounded in read_batches(stream, where, layout, _copied):
+    for columns, labels, rounded in read_batches(stream, where, layout, _copied, alone=False):
         if rounded and not unit.down:
             raise _NotWhole
         code = instruments.of(columns, labels)
@@ -229,15 +230,15 @@ def _read_updates(
             "stamp": columns["local_timestamp"],
             "ts": _stamped(columns, quotes),
             "number": np.arange(rows + 1, rows + count + 1),
-            "snapshot": columns["is_snapshot"].astype(np.int8),
-            "side": columns["side"].astype(np.int8),
+            "snapshot": columns["is_snapshot"],
+            "side": columns["side"],
             "px": columns["price"],
-            "sz": columns["amount"] * unit.times,
+            "sz": columns["amount"] if unit.times == 1 else columns["amount"] * unit.times,
         }
         rows += count
         keep = instruments.wanted()
         for each in range(len(instruments.codes)):
-            of = None if len(instruments.codes) == 1 else np.flatnonzero(code == each)
+            of = None if len(instruments.codes) == 1 else np.flatnonzero(code == each)  # most files have one
             here = count if of is None else len(of)
             if here and keep[each]:
                 own = updates if of is None else {name: updates[name][of] for name in UPDATES}
@@ -301,7 +302,7 @@ def _read_snapshots(
         for name in written
     ]
     what = f"book_snapshot_{len(levels)}" if levels else "quotes"
-    layout = layout_of(names, [*_common(), *fields], where, f"{what} of tardis.dev")
+    layout = layout_of(names, [*_common(quotes), *fields], where, f"{what} of tardis.dev")
 
     def take(batch: Batch) -> tuple[Columns, dict[str, list[str]], int]:
         made: Columns = {name: batch.columns[name] for name in ("exchange", "symbol")}
@@ -344,7 +345,7 @@ def _read_trades(
 ) -> FileBlock:
     """Read trades, which stand in files of their own."""
     wanted = [
-        *_common(),
+        *_common(quotes),
         Field("side", WORD, words=("sell", "unknown", "buy")),
         _priced("price", unit),
         _sized("amount", unit),

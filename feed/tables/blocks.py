@@ -27,6 +27,8 @@ from feed.tables.typed import (
     plain,
     prices_of,
     sizes_of,
+    with_points,
+    without_points,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +119,8 @@ class ArrowBlock:
         """As `Block`."""
         quotes, name = self.quotes, str(self.quotes.time)
         column = plain(self.table.column(name))
+        if quotes.decimal == "comma":
+            column = with_points(column)
         if quotes.date is None:
             first = first_text(self._iso(column.slice(0, 1)))
 
@@ -136,25 +140,32 @@ class ArrowBlock:
 
     def integers(self, name: str, high: int) -> Int64:
         """As `Block`."""
-        return self._read(plain(self.table.column(name)), name, partial(integers_of, low=0, high=high))
+        return self._numbers(name, partial(integers_of, low=0, high=high))
 
     def prices(self, name: str) -> Int64:
         """As `Block`."""
         unit = Fraction(1) if self.quotes.dollars is None else self.quotes.dollars
-        return self._read(plain(self.table.column(name)), name, partial(prices_of, unit=unit))
+        return self._numbers(name, partial(prices_of, unit=unit))
 
     def sizes(self, name: str) -> Int64:
         """As `Block`."""
         unit = Fraction(1) if self.quotes.shares is None else self.quotes.shares
-        return self._read(plain(self.table.column(name)), name, partial(sizes_of, unit=unit))
+        return self._numbers(name, partial(sizes_of, unit=unit))
 
     def has_fractions(self, name: str) -> bool:
         """As `Block`."""
-        return has_fractions(plain(self.table.column(name)))
+        return has_fractions(self._pointed(plain(self.table.column(name))))
 
     def is_float(self, name: str) -> bool:
         """As `Block`."""
         return bool(pa.types.is_floating(plain(self.table.column(name)).type))
+
+    def _numbers(self, name: str, parser: Callable[[Arrow], Int64]) -> Int64:
+        return self._read(plain(self.table.column(name)), name, lambda rows: parser(self._pointed(rows)))
+
+    def _pointed(self, column: Arrow) -> Arrow:
+        """Numbers with points where they are written with commas."""
+        return column if self.quotes.decimal == "point" else with_points(without_points(column))
 
     def _iso(self, column: Arrow) -> Arrow:
         """Dates in the order that the mapping names, as ISO 8601; others as they are."""

@@ -38,6 +38,7 @@ _LEVELS: Final = "the name of a column, such as {}, or a list of them, best leve
 EXPECTED: Final = {
     "format": "the name of a layout, such as taq",
     "delimiter": "a character, or tab",
+    "decimal": "point or comma",
     "time": _COLUMN.format("time"),
     "time_unit": "iso, clock, s, ms, us or ns",
     "zone": "a time zone, such as America/New_York",
@@ -92,6 +93,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         The layout of a vendor that is read, one of `feed.files.FORMATS`; by default it is seen from the file.
     delimiter : str, optional
         Between the fields of a row of text; by default a comma.
+    decimal : str
+        Before the fraction of a number of text, a point or a comma: 157,23.
     time, time_unit, zone, date : str, optional
         The column of instants; ISO 8601 text, the time of day, or a number since 1970 in a unit; the zone of what names
         none; the date, or the column of dates, of a time of day.
@@ -130,6 +133,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     format: str | None = None
     delimiter: str | None = None
+    decimal: Literal["point", "comma"] = "point"
     time: str | None = None
     time_unit: TimeUnit | None = None
     zone: str | None = None

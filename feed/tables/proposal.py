@@ -35,11 +35,13 @@ from feed.tables.typed import (
     one_array,
     plain,
     prices_of,
+    with_points,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from feed.tables.mapping import TimeUnit
     from feed.tables.parsing import Arrow
 
 _NAMES: Final = {
@@ -82,6 +84,7 @@ _FEW: Final = 64
 _LOOKED: Final = 2**16
 """Rows of a table in memory that are grouped by their instant."""
 _LOT: Final = 100
+_THOUSAND: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,8 @@ class _Look:
         if not self.doubts:
             self._columns()
         if not self.doubts:
-            for look in (self._time, self._venue, self._prices, self._sizes, self._sequence, self._rows):
+            looks = (self._decimal, self._time, self._venue, self._prices, self._sizes, self._sequence, self._rows)
+            for look in looks:
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
@@ -242,6 +246,30 @@ class _Look:
         values = {str(each) for each in pc.unique(column).drop_null().to_pylist()}
         return bool(values) and all(each in words or each.upper() in words for each in values)
 
+    # ------------------------------------------------------------------------------------------ numbers of text
+
+    def _decimal(self) -> None:
+        """Whether commas stand before fractions: three digits behind each may also be thousands."""
+        names = [
+            name for name in self._names("bid_px", "ask_px", "px", "bid_sz", "ask_sz", "sz") if self._is_text(name)
+        ]
+        numbers = [str(each) for name in names for each in pc.unique(self.columns[name]).drop_null().to_pylist()]
+        behind = [each.partition(",")[2] for each in numbers if "," in each]
+        if behind and "decimal" not in self.keys and not any("." in each for each in numbers):
+            if all(len(each) == _THOUSAND for each in behind):
+                self.doubts.append(
+                    f"numbers such as {quoted(next(each for each in numbers if ',' in each))} have a comma: "
+                    "quotes.decimal=comma, or write thousands without"
+                )
+                return
+            self._take("decimal", "comma", f"a comma stands before the fraction: {self._samples(names[0])}")
+        if self._value("decimal") == "comma":
+            for name in (*names, *self._names("time")):
+                self.columns[name] = with_points(self.columns[name])
+
+    def _is_text(self, name: str) -> bool:
+        return is_text(self.columns[name].type)
+
     # ------------------------------------------------------------------------------------------ time
 
     def _is_clock(self) -> bool:
@@ -250,7 +278,7 @@ class _Look:
         if pa.types.is_time(column.type):
             return True
         first = str(column.drop_null()[0].as_py()) if column.null_count < len(column) else ""
-        return is_text(column.type) and re.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?", first) is not None
+        return is_text(column.type) and re.fullmatch(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?", first) is not None
 
     def _time(self) -> None:
         name = str(self._value("time"))
@@ -267,6 +295,8 @@ class _Look:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
                 )
+            elif self._value("date") in self.columns:
+                self._ordered(str(self._value("date")), self.columns[str(self._value("date"))])
             if "zone" not in self.keys:
                 self.doubts.append(f"{quoted(name)} names no time zone: quotes.zone=America/New_York, UTC, ...")
             return
@@ -301,6 +331,8 @@ class _Look:
     def _ordered(self, name: str, column: Arrow) -> Arrow:
         """Dates that are no ISO 8601 in the order that only fits, or that is given."""
         order = self._value("date_order")
+        if not is_text(column.type):
+            return column
         texts = [str(each) for each in pc.unique(column).to_pylist()]
         fitting = orders_that_fit(texts)
         if order is None and len(fitting) == 1:
@@ -319,7 +351,8 @@ class _Look:
         except pa.ArrowException:
             self.doubts.append(f"column {quoted(name)} ({self._samples(name)}) is {column.type}: quotes.time=...")
             return
-        fitting = [unit for unit, nanos in UNITS.items() if NANOS_FROM <= low * nanos < 2**63]
+        units: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
+        fitting = [unit for unit in units if NANOS_FROM <= low * UNITS[unit] < 2**63]
         if len(fitting) == 1 and not self._value("date"):
             unit: Any = fitting[0]
             try:

@@ -88,6 +88,16 @@ def is_text(kind: Arrow) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def with_points(column: Arrow) -> Arrow:
+    """Text whose commas are points."""
+    return pc.replace_substring(column, ",", ".") if is_text(column.type) else column
+
+
+def without_points(column: Arrow) -> Arrow:
+    """Text whose points are no points: where a comma is meant, a number with one is none."""
+    return pc.replace_substring(column, ".", "'") if is_text(column.type) else column
+
+
 def numbers_of(column: Arrow) -> Arrow:
     """A column whose texts of missing numbers are null."""
     if not is_text(column.type):

@@ -129,3 +129,11 @@ def test_a_key_that_does_nothing_for_a_file_is_refused(tmp_path, capsys):
     write_csv(generate(seed=1, seconds=2, venues=2, levels=1), tmp_path / "day.csv")
     assert cli.main(["check", str(tmp_path / "day.csv"), "quotes.zone=UTC"]) == 2
     assert "quotes.zone does nothing for day.csv" in capsys.readouterr().err
+
+
+def test_a_vendors_layout_needs_no_mapping_either(tmp_path, capsys):
+    header = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
+    path = tmp_path / "binance_incremental_book_L2_2020-09-01_BTCUSDT.csv"
+    path.write_text(header + "binance,BTCUSDT,1598918400000000,1598918400000001,true,bid,11650.5,1\n")
+    assert cli.main(["map", str(path)]) == 2
+    assert "it is of a layout that needs no mapping: tables of tardis.dev" in capsys.readouterr().err

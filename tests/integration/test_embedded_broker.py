@@ -16,14 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feed.access import CLIENTS, access_of
+from feed.codecs import CODECS
 from feed.codecs.json_codec import encode_json
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import consumer, probe
 from feed.kafka.address import parse_address
-from feed.kafka.client import open_producer
+from feed.kafka.bounded_read import records
+from feed.kafka.client import open_consumer, open_producer
 from feed.kafka.consumer import plan_replay
 from feed.kafka.embedded import EmbeddedBroker
-from feed.kafka.headers import data_headers
+from feed.kafka.headers import data_headers, replay_digest
 from feed.kafka.producer import replay
 from feed.options import ReadOptions
 from feed.provenance import Partition
@@ -400,6 +403,26 @@ def test_broker_command_serves_until_it_is_told_to_end(served, port, number, cod
     assert "Traceback" not in stderr
     with pytest.raises(FeedUnavailable):
         plan_replay(source)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_both_clients_send_the_same_messages(broker, codec):
+    """The same keys, headers, values and offsets, but for the time at which they were sent."""
+    held = []
+    for client in CLIENTS:
+        address = parse_address(broker.source(f"by-{client}-{codec}"), access_of({"client": client}))
+        sent = [tape(symbol="A"), tape(1, symbol="B")]
+        done = replay(sent, address, partition="spread", codec=codec, replay_id="same")
+        assert done.digest == replay_digest({each.symbol: each.digest() for each in sent})
+        with open_consumer(address) as consumer:
+            records_held = [
+                record._replace(timestamp=0)
+                for part in done.partitions
+                for record in records(consumer, address, part.partition, part.start, part.end)
+            ]
+        held.append((done.partitions, records_held))
+    assert held[0] == held[1]
+    assert len(held[0][1]) == done.messages + len(done.partitions)
 
 
 @pytest.mark.command

@@ -12,7 +12,7 @@ from feed.kafka.producer import replay
 from feed.options import options_of
 from feed.source import plan_source, read_source, read_tapes
 from feed.tape import Tape, same
-from tests.support.kafka.faults import checked, refused, topic_of
+from tests.support.kafka.faults import checked, refused, run, topic_of
 from tests.support.kafka.handmade import put, put_with_keys, tape
 from tests.support.kafka.transactions import transaction
 
@@ -235,3 +235,15 @@ def test_transactions_that_did_not_commit_are_not_read(kafka_one, request, endin
     assert same(got, stream)
     assert provenance.ignored == ({"aborted": 10} if ending == "abort" else {})
     assert any("open transaction" in note for note in provenance.notes) == (ending == "open")
+
+
+@pytest.mark.command
+def test_a_topic_of_a_desk_is_swept(topic):
+    stream = quotes(instants=500)
+    put(topic, bare(rows_of(stream)))
+    words = [f"source={topic}", *WIDE, "symbol=AAPL", "quotes.sequence=n", "order.size=500", "executor=inline"]
+    code, out, stderr = run(*words, package="sweep")
+    assert code == 0, stderr
+    document = json.loads(out)
+    assert document["feed"]["digest"] == stream.digest()
+    assert document["feed"]["notes"][0] == NOTE

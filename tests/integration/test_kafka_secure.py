@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from feed.access import access_of
+from feed.access import CLIENTS, access_of
 from feed.errors import FeedUnavailable
 from feed.kafka.address import parse_address
 from feed.kafka.consumer import plan_replay
@@ -139,11 +139,12 @@ def run(home, package, *words, **environment):
     return ran, time.monotonic() - began
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("way", ["TLS", "MUTUAL", "SCRAM", "BOTH", "PLAINLY"])
-def test_what_goes_in_comes_out_by_every_way(cluster, ways, way):
-    cluster.create_topic(f"in-{way}", 2)
-    source = cluster.address(f"in-{way}", way)
-    access = access_of(ways[way])
+def test_what_goes_in_comes_out_by_every_way(cluster, ways, way, client):
+    cluster.create_topic(f"in-{way}-{client}", 2)
+    source = cluster.address(f"in-{way}-{client}", way)
+    access = access_of({**ways[way], "client": client})
     done = replay(tape(), parse_address(source, access), partition="spread")
     options = ReadOptions(access=access)
     plan = plan_replay(source, options)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from feed.codecs.json_fields import Fields, MissingField, names_in
 from feed.codecs.json_rows import REFUSALS
+from tests.support.examples import examples
 
 
 def rows(names, value, quoted=()):
@@ -85,24 +86,107 @@ def test_a_row_without_a_price_is_no_quote_and_one_that_lacks_a_side_is_malforme
     assert caught.value.name == "ask"
 
 
+def test_a_level_beyond_the_end_of_its_list_is_none_and_not_missing():
+    assert rows(["bids.0", "bids.1"], {"bids": [5]}, {"bids.0", "bids.1"}) == [["5", None]]
+    assert rows(["bids.0"], {"bids": []}, {"bids.0"}) == [[None]]
+
+
 def test_the_names_of_a_message_are_those_of_its_leaves():
     assert names_in(b'{"a":{"b":1,"c":[{"d":1},{"e":1}]},"f":[]}') == ["a.b", "a.c.d", "f"]
     assert names_in(b'[{"a":1}]') == ["a"]
     assert names_in(b"no") == []
 
 
-@given(
-    st.recursive(
-        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3)),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["a", "b", "0"]), inner, max_size=3)
-        ),
-        max_leaves=8,
-    )
-)
-def test_no_value_does_anything_but_become_rows_or_be_refused(value):
+MISSING = object()
+
+
+class Written(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def plain_rows(names, quoted, value):
+    """The same by the json module, one path at a time; None where it is refused."""
+    message = json.loads(value, parse_float=Written, parse_int=Written)
+    items = message if isinstance(message, list) else [message]
+    if not all(isinstance(item, dict) for item in items):
+        return None
     try:
-        made = rows(["a", "a.b", "a.0", "b"], value)
+        return [row for item in items for row in plain_item(names, quoted, item)]
+    except ValueError:
+        return None
+
+
+def plain_item(names, quoted, item):
+    values = [item[name] if name in item else plain_walk(item, name.split(".")) for name in names]
+    each = [value for value in values if isinstance(value, tuple)]
+    if any(value[0] is not each[0][0] for value in each):
+        raise ValueError
+    for element in each[0][0] if each else [None]:
+        row = [plain_walk(element, value[1]) if isinstance(value, tuple) else value for value in values]
+        lacking = [name for name, value in zip(names, row, strict=True) if name in quoted and value is MISSING]
+        if len(lacking) < len(quoted) or not quoted:
+            if lacking:
+                raise ValueError
+            yield list(map(plain_text, row))
+
+
+def plain_walk(value, parts):
+    for at, part in enumerate(parts):
+        if value is MISSING or value is None:
+            break
+        if not isinstance(value, dict | list):
+            raise ValueError(part)  # noqa: TRY004 - what is refused
+        if isinstance(value, dict):
+            value = value.get(part, MISSING)
+        elif part.isdigit():
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            return value, parts[at:]
+    return value
+
+
+def plain_text(value):
+    if value is MISSING or value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str) or len(value.encode()) > 256:
+        raise ValueError
+    if isinstance(value, Written) and value.lstrip("-").isdigit():
+        if not -(2**63) <= int(value) < 2**64:
+            raise ValueError
+        return str(int(value))
+    return str(value)
+
+
+values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=3),
+        st.sampled_from([2**63, 2**64, -(2**63) - 1, "x" * 256, "\u00e9" * 128, "\u00e9" * 129, "1.50"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["a", "b", "0", "a.b"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+paths = st.lists(
+    st.sampled_from(["a", "b", "a.b", "b.0", "a.b.0", "a.a", "b.a.b"]), min_size=1, max_size=4, unique=True
+)
+
+
+@examples(400)
+@given(paths, st.data(), st.one_of(values, st.dictionaries(st.sampled_from("ab"), values, min_size=1)))
+def test_rows_are_those_of_a_plain_reading(names, data, value):
+    quoted = data.draw(st.sets(st.sampled_from(names)))
+    text = json.dumps(value).encode()
+    try:
+        made = rows(names, text, quoted)
     except REFUSALS:
-        return
-    assert all(len(row) == 4 and all(text is None or isinstance(text, str) for text in row) for row in made)
+        made = None
+    assert made == plain_rows(names, quoted, text)

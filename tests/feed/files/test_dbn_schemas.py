@@ -215,6 +215,13 @@ def test_rows_of_csv_that_show_one_book_twice_or_none_are_refused_by_name(folder
         read_csv(path)
 
 
+def test_orders_as_csv_are_refused_by_name(folder):
+    path = folder / "day.csv"
+    path.write_bytes(csv_of(metadata(AAPL, schema=dbn.Schema.MBO) + order_record()))
+    with pytest.raises(FeedUnavailable, match="it is of the schema mbo, which is read of DBN alone; export DBN"):
+        read_csv(path)
+
+
 def test_the_id_of_a_consolidated_quote_is_that_of_the_table_of_venues():
     assert CONSOLIDATED_QUOTE == venues.CONSOLIDATED_QUOTE
 

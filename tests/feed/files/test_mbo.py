@@ -17,9 +17,8 @@ from feed.files.mbo import COLUMNS, Fold, UnfitError
 from feed.tape import PRICE_LIMIT, SHARES_LIMIT
 from tests.support import ROOT
 from tests.support.examples import examples
+from tests.support.orders import CENT, flow, record
 from tests.support.plain_orders import LAST, SNAPSHOT, TOP, UNDEFINED_PRICE, UNDEFINED_SIZE, plain_rows
-
-CENT = 10**7
 
 CHOICES = {
     "publisher_id": [2, 2, 2, 43],
@@ -61,15 +60,6 @@ def folded(records, depth, cuts=(), slots=2**10):
     return rows, {name: count for name, count in counts.items() if count}
 
 
-def record(order_id=1, action="A", side="B", price=100 * CENT, size=100, flags=LAST, **others):
-    return {"publisher_id": 2, "instrument_id": 38, "order_id": order_id, "price": price, "size": size} | {
-        "flags": flags,
-        "action": action,
-        "side": side,
-        **others,
-    }
-
-
 @examples(120)
 @given(
     seed=st.integers(0, 2**32),
@@ -84,38 +74,6 @@ def test_it_is_a_dict_of_orders_added_up_anew(seed, most, depth, cut, rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mbo, "ROWS", rows)
         assert folded(records, depth, [min(cut, len(records))], slots=4) == expected
-
-
-def flow(count, seed):
-    """Orders of two books that come and go about a price that wanders, in events of several records."""
-    rng = np.random.default_rng(seed)
-    standing, records = [[], []], []
-    middle = 10_000
-    for number in range(count):
-        middle += int(rng.integers(-3, 4))
-        book = int(rng.integers(0, 2))
-        orders, where = standing[book], {"instrument_id": 38 + book}
-        how = rng.random()
-        flags = LAST if rng.random() < 0.7 else 0
-        if how < 0.5 or not orders:
-            side = "BA"[int(rng.integers(0, 2))]
-            price = (middle + (1 if side == "A" else -1) * int(rng.geometric(0.05))) * CENT
-            orders.append((number, side))
-            records.append(record(number, "A", side, price, int(rng.integers(1, 9)) * 50, flags, **where))
-        elif how < 0.51:
-            orders.clear()
-            records.append(record(0, "R", "N", UNDEFINED_PRICE, 0, flags, **where))
-        else:
-            at = int(rng.integers(0, len(orders)))
-            old, side = orders[at]
-            if how < 0.7:
-                price = (middle + (1 if side == "A" else -1) * int(rng.geometric(0.1))) * CENT
-                records.append(record(old, "M", side, price, int(rng.integers(1, 9)) * 50, flags, **where))
-            else:
-                records.append(record(old, "C", side, 0, int(rng.choice([50, 10**6])), flags, **where))
-                if records[-1]["size"] > 50:
-                    del orders[at]
-    return records
 
 
 def test_books_of_many_levels_grow_and_shrink():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from feed.errors import FeedCorrupt
 from feed.tables import parse_mapping, propose, written
 from feed.tables.blocks import ArrowBlock
 from feed.tables.mapped import Mapper
@@ -249,3 +250,30 @@ def test_the_yaml_is_the_mapping_with_its_reasons_and_reads_the_table():
     mapper = Mapper(quotes, "x", str)
     mapper.take(ArrowBlock.of(pa.table(columns), 0, quotes, "x", str))
     assert mapper.finish().quotes["venue"].tolist() == [43, 2]
+
+
+def test_commas_before_fractions_are_seen_unless_they_may_be_thousands():
+    commas = DESK | {"Time": ["09:30:00,123", "09:30:00,5"], "Bid": ["157,23", "157,2"], "Ask": ["157,25", "158"]}
+    given = ZONE | {"date": "2024-08-01"}
+    proposed = keys(commas, given)
+    assert (proposed["decimal"], proposed["time_unit"], proposed["price_unit"]) == ("comma", "clock", "dollars")
+    quotes = parse_mapping(proposed)
+    mapper = Mapper(quotes, "x", str)
+    mapper.take(ArrowBlock.of(pa.table(commas), 0, quotes, "x", str))
+    assert mapper.finish().quotes["ask_px"].tolist() == [157_250000000, 158 * 10**9]
+    thousands = DESK | {"Bid": ["1,575", "1,576"], "Ask": ["1,577", "1,578"]}
+    assert "have a comma: quotes.decimal=comma" in doubts(thousands, **ZONE)
+
+
+def test_a_column_of_dates_has_an_order_too():
+    columns = DESK | {"Time": ["09:30:00", "09:30:01"], "Date": ["01/08/2024"] * 2}
+    assert "quotes.date_order=mdy makes the first one 2024-01-08, quotes.date_order=dmy" in doubts(columns, **ZONE)
+    assert keys(columns | {"Date": ["31/08/2024"] * 2}, ZONE)["date_order"] == "dmy"
+
+
+def test_a_point_among_commas_is_refused():
+    columns = DESK | {"Bid": ["157,23", "157.2"]}
+    quotes = parse_mapping(keys(DESK, ZONE) | {"decimal": "comma"})
+    mapper = Mapper(quotes, "x", str)
+    with pytest.raises(FeedCorrupt, match=r"column Bid: '157.2' .expected a number"):
+        mapper.take(ArrowBlock.of(pa.table(columns), 0, quotes, "x", str))
