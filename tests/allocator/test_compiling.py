@@ -30,7 +30,7 @@ def digest_of(**environment):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=340,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -61,7 +61,7 @@ def test_a_cold_cache_is_filled_in_a_private_folder_and_then_used(tmp_path):
     compiled = []
     for _ in range(2):
         environment = {**os.environ, "SOR_SWEEP_CACHE_DIR": str(tmp_path)}
-        subprocess.run([sys.executable, "-c", ONE_KERNEL], cwd=ROOT, env=environment, timeout=170, check=True)
+        subprocess.run([sys.executable, "-c", ONE_KERNEL], cwd=ROOT, env=environment, timeout=340, check=True)
         compiled.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")})
     (folder,) = tmp_path.iterdir()
     assert folder.name == f"kernels-{compiling.sources_hash()}"
@@ -177,7 +177,7 @@ print(len(made) > 20, all(each._ready for each in made))
 @pytest.mark.command
 def test_all_kernels_are_compiled_as_at_installation():
     command = [sys.executable, "-W", "error", "-c", _ALL]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=340, check=True)
     assert done.stdout == "True True\n"
 
 
@@ -186,7 +186,7 @@ def test_what_is_loaded_is_what_is_called_and_a_caller_is_loaded_without_what_it
     """A process that finds machine code in the folder; the first call of each kernel is the only one that loads it."""
     digest_of()  # so that it is there
     command = [sys.executable, "-W", "error", "-c", _FIRST_CALLS]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=340, check=True)
     assert done.stdout.splitlines() == ["[] []", "['walk_each'] []"]
 
 
