@@ -330,5 +330,14 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
     of_text = delimiter is not None
     mapper = Mapper(quotes, place, lambda row: f"row {row + of_text}")
     mapper.take(ArrowBlock.of(table, 0, quotes, place, mapper.place))
-    mapper.finish()
+    first = mapper.finish().quotes
+    if first:
+        both = (first["bid_px"] > 0) & (first["ask_px"] > 0)
+        crossed = both & (first["bid_px"] > first["ask_px"])
+        if 2 * np.count_nonzero(crossed) > np.count_nonzero(both):
+            raise FeedUnavailable(
+                "the bid is above the ask in over half of the first rows",
+                place,
+                "are they exchanged? name them: quotes.bid_px=..., quotes.ask_px=...",
+            )
     return written(proposal, place)

@@ -16,6 +16,9 @@ from tests.support import ROOT
 from tests.support.every_kernel import digest
 
 
+pytestmark = pytest.mark.timeout(360)  # compiling everything takes 90 s of a core
+
+
 @pytest.fixture(scope="module")
 def expected():
     return digest()

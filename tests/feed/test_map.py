@@ -131,6 +131,11 @@ def test_a_key_that_does_nothing_for_a_file_is_refused(tmp_path, capsys):
     assert "quotes.zone does nothing for day.csv" in capsys.readouterr().err
 
 
+def test_sides_that_are_exchanged_are_asked_about(desk, capsys):
+    assert cli.main(["map", str(desk), ZONE, "quotes.bid_px=Ask", "quotes.ask_px=Bid"]) == 2
+    assert "the bid is above the ask in over half of the first rows; are they exchanged?" in capsys.readouterr().err
+
+
 def test_a_vendors_layout_needs_no_mapping_either(tmp_path, capsys):
     header = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
     path = tmp_path / "binance_incremental_book_L2_2020-09-01_BTCUSDT.csv"
