@@ -15,7 +15,6 @@ from allocator.kernels import compiling
 from tests.support import ROOT
 from tests.support.every_kernel import digest
 
-
 pytestmark = pytest.mark.timeout(360)  # compiling everything takes 90 s of a core
 
 
