@@ -89,6 +89,7 @@ MEANING: Final = {
     "quotes.format": "a vendor's [layout](sources.md); by default it is seen from the file",
     "quotes.delimiter": "between the fields of a row of text; a comma by default",
     "quotes.decimal": "before the fraction of a number of text: a comma, as in 157,23, needs another delimiter",
+    "quotes.only": "rows that are read, where a table holds others too; those are counted as `other_kind`",
     "quotes.time": "the column of instants: [how a table of yours is read](mapping.md)",
     "quotes.time_unit": "ISO 8601 text, a time of day, or a number since 1970 (with `quotes.date`: since midnight); "
     "text and nanoseconds by default",

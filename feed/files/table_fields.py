@@ -133,7 +133,7 @@ def _layout_of(
         if fields.setdefault(name, wanted) != wanted:
             raise _NotTakenError  # one column for two things
 
-    for each in (quotes.symbol, quotes.venue, quotes.side):
+    for each in (*(quotes.only or ()), quotes.symbol, quotes.venue, quotes.side):
         if each is not None:
             read(each, NAME)
     for each in (quotes.sequence, quotes.level):

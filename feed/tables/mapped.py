@@ -89,6 +89,7 @@ class Mapper:
     grown: GrowingColumns | None = None
     symbols: dict[str, int] = field(default_factory=dict)
     other_symbol: int = 0
+    other_kind: int = 0
     negative: int = 0
     first_negative: str = ""
     fractions: bool = False
@@ -107,6 +108,7 @@ class Mapper:
         """
         self.rows += len(block.numbers)
         quotes, columns = self.quotes, Columns()
+        block = self._only(block)
         if quotes.symbol is not None and len(block.numbers):
             columns["code"] = self._codes(*block.coded(quotes.symbol))
             if self.symbol is not None:
@@ -129,6 +131,18 @@ class Mapper:
             if quotes.level is not None:
                 columns["level"] = block.integers(quotes.level, 2**31)
         self.add(columns)
+
+    def _only(self, block: Block) -> Block:
+        """The rows whose columns hold what is asked for."""
+        for name, wanted in (self.quotes.only or {}).items():
+            if not len(block.numbers):
+                break
+            codes, values = block.coded(name)
+            words = {wanted} if isinstance(wanted, str) else {*wanted}
+            kept = np.array([value in words for value in [*values, ""]])[codes]
+            self.other_kind += int(np.count_nonzero(~kept))
+            block = block.keep(kept)
+        return block
 
     def add(self, columns: Columns) -> None:
         """Add rows as another mapper of the same mapping has them (`give`), their codes by `symbols` of this one."""
@@ -160,7 +174,8 @@ class Mapper:
                 "equities have none; for an instrument that has, quotes.prices=signed takes them as no quotes",
             )
         symbols = tuple(sorted(self.symbols)) or (UNNAMED,)
-        ignored = {"other_symbol": self.other_symbol} if self.other_symbol else {}
+        counts = {"other_kind": self.other_kind, "other_symbol": self.other_symbol}
+        ignored = {reason: count for reason, count in counts.items() if count}
         if self.grown is None:
             return Mapped(symbols, bool(self.symbols), np.zeros(0, np.int64), {}, None, ignored, self._notes())
         columns = _by_level(self.give())
@@ -254,6 +269,7 @@ class Mapper:
         ranks = np.zeros(len(names) + 1, np.int32)  # the last is that of -1
         for code in np.unique(codes).tolist():
             name = names[code] if code >= 0 else ""
+            name = (self.quotes.symbols or {}).get(name, name)
             ranks[code] = self.symbols.setdefault(name or UNNAMED, len(self.symbols))
         return ranks[codes]
 

@@ -39,6 +39,7 @@ EXPECTED: Final = {
     "format": "the name of a layout, such as taq",
     "delimiter": "a character, or tab",
     "decimal": "point or comma",
+    "only": "a mapping of a column to what it holds in rows that are read, such as {type: quote}",
     "time": _COLUMN.format("time"),
     "time_unit": "iso, clock, s, ms, us or ns",
     "zone": "a time zone, such as America/New_York",
@@ -95,6 +96,8 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Between the fields of a row of text; by default a comma.
     decimal : str
         Before the fraction of a number of text, a point or a comma: 157,23.
+    only : dict, optional
+        What columns hold in the rows that are read; others are left out and counted.
     time, time_unit, zone, date : str, optional
         The column of instants; ISO 8601 text, the time of day, or a number since 1970 in a unit; the zone of what names
         none; the date, or the column of dates, of a time of day.
@@ -134,6 +137,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     format: str | None = None
     delimiter: str | None = None
     decimal: Literal["point", "comma"] = "point"
+    only: dict[str, str | tuple[str, ...]] | None = None
     time: str | None = None
     time_unit: TimeUnit | None = None
     zone: str | None = None
@@ -192,7 +196,7 @@ class QuoteMapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is read, the date's excepted, which may be a date itself."""
-        single = (self.time, self.symbol, self.venue, self.sequence, self.side, self.level)
+        single = (*(self.only or ()), self.time, self.symbol, self.venue, self.sequence, self.side, self.level)
         pairs = (name for _, px, sz in self.quoted for name in (*px, *sz))
         return tuple(dict.fromkeys(name for name in (*single, *pairs) if name is not None))
 
@@ -284,7 +288,9 @@ def _texts(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _text_of(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
     if isinstance(value, list | tuple):
         return [_text_of(each) for each in value]
-    return value if value is None or isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return {str(name): _text_of(each) for name, each in value.items()}
+    return value if value is None else str(value)
 
 
 def check_mapping(quotes: QuoteMapping) -> None:

@@ -84,6 +84,9 @@ _FEW: Final = 64
 _LOOKED: Final = 2**16
 """Rows of a table in memory that are grouped by their instant."""
 _LOT: Final = 100
+_KINDS: Final = 8
+_QUOTE_WORDS: Final = frozenset({"q", "quote", "quotes", "bbo", "nbbo"})
+_TRADE_WORDS: Final = frozenset({"t", "trade", "trades", "print", "exec"})
 _THOUSAND: Final = 3
 
 
@@ -162,7 +165,16 @@ class _Look:
         if not self.doubts:
             self._columns()
         if not self.doubts:
-            looks = (self._decimal, self._time, self._venue, self._prices, self._sizes, self._sequence, self._rows)
+            looks = (
+                self._decimal,
+                self._time,
+                self._venue,
+                self._prices,
+                self._sizes,
+                self._sequence,
+                self._rows,
+                self._kinds,
+            )
             for look in looks:
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
@@ -544,6 +556,22 @@ class _Look:
                 "quotes.rows=snapshots makes them one book, which is sent whole, quotes.rows=updates makes each the "
                 "best, of which the last counts; or quotes.level=..."
             )
+
+    def _kinds(self) -> None:
+        """Whether rows of quotes stand among rows of trades."""
+        used = {*self._names(*(key for key in self.keys if key in COLUMNS)), *(self._value("only") or {})}
+        for name in (name for name in self.columns if name not in used):
+            if not self._is_text(name) and not pa.types.is_dictionary(self.columns[name].type):
+                continue
+            words = {str(each) for each in pc.unique(self.columns[name].slice(0, _LOOKED)).drop_null().to_pylist()}
+            plainly = {word.lower() for word in words}
+            if len(words) <= _KINDS and plainly & _QUOTE_WORDS and plainly & _TRADE_WORDS:
+                quote = next(word for word in sorted(words) if word.lower() in _QUOTE_WORDS)
+                self.doubts.append(
+                    f"column {quoted(name)} holds {', '.join(map(quoted, sorted(words)))}: "
+                    f"quotes.only={{{name}: {quote}}} "
+                    "reads the rows of quotes alone"
+                )
 
 
 def _whole_numbers(column: Arrow) -> Any:  # noqa: ANN401 - (N,) int64

@@ -308,3 +308,23 @@ def test_coins_are_counted_in_parts_and_cost_that_part_of_the_price(folder):
     assert (tape.bid_sz.tolist(), tape.bid_px.tolist()) == ([123], [600_000_100])
     with pytest.raises(FeedCorrupt, match=r"'0.00123' .expected a multiple of 1/10000"):
         read(folder, "csv", columns, WIDE | {"size_unit": "1e-4"})
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_rows_of_another_kind_are_left_out_and_counted_and_need_not_be_read(folder, kind):
+    columns = {name: values * 3 for name, values in ROW.items()} | {
+        "k": ["quote", "trade", None],
+        "b": ["10.00", "x", "y"],
+    }
+    block = read(folder, kind, columns, WIDE | {"only": {"k": "quote"}})
+    assert (block.tape.rows, block.fragments[0].ignored) == (1, {"other_kind": 2})
+    columns |= {"k": [1, 2, 3], "b": ["10.00", "10.01", "x"]}
+    assert read(folder, kind, columns, WIDE | {"only": {"k": [1, 2]}}).tape.rows == 2
+
+
+def test_symbols_may_be_called_otherwise(folder):
+    columns = {name: values * 2 for name, values in ROW.items()} | {"x": ["BTCUSDT", "BTC-USD"], "v": ["XNAS", "XNYS"]}
+    quotes = WIDE | {"symbol": "x", "symbols": {"BTCUSDT": "BTC-USD"}}
+    block = read(folder, "csv", columns, quotes)
+    assert (block.symbols, block.tape.rows) == (("BTC-USD",), 2)
+    assert read(folder, "csv", columns, quotes, symbol="BTC-USD").tape.rows == 2

@@ -277,3 +277,11 @@ def test_a_point_among_commas_is_refused():
     mapper = Mapper(quotes, "x", str)
     with pytest.raises(FeedCorrupt, match=r"column Bid: '157.2' .expected a number"):
         mapper.take(ArrowBlock.of(pa.table(columns), 0, quotes, "x", str))
+
+
+def test_trades_among_quotes_are_asked_about():
+    columns = DESK | {"Type": ["QUOTE", "TRADE"], "Note": ["a", "b"]}
+    assert "column 'Type' holds 'QUOTE', 'TRADE': quotes.only={Type: QUOTE} reads the rows of quotes alone" in doubts(
+        columns, **ZONE
+    )
+    assert keys(columns, ZONE, only={"Type": "QUOTE"})["only"] == {"Type": "QUOTE"}
