@@ -153,7 +153,7 @@ class TestUsualFiles:
         "missing",
         [
             ("symbol",),
-            ("action",),
+            ("action", "ts_recv"),
             ("price", "size"),
             ("side",),
             ("rtype", "symbol", "instrument_id"),
@@ -216,6 +216,13 @@ class TestUsualFiles:
         path.write_text(text_of({}, {"symbol": '"AAPL"'}))
         assert csv_reader._read_plain(path, None, MAX_BYTES) is None
         assert_same(read_csv(path), csv_reader._read_text(path, None, MAX_BYTES))
+
+    def test_what_may_be_a_sample_is_left_to_the_other_reader(self, folder):
+        names = [name for name in NAMES if name != "action"]
+        header, *rows = text_of({}, names=names).splitlines()
+        twice = "\n".join([f"{header},ts_recv,ts_recv", *(f"{row},," for row in rows)]) + "\n"
+        assert not agree(folder, twice)
+        assert "columns there more than once: ts_recv" in outcome(read_csv, folder / "day.csv")
 
     def test_more_than_may_be_read_is_refused(self, folder):
         assert not agree(folder, text_of(*[{}] * 100), max_bytes=3000)
