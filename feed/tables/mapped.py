@@ -234,7 +234,7 @@ class Mapper:
         codes, values = block.coded(quotes.venue)
         self._refuse_empty(codes, numbers, quotes.venue)
         ids = np.zeros(len(values), np.int16)
-        for code in np.unique(codes).tolist():
+        for code in _present(codes):
             row = int(numbers[np.argmax(codes == code)])
             ids[code] = self._venue_in(values[code], first, partial(self._cell, row, quotes.venue))
         return ids[codes]
@@ -267,7 +267,7 @@ class Mapper:
     def _codes(self, codes: Int64, names: list[str]) -> NDArray[np.int32]:
         """(N,) int32: the symbol of each row."""
         ranks = np.zeros(len(names) + 1, np.int32)  # the last is that of -1
-        for code in np.unique(codes).tolist():
+        for code in _present(codes):
             name = names[code] if code >= 0 else ""
             name = (self.quotes.symbols or {}).get(name, name)
             ranks[code] = self.symbols.setdefault(name or UNNAMED, len(self.symbols))
@@ -279,7 +279,7 @@ class Mapper:
         codes, values = block.coded(name)
         self._refuse_empty(codes, block.numbers, name)
         sides = np.zeros(len(values), np.int8)
-        for code in np.unique(codes).tolist():
+        for code in _present(codes):
             if values[code] not in words:
                 cell = self._cell(int(block.numbers[np.argmax(codes == code)]), name)
                 raise FeedUnavailable(
@@ -319,6 +319,12 @@ class Mapper:
         if self.floats:
             notes.append("prices were floating point: rounded to 1e-9 $")
         return tuple(notes)
+
+
+def _present(codes: Int64) -> list[int]:
+    """The codes there are, ascending, -1 among them; counting is several times as fast as sorting."""
+    present: list[int] = (np.flatnonzero(np.bincount(codes + 1)) - 1).tolist()
+    return present
 
 
 def _by_level(columns: Columns) -> Columns:
