@@ -179,7 +179,7 @@ class _Look:
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
-        return Proposal(tuple(keys), tuple(self.doubts))
+        return Proposal(tuple(keys), tuple(dict.fromkeys(self.doubts)))
 
     def _take(self, key: str, value: Any, reason: str) -> None:  # noqa: ANN401 - as the mapping has it
         self.keys.setdefault(key, Proposed(key, value, reason))
