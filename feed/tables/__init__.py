@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from feed.tables.blocks import ArrowBlock
     from feed.tables.mapped import Mapped, Mapper
     from feed.tables.mapping import EXPECTED, QuoteMapping, parse_mapping, parse_word, read_mapping
+    from feed.tables.mapping_yaml import written
     from feed.tables.parsing import (
         Arrow,
         Text,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         prices_kept,
         whole_numbers,
     )
-    from feed.tables.proposal import propose, written
+    from feed.tables.proposal import propose
     from feed.tables.typed import UNITS, days_of_dates, is_text, localised
 else:
     __getattr__ = exports(  # a mapping is read where pyarrow is not needed
@@ -52,7 +53,8 @@ else:
                 "prices_kept",
                 "whole_numbers",
             ),
-            "proposal": ("propose", "written"),
+            "mapping_yaml": ("written",),
+            "proposal": ("propose",),
             "typed": ("UNITS", "days_of_dates", "is_text", "localised"),
         },
     )

@@ -5,7 +5,6 @@ What two readings fit is not guessed: it becomes a doubt, with the key that sett
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,8 +18,8 @@ import pyarrow.compute as pc
 from feed.console import listing, quoted
 from feed.errors import FeedUnavailable
 from feed.instants import NANOS_FROM, format_instant
-from feed.levels import MOST_LEVELS
 from feed.markets import VENUE_KINDS, venue_of, venue_with
+from feed.tables.column_names import NAMES, WIDE, levels_of, plain_name
 from feed.tables.dates import iso_of, orders_that_fit
 from feed.tables.mapping import COLUMNS, SIDE_WORDS, QuoteMapping, check_keys
 from feed.tables.parsing import to_numpy
@@ -44,28 +43,7 @@ if TYPE_CHECKING:
     from feed.tables.mapping import TimeUnit
     from feed.tables.parsing import Arrow
 
-_NAMES: Final = {
-    "time": "tsevent time timestamp ts datetime quotetime exchangetime exchangetimestamp timem tstamp when eventtime "
-    "index",
-    "date": "date tradedate day tradingday quotedate",
-    "symbol": "symbol sym ticker symroot instrument ric security underlying",
-    "venue": "venue exchange exch ex mic market participant mkt exchangeid publisherid quoteexchange",
-    "sequence": "sequence seq seqnum seqno quseqnum sequencenumber",
-    "bid_px": "bid bidpx bidprice bestbid bestbidprice bidpx00 bp pxbid bidp",
-    "ask_px": "ask askpx askprice bestask bestaskprice askpx00 ap pxask offer offerprice askp ofr",
-    "bid_sz": "bidsize bidsz bidsiz bsize bidqty bidquantity bidvolume bidvol bestbidsize bidsz00 bs bidamount bids",
-    "ask_sz": "asksize asksz asksiz asize askqty askquantity askvolume askvol bestasksize asksz00 as askamount "
-    "offersize ofrsiz asks",
-    "side": "side bidask buysell bs",
-    "px": "price px",
-    "sz": "size qty quantity amount volume sz shares",
-    "level": "level lvl depth position",
-}
-"""How columns are called, without case and what joins words."""
-
-_WIDE: Final = ("bid_px", "ask_px", "bid_sz", "ask_sz")
 _LONG: Final = ("side", "px", "sz")
-_NUMBERED: Final = re.compile(r"(\D+?)[\W_]*(\d{1,2})(\D*)")
 _PLAUSIBLE: Final = (Fraction(1, 100), Fraction(10**6))
 """Dollars that a share may cost where its unit is looked for."""
 
@@ -75,10 +53,6 @@ _PRICE_UNITS: Final = {
     "1e-4": Fraction(1, 10**4),
     "1e-9": Fraction(1, 10**9),
 }
-_UNQUOTED: Final = re.compile(r"[A-Za-z_][\w ./-]*\w|[A-Za-z]|\d{4}-\d\d-\d\d|\d+(e-?\d+)?")
-"""Texts that YAML reads as they are."""
-
-_WORDS: Final = ("true", "false", "null")
 _SAMPLES: Final = 3
 _FEW: Final = 64
 _LOOKED: Final = 2**16
@@ -142,10 +116,6 @@ def _values(column: Arrow) -> Arrow:
         return one_array(column)
 
 
-def _plain_name(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).lower()
-
-
 class _Look:
     """One look at a table: what is found so far."""
 
@@ -179,7 +149,7 @@ class _Look:
                 look()
         order = [field.name for field in msgspec.structs.fields(QuoteMapping)]
         keys = sorted(self.keys.values(), key=lambda each: order.index(each.key) if each.key in order else len(order))
-        return Proposal(tuple(keys), tuple(dict.fromkeys(self.doubts)))
+        return Proposal(tuple(keys), tuple(self.doubts))
 
     def _take(self, key: str, value: Any, reason: str) -> None:  # noqa: ANN401 - as the mapping has it
         self.keys.setdefault(key, Proposed(key, value, reason))
@@ -202,8 +172,8 @@ class _Look:
     def _columns(self) -> None:
         taken = self._names(*(key for key in self.keys if key != "venues"))
         free = [name for name in self.columns if name not in taken]
-        levels = _levels(free)
-        for key, words in _NAMES.items():
+        levels = levels_of(free)
+        for key, words in NAMES.items():
             if key in self.keys:
                 continue
             if key in levels:
@@ -214,8 +184,8 @@ class _Look:
                     f"{len(names)} levels by their names; {self._samples(names[0])}",
                 )
                 continue
-            fitting = [name for name in free if _plain_name(name) in words.split()]
-            ranked = sorted(fitting, key=lambda name: words.split().index(_plain_name(name)))
+            fitting = [name for name in free if plain_name(name) in words.split()]
+            ranked = sorted(fitting, key=lambda name: words.split().index(plain_name(name)))
             if key == "side" and ranked and not self._are_sides(ranked[0]):
                 self.unlike = ranked[0]
                 continue
@@ -226,13 +196,13 @@ class _Look:
 
     def _layout(self) -> None:
         """Decide between rows of both sides and rows of one."""
-        wide = [key for key in _WIDE if key in self.keys]
+        wide = [key for key in WIDE if key in self.keys]
         long = [key for key in _LONG if key in self.keys]
-        drop = (*_LONG, "level") if len(wide) == len(_WIDE) or len(long) < len(_LONG) else _WIDE
+        drop = (*_LONG, "level") if len(wide) == len(WIDE) or len(long) < len(_LONG) else WIDE
         for key in drop:
             if key not in self.given:
                 self.keys.pop(key, None)
-        needed: tuple[str, ...] = _WIDE if drop[0] in _LONG else _LONG
+        needed: tuple[str, ...] = WIDE if drop[0] in _LONG else _LONG
         if self.unlike and not wide and {"px", "sz"} <= {*long}:
             needed = ()
             self.doubts.append(
@@ -301,14 +271,12 @@ class _Look:
         if self._is_clock():
             self._take("time_unit", "clock", f"a time of day: {self._samples(name)}")
             date = str(self._value("date"))
-            if date in self.columns and is_text(self.columns[date].type):
+            if date in self.columns:
                 self._ordered(date, self.columns[date].drop_null())
             if "date" not in self.keys:
                 self.doubts.append(
                     f"{quoted(name)} is a time of day, of which date? quotes.date=2024-08-01, or a column of dates"
                 )
-            elif self._value("date") in self.columns:
-                self._ordered(str(self._value("date")), self.columns[str(self._value("date"))])
             if "zone" not in self.keys:
                 self.doubts.append(f"{quoted(name)} names no time zone: quotes.zone=America/New_York, UTC, ...")
             return
@@ -597,42 +565,3 @@ def _is_venue(value: str, date: str | None) -> bool:
     except ValueError as error:
         return "more than one" in str(error)
     return True
-
-
-def _levels(names: Sequence[str]) -> dict[str, list[str]]:
-    """Columns of levels behind one another, such as bid_px_1 and bid_px_2, by key, best first."""
-    numbered: dict[str, dict[int, str]] = {}
-    for name in names:
-        match = _NUMBERED.fullmatch(name)
-        if match is None:
-            continue
-        base = _plain_name(match[1] + match[3])
-        key = next((key for key in _WIDE if base in _NAMES[key].split()), None)
-        if key is not None:
-            numbered.setdefault(key, {})[int(match[2])] = name
-    whole = {key: [by[at] for at in sorted(by)][:MOST_LEVELS] for key, by in numbered.items()}
-    lengths = {len(each) for each in whole.values()}
-    return whole if set(whole) == set(_WIDE) and len(lengths) == 1 else {}
-
-
-def written(proposal: Proposal, source: str) -> str:
-    """The mapping as YAML, each key with its reason."""
-    lines = [f"source: {_scalar(source)}", "quotes:"]
-    for each in proposal.keys:
-        value = (
-            f"[{', '.join(map(_scalar, each.value))}]" if isinstance(each.value, list | tuple) else _scalar(each.value)
-        )
-        lines.append(f"  {each.key}: {value}  # {each.reason}")
-    return "\n".join(lines) + "\n"
-
-
-def _scalar(value: Any) -> str:  # noqa: ANN401 - text, a number or a mapping
-    """A value as YAML, on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(name)}: {_scalar(each)}" for name, each in value.items()) + "}"
-    text = str(value)
-    if not text.isprintable():  # a line break, which single quotes would make a space
-        return json.dumps(text)
-    if _UNQUOTED.fullmatch(text) and text not in _WORDS:
-        return text
-    return f"'{text.replace(chr(39), chr(39) * 2)}'"

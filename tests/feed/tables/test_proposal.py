@@ -285,3 +285,9 @@ def test_trades_among_quotes_are_asked_about():
         columns, **ZONE
     )
     assert keys(columns, ZONE, only={"Type": "QUOTE"})["only"] == {"Type": "QUOTE"}
+
+
+def test_venues_that_a_desk_numbers_come_back_as_text():
+    columns = DESK | {"Exch": ["1e3", "7"]}
+    proposal = propose(pa.table(columns), {**ZONE, "venues": {"1e3": "ARCX", "7": "XNAS"}})
+    assert parse_mapping(parse_yaml(written(proposal, "x.csv"), "x")["quotes"]).venues == {"1e3": "ARCX", "7": "XNAS"}
