@@ -6,15 +6,11 @@ It accepts less than the text path and never says why: a file with anything that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-from numba import njit, types
+from numba import types
 
+from feed.compiling import compiled
 from feed.tape import PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE, VENUE_LIMIT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SKIPPED, TS, VENUE, BID_PX, ASK_PX, BID_SZ, ASK_SZ, SEQUENCE = range(8)
 RTYPE, ACTION, SIDE, PRICE, SIZE, SYMBOL, INSTRUMENT = range(8, 15)
@@ -43,19 +39,7 @@ _words = types.Array(types.uint64, 1, "C", readonly=True)
 _powers = tuple(10 ** (9 - digits) for digits in range(10))
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:  # neither this folder nor the user's cache folder may be written
-            return njit(signature, nogil=True)(function)
-
-    return compiled
-
-
-@_compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
+@compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
 def whole_number(text, at):
     """Digits from `at` on: their value (below 0: too large), how many there are, and where they end."""
     value, first = np.int64(0), at
@@ -69,7 +53,7 @@ def whole_number(text, at):
     return (-1 if count > 19 else value), count, at  # 19 digits beyond int64 wrap around to below 0
 
 
-@_compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.boolean))
+@compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.boolean))
 def price_of(text, at, points):
     """A price in 1e-9 $ and where it ends; dollars with 1 to 9 decimals (`points`) or digits alone, 0 for nothing."""
     value, count, end = whole_number(text, at)
@@ -89,7 +73,7 @@ def price_of(text, at, points):
     return (value if value < PRICE_LIMIT else UNUSUAL), end
 
 
-@_compiled(types.UniTuple(types.int64, 2)(_text, types.int64))
+@compiled(types.UniTuple(types.int64, 2)(_text, types.int64))
 def size_of(text, at):
     """A number of shares and where it ends; 0 for nothing and for an undefined size."""
     value, _, end = whole_number(text, at)
@@ -98,7 +82,7 @@ def size_of(text, at):
     return (value if value < SHARES_LIMIT else UNUSUAL), end
 
 
-@_compiled(types.int64(_text, types.int64, types.int64))
+@compiled(types.int64(_text, types.int64, types.int64))
 def number_at(text, at, digits):
     """The value of exactly so many digits, or below 0."""
     value = np.int64(0)
@@ -110,7 +94,7 @@ def number_at(text, at, digits):
     return value
 
 
-@_compiled(types.int64(types.int64, types.int64, types.int64))
+@compiled(types.int64(types.int64, types.int64, types.int64))
 def days_of(year, month, day):
     """Days since 1970-01-01 of a date of 1970 to 2261, or below 0 where there is no such day."""
     if year < 1970 or year > 2261 or month < 1 or month > 12 or day < 1 or day > 31:
@@ -130,7 +114,7 @@ def days_of(year, month, day):
     return days + day - 1
 
 
-@_compiled(types.UniTuple(types.int64, 3)(_text, types.int64, types.int64, types.int64))
+@compiled(types.UniTuple(types.int64, 3)(_text, types.int64, types.int64, types.int64))
 def stamp_of(text, at, date, days):
     """Nanoseconds of ``2024-08-01T13:36:32.491911683Z``, or below 0; its date and days, remembered for the next."""
     year, month, day = number_at(text, at, 4), number_at(text, at + 5, 2), number_at(text, at + 8, 2)
@@ -150,26 +134,26 @@ def stamp_of(text, at, date, days):
     return (days * _DAY + (hour * 60 + minute) * 60 + second) * _NANO + nano, date, days
 
 
-@_compiled(types.uint64(types.uint64, types.uint64))
+@compiled(types.uint64(types.uint64, types.uint64))
 def marks(word, letter):
     """Mark, by its highest bit, each of a word's 8 bytes that is the letter, which is repeated in all 8."""
     other = word ^ letter
     return ~(((other & _LOW) + _LOW) | other | _LOW)
 
 
-@_compiled(types.int64(types.uint64))
+@compiled(types.int64(types.uint64))
 def count_of(marked):
     """Count the marked bytes."""
     return np.int64(((marked >> _SEVEN) * _ONES) >> np.uint64(56))
 
 
-@_compiled(types.int64(types.uint64))
+@compiled(types.int64(types.uint64))
 def first_of(marked):
     """Place of the first marked byte, 0 to 7; at least one is marked."""
     return count_of(((marked & (~marked + _ONE)) - _ONE) & _HIGH)
 
 
-@_compiled(types.int64(_words, types.int64))
+@compiled(types.int64(_words, types.int64))
 def next_comma(words, at):
     """Where the next comma is; below 0 where a newline, a quote or a return comes first."""
     place = at >> 3
@@ -186,7 +170,7 @@ def next_comma(words, at):
         beyond = ~_ZERO
 
 
-@_compiled(types.UniTuple(types.int64, 2)(_words, types.int64))
+@compiled(types.UniTuple(types.int64, 2)(_words, types.int64))
 def rest_of_line(words, at):
     """Where the line ends, and its commas from here on, below 0 where a quote or a return comes before its end."""
     place, commas = at >> 3, 0
@@ -218,7 +202,7 @@ def rest_of_line(words, at):
         word = words[place]
 
 
-@_compiled(types.boolean(_text, types.int64, _text))
+@compiled(types.boolean(_text, types.int64, _text))
 def reads(text, at, word):
     """Whether the text from `at` on begins with the word."""
     for place in range(len(word)):  # noqa: SIM110 - numba knows no all() of a generator
@@ -227,7 +211,7 @@ def reads(text, at, word):
     return True
 
 
-@_compiled(
+@compiled(
     types.UniTuple(types.int64, 3)(
         _text,
         types.int64,

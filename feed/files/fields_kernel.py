@@ -6,13 +6,10 @@ has to read a file a second time to say what is wrong. Without numba the same li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-from numba import njit, types
+from numba import types
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from feed.compiling import compiled
 
 SKIPPED, NUMBER, CLOCK, COLONS, WORD, NAME, STAMP = range(7)
 """Kinds of fields: not read; a decimal number; a time of day as HHMMSS and up to nine digits, or as H:MM:SS.f; up to
@@ -34,19 +31,7 @@ _text = types.Array(types.uint8, 1, "C", readonly=True)
 _flags = types.Array(types.int8, 1, "C", readonly=True)
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:  # neither this folder nor the user's cache folder may be written
-            return njit(signature, nogil=True)(function)
-
-    return compiled
-
-
-@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
+@compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
 def number_of(text, at, scale):
     """A decimal number times 10**scale, towards minus infinity; where it ends, why it is refused, whether it is exact.
 
@@ -112,7 +97,7 @@ def number_of(text, at, scale):
     return (-value if negative else value), at, 0, exact
 
 
-@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
+@compiled(types.UniTuple(types.int64, 4)(_text, types.int64, types.int64))
 def usual_of(text, at, scale):
     """The same of up to 18 digits, a point among them or none; whatever else there is, `number_of` reads."""
     first, value = at, np.int64(0)
@@ -144,7 +129,7 @@ def usual_of(text, at, scale):
     return (-value if negative else value), at, 0, 1
 
 
-@_compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
+@compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
 def clock_of(text, at):
     """Nanoseconds since midnight of HHMMSS and nothing, milli-, micro- or nanoseconds; where it ends; why not."""
     first, value, digits = at, np.int64(0), 0
@@ -162,7 +147,7 @@ def clock_of(text, at):
     return ((hour * 60 + minute) * 60 + second) * 10**9 + fraction * _powers[15 - digits], at, 0
 
 
-@_compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
+@compiled(types.UniTuple(types.int64, 3)(_text, types.int64))
 def colons_of(text, at):
     """Nanoseconds since midnight of H:MM:SS with up to nine decimals; where it ends; why not."""
     first, total = at, np.int64(0)
@@ -191,7 +176,7 @@ def colons_of(text, at):
     return total * 10**9 + fraction * _powers[9 - decimals], at, 0
 
 
-@_compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.int64))
+@compiled(types.UniTuple(types.int64, 2)(_text, types.int64, types.int64))
 def digits_of(text, at, count):
     """A number of so many digits, and where it ends; -1 where one is missing."""
     value = np.int64(0)
@@ -202,7 +187,7 @@ def digits_of(text, at, count):
     return value, at + count
 
 
-@_compiled(types.UniTuple(types.int64, 4)(_text, types.int64))
+@compiled(types.UniTuple(types.int64, 4)(_text, types.int64))
 def stamp_of(text, at):
     """Nanoseconds since 1970 of YYYY-MM-DD and a time of day; where it ends, why not, and whether it names its zone.
 
@@ -247,7 +232,7 @@ def stamp_of(text, at):
     return (stamp, at, 0, 1) if stamp >= 0 else (0, first, NO_CLOCK, 0)
 
 
-@_compiled(types.boolean(_text, types.int64, types.int64, types.int64))
+@compiled(types.boolean(_text, types.int64, types.int64, types.int64))
 def alike(text, one, other, length):
     """Whether two stretches of the text are the same."""
     for place in range(length):  # noqa: SIM110 - numba knows no all() of a generator
@@ -256,7 +241,7 @@ def alike(text, one, other, length):
     return True
 
 
-@_compiled(
+@compiled(
     types.UniTuple(types.int64, 4)(
         _text,
         types.int64,

@@ -7,16 +7,15 @@ whatever the file holds. Nothing is allocated here: where a table is full the fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numba import njit, types
 
+from feed.compiling import compiled
 from feed.files.dbn_layouts import DOUBTFUL, LAST, SNAPSHOT, TOP
 from feed.tape import PRICE_LIMIT, SHARES_LIMIT, UNDEFINED_PRICE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HEIGHT = 12
 """Of the skip lists: a quarter of the levels of a side reach each further height."""
@@ -43,16 +42,7 @@ _UNDEFINED_SIZE = 2**32 - 1
 _13, _7, _17, _32 = (np.uint64(by) for by in (13, 7, 17, 32))
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except RuntimeError:  # neither this folder nor the user's cache folder may be written
-            return njit(signature, nogil=True, error_model="numpy")(function)
-
-    return compiled
+_compiled = partial(compiled, error_model="numpy")
 
 
 _part = njit(nogil=True, error_model="numpy")

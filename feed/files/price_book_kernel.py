@@ -5,35 +5,20 @@ A side is two arrays in the order of its prices, the best last, so that what cha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from numba import types
 
-from numba import njit, types
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from feed.compiling import compiled
 
 OPENED, SNAPSHOT, STAMP, TS, NUMBER, TOUCHED, PENDING, SKIPPED = range(8)
 """What is kept between calls: whether a snapshot came, whether the last row was of one, its message's stamp, its
 instant and number, whether the best levels may have changed, whether a message is not over, rows before a snapshot."""
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, nogil=True)(function)
-        except RuntimeError:  # neither this folder nor the user's cache folder may be written
-            return njit(signature, nogil=True)(function)
-
-    return compiled
-
-
 _column = types.Array(types.int64, 1, "C", readonly=True)
 _marks = types.Array(types.int8, 1, "C", readonly=True)
 
 
-@_compiled(types.boolean(types.int64[:, ::1], types.int64[:, ::1], types.int64[::1], types.int64[:, :, ::1]))
+@compiled(types.boolean(types.int64[:, ::1], types.int64[:, ::1], types.int64[::1], types.int64[:, :, ::1]))
 def show(keys, sizes, counts, shown):
     """Write the best levels, (2, 2, D): price and size of bids and asks; whether they are others than before."""
     changed = False
@@ -49,7 +34,7 @@ def show(keys, sizes, counts, shown):
     return changed
 
 
-@_compiled(
+@compiled(
     types.int64(
         _column,
         _column,

@@ -6,13 +6,12 @@ It counts tapes in order and as `feed.tape.Tape.build` leaves them, and refuses 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
 import numpy as np
 from numba import njit, types
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from feed.compiling import compiled
 
 COUNTS = (
     "early_stamps",
@@ -69,16 +68,7 @@ _RULES = types.Array(types.int64, 2, "C", readonly=True)
 _OUT = types.int64[::1]
 
 
-def _compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile when the module is imported, or load the compiled code where there is a place to cache it."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except RuntimeError:  # neither this folder nor the user's cache folder may be written
-            return njit(signature, nogil=True, error_model="numpy")(function)
-
-    return compiled
+_compiled = partial(compiled, error_model="numpy")
 
 
 _part = njit(nogil=True, error_model="numpy")
