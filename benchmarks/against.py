@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -26,6 +27,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.feed_bench import write_mbp10
+from feed.files.dbn_writer import write_dbn
+from feed.synthetic import generate
+from feed.tape import no_trades
 from tests.support import ROOT
 from tests.support.tapes import first_rows, long_tape
 
@@ -86,6 +90,29 @@ for words in json.loads(sys.argv[1]):
 print(json.dumps(runs))
 """
 """Several sweeps in one process; for each: seconds in all, seconds of the phases that the grid costs, peak of RSS."""
+
+READ: Final = """
+import sys, time
+from pathlib import Path
+from feed.files.dbn_reader import read_dbn
+path, depth, took = Path(sys.argv[1]), int(sys.argv[2]), []
+for _ in range(4):
+    began, used = time.perf_counter(), time.process_time()
+    read_dbn(path, depth=depth)
+    took.append((time.perf_counter() - began, time.process_time() - used))
+print(*(1000 * min(each) for each in zip(*took[1:])))
+"""
+"""A DBN file read again and again in one process: milliseconds of the quickest, by wall and by CPU."""
+
+DBN: Final = {
+    f"DBN {schema}{ending}, depth {depth}": (levels, ending, depth)
+    for schema, levels, depths in (("mbp-1", 1, (1,)), ("mbp-10", 10, (1, 10)))
+    for ending in (".dbn", ".dbn.zst")
+    for depth in depths
+}
+"""Files of DBN that are read: the levels of their stream, their ending, and the levels that are asked for."""
+
+DBN_SECONDS, DBN_VENUES = 5_400, 8
 
 LINGER_SECONDS = 1.0
 """How long what a run leaves behind may take to end; its CPU time counts."""
@@ -184,9 +211,21 @@ def per_combination(folder: Path, csv: str) -> tuple[float, ...]:  # noqa: ARG00
     return 1e9 * (seconds[0] - seconds[1]) / 1e6, (peak[0] - peak[1]) / 1e6
 
 
+def from_dbn(folder: Path, csv: str, levels: int, ending: str, depth: int) -> tuple[float, ...]:
+    """Milliseconds of reading a file that lies beside the CSV, by wall and by CPU."""
+    path = Path(csv).with_name(f"{levels}{ending}")
+    command = [sys.executable, "-c", READ, str(path), str(depth)]
+    wall, used = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(wall), float(used)
+
+
 WARM: Final[dict[str, tuple[Callable[[Path, str], tuple[float, ...]], tuple[str, ...]]]] = {
     "600,000 rows of CSV, second run": (from_file, ("s",)),
     "a combination more": (per_combination, ("ns", "bytes")),
+    **{
+        name: (partial(from_dbn, levels=levels, ending=ending, depth=depth), ("ms wall", "ms CPU"))
+        for name, (levels, ending, depth) in DBN.items()
+    },
 }
 """What is measured in processes that have run a sweep: the function, and the units of what it returns."""
 
@@ -213,9 +252,15 @@ def compare(other: Path, rounds: int, only: str, csv: str) -> None:
             print(f"{name:32} {median(theirs):8.3g} -> {median(ours):8.3g} {unit}, {ratio:.3g} times less", flush=True)
 
 
-def write_source(path: Path) -> str:
-    """Write the file of `CSV`."""
+def write_sources(path: Path, only: str) -> str:
+    """Write the file of `CSV`, and beside it those of `DBN` that are asked for."""
     write_mbp10(first_rows(long_tape(CSV_ROWS, CSV_VENUES), CSV_ROWS), path)
+    wanted = {(levels, ending) for name, (levels, ending, _) in DBN.items() if only in name}
+    for levels in {levels for levels, _ in wanted}:
+        tape = generate(seed=3, seconds=DBN_SECONDS, venues=DBN_VENUES, levels=levels)
+        quotes = replace(tape, trades=no_trades())
+        for ending in (ending for each, ending in wanted if each == levels):
+            write_dbn(quotes, path.with_name(f"{levels}{ending}"))
     return str(path)
 
 
@@ -231,7 +276,7 @@ def main() -> int:
     differ = differences(arguments.other.resolve(), arguments.only)
     if arguments.rounds:
         with tempfile.TemporaryDirectory() as scratch:
-            csv = write_source(Path(scratch) / "mbp-10.csv")
+            csv = write_sources(Path(scratch) / "mbp-10.csv", arguments.only)
             compare(arguments.other.resolve(), arguments.rounds, arguments.only, csv)
     return 1 if differ else 0
 
