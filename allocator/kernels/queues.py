@@ -289,3 +289,37 @@ def clear(quotes, traded, assumed, orders, ends, events):
         ends.through[n] = state[n, THROUGH]
         ends.ahead[n] = state[n, AHEAD] if state[n, THROUGH] != FULL else np.int64(0)
     return count
+
+
+@kernel(
+    *(
+        types.void(grid, types.Array(types.int32, 2, "C", readonly=True), *[types.int64] * 2, types.int64[::1])
+        for grid in _GRIDS
+    )
+)
+def decreases(ticks, sizes, sign, first, out):
+    """Add up by how many shares the best quotes of all venues decrease.
+
+    Where a venue's price becomes worse, all of its size is gone; where it becomes better, or is not displayed at one of
+    two snapshots, nothing is known.
+
+    Parameters
+    ----------
+    ticks : (T, V) int32 or int64
+        Of the side rested on, 0 = nothing displayed.
+    sizes : (T, V) int32
+    sign : int64
+        1 for a buy, -1 for a sell.
+    first : int64
+        The snapshot that `out` begins with, above 0.
+    out : (S,) int64, output
+        Shares, from the snapshot before to each.
+    """
+    for s in range(len(out)):
+        t, gone = first + s, np.int64(0)
+        for v in range(ticks.shape[1]):
+            before, now = np.int64(ticks[t - 1, v]), np.int64(ticks[t, v])
+            if before != 0 and now != 0:
+                left = np.int64(sizes[t, v]) if before == now else np.int64(0)
+                gone += max(sizes[t - 1, v] - left, 0) if sign * now <= sign * before else 0
+        out[s] = gone
