@@ -11,7 +11,7 @@ import pytest
 from allocator.book import BookRules, build_book
 from allocator.engine import as_row
 from allocator.money import INFINITE
-from allocator.order import Latency, MakerFees, NEUTRAL, Order, ParameterColumns, Parameters, Rules
+from allocator.order import Latency, MakerFees, Order, ParameterColumns, Parameters, Rules
 from allocator.placement.plain import execute_placed
 from allocator.placement.policy import Placement
 from allocator.runners import RUNNERS, Task

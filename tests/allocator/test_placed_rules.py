@@ -1,4 +1,4 @@
-"""`placement` on tapes made by hand: what each rule of the fill engine does to the cent, and that the future is closed."""
+"""`placement` on tapes made by hand: what each rule of the fill engine does, to the cent; and nothing of the future."""
 
 from __future__ import annotations
 
@@ -189,9 +189,8 @@ def test_a_locked_market_gets_no_limit_orders():
 def test_assumptions_that_do_not_hold_are_noted():
     # missing costs nothing: A3; lambda_over below what a passive fill gains: A2
     assert place(tape_of(QUIET), order_of(), Parameters(0, 0, 0)).placed.decisions.violated.tolist() == [6, 6]
-    assert place(tape_of(QUIET), order_of(), Parameters(10 * CENT, 10 * CENT, 0)).placed.decisions.violated.tolist() == [
-        0, 0,
-    ]  # fmt: skip
+    mild = Parameters(10 * CENT, 10 * CENT, 0)
+    assert place(tape_of(QUIET), order_of(), mild).placed.decisions.violated.tolist() == [0, 0]
 
 
 def test_predictions_are_those_of_the_past_windows():

@@ -1,4 +1,4 @@
-"""Tapes on which limit orders rest: a book that hardly moves, sizes that do, prints beside the rows that follow them."""
+"""Tapes on which limit orders rest: a book that hardly moves, sizes that do, prints beside the rows after them."""
 
 from __future__ import annotations
 
