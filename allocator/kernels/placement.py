@@ -440,7 +440,7 @@ def best(size, through, market_sizes, market_costs, gain, theta, under, over, x)
     gain : (K,) int64
         h + r_k, what a passive fill earns against the mid.
     theta, under, over : int64
-        Not negative. n * S * (the sum of the largest amounts) is below 2^62.
+        Not negative. n * S * (the dearest cost + under + (K + 1) * (the largest gain + theta + over)) is below 2^62.
     x : (K + 1,) int64, also output
         (M, L_1 .. L_K): where to start, made feasible; x[0] = -1: from all of `STARTS`. Then, the optimum.
 

@@ -52,7 +52,11 @@ def resting_tape(seed, *, seconds=600, venues=3, rate=4, trades=True, depth=1):
         "XYZ",
         **dict(zip(names, np.array(rows, np.int64).T, strict=True)),
         trades=dict(
-            zip(("ts", "venue", "px", "sz", "side", "sequence"), np.array(prints, np.int64).reshape(-1, 6).T, strict=True)
+            zip(
+                ("ts", "venue", "px", "sz", "side", "sequence"),
+                np.array(prints, np.int64).reshape(-1, 6).T,
+                strict=True,
+            )
         ),
     )
     return tape if depth == 1 else with_levels(tape, depth, seed)
