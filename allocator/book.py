@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocator.errors import AllocatorError
+from allocator.prints import prints_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from allocator.kernels import derive
     from allocator.order import Order, Side
+    from allocator.prints import Prints
     from feed.levels import Levels
     from feed.tape import Tape
 
@@ -98,6 +100,8 @@ class Book:
         How often quotes were crossed, locked and hidden.
     levels : BookLevels, optional
         All levels, of which the columns above are the first; None where the depth is 1.
+    prints : Prints, optional
+        What traded at these venues; None where the tape shows no trade of them.
     """
 
     ts: Int64
@@ -121,6 +125,7 @@ class Book:
     highest: int
     counts: dict[str, int]
     levels: BookLevels | None = None
+    prints: Prints | None = None
 
     def __post_init__(self) -> None:
         freeze(*(column for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray)))
@@ -133,7 +138,7 @@ class Book:
         """Bytes of all columns."""
         own = sum(column.nbytes for name in self.__slots__ if isinstance(column := getattr(self, name), np.ndarray))
         own += sum(tiles.ticks.nbytes + tiles.sz.nbytes for tiles in (self.bid_tiles, self.ask_tiles) if tiles)
-        return own + (0 if self.levels is None else self.levels.nbytes)
+        return own + sum(part.nbytes for part in (self.levels, self.prints) if part is not None)
 
     @property
     def depth(self) -> int:
@@ -412,7 +417,8 @@ def build_book(tape: Tape, rules: BookRules) -> Book:
         book, off_grid = derived(all_prices())
         if off_grid:
             raise AssertionError("a price is no whole number of the divisor of all prices")
-    return book
+    prints = prints_of(tape.trades, book.ts, book.venues)
+    return book if prints is None else replace(book, prints=prints)
 
 
 def _contiguous(levels: Levels) -> Levels:
@@ -465,14 +471,16 @@ def _with_levels(book: Book, tape: derive.Rows, behind: Levels, index_of: Int64,
     )
 
 
-def book_bytes(snapshots: int, venues: int, rows: int = 0, depth: int = 1) -> int:
+def book_bytes(snapshots: int, venues: int, rows: int = 0, depth: int = 1, trades: int = 0) -> int:
     """Bytes of a book at most while it is derived: int32 prices with tiles; int64 prices, without, take less.
 
-    With several levels those of each row are there, too, their prices for a while as int64.
+    With several levels those of each row are there, too, their prices for a while as int64; and of trades what says
+    for a while which of them are kept.
     """
     cell, snapshot = 4 * 4 + 4 * 4, 4 * 8 + 5 * 8 * -(-venues // 64)
     levels = snapshots * venues * (4 + 1 + 1) + rows * depth * 2 * (8 + 8 + 4) if depth > 1 else 0
-    return snapshots * (cell * venues + snapshot) + levels
+    prints = 8 * (snapshots + 1) + trades * (2 + 8 + 4 + 1 + 8 + 17) if trades else 0
+    return snapshots * (cell * venues + snapshot) + levels + prints
 
 
 TICK_LIMIT = 2**30

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from allocator.kernels.walk import Rules as WalkRules
     from allocator.order import Execution, Order, ParameterColumns, Rules
     from allocator.placement.records import Placed
-    from allocator.placement.running import Stage
+    from allocator.placement.stage import Stage
 
     Rows = Int64
 
@@ -430,11 +430,11 @@ def _run_placed(task: Task, parameters: ParameterColumns) -> Rows:
 
 
 def _staged(task: Task, stood: Int64 | None = None) -> Stage:
-    from allocator.placement import running
+    from allocator.placement.stage import stage_of
 
     if not isinstance(task.policy, Placement):
         raise TypeError(f"{type(task.policy).__name__} places no limit orders")
-    return running.stage_of(task.book, task.order, task.rules, task.policy, task.fees, stood)
+    return stage_of(task.book, task.order, task.rules, task.policy, task.fees, stood)
 
 
 def place_recorded(task: Task, parameters: ParameterColumns, stood: Int64) -> tuple[Rows, Rows, Placed]:
@@ -513,9 +513,7 @@ ONE_PASS: Final = ("stairs", "ladder")
 SHARED = "shared"
 """The runner of many orders that share one walk: `run_shared`."""
 
-_PLACED: Final = tuple(
-    ("slices", name) for name in ("look", "advance", "offer", "send", "post")
-)
+_PLACED: Final = tuple(("slices", name) for name in ("look", "advance", "offer", "send", "post"))
 
 CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "reference": (),

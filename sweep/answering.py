@@ -136,12 +136,15 @@ def _joined(parts: Sequence[Mapping[str, Outcome]]) -> dict[str, Outcome]:
 def _one(parts: Sequence[Outcome]) -> Outcome:
     """The orders of several parts, part after part."""
     before = np.cumsum([0, *(len(part.rows) for part in parts)]).tolist()
+    counted = [*zip(parts, before, strict=False)]
     return Outcome(
         np.concatenate([part.rows for part in parts]),
         tuple(trace for part in parts for trace in part.traces),
-        tuple(sums.after(orders) for part, orders in zip(parts, before, strict=False) for sums in part.venues),
+        tuple(sums.after(orders) for part, orders in counted for sums in part.venues),
         np.concatenate([part.completion for part in parts]),
         tuple(waited for part in parts for waited in part.waited),
+        tuple(sums.after(orders) for part, orders in counted for sums in part.passive),
+        tuple(placed.after(orders) for part, orders in counted for placed in part.placed),
     )
 
 
@@ -267,7 +270,7 @@ def answer_of(
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
         every = outcomes | _joined(more_of)
         tables.append(details(orders, every, arrivals, combinations))
-        venues.append(partial(fills_by_venue, orders, every, combinations))
+        venues.append(partial(fills_by_venue, orders, every, combinations, placing=question.variants.placing))
     document = answers[0][0]
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, chosen, answers, reduction.sums_of)

@@ -475,3 +475,71 @@ def best(size, through, market_sizes, market_costs, gain, theta, under, over, x)
             least = value
             x[:] = at[:none]
     return least
+
+
+LIMIT = 2**61
+LEAST_CAP = 2**32
+"""A share's costs are cut at this many units of money or more (2.15 $ in half 1e-9 $), so that sums over all samples
+fit 64 bits. Where an order is too large for that, shares are counted by more than one while it is decided."""
+
+
+@kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
+def unit_and_cap(size, samples, venues):
+    """How many shares are counted as one, and at what a share's costs are cut."""
+    terms = samples * (2 * venues + 6)
+    unit = max(1, -(-(terms * size) // (LIMIT // LEAST_CAP)))
+    return unit, LIMIT // (terms * -(-size // unit))
+
+
+@kernel(
+    types.void(
+        _I64,
+        types.Array(types.int64, 2, "C", readonly=True),
+        types.Array(types.int64, 2, "C", readonly=True),
+        *[_I64] * 5,
+        _ROWS,
+        _ROW,
+    )
+)
+def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, over, x, cost):
+    """`best` for C combinations that share their samples; large sizes and amounts are cut as `unit_and_cap` says.
+
+    Parameters
+    ----------
+    sizes : (C,) int64
+        Shares to be placed; of 0 nothing is decided, and its row of x is 0.
+    through : (K, n) int64
+    market_sizes : (C, B) int64
+        What each may buy.
+    market_costs : (B,) int64
+    gain : (K,) int64
+    theta, under, over : (C,) int64
+    x : (C, K + 1) int64, also output
+        As of `best`, in shares.
+    cost : (C,) int64, output
+    """
+    venues, samples = through.shape
+    counted, steps = np.empty_like(through), np.empty(len(market_costs), np.int64)
+    costs, gains = np.empty(len(market_costs), np.int64), np.empty(venues, np.int64)
+    for c in range(len(sizes)):
+        cost[c] = 0
+        if sizes[c] == 0:
+            x[c, :] = 0
+            continue
+        unit, cap = unit_and_cap(sizes[c], samples, venues)
+        for b in range(len(steps)):
+            steps[b], costs[b] = market_sizes[c, b] // unit, min(market_costs[b], cap)
+        for k in range(venues):
+            gains[k] = max(min(gain[k], cap), -cap)
+            if unit > 1:
+                for i in range(samples):
+                    counted[k, i] = min(through[k, i], sizes[c]) // unit
+        if x[c, 0] > 0:
+            for k in range(venues + 1):
+                x[c, k] //= unit
+        amounts = min(theta[c], cap), min(under[c], cap), min(over[c], cap)
+        wanted = -(-sizes[c] // unit)
+        cost[c] = unit * best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
+        x[c, 0] = min(x[c, 0] * unit, sizes[c])
+        for k in range(1, venues + 1):
+            x[c, k] = min(x[c, k] * unit, sizes[c] - x[c, 0])

@@ -221,7 +221,9 @@ def _left(accounts, k, v, price, shares, since):
     return max(shares, 0)
 
 
-@kernel(types.void(_ACCOUNTS, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64), inline=True)
+@kernel(
+    types.void(_ACCOUNTS, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64), inline=True
+)
 def _note(accounts, k, v, price, shares, since, t):
     """Remember shares taken of a level; records that the level's reset ended are used again."""
     for r in range(accounts.held[k]):
@@ -275,9 +277,7 @@ def _sell_back(accounts, k, size, mid2, other, other_fee):
 def _arrival(latency, t, v):
     """The snapshot at which something sent at t meets its venue; T where it is after the last one."""
     ts = latency.ts
-    drawn = np.int64(
-        mixed(mixed(latency.seed[0] ^ np.uint64(ts[t])) ^ latency.ids[v]) % np.uint64(latency.counts[v])
-    )
+    drawn = np.int64(mixed(mixed(latency.seed[0] ^ np.uint64(ts[t])) ^ latency.ids[v]) % np.uint64(latency.counts[v]))
     waits = latency.choices[v, drawn]
     if waits == 0:
         return t
@@ -353,8 +353,8 @@ def advance(moments, begin, past, terms, latency, supplies, accounts):
             _finish(accounts, terms, latency, k, t)
 
 
-@kernel(types.void(_SUPPLIES, types.int64, _I64, types.int64, _TERMS, _ACCOUNTS, _OUT_2D), counts=False)
-def offer(supplies, begin, ascending, edge, terms, accounts, shares):
+@kernel(types.void(_SUPPLIES, types.int64, _I64, types.int64, _ACCOUNTS, _OUT_2D), counts=False)
+def offer(supplies, begin, ascending, edge, accounts, shares):
     """How many shares each combination finds of each level, the cheapest first.
 
     Parameters
@@ -366,7 +366,6 @@ def offer(supplies, begin, ascending, edge, terms, accounts, shares):
         The levels of all venues, venue * D + level, by cost.
     edge : int64
         The dearest signed price that counts.
-    terms : Terms
     accounts : Accounts
     shares : (K, S) int64, output
     """

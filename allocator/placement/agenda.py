@@ -152,7 +152,7 @@ def agenda_of(
     passed = np.stack([done.snapshot, sent[done.order], before[back], done.through], axis=1).reshape(-1, 4)
     first = book.span(order)[0]
     agenda = Agenda(
-        slices, price, queue, sent, done.refused, passed, *_other(book, order, fees), 
+        slices, price, queue, sent, done.refused, passed, *_other(book, order, fees),
         stood_mids(book) if stood is None else stood, first,
     )  # fmt: skip
     freeze(agenda.other, agenda.other_fee, agenda.stood)

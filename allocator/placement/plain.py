@@ -22,9 +22,7 @@ from allocator.flight import Child, Flight
 from allocator.money import NANO
 from allocator.order import UNBOUNDED, Fill, bounded, execution_of
 from allocator.placement.agenda import agenda_of
-from allocator.placement.running import LEAST_CAP, LIMIT
 from allocator.placement.situation import past_outflow, situation
-from allocator.policies import Static
 from allocator.queues import Joins, QueueRules, cleared_plain
 from allocator.splits import by_cost
 
@@ -113,9 +111,7 @@ def execute_placed(
         displayed, sizes, taken = shown.look(t)
         prices = [sign * px for px in displayed]
         costs = [px + fee for px, fee in zip(prices, paying, strict=True)]
-        left = [
-            max(sz - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)
-        ]
+        left = [max(sz - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)]
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign) or other
         offer = _Offer(t, displayed, costs, left, other)
 
@@ -147,7 +143,7 @@ def execute_placed(
             if now is None:
                 market, limits = _static(book, order, policy, parameters, t, costs, displayed, left, need), {}
             else:
-                market, limits = _split(order, rules, policy, parameters, now, displayed, prices, costs, left, need, forced)
+                market, limits = _split(rules, policy, parameters, now, displayed, prices, costs, left, need, forced)
             for v in range(len(venues)):
                 at = max(flight.arrival(t, v), venues[v].newest)
                 sent = {s: market[s] for s in range(v * book.depth, (v + 1) * book.depth) if market.get(s)}
@@ -173,7 +169,12 @@ def execute_placed(
                 resting.pop(v, None)
                 _, number, shares, price = message
                 if shares:
-                    join = Joins(*(np.array([each]) for each in (v, t, past, price, int(agenda.queue[_index(agenda, number), v]))))
+                    join = Joins(
+                        *(
+                            np.array([each])
+                            for each in (v, t, past, price, int(agenda.queue[_index(agenda, number), v]))
+                        )
+                    )
                     done = cleared_plain(book, order.side, join, QueueRules(rules.phi, rules.rho))
                     through = dict(zip(done.snapshot.tolist(), done.through.tolist(), strict=True))
                     resting[v] = _Resting(number, v, price, shares, through)
@@ -219,7 +220,7 @@ def _static(
 
 
 def _split(
-    order: Order, rules: Rules, policy: Placement, parameters: Parameters, now: Situation, displayed: Sequence[int],
+    rules: Rules, policy: Placement, parameters: Parameters, now: Situation, displayed: Sequence[int],
     prices: Sequence[int], costs: Sequence[int], left: Sequence[int], need: int, forced: int,
 ) -> tuple[dict[int, int], dict[int, int]]:  # fmt: skip
     """What the model decides: shares to be bought by supply, limit orders by venue."""
@@ -236,11 +237,9 @@ def _split(
     size = need - sum(market.values())
     limits = {}
     if size > 0:
-        rows, joined = now.through.shape[1], len(now.venues)
-        terms = 2 * joined + 6
-        unit = max(1, -(-rows * size * terms * LEAST_CAP // LIMIT))
+        joined = len(now.venues)
+        unit, cap = solver.unit_and_cap(size, now.through.shape[1], joined)
         wanted = -(-size // unit)
-        cap = LIMIT // (rows * wanted * terms)
         under, over, theta = (
             bounded(each) for each in (parameters.lambda_under, parameters.lambda_over, parameters.theta_queue)
         )
@@ -258,9 +257,7 @@ def _split(
             column.setflags(write=False)
         solver.best(wanted, *columns, min(2 * theta, cap), min(under, cap), min(2 * over, cap), x)
         bought = min(int(x[0]) * unit, size)
-        limits = {
-            int(v): min(int(shares) * unit, size - bought) for v, shares in zip(now.venues, x[1:], strict=True)
-        }
+        limits = {int(v): min(int(shares) * unit, size - bought) for v, shares in zip(now.venues, x[1:], strict=True)}
         for s in ladder:
             shares = min(rest[s], bought)
             market[s] = market.get(s, 0) + shares

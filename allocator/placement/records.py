@@ -1,4 +1,4 @@
-"""What was decided and sent, slice by slice, beside what came of it: for orders that are run once more to be looked at."""
+"""What was decided and sent, slice by slice, beside what came of it: of orders that are run once more to be seen."""
 
 from __future__ import annotations
 

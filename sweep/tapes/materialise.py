@@ -600,7 +600,8 @@ def _check_room(tape: Tape, venues: int, depths: Sequence[int], held: int | None
     bound = trusted(_bytes_of(tape)) if held is None else max(trusted(0), held)
     # on Ray the object store holds a second one, which a small source does not justify
     books = 1 if bound > trusted(0) else 2
-    takes = sum(book_bytes(tape.snapshots, venues, tape.rows, depth) for depth in depths)
+    trades = len(tape.trades.ts)
+    takes = sum(book_bytes(tape.snapshots, venues, tape.rows, depth, trades) for depth in depths)
     nbytes = books * takes + (TAPE_ROW + LEVEL_ROW * (tape.depth - 1)) * tape.rows + BESIDE
     if nbytes > bound:
         raise FeedCorrupt(

@@ -6,6 +6,8 @@ import numpy as np
 
 from allocator.book import OFF, BookRules, build_book
 from feed import synthetic
+from feed.instants import parse_instant
+from feed.levels import LEVEL_DTYPES
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 
 CHEAPER = 140 * 10**9
@@ -66,4 +68,22 @@ def with_levels(tape: Tape, depth: int, seed: int) -> Tape:
             "bid_sz": sizes[0],
             "ask_sz": sizes[1],
         },
+    )
+
+
+def with_trades(tape: Tape, *rows: tuple[float, int, int, int, int]) -> Tape:
+    """A tape with these trades alone: seconds since 14:00, venue, cents, shares, aggressor."""
+    start = parse_instant("2024-08-01T14:00:00Z")
+    return Tape.build(
+        tape.symbol,
+        **{name: getattr(tape, name) for name in QUOTE_DTYPES},
+        trades={
+            "ts": np.array([start + round(row[0] * 10**9) for row in rows], np.int64),
+            "venue": np.array([row[1] for row in rows], np.int64),
+            "px": np.array([row[2] * 10**7 for row in rows], np.int64),
+            "sz": np.array([row[3] for row in rows], np.int64),
+            "side": np.array([row[4] for row in rows], np.int64),
+            "sequence": np.arange(len(rows)),
+        },
+        levels=None if tape.levels is None else {name: getattr(tape.levels, name) for name in LEVEL_DTYPES},
     )
