@@ -152,14 +152,8 @@ def _complete(stage: Stage, accounts: Accounts) -> None:
     shares = np.zeros((len(wanted), len(stage.ascending[j])), np.int64)
     if stage.rules.leftover == "sweep":
         kernels.offer(
-            stage.supplies,
-            j * len(stage.book.venues),
-            stage.ascending[j],
-            stage.edges[j],
-            stage.terms,
-            accounts,
-            shares,
-        )
+            stage.supplies, j * len(stage.book.venues), stage.ascending[j], stage.edges[j], accounts, shares
+        )  # fmt: skip
     elif shares.shape[1]:  # at the best quote, whatever size it shows
         best = np.lexsort((stage.ascending[j], stage.prices(j)))[0]
         shares[:, best] = wanted

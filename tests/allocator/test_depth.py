@@ -41,7 +41,7 @@ def deep_tape_of(*rows):
         venue=np.array([row[1] for row in rows]),
         sequence=np.arange(len(rows)),
         **{name: column[:, 0] for name, column in columns.items()},
-        levels={name: column[:, 1:] for name, column in columns.items()},
+        levels={name: column[:, 1:] for name, column in columns.items()} if depth > 1 else None,
     )
 
 
