@@ -135,7 +135,7 @@ def situation(
         np.ascontiguousarray(through.T),
         _catch_up(through, nominal, sign, history, rows),
         (int(ends[-1]) - int(starts[0])) * NANO // policy.slice,
-        (history.queued[rows][:, venues] < queue).sum(axis=0) * 3 // (len(rows) + 1),
+        _terciles(book, order, policy, starts, venues, queue),
     )
 
 
@@ -168,8 +168,7 @@ def _alike(
     """Those of some windows that are in the tercile of now, by queue, volume or both; all where these are too few."""
     alike = np.ones(len(rows), np.bool_)
     if policy.condition in {"queue", "both"}:
-        queue = history.queued.sum(axis=1)
-        alike &= _same_tercile(queue[rows], _queue_now(book, order, policy, t))
+        alike &= _same_tercile(history.queue[rows], int(_queues(book, order, policy, np.array([t])).sum()))
     if policy.condition in {"volume", "both"}:
         # of the window that had ended when each one began
         back = -(-policy.slice // stride_of(policy.slice))
@@ -180,14 +179,20 @@ def _alike(
     return rows[alike] if np.count_nonzero(alike) >= FEWEST_SAMPLES else rows
 
 
-def _queue_now(book: Book, order: Order, policy: Placement, t: int) -> int:
-    """Shares displayed where the windows of `Outflow` would join now."""
-    at = np.array([t])
+def _queues(book: Book, order: Order, policy: Placement, snapshots: Int64) -> Int64:
+    """(J, V) int64, shares displayed where the windows of `Outflow` join."""
     if policy.posting == "inside":
-        return 0
+        return np.zeros((len(snapshots), len(book.venues)), np.int64)
     if policy.posting == "touch":
-        return int(own_quotes(book, order.side, at)[1].sum())
-    return int(deeper(book, order.side, int(policy.posting.removeprefix("deep:")), at)[1].sum())
+        return own_quotes(book, order.side, snapshots)[1]
+    return deeper(book, order.side, int(policy.posting.removeprefix("deep:")), snapshots)[1]
+
+
+def _terciles(book: Book, order: Order, policy: Placement, starts: Int64, venues: Int64, queue: Int64) -> Int64:
+    """(K,) int64, in which third of the queues of past windows those of now lie."""
+    past = _queues(book, order, policy, np.maximum(book.ts.searchsorted(starts, "right") - 1, 0))[:, venues]
+    of: Int64 = (past < queue).sum(axis=0) * 3 // (len(starts) + 1)
+    return of
 
 
 def _same_tercile(values: Int64, now: int) -> NDArray[np.bool_]:
