@@ -11,18 +11,22 @@ Prices inside are signed (model section 5): a sell rests on the asks as a buy at
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator.book import SideLevels
 from allocator.errors import AllocatorError
 from allocator.money import NANO
 from allocator.order import SIGN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from allocator.book import Book, TakeSide
+    from allocator.kernels.queues import Ends
     from allocator.order import Side
     from allocator.prints import Prints
 
@@ -34,6 +38,10 @@ NEUTRAL: Final = -1
 
 FULL: Final = 2**60
 """Shares that pass where the price trades through or the other side comes to it: any order is filled."""
+
+
+EVENTS: Final = 64
+"""Events of an order that there is room for at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,27 @@ class _Display:
         return None
 
 
+def check(book: Book, joins: Joins) -> None:
+    """Refuse orders that no queue of the book could take.
+
+    Raises
+    ------
+    AllocatorError
+        A venue or a snapshot that the book does not have.
+    """
+    for name, least, past in (
+        ("venue", 0, len(book.venues)),
+        ("joined", 0, len(book.ts)),
+        ("past", 0, len(book.ts) + 1),
+        ("ahead", 0, 2**31),
+    ):
+        column = getattr(joins, name)
+        if len(column) and not least <= column.min() <= column.max() < past:
+            raise AllocatorError(
+                f"joins.{name}: expected {least} to {past - 1}, but it had {column.min()} to {column.max()}"
+            )
+
+
 def cleared_plain(book: Book, side: Side, joins: Joins, rules: QueueRules) -> Cleared:
     """What passes the place of limit orders; one after the other, snapshot by snapshot.
 
@@ -219,7 +248,13 @@ def cleared_plain(book: Book, side: Side, joins: Joins, rules: QueueRules) -> Cl
         Of the parent order: a ``buy`` rests on bids.
     joins : Joins
     rules : QueueRules
+
+    Raises
+    ------
+    AllocatorError
+        As `check`.
     """
+    check(book, joins)
     display, sign, prints = _Display(book, side), SIGN[side], book.prints
     published = book.flags_of(book.published)
     queue, refused, left, events = [], [], [], []
@@ -262,3 +297,58 @@ def _prints(prints: Prints | None, t: int, v: int) -> list[tuple[int, int, int, 
     at = prints.venue[step] == v
     columns = (getattr(prints, name)[step][at].tolist() for name in ("px", "sz", "side", "ts"))
     return list(zip(*columns, strict=True))
+
+
+def cleared(book: Book, side: Side, joins: Joins, rules: QueueRules) -> Cleared:
+    """The same as `cleared_plain`, compiled."""
+    check(book, joins)
+    room = EVENTS * (len(joins.venue) + 1)
+    ends, events, count = clear(book, side, joins, rules, room)
+    if count > room:
+        ends, events, _ = clear(book, side, joins, rules, count)
+    snapshot, order, through = events[:count].T
+    by = np.argsort(snapshot * len(joins.venue) + order)
+    return Cleared(ends.queue, ends.refused, ends.ahead, order[by], snapshot[by], through[by])
+
+
+def clear(book: Book, side: Side, joins: Joins, rules: QueueRules, room: int) -> tuple[Ends, Int64, int]:
+    """Run the kernel: ends, (room, 3) int64 events as far as there is room, and how many there were."""
+    from allocator.kernels import queues
+
+    own, prints, size = resting(book, side), book.prints, len(joins.venue)
+    levels = own.levels or SideLevels(
+        np.empty((0, 0), np.int32),
+        np.empty((0, 0), np.int8),
+        np.empty((0, 0), own.ticks.dtype),
+        np.empty((0, 0), np.int32),
+    )
+    quotes = queues.Quotes(
+        book.ts,
+        own.ticks,
+        own.sz,
+        own.other_ticks,
+        own.shown,
+        book.ask_shown if side == "buy" else book.bid_shown,
+        book.published,
+        *_read_only(levels.rows, levels.count, levels.ticks, levels.sz),
+    )
+    dtypes = np.int64, np.int16, np.int64, np.int32, np.int8, np.int64
+    traded = queues.Traded(*_read_only(*(np.empty(0, dtype) for dtype in dtypes)))
+    if prints is not None:
+        traded = queues.Traded(prints.edges, prints.venue, prints.px, prints.sz, prints.side, prints.ts)
+    columns = [np.ascontiguousarray(getattr(joins, field.name), np.int64) for field in fields(Joins)]
+    orders = queues.Orders(*_read_only(*columns, np.argsort(joins.joined, kind="stable")))
+    assumed = queues.Assumed(SIGN[side], book.base, book.tick, rules.phi, rules.rho)
+    ends = queues.Ends(
+        np.zeros(size, np.int64), np.zeros(size, np.bool_), np.zeros(size, np.int64), np.zeros(size, np.int64)
+    )
+    events = np.empty((room, 3), np.int64)
+    return ends, events, int(queues.clear(quotes, traded, assumed, orders, ends, events))
+
+
+def _read_only(*columns: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The same as kernels take them; whose they are stays able to write."""
+    for column in columns:
+        view = column.view()
+        view.setflags(write=False)
+        yield view

@@ -4,15 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import NANO
-from allocator.queues import FULL, NEUTRAL, Joins, QueueRules, cleared_plain
+from allocator.queues import EVENTS, FULL, NEUTRAL, Joins, QueueRules, cleared, cleared_plain
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 from tests.allocator.test_depth import deep_tape_of
-from tests.support.strategies import CENT
-from tests.support.tapes import with_trades
+from tests.support.examples import examples
+from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, restless_tape, tapes
+from tests.support.tapes import with_levels, with_trades
 
 BARE = BookRules(uncross=False, stub_band=OFF)
 PESSIMISTIC, OPTIMISTIC = QueueRules(0), QueueRules(NANO)
@@ -59,9 +62,12 @@ def as_lists(cleared):
 
 
 def run(tape, joins, rules, made=BARE):
-    """What becomes of orders, of both sides in their mirror images."""
-    done = as_lists(cleared_plain(build_book(tape, made), "buy", joins, rules))
-    assert as_lists(cleared_plain(build_book(mirrored(tape), made), "sell", mirrored_joins(joins), rules)) == done
+    """What becomes of orders, compiled and plain, of both sides in their mirror images."""
+    book, image = build_book(tape, made), build_book(mirrored(tape), made)
+    done = as_lists(cleared_plain(book, "buy", joins, rules))
+    assert as_lists(cleared(book, "buy", joins, rules)) == done
+    for clearing in (cleared_plain, cleared):
+        assert as_lists(clearing(image, "sell", mirrored_joins(joins), rules)) == done
     return done
 
 
@@ -290,3 +296,149 @@ def test_nothing_to_join_is_nothing():
 def test_parts_are_parts(bad):
     with pytest.raises(AllocatorError, match="expected 0 to 1"):
         QueueRules(**bad)
+
+
+@pytest.mark.parametrize("bad", [(1, 0, 1), (-1, 0, 1), (0, 2, 2), (0, -1, 1), (0, 0, 3), (0, 0, 1, 9_000, -1)])
+@pytest.mark.parametrize("clearing", [cleared, cleared_plain])
+def test_orders_that_the_book_does_not_know_are_refused(clearing, bad):
+    book = build_book(rows_of([(9_000, 10)], [(9_000, 10)]), BARE)
+    with pytest.raises(AllocatorError, match=r"joins\.(venue|joined|past|ahead): expected 0 to "):
+        clearing(book, "buy", joins_of((*bad, 9_000, 0)[:5]), PESSIMISTIC)
+
+
+# Any tape
+
+
+STEPS = np.array([0, 0, SECOND // 2, SECOND])
+
+
+@st.composite
+def busy_tapes(draw, depth=1):
+    """Quotes of up to three venues that hardly move, and prints at their stamps and between them: queues live long."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    venues, rows = draw(st.integers(1, 3)), draw(st.integers(1, 25))
+    ts = OPEN + np.cumsum(rng.choice(STEPS, rows))
+    bid = 10_000 + rng.choice([0, 0, 0, 1, -1], rows)
+    ask = bid + rng.choice([1, 2, 2, 3, 0, -1], rows)
+    bid_sz, ask_sz = rng.choice([0, 1, 7, 30, 60, 100, 100], (2, rows))
+    count = draw(st.integers(0, 12))
+    trades = {
+        "ts": np.sort(rng.choice([*ts, *ts + SECOND // 4], count)),
+        "venue": 1 + rng.integers(0, venues, count),
+        "px": (10_000 + rng.choice([0, 0, 0, 1, 1, -1, 2], count)) * CENT,
+        "sz": rng.choice([1, 5, 20, 60, 150], count),
+        "side": rng.integers(-1, 2, count),
+        "sequence": np.arange(count),
+    }
+    tape = Tape.build(
+        "XYZ",
+        ts=ts,
+        venue=1 + rng.integers(0, venues, rows),
+        bid_px=bid * CENT,
+        ask_px=ask * CENT,
+        bid_sz=bid_sz,
+        ask_sz=ask_sz,
+        sequence=np.arange(rows),
+        trades=trades,
+    )
+    return with_levels(tape, depth, draw(st.integers(0, 2**32 - 1))) if depth > 1 else tape
+
+
+def some_joins(book, seed, count=6):
+    """Orders anywhere in a book, most of them at a price that a venue displays or near it."""
+    rng = np.random.default_rng(seed)
+    venue, joined = rng.integers(0, len(book.venues), count), rng.integers(0, len(book.ts), count)
+    price = 9_998 + rng.integers(0, 5, count)
+    return Joins(
+        venue,
+        joined,
+        np.minimum(joined + rng.integers(0, 1 + len(book.ts), count), len(book.ts)),
+        price * CENT,
+        rng.integers(0, 90, count),
+    )
+
+
+MADE = [BARE, BookRules(), BookRules(max_age=SECOND), BookRules("event")]
+SEEDS = st.integers(0, 2**32 - 1)
+PARTS = st.sampled_from([NEUTRAL, 0, 1, NANO // 3, NANO])
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@examples(200)
+@given(st.data(), st.sampled_from(MADE), SEEDS, PARTS, st.sampled_from([0, NANO // 3, NANO]))
+def test_the_kernel_is_the_plain_function_on_both_sides(depth, data, made, seed, phi, rho):
+    tape = data.draw(busy_tapes(depth))
+    joins = some_joins(build_book(tape, made), seed)
+    done = as_lists(cleared_plain(build_book(tape, made), "buy", joins, QueueRules(phi, rho)))
+    assert as_lists(cleared(build_book(tape, made), "buy", joins, QueueRules(phi, rho))) == done
+    image, joins = build_book(mirrored(tape), made), mirrored_joins(joins)
+    assert as_lists(cleared(image, "sell", joins, QueueRules(phi, rho))) == done
+    assert as_lists(cleared_plain(image, "sell", joins, QueueRules(phi, rho))) == done
+
+
+@examples(60)
+@given(deep_tapes(max_depth=3) | tapes(), st.sampled_from(MADE), SEEDS, PARTS)
+def test_wild_tapes_are_cleared_alike(tape, made, seed, phi):
+    book = build_book(tape, made)
+    joins = some_joins(book, seed)
+    for side in ("buy", "sell"):
+        done = as_lists(cleared_plain(book, side, joins, QueueRules(phi, NANO // 2)))
+        assert as_lists(cleared(book, side, joins, QueueRules(phi, NANO // 2))) == done
+
+
+def test_a_wide_book_is_cleared_alike_with_more_events_than_there_is_room_for():
+    book = build_book(restless_tape(3, 300, 70), BARE)
+    best = book.bid_px[60]
+    at = np.flatnonzero(best)
+    joins = Joins(at, np.full(len(at), 60), np.full(len(at), len(book.ts)), best[at], np.zeros(len(at), np.int64))
+    for rules in (QueueRules(NANO, NANO), QueueRules(NEUTRAL, NANO)):
+        done = cleared_plain(book, "buy", joins, rules)
+        assert len(done.order) > 70
+        assert as_lists(cleared(book, "buy", joins, rules)) == as_lists(done)
+    # a hundred prints pass an order without a queue, one at each snapshot
+    tape = with_trades(rows_of(*[[(8_990, 1)]] * 101), *((at + 0.5, 2, 9_000, 1, -1) for at in range(100)))
+    queue, ahead, events = one(tape, OPTIMISTIC)
+    assert (queue, ahead, events) == (0, 0, [(at + 1, at + 1) for at in range(100)])
+    assert len(events) > EVENTS
+
+
+@examples(100)
+@given(st.data(), st.sampled_from([1, 3]), SEEDS, st.sampled_from([0, NANO // 2, NANO]))
+def test_more_passes_at_each_snapshot_the_more_cancels_are_ahead(data, depth, seed, rho):
+    book = build_book(data.draw(busy_tapes(depth)), BookRules())
+    joins = some_joins(book, seed)
+    runs = [cleared(book, "buy", joins, QueueRules(phi, rho)) for phi in (0, NANO // 3, NANO)]
+    runs.insert(3, cleared(book, "buy", joins, QueueRules(NEUTRAL, rho)))
+
+    def course(run):
+        """(N, T) shares passed by the end of each snapshot."""
+        passed = np.zeros((len(joins.venue), len(book.ts)), np.int64)
+        passed[run.order, run.snapshot] = run.through
+        return np.maximum.accumulate(passed, axis=1)
+
+    pessimistic, third, optimistic, neutral = map(course, runs)
+    assert (pessimistic <= third).all()
+    assert (third <= optimistic).all()
+    assert (pessimistic <= neutral).all()
+    assert (neutral <= optimistic).all()
+
+
+@examples(100)
+@given(st.data(), SEEDS, PARTS)
+def test_what_comes_later_changes_nothing(data, seed, phi):
+    tape = data.draw(busy_tapes())
+    book = build_book(tape, BARE)
+    joins = some_joins(book, seed)
+    past = int(book.ts[joins.past.max() - 1])
+    rng = np.random.default_rng(seed)
+    late, late_trades = tape.ts > past, tape.trades.ts > past
+    other = {name: getattr(tape, name).copy() for name in QUOTE_DTYPES}
+    trades = {name: getattr(tape.trades, name).copy() for name in TRADE_DTYPES}
+    for name in ("bid_px", "ask_px", "bid_sz", "ask_sz"):
+        other[name][late] = rng.permutation(other[name][late]) * 2
+    trades["px"][late_trades] //= 2
+    changed = build_book(Tape.build("XYZ", **other, trades=trades), BARE)
+    assume((book.prints is None) == (changed.prints is None))
+    for clearing in (cleared, cleared_plain):
+        expected = as_lists(clearing(book, "buy", joins, QueueRules(phi, NANO // 3)))
+        assert as_lists(clearing(changed, "buy", joins, QueueRules(phi, NANO // 3))) == expected

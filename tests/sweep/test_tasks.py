@@ -225,6 +225,7 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
         "delayed",
         "derive",
         "levels",
+        "queues",
         "settling",
         "stairs",
         "stateful",
