@@ -25,6 +25,7 @@ from benchmarks import (
     feed_bench,
     kafka_bench,
     peers_bench,
+    placement_bench,
     readers_bench,
     statistics_bench,
     sweep_bench,
@@ -40,6 +41,7 @@ HERE = Path(__file__).resolve().parent
 CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
     *peers_bench.CASES,
+    *placement_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
     *dbn_bench.CASES,
@@ -59,6 +61,7 @@ VERSIONED = (
     "ray",
     "kafka-python",
     "confluent-kafka",
+    "highspy",
 )
 
 
