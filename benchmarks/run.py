@@ -26,6 +26,7 @@ from benchmarks import (
     kafka_bench,
     peers_bench,
     placement_bench,
+    queues_bench,
     readers_bench,
     statistics_bench,
     sweep_bench,
@@ -40,6 +41,7 @@ HERE = Path(__file__).resolve().parent
 
 CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
+    *queues_bench.CASES,
     *peers_bench.CASES,
     *placement_bench.CASES,
     *statistics_bench.CASES,
