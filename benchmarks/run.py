@@ -25,6 +25,7 @@ from benchmarks import (
     feed_bench,
     kafka_bench,
     peers_bench,
+    queues_bench,
     readers_bench,
     statistics_bench,
     sweep_bench,
@@ -39,6 +40,7 @@ HERE = Path(__file__).resolve().parent
 
 CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
+    *queues_bench.CASES,
     *peers_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
