@@ -25,6 +25,8 @@ from benchmarks import (
     feed_bench,
     kafka_bench,
     peers_bench,
+    placement_bench,
+    queues_bench,
     readers_bench,
     statistics_bench,
     sweep_bench,
@@ -39,7 +41,9 @@ HERE = Path(__file__).resolve().parent
 
 CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
+    *queues_bench.CASES,
     *peers_bench.CASES,
+    *placement_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
     *dbn_bench.CASES,
@@ -59,6 +63,7 @@ VERSIONED = (
     "ray",
     "kafka-python",
     "confluent-kafka",
+    "highspy",
 )
 
 

@@ -167,13 +167,9 @@ class Placing:
         if steps != sorted(steps) or any(shares < 0 for shares, _ in self.offered):
             raise AllocatorError("offered: expected sizes of 0 or more, ascending in cost")
         costs = self.costs
-        largest = [max(map(abs, each), default=0) for each in (steps, costs.gains)]
-        if (
-            self.size
-            * self.samples
-            * (sum(largest) + costs.theta * self.orders + costs.under + costs.over * self.orders)
-            >= SUM_LIMIT
-        ):
+        dearest, greatest = (max(map(abs, each), default=0) for each in (steps, costs.gains))
+        amounts = dearest + costs.under + self.orders * (greatest + costs.theta + costs.over)
+        if self.size * self.samples * amounts >= SUM_LIMIT:
             raise AllocatorError("size: the sum of its costs over all samples is beyond what is kept exactly")
 
     @property

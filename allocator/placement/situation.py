@@ -75,10 +75,11 @@ def past_outflow(book: Book, order: Order, rules: Rules, policy: Placement, fees
     last : int
         The snapshot of the last decision.
     """
-    stride, begin = stride_of(policy.slice), int(book.ts[0])
+    stride, begin = stride_of(policy.slice), int(book.ts[0]) if len(book.ts) else order.start
     # as many as are looked at, and before them what tells how busy the market was
     before = policy.samples * _SPARE + WINDOWS_PER_SLICE
-    past = max((int(book.ts[last]) - policy.slice - begin) // stride + 1, 0)
+    now = int(book.ts[last]) if len(book.ts) else begin
+    past = max((now - policy.slice - begin) // stride + 1, 0)
     first = max((order.start - policy.slice - begin) // stride + 1 - before, 0)
     queue_rules = QueueRules(rules.phi, rules.rho)
     return outflow(

@@ -131,8 +131,8 @@ def stage_of(
     )
     freeze(terms.price, terms.taker, terms.maker)
     return Stage(
-        book, order, rules, policy, tuple(fees), agenda, tuple(situations), supplies, met, tuple(ascending), tuple(costs),
-        tuple(edges), moments, ends, terms, latency,
+        book, order, rules, policy, tuple(fees), agenda, tuple(situations), supplies, met, tuple(ascending),
+        tuple(costs), tuple(edges), moments, ends, terms, latency,
     )  # fmt: skip
 
 

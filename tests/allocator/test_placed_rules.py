@@ -1,4 +1,4 @@
-"""`placement` on tapes made by hand: what each rule of the fill engine does to the cent, and that the future is closed."""
+"""`placement` on tapes made by hand: what each rule of the fill engine does, to the cent; and nothing of the future."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from allocator.book import BookRules, build_book
+from allocator.errors import NoPriceError
 from allocator.money import INFINITE
 from allocator.order import Latency, MakerFees, Order, ParameterColumns, Parameters, Rules
 from allocator.placement.agenda import slices_of
@@ -189,9 +190,8 @@ def test_a_locked_market_gets_no_limit_orders():
 def test_assumptions_that_do_not_hold_are_noted():
     # missing costs nothing: A3; lambda_over below what a passive fill gains: A2
     assert place(tape_of(QUIET), order_of(), Parameters(0, 0, 0)).placed.decisions.violated.tolist() == [6, 6]
-    assert place(tape_of(QUIET), order_of(), Parameters(10 * CENT, 10 * CENT, 0)).placed.decisions.violated.tolist() == [
-        0, 0,
-    ]  # fmt: skip
+    mild = Parameters(10 * CENT, 10 * CENT, 0)
+    assert place(tape_of(QUIET), order_of(), mild).placed.decisions.violated.tolist() == [0, 0]
 
 
 def test_predictions_are_those_of_the_past_windows():
@@ -247,3 +247,18 @@ def test_nothing_that_comes_later_changes_what_was_decided(side):
             *(getattr(orders, name)[soon].tolist() for name in ("venue", "price", "shares", "queue", "complete")),
         ))  # fmt: skip
     assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("tape", [tape_of([]), tape_of([]).clip(0, 1)], ids=["nothing after the start", "nothing"])
+def test_an_order_without_a_snapshot_decides_nothing(tape):
+    after = Order("buy", 400, OPEN + (BEGIN + 5) * SECOND, OPEN + (BEGIN + 9) * SECOND)
+    book = build_book(tape, BookRules())
+    if not tape.rows:
+        with pytest.raises(NoPriceError):
+            trace_combination(book, after, RULES, POLICY, [], ParameterColumns.of([LIMITS_ONLY]))
+        with pytest.raises(NoPriceError):
+            execute_placed(book, after, RULES, [], POLICY, LIMITS_ONLY)
+        return
+    traced = place(tape, after, LIMITS_ONLY)
+    assert traced.execution.unfilled == 400
+    assert len(traced.placed.decisions.run) == 0

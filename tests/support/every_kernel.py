@@ -13,9 +13,12 @@ from allocator.engine import as_row
 from allocator.money import INFINITE, NANO
 from allocator.order import Latency, Order, ParameterColumns, Parameters, Rules
 from allocator.placement.policy import Placement
+from allocator.placement.solver import solve
+from allocator.placement.stochastic import stochastic_approximation
 from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import run_baselines, run_combinations
+from tests.support.placings import random_placing
 from tests.support.resting import resting_tape
 from tests.support.strategies import CENT, OPEN, SECOND, random_tape
 from tests.support.tapes import with_levels
@@ -71,6 +74,12 @@ def digest() -> str:
                 outcome = run_combinations(book, order, rules, policy, [0, -CENT // 5, CENT // 3], GRID, kernel=kernel)
                 content.update(outcome.table.tobytes())
     assert used == set(RUNNERS) - {"reference"}, used
+    for number in range(6):
+        placing = random_placing(np.random.default_rng(number), 1 + number % 3, 10)
+        done = solve(placing.costs, placing.size, placing.through, bound=True)
+        nearby = solve(placing.costs, placing.size, placing.through, start=[0] * placing.orders)
+        paper = stochastic_approximation(placing, 200)
+        content.update(np.array([*done.x, done.value, done.bound, *nearby.x, nearby.value, *paper], np.int64).tobytes())
     return content.hexdigest()
 
 

@@ -176,9 +176,9 @@ def feasible(problem, x):
 def starts(problem):
     size, venues = problem.size, problem.venues
     yield [size] + [0] * venues
-    yield [size // (venues + 1)] * (venues + 1)
+    yield [size // 2] + [size - size // 2] * venues
     medians = [sorted(min(u, size) for u in row)[(len(row) - 1) // 2] for row in problem.through]
-    yield [size - sum(medians), *medians]
+    yield [size - sum(medians) // 2, *medians]
 
 
 def best(problem, start=None):

@@ -226,6 +226,7 @@ def test_warming_loads_every_kernel_and_nothing_else(monkeypatch):
         "derive",
         "levels",
         "placement",
+        "placement_approximation",
         "placement_bound",
         "queues",
         "settling",
