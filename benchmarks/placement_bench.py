@@ -1,7 +1,7 @@
 """The solver of `placement` at n = 500: warm, cold, against a linear program by HiGHS and the paper's own algorithm.
 
-The problems are the random ones of the tests: outflows with a common part, independent ones, and ones scaled by the
-activity of the moment; a figure is the mean over them. A warm start is the optimum of the window before, which lacks the
+The problems are the random ones of the tests: outflows with a common part, independent ones, and some scaled by
+the activity of the moment; a figure is the mean over them. A warm start is the optimum of the window before, which lacks the
 newest sample and has an older one in its place, for an order that has 2 % less to go.
 """
 
@@ -38,10 +38,12 @@ class Prepared:
     before: np.ndarray[Any, Any]
 
     def cold(self):
+        """From three starts."""
         x = np.full(len(self.before), -1, np.int64)
         return kernels.best(*self.arguments, x)
 
     def warm(self):
+        """From the orders before."""
         return kernels.best(*self.arguments, self.before.copy())
 
 
