@@ -261,7 +261,7 @@ def test_a_router_that_places_is_exported_and_asks_the_same(day, tmp_path):
     best = result.document["best_parameters"]
     assert (made.parameters["policy"], made.parameters["catch_up"]) == (best["policy"], best["catch_up"])
     assert made.parameters["slice"] == "5s"
-    assert (made.question["phi"], made.question["rho"]) == ("neutral", 0.1)
+    assert (made.question["phi"], made.question["rho"]) == ("neutral", 0.185)
     assert any("phi=neutral is assumed" in line for line in made.validity) == (best["policy"] == "placement")
     words = [] if made.orders_are_given else ["order.every=15s", "order.horizon=15s"]
     again = config_for(router, str(day), [*words, "executor=inline"])
