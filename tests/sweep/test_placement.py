@@ -11,11 +11,12 @@ from allocator.order import MakerFees, Order, ParameterColumns, Parameters
 from allocator.simulate import trace_combination
 from feed import synthetic
 from feed.instants import format_instant
-from feed.tape import QUOTE_DTYPES, Tape
+from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import verification
 from sweep.config import build_config
 from sweep.driver import resume, run
 from sweep.forecast import forecast
+from sweep.monitoring import monitor
 from sweep.progress import Silent
 from sweep.router import config_for, document_of, export, numbers_of, read_router
 from tests.sweep.runs.test_store import cut_short, home_of
@@ -268,6 +269,29 @@ def test_a_router_that_places_is_exported_and_asks_the_same(day, tmp_path):
     assert again.question.settings.warmup == 60 * SECOND
     assert len(numbers_of(router, again)) == 1 + len(made.challengers)
     assert again.question.variants.placing
+
+
+def test_a_router_that_places_is_watched_on_new_days(tape, tmp_path):
+    columns, paths = {column: getattr(tape, column) for column in QUOTE_DTYPES}, []
+    for number in range(2):
+        paths.append(tmp_path / f"{number}.csv.gz")
+        synthetic.write_csv(Tape.build("AAPL", **columns | {"ts": tape.ts + number * DAY}), paths[-1])
+    grid = {"catch_up": [0.5, 1]}
+    found_on, next_day = (asked(path, grid, window={}, output=str(tmp_path / "runs")) for path in paths)
+    run(found_on)
+    made, router = export(home_of(found_on)), tmp_path / "router.json"
+    router.write_text(document_of(made))
+    assert made.orders_are_given
+    log = tmp_path / "log.jsonl"
+    document = monitor(router, [str(paths[1])], log, ["executor=inline"])
+    assert document["days"] == 1
+    rows = run(next_day).to_frame()
+    line = json.loads(log.read_text().splitlines()[0])
+    assert len(line["challengers"]) == len(made.challengers) > 0
+    for point, cash in zip(made.points, [line["champion"], *line["challengers"]], strict=True):
+        own = rows[np.logical_and.reduce([rows[name] == point[name] for name in (*PARAMETERS, "catch_up")])]
+        half = len(own) // 2  # the groups of buys come before those of sells
+        assert cash == own["total_cash"].iloc[:half].sum() - own["total_cash"].iloc[half:].sum()
 
 
 def test_warm_up_of_a_mixed_grid_is_that_of_every_day(day, tmp_path):
