@@ -44,6 +44,8 @@ class Fills:
     shares : (N,) int64
     price : (N,) int64
         Before the fee, 1e-9 $.
+    passive : (N,) bool
+        Whether an order that rested was filled.
     """
 
     run: Int64
@@ -51,13 +53,25 @@ class Fills:
     venue: Int64
     shares: Int64
     price: Int64
+    passive: NDArray[np.bool_]
 
     @classmethod
     def of(cls, runs: Sequence[Int64 | None]) -> Fills:
-        """Join (F, 4) rows of snapshot, venue, shares and price, of each run; None has none."""
-        each = [np.empty((0, 4), np.int64) if rows is None else rows for rows in runs]
+        """Join (F, 4) rows of snapshot, venue, shares and price, of each run; None has none.
+
+        A fifth column says which fills are passive, 1 or 0; without it none is.
+        """
+        none = np.empty((0, 4), np.int64)
+        each = [none if rows is None else rows for rows in runs]
         numbers = np.repeat(np.arange(len(each)), [len(rows) for rows in each])
-        return cls(numbers, *np.concatenate([np.empty((0, 4), np.int64), *each]).T)
+        passive = [rows[:, 4] != 0 if rows.shape[1] > len(none.T) else np.zeros(len(rows), np.bool_) for rows in each]
+        rows = np.concatenate([none, *(rows[:, :4] for rows in each)])
+        snapshot, venue, shares, price = rows.T
+        return cls(numbers, snapshot, venue, shares, price, np.concatenate([np.empty(0, np.bool_), *passive]))
+
+    def passively(self) -> Fills:
+        """Those that are passive."""
+        return Fills(*(getattr(self, field.name)[self.passive] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +143,14 @@ def joined(parts: Sequence[VenueFills]) -> VenueFills:
     return VenueFills(**{name: np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in COLUMNS})
 
 
+def matched(sums: VenueFills, part: VenueFills, column: str) -> Int64:
+    """(M,) int64, a column of the sums of some of the fills at the rows of the sums of all of them; 0 where none is."""
+    ids = 1 + max(int(each.venue.max(initial=0)) for each in (sums, part))
+    values = np.zeros(len(sums.run), np.int64)
+    values[np.searchsorted(sums.run * ids + sums.venue, part.run * ids + part.venue)] = getattr(part, column)
+    return values
+
+
 def stood_mids(book: Book) -> Int64:
     """(T,) int64, twice the last mid up to each snapshot, 1e-9 $; before the first, twice the first; 0 without any."""
     has_mid = book.mid2 != 0
@@ -140,7 +162,12 @@ def stood_mids(book: Book) -> Int64:
 
 
 def by_venue(
-    book: Book, orders: Sequence[Order], fees: Sequence[int], fills: Fills, stood: Int64 | None = None
+    book: Book,
+    orders: Sequence[Order],
+    fees: Sequence[int],
+    maker_fees: Sequence[int],
+    fills: Fills,
+    stood: Int64 | None = None,
 ) -> VenueFills:
     """Add up fills by run and venue.
 
@@ -149,8 +176,8 @@ def by_venue(
     book : Book
     orders : sequence of Order
         Of each run.
-    fees : (V,) sequence of int
-        Taker fees, 1e-9 $ per share.
+    fees, maker_fees : (V,) sequence of int
+        What takers, and orders that rested, pay, 1e-9 $ per share.
     fills : Fills
     stood : (T,) int64, optional
         `stood_mids` of the book.
@@ -162,7 +189,7 @@ def by_venue(
         "fills": np.ones_like(shares),
         "shares": shares,
         "notional": shares * fills.price,
-        "fees": shares * np.array(fees, np.int64)[fills.venue],
+        "fees": shares * np.array([fees, maker_fees], np.int64)[fills.passive.astype(np.int64), fills.venue],
         "spread": signs * shares * (2 * fills.price - mid2),
     }
     marks, marked, notional = {}, {}, {}

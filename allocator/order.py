@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from allocator.errors import AllocatorError
-from allocator.money import INFINITE, Amount, penalty
+from allocator.money import INFINITE, NANO, Amount, penalty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -209,6 +209,31 @@ LONGEST_LATENCY: Final = 2**60
 
 
 @dataclass(frozen=True, slots=True)
+class MakerFees:
+    """What venues charge for shares that a resting order fills, 1e-9 $ per share, negative = a rebate.
+
+    Attributes
+    ----------
+    default : int
+        Of every venue that is not named.
+    venues : tuple of (int, int)
+        Publisher ids and the fee of each.
+    """
+
+    default: int = 0
+    venues: tuple[tuple[int, int], ...] = ()
+
+    def of(self, venues: Iterable[int]) -> tuple[int, ...]:
+        """The fees of each of some publisher ids, 1e-9 $ per share."""
+        named = dict(self.venues)
+        return tuple(named.get(int(venue), self.default) for venue in venues)
+
+
+NEUTRAL: Final = -1
+"""In place of a share: of what is cancelled at a price, as much was ahead of an order as of all that stood at it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How orders fill, whatever the policy.
 
@@ -225,6 +250,13 @@ class Rules:
         leaves is valued there. None = at any distance, valued at the dearest quote.
     latency : Latency
         Of child orders; the leftover rule has none.
+    phi : int
+        1e-9 of the shares cancelled at the price of an order that rests: how many of them were ahead of it, 0 to 1e9,
+        or `NEUTRAL`.
+    rho : int
+        1e-9 of the shares by which a price's size decreases that were traded, 0 to 1e9, where the tape has no trades.
+    maker_fees : MakerFees
+        Of what orders that rest fill.
     """
 
     liquidity: Liquidity
@@ -232,6 +264,15 @@ class Rules:
     unfilled_penalty: int
     leftover_band: int | None = None
     latency: Latency = Latency()
+    phi: int = NEUTRAL
+    rho: int = NANO // 10
+    maker_fees: MakerFees = MakerFees()
+
+    def __post_init__(self) -> None:
+        if self.phi != NEUTRAL and not 0 <= self.phi <= NANO:
+            raise AllocatorError(f"phi: expected 0 to 1, or neutral, but it had {self.phi / NANO}")
+        if not 0 <= self.rho <= NANO:
+            raise AllocatorError(f"rho: expected 0 to 1, but it had {self.rho / NANO}")
 
     @property
     def delayed(self) -> bool:

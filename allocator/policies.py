@@ -12,6 +12,7 @@ from allocator import splits
 from allocator.engine import ChildOrder, View
 from allocator.errors import AllocatorError
 from allocator.money import NANO
+from allocator.placement.policy import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +131,7 @@ class Pseudocode:
         return [] if self.fallback is None else self.fallback.decide(view, remaining, parameters)
 
 
-POLICIES: Final[dict[str, type[Any]]] = {"static": Static, "pseudocode": Pseudocode}
+POLICIES: Final[dict[str, type[Any]]] = {"static": Static, "pseudocode": Pseudocode, "placement": Placement}
 """Every policy by name; one that `allocator.runners.COMPILED` does not name runs on the reference engine."""
 
 

@@ -5,6 +5,7 @@ walk : the whole engine compiled, one pass per combination.
 delayed : the same where child orders take time, a cap on what is displayed, or a schedule.
 rows : `static` in whole shares; a pass per combination that looks at changed and free quotes only.
 lanes, wide : the same with 64 or 128 combinations per pass.
+placed : `placement`, many combinations over one agenda.
 stairs : the same in one pass for any number of combinations, also over books of several levels and 64-bit ticks.
 columns, ladder : `static` without state (refresh, and no quote outlives its snapshot): a pass over columns per
     combination, or one pass for all.
@@ -27,6 +28,7 @@ from allocator.errors import AllocatorError
 from allocator.money import NANO, SUM_LIMIT
 from allocator.order import COST_REFERENCES, FIELDS, UNBOUNDED
 from allocator.pace import TARGETS
+from allocator.placement.policy import Placement
 from allocator.policies import Pseudocode, Static
 from allocator.units import CostUnits, cost_units
 
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from allocator.kernels import delayed, stairs, stateful
     from allocator.kernels.walk import Prices, Span
     from allocator.kernels.walk import Rules as WalkRules
-    from allocator.order import Order, ParameterColumns, Rules
+    from allocator.order import Execution, Order, ParameterColumns, Rules
+    from allocator.placement.records import Placed
+    from allocator.placement.stage import Stage
 
     Rows = Int64
 
@@ -128,7 +132,12 @@ def settle_rows(task: Task, raw: Rows) -> Rows:
 
 
 def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
-    executions = [execute(task.book, task.order, task.rules, task.fees, task.policy, point) for point in parameters]
+    run: Callable[..., Execution] = execute
+    if isinstance(task.policy, Placement):
+        from allocator.placement.plain import execute_placed
+
+        run = execute_placed
+    executions = [run(task.book, task.order, task.rules, task.fees, task.policy, point) for point in parameters]
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
@@ -414,6 +423,28 @@ def _walk_stairs(task: Task, reach: Int64) -> Rows:
     return sums
 
 
+def _run_placed(task: Task, parameters: ParameterColumns) -> Rows:
+    from allocator.placement import running
+
+    return settle_rows(task, running.run(_staged(task), parameters))
+
+
+def _staged(task: Task, stood: Int64 | None = None) -> Stage:
+    from allocator.placement.stage import stage_of
+
+    if not isinstance(task.policy, Placement):
+        raise TypeError(f"{type(task.policy).__name__} places no limit orders")
+    return stage_of(task.book, task.order, task.rules, task.policy, task.fees, stood)
+
+
+def place_recorded(task: Task, parameters: ParameterColumns, stood: Int64) -> tuple[Rows, Rows, Placed]:
+    """Run the first combination of `placement`: (1, 8) int64, as `walk_through`; its fills; its records."""
+    from allocator.placement import running
+
+    sums, fills, placed = running.run_recorded(_staged(task, stood), parameters)
+    return sums[None], fills, placed
+
+
 def add_rows(tasks: Sequence[Task], parameters: ParameterColumns, runner: str, out: Rows) -> None:
     """Add the rows of orders on one book, which differ in their orders only, to (K, 8) sums.
 
@@ -470,6 +501,7 @@ RUNNERS: dict[str, Callable[[Task, ParameterColumns], Rows]] = {
     "lanes": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_lanes"),
     "wide": lambda task, parameters: _run_stateful(task, parameters.tau, "walk_wide"),
     "stairs": lambda task, parameters: _run_stairs(task, parameters.tau),
+    "placed": _run_placed,
     "columns": lambda task, parameters: _run_stateless(task, parameters.tau, together=False),
     "ladder": lambda task, parameters: _run_stateless(task, parameters.tau, together=True),
 }
@@ -481,6 +513,8 @@ ONE_PASS: Final = ("stairs", "ladder")
 SHARED = "shared"
 """The runner of many orders that share one walk: `run_shared`."""
 
+_PLACED: Final = tuple(("slices", name) for name in ("look", "advance", "offer", "send", "post"))
+
 CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "reference": (),
     "walk": (("walk", "walk"),),
@@ -489,6 +523,7 @@ CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "lanes": (("stateful", "walk_lanes"),),
     "wide": (("stateful", "walk_wide"),),
     "stairs": (("stairs", "walk"),),
+    "placed": _PLACED,
     "columns": (("stateless", "scan_each"), ("stateful", "walk_each")),
     "ladder": (("stateless", "scan_together"), ("stateful", "walk_each")),
     SHARED: (("stateful", "walk_orders"),),
@@ -500,6 +535,7 @@ CALLED_DEEP: dict[str, tuple[tuple[str, str], ...]] = {
     "walk": (("deep_walk", "walk"),),
     "delayed": (("delayed", "walk"),),
     "stairs": (("stairs", "walk_levels"),),
+    "placed": _PLACED,
 }
 """The same on a book of several levels."""
 
@@ -561,6 +597,8 @@ STATEFUL: Final = ("rows", "lanes", "wide", "stairs")
 def runners_for(task: Task) -> tuple[str, ...]:
     """The runners worth a measurement for a task, the surest first."""
     book, policy = task.book, task.policy
+    if isinstance(policy, Placement):
+        return ("placed",)
     if type(policy) not in COMPILED:
         return ("reference",)
     if task.delayed:

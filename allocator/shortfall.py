@@ -66,7 +66,9 @@ def trace_row(book: Book, mids: int, first: int, last: int) -> Trace:
 
 
 def trace_fills(stood: Int64, execution: Execution, unit: int = 1) -> Sequence[int]:
-    """The arguments of `trace_row`, in units, from a recorded execution; its fills are in units.
+    """The arguments of `trace_row`, in units, from a recorded execution; its fills, taken or passive, are in units.
+
+    Shares beyond the order, which are the last to be filled, are sold back at once.
 
     Parameters
     ----------
@@ -80,9 +82,11 @@ def trace_fills(stood: Int64, execution: Execution, unit: int = 1) -> Sequence[i
     if not fills:
         return 0, 0, 0
     standing = stood[[fill.snapshot for fill in fills]].tolist()
-    # excess shares are sold back at the snapshot that fills the order
-    excess = execution.overfilled * unit * standing[-1]
-    mids = sum(fill.shares * mid2 for fill, mid2 in zip(fills, standing, strict=True)) - excess
+    mids, excess = 0, execution.overfilled * unit
+    for fill, mid2 in zip(reversed(fills), reversed(standing), strict=True):
+        sold_back = min(excess, fill.shares)  # at the snapshot that filled them
+        mids += (fill.shares - sold_back) * mid2
+        excess -= sold_back
     return mids, fills[0].snapshot + 1, fills[-1].snapshot + 1
 
 

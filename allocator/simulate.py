@@ -18,6 +18,7 @@ from allocator.errors import FractionLeftError
 from allocator.fills import stood_mids
 from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, ParameterColumns, Parameters, execution_of
+from allocator.placement.policy import Placement
 from allocator.policies import Static
 from allocator.runners import (
     COMPILED,
@@ -31,6 +32,7 @@ from allocator.runners import (
     edge_of,
     in_flight,
     may_share,
+    place_recorded,
     quoted,
     quoted_in_flight,
     run_shared,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from allocator.book import Book
     from allocator.engine import Policy
     from allocator.order import Order, Rules
+    from allocator.placement.records import Placed
 
     Rows = NDArray[np.int64]
 
@@ -247,14 +250,18 @@ class Traced:
     execution : Execution
     trace : Trace, optional
         None of a bound, which does not trade.
-    fills : (F, 4) int64, optional
-        Snapshot, venue, shares, price before the fee in 1e-9 $; in the order of time. None where they were not asked
-        for, of a bound, and where they are not of whole shares.
+    fills : (F, 4) or (F, 5) int64, optional
+        Snapshot, venue, shares, price before the fee in 1e-9 $, and of a policy that sends limit orders 1 where one
+        filled; in the order of time. None where they were not asked for, of a bound, and where they are not of whole
+        shares.
+    placed : Placed, optional
+        What was decided and sent, by a policy that sends limit orders.
     """
 
     execution: Execution
     trace: Trace | None
     fills: Rows | None
+    placed: Placed | None = None
 
 
 def trace_baselines(
@@ -337,6 +344,11 @@ def trace_combination(
         As `trace_baselines`.
     """
     stood = stood_mids(book) if stood is None else stood
+    if isinstance(policy, Placement):
+        task = Task.of(book, order, rules, policy, fees)
+        raw, rows, placed = place_recorded(task, parameters, stood)
+        run = execution_of(settle_rows(task, raw)[0].tolist())
+        return Traced(run, trace_row(book, *raw[0, 5:].tolist()), rows if record else None, placed)
     if type(policy) not in COMPILED:
         return _plain(_Market(book, order, rules, fees, stood), policy, parameters[0], record=record)
     task, first = Task.of(book, order, rules, policy, fees), parameters.take(np.arange(1))

@@ -25,6 +25,7 @@ from benchmarks import (
     feed_bench,
     kafka_bench,
     peers_bench,
+    placement_bench,
     queues_bench,
     readers_bench,
     statistics_bench,
@@ -42,6 +43,7 @@ CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
     *queues_bench.CASES,
     *peers_bench.CASES,
+    *placement_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
     *dbn_bench.CASES,
@@ -61,6 +63,7 @@ VERSIONED = (
     "ray",
     "kafka-python",
     "confluent-kafka",
+    "highspy",
 )
 
 

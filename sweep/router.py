@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from allocator.order import FIELDS
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.config import EMBEDDED, SESSION, WHERE_ONLY, assign, axis_values, build_config, placed
+from sweep.config import EMBEDDED, PLACED, PLACEMENT, SESSION, WHERE_ONLY, assign, axis_values, build_config, placed
 from sweep.errors import ConfigError
 from sweep.judging import Ground
 from sweep.reduce import Reduction
@@ -47,8 +47,11 @@ CHALLENGERS: Final = 3
 MOST_CHALLENGERS: Final = 8
 """At most: each one is run on every new day, and each takes a share of the 5 % of false alarms."""
 
-ROUTER: Final = ("policy", "reference", "participation", "schedule")
+ROUTER: Final = ("policy", "reference", "participation", "schedule", *PLACEMENT)
 """What a router chooses beside its parameters, and a grid may vary."""
+
+QUANTITIES: Final = ("participation", "slice", "samples", "catch_up")
+"""Those of it that are more or less; the others are names."""
 
 FIXED: Final = ("step", "infeasible", "lots_only")
 """What a policy has beside, and no grid varies."""
@@ -241,8 +244,10 @@ def _question(run: Stored, parameters: Mapping[str, Label]) -> tuple[dict[str, A
         if name in MARKET:
             asked[name] = msgspec.to_builtins(values[labels.index(run.market[name])])
     window = config.question.window
+    placing = PLACED if config.question.variants.placing else {}  # also where the best is of another policy
+    warmup = placing.get("warmup", UNSET) if config.window.warmup is UNSET else config.window.warmup
     of_window = {
-        **({} if config.window.warmup is UNSET else {"warmup": config.window.warmup}),
+        **({} if warmup is UNSET else {"warmup": warmup}),
         **({"start": SESSION} if window.opens else {}),
         **({"end": SESSION} if window.closes else {}),
     }
@@ -291,6 +296,12 @@ def _validity(run: Stored) -> Iterator[str]:
         fixed = f"are under way for {latency} s" if latency else "arrive at once"
         differs = "are under way for a time that differs by venue or is drawn"
         yield f"Orders {differs if isinstance(latency, dict | list) else fixed}."
+    if _parameters(run, run.combination).get("policy") == "placement":
+        phi, rho = (run.market.get(name, rules[name]) for name in ("phi", "rho"))
+        yield (
+            f"Its limit orders wait in queues of which quotes do not show all: phi={phi} is assumed, and rho={rho} where "
+            "no trades are known."
+        )
     if run.market:
         point = ", ".join(f"{name}={value}" for name, value in run.market.items())
         yield f"The market was varied as well; this is what is best for {point}."
@@ -357,7 +368,7 @@ def _places(run: Stored, numbers: NDArray[np.int64]) -> Iterator[NDArray[np.floa
     grid = run.config.question.grid
     positions, own = grid.positions(numbers), grid.positions(np.array([run.combination]))
     for axis in grid.axes:
-        if axis.labels and axis.name != "participation":
+        if axis.labels and axis.name not in QUANTITIES:
             yield (positions[axis.name] != own[axis.name]).astype(np.float64)
         else:
             yield positions[axis.name] / max(len(axis) - 1, 1)

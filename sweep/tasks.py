@@ -524,7 +524,7 @@ def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity 
     return _together(
         book,
         orders[first:past],
-        fees,
+        settings,
         stood,
         (
             trace_baselines(
@@ -548,7 +548,7 @@ def traced(
     return _together(
         book,
         orders[first:past],
-        fees,
+        settings,
         stood,
         (
             {"optimized": trace_combination(book, order, rules, *arguments, stood=stood, record=record)}
@@ -560,20 +560,22 @@ def traced(
 def _together(
     book: Book,
     orders: Sequence[Order],
-    fees: Sequence[int],
+    settings: Settings,
     stood: NDArray[np.int64],
     runs: Iterable[Mapping[str, Traced]],
 ) -> dict[str, Outcome]:
-    """The runs of each strategy, order after order, and the sums of their fills."""
+    """The runs of each strategy, order after order, the sums of their fills, and what they placed."""
     each = list(runs)
     count, names = len(orders), list(each[0])
     traced = [run[name] for name in names for run in each]
     every, fills = [*orders] * len(names), Fills.of([run.fills for run in traced])
+    charged = settings.fees.of(book), settings.rules.maker_fees.of(book.venues.tolist())
     venues, done, waits = (
-        by_venue(book, every, fees, fills, stood),
+        by_venue(book, every, *charged, fills, stood),
         completion(book, every, fills),
         waited(book, every, fills),
     )
+    passive = by_venue(book, every, *charged, fills.passively(), stood) if fills.passive.any() else None
     outcomes = {}
     for at, name in enumerate(names):
         first, past = count * at, count * (at + 1)
@@ -587,5 +589,7 @@ def _together(
                 None if run.fills is None else shares_waited
                 for run, shares_waited in zip(own, waits[first:past], strict=True)
             ),
+            () if passive is None else (passive.of_runs(first, past),),
+            tuple(run.placed.after(number) for number, run in enumerate(own) if run.placed and run.fills is not None),
         )
     return outcomes

@@ -6,10 +6,11 @@ load_config : read a configuration from a YAML file and KEY=VALUE words.
 
 from __future__ import annotations
 
-from sweep.config.conventions import OTHER_LIQUIDITY, TABLE, Fees, Settings, switches
+from sweep.config.conventions import OTHER_LIQUIDITY, PLACED, TABLE, Fees, Settings, switches
 from sweep.config.keys import expected_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
+from sweep.config.rules import PLACEMENT
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
 from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
 from sweep.config.validation import Validation
@@ -19,6 +20,8 @@ __all__ = [
     "EMBEDDED",
     "FILE_LIMIT",
     "OTHER_LIQUIDITY",
+    "PLACED",
+    "PLACEMENT",
     "ROUNDS_LIMIT",
     "SESSION",
     "TABLE",

@@ -10,10 +10,10 @@ from msgspec import UNSET
 
 from allocator.book import OFF, Book, BookRules
 from allocator.money import nano
-from allocator.order import Rules
+from allocator.order import MakerFees, Rules
 from allocator.policies import make_policy
 from feed.instants import parse_duration
-from sweep.config.rules import parse_latency
+from sweep.config.rules import parse_latency, parse_placement, parse_share
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,8 +51,11 @@ TABLE: dict[str, dict[str, Any]] = {
 }
 """What each convention sets; explicit keys override it. Neither sets `max_age`."""
 
+PLACED: Final[dict[str, Any]] = {"warmup": "1800s"}
+"""What a convention sets otherwise where a policy of the grid is `placement`, which learns from what came before."""
+
 SWITCHES = ("step", "reference", "infeasible", "lots_only", "schedule")
-"""The keys that fill the switches of a policy, where it has them."""
+"""The keys that fill the switches of a policy, where it has them, beside those of `sweep.config.rules.PLACEMENT`."""
 
 OTHER_LIQUIDITY: Final[dict[Liquidity, Liquidity]] = {"persist": "refresh", "refresh": "persist"}
 
@@ -100,10 +103,23 @@ def switches(config: Config) -> dict[str, Any]:
     return {name: _chosen(config, name) for name in SWITCHES}
 
 
+def _places(config: Config) -> bool:
+    """Whether any combination of a configuration is one of the policy `placement`."""
+    written = config.grid.get("policy", config.policy)
+    return "placement" in (written if isinstance(written, list | tuple) else [written])
+
+
 def _chosen(config: Config, name: str) -> Any:  # noqa: ANN401 - each key has its own type
     """A key, or what the conventions set where it was left to them."""
     value = getattr(config, name)
     return TABLE[config.conventions][name] if value is UNSET else value
+
+
+def _warmup(config: Config) -> int:
+    written = config.window.warmup
+    if written is UNSET:
+        written = (TABLE[config.conventions] | (PLACED if _places(config) else {}))["warmup"]
+    return parse_duration(written)
 
 
 def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -118,9 +134,10 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
     table, chosen = TABLE[config.conventions], partial(_chosen, config)
     band, leftover = chosen("stub_band"), chosen("leftover")
     leftover_band = chosen("leftover_band") if leftover == "sweep" else None  # nothing else is swept
+    fees, maker_fees = _fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees)
     return Settings(
         conventions=config.conventions,
-        warmup=parse_duration(table["warmup"] if config.window.warmup is UNSET else config.window.warmup),
+        warmup=_warmup(config),
         book=BookRules(
             book=chosen("book"),
             uncross=chosen("uncross"),
@@ -134,12 +151,20 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
             nano(config.unfilled_penalty, "unfilled_penalty"),
             None if leftover_band is None else nano(leftover_band, "leftover_band"),
             parse_latency(config.latency),
+            parse_share("phi", config.phi),
+            parse_share("rho", config.rho),
+            maker_fees,
         ),
         policy=make_policy(
-            config.policy, {**switches(config), "participation": nano(config.participation, "participation")}
+            config.policy,
+            {
+                **switches(config),
+                **parse_placement(config),
+                "participation": nano(config.participation, "participation"),
+            },
         ),
         baseline=config.baseline,
-        fees=_fees(table["fees"], source_fees, {} if config.fees is UNSET else config.fees),
+        fees=fees,
     )
 
 
@@ -154,14 +179,17 @@ def _required(config: Config) -> Literal["ask", "bid"]:
             raise ConfigError("order.side: conventions=classic drops rows by the side of the order; ask for one side")
 
 
-def _fees(*tables: Mapping[str, Mapping[str, Any]]) -> Fees:
+def _fees(*tables: Mapping[str, Mapping[str, Any]]) -> tuple[Fees, MakerFees]:
     """Merge tables, the later over the earlier; a venue's missing number is the default's."""
     merged: dict[str, dict[str, Any]] = {}
     for table in tables:
         for venue, fee in table.items():
             merged[venue] = {**merged.get(venue, {}), **fee}
     default = merged.pop("default")
-    return Fees(
-        nano(default["taker"], "fees.default.taker"),
-        {int(venue): nano(fee.get("taker", default["taker"]), f"fees.{venue}.taker") for venue, fee in merged.items()},
-    )
+
+    def of(kind: str) -> tuple[int, dict[int, int]]:
+        own = {int(venue): nano(fee.get(kind, default[kind]), f"fees.{venue}.{kind}") for venue, fee in merged.items()}
+        return nano(default[kind], f"fees.default.{kind}"), own
+
+    maker, makers = of("maker")
+    return Fees(*of("taker")), MakerFees(maker, tuple(sorted(makers.items())))

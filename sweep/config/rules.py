@@ -9,7 +9,8 @@ from msgspec import UNSET
 
 from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
-from allocator.order import Latency
+from allocator.order import NEUTRAL, Latency
+from allocator.placement.policy import Placement
 from allocator.policies import POLICIES
 from feed.console import unknown_key
 from feed.instants import parse_duration
@@ -28,6 +29,9 @@ Parsed = TypeVar("Parsed")
 
 DRAWS: Final = 1_000
 """Latencies to draw from, at most."""
+
+PLACEMENT: Final = ("slice", "posting", "at_T", "samples", "adverse", "condition", "catch_up")
+"""The keys that only `placement` has a use for."""
 
 
 def check_rules(config: Config) -> None:
@@ -50,14 +54,61 @@ def check_rules(config: Config) -> None:
     if config.fees is not UNSET:
         check_fees(config.fees)
     parse_latency(config.latency)
+    parse_placement(config)
+    parse_share("phi", config.phi)
+    parse_share("rho", config.rho)
+    if config.policy == "placement":
+        refused = {"conventions": ("classic", config.conventions), "book": ("event", config.book)}
+        for key, (value, chosen) in refused.items():
+            if chosen == value:
+                raise ConfigError(f"policy: placement needs queues that stand, which {key}={value} has none of")
+
+
+def parse_placement(config: Config) -> dict[str, Any]:
+    """The fields of `allocator.placement.policy.Placement` that no other policy has, in its units.
+
+    Raises
+    ------
+    ConfigError
+        Names the key.
+    """
+    fields: dict[str, Any] = {name: getattr(config, name) for name in PLACEMENT}
+    fields["slice"] = parsed("slice", config.slice, parse_duration)
+    try:
+        fields["catch_up"] = nano(config.catch_up, "catch_up")
+        refuse_vanished("catch_up", config.catch_up, fields["catch_up"])
+        Placement(**fields)
+    except AllocatorError as error:
+        raise ConfigError(str(error)) from None
+    return fields
+
+
+def parse_share(key: str, written: float | str) -> int:
+    """Read a share, 1e-9, 0 to 1e9; ``neutral`` is `NEUTRAL`.
+
+    Raises
+    ------
+    ConfigError
+        It is beyond, or vanishes when rounded.
+    """
+    if isinstance(written, str):
+        return NEUTRAL
+    if not 0 <= written <= 1:
+        raise ConfigError(f"{key}: expected {'neutral, or ' if key == 'phi' else ''}0 to 1, but it had {written}")
+    check_amount(key, written, signed=False)
+    return nano(written, key)
 
 
 def normalised(key: str, value: Any) -> Any:  # noqa: ANN401 - a value of any key
     """A value that can be hashed, such that two of a key that mean the same are equal."""
     if key == "max_age" and not UNSET_or_none(value):
         return parse_duration(value)
-    if key == "participation":
+    if key == "slice":
+        return parse_duration(value)
+    if key in {"participation", "catch_up", "rho"}:
         return nano(value, key)
+    if key == "phi":
+        return parse_share(key, value)
     if key == "fees":
         return msgspec.json.encode(value, order="deterministic")
     return parse_latency(value) if key == "latency" else value

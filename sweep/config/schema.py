@@ -89,6 +89,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     lots_only: bool = False
     participation: float = 1.0
     schedule: Literal["now", "twap", "pov"] = "now"
+    slice: str | int = "30s"
+    posting: str = "touch"
+    at_T: Literal["roll", "buy"] = "roll"  # noqa: N815 - T is the paper's
+    samples: int = 200
+    adverse: Literal["measured", "none"] = "measured"
+    condition: Literal["none", "queue", "volume", "both"] = "none"
+    catch_up: float = 1.0
     conventions: Literal["fair", "classic"] = "fair"
     book: Literal["consolidated", "event"] | UnsetType = UNSET
     uncross: bool | UnsetType = UNSET
@@ -101,6 +108,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
+    phi: float | Literal["neutral"] = "neutral"
+    rho: float = 0.1
     calendar: str = "XNYS"
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()
@@ -169,6 +178,15 @@ LATER: Final[dict[str, Any]] = {
     "venues": None,
     "participation": 1.0,
     "schedule": "now",
+    "slice": "30s",
+    "posting": "touch",
+    "at_T": "roll",
+    "samples": 200,
+    "adverse": "measured",
+    "condition": "none",
+    "catch_up": 1.0,
+    "phi": "neutral",
+    "rho": 0.1,
     "latency": msgspec.to_builtins(Latency()),
     "where": (),
     "tapes": {"skip_empty": False},

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import UNSET
 from msgspec.structs import fields, replace
 
+from allocator.placement.policy import Placement
 from sweep.config.conventions import resolve
 from sweep.config.keys import NAMED
 from sweep.config.rules import check_rules, normalised
@@ -104,6 +105,11 @@ class Variants:
     def first(self) -> Settings:
         """The settings of the first combination."""
         return self.each[self.worlds[0].variants[0]].settings
+
+    @property
+    def placing(self) -> bool:
+        """Whether the policy of any combination is `placement`."""
+        return any(isinstance(variant.settings.policy, Placement) for variant in self.each if variant.book >= 0)
 
     def of_world(self, world: int) -> Variant:
         """The first variant of a world, which shares its market with the others."""

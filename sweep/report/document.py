@@ -12,7 +12,7 @@ from allocator.book import OFF
 from allocator.money import NANO, rounded
 from allocator.order import execution_of
 from feed.instants import format_instant
-from sweep.config import switches
+from sweep.config import PLACEMENT, switches
 from sweep.search import MARKET, PARAMETERS
 from sweep.statistics import Total, savings_of
 
@@ -115,7 +115,7 @@ def worlds_section(
         section.append(
             {
                 "market": world.point,
-                **{name: answer[name] for name in _OF_WORLD},
+                **{name: answer[name] for name in _OF_WORLD if name in answer},
                 "cells": answer["orders"]["cells"],
                 "first_best": None if sums is None else _first_best(sums, totals),
             }
@@ -131,6 +131,7 @@ _OF_WORLD: Final = (
     "room",
     "objective",
     "shortfall",
+    "placement",
     "verdict",
     "statistics",
 )
@@ -303,10 +304,16 @@ def rules_section(question: Question) -> dict[str, Any]:
         "taker_fees": _taker_fees(settings),
     }
     variants, grid = question.variants, question.grid
-    for name, key, shown in (("fees", "taker_fees", _taker_fees), ("latency", "latency_s", _latency)):
-        if labels := varied.pop(name, None):
+    named = [("fees", "taker_fees", _taker_fees), ("latency", "latency_s", _latency)]
+    if variants.placing:
+        rules |= {name: getattr(config, name) for name in (*PLACEMENT, "phi", "rho")}
+        rules["maker_fees"] = _maker_fees(settings)
+        named.append(("fees", "maker_fees", _maker_fees))
+    for name, key, shown in named:
+        if labels := varied.get(name):
             each = [shown(variants.example(grid, name, at)) for at in kept[name]]
             rules[key] = dict(zip(map(str, labels), each, strict=True))
+    varied = {name: values for name, values in varied.items() if name not in {"fees", "latency"}}
     if "max_age" in varied:
         varied["max_age_s"] = varied.pop("max_age")
     return rules | varied
@@ -324,6 +331,11 @@ def search_section(question: Question, pruned: int) -> dict[str, Any]:
 def _taker_fees(settings: Settings) -> dict[str, float]:
     by_venue = {str(venue): fee / NANO for venue, fee in sorted(settings.fees.venues.items())}
     return {"default": settings.fees.default / NANO, **by_venue}
+
+
+def _maker_fees(settings: Settings) -> dict[str, float]:
+    fees = settings.rules.maker_fees
+    return {"default": fees.default / NANO, **{str(venue): fee / NANO for venue, fee in fees.venues}}
 
 
 def _latency(settings: Settings) -> dict[str, Any] | float:

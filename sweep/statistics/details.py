@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator.fills import COLUMNS, TENTHS, joined
+from allocator.fills import COLUMNS, MARK_OUTS, TENTHS, joined, matched
 from allocator.money import divide_half_even
 from allocator.order import FIELDS, execution_of
 from allocator.shortfall import leftover_loss, shortfall
@@ -116,8 +116,16 @@ def _places(orders: Orders) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return tapes, np.concatenate([np.arange(size) for size in np.bincount(tapes)])
 
 
+PASSIVE: Final = {
+    "passive": "shares",
+    "passive_fees": "fees",
+    **{f"passive_{name}_{seconds}s": f"{name}_{seconds}s" for name in ("mark_out", "marked") for seconds in MARK_OUTS},
+}
+"""Columns of the passive fills alone, by those of `allocator.fills.VenueFills` that they are."""
+
+
 def fills_by_venue(
-    orders: Orders, outcomes: Mapping[str, Outcome], numbers: Mapping[str, int]
+    orders: Orders, outcomes: Mapping[str, Outcome], numbers: Mapping[str, int], *, placing: bool = False
 ) -> Iterator[dict[str, NDArray[Any] | list[Any]]]:
     """A table with a row for each strategy, order and venue that filled shares of it, strategy by strategy.
 
@@ -127,13 +135,15 @@ def fills_by_venue(
     ----------
     orders, outcomes, numbers
         As of `details`.
+    placing : bool
+        Whether any combination of the sweep places limit orders.
 
     Yields
     ------
     dict of str to (M,) columns
         ``strategy``, ``combination``, ``tape``, ``order``, ``side`` and ``size``, as in the table of `details`, and the
-        columns of `allocator.fills.VenueFills` but for ``run``. Nothing of orders whose fills are unknown; a strategy
-        without rows is left out, but for the last where none has any.
+        columns of `allocator.fills.VenueFills` but for ``run``, with `placing` those of `PASSIVE`, too. Nothing of
+        orders whose fills are unknown; a strategy without rows is left out, but for the last where none has any.
     """
     tapes, each = _places(orders)
     sides, sizes = [order.side for order in orders.orders], np.array([order.size for order in orders.orders], np.int64)
@@ -149,7 +159,11 @@ def fills_by_venue(
             "side": [sides[run] for run in sums.run.tolist()],
             "size": sizes[sums.run],
         }
-        yield columns | {name: getattr(sums, name) for name in COLUMNS if name != "run"}
+        columns |= {name: getattr(sums, name) for name in COLUMNS if name != "run"}
+        if placing:
+            passive = joined(outcomes[name].passive)
+            columns |= {column: matched(sums, passive, each) for column, each in PASSIVE.items()}
+        yield columns
 
 
 def stacked(tables: Sequence[dict[str, NDArray[Any] | list[Any]]]) -> dict[str, NDArray[Any] | list[Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocator.fills import MARK_OUTS, joined
+from allocator.fills import MARK_OUTS, joined, matched
 from allocator.order import FIELDS
 
 if TYPE_CHECKING:
@@ -89,12 +89,15 @@ def exact_sum(column: NDArray[np.int64]) -> int:
 def rebates(outcome: Outcome) -> NDArray[np.int64]:
     """(N,) int64, the rebates of each order, 0 or below, 1e-9 $; masked where its fills are unknown.
 
-    Of shares that are sold back, which happens once in an order, what is neither a fee nor a rebate of its fills.
+    What a venue charges takers and what it gives orders that rest are apart. Of shares that are sold back, at the end
+    of an order, it is what is neither a fee nor a rebate of its fills.
     """
     of_fills = np.zeros((2, len(outcome.rows)), np.int64)
-    for sums in outcome.venues:
+    passive = joined(outcome.passive)
+    for sums in (joined(outcome.venues),) if outcome.passive else outcome.venues:
+        made = matched(sums, passive, "fees")
         np.add.at(of_fills[0], sums.run, sums.fees)
-        np.add.at(of_fills[1], sums.run, np.minimum(sums.fees, 0))
+        np.add.at(of_fills[1], sums.run, np.minimum(sums.fees - made, 0) + np.minimum(made, 0))
     sold_back = outcome.rows[:, FEES] - of_fills[0]
     masked: NDArray[np.int64] = np.ma.masked_array(of_fills[1] + np.minimum(sold_back, 0), mask=unknown(outcome))
     return masked

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from allocator.fills import VenueFills
     from allocator.order import Order
+    from allocator.placement.records import Placed
     from allocator.shortfall import Trace
 
 FILLED, OVERFILLED, TOTAL = (FIELDS.index(name) for name in ("filled", "overfilled", "total_cash"))
@@ -41,6 +42,10 @@ class Outcome:
     waited : (N,) tuple of int
         As of `allocator.fills.waited`; None where the fills of an order are unknown: of a bound, where they are of
         parts of a share, and where they were not kept.
+    passive : tuple of VenueFills
+        Sums of the passive fills alone; () where there are none.
+    placed : tuple of Placed
+        What the policy `placement` decided and sent, some orders after others; () of any other.
     """
 
     rows: NDArray[np.int64]
@@ -48,6 +53,8 @@ class Outcome:
     venues: tuple[VenueFills, ...]
     completion: NDArray[np.int64]
     waited: tuple[int | None, ...]
+    passive: tuple[VenueFills, ...] = ()
+    placed: tuple[Placed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

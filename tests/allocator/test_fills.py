@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from allocator.book import BookRules, build_book
 from allocator.engine import execute
 from allocator.errors import NoPriceError
-from allocator.fills import MARK_OUTS, Fills, VenueFills, by_venue, completion, stood_mids, waited
-from allocator.order import Order, Parameters, Rules
+from allocator.fills import MARK_OUTS, Fills, VenueFills, by_venue, completion, matched, stood_mids, waited
+from allocator.order import Execution, Fill, Order, Parameters, Rules
 from allocator.policies import Static
+from allocator.shortfall import trace_fills
 from tests.allocator.test_book import tape_of
 from tests.allocator.test_engine import cases
 from tests.support.examples import examples
@@ -22,7 +23,7 @@ FAIR = Rules("persist", "sweep", 50_000_000)
 def fills_of(runs):
     """The recorded fills of some executions, run after run."""
     rows = [(n, fill.snapshot, fill.venue, fill.shares, fill.price) for n, run in enumerate(runs) for fill in run.fills]
-    return Fills(*np.array(rows, np.int64).reshape(-1, 5).T)
+    return Fills(*np.array(rows, np.int64).reshape(-1, 5).T, passive=np.zeros(len(rows), np.bool_))
 
 
 def standing_mids(book, order):
@@ -40,12 +41,14 @@ def crossed(book, t):
     return bool(bids and asks and max(bids) > min(asks))
 
 
-def plain(book, orders, fees, runs):
-    """The rows of `by_venue`, by run and publisher id."""
-    rows = {}
+def plain(book, orders, fees, runs, keep=lambda _: True):
+    """The rows of `by_venue`, by run and publisher id, of the fills whose number is kept."""
+    rows, numbers = {}, iter(range(10**9))
     for n, (order, run) in enumerate(zip(orders, runs, strict=True)):
         stood = standing_mids(book, order)
         for fill in run.fills:
+            if not keep(next(numbers)):
+                continue
             row = rows.setdefault((n, int(book.venues[fill.venue])), dict.fromkeys(VenueFills.__slots__, 0))
             q, mid2, now = fill.shares, stood[fill.snapshot], int(book.ts[fill.snapshot])
             row["fills"] += 1
@@ -79,7 +82,7 @@ def test_sums_by_venue_are_those_of_the_fills(made, reference):
         ]
     except NoPriceError:
         return
-    sums = by_venue(book, orders, fees, fills_of(runs))
+    sums = by_venue(book, orders, fees, [7] * len(fees), fills_of(runs))
     expected = plain(book, orders, fees, runs)
     assert list(zip(sums.run.tolist(), sums.venue.tolist(), strict=True)) == sorted(expected)
     for at, key in enumerate(sorted(expected)):
@@ -101,6 +104,54 @@ def test_sums_by_venue_are_those_of_the_fills(made, reference):
     ]
 
 
+@examples(40)
+@given(st.lists(cases(), min_size=1, max_size=1), st.lists(st.booleans(), min_size=1, max_size=7))
+def test_passive_fills_pay_the_makers_fee_and_are_summed_apart(made, pattern):
+    ((book, order, rules, fees),) = made
+    orders = [order, Order(order.side, 2 * order.size, order.start, order.end)]
+    try:
+        runs = [
+            execute(book, each, rules, fees, Static(reference="mid"), Parameters(0, 10 * CENT, 0), record=True)
+            for each in orders
+        ]
+    except NoPriceError:
+        return
+    made_at = [-2 * fee + 1 for fee in fees]
+
+    def passive(number):
+        return pattern[number % len(pattern)]
+
+    counted, trails = iter(range(10**9)), []
+    for run in runs:
+        rows = [(f.snapshot, f.venue, f.shares, f.price, int(passive(next(counted)))) for f in run.fills]
+        trails.append(np.array(rows, np.int64).reshape(-1, 5))
+    trails = [trail if trail[:, 4].any() else trail[:, :4] for trail in trails]  # as what takes only has
+    fills = Fills.of(trails)
+    both, alone = by_venue(book, orders, fees, made_at, fills), by_venue(book, orders, fees, made_at, fills.passively())
+    own = plain(book, orders, made_at, runs, keep=passive)
+    others = plain(book, orders, fees, runs, keep=lambda number: not passive(number))
+    assert list(zip(alone.run.tolist(), alone.venue.tolist(), strict=True)) == sorted(own)
+    for at, key in enumerate(sorted(own)):
+        for name in VenueFills.__slots__[2:]:
+            assert int(getattr(alone, name)[at]) == own[key][name], (key, name)
+    nothing = dict.fromkeys(VenueFills.__slots__, 0)
+    keys = sorted({*own, *others})
+    assert list(zip(both.run.tolist(), both.venue.tolist(), strict=True)) == keys
+    for at, key in enumerate(keys):
+        for name in VenueFills.__slots__[2:]:
+            assert int(getattr(both, name)[at]) == own.get(key, nothing)[name] + others.get(key, nothing)[name]
+    for name in ("shares", "fees", "mark_out_10s"):
+        assert matched(both, alone, name).tolist() == [own.get(key, nothing)[name] for key in keys]
+
+
+def test_shares_that_are_sold_back_at_several_snapshots_count_where_they_were_filled():
+    stood = np.array([10, 20, 30, 40], np.int64)
+    fills = tuple(Fill(t, 0, shares, 1) for t, shares in ((0, 5), (1, 4), (2, 3), (3, 2)))
+    for over, mids in ((0, 50 + 80 + 90 + 80), (1, 50 + 80 + 90 + 40), (4, 50 + 80 + 30), (14, 0)):
+        execution = Execution(14, 0, over, 0, 0, 0, 0, 0, fills)
+        assert trace_fills(stood, execution) == (mids, 1, 4)
+
+
 @given(cases())
 def test_the_standing_mid_is_the_same_for_every_order(case):
     book, order, _, _ = case
@@ -114,7 +165,7 @@ def test_a_mark_out_by_hand():
     for side, sign in (("buy", 1), ("sell", -1)):
         order = Order(side, 100, OPEN, OPEN + SECOND)
         run = execute(book, order, FAIR, [0], Static(reference="touch"), Parameters(0, 0, 0), record=True)
-        sums = by_venue(book, [order], [0], fills_of([run]))
+        sums = by_venue(book, [order], [0], [7], fills_of([run]))
         assert sums.shares.tolist() == [100]
         assert sums.spread.tolist() == [100 * 2 * CENT]  # half a spread, of two cents, in half nano-dollars
         assert sums.mark_out_1s.tolist() == [sign * 100 * 2 * CENT]
@@ -136,8 +187,8 @@ def test_shares_times_nanoseconds_are_exact_however_many(shares):
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_no_fills_are_no_rows(side):
     book = build_book(tape_of((0, 2, 100, 100, 102, 100)), BookRules())
-    empty = Fills(*(np.empty(0, np.int64) for _ in range(5)))
+    empty = Fills.of([None])
     order = Order(side, 1, OPEN, OPEN)
-    assert len(by_venue(book, [order], [0], empty).run) == 0
+    assert len(by_venue(book, [order], [0], [0], empty).run) == 0
     assert completion(book, [order], empty).tolist() == [[0] * 10]
     assert waited(book, [order], empty) == [0]

@@ -11,6 +11,7 @@ from msgspec import structs
 from pyarrow import parquet
 
 from allocator.fills import COLUMNS, MARK_OUTS, VenueFills, joined
+from allocator.order import Order
 from feed import synthetic
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep import answering, verification
@@ -20,7 +21,7 @@ from sweep.progress import Silent
 from sweep.runs.files import sha256
 from sweep.runs.manifest import read_manifest, write_manifest
 from sweep.runs.table import read_result
-from sweep.statistics import Outcome
+from sweep.statistics import Orders, Outcome, fills_by_venue
 from sweep.statistics.filling import exact_sum, filling, rebates
 from tests.support.minute import config_of
 
@@ -227,6 +228,33 @@ def test_the_fee_of_what_is_sold_back_is_a_fee_or_a_rebate_by_itself():
     outcome = Outcome(rows, (None,) * 5, (venues,), np.zeros((5, 10), np.int64), (1, 1, 1, 1, None))
     assert rebates(outcome).tolist() == [0, -40, 0, -5, None]
     assert filling([SimpleNamespace(size=1)] * 5, outcome) is None
+
+
+def test_what_makes_is_a_rebate_beside_what_takes():
+    rows = np.zeros((3, 8), np.int64)
+    rows[:, 4] = [30, -20, 0]
+    venues = (sums_of((0, 1, 30), (1, 1, -10)), sums_of((1, 2, -10), (2, 2, 0)))
+    passive = (sums_of((0, 1, -20)), sums_of((1, 2, 5), (2, 2, -7)))
+    outcome = Outcome(rows, (None,) * 3, venues, np.zeros((3, 10), np.int64), (1, 1, 1), passive)
+    # taken for 50, made for -20; taken for -10 at one venue, taken for -15 and made for 5 at the other; 7 and -7
+    assert rebates(outcome).tolist() == [-20, -25, -7]
+
+
+def test_columns_of_passive_fills_stand_where_anything_places():
+    order = Order("buy", 5, 0, 1)
+    orders = Orders((order, order), (("buy", 5),), (0, 1, 2))
+    sums, made = sums_of((0, 1, 30), (0, 2, 4), (1, 2, 9)), sums_of((0, 2, 4), (1, 2, -1))
+    outcomes = {
+        name: Outcome(np.zeros((2, 8), np.int64), (None,) * 2, (sums,), np.zeros((2, 10), np.int64), (1, 1), passive)
+        for name, passive in (("optimized", (made,)), ("best_ask", ()))
+    }
+    best, base = fills_by_venue(orders, outcomes, {"optimized": 3}, placing=True)
+    assert best["passive_fees"].tolist() == [0, 4, -1]
+    assert base["passive_fees"].tolist() == [0, 0, 0]
+    assert {*best} == {*base}
+    alike = [*fills_by_venue(orders, outcomes, {"optimized": 3})]
+    names = [f"passive_{name}_{seconds}s" for name in ("mark_out", "marked") for seconds in MARK_OUTS]
+    assert {*best} - {*alike[0]} == {"passive", "passive_fees", *names}
 
 
 def test_sums_beyond_int64_stay_exact():

@@ -150,7 +150,7 @@ def test_the_command_line_wins_over_the_file_and_the_last_repeat_over_the_first(
         ("unfilled_penalty=-1", "unfilled_penalty: expected 0 or more"),
         ("leftover_band=1.5", "leftover_band: expected 0 to 1, or null for none, but it had 1.5"),
         ("leftover_band=1e-10", "leftover_band: 1e-10 rounds to 0"),
-        ("policy=placement", "policy: expected one of static, pseudocode, but it had 'placement'"),
+        ("policy=greedy", "policy: expected one of static, pseudocode, placement, but it had 'greedy'"),
         ("step=0", "step: expected a whole number, 1 to"),
         ("workers=0", "workers: expected a whole number, 1 to"),
         ("feed.max_bad=-1", "feed.max_bad: expected a whole number, 0 to 10,000"),
