@@ -176,6 +176,7 @@ class _Queue:
         else:
             absorbed = decrease * rules.rho // NANO if size else 0  # the price left: no fill
             self._take(absorbed)
+        # while anything is ahead, ahead + pending <= shown: neutral takes at most `cancelled`, as the optimistic rule
         cancelled = decrease - absorbed
         if rules.phi == NEUTRAL:
             before = cancelled * self.ahead // max(self.shown - absorbed, self.ahead, 1)

@@ -299,8 +299,8 @@ def _validity(run: Stored) -> Iterator[str]:
     if _parameters(run, run.combination).get("policy") == "placement":
         phi, rho = (run.market.get(name, rules[name]) for name in ("phi", "rho"))
         yield (
-            f"Its limit orders wait in queues of which quotes do not show all: phi={phi} is assumed, and rho={rho} where "
-            "no trades are known."
+            f"Its limit orders wait in queues of which quotes do not show all: phi={phi} is assumed, and rho={rho} "
+            "where no trades are known."
         )
     if run.market:
         point = ", ".join(f"{name}={value}" for name, value in run.market.items())

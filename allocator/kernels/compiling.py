@@ -193,6 +193,24 @@ def _lowest(bits):  # noqa: ARG001 - a type; numba wants the name of the argumen
     return lambda bits: _count_trailing_zeros(bits)  # noqa: PLW0108 - numba wants a function of that argument
 
 
+def ones(bits: SupportsInt) -> int:
+    """How many bits are set."""
+    return int(bits).bit_count()
+
+
+@intrinsic
+def _count_ones(_context, _bits):
+    def generate(_context, builder, _signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@overload(ones, inline="always")
+def _ones(bits):  # noqa: ARG001 - a type, as above
+    return lambda bits: _count_ones(bits)  # noqa: PLW0108 - numba wants a function of that argument
+
+
 @overload(mixed)
 def _mixed(number):  # noqa: ARG001 - a type, as above
     def compiled(number):

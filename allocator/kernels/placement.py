@@ -3,7 +3,7 @@
 Along a line on which one order grows, one shrinks, or one gives shares to another, the cost is piecewise linear in
 whole shares, so whole numbers lose nothing, and need no tolerance. It is not convex (fills beyond the order's size are
 paid for by the share, and the worth of fills is concave), so that no point is proven the best one. The descent follows
-the slope along each line in turn, by doubled steps and bisection, until no line goes down, nor any bundle. Then lines
+the slope along each line in turn, by growing steps and bisection, until no line goes down, nor any bundle. Then lines
 and bundles are looked at in `LOOKS` places as far as they go; if one is lower, the descent goes on from there.
 
 A line from a to b takes shares from the order of row a and gives them to that of row b. Row 0 is the market order,
@@ -20,7 +20,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from allocator.kernels.compiling import kernel, record
+from allocator.kernels.compiling import kernel, ones, record
 
 _I64 = types.Array(types.int64, 1, "C", readonly=True)
 _ROWS = types.int64[:, ::1]
@@ -29,6 +29,8 @@ _ROW = types.int64[::1]
 Rows = Annotated[NDArray[np.int64], _ROWS]
 Row = Annotated[NDArray[np.int64], _ROW]
 Given = Annotated[NDArray[np.int64], _I64]
+Words = Annotated[NDArray[np.uint64], types.uint64[:, ::1]]
+Word = Annotated[NDArray[np.uint64], types.uint64[::1]]
 
 LOOKS = 8
 """Places of a line that are looked at, evenly spaced up to its end."""
@@ -73,7 +75,24 @@ class Problem(NamedTuple):
     over: int
 
 
-_PROBLEM = record(Problem)
+class Marks(NamedTuple):
+    """What a step of each order would meet in each sample, a bit each; W = n / 64 words, rounded up.
+
+    Attributes
+    ----------
+    lost, won : (K + 2, W) uint64
+        Where the last share of each order is filled, and where one more would be.
+    short, within : (W,) uint64
+        Where fewer shares than S are bought, and where no more are.
+    """
+
+    lost: Words
+    won: Words
+    short: Word
+    within: Word
+
+
+_PROBLEM, _MARKS = record(Problem), record(Marks)
 
 
 @kernel(types.int64(_PROBLEM, types.int64), counts=False)
@@ -87,34 +106,38 @@ def _swept(problem, shares):
     return total
 
 
-@kernel(types.UniTuple(types.int64, 3)(_ROW, types.int64, _ROW, types.int64, _ROW, types.int64, types.int64))
-def _one_of(passed_a, at_a, passed_b, at_b, filled, size, t):
-    """Share t + 1 from a to b: in how many samples it was filled at a, and is at b; the change of all shortfalls."""
-    lost, won, short = 0, 0, 0
-    to_a, to_b = at_a - t, at_b + t
+@kernel(types.void(_PROBLEM, _ROW, _ROW, types.int64, types.int64, _ROW))
+def _without(problem, at, filled, a, b, rest):
+    """What is missing in each sample without the orders a and b."""
+    passed_a, passed_b, at_a, at_b = problem.passed[a], problem.passed[b], at[a], at[b]
     for i in range(len(filled)):
+        rest[i] = problem.size - filled[i] + min(passed_a[i], at_a) + min(passed_b[i], at_b)
+
+
+@kernel(types.UniTuple(types.int64, 3)(_ROW, types.int64, _ROW, types.int64, _ROW))
+def _one_of(passed_a, at_a, passed_b, at_b, rest):
+    """One share from a to b: in how many samples it was filled at a, and is at b; the change of all shortfalls."""
+    lost, won, short = 0, 0, 0
+    for i in range(len(rest)):
         u_a, u_b = passed_a[i], passed_b[i]
-        missing = size - filled[i] + min(u_a, at_a) - min(u_a, to_a) + min(u_b, at_b) - min(u_b, to_b)
-        one_lost, one_won = int(u_a >= to_a), int(u_b > to_b)
+        missing = rest[i] - min(u_a, at_a) - min(u_b, at_b)
+        one_lost, one_won = int(u_a >= at_a), int(u_b > at_b)
         lost += one_lost
         won += one_won
         short += max(missing + one_lost - one_won, 0) - max(missing, 0)
     return lost, won, short
 
 
-@kernel(types.UniTuple(types.int64, 3)(_ROW, types.int64, _ROW, types.int64, _ROW, types.int64, types.int64))
-def _all_of(passed_a, at_a, passed_b, at_b, filled, size, t):
-    """All of t shares from a to b: fills lost at a and won at b, and the change of shortfalls, over all samples."""
-    lost, won, short = 0, 0, 0
-    to_a, to_b = at_a - t, at_b + t
-    for i in range(len(filled)):
-        u_a, u_b = passed_a[i], passed_b[i]
-        less, more = min(u_a, at_a) - min(u_a, to_a), min(u_b, to_b) - min(u_b, at_b)
-        missing = size - filled[i]
-        lost += less
-        won += more
-        short += max(missing + less - more, 0) - max(missing, 0)
-    return lost, won, short
+@kernel(types.UniTuple(types.int64, 3)(_ROW, types.int64, _ROW, types.int64, _ROW))
+def _all_of(passed_a, at_a, passed_b, at_b, rest):
+    """Fills of two orders and all shortfalls, over all samples."""
+    filled_a, filled_b, short = 0, 0, 0
+    for i in range(len(rest)):
+        fill_a, fill_b = min(passed_a[i], at_a), min(passed_b[i], at_b)
+        filled_a += fill_a
+        filled_b += fill_b
+        short += max(rest[i] - fill_a - fill_b, 0)
+    return filled_a, filled_b, short
 
 
 @kernel(types.int64(_PROBLEM, *[types.int64] * 7), counts=False)
@@ -128,24 +151,14 @@ def _worth(problem, a, b, before, after, lost, won, short):
 
 
 @kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, types.int64, types.int64))
-def _slope(problem, at, filled, a, b, t):
+def _slope(problem, at, rest, a, b, t):
     """What share t + 1 from a to b costs."""
     passed, none = problem.passed, len(at) - 1
-    lost, won, short = _one_of(passed[a], at[a], passed[b], at[b], filled, problem.size, t)
+    lost, won, short = _one_of(passed[a], at[a] - t, passed[b], at[b] + t, rest)
     sign = int(b == 0) - int(a == 0)
     market = at[0] + sign * t
-    sent = problem.theta * (int(b != none) - int(a != none)) * passed.shape[1]
+    sent = problem.theta * (int(b != none) - int(a != none)) * len(rest)
     return sent + _worth(problem, a, b, market, market + sign, lost, won, short)
-
-
-@kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, types.int64, types.int64))
-def _change(problem, at, filled, a, b, t):
-    """What t shares from a to b cost."""
-    passed, none = problem.passed, len(at) - 1
-    lost, won, short = _all_of(passed[a], at[a], passed[b], at[b], filled, problem.size, t)
-    sign = int(b == 0) - int(a == 0)
-    sent = problem.theta * (int(b != none) - int(a != none)) * passed.shape[1] * t
-    return sent + _worth(problem, a, b, at[0], at[0] + sign * t, lost, won, short)
 
 
 @kernel(types.int64(_PROBLEM, _ROW, types.int64, types.int64))
@@ -180,53 +193,119 @@ def _move(problem, at, filled, a, b, t):
 
 
 @kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, types.int64, types.int64))
-def _bottom(problem, at, filled, a, b, room):
-    """Where the line from a to b, which goes down at first, stops doing so: by doubled steps, then halving."""
+def _bottom(problem, at, rest, a, b, room):
+    """Where the line from a to b, which goes down at first, stops doing so: by quadrupled steps, then halving."""
     low, high = 0, 1
-    while high < room and _slope(problem, at, filled, a, b, high) < 0:
-        low, high = high, 2 * high
+    while high < room and _slope(problem, at, rest, a, b, high) < 0:
+        low, high = high, 4 * high
     high = min(high, room)
     while high - low > 1:
         middle = (low + high) // 2
-        if _slope(problem, at, filled, a, b, middle) < 0:
+        if _slope(problem, at, rest, a, b, middle) < 0:
             low = middle
         else:
             high = middle
     return high
 
 
+@kernel(types.void(_ROW, types.int64, types.uint64[::1]))
+def _mark(values, least, words):
+    """Set a bit where a value is at least so much."""
+    for w in range(len(values) // 64):
+        word = np.uint64(0)
+        for bit in range(64):
+            word |= np.uint64(values[64 * w + bit] >= least) << np.uint64(bit)
+        words[w] = word
+    done = len(values) // 64 * 64
+    if done < len(values):
+        word = np.uint64(0)
+        for bit in range(len(values) - done):
+            word |= np.uint64(values[done + bit] >= least) << np.uint64(bit)
+        words[len(words) - 1] = word
+
+
+@kernel(types.int64(_PROBLEM, _ROW, _MARKS, types.int64, types.int64))
+def _first(problem, at, marks, a, b):
+    """What the first share from a to b costs: `_slope` where t = 0, 64 samples at a time."""
+    lost, won, short = 0, 0, 0
+    for w in range(len(marks.short)):
+        less, more = marks.lost[a, w], marks.won[b, w]
+        lost += ones(less)
+        won += ones(more)
+        short += ones(less & ~more & marks.within[w]) - ones(more & ~less & marks.short[w])
+    none = len(at) - 1
+    sign = int(b == 0) - int(a == 0)
+    sent = problem.theta * (int(b != none) - int(a != none)) * problem.passed.shape[1]
+    return sent + _worth(problem, a, b, at[0], at[0] + sign, lost, won, short)
+
+
+@kernel(types.void(_PROBLEM, _ROW, _MARKS, types.int64))
+def _mark_order(problem, at, marks, k):
+    """Renew the marks of an order."""
+    _mark(problem.passed[k], at[k], marks.lost[k])
+    _mark(problem.passed[k], at[k] + 1, marks.won[k])
+
+
+@kernel(types.void(_PROBLEM, _ROW, _MARKS))
+def _mark_samples(problem, filled, marks):
+    """Renew the marks of all samples."""
+    _mark(filled, problem.size, marks.short)
+    _mark(filled, problem.size + 1, marks.within)
+    for w in range(len(marks.short)):
+        marks.short[w] = ~marks.short[w]
+        marks.within[w] = ~marks.within[w]
+
+
 @kernel(types.void(_PROBLEM, _ROW, _ROW))
 def _go_down(problem, at, filled):
     """Along each line in turn, until none goes down."""
-    rows = len(at)
+    rows, words = len(at), (len(filled) + 63) // 64
+    lost, won = np.zeros((rows, words), np.uint64), np.zeros((rows, words), np.uint64)
+    marks = Marks(lost, won, np.zeros(words, np.uint64), np.zeros(words, np.uint64))
+    for k in range(rows):
+        _mark_order(problem, at, marks, k)
+    _mark_samples(problem, filled, marks)
+    rest = np.empty_like(filled)
     lines = rows * rows
     line, still = 0, 0
     while still < lines:
         a, b = line // rows, line % rows
         line = (line + 1) % lines
         still += 1
-        if a != b:
+        if a != b and _first(problem, at, marks, a, b) < 0:
             room = _room(problem, at, a, b)
-            if room > 0 and _slope(problem, at, filled, a, b, 0) < 0:
-                _move(problem, at, filled, a, b, _bottom(problem, at, filled, a, b, room))
+            if room > 0:
+                _without(problem, at, filled, a, b, rest)
+                _move(problem, at, filled, a, b, _bottom(problem, at, rest, a, b, room))
+                _mark_order(problem, at, marks, a)
+                _mark_order(problem, at, marks, b)
+                _mark_samples(problem, filled, marks)
                 still = 0
 
 
 @kernel(types.boolean(_PROBLEM, _ROW, _ROW, types.boolean))
 def _look_around(problem, at, filled, everywhere):
     """Go to the lowest place looked at of the first line that has a lower one."""
-    rows = len(at)
-    none = rows - 1
+    passed, rows, samples = problem.passed, len(at), len(filled)
+    none, rest = rows - 1, np.empty_like(filled)
     for a in range(rows):
         for b in range(rows):
             if a == b or not (everywhere or none in (a, b)):
                 continue
             room = _room(problem, at, a, b)
+            if room == 0:
+                continue
+            _without(problem, at, filled, a, b, rest)
+            filled_a, filled_b, short = _all_of(passed[a], at[a], passed[b], at[b], rest)
+            sign = int(b == 0) - int(a == 0)
+            sent = problem.theta * (int(b != none) - int(a != none)) * samples
             least, best = 0, 0
             for i in range(1, LOOKS + 1):
                 t = room * i // LOOKS
                 if t > 0:
-                    change = _change(problem, at, filled, a, b, t)
+                    then_a, then_b, then = _all_of(passed[a], at[a] - t, passed[b], at[b] + t, rest)
+                    lost, won = filled_a - then_a, then_b - filled_b
+                    change = _worth(problem, a, b, at[0], at[0] + sign * t, lost, won, then - short) + sent * t
                     if change < least:
                         least, best = change, t
             if best > 0:
@@ -314,7 +393,7 @@ def _bundles_down(problem, at, filled, bundles):
             continue
         low, high = 0, 1
         while high < room and _goes_down(problem, at, way, high, to, scratch):
-            low, high = high, 2 * high
+            low, high = high, 4 * high
         high = min(high, room)
         while high - low > 1:
             middle = (low + high) // 2

@@ -91,7 +91,7 @@ def execute_placed(
     makers = rules.maker_fees.of(book.venues.tolist())
     account, flight = Account(order.size, shown, paying), Flight(book, rules.latency)
     count = max(1, -(-(order.end - order.start) // policy.slice))
-    agenda = agenda_of(book, order, rules, policy, fees)
+    agenda = agenda_of(book, order, rules, policy)
     resting: dict[int, _Resting] = {}
     venues = [_Venue() for _ in book.venues]
     passive: list[tuple[int, int, int, int]] = []

@@ -107,7 +107,7 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
                 notes.append(Note(j, int(need[0]), bound, bought, situation, *found))
         if situation is None and trail and need[0]:
             notes.append(Note(j, int(need[0]), 0, int(min(shares[0].sum(), need[0]))))
-        _send(stage, j, t, shares, wanted, j * venues, accounts)
+        _send(stage, j, shares, wanted, j * venues, accounts)
         arrivals = np.ascontiguousarray(cuts.arrivals[j])
         freeze(arrivals)
         kernels.post(t, stage.terms, stage.latency, arrivals, accounts)
@@ -119,14 +119,13 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
 
 
 def _send(
-    stage: Stage, j: int, t: int, shares: Int64, wanted: Int64, first_sent: int, accounts: Accounts
+    stage: Stage, j: int, shares: Int64, wanted: Int64, first_sent: int, accounts: Accounts
 ) -> None:  # fmt: skip
     from allocator.kernels import slices as kernels
 
-    agenda, venues = stage.agenda, len(stage.book.venues)
-    at = t - agenda.first
-    market = np.array([t, agenda.stood[t], agenda.other[at], agenda.other_fee[at]], np.int64)
-    arrivals = np.full(venues, t) if first_sent == kernels.NONE else np.ascontiguousarray(agenda.slices.arrivals[j])
+    venues, market = len(stage.book.venues), np.ascontiguousarray(stage.sold_back[j])
+    to = stage.agenda.slices.arrivals
+    arrivals = np.full(venues, market[0]) if first_sent == kernels.NONE else np.ascontiguousarray(to[j])
     freeze(shares, wanted, market, arrivals)
     kernels.send(
         stage.supplies, j * venues, stage.ascending[j], shares, wanted, market, first_sent, arrivals, stage.terms,
@@ -139,7 +138,7 @@ def _complete(stage: Stage, accounts: Accounts) -> None:
     from allocator.kernels import slices as kernels
     from allocator.kernels import walk
 
-    j, t = len(stage.agenda.slices.decided), stage.agenda.slices.past - 1
+    j = len(stage.agenda.slices.decided)
     wanted = np.maximum(stage.order.size - accounts.sums[:, walk.FILLED] + accounts.sums[:, walk.OVER], 0)
     shares = np.zeros((len(wanted), len(stage.ascending[j])), np.int64)
     if stage.rules.leftover == "sweep":
@@ -149,7 +148,7 @@ def _complete(stage: Stage, accounts: Accounts) -> None:
     elif shares.shape[1]:  # at the best quote, whatever size it shows
         best = np.lexsort((stage.ascending[j], stage.prices(j)))[0]
         shares[:, best] = wanted
-    _send(stage, j, t, shares, wanted, kernels.NONE, accounts)
+    _send(stage, j, shares, wanted, kernels.NONE, accounts)
 
 
 def _within_tau(stage: Stage, j: int, shares: Int64, parameters: ParameterColumns) -> NDArray[np.bool_]:

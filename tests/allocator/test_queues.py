@@ -210,6 +210,9 @@ def test_a_part_of_a_decrease_trades_where_the_tape_has_no_prints():
 def test_a_price_that_leaves_fills_nobody():
     same_for_all(rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)]), (100, 0, []))
     assert one(rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)]), QueueRules(0, NANO)) == (100, 0, [])
+    # nor by those who had joined behind
+    tape = rows_of([(9_000, 100)], [(9_000, 250)], [(8_999, 60)])
+    assert one(tape, QueueRules(0, NANO)) == (100, 0, [])
     # we are the first of those who come back
     tape = rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)], [(9_000, 45)])
     assert one(tape, QueueRules(0, NANO)) == (100, 0, [(3, 5)])

@@ -94,7 +94,7 @@ def declined(placing):
 
 
 def truth(placing, x, within):
-    """The mixed-integer program, begun at orders that are allowed, until its bound is `within` a cost of its best ones."""
+    """The mixed-integer program, begun at orders that are allowed, until its bound is `within` a cost of the best."""
     model, unit = program(placing, exact=True)
     highs = solver(model)
     through, limits = np.minimum(placing.through, placing.size), np.array(x[1:])[:, None]

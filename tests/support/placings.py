@@ -14,12 +14,16 @@ def placing_of(costs, size, through):
     return Placing(costs, size, np.ascontiguousarray(np.minimum(through, size)), ((size, costs.taking),))
 
 
-def random_placing(rng, venues, samples):
+COMMON = 0
+"""The kind of outflow that the paper's tables have: six tenths are common to all venues, and close to the queue."""
+
+
+def random_placing(rng, venues, samples, kind=None):
     """Outflows with a common part, independent ones, or scaled by the activity of the moment; prices of all kinds."""
     size = int(rng.choice([200, 1000, 5000, 20_000]))
     means = rng.exponential(size * rng.uniform(0.1, 1, venues)[:, None], (venues, samples))
-    kind = rng.integers(3)
-    if kind == 0:
+    kind = rng.integers(3) if kind is None else kind
+    if kind == COMMON:
         common, own = rng.poisson(2200, samples), rng.poisson(2200, (venues, samples))
         passed = (6 * common + 4 * own) // 10 - 2000
     elif kind == 1:

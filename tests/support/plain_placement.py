@@ -109,7 +109,7 @@ def bottom(problem, x, way, room):
 
     low, high = 0, 1
     while high < room and goes_down(high):
-        low, high = high, 2 * high
+        low, high = high, 4 * high
     high = min(high, room)
     while high - low > 1:
         middle = (low + high) // 2

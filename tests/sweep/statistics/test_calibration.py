@@ -222,11 +222,11 @@ def test_a_policy_that_decided_nothing_has_a_section():
         (Reliability(3, 0, 0, 5), "none of 3 limit orders was filled wholly, so that predictions"),
         (
             Reliability(4, 1, 0, NANO**2),
-            "predictions of fills are no better than their base rate of 25.00 % (Brier score 0.2500 against 0.1875, 4 ",
+            "predictions of fills are no better than their base rate of 25.00 % (Brier score 0.2500 against 0.1875, 4",
         ),
         (
             Reliability(1000, 500, 0, 100 * NANO**2),
-            "predictions of fills are better than their base rate of 50.00 % (Brier score 0.1000 against 0.2500, 1,000 ",
+            "predictions of fills are better than their base rate of 50.00 % (Brier score 0.1000 against 0.2500, 1,",
         ),
     ],
 )
