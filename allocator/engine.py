@@ -235,9 +235,9 @@ def execute(
     side, unit, sign = book.take_side(order.side), policy.unit, order.sign
     first, past = book.span(order)
     arrival_at, arrival2 = book.arrival(order)
-    shown = _FirstLevels(book, side, rules) if side.levels is None else _AllLevels(book, side.levels, rules)
+    shown = FirstLevels(book, side, rules) if side.levels is None else AllLevels(book, side.levels, rules)
     paying = [fee for fee in fees for _ in range(book.depth)]
-    account, flight = _Account(order.size * unit, shown, paying), Flight(book, rules.latency)
+    account, flight = Account(order.size * unit, shown, paying), Flight(book, rules.latency)
     share = getattr(policy, "participation", NANO)
     pace: Pace = getattr(policy, "schedule", "now")
     targets = None if pace == "now" else TARGETS[pace](book, order).tolist()
@@ -253,7 +253,7 @@ def execute(
         offered = [sz * unit if px else 0 for px, sz in zip(displayed, sizes, strict=True)]
         left = [max(size - shares, 0) for size, shares in zip(offered, taken, strict=True)]
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign)
-        offer = _Offer(t, displayed, costs, left, other)
+        offer = Offer(t, displayed, costs, left, other)
 
         for arrived in flight.arriving(t):
             # what could not be sold back is not bought
@@ -296,7 +296,7 @@ def execute(
                     )
             account.sell_back(offer)
         if t == past - 1 and account.missing:
-            for s, shares in _leftover(prices, costs, left, account.missing, rules):
+            for s, shares in leftover_orders(prices, costs, left, account.missing, rules):
                 account.buy(offer, s, shares)
         if not account.missing:
             break
@@ -308,7 +308,7 @@ def execute(
 
 
 @dataclass(frozen=True, slots=True)
-class _Offer:
+class Offer:
     """What a snapshot offers.
 
     Attributes
@@ -330,11 +330,11 @@ class _Offer:
 
 
 @dataclass(slots=True)
-class _Account:
+class Account:
     """What an order of some units has bought, in units, and what that cost: signed money, 1e-9 $ times units."""
 
     size: int
-    shown: _FirstLevels | _AllLevels
+    shown: FirstLevels | AllLevels
     paying: Sequence[int]
     filled: int = 0
     over: int = 0
@@ -353,7 +353,7 @@ class _Account:
         """To the order; below 0 until the excess is sold back."""
         return self.size - self.bought
 
-    def buy(self, offer: _Offer, s: int, shares: int) -> None:
+    def buy(self, offer: Offer, s: int, shares: int) -> None:
         """Take units of a supply."""
         offer.left[s] -= shares
         self.shown.take(s, shares)
@@ -363,7 +363,7 @@ class _Account:
         if shares:
             self.fills.append((offer.snapshot, s, shares, offer.displayed[s]))
 
-    def sell_back(self, offer: _Offer) -> None:
+    def sell_back(self, offer: Offer) -> None:
         """Sell what exceeds the order at the best quote of the other side."""
         excess = -self.missing
         if excess <= 0:
@@ -387,7 +387,7 @@ def _checked(children: Iterable[ChildOrder], available: Sequence[int]) -> list[C
     return sent
 
 
-class _FirstLevels:
+class FirstLevels:
     """What the venues of a book display, and what an order has taken of it."""
 
     def __init__(self, book: Book, side: TakeSide, rules: Rules) -> None:
@@ -412,7 +412,7 @@ class _FirstLevels:
         self._taken[v] += shares
 
 
-class _AllLevels:
+class AllLevels:
     """The same of all levels, venue after venue; what is taken is kept by venue and price (model section 6)."""
 
     def __init__(self, book: Book, levels: SideLevels, rules: Rules) -> None:
@@ -451,7 +451,7 @@ class _AllLevels:
         taken[ticks] = taken.get(ticks, 0) + shares
 
 
-def _leftover(
+def leftover_orders(
     prices: Sequence[int], costs: Sequence[int], left: Sequence[int], missing: int, rules: Rules
 ) -> list[tuple[int, int]]:
     """Supplies, and the units of each, that complete a parent order at its last snapshot; price 0 = none displayed."""

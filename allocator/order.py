@@ -265,7 +265,7 @@ class Rules:
     leftover_band: int | None = None
     latency: Latency = Latency()
     phi: int = NEUTRAL
-    rho: int = NANO // 10
+    rho: int = 185_000_000  # `allocator.queues.RHO`, which is measured
     maker_fees: MakerFees = MakerFees()
 
     def __post_init__(self) -> None:

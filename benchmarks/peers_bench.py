@@ -21,6 +21,7 @@ import numpy as np
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
 from allocator.order import FIELDS
+from allocator.queues import FULL, NEUTRAL, Cleared, Joins, QueueRules, cleared, cleared_plain
 from allocator.runners import RUNNERS, edge_of
 from allocator.simulate import kernels_for, run_combinations
 from benchmarks.allocator_bench import TAU, TVK, VENUES, deep_tape, endless, same_rows, spread, taus, uneven
@@ -29,6 +30,7 @@ from benchmarks.in_numpy import FAR, by_row, by_snapshot
 from benchmarks.sweep_bench import DefaultGrid
 from feed.source import read_source
 from tests.support import ROOT
+from tests.support.hftbacktest import EVENT, events_with_prints, stream
 from tests.support.tapes import long_tape
 
 if TYPE_CHECKING:
@@ -125,14 +127,6 @@ def interpreter_of(environment: str | None) -> str:
     return str(python)
 
 
-EVENT = np.dtype(
-    [
-        *(("ev", "u8"), ("exch_ts", "i8"), ("local_ts", "i8"), ("px", "f8"), ("qty", "f8")),
-        *(("order_id", "u8"), ("ival", "i8"), ("fval", "f8")),
-    ],
-    align=True,
-)
-"""hftbacktest's `event_dtype`."""
 DEPTH, BOTH_SIDES_SEE_IT, BID, ASK = 1, 1 << 31 | 1 << 30, 1 << 29, 1 << 28
 
 
@@ -180,6 +174,54 @@ def _bare_events(scale: Scale, runner: str, liquidity: str, *, real: bool) -> Du
         guard,
         f"T={snapshots:,} V=1, one combination, per snapshot (baseline {len(events):,} events, per event, "
         f"{peer.ask('version')}; {note})",
+    )
+
+
+def _resting_orders(scale: Scale, model: str, phi: int, *, real: bool) -> Duel:
+    """One limit order after the other at the best bid, each for ten seconds."""
+    interpreter_of("hftbacktest")
+    tape = _real_tape() if real else stream(1, scale.pick(100_000, 5_000), unit=False)
+    book, rules = build_book(tape, DISPLAYED), QueueRules(phi=phi)
+    starts = np.unique(np.searchsorted(book.ts, np.arange(book.ts[1], book.ts[-1], TEN_SECONDS)))
+    joined = starts[book.bid_px[starts, 0] > 0].astype(np.int64)
+    none, price = np.zeros(len(joined), np.int64), book.bid_px[joined, 0]
+    joins = Joins(none, joined, np.append(joined[1:], len(book.ts)), price, none)
+    events, half_cent = events_with_prints(book, tape.trades, "buy"), 0.005
+    np.savez(
+        scale.scratch / "case.npz",
+        events=events,
+        stops=book.ts,
+        sent=joined,
+        past=joins.past,
+        prices=price / 1e9,
+        buy=True,
+        tick=half_cent,
+    )
+    peer = Peer(scale, "resting_orders", scale.scratch, environment="hftbacktest")
+    names = [f"{depth} {model} {loop}" for depth in ("map", "vector") for loop in ("step", "elapse")]
+    loops = {name: peer.side(name, len(events)) for name in names}
+    chosen, note = fastest(loops)
+
+    def guard():
+        for each in (rules, QueueRules(phi=0)):
+            done, plain = (run(book, "buy", joins, each) for run in (cleared, cleared_plain))
+            assert all(np.array_equal(getattr(done, name), getattr(plain, name)) for name in Cleared.__slots__)
+        peer.ask(
+            "fills"
+        )  # of the pessimistic queue, which is theirs to the share; the others differ by rules with names
+        order, stop, shares = np.load(scale.scratch / "case.fills.npz")["risk_adverse"].T
+        ours = np.lexsort((done.order, done.snapshot))
+        theirs = np.lexsort((order, stop))
+        assert np.array_equal(done.order[ours], order[theirs]), "other orders are filled"
+        assert np.array_equal(done.snapshot[ours], stop[theirs]), "they are filled at other times"
+        assert np.array_equal(done.through[ours] % FULL, shares[theirs]), "other shares are filled"
+
+    return Duel(
+        Side(partial(cleared, book, "buy", joins, rules), len(events)),
+        loops[chosen],
+        guard,
+        f"{len(joined)} orders, T={len(book.ts):,} V=1, both per event of theirs, of which there are {len(events):,} "
+        f"({peer.ask('version')}; {note})",
     )
 
 
@@ -271,6 +313,8 @@ def _grid_in_pool(scale: Scale, ways: Sequence[str], size: int | None = None, *,
 
 
 BY_NUMPY = "whole-array numpy on the same book"
+RESTING = "hftbacktest's event loop with the same orders resting"
+TEN_SECONDS = 10 * 10**9
 BARE = "hftbacktest's event loop, in which nobody trades"
 ORDERS = "vectorbt's bookkeeping of the orders it is given"
 POOL = "a plain numba walk per combination, multiprocessing.Pool of 2"
@@ -320,6 +364,17 @@ CASES = (
         )
         for day in ("synthetic", "l1_day")
         for runner, liquidity in (("columns", "refresh"), ("rows", "persist"))
+    ),
+    *(
+        Case(
+            f"hftbacktest_resting_{day}_{kind}",
+            "ns per event",
+            RESTING,
+            partial(_resting_orders, model=model, phi=phi, real=day == "l1_day"),
+            least_ratio=8,
+        )
+        for day in ("synthetic", "l1_day")
+        for kind, model, phi in (("pessimistic", "risk_adverse", 0), ("neutral", "power", NEUTRAL))
     ),
     *(
         Case(

@@ -25,7 +25,9 @@ from benchmarks import (
     feed_bench,
     kafka_bench,
     peers_bench,
+    placed_bench,
     placement_bench,
+    queues_bench,
     readers_bench,
     statistics_bench,
     sweep_bench,
@@ -40,8 +42,10 @@ HERE = Path(__file__).resolve().parent
 
 CASES: tuple[Case, ...] = (
     *allocator_bench.CASES,
+    *queues_bench.CASES,
     *peers_bench.CASES,
     *placement_bench.CASES,
+    *placed_bench.CASES,
     *statistics_bench.CASES,
     *feed_bench.CASES,
     *dbn_bench.CASES,

@@ -19,12 +19,13 @@ from sweep.report import (
     fills_section,
     judged_document,
     orders_section,
+    placement_section,
     shortfall_section,
     strategies,
     worlds_section,
 )
 from sweep.search import Grid, each_alone
-from sweep.statistics import Outcome, details, fills_by_venue, parts_of, shares_of, stacked, total
+from sweep.statistics import Outcome, details, fills_by_venue, parts_of, placing, shares_of, stacked, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -234,6 +235,7 @@ def answer_of(
                     run(tasks.traced, parameters, liquidity=other) | run(tasks.baselines, liquidity=other)
                 )
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
+    printed = all(session.tapes.facts[number].printed for number in tapes_of(orders))
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
     tables, venues, warnings = [], [], []
     for world, (run_of, more_of, asked, best, market) in enumerate(
@@ -253,6 +255,10 @@ def answer_of(
             "shortfall": losses,
             "fills": fills_section(totals),
         }
+        if question.variants.placing:
+            rules = question.variants.each[grid.variant_of(best.combination)].settings.rules
+            figures = placing(outcomes["optimized"])
+            document["placement"] = None if figures is None else placement_section(figures, rules, printed=printed)
         judged = _judged(
             grounds[world],
             parts,
@@ -266,6 +272,7 @@ def answer_of(
         document = judged_document(document, judged, grid, held_out=question.validation is not None)
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, losses, market.around))
+            warnings += caveats.placed(document.get("placement"))
         answers.append((document, totals))
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
         every = outcomes | _joined(more_of)

@@ -224,6 +224,37 @@ def after(
     yield from _drift(parts, orders)
 
 
+ASSUMPTIONS: Final = {
+    "A1": "a passive fill gains",
+    "A2": "a share too many costs more than a passive fill gains",
+    "A3": "a share missed costs more than one taken",
+}
+"""What the model of `placement` takes for granted."""
+
+
+def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
+    """What speaks against the decisions of the policy `placement`; takes the document's section of it."""
+    if section is None:
+        return
+    decisions, calibration, rho = section["decisions"], section["calibration"], section["queues"]["rho"]
+    if rho is not None:
+        yield (
+            f"no trades of these venues are known on every tape: of each decrease of a queue there, rho={rho:g} is "
+            "taken to have been traded, and decides which limit orders fill"
+        )
+    if decisions["fallback"]:
+        yield (
+            f"placement: {decisions['fallback']:,} of {decisions['slices']:,} slices were decided as static does, as "
+            "fewer than 30 windows of outflows came before, or the book was one-sided; see window.warmup"
+        )
+    decided = decisions["slices"] - decisions["fallback"]
+    for name, count in section["violations"].items():
+        if count:
+            yield f"placement: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions"
+    if calibration["no_better"]:
+        yield f"placement: {calibration['sentence']}"
+
+
 def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Where the answer hangs on what is assumed of the market; takes the document's `worlds`."""
     first, *others = worlds

@@ -243,7 +243,7 @@ def _cube(table: NDArray[np.int64], classes: int, groups: int) -> tuple[NDArray[
         return np.arange(classes), rows.reshape(groups, classes, -1)
     numbers = table[:, -len(FIELDS) - 1]
     whole = np.flatnonzero(np.bincount(numbers, minlength=classes) == groups)
-    return whole, rows[np.isin(numbers, whole)].reshape(groups, len(whole), -1)
+    return whole, rows[np.isin(numbers, whole)].reshape(groups, len(whole), len(FIELDS))
 
 
 def _least(net: Array, paid: Array, filled: int) -> tuple[Array, NDArray[np.int64]]:

@@ -296,6 +296,12 @@ def _validity(run: Stored) -> Iterator[str]:
         fixed = f"are under way for {latency} s" if latency else "arrive at once"
         differs = "are under way for a time that differs by venue or is drawn"
         yield f"Orders {differs if isinstance(latency, dict | list) else fixed}."
+    if _parameters(run, run.combination).get("policy") == "placement":
+        phi, rho = (run.market.get(name, rules[name]) for name in ("phi", "rho"))
+        yield (
+            f"Its limit orders wait in queues of which quotes do not show all: phi={phi} is assumed, and rho={rho} "
+            "where no trades are known."
+        )
     if run.market:
         point = ", ".join(f"{name}={value}" for name, value in run.market.items())
         yield f"The market was varied as well; this is what is best for {point}."

@@ -590,6 +590,6 @@ def _together(
                 for run, shares_waited in zip(own, waits[first:past], strict=True)
             ),
             () if passive is None else (passive.of_runs(first, past),),
-            tuple(run.placed.after(number) for number, run in enumerate(own) if run.placed is not None),
+            tuple(run.placed.after(number) for number, run in enumerate(own) if run.placed and run.fills is not None),
         )
     return outcomes

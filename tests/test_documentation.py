@@ -180,12 +180,12 @@ def test_the_reference_is_of_the_keys_and_checks_that_there_are():
 
 
 def test_the_reference_names_every_field_of_the_document_and_no_other(
-    minute_document, document_of_worlds, document_of_blocks
+    minute_document, document_of_worlds, document_of_blocks, document_of_placement
 ):
     section = reference.PAGE.read_text().partition("## The document")[2].partition("\n## ")[0]
     named = [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in SPAN.findall(row)]
     patterns = {name: re.compile(re.escape(name).replace(r"\*", r"[^.]+")) for name in named}
-    documents = [minute_document, document_of_worlds, document_of_blocks]
+    documents = [minute_document, document_of_worlds, document_of_blocks, document_of_placement]
     fields = {field for each in documents for field in leaves(each)} - {"feed.partitions"}  # of a file there are none
     fields -= {field for field in fields if any(other.startswith(f"{field}.") for other in fields)}  # null in some
     assert [each for each in sorted(fields) if not any(rule.fullmatch(each) for rule in patterns.values())] == []
@@ -215,6 +215,14 @@ def document_of_worlds(minute):
 
 
 @pytest.fixture(scope="module")
+def document_of_placement(minute):
+    window = {"start": synthetic.window(60.0)[0] + 30 * 10**9, "warmup": "60s"}
+    grid = {"phi": [0, "neutral"], "lambda_over": 0.05, "lambda_under": [0, 0.03], "theta_queue": 0}
+    keys = {"source": minute, "executor": "inline", "policy": "placement", "slice": "5s", "window": window}
+    return json.loads(json.dumps(sweep.run(keys | {"grid": grid}).document))
+
+
+@pytest.fixture(scope="module")
 def document_of_blocks(minute):
     order = {"side": ["buy", "sell"], "size": 5000, "every": "2s", "horizon": "2s"}
     grid = {"lambda_under": 0, "theta_queue": [n / 500 for n in range(36)]}
@@ -236,7 +244,9 @@ def subclasses(error):
     return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/mapping.md", "docs/search.md", "docs/simulation.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/mapping.md", "docs/model.md", "docs/search.md", "docs/simulation.md"]
+)
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
     examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert examples

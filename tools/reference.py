@@ -68,7 +68,8 @@ MEANING: Final = {
     "`default`, with a `seed`",
     "phi": "of `placement`: the share of what is cancelled at a price that was ahead of us; `neutral`: as much as of "
     "the queue was",
-    "rho": "of `placement`: the share of a decrease of size that was traded, where the source has no trades",
+    "rho": "of `placement`: the share of a decrease of size at a price that was traded, where the source has no "
+    "trades; what `python -m tools.traded_share` measures on one that has",
     "calendar": "whose regular sessions `session` means: [markets](markets.md#sessions)",
     "grid.policy": "values of the key of that name, a choice of the router's: [axes](axes.md)",
     "grid.reference": "the same",

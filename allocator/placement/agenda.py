@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocator.book import freeze
-from allocator.fills import stood_mids
 from allocator.flight import drawn
 from allocator.placement.posting import posted
 from allocator.queues import Joins, QueueRules, cleared
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book, Int64
-    from allocator.order import Latency, Order, Rules
+    from allocator.order import Latency, Order, Rules, Side
     from allocator.placement.policy import Placement
 
 NOWHERE: Final = -(2**62)
@@ -96,11 +94,6 @@ class Agenda:
     passed : (E, 4) int64
         Snapshot, slice * V + venue, shares that passed the queue of this limit order before, and with this moment;
         ascending.
-    other, other_fee : (T',) int64
-        From the order's first snapshot on: signed proceeds, after the fee, of a share sold at the best quote that last
-        stood on the other side, and that fee, 1e-9 $; `NOWHERE` where none ever did.
-    stood : (T,) int64
-        `allocator.fills.stood_mids`.
     first : int
         The order's first snapshot.
     """
@@ -111,23 +104,16 @@ class Agenda:
     joined: Int64
     refused: NDArray[np.bool_]
     passed: Int64
-    other: Int64
-    other_fee: Int64
-    stood: Int64
     first: int
 
 
-def agenda_of(
-    book: Book, order: Order, rules: Rules, policy: Placement, fees: Sequence[int], stood: Int64 | None = None
-) -> Agenda:
+def agenda_of(book: Book, order: Order, rules: Rules, policy: Placement) -> Agenda:
     """Look at all that an order meets.
 
     Parameters
     ----------
-    book, order, rules, policy, fees
+    book, order, rules, policy
         As `allocator.simulate.run_combinations`.
-    stood : (T,) int64, optional
-        `allocator.fills.stood_mids` of the book.
     """
     slices = slices_of(book, order, policy.slice, rules.latency)
     venues = len(book.venues)
@@ -150,25 +136,30 @@ def agenda_of(
     back = np.empty_like(by_order)
     back[by_order] = np.arange(len(by_order))
     passed = np.stack([done.snapshot, sent[done.order], before[back], done.through], axis=1).reshape(-1, 4)
-    first = book.span(order)[0]
-    agenda = Agenda(
-        slices, price, queue, sent, done.refused, passed, *_other(book, order, fees),
-        stood_mids(book) if stood is None else stood, first,
-    )  # fmt: skip
-    freeze(agenda.other, agenda.other_fee, agenda.stood)
-    return agenda
+    return Agenda(slices, price, queue, sent, done.refused, passed, book.span(order)[0])
 
 
-def _other(book: Book, order: Order, fees: Sequence[int]) -> tuple[Int64, Int64]:
-    """The proceeds of a share sold back, and the fee of that, at each of an order's snapshots."""
-    first, past = book.span(order)
-    side, paid = book.take_side(order.side), np.array(fees, np.int64)
-    ticks = side.other_ticks[first:past]
-    if not ticks.size:
-        return np.full(past - first, NOWHERE), np.zeros(past - first, np.int64)
-    signed = np.where(ticks != 0, side.sign * (book.base + book.tick * ticks.astype(np.int64)), NOWHERE)
+def sold_back(book: Book, side: Side, fees: Sequence[int], first: int, snapshots: Int64) -> tuple[Int64, Int64]:
+    """What a share fetches that is sold back at some snapshots, of which none is before the first.
+
+    Returns
+    -------
+    proceeds : (N,) int64
+        Signed, after the fee, at the best quote that last stood on the other side since the first snapshot, 1e-9 $;
+        `NOWHERE` where none did.
+    fee : (N,) int64
+        1e-9 $.
+    """
+    taken, paid = book.take_side(side), np.array(fees, np.int64)
+    if not len(snapshots) or not len(paid):
+        return np.full(len(snapshots), NOWHERE), np.zeros(len(snapshots), np.int64)
+    at = snapshots
+    if not (taken.other_ticks[at] != 0).any(axis=1).all():
+        shown = (taken.other_ticks[first : int(at.max()) + 1] != 0).any(axis=1)
+        last = np.maximum.accumulate(np.where(shown, np.arange(len(shown)), -1))
+        at = first + np.maximum(last[at - first], 0)
+    ticks = taken.other_ticks[at]
+    signed = np.where(ticks != 0, taken.sign * (book.base + book.tick * ticks.astype(np.int64)), NOWHERE)
     best = signed.argmax(axis=1)  # the first of equals has the lowest id
-    top = signed[np.arange(len(best)), best]
-    last = np.maximum.accumulate(np.where(top != NOWHERE, np.arange(len(best)), -1))
-    at = np.maximum(last, 0)
-    return np.where(last >= 0, top[at] - paid[best[at]], NOWHERE), np.where(last >= 0, paid[best[at]], 0)
+    top, fee = signed[np.arange(len(best)), best], paid[best]
+    return np.where(top == NOWHERE, NOWHERE, top - fee), np.where(top == NOWHERE, 0, fee)

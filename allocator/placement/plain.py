@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allocator.engine import (
-    _Account,
-    _AllLevels,
-    _FirstLevels,
-    _leftover,
-    _Offer,
+    Account,
+    AllLevels,
+    FirstLevels,
+    Offer,
     band_edge,
     best_other,
+    leftover_orders,
     settle,
     unfilled_price,
 )
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Book
     from allocator.order import Execution, Order, Parameters, Rules
+    from allocator.placement.agenda import Agenda
     from allocator.placement.policy import Placement
     from allocator.placement.situation import Situation
 
@@ -85,19 +86,19 @@ def execute_placed(
     """
     side, sign = book.take_side(order.side), order.sign
     first, past = book.span(order)
-    shown = _FirstLevels(book, side, rules) if side.levels is None else _AllLevels(book, side.levels, rules)
+    shown = FirstLevels(book, side, rules) if side.levels is None else AllLevels(book, side.levels, rules)
     paying = [fee for fee in fees for _ in range(book.depth)]
     makers = rules.maker_fees.of(book.venues.tolist())
-    account, flight = _Account(order.size, shown, paying), Flight(book, rules.latency)
+    account, flight = Account(order.size, shown, paying), Flight(book, rules.latency)
     count = max(1, -(-(order.end - order.start) // policy.slice))
-    agenda = agenda_of(book, order, rules, policy, fees)
+    agenda = agenda_of(book, order, rules, policy)
     resting: dict[int, _Resting] = {}
     venues = [_Venue() for _ in book.venues]
     passive: list[tuple[int, int, int, int]] = []
     last_slice, decisions = -1, 0
     other: tuple[int, int] | None = None
     complete = False
-    history = past_outflow(book, order, rules, policy, fees, past - 1) if first < past else None
+    history = past_outflow(book, order, rules, policy, fees, max(past - 1, 0))
     shown.begin(first)
 
     def cancel_all(t: int) -> None:
@@ -113,7 +114,7 @@ def execute_placed(
         costs = [px + fee for px, fee in zip(prices, paying, strict=True)]
         left = [max(sz - shares, 0) if px else 0 for px, sz, shares in zip(displayed, sizes, taken, strict=True)]
         other = best_other(book.price_list(side.other_ticks[t].tolist()), fees, sign) or other
-        offer = _Offer(t, displayed, costs, left, other)
+        offer = Offer(t, displayed, costs, left, other)
 
         for v in sorted(resting, key=lambda v: (resting[v].slice, v)):
             own = resting[v]
@@ -140,8 +141,9 @@ def execute_placed(
             need = 0 if complete else max(order.size * (number + 1) // count - bought, 0)
             forced = min(max(order.size * number // count - bought, 0), need) if policy.at_T == "buy" else 0
             now = situation(book, order, rules, policy, agenda, history, decisions)
+            limits: dict[int, int] = {}
             if now is None:
-                market, limits = _static(book, order, policy, parameters, t, costs, displayed, left, need), {}
+                market = _static(book, order, policy, parameters, t, costs, displayed, left, need)
             else:
                 market, limits = _split(rules, policy, parameters, now, displayed, prices, costs, left, need, forced)
             for v in range(len(venues)):
@@ -182,7 +184,7 @@ def execute_placed(
                 resting.pop(v, None)
                 venue.messages.clear()
         if t == past - 1 and account.missing > 0:
-            for s, shares in _leftover(prices, costs, left, account.missing, rules):
+            for s, shares in leftover_orders(prices, costs, left, account.missing, rules):
                 account.buy(offer, s, shares)
 
     sums = account.filled, account.over, account.cash, account.paid, account.over_cash
@@ -191,8 +193,9 @@ def execute_placed(
     return replace(execution_of(row), fills=tuple(Fill(*each) for each in sorted(fills)) if record else ())
 
 
-def _index(agenda: object, number: int) -> int:
-    return int(np.flatnonzero(agenda.slices.number == number)[0])  # type: ignore[attr-defined]
+def _index(agenda: Agenda, number: int) -> int:
+    """The decision of a slice."""
+    return int(np.flatnonzero(agenda.slices.number == number)[0])
 
 
 def _static(

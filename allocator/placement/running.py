@@ -60,6 +60,7 @@ def _run_block(stage: Stage, parameters: ParameterColumns, trail: int) -> tuple[
 
 def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int) -> tuple[Accounts, list[Note]]:
     from allocator.kernels import slices as kernels
+    from allocator.kernels import walk
 
     count, venues = len(parameters), len(stage.book.venues)
     cuts, size = stage.agenda.slices, stage.order.size
@@ -83,7 +84,7 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
     for j, t in enumerate(cuts.decided.tolist()):
         kernels.advance(stage.moments, advanced, stage.ends[j], stage.terms, stage.latency, stage.met, accounts)
         advanced = stage.ends[j]
-        sent_for = accounts.sums[:, kernels.FILLED] - accounts.sums[:, kernels.OVER] + accounts.flying
+        sent_for = accounts.sums[:, walk.FILLED] - accounts.sums[:, walk.OVER] + accounts.flying
         number = int(cuts.number[j])
         need = np.where(accounts.done == kernels.NONE, np.maximum(size * (number + 1) // cuts.count - sent_for, 0), 0)
         forced = np.zeros(count, np.int64)
@@ -101,22 +102,12 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
             wanted = placed.market
             accounts.limits[:, j * venues + situation.venues] = placed.limits
             if trail and need[0]:
-                forced, bought = int(placed.forced[0]), int(placed.market[0]) - int(placed.forced[0])
-                notes.append(
-                    Note(
-                        j,
-                        int(need[0]),
-                        forced,
-                        bought,
-                        situation,
-                        int(placed.cost[0]),
-                        shares[0].copy(),
-                        placed.of_first,
-                    )
-                )
+                bound, bought = int(placed.forced[0]), int((placed.market - placed.forced)[0])
+                found = int(placed.cost[0]), shares[0].copy(), placed.of_first
+                notes.append(Note(j, int(need[0]), bound, bought, situation, *found))
         if situation is None and trail and need[0]:
             notes.append(Note(j, int(need[0]), 0, int(min(shares[0].sum(), need[0]))))
-        _send(stage, j, t, shares, wanted, j * venues, accounts)
+        _send(stage, j, shares, wanted, j * venues, accounts)
         arrivals = np.ascontiguousarray(cuts.arrivals[j])
         freeze(arrivals)
         kernels.post(t, stage.terms, stage.latency, arrivals, accounts)
@@ -128,14 +119,13 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
 
 
 def _send(
-    stage: Stage, j: int, t: int, shares: Int64, wanted: Int64, first_sent: int, accounts: Accounts
+    stage: Stage, j: int, shares: Int64, wanted: Int64, first_sent: int, accounts: Accounts
 ) -> None:  # fmt: skip
     from allocator.kernels import slices as kernels
 
-    agenda, venues = stage.agenda, len(stage.book.venues)
-    at = t - agenda.first
-    market = np.array([t, agenda.stood[t], agenda.other[at], agenda.other_fee[at]], np.int64)
-    arrivals = np.full(venues, t) if first_sent == kernels.NONE else np.ascontiguousarray(agenda.slices.arrivals[j])
+    venues, market = len(stage.book.venues), np.ascontiguousarray(stage.sold_back[j])
+    to = stage.agenda.slices.arrivals
+    arrivals = np.full(venues, market[0]) if first_sent == kernels.NONE else np.ascontiguousarray(to[j])
     freeze(shares, wanted, market, arrivals)
     kernels.send(
         stage.supplies, j * venues, stage.ascending[j], shares, wanted, market, first_sent, arrivals, stage.terms,
@@ -146,9 +136,10 @@ def _send(
 def _complete(stage: Stage, accounts: Accounts) -> None:
     """Buy what is missing by the leftover rule, which takes no time, whatever is still on its way."""
     from allocator.kernels import slices as kernels
+    from allocator.kernels import walk
 
-    j, t = len(stage.agenda.slices.decided), stage.agenda.slices.past - 1
-    wanted = np.maximum(stage.order.size - accounts.sums[:, kernels.FILLED] + accounts.sums[:, kernels.OVER], 0)
+    j = len(stage.agenda.slices.decided)
+    wanted = np.maximum(stage.order.size - accounts.sums[:, walk.FILLED] + accounts.sums[:, walk.OVER], 0)
     shares = np.zeros((len(wanted), len(stage.ascending[j])), np.int64)
     if stage.rules.leftover == "sweep":
         kernels.offer(
@@ -157,22 +148,21 @@ def _complete(stage: Stage, accounts: Accounts) -> None:
     elif shares.shape[1]:  # at the best quote, whatever size it shows
         best = np.lexsort((stage.ascending[j], stage.prices(j)))[0]
         shares[:, best] = wanted
-    _send(stage, j, t, shares, wanted, kernels.NONE, accounts)
+    _send(stage, j, shares, wanted, kernels.NONE, accounts)
 
 
 def _within_tau(stage: Stage, j: int, shares: Int64, parameters: ParameterColumns) -> NDArray[np.bool_]:
     """(K, S) bool, which levels `static` takes of at a decision."""
     t, cost2 = int(stage.agenda.slices.decided[j]), 2 * stage.costs[j]
     sign, count = stage.order.sign, len(shares)
-    reference2 = np.zeros(count, np.int64)
-    known = np.ones(count, np.bool_)
+    reference2, known = np.zeros(count, np.int64), np.ones(count, np.bool_)
     arrival_at, arrival2 = stage.book.arrival(stage.order)
     match stage.policy.reference:
         case "touch":
             reference2[:] = cost2[0] if len(cost2) else 0
         case "best":
-            known = (shares > 0).any(axis=1)
-            reference2 = cost2[(shares > 0).argmax(axis=1)] if len(cost2) else reference2
+            known[:] = (shares > 0).any(axis=1)
+            reference2[:] = cost2[(shares > 0).argmax(axis=1)] if len(cost2) else 0
         case "mid":
             reference2[:], known[:] = sign * stage.book.mid2[t], stage.book.mid2[t] != 0
         case _:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocator.money import NANO
+from allocator.money import NANO, SUM_LIMIT
 from allocator.order import SIGN
 from allocator.outflow import outflow
 from allocator.placement.policy import FEWEST_SAMPLES, SECOND
@@ -75,10 +75,11 @@ def past_outflow(book: Book, order: Order, rules: Rules, policy: Placement, fees
     last : int
         The snapshot of the last decision.
     """
-    stride, begin = stride_of(policy.slice), int(book.ts[0])
+    stride, begin = stride_of(policy.slice), int(book.ts[0]) if len(book.ts) else order.start
     # as many as are looked at, and before them what tells how busy the market was
     before = policy.samples * _SPARE + WINDOWS_PER_SLICE
-    past = max((int(book.ts[last]) - policy.slice - begin) // stride + 1, 0)
+    now = int(book.ts[last]) if len(book.ts) else begin
+    past = max((now - policy.slice - begin) // stride + 1, 0)
     first = max((order.start - policy.slice - begin) // stride + 1 - before, 0)
     queue_rules = QueueRules(rules.phi, rules.rho)
     return outflow(
@@ -155,11 +156,16 @@ def _catch_up(through: Int64, nominal: int, sign: int, history: Outflow, rows: N
     cost2 = history.c2_end[rows]
     beyond = cost2 - sign * history.mid2_start[rows]
     missed = nominal - np.minimum(np.minimum(through, nominal).sum(axis=1), nominal)
-    weights = [int(each) if c else 0 for each, c in zip(missed, cost2, strict=True)]
-    if not any(weights):
-        weights = [int(c != 0) for c in cost2]
-    total = sum(weights)
-    return max(sum(w * int(b) for w, b in zip(weights, beyond, strict=True)) // total, 0) if total else 0
+    weights = np.where(cost2 != 0, missed, 0)
+    if not weights.any():
+        weights = (cost2 != 0).astype(np.int64)
+    total = int(weights.sum())
+    if not total:
+        return 0
+    if nominal < SUM_LIMIT // (len(rows) * max(int(np.abs(beyond).max()), 1)):
+        return max(int((weights * beyond).sum()) // total, 0)
+    # beyond 64 bits
+    return max(sum(w * b for w, b in zip(weights.tolist(), beyond.tolist(), strict=True)) // total, 0)
 
 
 def _alike(

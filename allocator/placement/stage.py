@@ -9,7 +9,7 @@ import numpy as np
 
 from allocator.book import freeze
 from allocator.engine import band_edge
-from allocator.placement.agenda import Agenda, agenda_of
+from allocator.placement.agenda import Agenda, agenda_of, sold_back
 from allocator.placement.situation import Situation, past_outflow, situation
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Stage:
         Of each slice and venue, where a child that takes time meets it; without rows where none does.
     ascending : (J + 1,) tuple of (S,) int64
         The levels of each of these, venue * D + level, by cost.
+    sold_back : (J + 1, 4) int64
+        The snapshot of each of these, twice the mid there, and what `allocator.placement.agenda.sold_back` says of it.
     costs : (J + 1,) tuple of (S,) int64
         These costs, signed, 1e-9 $ per share.
     edges : (J + 1,) tuple of int
@@ -61,6 +63,7 @@ class Stage:
     supplies: Supplies
     met: Supplies
     ascending: tuple[Int64, ...]
+    sold_back: Int64
     costs: tuple[Int64, ...]
     edges: tuple[int, ...]
     moments: Moments
@@ -78,19 +81,28 @@ class Stage:
 def stage_of(
     book: Book, order: Order, rules: Rules, policy: Placement, fees: Sequence[int], stood: Int64 | None = None
 ) -> Stage:
-    """Prepare an order."""
+    """Prepare an order.
+
+    Parameters
+    ----------
+    book, order, rules, policy, fees
+        As `allocator.simulate.run_combinations`.
+    stood : (T,) int64, optional
+        `allocator.fills.stood_mids` of the book, where it matters where the mid was when something filled.
+    """
     from allocator.kernels import slices as kernels
     from allocator.runners import quoted_in_flight
 
-    agenda = agenda_of(book, order, rules, policy, fees, stood)
+    agenda = agenda_of(book, order, rules, policy)
     cuts, venues = agenda.slices, len(book.venues)
     decided, first = cuts.decided, agenda.first
     situations: list[Situation | None] = []
     if len(decided):
         history = past_outflow(book, order, rules, policy, fees, int(decided[-1]))
         situations = [situation(book, order, rules, policy, agenda, history, j) for j in range(len(decided))]
-    quotes, prices, _, latency = quoted_in_flight(book, order, rules, fees, agenda.stood)
-    snapshots = np.append(decided, [cuts.past - 1] if len(decided) else [])
+    stood = book.mid2 if stood is None else stood
+    quotes, prices, _, latency = quoted_in_flight(book, order, rules, fees, stood)
+    snapshots = np.append(decided, [cuts.past - 1] if len(decided) else []).astype(np.int64)
 
     def look(at: Int64, which: Int64) -> Supplies:
         by_time = np.argsort(at, kind="stable")
@@ -121,7 +133,7 @@ def stage_of(
         ascending.append(levels)
         costs.append(cost[levels])
         edges.append(_edge_at(rules, supplies.price[rows][supplies.shares[rows] > 0]))
-    moments, ends = _moments(agenda, late)
+    moments, ends = moments_of(book, order, fees, agenda, late, stood)
     terms = kernels.Terms(
         order.sign,
         order.size,
@@ -131,8 +143,9 @@ def stage_of(
     )
     freeze(terms.price, terms.taker, terms.maker)
     return Stage(
-        book, order, rules, policy, tuple(fees), agenda, tuple(situations), supplies, met, tuple(ascending), tuple(costs),
-        tuple(edges), moments, ends, terms, latency,
+        book, order, rules, policy, tuple(fees), agenda, tuple(situations), supplies, met, tuple(ascending),
+        np.stack([snapshots, stood[snapshots], *sold_back(book, order.side, fees, first, snapshots)], axis=1),
+        tuple(costs), tuple(edges), moments, ends, terms, latency,
     )  # fmt: skip
 
 
@@ -144,8 +157,21 @@ def _edge_at(rules: Rules, prices: Int64) -> int:
     return ANY if edge is None else edge
 
 
-def _moments(agenda: Agenda, late: Int64) -> tuple[Moments, tuple[int, ...]]:
-    """The moments of an agenda and of the children that take time, and how many there are before each decision."""
+def moments_of(
+    book: Book, order: Order, fees: Sequence[int], agenda: Agenda, late: Int64, stood: Int64
+) -> tuple[Moments, tuple[int, ...]]:
+    """The moments of an agenda and of the children that take time, and how many there are before each decision.
+
+    Parameters
+    ----------
+    book, order, fees
+        As `allocator.simulate.run_combinations`.
+    agenda : Agenda
+    late : (L,) int64
+        Slice * V + venue of the children that take time and arrive.
+    stood : (T,) int64
+        As of `stage_of`.
+    """
     from allocator.kernels import slices as kernels
 
     arrivals = agenda.slices.arrivals.reshape(-1)[late]
@@ -157,8 +183,8 @@ def _moments(agenda: Agenda, late: Int64) -> tuple[Moments, tuple[int, ...]]:
     by_time = np.lexsort((sent, kind, snapshot))
     snapshot = snapshot[by_time]
     moments = kernels.Moments(
-        kind[by_time], snapshot, sent[by_time], before[by_time], after[by_time], agenda.stood[snapshot],
-        agenda.other[snapshot - agenda.first], agenda.other_fee[snapshot - agenda.first],
+        kind[by_time], snapshot, sent[by_time], before[by_time], after[by_time], stood[snapshot],
+        *sold_back(book, order.side, fees, agenda.first, snapshot),
     )  # fmt: skip
     freeze(*moments)
     return moments, tuple(np.searchsorted(snapshot, agenda.slices.decided, "right").tolist())

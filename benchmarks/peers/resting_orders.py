@@ -56,6 +56,7 @@ def replay(backtest, stops, sent, prices, buy, past, fills):
     """Look at every stop, and note what was filled by then: how many notes, or minus an error."""
     notes, first, count = 0, 0, 0
     left = np.full(len(sent), SHARES)
+    backtest.elapse(0)  # before which it has no time
     for stop in range(len(stops)):
         if backtest.elapse(stops[stop] - backtest.current_timestamp) > 1:
             return -1
@@ -80,6 +81,7 @@ def replay(backtest, stops, sent, prices, buy, past, fills):
 def step(backtest, stops, sent, prices, buy):
     """One order after the other, and a stop at each feed, as a strategy has it."""
     count = 0
+    backtest.elapse(0)
     while True:
         if count < len(sent) and backtest.current_timestamp >= stops[sent[count]]:
             if count:
@@ -93,6 +95,7 @@ def step(backtest, stops, sent, prices, buy):
 @njit
 def elapse(backtest, stops, sent, prices, buy):
     """One order after the other, and all time between them at once."""
+    backtest.elapse(0)
     for order in range(len(sent)):
         backtest.elapse(stops[sent[order]] - backtest.current_timestamp)
         if order:

@@ -58,7 +58,7 @@ EXPECTED: Final = {
     "samples": "a whole number, such as 200",
     "catch_up": "a multiple, such as 1 or 0.5",
     "phi": "neutral, or a number from 0 to 1, such as 0.5",
-    "rho": "a number from 0 to 1, such as 0.1",
+    "rho": "a number from 0 to 1, such as 0.2",
     "stub_band": "a number from 0 to 1, such as 0.1, or null for none",
     "max_age": f"{_DURATION}, or null for none",
     "leftover_band": "a number from 0 to 1, such as 0.005, or null for none",

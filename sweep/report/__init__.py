@@ -15,6 +15,7 @@ from sweep.report.document import (
     worlds_section,
 )
 from sweep.report.judgement import judged_document, power_section
+from sweep.report.placement import placement_section
 from sweep.report.summary import print_summary
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "judged_document",
     "order_section",
     "orders_section",
+    "placement_section",
     "power_section",
     "print_summary",
     "rules_section",

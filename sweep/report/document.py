@@ -115,7 +115,7 @@ def worlds_section(
         section.append(
             {
                 "market": world.point,
-                **{name: answer[name] for name in _OF_WORLD},
+                **{name: answer[name] for name in _OF_WORLD if name in answer},
                 "cells": answer["orders"]["cells"],
                 "first_best": None if sums is None else _first_best(sums, totals),
             }
@@ -131,6 +131,7 @@ _OF_WORLD: Final = (
     "room",
     "objective",
     "shortfall",
+    "placement",
     "verdict",
     "statistics",
 )

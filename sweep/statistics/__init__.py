@@ -4,6 +4,7 @@ interval, best_of, confidence_set, corrected, pbo : for anybody's matrix of bloc
 """
 
 from sweep.statistics.blocks import Blocks, blocks_of
+from sweep.statistics.calibration import Placing, Reliability, Resting, placing
 from sweep.statistics.details import details, fills_by_venue, stacked
 from sweep.statistics.filling import Filling
 from sweep.statistics.folds import make_folds
@@ -34,7 +35,10 @@ __all__ = [
     "Outcome",
     "Overfitting",
     "Part",
+    "Placing",
     "Power",
+    "Reliability",
+    "Resting",
     "Saving",
     "Total",
     "Verdict",
@@ -56,6 +60,7 @@ __all__ = [
     "paid_by_group",
     "parts_of",
     "pbo",
+    "placing",
     "powers",
     "savings_of",
     "shares_of",

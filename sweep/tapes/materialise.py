@@ -97,6 +97,8 @@ class Facts:
         Of each book's prices.
     quoted : (int, int), optional
         First and last instant in the window at which the first book shows a quote; None where there is none.
+    printed : bool
+        Whether trades of its venues are known.
     beside : tuple of TapeSpan
         Further tapes with quotes in the window, in what this one was taken from.
     empty : tuple of str
@@ -116,6 +118,7 @@ class Facts:
     nbytes: int
     scales: tuple[Scale, ...]
     quoted: tuple[int, int] | None
+    printed: bool
     beside: tuple[TapeSpan, ...] = ()
     empty: tuple[str, ...] = ()
 
@@ -547,6 +550,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
             nbytes=sum(each.nbytes for each in books) + _bytes_of(tape),
             scales=tuple(Scale(each.venues, each.base, each.tick, each.highest) for each in books),
             quoted=_quoted(book, start),
+            printed=book.prints is not None,
             beside=beside,
             empty=empty,
         ),

@@ -438,7 +438,7 @@ def test_a_policy_without_a_kernel_runs_on_the_reference_engine_and_is_not_colla
     done = run_combinations(book, order, FAIR, Mine(), fees, LADDER)
     assert len(done.rows) == len(LADDER)
     assert done.table.tolist() == rows(book, order, FAIR, Static(), fees, "walk")
-    assert set(RUNNERS) == {"reference", "walk", "delayed", *FAST}
+    assert set(RUNNERS) == {"reference", "walk", "delayed", "placed", *FAST}
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 64, 65, 200])

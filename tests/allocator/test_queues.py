@@ -18,8 +18,8 @@ from tests.support.strategies import CENT, OPEN, SECOND, deep_tapes, restless_ta
 from tests.support.tapes import with_levels, with_trades
 
 BARE = BookRules(uncross=False, stub_band=OFF)
-PESSIMISTIC, OPTIMISTIC = QueueRules(0), QueueRules(NANO)
-RULES = {"pessimistic": PESSIMISTIC, "neutral": QueueRules(NEUTRAL), "optimistic": OPTIMISTIC}
+PESSIMISTIC, OPTIMISTIC = QueueRules(0, 0), QueueRules(NANO, 0)
+RULES = {"pessimistic": PESSIMISTIC, "neutral": QueueRules(NEUTRAL, 0), "optimistic": OPTIMISTIC}
 MIRROR = 20_000 * CENT
 """Prices p of a tape are this less p in its mirror image."""
 
@@ -210,6 +210,9 @@ def test_a_part_of_a_decrease_trades_where_the_tape_has_no_prints():
 def test_a_price_that_leaves_fills_nobody():
     same_for_all(rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)]), (100, 0, []))
     assert one(rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)]), QueueRules(0, NANO)) == (100, 0, [])
+    # nor by those who had joined behind
+    tape = rows_of([(9_000, 100)], [(9_000, 250)], [(8_999, 60)])
+    assert one(tape, QueueRules(0, NANO)) == (100, 0, [])
     # we are the first of those who come back
     tape = rows_of([(9_000, 100)], [(8_999, 60)], [(9_000, 50)], [(9_000, 45)])
     assert one(tape, QueueRules(0, NANO)) == (100, 0, [(3, 5)])
@@ -429,7 +432,7 @@ def test_what_comes_later_changes_nothing(data, seed, phi):
     tape = data.draw(busy_tapes())
     book = build_book(tape, BARE)
     joins = some_joins(book, seed)
-    past = int(book.ts[joins.past.max() - 1])
+    past = int(book.ts[max(joins.past.max() - 1, joins.joined.max())])
     rng = np.random.default_rng(seed)
     late, late_trades = tape.ts > past, tape.trades.ts > past
     other = {name: getattr(tape, name).copy() for name in QUOTE_DTYPES}

@@ -28,10 +28,11 @@ KERNELS = [
     "feed.files.mbo_kernel",
     "feed.files.price_book_kernel",
     "feed.quality.tally_kernel",
+    "allocator.kernels",
 ]
 COMPILED = [] if os.environ.get("NUMBA_DISABLE_JIT") else KERNELS  # numba wants its bytecode as it is
 
-with atheris.instrument_imports(include=["feed"], exclude=COMPILED):
+with atheris.instrument_imports(include=["feed", "allocator"], exclude=COMPILED):
     from tests.fuzz.targets import TARGETS, accepted
 
 TELL_SECONDS = 0.2

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from allocator.book import OFF, BookRules, build_book
-from allocator.queues import NEUTRAL, Joins, QueueRules, cleared_plain
+from allocator.queues import NEUTRAL, Joins, QueueRules, cleared
 from feed.source import read_source
 from tests.support import ROOT
 from tests.support.hftbacktest import (
@@ -146,7 +146,7 @@ def _ours(case, phi):
         price=case.price,
         ahead=np.zeros(count, np.int64),
     )
-    done = cleared_plain(case.book, case.side, joins, QueueRules(phi=phi, rho=0))
+    done = cleared(case.book, case.side, joins, QueueRules(phi=phi, rho=0))
     assert not done.refused.any()
     fills = [[] for _ in range(count)]
     for order, stop, through in zip(done.order.tolist(), done.snapshot.tolist(), done.through.tolist(), strict=True):

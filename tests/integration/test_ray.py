@@ -107,7 +107,13 @@ MANY = ("order.side=[buy,sell]", "order.size=[500,2000]", "order.every=2s", "ord
 ZOOM = (*MANY, "search.kind=zoom", "grid.theta_queue={start: 0, stop: 0.02, num: 41}", "grid.reference=[touch, mid]")
 
 
-@pytest.mark.parametrize(("orders", "workers"), [((), (2,)), (MANY, (1, 2)), (ZOOM, (2,))])
+PLACING = (
+    *("grid.policy=[static, placement]", "grid.phi=[0, neutral]", "slice=5s"),
+    *("order.side=[buy,sell]", "order.every=10s", "order.horizon=10s"),
+)
+
+
+@pytest.mark.parametrize(("orders", "workers"), [((), (2,)), (MANY, (1, 2)), (ZOOM, (2,)), (PLACING, (2,))])
 def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, environment, tmp_path, orders, workers):
     start, end = synthetic.window(60.0)
     words = [

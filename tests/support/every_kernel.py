@@ -12,13 +12,15 @@ from allocator.book import BookRules, build_book
 from allocator.engine import as_row
 from allocator.money import INFINITE, NANO
 from allocator.order import Latency, Order, ParameterColumns, Parameters, Rules
+from allocator.placement.policy import Placement
 from allocator.placement.solver import solve
 from allocator.placement.stochastic import stochastic_approximation
 from allocator.policies import Static
 from allocator.runners import RUNNERS, Task, runners_for
 from allocator.simulate import run_baselines, run_combinations
 from tests.support.placings import random_placing
-from tests.support.strategies import CENT, SECOND, random_tape
+from tests.support.resting import resting_tape
+from tests.support.strategies import CENT, OPEN, SECOND, random_tape
 from tests.support.tapes import with_levels
 
 GRID = ParameterColumns.of([Parameters(0, tau, 0) for tau in (0, CENT, 2 * CENT + 1, INFINITE)])
@@ -62,6 +64,15 @@ def digest() -> str:
                 content.update(run_combinations(book, order, late, capped, fees, GRID, kernel=kernel).table.tobytes())
             baselines = run_baselines(book, order, late, fees, "fair")
             content.update(np.array([as_row(run) for run in baselines.values()], np.int64).tobytes())
+    for depth, posting in ((1, "touch"), (3, "deep:1"), (3, "inside")):
+        book = build_book(resting_tape(depth, seconds=200, depth=depth), BookRules())
+        order = Order("buy", 2_000, OPEN + 120 * SECOND, OPEN + 150 * SECOND)
+        policy = Placement(slice=10 * SECOND, samples=30, posting=posting)
+        for rules in (late, replace(late, latency=Latency(), liquidity="refresh", phi=0)):
+            for kernel in runners_for(Task.of(book, order, rules, policy, fees)):
+                used.add(kernel)
+                outcome = run_combinations(book, order, rules, policy, [0, -CENT // 5, CENT // 3], GRID, kernel=kernel)
+                content.update(outcome.table.tobytes())
     assert used == set(RUNNERS) - {"reference"}, used
     for number in range(6):
         placing = random_placing(np.random.default_rng(number), 1 + number % 3, 10)

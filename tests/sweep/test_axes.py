@@ -214,7 +214,7 @@ def test_a_plan_counts_every_variant(day):
         ({"max_age": ["soon"]}, "grid.max_age: 'soon' is no duration"),
         ({"depth": [1, 11]}, "grid.depth: expected a whole number, 1 to 10, but it had 11"),
         ({"depth": ["deep"]}, "grid.depth: expected a whole number, such as 10, but it had 'deep'"),
-        ({"policy": ["statc"]}, "grid.policy: expected one of static, pseudocode, but it had 'statc'"),
+        ({"policy": ["statc"]}, "grid.policy: expected one of static, pseudocode, placement, but it had 'statc'"),
         ({"participation": [0.5, 0]}, "grid.participation: expected above 0 and up to 1, but it had 0"),
         ({"participation": [1.5]}, "grid.participation: expected above 0 and up to 1, but it had 1.5"),
         ({"schedule": ["vwap"]}, "grid.schedule: expected now or twap or pov, but it had 'vwap'"),

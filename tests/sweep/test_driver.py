@@ -142,8 +142,9 @@ def test_a_failing_combination_is_reported_and_the_others_go_on(stream, monkeypa
         raise ZeroDivisionError("everywhere")
 
     monkeypatch.setattr(tasks, "run_combinations", always_fails)
-    with pytest.raises(AllFailed, match="everywhere"):
-        run(config_of(stream))
+    for order in ({"size": 2000}, {"size": [500, 2000], "side": ["buy", "sell"]}):
+        with pytest.raises(AllFailed, match="everywhere"):
+            run(config_of(stream, order=order))
 
 
 class Fragile(Inline):

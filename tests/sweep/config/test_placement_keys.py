@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from allocator import queues
 from allocator.money import NANO
-from allocator.order import NEUTRAL, MakerFees
+from allocator.order import NEUTRAL, MakerFees, Rules
 from allocator.placement.policy import SECOND, Placement
 from allocator.policies import Static
 from sweep.config import build_config, load_config
@@ -37,7 +38,8 @@ def test_keys_are_read_in_the_units_of_the_policy():
 def test_the_queues_rules_are_integers():
     rules = settings_of(policy="placement", phi=0.25, rho=1).rules
     assert (rules.phi, rules.rho) == (NANO // 4, NANO)
-    assert settings_of().rules.phi == settings_of(phi="neutral").rules.phi == NEUTRAL
+    assert settings_of().rules.phi == settings_of(phi="neutral").rules.phi == NEUTRAL == queues.NEUTRAL
+    assert settings_of().rules.rho == Rules("persist", "sweep", 0).rho == queues.RHO  # which is measured
 
 
 def test_maker_fees_are_merged_as_taker_fees_are():
@@ -74,7 +76,7 @@ def test_maker_fees_are_merged_as_taker_fees_are():
         ("phi=.nan", "phi: expected neutral, or 0 to 1, but it had nan"),
         ("phi=half", "phi: expected neutral, or a number from 0 to 1, such as 0.5, but it had 'half'"),
         ("rho=-0.1", "rho: expected 0 to 1, but it had -0.1"),
-        ("rho=neutral", "rho: expected a number from 0 to 1, such as 0.1, but it had 'neutral'"),
+        ("rho=neutral", "rho: expected a number from 0 to 1, such as 0.2, but it had 'neutral'"),
         ("grid.phi=[0, 0.0]", "grid.phi: 0.0 stands twice"),
         ("grid.phi=[0, 2]", "grid.phi: expected neutral, or 0 to 1, but it had 2.0"),
         ("grid.slice=[10s, 10000ms]", "grid.slice: 10000ms stands twice, as 10s"),
@@ -183,7 +185,9 @@ HASHES = {
 @pytest.mark.parametrize("keys", HASHES)
 def test_older_runs_are_found(keys):
     assert build_config(dict(keys)).question.config_hash == HASHES[keys]
-    assert build_config(dict(keys) | {"rho": 0.1, "catch_up": 1, "phi": "neutral"}).question.config_hash == HASHES[keys]
+    assert (
+        build_config(dict(keys) | {"rho": 0.185, "catch_up": 1, "phi": "neutral"}).question.config_hash == HASHES[keys]
+    )
     for name, value in (*KEYS.items(), ("phi", 0), ("rho", 0.2)):
         assert build_config(dict(keys) | {name: value}).question.config_hash != HASHES[keys]
 
@@ -193,7 +197,12 @@ def test_rules_name_what_placement_reads_and_nothing_of_it_elsewhere():
     assert not {*KEYS, "phi", "rho", "maker_fees"} & {*plain}
     keys = {"slice": "10s", "fees": {"default": {"maker": -0.001}, "2": {"maker": 0.001}}, "source": "day.csv"}
     placing = rules_section(build_config({"policy": "placement", "grid": {"phi": [0, "neutral"]}, **keys}).question)
-    assert (placing["slice"], placing["phi"], placing["rho"], placing["samples"]) == ("10s", [0.0, "neutral"], 0.1, 200)
+    assert (placing["slice"], placing["phi"], placing["rho"], placing["samples"]) == (
+        "10s",
+        [0.0, "neutral"],
+        0.185,
+        200,
+    )
     assert placing["maker_fees"] == {"default": -0.001, "2": 0.001}
     assert placing["warmup_s"] == 1800
     tables = {"one": {"default": {"maker": -0.001}}, "other": {"2": {"taker": 0.001}}}
