@@ -259,9 +259,10 @@ def _split(
             under = 2 * under + policy.catch_up * now.catch_up // NANO
         x = np.full(joined + 1, -1, np.int64)
         ladder = [s for s in ascending if rest[s]]
+        up_to = np.cumsum([0, *(rest[s] for s in ladder)]) // unit
         columns = [
             np.minimum(now.through, size) // unit,
-            np.array([rest[s] // unit for s in ladder], np.int64),
+            np.diff(up_to),
             np.array([min(2 * costs[s] - now.mid2, cap) for s in ladder], np.int64),
             np.clip(now.gain, -cap, cap),
         ]
