@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outflow:
-    """W windows; of one that is not usable all is 0 but its start and end.
+    """W windows; of one that is not usable all is 0 but its start, end and volume.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Outflow:
         Shares displayed where orders join, all venues together.
     volume : (W,) int64
         Shares that traded against the side rested on, at any price; without prints those by which the best quotes
-        decrease (`allocator.kernels.queues.decreases`).
+        decrease (`allocator.kernels.queues.decreases`). 0 of a window that reaches beyond the tape.
     """
 
     start: Int64
@@ -142,6 +142,8 @@ def outflow(
         A posting that is none.
     """
     start, end, joined, past, usable = _spans(book, length, stride, first_window, past_window)
+    recorded = (joined >= 0) & (end <= book.ts[-1]) if len(book.ts) else usable
+    volume = _volume(book, resting(book, side), SIGN[side], joined[recorded], past[recorded])
     at, last = np.where(usable, joined, 0), np.where(usable, past - 1, 0)
     own, shape = resting(book, side), (len(start), len(book.venues))
     px = posted(book, side, posting, at) if usable.any() else np.zeros(shape, np.int64)
@@ -160,9 +162,11 @@ def outflow(
         "mid2_end": stood[last],
         "c2_end": _costs2(book, own, SIGN[side], fees, last) if len(venue) else np.zeros_like(at),
         "queue": queue.sum(axis=1),
-        "volume": _volume(book, own, SIGN[side], at, last + 1) if len(venue) else np.zeros_like(at),
     }
-    return Outflow(start, end, xi, usable, **{name: np.where(usable, each, 0) for name, each in columns.items()})
+    columns = {name: np.where(usable, each, 0) for name, each in columns.items()}
+    columns["volume"] = np.zeros_like(at)
+    columns["volume"][recorded] = volume
+    return Outflow(start, end, xi, usable, **columns)
 
 
 def _spans(book: Book, length: int, stride: int, first: int, past: int) -> tuple[Int64, Int64, Int64, Int64, Flags]:
@@ -190,6 +194,8 @@ def _volume(book: Book, own: TakeSide, sign: int, joined: Int64, past: Int64) ->
     """(S,) int64, `Outflow.volume` of the snapshots (joined, past)."""
     from allocator.kernels import queues
 
+    if not len(joined):
+        return np.zeros(0, np.int64)
     first, last = int(joined.min()) + 1, int(past.max())
     if book.prints is None:
         each = np.zeros(last - first + 1, np.int64)
@@ -251,10 +257,13 @@ def _window(
 ) -> _Window:
     """Measure one window."""
     sign, own, venues = SIGN[side], resting(book, side), len(book.venues)
-    nothing = _Window(start, end, [0] * venues)
     until = [t for t in range(len(book.ts)) if book.ts[t] <= end]
     joined = max((t for t in until if book.ts[t] <= start), default=-1)
-    if joined < 0 or end > book.ts[-1] or not book.mid2[: joined + 1].any():
+    if joined < 0 or end > book.ts[-1]:
+        return _Window(start, end, [0] * venues)
+    volume = sum(_traded(book, own, sign, t) for t in range(joined + 1, until[-1] + 1))
+    nothing = _Window(start, end, [0] * venues, volume=volume)
+    if not book.mid2[: joined + 1].any():
         return nothing
     prices = {v: px for v in range(venues) if (px := _price(book, side, posting, joined, v))}
     joins = [(v, joined, until[-1] + 1, px, 0) for v, px in prices.items()]
@@ -277,7 +286,7 @@ def _window(
         mid2_end=stood[until[-1]],
         c2_end=2 * min((sign * px + fee for px, fee in asks if px), default=0),
         queue=sum(done.queue.tolist()),
-        volume=sum(_traded(book, own, sign, t) for t in range(joined + 1, until[-1] + 1)),
+        volume=volume,
     )
 
 

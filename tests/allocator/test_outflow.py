@@ -139,6 +139,14 @@ def test_inside_is_nowhere_where_the_spread_is_a_tick_or_a_side_is_empty():
         assert measured.usable.tolist() == [True, True, False]
 
 
+def test_what_trades_is_counted_also_where_nothing_can_be_posted():
+    rows = [(second, 2, [(9_000, 90 - 10 * second)], [(9_001, 1)]) for second in range(3)]
+    prints = (0.5, 2, 9_000, 10, -1), (1.5, 2, 9_000, 7, 0), (1.6, 2, 9_001, 5, 1)
+    for tape, volume in ((deep_tape_of(*rows), [10, 10, 0]), (with_trades(deep_tape_of(*rows), *prints), [10, 7, 0])):
+        measured = measure(tape, length=1, windows=(0, 3), posting="inside")
+        assert (measured.usable.tolist(), measured.volume.tolist()) == ([False] * 3, volume)
+
+
 def test_a_venue_whose_own_ask_is_at_its_bid_is_not_joined():
     tape = deep_tape_of(
         (0, 2, [(9_000, 10)], [(9_000, 10)]), (0, 43, [(8_000, 5)], [(8_100, 5)]), (1, 2, [(9_000, 5)], ASK)
