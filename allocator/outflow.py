@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocator.errors import AllocatorError
 from allocator.fills import stood_mids
 from allocator.order import SIGN
+from allocator.posting import joinable, level_of
 from allocator.queues import FULL, Joins, clear, cleared_plain, resting
 
 if TYPE_CHECKING:
@@ -58,57 +58,6 @@ class Outflow:
     volume: Int64
 
 
-def level_of(posting: str) -> int:
-    """The level that a posting joins, from 0 on; -1 = inside the spread.
-
-    Raises
-    ------
-    AllocatorError
-        It is none of ``touch``, ``inside`` and ``deep:N``.
-    """
-    name, _, level = posting.partition(":")
-    if posting in {"touch", "inside"}:
-        return 0 if posting == "touch" else -1
-    if name == "deep" and level.isascii() and level.isdecimal() and 1 <= int(level) < 100:
-        return int(level)
-    raise AllocatorError(f"posting: expected touch, inside, or deep:1 and more, but it had {posting!r}")
-
-
-def posted(book: Book, side: Side, posting: str, snapshots: Int64) -> Int64:
-    """The prices at which orders are posted.
-
-    Parameters
-    ----------
-    book : Book
-    side : str
-        Of the parent order.
-    posting : str
-        ``touch``: behind each venue's own best quote. ``inside``: a tick of the book better than the best of all, where
-        that does not reach the other side. ``deep:N``: behind the N-th level after the venue's first.
-    snapshots : (S,) int64
-
-    Returns
-    -------
-    (S, V) int64
-        1e-9 $; 0 where the venue shows nothing to join.
-    """
-    own, level, sign = resting(book, side), level_of(posting), SIGN[side]
-    ticks = own.ticks[snapshots].astype(np.int64)
-    if level > 0:
-        if own.levels is None or level >= own.levels.ticks.shape[1]:
-            return np.zeros_like(ticks)
-        rows = own.levels.rows[snapshots]
-        ticks = np.where(own.levels.count[snapshots] > level, own.levels.ticks[rows, level].astype(np.int64), 0)
-    elif level < 0 and ticks.size:
-        far = np.iinfo(np.int64).min
-        best = np.where(ticks != 0, sign * ticks, far).max(axis=1)
-        other = own.other_ticks[snapshots].astype(np.int64)
-        lowest = np.where(other != 0, sign * other, -far - 1).min(axis=1)
-        fits = (best + 1 < lowest) & (lowest != -far - 1)
-        ticks = np.where((ticks != 0) & fits[:, None], (sign * (best + 1))[:, None], 0)
-    return np.where(ticks != 0, book.base + book.tick * ticks, 0)
-
-
 def outflow(
     book: Book,
     side: Side,
@@ -132,7 +81,7 @@ def outflow(
     length, stride : int
         Nanoseconds, above 0.
     posting : str
-        As `posted`.
+        As of `allocator.posting.joinable`.
     rules : QueueRules
     first_window, past_window : int
 
@@ -146,7 +95,7 @@ def outflow(
     volume = _volume(book, resting(book, side), SIGN[side], joined[recorded], past[recorded])
     at, last = np.where(usable, joined, 0), np.where(usable, past - 1, 0)
     own, shape = resting(book, side), (len(start), len(book.venues))
-    px = posted(book, side, posting, at) if usable.any() else np.zeros(shape, np.int64)
+    px = joinable(book, side, posting, at)[0] if usable.any() else np.zeros(shape, np.int64)
     window, venue = np.nonzero((px != 0) & usable[:, None])
     joins = Joins(venue, at[window], last[window] + 1, px[window, venue], np.zeros(len(venue), np.int64))
     ends, _, _ = clear(book, side, joins, rules, 0)

@@ -144,9 +144,9 @@ def execute_placed(
             limits: dict[int, int] = {}
             if now is None:
                 market = _static(book, order, policy, parameters, t, costs, displayed, left, need)
-                within = _within_band(rules, displayed, prices, left)
-                for s in by_cost(costs, within):  # and the rest of what has to be bought
-                    more = min(within[s] - market.get(s, 0), forced - sum(market.values()))
+                near = _within_band(rules, displayed, prices, left)
+                for s in by_cost(costs, near):  # and the rest of what has to be bought
+                    more = min(near[s] - market.get(s, 0), forced - sum(market.values()))
                     market[s] = market.get(s, 0) + max(more, 0)
             else:
                 market, limits = _split(rules, policy, parameters, now, displayed, prices, costs, left, need, forced)

@@ -11,7 +11,7 @@ from allocator.money import NANO, SUM_LIMIT
 from allocator.order import SIGN
 from allocator.outflow import outflow
 from allocator.placement.policy import FEWEST_SAMPLES, SECOND
-from allocator.placement.posting import deeper, own_quotes
+from allocator.posting import joinable
 from allocator.queues import QueueRules
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ def _catch_up(through: Int64, nominal: int, sign: int, history: Outflow, rows: N
     if nominal < SUM_LIMIT // (len(rows) * max(int(np.abs(beyond).max()), 1)):
         return max(int((weights * beyond).sum()) // total, 0)
     # beyond 64 bits
-    return max(sum(w * b for w, b in zip(weights.tolist(), beyond.tolist(), strict=True)) // total, 0)
+    exact = sum(int(w) * int(b) for w, b in zip(weights, beyond, strict=True))
+    return max(exact // total, 0)
 
 
 def _alike(
@@ -179,7 +180,9 @@ def _alike(
     """Those of some windows that are in the tercile of now, by queue, volume or both; all where these are too few."""
     alike = np.ones(len(rows), np.bool_)
     if policy.condition in {"queue", "both"}:
-        alike &= _same_tercile(history.queue[rows], int(_queues(book, order, policy, np.array([t])).sum()))
+        alike &= _same_tercile(
+            history.queue[rows], int(joinable(book, order.side, policy.posting, np.array([t]))[1].sum())
+        )
     if policy.condition in {"volume", "both"}:
         # of the window that had ended when each one began; before the first ones nothing is known
         ended = rows - _back(policy.slice)
@@ -190,18 +193,10 @@ def _alike(
     return rows[alike] if np.count_nonzero(alike) >= FEWEST_SAMPLES else rows
 
 
-def _queues(book: Book, order: Order, policy: Placement, snapshots: Int64) -> Int64:
-    """(J, V) int64, shares displayed where the windows of `Outflow` join."""
-    if policy.posting == "inside":
-        return np.zeros((len(snapshots), len(book.venues)), np.int64)
-    if policy.posting == "touch":
-        return own_quotes(book, order.side, snapshots)[1]
-    return deeper(book, order.side, int(policy.posting.removeprefix("deep:")), snapshots)[1]
-
-
 def _terciles(book: Book, order: Order, policy: Placement, starts: Int64, venues: Int64, queue: Int64) -> Int64:
     """(K,) int64, in which third of the queues of past windows those of now lie."""
-    past = _queues(book, order, policy, np.maximum(book.ts.searchsorted(starts, "right") - 1, 0))[:, venues]
+    began = np.maximum(book.ts.searchsorted(starts, "right") - 1, 0)
+    past = joinable(book, order.side, policy.posting, began)[1][:, venues]
     of: Int64 = (past < queue).sum(axis=0) * 3 // (len(starts) + 1)
     return of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from allocator.book import BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import NANO
-from allocator.outflow import Outflow, level_of, outflow, outflow_plain, posted
+from allocator.outflow import Outflow, outflow, outflow_plain
+from allocator.posting import joinable, level_of, posted
 from allocator.queues import FULL, QueueRules
 from tests.allocator.test_depth import deep_tape_of
 from tests.allocator.test_queues import (
@@ -126,7 +127,11 @@ def test_postings_join_where_they_say():
         ("deep:2", [8_997, 0, 0], 5),
         ("deep:3", [0, 0, 0], 0),
     ):
-        assert (posted(book, "buy", posting, np.zeros(1, np.int64)) // CENT).tolist() == [cents]
+        price, shares = joinable(book, "buy", posting, np.zeros(1, np.int64))
+        assert ((price // CENT).tolist(), int(shares.sum())) == ([cents], queue)
+        # orders go to venues at the best price only, or inside the spread to any
+        sent = cents if posting == "inside" else [cents[0], 0, 0]
+        assert (posted(book, "buy", posting, np.zeros(1, np.int64))[0] // CENT).tolist() == [sent]
         measured = measure(deep_tape_of(*rows), length=1, windows=(0, 1), posting=posting)
         assert (measured.queue.tolist(), measured.usable.tolist()) == ([queue], [any(cents)])
 
