@@ -125,6 +125,22 @@ def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> N
         )
 
 
+def check_filled(task: Task, filled: int) -> None:
+    """Refuse what limit orders at many venues filled beyond an order, where its cash may have left int64.
+
+    Raises
+    ------
+    AllocatorError
+        filled * the dearest possible price >= 2^62 nano-dollars.
+    """
+    top = dearest_possible(task.book, task.rules, task.fees)
+    if filled * top >= SUM_LIMIT:
+        raise AllocatorError(
+            f"order.size: {filled:,} shares filled of {task.order.size:,}, before the excess was sold back; at up to "
+            f"{top / NANO:.2f} $ they are beyond exact 64-bit money; at most {(SUM_LIMIT - 1) // top:,} shares"
+        )
+
+
 def settle_rows(task: Task, raw: Rows) -> Rows:
     """Turn (K, 5 or more) sums of fills, the first five as `settle` takes them, into (K, 8) result rows."""
     columns = settle(task.order, task.rules, unfilled_price(task.book, task.order, task.rules, task.fees), *raw.T[:5])
@@ -138,6 +154,7 @@ def _run_reference(task: Task, parameters: ParameterColumns) -> Rows:
 
         run = execute_placed
     executions = [run(task.book, task.order, task.rules, task.fees, task.policy, point) for point in parameters]
+    check_filled(task, max((each.filled for each in executions), default=0))
     return np.array([as_row(execution) for execution in executions], np.int64).reshape(-1, len(FIELDS))
 
 
@@ -426,7 +443,9 @@ def _walk_stairs(task: Task, reach: Int64) -> Rows:
 def _run_placed(task: Task, parameters: ParameterColumns) -> Rows:
     from allocator.placement import running
 
-    return settle_rows(task, running.run(_staged(task), parameters))
+    raw = running.run(_staged(task), parameters)
+    check_filled(task, int(raw[:, 0].max(initial=0)))
+    return settle_rows(task, raw)
 
 
 def _staged(task: Task, stood: Int64 | None = None) -> Stage:
@@ -442,6 +461,7 @@ def place_recorded(task: Task, parameters: ParameterColumns, stood: Int64) -> tu
     from allocator.placement import running
 
     sums, fills, placed = running.run_recorded(_staged(task, stood), parameters)
+    check_filled(task, int(sums[0]))
     return sums[None], fills, placed
 
 

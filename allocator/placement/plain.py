@@ -144,6 +144,10 @@ def execute_placed(
             limits: dict[int, int] = {}
             if now is None:
                 market = _static(book, order, policy, parameters, t, costs, displayed, left, need)
+                within = _within_band(rules, displayed, prices, left)
+                for s in by_cost(costs, within):  # and the rest of what has to be bought
+                    more = min(within[s] - market.get(s, 0), forced - sum(market.values()))
+                    market[s] = market.get(s, 0) + max(more, 0)
             else:
                 market, limits = _split(rules, policy, parameters, now, displayed, prices, costs, left, need, forced)
             for v in range(len(venues)):
@@ -222,6 +226,12 @@ def _static(
     return market
 
 
+def _within_band(rules: Rules, displayed: Sequence[int], prices: Sequence[int], left: Sequence[int]) -> list[int]:
+    """What is left of each supply that the leftover rule would take of."""
+    edge = band_edge(min((px for px, d in zip(prices, displayed, strict=True) if d), default=0), rules)
+    return [shares if edge is None or px <= edge else 0 for px, shares in zip(prices, left, strict=True)]
+
+
 def _split(
     rules: Rules, policy: Placement, parameters: Parameters, now: Situation, displayed: Sequence[int],
     prices: Sequence[int], costs: Sequence[int], left: Sequence[int], need: int, forced: int,
@@ -229,8 +239,7 @@ def _split(
     """What the model decides: shares to be bought by supply, limit orders by venue."""
     from allocator.kernels import placement as solver
 
-    edge = band_edge(min((px for px, d in zip(prices, displayed, strict=True) if d), default=0), rules)
-    within = [shares if edge is None or px <= edge else 0 for px, shares in zip(prices, left, strict=True)]
+    within = _within_band(rules, displayed, prices, left)
     rest, market = list(within), {}
     ascending = by_cost(costs, within)
     for s in ascending:

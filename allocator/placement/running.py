@@ -96,17 +96,17 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
         kernels.offer(stage.supplies, j * venues, stage.ascending[j], edge, accounts, shares)
         if situation is None:
             wanted = need
-            shares[~_within_tau(stage, j, shares, parameters)] = 0
+            shares = _as_static(stage, j, need, forced, shares, parameters)
         else:
             placed = _place(stage, j, situation, need, forced, shares, parameters)
             wanted = placed.market
             accounts.limits[:, j * venues + situation.venues] = placed.limits
             if trail and need[0]:
                 bound, bought = int(placed.forced[0]), int((placed.market - placed.forced)[0])
-                found = int(placed.cost[0]), shares[0].copy(), placed.of_first
-                notes.append(Note(j, int(need[0]), bound, bought, situation, *found))
+                rest = int(placed.cost[0]), shares[0].copy(), placed.of_first
+                notes.append(Note(j, int(need[0]), bound, bought, situation, *rest))
         if situation is None and trail and need[0]:
-            notes.append(Note(j, int(need[0]), 0, int(min(shares[0].sum(), need[0]))))
+            notes.append(Note(j, int(need[0]), 0, int(shares[0].sum())))
         _send(stage, j, shares, wanted, j * venues, accounts)
         arrivals = np.ascontiguousarray(cuts.arrivals[j])
         freeze(arrivals)
@@ -149,6 +149,23 @@ def _complete(stage: Stage, accounts: Accounts) -> None:
         best = np.lexsort((stage.ascending[j], stage.prices(j)))[0]
         shares[:, best] = wanted
     _send(stage, j, shares, wanted, kernels.NONE, accounts)
+
+
+def _as_static(
+    stage: Stage, j: int, need: Int64, forced: Int64, shares: Int64, parameters: ParameterColumns
+) -> Int64:  # fmt: skip
+    """(K, S) int64, what is bought of each level where `static` decides, and the rest of what has to be bought."""
+    if not shares.shape[1]:
+        return shares
+    within = np.where(_within_tau(stage, j, shares, parameters), shares, 0)
+    wanted = _cheapest(within, need)
+    left = np.where(stage.prices(j) <= stage.edges[j], shares - wanted, 0)
+    return wanted + _cheapest(left, np.maximum(forced - wanted.sum(axis=1), 0))
+
+
+def _cheapest(shares: Int64, wanted: Int64) -> Int64:
+    """(K, S) int64, what (K,) shares wanted take of the levels that come first."""
+    return np.diff(np.minimum(np.cumsum(shares, axis=1), wanted[:, None]), axis=1, prepend=0)
 
 
 def _within_tau(stage: Stage, j: int, shares: Int64, parameters: ParameterColumns) -> NDArray[np.bool_]:
@@ -204,9 +221,8 @@ def _place(
     count, joined = len(need), len(now.venues)
     cost = np.zeros(count, np.int64)
     # what has to be bought is taken first, the cheapest of it
-    before = np.minimum(np.cumsum(shares, axis=1), forced[:, None])
-    left = shares - np.diff(before, axis=1, prepend=0)
-    size = need - before[:, -1] if shares.shape[1] else need
+    first = _cheapest(shares, forced)
+    left, size = shares - first, need - first.sum(axis=1)
     costs = 2 * stage.costs[j] - now.mid2
     under, over, theta = penalties = _penalties(stage, now, parameters)
     x = np.full((count, joined + 1), -1, np.int64)

@@ -163,9 +163,10 @@ def _catch_up(through: Int64, nominal: int, sign: int, history: Outflow, rows: N
     if not total:
         return 0
     if nominal < SUM_LIMIT // (len(rows) * max(int(np.abs(beyond).max()), 1)):
-        return max(int((weights * beyond).sum()) // total, 0)
-    # beyond 64 bits
-    return max(sum(w * b for w, b in zip(weights.tolist(), beyond.tolist(), strict=True)) // total, 0)
+        sums = int((weights * beyond).sum())
+    else:  # beyond 64 bits
+        sums = sum(w * b for w, b in zip(weights.tolist(), beyond.tolist(), strict=True))
+    return max(sums // total, 0)
 
 
 def _alike(

@@ -463,11 +463,11 @@ def test_a_jitted_function_calls_jitted_functions_of_its_own_module_only():
             alias.asname or alias.name
             for node in nodes
             if getattr(node, "module", None)
-            in {f"allocator.kernels.{name}" for name in ("walk", "deep_walk", "stateful")}
+            in {f"allocator.kernels.{name}" for name in ("walk", "deep_walk", "delayed", "stateful")}
             for alias in node.names
             if not isinstance(getattr(import_module(node.module), alias.name), Kernel)
         }
         imported = {alias.asname or alias.name for node in nodes for alias in node.names} - shared
-        allowed = {"annotations", "np", "types", "kernel", "lowest", "mixed", "record"}
+        allowed = {"annotations", "np", "types", "kernel", "lowest", "mixed", "ones", "record"}
         allowed |= {"Annotated", "Any", "NamedTuple", "NDArray"}
         assert path.name == "compiling.py" or imported <= allowed, path

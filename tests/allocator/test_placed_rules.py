@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from allocator.book import BookRules, build_book
-from allocator.errors import NoPriceError
+from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
 from allocator.order import Latency, MakerFees, Order, ParameterColumns, Parameters, Rules
 from allocator.placement.agenda import slices_of
@@ -157,6 +157,15 @@ def test_fills_beyond_the_order_are_sold_at_once():
     assert run.overfilled_value == 200 * (BID * CENT - FEE)
 
 
+def test_fills_beyond_the_order_that_exact_money_cannot_hold_are_refused():
+    late = replace(RULES, latency=Latency((2 * SECOND,)))
+    rows = [(BEGIN + second, 300, 5_000, BID, ASK) for second in (2, 10, 11, 12, 20)]
+    prints = [(BEGIN + 11, BID - 1, 10, -1), (BEGIN + 13, BID - 1, 10, -1)]
+    # the order's own shares fit, and those half as many again that fill do not
+    with pytest.raises(AllocatorError, match="60,000,000 shares filled"):
+        place(tape_of(rows, prints), order_of(40_000_000), LIMITS_ONLY, rules=late)
+
+
 def test_what_would_take_on_arrival_is_refused():
     late = replace(RULES, latency=Latency((2 * SECOND,)))
     rows = [(BEGIN + 1, 300, 5_000, BID - 2, BID - 1), (BEGIN + 2, 300, 5_000, BID - 2, BID - 1), *QUIET[1:]]
@@ -170,6 +179,20 @@ def test_at_the_end_of_a_slice_what_it_misses_is_rolled_or_bought():
     market = [place(tape_of(QUIET), order_of(), LIMITS_ONLY, policy=policy).placed.decisions.market.tolist()
               for policy in (POLICY, buying)]  # fmt: skip
     assert market == [[0, 0], [0, 200]]
+
+
+def test_at_the_end_of_a_slice_what_it_misses_is_bought_by_whoever_decides():
+    # a tau of 0 from the mid takes nothing of its own accord; a bid that is gone leaves no mid to decide by
+    early = Order("buy", 400, OPEN + 30 * SECOND, OPEN + 50 * SECOND)
+    dear = replace(POLICY, reference="mid", at_T="buy")
+    traced = place(tape_of(QUIET), early, Parameters(0, 0, 0), policy=dear)
+    assert traced.placed.decisions.fallback.tolist() == [1, 1]
+    assert traced.placed.decisions.market.tolist() == [0, 200]
+    assert traced.fills[:, 2].tolist() == [200, 200]
+    rows = [QUIET[0], (BEGIN + 10, 0, 5_000, 0, ASK), QUIET[2]]
+    traced = place(tape_of(rows), order_of(), LIMITS_ONLY, policy=dear)
+    assert traced.placed.decisions.fallback.tolist() == [0, 1]
+    assert traced.placed.decisions.market.tolist() == [0, 200]
 
 
 def test_too_few_past_windows_leave_the_slice_to_static():
