@@ -562,6 +562,10 @@ LEAST_CAP = 2**32
 fit 64 bits. Where an order is too large for that, shares are counted by more than one while it is decided."""
 
 
+MOST_COST = 2**60
+"""Beyond any cost of an order that is told apart."""
+
+
 @kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
 def unit_and_cap(size, samples, venues):
     """How many shares are counted as one, and at what a share's costs are cut."""
@@ -596,6 +600,7 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
     x : (C, K + 1) int64, also output
         As of `best`, in shares.
     cost : (C,) int64, output
+        The mean over the samples, rounded down; 2^60 off 0 at most.
     """
     venues, samples = through.shape
     counted, steps = np.empty_like(through), np.empty(len(market_costs), np.int64)
@@ -622,7 +627,13 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
                 x[c, k] //= unit
         amounts = min(theta[c], cap), min(under[c], cap), min(over[c], cap)
         wanted = -(-sizes[c] // unit)
-        cost[c] = unit * best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
+        total = best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
+        # the sum times the unit may leave 64 bits
+        mean = total // samples
+        if abs(mean) >= MOST_COST // unit:
+            cost[c] = MOST_COST if mean > 0 else -MOST_COST
+        else:
+            cost[c] = unit * mean + unit * (total % samples) // samples
         x[c, 0] = min(x[c, 0] * unit, sizes[c])
         for k in range(1, venues + 1):
             x[c, k] = min(x[c, k] * unit, sizes[c] - x[c, 0])

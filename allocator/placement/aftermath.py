@@ -42,7 +42,7 @@ class Note:
     now : Situation, optional
         None = `static` decided.
     cost : int
-        The least sum of costs over the samples, half 1e-9 $.
+        The least mean cost over the samples, half 1e-9 $.
     shares : (S,) int64, optional
         What could be bought of each level, the cheapest first.
     penalties : Penalties, optional
@@ -103,7 +103,7 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
         rows = now.through.shape[1]
         decisions.append(
             [0, t, note.size, market, int(limits.sum()), rows, now.effective, 0, violated,
-             note.cost // rows, min(realised, UNBOUNDED)]
+             note.cost, min(realised, UNBOUNDED)]
         )  # fmt: skip
         for at, (v, n, shares) in enumerate(zip(now.venues.tolist(), sent.tolist(), limits.tolist(), strict=True)):
             if shares:

@@ -198,7 +198,7 @@ class _Placements:
     limits : (K, venues) int64
         Shares of the limit orders.
     cost : (K,) int64
-        The least sum of costs over the samples, half 1e-9 $.
+        The least mean cost over the samples, half 1e-9 $.
     forced : (K,) int64
         Shares that have to be bought, whatever is decided.
     of_first : Penalties
