@@ -257,6 +257,10 @@ def test_windows_alike_in_volume_are_those_that_began_after_as_much_had_traded(l
     alike = usable[thirds == int(present >= low) + int(present >= high)]
     assert FEWEST_SAMPLES <= len(alike) < len(usable)
     assert now.through.tolist() == np.clip(history.xi[alike], 0, order.size).T.tolist()
+    # moments that no window looks at tell nothing
+    tenth = SECOND // 10
+    moments = {at // tenth for row in alike for at in range(history.start[row], history.end[row], tenth)}
+    assert now.effective / 10**9 == pytest.approx(len(moments) * tenth / length, rel=0.01)
 
 
 def test_slices_without_a_snapshot_leave_their_shares_to_the_next():
