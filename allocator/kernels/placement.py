@@ -562,10 +562,6 @@ LEAST_CAP = 2**32
 fit 64 bits. Where an order is too large for that, shares are counted by more than one while it is decided."""
 
 
-MOST_COST = 2**60
-"""Beyond any cost of an order that is told apart."""
-
-
 @kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
 def unit_and_cap(size, samples, venues):
     """How many shares are counted as one, and at what a share's costs are cut."""
@@ -581,10 +577,9 @@ def unit_and_cap(size, samples, venues):
         types.Array(types.int64, 2, "C", readonly=True),
         *[_I64] * 5,
         _ROWS,
-        _ROW,
     )
 )
-def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, over, x, cost):
+def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, over, x):
     """`best` for C combinations that share their samples; large sizes and amounts are cut as `unit_and_cap` says.
 
     Parameters
@@ -599,14 +594,11 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
     theta, under, over : (C,) int64
     x : (C, K + 1) int64, also output
         As of `best`, in shares.
-    cost : (C,) int64, output
-        The mean over the samples, rounded down; 2^60 off 0 at most.
     """
     venues, samples = through.shape
     counted, steps = np.empty_like(through), np.empty(len(market_costs), np.int64)
     costs, gains = np.empty(len(market_costs), np.int64), np.empty(venues, np.int64)
     for c in range(len(sizes)):
-        cost[c] = 0
         if sizes[c] == 0:
             x[c, :] = 0
             continue
@@ -627,13 +619,7 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
                 x[c, k] //= unit
         amounts = min(theta[c], cap), min(under[c], cap), min(over[c], cap)
         wanted = -(-sizes[c] // unit)
-        total = best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
-        # the sum times the unit may leave 64 bits
-        mean = total // samples
-        if abs(mean) >= MOST_COST // unit:
-            cost[c] = MOST_COST if mean > 0 else -MOST_COST
-        else:
-            cost[c] = unit * mean + unit * (total % samples) // samples
+        best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
         x[c, 0] = min(x[c, 0] * unit, sizes[c])
         for k in range(1, venues + 1):
             x[c, k] = min(x[c, k] * unit, sizes[c] - x[c, 0])
