@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocator.errors import AllocatorError
 from allocator.fills import stood_mids
 from allocator.order import SIGN
+from allocator.posting import joinable, level_of
 from allocator.queues import FULL, Joins, clear, cleared_plain, resting
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outflow:
-    """W windows; of one that is not usable all is 0 but its start and end.
+    """W windows; of one that is not usable all is 0 but its start, end and volume.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Outflow:
         Shares displayed where orders join, all venues together.
     volume : (W,) int64
         Shares that traded against the side rested on, at any price; without prints those by which the best quotes
-        decrease (`allocator.kernels.queues.decreases`).
+        decrease (`allocator.kernels.queues.decreases`). 0 of a window that reaches beyond the tape.
     """
 
     start: Int64
@@ -56,57 +56,6 @@ class Outflow:
     c2_end: Int64
     queue: Int64
     volume: Int64
-
-
-def level_of(posting: str) -> int:
-    """The level that a posting joins, from 0 on; -1 = inside the spread.
-
-    Raises
-    ------
-    AllocatorError
-        It is none of ``touch``, ``inside`` and ``deep:N``.
-    """
-    name, _, level = posting.partition(":")
-    if posting in {"touch", "inside"}:
-        return 0 if posting == "touch" else -1
-    if name == "deep" and level.isascii() and level.isdecimal() and 1 <= int(level) < 100:
-        return int(level)
-    raise AllocatorError(f"posting: expected touch, inside, or deep:1 and more, but it had {posting!r}")
-
-
-def posted(book: Book, side: Side, posting: str, snapshots: Int64) -> Int64:
-    """The prices at which orders are posted.
-
-    Parameters
-    ----------
-    book : Book
-    side : str
-        Of the parent order.
-    posting : str
-        ``touch``: behind each venue's own best quote. ``inside``: a tick of the book better than the best of all, where
-        that does not reach the other side. ``deep:N``: behind the N-th level after the venue's first.
-    snapshots : (S,) int64
-
-    Returns
-    -------
-    (S, V) int64
-        1e-9 $; 0 where the venue shows nothing to join.
-    """
-    own, level, sign = resting(book, side), level_of(posting), SIGN[side]
-    ticks = own.ticks[snapshots].astype(np.int64)
-    if level > 0:
-        if own.levels is None or level >= own.levels.ticks.shape[1]:
-            return np.zeros_like(ticks)
-        rows = own.levels.rows[snapshots]
-        ticks = np.where(own.levels.count[snapshots] > level, own.levels.ticks[rows, level].astype(np.int64), 0)
-    elif level < 0 and ticks.size:
-        far = np.iinfo(np.int64).min
-        best = np.where(ticks != 0, sign * ticks, far).max(axis=1)
-        other = own.other_ticks[snapshots].astype(np.int64)
-        lowest = np.where(other != 0, sign * other, -far - 1).min(axis=1)
-        fits = (best + 1 < lowest) & (lowest != -far - 1)
-        ticks = np.where((ticks != 0) & fits[:, None], (sign * (best + 1))[:, None], 0)
-    return np.where(ticks != 0, book.base + book.tick * ticks, 0)
 
 
 def outflow(
@@ -132,7 +81,7 @@ def outflow(
     length, stride : int
         Nanoseconds, above 0.
     posting : str
-        As `posted`.
+        As of `allocator.posting.joinable`.
     rules : QueueRules
     first_window, past_window : int
 
@@ -142,9 +91,11 @@ def outflow(
         A posting that is none.
     """
     start, end, joined, past, usable = _spans(book, length, stride, first_window, past_window)
+    recorded = (joined >= 0) & (end <= book.ts[-1]) if len(book.ts) else usable
+    volume = _volume(book, resting(book, side), SIGN[side], joined[recorded], past[recorded])
     at, last = np.where(usable, joined, 0), np.where(usable, past - 1, 0)
     own, shape = resting(book, side), (len(start), len(book.venues))
-    px = posted(book, side, posting, at) if usable.any() else np.zeros(shape, np.int64)
+    px = joinable(book, side, posting, at)[0] if usable.any() else np.zeros(shape, np.int64)
     window, venue = np.nonzero((px != 0) & usable[:, None])
     joins = Joins(venue, at[window], last[window] + 1, px[window, venue], np.zeros(len(venue), np.int64))
     ends, _, _ = clear(book, side, joins, rules, 0)
@@ -160,9 +111,11 @@ def outflow(
         "mid2_end": stood[last],
         "c2_end": _costs2(book, own, SIGN[side], fees, last) if len(venue) else np.zeros_like(at),
         "queue": queue.sum(axis=1),
-        "volume": _volume(book, own, SIGN[side], at, last + 1) if len(venue) else np.zeros_like(at),
     }
-    return Outflow(start, end, xi, usable, **{name: np.where(usable, each, 0) for name, each in columns.items()})
+    columns = {name: np.where(usable, each, 0) for name, each in columns.items()}
+    columns["volume"] = np.zeros_like(at)
+    columns["volume"][recorded] = volume
+    return Outflow(start, end, xi, usable, **columns)
 
 
 def _spans(book: Book, length: int, stride: int, first: int, past: int) -> tuple[Int64, Int64, Int64, Int64, Flags]:
@@ -190,6 +143,8 @@ def _volume(book: Book, own: TakeSide, sign: int, joined: Int64, past: Int64) ->
     """(S,) int64, `Outflow.volume` of the snapshots (joined, past)."""
     from allocator.kernels import queues
 
+    if not len(joined):
+        return np.zeros(0, np.int64)
     first, last = int(joined.min()) + 1, int(past.max())
     if book.prints is None:
         each = np.zeros(last - first + 1, np.int64)
@@ -251,10 +206,13 @@ def _window(
 ) -> _Window:
     """Measure one window."""
     sign, own, venues = SIGN[side], resting(book, side), len(book.venues)
-    nothing = _Window(start, end, [0] * venues)
     until = [t for t in range(len(book.ts)) if book.ts[t] <= end]
     joined = max((t for t in until if book.ts[t] <= start), default=-1)
-    if joined < 0 or end > book.ts[-1] or not book.mid2[: joined + 1].any():
+    if joined < 0 or end > book.ts[-1]:
+        return _Window(start, end, [0] * venues)
+    volume = sum(_traded(book, own, sign, t) for t in range(joined + 1, until[-1] + 1))
+    nothing = _Window(start, end, [0] * venues, volume=volume)
+    if not book.mid2[: joined + 1].any():
         return nothing
     prices = {v: px for v in range(venues) if (px := _price(book, side, posting, joined, v))}
     joins = [(v, joined, until[-1] + 1, px, 0) for v, px in prices.items()]
@@ -277,7 +235,7 @@ def _window(
         mid2_end=stood[until[-1]],
         c2_end=2 * min((sign * px + fee for px, fee in asks if px), default=0),
         queue=sum(done.queue.tolist()),
-        volume=sum(_traded(book, own, sign, t) for t in range(joined + 1, until[-1] + 1)),
+        volume=volume,
     )
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allocator.book import Book, BookRules, build_book
-from allocator.outflow import Outflow, outflow, outflow_plain, posted
+from allocator.outflow import Outflow, outflow, outflow_plain
+from allocator.posting import joinable
 from allocator.queues import Cleared, Joins, QueueRules, cleared, cleared_plain
 from benchmarks.allocator_bench import carried_book, deep_tape
 from benchmarks.frame import Absent, Case, Duel, Scale, Side
@@ -39,7 +40,7 @@ def taq_day() -> Book:
 
 def slices(book: Book, starts: np.ndarray) -> Joins:
     """At each of some snapshots an order at the best bid of every venue, up to the next of them."""
-    px = posted(book, "buy", "touch", starts[:-1])
+    px = joinable(book, "buy", "touch", starts[:-1])[0]
     part, venue = np.nonzero(px)
     return Joins(venue, starts[part], starts[part + 1], px[part, venue], np.zeros_like(venue))
 

@@ -631,8 +631,12 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
             x[c, :] = 0
             continue
         unit, cap = unit_and_cap(sizes[c], samples, venues)
+        offered = 0
         for b in range(len(steps)):
-            steps[b], costs[b] = market_sizes[c, b] // unit, min(market_costs[b], cap)
+            # what is left of a level beyond whole units counts with the next, dearer one
+            steps[b] = (offered + market_sizes[c, b]) // unit - offered // unit
+            offered += market_sizes[c, b]
+            costs[b] = min(market_costs[b], cap)
         for k in range(venues):
             gains[k] = max(min(gain[k], cap), -cap)
             if unit > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from allocator.flight import drawn
-from allocator.placement.posting import posted
+from allocator.posting import posted
 from allocator.queues import Joins, QueueRules, cleared
 
 if TYPE_CHECKING:

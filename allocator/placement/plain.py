@@ -144,9 +144,9 @@ def execute_placed(
             limits: dict[int, int] = {}
             if now is None:
                 market = _static(book, order, policy, parameters, t, costs, displayed, left, need)
-                within = _within_band(rules, displayed, prices, left)
-                for s in by_cost(costs, within):  # and the rest of what has to be bought
-                    more = min(within[s] - market.get(s, 0), forced - sum(market.values()))
+                near = _within_band(rules, displayed, prices, left)
+                for s in by_cost(costs, near):  # and the rest of what has to be bought
+                    more = min(near[s] - market.get(s, 0), forced - sum(market.values()))
                     market[s] = market.get(s, 0) + max(more, 0)
             else:
                 market, limits = _split(rules, policy, parameters, now, displayed, prices, costs, left, need, forced)
@@ -259,9 +259,10 @@ def _split(
             under = 2 * under + policy.catch_up * now.catch_up // NANO
         x = np.full(joined + 1, -1, np.int64)
         ladder = [s for s in ascending if rest[s]]
+        up_to = np.cumsum([0, *(rest[s] for s in ladder)]) // unit
         columns = [
             np.minimum(now.through, size) // unit,
-            np.array([rest[s] // unit for s in ladder], np.int64),
+            np.diff(up_to),
             np.array([min(2 * costs[s] - now.mid2, cap) for s in ladder], np.int64),
             np.clip(now.gain, -cap, cap),
         ]

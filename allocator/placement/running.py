@@ -103,8 +103,8 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
             accounts.limits[:, j * venues + situation.venues] = placed.limits
             if trail and need[0]:
                 bound, bought = int(placed.forced[0]), int((placed.market - placed.forced)[0])
-                rest = int(placed.cost[0]), shares[0].copy(), placed.of_first
-                notes.append(Note(j, int(need[0]), bound, bought, situation, *rest))
+                solved = int(placed.cost[0]), shares[0].copy(), placed.of_first
+                notes.append(Note(j, int(need[0]), bound, bought, situation, *solved))
         if situation is None and trail and need[0]:
             notes.append(Note(j, int(need[0]), 0, int(shares[0].sum())))
         _send(stage, j, shares, wanted, j * venues, accounts)

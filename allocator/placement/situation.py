@@ -11,7 +11,7 @@ from allocator.money import NANO, SUM_LIMIT
 from allocator.order import SIGN
 from allocator.outflow import outflow
 from allocator.placement.policy import FEWEST_SAMPLES, SECOND
-from allocator.placement.posting import deeper, own_quotes
+from allocator.posting import joinable
 from allocator.queues import QueueRules
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ def stride_of(length: int) -> int:
     return max(SECOND, length // WINDOWS_PER_SLICE)
 
 
+def _back(length: int) -> int:
+    """How many windows before one is the last that had ended when it began."""
+    return -(-length // stride_of(length))
+
+
 def past_outflow(book: Book, order: Order, rules: Rules, policy: Placement, fees: Sequence[int], last: int) -> Outflow:
     """The windows that any decision of an order up to a snapshot may look at.
 
@@ -77,7 +82,7 @@ def past_outflow(book: Book, order: Order, rules: Rules, policy: Placement, fees
     """
     stride, begin = stride_of(policy.slice), int(book.ts[0]) if len(book.ts) else order.start
     # as many as are looked at, and before them what tells how busy the market was
-    before = policy.samples * _SPARE + WINDOWS_PER_SLICE
+    before = policy.samples * _SPARE + _back(policy.slice)
     now = int(book.ts[last]) if len(book.ts) else begin
     past = max((now - policy.slice - begin) // stride + 1, 0)
     first = max((order.start - policy.slice - begin) // stride + 1 - before, 0)
@@ -175,35 +180,31 @@ def _alike(
     """Those of some windows that are in the tercile of now, by queue, volume or both; all where these are too few."""
     alike = np.ones(len(rows), np.bool_)
     if policy.condition in {"queue", "both"}:
-        alike &= _same_tercile(history.queue[rows], int(_queues(book, order, policy, np.array([t])).sum()))
+        alike &= _same_tercile(
+            history.queue[rows], int(joinable(book, order.side, policy.posting, np.array([t]))[1].sum())
+        )
     if policy.condition in {"volume", "both"}:
-        # of the window that had ended when each one began
-        back = -(-policy.slice // stride_of(policy.slice))
-        ended = rows - back
-        volume = np.where(ended >= 0, history.volume[np.maximum(ended, 0)], 0)
+        # of the window that had ended when each one began; before the first ones nothing is known
+        ended = rows - _back(policy.slice)
+        known = ended >= 0
         done = np.flatnonzero(history.end <= int(book.ts[t]))
-        alike &= _same_tercile(volume, int(history.volume[done[-1]]))
+        alike &= known
+        alike[known] &= _same_tercile(history.volume[ended[known]], int(history.volume[done[-1]]))
     return rows[alike] if np.count_nonzero(alike) >= FEWEST_SAMPLES else rows
-
-
-def _queues(book: Book, order: Order, policy: Placement, snapshots: Int64) -> Int64:
-    """(J, V) int64, shares displayed where the windows of `Outflow` join."""
-    if policy.posting == "inside":
-        return np.zeros((len(snapshots), len(book.venues)), np.int64)
-    if policy.posting == "touch":
-        return own_quotes(book, order.side, snapshots)[1]
-    return deeper(book, order.side, int(policy.posting.removeprefix("deep:")), snapshots)[1]
 
 
 def _terciles(book: Book, order: Order, policy: Placement, starts: Int64, venues: Int64, queue: Int64) -> Int64:
     """(K,) int64, in which third of the queues of past windows those of now lie."""
-    past = _queues(book, order, policy, np.maximum(book.ts.searchsorted(starts, "right") - 1, 0))[:, venues]
+    began = np.maximum(book.ts.searchsorted(starts, "right") - 1, 0)
+    past = joinable(book, order.side, policy.posting, began)[1][:, venues]
     of: Int64 = (past < queue).sum(axis=0) * 3 // (len(starts) + 1)
     return of
 
 
 def _same_tercile(values: Int64, now: int) -> NDArray[np.bool_]:
     """(N,) bool, which values lie in the same third of them as a value of now."""
+    if not len(values):
+        return np.zeros(0, np.bool_)
     low, high = np.sort(values)[[len(values) // 3, 2 * len(values) // 3]]
     same: NDArray[np.bool_] = ((values >= low).astype(int) + (values >= high)) == int(now >= low) + int(now >= high)
     return same

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from allocator.book import BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import NANO
-from allocator.outflow import Outflow, level_of, outflow, outflow_plain, posted
+from allocator.outflow import Outflow, outflow, outflow_plain
+from allocator.posting import joinable, level_of, posted
 from allocator.queues import FULL, QueueRules
 from tests.allocator.test_depth import deep_tape_of
 from tests.allocator.test_queues import (
@@ -126,7 +127,11 @@ def test_postings_join_where_they_say():
         ("deep:2", [8_997, 0, 0], 5),
         ("deep:3", [0, 0, 0], 0),
     ):
-        assert (posted(book, "buy", posting, np.zeros(1, np.int64)) // CENT).tolist() == [cents]
+        price, shares = joinable(book, "buy", posting, np.zeros(1, np.int64))
+        assert ((price // CENT).tolist(), int(shares.sum())) == ([cents], queue)
+        # orders go to venues at the best price only, or inside the spread to any
+        sent = cents if posting == "inside" else [cents[0], 0, 0]
+        assert (posted(book, "buy", posting, np.zeros(1, np.int64))[0] // CENT).tolist() == [sent]
         measured = measure(deep_tape_of(*rows), length=1, windows=(0, 1), posting=posting)
         assert (measured.queue.tolist(), measured.usable.tolist()) == ([queue], [any(cents)])
 
@@ -137,6 +142,14 @@ def test_inside_is_nowhere_where_the_spread_is_a_tick_or_a_side_is_empty():
         tape = deep_tape_of(*rows, (2, 2, [(9_000, 10)], [(ask, 1)]), (3, 2, [(9_000, 10)], [(9_003, 1)]))
         measured = measure(tape, length=1, windows=(0, 3), posting="inside")
         assert measured.usable.tolist() == [True, True, False]
+
+
+def test_what_trades_is_counted_also_where_nothing_can_be_posted():
+    rows = [(second, 2, [(9_000, 90 - 10 * second)], [(9_001, 1)]) for second in range(3)]
+    prints = (0.5, 2, 9_000, 10, -1), (1.5, 2, 9_000, 7, 0), (1.6, 2, 9_001, 5, 1)
+    for tape, volume in ((deep_tape_of(*rows), [10, 10, 0]), (with_trades(deep_tape_of(*rows), *prints), [10, 7, 0])):
+        measured = measure(tape, length=1, windows=(0, 3), posting="inside")
+        assert (measured.usable.tolist(), measured.volume.tolist()) == ([False] * 3, volume)
 
 
 def test_a_venue_whose_own_ask_is_at_its_bid_is_not_joined():

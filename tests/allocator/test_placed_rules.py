@@ -11,9 +11,10 @@ from allocator.book import BookRules, build_book
 from allocator.errors import AllocatorError, NoPriceError
 from allocator.money import INFINITE
 from allocator.order import Latency, MakerFees, Order, ParameterColumns, Parameters, Rules
-from allocator.placement.agenda import slices_of
+from allocator.placement.agenda import agenda_of, slices_of
 from allocator.placement.plain import execute_placed
-from allocator.placement.policy import Placement
+from allocator.placement.policy import FEWEST_SAMPLES, Placement
+from allocator.placement.situation import past_outflow, situation
 from allocator.simulate import trace_combination
 from feed.tape import Tape
 from tests.support.resting import resting_tape
@@ -228,6 +229,34 @@ def test_predictions_are_those_of_the_past_windows():
     decisions = traced.placed.decisions
     gain = (ASK - BID) * CENT + 2 * 2_000_000  # half 1e-9 $: the spread, and twice the rebate
     assert decisions.predicted.tolist()[0] == decisions.realised.tolist()[0] == -20 * gain
+
+
+@pytest.mark.parametrize("length", [7 * SECOND, T])
+def test_windows_alike_in_volume_are_those_that_began_after_as_much_had_traded(length):
+    # where the spread is a tick nothing is posted inside it; what trades then is known all the same
+    rows = [(second, 300, 5_000, BID, ASK - (second % 40 >= 20)) for second in range(BEGIN)]
+    prints = [(second, BID, 10 + second % 40, -1) for second in range(1, BEGIN + 20)]
+    policy = replace(POLICY, slice=length, posting="inside", condition="volume", samples=80)
+    book = build_book(tape_of([*rows, *QUIET], prints), BookRules())
+    order = order_of()
+    agenda = agenda_of(book, order, RULES, policy)
+    history = past_outflow(book, order, RULES, policy, [FEE], int(agenda.slices.decided[0]))
+    now = situation(book, order, RULES, policy, agenda, history, 0)
+    usable = np.flatnonzero(history.usable & (history.end <= order.start))[-80:]
+
+    def traded(begin):
+        """What traded in the last window that had ended by then, on the grid of windows."""
+        last = np.flatnonzero(history.end <= begin)[-1]
+        return sum(shares for second, _, shares, _ in prints
+                   if history.start[last] < OPEN + second * SECOND <= history.end[last])  # fmt: skip
+
+    before = np.array([traded(history.start[row]) for row in usable])
+    low, high = np.sort(before)[[len(before) // 3, 2 * len(before) // 3]]
+    thirds = (before >= low).astype(int) + (before >= high)
+    present = traded(order.start)
+    alike = usable[thirds == int(present >= low) + int(present >= high)]
+    assert FEWEST_SAMPLES <= len(alike) < len(usable)
+    assert now.through.tolist() == np.clip(history.xi[alike], 0, order.size).T.tolist()
 
 
 def test_slices_without_a_snapshot_leave_their_shares_to_the_next():
