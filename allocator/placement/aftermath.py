@@ -137,5 +137,5 @@ def _mean_cost(
     missed, beyond = int(np.maximum(size - reached, 0).sum()), int(np.maximum(reached - size, 0).sum())
     total: int = samples * (market_cost + penalties.theta * (note.bought + int(limits.sum())))
     total += (penalties.theta + penalties.under) * missed + penalties.over * beyond
-    total -= sum(g * shares for g, shares in zip(gain.tolist(), fills.sum(axis=1).tolist(), strict=True))
+    total -= int(sum(g * shares for g, shares in zip(gain.tolist(), fills.sum(axis=1).tolist(), strict=True)))
     return min(total // samples, UNBOUNDED)
