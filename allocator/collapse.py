@@ -11,6 +11,7 @@ displayed, and a schedule, change in the same way for all of them what a snapsho
   book's costs. (From a mid or the arrival price the differences are no multiples of the unit: tau itself matters.)
 - `static` in whole lots weighs the last lot's excess against the shortfall: tau and lambda_over + theta_queue matter.
 - `pseudocode` reads no parameters; where it has no split it waits, or decides as `static`.
+- `placement` weighs all parameters in every decision: only equal ones decide alike.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.order import COST_REFERENCES, ParameterColumns
+from allocator.placement.policy import Placement
 from allocator.policies import Pseudocode, Static
 
 if TYPE_CHECKING:
@@ -44,7 +46,11 @@ def _pseudocode(policy: Pseudocode, units: CostUnits, parameters: ParameterColum
     return [] if policy.fallback is None else _static(policy.fallback, units, parameters)
 
 
-ACTING: dict[type, Acting] = {Static: _static, Pseudocode: _pseudocode}
+def _placement(_policy: Placement, _units: CostUnits, parameters: ParameterColumns) -> list[Int64]:
+    return [getattr(parameters, name) for name in ParameterColumns.__slots__]
+
+
+ACTING: dict[type, Acting] = {Static: _static, Pseudocode: _pseudocode, Placement: _placement}
 """By policy, the (K,) columns that decide; combinations of a policy that is missing here are never collapsed."""
 
 

@@ -1,15 +1,17 @@
 """The solver of `placement` at n = 500: warm, cold, against a linear program by HiGHS and the paper's own algorithm.
 
 The problems are the random ones of the tests: outflows with a common part, independent ones, and ones scaled by the
-activity of the moment; a figure is the mean over them. A warm start is the optimum of the window before, which lacks
-the newest sample and has an older one in its place, for an order that has 2 % less to go.
+activity of the moment; a figure is of the one that takes the median time, or the mean over all where its line says so.
+A warm start is the optimum of the window before, which lacks the newest sample and has an older one in its place, for
+an order that has 2 % more to go.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from allocator.placement.stochastic import stochastic_approximation
 from benchmarks.frame import Case, Duel, Scale, Side
 from tests.support.placement_program import declined, program, solver
 from tests.support.placings import COMMON, cents, random_placing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SAMPLES = 500
 NEAR = 0.001
@@ -65,6 +70,21 @@ def problems(scale: Scale, venues: int, kind: int | None = None) -> list[Prepare
     return [prepared(number, venues, kind) for number in range(scale.pick(40, 4))]
 
 
+def typical(run: str, these: list[Prepared], clock: Callable[[], float] = time.perf_counter) -> list[Prepared]:
+    """The problem that takes the median time, by the best of five runs each."""
+
+    def least(each: Prepared) -> float:
+        seconds = []
+        for _ in range(5):
+            began = clock()
+            getattr(each, run)()
+            seconds.append(clock() - began)
+        return min(seconds)
+
+    took = [least(each) for each in these]
+    return [these[sorted(range(len(these)), key=took.__getitem__)[len(these) // 2]]]
+
+
 def _all(run: str, these: list[Prepared]) -> list[int]:
     return [getattr(each, run)() for each in these]
 
@@ -83,21 +103,24 @@ def _warm(scale: Scale, venues: int) -> Duel:
         assert np.median(excess) < 0.001, "a warm start ends elsewhere"
         assert excess.max() < 0.5, "a warm start ends far above"
 
+    _all("warm", these)
+    one = typical("warm", these)
     return Duel(
-        Side(partial(_all, "warm", these), len(these)),
-        Side(partial(_all, "cold", these), len(these)),
+        Side(partial(_all, "warm", one)),
+        Side(partial(_all, "cold", one)),
         guard,
-        f"K={venues} n={SAMPLES}, mean of {len(these)} problems",
+        f"K={venues} n={SAMPLES}, median of {len(these)} problems",
     )
 
 
 def _linear(scale: Scale, venues: int, kind: int | None = None) -> Duel:
     these = problems(scale, venues, kind)
-    models = [program(each.placing, exact=False)[0] for each in these[: scale.pick(8, 2)]]
+    _all("cold", these)
+    one = typical("cold", these)
+    model = program(one[0].placing, exact=False)[0]
 
     def theirs():
-        for each in models:
-            solver(each).run()
+        solver(model).run()
 
     def guard():
         for each, value in zip(these, _all("cold", these), strict=True):
@@ -105,10 +128,10 @@ def _linear(scale: Scale, venues: int, kind: int | None = None) -> Duel:
         theirs()
 
     return Duel(
-        Side(partial(_all, "cold", these), len(these)),
-        Side(theirs, len(models)),
+        Side(partial(_all, "cold", one)),
+        Side(theirs),
         guard,
-        f"K={venues} n={SAMPLES}, mean of {len(these)} problems (baseline {len(models)}, its model made beforehand)",
+        f"K={venues} n={SAMPLES}, median of {len(these)} problems (baseline: the same one, its model made beforehand)",
     )
 
 

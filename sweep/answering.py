@@ -371,9 +371,10 @@ def _traced(
     for number in numbers:
         variant = question.variants.each[question.grid.variant_of(number)]
         own = _by_itself(job, variant.settings)
-        outcomes[_name(number)] = outcomes_of(
+        outcome = outcomes_of(
             executor, books[variant.book], own, tasks.traced, question.grid.parameters_of(np.array([number]))
         )["optimized"]
+        outcomes[_name(number)] = replace(outcome, placed=())  # only the best's is looked at
     return outcomes
 
 

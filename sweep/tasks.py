@@ -19,6 +19,7 @@ from allocator.engine import as_row
 from allocator.errors import AllocatorError
 from allocator.fills import Fills, by_venue, completion, stood_mids, waited
 from allocator.order import FIELDS, ParameterColumns
+from allocator.placement.records import placed_of
 from allocator.runners import ONE_PASS, SHARED, check_sums, prepare
 from allocator.simulate import (
     add_orders,
@@ -580,6 +581,7 @@ def _together(
     for at, name in enumerate(names):
         first, past = count * at, count * (at + 1)
         own = traced[first:past]
+        placed = [run.placed.after(number) for number, run in enumerate(own) if run.placed and run.fills is not None]
         outcomes[name] = Outcome(
             np.array([as_row(run.execution) for run in own], np.int64),
             tuple(run.trace for run in own),
@@ -590,6 +592,6 @@ def _together(
                 for run, shares_waited in zip(own, waits[first:past], strict=True)
             ),
             () if passive is None else (passive.of_runs(first, past),),
-            tuple(run.placed.after(number) for number, run in enumerate(own) if run.placed and run.fills is not None),
+            (placed_of(placed),) if placed else (),
         )
     return outcomes

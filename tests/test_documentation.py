@@ -244,7 +244,9 @@ def subclasses(error):
     return [error, *(each for child in error.__subclasses__() for each in subclasses(child))]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/mapping.md", "docs/search.md", "docs/simulation.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/mapping.md", "docs/model.md", "docs/search.md", "docs/simulation.md"]
+)
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch):
     examples = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert examples

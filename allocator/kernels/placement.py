@@ -38,9 +38,6 @@ LOOKS = 8
 SURE_BUNDLES = 4
 """All limit orders, and those that are as large as is allowed; both ways. Pairs of them follow."""
 
-NOBODY = -(2**62)
-"""What passes the row that is no order: less than any order's size, so that nothing of it ever fills."""
-
 STARTS = 3
 """All at the market; half the order everywhere; and limit orders of the median that passes each queue, the market order
 less by half of them. From there, of 530 random problems, none ended more than .003 cents per share above the best of 24
@@ -55,7 +52,8 @@ class Problem(NamedTuple):
     size, most : int64
         Shares of the order, and how many of them a market order can buy.
     passed : (K + 2, n) int64
-        Shares that pass the front of our place in each queue and sample; `size` for the market, `NOBODY` for no order.
+        Shares that pass the front of our place in each queue and sample; `size` for the market.
+        For no order it is less than any order may become, so that nothing of it ever fills: -1 - `size`.
     sizes, costs : (B,) int64
         Steps of the market's cost.
     gains : (K + 2,) int64
@@ -161,6 +159,18 @@ def _slope(problem, at, rest, a, b, t):
     return sent + _worth(problem, a, b, market, market + sign, lost, won, short)
 
 
+@kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, types.int64, types.int64))
+def _change(problem, at, rest, a, b, t):
+    """What t shares from a to b cost."""
+    passed, none = problem.passed, len(at) - 1
+    filled_a, filled_b, short = _all_of(passed[a], at[a], passed[b], at[b], rest)
+    then_a, then_b, then = _all_of(passed[a], at[a] - t, passed[b], at[b] + t, rest)
+    sign = int(b == 0) - int(a == 0)
+    sent = problem.theta * (int(b != none) - int(a != none)) * len(rest) * t
+    lost, won = filled_a - then_a, then_b - filled_b
+    return sent + _worth(problem, a, b, at[0], at[0] + sign * t, lost, won, then - short)
+
+
 @kernel(types.int64(_PROBLEM, _ROW, types.int64, types.int64))
 def _room(problem, at, a, b):
     """How many shares a can give b."""
@@ -194,18 +204,24 @@ def _move(problem, at, filled, a, b, t):
 
 @kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, types.int64, types.int64))
 def _bottom(problem, at, rest, a, b, room):
-    """Where the line from a to b, which goes down at first, stops doing so: by quadrupled steps, then halving."""
-    low, high = 0, 1
-    while high < room and _slope(problem, at, rest, a, b, high) < 0:
-        low, high = high, 4 * high
-    high = min(high, room)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _slope(problem, at, rest, a, b, middle) < 0:
-            low = middle
-        else:
-            high = middle
-    return high
+    """Where the line from a to b, which goes down at first, stops doing so: by quadrupled steps, then halving.
+
+    It may have risen in between, to an end that is higher than its beginning: then the bottom of a shorter part.
+    """
+    while True:
+        low, high = 0, 1
+        while high < room and _slope(problem, at, rest, a, b, high) < 0:
+            low, high = high, 4 * high
+        high = min(high, room)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _slope(problem, at, rest, a, b, middle) < 0:
+                low = middle
+            else:
+                high = middle
+        if high == 1 or _change(problem, at, rest, a, b, high) < 0:
+            return high
+        room = high // 4 + 1
 
 
 @kernel(types.void(_ROW, types.int64, types.uint64[::1]))
@@ -382,6 +398,22 @@ def _goes_down(problem, at, way, t, to, scratch):
     return _value_along(problem, at, way, t + 1, to, scratch) < here
 
 
+@kernel(types.int64(_PROBLEM, _ROW, _ROW, types.int64, _ROW, _ROW))
+def _bottom_along(problem, at, way, room, to, scratch):
+    """As `_bottom`, of a bundle; it may be higher than the beginning."""
+    low, high = 0, 1
+    while high < room and _goes_down(problem, at, way, high, to, scratch):
+        low, high = high, 4 * high
+    high = min(high, room)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _goes_down(problem, at, way, middle, to, scratch):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 @kernel(types.boolean(_PROBLEM, _ROW, _ROW, types.int64))
 def _bundles_down(problem, at, filled, bundles):
     """Follow the first bundle that goes down."""
@@ -391,16 +423,9 @@ def _bundles_down(problem, at, filled, bundles):
         room = _bundle(problem, at, number, way)
         if room < 1 or _value_along(problem, at, way, 1, to, scratch) >= here:
             continue
-        low, high = 0, 1
-        while high < room and _goes_down(problem, at, way, high, to, scratch):
-            low, high = high, 4 * high
-        high = min(high, room)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if _goes_down(problem, at, way, middle, to, scratch):
-                low = middle
-            else:
-                high = middle
+        high = _bottom_along(problem, at, way, room, to, scratch)
+        while _value_along(problem, at, way, high, to, scratch) >= here:
+            high = _bottom_along(problem, at, way, high // 4 + 1, to, scratch)
         at[:] = at + high * way
         return True
     return False
@@ -534,7 +559,7 @@ def best(size, through, market_sizes, market_costs, gain, theta, under, over, x)
     for k in range(venues):
         for i in range(samples):
             passed[1 + k, i] = min(through[k, i], size)
-    passed[venues + 1] = NOBODY
+    passed[venues + 1] = -1 - size
     gains = np.zeros(venues + 2, np.int64)
     gains[1 : venues + 1] = gain
     most = min(market_sizes.sum(), size)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 from numba import types
 
@@ -61,7 +59,7 @@ def average(size, through, taking, gain, theta, under, over, steps, x):
     squares = float(taking + theta + under + over) ** 2
     for k in range(venues):
         squares += float(gain[k] + theta + under + over) ** 2
-    pace = sqrt(venues) * size / sqrt(steps * squares)
+    pace = np.sqrt(venues) * size / np.sqrt(steps * squares)
     here, total = x.copy(), np.zeros(venues + 1)
     _allow(size, here)
     for step in range(steps):

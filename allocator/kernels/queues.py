@@ -180,6 +180,83 @@ def _look(state, n, size, assumed, printed, published):
     state[n, SHOWN] = size
 
 
+@kernel(
+    *(
+        types.UniTuple(types.int64, 2)(quotes, _TRADED, _ASSUMED, _STATE, *[types.int64] * 4, _STATE, types.int64)
+        for quotes in _QUOTES
+    ),
+    counts=False,
+)
+def _alone(quotes, traded, assumed, state, n, v, t, until, events, count):
+    """Run the one order that rests from a snapshot on, until another one or until it is filled: where, and the events.
+
+    The same as the pass over all orders, with what it changes at hand.
+    """
+    price, ahead, size_shown = state[n, PRICE], state[n, AHEAD], state[n, SHOWN]
+    pending, through, emitted = state[n, PENDING], state[n, THROUGH], state[n, EMITTED]
+    sign, printed, word, one = assumed.sign, len(traded.edges) > 0, v >> 6, np.uint64(1)
+    bit = one << np.uint64(v & 63)
+    while t < until and through != FULL:
+        fresh = np.int64(0)
+        for i in range(traded.edges[t] if printed else 0, traded.edges[t + 1] if printed else 0):
+            if np.int64(traded.venue[i]) != v or through == FULL:
+                continue
+            px = sign * traded.px[i]
+            if px < price:
+                through = np.int64(FULL)
+            elif px == price and traded.side[i] != sign:
+                shares = np.int64(traded.sz[i])
+                through += max(shares - ahead, 0)
+                ahead = max(ahead - shares, 0)
+                pending += shares
+                fresh += shares if traded.ts[i] == quotes.ts[t] else 0
+        is_row = quotes.published[t, word] & bit != 0
+        if through != FULL and (
+            is_row
+            or (
+                (quotes.shown[t, word] ^ quotes.shown[t - 1, word])
+                | (quotes.other_shown[t, word] ^ quotes.other_shown[t - 1, word])
+            )
+            & bit
+            != 0
+        ):
+            if _crossed(quotes, assumed, t, v, price):
+                through = np.int64(FULL)
+            else:
+                size = _size_at(quotes, assumed, t, v, price)
+                if size >= 0:
+                    decrease = size_shown - size
+                    if decrease > 0:
+                        absorbed = np.int64(0)
+                        if printed:
+                            absorbed = min(decrease, pending)
+                            pending -= absorbed
+                        elif size != 0:
+                            absorbed = decrease * assumed.rho // NANO
+                            through += max(absorbed - ahead, 0)
+                            ahead = max(ahead - absorbed, 0)
+                        cancelled = decrease - absorbed
+                        if assumed.phi == NEUTRAL:
+                            before = np.int64(0)
+                            if ahead != 0:
+                                before = cancelled * ahead // max(size_shown - absorbed, ahead, 1)
+                        else:
+                            before = cancelled * assumed.phi // NANO
+                        ahead = min(max(ahead - before, 0), size)
+                    if is_row:
+                        pending = min(pending, fresh)
+                    size_shown = size
+        if through > emitted:
+            emitted = through
+            if count < len(events):
+                events[count, 0], events[count, 1], events[count, 2] = t, n, through
+            count += 1
+        t += 1
+    state[n, AHEAD], state[n, SHOWN], state[n, PENDING] = ahead, size_shown, pending
+    state[n, THROUGH], state[n, EMITTED], state[n, FRESH] = through, emitted, 0
+    return t, count
+
+
 @kernel(*(types.int64(quotes, _TRADED, _ASSUMED, _ORDERS, _ENDS, types.int64[:, ::1]) for quotes in _QUOTES))
 def clear(quotes, traded, assumed, orders, ends, events):
     """Run N orders through their queues.
@@ -208,12 +285,26 @@ def clear(quotes, traded, assumed, orders, ends, events):
     heads, latest = np.full(quotes.ticks.shape[1], -1, np.int64), 0
     resting, hit = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
     t, waiting, count = 0, 0, 0
+    alive, lone, its = 0, -1, -1
     while True:
-        if t >= latest:  # nobody rests any more
+        if t >= latest or alive == 0:  # nobody rests any more
             if waiting == len(joined):
                 break
             heads[:], resting[:] = -1, zero
-            t = joined[turn[waiting]]
+            alive, lone, t = 0, -1, joined[turn[waiting]]
+        elif alive == 1:
+            if lone < 0:
+                for venue in range(len(heads)):
+                    if heads[venue] >= 0:
+                        lone, its = heads[venue], venue
+            until = state[lone, PAST]
+            if waiting < len(joined):
+                until = min(until, joined[turn[waiting]])
+            if t < until:
+                t, count = _alone(quotes, traded, assumed, state, lone, its, t, until, events, count)
+                if state[lone, THROUGH] == FULL:
+                    alive, lone = 0, -1
+                continue
         for i in range(edges[t] if printed else 0, edges[t + 1] if printed else 0):
             v = np.int64(print_venue[i])
             if resting[v >> 6] >> np.uint64(v & 63) & one:
@@ -262,10 +353,12 @@ def clear(quotes, traded, assumed, orders, ends, events):
                         leaves = state[n, THROUGH] == FULL
                     if not leaves:
                         before = n
-                    elif before >= 0:
-                        state[before, NEXT] = following
                     else:
-                        heads[v] = following
+                        alive, lone = alive - 1, -1
+                        if before >= 0:
+                            state[before, NEXT] = following
+                        else:
+                            heads[v] = following
                     n = following
                 if heads[v] < 0:
                     resting[word] ^= bit
@@ -283,6 +376,7 @@ def clear(quotes, traded, assumed, orders, ends, events):
                 state[n, NEXT], heads[v] = heads[v], n
                 resting[v >> 6] |= one << np.uint64(v & 63)
                 latest = max(latest, orders.past[n])
+                alive, lone = alive + 1, -1
             waiting += 1
         t += 1
     for n in range(len(joined)):

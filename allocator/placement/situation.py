@@ -173,10 +173,10 @@ def _catch_up(through: Int64, nominal: int, sign: int, history: Outflow, rows: N
     if not total:
         return 0
     if nominal < SUM_LIMIT // (len(rows) * max(int(np.abs(beyond).max()), 1)):
-        return max(int((weights * beyond).sum()) // total, 0)
-    # beyond 64 bits
-    exact = sum(int(w) * int(b) for w, b in zip(weights, beyond, strict=True))
-    return max(exact // total, 0)
+        sums = int((weights * beyond).sum())
+    else:  # beyond 64 bits
+        sums = sum(w * b for w, b in zip(weights.tolist(), beyond.tolist(), strict=True))
+    return max(sums // total, 0)
 
 
 def _alike(

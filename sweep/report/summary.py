@@ -16,6 +16,7 @@ WIDTH: Final = 80
 _LABEL: Final = 16
 _FIGURE: Final = 10
 _WORLD: Final = 42
+_POSTED: Final = 23
 
 
 def summary(document: Mapping[str, Any]) -> Iterator[str]:
@@ -48,8 +49,31 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _cells(orders["cells"])
     if document.get("worlds"):
         yield from _worlds(document["worlds"])
+    yield from _limit_orders(document.get("worlds") or [document])
     if document.get("verdict"):
         yield from _verdicts(document, orders["count"])
+
+
+def _limit_orders(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """In each world what the limit orders of its best filled, and how good their predictions were."""
+    placed = [world for world in worlds if world.get("placement")]
+    if placed:
+        yield _posted("limit orders", ("sent", "filled, %", "passive, %", "Brier", "base rate"))
+    for world in placed:
+        section = world["placement"]
+        orders, scores = section["limit_orders"], (section["calibration"][f"brier{of}"] for of in ("", "_of_base_rate"))
+        label = _named(world.get("market", {}))
+        if len(label) > _POSTED:
+            yield from _wrapped(f"  {label}")
+            label = ""
+        rates = (_bps(orders[name]) for name in ("fill_rate_percent", "passive_percent"))
+        yield _posted(label, (f"{orders['sent']:,}", *rates, *("" if x is None else f"{x:.4f}" for x in scores)))
+    if placed:
+        yield from _wrapped(f"  {placed[0]['placement']['calibration']['sentence']}")
+
+
+def _posted(label: str, figures: Sequence[str]) -> str:
+    return f"  {label:<{_POSTED}}{''.join(f'{each:>11}' for each in figures)}".rstrip()
 
 
 def _verdicts(document: Mapping[str, Any], orders: int) -> Iterator[str]:

@@ -463,7 +463,7 @@ def test_a_jitted_function_calls_jitted_functions_of_its_own_module_only():
             alias.asname or alias.name
             for node in nodes
             if getattr(node, "module", None)
-            in {f"allocator.kernels.{name}" for name in ("walk", "deep_walk", "stateful")}
+            in {f"allocator.kernels.{name}" for name in ("walk", "deep_walk", "delayed", "stateful")}
             for alias in node.names
             if not isinstance(getattr(import_module(node.module), alias.name), Kernel)
         }

@@ -118,6 +118,14 @@ def test_no_restart_is_a_hundredth_of_a_cent_lower(venues):
         assert cents(placing, done.value - min(values)) <= 0.01
 
 
+@pytest.mark.parametrize("seed", [(3, 12, 214), (4, 12, 738)])
+def test_a_line_that_falls_and_rises_and_falls_again_is_not_followed_upwards(seed):
+    """To a bottom higher than where its line began a descent would go round for ever."""
+    placing = random_placing(np.random.default_rng(seed), *seed[:2])
+    done = solve(placing.costs, placing.size, placing.through)
+    assert placing.allows(done.x)
+
+
 def test_most_optima_are_certified_to_a_hundredth_of_a_cent():
     gaps = []
     for number in range(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from itertools import pairwise
+from random import Random
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from allocator.money import NANO
 from allocator.outflow import outflow, outflow_plain
 from allocator.queues import NEUTRAL, Cleared, Joins, QueueRules, cleared, cleared_plain
 from feed.tape import Tape
+from tests.fuzz.mutations import damage
 
 SIZE, MOST = 8, 64
 """Bytes of a record; records of a market."""
@@ -23,15 +25,15 @@ LEVELS = 3
 
 
 def _shares(count, power):
-    """1 to 256, times a power of two: up to 2^31 - 1."""
-    return min((count + 1) << power % 24, 2**31 - 1)
+    """1 to 256, at times times a power of two: up to 2^31 - 1."""
+    return min((count + 1) << max(power - 231, 0), 2**31 - 1)
 
 
 def _side(first, size, gap, sign):
-    """Levels of a side: a byte says where the first is, or that there is none."""
-    if first % 16 == 0:
+    """Levels of a side: a byte says where the first is, one of few places, or that there is none."""
+    if first % 8 == 0:
         return [(0, 0)] * LEVELS
-    return [(PAR + sign * (first % 16 + level * (1 + gap % 3)), size // (level + 1)) for level in range(LEVELS)]
+    return [(PAR + sign * (first % 4 + level * (1 + gap % 3)), size // (level + 1)) for level in range(LEVELS)]
 
 
 def _decoded(data):
@@ -44,9 +46,9 @@ def _decoded(data):
             bids, asks = _side(first, _shares(size, power), gap, -1), _side(second, _shares(other, power), gap, 1)
             rows.append((ts, venue % 3, bids, asks))
         elif kind % 4 == 2:
-            prints.append((ts, venue % 4, PAR + first % 32 - 16, _shares(size, power), second % 3 - 1))
+            prints.append((ts, venue % 4, PAR + first % 8 - 4, _shares(size, power), second % 3 - 1))
         else:
-            orders.append((venue % 3, size, gap, PAR + first % 32 - 16, _shares(other, power)))
+            orders.append((venue % 3, size, gap, PAR + first % 8 - 4, _shares(other, power)))
     return data[0] if data else 0, rows, prints, orders
 
 
@@ -121,13 +123,42 @@ def _assert_law(done: Cleared):
 
 
 def markets_of(tape):
-    """Markets that resemble a tape: its rows and prints, with an order after each few."""
-    records = []
-    for at in range(min(tape.rows, MOST // 2)):
-        near = [int(px // CENT - PAR) % 16 or 1 if px else 0 for px in (tape.bid_px[at], tape.ask_px[at])]
-        sizes = [int(size) % 256 for size in (tape.bid_sz[at], tape.ask_sz[at])]
-        records.append(bytes([0, 2, int(tape.venue[at]) % 3, *near, *sizes, 0]))
-        records.append(bytes([2, 1, int(tape.venue[at]) % 3, 16 - near[0], at % 3, sizes[0] // 2, 0, 0]))
-        records.append(bytes([3, 40, int(tape.venue[at]) % 3, 16 - near[0], 0, at, 5, 0]))
+    """Markets as long as a tape: sizes that come and go, with prints that rows show at once, later or not at all."""
+    rng = Random(int(tape.bid_sz.sum()) + tape.rows)
     for head in (0, 1, 3, 9, 23, 64, 131, 255):
-        yield bytes([head]) + b"".join(records)
+        sizes, place, records = [120, 120], [1, 1], []
+        for _ in range(max(tape.rows, 4)):
+            venue = int(rng.random() < 0.2)
+            if rng.random() < 0.3:
+                records.append(bytes([3, rng.randrange(64), venue, 4 - place[0], 0, rng.randrange(64), 40, 0]))
+            took = rng.randrange(10)
+            if rng.random() < 0.6:
+                px = 4 - place[0] if rng.random() < 0.5 else 4 + place[1]
+                records.append(bytes([2, rng.randrange(3), venue, px, rng.randrange(3), took, 0, 0]))
+            sizes = [min(max(size - took + rng.randrange(-10, 12), 1), 255) for size in sizes]
+            if rng.random() < 0.1:
+                place = [rng.randrange(4), rng.randrange(1, 4)]
+            records.append(bytes([0, rng.randrange(3), venue, *place, *sizes, 0]))
+        yield bytes([head]) + b"".join(records[:MOST])
+
+
+def change_market(data, rng):
+    """Change, double, move or drop a record, or the head; or bytes."""
+    count = max(len(data) - 1, 0) // SIZE
+    if count < 2 or rng.randrange(5) == 0:
+        return damage(data, rng)
+    records = [bytearray(data[at : at + SIZE]) for at in range(1, 1 + SIZE * count, SIZE)]
+    one, other = rng.randrange(count), rng.randrange(count)
+    how = rng.randrange(4)
+    if how == 0:
+        records.insert(other, records[one])
+    elif how == 1:
+        records.insert(other, records.pop(one))
+    elif how == 2:
+        del records[one]
+    else:
+        field = rng.randrange(SIZE)
+        near = (records[one][field] + rng.choice([-1, 1])) % 256
+        records[one][field] = rng.choice([near, records[other][field], rng.randrange(256)])
+    head = data[0] if rng.randrange(8) else rng.randrange(256)
+    return bytes([head]) + b"".join(records)

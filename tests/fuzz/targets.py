@@ -64,7 +64,7 @@ TARGETS = {
     "taq": Target(vendors.check_taq, vendors.taq_files, vendors.change_taq),
     "lean": Target(vendors.check_lean, vendors.lean_archives, vendors.change_archive, 4096),
     "tardis": Target(vendors.check_tardis, vendors.tardis_files, vendors.change_lines(","), 4096, compiled=True),
-    "queues": Target(queues.check_queues, queues.markets_of, mutations.damage, 513, compiled=True),
+    "queues": Target(queues.check_queues, queues.markets_of, queues.change_market, 513, compiled=True),
 }
 
 

@@ -39,6 +39,7 @@ def test_the_pages_that_a_user_types_from_are_among_them():
         "kafka.md": 3,
         "mapping.md": 2,
         "markets.md": 3,
+        "model.md": 1,
         "orders.md": 1,
         "plan.md": 1,
         "router.md": 1,

@@ -60,7 +60,7 @@ def program(placing, *, exact):
 
     model = highspy.HighsLp()
     model.num_col_, model.num_row_ = columns, len(rows)
-    unit = np.abs(cost).max() * samples
+    unit = np.abs(cost).max() / samples  # a fill's cost is about 1: HiGHS takes reduced costs below 1e-7 for none
     model.col_cost_, model.offset_ = cost / unit, -costs.over * size / unit
     model.col_lower_, model.col_upper_ = np.zeros(columns), upper
     model.row_lower_, model.row_upper_ = np.array(lower, float), np.array(most, float)

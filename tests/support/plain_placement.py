@@ -107,14 +107,17 @@ def bottom(problem, x, way, room):
     def goes_down(t):
         return problem.value(moved(x, way, t + 1)) < problem.value(moved(x, way, t))
 
-    low, high = 0, 1
-    while high < room and goes_down(high):
-        low, high = high, 4 * high
-    high = min(high, room)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if goes_down(middle) else (low, middle)
-    return moved(x, way, high)
+    while True:
+        low, high = 0, 1
+        while high < room and goes_down(high):
+            low, high = high, 4 * high
+        high = min(high, room)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if goes_down(middle) else (low, middle)
+        if problem.value(moved(x, way, high)) < problem.value(x):
+            return moved(x, way, high)
+        room = high // 4 + 1
 
 
 def goes_down_at_once(problem, x, way):

@@ -18,6 +18,7 @@ from sweep.driver import resume, run
 from sweep.forecast import forecast
 from sweep.monitoring import monitor
 from sweep.progress import Silent
+from sweep.report.summary import WIDTH, summary
 from sweep.router import config_for, document_of, export, numbers_of, read_router
 from tests.sweep.runs.test_store import cut_short, home_of
 
@@ -42,7 +43,8 @@ def day(tape, tmp_path_factory):
 
 def asked(source, grid=None, **keys):
     window = {"start": format_instant(synthetic.window(50.0)[0]), "warmup": "60s"}
-    tree = {"source": str(source), "executor": "inline", "order": ORDERS, "window": window, "fees": FEES}
+    tree = {"source": str(source), "executor": "inline", "order": ORDERS, "window": window}
+    tree |= {"fees": FEES} if "fees" not in (grid or {}) else {}
     tree |= {"policy": "placement"} if "policy" not in (grid or {}) else {}
     tree |= {"slice": "5s"} if "slice" not in (grid or {}) else {}
     return build_config({**tree, "grid": {**PARAMETERS, **(grid or {})}, **keys})
@@ -125,6 +127,27 @@ def test_the_section_says_what_the_tables_add_up_to(placed):
     decisions = section["decisions"]
     assert decisions["fallback"] == 0 < decisions["slices"]
     assert 5 < decisions["effective_rows"] < decisions["rows"] / 4
+
+
+def test_the_table_at_the_end_has_limit_orders_of_each_world(day, placed):
+    document = run(asked(day, {"phi": [0, "neutral", 1], "fees": {"long" * 5: FEES}})).document
+    lines = [*summary(document)]
+    assert max(map(len, lines)) <= WIDTH
+    start = next(at for at, line in enumerate(lines) if line.startswith("  limit orders"))
+    assert lines[start].split() == ["limit", "orders", "sent", "filled,", "%", "passive,", "%", "Brier", "base", "rate"]
+    words = " ".join(lines[start + 1 :]).split()
+    for world in document["worlds"]:
+        section = world["placement"]
+        orders, scores = section["limit_orders"], section["calibration"]
+        shown = [f"phi={world['market']['phi']}", f"fees={'long' * 5}", f"{orders['sent']}"]
+        shown += [f"{orders[name]:.2f}" for name in ("fill_rate_percent", "passive_percent")]
+        shown += [f"{scores[name]:.4f}" for name in ("brier", "brier_of_base_rate")]
+        assert words[: len(shown)] == shown
+        words = words[len(shown) :]
+    assert " ".join(words).startswith(document["placement"]["calibration"]["sentence"])
+    sentence = placed.document["placement"]["calibration"]["sentence"]
+    assert sentence in " ".join(" ".join(summary(placed.document)).split())
+    assert not any("limit orders" in line for line in summary({**placed.document, "placement": None}))
 
 
 def test_slices_without_enough_past_windows_are_counted_and_warned_of(day):
