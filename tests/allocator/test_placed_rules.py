@@ -167,6 +167,12 @@ def test_fills_beyond_the_order_that_exact_money_cannot_hold_are_refused():
         place(tape_of(rows, prints), order_of(40_000_000), LIMITS_ONLY, rules=late)
 
 
+def test_an_order_whose_maker_fees_exact_money_cannot_hold_is_refused():
+    dear = replace(RULES, maker_fees=MakerFees(0, ((2, 10**12),)))
+    with pytest.raises(AllocatorError, match="at most 4,1"):
+        place(tape_of(QUIET), order_of(40_000_000), LIMITS_ONLY, rules=dear)
+
+
 def test_what_would_take_on_arrival_is_refused():
     late = replace(RULES, latency=Latency((2 * SECOND,)))
     rows = [(BEGIN + 1, 300, 5_000, BID - 2, BID - 1), (BEGIN + 2, 300, 5_000, BID - 2, BID - 1), *QUIET[1:]]
