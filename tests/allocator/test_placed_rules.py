@@ -158,6 +158,7 @@ def test_fills_beyond_the_order_are_sold_at_once():
     assert run.overfilled_value == 200 * (BID * CENT - FEE)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # of plain numpy, where kernels are not compiled
 def test_fills_beyond_the_order_that_exact_money_cannot_hold_are_refused():
     late = replace(RULES, latency=Latency((2 * SECOND,)))
     rows = [(BEGIN + second, 300, 5_000, BID, ASK) for second in (2, 10, 11, 12, 20)]
