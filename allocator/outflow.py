@@ -246,7 +246,8 @@ def _price(book: Book, side: Side, posting: str, t: int, v: int) -> int:
     if not displayed[v] or level == 0:
         return displayed[v]
     if level < 0:
-        inside = max(sign * px for px in displayed if px) + book.tick
+        best = max(sign * px for px in displayed if px)
+        inside = best + (10**7 if abs(best) >= 10**9 else 10**5)  # a cent, below a dollar a hundredth of one
         others = [sign * px for px in book.price_list(own.other_ticks[t].tolist()) if px]
         return sign * inside if others and inside < min(others) else 0
     if own.levels is None or own.levels.count[t, v] <= level:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,6 +13,13 @@ from allocator.queues import resting
 if TYPE_CHECKING:
     from allocator.book import Book, Int64, TakeSide
     from allocator.order import Side
+
+
+TICK: Final = 10**7
+TICK_BELOW: Final = 10**5
+FROM_A_DOLLAR: Final = 10**9
+"""The least step of a price of US equities, from 1 $ on and below it, 1e-9 $ (rule 612). That of a book is no use: it is
+the common divisor of all its prices, those of later included."""
 
 
 def level_of(posting: str) -> int:
@@ -40,8 +47,8 @@ def joinable(book: Book, side: Side, posting: str, snapshots: Int64) -> tuple[In
     side : str
         Of the parent order: a buy rests on bids.
     posting : str
-        ``touch``: behind each venue's own best quote. ``inside``: a tick of the book better than the best of all, where
-        that does not reach the other side. ``deep:N``: behind the N-th level after the venue's first.
+        ``touch``: behind each venue's own best quote. ``inside``: a `TICK` better than the best of all, where that does
+        not reach the other side. ``deep:N``: behind the N-th level after the venue's first.
     snapshots : (J,) int64
 
     Returns
@@ -61,8 +68,11 @@ def joinable(book: Book, side: Side, posting: str, snapshots: Int64) -> tuple[In
         queue = own.levels.sz[rows, level].astype(np.int64)
     elif level < 0:
         best, lowest = _spread(own, sign, snapshots)
-        fits = (ticks != 0) & (lowest != _FAR) & (best + 1 < lowest)
-        ticks, queue = np.where(fits, sign * (best + 1), 0), np.zeros_like(ticks)
+        better = sign * (book.base + book.tick * sign * best)
+        better += np.where(sign * better < FROM_A_DOLLAR, TICK_BELOW, TICK)
+        other = sign * (book.base + book.tick * sign * lowest)
+        fits = (ticks != 0) & (lowest != _FAR) & (better < other)
+        return np.where(fits, sign * better, 0), np.zeros_like(ticks)
     return np.where(ticks != 0, book.base + book.tick * ticks, 0), np.where(ticks != 0, queue, 0)
 
 

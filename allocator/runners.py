@@ -106,7 +106,8 @@ class Task:
 def dearest_possible(book: Book, rules: Rules, fees: Sequence[int]) -> int:
     """A bound on the cost or value of any share, 1e-9 $."""
     beyond = book.highest * (rules.leftover_band or 0) // NANO + 1
-    return book.highest + beyond + max((abs(fee) for fee in fees), default=0) + rules.unfilled_penalty
+    paid = *fees, *rules.maker_fees.of(book.venues.tolist())
+    return book.highest + beyond + max((abs(fee) for fee in paid), default=0) + rules.unfilled_penalty
 
 
 def check_sums(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> None:

@@ -135,7 +135,8 @@ def _mean_cost(
     samples, size = fills.shape[1], note.size - note.forced
     reached = note.bought + fills.sum(axis=0)
     missed, beyond = int(np.maximum(size - reached, 0).sum()), int(np.maximum(reached - size, 0).sum())
-    total: int = samples * (market_cost + penalties.theta * (note.bought + int(limits.sum())))
+    total = samples * (market_cost + penalties.theta * (note.bought + int(limits.sum())))
     total += (penalties.theta + penalties.under) * missed + penalties.over * beyond
-    total -= int(sum(g * shares for g, shares in zip(gain.tolist(), fills.sum(axis=1).tolist(), strict=True)))
-    return min(total // samples, UNBOUNDED)
+    total -= sum(g * shares for g, shares in zip(gain.tolist(), fills.sum(axis=1).tolist(), strict=True))
+    mean: int = total // samples
+    return min(mean, UNBOUNDED)

@@ -41,7 +41,7 @@ class Placement:
     samples : int
         Rows of past outflows that a decision looks at, at most.
     posting : str
-        Where limit orders rest: at the best price of their side (``touch``), one tick better (``inside``), or N levels
+        Where limit orders rest: at the best price of their side (``touch``), a cent better (``inside``), or N levels
         behind it (``deep:N``, N 1 to 9).
     at_T : str
         What a slice misses at its end: it is left to the next one (``roll``), or bought (``buy``).

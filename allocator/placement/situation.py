@@ -164,7 +164,7 @@ def _catch_up(through: Int64, nominal: int, sign: int, history: Outflow, rows: N
     fill, nobody has to catch up. Where nothing is ever missed all count alike.
     """
     cost2 = history.c2_end[rows]
-    beyond = cost2 - sign * history.mid2_start[rows]
+    beyond = np.where(cost2 != 0, cost2 - sign * history.mid2_start[rows], 0)
     missed = nominal - np.minimum(np.minimum(through, nominal).sum(axis=1), nominal)
     weights = np.where(cost2 != 0, missed, 0)
     if not weights.any():

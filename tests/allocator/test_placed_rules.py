@@ -158,6 +158,7 @@ def test_fills_beyond_the_order_are_sold_at_once():
     assert run.overfilled_value == 200 * (BID * CENT - FEE)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # of plain numpy, where kernels are not compiled
 def test_fills_beyond_the_order_that_exact_money_cannot_hold_are_refused():
     late = replace(RULES, latency=Latency((2 * SECOND,)))
     rows = [(BEGIN + second, 300, 5_000, BID, ASK) for second in (2, 10, 11, 12, 20)]
@@ -165,6 +166,12 @@ def test_fills_beyond_the_order_that_exact_money_cannot_hold_are_refused():
     # the order's own shares fit, and those half as many again that fill do not
     with pytest.raises(AllocatorError, match="60,000,000 shares filled"):
         place(tape_of(rows, prints), order_of(40_000_000), LIMITS_ONLY, rules=late)
+
+
+def test_an_order_whose_maker_fees_exact_money_cannot_hold_is_refused():
+    dear = replace(RULES, maker_fees=MakerFees(0, ((2, 10**12),)))
+    with pytest.raises(AllocatorError, match="at most 4,1"):
+        place(tape_of(QUIET), order_of(40_000_000), LIMITS_ONLY, rules=dear)
 
 
 def test_what_would_take_on_arrival_is_refused():

@@ -153,7 +153,7 @@ def test_amounts_of_which_the_sum_is_just_exact():
 
 
 def test_levels_smaller_than_what_is_counted_as_one_share_can_still_be_bought():
-    size, samples, levels = 400_000, 5_000, 8_000
+    size, samples, levels = 70_000_000, 30, 200
     unit, _ = placement.unit_and_cap(size, samples, 2)
     assert unit > 20
     x = np.full((1, 3), -1)
