@@ -602,10 +602,9 @@ def unit_and_cap(size, samples, venues):
         types.Array(types.int64, 2, "C", readonly=True),
         *[_I64] * 5,
         _ROWS,
-        _ROW,
     )
 )
-def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, over, x, cost):
+def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, over, x):
     """`best` for C combinations that share their samples; large sizes and amounts are cut as `unit_and_cap` says.
 
     Parameters
@@ -620,13 +619,11 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
     theta, under, over : (C,) int64
     x : (C, K + 1) int64, also output
         As of `best`, in shares.
-    cost : (C,) int64, output
     """
     venues, samples = through.shape
     counted, steps = np.empty_like(through), np.empty(len(market_costs), np.int64)
     costs, gains = np.empty(len(market_costs), np.int64), np.empty(venues, np.int64)
     for c in range(len(sizes)):
-        cost[c] = 0
         if sizes[c] == 0:
             x[c, :] = 0
             continue
@@ -647,7 +644,7 @@ def best_each(sizes, through, market_sizes, market_costs, gain, theta, under, ov
                 x[c, k] //= unit
         amounts = min(theta[c], cap), min(under[c], cap), min(over[c], cap)
         wanted = -(-sizes[c] // unit)
-        cost[c] = unit * best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
+        best(wanted, counted if unit > 1 else through, steps, costs, gains, *amounts, x[c])
         x[c, 0] = min(x[c, 0] * unit, sizes[c])
         for k in range(1, venues + 1):
             x[c, k] = min(x[c, k] * unit, sizes[c] - x[c, 0])

@@ -294,9 +294,9 @@ def clear(quotes, traded, assumed, orders, ends, events):
             alive, lone, t = 0, -1, joined[turn[waiting]]
         elif alive == 1:
             if lone < 0:
-                for u in range(len(heads)):
-                    if heads[u] >= 0:
-                        lone, its = heads[u], u
+                for venue in range(len(heads)):
+                    if heads[venue] >= 0:
+                        lone, its = heads[venue], venue
             until = state[lone, PAST]
             if waiting < len(joined):
                 until = min(until, joined[turn[waiting]])

@@ -41,8 +41,6 @@ class Note:
         Shares of the market order: those that had to be bought, and the others.
     now : Situation, optional
         None = `static` decided.
-    cost : int
-        The least sum of costs over the samples, half 1e-9 $.
     shares : (S,) int64, optional
         What could be bought of each level, the cheapest first.
     penalties : Penalties, optional
@@ -53,7 +51,6 @@ class Note:
     forced: int
     bought: int
     now: Situation | None = None
-    cost: int = 0
     shares: Int64 | None = None
     penalties: Penalties | None = None
 
@@ -89,12 +86,12 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
         limits, done = accounts.limits[0, sent], filled[sent]
         left = note.shares - np.diff(np.minimum(np.cumsum(note.shares), note.forced), prepend=0)
         taken = np.diff(np.minimum(np.cumsum(left), note.bought), prepend=0)
-        size, reached = note.size - note.forced, note.bought + int(done.sum())
-        missed, beyond = max(size - reached, 0), max(reached - size, 0)
-        under, over, theta = note.penalties
-        realised = sum(c * shares for c, shares in zip(costs.tolist(), taken.tolist(), strict=True))
-        realised -= sum(g * d for g, d in zip(now.gain.tolist(), done.tolist(), strict=True))
-        realised += theta * (note.bought + int(limits.sum()) + missed) + under * missed + over * beyond
+        market_cost = sum(c * shares for c, shares in zip(costs.tolist(), taken.tolist(), strict=True))
+        predicted, realised = (
+            _mean_cost(note, note.penalties, now.gain, market_cost, limits, fills)
+            for fills in (np.minimum(now.through, limits[:, None]), done[:, None])
+        )
+        under, over, _ = note.penalties
         violated = 0
         if len(now.venues):
             gains = now.gain.tolist()
@@ -103,7 +100,7 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
         rows = now.through.shape[1]
         decisions.append(
             [0, t, note.size, market, int(limits.sum()), rows, now.effective, 0, violated,
-             note.cost // rows, min(realised, UNBOUNDED)]
+             predicted, realised]
         )  # fmt: skip
         for at, (v, n, shares) in enumerate(zip(now.venues.tolist(), sent.tolist(), limits.tolist(), strict=True)):
             if shares:
@@ -115,3 +112,30 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
                      int(now.terciles[at])]
                 )  # fmt: skip
     return Placed(Decisions.of(decisions), LimitOrders.of(orders))
+
+
+def _mean_cost(
+    note: Note, penalties: Penalties, gain: Int64, market_cost: int, limits: Int64, fills: Int64
+) -> int:  # fmt: skip
+    """The mean of v over N samples of what K limit orders fill, rounded down, `UNBOUNDED` at most; half 1e-9 $.
+
+    Penalties count in full: a solver that has to keep to 64 bits may cut them.
+
+    Parameters
+    ----------
+    note, penalties
+        Of the decision.
+    gain : (K,) int64
+        Half 1e-9 $ per share filled.
+    market_cost : int
+        Of the shares bought beside those that had to be.
+    limits : (K,) int64
+    fills : (K, N) int64
+    """
+    samples, size = fills.shape[1], note.size - note.forced
+    reached = note.bought + fills.sum(axis=0)
+    missed, beyond = int(np.maximum(size - reached, 0).sum()), int(np.maximum(reached - size, 0).sum())
+    total: int = samples * (market_cost + penalties.theta * (note.bought + int(limits.sum())))
+    total += (penalties.theta + penalties.under) * missed + penalties.over * beyond
+    total -= int(sum(g * shares for g, shares in zip(gain.tolist(), fills.sum(axis=1).tolist(), strict=True)))
+    return min(total // samples, UNBOUNDED)

@@ -103,8 +103,7 @@ def _run_with(stage: Stage, parameters: ParameterColumns, room: int, trail: int)
             accounts.limits[:, j * venues + situation.venues] = placed.limits
             if trail and need[0]:
                 bound, bought = int(placed.forced[0]), int((placed.market - placed.forced)[0])
-                solved = int(placed.cost[0]), shares[0].copy(), placed.of_first
-                notes.append(Note(j, int(need[0]), bound, bought, situation, *solved))
+                notes.append(Note(j, int(need[0]), bound, bought, situation, shares[0].copy(), placed.of_first))
         if situation is None and trail and need[0]:
             notes.append(Note(j, int(need[0]), 0, int(shares[0].sum())))
         _send(stage, j, shares, wanted, j * venues, accounts)
@@ -197,8 +196,6 @@ class _Placements:
         Shares to be bought at once.
     limits : (K, venues) int64
         Shares of the limit orders.
-    cost : (K,) int64
-        The least sum of costs over the samples, half 1e-9 $.
     forced : (K,) int64
         Shares that have to be bought, whatever is decided.
     of_first : Penalties
@@ -207,7 +204,6 @@ class _Placements:
 
     market: Int64
     limits: Int64
-    cost: Int64
     forced: Int64
     of_first: Penalties
 
@@ -219,7 +215,6 @@ def _place(
     from allocator.kernels import placement as solver
 
     count, joined = len(need), len(now.venues)
-    cost = np.zeros(count, np.int64)
     # what has to be bought is taken first, the cheapest of it
     first = _cheapest(shares, forced)
     left, size = shares - first, need - first.sum(axis=1)
@@ -228,9 +223,9 @@ def _place(
     x = np.full((count, joined + 1), -1, np.int64)
     given = size, now.through, left, costs, now.gain, theta, under, over
     freeze(*given)
-    solver.best_each(*given, x, cost)
+    solver.best_each(*given, x)
     forced = need - size
-    return _Placements(forced + x[:, 0], x[:, 1:], cost, forced, Penalties(*(int(each[0]) for each in penalties)))
+    return _Placements(forced + x[:, 0], x[:, 1:], forced, Penalties(*(int(each[0]) for each in penalties)))
 
 
 def _penalties(stage: Stage, now: Situation, parameters: ParameterColumns) -> tuple[Int64, Int64, Int64]:

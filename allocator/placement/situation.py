@@ -46,7 +46,7 @@ class Situation:
     catch_up : int
         What a share that is missed costs beyond the mid at the end of a slice, as measured.
     effective : int
-        1e-9 of rows: how many windows that do not overlap the rows span.
+        1e-9 of rows: how many windows that do not overlap cover as much time as the rows do.
     terciles : (K,) int64
         Of the queue to be joined, 0 to 2, among those that past windows joined at the venue.
     """
@@ -133,16 +133,21 @@ def situation(
     if policy.adverse == "measured":
         gain = gain - _adverse(through > 0, moved)
     nominal = -(-order.size // agenda.slices.count)
-    starts, ends = history.start[rows], history.end[rows]
+    starts = history.start[rows]
     return Situation(
         venues,
         mid2,
         gain,
         np.ascontiguousarray(through.T),
         _catch_up(through, nominal, sign, history, rows),
-        (int(ends[-1]) - int(starts[0])) * NANO // policy.slice,
+        _covered(starts, policy.slice) * NANO // policy.slice,
         _terciles(book, order, policy, starts, venues, queue),
     )
+
+
+def _covered(starts: Int64, length: int) -> int:
+    """The nanoseconds that windows of a length look at; those of several count once."""
+    return int(np.minimum(np.diff(starts), length).sum()) + length
 
 
 def _adverse(filled: NDArray[np.bool_], moved: Int64) -> Int64:

@@ -231,6 +231,14 @@ def test_predictions_are_those_of_the_past_windows():
     assert decisions.predicted.tolist()[0] == decisions.realised.tolist()[0] == -20 * gain
 
 
+def test_penalties_that_the_solver_cuts_are_predicted_in_full():
+    # 5,000 of 10,000 shares are offered, and nothing ever fills: the others will be missing
+    for penalty, cost in ((INFINITE, 2**60), (10**5 * CENT, 5_000 * 2 * 10**5 * CENT)):
+        decisions = place(tape_of(QUIET), order_of(20_000), Parameters(0, penalty, 0)).placed.decisions
+        spread = 0 if penalty == INFINITE else 5_000 * ((ASK - BID) * CENT + 2 * FEE)
+        assert decisions.predicted.tolist()[0] == decisions.realised.tolist()[0] == cost + spread
+
+
 @pytest.mark.parametrize("length", [7 * SECOND, T])
 def test_windows_alike_in_volume_are_those_that_began_after_as_much_had_traded(length):
     # where the spread is a tick nothing is posted inside it; what trades then is known all the same
@@ -257,6 +265,10 @@ def test_windows_alike_in_volume_are_those_that_began_after_as_much_had_traded(l
     alike = usable[thirds == int(present >= low) + int(present >= high)]
     assert FEWEST_SAMPLES <= len(alike) < len(usable)
     assert now.through.tolist() == np.clip(history.xi[alike], 0, order.size).T.tolist()
+    # moments that no window looks at tell nothing
+    tenth = SECOND // 10
+    moments = {at // tenth for row in alike for at in range(history.start[row], history.end[row], tenth)}
+    assert now.effective / 10**9 == pytest.approx(len(moments) * tenth / length, rel=0.01)
 
 
 def test_slices_without_a_snapshot_leave_their_shares_to_the_next():

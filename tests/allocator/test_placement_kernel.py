@@ -156,13 +156,13 @@ def test_levels_smaller_than_what_is_counted_as_one_share_can_still_be_bought():
     size, samples, levels = 400_000, 5_000, 8_000
     unit, _ = placement.unit_and_cap(size, samples, 2)
     assert unit > 20
-    x, cost = np.full((1, 3), -1), np.zeros(1, np.int64)
+    x = np.full((1, 3), -1)
     given = (
         np.array([size]), np.zeros((2, samples), np.int64), np.full((1, levels), 20), np.full(levels, 100),
         np.zeros(2, np.int64), np.zeros(1, np.int64), np.array([10_000]), np.zeros(1, np.int64),
     )  # fmt: skip
     for column in given:
         column.setflags(write=False)
-    placement.best_each(*given, x, cost)
+    placement.best_each(*given, x)
     # nothing fills, and to miss a share is dear: all that is offered is bought, but for a part of a unit
     assert 20 * levels - unit < x[0, 0] <= 20 * levels
