@@ -38,7 +38,8 @@ def clairvoyant(book: Book, order: Order, rules: Rules, fees: Sequence[int], *, 
 
     Only a share that is sold again is outside that argument: the excess of `lots_only`. Where the book is crossed after
     fees (`uncross: false`, or a taker's rebate at locked quotes) it can be sold for more than it cost, and what it so
-    earns is beyond the bound.
+    earns is beyond the bound. And limit orders that rest are: they buy on the other side of the spread, and what passes
+    their price fills them whole, whatever was displayed.
 
     Why no bound is higher: one who knows the supplies takes just these shares when they are displayed. Without a band
     the leftover rule may still buy deeper levels that cost more than `last`; in that case alone nobody reaches it.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sweep.config import Fees, Question
     from sweep.progress import Progress
     from sweep.reduce import Best
-    from sweep.search import Grid
+    from sweep.search import Grid, Label
     from sweep.statistics import Orders, Total
     from sweep.tapes import Facts
     from sweep.tasks import Around
@@ -80,6 +80,23 @@ def left_out(orders: Orders, tapes: Sequence[Facts]) -> Iterator[str]:
             f"{orders.left_out:,} of {orders.left_out + len(orders):,} orders are left out: they do not lie inside "
             f"{window if len(tapes) == 1 else 'the window of their tape'}"
         )
+
+
+WITHOUT: Final[dict[str, Label]] = {"participation": 1.0, "schedule": "now"}
+"""Keys of every router but `placement`, and the values that ask for nothing."""
+
+
+def unheeded(question: Question) -> Iterator[str]:
+    """Where a cap or a schedule is asked of a policy that has none: its figures would be read as if it had."""
+    if question.variants.placing:
+        tried = {axis.name: axis.labels for axis in question.grid.further}
+        asked = {name: tried.get(name, (getattr(question.config, name),)) for name in WITHOUT}
+        names = [name for name, labels in asked.items() if any(label != WITHOUT[name] for label in labels)]
+        if names:
+            yield (
+                f"policy=placement has no {' and no '.join(names)}: each slice is sent as the model decides, "
+                "up to all that is displayed"
+            )
 
 
 def learned(question: Question) -> Iterator[str]:
@@ -245,7 +262,8 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
     if decisions["fallback"]:
         yield (
             f"placement: {decisions['fallback']:,} of {decisions['slices']:,} slices were decided as static does, as "
-            "fewer than 30 windows of outflows came before, or the book was one-sided; see window.warmup"
+            "fewer than 30 windows came before in which a limit order could rest where posting says (too short a "
+            "warm-up, or nothing is displayed there), or the book was one-sided; see window.warmup and posting"
         )
     decided = decisions["slices"] - decisions["fallback"]
     for name, count in section["violations"].items():

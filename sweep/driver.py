@@ -257,7 +257,7 @@ def _answer(
         listeners = (ChunkCallback(advanced), progress, *open_meters(config, identifier))
         sweeping = _Sweeping(session, identifier, store, progress, listeners)
         markets: list[list[Market]] = []
-        early_warnings = _warn(caveats.left_out(orders, facts), progress)
+        early_warnings = _warn(caveats.left_out(orders, facts), progress) + _warn(caveats.unheeded(question), progress)
 
         def add_markets(number: int, books: Sequence[Handle], part: tasks.Job) -> None:
             markets.append(markets_of(executor, variants, books, part))

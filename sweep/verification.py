@@ -165,7 +165,7 @@ def _check(
         reduction = Reduction.of(table, job.classes, orders.signs)
         bests = bests_of(reduction, variants, of_worlds)
         facts = session.tapes.facts
-        early = list(caveats.left_out(orders, facts))
+        early = [*caveats.left_out(orders, facts), *caveats.unheeded(question)]
         for number, (market, *_) in zip(tapes_of(orders), markets, strict=True):
             early += caveats.before(question, orders, facts, number, market.around)
         early += caveats.learned(question)

@@ -102,7 +102,7 @@ def forecast(
         reading = phases.seconds["source"] + phases.seconds["materialise"]
         job = on_tape(job_of(question, orders), orders, first)
         early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
-        for line in (*caveats.left_out(orders, tapes), *early):
+        for line in (*caveats.left_out(orders, tapes), *caveats.unheeded(question), *early):
             progress.say(f"warning: {line}")
         with phases.phase("calibrate"):
             if config.collapse:

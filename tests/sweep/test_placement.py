@@ -159,6 +159,39 @@ def test_slices_without_enough_past_windows_are_counted_and_warned_of(day):
     assert sum(each.startswith(line) for each in document["warnings"]) == 1
 
 
+def test_a_posting_that_no_book_shows_is_named_as_a_cause(day):
+    document = run(asked(day, {"lambda_under": 0, "theta_queue": 0}, depth=1, posting="deep:1")).document
+    decisions = document["placement"]["decisions"]
+    assert decisions["fallback"] == decisions["slices"] > 0
+    (line,) = (each for each in document["warnings"] if "were decided as static does" in each)
+    assert "posting" in line
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ({"participation": 0.2}, ["participation"]),
+        ({"schedule": "twap", "participation": 0.5}, ["participation", "schedule"]),
+        ({"grid": {"policy": ["static", "placement"], "schedule": ["now", "pov"]}}, ["schedule"]),
+        ({"grid": {"participation": [1.0]}}, []),
+        ({"grid": {"policy": ["static"]}, "participation": 0.2}, []),
+    ],
+    ids=str,
+)
+def test_a_cap_or_a_schedule_that_placement_does_not_have_is_warned_of(day, tmp_path, keys, names):
+    grid = {"lambda_under": 0.01, "theta_queue": 0} | keys.get("grid", {})
+    others = {name: value for name, value in keys.items() if name != "grid"}
+    config = asked(day, grid, order={"size": 2000, "horizon": "20s"}, output=str(tmp_path), **others)
+    document = run(config).document
+    lines = [each for each in document["warnings"] if each.startswith("policy=placement has no")]
+    expected = "policy=placement has no " + " and no ".join(names)
+    assert [each.split(":")[0] for each in lines] == ([expected] if names else [])
+    assert verification.verify(home_of(config), progress=Silent(), sample=2)["identical"]
+    if set(keys) != {"grid"} and names:  # and indeed they change nothing
+        without = run(asked(day, grid, order={"size": 2000, "horizon": "20s"})).document
+        assert document["optimized"] == without["optimized"]
+
+
 def test_static_and_placement_in_one_grid_are_a_sweep_of_each(day):
     together = run(asked(day, {"policy": ["static", "placement"], "slice": ["5s", "10s"]}))
     rows = together.table
