@@ -45,7 +45,10 @@ MEANING: Final = {
     "participation": "the share of the displayed size of a supply that the router takes at most",
     "schedule": "how much the router may have sent: all, or what the baseline of that name wants to have bought",
     "slice": "of `placement`: how long a decision holds, 5 s to 24 h; limit orders that are open then are cancelled",
-    "posting": "of `placement`: limit orders rest at the best price of their side, 0.01 $ better (0.0001 $ below 1 $), or N levels behind",
+    "posting": (
+        "of `placement`: limit orders rest at the best price of their side, 0.01 $ better (0.0001 $ below 1 $), "
+        "or N levels behind"
+    ),
     "at_T": "of `placement`: what a slice misses at its end is left to the next one, or bought",
     "samples": "of `placement`: past outflows that a decision looks at, 30 to 5,000; with fewer than 30 it is `static`",
     "adverse": "of `placement`: what passive fills lose to the mid afterwards: as measured before, or nothing",

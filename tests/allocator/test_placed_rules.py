@@ -333,3 +333,20 @@ def test_an_order_without_a_snapshot_decides_nothing(tape):
     traced = place(tape, after, LIMITS_ONLY)
     assert traced.execution.unfilled == 400
     assert len(traced.placed.decisions.run) == 0
+
+
+def test_a_price_of_later_between_two_cents_changes_nothing_before_it():
+    quiet = [(BEGIN + 5, 300, 5_000, BID, ASK + 3), (BEGIN + 10, 300, 5_000, BID, ASK + 3)]
+    rows = [(float(second), 300, 5_000, BID, ASK + 3) for second in range(BEGIN + 1)]
+    tape, inside = tape_of([*rows, *quiet]), replace(POLICY, posting="inside")
+    later = Tape.build(
+        "XYZ",
+        **{name: np.append(getattr(tape, name), getattr(tape, name)[-1]) for name in ("venue", "bid_sz", "ask_sz")},
+        ts=np.append(tape.ts, tape.ts[-1] + SECOND),
+        sequence=np.append(tape.sequence, 10**6),
+        bid_px=np.append(tape.bid_px, BID * CENT + CENT // 10),
+        ask_px=np.append(tape.ask_px, ASK * CENT),
+    )
+    for each in (tape, later):
+        orders = place(each, order_of(seconds=10), LIMITS_ONLY, policy=inside).placed.orders
+        assert orders.price.tolist() == [(BID + 1) * CENT]
