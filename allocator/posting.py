@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TICK: Final = 10**7
 TICK_BELOW: Final = 10**5
 FROM_A_DOLLAR: Final = 10**9
-"""The least step of a price of US equities, from 1 $ on and below it, 1e-9 $ (rule 612). That of a book is no use: it is
-the common divisor of all its prices, those of later included."""
+"""The least step of a price of US equities, from 1 $ on and below it, 1e-9 $ (rule 612). That of a book is no use: it
+is the common divisor of all its prices, those of later included."""
 
 
 def level_of(posting: str) -> int:

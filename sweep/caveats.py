@@ -248,6 +248,9 @@ ASSUMPTIONS: Final = {
 }
 """What the model of `placement` takes for granted."""
 
+MOSTLY_THROUGH: Final = 50
+"""Percent of the passive shares, from which on a warning says that they were filled by prices that went through."""
+
 
 def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
     """What speaks against the decisions of the policy `placement`; takes the document's section of it."""
@@ -271,6 +274,12 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
             yield f"placement: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions"
     if calibration["no_better"]:
         yield f"placement: {calibration['sentence']}"
+    if (through := section["limit_orders"]["through_percent"]) is not None and through >= MOSTLY_THROUGH:
+        yield (
+            f"placement: {through:.0f} % of the passive shares are filled because the price went through theirs, which "
+            "fills a limit order whole, however little traded there; orders that are large beside what trades look "
+            "better than they are"
+        )
 
 
 def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from allocator.money import NANO
 from allocator.order import UNBOUNDED
 from allocator.placement.records import A1, A2, A3, Decisions, LimitOrders, Placed
+from allocator.queues import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,9 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
         counts &= moments.snapshot <= accounts.cutoff[0][moments.sent % max(venues, 1)]
     np.maximum.at(filled, moments.sent[counts], moments.after[counts])
     filled = np.minimum(filled, accounts.limits[0])
+    whole, through = counts & (moments.after == FULL), np.zeros_like(filled)
+    of = moments.sent[whole]
+    through[of] = filled[of] - np.minimum(moments.before[whole], accounts.limits[0, of])
     refused = np.zeros(len(filled), np.bool_)
     refused[agenda.joined[agenda.refused]] = True
     decisions, orders = [], []
@@ -109,7 +113,7 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
                 orders.append(
                     [0, t, int(stage.book.venues[v]), int(agenda.price[note.j, v]), shares,
                      int(agenda.queue[note.j, v]), expected, complete, int(filled[n]), int(refused[n]),
-                     int(now.terciles[at])]
+                     int(now.terciles[at]), int(through[n])]
                 )  # fmt: skip
     return Placed(Decisions.of(decisions), LimitOrders.of(orders))
 

@@ -89,6 +89,7 @@ class LimitOrders(_Table):
     filled : shares
     refused : 1 where it would have taken at once when it arrived, and was not posted
     tercile : of the queue, 0 to 2, among those of the windows looked at
+    through : of the shares filled those that nothing counted: the price went through theirs
     """
 
     snapshot: Int64
@@ -101,6 +102,7 @@ class LimitOrders(_Table):
     filled: Int64
     refused: Int64
     tercile: Int64
+    through: Int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

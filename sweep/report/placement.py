@@ -71,6 +71,7 @@ def _resting(each: Resting) -> dict[str, Any]:
         "shares": each.shares,
         "expected": rounded(each.expected, NANO, 2),
         "filled": filled,
+        "through_percent": rounded(100 * each.through, filled, 2) if filled else None,
         "fill_rate_percent": rounded(100 * filled, each.shares, 2) if each.shares else None,
         "passive_percent": rounded(100 * filled, each.all_filled, 2) if each.all_filled else None,
         "fees": rounded(each.fees, NANO, 2),

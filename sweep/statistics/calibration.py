@@ -104,6 +104,8 @@ class Resting:
         Of them those that were predicted to be filled, 1e-9 of a share.
     filled : int
         Passive fills, in shares.
+    through : int
+        Of them those that nothing counted, as the price went through theirs.
     all_filled : int
         Those that were taken, too.
     fees : int
@@ -118,6 +120,7 @@ class Resting:
     shares: int
     expected: int
     filled: int
+    through: int
     all_filled: int
     fees: int
     mark_outs: dict[int, tuple[int, int]]
@@ -202,6 +205,7 @@ def _resting(outcome: Outcome, placed: Placed, venue: int | None = None) -> Rest
         shares=exact_sum(orders.shares[sent]),
         expected=sum(e * s for e, s in zip(orders.expected[sent].tolist(), orders.shares[sent].tolist(), strict=True)),
         filled=exact_sum(passive.shares[made]),
+        through=exact_sum(orders.through[sent]),
         all_filled=exact_sum(every.shares[filled]),
         fees=exact_sum(passive.fees[made]),
         mark_outs={

@@ -95,8 +95,10 @@ def test_prints_beyond_the_queue_fill_a_limit_order_at_its_price_less_the_rebate
 
 
 def test_a_print_through_the_price_fills_the_whole_order():
-    traced = place(tape_of(QUIET, [(BEGIN + 3, BID - 1, 1, -1)]), order_of(), LIMITS_ONLY)
-    assert traced.fills[0, [2, 4]].tolist() == [200, 1]
+    prints = [(BEGIN + 2, BID, 350, -1), (BEGIN + 6, BID - 1, 1, -1)]
+    traced = place(tape_of(QUIET, prints), order_of(), LIMITS_ONLY)
+    assert traced.fills[:2, [2, 4]].tolist() == [[50, 1], [150, 1]]
+    assert traced.placed.orders.through.tolist()[0] == 150  # of which only one share is known to have traded
 
 
 def test_an_ask_that_comes_to_the_price_fills_the_whole_order():

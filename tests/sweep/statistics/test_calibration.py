@@ -22,10 +22,28 @@ RULES = Rules("persist", "sweep", 0, phi=NANO // 4, rho=NANO // 10)
 
 
 def limit_orders(*rows):
-    """Of (run, venue, shares, expected, complete, filled, refused, tercile), probabilities in percent."""
+    """Of (run, venue, shares, expected, complete, filled, refused, tercile), probabilities in percent.
+
+    Of each order a tenth of the shares filled are filled as the price goes through theirs.
+    """
     return LimitOrders.of(
         [
-            (run, 0, venue, 1, shares, 9, expected * NANO // 100, complete * NANO // 100, filled, refused, tercile)
+            (
+                *(
+                    run,
+                    0,
+                    venue,
+                    1,
+                    shares,
+                    9,
+                    expected * NANO // 100,
+                    complete * NANO // 100,
+                    filled,
+                    refused,
+                    tercile,
+                ),
+                filled // 10,
+            )
             for run, venue, shares, expected, complete, filled, refused, tercile in rows
         ]
     )
@@ -108,7 +126,9 @@ def test_reliability_by_hand():
     )
 )
 def test_reliability_is_that_of_fractions(rows):
-    orders = LimitOrders.of([(0, 0, venue, 1, shares, 9, 0, p, got, 0, third) for p, shares, got, venue, third in rows])
+    orders = LimitOrders.of(
+        [(0, 0, venue, 1, shares, 9, 0, p, got, 0, third, 0) for p, shares, got, venue, third in rows]
+    )
 
     def plain(keep):
         kept = [(Fraction(row[0], NANO), int(row[2] >= row[1])) for row in rows if keep(row)]
@@ -172,6 +192,7 @@ def test_the_section_is_of_exact_figures():
         "shares": 350,
         "expected": 205.0,
         "filled": 350,
+        "through_percent": 10.0,
         "fill_rate_percent": 100.0,
         "passive_percent": 85.37,
         "fees": -0.7,
