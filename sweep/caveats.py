@@ -259,8 +259,8 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
     decisions, calibration, rho = section["decisions"], section["calibration"], section["queues"]["rho"]
     if rho is not None:
         yield (
-            f"no trades of these venues are known on every tape: of each decrease of a queue there, rho={rho:g} is "
-            "taken to have been traded, and decides which limit orders fill"
+            f"a tape shows no trades of these venues: of each decrease of a queue there, rho={rho:g} is taken to have "
+            "been traded, and decides which limit orders fill"
         )
     if decisions["fallback"]:
         yield (
@@ -271,7 +271,10 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
     decided = decisions["slices"] - decisions["fallback"]
     for name, count in section["violations"].items():
         if count:
-            yield f"placement: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions"
+            yield (
+                f"placement: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions; there the "
+                "model posts nothing, or as much as it may (docs/model.md)"
+            )
     if calibration["no_better"]:
         yield f"placement: {calibration['sentence']}"
     if (through := section["limit_orders"]["through_percent"]) is not None and through >= MOSTLY_THROUGH:

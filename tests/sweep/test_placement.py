@@ -262,7 +262,7 @@ def test_without_trades_rho_decides_and_the_report_says_so(tape, tmp_path):
     assert [world["placement"]["queues"]["rho"] for world in document["worlds"]] == [0, 0.1, 1]
     filled = [world["placement"]["limit_orders"]["fill_rate_percent"] for world in document["worlds"]]
     assert filled[0] < filled[2]
-    assert any(line.startswith("no trades of these venues are known") for line in document["warnings"])
+    assert any(line.startswith("a tape shows no trades of these venues") for line in document["warnings"])
 
 
 @pytest.mark.parametrize("done", [2, 5])

@@ -258,7 +258,7 @@ def test_one_sentence_says_whether_predictions_are_any_good(whole, says):
 def test_what_speaks_against_decisions_is_warned_of():
     lines = [*caveats.placed(placement_section(figures(), RULES, printed=False))]
     starts = [
-        "no trades of these venues are known on every tape: of each decrease of a queue there, rho=0.1 is taken",
+        "a tape shows no trades of these venues: of each decrease of a queue there, rho=0.1 is taken",
         "placement: 1 of 4 slices were decided as static does",
         "placement: A1 (a passive fill gains) does not hold in 1 of 3 decisions",
         "placement: A2 (a share too many costs more than a passive fill gains) does not hold in 1 of 3 decisions",
