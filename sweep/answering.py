@@ -272,7 +272,8 @@ def answer_of(
         document = judged_document(document, judged, grid, held_out=question.validation is not None)
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, losses, market.around))
-            warnings += caveats.placed(document.get("placement"))
+            several = worlds[world].point if len(worlds) > 1 else None
+            warnings += caveats.placed(document.get("placement"), several)
         answers.append((document, totals))
         combinations = {_name(number): number for number in asked} | {"optimized": best.combination}
         every = outcomes | _joined(more_of)

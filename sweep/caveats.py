@@ -252,10 +252,19 @@ MOSTLY_THROUGH: Final = 50
 """Percent of the passive shares, from which on a warning says that they were filled by prices that went through."""
 
 
-def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
-    """What speaks against the decisions of the policy `placement`; takes the document's section of it."""
+def placed(section: Mapping[str, Any] | None, market: Mapping[str, Label] | None = None) -> Iterator[str]:
+    """What speaks against the decisions of the policy `placement`.
+
+    Parameters
+    ----------
+    section : mapping, optional
+        The document's.
+    market : mapping, optional
+        Of which world it is, where there are several.
+    """
     if section is None:
         return
+    where = f"placement, {named(market)}" if market else "placement"
     decisions, calibration, rho = section["decisions"], section["calibration"], section["queues"]["rho"]
     if rho is not None:
         yield (
@@ -264,7 +273,7 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
         )
     if decisions["fallback"]:
         yield (
-            f"placement: {decisions['fallback']:,} of {decisions['slices']:,} slices were decided as static does, as "
+            f"{where}: {decisions['fallback']:,} of {decisions['slices']:,} slices were decided as static does, as "
             "fewer than 30 windows came before in which a limit order could rest where posting says (too short a "
             "warm-up, or nothing is displayed there), or the book was one-sided; see window.warmup and posting"
         )
@@ -272,14 +281,14 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
     for name, count in section["violations"].items():
         if count:
             yield (
-                f"placement: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions; there the "
+                f"{where}: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions; there the "
                 "model posts nothing, or as much as it may (docs/model.md)"
             )
     if calibration["no_better"]:
-        yield f"placement: {calibration['sentence']}"
+        yield f"{where}: {calibration['sentence']}"
     if (through := section["limit_orders"]["through_percent"]) is not None and through >= MOSTLY_THROUGH:
         yield (
-            f"placement: {through:.0f} % of the passive shares are filled because the price went through theirs, which "
+            f"{where}: {through:.0f} % of the passive shares are filled because the price went through theirs, which "
             "fills a limit order whole, however little traded there; orders that are large beside what trades look "
             "better than they are"
         )
@@ -288,6 +297,10 @@ def placed(section: Mapping[str, Any] | None) -> Iterator[str]:
 def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Where the answer hangs on what is assumed of the market; takes the document's `worlds`."""
     first, *others = worlds
+    shares = {world["market"].get("rho") for world in worlds}
+    queues = [world["placement"]["queues"] for world in worlds if world.get("placement")]
+    if len(shares) > 1 and queues and all(each["rho"] is None for each in queues):
+        yield "grid.rho: every tape shows trades of these venues, so that rho plays no part and its worlds are the same"
     gained = first["savings_vs_baselines_bps"]["best_ask"]
     for world in others:
         same = world["first_best"]

@@ -263,6 +263,17 @@ def test_without_trades_rho_decides_and_the_report_says_so(tape, tmp_path):
     filled = [world["placement"]["limit_orders"]["fill_rate_percent"] for world in document["worlds"]]
     assert filled[0] < filled[2]
     assert any(line.startswith("a tape shows no trades of these venues") for line in document["warnings"])
+    assert not any(line.startswith("grid.rho") for line in document["warnings"])
+    assumed = [line for line in document["warnings"] if line.startswith("placement")]
+    assert assumed
+    assert all(line.startswith("placement, rho=0.0: ") for line in assumed)
+
+
+def test_with_trades_rho_plays_no_part_and_that_is_said(day):
+    document = run(asked(day, {"rho": [0, 1]})).document
+    first, second = (world["optimized"]["total_cash"] for world in document["worlds"])
+    assert first == second
+    assert any(line.startswith("grid.rho: every tape shows trades") for line in document["warnings"])
 
 
 @pytest.mark.parametrize("done", [2, 5])
