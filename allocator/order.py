@@ -232,6 +232,10 @@ class MakerFees:
 NEUTRAL: Final = -1
 """In place of a share: of what is cancelled at a price, as much was ahead of an order as of all that stood at it."""
 
+RHO: Final = 185_000_000
+"""1e-9 of what leaves a best quote whose price stays that traded: of AAPL at Nasdaq, 2024-08-01 13:36 - 13:45 UTC, as
+``python -m tools.traded_share`` measures it on a tape with trades; of what leaves it as the price does, it was .64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -265,7 +269,7 @@ class Rules:
     leftover_band: int | None = None
     latency: Latency = Latency()
     phi: int = NEUTRAL
-    rho: int = 185_000_000  # `allocator.queues.RHO`, which is measured
+    rho: int = RHO
     maker_fees: MakerFees = MakerFees()
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from allocator.book import SideLevels
 from allocator.errors import AllocatorError
 from allocator.money import NANO
-from allocator.order import SIGN
+from allocator.order import NEUTRAL, RHO, SIGN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +33,8 @@ if TYPE_CHECKING:
     Int64 = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-NEUTRAL: Final = -1
-"""`QueueRules.phi` of cancels that fall on each share of a queue alike."""
-
 FULL: Final = 2**60
 """Shares that pass where the price trades through or the other side comes to it: any order is filled."""
-
-
-RHO: Final = 185_000_000
-"""1e-9 of what leaves a best quote whose price stays that traded: of AAPL at Nasdaq, 2024-08-01 13:36 - 13:45 UTC, as
-``python -m tools.traded_share`` measures it on a tape with trades; of what leaves it as the price does, it was .64."""
 
 EVENTS: Final = 64
 """Events of an order that there is room for at first."""

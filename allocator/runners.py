@@ -534,7 +534,11 @@ ONE_PASS: Final = ("stairs", "ladder")
 SHARED = "shared"
 """The runner of many orders that share one walk: `run_shared`."""
 
-_PLACED: Final = tuple(("slices", name) for name in ("look", "advance", "offer", "send", "post"))
+_PLACED: Final = (
+    ("queues", "clear"),
+    ("placement", "best_each"),
+    *(("slices", name) for name in ("look", "advance", "offer", "send", "post")),
+)
 
 CALLED: dict[str, tuple[tuple[str, str], ...]] = {
     "reference": (),

@@ -20,8 +20,8 @@ import numpy as np
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.engine import execute
-from allocator.order import FIELDS
-from allocator.queues import FULL, NEUTRAL, Cleared, Joins, QueueRules, cleared, cleared_plain
+from allocator.order import FIELDS, NEUTRAL
+from allocator.queues import FULL, Cleared, Joins, QueueRules, cleared, cleared_plain
 from allocator.runners import RUNNERS, edge_of
 from allocator.simulate import kernels_for, run_combinations
 from benchmarks.allocator_bench import TAU, TVK, VENUES, deep_tape, endless, same_rows, spread, taus, uneven

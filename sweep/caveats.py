@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from allocator.baselines import MINUTE
 from allocator.money import INFINITE, NANO, rounded
+from allocator.placement.cost import ASSUMPTIONS
 from feed.instants import format_instant, session_open
 from feed.markets import FEE_CAPS, beyond, elsewhere, rule_on, session_on
 from feed.publishers import in_us_equities
@@ -241,13 +242,6 @@ def after(
     yield from _drift(parts, orders)
 
 
-ASSUMPTIONS: Final = {
-    "A1": "a passive fill gains",
-    "A2": "a share too many costs more than a passive fill gains",
-    "A3": "a share missed costs more than one taken",
-}
-"""What the model of `placement` takes for granted."""
-
 MOSTLY_THROUGH: Final = 50
 """Percent of the passive shares, from which on a warning says that they were filled by prices that went through."""
 
@@ -281,7 +275,7 @@ def placed(section: Mapping[str, Any] | None, market: Mapping[str, Label] | None
     for name, count in section["violations"].items():
         if count:
             yield (
-                f"{where}: {name} ({ASSUMPTIONS[name]}) does not hold in {count:,} of {decided:,} decisions; there the "
+                f"{where}: {name} does not hold in {count:,} of {decided:,} decisions ({ASSUMPTIONS[name]}); there the "
                 "model posts nothing, or as much as it may (docs/model.md)"
             )
     if calibration["no_better"]:

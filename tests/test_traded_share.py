@@ -1,7 +1,7 @@
 """What `tools.traded_share` counts, by hand and on real trades."""
 
 from allocator.book import OFF, BookRules, build_book
-from allocator.queues import RHO
+from allocator.order import RHO
 from feed.source import read_source
 from tests.allocator.test_depth import deep_tape_of
 from tests.support.tapes import with_trades

@@ -9,7 +9,8 @@ import numpy as np
 
 from allocator.money import NANO
 from allocator.order import UNBOUNDED
-from allocator.placement.records import A1, A2, A3, Decisions, LimitOrders, Placed
+from allocator.placement.cost import unmet
+from allocator.placement.records import BITS, Decisions, LimitOrders, Placed
 from allocator.queues import FULL
 
 if TYPE_CHECKING:
@@ -96,11 +97,9 @@ def aftermath(stage: Stage, accounts: Accounts, notes: Sequence[Note]) -> Placed
             for fills in (np.minimum(now.through, limits[:, None]), done[:, None])
         )
         under, over, _ = note.penalties
-        violated = 0
-        if len(now.venues):
-            gains = now.gain.tolist()
-            violated = A1 * (min(gains) <= 0) + A2 * (over <= max(gains))
-            violated += A3 * (bool(len(costs)) and under <= int(costs[0]))
+        taking = int(costs[0]) if len(costs) else None
+        names = unmet(now.gain.tolist(), taking, under, over) if len(now.venues) else ()
+        violated = sum(BITS[name] for name in names)
         rows = now.through.shape[1]
         decisions.append(
             [0, t, note.size, market, int(limits.sum()), rows, now.effective, 0, violated,

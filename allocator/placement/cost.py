@@ -102,11 +102,15 @@ def violated(costs: Costs) -> tuple[str, ...]:
 
     A1: h + min r > 0. A2: lambda_over > h + max r. A3: lambda_under > h + f. `ASSUMPTIONS` has the words to each.
     """
-    gains = costs.gains or (1,)
+    return unmet(costs.gains, costs.taking, costs.under, costs.over)
+
+
+def unmet(gains: Sequence[int], taking: int | None, under: int, over: int) -> tuple[str, ...]:
+    """The same of gains h + r_k, and of h + f, None where nothing can be taken; the penalties in the same unit."""
     holds = {
-        "A1": min(gains) > 0,
-        "A2": costs.over > max(gains) or not costs.gains,
-        "A3": costs.under > costs.taking,
+        "A1": min(gains, default=1) > 0,
+        "A2": not gains or over > max(gains),
+        "A3": taking is None or under > taking,
     }
     return tuple(name for name, true in holds.items() if not true)
 

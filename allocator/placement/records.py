@@ -128,7 +128,5 @@ def placed_of(parts: Sequence[Placed]) -> Placed:
     )
 
 
-A1: Final = 1
-A2: Final = 2
-A3: Final = 4
-"""Bits of `Decisions.violated`."""
+BITS: Final = {"A1": 1, "A2": 2, "A3": 4}
+"""Of `Decisions.violated`, by assumption."""

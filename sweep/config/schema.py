@@ -109,7 +109,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
     phi: float | Literal["neutral"] = "neutral"
-    rho: float = 0.185  # `allocator.queues.RHO`
+    rho: float = 0.185  # `allocator.order.RHO`
     calendar: str = "XNYS"
     grid: dict[str, Any] = {}
     where: str | tuple[str, ...] = ()

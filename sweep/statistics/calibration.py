@@ -10,7 +10,7 @@ import numpy as np
 from allocator.fills import MARK_OUTS, joined
 from allocator.money import NANO
 from allocator.order import UNBOUNDED
-from allocator.placement.records import A1, A2, A3, placed_of
+from allocator.placement.records import BITS, placed_of
 from sweep.statistics.filling import exact_sum
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ BINS: Final = 10
 """Of predicted probabilities, of the same width; the last one holds 1, too."""
 
 TERCILES: Final = 3
-
-ASSUMPTIONS: Final = {"A1": A1, "A2": A2, "A3": A3}
-"""Those of the model, by name, and their bits in `allocator.placement.records.Decisions.violated`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +174,7 @@ def placing(outcome: Outcome) -> Placing | None:
     return Placing(
         slices=len(decisions.run),
         fallback=exact_sum(decisions.fallback),
-        violated={name: _count(decisions, bit) for name, bit in ASSUMPTIONS.items()},
+        violated={name: _count(decisions, bit) for name, bit in BITS.items()},
         rows=exact_sum(decisions.rows),
         effective=exact_sum(decisions.effective),
         predicted=exact_sum(decisions.predicted),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.money import NANO
-from allocator.queues import NEUTRAL, Joins, QueueRules, cleared
+from allocator.order import NEUTRAL
+from allocator.queues import Joins, QueueRules, cleared
 from feed.tape import Tape
 from tests.support.examples import examples
 from tests.support.strategies import CENT, OPEN, SECOND

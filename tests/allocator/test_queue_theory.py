@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from allocator.book import OFF, BookRules, build_book
-from allocator.queues import NEUTRAL, Joins, QueueRules, cleared
+from allocator.order import NEUTRAL
+from allocator.queues import Joins, QueueRules, cleared
 from tests.support.birth_death import (
     PRICE,
     Flows,

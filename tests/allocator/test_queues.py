@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from allocator.book import OFF, BookRules, build_book
 from allocator.errors import AllocatorError
 from allocator.money import NANO
-from allocator.queues import EVENTS, FULL, NEUTRAL, Joins, QueueRules, cleared, cleared_plain
+from allocator.order import NEUTRAL
+from allocator.queues import EVENTS, FULL, Joins, QueueRules, cleared, cleared_plain
 from feed.tape import QUOTE_DTYPES, TRADE_DTYPES, Tape
 from tests.allocator.test_depth import deep_tape_of
 from tests.support.examples import examples

@@ -10,8 +10,9 @@ import numpy as np
 
 from allocator.book import OFF, BookRules, build_book
 from allocator.money import NANO
+from allocator.order import NEUTRAL
 from allocator.outflow import outflow, outflow_plain
-from allocator.queues import NEUTRAL, Cleared, Joins, QueueRules, cleared, cleared_plain
+from allocator.queues import Cleared, Joins, QueueRules, cleared, cleared_plain
 from feed.tape import Tape
 from tests.fuzz.mutations import damage
 

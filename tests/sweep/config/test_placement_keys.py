@@ -6,7 +6,7 @@ import pytest
 
 from allocator import queues
 from allocator.money import NANO
-from allocator.order import NEUTRAL, MakerFees, Rules
+from allocator.order import NEUTRAL, RHO, MakerFees, Rules
 from allocator.placement.policy import SECOND, Placement
 from allocator.policies import Static
 from sweep.config import build_config, load_config
@@ -39,7 +39,7 @@ def test_the_queues_rules_are_integers():
     rules = settings_of(policy="placement", phi=0.25, rho=1).rules
     assert (rules.phi, rules.rho) == (NANO // 4, NANO)
     assert settings_of().rules.phi == settings_of(phi="neutral").rules.phi == NEUTRAL == queues.NEUTRAL
-    assert settings_of().rules.rho == Rules("persist", "sweep", 0).rho == queues.RHO  # which is measured
+    assert settings_of().rules.rho == Rules("persist", "sweep", 0).rho == RHO  # which is measured
 
 
 def test_maker_fees_are_merged_as_taker_fees_are():

@@ -260,9 +260,9 @@ def test_what_speaks_against_decisions_is_warned_of():
     starts = [
         "a tape shows no trades of these venues: of each decrease of a queue there, rho=0.1 is taken",
         "placement: 1 of 4 slices were decided as static does",
-        "placement: A1 (a passive fill gains) does not hold in 1 of 3 decisions",
-        "placement: A2 (a share too many costs more than a passive fill gains) does not hold in 1 of 3 decisions",
-        "placement: A3 (a share missed costs more than one taken) does not hold in 2 of 3 decisions",
+        "placement: A1 does not hold in 1 of 3 decisions (a passive fill costs more than the mid",
+        "placement: A2 does not hold in 1 of 3 decisions (shares too many are cheap",
+        "placement: A3 does not hold in 2 of 3 decisions (shares missing are cheap",
         "placement: predictions of fills are no better than their base rate of 40.00 % (Brier score 0.2860",
     ]
     assert len(lines) == len(starts)
