@@ -1,0 +1,1 @@
+"""The report of a stored run: one HTML file that needs no network."""
