@@ -65,6 +65,13 @@ def drawing(width: float, height: float, title: str, description: str, *marks: E
     )
 
 
+def sketch(width: float, height: float, *marks: Element | None) -> Element:
+    """A small drawing beside the figures that it shows, which is therefore not read aloud."""
+    size = {"width": coordinate(width), "height": coordinate(height)}
+    viewed = f"0 0 {coordinate(width)} {coordinate(height)}"
+    return element("svg", {"viewBox": viewed, **size, "class": "sketch", "aria-hidden": "true"}, *marks)
+
+
 def fitted(make: Callable[[float], Element], broad: float = BROAD, narrow: float = NARROW) -> Element:
     """One drawing in two widths, of which the page shows the one that fits.
 
@@ -164,6 +171,11 @@ def dot(x: float, y: float, radius: float = 3.5, kind: str = "best", title: str 
     """A filled circle."""
     shape = {"cx": coordinate(x), "cy": coordinate(y), "r": coordinate(radius), "class": kind}
     return element("circle", shape, _tooltip(title))
+
+
+def dots(points: Iterable[tuple[float, float]], kind: str = "dots") -> Element:
+    """Many dots as one path: a few bytes each; their size is that of the stroke of `kind`, a class with round caps."""
+    return element("path", {"d": "".join(f"M{coordinate(x)},{coordinate(y)}h0" for x, y in points), "class": kind})
 
 
 def diamond(x: float, y: float, radius: float = 4.5, kind: str = "base", title: str | None = None) -> Element:
