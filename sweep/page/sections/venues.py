@@ -131,8 +131,8 @@ def _caption(against: str) -> str:
 def _meaning() -> str:
     return (
         "Fees are less rebates: below 0 the venue pays. A mark-out is the move of the mid after a fill, towards the "
-        "order, in bps of the notional: above 0 waiting would have been dearer, below 0 cheaper. Crossed: filled while the "
-        "best displayed bid was above the best displayed ask. Old: filled at a quote that its venue had published over "
+        "order, in bps of the notional: above 0 waiting would have been dearer, below 0 cheaper. Crossed: filled while "
+        "the best displayed bid was above the best displayed ask. Old: filled at a quote that its venue had published over "
         "30 s before."
     )
 
