@@ -48,8 +48,8 @@ def test_figures_of_each_venue():
 def test_the_lead_compares_with_the_strongest_baseline():
     assert lead(venues(made_run())) == (
         "The best combination fills 60.0 % of its shares at ARCX (43), best_ask 0.0 %. It pays 0.90 $ in fees less "
-        "rebates, best_ask 4.50 $. In the 10 s after its fills the mid moves 1.00 bps towards the order, after those of "
-        "best_ask 0.00."
+        "rebates, best_ask 4.50 $. In the 10 s after its fills the mid moves 1.00 bps towards the order, after those "
+        "of best_ask 0.00."
     )
 
 
