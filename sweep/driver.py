@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from sweep.report import (
     rules_section,
     search_section,
 )
-from sweep.result import Result
+from sweep.result import Result, combinations_frame
 from sweep.rounds import Rounds
 from sweep.runs import (
     RUNS,
@@ -49,10 +50,12 @@ from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
+from sweep.views import views_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from allocator.order import Side
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from sweep.config import Config, Question
     from sweep.events import Listener
     from sweep.executors import Handle
+    from sweep.landscape import Landscape
     from sweep.progress import Progress
     from sweep.tapes import Session
     from sweep.tasks import Failure
@@ -323,6 +327,10 @@ def _answer(
         job = in_classes(job_of(question, orders), plan.classes, plan.kernels)
         pruned = pruned_of(reduction, len(failures)) if config.search.prune else 0
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
+        views: dict[str, dict[str, Any]] = {}
+        if store.keeps:
+            seen = answer.first
+            views = views_of(session, question, job, orders, seen.best, seen.orders, seen.against)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
@@ -352,8 +360,15 @@ def _answer(
         lambda: expand(swept.rows, plan.classes),
         lambda: answer.orders,
         answer.venues,
+        partial(_combinations, answer.landscape),
+        views.__getitem__,
         failures,
     )
+
+
+def _combinations(landscape: Landscape) -> Iterator[pd.DataFrame]:
+    """The parts of `Result.frame`."""
+    return (combinations_frame(columns, landscape.classes.grid) for columns in landscape.columns())
 
 
 def _warn(lines: Iterable[str], progress: Progress) -> list[str]:

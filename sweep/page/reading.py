@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from sweep.errors import ConfigError
+from sweep.runs import (
+    MALFORMED,
+    ORDERS,
+    VENUES,
+    VIEWS,
+    config_of,
+    describe_malformed,
+    read_columns,
+    read_combinations,
+    read_document,
+    read_manifest,
+)
 
+if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.config import Config
@@ -47,10 +61,8 @@ class Run:
         levels of all venues). Shown are the ten orders with the largest and the ten with the smallest saving against
         the strongest baseline, and the median one.
     timeline : DataFrame
-        timeline.parquet: of each tape in at most 96 even stretches of its window: ``tape``, ``start``, ``end`` (UTC
-        ns), ``snapshots``, ``crossed``, ``locked``, ``one_sided`` (snapshots of the book as the simulation sees it),
-        ``venues`` (most that display a quote at once), ``longest_gap`` (ns between snapshots), ``spread`` (median of
-        ask - bid of two-sided, uncrossed snapshots, 1e-9 $; null if none), ``traded`` (shares; 0 without trades).
+        timeline.parquet: of each tape that has orders, from its first to its last quote of the window, in at most 96
+        even stretches: ``tape``, and the columns of `feed.quality.over_time`; ``spread`` is -1 where there is none.
     """
 
     home: Path
@@ -74,3 +86,61 @@ class Run:
     def strategies(self) -> list[str]:
         """``optimized``, then the baselines in the document's order."""
         return ["optimized", *self.document["baselines"]]
+
+
+def read_run(home: Path | str) -> Run:
+    """Read a complete run.
+
+    Raises
+    ------
+    ConfigError
+        It is not complete, a file of it is missing or damaged, or an earlier version wrote it.
+    """
+    home = Path(home)
+    manifest = read_manifest(home)
+    if manifest.status != "complete":
+        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
+    if lacking := [name for name in VIEWS.values() if name not in manifest.files]:
+        raise ConfigError(
+            f"{home}: has no {lacking[0]}, as earlier versions wrote none; start the run anew with --force"
+        )
+    document = read_document(home, manifest)
+    try:
+        return Run(
+            home,
+            manifest,
+            config_of(manifest),
+            document,
+            read_combinations(home, manifest),
+            *(_first_world(read_columns(home, manifest, name)) for name in (ORDERS, VENUES)),
+            *(_frame(read_columns(home, manifest, VIEWS[name])) for name in ("fills", "paths", "timeline")),
+        )
+    except MALFORMED as error:
+        raise ConfigError(
+            f"{home}: is damaged ({describe_malformed(error)}); start the run anew with --force"
+        ) from None
+
+
+def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+    """The columns of a stored table; integers of which some are missing are nullable."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            name: pd.array(column, "Int64") if isinstance(column, list) and not _names(column) else column
+            for name, column in columns.items()
+        }
+    )
+
+
+def _names(column: list[Any]) -> bool:
+    return any(isinstance(each, str) for each in column)
+
+
+def _first_world(columns: dict[str, Any]) -> pd.DataFrame:
+    """The rows of the first world that has an answer, without its number."""
+    frame = _frame(columns)
+    if "world" not in frame:
+        return frame
+    first: pd.DataFrame = frame[frame["world"] == frame["world"].min()]
+    return first.drop(columns="world").reset_index(drop=True)

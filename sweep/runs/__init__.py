@@ -2,17 +2,19 @@
 
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason
-from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
+from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, open_output
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Asked, Store, open_store
-from sweep.runs.table import read_columns, read_document, read_result, read_table
+from sweep.runs.table import read_columns, read_combinations, read_document, read_result, read_table
 
 __all__ = [
+    "COMBINATIONS",
     "MALFORMED",
     "ORDERS",
     "RUNS",
     "VENUES",
+    "VIEWS",
     "Asked",
     "BufferedProgress",
     "Manifest",
@@ -25,6 +27,7 @@ __all__ = [
     "open_store",
     "quarantine",
     "read_columns",
+    "read_combinations",
     "read_document",
     "read_manifest",
     "read_result",

@@ -22,6 +22,9 @@ DOCUMENT: Final = "result.json"
 TABLE: Final = "results.parquet"
 ORDERS: Final = "orders.parquet"
 VENUES: Final = "venues.parquet"
+COMBINATIONS: Final = "combinations.parquet"
+VIEWS: Final = {"fills": "fills.parquet", "paths": "paths.parquet", "timeline": "timeline.parquet"}
+"""What a report shows beside the results, by the names of `sweep.views.views_of`."""
 PARTS: Final = "parts"
 ASKED: Final = "asked.json"
 """Beside the parts of a round of a search: what it asked for."""
@@ -61,7 +64,7 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
 def discard(home: Path) -> None:
     """Remove the files of a run, the manifest last, as it says whose they are; the log stays."""
     try:
-        for name in (PARTS, TABLE, ORDERS, VENUES, DOCUMENT, MANIFEST):
+        for name in (PARTS, TABLE, ORDERS, VENUES, COMBINATIONS, *VIEWS.values(), DOCUMENT, MANIFEST):
             remove(home / name)
     except OSError as error:
         unwritable(home, error)
