@@ -4,9 +4,31 @@
 """
 
 from sweep.charts.chart import Chart
-from sweep.charts.heat_map import heat_map, heat_map_spec
-from sweep.charts.parallel import parallel
+from sweep.charts.heat_map import MOST_TEXTS, bins_of, edges, heat_map, heat_map_spec, labelled, thresholds
+from sweep.charts.labels import texts, titled
+from sweep.charts.parallel import density, height_of, parallel, saving_heights, top
 from sweep.charts.strip import strip
 from sweep.charts.theme import DARK, LIGHT, PAGE, Theme
 
-__all__ = ["DARK", "LIGHT", "PAGE", "Chart", "Theme", "heat_map", "heat_map_spec", "parallel", "strip"]
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "MOST_TEXTS",
+    "PAGE",
+    "Chart",
+    "Theme",
+    "bins_of",
+    "density",
+    "edges",
+    "heat_map",
+    "heat_map_spec",
+    "height_of",
+    "labelled",
+    "parallel",
+    "saving_heights",
+    "strip",
+    "texts",
+    "thresholds",
+    "titled",
+    "top",
+]

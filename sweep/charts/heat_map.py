@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -54,6 +55,13 @@ def labelled(count: int) -> list[int]:
     """The positions along an axis that have a label: evenly spaced, the first among them."""
     step = -(-count // MOST_LABELS)
     return list(range(0, count, step))
+
+
+def bins_of(count: int, most: int) -> tuple[tuple[int, int], ...]:
+    """The first and last of `count` values in each of `most` neighbourhoods at most: value v is in v * bins // count."""
+    bins = min(count, most)
+    starts = [-(-at * count // bins) for at in range(bins + 1)]
+    return tuple((start, end - 1) for start, end in pairwise(starts))
 
 
 def edges(members: NDArray[np.bool_]) -> list[tuple[float, float, float, float]]:

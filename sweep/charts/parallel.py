@@ -25,8 +25,12 @@ MOST_LINES = 200
 """Lines that are drawn at most."""
 
 
+FEWEST_LINES = 10
+"""Lines that are drawn at least, where there are as many combinations."""
+
+
 def top(saved: NDArray[np.float64], percent: float) -> NDArray[np.int64]:
-    """The positions of the best combinations, the best first: a part of those with a saving, one at least.
+    """The positions of the best combinations, the best first: a part of those with a saving, `FEWEST_LINES` at least.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ def top(saved: NDArray[np.float64], percent: float) -> NDArray[np.int64]:
         Of all with a saving; `MOST_LINES` at most.
     """
     known = np.flatnonzero(~np.isnan(saved))
-    count = min(max(round(len(known) * percent / 100), 1), MOST_LINES, len(known))
+    count = min(max(round(len(known) * percent / 100), FEWEST_LINES), MOST_LINES, len(known))
     chosen: NDArray[np.int64] = known[np.argsort(-saved[known], kind="stable")[:count]]
     return chosen
 
