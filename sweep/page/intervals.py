@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sweep.page.drawing import NARROW, axis_bottom, bar, breadth, diamond, dot, drawing, fitted, interval, line, sketch, text
+from sweep.page.drawing import (
+    NARROW,
+    axis_bottom,
+    bar,
+    breadth,
+    diamond,
+    dot,
+    drawing,
+    fitted,
+    interval,
+    line,
+    sketch,
+    text,
+)
 from sweep.page.numbers import NONE, bps
 from sweep.page.scales import linear
 

@@ -204,7 +204,9 @@ def _stacked(losses: Sequence[Loss], against: str) -> Element:
         step, top = (40.0 if narrow else 26.0), 8.0
         bottom = top + step * len(losses) + 4
         scale = linear(limits, left, right, zero=True)
-        marks: list[Element | None] = [axis_bottom(scale, bottom, "bps of the arrival notional (right of 0 costs)", top=top)]
+        marks: list[Element | None] = [
+            axis_bottom(scale, bottom, "bps of the arrival notional (right of 0 costs)", top=top)
+        ]
         for at, loss in enumerate(losses):
             y = top + step * at + (26 if narrow else 13)
             weight = "bold" if loss.name in {"optimized", against} else ""
