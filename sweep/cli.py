@@ -304,6 +304,27 @@ def _compare(run: str, other: str, assignments: list[str], **combinations: int) 
     return OK
 
 
+def _report(run: str, assignments: list[str], *, to: str | None = None, open: bool = False) -> int:  # noqa: A002 - the option's name
+    from feed.console import printable
+    from sweep.page import write_report
+
+    _refuse_keys("report", assignments)
+    if to == "":
+        raise _config_error("--to: expected a file, but it had nothing")
+    path = write_report(run, to)
+    _print(printable(str(path)))
+    if open and not _opened(path):
+        _tell(f"{path}: no browser was found to open it with")
+    return OK
+
+
+def _opened(path: Path) -> bool:
+    """Show a file in a browser; False where there is none."""
+    import webbrowser
+
+    return webbrowser.open(path.resolve().as_uri())
+
+
 def _export(run: str, assignments: list[str], **limits: int) -> int:
     from sweep.router import document_of, export
 
@@ -405,6 +426,8 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "help": "of a topic: replay after replay, until ctrl-C or drift",
     },
     "challengers": {"metavar": "N", "type": int, "help": "combinations beside the best, 0 to 8 (3)"},
+    "to": {"metavar": "FILE", "help": "where the report is written (RUN/report.html)"},
+    "open": {"action": "store_true", "default": None, "help": "show it in a browser"},
     "first": {"metavar": "N", "type": int, "help": "a combination of the first run (its best)"},
     "second": {"metavar": "N", "type": int, "help": "a combination of the second run (its best)"},
 }
@@ -437,6 +460,16 @@ COMMANDS: Final = {
         ("RUN",),
         ("sample", "seed"),
         examples=("verify runs/0123456789abcdef --sample 200",),
+    ),
+    "report": Command(
+        _report,
+        "write a stored run as one HTML file that needs no network, and print its name",
+        ("RUN",),
+        ("to", "open"),
+        examples=(
+            "report runs/0123456789abcdef --open",
+            "report runs/0123456789abcdef --to monday.html",
+        ),
     ),
     "compare": Command(
         _compare,

@@ -329,8 +329,7 @@ def _answer(
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
         views: dict[str, dict[str, Any]] = {}
         if store.keeps:
-            seen = answer.first
-            views = views_of(session, question, job, orders, seen.best, seen.orders, seen.against)
+            views = views_of(session, question, job, orders, answer.first)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),

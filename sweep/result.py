@@ -113,22 +113,25 @@ class Result:
         rows = self.table[first:past]
         columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
-        grid = self.config.question.grid
-        values = grid.printed_columns(keys["combination"])
-        typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
-        named = {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
-        return pd.DataFrame({**keys, **named, **columns})
+        return pd.DataFrame({**keys, **_axes(self.config.question.grid, keys["combination"]), **columns})
 
 
 def combinations_frame(columns: dict[str, Any], grid: Grid) -> pd.DataFrame:
     """A part of `Result.frame`, from the columns of `sweep.landscape.Landscape`."""
     import pandas as pd
 
-    typed = {axis.name: _typed(columns[axis.name], axis.labels) for axis in grid.further}
+    numbers, world = columns["combination"], columns["world"]
     inside = pd.array(columns["in_set"] == 1, "boolean")
     inside[columns["in_set"] < 0] = pd.NA
-    named = {AXIS_COLUMN.get(name, name): column for name, column in {**columns, **typed, "in_set": inside}.items()}
-    return pd.DataFrame(named)
+    summed = {**columns, "in_set": inside}
+    return pd.DataFrame({"combination": numbers, "world": world, **_axes(grid, numbers)} | summed)
+
+
+def _axes(grid: Grid, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """A column for each axis, in dollars or as its labels, by `AXIS_COLUMN`."""
+    values = grid.printed_columns(numbers)
+    typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
+    return {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:

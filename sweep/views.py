@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from allocator.book import Book
     from allocator.order import Order, ParameterColumns
+    from sweep.answering import FirstWorld
     from sweep.config import Question
     from sweep.statistics import Orders
     from sweep.tapes import Session
@@ -145,19 +146,14 @@ def joined(parts: Sequence[Columns]) -> Columns:
     }
 
 
-def views_of(
-    session: Session, question: Question, job: Job, orders: Orders, best: int, columns: Mapping[str, Any], against: str
-) -> dict[str, Columns]:
+def views_of(session: Session, question: Question, job: Job, orders: Orders, first: FirstWorld) -> dict[str, Columns]:
     """Look at the market, in the first world that has an answer.
 
     Parameters
     ----------
     session, question, job, orders
         As of `sweep.answering.answer_of`.
-    best : int
-        The best combination of that world.
-    columns, against
-        As of `savings_by_order`.
+    first : FirstWorld
 
     Returns
     -------
@@ -165,9 +161,9 @@ def views_of(
         ``fills`` and ``paths`` as of `paths`, positions counted over all orders; ``timeline`` as of
         `feed.quality.over_time`, with the number of the ``tape`` that has orders before it.
     """
-    wanted = extremes(savings_by_order(columns, against).tolist())
-    variant = question.variants.each[question.grid.variant_of(best)]
-    parameters = question.grid.parameters_of(np.array([best]))
+    wanted = extremes(savings_by_order(first.orders, first.against).tolist())
+    variant = question.variants.each[question.grid.variant_of(first.best)]
+    parameters = question.grid.parameters_of(np.array([first.best]))
     filled: list[Columns] = []
     market: list[Columns] = []
     timeline: list[Columns] = []

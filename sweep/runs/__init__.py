@@ -1,7 +1,7 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
 
 from sweep.runs.bad_messages import quarantine
-from sweep.runs.files import open_regular, reason
+from sweep.runs.files import open_regular, reason, write_text
 from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, open_output
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
@@ -34,4 +34,5 @@ __all__ = [
     "read_table",
     "reason",
     "run_id",
+    "write_text",
 ]

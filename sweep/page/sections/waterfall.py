@@ -174,9 +174,9 @@ def _saving(saved: Loss, base: Loss) -> Element:
         )
 
     caption = (
-        f"What the best combination saves against {base.name}, part by part, bps of the arrival notional: parts above 0 "
-        "(green) are better, below 0 (red) worse. Spread, fees, rebates and leftover are execution; timing is what the "
-        "market did while orders waited."
+        f"What the best combination saves against {base.name}, part by part, bps of the arrival notional: parts above "
+        "0 (green) are better, below 0 (red) worse. Spread, fees, rebates and leftover are execution; timing is what "
+        "the market did while orders waited."
     )
     return figure(fitted(make), caption)
 
