@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sweep.page.element import clean, element, html
 from sweep.page.embedding import data_script, script_hash, scripts
 from sweep.page.numbers import whole
-from sweep.page.sections import SECTIONS
-from sweep.page.sections.landscape import landscape_data
+from sweep.page.sections import SECTIONS, landscape_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from sweep.page.element import Element
     from sweep.page.reading import Run
 
-DATA: Final = "landscape-data"
+FIGURES: Final = "landscape-figures"
 """The element whose figures the script reads."""
 
 
@@ -44,7 +43,7 @@ def page(run: Run) -> str:
         ),
     )
     style = resources.files("sweep.page").joinpath("style.css").read_text("utf-8")
-    data = landscape_data(run)
+    data = landscape_figures(run)
     code = () if data is None else scripts()
     policy = "; ".join(
         (
@@ -62,7 +61,7 @@ def page(run: Run) -> str:
         '<meta name="color-scheme" content="light dark">'
         f"{html(element('title', {}, title))}<style>{style}</style></head>"
     )
-    tail = "" if not code else data_script(DATA, data) + "".join(f"<script>{each}</script>" for each in code)
+    tail = "" if not code else data_script(FIGURES, data) + "".join(f"<script>{each}</script>" for each in code)
     inside = html(body).removesuffix("</body>")
     return f'<!doctype html>\n<html lang="en">{head}\n{inside}{tail}</body></html>\n'
 
