@@ -94,7 +94,7 @@ def intervals_drawn(
         marks: list[Element | None] = []
         if band:
             marks.append(bar(scale(-band), top, scale(band) - scale(-band), bottom - top, "band"))
-            within = f"smaller than {band:,.2f} bps: not seen"
+            within = f"below {band:,.2f} bps: too small to see"
             half = breadth(within) / 2
             middle = min(max(scale(0), left + half), max(right - half, left + half))
             marks.append(text(middle, top - 8, within, "muted middle"))

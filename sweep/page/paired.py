@@ -46,7 +46,8 @@ class Paired:
     def by_block(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """(n,) each: blocks that have orders, ascending; what is saved in each and its notional, 1e-9 $."""
         blocks, position = np.unique(self.orders["block"].to_numpy(np.int64), return_inverse=True)
-        return blocks, np.bincount(position, self.saved), np.bincount(position, self.notional)
+        sums = (np.bincount(position, each).astype(np.float64) for each in (self.saved, self.notional))
+        return blocks.astype(np.int64), next(sums), next(sums)
 
 
 def paired(run: Run, against: str | None = None) -> Paired:
