@@ -105,7 +105,16 @@ class BufferedProgress:
             self._log.write("said", text=text)
 
     def started(self, event: Started) -> None:
-        """Pass on."""
+        """Write a line about what is about to run, and pass on."""
+        if self._log is not None:
+            self._log.write(
+                "started",
+                combinations=event.combinations,
+                stored=event.stored,
+                bad_messages=event.bad_messages,
+                workers=event.workers,
+                dashboard=event.dashboard,
+            )
         self._progress.started(event)
 
     def finished(self, event: Finished) -> None:
@@ -118,6 +127,9 @@ class BufferedProgress:
                 simulated=event.simulated,
                 failed=event.failed,
                 seconds=round(event.seconds, 6),
+                node=event.node,
+                again=event.again,
+                workers=event.workers,
             )
         self._progress.finished(event)
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.chunks import Chunk, Cutter
+    from sweep.chunks import Chunk, Cutter, Span
     from sweep.config import Question
     from sweep.planning import Plan
     from sweep.result import Result
@@ -84,6 +84,8 @@ class Store:
 
     finished: Result | None = None
     planned: Planned | None = None
+    watched = False
+    """Whether somebody may read its log."""
 
     def begin(self, plan: Plan, number: int | None = None, *, grouped: bool | None = None) -> None:
         """Get ready for a plan's chunks.
@@ -134,6 +136,10 @@ class Store:
     def on_tape(self, tape: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The rows of a tape that arrived: as `sweep.sink.MemorySink.on_tape`."""
         return self._sink.on_tape(tape)
+
+    def missing(self, tape: int) -> list[Span]:
+        """The spans of classes of a tape that have not arrived."""
+        return self._sink.missing(tape)
 
     @property
     def simulated(self) -> int:
@@ -186,6 +192,7 @@ class StoredRun(Store):
     """
 
     def __init__(self, home: Path, manifest: Manifest, log: RunLog, *, begun: bool) -> None:
+        self.watched = True
         self.home, self._manifest, self._log, self._begun = home, manifest, log, begun
         self._writer: PartWriter | None = None
         self._restored = self._written = 0
