@@ -169,7 +169,7 @@ def run(
     if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
         load()
     progress = BufferedProgress(progress or Silent())
-    phases = Phases(progress.say)
+    phases = Phases(progress.say, progress.detail)
     with open_session(question, progress, phases) as session:
         facts = session.tapes.facts
         put_aside(question, session, progress)
@@ -210,7 +210,7 @@ def put_aside(question: Question, session: Session, progress: Progress) -> None:
     if feed.max_bad:
         provenance = session.tapes.facts[0].provenance
         quarantine(Path(feed.quarantine), provenance)
-        progress.say(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
+        progress.warn(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
 
 
 def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:
@@ -285,8 +285,9 @@ def _answer(
                 books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
                 if position == len(markets):  # of the first round
                     add_markets(number, books, part)
-                lookout.compare(number, markets[position][0])
-                filled = shares_of(markets[position][0].baselines["best_ask"])
+                market = markets[position][0]
+                lookout.compare(number, market.baselines["best_ask"], market.around.arrivals)
+                filled = shares_of(market.baselines["best_ask"])
                 if pruning is not None and position:
                     store.leave_out(number, pruning.left_out(position))
                 for at, book in enumerate(books):
@@ -366,7 +367,7 @@ def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
     """Print warnings, and return them as a list."""
     warnings = list(lines)
     for line in warnings:
-        progress.say(f"warning: {line}")
+        progress.warn(f"warning: {line}")
     return warnings
 
 
@@ -440,7 +441,7 @@ class _Sweeping:
             in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
             if isinstance(answer, Lost):
                 self._crashes += 1
-                self._progress.say(f"run {name}, {chunk} lost: {answer.why}")
+                self._progress.warn(f"run {name}, {chunk} lost: {answer.why}")
                 runs_again = suspects.lost(chunk)
                 if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
                     raise WorkersLost(

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.answering import Market
     from sweep.chunks import Span
     from sweep.events import Finished
     from sweep.planning import Plan
@@ -223,10 +222,10 @@ class Lookout(NullListener):
         self._incumbents = Incumbents(plan.classes, plan.orders, ranges) if looking else None
         self._next = time.perf_counter() + EVERY_SECONDS
 
-    def compare(self, tape: int, market: Market) -> None:
-        """Compare combinations on a tape, too, with best_ask there."""
+    def compare(self, tape: int, best_ask: Outcome, arrivals: Sequence[int]) -> None:
+        """Compare combinations on a tape, too: as `Incumbents.add`."""
         if self._incumbents is not None:
-            self._incumbents.add(tape, market.baselines["best_ask"], market.around.arrivals)
+            self._incumbents.add(tape, best_ask, arrivals)
 
     def finished(self, event: Finished) -> None:  # noqa: ARG002
         """Look, if it is time."""

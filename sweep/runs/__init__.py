@@ -2,13 +2,15 @@
 
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason
-from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
+from sweep.runs.folder import ORDERS, RUNS, VENUES, is_held, open_output
+from sweep.runs.log import NAME as LOG
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
 __all__ = [
+    "LOG",
     "MALFORMED",
     "ORDERS",
     "RUNS",
@@ -19,6 +21,7 @@ __all__ = [
     "Store",
     "config_of",
     "describe_malformed",
+    "is_held",
     "now",
     "open_output",
     "open_regular",

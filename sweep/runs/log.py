@@ -99,6 +99,18 @@ class BufferedProgress:
     def say(self, text: str) -> None:
         """Pass a line on, and log or keep it."""
         self._progress.say(text)
+        self._keep(text)
+
+    def warn(self, text: str) -> None:
+        """As `say`, of a line that a quiet command prints, too."""
+        self._progress.warn(text)
+        self._keep(text)
+
+    def detail(self, text: str) -> None:
+        """Pass a line on; the log says these things otherwise."""
+        self._progress.detail(text)
+
+    def _keep(self, text: str) -> None:
         if self._log is None:
             self._early.append((time.time(), text))
         else:
