@@ -558,7 +558,7 @@ COMMANDS: Final = {
         "print a script that completes sor-sweep in a shell: bash, zsh or fish",
         ("SHELL",),
         examples=(
-            'completion bash > ~/.local/share/bash-completion/completions/sor-sweep',
+            "completion bash > ~/.local/share/bash-completion/completions/sor-sweep",
             'completion zsh > "${fpath[1]}/_sor-sweep"',
             "completion fish > ~/.config/fish/completions/sor-sweep.fish",
         ),

@@ -67,8 +67,8 @@ class Completed:
 
 def values_by_key() -> dict[str, tuple[str, ...]]:
     """The values of each key that are words; () of one that has none."""
-    values = {key: () for key in ("window", "quotes", *keys_of(Config))} | dict(_literals(Config, ""))
-    return values | NAMED
+    values: dict[str, tuple[str, ...]] = dict.fromkeys(("window", "quotes", *keys_of(Config)), ())
+    return values | dict(_literals(Config, "")) | NAMED
 
 
 def _literals(struct: type[Struct], prefix: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -103,15 +103,15 @@ def script(shell: str, commands: Mapping[str, Completed], options: Mapping[str, 
     options : mapping of str to str
         By name without dashes, what follows an option, such as FILE, DIR or N; None = nothing does.
     """
-    template, blank, line_of_case = SHELLS[shell]
+    template, line_of_case = SHELLS[shell]
     values = values_by_key()
 
     def cases(words: Iterable[tuple[str, Iterable[str]]]) -> str:
         return "\n".join(line_of_case.format(name=name, words=" ".join(each)) for name, each in words)
 
     holes = {
-        "COMMANDS": blank.join(commands),
-        "KEYS": blank.join(f"{key}=" for key in values),
+        "COMMANDS": " ".join(commands),
+        "KEYS": " ".join(f"{key}=" for key in values),
         "VALUED": "|".join(f"--{name}" for name, following in options.items() if following),
         "FILES": "|".join(f"--{name}" for name, following in options.items() if following == "FILE"),
         "FOLDERS": "|".join(f"--{name}" for name, following in options.items() if following == "DIR"),
@@ -313,5 +313,9 @@ complete -c sor-sweep -s v -l verbose
 
 _CASE: Final = '        {name}) echo "{words}" ;;'
 
-SHELLS: Final = {"bash": (_BASH, " ", _CASE), "zsh": (_ZSH, " ", _CASE.replace("{name})", "({name})")), "fish": (_FISH, " ", "")}
-"""By shell: its script with holes, what stands between words, and a case of its tables."""
+SHELLS: Final = {
+    "bash": (_BASH, _CASE),
+    "zsh": (_ZSH, _CASE.replace("{name})", "({name})")),
+    "fish": (_FISH, ""),
+}
+"""By shell: its script with holes, and a case of its tables."""

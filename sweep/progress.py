@@ -86,9 +86,7 @@ class Plain(Silent):
         Print details, and a line for each chunk.
     """
 
-    def __init__(
-        self, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, verbose: bool = False
-    ) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, verbose: bool = False) -> None:
         self._stream, self._clock, self._verbose = stream, clock, verbose
         self._total, self._before, self._began, self._printed_at = 0, 0, 0.0, 0.0
 
@@ -157,7 +155,7 @@ class _Live(Silent):
 
 @contextmanager
 def open_progress(stream: TextIO | None = None) -> Iterator[Progress]:
-    """Progress on a stream, stderr by default: live where it is a terminal, plain lines elsewhere; as `LOUDNESS` says."""
+    """Progress on a stream, stderr by default, as loud as `LOUDNESS`: live on a terminal, plain lines elsewhere."""
     stream = sys.stderr if stream is None else stream
     verbose = LOUDNESS.get() == "verbose"
     if LOUDNESS.get() == "quiet":

@@ -134,7 +134,7 @@ class Watched:
     Attributes
     ----------
     status : str
-        ``starting``, ``running``, ``complete`` or ``cut short``.
+        ``starting``, ``running``, ``complete``, ``cut short``; or ``left`` by a driver that ended without a word.
     error : str, optional
         The kind of error that cut it short.
     total, done : int
@@ -198,8 +198,8 @@ class Watched:
 
     @property
     def over(self) -> bool:
-        """Whether its driver has said its last word."""
-        return self.status in {"complete", "cut short"}
+        """Whether nobody works on it any more."""
+        return self.status in {"complete", "cut short", "left"}
 
     def _restart(self, event: _Begun) -> None:
         fresh = Watched(passed_over=self.passed_over)

@@ -48,7 +48,7 @@ class Follower:
     """
 
     def __init__(self, home: Path) -> None:
-        self._home, self._lines = home, Lines()
+        self._home, self._lines, self._at = home, Lines(), 0
         self.watched = Watched()
         try:
             self._file: BinaryIO = open_regular(home / LOG)
@@ -84,19 +84,16 @@ class Follower:
         self._lines.passed_over = 0
         return came
 
-    _at = 0
-
     def judge(self) -> None:
         """Note that the run is over where neither its log says so nor a driver works on it.
 
         The manifest alone may say that it is complete: the last line of a log may be missing.
         """
-        if self.watched.over or is_held(self._home) is not False:
+        if is_held(self._home) is not False:
             return
         self.read()  # what it wrote before it let go
-        if self.watched.over:
-            return
-        self.watched.status = "complete" if _is_complete(self._home) else "left"
+        if not self.watched.over:
+            self.watched.status = "complete" if _is_complete(self._home) else "left"
 
     def close(self) -> None:
         """Close the log."""
@@ -110,9 +107,7 @@ def _is_complete(home: Path) -> bool:
         return False
 
 
-def watch(
-    home: Path, stream: TextIO, *, once: bool = False, wait: Callable[[float], None] = time.sleep
-) -> Watched:
+def watch(home: Path, stream: TextIO, *, once: bool = False, wait: Callable[[float], None] = time.sleep) -> Watched:
     """Show a stored run until it is over: live where the stream is a terminal, by plain lines elsewhere.
 
     Parameters
@@ -141,7 +136,7 @@ def watch(
     try:
         follower.read()
         follower.judge()
-        if once or follower.watched.over or follower.watched.status == "left":
+        if once or follower.watched.over:
             _print(stream, *lines_of(follower.watched, home))
         elif stream.isatty():
             _show_live(follower, home, stream, wait)
@@ -155,7 +150,7 @@ def watch(
 def _looks(follower: Follower, wait: Callable[[float], None]) -> Iterator[bool]:
     """Look again and again until the run is over; yields whether anything came."""
     silent = 0.0
-    while not (follower.watched.over or follower.watched.status == "left"):
+    while not follower.watched.over:
         wait(LOOK_SECONDS)
         came = follower.read()
         silent = 0.0 if came else silent + LOOK_SECONDS

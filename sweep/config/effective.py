@@ -15,11 +15,12 @@ from feed.yaml_text import line_of
 from sweep.config.conventions import PLACED, TABLE, places
 from sweep.config.keys import nested
 from sweep.config.loading import assign, load_config, read_mapping
-from sweep.config.schema import Config
 from sweep.search import AXES, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from sweep.config.schema import Config
 
 LOOKED_UP_BYTES: Final = 2**16
 """Of a file at most whose lines are looked up."""
@@ -178,9 +179,7 @@ def as_yaml(values: Sequence[Value]) -> str:
             lines.append(f"{indent}# {leaf}: {NOT_SHOWN}; {printable(value.origin)}")
         else:
             lines.append(f"{indent}{_scalar(leaf)}: {_flow(value.value)}  # {printable(value.origin)}")
-    lines += [
-        f"# {value.key}: {_flow(value.value)}  # {printable(value.origin)}" for value in values if value.follows
-    ]
+    lines += [f"# {value.key}: {_flow(value.value)}  # {printable(value.origin)}" for value in values if value.follows]
     return "\n".join(_without_empty_sections(lines))
 
 

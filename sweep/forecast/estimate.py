@@ -129,7 +129,9 @@ def forecast(
     )
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
-        progress.warn(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
+        progress.warn(
+            f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed"
+        )
     walk, section = walk_plan(plan, pace, OVERHEAD[config.executor]), feed_section(tapes)
     return {
         "combinations": len(grid),
