@@ -11,7 +11,7 @@ from feed.instants import format_instant
 from sweep.page.drawing import NARROW, axis_left, bar, breadth, dots, drawing, fitted, line, text
 from sweep.page.intervals import reach_of
 from sweep.page.layout import figure, section, table
-from sweep.page.numbers import bps, whole
+from sweep.page.numbers import bps, counted, whole
 from sweep.page.paired import BPS, paired
 from sweep.page.scales import Band, Linear, linear
 
@@ -89,8 +89,8 @@ def _lead(each: Paired, reach: Reach | None) -> str:
     known = each.bps[np.isfinite(each.bps)]
     middle = f"the median is {bps(float(np.median(known)))} bps"
     mean = "" if reach is None else f", the mean weighted by notional {reach} bps"
-    alike = of - better - worse
-    counts = f"Of {whole(of)} orders {whole(better)} save, {whole(worse)} cost more and {whole(alike)} cost the same"
+    saves, costs, same = counted(better, "save"), counted(worse, "cost"), counted(of - better - worse, "cost")
+    counts = f"Of {whole(of)} orders {saves}, {costs} more and {same} the same"
     return f"{counts}; {middle}{mean}."
 
 
@@ -238,7 +238,7 @@ def _caption(each: Paired, reach: Reach | None) -> str:
         parts.append(f"One order in {stride} is drawn, by time; lines and bars count all.")
     if outside:
         extremes = f"{bps(float(np.nanmin(each.bps)))} to {bps(float(np.nanmax(each.bps)))} bps"
-        parts.append(f"{whole(outside)} lie beyond the axis, drawn red at its edge; orders reach from {extremes}.")
+        parts.append(f"{counted(outside, 'lie')} beyond the axis, drawn red at its edge; orders reach from {extremes}.")
     parts.append("On a phone more neighbours share a line and fewer orders are drawn.")
     return " ".join(parts)
 

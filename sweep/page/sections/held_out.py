@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sweep.page.drawing import NARROW, axis_bottom, breadth, dot, drawing, fitted, line, text
 from sweep.page.intervals import Reach, marked, reach_of
 from sweep.page.layout import figure, section, table
-from sweep.page.numbers import NONE, bps, decimal, label, whole
+from sweep.page.numbers import NONE, bps, counted, decimal, label, whole
 from sweep.page.scales import linear
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def _lead(folds: Sequence[Mapping[str, Any]], together: Reach | None, chosen: Re
     better = sum((fold["saved_bps"] or 0) > 0 for fold in folds)
     lower = sum(_known(fold) and fold["saved_bps"] < fold["in_sample_bps"] for fold in folds)
     said = (
-        f"Of {whole(len(folds))} folds {whole(better)} save on blocks that did not choose, and {whole(lower)} less "
-        f"than in sample; together {together or NONE} bps"
+        f"Of {whole(len(folds))} folds {counted(better, 'save')} on blocks that did not choose, and {whole(lower)} "
+        f"less than in sample; together {together or NONE} bps"
     )
     if chosen is not None:
         said += f", against {chosen} bps of the best combination in sample"
