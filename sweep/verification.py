@@ -159,7 +159,7 @@ def _check(
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
     caveats.tell(stored, progress)
-    with open_session(question, progress, Phases(progress.say)) as session:
+    with open_session(question, progress, Phases(progress.say, progress.detail)) as session:
         feed = feed_section(session.tapes.facts)
         checked["digest"] = feed["digest"]
         differences = list(_unequal("digest", feed["place"], manifest.digest, feed["digest"]))

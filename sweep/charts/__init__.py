@@ -6,7 +6,7 @@
 from sweep.charts.chart import Chart
 from sweep.charts.heat_map import MOST_TEXTS, bins_of, edges, heat_map, heat_map_spec, labelled, thresholds
 from sweep.charts.labels import texts, titled
-from sweep.charts.parallel import density, height_of, parallel, saving_heights, top
+from sweep.charts.parallel import STRETCHES, density, height_of, parallel, saving_heights, top
 from sweep.charts.strip import strip
 from sweep.charts.theme import DARK, LIGHT, PAGE, Theme
 
@@ -15,6 +15,7 @@ __all__ = [
     "LIGHT",
     "MOST_TEXTS",
     "PAGE",
+    "STRETCHES",
     "Chart",
     "Theme",
     "bins_of",

@@ -31,7 +31,7 @@ MOST_TEXTS: Final = 144
 
 
 def thresholds(saved: NDArray[np.float64]) -> list[float]:
-    """At most five savings, bps to two decimals, that part the six steps of colour.
+    """At most five savings in bps, to two decimals, that part the six steps of colour.
 
     The steps are even between the 5th percentile and the best: a few combinations that lose much would otherwise take
     all colours but one. What is worse has the first step's colour.
@@ -58,7 +58,7 @@ def labelled(count: int) -> list[int]:
 
 
 def bins_of(count: int, most: int) -> tuple[tuple[int, int], ...]:
-    """The first and last of `count` values in each of `most` neighbourhoods at most: value v is in v * bins // count."""
+    """The first and last of `count` values in each of `most` bins at most: value v is in bin v * bins // count."""
     bins = min(count, most)
     starts = [-(-at * count // bins) for at in range(bins + 1)]
     return tuple((start, end - 1) for start, end in pairwise(starts))
@@ -85,7 +85,12 @@ def edges(members: NDArray[np.bool_]) -> list[tuple[float, float, float, float]]
 
 
 def heat_map_spec(
-    steps: Sequence[float], theme: Theme = LIGHT, *, width: int | str = "container", height: int = 360
+    steps: Sequence[float],
+    theme: Theme = LIGHT,
+    *,
+    width: int | str = "container",
+    height: int = 360,
+    legend: bool = True,
 ) -> dict[str, Any]:
     """The specification without its data: datasets ``cells``, ``edges`` and ``cursor``, and the labels of both axes.
 
@@ -98,11 +103,13 @@ def heat_map_spec(
         Pixels, or ``container``.
     height : int
         Pixels.
+    legend : bool
+        Whether the steps of colour are explained.
     """
     span: dict[str, Any] = {
-        "x": {"field": "x0", "type": "quantitative", "title": None},
+        "x": {"field": "x0", "type": "quantitative"},
         "x2": {"field": "x1"},
-        "y": {"field": "y0", "type": "quantitative", "title": None},
+        "y": {"field": "y0", "type": "quantitative"},
         "y2": {"field": "y1"},
     }
     line = {
@@ -121,7 +128,7 @@ def heat_map_spec(
         "type": "quantitative",
         "title": "saves, bps",
         "scale": {"type": "threshold", "domain": list(steps), "range": list(theme.heat[-len(steps) - 1 :])},
-        "legend": {"orient": "top", "direction": "horizontal", "format": "+.2f", "symbolType": "square"},
+        "legend": {"orient": "right", "format": "+.2f", "type": "symbol", "symbolType": "square"} if legend else None,
     }
     dark = f"datum.saving >= {steps[-2]}" if len(steps) > 1 else "true"
     on_dark = {"test": dark, "value": theme.paper}

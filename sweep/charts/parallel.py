@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,28 +46,33 @@ def top(saved: NDArray[np.float64], percent: float) -> NDArray[np.int64]:
     return chosen
 
 
-def density(heights: NDArray[np.float64]) -> list[tuple[int, float, float, float]]:
+def density(heights: NDArray[np.float64], values: Sequence[int]) -> list[tuple[int, float, float, float]]:
     """Between neighbouring axes how many combinations go from where to where.
 
     Parameters
     ----------
     heights : (K, A) float64
         Of each combination on each axis, 0 to 1.
+    values : (A,) sequence of int
+        Of each axis; it is counted in so many stretches, `STRETCHES` at most.
 
     Returns
     -------
     list of (int, float, float, float)
-        Axis on the left; height on it and on the next, each the middle of one of `STRETCHES`; and how many, as a share
-        of the most between these two axes.
+        Axis on the left; height on it and on the next, each the middle of a stretch; and how many, as a share of the
+        most between these two axes.
     """
-    stretches = np.minimum((heights * STRETCHES).astype(np.int64), STRETCHES - 1)
+    bins = [min(count, STRETCHES) for count in values]
     lines = []
-    for left in range(heights.shape[1] - 1):
-        counts = np.bincount(stretches[:, left] * STRETCHES + stretches[:, left + 1], minlength=STRETCHES**2)
+    for left, (here, across) in enumerate(pairwise(bins)):
+        start, end = (
+            np.minimum((heights[:, left + at] * count).astype(np.int64), count - 1)
+            for at, count in enumerate((here, across))
+        )
+        counts = np.bincount(start * across + end, minlength=here * across)
         for place in np.flatnonzero(counts).tolist():
-            start, end = divmod(place, STRETCHES)
-            share = float(counts[place] / counts.max())
-            lines.append((left, (start + 0.5) / STRETCHES, (end + 0.5) / STRETCHES, share))
+            low, high = divmod(place, across)
+            lines.append((left, (low + 0.5) / here, (high + 0.5) / across, float(counts[place] / counts.max())))
     return lines
 
 
@@ -138,7 +144,7 @@ def parallel(
     ]
     behind = [
         {"axis": at, "height": y, "axis2": at + 1, "height2": y2, "share": share}
-        for at, y, y2, share in density(heights)
+        for at, y, y2, share in density(heights, [*map(len, values.values()), STRETCHES])
     ]
     x: dict[str, Any] = {
         "field": "axis",

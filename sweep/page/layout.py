@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sweep.page.element import element
+from sweep.page.numbers import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +80,10 @@ def table(
         Whether the first cell of a row is its heading.
     """
     body = [list(row) for row in rows]
-    numeric = [all(is_figure(row[at]) for row in body) and any(row[at] for row in body) for at in range(len(columns))]
+    numeric = [
+        all(is_figure(row[at]) for row in body) and any(row[at] not in ("", NONE) for row in body)
+        for at in range(len(columns))
+    ]
     aligned = ["figure" if each else None for each in numeric]
     head = [element("th", {"scope": "col", "class": kind}, name) for name, kind in zip(columns, aligned, strict=True)]
     lines = []
@@ -109,8 +113,10 @@ def kept(text: str) -> Element:
 
 
 def is_figure(cell: str | Element) -> bool:
-    """Whether a cell is a number as it is printed, or empty."""
+    """Whether a cell is a number as it is printed, or what stands where there is none."""
     if not isinstance(cell, str):
         return False
+    if cell == NONE:
+        return True
     bare = cell.strip().lstrip("+-\N{MINUS SIGN}").rstrip("% ").replace(",", "").replace("\N{THIN SPACE}", "")
     return not bare or bare.replace(".", "", 1).isdigit()

@@ -299,7 +299,7 @@
           show();
           soon();
         });
-        controls.append(element("label", {}, axis.title, slider, output));
+        controls.append(element("label", {}, element("span", {}, `${axis.title}: `, output), slider));
       });
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 from sweep.charts import (
     MOST_TEXTS,
     PAGE,
+    STRETCHES,
     density,
     edges,
     heat_map_spec,
@@ -92,6 +93,7 @@ def landscape(run: Run) -> Element | None:
     return section(
         "landscape",
         "All combinations",
+        _legend(lattice) if shown.y >= 0 else None,
         drawn,
         _container(lattice) if live else None,
         element("p", {"class": "note"}, f"All {whole(len(lattice.number))} are in combinations.parquet.")
@@ -135,7 +137,7 @@ def landscape_figures(run: Run) -> dict[str, Any] | None:
         "texts": MOST_TEXTS,
         "matrix": MATRIX,
         "extremes": EXTREMES,
-        "spec": heat_map_spec(lattice.steps, PAGE),
+        "spec": heat_map_spec(lattice.steps, PAGE, legend=False),
     }
 
 
@@ -169,8 +171,8 @@ def _lead(lattice: Lattice) -> str:
 def _container(lattice: Lattice) -> Element:
     """What the script fills; hidden until it has drawn."""
     caption = (
-        "Saving of each combination in bps of the arrival notional, + is better; outlined: cannot be told from the best "
-        f"of its world; diamond: the best. Point at a cell, or move from cell to cell with the arrow keys. "
+        "Saving of each combination in bps of the arrival notional, + is better; outlined: cannot be told from the "
+        "best of its world; diamond: the best. Point at a cell, or move from cell to cell with the arrow keys. "
         f"{_shared(lattice)}"
     )
     return element(
@@ -251,7 +253,7 @@ def _heat_figure(lattice: Lattice, shown: Slice) -> Element:
         f"Saving in bps of the arrival notional by {x.title} and {y.title}{_held(lattice, shown)}; + is better. "
         f"{_shared(lattice)}"
     )
-    return figure(element("div", {}, _legend(lattice, shown), made), caption.strip(), _table_of(lattice, shown, title))
+    return figure(made, caption.strip(), _table_of(lattice, shown, title))
 
 
 def _heat_map(lattice: Lattice, shown: Slice, width: float, title: str) -> Element:
@@ -319,22 +321,21 @@ def _colours(lattice: Lattice, shown: Slice) -> Int64:
     return colours
 
 
-def _legend(lattice: Lattice, shown: Slice) -> Element:
+def _legend(lattice: Lattice) -> Element:
+    """Of both heat maps, the server-made one and the script's."""
     steps = list(lattice.steps)
     spans = [f"below {bps(steps[0])}"]
     spans += [f"{bps(low)} to {bps(high)}" for low, high in pairwise(steps)]
     spans.append(f"{bps(steps[-1])} bps or more")
-    first = 5 - len(steps)
-    entries = [(bar(0, 0, 14, 14, f"h{first + at}"), None, span) for at, span in enumerate(spans)]
+    entries = [(bar(0, 0, 14, 14, f"h{5 - len(steps) + at}"), span) for at, span in enumerate(spans)]
     if lattice.in_set is not None:
-        entries.append((bar(2, 2, 10, 10, "outline"), None, "cannot be told from the best"))
-    if np.isin(shown.best, lattice.bests).any():
-        entries.append((diamond(7, 7, 5, "marked"), None, "the best"))
-    if (shown.best < 0).any():
-        entries.append((bar(1, 1, 12, 12, "axis"), None, "not looked at"))
+        entries.append((bar(2, 2, 10, 10, "outline"), "cannot be told from the best"))
+    entries.append((diamond(7, 7, 5, "marked"), "the best"))
+    if not lattice.whole:
+        entries.append((bar(1, 1, 12, 12, "axis"), "not looked at"))
     swatches = [
         element("li", {}, element("svg", {"viewBox": "0 0 14 14", "aria-hidden": "true"}, swatch), label)
-        for swatch, _, label in entries
+        for swatch, label in entries
     ]
     return element("ul", {"class": "legend"}, *swatches)
 
@@ -463,7 +464,7 @@ def _parallel(
         return 30 + axis * gap, above + (1 - high) * height
 
     behind: dict[int, list[str]] = {}
-    for left, low, high, share in density(heights):
+    for left, low, high, share in density(heights, [*(lattice.shape[at] for at in axes), STRETCHES]):
         ends = "L".join(",".join(map(coordinate, place(*each))) for each in ((left, low), (left + 1, high)))
         behind.setdefault(int(np.ceil(share * 4)), []).append(f"M{ends}")
     marks: list[Element | None] = [
@@ -484,5 +485,5 @@ def _parallel(
             name = "saves, bps"
             shown = [(0.0, bps(float(saved.min()))), (1.0, bps(float(saved.max())))]
         marks.append(text(x, 12, name, "middle bold", width=gap - 4) if axis else text(0, 12, name, "bold", width=gap))
-        marks += [text(x + 6, place(axis, high)[1] + 4, label, "muted", width=gap - 12) for high, label in shown]
+        marks += [text(x + 6, place(axis, high)[1] + 4, label, "muted haloed", width=gap - 12) for high, label in shown]
     return drawing(BROAD, above + height + 8, *named, group(*marks), key="landscape-parallel")
