@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = 96
 """More blocks share columns, neighbours together; a third of it on a phone."""
 
-DOTS: Final = 1200
+DOTS: Final = 900
 """Of more orders every k-th is drawn."""
 
 MANY: Final = 50
@@ -136,7 +136,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
         marks: list[Element | None] = []
         if reach is not None and reach.low is not None and reach.high is not None:
             marks.append(bar(left, scale(reach.high), right - left, scale(reach.low) - scale(reach.high), "soft"))
-        marks.append(axis_left(scale, left, "saved, bps", right=right))
+        marks.append(axis_left(scale, left, "saved, bps", right=right, count=8))
         marks.append(line(left, scale(0), right, scale(0), "zero"))
         marks.extend(_dots(_thinned(each, DOTS // 3 if narrow else DOTS), values, columns, band, scale))
         for at, saved in enumerate(columns.saved.tolist()):
