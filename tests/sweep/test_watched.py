@@ -38,7 +38,10 @@ def test_a_run_that_goes_on():
     assert (watched.bad_messages, watched.workers, watched.dashboard, watched.reports) == (2, 3, None, True)
     assert watched.rate == 60 / 4
     assert watched.seconds_left == 40 / 15
-    assert {name: (node.chunks, node.combinations) for name, node in watched.nodes.items()} == {"a": (2, 40), "b": (1, 20)}
+    assert {name: (node.chunks, node.combinations) for name, node in watched.nodes.items()} == {
+        "a": (2, 40),
+        "b": (1, 20),
+    }
     assert watched.nodes["a"].load == 1.0 / 3.5
     assert watched.leading.parameters == {"theta_queue": 0.01, "reference": "mid"}
     assert (watched.leading.mean_saving_bps, watched.leading.low, watched.leading.groups) == (1.25, 0.5, 30)
@@ -68,7 +71,12 @@ def test_a_run_that_is_cut_short_and_resumed():
     assert (watched.status, watched.error, watched.over) == ("cut short", "KeyboardInterrupt", True)
     watched.add(line({"event": "resumed", "arrived": 8, "combinations": 100}, 50.0))
     watched.add(line({**STARTED, "stored": 8, "dashboard": "http://10.0.0.1:8265"}, 51.0))
-    assert (watched.status, watched.error, watched.done, watched.dashboard) == ("running", None, 8, "http://10.0.0.1:8265")
+    assert (watched.status, watched.error, watched.done, watched.dashboard) == (
+        "running",
+        None,
+        8,
+        "http://10.0.0.1:8265",
+    )
     watched.add(line(chunk(12), 53.0))
     assert (watched.done, watched.rate) == (20, 6.0)
     watched.add(line(BEGAN, 60.0))  # --force
@@ -84,7 +92,9 @@ def test_a_log_of_before_these_facts():
 
 
 def test_rounds_of_a_search_go_on_counting_where_nobody_knows_how_many_there_are():
-    watched = watched_of(BEGAN, {**STARTED, "combinations": 0}, chunk(100), {"event": "round", "arrived": 100}, chunk(5))
+    watched = watched_of(
+        BEGAN, {**STARTED, "combinations": 0}, chunk(100), {"event": "round", "arrived": 100}, chunk(5)
+    )
     assert (watched.total, watched.done, watched.seconds_left) == (0, 105, None)
 
 

@@ -42,7 +42,13 @@ def read_back(text, tmp_path):
 
 
 QUOTES = (
-    *("quotes.time=ts", "quotes.venue=ex", "quotes.venues={ARCA: ARCX}", "quotes.bid_px=[b1, b2]", "quotes.ask_px=[a1, a2]"),
+    *(
+        "quotes.time=ts",
+        "quotes.venue=ex",
+        "quotes.venues={ARCA: ARCX}",
+        "quotes.bid_px=[b1, b2]",
+        "quotes.ask_px=[a1, a2]",
+    ),
     *("quotes.bid_sz=[c1, c2]", "quotes.ask_sz=[d1, d2]", "quotes.price_unit=1e-4"),
 )
 ASKED = {
@@ -52,7 +58,13 @@ ASKED = {
     "points": ["search.kind=list", "search.points=[{lambda_over: 0, lambda_under: .inf, theta_queue: 1e-6}]"],
     "named": ["grid.fees=[us-2018, us-2026-cap30]", "grid.max_age=[60s, null]", "grid.uncross=[true, false]"],
     "quotes": ["source=desk.csv", *QUOTES],
-    "names": ["source=a b#c: d.csv", "output=out \U0001f600 \x07", "symbol='null'", "replay='1e5'", "address=ray://h:1"],
+    "names": [
+        "source=a b#c: d.csv",
+        "output=out \U0001f600 \x07",
+        "symbol='null'",
+        "replay='1e5'",
+        "address=ray://h:1",
+    ],
     "kafka": ["kafka.sasl_mechanism=PLAIN", "kafka.sasl_username=alice", "kafka.sasl_password_env=PATH"],
 }
 
