@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
 
+from numba.core.caching import _CacheLocator
+
+from allocator.kernels import compiling
+from tests.support import ROOT
+
 OURS = ("__editable__", "sor_sweep", "sor-sweep")
 """How entries of this environment's packages begin that are the project's own, installed to be edited."""
+
+KERNELS = ("allocator/kernels", "feed/files", "feed/quality", "sweep/statistics")
+"""Folders whose functions are compiled, which takes minutes."""
 
 
 def build(checkout: Path, out: Path) -> Path:
@@ -40,4 +49,25 @@ def install(wheel: Path, place: Path) -> Path:
     python = place / "bin" / "python"
     command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
     subprocess.run(command, capture_output=True, text=True, check=True, env=outside())
+    for folder in KERNELS:
+        _bring_compiled(ROOT / folder, packages / folder, place / "cache")
     return place / "bin"
+
+
+def _bring_compiled(ours: Path, theirs: Path, cache: Path) -> None:
+    """Copy the machine code of a folder's kernels: numba takes it for sources of the same size and time, by path."""
+    for path in theirs.glob("*.py"):
+        shutil.copystat(ours / path.name, path)
+    for path in (ours / "__pycache__").glob("*.nb?"):
+        (theirs / "__pycache__").mkdir(exist_ok=True)
+        shutil.copy(path, theirs / "__pycache__")
+    if (home := compiling.cache_folder()) is not None:
+        source, target = (_CacheLocator.get_suitable_cache_subpath(str(each / "x.py")) for each in (ours, theirs))
+        if (home / source).exists():
+            shutil.copytree(home / source, cache / home.name / target)
+
+
+def environment_of(commands: Path) -> dict[str, str]:
+    """What a command of such an environment is run with."""
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+    return {**outside(), "PATH": path, compiling.ROOT_VARIABLE: str(commands.parent / "cache")}
