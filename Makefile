@@ -49,7 +49,7 @@ lint: .venv/installed-test ## run ruff, mypy, the contracts between the packages
 	@.venv/bin/hadolint Containerfile
 
 docs: .venv/installed-test ## build these pages as a static site in site/, links checked; needs no network
-	@$(python) -m mkdocs build --quiet --strict $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict $(ARGS)
 
 # What is packed and made by a command, not kept in the tree, is to be named here: a wheel of a clean checkout has it then.
 wheel: .venv/installed ## build the wheel and the source archive into dist/; the version is that of the commit's tag

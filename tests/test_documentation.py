@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import tomllib
+from importlib import metadata
 
 import msgspec
 import pytest
@@ -140,10 +141,11 @@ class TestPage:
 
 def test_newest_changes_are_of_the_project_s_version():
     with (ROOT / "pyproject.toml").open("rb") as file:
-        version = tomllib.load(file)["project"]["version"]
+        version = tomllib.load(file)["tool"]["setuptools_scm"]["fallback_version"]
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == version
+    assert metadata.version("sor-sweep") == version
 
 
 def test_the_container_image_is_of_the_version_that_the_tests_run():

@@ -87,13 +87,13 @@ def decisions() -> list[Path]:
 def navigation() -> list[Any]:
     """What docs/README.md lists, below the headings of the four groups."""
     text = INDEX.read_text()
-    groups: list[Any] = ["README.md"]
+    groups: list[Any] = [{"Start": "README.md"}]
     for name in GROUPS:
         section = re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
         if section is None:
             raise ValueError(f"{INDEX.relative_to(ROOT)}: expected the heading {name}")
         entries: list[Any] = []
-        for path in linked(INDEX, section[1]):
+        for path in dict.fromkeys(linked(INDEX, section[1])):
             if path == DOCS / DECISIONS:
                 entries.append({"Decisions": [address_of(path), *map(address_of, decisions())]})
             else:
@@ -126,7 +126,7 @@ def on_page_markdown(markdown: str, page: Page, **_rest: object) -> str:
     for match in links(markdown):
         target = Path(os.path.normpath(home / match[2]))
         if target.exists() and target.is_relative_to(ROOT):
-            place = os.path.relpath(address_of(target), os.path.dirname(own) or ".")
+            place = os.path.relpath(address_of(target), Path(own).parent)
             parts += [markdown[end : match.start()], match[1], place, match[3] or "", match[4]]
             end = match.end()
     return "".join([*parts, markdown[end:]])

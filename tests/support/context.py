@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IGNORED = ROOT / ".containerignore"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
