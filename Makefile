@@ -13,7 +13,7 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit soak lint docs wheel sbom licences bench bench-stats peers fuzz
+.PHONY: help install run kafka charts test unit soak lint docs wheel sbom licences bench bench-stats peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -29,6 +29,8 @@ run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 
 
 kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C; PORT=... changes the port
 	@$(python) -m tools.kafka $(if $(PORT),--port $(PORT))
+
+charts: sweep/page/assets/charts.js ## bundle what draws the charts of a report, with npm; without it a report has no scripts
 
 test: .venv/installed-test ## run the linters and every test, beside each other
 	@$(MAKE) --no-print-directory lint & \
@@ -51,8 +53,8 @@ lint: .venv/installed-test ## run ruff, mypy, the contracts between the packages
 docs: .venv/installed-test ## build these pages as a static site in site/, links checked; needs no network
 	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict $(ARGS)
 
-# What is packed and made by a command, not kept in the tree, is to be named here: a wheel of a clean checkout has it then.
-wheel: .venv/installed ## build the wheel and the source archive into dist/; the version is that of the commit's tag
+# The scripts of a report are packed though they are not in the tree, so a wheel is not made without them.
+wheel: .venv/installed charts ## build the wheel and the source archive into dist/; the version is that of the commit's tag
 	@$(pip_install) build >&2
 	@$(python) -m build --outdir dist . >&2
 	@ls dist/*.whl dist/*.tar.gz
@@ -119,6 +121,16 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@echo "sor-sweep: installing the test tools into .venv" >&2
 	@$(pip_install) -e '.[test]' >&2
 	@touch $@
+
+# The lock holds the digest of each package; none of their scripts is run.
+sweep/page/assets/charts.js: $(addprefix tools/charts/,absent.js bundle.mjs entry.js package-lock.json package.json)
+	@command -v npm >/dev/null 2>&1 || { \
+		echo "sor-sweep: npm is missing; install Node.js 20.11 or newer, or do without: reports then have no scripts" >&2; \
+		exit 2; \
+	}
+	@cd tools/charts && npm ci --omit=dev --ignore-scripts --loglevel=error >&2
+	@mkdir -p $(@D)
+	@node tools/charts/bundle.mjs $(@D)
 
 # Their pins exclude one another and ours, so that each has an environment of its own.
 .peers/%/installed: benchmarks/peers/%.txt .venv/bin/python

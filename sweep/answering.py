@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sweep import caveats, tasks
-from sweep.asking import on_tape, tapes_of
+from sweep.asking import by_itself, on_tape, tapes_of
 from sweep.config import OTHER_LIQUIDITY
 from sweep.errors import ConfigError
 from sweep.judging import ground_of, judge
+from sweep.landscape import landscape_of
 from sweep.report import (
     answer_section,
     fills_section,
@@ -24,7 +25,6 @@ from sweep.report import (
     strategies,
     worlds_section,
 )
-from sweep.search import Grid, each_alone
 from sweep.statistics import Outcome, details, fills_by_venue, parts_of, placing, shares_of, stacked, total
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sweep.config import Question, Settings, Validation, Variants, World
     from sweep.executors import Executor, Handle
     from sweep.judging import Ground, Judged
+    from sweep.landscape import Landscape
     from sweep.reduce import Best, Reduction
     from sweep.statistics import Orders, Part, Total
     from sweep.tapes import Session
@@ -70,12 +71,27 @@ class Answer:
         As `sweep.statistics.details`.
     venues : callable
         Yields the tables of `sweep.statistics.fills_by_venue`, of several worlds with the number of each in ``world``.
+    landscape : Landscape
+        What each combination saves.
+    first : FirstWorld
+        Of which the document's answer is.
     """
 
     document: dict[str, Any]
     warnings: list[str]
     orders: dict[str, Any]
     venues: Callable[[], Iterator[dict[str, Any]]]
+    landscape: Landscape
+    first: FirstWorld
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstWorld:
+    """The first world that has an answer: its best combination, as `details` its orders, its strongest baseline."""
+
+    best: int
+    orders: dict[str, Any]
+    against: str
 
 
 def markets_of(executor: Executor, variants: Variants, books: Sequence[Handle], job: tasks.Job) -> list[Market]:
@@ -83,15 +99,10 @@ def markets_of(executor: Executor, variants: Variants, books: Sequence[Handle], 
     markets = []
     for world in range(len(variants.worlds)):
         variant = variants.of_world(world)
-        own, book = _by_itself(job, variant.settings), books[variant.book]
+        own, book = by_itself(job, variant.settings), books[variant.book]
         around = executor.call(tasks.around, book, own)
         markets.append(Market(executor.get(around), outcomes_of(executor, book, own, tasks.baselines)))
     return markets
-
-
-def _by_itself(job: tasks.Job, settings: Settings) -> tasks.Job:
-    """A job of one variant without its combinations, which nothing looks at; they may be many."""
-    return replace(job, settings=settings, classes=each_alone(Grid(())), parts=())
 
 
 def joined_market(each: Sequence[Market]) -> Market:
@@ -215,7 +226,7 @@ def answer_of(
         books = session.tapes.fetch(number).books
         for world, best in enumerate(chosen):
             variant = question.variants.each[grid.variant_of(best.combination)]
-            own = _by_itself(on_tape(job, orders, number), variant.settings)
+            own = by_itself(on_tape(job, orders, number), variant.settings)
             parameters = grid.parameters_of(np.array([best.combination]))
             run = partial(outcomes_of, session.executor, books[variant.book], own)
             runs[world].append(run(tasks.traced, parameters))
@@ -237,6 +248,7 @@ def answer_of(
     labels = [session.tapes.facts[number].label for number in tapes_of(orders)]
     printed = all(session.tapes.facts[number].printed for number in tapes_of(orders))
     answers: list[tuple[dict[str, Any], dict[str, Total]]] = []
+    wholes: list[Judged] = []
     tables, venues, warnings = [], [], []
     for world, (run_of, more_of, asked, best, market) in enumerate(
         zip(runs, more, numbers, chosen, markets, strict=True)
@@ -269,6 +281,7 @@ def answer_of(
             question.validation,
             pruned,
         )
+        wholes.append(judged[0])
         document = judged_document(document, judged, grid, held_out=question.validation is not None)
         if not answers:
             warnings = list(caveats.after(orders, grid, best, totals, losses, market.around))
@@ -280,11 +293,13 @@ def answer_of(
         tables.append(details(orders, every, arrivals, combinations))
         venues.append(partial(fills_by_venue, orders, every, combinations, placing=question.variants.placing))
     document = answers[0][0]
+    landscape = landscape_of(grounds, wholes)
     if len(worlds) > 1:
         section = worlds_section(worlds, grid, chosen, answers, reduction.sums_of)
         document, warnings = {**document, "worlds": section}, [*warnings, *caveats.across(section)]
     warnings += [f"every combination failed with {caveats.named(point)}; it is left out" for point in lost]
-    return Answer(document, warnings, stacked(tables), partial(_numbered, venues))
+    first = FirstWorld(chosen[0].combination, tables[0], wholes[0].against)
+    return Answer(document, warnings, stacked(tables), partial(_numbered, venues), landscape, first)
 
 
 def _ground(orders: Orders, reduction: Reduction, world: World, market: Market) -> Ground:
@@ -371,7 +386,7 @@ def _traced(
     outcomes = {}
     for number in numbers:
         variant = question.variants.each[question.grid.variant_of(number)]
-        own = _by_itself(job, variant.settings)
+        own = by_itself(job, variant.settings)
         outcome = outcomes_of(
             executor, books[variant.book], own, tasks.traced, question.grid.parameters_of(np.array([number]))
         )["optimized"]

@@ -11,7 +11,7 @@ from feed.tape import DAY
 from sweep import tasks
 from sweep.config import in_rounds
 from sweep.errors import ConfigError
-from sweep.search import each_alone
+from sweep.search import Grid, each_alone
 from sweep.statistics import MOST_ROWS, NoOrder, joined, no_orders, orders_on
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from allocator.units import Scale
     from sweep.chunks import Measured
-    from sweep.config import ParentOrders, Question, Variants
+    from sweep.config import ParentOrders, Question, Settings, Variants
     from sweep.executors import Executor, Handle
     from sweep.search import Classes
     from sweep.statistics import Orders
@@ -183,3 +183,8 @@ def on_tape(job: tasks.Job, orders: Orders, tape: int) -> tasks.Job:
     """The part of a job that one tape has."""
     part = orders.on_tape(tape)
     return replace(job, orders=part.orders, edges=part.edges)
+
+
+def by_itself(job: tasks.Job, settings: Settings) -> tasks.Job:
+    """A job of one variant without its combinations, which nothing looks at; they may be many."""
+    return replace(job, settings=settings, classes=each_alone(Grid(())), parts=())

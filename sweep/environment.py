@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,19 @@ def sources_hash() -> str:
             content.update(path.relative_to(HOME).as_posix().encode())
             content.update(path.read_bytes())
     return content.hexdigest()
+
+
+_node: ContextVar[str] = ContextVar("node", default="")
+
+
+def node_name() -> str:
+    """What reports call the machine that runs this: as an executor named it, by default its host name."""
+    return _node.get() or platform.node()
+
+
+def name_node(name: str) -> None:
+    """Name the machine that runs this; an executor does, which knows it by an address."""
+    _node.set(name)
 
 
 VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")

@@ -115,18 +115,21 @@ class HeldOut:
     cash_savings: dict[str, tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Close:
     """Combinations that cannot be told from the best.
 
     Attributes
     ----------
+    inside : (K,) bool
+        Of the classes of the reduction, those that are in the set.
     combinations : int
     parameters : dict of str to list, optional
         By axis longer than 1 that has numbers, the smallest and the largest value of any of them, in dollars; None of
         a grid with more than `LISTED` combinations.
     """
 
+    inside: NDArray[np.bool_]
     combinations: int
     parameters: dict[str, list[Label]] | None
 
@@ -264,7 +267,7 @@ class Ground:
         grid, classes = self.reduction.classes.grid, self.reduction.classes
         combinations = self.count(inside)
         if len(grid) > LISTED:
-            return Close(combinations, None)
+            return Close(inside, combinations, None)
         of_class = np.zeros(len(classes), np.bool_)
         of_class[self.simulated[inside[self.place]]] = True
         numbers = np.flatnonzero(of_class[classes.of_numbers(np.arange(len(grid)))])
@@ -274,7 +277,7 @@ class Ground:
                 positions = grid.positions(numbers)[axis.name]
                 order = np.argsort(axis.values[positions], kind="stable")
                 reach[axis.name] = [axis.printed(int(positions[at])) for at in (order[0], order[-1])]
-        return Close(combinations, reach)
+        return Close(inside, combinations, reach)
 
     def strongest(self, groups: Int64) -> str:
         """The honest baseline that pays least for some groups."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.config import Config
+    from sweep.search import Grid
     from sweep.tasks import Failure
 
 
@@ -43,6 +44,10 @@ class Result:
         Returns the columns of `sweep.statistics.details`, which may lie on disk.
     load_venues : callable
         Yields the tables of `sweep.statistics.fills_by_venue`, which may lie on disk.
+    load_combinations : callable
+        Yields the parts of `frame`, which may lie on disk.
+    load_view : callable
+        Returns the columns of one of the tables of `sweep.views.views_of`, by its name.
     failures : tuple of Failure
         Combinations without a row.
     home : Path, optional
@@ -54,6 +59,8 @@ class Result:
     load: Callable[[], NDArray[np.int64]]
     load_orders: Callable[[], dict[str, Any]]
     load_venues: Callable[[], Iterable[dict[str, Any]]]
+    load_combinations: Callable[[], Iterable[pd.DataFrame]]
+    load_view: Callable[[str], dict[str, Any]]
     failures: tuple[Failure, ...]
     home: Path | None = None
 
@@ -84,6 +91,18 @@ class Result:
 
         return pd.concat([_frame(columns) for columns in self.load_venues()], ignore_index=True)
 
+    def frame(self) -> pd.DataFrame:
+        """A row for each combination that has a result for every order, ascending: what it saves, all orders together.
+
+        Columns: ``combination``; ``world``, counted from 0; each axis, in dollars or as its labels; ``filled``,
+        ``unfilled`` and ``overfilled``, shares; ``fees`` and ``saved``, 1e-9 $: what it pays less than the strongest
+        honest baseline of its world; ``saving_bps``, the same of the arrival notional; ``in_set``: it cannot be told
+        from the best of its world, missing where there are too few blocks to say.
+        """
+        import pandas as pd
+
+        return pd.concat(list(self.load_combinations()), ignore_index=True)
+
     def to_frame(self, first: int = 0, past: int | None = None) -> pd.DataFrame:
         """The rows [first, past) of the table as a pandas frame, with each combination's parameters in dollars.
 
@@ -94,11 +113,25 @@ class Result:
         rows = self.table[first:past]
         columns = {name: rows[:, index] for index, name in enumerate(COLUMNS)}
         keys = {name: columns.pop(name) for name in KEYS}
-        grid = self.config.question.grid
-        values = grid.printed_columns(keys["combination"])
-        typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
-        named = {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
-        return pd.DataFrame({**keys, **named, **columns})
+        return pd.DataFrame({**keys, **_axes(self.config.question.grid, keys["combination"]), **columns})
+
+
+def combinations_frame(columns: dict[str, Any], grid: Grid) -> pd.DataFrame:
+    """A part of `Result.frame`, from the columns of `sweep.landscape.Landscape`."""
+    import pandas as pd
+
+    numbers, world = columns["combination"], columns["world"]
+    inside = pd.array(columns["in_set"] == 1, "boolean")
+    inside[columns["in_set"] < 0] = pd.NA
+    summed = {**columns, "in_set": inside}
+    return pd.DataFrame({"combination": numbers, "world": world, **_axes(grid, numbers)} | summed)
+
+
+def _axes(grid: Grid, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """A column for each axis, in dollars or as its labels, by `AXIS_COLUMN`."""
+    values = grid.printed_columns(numbers)
+    typed = {axis.name: _typed(values[axis.name], axis.labels) for axis in grid.further}
+    return {AXIS_COLUMN.get(name, name): column for name, column in {**values, **typed}.items()}
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:

@@ -20,7 +20,21 @@ from feed.errors import FeedCorrupt
 from sweep.chunks import within
 from sweep.errors import ConfigError
 from sweep.runs.files import open_regular, sha256, write_text
-from sweep.runs.folder import ASKED, DOCUMENT, ORDERS, PARTS, TABLE, VENUES, discard, locked, remove, tidy, unwritable
+from sweep.runs.folder import (
+    ASKED,
+    COMBINATIONS,
+    DOCUMENT,
+    ORDERS,
+    PARTS,
+    TABLE,
+    VENUES,
+    VIEWS,
+    discard,
+    locked,
+    remove,
+    tidy,
+    unwritable,
+)
 from sweep.runs.log import RunLog
 from sweep.runs.manifest import (
     MALFORMED,
@@ -34,7 +48,7 @@ from sweep.runs.manifest import (
 )
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.runs.parts import Done, Natural, PartWriter, list_parts, read_part
-from sweep.runs.table import read_result, write_columns, write_table
+from sweep.runs.table import read_result, write_columns, write_combinations, write_table
 from sweep.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -43,7 +57,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.chunks import Chunk, Cutter
+    from sweep.chunks import Chunk, Cutter, Span
     from sweep.config import Question
     from sweep.planning import Plan
     from sweep.result import Result
@@ -80,10 +94,13 @@ class Store:
         The stored result, if the run is complete already.
     planned : Planned, optional
         How the run was cut when it began, if it is resumed.
+    keeps : bool
+        Whether a result is written to disk.
     """
 
     finished: Result | None = None
     planned: Planned | None = None
+    keeps: bool = False
 
     def begin(self, plan: Plan, number: int | None = None, *, grouped: bool | None = None) -> None:
         """Get ready for a plan's chunks.
@@ -135,6 +152,10 @@ class Store:
         """The rows of a tape that arrived: as `sweep.sink.MemorySink.on_tape`."""
         return self._sink.on_tape(tape)
 
+    def missing(self, tape: int) -> list[Span]:
+        """The spans of classes of a tape that have not arrived."""
+        return self._sink.missing(tape)
+
     @property
     def simulated(self) -> int:
         """Rows that were simulated for these combinations."""
@@ -184,6 +205,8 @@ class StoredRun(Store):
         Of the run; on disk already if the run is resumed or complete.
     log : RunLog
     """
+
+    keeps = True
 
     def __init__(self, home: Path, manifest: Manifest, log: RunLog, *, begun: bool) -> None:
         self.home, self._manifest, self._log, self._begun = home, manifest, log, begun
@@ -321,8 +344,15 @@ class StoredRun(Store):
             write_table(self.home / TABLE, result)
             write_columns(self.home / ORDERS, [result.load_orders()])
             write_columns(self.home / VENUES, result.load_venues())
+            write_combinations(self.home / COMBINATIONS, result)
+            views = {name: result.load_view(name) for name in VIEWS}
+            for name, columns in views.items():
+                write_columns(self.home / VIEWS[name], [columns])
             write_text(self.home / DOCUMENT, json.dumps(result.document, indent=2, allow_nan=False) + "\n")
-            files = {name: sha256(self.home / name) for name in (TABLE, ORDERS, VENUES, DOCUMENT)}
+            files = {
+                name: sha256(self.home / name)
+                for name in (TABLE, ORDERS, VENUES, COMBINATIONS, *VIEWS.values(), DOCUMENT)
+            }
             places = UNSET if result.config.places is None else result.config.places.tolist()
             complete = msgspec.structs.replace(
                 self._manifest, status="complete", finished=now(), files=files, places=places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from sweep.errors import ConfigError
 from sweep.result import Result
 from sweep.runs.files import atomic_write, open_regular, reason, sha256
-from sweep.runs.folder import DOCUMENT, ORDERS, TABLE, VENUES
+from sweep.runs.folder import COMBINATIONS, DOCUMENT, ORDERS, TABLE, VENUES, VIEWS
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed
 from sweep.runs.manifest import NAME as MANIFEST
 from sweep.sink import COLUMNS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -46,6 +48,27 @@ def write_table(path: Path, result: Result) -> None:
         for first in range(0, len(result.table), ROWS_AT_A_TIME):
             frame = result.to_frame(first, first + ROWS_AT_A_TIME)
             writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+
+
+def write_combinations(path: Path, result: Result) -> None:
+    """Write what each combination saves as Parquet, a row group at a time, atomically.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder went away.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    schema: Any = None
+    with atomic_write(path) as part, ExitStack() as stack:
+        for frame in result.load_combinations():
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            if schema is None:
+                schema = table.schema.remove_metadata()
+                writer = stack.enter_context(ParquetWriter(part, schema))
+            writer.write_table(table.cast(schema))
 
 
 def write_columns(path: Path, tables: Iterable[Mapping[str, Any]]) -> None:
@@ -72,6 +95,34 @@ def _type_of(column: str) -> Any:  # noqa: ANN401 - pyarrow has no types
     import pyarrow as pa
 
     return pa.string() if column in {"strategy", "side"} else pa.int64()
+
+
+def read_combinations(home: Path, manifest: Manifest) -> pd.DataFrame:
+    """What each combination of a complete run saves: the columns of `sweep.result.Result.frame`.
+
+    Raises
+    ------
+    ConfigError
+        As of `read_columns`.
+    """
+    import pyarrow as pa
+
+    stored = _read_arrow(home, manifest, COMBINATIONS)
+    frame: pd.DataFrame = stored.to_pandas(types_mapper=_nullable)
+    texts = [
+        name
+        for name in stored.column_names
+        if pa.types.is_large_string(kind := stored.schema.field(name).type) or pa.types.is_string(kind)
+    ]
+    return frame.astype(dict.fromkeys(texts, "string"))
+
+
+def _nullable(kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """The type of pandas for booleans that may be missing; others as they are."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.BooleanDtype() if kind == pa.bool_() else None
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:
@@ -154,6 +205,12 @@ def read_columns(home: Path, manifest: Manifest, name: str) -> dict[str, Any]:
     ConfigError
         The file is missing (earlier versions wrote none), damaged, or not what the manifest names.
     """
+    stored = _read_arrow(home, manifest, name)
+    return {name: _plain(stored.column(name)) for name in stored.column_names}
+
+
+def _read_arrow(home: Path, manifest: Manifest, name: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """A table of a file of a complete run; ConfigError as `read_columns`."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -162,14 +219,13 @@ def read_columns(home: Path, manifest: Manifest, name: str) -> dict[str, Any]:
         open_regular(path).close()
         changed = sha256(path) != manifest.files.get(name)
         stored = parquet.read_table(path)
-        columns = {name: _plain(stored.column(name)) for name in stored.column_names}
     except (OSError, ValueError, pa.ArrowException) as error:
         problem = reason(error) if isinstance(error, OSError) else str(error)
         problem = next(iter(problem.splitlines()), type(error).__name__)
         raise ConfigError(f"{path}: cannot be read ({problem}); start the run anew with --force") from None
     if changed:
         raise ConfigError(f"{path}: is not what {MANIFEST} names; it was changed: start the run anew with --force")
-    return columns
+    return stored
 
 
 def _plain(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -197,6 +253,8 @@ def read_result(home: Path, manifest: Manifest) -> Result:
         lambda: read_table(home, manifest),
         lambda: read_columns(home, manifest, ORDERS),
         lambda: [read_columns(home, manifest, VENUES)],
+        lambda: [read_combinations(home, manifest)],
+        lambda name: read_columns(home, manifest, VIEWS[name]),
         failures,
         home,
     )

@@ -11,6 +11,7 @@ from allocator.fills import COLUMNS, MARK_OUTS, TENTHS, joined, matched
 from allocator.money import divide_half_even
 from allocator.order import FIELDS, execution_of
 from allocator.shortfall import leftover_loss, shortfall
+from sweep.statistics.blocks import blocks_of
 from sweep.statistics.filling import rebates, unknown
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def details(
     -------
     dict of str to (N * S,) columns
         ``strategy``; ``combination``, None of a baseline; ``tape``, ``order``, ``group`` (as the column `order` of the
-        result table) and the order itself; the columns of `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival
+        result table), ``block`` (of time, as `sweep.statistics.blocks`) and the order itself; the columns of
+         `allocator.order.FIELDS`; ``arrival_mid2``, twice the arrival
         mid in 1e-9 $; the parts of the shortfall in half 1e-9 $, None without an arrival mid, or where they need the
         time of a fill, which a bound
         has not; where rebates are None ``shortfall_fees`` are less rebates; ``first_fill`` and ``last_fill``, UTC
@@ -64,6 +66,7 @@ def details(
         "tape": np.tile(tapes, repeat),
         "order": np.tile(each, repeat),
         "group": np.tile(group, repeat),
+        "block": np.tile(np.repeat(blocks_of(orders).of_group, per_group), repeat),
         "side": [order.side for order in orders.orders] * repeat,
         **{
             name: np.tile(np.array([getattr(order, name) for order in orders.orders], np.int64), repeat)

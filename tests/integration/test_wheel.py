@@ -22,7 +22,7 @@ from tools.kafka.ports import free_ports
 pytestmark = pytest.mark.command
 
 PACKAGES = ("allocator", "feed", "sweep")
-MADE = ("sweep/report/new.css", "sweep/report/assets/new.js", "sweep/report/assets/fonts/LICENSES")
+MADE = ("sweep/page/new.css", "sweep/page/assets/new.js", "sweep/page/assets/licences/LICENSE")
 """As the scripts of the report: git does not keep them, they lie in a folder that is no package, or have no ending."""
 
 GIT = ("git", "-c", "user.name=tester", "-c", "user.email=tester@example.com", "-c", "commit.gpgsign=false")
@@ -33,7 +33,7 @@ def checkout(tmp_path_factory):
     """A copy of what is packed, without a repository, and with files that only a command makes: see `MADE`."""
     place = copy_context(tmp_path_factory.mktemp("packed") / "sor-sweep")
     for name in MADE:
-        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text("/* new */")
     return place
 

@@ -1,0 +1,40 @@
+"""Figures as they are printed: one rule for tables, drawings, labels and what is read aloud."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MINUS: Final = "\N{MINUS SIGN}"
+NONE: Final = "\N{EN DASH}"
+"""What stands where there is no figure."""
+
+
+def decimal(value: float | None, digits: int = 2) -> str:
+    """A figure with thousands separated; a dash where there is none; a zero has no sign."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return NONE
+    text = f"{round(value, digits) + 0.0:,.{digits}f}"
+    return text.replace("-", MINUS)
+
+
+def bps(value: float | None) -> str:
+    """Basis points, two decimals, signed above 0 too: what is saved or lost."""
+    text = decimal(value)
+    return f"+{text}" if value is not None and round(value, 2) > 0 else text
+
+
+def dollars(nano: int | None, digits: int = 2) -> str:
+    """Whole 1e-9 $ as dollars."""
+    return decimal(None if nano is None else nano / 1e9, digits)
+
+
+def whole(value: int | None) -> str:
+    """A whole number with thousands separated."""
+    return NONE if value is None else f"{value:,}".replace("-", MINUS)
+
+
+def label(value: object) -> str:
+    """A value of an axis, as the document prints it."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower() if value is not None else "none"
+    return f"{value:g}".replace("-", MINUS) if isinstance(value, int | float) else str(value)
