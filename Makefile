@@ -13,7 +13,7 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka test unit soak lint bench bench-stats peers fuzz
+.PHONY: help install run kafka charts test unit soak lint docs wheel sbom licences bench bench-stats peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -30,6 +30,8 @@ run: .venv/installed ## run the sweep and print its JSON; ARGS='order.size=1000 
 kafka: .venv/installed ## run a real Apache Kafka on 127.0.0.1:9092 until ctrl-C; PORT=... changes the port
 	@$(python) -m tools.kafka $(if $(PORT),--port $(PORT))
 
+charts: sweep/page/assets/charts.js ## bundle what draws the charts of a report, with npm; without it a report has no scripts
+
 test: .venv/installed-test ## run the linters and every test, beside each other
 	@$(MAKE) --no-print-directory lint & \
 	$(python) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS); code=$$?; wait $$! && exit $$code
@@ -41,11 +43,27 @@ soak: .venv/installed-test ## run the tests that take long: kills, forged files,
 	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)
 	@SOR_SWEEP_EXAMPLES=10 $(python) -m pytest -n auto --timeout 3600 -m "not ($(real_parts) or soak)" $(ARGS)
 
-lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
+lint: .venv/installed-test ## run ruff, mypy, the contracts between the packages, and hadolint over the Containerfile
 	@$(python) -m ruff check
 	@$(python) -m ruff format --check --quiet
 	@$(python) -m mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/hadolint Containerfile
+
+docs: .venv/installed-test ## build these pages as a static site in site/, links checked; needs no network
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict $(ARGS)
+
+# The scripts of a report are packed though they are not in the tree, so a wheel is not made without them.
+wheel: .venv/installed charts ## build the wheel and the source archive into dist/; the version is that of the commit's tag
+	@$(pip_install) build >&2
+	@$(python) -m build --outdir dist . >&2
+	@ls dist/*.whl dist/*.tar.gz
+
+sbom: .venv/installed-test ## print what runs as CycloneDX JSON: each package, version, licence and who needs it
+	@$(python) -m tools.dependencies sbom
+
+licences: .venv/installed-test ## list the licence of each package that runs
+	@$(python) -m tools.dependencies licences
 
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) -m benchmarks.run $(ARGS)
@@ -103,6 +121,16 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@echo "sor-sweep: installing the test tools into .venv" >&2
 	@$(pip_install) -e '.[test]' >&2
 	@touch $@
+
+# The lock holds the digest of each package; none of their scripts is run.
+sweep/page/assets/charts.js: $(addprefix tools/charts/,absent.js bundle.mjs entry.js package-lock.json package.json)
+	@command -v npm >/dev/null 2>&1 || { \
+		echo "sor-sweep: npm is missing; install Node.js 20.11 or newer, or do without: reports then have no scripts" >&2; \
+		exit 2; \
+	}
+	@cd tools/charts && npm ci --omit=dev --ignore-scripts --loglevel=error >&2
+	@mkdir -p $(@D)
+	@node tools/charts/bundle.mjs $(@D)
 
 # Their pins exclude one another and ours, so that each has an environment of its own.
 .peers/%/installed: benchmarks/peers/%.txt .venv/bin/python

@@ -7,6 +7,7 @@ verify : read a stored run's source again, and recompute its answer and some of 
 compare : what one stored run pays less than another for the same orders.
 export : what a stored run found, as a router.
 monitor : run a router on new days, and judge all days so far.
+write_report : write a stored run as one HTML file.
 Config : the configuration of a sweep.
 Result : its result: the table of all rows, and the document that is printed.
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from sweep.driver import resume, run
     from sweep.forecast import forecast as plan
     from sweep.monitoring import monitor
+    from sweep.page import write_report
     from sweep.result import Result
     from sweep.router import export
     from sweep.verification import verify
 
-__all__ = ["Config", "Result", "compare", "export", "monitor", "plan", "resume", "run", "verify"]
+__all__ = ["Config", "Result", "compare", "export", "monitor", "plan", "resume", "run", "verify", "write_report"]
 
 _HOMES = {
     "Config": ("sweep.config", "Config"),
@@ -40,6 +42,7 @@ _HOMES = {
     "resume": ("sweep.driver", "resume"),
     "run": ("sweep.driver", "run"),
     "verify": ("sweep.verification", "verify"),
+    "write_report": ("sweep.page", "write_report"),
 }
 
 

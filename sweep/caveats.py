@@ -380,4 +380,4 @@ def tell(document: Mapping[str, Any], progress: Progress) -> None:
     """Print the warnings of a stored document; it is input, which anybody may have written."""
     lines = document.get("warnings")
     for line in lines if isinstance(lines, list) else []:
-        progress.say(f"warning: {line}")
+        progress.warn(f"warning: {line}")

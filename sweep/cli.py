@@ -7,14 +7,15 @@ import json
 import os
 import sys
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from sweep.progress import Progress
+    from sweep.progress import Loudness, Progress
     from sweep.result import Result
 
 OK = 0
@@ -65,12 +66,15 @@ class Call:
         KEY=VALUE words.
     options : dict
         The options that were given, by name.
+    loudness : str
+        As of `sweep.progress.LOUDNESS`.
     """
 
     command: Command
     places: tuple[str, ...]
     assignments: list[str]
     options: dict[str, Any]
+    loudness: Loudness = "usual"
 
 
 def parse(argv: Sequence[str]) -> Call:
@@ -90,7 +94,7 @@ def parse(argv: Sequence[str]) -> Call:
     parsed = vars(
         parser.parse_intermixed_args([*argv] if position is None else [*argv[position + 1 :], *argv[:position]])
     )
-    words = parsed.pop("words")
+    words, loudness = parsed.pop("words"), parsed.pop("loudness")
     places, assignments = words[: len(command.places)], words[len(command.places) :]
     places += [word for word in assignments if not _is_assignment(word)]
     assignments = [word for word in assignments if _is_assignment(word)]
@@ -104,7 +108,7 @@ def parse(argv: Sequence[str]) -> Call:
         parser.error("--sample: expected 1 or more")
     if "output" in options:
         assignments.append(f"output={json.dumps(options.pop('output'), ensure_ascii=False)}")
-    return Call(command, tuple(places), assignments, options)
+    return Call(command, tuple(places), assignments, options, loudness)
 
 
 def _is_assignment(word: str) -> bool:
@@ -131,7 +135,7 @@ def _front_page() -> argparse.ArgumentParser:
     )
     parser = _Parser(
         prog="python -m sweep",
-        usage="python -m sweep [COMMAND] [KEY=VALUE ...] [--help] [--version]",
+        usage="python -m sweep [COMMAND] [KEY=VALUE ...] [-q | -v] [--help] [--version]",
         description="Sweep a smart order router's parameters over a quote stream; one JSON document on stdout.",
         epilog=f"commands (run without one; python -m sweep COMMAND --help):\n{listed}\n{_EXAMPLES}{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -157,6 +161,9 @@ def _page_of(name: str, command: Command) -> argparse.ArgumentParser:
     )
     for option in command.options:
         parser.add_argument(f"--{option}", **OPTIONS[option])
+    loudness = parser.add_mutually_exclusive_group()
+    for option, (letter, settings) in LOUD_OPTIONS.items():
+        loudness.add_argument(f"-{letter}", f"--{option}", dest="loudness", default="usual", const=option, **settings)
     return parser
 
 
@@ -169,10 +176,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; the process's own by default.
     """
     call = parse(sys.argv[1:] if argv is None else argv)
+    from sweep.progress import LOUDNESS  # after --help, which has to be fast
+
+    token = LOUDNESS.set(call.loudness)
     try:
         return _guarded(lambda: call.command.do(*call.places, call.assignments, **call.options))
     except KeyboardInterrupt:  # while modules were loaded
         return INTERRUPTED
+    finally:
+        LOUDNESS.reset(token)
 
 
 def _guarded(do: Callable[[], int]) -> int:
@@ -222,6 +234,25 @@ def _tell(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
+def _remark(*lines: str) -> None:
+    """Print to stderr what a quiet command leaves out."""
+    from sweep.progress import LOUDNESS
+
+    if LOUDNESS.get() != "quiet":
+        _tell(*lines)
+
+
+@contextmanager
+def _progressing() -> Iterator[Progress]:
+    """Progress on stderr, which a verbose command begins with the versions that results may depend on."""
+    from sweep.environment import stamp
+    from sweep.progress import open_progress
+
+    with open_progress() as progress:
+        progress.detail(", ".join(f"{name} {version}" for name, version in stamp().items()))
+        yield progress
+
+
 def _stored_notes(error: BaseException) -> list[str]:
     """What the run store noted about a run that was cut short."""
     from feed.console import printable
@@ -244,7 +275,6 @@ def _print(document: str) -> None:
 
 def _run(assignments: list[str], config: str | None = None, *, force: bool = False) -> int:
     from sweep.config import load_config
-    from sweep.progress import open_progress
     from sweep.runs import open_output
 
     loaded = load_config(config, assignments)
@@ -254,7 +284,7 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
         raise _config_error("--force: there is nothing to run anew without --output DIR")
     from sweep.driver import run
 
-    with open_progress() as progress:
+    with _progressing() as progress:
         result = _report_failures(run(loaded, progress, force=force), progress)
     return _show(result)
 
@@ -262,9 +292,8 @@ def _run(assignments: list[str], config: str | None = None, *, force: bool = Fal
 def _plan(assignments: list[str], config: str | None = None, **files: str) -> int:
     from sweep.config import load_config
     from sweep.forecast import forecast
-    from sweep.progress import open_progress
 
-    with open_progress() as progress:
+    with _progressing() as progress:
         document = forecast(load_config(config, assignments), progress, **files)
     _print(json.dumps(document, indent=2, allow_nan=False))
     return OK
@@ -272,22 +301,21 @@ def _plan(assignments: list[str], config: str | None = None, **files: str) -> in
 
 def _resume(run: str, assignments: list[str]) -> int:
     from sweep.driver import resume
-    from sweep.progress import open_progress
 
-    with open_progress() as progress:
+    with _progressing() as progress:
         result = _report_failures(resume(Path(run), assignments, progress), progress)
     return _show(result)
 
 
 def _verify(run: str, assignments: list[str], **sampling: int) -> int:
-    from sweep.progress import open_progress
     from sweep.verification import verify
 
-    with open_progress() as progress:
+    with _progressing() as progress:
         document = verify(Path(run), assignments, progress, **sampling)
-        progress.say(
-            f"{run}: identical" if document["identical"] else f"{run}: {document['differences']:,} differences"
-        )
+        if document["identical"]:
+            progress.say(f"{run}: identical")
+        else:
+            progress.warn(f"{run}: {document['differences']:,} differences")
     _print(json.dumps(document, indent=2, allow_nan=False))
     return OK if document["identical"] else DIFFERS
 
@@ -299,9 +327,30 @@ def _compare(run: str, other: str, assignments: list[str], **combinations: int) 
     _refuse_keys("compare", assignments)
     numbers = combinations.get("first"), combinations.get("second")
     document = comparison_document(compare(run, other, numbers))
-    _tell(document["sentence"])
+    _remark(document["sentence"])
     _print(json.dumps(document, indent=2, allow_nan=False))
     return OK
+
+
+def _report(run: str, assignments: list[str], *, to: str | None = None, open: bool = False) -> int:  # noqa: A002 - the option's name
+    from feed.console import printable
+    from sweep.page import write_report
+
+    _refuse_keys("report", assignments)
+    if to == "":
+        raise _config_error("--to: expected a file, but it had nothing")
+    path = write_report(run, to)
+    _print(printable(str(path)))
+    if open and not _opened(path):
+        _tell(f"{path}: no browser was found to open it with")
+    return OK
+
+
+def _opened(path: Path) -> bool:
+    """Show a file in a browser; False where there is none."""
+    import webbrowser
+
+    return webbrowser.open(path.resolve().as_uri())
 
 
 def _export(run: str, assignments: list[str], **limits: int) -> int:
@@ -309,14 +358,13 @@ def _export(run: str, assignments: list[str], **limits: int) -> int:
 
     _refuse_keys("export", assignments)
     router = export(run, **limits)
-    _tell(*router.validity)
+    _remark(*router.validity)
     _print(document_of(router))
     return OK
 
 
 def _monitor(router: str, *words: Any, log: str | None = None, follow: bool = False) -> int:  # noqa: ANN401
     from sweep.monitoring import monitor
-    from sweep.progress import open_progress
 
     *sources, assignments = words
     if not log:
@@ -325,11 +373,44 @@ def _monitor(router: str, *words: Any, log: str | None = None, follow: bool = Fa
     def tell(document: dict[str, Any]) -> None:
         _print(json.dumps(document, allow_nan=False))
 
-    with open_progress() as progress:
+    with _progressing() as progress:
         document = monitor(router, sources, log, assignments, progress, follow=follow, tell=tell)
-    _tell(document["sentence"])
+    (_tell if document["state"] == "drift" else _remark)(document["sentence"])
     _print(json.dumps(document, indent=None if follow else 2, allow_nan=False))
     return DRIFTED if document["state"] == "drift" else OK
+
+
+def _config(assignments: list[str], config: str | None = None, **layout: bool) -> int:
+    from sweep.config.effective import as_json, as_yaml, effective
+
+    values = effective(config, assignments)
+    _print(json.dumps(as_json(values), indent=2) if layout.get("json") else as_yaml(values))
+    return OK
+
+
+def _completion(shell: str, assignments: list[str]) -> int:
+    from sweep.completion import SHELLS, Completed, script
+
+    _refuse_keys("completion", assignments)
+    if shell not in SHELLS:
+        raise _config_error(f"completion: expected {', '.join(SHELLS)}, but it had {shell!r}")
+    commands = {
+        name: Completed(command.does, command.places, (*command.options, *LOUD_OPTIONS, "help"))
+        for name, command in COMMANDS.items()
+    }
+    _print(script(shell, commands, {name: settings.get("metavar") for name, settings in OPTIONS.items()}))
+    return OK
+
+
+def _watch(run: str, assignments: list[str], *, once: bool = False) -> int:
+    from sweep.watching import watch
+
+    _refuse_keys("watch", assignments)
+    try:
+        watch(Path(run), sys.stdout, once=once)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OK
 
 
 def _refuse_keys(command: str, assignments: list[str]) -> None:
@@ -347,17 +428,19 @@ def _config_error(message: str) -> Exception:
 def _report_failures(result: Result, progress: Progress) -> Result:
     """Say which combinations failed and why."""
     for failure in result.failures:
-        progress.say(f"combination {failure.combination} failed: {failure.message}")
+        progress.warn(f"combination {failure.combination} failed: {failure.message}")
         for line in failure.details.splitlines():
-            progress.say(line)
+            progress.warn(line)
     return result
 
 
 def _show(result: Result) -> int:
     """Print a document and return the exit code; not before the progress, which shares the terminal, has ended."""
+    from sweep.progress import LOUDNESS
     from sweep.report import print_summary
 
-    print_summary(result.document, sys.stderr)
+    if LOUDNESS.get() != "quiet":
+        print_summary(result.document, sys.stderr)
     _print(json.dumps(result.document, indent=2, allow_nan=False))
     return FAILED_SOME if result.failures else OK
 
@@ -405,10 +488,23 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "help": "of a topic: replay after replay, until ctrl-C or drift",
     },
     "challengers": {"metavar": "N", "type": int, "help": "combinations beside the best, 0 to 8 (3)"},
+    "to": {"metavar": "FILE", "help": "where the report is written (RUN/report.html)"},
+    "open": {"action": "store_true", "default": None, "help": "show it in a browser"},
+    "json": {"action": "store_true", "default": None, "help": "print JSON: of each key its value and origin"},
+    "once": {"action": "store_true", "default": None, "help": "show it as it is now, and no more"},
     "first": {"metavar": "N", "type": int, "help": "a combination of the first run (its best)"},
     "second": {"metavar": "N", "type": int, "help": "a combination of the second run (its best)"},
 }
 """Every option with its arguments for argparse."""
+
+LOUD_OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "quiet": ("q", {"action": "store_const", "help": "on stderr warnings and errors alone"}),
+    "verbose": (
+        "v",
+        {"action": "store_const", "help": "on stderr also versions, the seconds of each phase, and a line per chunk"},
+    ),
+}
+"""Options of every command, by name: letter, and arguments for argparse."""
 
 COMMANDS: Final = {
     "run": Command(
@@ -438,6 +534,16 @@ COMMANDS: Final = {
         ("sample", "seed"),
         examples=("verify runs/0123456789abcdef --sample 200",),
     ),
+    "report": Command(
+        _report,
+        "write a stored run as one HTML file that needs no network, and print its name",
+        ("RUN",),
+        ("to", "open"),
+        examples=(
+            "report runs/0123456789abcdef --open",
+            "report runs/0123456789abcdef --to monday.html",
+        ),
+    ),
     "compare": Command(
         _compare,
         "say what one stored run pays less than another for the same orders",
@@ -464,6 +570,30 @@ COMMANDS: Final = {
         examples=(
             "monitor router.json monday.csv.gz tuesday.csv.gz --log monitor.jsonl",
             "monitor router.json kafka://127.0.0.1:9092/quotes --follow --log monitor.jsonl",
+        ),
+    ),
+    "watch": Command(
+        _watch,
+        "show a stored run while it goes on, from another process, or after",
+        ("RUN",),
+        ("once",),
+        examples=("watch runs/0123456789abcdef", "watch runs/0123456789abcdef --once | cat"),
+    ),
+    "config": Command(
+        _config,
+        "print the configuration as --config takes it, with the origin of each value",
+        (),
+        ("config", "output", "json"),
+        examples=("config --config day.yaml order.size=20000 > effective.yaml", "config conventions=classic --json"),
+    ),
+    "completion": Command(
+        _completion,
+        "print a script that completes sor-sweep in a shell: bash, zsh or fish",
+        ("SHELL",),
+        examples=(
+            "completion bash > ~/.local/share/bash-completion/completions/sor-sweep",
+            'completion zsh > "${fpath[1]}/_sor-sweep"',
+            "completion fish > ~/.config/fish/completions/sor-sweep.fish",
         ),
     ),
 }

@@ -21,6 +21,7 @@ from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
 from sweep.executors import Lost
 from sweep.executors.on_ray import open_meters
+from sweep.incumbent import Lookout
 from sweep.judging import check_validation
 from sweep.planning import Plan, check_memory, make_plan
 from sweep.progress import Silent
@@ -172,7 +173,7 @@ def run(
     if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
         load()
     progress = BufferedProgress(progress or Silent())
-    phases = Phases(progress.say)
+    phases = Phases(progress.say, progress.detail)
     with open_session(question, progress, phases) as session:
         facts = session.tapes.facts
         put_aside(question, session, progress)
@@ -213,7 +214,7 @@ def put_aside(question: Question, session: Session, progress: Progress) -> None:
     if feed.max_bad:
         provenance = session.tapes.facts[0].provenance
         quarantine(Path(feed.quarantine), provenance)
-        progress.say(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
+        progress.warn(f"{len(provenance.bad)} malformed messages put aside in {feed.quarantine}")
 
 
 def run_on(session: Session, question: Question, phases: Phases, progress: Progress) -> Result:
@@ -258,7 +259,8 @@ def _answer(
         else:
             measured = [{store.planned.kernel: tuple(store.planned.measured)}]
     with phases.phase("sweep") as advanced:
-        listeners = (ChunkCallback(advanced), progress, *open_meters(config, identifier))
+        lookout = Lookout(store)
+        listeners = (ChunkCallback(advanced), progress, lookout, *open_meters(config, identifier))
         sweeping = _Sweeping(session, identifier, store, progress, listeners)
         markets: list[list[Market]] = []
         early_warnings = _warn(caveats.left_out(orders, facts), progress) + _warn(caveats.unheeded(question), progress)
@@ -275,8 +277,10 @@ def _answer(
             job = in_classes(job, plan.classes, plan.kernels)
             store.begin(plan, rounds.number, grouped=None if rounds.number is None else grouped)
             bounded = rounds.number is None or config.search.combinations is not None
-            sweeping.begin(plan, question.most * orders.groups if bounded else 0, len(facts[0].provenance.bad))
             edges = plan.classes.variant_edges.tolist()
+            competing = [(edges[number], edges[number + 1]) for number in variants.worlds[0].variants]
+            sweeping.begin(plan, question.most * orders.groups if bounded else 0, len(facts[0].provenance.bad))
+            lookout.begin(plan, competing)
             tapes = tapes_of(orders)
             for number in tapes if config.search.prune else ():  # which needs the bounds of all tapes first
                 add_markets(number, session.tapes.fetch(number).books, on_tape(job, orders, number))
@@ -285,7 +289,9 @@ def _answer(
                 books, part = session.tapes.fetch(number).books, on_tape(job, orders, number)
                 if position == len(markets):  # of the first round
                     add_markets(number, books, part)
-                filled = shares_of(markets[position][0].baselines["best_ask"])
+                market = markets[position][0]
+                lookout.compare(number, market.baselines["best_ask"], market.around.arrivals)
+                filled = shares_of(market.baselines["best_ask"])
                 if pruning is not None and position:
                     store.leave_out(number, pruning.left_out(position))
                 for at, book in enumerate(books):
@@ -302,6 +308,7 @@ def _answer(
                         for at, book in enumerate(session.tapes.fetch(other).books):
                             sweeping.sweep(other, book, part, overlapping(variants.ranges(at, edges), alone), filled)
                     pruning.limit(best, map(store.on_tape, later))
+            lookout.look(ended=True)
             of_worlds = [joined_market(each) for each in zip(*markets, strict=True)]
             rounds.ended(*store.ended(), [shares_of(market.baselines["best_ask"]) for market in of_worlds])
             job = rounds.job()
@@ -329,8 +336,7 @@ def _answer(
         answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
         views: dict[str, dict[str, Any]] = {}
         if store.keeps:
-            seen = answer.first
-            views = views_of(session, question, job, orders, seen.best, seen.orders, seen.against)
+            views = views_of(session, question, job, orders, answer.first)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),
@@ -375,7 +381,7 @@ def _warn(lines: Iterable[str], progress: Progress) -> list[str]:
     """Print warnings, and return them as a list."""
     warnings = list(lines)
     for line in warnings:
-        progress.say(f"warning: {line}")
+        progress.warn(f"warning: {line}")
     return warnings
 
 
@@ -428,7 +434,9 @@ class _Sweeping:
         if self._done:
             self._progress.say(f"{self._done:,} of {plan.combinations:,} combinations are stored already")
         for listener in self._listeners:
-            listener.started(Started(total, self._done, plan.nbytes, bad))
+            listener.started(
+                Started(total, self._done, plan.nbytes, bad, self._executor.workers, self._executor.dashboard)
+            )
 
     def sweep(self, tape: int, book: Handle, job: tasks.Job, ranges: Sequence[tuple[int, int]], filled: int) -> None:
         """Run some ranges of classes on a book of a tape; `filled` are the shares of best_ask."""
@@ -447,12 +455,13 @@ class _Sweeping:
             in_a_row = in_a_row + 1 if isinstance(answer, Lost) else 0
             if isinstance(answer, Lost):
                 self._crashes += 1
-                self._progress.say(f"run {name}, {chunk} lost: {answer.why}")
+                self._progress.warn(f"run {name}, {chunk} lost: {answer.why}")
                 runs_again = suspects.lost(chunk)
                 if in_a_row > CRASHES_PER_WORKER * executor.workers or not (runs_again or suspects.witnessed):
                     raise WorkersLost(
                         f"{in_a_row} worker processes ended and no chunk was done meanwhile: {answer.why}"
                     )
+                store.note("lost", chunk=str(chunk), why=answer.why, runs_again=runs_again)
                 if runs_again:
                     continue
                 rows = tasks.given_up(job, chunk, answer.why)
@@ -472,6 +481,7 @@ class _Sweeping:
                 best=self._best,
                 again=executor.again + self._crashes,
                 workers=executor.workers,
+                node=rows.node,
             )
             for listener in (cutter, *self._listeners):
                 listener.finished(event)

@@ -8,10 +8,14 @@ import platform
 import shutil
 import subprocess
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Stamp = dict[str, str]
 """The versions of an installation by name; where they are equal, the same tasks give the same bytes."""
@@ -42,6 +46,19 @@ def sources_hash() -> str:
             content.update(path.relative_to(HOME).as_posix().encode())
             content.update(path.read_bytes())
     return content.hexdigest()
+
+
+_node: ContextVar[Callable[[], str]] = ContextVar("node", default=platform.node)
+
+
+def node_name() -> str:
+    """What reports call the machine that runs this: as an executor names it, by default its host name."""
+    return _node.get()()
+
+
+def name_node(name: Callable[[], str]) -> None:
+    """Say what names the machine that runs this; an executor does, which knows it by an address."""
+    _node.set(name)
 
 
 VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")

@@ -20,12 +20,18 @@ class Started:
         Of tapes and books, on each node.
     bad_messages : int
         Malformed messages that were put aside.
+    workers : int
+        Tasks that run at once.
+    dashboard : str, optional
+        The address of Ray's dashboard; None where there is none.
     """
 
     combinations: int
     stored: int
     object_store_bytes: int = 0
     bad_messages: int = 0
+    workers: int = 0
+    dashboard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Finished:
         Chunks that were run again so far.
     workers : int
         Tasks that run at once now.
+    node : str
+        The node that ran it.
     """
 
     chunk: str
@@ -62,6 +70,7 @@ class Finished:
     best: int | None
     again: int
     workers: int
+    node: str = ""
 
 
 class Listener(Protocol):

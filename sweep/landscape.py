@@ -60,12 +60,11 @@ class Landscape:
         Yields
         ------
         dict of str to (M,) columns
-            ``combination``, ``world``; each axis, as `sweep.search.Grid.printed_columns`; `sums`; ``saving_bps``;
-            ``in_set``, int8 as `inside`.
+            ``combination``, ``world``; `sums`; ``saving_bps``; ``in_set``, int8 as `inside`.
         """
-        grid = self.classes.grid
-        for first in range(0, len(grid), ROWS_AT_A_TIME):
-            numbers = np.arange(first, min(first + ROWS_AT_A_TIME, len(grid)))
+        total = len(self.classes.grid)
+        for first in range(0, total, ROWS_AT_A_TIME):
+            numbers = np.arange(first, min(first + ROWS_AT_A_TIME, total))
             of = self.classes.of_numbers(numbers)
             at = np.minimum(np.searchsorted(self.of, of), len(self.of) - 1)
             has = self.of[at] == of
@@ -73,7 +72,6 @@ class Landscape:
             yield {
                 "combination": numbers,
                 "world": self.world[at],
-                **grid.printed_columns(numbers),
                 **{name: column[at] for name, column in self.sums.items()},
                 "saving_bps": self.saving_bps[at],
                 "in_set": self.inside[at],

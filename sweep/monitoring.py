@@ -174,7 +174,7 @@ class Monitor:
         NotAll
             The champion or a challenger could not be simulated.
         """
-        progress, phases = self._progress, Phases(self._progress.say)
+        progress, phases = self._progress, Phases(self._progress.say, self._progress.detail)
         with open_session(config.question, progress, phases, nullcontext(self._executor)) as session:
             put_aside(config.question, session, progress)
             facts = session.tapes.facts
@@ -220,7 +220,7 @@ class Monitor:
 
     def _pass_over(self, why: str) -> None:
         self.visit.passed_over.append(why)
-        self._progress.say(f"warning: passed over {why}")
+        self._progress.warn(f"warning: passed over {why}")
 
     def document(self) -> dict[str, Any]:
         """What is printed."""

@@ -32,6 +32,7 @@ from allocator.simulate import (
 )
 from allocator.units import Scale, cost_units
 from sweep.chunks import Chunk
+from sweep.environment import node_name
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import describe_room
 from sweep.search import PARAMETERS, Classes, each_alone, in_classes, spread
@@ -192,12 +193,15 @@ class ChunkRows:
         One per class, with its first combination.
     seconds : float
         What the simulation took on its worker, without loading the kernels.
+    node : str
+        The node that ran it; nothing but reports depends on it.
     """
 
     of: NDArray[np.int32]
     rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
     seconds: float
+    node: str = ""
 
 
 def warm() -> None:
@@ -214,7 +218,7 @@ def run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     sweep, and so does a machine without room, which says nothing about any combination.
     """
     with _room():
-        return _run_chunk(book, job.at(chunk.first), chunk)
+        return replace(_run_chunk(book, job.at(chunk.first), chunk), node=node_name())
 
 
 @contextmanager

@@ -23,13 +23,27 @@ from sweep.progress import Silent
 from sweep.pruning import bound
 from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section, search_section
-from sweep.runs import ORDERS, VENUES, config_of, read_columns, read_document, read_manifest, read_table
+from sweep.result import combinations_frame
+from sweep.runs import (
+    COMBINATIONS,
+    ORDERS,
+    VENUES,
+    VIEWS,
+    config_of,
+    read_columns,
+    read_combinations,
+    read_document,
+    read_manifest,
+    read_table,
+)
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
+from sweep.views import views_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from sweep.answering import Answer, Market
@@ -137,12 +151,15 @@ def _check(
         stored, table = read_document(home, manifest), read_table(home, manifest)
         # earlier versions stored fewer of them
         tables: dict[str, dict[str, Any]]
-        tables = {name: read_columns(home, manifest, name) for name in (ORDERS, VENUES) if name in manifest.files}
+        names = (ORDERS, VENUES, *VIEWS.values())
+        tables = {name: read_columns(home, manifest, name) for name in names if name in manifest.files}
+        if COMBINATIONS in manifest.files:
+            tables[COMBINATIONS] = _columns(read_combinations(home, manifest))
     except ConfigError as error:
         yield {"what": "file", "where": str(home), "stored": None, "found": str(error)}
         return
     caveats.tell(stored, progress)
-    with open_session(question, progress, Phases(progress.say)) as session:
+    with open_session(question, progress, Phases(progress.say, progress.detail)) as session:
         feed = feed_section(session.tapes.facts)
         checked["digest"] = feed["digest"]
         differences = list(_unequal("digest", feed["place"], manifest.digest, feed["digest"]))
@@ -177,9 +194,16 @@ def _check(
         numbers = _draw(table, next(filter(None, bests)), sample, seed)
         checked["rows"] = {"computed_again": len(numbers), "of": len(table), "seed": seed}
         yield from _check_rows(table, numbers, session, variants, job, orders)
-        for name, again in ((ORDERS, [answer.orders]), (VENUES, answer.venues())):
+        again = {ORDERS: [answer.orders], VENUES: answer.venues()}
+        if COMBINATIONS in tables:
+            parts = answer.landscape.columns()
+            again[COMBINATIONS] = (_columns(combinations_frame(part, grid)) for part in parts)
+        if tables.keys() & set(VIEWS.values()):
+            views = views_of(session, question, job, orders, answer.first)
+            again |= {VIEWS[name]: [columns] for name, columns in views.items()}
+        for name, parts_again in again.items():
             if name in tables:
-                yield from _check_columns(name.removesuffix(".parquet"), tables[name], again, same_code=same_code)
+                yield from _check_columns(name.removesuffix(".parquet"), tables[name], parts_again, same_code=same_code)
 
 
 def _pruned(table: NDArray[np.int64], stored: dict[str, Any], grid: Grid, orders: Orders) -> NDArray[np.int64]:
@@ -305,7 +329,7 @@ def _check_columns(
     """Compare a stored table with what follows from the same runs once more, part by part; each column differs once."""
     first, differing = 0, set()
     for columns in tables:
-        rows = len(columns["strategy"])
+        rows = len(next(iter(columns.values())))
         for name, column in columns.items():
             kept = _listed(stored.get(name, [])[first : first + rows])
             again = _listed(column)
@@ -317,8 +341,13 @@ def _check_columns(
             where = {"row": None if at is None else first + at, "column": name}
             yield {"what": what, "where": where, "stored": shown[0], "found": shown[1]}
         first += rows
-    if (rows := len(stored.get("strategy", []))) > first:
+    if (rows := len(next(iter(stored.values()), []))) > first:
         yield {"what": what, "where": {"row": first, "column": None}, "stored": rows, "found": first}
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """The columns of a frame as lists, with None for what is missing."""
+    return {str(name): column.astype(object).where(column.notna(), None).tolist() for name, column in frame.items()}
 
 
 def _listed(column: Any) -> list[Any]:  # noqa: ANN401 - an array, masked or not, or a list

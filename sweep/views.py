@@ -14,14 +14,16 @@ from allocator.fills import Fills, stood_mids
 from allocator.simulate import trace_baselines, trace_combination
 from feed.quality import over_time
 from sweep.asking import by_itself, on_tape, tapes_of
+from sweep.statistics import in_bps, saved_by_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from allocator.book import Book
     from allocator.order import Order, ParameterColumns
+    from sweep.answering import FirstWorld
     from sweep.config import Question
     from sweep.statistics import Orders
     from sweep.tapes import Session
@@ -52,27 +54,6 @@ def extremes(savings: Sequence[float]) -> list[int]:
     """
     ranked = sorted(range(len(savings)), key=savings.__getitem__)
     return sorted({*ranked[:EXTREMES], *ranked[-EXTREMES:], ranked[(len(ranked) - 1) // 2]})
-
-
-def savings_by_order(columns: Mapping[str, Any], against: str) -> NDArray[np.float64]:
-    """(N,) float64, what the best saves against a baseline in each order, bps of the notional at the arrival mid.
-
-    Parameters
-    ----------
-    columns : mapping
-        Of one world, as `sweep.statistics.details`.
-    against : str
-        The baseline.
-    """
-    strategies = np.array(columns["strategy"])
-    own = {name: np.flatnonzero(strategies == name) for name in ("optimized", against, "best_ask")}
-    side, size = np.array(columns["side"])[own["optimized"]], np.asarray(columns["size"])[own["optimized"]]
-    cash = {name: np.asarray(columns["total_cash"])[at] for name, at in own.items()}
-    mid2 = np.asarray(columns["arrival_mid2"])[own["optimized"]]
-    saved = np.where(side == "buy", 1, -1) * (cash[against] - cash["optimized"])
-    notional = np.where(mid2 > 0, size * (mid2 / 2), np.abs(cash["best_ask"]))
-    savings: NDArray[np.float64] = 1e4 * saved / np.where(notional > 0, notional, 1)
-    return savings
 
 
 def paths(book: Book, job: Job, parameters: ParameterColumns) -> tuple[Columns, Columns]:
@@ -145,19 +126,14 @@ def joined(parts: Sequence[Columns]) -> Columns:
     }
 
 
-def views_of(
-    session: Session, question: Question, job: Job, orders: Orders, best: int, columns: Mapping[str, Any], against: str
-) -> dict[str, Columns]:
+def views_of(session: Session, question: Question, job: Job, orders: Orders, first: FirstWorld) -> dict[str, Columns]:
     """Look at the market, in the first world that has an answer.
 
     Parameters
     ----------
     session, question, job, orders
         As of `sweep.answering.answer_of`.
-    best : int
-        The best combination of that world.
-    columns, against
-        As of `savings_by_order`.
+    first : FirstWorld
 
     Returns
     -------
@@ -165,9 +141,9 @@ def views_of(
         ``fills`` and ``paths`` as of `paths`, positions counted over all orders; ``timeline`` as of
         `feed.quality.over_time`, with the number of the ``tape`` that has orders before it.
     """
-    wanted = extremes(savings_by_order(columns, against).tolist())
-    variant = question.variants.each[question.grid.variant_of(best)]
-    parameters = question.grid.parameters_of(np.array([best]))
+    wanted = extremes(np.nan_to_num(in_bps(*saved_by_order(first.orders, first.against))).tolist())
+    variant = question.variants.each[question.grid.variant_of(first.best)]
+    parameters = question.grid.parameters_of(np.array([first.best]))
     filled: list[Columns] = []
     market: list[Columns] = []
     timeline: list[Columns] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from feed.tape import Int64, Tape
 
 LOOKED_AT: Final = 200_000
-"""Snapshots whose carried book is looked at, of a longer tape at even distances."""
+"""Snapshots whose carried book is looked at, of a longer tape one of each even part."""
 
 
 def over_time(tape: Tape, start: int, end: int, stretches: int) -> dict[str, Int64]:
@@ -42,9 +42,7 @@ def over_time(tape: Tape, start: int, end: int, stretches: int) -> dict[str, Int
     ts = tape.ts[last]
     first, past = np.searchsorted(ts, [start, end + 1]).tolist()
     of_snapshot = np.searchsorted(edges, ts[first:past], "right") - 1
-    chosen = first + np.unique(
-        np.linspace(0, past - first, min(LOOKED_AT, past - first), endpoint=False, dtype=np.int64)
-    )
+    chosen = first + _spread(past - first, min(LOOKED_AT, past - first))
     where = of_snapshot[chosen - first]
     bid, ask = _best(tape, last[chosen])
     both = (bid > 0) & (ask > 0)
@@ -75,6 +73,15 @@ def over_time(tape: Tape, start: int, end: int, stretches: int) -> dict[str, Int
         "longest_gap": longest,
         "traded": traded,
     }
+
+
+def _spread(total: int, count: int) -> Int64:
+    """(count,) int64 below `total`, ascending: one of each of `count` even parts, in no pattern."""
+    parts = np.arange(count)
+    if count == total:
+        return parts
+    places: Int64 = ((parts + parts * (np.sqrt(5) - 1) / 2 % 1) * (total / count)).astype(np.int64)
+    return np.minimum(places, total - 1)
 
 
 def _best(tape: Tape, rows: Int64) -> tuple[Int64, Int64]:

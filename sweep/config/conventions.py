@@ -103,7 +103,7 @@ def switches(config: Config) -> dict[str, Any]:
     return {name: _chosen(config, name) for name in SWITCHES}
 
 
-def _places(config: Config) -> bool:
+def places(config: Config) -> bool:
     """Whether any combination of a configuration is one of the policy `placement`."""
     written = config.grid.get("policy", config.policy)
     return "placement" in (written if isinstance(written, list | tuple) else [written])
@@ -118,7 +118,7 @@ def _chosen(config: Config, name: str) -> Any:  # noqa: ANN401 - each key has it
 def _warmup(config: Config) -> int:
     written = config.window.warmup
     if written is UNSET:
-        written = (TABLE[config.conventions] | (PLACED if _places(config) else {}))["warmup"]
+        written = (TABLE[config.conventions] | (PLACED if places(config) else {}))["warmup"]
     return parse_duration(written)
 
 

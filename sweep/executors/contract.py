@@ -37,6 +37,10 @@ class Executor(Protocol):
         """How many tasks run at once now: a cluster grows and shrinks."""
 
     @property
+    def dashboard(self) -> str | None:
+        """The address of Ray's dashboard; None where there is none."""
+
+    @property
     def again(self) -> int:
         """How many items of streams ran again because a node was lost."""
 

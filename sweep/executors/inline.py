@@ -15,6 +15,7 @@ class Inline:
 
     workers = 1
     again = 0
+    dashboard = None
 
     def call(
         self,

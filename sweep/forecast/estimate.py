@@ -82,16 +82,16 @@ def forecast(
     question, progress = as_config(config).question, progress or Silent()
     if question.searching:
         if question.config.search.combinations is None:
-            progress.say(
+            progress.warn(
                 f"warning: nobody knows how many combinations are looked at; {question.most:,} are planned for"
             )
         question = like(question)
     config, settings, grid = question.config, question.settings, question.grid
     price_table, cluster_nodes = load_prices(prices), find_cluster(cluster)
     if (warning := surplus_workers_warning(config)) is not None:
-        progress.say(warning)
+        progress.warn(warning)
     open_executor(config)  # refuses what a run refuses; as it is not entered, nothing starts
-    phases = Phases(progress.say)
+    phases = Phases(progress.say, progress.detail)
     with open_session(question, progress, phases, Inline()) as session:
         tapes = session.tapes.facts
         orders = orders_of(question, session.tapes)
@@ -103,7 +103,7 @@ def forecast(
         job = on_tape(job_of(question, orders), orders, first)
         early = caveats.before(question, orders, tapes, first, tasks.around(book, job))
         for line in (*caveats.left_out(orders, tapes), *caveats.unheeded(question), *early):
-            progress.say(f"warning: {line}")
+            progress.warn(f"warning: {line}")
         with phases.phase("calibrate"):
             if config.collapse:
                 job = in_classes(job, tasks.classify(job, scales_of(variants, tapes)))
@@ -129,7 +129,9 @@ def forecast(
     )
     progress.say(f"{pace.combinations:,} combinations in {pace.chunks} chunks computed for {pace.seconds:.2f} s")
     if pace.seconds and pace.busy > TELLING:
-        progress.say(f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed")
+        progress.warn(
+            f"warning: this machine does other work; they took {pace.busy:.1f} times as long as they computed"
+        )
     walk, section = walk_plan(plan, pace, OVERHEAD[config.executor]), feed_section(tapes)
     return {
         "combinations": len(grid),

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sweep.page.drawing import NARROW, axis_bottom, bar, breadth, diamond, dot, drawing, fitted, interval, line, sketch, text
+from sweep.page.drawing import (
+    NARROW,
+    axis_bottom,
+    bar,
+    breadth,
+    diamond,
+    dot,
+    drawing,
+    fitted,
+    interval,
+    line,
+    sketch,
+    text,
+)
 from sweep.page.numbers import NONE, bps
 from sweep.page.scales import linear
 
@@ -81,7 +94,7 @@ def intervals_drawn(
         marks: list[Element | None] = []
         if band:
             marks.append(bar(scale(-band), top, scale(band) - scale(-band), bottom - top, "band"))
-            within = f"smaller than {band:,.2f} bps: not seen"
+            within = f"below {band:,.2f} bps: too small to see"
             half = breadth(within) / 2
             middle = min(max(scale(0), left + half), max(right - half, left + half))
             marks.append(text(middle, top - 8, within, "muted middle"))
@@ -89,13 +102,13 @@ def intervals_drawn(
         marks.append(line(scale(0), top, scale(0), bottom, "zero"))
         for at, row in enumerate(rows):
             y = top + step * at + (28 if narrow else 16)
-            weight = "bold" if row.bold else ""
+            weight = "bold over" if row.bold else "over"
             if narrow:
                 marks.append(text(0, y - 11, row.label, weight, width=width - min(printed, 0.7 * width) - 8))
-                marks.append(text(width, y - 11, str(row.reach), f"end {weight}".strip()))
+                marks.append(text(width, y - 11, str(row.reach), f"end {weight}"))
             else:
                 marks.append(text(0, y + 4, row.label, weight, width=200))
-                marks.append(text(width, y + 4, str(row.reach), f"end {weight}".strip()))
+                marks.append(text(width, y + 4, str(row.reach), f"end {weight}"))
             marks.extend(marked(scale, row.reach, y, bold=row.bold))
         return drawing(width, bottom + 38, title, description, *marks, key=key)
 

@@ -107,6 +107,11 @@ def table(
     return element("div", {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": caption}, made)
 
 
+def kept(text: str) -> Element:
+    """Text for the cell of a table that is not broken into lines."""
+    return element("span", {"class": "kept"}, text)
+
+
 def is_figure(cell: str | Element) -> bool:
     """Whether a cell is a number as it is printed, or what stands where there is none."""
     if not isinstance(cell, str):

@@ -180,7 +180,11 @@ def _depth(path: Path, across: Time, top: float, bottom: float) -> Element:
     scale = linear([0, *path.shares.tolist()], bottom, top, zero=True)
     side = "ask" if path.side == "buy" else "bid"
     outline = _stepped(path.ts, path.shares.astype(float), np.ones(len(path.ts), np.bool_), across, scale)
-    area = f"{outline}H{coordinate(across.end)}V{coordinate(bottom)}H{coordinate(across(int(path.ts[0])))}z" if outline else ""
+    area = (
+        f"{outline}H{coordinate(across.end)}V{coordinate(bottom)}H{coordinate(across(int(path.ts[0])))}z"
+        if outline
+        else ""
+    )
     return group(
         element("path", {"d": area, "class": "h1"}) if area else None,
         axis_left(scale, across.start, f"Displayed at the {side}, shares", right=across.end, count=2),
@@ -200,9 +204,7 @@ def _remaining(path: Path, across: Time, top: float, bottom: float) -> Element:
     return group(*marks)
 
 
-def _venues(
-    path: Path, across: Time, top: float, rows: Sequence[tuple[str, Sequence[int]]], width: float
-) -> Element:
+def _venues(path: Path, across: Time, top: float, rows: Sequence[tuple[str, Sequence[int]]], width: float) -> Element:
     """A lane for each venue: fills of the best combination above its line, of the strongest baseline below."""
     two = path.each[:2]
     apart = 44.0 if width <= NARROW else 62.0

@@ -41,7 +41,8 @@ class Run:
         What the run printed (result.json).
     combinations : DataFrame
         combinations.parquet, a row for each combination that has a result, ascending: ``combination``; a column for
-        each axis, dollars or labels as in results.parquet; over all orders ``filled``, ``unfilled`` and ``overfilled``
+        each axis, dollars or labels as in results.parquet (``fee_table`` for the axis ``fees``); over all orders
+        ``filled``, ``unfilled`` and ``overfilled``
         (shares), ``fees`` and ``saved`` (int64, 1e-9 $; what it pays less than the strongest honest baseline of its
         world); ``saving_bps`` (float64, of the arrival notional: the mean that the statistics print); ``in_set``
         (nullable bool: it cannot be told from the best of its world; null where there are too few blocks to say);

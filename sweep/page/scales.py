@@ -104,7 +104,7 @@ class Time:
 
         The day where ticks are days apart; else the time of day, after the day where the ends are not of one day.
         """
-        step = _time_step((self.high - self.low) / max(count, 1))
+        step = time_step((self.high - self.low) / max(count, 1))
         values = list(range(-(-self.low // step) * step, self.high + 1, step))
         return values, [self._printed(value, step) for value in values]
 
@@ -203,8 +203,8 @@ def _times(mantissa: int, exponent: int) -> float:
     return float(f"{mantissa}e{exponent}")
 
 
-def _time_step(raw: float) -> int:
-    """The next round step of time, ns."""
+def time_step(raw: float) -> int:
+    """The next round step of time, ns: 1, 2 or 5 times a power of 10 but for steps from a second to half a day."""
     if _SECOND <= raw <= _STEPS[-1]:
         return next(step for step in _STEPS if step >= raw)
     unit = _DAY if raw > _SECOND else 1

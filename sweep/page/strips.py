@@ -86,7 +86,9 @@ def rows(each: Sequence[Stretches], names: Mapping[int, str], description: str) 
                 cell = f"M{coordinate(x)},{y:g}H{coordinate(past)}v{tall:g}H{coordinate(x)}z"
                 heats.setdefault(level, []).append(cell)
             flags.append(_flags(one, one.outstanding, across, y + tall + 2, shift))
-        marks += [element("path", {"d": "".join(cells), "class": f"h{level}"}) for level, cells in sorted(heats.items())]
+        marks += [
+            element("path", {"d": "".join(cells), "class": f"h{level}"}) for level, cells in sorted(heats.items())
+        ]
         marks.append(element("path", {"d": "".join(flags), "class": "loss"}) if any(flags) else None)
         return drawing(width, bottom + 36, "Quality of tapes over time", description, *marks, key="quality")
 

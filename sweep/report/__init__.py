@@ -3,6 +3,7 @@
 from sweep.report.comparison import comparison_document
 from sweep.report.document import (
     answer_section,
+    best_parameters,
     failed_section,
     feed_section,
     fills_section,
@@ -20,6 +21,7 @@ from sweep.report.summary import print_summary
 
 __all__ = [
     "answer_section",
+    "best_parameters",
     "comparison_document",
     "failed_section",
     "feed_section",

@@ -1,8 +1,9 @@
 """Stored runs: the files in their folders, written so that a kill loses nothing that was stored."""
 
 from sweep.runs.bad_messages import quarantine
-from sweep.runs.files import open_regular, reason
-from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, open_output
+from sweep.runs.files import open_regular, reason, write_text
+from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, is_held, open_output
+from sweep.runs.log import NAME as LOG
 from sweep.runs.log import BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Asked, Store, open_store
@@ -10,6 +11,7 @@ from sweep.runs.table import read_columns, read_combinations, read_document, rea
 
 __all__ = [
     "COMBINATIONS",
+    "LOG",
     "MALFORMED",
     "ORDERS",
     "RUNS",
@@ -21,6 +23,7 @@ __all__ = [
     "Store",
     "config_of",
     "describe_malformed",
+    "is_held",
     "now",
     "open_output",
     "open_regular",
@@ -34,4 +37,5 @@ __all__ = [
     "read_table",
     "reason",
     "run_id",
+    "write_text",
 ]

@@ -30,6 +30,9 @@ ASKED: Final = "asked.json"
 """Beside the parts of a round of a search: what it asked for."""
 LOCK: Final = "lock"
 
+_ATTEMPTS: Final = 200
+"""To lock a folder: whoever watches a run shares its lock for a few microseconds."""
+
 
 def unwritable(home: Path, error: OSError) -> NoReturn:
     """Raise a ConfigError: a run's folder cannot be written."""
@@ -52,11 +55,36 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
     except OSError as error:
         unwritable(home, error)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{home}: another process is writing this run; wait for it to end") from None
+        if not any(_locks(descriptor, fcntl.LOCK_EX) for _ in range(_ATTEMPTS)):
+            raise ConfigError(f"{home}: another process is writing this run; wait for it to end")
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _locks(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_held(home: Path) -> bool | None:
+    """Whether a process holds a run's folder, as far as this machine can see; None where locks cannot be seen.
+
+    It shares the lock for an instant, for which `locked` tries again.
+    """
+    try:
+        descriptor = os.open(home / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        return not _locks(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 

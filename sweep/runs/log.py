@@ -99,13 +99,34 @@ class BufferedProgress:
     def say(self, text: str) -> None:
         """Pass a line on, and log or keep it."""
         self._progress.say(text)
+        self._keep(text)
+
+    def warn(self, text: str) -> None:
+        """As `say`, of a line that a quiet command prints, too."""
+        self._progress.warn(text)
+        self._keep(text)
+
+    def detail(self, text: str) -> None:
+        """Pass a line on; the log says these things otherwise."""
+        self._progress.detail(text)
+
+    def _keep(self, text: str) -> None:
         if self._log is None:
             self._early.append((time.time(), text))
         else:
             self._log.write("said", text=text)
 
     def started(self, event: Started) -> None:
-        """Pass on."""
+        """Write a line about what is about to run, and pass on."""
+        if self._log is not None:
+            self._log.write(
+                "started",
+                combinations=event.combinations,
+                stored=event.stored,
+                bad_messages=event.bad_messages,
+                workers=event.workers,
+                dashboard=event.dashboard,
+            )
         self._progress.started(event)
 
     def finished(self, event: Finished) -> None:
@@ -118,6 +139,9 @@ class BufferedProgress:
                 simulated=event.simulated,
                 failed=event.failed,
                 seconds=round(event.seconds, 6),
+                node=event.node,
+                again=event.again,
+                workers=event.workers,
             )
         self._progress.finished(event)
 

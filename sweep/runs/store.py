@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.chunks import Chunk, Cutter
+    from sweep.chunks import Chunk, Cutter, Span
     from sweep.config import Question
     from sweep.planning import Plan
     from sweep.result import Result
@@ -151,6 +151,10 @@ class Store:
     def on_tape(self, tape: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The rows of a tape that arrived: as `sweep.sink.MemorySink.on_tape`."""
         return self._sink.on_tape(tape)
+
+    def missing(self, tape: int) -> list[Span]:
+        """The spans of classes of a tape that have not arrived."""
+        return self._sink.missing(tape)
 
     @property
     def simulated(self) -> int:

@@ -105,8 +105,16 @@ def read_combinations(home: Path, manifest: Manifest) -> pd.DataFrame:
     ConfigError
         As of `read_columns`.
     """
-    frame: pd.DataFrame = _read_arrow(home, manifest, COMBINATIONS).to_pandas(types_mapper=_nullable)
-    return frame
+    import pyarrow as pa
+
+    stored = _read_arrow(home, manifest, COMBINATIONS)
+    frame: pd.DataFrame = stored.to_pandas(types_mapper=_nullable)
+    texts = [
+        name
+        for name in stored.column_names
+        if pa.types.is_large_string(kind := stored.schema.field(name).type) or pa.types.is_string(kind)
+    ]
+    return frame.astype(dict.fromkeys(texts, "string"))
 
 
 def _nullable(kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -114,7 +122,7 @@ def _nullable(kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
     import pandas as pd
     import pyarrow as pa
 
-    return pd.BooleanDtype() if kind == pa.bool_() else pd.StringDtype() if kind == pa.string() else None
+    return pd.BooleanDtype() if kind == pa.bool_() else None
 
 
 def read_document(home: Path, manifest: Manifest) -> dict[str, Any]:

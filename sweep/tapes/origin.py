@@ -98,7 +98,7 @@ def open_origin(question: Question, progress: Progress) -> Iterator[Origin]:
     if options.wait:
         progress.say(f"waiting up to {config.feed.wait} for a complete replay at {without_secrets(config.source)}")
     for line in exposed(options.access):
-        progress.say(f"warning: {line}")
+        progress.warn(f"warning: {line}")
     place = without_secrets(config.source)
     activity = f"a complete replay at {place}" if options.wait else f"{place} is looked at"
     with waiting(progress.say, lambda: activity):

@@ -41,9 +41,10 @@ COMPILING = frozenset({"materialise", "calibrate"})
 
 @dataclass(slots=True)
 class Phases:
-    """Seconds per phase, in order; says what a long phase waits for."""
+    """Seconds per phase, in order; says what a long phase waits for, and in detail what each took."""
 
     say: Callable[[str], None]
+    detail: Callable[[str], None] = lambda _: None
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
 
@@ -64,6 +65,7 @@ class Phases:
                 yield advanced
         finally:
             self.seconds[name] = round(time.perf_counter() - began, 3)
+            self.detail(f"phase {name}: {self.seconds[name]:.3f} s")
 
     def _awaited(self, name: str) -> str:
         since = time.time() - (time.perf_counter() - self.began)
@@ -139,7 +141,7 @@ def open_session(
     """
     config = question.config
     if executor is None and (warning := surplus_workers_warning(config)) is not None:
-        progress.say(warning)
+        progress.warn(warning)
     with (
         phases.entering("origin", open_origin(question, progress)) as origin,
         phases.entering("executor", executor or open_executor(config)) as entered,
@@ -171,4 +173,4 @@ def _report_facts(facts: Facts, notes: Sequence[str], progress: Progress, label:
     for level in ("error", "warning"):
         for finding in facts.quality[f"{level}s"]:
             detail, count = facts.quality["details"].get(finding, ""), facts.quality["counts"][finding]
-            progress.say(f"{label}{level} in the quotes: {finding} {count:,}{detail and f': {detail}'}")
+            progress.warn(f"{label}{level} in the quotes: {finding} {count:,}{detail and f': {detail}'}")

@@ -46,15 +46,9 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):
     table = pd.read_parquet(home / "results.parquet")
     assert len(table) == 27
     assert (table["filled"] + table["unfilled"] - table["overfilled"] == 300).all()
-    assert sorted(path.name for path in home.iterdir()) == [
-        "lock",
-        "log.jsonl",
-        "manifest.json",
-        "orders.parquet",
-        "result.json",
-        "results.parquet",
-        "venues.parquet",
-    ]
+    tables = ("combinations", "fills", "orders", "paths", "results", "timeline", "venues")
+    files = {"lock", "log.jsonl", "manifest.json", "result.json", *(f"{name}.parquet" for name in tables)}
+    assert {path.name for path in home.iterdir()} == files
 
 
 def test_missing_empty_and_wrong_files(capsys, tmp_path):

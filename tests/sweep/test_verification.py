@@ -49,7 +49,16 @@ def test_a_run_that_nobody_touched_is_identical(home):
     assert report["differs"] == []
     assert report["run"] == home.name
     assert report["checked"]["rows"] == {"computed_again": 10, "of": 30, "seed": 4}
-    assert report["checked"]["files"] == ["orders.parquet", "result.json", "results.parquet", "venues.parquet"]
+    assert report["checked"]["files"] == [
+        "combinations.parquet",
+        "fills.parquet",
+        "orders.parquet",
+        "paths.parquet",
+        "result.json",
+        "results.parquet",
+        "timeline.parquet",
+        "venues.parquet",
+    ]
     assert {"best_parameters", "baselines", "optimized", "objective", "sensitivity"} <= set(
         report["checked"]["document"]
     )

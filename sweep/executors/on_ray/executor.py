@@ -82,6 +82,7 @@ class OnRay:
         self._checked_at = 0.0
         self._workers, self._counted_at = workers or 1, 0.0
         self.again = 0
+        self.dashboard: str | None = None
 
     def __enter__(self) -> Self:
         # read when ray is imported: no usage reports, no lines of its own on our stderr
@@ -100,7 +101,7 @@ class OnRay:
                 warnings.simplefilter("ignore")  # a failure is reported once, below
                 starting.enter_context(_muted())
                 with lean() if self._address == "local" else nullcontext():
-                    _join(options)
+                    self.dashboard = _join(options)
                 self._ending = starting.pop_all()
         except SystemExit:  # raised by ray's own SIGTERM handler until ours is back
             _end_what_started(before)
@@ -336,8 +337,8 @@ class OnRay:
         return cause if isinstance(cause, Exception) else error
 
 
-def _join(options: dict[str, Any]) -> None:
-    """Start or join Ray; retry if the process that a cluster starts for a client crashes at its start.
+def _join(options: dict[str, Any]) -> str | None:
+    """Start or join Ray, and return its dashboard's address; retry if a cluster's process for a client crashes early.
 
     That process is forked while gRPC runs in other threads, which it does not always survive.
     """
@@ -347,14 +348,16 @@ def _join(options: dict[str, Any]) -> None:
     outside = options["address"].startswith("ray://")
     for attempts_left in reversed(range(CLIENT_ATTEMPTS)):
         try:
-            ray.init(**options)
+            context = ray.init(**options)
         except BaseException as error:
             if outside:
                 client.disconnect()  # or Ray would take this process for a client for good
             if not (outside and attempts_left and isinstance(error, ConnectionAbortedError)):
                 raise
         else:
-            return
+            address = getattr(context, "dashboard_url", None)
+            return f"http://{address}" if address else None
+    return None
 
 
 def _pinned() -> dict[str, Any]:

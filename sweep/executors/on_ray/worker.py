@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sweep.environment import stamp
+from sweep.environment import name_node, stamp
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray.losses import LOGS
 from sweep.executors.on_ray.versions import refuse_other
@@ -37,6 +38,7 @@ def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -
         own_stamp = stamp()
         if own_stamp != expected:
             refuse_other(expected, own_stamp, _node_address())
+        name_node(_node_label)
         if not counted:
             return function(*arguments)
         with _count_crashes(_mark_file(), function.__name__):
@@ -50,6 +52,14 @@ def _node_address() -> str:
     import ray
 
     return str(ray.util.get_node_ip_address())
+
+
+@cache
+def _node_label() -> str:
+    """The address of this node and the first digits of its id in Ray: a machine that comes back is another node."""
+    import ray
+
+    return f"{_node_address()}/{ray.get_runtime_context().get_node_id()[:6]}"
 
 
 def _mark_file() -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from allocator.money import NANO, rounded
 from sweep.page.element import element
-from sweep.page.layout import section, table
+from sweep.page.layout import kept, section, table
 from sweep.page.names import BEST, clock, tape, tapes
 from sweep.page.numbers import NONE, bps, decimal, dollars, whole
 from sweep.page.paired import BPS, paired
@@ -123,7 +123,7 @@ class _Rows:
             element("a", {"href": f"#{anchor(position)}"}, str(position)) if position in self._drawn else str(position)
         )
         if len(self._tapes) > 1:
-            yield self._tapes[int(order["tape"])]
+            yield kept(self._tapes[int(order["tape"])])
         yield clock(order["start"], 0)
         yield str(order["side"])
         yield whole(int(order["size"]))

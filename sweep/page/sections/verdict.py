@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sweep.caveats import named
 from sweep.page.element import element
 from sweep.page.intervals import Reach, Row, intervals_drawn, reach_of, sketch_scale, sketched
-from sweep.page.layout import figure, folded, section, table
+from sweep.page.layout import figure, folded, kept, section, table
 from sweep.page.numbers import NONE, bps, decimal, dollars, label, whole
 from sweep.page.paired import paired
 
@@ -32,8 +32,8 @@ SHOWN: Final = 6
 MOST_PARTS: Final = 40
 
 _PARTS: Final = (
-    "Each part has a best combination and a strongest baseline of its own; its verdict is not adjusted for the number of "
-    "parts."
+    "Each part has a best combination and a strongest baseline of its own; its verdict is not adjusted for the number "
+    "of parts."
 )
 
 
@@ -53,7 +53,10 @@ def verdict(run: Run) -> Element:
         element(
             "dl",
             {"class": "facts"},
-            *(element("div", {}, element("dt", {}, name), element("dd", {}, value)) for name, value in _facts(run)),
+            *(
+                element("div", {"class": None if at else "wide"}, element("dt", {}, name), element("dd", {}, value))
+                for at, (name, value) in enumerate(_facts(run))
+            ),
         ),
     )
     return section("verdict", "Verdict", _where(document), box, _warnings(document), _parts(statistics))
@@ -126,23 +129,20 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "Arrival notional", f"{dollars(round(float(each.notional.sum())), 0)} $"
     counted = document["orders"]
     yield "Orders, blocks of time, days", " / ".join(whole(counted[name]) for name in ("count", "blocks", "days"))
-    best_of = statistics.get("best_of")
-    chance = NONE if best_of is None else _chance(best_of["p"])
-    yield f"p of the best of {whole(statistics['looked_at'])}", chance
-    close = statistics.get("confidence_set")
-    alike = NONE if close is None else f"{whole(close['combinations'])} ({decimal(close['percent'])} %)"
-    yield "Not to be told from the best", alike
-    yield "Smallest effect seen, 80 % power", _with(statistics.get("detectable_bps"), "bps")
-    pbo = statistics.get("pbo")
-    yield "Probability of overfitting (PBO)", NONE if pbo is None else decimal(pbo["probability"])
-    days = [
-        f"{whole(needed)} for {effect}" for effect, needed in (statistics.get("days_for_bps") or {}).items() if needed
-    ]
-    yield "Days needed, bps", ", ".join(days) or NONE
-
-
-def _with(value: float | None, unit: str) -> str:
-    return NONE if value is None else f"{decimal(value)} {unit}"
+    if (best_of := statistics.get("best_of")) is not None:
+        yield f"p of the best of {whole(statistics['looked_at'])}", _chance(best_of["p"])
+    if (close := statistics.get("confidence_set")) is not None:
+        alike = f"{whole(close['combinations'])} ({decimal(close['percent'])} %)"
+        yield f"Cannot be told from the best, {decimal(100 * close['level'], 0)} %", alike
+    if (smallest := statistics.get("detectable_bps")) is not None:
+        yield "Smallest effect seen, 80 % power", f"{decimal(smallest)} bps"
+    if (pbo := statistics.get("pbo")) is not None:
+        yield "Probability of overfitting (PBO)", decimal(pbo["probability"])
+    elif statistics.get("distinct") is not None:
+        yield "Probability of overfitting (PBO)", f"not known: {whole(statistics['distinct'])} results differ"
+    days = {effect: needed for effect, needed in (statistics.get("days_for_bps") or {}).items() if needed}
+    if days:
+        yield "Days needed", ", ".join(f"{whole(needed)} for {effect} bps" for effect, needed in days.items())
 
 
 def _chance(p: float) -> str:
@@ -190,15 +190,15 @@ def _parts(statistics: Mapping[str, Any]) -> Element | None:
 def _part(part: Mapping[str, Any], reach: Reach | None, drawn: Element | str) -> tuple[str | Element, ...]:
     best_of, execution = part.get("best_of"), reach_of(part.get("execution_bps"))
     return (
-        part_name(part["side"], part["size"]),
+        kept(part_name(part["side"], part["size"])),
         whole(part["blocks"]),
         part["against"],
         NONE if reach is None else bps(reach.mean),
-        NONE if reach is None else reach.between,
+        kept(NONE if reach is None else reach.between),
         drawn,
         NONE if execution is None else bps(execution.mean),
         NONE if best_of is None else _chance(best_of["p"]),
-        part["verdict"]["kind"],
+        kept(part["verdict"]["kind"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sweep.page.drawing import (
     NARROW,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sweep.page.element import Element
     from sweep.page.reading import Run
+    from sweep.page.scales import Linear
 
 PARTS: Final[Mapping[str, str]] = {"spread": "s1", "timing": "s2", "fees": "s4", "rebates": "s3", "leftover": "s6"}
 """The parts of a shortfall in the order in which they are drawn, and their classes."""
@@ -42,7 +43,7 @@ MEANING: Final[Mapping[str, str]] = {
     "leftover": "valuation of what stayed unfilled",
 }
 
-CUT: Final = 4.0
+CUT: Final = 2.0
 """Rows longer than this many times the longest of the best and the baselines that lead are cut at the edge."""
 
 
@@ -122,16 +123,24 @@ def _bps(cash: float | None, notional: float) -> float | None:
 
 
 def _lead(best: Loss, base: Loss | None, saved: Loss | None) -> str:
-    loses = f"The best combination loses {decimal(best.total)} bps ({decimal(best.cash)} $) against the arrival mid"
+    loses = f"The best combination {_amount(best)} against the arrival mid"
     if base is None or base.total is None or best.total is None:
         return f"{loses}."
-    loses += f", {base.name} {decimal(base.total)} bps ({decimal(base.cash)} $)"
+    loses += f", {base.name} {_amount(base)}"
     if saved is None:
         return f"{loses}; how much of the difference is which part is unknown."
     most = max(PARTS, key=lambda part: abs(saved.parts[part]))
     if round(saved.parts[most], 2) == 0:
         return f"{loses}; the two do not differ in any part."
     return f"{loses}; of the difference of {bps(saved.total)} bps most is {most}, {bps(saved.parts[most])} bps."
+
+
+def _amount(loss: Loss) -> str:
+    """A shortfall in words."""
+    if loss.total is None or loss.cash is None:
+        return f"loses {NONE}"
+    verb = "gains" if loss.total < 0 else "loses"
+    return f"{verb} {decimal(abs(loss.total))} bps ({decimal(abs(loss.cash))} $)"
 
 
 def _saving(saved: Loss, base: Loss) -> Element:
@@ -142,31 +151,32 @@ def _saving(saved: Loss, base: Loss) -> Element:
 
     def make(width: float) -> Element:
         narrow = width <= NARROW
-        height, top, bottom = 190.0, 22.0, 150.0
+        height, top, bottom = 204.0, 22.0, 154.0
         wide = min(width, 520.0)
         band = Band(len(steps), 0.0, wide, 0.18)
         scale = linear([*ends, saved.total], bottom, top, zero=True, pad=0)
         marks: list[Element | None] = [line(0, scale(0), wide, scale(0), "zero")]
         for at, (name, start, end, value) in enumerate(steps):
-            kind = "ink" if name == "saving" else "gain" if value >= 0 else "loss"
+            kind = "ink" if name == "saving" or round(value, 2) == 0 else "gain" if value > 0 else "loss"
             high = min(scale(start), scale(end))
             thick = max(abs(scale(end) - scale(start)), 1.5)
             marks.append(bar(band(at), high, band.width, thick, kind, f"{name}: {bps(value)} bps"))
             if at < len(steps) - 1:
                 marks.append(line(band(at), scale(end), band(at + 1) + band.width, scale(end), "whisker faint"))
             weight = " bold" if name == "saving" else ""
-            marks.append(text(band.middle(at), high - 5, bps(value), f"middle{weight}"))
+            beside = high + thick + 13 if value < 0 else high - 5
+            marks.append(text(band.middle(at), beside, bps(value), f"middle{weight}"))
             label = name.capitalize() if not narrow else {"leftover": "left", "rebates": "rebate"}.get(name, name)
-            marks.append(text(band.middle(at), height - 18, label, f"{'muted ' if not weight else ''}middle{weight}"))
+            marks.append(text(band.middle(at), height - 16, label, f"{'muted ' if not weight else ''}middle{weight}"))
         listed = ", ".join(f"{name} {bps(value)}" for name, _, _, value in steps)
         return drawing(
             width, height, f"What is saved against {base.name}, by part", f"bps: {listed}.", *marks, key="saving-parts"
         )
 
     caption = (
-        f"What the best combination saves against {base.name}, part by part, bps of the arrival notional: parts above 0 "
-        "(green) are better, below 0 (red) worse. Spread, fees, rebates and leftover are execution; timing is what the "
-        "market did while orders waited."
+        f"What the best combination saves against {base.name}, part by part, bps of the arrival notional: parts above "
+        "0 (green) are better, below 0 (red) worse. Spread, fees, rebates and leftover are execution; timing is what "
+        "the market did while orders waited."
     )
     return figure(fitted(make), caption)
 
@@ -204,12 +214,22 @@ def _stacked(losses: Sequence[Loss], against: str) -> Element:
         step, top = (40.0 if narrow else 26.0), 8.0
         bottom = top + step * len(losses) + 4
         scale = linear(limits, left, right, zero=True)
-        marks: list[Element | None] = [axis_bottom(scale, bottom, "bps of the arrival notional (right of 0 costs)", top=top)]
+        marks: list[Element | None] = [
+            axis_bottom(scale, bottom, "bps of the arrival notional (right of 0 costs)", top=top)
+        ]
         for at, loss in enumerate(losses):
             y = top + step * at + (26 if narrow else 13)
             weight = "bold" if loss.name in {"optimized", against} else ""
-            marks.append(text(0, y + (-11 if narrow else 4), labels[loss.name], weight, width=190))
-            marks.append(text(width, y + (-11 if narrow else 4), decimal(loss.total), f"end {weight}".strip()))
+            marks.append(
+                text(
+                    0,
+                    y + (-11 if narrow else 4),
+                    labels[loss.name],
+                    f"{weight} over".strip(),
+                    width=190 if narrow else left - 10,
+                )
+            )
+            marks.append(text(width, y + (-11 if narrow else 4), decimal(loss.total), f"end {weight} over"))
             marks.extend(_row(loss, scale, y))
         marks.append(line(scale(0), top, scale(0), bottom, "zero"))
         listed = "; ".join(f"{labels[each.name]} {decimal(each.total)}" for each in losses)
@@ -219,7 +239,7 @@ def _stacked(losses: Sequence[Loss], against: str) -> Element:
     return element("div", {}, _legend(), fitted(make))
 
 
-def _row(loss: Loss, scale: Any, y: float) -> Iterator[Element]:
+def _row(loss: Loss, scale: Linear, y: float) -> Iterator[Element]:
     """The bars and the sum of one strategy."""
     reach = {1: 0.0, -1: 0.0}
     if len(loss.parts) == len(PARTS):
@@ -236,7 +256,12 @@ def _row(loss: Loss, scale: Any, y: float) -> Iterator[Element]:
             for off in (8, 13):
                 x = edge - sign * off
                 yield polygon([(x - 2, y + 9), (x + 1, y + 9), (x + 4, y - 9), (x + 1, y - 9)], "paper")
-    if loss.total is not None and scale.low <= loss.total <= scale.high:
+    if loss.total is not None and not loss.parts.keys() >= PARTS.keys() and not scale.low <= loss.total <= scale.high:
+        edge, sign = (scale.start, 1) if loss.total < scale.low else (scale.end, -1)
+        yield polygon(
+            [(edge, y), (edge + sign * 9, y - 5), (edge + sign * 9, y + 5)], "ink", f"{decimal(loss.total)} bps"
+        )
+    elif loss.total is not None and scale.low <= loss.total <= scale.high:
         yield diamond(scale(loss.total), y, 6.5, "paper")
         yield diamond(scale(loss.total), y, 4.5, "ink", f"{loss.name}: {decimal(loss.total)} bps in all")
 
@@ -261,14 +286,14 @@ def _legend() -> Element:
 
 def _caption(losses: Sequence[Loss]) -> str:
     caption = (
-        "Shortfall of each strategy against the arrival mid: parts that cost lie right of 0, parts that gain left of it; "
-        "the diamond and the figure are their sum."
+        "Shortfall of each strategy against the arrival mid: parts that cost lie right of 0, parts that gain left of "
+        "it; the diamond and the figure are their sum."
     )
     if any(len(each.parts) < len(PARTS) for each in losses):
         caption += " Without bars: a bound does not trade, so it has no spread and no timing."
     if any(each.ahead for each in losses):
-        caption += " What looks ahead knows prices that nobody has when the order arrives: a bound, not a rival."
-    return caption + " Bars that end in two strokes are cut at the edge; their figures are not."
+        caption += " What looks ahead uses prices or volumes that nobody knows when the order arrives: it is no rival."
+    return caption + " Where two strokes or an arrow mark the edge, the rest lies beyond it; the figure is whole."
 
 
 def _table(losses: Sequence[Loss], against: str) -> Element:

@@ -55,8 +55,9 @@ def test_fills_by_venue_add_up_to_the_document(run):
         if of is None:
             assert not each
             continue
-        shown_of = {str(venue): {"shares": own.shares, "fees": rounded(own.fees, NANO, 2)} for venue, own in each.items()}
-        assert shown_of == of["venues"]
+        assert of["venues"] == {
+            str(venue): {"shares": own.shares, "fees": rounded(own.fees, NANO, 2)} for venue, own in each.items()
+        }
         sums = total(each.values())
         assert {f"{at}s": decimal(sums.mark_out(at)) for at in (1, 10, 60)} == {
             at: decimal(bps) for at, bps in of["mark_out_bps"].items()

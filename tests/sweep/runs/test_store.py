@@ -551,7 +551,8 @@ def test_a_manifest_says_what_ran_where(ask):
     assert stored.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
     assert stored.host.keys() == {"cpu", "cpus", "machine", "system"}
     assert stored.sources_hash == environment.sources_hash()
-    assert stored.files.keys() == {"orders.parquet", "result.json", "results.parquet", "venues.parquet"}
+    tables = ("combinations", "fills", "orders", "paths", "results", "timeline", "venues")
+    assert stored.files.keys() == {"result.json", *(f"{name}.parquet" for name in tables)}
     assert stored.created <= stored.finished
     assert stored.config["grid"] == GRID
     if (environment.HOME / ".git").exists():
