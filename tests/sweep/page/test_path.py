@@ -55,7 +55,8 @@ def test_fills_by_venue_are_those_of_the_strategies():
 
     assert rows == [
         ["Venue", "Shares, best combination", "Average before fees, best combination, $", "Of them passive",
-         "Shares, best_ask = twap", "Average before fees, best_ask = twap, $", "Shares, vwap", "Average before fees, vwap, $"],
+         "Shares, best_ask = twap", "Average before fees, best_ask = twap, $",
+         "Shares, vwap", "Average before fees, vwap, $"],
         ["XNAS (2)", "600", "100.0100", "0", "1,000", "100.0300", "0", "none"],
         ["XBOS (3)", "0", "none", "0", "0", "none", "1,000", "100.0400"],
         ["ARCX (43)", "400", "100.0200", "400", "0", "none", "0", "none"],
