@@ -156,7 +156,7 @@ def _prices(path: Path, across: Time, top: float, bottom: float) -> Element:
     known = [int(price) / 1e9 for price in [*path.bid, *path.ask] if price > 0]
     known += [int(price) / 1e9 for fills in path.each for price in fills.price]
     scale = linear(known, bottom, top)
-    marks: list[Element | None] = [axis_left(scale, across.start, "Price, $", right=across.end)]
+    marks: list[Element | None] = [axis_left(scale, across.start, "Price, $", right=across.end, count=6)]
     ends: list[float] = []
     for name, prices in (("ask", path.ask), ("bid", path.bid)):
         shown = prices > 0

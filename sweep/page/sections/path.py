@@ -46,9 +46,9 @@ def path(run: Run) -> Element:
     heading = TITLES[kind] if len(pairs.saved) > 1 else "The order"
     content = [element("h3", {"id": anchor(first.position)}, heading), _figure(first)]
     for name, one in others:
-        closed = folded(TITLES[name], element("p", {}, _summary(run, pairs, one)), _figure(one))
-        closed.set("id", anchor(one.position))
-        content.append(closed)
+        # the target is inside: a link to it opens what is folded
+        summary = element("p", {"id": anchor(one.position)}, _summary(run, pairs, one))
+        content.append(folded(TITLES[name], summary, _figure(one)))
     return section("path", title, *content, lead=_summary(run, pairs, first))
 
 
