@@ -9,6 +9,7 @@ TOGETHER = {
         *("partitions", "replays", "waiting", "message_examples", "foreign_shapes"),
     ),
     "ray": ("killed", "kafka_sweep", "default_run", "documented", "ray", "ray_ended", "recovery", "frames"),
+    "browser": ("report_browser",),
     "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),
 }
 """What a machine should have one of at a time: names of files of tests that run one after the other, longest first."""
