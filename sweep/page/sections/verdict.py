@@ -175,7 +175,17 @@ def _parts(statistics: Mapping[str, Any]) -> Element | None:
     reaches = [reach_of(part["saving_bps"][part["against"]]) for part in each]
     scale = sketch_scale(reaches)
     rows = [_part(part, reach, sketched(reach, scale)) for part, reach in zip(each[1:], reaches[1:], strict=True)]
-    columns = ("Orders", "Blocks", "Against", "Saving, bps", "95 % interval, bps", "", "Execution, bps", "p", "Verdict")
+    columns = (
+        "Orders",
+        "Blocks",
+        "Against",
+        "Saving, bps",
+        "95 % interval, bps",
+        "Drawn",
+        "Execution, bps",
+        "p",
+        "Verdict",
+    )
     left = len(rows) - MOST_PARTS
     return element(
         "div",

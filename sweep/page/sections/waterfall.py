@@ -297,7 +297,7 @@ def _caption(losses: Sequence[Loss]) -> str:
 
 
 def _table(losses: Sequence[Loss], against: str) -> Element:
-    columns = ("Strategy", "Shortfall, bps", "Shortfall, $", *(f"{part.capitalize()}, bps" for part in PARTS), "")
+    columns = ("Strategy", "Shortfall, bps", "Shortfall, $", *(f"{part.capitalize()}, bps" for part in PARTS), "Note")
     rows = [
         (
             _label(each),

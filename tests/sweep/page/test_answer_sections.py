@@ -4,6 +4,7 @@ import pytest
 
 from sweep.page.element import html
 from sweep.page.intervals import Reach, reach_of
+from sweep.page.numbers import counted
 from sweep.page.sections.held_out import held_out
 from sweep.page.sections.realism import flips, realism
 from sweep.page.sections.verdict import KINDS, verdict
@@ -175,6 +176,14 @@ def test_an_interval_in_words(section, printed, between):
     assert reach_of(None) is None
     assert reach_of(interval(None)) is None
     assert str(Reach(0.5, None, None)) == "+0.50"
+
+
+@pytest.mark.parametrize(
+    ("count", "verb", "printed"),
+    [(1, "save", "1 saves"), (0, "save", "0 save"), (1, "have", "1 has"), (2000, "are", "2,000 are")],
+)
+def test_verbs_agree(count, verb, printed):
+    assert counted(count, verb) == printed
 
 
 def fold(hour, trained, tested, queue=0.0):

@@ -208,7 +208,7 @@ def test_thousands_of_orders_are_thinned_and_it_is_said():
     dots = next(each for each in broad(made).iter("path") if each.get("class") == "dots").get("d")
 
     assert dots.count("M") == 834
-    assert "One order in 6 is drawn, by time; lines and bars count all." in words(made)
+    assert "One order in 6 is drawn, by time, and those beyond the axis; lines and bars count all." in words(made)
     assert len(html(made)) < 40_000
     assert html(differences(run)) == html(made)
     assert len(cells_of(made)) == 41
