@@ -154,7 +154,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
         first, last = (format_instant(int(columns.first[at]))[:16] for at in (0, -1))
         low, high = (bps(float(end)) for end in (columns.saved.min(), columns.saved.max()))
         quarter, three = (bps(float(end)) for end in np.nanquantile(values, (0.25, 0.75)))
-        said = (
+        description = (
             f"Blocks of time from {first} to {last} UTC save from {low} to {high} bps; the middle half of the orders "
             f"from {quarter} to {three} bps."
         )
@@ -162,7 +162,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
             width,
             bottom + 40,
             f"What each order and each block saves against {run.against}",
-            said,
+            description,
             *marks,
             key="differences",
         )

@@ -38,7 +38,7 @@ _PARTS: Final = (
 
 
 def verdict(run: Run) -> Element:
-    """What may be said of the best combination, in ten seconds."""
+    """What may be description of the best combination, in ten seconds."""
     document, statistics = run.document, run.document["statistics"]
     judged = document["verdict"]
     kind, called = KINDS.get(judged["kind"], ("unclear", str(judged["kind"])))

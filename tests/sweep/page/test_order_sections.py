@@ -157,8 +157,8 @@ def many(count, saved=lambda _: 0.0, step=60, per_block=2):
     """Buys of 1,000 $, each of which saves so many bps."""
     orders = [("buy", 100, 52_200 + step * number, number // per_block, 10.0) for number in range(count)]
     cash = {"optimized": [1000 - saved(number) / 10 for number in range(count)], "best_ask": [1000.0] * count}
-    found = document(statistics=statistics(saving_bps={"best_ask": interval(0.0, -1.0, 1.0)}))
-    return made_run(found, orders, cash)
+    of_many = document(statistics=statistics(saving_bps={"best_ask": interval(0.0, -1.0, 1.0)}))
+    return made_run(of_many, orders, cash)
 
 
 def test_differences_are_counted():
