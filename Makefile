@@ -13,7 +13,7 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka charts test unit soak lint bench bench-stats peers fuzz
+.PHONY: help install run kafka charts test unit soak lint docs wheel sbom licences bench bench-stats peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -43,11 +43,27 @@ soak: .venv/installed-test ## run the tests that take long: kills, forged files,
 	@$(python) -m pytest -m soak --timeout 3600 $(ARGS)
 	@SOR_SWEEP_EXAMPLES=10 $(python) -m pytest -n auto --timeout 3600 -m "not ($(real_parts) or soak)" $(ARGS)
 
-lint: .venv/installed-test ## run ruff, mypy and the contracts between the packages
+lint: .venv/installed-test ## run ruff, mypy, the contracts between the packages, and hadolint over the Containerfile
 	@$(python) -m ruff check
 	@$(python) -m ruff format --check --quiet
 	@$(python) -m mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/hadolint Containerfile
+
+docs: .venv/installed-test ## build these pages as a static site in site/, links checked; needs no network
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict $(ARGS)
+
+# The scripts of a report are packed though they are not in the tree, so a wheel is not made without them.
+wheel: .venv/installed charts ## build the wheel and the source archive into dist/; the version is that of the commit's tag
+	@$(pip_install) build >&2
+	@$(python) -m build --outdir dist . >&2
+	@ls dist/*.whl dist/*.tar.gz
+
+sbom: .venv/installed-test ## print what runs as CycloneDX JSON: each package, version, licence and who needs it
+	@$(python) -m tools.dependencies sbom
+
+licences: .venv/installed-test ## list the licence of each package that runs
+	@$(python) -m tools.dependencies licences
 
 bench: .venv/installed-test ## measure, and write benchmarks/results.json
 	@$(python) -m benchmarks.run $(ARGS)

@@ -7,7 +7,9 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import tomllib
+from importlib import metadata
 
 import msgspec
 import pytest
@@ -140,10 +142,20 @@ class TestPage:
 
 def test_newest_changes_are_of_the_project_s_version():
     with (ROOT / "pyproject.toml").open("rb") as file:
-        version = tomllib.load(file)["project"]["version"]
+        version = tomllib.load(file)["tool"]["setuptools_scm"]["fallback_version"]
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == version
+    assert metadata.version("sor-sweep") == version
+    assert [tag for tag in tags_here() if tag != f"v{version}"] == []
+
+
+def tags_here():
+    """The versions that this commit is tagged with; none where the tree is no clone."""
+    command = ["git", "tag", "--points-at", "HEAD", "--list", "v[0-9]*"]
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    return []
 
 
 def test_the_container_image_is_of_the_version_that_the_tests_run():

@@ -23,6 +23,15 @@ case "$1 $2" in
 "-m pip")
     echo "$@" >> pip.log
     echo chatter ;;
+"-m build")
+    shift 2
+    mkdir -p dist
+    touch dist/it.whl dist/it.tar.gz
+    echo "$@" >> build.log
+    echo chatter ;;
+"-m mkdocs" | "-m tools.dependencies")
+    shift
+    echo "$@" ;;
 "-m sweep")
     shift 2
     echo "{\\"arguments\\": \\"$*\\"}" ;;
@@ -45,7 +54,7 @@ def checkout(tmp_path):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
-    for tool in ("make", "sh", "cp", "mkdir", "rm", "touch"):
+    for tool in ("make", "sh", "cp", "ls", "mkdir", "rm", "touch"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
     return tmp_path
 
@@ -134,6 +143,25 @@ def test_fuzz_takes_its_time_and_its_folder(checkout):
     assert asked.stdout == "--seconds 60 --findings found csv\n"
 
 
+def test_wheel_is_built_by_its_tool_and_named_alone_on_stdout(checkout):
+    interpreter(checkout, PYTHON)
+    # -o: the bundle of scripts counts as made
+    assert make(checkout, "wheel", "-o", "sweep/page/assets/charts.js").stdout == "dist/it.tar.gz\ndist/it.whl\n"
+    assert (checkout / "build.log").read_text() == "--outdir dist .\n"
+    assert installs(checkout)[-1].endswith("-c constraints.txt build")
+
+
+def test_what_the_project_consists_of_is_alone_on_stdout(checkout):
+    interpreter(checkout, PYTHON)
+    assert make(checkout, "sbom").stdout == "tools.dependencies sbom\n"
+    assert make(checkout, "licences").stdout == "tools.dependencies licences\n"
+
+
+def test_docs_are_built_strictly(checkout):
+    interpreter(checkout, PYTHON)
+    assert make(checkout, "docs").stdout == "mkdocs build --quiet --strict\n"
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_a_changed_requirement_is_installed(checkout, name):
     interpreter(checkout, PYTHON)
@@ -157,7 +185,22 @@ def test_help_is_the_default_and_lists_every_target(checkout):
     assert done.returncode == 0
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     assert listed == {
-        *("help", "install", "run", "kafka", "test", "unit", "soak", "lint", "bench", "bench-stats", "peers", "fuzz")
+        *(
+            "help",
+            "install",
+            "run",
+            "kafka",
+            "charts",
+            "test",
+            "unit",
+            "soak",
+            "lint",
+            "docs",
+            "wheel",
+            "sbom",
+            "licences",
+        ),
+        *("bench", "bench-stats", "peers", "fuzz"),
     }
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     assert listed == set(phony.split()[1:])
