@@ -71,7 +71,7 @@ def test_a_verdict_with_everything():
 
     assert facts_of(made) == {
         "Best parameters": "lambda_over 0, theta_queue 0.02",
-        "Saved against best_ask": "+0.10 $",  # 1 bps of 1,000 $
+        "Saved in sample against best_ask": "+0.10 $",  # 1 bps of 1,000 $
         "Arrival notional": "1,000 $",
         "Orders, blocks of time, days": "1 / 1 / 1",
         "p of the best of 455": "below 0.001",
@@ -106,7 +106,7 @@ def test_one_order_has_no_interval_and_says_so():
     assert "No intervals: these take 20 blocks of time." in words(made)
     assert set(facts_of(made)) == {
         "Best parameters",
-        "Saved against best_ask",
+        "Saved in sample against best_ask",
         "Arrival notional",
         "Orders, blocks of time, days",
     }
