@@ -113,7 +113,7 @@ def test_who_prints_what(loudness, detailed, stream):
 BAR = (
     "from sweep.progress import open_progress; from sweep.events import Finished, Started\n"
     "with open_progress() as progress:\n"
-    "    progress.started(Started(9, 0)); progress.finished(Finished(\"c\", 9, 9, 0, 9, 0.1, 9, None, 0, 1))"
+    '    progress.started(Started(9, 0)); progress.finished(Finished("c", 9, 9, 0, 9, 0.1, 9, None, 0, 1))'
 )  # fmt: skip
 
 

@@ -11,9 +11,17 @@ from sweep.watched import LINE_BYTES, MOST_NODES, OTHERS, Lines, Watched
 BEGAN = {"event": "began", "arrived": 0, "combinations": 100}
 STARTED = {"event": "started", "combinations": 100, "stored": 0, "bad_messages": 2, "workers": 4, "dashboard": None}
 LEADS = {
-    **{"event": "incumbent", "combination": 3, "parameters": {"theta_queue": 0.01, "reference": "mid"}},
-    **{"mean_saving_bps": 1.25, "low": 0.5, "high": 2.0, "level": 0.95, "blocks": 30, "reason": None},
-    **{"groups": 30, "of": 60},
+    "event": "incumbent",
+    "combination": 3,
+    "parameters": {"theta_queue": 0.01, "reference": "mid"},
+    "mean_saving_bps": 1.25,
+    "low": 0.5,
+    "high": 2.0,
+    "level": 0.95,
+    "blocks": 30,
+    "reason": None,
+    "groups": 30,
+    "of": 60,
 }
 
 
