@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sweep.environment import name_node, stamp
+from sweep.environment import named_node, stamp
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray.losses import LOGS
 from sweep.executors.on_ray.versions import refuse_other
@@ -38,10 +38,7 @@ def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -
         own_stamp = stamp()
         if own_stamp != expected:
             refuse_other(expected, own_stamp, _node_address())
-        name_node(_node_label)
-        if not counted:
-            return function(*arguments)
-        with _count_crashes(_mark_file(), function.__name__):
+        with named_node(_node_label), _count_crashes(_mark_file(), function.__name__) if counted else nullcontext():
             return function(*arguments)
 
     task.__name__ = task.__qualname__ = function.__name__
