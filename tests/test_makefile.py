@@ -185,7 +185,21 @@ def test_help_is_the_default_and_lists_every_target(checkout):
     assert done.returncode == 0
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     assert listed == {
-        *("help", "install", "run", "kafka", "charts", "test", "unit", "soak", "lint", "docs", "wheel", "sbom", "licences"),
+        *(
+            "help",
+            "install",
+            "run",
+            "kafka",
+            "charts",
+            "test",
+            "unit",
+            "soak",
+            "lint",
+            "docs",
+            "wheel",
+            "sbom",
+            "licences",
+        ),
         *("bench", "bench-stats", "peers", "fuzz"),
     }
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
