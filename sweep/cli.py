@@ -175,9 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Arguments without the program's name; the process's own by default.
     """
-    from sweep.progress import LOUDNESS
-
     call = parse(sys.argv[1:] if argv is None else argv)
+    from sweep.progress import LOUDNESS  # after --help, which has to be fast
+
     token = LOUDNESS.set(call.loudness)
     try:
         return _guarded(lambda: call.command.do(*call.places, call.assignments, **call.options))

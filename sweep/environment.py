@@ -12,7 +12,10 @@ from contextvars import ContextVar
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Stamp = dict[str, str]
 """The versions of an installation by name; where they are equal, the same tasks give the same bytes."""
@@ -45,16 +48,16 @@ def sources_hash() -> str:
     return content.hexdigest()
 
 
-_node: ContextVar[str] = ContextVar("node", default="")
+_node: ContextVar[Callable[[], str]] = ContextVar("node", default=platform.node)
 
 
 def node_name() -> str:
-    """What reports call the machine that runs this: as an executor named it, by default its host name."""
-    return _node.get() or platform.node()
+    """What reports call the machine that runs this: as an executor names it, by default its host name."""
+    return _node.get()()
 
 
-def name_node(name: str) -> None:
-    """Name the machine that runs this; an executor does, which knows it by an address."""
+def name_node(name: Callable[[], str]) -> None:
+    """Say what names the machine that runs this; an executor does, which knows it by an address."""
     _node.set(name)
 
 

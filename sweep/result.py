@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from sweep.plotting import Plots
 from sweep.sink import COLUMNS, KEYS
 
 if TYPE_CHECKING:
@@ -72,6 +74,45 @@ class Result:
         failed = f"; {len(self.failures):,} combinations failed" if self.failures else ""
         place = "not stored" if self.home is None else f"stored in {self.home}"
         return f"Result(best of {len(self.config.question.grid):,}: {best}; saves {savings}{failed}; {place})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the verdict, the best parameters, and what they save against each baseline."""
+        statistics = self.document["statistics"]
+        best = ", ".join(f"{name} {value}" for name, value in self.best.items())
+        rows = []
+        for name, each in statistics["saving_bps"].items():
+            low, high = each["low"], each["high"]
+            reach = "" if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
+            mean = "" if each["mean"] is None else f"{each['mean']:+.2f}"
+            strongest = " (strongest)" if name == statistics["against"] else ""
+            rows.append(f"<tr><th>{escape(name)}{strongest}</th><td>{mean}</td><td>{reach}</td></tr>")
+        return (
+            f"<p><b>{escape(self.verdict['kind'])}.</b> {escape(self.verdict['sentence'])}</p>"
+            f"<p>Best of {len(self.config.question.grid):,} combinations: {escape(best)}</p>"
+            "<table><thead><tr><th>saved against</th><th>bps</th><th>95 % interval</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best parameters, in dollars, and the value of each further axis that has several."""
+        best: dict[str, Any] = self.document["best_parameters"]
+        return best
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """What may be said: ``kind``, ``winner`` (None without evidence), ``against``, ``sentence``."""
+        verdict: dict[str, Any] = self.document["verdict"]
+        return verdict
+
+    @property
+    def plot(self) -> Plots:
+        """Charts: ``heatmap``, ``parallel`` and ``differences``."""
+        statistics = self.document["statistics"]
+        against = statistics["against"]
+        axes = [axis.name for axis in self.config.question.grid.axes if len(axis) > 1]
+        best = {AXIS_COLUMN.get(name, name): self.best[name] for name in axes}
+        return Plots(self.frame, self.orders_frame, tuple(best), best, statistics["saving_bps"][against], against)
 
     @cached_property
     def table(self) -> NDArray[np.int64]:

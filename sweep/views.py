@@ -14,9 +14,10 @@ from allocator.fills import Fills, stood_mids
 from allocator.simulate import trace_baselines, trace_combination
 from feed.quality import over_time
 from sweep.asking import by_itself, on_tape, tapes_of
+from sweep.statistics import in_bps, saved_by_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -53,27 +54,6 @@ def extremes(savings: Sequence[float]) -> list[int]:
     """
     ranked = sorted(range(len(savings)), key=savings.__getitem__)
     return sorted({*ranked[:EXTREMES], *ranked[-EXTREMES:], ranked[(len(ranked) - 1) // 2]})
-
-
-def savings_by_order(columns: Mapping[str, Any], against: str) -> NDArray[np.float64]:
-    """(N,) float64, what the best saves against a baseline in each order, bps of the notional at the arrival mid.
-
-    Parameters
-    ----------
-    columns : mapping
-        Of one world, as `sweep.statistics.details`.
-    against : str
-        The baseline.
-    """
-    strategies = np.array(columns["strategy"])
-    own = {name: np.flatnonzero(strategies == name) for name in ("optimized", against, "best_ask")}
-    side, size = np.array(columns["side"])[own["optimized"]], np.asarray(columns["size"])[own["optimized"]]
-    cash = {name: np.asarray(columns["total_cash"])[at] for name, at in own.items()}
-    mid2 = np.asarray(columns["arrival_mid2"])[own["optimized"]]
-    saved = np.where(side == "buy", 1, -1) * (cash[against] - cash["optimized"])
-    notional = np.where(mid2 > 0, size * (mid2 / 2), np.abs(cash["best_ask"]))
-    savings: NDArray[np.float64] = 1e4 * saved / np.where(notional > 0, notional, 1)
-    return savings
 
 
 def paths(book: Book, job: Job, parameters: ParameterColumns) -> tuple[Columns, Columns]:
@@ -161,7 +141,7 @@ def views_of(session: Session, question: Question, job: Job, orders: Orders, fir
         ``fills`` and ``paths`` as of `paths`, positions counted over all orders; ``timeline`` as of
         `feed.quality.over_time`, with the number of the ``tape`` that has orders before it.
     """
-    wanted = extremes(savings_by_order(first.orders, first.against).tolist())
+    wanted = extremes(np.nan_to_num(in_bps(*saved_by_order(first.orders, first.against))).tolist())
     variant = question.variants.each[question.grid.variant_of(first.best)]
     parameters = question.grid.parameters_of(np.array([first.best]))
     filled: list[Columns] = []

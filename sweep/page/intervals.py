@@ -102,13 +102,13 @@ def intervals_drawn(
         marks.append(line(scale(0), top, scale(0), bottom, "zero"))
         for at, row in enumerate(rows):
             y = top + step * at + (28 if narrow else 16)
-            weight = "bold" if row.bold else ""
+            weight = "bold over" if row.bold else "over"
             if narrow:
                 marks.append(text(0, y - 11, row.label, weight, width=width - min(printed, 0.7 * width) - 8))
-                marks.append(text(width, y - 11, str(row.reach), f"end {weight}".strip()))
+                marks.append(text(width, y - 11, str(row.reach), f"end {weight}"))
             else:
                 marks.append(text(0, y + 4, row.label, weight, width=200))
-                marks.append(text(width, y + 4, str(row.reach), f"end {weight}".strip()))
+                marks.append(text(width, y + 4, str(row.reach), f"end {weight}"))
             marks.extend(marked(scale, row.reach, y, bold=row.bold))
         return drawing(width, bottom + 38, title, description, *marks, key=key)
 

@@ -48,6 +48,6 @@ def clock(ts: int, digits: int = 3) -> str:
     return moment(ts, digits).partition(" ")[2]
 
 
-def plural(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """A count with its noun; `nouns` where more of them take more than an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

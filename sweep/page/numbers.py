@@ -33,6 +33,12 @@ def whole(value: int | None) -> str:
     return NONE if value is None else f"{value:,}".replace("-", MINUS)
 
 
+def counted(count: int, verb: str) -> str:
+    """How many do something: ``1 saves``, ``2 save``; of ``have`` ``1 has``."""
+    one = {"have": "has", "are": "is"}.get(verb, f"{verb}s")
+    return f"{whole(count)} {one if count == 1 else verb}"
+
+
 def label(value: object) -> str:
     """A value of an axis, as the document prints it."""
     if isinstance(value, bool) or value is None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocator.order import FIELDS, Order
-from sweep.statistics import Orders, Outcome, notional_by_group, paid_by_group
+from sweep.statistics import in_bps, saved_by_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +39,7 @@ class Paired:
     @property
     def bps(self) -> NDArray[np.float64]:
         """(N,) saved, bps of the notional; NaN where that is 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.notional != 0, BPS * self.saved / self.notional, np.nan)
+        return in_bps(self.saved, self.notional)
 
     def by_block(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """(n,) each: blocks that have orders, ascending; what is saved in each and its notional, 1e-9 $."""
@@ -59,25 +57,6 @@ def paired(run: Run, against: str | None = None) -> Paired:
     against : str, optional
         A baseline; the strongest honest one by default.
     """
-    best = _rows(run.orders, "optimized")
-    made = [
-        Order(side, size, start, end)
-        for side, size, start, end in zip(
-            *(best[name].tolist() for name in ("side", "size", "start", "end")), strict=True
-        )
-    ]
-    each = Orders(tuple(made), tuple(dict.fromkeys((o.side, o.size) for o in made)), tuple(range(len(made) + 1)))
-    names = dict.fromkeys(("optimized", against or run.against, "best_ask"))
-    outcomes = {name: _outcome(_rows(run.orders, name)) for name in names}
-    paid = paid_by_group(each, outcomes)
-    notional = notional_by_group(each, outcomes["best_ask"], best["arrival_mid2"].tolist())
-    return Paired(best, paid[against or run.against] - paid["optimized"], notional)
-
-
-def _rows(orders: pd.DataFrame, strategy: str) -> pd.DataFrame:
-    return orders[orders["strategy"] == strategy].reset_index(drop=True)
-
-
-def _outcome(rows: pd.DataFrame) -> Outcome:
-    """Of the fields of fills alone."""
-    return Outcome(rows[list(FIELDS)].to_numpy(np.int64), (), (), np.empty((len(rows), 0), np.int64), ())
+    best = run.orders[run.orders["strategy"] == "optimized"].reset_index(drop=True)
+    saved, notional = saved_by_order(run.orders.to_dict("series"), against or run.against)
+    return Paired(best, saved, notional)

@@ -6,6 +6,7 @@ interval, best_of, confidence_set, corrected, pbo : for anybody's matrix of bloc
 from sweep.statistics.blocks import Blocks, blocks_of
 from sweep.statistics.calibration import Placing, Reliability, Resting, placing
 from sweep.statistics.details import details, fills_by_venue, stacked
+from sweep.statistics.differences import in_bps, saved_by_order
 from sweep.statistics.filling import Filling
 from sweep.statistics.folds import make_folds
 from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, interval
@@ -51,6 +52,7 @@ __all__ = [
     "details",
     "detectable",
     "fills_by_venue",
+    "in_bps",
     "interval",
     "joined",
     "make_folds",
@@ -62,6 +64,7 @@ __all__ = [
     "pbo",
     "placing",
     "powers",
+    "saved_by_order",
     "savings_of",
     "shares_of",
     "stacked",

@@ -1,6 +1,7 @@
 """The command on a cluster: from the head, as a job that is submitted, as a job that is stopped."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from sweep.config.loading import load_config
 from sweep.driver import run
 from sweep.tapes import origin
 from tests.support.cluster.raylets import ROOT, cluster
+from tests.support.runlogs import log_of
 from tests.support.waits import without_waits
 
 pytestmark = pytest.mark.cluster
@@ -143,13 +145,19 @@ def wait_for(jobs, job, states, text="", seconds=100.0):
     return jobs.get_job_logs(job)
 
 
-def test_a_job_that_is_submitted_finds_its_cluster(jobs, words, tmp_path):
+def test_a_job_that_is_submitted_finds_its_cluster(cluster, jobs, words, tmp_path):
     entry = " ".join(map(repr, command(*words, "address=auto", "--output", tmp_path / "job")))
     job = submitted(jobs, f"cd {ROOT} && {entry}")
     log = wait_for(jobs, job, {"SUCCEEDED", "FAILED"})
     assert jobs.get_job_status(job).value == "SUCCEEDED", log
     ended(*words, "executor=inline", "--output", tmp_path / "inline")
     assert rows(tmp_path / "job") == rows(tmp_path / "inline")
+    (home,) = (tmp_path / "job" / "runs").iterdir()
+    events = log_of(home)
+    (started,) = (event for event in events if event["event"] == "started")
+    assert started["dashboard"] == cluster.dashboard
+    (node,) = {event["node"] for event in events if event["event"] == "chunk"}  # the head has no CPU
+    assert re.fullmatch(r"[0-9.]+/[0-9a-f]{6}", node)
 
 
 def test_a_job_that_is_stopped_ends_as_one_that_is_terminated(jobs, words):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -20,6 +21,7 @@ from sweep.executors.on_ray.lean_start import IDLE_AGENT
 from tests.support import ROOT
 from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, taking, total
 from tests.support.footprint import make_book, worker_memory
+from tests.support.runlogs import log_of
 
 pytestmark = pytest.mark.cluster
 
@@ -113,6 +115,20 @@ PLACING = (
 )
 
 
+def check_facts(home, executor, document):
+    """Assert that a log says which node ran each chunk, that there is no dashboard, and what was best."""
+    events = log_of(home)
+    nodes = {event["node"] for event in events if event["event"] == "chunk"}
+    node = re.escape(os.uname().nodename) if executor == "executor=inline" else r"[0-9.]+/[0-9a-f]{6}"
+    assert len(nodes) == 1
+    assert re.fullmatch(node, *nodes)
+    (started,) = (event for event in events if event["event"] == "started")
+    assert started["dashboard"] is None
+    assert started["workers"] == (1 if executor == "executor=inline" else int(executor.removeprefix("workers=")))
+    (*_, last) = (event for event in events if event["event"] == "incumbent")
+    assert last["parameters"] == document["best_parameters"]
+
+
 @pytest.mark.parametrize(("orders", "workers"), [((), (2,)), (MANY, (1, 2)), (ZOOM, (2,)), (PLACING, (2,))])
 def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, environment, tmp_path, orders, workers):
     start, end = synthetic.window(60.0)
@@ -134,6 +150,7 @@ def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, envir
         assert table.parent.name == document["run"]["id"]
         assert [line for line in ran.stderr.splitlines() if line.startswith("wrote ")]
         assert not any(word in ran.stderr for word in ("ray", "Ray", "raylet", "WARNING"))
+        check_facts(table.parent, executor, document)
     assert all(tables[0])
     assert all(each == tables[0] for each in tables[1:])
     assert all(each == documents[0] for each in documents[1:])

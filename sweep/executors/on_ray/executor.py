@@ -355,7 +355,8 @@ def _join(options: dict[str, Any]) -> str | None:
             if not (outside and attempts_left and isinstance(error, ConnectionAbortedError)):
                 raise
         else:
-            return f"http://{context.dashboard_url}" if context.dashboard_url else None
+            address = getattr(context, "dashboard_url", None)
+            return f"http://{address}" if address else None
     return None
 
 

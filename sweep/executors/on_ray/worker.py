@@ -38,7 +38,7 @@ def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -
         own_stamp = stamp()
         if own_stamp != expected:
             refuse_other(expected, own_stamp, _node_address())
-        name_node(_node_label())
+        name_node(_node_label)
         if not counted:
             return function(*arguments)
         with _count_crashes(_mark_file(), function.__name__):

@@ -9,7 +9,9 @@ from sweep.page.sections.differences import differences
 from sweep.page.sections.extremes import extremes
 from sweep.page.sections.held_out import held_out
 from sweep.page.sections.landscape import landscape, landscape_figures
+from sweep.page.sections.path import path
 from sweep.page.sections.provenance import provenance
+from sweep.page.sections.quality import quality
 from sweep.page.sections.realism import realism
 from sweep.page.sections.venues import venues
 from sweep.page.sections.verdict import verdict
@@ -25,7 +27,9 @@ SECTIONS = (
     realism,
     venues,
     calibration,
+    path,
     extremes,
+    quality,
     provenance,
 )
 

@@ -35,23 +35,23 @@ def calibration(run: Run) -> Element | None:
         return section(
             "calibration", title, lead="The best combination places no limit orders, so it predicts no fill."
         )
-    found = placement["calibration"]
-    lead = f"{_capital(found['sentence'])}."
+    scores = placement["calibration"]
+    lead = f"{_capital(scores['sentence'])}."
     cost = _cost(placement)
-    if not found["orders"]:
+    if not scores["orders"]:
         return section("calibration", title, cost, lead=lead)
     return section(
         "calibration",
         title,
-        figure(_diagram(found), _caption(found), _bins(found)),
+        figure(_diagram(scores), _caption(scores), _bins(scores)),
         element("h3", {}, "By venue and by queue"),
-        table(COLUMNS, _groups(found), "Predictions of complete fills, by venue and by length of the queue"),
+        table(COLUMNS, _groups(scores), "Predictions of complete fills, by venue and by length of the queue"),
         element(
             "p",
             {"class": "note"},
             "The Brier score is the mean square of predicted less realised, 0 at best; predictions are worth something "
-            "where theirs is lower than that of the base rate, which is only known afterwards. Thirds are of the queues at "
-            "the venue in past windows.",
+            "where theirs is lower than that of the base rate, which is only known afterwards. Thirds are of the "
+            "queues at the venue in past windows.",
         ),
         cost,
         lead=lead,
@@ -79,18 +79,18 @@ def _scored(each: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _groups(found: Mapping[str, Any]) -> Iterator[list[str]]:
-    for number, each in found["venues"].items():
+def _groups(scores: Mapping[str, Any]) -> Iterator[list[str]]:
+    for number, each in scores["venues"].items():
         yield [venue(int(number)), *_scored(each)]
-    for name, each in zip(TERCILES, found["terciles"], strict=False):
+    for name, each in zip(TERCILES, scores["terciles"], strict=False):
         yield [name, *_scored(each)]
-    yield ["all", *_scored(found)]
+    yield ["all", *_scored(scores)]
 
 
-def _bins(found: Mapping[str, Any]) -> Element:
+def _bins(scores: Mapping[str, Any]) -> Element:
     rows = [
         [_span(each), whole(each["orders"]), _percent(each["predicted"]), _percent(each["realised"])]
-        for each in found["bins"]
+        for each in scores["bins"]
     ]
     columns = ("Tenth, %", "Limit orders", "Mean predicted, %", "Realised, %")
     return table(columns, rows, "Limit orders by predicted probability of a complete fill")
@@ -100,17 +100,17 @@ def _span(each: Mapping[str, Any]) -> str:
     return f"{100 * each['from']:.0f} to {100 * each['to']:.0f}"
 
 
-def _caption(found: Mapping[str, Any]) -> str:
+def _caption(scores: Mapping[str, Any]) -> str:
     return (
         f"Limit orders by tenths of the predicted probability that all of each is filled: mean predicted, and share "
         f"that was, in %; the numbers are counts of orders, the bars below them, too. On the diagonal predictions come "
-        f"true; the dashed line is the base rate, {_percent(found['realised'])} %."
+        f"true; the dashed line is the base rate, {_percent(scores['realised'])} %."
     )
 
 
-def _diagram(found: Mapping[str, Any]) -> Element:
+def _diagram(scores: Mapping[str, Any]) -> Element:
     """Realised over predicted, and the counts below."""
-    bins = [each for each in found["bins"] if each["orders"]]
+    bins = [each for each in scores["bins"] if each["orders"]]
     most = max(each["orders"] for each in bins)
     listed = "; ".join(
         f"predicted {_percent(each['predicted'], 1)}, realised {_percent(each['realised'], 1)} of {each['orders']:,}"
@@ -123,7 +123,7 @@ def _diagram(found: Mapping[str, Any]) -> Element:
         bottom = top + side
         floor = bottom + 14 + counts
         x, y = Linear(0, 100, left, left + side), Linear(0, 100, bottom, top)
-        base = y(100 * found["realised"])
+        base = y(100 * scores["realised"])
         marks: list[Element | None] = [
             axis_left(y, left, "Realised, %", right=left + side, count=5),
             *(line(x(at), top, x(at), bottom) for at in (20, 40, 60, 80, 100)),
@@ -146,7 +146,7 @@ def _diagram(found: Mapping[str, Any]) -> Element:
             left + side + 14,
             floor + 38,
             "Predicted and realised probabilities of complete fills",
-            f"Percent, by tenths: {listed}. Base rate {_percent(found['realised'])}.",
+            f"Percent, by tenths: {listed}. Base rate {_percent(scores['realised'])}.",
             *marks,
             key="calibration",
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from feed.instants import format_instant
 from feed.tape import DAY
-from sweep.page.drawing import NARROW, axis_left, diamond, dot, drawing, fitted, interval, line, text
+from sweep.page.drawing import NARROW, axis_left, diamond, dots, drawing, fitted, interval, line, text
 from sweep.page.layout import figure, section, table
 from sweep.page.numbers import NONE, bps, decimal, whole
 from sweep.page.paired import paired
@@ -32,7 +32,7 @@ FEW: Final = 5
 TIMES: Final = 8
 """Times of day at most, but for one more where the first is not whole."""
 
-PANELS: Final = 12
+PANELS: Final = 8
 """Sides and sizes that are drawn."""
 
 ROWS: Final = 40
@@ -182,6 +182,7 @@ def _panel(panel: Panel, times: Sequence[str], left: float, top: float, wide: fl
         axis_left(scale, left + 44, "bps", right=left + wide, count=4),
         line(left + 44, scale(0), left + wide, scale(0), "zero"),
     ]
+    points = []
     for at, cell in enumerate(panel.by_time):
         x = band.middle(at)
         marks.append(text(x, top + 123, times[at], "muted middle"))
@@ -194,7 +195,8 @@ def _panel(panel: Panel, times: Sequence[str], left: float, top: float, wide: fl
         if cell.error:
             ends = (cell.mean - 2 * cell.error, cell.mean + 2 * cell.error)
             marks.append(interval(scale(ends[0]), scale(ends[1]), x, "whisker", upright=True))
-        marks.append(dot(x, scale(cell.mean), 4, "best", str(cell)))
+        points.append((x, scale(cell.mean)))
+    marks.append(dots(points, "solid-dots"))
     marks.append(text(left + 38, top + 136, "n", "muted end"))
     return marks
 

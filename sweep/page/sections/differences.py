@@ -11,7 +11,7 @@ from feed.instants import format_instant
 from sweep.page.drawing import NARROW, axis_left, bar, breadth, dots, drawing, fitted, line, text
 from sweep.page.intervals import reach_of
 from sweep.page.layout import figure, section, table
-from sweep.page.numbers import bps, whole
+from sweep.page.numbers import bps, counted, whole
 from sweep.page.paired import BPS, paired
 from sweep.page.scales import Band, Linear, linear
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = 96
 """More blocks share columns, neighbours together; a third of it on a phone."""
 
-DOTS: Final = 1200
+DOTS: Final = 900
 """Of more orders every k-th is drawn."""
 
 MANY: Final = 50
@@ -89,8 +89,8 @@ def _lead(each: Paired, reach: Reach | None) -> str:
     known = each.bps[np.isfinite(each.bps)]
     middle = f"the median is {bps(float(np.median(known)))} bps"
     mean = "" if reach is None else f", the mean weighted by notional {reach} bps"
-    alike = of - better - worse
-    counts = f"Of {whole(of)} orders {whole(better)} save, {whole(worse)} cost more and {whole(alike)} cost the same"
+    saves, costs, same = counted(better, "save"), counted(worse, "cost"), counted(of - better - worse, "cost")
+    counts = f"Of {whole(of)} orders {saves}, {costs} more and {same} the same"
     return f"{counts}; {middle}{mean}."
 
 
@@ -136,7 +136,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
         marks: list[Element | None] = []
         if reach is not None and reach.low is not None and reach.high is not None:
             marks.append(bar(left, scale(reach.high), right - left, scale(reach.low) - scale(reach.high), "soft"))
-        marks.append(axis_left(scale, left, "saved, bps", right=right))
+        marks.append(axis_left(scale, left, "saved, bps", right=right, count=8))
         marks.append(line(left, scale(0), right, scale(0), "zero"))
         marks.extend(_dots(_thinned(each, DOTS // 3 if narrow else DOTS), values, columns, band, scale))
         for at, saved in enumerate(columns.saved.tolist()):
@@ -238,7 +238,7 @@ def _caption(each: Paired, reach: Reach | None) -> str:
         parts.append(f"One order in {stride} is drawn, by time; lines and bars count all.")
     if outside:
         extremes = f"{bps(float(np.nanmin(each.bps)))} to {bps(float(np.nanmax(each.bps)))} bps"
-        parts.append(f"{whole(outside)} lie beyond the axis, drawn red at its edge; orders reach from {extremes}.")
+        parts.append(f"{counted(outside, 'lie')} beyond the axis, drawn red at its edge; orders reach from {extremes}.")
     parts.append("On a phone more neighbours share a line and fewer orders are drawn.")
     return " ".join(parts)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sweep.page.drawing import NARROW, axis_bottom, breadth, dot, drawing, fitted, line, text
 from sweep.page.intervals import Reach, marked, reach_of
 from sweep.page.layout import figure, section, table
-from sweep.page.numbers import NONE, bps, decimal, label, whole
+from sweep.page.numbers import NONE, bps, counted, decimal, label, whole
 from sweep.page.scales import linear
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def _lead(folds: Sequence[Mapping[str, Any]], together: Reach | None, chosen: Re
     better = sum((fold["saved_bps"] or 0) > 0 for fold in folds)
     lower = sum(_known(fold) and fold["saved_bps"] < fold["in_sample_bps"] for fold in folds)
     said = (
-        f"Of {whole(len(folds))} folds {whole(better)} save on blocks that did not choose, and {whole(lower)} less "
-        f"than in sample; together {together or NONE} bps"
+        f"Of {whole(len(folds))} folds {counted(better, 'save')} on blocks that did not choose, and {whole(lower)} "
+        f"less than in sample; together {together or NONE} bps"
     )
     if chosen is not None:
         said += f", against {chosen} bps of the best combination in sample"
@@ -97,7 +97,7 @@ def _drawn(folds: Sequence[Mapping[str, Any]], together: Reach | None, validate:
         for at, (fold, name, figures) in enumerate(zip(shown, names, printed, strict=True)):
             y = top + step * at + (27 if narrow else 15)
             above = -11 if narrow else 4
-            marks += [text(0, y + above, name, "muted"), text(width, y + above, figures, "end")]
+            marks += [text(0, y + above, name, "muted over"), text(width, y + above, figures, "end over")]
             if _known(fold):
                 trained, tested = scale(fold["in_sample_bps"]), scale(fold["saved_bps"])
                 marks.append(line(trained, y, tested, y, "gain-line" if tested >= trained else "loss-line"))
@@ -113,7 +113,10 @@ def _drawn(folds: Sequence[Mapping[str, Any]], together: Reach | None, validate:
             y = top + step * len(shown) + (27 if narrow else 17)
             above = -11 if narrow else 4
             marks += [line(0, y - (25 if narrow else 14), width, y - (25 if narrow else 14))]
-            marks += [text(0, y + above, "together", "bold"), text(width, y + above, str(together), "bold end")]
+            marks += [
+                text(0, y + above, "together", "bold over"),
+                text(width, y + above, str(together), "bold end over"),
+            ]
             marks += marked(scale, together, y, bold=True)
         listed = "; ".join(f"{name}: {figures}" for name, figures in zip(names, printed, strict=True))
         said = f"bps in sample to out of sample, by fold: {listed}; together {together or NONE}."

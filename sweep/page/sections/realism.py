@@ -11,7 +11,7 @@ from sweep.caveats import named
 from sweep.page.element import element
 from sweep.page.intervals import Reach, reach_of, sketch_scale, sketched
 from sweep.page.layout import section, table
-from sweep.page.numbers import NONE, bps, label, whole
+from sweep.page.numbers import NONE, bps, counted, label, whole
 from sweep.page.sections.verdict import KINDS
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def _lead(worlds: Sequence[Mapping[str, Any]]) -> str:
         )
     else:
         said = (
-            f"Of {whole(len(others))} other worlds ({axes}) {whole(bests)} have another best combination, in "
+            f"Of {whole(len(others))} other worlds ({axes}) {counted(bests, 'have')} another best combination, in "
             f"{whole(signs)} the sign of what the first one's best saves against best_ask is another, and "
-            f"{whole(kinds)} have another verdict."
+            f"{counted(kinds, 'have')} another verdict."
         )
     if known:
         said += f" That best saves from {bps(min(known))} to {bps(max(known))} bps of the cash of best_ask."

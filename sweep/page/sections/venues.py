@@ -109,10 +109,10 @@ def _lead(best: Mapping[int, Sums], base: Mapping[int, Sums], against: str) -> s
     paid = f"It pays {dollars(own.fees)} $ in fees less rebates"
     if not base:
         return f"{fills}. {paid}."
-    there = base[number].shares if number in base else 0
+    same = base[number].shares if number in base else 0
     ten = f"In the 10 s after its fills the mid moves {decimal(own.mark_out(10))} bps towards the order"
     return (
-        f"{fills}, {against} {_percent(there, other.shares)} %. {paid}, {against} {dollars(other.fees)} $. "
+        f"{fills}, {against} {_percent(same, other.shares)} %. {paid}, {against} {dollars(other.fees)} $. "
         f"{ten}, after those of {against} {decimal(other.mark_out(10))}."
     )
 

@@ -220,8 +220,16 @@ def _stacked(losses: Sequence[Loss], against: str) -> Element:
         for at, loss in enumerate(losses):
             y = top + step * at + (26 if narrow else 13)
             weight = "bold" if loss.name in {"optimized", against} else ""
-            marks.append(text(0, y + (-11 if narrow else 4), labels[loss.name], weight, width=190))
-            marks.append(text(width, y + (-11 if narrow else 4), decimal(loss.total), f"end {weight}".strip()))
+            marks.append(
+                text(
+                    0,
+                    y + (-11 if narrow else 4),
+                    labels[loss.name],
+                    f"{weight} over".strip(),
+                    width=190 if narrow else left - 10,
+                )
+            )
+            marks.append(text(width, y + (-11 if narrow else 4), decimal(loss.total), f"end {weight} over"))
             marks.extend(_row(loss, scale, y))
         marks.append(line(scale(0), top, scale(0), bottom, "zero"))
         listed = "; ".join(f"{labels[each.name]} {decimal(each.total)}" for each in losses)
