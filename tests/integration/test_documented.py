@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kafka]
 
 BROKER = "kafka://127.0.0.1:9092/quotes"
 RUN = "runs/0123456789abcdef"
-ELSEWHERE = re.compile(r"address=|broker\.example|BUCKET|SOURCE|\.\.\.|\[|fedcba|monday|--follow")
-"""In commands that need a cluster, another's broker, further runs or days, or a reader's own words: these have tests of
-their own."""
+ELSEWHERE = re.compile(r"address=|broker\.example|BUCKET|SOURCE|\.\.\.|\[|fedcba|monday|--follow|podman")
+"""In commands that need a cluster, a container, another's broker, further runs or days, or a reader's own words: these
+have tests of their own."""
 
 
 def commands(page):
