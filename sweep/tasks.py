@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from allocator.baselines import Make
     from allocator.book import Book
     from allocator.order import Liquidity, Order, Rules
     from allocator.simulate import Traced
@@ -101,6 +102,8 @@ class Job:
         As `sweep.statistics.Orders.edges`; () = each order is a group of its own.
     parts : tuple of Part
         Of a grid of several variants: settings and kernel of each, instead of the above. A chunk lies in one of them.
+    baselines : tuple of (str, callable)
+        Those of plug-ins by name, as `allocator.simulate.trace_baselines` takes them.
     """
 
     orders: tuple[Order, ...]
@@ -109,6 +112,7 @@ class Job:
     kernel: str | None = None
     edges: tuple[int, ...] = ()
     parts: tuple[Part, ...] = ()
+    baselines: tuple[tuple[str, Make], ...] = ()
 
     def at(self, number: int) -> Job:
         """The job of the variant that a class lies in."""
@@ -529,7 +533,15 @@ def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity 
         stood,
         (
             trace_baselines(
-                book, order, rules, fees, settings.conventions, follower=settings.baseline, stood=stood, record=record
+                book,
+                order,
+                rules,
+                fees,
+                settings.conventions,
+                follower=settings.baseline,
+                stood=stood,
+                record=record,
+                more=dict(job.baselines),
             )
             for order in orders[first:past]
         ),
@@ -593,5 +605,6 @@ def _together(
             ),
             () if passive is None else (passive.of_runs(first, past),),
             (placed_of(placed),) if placed else (),
+            any(run.lookahead for run in own),
         )
     return outcomes

@@ -4,7 +4,16 @@ from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason
 from sweep.runs.folder import ORDERS, RUNS, VENUES, open_output
 from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
+from sweep.runs.manifest import (
+    MALFORMED,
+    Manifest,
+    config_of,
+    describe_malformed,
+    now,
+    plugins_of,
+    read_manifest,
+    run_id,
+)
 from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
 
@@ -23,6 +32,7 @@ __all__ = [
     "open_output",
     "open_regular",
     "open_store",
+    "plugins_of",
     "quarantine",
     "read_columns",
     "read_document",
