@@ -23,8 +23,9 @@ from feed.codecs.registry import Codec
 from feed.errors import FeedCorrupt, FeedError
 from feed.files.registry import READERS, read_file
 from feed.instants import LAST_INSTANT
+from feed.levels import LEVEL_DTYPES
 from feed.tables import QuoteMapping
-from feed.tape import PRICE_LIMIT, Tape, same
+from feed.tape import PRICE_LIMIT, QUOTE_DTYPES, Tape, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 OPEN: Final = 1_722_520_800 * 10**9
 CENT: Final = 10**7
 SEEDS: Final = range(12)
+
+FIXED: Final = 2**14
+"""Bytes of a message beside its rows, at most."""
 
 _NO_ROWS: Final[dict[str, Any]] = dict.fromkeys(
     ("ts", "venue", "bid_px", "ask_px", "bid_sz", "ask_sz", "sequence"), np.empty(0, np.int64)
@@ -101,6 +105,15 @@ def _tapes() -> Iterator[Tape]:
         yield tape_of(seed, levels=2 + seed % 9)
 
 
+def _at_one_instant(tape: Tape, times: int) -> Tape:
+    """All rows of a tape so many times, at one instant, which is one message."""
+    columns = {name: np.tile(getattr(tape, name), times) for name in QUOTE_DTYPES if name != "ts"}
+    behind = None
+    if tape.levels is not None:
+        behind = {name: np.tile(getattr(tape.levels, name), (times, 1)) for name in LEVEL_DTYPES}
+    return Tape.build(tape.symbol, ts=np.full(times * tape.rows, OPEN), **columns, levels=behind)
+
+
 def _records(messages: Iterable[Message]) -> list[Record]:
     return [Record(0, offset, bytes(message.value)) for offset, message in enumerate(messages)]
 
@@ -157,11 +170,12 @@ class CodecSuite:
         assert sent == sorted(expected, key=lambda each: each[:2])
 
     def test_no_message_is_larger_than_it_says(self) -> None:
-        for tape in _tapes():
+        for levels in (1, 4):
+            tape = _at_one_instant(tape_of(2, levels, trades=False), 400)
             most = self.codec.row_bytes + self.codec.level_bytes * (tape.depth - 1)
-            fixed = 4096
             for message in self.codec.encode(tape):
-                assert len(message.value) <= fixed + most * message.rows, f"{message.rows} rows of {most} bytes each"
+                largest = FIXED + most * message.rows
+                assert len(message.value) <= largest, f"{len(message.value)} bytes of {message.rows} rows"
 
     def test_what_is_malformed_is_refused_by_name_and_the_rest_is_read(self) -> None:
         tape = tape_of(1)

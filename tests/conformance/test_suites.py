@@ -1,5 +1,7 @@
 """What is built in passes the suites that are shipped for what others bring."""
 
+from typing import ClassVar
+
 import pytest
 
 from allocator.baselines import LOOKING_AHEAD, SCHEDULES
@@ -52,11 +54,11 @@ class _Schedule:
 
 
 class TestFairSchedules(BaselineSuite):
-    baselines = {name: _Schedule("fair", name) for name in SCHEDULES["fair"]}
+    baselines: ClassVar = {name: _Schedule("fair", name) for name in SCHEDULES["fair"]}
 
 
 class TestClassicSchedules(BaselineSuite):
-    baselines = {name: _Schedule("classic", name) for name in SCHEDULES["classic"]}
+    baselines: ClassVar = {name: _Schedule("classic", name) for name in SCHEDULES["classic"]}
 
 
 class TestJson(CodecSuite):
@@ -86,7 +88,7 @@ class OurReaders(ReaderSuite):
 
 
 class TestCsv(OurReaders):
-    ending, depth = ".csv", 3
+    ending, depth, trades = ".csv", 3, False  # a trade of its own has no row to be written with
 
 
 class TestParquet(OurReaders):
