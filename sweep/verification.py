@@ -19,10 +19,12 @@ from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
+from sweep.plugins import refuse_other
 from sweep.progress import Silent
 from sweep.pruning import bound
 from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section, search_section
+<<<<<<< HEAD
 from sweep.result import combinations_frame
 from sweep.runs import (
     COMBINATIONS,
@@ -36,6 +38,9 @@ from sweep.runs import (
     read_manifest,
     read_table,
 )
+=======
+from sweep.runs import ORDERS, VENUES, config_of, plugins_of, read_columns, read_document, read_manifest, read_table
+>>>>>>> plugins
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
 from sweep.views import views_of
@@ -123,6 +128,7 @@ def verify(
     if manifest.status != "complete":
         raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
     question = config_of(manifest, assignments).question
+    refuse_other(plugins_of(manifest), str(home))
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     checked: dict[str, Any] = {}
     differs = list(_check(home, manifest, question, progress, sample, seed, checked))
