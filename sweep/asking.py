@@ -11,12 +11,8 @@ from feed.tape import DAY
 from sweep import tasks
 from sweep.config import in_rounds
 from sweep.errors import ConfigError
-<<<<<<< HEAD
-from sweep.search import Grid, each_alone
-=======
 from sweep.plugins import baselines_named
-from sweep.search import each_alone
->>>>>>> plugins
+from sweep.search import Grid, each_alone
 from sweep.statistics import MOST_ROWS, NoOrder, joined, no_orders, orders_on
 
 if TYPE_CHECKING:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-<<<<<<< HEAD
-from dataclasses import dataclass, replace
-from functools import partial
-=======
 from dataclasses import asdict, dataclass, replace
->>>>>>> plugins
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

@@ -24,7 +24,6 @@ from sweep.progress import Silent
 from sweep.pruning import bound
 from sweep.reduce import Reduction
 from sweep.report import feed_section, order_section, rules_section, search_section
-<<<<<<< HEAD
 from sweep.result import combinations_frame
 from sweep.runs import (
     COMBINATIONS,
@@ -32,15 +31,13 @@ from sweep.runs import (
     VENUES,
     VIEWS,
     config_of,
+    plugins_of,
     read_columns,
     read_combinations,
     read_document,
     read_manifest,
     read_table,
 )
-=======
-from sweep.runs import ORDERS, VENUES, config_of, plugins_of, read_columns, read_document, read_manifest, read_table
->>>>>>> plugins
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
 from sweep.views import views_of

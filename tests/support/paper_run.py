@@ -54,7 +54,7 @@ def fills_frame(fills=FILLS):
         for name, at, after, venue, shares, cents, passive in fills
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({name: np.int64 for name in columns[1:-1]} | {"passive": bool})
+    return frame.astype(dict.fromkeys(columns[1:-1], np.int64) | {"passive": bool})
 
 
 def orders_frame(fills=FILLS, orders=ORDERS, mid=100 * NANO):
@@ -100,7 +100,9 @@ def venues_frame(fills=FILLS):
         row["mark_out_10s"] += shares * 2 * CENT if name == "optimized" else 0
     columns = ["strategy", "combination", "tape", "order", "side", "size", *(name for name in COLUMNS if name != "run")]
     rows = [
-        {"strategy": name, "combination": None, "tape": 0, "order": at, "side": "buy", "size": 1} | row | {"venue": venue}
+        {"strategy": name, "combination": None, "tape": 0, "order": at, "side": "buy", "size": 1}
+        | row
+        | {"venue": venue}
         for (name, at, venue), row in sums.items()
     ]
     return pd.DataFrame(rows, columns=columns)
