@@ -12,7 +12,7 @@ from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, lo
 from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
 from sweep.config.rules import PLACEMENT
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
-from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like
+from sweep.config.searches import ROUNDS_LIMIT, in_rounds, like, sampler_of
 from sweep.config.validation import Validation
 from sweep.config.variants import BookAsked, Variants, World, axis_values
 
@@ -47,5 +47,6 @@ __all__ = [
     "load_config",
     "placed",
     "read_mapping",
+    "sampler_of",
     "switches",
 ]

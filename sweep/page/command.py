@@ -61,7 +61,7 @@ def assignments(config: Config) -> Iterator[tuple[str, str]]:
     if not config.feed.max_bad:  # which nothing is written to then
         tree["feed"] = {**tree["feed"], "quarantine": default["feed"]["quarantine"]}
     for key, value in tree.items():
-        if key in _ELSEWHERE or (value == default.get(key) and key != "source"):
+        if key in _ELSEWHERE or (key != "source" and key in default and value == default[key]):
             continue
         if key not in SECTIONS:
             yield key, written(value)
@@ -126,7 +126,8 @@ def _escaped(character: str) -> str:
 def _float(value: float) -> str:
     if math.isinf(value):
         return ".inf" if value > 0 else "-.inf"
-    return format(Decimal(repr(value)), "f")
+    decimals = format(Decimal(repr(value)), "f")  # as YAML reads 1e-05 as text
+    return decimals if "." in decimals else f"{decimals}.0"
 
 
 def _read(text: str) -> Any:  # noqa: ANN401 - YAML holds anything

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from allocator.money import NANO, rounded
+
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 """What stands where there is no figure."""
@@ -24,8 +26,8 @@ def bps(value: float | None) -> str:
 
 
 def dollars(nano: int | None, digits: int = 2) -> str:
-    """Whole 1e-9 $ as dollars."""
-    return decimal(None if nano is None else nano / 1e9, digits)
+    """Whole 1e-9 $ as dollars, half-even as the document rounds them."""
+    return decimal(None if nano is None else rounded(nano, NANO, digits), digits)
 
 
 def whole(value: int | None) -> str:

@@ -41,8 +41,11 @@ LANES: Final = 12
 LANE: Final = 15.0
 """Px of a lane."""
 
-GRAIN: Final = 3.0
-"""Px within which two marks of one strategy are one."""
+GRAIN: Final = 3
+"""Px within which two marks of one strategy are one; twice as many, and again, where there are over `MOST`."""
+
+MOST: Final = 240
+"""Marks, or columns of px of a line, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +135,7 @@ def panels(path: Path, description: str) -> Element:
     def make(width: float) -> Element:
         narrow = width <= NARROW
         left, right = (62.0 if narrow else 76.0), width - (84.0 if narrow else 120.0)
-        instants = [path.start, path.end, *(int(ts) for fills in path.each for ts in fills.ts[[0, -1]])]
+        instants = [path.start, path.end, *(int(ts) for fills in path.each for ts in [*fills.ts[:1], *fills.ts[-1:]])]
         across = time(instants, left, right)
         tops, bottom = [24.0, 226.0, 324.0, 442.0], 442.0 + LANE * max(len(rows), 1) + 4
         marks = [
@@ -217,13 +220,20 @@ def _venues(path: Path, across: Time, top: float, rows: Sequence[tuple[str, Sequ
             own = np.isin(fills.venue, numbers)
             marks.append(text(x, y + 4, whole(sum(fills.shares[own].tolist())), "muted end"))
     for at, fills in enumerate(two):
-        strokes = "".join(
-            f"M{column},{coordinate(top + LANE * row + LANE / 2)}v{-6 if at == 0 else 6}"
-            for row, (_, numbers) in enumerate(rows)
-            for column in sorted({round(across(ts)) for ts in fills.ts[np.isin(fills.venue, numbers)]})
-        )
-        marks.append(_stroke(strokes, LOOKS[at][0]))
+        row_of = {number: row for row, (_, numbers) in enumerate(rows) for number in numbers}
+        places = [
+            (across(ts), float(row_of[number])) for ts, number in zip(fills.ts, fills.venue.tolist(), strict=True)
+        ]
+        marks.append(_stroke(_ticks(places, top + LANE / 2, -6 if at == 0 else 6), LOOKS[at][0]))
     return group(*marks)
+
+
+def _ticks(places: Places, top: float, tall: int) -> str:
+    """An upright stroke at each place, (px, lane); in one lane those that a reader could not tell apart once."""
+    places, grain = list(places), 1
+    while len(apart := dict.fromkeys((round(x / grain) * grain, lane) for x, lane in places)) > 2 * MOST:
+        grain *= 2
+    return "".join(f"M{x},{coordinate(top + LANE * lane)}v{tall}" for x, lane in apart)
 
 
 def looks(path: Path) -> list[tuple[Element, str]]:
@@ -242,8 +252,10 @@ def _stroke(path: str, kind: str, dashes: str = "") -> Element | None:
 
 def _marked(places: Places, shape: str) -> str:
     """A shape at each place; those that a reader could not tell apart once."""
-    apart = dict.fromkeys((round(x / GRAIN) * GRAIN if shape != DOT else round(x), round(y)) for x, y in places)
-    return "".join(f"M{x:g},{y:g}{shape}" for x, y in apart)
+    places, grain = list(places), 1 if shape == DOT else GRAIN
+    while len(apart := dict.fromkeys((round(x / grain) * grain, round(y / grain) * grain) for x, y in places)) > MOST:
+        grain *= 2
+    return "".join(f"M{x},{y}{shape}" for x, y in apart)
 
 
 def _stepped(ts: Int64, values: NDArray[np.float64], shown: NDArray[np.bool_], across: Time, scale: Linear) -> str:
@@ -252,16 +264,9 @@ def _stepped(ts: Int64, values: NDArray[np.float64], shown: NDArray[np.bool_], a
         (across(int(at)), scale(float(value))) if each else None
         for at, value, each in zip(ts, values, shown, strict=True)
     ]
-    kept: list[tuple[float, float] | None] = []
-    column: list[tuple[float, float]] = []
-    for place in [*places, None]:
-        if column and (place is None or int(place[0]) != int(column[0][0])):
-            kept += _extremes(column)
-            column = []
-        if place is None:
-            kept.append(None)
-        else:
-            column.append(place)
+    wide = 1
+    while len(kept := _thinned(places, wide)) > 4 * MOST:
+        wide *= 2
     strokes: list[str] = []
     x = y = 0
     for before, place in pairwise([None, *kept]):
@@ -276,6 +281,21 @@ def _stepped(ts: Int64, values: NDArray[np.float64], shown: NDArray[np.bool_], a
             strokes.append(f"h{column_of - x}v{height - y}" if column_of != x else f"v{height - y}")
         x, y = column_of, height
     return "".join(strokes)
+
+
+def _thinned(places: Sequence[tuple[float, float] | None], wide: int) -> list[tuple[float, float] | None]:
+    """What is seen of places in columns of so many px; None where a line breaks."""
+    kept: list[tuple[float, float] | None] = []
+    column: list[tuple[float, float]] = []
+    for place in [*places, None]:
+        if column and (place is None or place[0] // wide != column[0][0] // wide):
+            kept += _extremes(column)
+            column = []
+        if place is not None:
+            column.append(place)
+        elif kept and kept[-1] is not None:
+            kept.append(None)
+    return kept
 
 
 def _extremes(column: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -24,7 +24,8 @@ def shown(run: Run, pairs: Paired) -> Mapping[str, int]:
     pairs : Paired
         Of all orders, against the strongest baseline.
     """
-    kept = sorted(set(run.paths["position"].tolist()) & set(range(len(pairs.saved))))
+    positions = set(run.paths["position"].tolist()) if len(run.paths) else set()
+    kept = sorted(positions & set(range(len(pairs.saved))))
     if not kept:
         return {}
     savings = np.nan_to_num(pairs.bps)

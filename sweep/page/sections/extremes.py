@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from allocator.money import NANO, rounded
 from sweep.page.element import element
-from sweep.page.layout import section, table
+from sweep.page.layout import kept, section, table
 from sweep.page.names import BEST, clock, tape, tapes
 from sweep.page.numbers import NONE, bps, decimal, dollars, whole
 from sweep.page.paired import BPS, paired
@@ -122,17 +123,17 @@ class _Rows:
             element("a", {"href": f"#{anchor(position)}"}, str(position)) if position in self._drawn else str(position)
         )
         if len(self._tapes) > 1:
-            yield self._tapes[int(order["tape"])]
+            yield kept(self._tapes[int(order["tape"])])
         yield clock(order["start"], 0)
         yield str(order["side"])
         yield whole(int(order["size"]))
         mid2 = int(order["arrival_mid2"])
-        yield decimal(mid2 / 2e9, 4) if mid2 else NONE
+        yield decimal(rounded(mid2, 2 * NANO, 4), 4) if mid2 else NONE
         fills = [each[position] for each in self._fills.values()]
         for each in fills:
             yield decimal(each.price, 4)
         saved = int(pairs.saved[position])
-        yield f"{'+' if round(saved / 1e9, 2) > 0 else ''}{dollars(saved)}"
+        yield f"{'+' if rounded(saved, NANO, 2) > 0 else ''}{dollars(saved)}"
         yield bps(float(pairs.bps[position]))
         for each in fills:
             yield whole(each.fills)
@@ -146,7 +147,7 @@ def _fills(run: Run, strategy: str) -> Sequence[Fill]:
     for number, order, fills in zip(*(venues[name].tolist() for name in ("tape", "order", "fills")), strict=True):
         counts[number, order] += fills
     return [
-        Fill(cash / filled / 1e9 if filled else None, counts[number, order])
+        Fill(rounded(cash, filled * NANO, 4) if filled else None, counts[number, order])
         for number, order, cash, filled in zip(
             *(orders[name].tolist() for name in ("tape", "order", "cash_filled", "filled")), strict=True
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from allocator.money import NANO, rounded
 from sweep.page.element import element
 from sweep.page.layout import figure, folded, section, table
 from sweep.page.names import BEST, clock, plural, tape, tapes, venue
@@ -107,7 +108,7 @@ def _average(fills: Fills, numbers: Sequence[int] | None = None) -> float | None
     own = np.ones(len(fills.ts), np.bool_) if numbers is None else np.isin(fills.venue, numbers)
     pairs = zip(fills.shares[own].tolist(), fills.price[own].tolist(), strict=True)
     shares = sum(fills.shares[own].tolist())
-    return sum(count * price for count, price in pairs) / shares / 1e9 if shares else None
+    return rounded(sum(count * price for count, price in pairs), shares * NANO, 4) if shares else None
 
 
 def _words(one: Path) -> str:

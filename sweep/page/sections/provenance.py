@@ -151,7 +151,8 @@ def _rules(rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _rule(value: Any) -> str:  # noqa: ANN401 - JSON
     """A rule's value; ids of venues with their names, lists and tables on one line."""
     if isinstance(value, dict):
-        parts = (f"{_party(name)} {_nested(each)}" for name, each in value.items())
+        by_venue = "default" in value  # else by the names of an axis
+        parts = (f"{_party(name) if by_venue else name} {_nested(each)}" for name, each in value.items())
         return ", ".join(parts) or NONE
     if isinstance(value, list):
         return " or ".join(map(_rule, value)) or NONE

@@ -213,7 +213,7 @@ def _checks(checked: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
         return
     lines, silent = [], []
     for level in LEVELS:
-        for name, (of, definition) in CHECKS.items():
+        for name, (of, _) in CHECKS.items():
             if of != level:
                 continue
             count = _total(checked, name)
@@ -221,7 +221,7 @@ def _checks(checked: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
                 silent.append(name)
                 continue
             concerned = sum(1 for one in checked if one["counts"].get(name))
-            lines.append((name, level, whole(count), *((whole(concerned),) if len(checked) > 1 else ()), definition))
+            lines.append((name, level, whole(count), *((whole(concerned),) if len(checked) > 1 else ()), _about(name)))
     several = ("Tapes",) if len(checked) > 1 else ()
     yield element("h3", {}, "Checks")
     if lines:
@@ -233,7 +233,10 @@ def _checks(checked: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
     if silent:
         yield folded(
             f"{plural(len(silent), 'check')} that {'counts' if len(silent) == 1 else 'count'} nothing",
-            table(
-                ("Check", "What is counted"), ((name, CHECKS[name][1]) for name in silent), "Checks that count nothing"
-            ),
+            table(("Check", "What is counted"), ((name, _about(name)) for name in silent), "Checks that count nothing"),
         )
+
+
+def _about(name: str) -> Element:
+    """What a check counts, in a column that stays wide enough to read."""
+    return element("span", {"class": "about"}, CHECKS[name][1])

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from allocator.money import NANO, rounded
 from sweep.page.drawing import NARROW, axis_bottom, bar, breadth, drawing, fitted, text
 from sweep.page.element import element
 from sweep.page.layout import figure, folded, section, table
 from sweep.page.names import BEST, plural, strategy, venue
 from sweep.page.numbers import NONE, decimal, dollars, whole
-from sweep.page.paired import BPS
 from sweep.page.scales import Linear
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Sums:
     old: int
 
     def mark_out(self, seconds: int) -> float | None:
-        """By how much the mid moved towards the order so long after the fills, bps of their notional."""
+        """By how much the mid moved towards the order so long after the fills, bps of their notional, as printed."""
         moved, notional = (getattr(self, f"{name}_{seconds}s") for name in ("mark_out", "marked_notional"))
-        return BPS * moved / (2 * notional) if notional else None
+        return rounded(10_000 * moved, 2 * notional, 2) if notional else None
 
 
 NAMES: Final = tuple(field.name for field in fields(Sums))
@@ -131,9 +131,9 @@ def _caption(against: str) -> str:
 def _meaning() -> str:
     return (
         "Fees are less rebates: below 0 the venue pays. A mark-out is the move of the mid after a fill, towards the "
-        "order, in bps of the notional: above 0 waiting would have been dearer, below 0 cheaper. Crossed: filled while the "
-        "best displayed bid was above the best displayed ask. Old: filled at a quote that its venue had published over "
-        "30 s before."
+        "order, in bps of the notional: above 0 waiting would have been dearer, below 0 cheaper. Crossed: filled while "
+        "the best displayed bid was above the best displayed ask. Old: filled at a quote that its venue had published "
+        "over 30 s before."
     )
 
 
@@ -203,7 +203,7 @@ def _figures(sums: Sums, shares: int) -> list[str]:
         whole(sums.shares),
         _percent(sums.shares, shares),
         dollars(sums.fees),
-        decimal(sums.fees / sums.shares / 1e9 if sums.shares else None, 4),
+        decimal(rounded(sums.fees, sums.shares * NANO, 4) if sums.shares else None, 4),
         *(decimal(sums.mark_out(seconds)) for seconds in MARK_OUTS),
         _percent(sums.crossed, sums.shares),
         _percent(sums.old, sums.shares),
