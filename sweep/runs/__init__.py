@@ -3,8 +3,7 @@
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason
 from sweep.runs.folder import ORDERS, RUNS, VENUES, is_held, open_output
-from sweep.runs.log import NAME as LOG
-from sweep.runs.log import BufferedProgress
+from sweep.runs.log import LOG, BufferedProgress
 from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
 from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_document, read_result, read_table
