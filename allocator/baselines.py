@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from math import gcd
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
 from allocator import pace, splits
 from allocator.engine import ChildOrder, View, best_quote
+from allocator.errors import AllocatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from allocator.book import Book
+    from allocator.engine import Policy
     from allocator.order import Order, Pace, Parameters
+
+    Make = Callable[[Book, Order], Policy]
 
 MINUTE = pace.MINUTE
 INT64 = 2**63 - 1
@@ -242,6 +246,32 @@ def schedules(book: Book, order: Order, conventions: Conventions, follower: Foll
     made = {name: make(book, order) for name, make in SCHEDULES[conventions].items()}
     following = {name: replace(made[name], how=follower) for name in FOLLOWING & made.keys()}
     return made | {name: schedule for name, schedule in following.items() if made[name].how not in AT_ONCE}
+
+
+BASELINES: Final = (
+    "best_ask",
+    "twap",
+    "vwap",
+    "best_available",
+    "sweep_now",
+    "pov",
+    "pro_rata",
+    "touch",
+    "clairvoyant",
+)
+"""The names of all baselines: those of `SCHEDULES`, and what `allocator.simulate` runs beside them."""
+
+
+def check_schedule(schedule: Schedule, book: Book, order: Order) -> None:
+    """Refuse (AllocatorError) a schedule of somebody else's that is not one of this order."""
+    first, past = book.span(order)
+    due = schedule.due
+    if schedule.how not in get_args(How):
+        raise AllocatorError(f"how: expected one of {', '.join(get_args(How))}, but it had {schedule.how!r:.40}")
+    if type(schedule.unit) is not int or schedule.unit < 1 or schedule.size != order.size * schedule.unit:
+        raise AllocatorError(f"size: expected {order.size} shares in 1/unit of a share, but it had {schedule.size}")
+    if schedule.first != first or getattr(due, "shape", None) != (past - first,) or due.dtype != np.int64:
+        raise AllocatorError(f"due: expected ({past - first},) int64, one for each snapshot from {first} on")
 
 
 FOLLOWING: Final = frozenset({"twap", "vwap", "pov"})

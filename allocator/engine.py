@@ -35,13 +35,13 @@ class View:
     ----------
     snapshot : int
         Index into the book.
-    prices, costs : (S,) sequences of int
+    prices, costs : (S,) tuples of int
         Signed price, and c = signed price + taker fee, 1e-9 $; only valid where something is displayed, price 0 where
         nothing is.
-    available : (S,) sequence of int
-        Shares (in units, see `Policy.unit`) that can be taken; 0 where nothing is displayed. Of the participation of
+    available : (S,) tuple of int
+        Shares (in units, see `Policy`) that can be taken; 0 where nothing is displayed. Of the participation of
         what is displayed, those that are not taken, and that children in flight would not take.
-    displayed : (S,) sequence of int
+    displayed : (S,) tuple of int
         The same, whatever is taken of it.
     touch : int, optional
         The lowest cost displayed, whatever is taken of it, 1e-9 $; None where nothing is displayed.
@@ -54,10 +54,10 @@ class View:
     """
 
     snapshot: int
-    prices: Sequence[int]
-    costs: Sequence[int]
-    available: Sequence[int]
-    displayed: Sequence[int]
+    prices: tuple[int, ...]
+    costs: tuple[int, ...]
+    available: tuple[int, ...]
+    displayed: tuple[int, ...]
     touch: int | None
     mid2: int | None
     arrival2: int | None
@@ -79,18 +79,21 @@ class Policy(Protocol):
 
     Attributes
     ----------
-    unit : int
-        Quantities are counted in 1/unit of a share; 1 except for schedules with fractional slices.
+    unit : int, optional
+        Quantities are counted in 1/unit of a share; 1 where a policy has none, and except for schedules with fractional
+        slices.
     participation, schedule : optional
         As of `allocator.policies.Static`: the engine keeps to them, whatever decides. All, and ``now``, where a policy
         has none.
     """
 
-    @property
-    def unit(self) -> int: ...  # noqa: D102
-
     def decide(self, view: View, remaining: int, parameters: Parameters) -> Iterable[ChildOrder]:
         """The orders to send now; together they may exceed `remaining` only if the excess can be sold back."""
+
+
+def unit_of(policy: Policy) -> int:
+    """The units of a share that a policy counts in."""
+    return int(getattr(policy, "unit", 1))
 
 
 def unfilled_price(book: Book, order: Order, rules: Rules, fees: Sequence[int]) -> int | None:
@@ -232,7 +235,7 @@ def execute(
     AllocatorError
         A policy sends more than is available, or a passive order, which this engine does not fill.
     """
-    side, unit, sign = book.take_side(order.side), policy.unit, order.sign
+    side, unit, sign = book.take_side(order.side), unit_of(policy), order.sign
     first, past = book.span(order)
     arrival_at, arrival2 = book.arrival(order)
     shown = FirstLevels(book, side, rules) if side.levels is None else AllLevels(book, side.levels, rules)
@@ -273,10 +276,10 @@ def execute(
             mid2 = int(book.mid2[t])
             view = View(
                 t,
-                prices,
-                costs,
-                free,
-                offered,
+                tuple(prices),
+                tuple(costs),
+                tuple(free),
+                tuple(offered),
                 min((c for c, px in zip(costs, displayed, strict=True) if px), default=None),
                 sign * mid2 if mid2 else None,
                 sign * arrival2 if t >= arrival_at else None,
@@ -381,6 +384,10 @@ def _checked(children: Iterable[ChildOrder], available: Sequence[int]) -> list[C
     for child in sent:
         if child.kind != "taker":
             raise AllocatorError("a passive order needs an engine that keeps queues")
+        if type(child.shares) is not int or type(child.venue) is not int:
+            raise AllocatorError(f"a policy sent {child.shares!r:.40} to {child.venue!r:.40}: expected two int")
+        if not 0 <= child.venue < len(left):
+            raise AllocatorError(f"a policy sent to supply {child.venue}, and there are {len(left)}")
         if not 0 < child.shares <= left[child.venue]:
             raise AllocatorError(f"a policy sent {child.shares} units where {left[child.venue]} are available")
         left[child.venue] -= child.shares

@@ -135,15 +135,14 @@ POLICIES: Final[dict[str, type[Any]]] = {"static": Static, "pseudocode": Pseudoc
 """Every policy by name; one that `allocator.runners.COMPILED` does not name runs on the reference engine."""
 
 
-def make_policy(name: str, switches: Mapping[str, Any]) -> Policy:
+def make_policy(policy: type[Any], switches: Mapping[str, Any]) -> Policy:
     """Make a policy.
 
     Parameters
     ----------
-    name : str
-        One of `POLICIES`.
+    policy : type
+        One of `POLICIES`, or another dataclass that decides.
     switches : mapping
         Values by the names of fields; those of other policies are left out.
     """
-    policy = POLICIES[name]
     return policy(**{field.name: switches[field.name] for field in fields(policy) if field.name in switches})  # type: ignore[no-any-return]

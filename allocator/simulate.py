@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from allocator.baselines import Schedule, schedules
+from allocator.baselines import LOOKING_AHEAD, Schedule, check_schedule, schedules
 from allocator.book import freeze
 from allocator.clairvoyant import clairvoyant
 from allocator.collapse import classes, each_alone
-from allocator.engine import execute, in_shares, settle, unfilled_price
-from allocator.errors import FractionLeftError
+from allocator.engine import execute, in_shares, settle, unfilled_price, unit_of
+from allocator.errors import AllocatorError, FractionLeftError
 from allocator.fills import stood_mids
 from allocator.money import SUM_LIMIT, divide_half_even
 from allocator.order import Execution, ParameterColumns, Parameters, execution_of
@@ -44,11 +44,11 @@ from allocator.runners import (
 from allocator.shortfall import Trace, trace_fills, trace_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from allocator.baselines import Conventions, Follower
+    from allocator.baselines import Conventions, Follower, Make
     from allocator.book import Book
     from allocator.engine import Policy
     from allocator.order import Order, Rules
@@ -256,12 +256,15 @@ class Traced:
         shares.
     placed : Placed, optional
         What was decided and sent, by a policy that sends limit orders.
+    lookahead : bool
+        Whether it used what nobody knows at the time.
     """
 
     execution: Execution
     trace: Trace | None
     fills: Rows | None
     placed: Placed | None = None
+    lookahead: bool = False
 
 
 def trace_baselines(
@@ -275,6 +278,7 @@ def trace_baselines(
     engine: Engine = "kernel",
     stood: Rows | None = None,
     record: bool = True,
+    more: Mapping[str, Make] | None = None,
 ) -> dict[str, Traced]:
     """As `run_baselines`, each with when it filled and where the mid was.
 
@@ -286,6 +290,14 @@ def trace_baselines(
         `allocator.fills.stood_mids` of the book.
     record : bool
         Keep the fills.
+    more : mapping of str to callable, optional
+        Further baselines by name: each makes of a book and an order what decides. One with an attribute ``lookahead``
+        that is true looks ahead.
+
+    Raises
+    ------
+    AllocatorError
+        As `run_combinations`; one of `more` does what no order can, and is named.
     """
     check_sums(book, order, rules, fees)
     made = schedules(book, order, conventions, follower)
@@ -298,7 +310,25 @@ def trace_baselines(
     if conventions == "fair":
         done["touch"] = _run_touch(market, engine, record=record)
         done["clairvoyant"] = Traced(clairvoyant(book, order, rules, fees, plain=engine == "reference"), None, None)
-    return done
+    done |= {name: replace(run, lookahead=True) for name, run in done.items() if name in LOOKING_AHEAD}
+    return done | {name: _run_more(market, name, make, engine, record=record) for name, make in (more or {}).items()}
+
+
+def _run_more(market: _Market, name: str, make: Make, engine: Engine, *, record: bool) -> Traced:
+    """Run a baseline of another's: a schedule as those here, anything else on the plain engine."""
+    try:
+        policy = make(market.book, market.order)
+        if isinstance(policy, Schedule):
+            check_schedule(policy, market.book, market.order)
+            run = _follow(market, {name: policy}, engine, record=record)[name]
+            run = run or _follow(market, {name: policy.in_whole_shares()}, engine, record=record)[name]
+        else:
+            run = _plain(market, policy, Parameters(0, 0, 0), record=record)
+    except AllocatorError as error:
+        raise type(error)(f"baseline {name}: {error}") from None
+    if run is None:
+        raise AllocatorError(f"baseline {name}: a part of a share is left")
+    return replace(run, lookahead=bool(getattr(make, "lookahead", False)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -362,10 +392,11 @@ def _plain(market: _Market, policy: Policy, parameters: Parameters, *, record: b
     book, order = market.book, market.order
     acting = policy.acting if isinstance(policy, Schedule) else None
     run = execute(book, order, market.rules, market.fees, policy, parameters, record=True, acting=acting)
-    mids, first, last = trace_fills(market.stood, run, policy.unit)
-    trace = trace_row(book, divide_half_even(mids, policy.unit), first, last)
+    unit = unit_of(policy)
+    mids, first, last = trace_fills(market.stood, run, unit)
+    trace = trace_row(book, divide_half_even(mids, unit), first, last)
     rows = [(fill.snapshot, fill.venue, fill.shares, fill.price) for fill in run.fills]
-    fills = np.array(rows, np.int64).reshape(-1, 4) if record and policy.unit == 1 else None
+    fills = np.array(rows, np.int64).reshape(-1, 4) if record and unit == 1 else None
     return Traced(replace(run, fills=()), trace, fills)
 
 

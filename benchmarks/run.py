@@ -29,6 +29,7 @@ from benchmarks import (
     placement_bench,
     queues_bench,
     readers_bench,
+    report_bench,
     statistics_bench,
     sweep_bench,
 )
@@ -52,6 +53,7 @@ CASES: tuple[Case, ...] = (
     *readers_bench.CASES,
     *kafka_bench.CASES,
     *sweep_bench.CASES,
+    *report_bench.CASES,
 )
 
 VERSIONED = (

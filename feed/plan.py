@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from feed.plugins import Plugin
     from feed.provenance import Provenance
     from feed.tape import Tape
 
@@ -22,6 +23,12 @@ MEMORY = "memory:table"
 def is_table(source: object) -> bool:
     """Whether a source is a table in memory: anything of the Arrow C interface."""
     return hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__")
+
+
+def plugins_of(plan: SourcePlan) -> tuple[Plugin, ...]:
+    """The plug-ins that ranges of a plan are read by, each once, ascending."""
+    found = {getattr(each, "plugin", None) for each in plan.ranges}
+    return tuple(sorted(plugin for plugin in found if plugin is not None))
 
 
 class TapeSpan(NamedTuple):

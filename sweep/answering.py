@@ -157,6 +157,7 @@ def _one(parts: Sequence[Outcome]) -> Outcome:
         tuple(waited for part in parts for waited in part.waited),
         tuple(sums.after(orders) for part, orders in counted for sums in part.passive),
         tuple(placed.after(orders) for part, orders in counted for placed in part.placed),
+        any(part.lookahead for part in parts),
     )
 
 

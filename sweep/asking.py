@@ -11,6 +11,7 @@ from feed.tape import DAY
 from sweep import tasks
 from sweep.config import in_rounds
 from sweep.errors import ConfigError
+from sweep.plugins import baselines_named
 from sweep.search import Grid, each_alone
 from sweep.statistics import MOST_ROWS, NoOrder, joined, no_orders, orders_on
 
@@ -123,7 +124,8 @@ def job_of(question: Question, orders: Orders) -> tasks.Job:
     if len(each) > 1:
         pasts = grid.variant_edges[1:].tolist()
         parts = tuple(tasks.Part(past, variant.settings) for past, variant in zip(pasts, each, strict=True))
-    return tasks.Job(orders.orders, question.settings, each_alone(grid), parts=parts)
+    baselines = tuple(baselines_named(question.config.baselines).items())
+    return tasks.Job(orders.orders, question.settings, each_alone(grid), parts=parts, baselines=baselines)
 
 
 def in_classes(job: tasks.Job, classes: Classes, kernels: Sequence[str] = ()) -> tasks.Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import fields
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +17,9 @@ from feed.instants import format_instant, session_open
 from feed.markets import FEE_CAPS, beyond, elsewhere, rule_on, session_on
 from feed.publishers import in_us_equities
 from feed.tape import DAY
-from sweep.config import in_rounds
-from sweep.search import SAMPLERS, in_dollars
+from sweep.config import sampler_of
+from sweep.plugins import POLICY, policy_named
+from sweep.search import in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -89,20 +91,26 @@ WITHOUT: Final[dict[str, Label]] = {"participation": 1.0, "schedule": "now"}
 
 def unheeded(question: Question) -> Iterator[str]:
     """Where a cap or a schedule is asked of a policy that has none: its figures would be read as if it had."""
-    if question.variants.placing:
-        tried = {axis.name: axis.labels for axis in question.grid.further}
-        asked = {name: tried.get(name, (getattr(question.config, name),)) for name in WITHOUT}
-        names = [name for name, labels in asked.items() if any(label != WITHOUT[name] for label in labels)]
-        if names:
-            yield (
-                f"policy=placement has no {' and no '.join(names)}: each slice is sent as the model decides, "
-                "up to all that is displayed"
-            )
+    tried = {axis.name: axis.labels for axis in question.grid.further}
+    asked = {name: tried.get(name, (getattr(question.config, name),)) for name in WITHOUT}
+    names = [name for name, labels in asked.items() if any(label != WITHOUT[name] for label in labels)]
+    if question.variants.placing and names:
+        yield (
+            f"policy=placement has no {' and no '.join(names)}: each slice is sent as the model decides, "
+            "up to all that is displayed"
+        )
+    for plugin in question.plugins:
+        if plugin.kind != POLICY.noun:
+            continue
+        own = {field.name for field in fields(policy_named(plugin.name))}
+        if lacking := [name for name in names if name not in own]:
+            yield f"policy={plugin.name} has no {' and no '.join(lacking)}: it decides as if that was not asked for"
 
 
 def learned(question: Question) -> Iterator[str]:
     """What a search that learns leaves open, as it went where these quotes were kind."""
-    if in_rounds(question.config) and SAMPLERS[question.config.search.kind].learns:
+    sampler = sampler_of(question.config)
+    if sampler is not None and sampler.learns:
         apart = f" validate={question.config.validate} holds no block out of it;" if question.validation else ""
         yield (
             f"search.kind={question.config.search.kind} went where costs on all of these orders led it:{apart} what is "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from sweep import caveats, tasks
 from sweep.answering import answer_of, bests_of, check_detail, joined_market, markets_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.chunks import Suspects
-from sweep.config import as_config
+from sweep.config import as_config, sampler_of
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
@@ -24,6 +24,7 @@ from sweep.executors.on_ray import open_meters
 from sweep.incumbent import Lookout
 from sweep.judging import check_validation
 from sweep.planning import Plan, check_memory, make_plan
+from sweep.plugins import refuse_other
 from sweep.progress import Silent
 from sweep.pruning import Pruning, overlapping, pruned_of
 from sweep.reduce import TOTAL, Reduction, eligible
@@ -42,12 +43,12 @@ from sweep.runs import (
     Store,
     config_of,
     open_store,
+    plugins_of,
     quarantine,
     read_manifest,
     read_result,
     run_id,
 )
-from sweep.search import SAMPLERS
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
@@ -170,12 +171,13 @@ def run(
     """
     question = _asked(config, keys).question
     config = question.config
-    if question.searching and (load := SAMPLERS[config.search.kind].load) is not None:
-        load()
+    sampler = sampler_of(config)
+    if question.searching and sampler is not None and sampler.load is not None:
+        sampler.load()
     progress = BufferedProgress(progress or Silent())
     phases = Phases(progress.say, progress.detail)
     with open_session(question, progress, phases) as session:
-        facts = session.tapes.facts
+        question, facts = question.using(session.tapes.plugins), session.tapes.facts
         put_aside(question, session, progress)
         identifier = run_id(question, facts, session.tapes.empty)
         if home is None and config.output is not None:
@@ -225,6 +227,7 @@ def run_on(session: Session, question: Question, phases: Phases, progress: Progr
     ConfigError, FeedError, AllocatorError, AllFailed
         As `run`.
     """
+    question = question.using(session.tapes.plugins)
     identifier = run_id(question, session.tapes.facts, session.tapes.empty)
     return _answer(question, identifier, session, Store(), phases, BufferedProgress(progress))
 
@@ -234,7 +237,7 @@ def _answer(
 ) -> Result:
     """Sweep every tape: every combination, the baselines, the best, the document."""
     executor, facts = session.executor, session.tapes.facts
-    config = question.config
+    config, plugins = question.config, question.plugins
     orders = orders_of(question, session.tapes)
     check_detail(question, len(orders))
     check_validation(orders, question.validation)
@@ -349,6 +352,7 @@ def _answer(
             "id": identifier,
             "config_hash": question.config_hash,
             "versions": versions(),
+            **({"plugins": [asdict(plugin) for plugin in plugins]} if plugins else {}),
             "executor": config.executor,
             "address": config.address if config.executor == "ray" else None,
             "workers": executor.workers,
@@ -549,6 +553,7 @@ def resume(home: Path | str, assignments: Sequence[str] = (), progress: Progress
             f"{home}: was begun by other code, version {manifest.versions.get('sor-sweep', 'unknown')}"
             f"{f' at {manifest.revision}' if manifest.revision else ''}; go on with that, or run anew"
         )
+    refuse_other(plugins_of(manifest), str(home))
     try:
         return run(config, progress, home=home)
     except BaseException as error:

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from importlib import metadata
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Stamp = dict[str, str]
 """The versions of an installation by name; where they are equal, the same tasks give the same bytes."""
@@ -56,9 +56,14 @@ def node_name() -> str:
     return _node.get()()
 
 
-def name_node(name: Callable[[], str]) -> None:
-    """Say what names the machine that runs this; an executor does, which knows it by an address."""
-    _node.set(name)
+@contextmanager
+def named_node(name: Callable[[], str]) -> Iterator[None]:
+    """Let a function name the machine that runs this; an executor does, which knows it by an address."""
+    token = _node.set(name)
+    try:
+        yield
+    finally:
+        _node.reset(token)
 
 
 VERSIONED: Final = ("sor-sweep", "ray", "numpy", "numba", "pandas", "pyarrow", "kafka-python", "msgspec")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from allocator.baselines import LOOKING_AHEAD
 from sweep.config import Validation
 from sweep.reduce import FILLED, OVERFILLED, TOTAL
 from sweep.statistics import (
@@ -219,6 +218,8 @@ class Ground:
         Shares that best_ask fills, less those that it overfills.
     notional : (G,) float64
         Of the orders at their arrival mids, 1e-9 $; at the cash of best_ask where one has none.
+    looking_ahead : frozenset of str
+        The baselines that are not honest.
     """
 
     orders: Orders
@@ -230,11 +231,12 @@ class Ground:
     everyone: dict[str, Int64]
     filled: Int64
     notional: Float64
+    looking_ahead: frozenset[str]
 
     @cached_property
     def baselines(self) -> dict[str, Int64]:
         """The honest ones of them, which do not look ahead."""
-        return {name: paid for name, paid in self.everyone.items() if name not in LOOKING_AHEAD}
+        return {name: paid for name, paid in self.everyone.items() if name not in self.looking_ahead}
 
     @cached_property
     def signs(self) -> Int64:
@@ -390,6 +392,7 @@ def ground_of(
         paid_by_group(orders, baselines),
         np.add.reduceat(filled, orders.edges[:-1]),
         notional_by_group(orders, baselines["best_ask"], arrivals),
+        frozenset(name for name, outcome in baselines.items() if outcome.lookahead),
     )
 
 

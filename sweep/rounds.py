@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sweep.asking import in_classes, job_of
-from sweep.config import ROUNDS_LIMIT
+from sweep.config import ROUNDS_LIMIT, sampler_of
 from sweep.reduce import Reduction
 from sweep.runs import Asked
 from sweep.search import (
-    SAMPLERS,
     Grid,
     each_alone,
     fulfilling,
     kept_of,
-    make_sampler,
     router_axes,
     space_of,
     spanned,
@@ -233,12 +231,13 @@ class _Searching:
         space = space_of(self._lattice)
         self._worlds = prod(self._lattice.shape) // space.places
         self._left = ROUNDS_LIMIT if self._search.combinations is None else self._search.combinations
-        kind = SAMPLERS[self._search.kind]
+        kind = sampler_of(config)
+        if kind is None:
+            raise AssertionError("a search in rounds without a sampler")
         self._learns = kind.learns
         budget = None if self._search.combinations is None else self._left // self._worlds
         self._samplers: list[Sampler] = [
-            make_sampler(self._search.kind, space, self._search.seed, budget)
-            for _ in range(self._worlds if kind.learns else 1)
+            kind.make(space, self._search.seed, budget) for _ in range(self._worlds if kind.learns else 1)
         ]
         self._before = 0
 

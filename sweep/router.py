@@ -338,6 +338,7 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
         everyone=run.baselines,
         filled=np.zeros(run.orders.groups, np.int64),
         notional=run.notional,
+        looking_ahead=frozenset(name for name, each in run.document["baselines"].items() if each.get("lookahead")),
     )
     every = np.arange(run.orders.groups)
     notional = ground.by_block(every, ground.notional)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from allocator.baselines import Make
     from allocator.book import Book
     from allocator.order import Liquidity, Order, Rules
     from allocator.simulate import Traced
@@ -102,6 +103,8 @@ class Job:
         As `sweep.statistics.Orders.edges`; () = each order is a group of its own.
     parts : tuple of Part
         Of a grid of several variants: settings and kernel of each, instead of the above. A chunk lies in one of them.
+    baselines : tuple of (str, callable)
+        Those of plug-ins by name, as `allocator.simulate.trace_baselines` takes them.
     """
 
     orders: tuple[Order, ...]
@@ -110,6 +113,7 @@ class Job:
     kernel: str | None = None
     edges: tuple[int, ...] = ()
     parts: tuple[Part, ...] = ()
+    baselines: tuple[tuple[str, Make], ...] = ()
 
     def at(self, number: int) -> Job:
         """The job of the variant that a class lies in."""
@@ -533,7 +537,15 @@ def baselines(book: Book, job: Job, first: int, past: int, liquidity: Liquidity 
         stood,
         (
             trace_baselines(
-                book, order, rules, fees, settings.conventions, follower=settings.baseline, stood=stood, record=record
+                book,
+                order,
+                rules,
+                fees,
+                settings.conventions,
+                follower=settings.baseline,
+                stood=stood,
+                record=record,
+                more=dict(job.baselines),
             )
             for order in orders[first:past]
         ),
@@ -597,5 +609,6 @@ def _together(
             ),
             () if passive is None else (passive.of_runs(first, past),),
             (placed_of(placed),) if placed else (),
+            any(run.lookahead for run in own),
         )
     return outcomes

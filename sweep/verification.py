@@ -19,6 +19,7 @@ from sweep.chunks import Chunk
 from sweep.environment import sources_hash
 from sweep.errors import ConfigError, WorkersLost
 from sweep.executors import Lost
+from sweep.plugins import refuse_other
 from sweep.progress import Silent
 from sweep.pruning import bound
 from sweep.reduce import Reduction
@@ -30,6 +31,7 @@ from sweep.runs import (
     VENUES,
     VIEWS,
     config_of,
+    plugins_of,
     read_columns,
     read_combinations,
     read_document,
@@ -123,6 +125,7 @@ def verify(
     if manifest.status != "complete":
         raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
     question = config_of(manifest, assignments).question
+    refuse_other(plugins_of(manifest), str(home))
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     checked: dict[str, Any] = {}
     differs = list(_check(home, manifest, question, progress, sample, seed, checked))

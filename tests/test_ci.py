@@ -64,3 +64,36 @@ def test_what_was_skipped_is_named(tmp_path):
 
 def test_no_test_at_all_is_a_failure(tmp_path):
     assert ci(tmp_path, "").returncode != 0
+
+
+APT = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/../apt.log"
+"""
+TOOLS = ("bash", "cat", "dirname", "env", "grep", "mktemp", "rm", "sh", "tail", "tee", "timeout")
+
+
+def test_what_a_clean_machine_lacks_is_asked_of_apt_by_root_alone(tmp_path):
+    """A PATH with a few tools, and an apt-get that notes what it is asked for: without a Python nothing is run."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / "bin").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    for tool in TOOLS:
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    (tmp_path / "bin" / "apt-get").write_text(APT)
+    (tmp_path / "bin" / "apt-get").chmod(0o755)
+    ran = subprocess.run(
+        [tmp_path / ".ci" / "run"],
+        env={"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode != 0
+    log = tmp_path / "apt.log"
+    if os.geteuid() != 0:
+        assert not log.exists()
+        return
+    first = next(line for line in log.read_text().splitlines() if " install " in line).split()
+    assert {"make", "python3", "python3-venv", "openjdk-17-jre-headless", "maven"} < set(first)
+    assert {"chromium", "nodejs", "npm", "iproute2", "openssh-server"} < set(first)

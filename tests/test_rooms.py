@@ -15,6 +15,7 @@ from tests.support import ROOT
 ROOMS = (
     *(f"feed.{room}" for room in ("codecs", "files", "kafka", "markets", "quality", "tables")),
     *(f"sweep.{room}" for room in ("config", "executors", "executors.on_ray", "forecast", "report", "runs", "search")),
+    "sweep.charts",
     "sweep.statistics",
     "sweep.tapes",
 )

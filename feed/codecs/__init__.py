@@ -1,6 +1,6 @@
 """Messages of a topic: codecs that turn a tape into messages, and messages into a tape.
 
-CODECS : every codec, by name.
+CODEC, codec_named, known_codecs : codecs as plug-ins; a codec by name, and all the names.
 decode_json : what reads the messages of anybody.
 Fields, MissingField, names_in : what reads those of another shape, what they may lack, the names of their fields.
 batches, too_large : messages that are decoded together; the error of rows beyond the bound.
@@ -18,10 +18,10 @@ from feed.codecs.json_codec import decode_json
 from feed.codecs.json_fields import Fields, MissingField, names_in
 from feed.codecs.json_rows import REFUSALS
 from feed.codecs.messages import Decoded, Header, Messages, Record, batches, by_instant, gather, malformed, too_large
-from feed.codecs.registry import CODECS, Codec
+from feed.codecs.registry import CODEC, Codec, codec_named, known_codecs
 
 __all__ = [
-    "CODECS",
+    "CODEC",
     "REFUSALS",
     "Codec",
     "Decoded",
@@ -32,8 +32,10 @@ __all__ = [
     "Record",
     "batches",
     "by_instant",
+    "codec_named",
     "decode_json",
     "gather",
+    "known_codecs",
     "malformed",
     "names_in",
     "too_large",

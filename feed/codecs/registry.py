@@ -1,14 +1,15 @@
-"""The codecs: how to write and read values, by the name in a message's header."""
+"""The codecs: how to write and read values, by the name in a message's header; built in, or of a plug-in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from feed.codecs.arrow_codec import SNAPSHOTS, decode_arrow, encode_arrow
 from feed.codecs.json_codec import decode_json, encode_json, stream_json
 from feed.codecs.messages import one_by_one, quote_bytes
+from feed.plugins import Kind, installed, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,3 +62,26 @@ CODECS: dict[str, Codec] = {
         level_bytes=quote_bytes(2) - quote_bytes(1),
     ),
 }
+
+
+def _fault(target: Any) -> str | None:  # noqa: ANN401 - whatever an entry point refers to
+    if isinstance(target, Codec):
+        return None
+    return f"expected a feed.codecs.Codec, but it had {type(target).__name__}"
+
+
+CODEC: Final = Kind("codec", "sor_sweep.codecs", tuple(CODECS), _fault)
+"""Codecs as plug-ins: each an instance of `Codec`."""
+
+
+def codec_named(name: str) -> Codec:
+    """A codec, built in or of a plug-in; PluginError where there is none of that name, or none that can be used."""
+    if name in CODECS:
+        return CODECS[name]
+    codec: Codec = load(CODEC, name).target
+    return codec
+
+
+def known_codecs() -> str:
+    """The names of all codecs, for a message."""
+    return ", ".join(sorted((*CODECS, *installed(CODEC))))

@@ -5,6 +5,7 @@ plan_s3 : the plan that reads objects of a store.
 plan_table : the plan that reads a table in memory.
 convert, check_place : write tapes to files; refuse a place for them before anything is read.
 write_csv : write one tape as CSV.
+READER : readers as plug-ins.
 ending_of : the ending of a file's name, if it is one that can be read.
 propose_mapping : look at a table, and write how it is read.
 trusted : bytes of memory that a source of some size may take.
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from feed.files.csv_writer import write_csv
     from feed.files.memory import plan_table
     from feed.files.plan import PASSED_OVER, plan_files
-    from feed.files.registry import ending_of
+    from feed.files.registry import READER, ending_of
     from feed.files.s3 import plan_s3
     from feed.files.streams import trusted
     from feed.files.table_reader import propose_mapping
@@ -32,7 +33,7 @@ else:
             "csv_writer": ("write_csv",),
             "memory": ("plan_table",),
             "plan": ("PASSED_OVER", "plan_files"),
-            "registry": ("ending_of",),
+            "registry": ("READER", "ending_of"),
             "s3": ("plan_s3",),
             "streams": ("trusted",),
             "table_reader": ("propose_mapping",),
@@ -41,6 +42,7 @@ else:
 
 __all__ = [
     "PASSED_OVER",
+    "READER",
     "check_place",
     "convert",
     "ending_of",

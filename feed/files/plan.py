@@ -13,10 +13,11 @@ import numpy as np
 
 from feed.console import listing, quoted
 from feed.errors import FeedError, FeedUnavailable
-from feed.files.registry import READERS, is_read, passed_over, read_file
+from feed.files.registry import READER, endings, is_read, passed_over, read_file, reader_of
 from feed.files.stdin import STDIN, spooled
 from feed.files.streams import check_there, limits_of, unreadable_reported
 from feed.plan import TapeSpan
+from feed.plugins import check_same, refusing
 from feed.provenance import Provenance
 from feed.tape import DAY, Tape, join
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from feed.files.streams import Limit
     from feed.options import ReadOptions
     from feed.plan import Range
+    from feed.plugins import Plugin
     from feed.tables import QuoteMapping
 
 PASSED_OVER = "passed over what may not be looked into"
@@ -46,9 +48,13 @@ class FileRange:
     depth: int | None = None
     quotes: QuoteMapping | None = None
     called: str | None = None  # instead of its path
+    plugin: Plugin | None = None  # whose reader it takes
 
     def read(self) -> FileBlock:
         """Read the file; FeedError as `read_file`."""
+        with refusing(str(self.path)):
+            if self.plugin is not None:
+                check_same(READER, self.plugin)
         try:
             return read_file(self.path, self.symbol, self.max_bytes, self.depth, self.quotes)
         except FeedError as error:
@@ -204,7 +210,15 @@ def plan_files(place: str, options: ReadOptions) -> FilePlan:
     sizes = [path.stat().st_size for path in paths]
     limits, held = limits_of(sizes, options.of_file)
     ranges = tuple(
-        FileRange(path, options.symbol, limit, options.depth, options.quotes, called)
+        FileRange(
+            path,
+            options.symbol,
+            limit,
+            options.depth,
+            options.quotes,
+            called,
+            reader_of(str(path), options.quotes),
+        )
         for path, limit in zip(paths, limits, strict=True)
     )
     return FilePlan("stdin" if called else "file", place, ranges, options.symbol, joined, held, shut, options.depth)
@@ -249,14 +263,15 @@ def known(place: str, paths: Sequence[str]) -> list[str]:
         There is none; lists the files there.
     """
     names = {path: path.rpartition("/")[2] for path in paths}
-    files = sorted(
-        path
-        for path, name in names.items()
-        if is_read(path) and not name.startswith(".") and not passed_over(path, names)
-    )
+    with refusing(place):
+        files = sorted(
+            path
+            for path, name in names.items()
+            if is_read(path) and not name.startswith(".") and not passed_over(path, names)
+        )
     if not files:
         raise FeedUnavailable(
-            f"no file there ends in one of {', '.join(READERS)}", place, listing("files", set(names.values()))
+            f"no file there ends in one of {', '.join(endings())}", place, listing("files", set(names.values()))
         )
     return files
 

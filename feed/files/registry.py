@@ -1,26 +1,31 @@
-"""Readers and writers by the ending of a file's name."""
+"""Readers and writers by the ending of a file's name; readers built in, or of a plug-in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from feed.errors import FeedUnavailable
+from feed.console import printable
+from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
+from feed.files.fragments import FileBlock, Fragment, check_symbols
 from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
-from feed.files.streams import check_there
+from feed.files.streams import COMPRESSIONS, check_there, damage_reported, open_bytes
 from feed.levels import MOST_LEVELS
+from feed.plugins import Kind, Loaded, PluginError, UnknownNameError, installed, load, refusing
 from feed.publishers import in_us_equities
+from feed.tape import Tape
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
 
-    from feed.files.fragments import FileBlock
     from feed.files.streams import Limit
+    from feed.plugins import Plugin
     from feed.tables import QuoteMapping
-    from feed.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class Request:
     max_bytes: Limit = None
     depth: int = MOST_LEVELS
     quotes: QuoteMapping | None = None
+
+    def open(self, path: Path) -> io.BufferedReader:
+        """Open a file for its bytes, decompressed where it ends in .gz or .zst, up to the bound (FeedCorrupt)."""
+        return open_bytes(path, self.max_bytes)
 
 
 Read = Callable[["Path", Request], "FileBlock"]
@@ -159,19 +168,98 @@ def passed_over(path: str, paths: Collection[str]) -> bool:
 
 def is_read(path: str) -> bool:
     """Whether a file of a directory is one to read, by its path."""
-    return ending_of(path) is not None or any(each.lists(path) for each in FORMATS.values())
+    known = ending_of(path) is not None or any(each.lists(path) for each in FORMATS.values())
+    return known or _brought(path) is not None
+
+
+def _fault(target: Any) -> str | None:  # noqa: ANN401 - whatever an entry point refers to
+    return None if callable(target) else f"expected a function, but it had {type(target).__name__}"
+
+
+READER: Final = Kind("reader", "sor_sweep.readers", (*FORMATS, "csv", "dbn", "parquet", "gz", "zst", "zip"), _fault)
+"""Readers as plug-ins: functions of a path and a `Request` that return a tape, or several of different symbols."""
+
+
+def _brought(path: str) -> str | None:
+    """The plug-in that reads a file by its ending: NAME reads .NAME, .NAME.gz and .NAME.zst."""
+    name = path.rpartition("/")[2].lower()
+    for packed in COMPRESSIONS:
+        name = name.removesuffix(packed)
+    ending = name.rpartition(".")[2] if "." in name else ""
+    if not ending or ending in READER.built_in or any(each.lists(path) for each in FORMATS.values()):
+        return None
+    return next((each for each in installed(READER) if each.lower() == ending), None)
+
+
+def endings() -> list[str]:
+    """The endings of files that are read, for a message."""
+    return [*READERS, *(f".{name}" for name in installed(READER))]
+
+
+def reader_of(path: str, quotes: QuoteMapping | None) -> Plugin | None:
+    """The plug-in that reads a file; None where what is built in does.
+
+    Raises
+    ------
+    FeedUnavailable
+        It cannot be used.
+    """
+    with refusing(path):
+        found = _loaded(path, quotes)
+    return None if found is None else found.plugin
+
+
+def _loaded(path: str, quotes: QuoteMapping | None) -> Loaded | None:
+    if quotes is not None and (quotes.names_columns or quotes.format in FORMATS):
+        return None
+    name = None if quotes is None else quotes.format
+    if name is None and ending_of(path) is None:
+        name = _brought(path)
+    return None if name is None else load(READER, name)
+
+
+def _read_by(found: Loaded, path: Path, request: Request) -> FileBlock:
+    """Read a file by a plug-in, whose errors about what it holds are damage of the file."""
+    with damage_reported(path):
+        try:
+            made = found.target(path, request)
+            tapes = [made] if isinstance(made, Tape) else list(made)
+        except (ValueError, LookupError, ArithmeticError) as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise FeedCorrupt(
+                f"reader {found.plugin.name}: {printable(why[:300])}", str(path), "export it again"
+            ) from None
+    by_symbol = {tape.symbol: tape for tape in tapes if isinstance(tape, Tape)}
+    if len(by_symbol) < len(tapes):
+        raise FeedUnavailable(
+            "it returned what is no tape, or two of one symbol", str(path), f"see {found.plugin.distribution}"
+        )
+    if not any(tape.rows or len(tape.trades.ts) for tape in tapes):
+        raise NoRows("there are no rows in it", str(path), "export it again")
+    check_symbols(by_symbol, request.symbol, str(path))
+    kept = [tape.up_to(request.depth) for name, tape in sorted(by_symbol.items()) if request.symbol in {None, name}]
+    return FileBlock(
+        tuple(Fragment(tape) for tape in kept if tape.rows or len(tape.trades.ts)), tuple(sorted(by_symbol))
+    )
 
 
 def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
     """How a file is read: by the layout that is named, or seen, or by its ending; as CSV where none is known."""
     if quotes is not None and quotes.names_columns:
         return _read_mapped
-    if quotes is not None and quotes.format is not None:
-        if quotes.format not in FORMATS:
-            raise FeedUnavailable(
-                f"unknown layout {quotes.format!r}", "quotes.format", f"there are {', '.join(FORMATS)}"
-            )
+    if quotes is not None and quotes.format in FORMATS:
         return FORMATS[quotes.format].read
+    try:
+        found = _loaded(str(path), quotes)
+    except UnknownNameError:
+        layouts = ", ".join((*FORMATS, *installed(READER)))
+        raise FeedUnavailable(
+            f"unknown layout {quotes and quotes.format!r}", "quotes.format", f"there are {layouts}"
+        ) from None
+    except PluginError as error:
+        raise FeedUnavailable(str(error), str(path)) from None
+    if found is not None:
+        return partial(_read_by, found)
     seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
     if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
         raise FeedUnavailable(

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.files.plan import FilePlan, known
-from feed.files.registry import read_file
+from feed.files.registry import READER, read_file, reader_of
 from feed.files.streams import limits_of, too_large
 from feed.options import MAX_BYTES
+from feed.plugins import check_same, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from feed.files.fragments import FileBlock
     from feed.files.streams import Limit
     from feed.options import ReadOptions
+    from feed.plugins import Plugin
     from feed.tables import QuoteMapping
 
 SCHEME = "s3://"
@@ -107,6 +109,8 @@ class S3Range:
         Levels of a side at most.
     quotes : QuoteMapping, optional
         What the object does not say itself.
+    plugin : Plugin, optional
+        Whose reader it takes.
     """
 
     store: Bucket
@@ -116,6 +120,7 @@ class S3Range:
     max_bytes: Limit
     depth: int | None = None
     quotes: QuoteMapping | None = None
+    plugin: Plugin | None = None
 
     def read(self) -> FileBlock:
         """Copy the object and read it.
@@ -127,6 +132,9 @@ class S3Range:
             room; FeedCorrupt where the object has changed since the plan.
         """
         place = SCHEME + self.key
+        with refusing(place):
+            if self.plugin is not None:
+                check_same(READER, self.plugin)
         limit = self.max_bytes if isinstance(self.max_bytes, int) else MAX_BYTES
         if self.size > limit:
             raise too_large(place, limit)
@@ -181,7 +189,9 @@ def plan_s3(place: str, options: ReadOptions) -> FilePlan:
         raise FeedUnavailable("the file is empty", SCHEME + empty, "export it again")
     limits, held = limits_of(list(objects.values()), options.of_file)
     ranges = tuple(
-        S3Range(store, path, size, options.symbol, limit, options.depth, options.quotes)
+        S3Range(
+            store, path, size, options.symbol, limit, options.depth, options.quotes, reader_of(path, options.quotes)
+        )
         for (path, size), limit in zip(objects.items(), limits, strict=True)
     )
     return FilePlan("s3", place, ranges, options.symbol, joined, held, depth=options.depth)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from feed.codecs import CODECS, Record, malformed
+from feed.codecs import CODEC, Record, known_codecs, malformed
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable
 from feed.kafka.address import Address, parse_address
@@ -21,12 +21,14 @@ from feed.kafka.tolerance import spans, tolerated
 from feed.kafka.topic import partitions_of
 from feed.levels import MOST_LEVELS
 from feed.options import DEFAULTS, ReadOptions
+from feed.plugins import UnknownNameError, plugin_of, refusing
 from feed.provenance import Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from feed.plan import TapeSpan
+    from feed.plugins import Plugin
     from feed.tape import Tape
 
 WINDOW = 1000
@@ -187,6 +189,7 @@ def _plan(
     options: ReadOptions,
 ) -> ReplayPlan:
     _check_listed(address, end, record, offsets, options)
+    plugin = _codec(end, record, address)
     if options.symbol is not None and options.symbol not in end.tapes:
         raise FeedUnavailable(
             f"replay {end.replay} does not hold {options.symbol!r}; {listing('symbols', end.tapes)}", address.place
@@ -211,6 +214,7 @@ def _plan(
                 tuple(end.tapes),
                 first=low == listed.start,
                 options=options,
+                plugin=plugin,
             )
             for low, high in itertools.pairwise(bounds)
         ]
@@ -330,14 +334,24 @@ class _Scan:
         )
 
 
+def _codec(end: EndRecord, record: Record, address: Address) -> Plugin | None:
+    """The plug-in whose codec wrote a replay; None of what is built in.
+
+    A topic may be anybody's: it chooses among the codecs that are installed, by name.
+    """
+    with refusing(address.place):
+        try:
+            return plugin_of(CODEC, end.codec)
+        except UnknownNameError:
+            raise malformed(record, f"codec {end.codec!r}, this reader knows {known_codecs()}") from None
+
+
 def _check_listed(
     address: Address, end: EndRecord, record: Record, offsets: dict[int, tuple[int, int]], options: ReadOptions
 ) -> None:
     """Check the end record's table against what the topic holds."""
     if end.schema.partition(".")[0] != SCHEMA.partition(".")[0]:
         raise malformed(record, f"schema {end.schema!r}, this reader knows {SCHEMA}")
-    if end.codec not in CODECS:
-        raise malformed(record, f"codec {end.codec!r}, this reader knows {', '.join(sorted(CODECS))}")
     if record.partition not in end.partitions:
         raise malformed(record, "end record: it does not list its own partition")
     for partition, listed in end.partitions.items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feed.codecs import CODECS
+from feed.codecs import codec_named, known_codecs
 from feed.console import listing
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.instants import format_instant
@@ -21,13 +21,14 @@ from feed.kafka.client import DELIVERY_SECONDS, MAX_MESSAGE, murmur2, open_consu
 from feed.kafka.headers import OWN, SCHEMA, EndRecord, Listed, encode_end, end_headers, replay_digest, shared_headers
 from feed.kafka.senders import ACKNOWLEDGE_SECONDS, SENDERS, Covered
 from feed.kafka.topic import beginnings, check_fit, check_room, made_settings_of
+from feed.plugins import UnknownNameError, refusing
 from feed.provenance import Partition
 from feed.tape import Tape, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from feed.codecs import Messages
+    from feed.codecs import Codec, Messages
     from feed.kafka.senders import Sender
     from feed.tape import Int64
 
@@ -170,7 +171,7 @@ def replay(
     speed : float
         0 = as fast as it goes; X = recorded gaps divided by X.
     codec : str
-        A key of `feed.codecs.registry.CODECS`.
+        A name of `feed.codecs.registry.CODECS`, or of a plug-in.
     partition : str
         A key of `PARTITIONERS`.
     replay_id : str, optional
@@ -195,22 +196,23 @@ def replay(
     address = parse_address(address) if isinstance(address, str) else address
     name = new_replay_id() if replay_id is None else replay_id
     tapes = _by_name([tapes] if isinstance(tapes, Tape) else tapes)
-    _check(tapes, address, speed=speed, codec=codec, partition=partition, name=name)
+    _check(tapes, address, speed=speed, partition=partition, name=name)
+    written = _codec(codec)
     settings = made_settings_of(address)
     hashes = np.array([hash_of(tape.symbol) for tape in tapes])
 
     def partition_of(count: int, numbers: Int64, seqs: Int64) -> Int64:
         return PARTITIONERS[partition](count, hashes[numbers], seqs)
 
-    room = check_room(settings, address, tapes, CODECS[codec], partition_of)
+    room = check_room(settings, address, tapes, written, partition_of)
     for note in (*check_fit(settings, address, _duration(tapes, speed)), *room):
         on_note(note)
     began = time.perf_counter()
     covers = [Covered(tape.symbol.encode(), shared_headers(name, tape.symbol, codec)) for tape in tapes]
     opened = SENDERS[address.access.client]
-    with opened(address, covers, OWN, settings, compressed=CODECS[codec].compressed) as sender:
+    with opened(address, covers, OWN, settings, compressed=written.compressed) as sender:
         fill = _Fill(sender, address, partition_of)
-        fill.send(paced(CODECS[codec].stream(tapes), speed=speed, before_wait=fill.flush), on_progress)
+        fill.send(paced(written.stream(tapes), speed=speed, before_wait=fill.flush), on_progress)
         digests = {tape.symbol: tape.digest() for tape in tapes}
         end = EndRecord(
             replay=name,
@@ -244,9 +246,16 @@ def _duration(tapes: Sequence[Tape], speed: float) -> float:
     return (max(last for _, last in spans) - min(first for first, _ in spans)) / 1e9 / speed if speed else 0.0
 
 
-def _check(tapes: Sequence[Tape], address: Address, *, speed: float, codec: str, partition: str, name: str) -> None:
-    if codec not in CODECS:
-        raise FeedUnavailable(f"unknown codec {codec!r}: there is {', '.join(sorted(CODECS))}")
+def _codec(name: str) -> Codec:
+    """A codec by name; FeedUnavailable where it cannot be had."""
+    with refusing("--codec"):
+        try:
+            return codec_named(name)
+        except UnknownNameError:
+            raise FeedUnavailable(f"unknown codec {name!r}: there is {known_codecs()}") from None
+
+
+def _check(tapes: Sequence[Tape], address: Address, *, speed: float, partition: str, name: str) -> None:
     if partition not in PARTITIONERS:
         raise FeedUnavailable(f"unknown partitioner {partition!r}; {listing('partitioners', PARTITIONERS)}")
     if not 0 <= speed < float("inf"):

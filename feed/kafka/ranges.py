@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feed.codecs import CODECS, Decoded, Record
+from feed.codecs import CODEC, Decoded, Record, codec_named
 from feed.errors import FeedCorrupt
 from feed.kafka.bounded_read import STALL_SECONDS, records
 from feed.kafka.client import open_consumer
 from feed.kafka.headers import END, NO_HEADERS, SCHEMA, check_promised, code_of, number_of, own_numbers
 from feed.kafka.tolerance import Tolerance
 from feed.options import DEFAULTS, ReadOptions
+from feed.plugins import check_same, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from feed.kafka.address import Address
+    from feed.plugins import Plugin
     from feed.provenance import BadMessage
     from feed.tape import Int64
 
@@ -92,6 +94,8 @@ class KafkaRange:
     options : ReadOptions
     stall : float
         Seconds without progress after which reading is an error.
+    plugin : Plugin, optional
+        Whose codec it is; None = built in.
     """
 
     address: Address
@@ -104,6 +108,7 @@ class KafkaRange:
     first: bool = True
     options: ReadOptions = DEFAULTS
     stall: float = STALL_SECONDS
+    plugin: Plugin | None = None
 
     def read(self) -> KafkaBlock:
         """Read, drop repeats, decode.
@@ -111,11 +116,15 @@ class KafkaRange:
         Raises
         ------
         FeedUnavailable
-            No broker.
+            No broker, or not the same plug-in here.
         FeedCorrupt
             A hole, too many malformed messages, lost offsets, no progress, or too late.
         """
         tally, tolerance = _Tally(), Tolerance(self.options.max_bad)
+        with refusing(self.address.place):
+            if self.plugin is not None:
+                check_same(CODEC, self.plugin)
+            codec = codec_named(self.codec)
         with open_consumer(self.address, self.stall) as consumer:
             raw = records(
                 consumer,
@@ -128,7 +137,7 @@ class KafkaRange:
                 max_bytes=self.options.max_bytes,
             )
             to_decode = self._to_decode(raw, tally, tolerance.refuse)
-            decoded = CODECS[self.codec].decode(to_decode, tolerance.refuse, self.options.max_bytes)
+            decoded = codec.decode(to_decode, tolerance.refuse, self.options.max_bytes)
         messages = len(tally.pseq)
         chosen = np.frombuffer(tally.chosen, np.int64)
         counts = np.zeros((2, messages), np.int64)

@@ -11,9 +11,8 @@ from msgspec import UNSET
 from allocator.book import OFF, Book, BookRules
 from allocator.money import nano
 from allocator.order import MakerFees, Rules
-from allocator.policies import make_policy
 from feed.instants import parse_duration
-from sweep.config.rules import parse_latency, parse_placement, parse_share
+from sweep.config.rules import SWITCHES, made_policy, parse_latency, parse_placement, parse_share
 from sweep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,9 +52,6 @@ TABLE: dict[str, dict[str, Any]] = {
 
 PLACED: Final[dict[str, Any]] = {"warmup": "1800s"}
 """What a convention sets otherwise where a policy of the grid is `placement`, which learns from what came before."""
-
-SWITCHES = ("step", "reference", "infeasible", "lots_only", "schedule")
-"""The keys that fill the switches of a policy, where it has them, beside those of `sweep.config.rules.PLACEMENT`."""
 
 OTHER_LIQUIDITY: Final[dict[Liquidity, Liquidity]] = {"persist": "refresh", "refresh": "persist"}
 
@@ -155,8 +151,8 @@ def resolve(config: Config, source_fees: Mapping[str, Mapping[str, Any]]) -> Set
             parse_share("rho", config.rho),
             maker_fees,
         ),
-        policy=make_policy(
-            config.policy,
+        policy=made_policy(
+            config,
             {
                 **switches(config),
                 **parse_placement(config),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -9,25 +10,28 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from allocator.baselines import BASELINES
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.markets import CALENDAR, check_calendar, session_on
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
 from feed.tables import QuoteMapping
 from feed.tape import SHARES_LIMIT
-from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, parsed
+from sweep.config.rules import Parsed, UNSET_or_none, check_count, check_rules, check_switches, parsed
 from sweep.config.schema import EMBEDDED, config_hash
 from sweep.config.searches import in_rounds, looked_at, most_of, spanned_by
 from sweep.config.validation import parse_validation
 from sweep.config.variants import axis_values, variants_of
 from sweep.errors import ConfigError
+from sweep.plugins import BASELINE, POLICY, SAMPLER, kinds, plugins_of
 from sweep.search import kept_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from allocator.order import Side
+    from feed.plugins import Plugin
     from sweep.config.conventions import Settings
     from sweep.config.schema import Config, OrderSpec, Window
     from sweep.config.validation import Validation
@@ -165,6 +169,8 @@ class Question:
         How many combinations the grid has; before a search in rounds, as many as it may look at, or a guess.
     searching : bool
         The grid is the lattice that a search in rounds is still to look at a part of.
+    plugins : tuple of Plugin
+        Those that it names, ascending.
     """
 
     config: Config
@@ -178,6 +184,11 @@ class Question:
     reading: ReadOptions
     most: int
     searching: bool = False
+    plugins: tuple[Plugin, ...] = ()
+
+    def using(self, plugins: Iterable[Plugin]) -> Question:
+        """The same, with further plug-ins: those that its source takes."""
+        return dataclasses.replace(self, plugins=tuple(sorted({*self.plugins, *plugins})))
 
 
 def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
@@ -221,6 +232,7 @@ def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
         window, source_fees = _of_embedded(window)
     # with the axes that the points of a search name
     spanning = replace(config, grid=spanned_by(config))
+    plugins = _plugins(spanning)
     further = axis_values(spanning)
     grid = looked_at(spanning, {name: labels for name, (labels, _) in further.items()})
     identity, most = config_hash(config, grid, spanning.grid), most_of(config, grid)
@@ -259,7 +271,26 @@ def ask(config: Config, places: NDArray[Any] | None = None) -> Question:
         ),
         most=most,
         searching=places is None and in_rounds(config),
+        plugins=plugins,
     )
+
+
+def _plugins(config: Config) -> tuple[Plugin, ...]:
+    """The plug-ins that a configuration names; ConfigError where one cannot be used, or its switches are none."""
+    key, varied = ("grid.policy", config.grid["policy"]) if "policy" in config.grid else ("policy", config.policy)
+    policies = [varied] if isinstance(varied, str) else list(varied)
+    for name in _several("baselines", config.baselines) if config.baselines else ():
+        if name in BASELINES:
+            raise ConfigError(f"baselines: {name} is built in, and runs in any case; name those of plug-ins")
+    found = [
+        *parsed(key, policies, lambda names: plugins_of(POLICY, names)),
+        *parsed("baselines", config.baselines, lambda names: plugins_of(BASELINE, names)),
+        *parsed("search.kind", [config.search.kind], lambda names: plugins_of(SAMPLER, names)),
+    ]
+    if config.quotes.format is not None:
+        found += parsed("quotes.format", [config.quotes.format], lambda names: plugins_of(kinds()["reader"], names))
+    check_switches(config, policies)
+    return tuple(sorted(found))
 
 
 def _check_detail(config: Config, combinations: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import UNSET
@@ -11,18 +12,20 @@ from allocator.errors import AllocatorError
 from allocator.money import NANO, nano
 from allocator.order import NEUTRAL, Latency
 from allocator.placement.policy import Placement
-from allocator.policies import POLICIES
+from allocator.policies import POLICIES, make_policy
 from feed.console import unknown_key
 from feed.instants import parse_duration
 from feed.levels import MOST_LEVELS
 from feed.markets import ids_of, venue_of
 from feed.tape import VENUE_LIMIT
 from sweep.errors import ConfigError
+from sweep.plugins import policy_named
 from sweep.search import refuse_vanished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from allocator.engine import Policy
     from sweep.config.schema import Config
 
 Parsed = TypeVar("Parsed")
@@ -33,6 +36,9 @@ DRAWS: Final = 1_000
 PLACEMENT: Final = ("slice", "posting", "at_T", "samples", "adverse", "condition", "catch_up")
 """The keys that only `placement` has a use for."""
 
+SWITCHES: Final = ("step", "reference", "infeasible", "lots_only", "schedule")
+"""The keys that fill the switches of a policy, where it has them, beside `PLACEMENT` and ``participation``."""
+
 
 def check_rules(config: Config) -> None:
     """Refuse (ConfigError) what types alone do not exclude; the message begins with the key."""
@@ -40,8 +46,7 @@ def check_rules(config: Config) -> None:
         parsed("max_age", config.max_age, parse_duration)
     if config.depth is not None:
         check_count("depth", config.depth, 1, MOST_LEVELS + 1)
-    if config.policy not in POLICIES:
-        raise ConfigError(f"policy: expected one of {', '.join(POLICIES)}, but it had {config.policy!r}")
+    parsed("policy", config.policy, policy_named)
     for name, band in (("stub_band", config.stub_band), ("leftover_band", config.leftover_band)):
         if not UNSET_or_none(band):
             if not 0 <= band <= 1:  # type: ignore[operator]
@@ -81,6 +86,67 @@ def parse_placement(config: Config) -> dict[str, Any]:
     except AllocatorError as error:
         raise ConfigError(str(error)) from None
     return fields
+
+
+def made_policy(config: Config, keyed: Mapping[str, Any]) -> Policy:
+    """The policy of a configuration, with its switches.
+
+    Parameters
+    ----------
+    config : Config
+    keyed : mapping
+        The switches that keys fill, by the names of fields.
+
+    Raises
+    ------
+    ConfigError
+        One of its own is missing, or is not of the type of its field, or the policy refuses it.
+    """
+    policy = parsed("policy", config.policy, policy_named)
+    own = {} if config.policy in POLICIES else _own_switches(config, policy, keyed)
+    try:
+        made = make_policy(policy, {**keyed, **own})
+        hash(made)
+    except (ValueError, TypeError) as error:
+        if config.policy in POLICIES:
+            raise
+        raise ConfigError(f"switches: policy={config.policy} refuses them: {error}") from None
+    return made
+
+
+def _own_switches(config: Config, policy: type[Any], keyed: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the fields of a plug-in's policy that no key fills."""
+    try:
+        hints = get_type_hints(policy)
+    except Exception as error:  # noqa: BLE001 - a name that is imported for type checkers alone, or anything
+        raise ConfigError(f"policy: the types of the fields of {config.policy} cannot be had: {error}") from None
+    own: dict[str, Any] = {}
+    for field in fields(policy):
+        name = field.name
+        if name in keyed or not field.init:
+            continue
+        if name in config.switches:
+            try:
+                own[name] = msgspec.convert(config.switches[name], hints[name])
+            except (msgspec.ValidationError, TypeError) as error:
+                raise ConfigError(f"switches.{name}: {error}") from None
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ConfigError(f"switches.{name}: policy={config.policy} needs it")
+    return own
+
+
+def check_switches(config: Config, policies: Iterable[str]) -> None:
+    """Refuse (ConfigError) a switch that none of some policies has, or that a key fills."""
+    if not config.switches:
+        return
+    brought = [name for name in policies if name not in POLICIES]
+    if not brought:
+        raise ConfigError("switches: they are those of policies that plug-ins bring; others have a key each")
+    filled = {*SWITCHES, *PLACEMENT, "participation"}
+    has = {field.name for name in brought for field in fields(policy_named(name)) if field.init} - filled
+    for name in config.switches:
+        if name not in has:
+            raise ConfigError(unknown_key(f"switches.{name}", sorted(f"switches.{each}" for each in has)))
 
 
 def parse_share(key: str, written: float | str) -> int:

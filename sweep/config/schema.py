@@ -65,7 +65,7 @@ class TapesSpec(Struct, frozen=True, forbid_unknown_fields=True):
 class SearchSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """Which combinations of the grid are looked at; every one by default."""
 
-    kind: Literal["grid", "list", "random", "sobol", "zoom", "optuna"] = "grid"
+    kind: str = "grid"  # list, a name of `sweep.search.SAMPLERS`, or of a plug-in
     points: tuple[dict[str, Any], ...] = ()
     combinations: int | None = None
     seconds: float | None = None
@@ -83,6 +83,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     window: Window = Window()
     order: OrderSpec = OrderSpec()
     policy: str = "static"
+    switches: dict[str, Any] = {}
     step: int = 100
     reference: Literal["touch", "best", "mid", "arrival"] | UnsetType = UNSET
     infeasible: Literal["sweep", "wait"] = "sweep"
@@ -105,6 +106,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict
     leftover: Literal["last_ask", "sweep"] | UnsetType = UNSET
     leftover_band: float | UnsetType | None = UNSET
     baseline: Literal["best_ask", "best_available"] = "best_ask"
+    baselines: tuple[str, ...] = ()
     unfilled_penalty: float = 0.05
     fees: dict[str, dict[str, float]] | UnsetType = UNSET
     latency: str | int | tuple[str | int, ...] | dict[str, str | int | tuple[str | int, ...]] = 0
@@ -176,6 +178,8 @@ WHERE_ONLY = ("source", "replay", "feed", "kafka", "quotes", "executor", "addres
 
 LATER: Final[dict[str, Any]] = {
     "venues": None,
+    "switches": {},
+    "baselines": (),
     "participation": 1.0,
     "schedule": "now",
     "slice": "30s",

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sweep.config.rules import check_count, normalised
+from sweep.config.rules import check_count, normalised, parsed
 from sweep.errors import ConfigError
+from sweep.plugins import sampler_named
 from sweep.search import (
     COMBINATION_LIMIT,
     PARAMETERS,
-    SAMPLERS,
     build_grid,
     build_lattice,
     drawn,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sweep.config.question import Question
     from sweep.config.schema import Config
-    from sweep.search import Grid, Label
+    from sweep.search import Grid, Label, SamplerKind
 
 SEED_LIMIT: Final = 2**32
 """Seeds are below this."""
@@ -52,11 +52,29 @@ _KEYS: Final = {
 }
 """The keys that each kind of search takes beside `kind`."""
 
+_BROUGHT: Final = (*_BUDGETS, "seed")
+"""The same of a sampler that a plug-in brings."""
+
+
+def sampler_of(config: Config) -> SamplerKind | None:
+    """The sampler of a configuration; None where it has no use for one.
+
+    Raises
+    ------
+    ConfigError
+        Its kind is neither built in nor installed, or cannot be used.
+    """
+    kind = config.search.kind
+    return None if kind in _LISTING else parsed("search.kind", kind, sampler_named)
+
+
+_LISTING: Final = ("grid", "list")
+
 
 def in_rounds(config: Config) -> bool:
     """Whether what is looked at depends on what costs or time say, and so is not known before."""
-    search = config.search
-    return search.kind in SAMPLERS and (SAMPLERS[search.kind].learns or search.seconds is not None)
+    sampler = sampler_of(config)
+    return sampler is not None and (sampler.learns or config.search.seconds is not None)
 
 
 def most_of(config: Config, grid: Grid) -> int:
@@ -139,8 +157,8 @@ def looked_at(config: Config, labels: Mapping[str, Sequence[Label]]) -> Grid:
         )
     if in_rounds(config):
         return lattice
-    sampler = make_sampler(search.kind, space_of(lattice), search.seed, count // worlds)
-    return drawn(lattice, where, sampler, count)
+    kind = parsed("search.kind", search.kind, sampler_named)
+    return drawn(lattice, where, kind.make(space_of(lattice), search.seed, count // worlds), count)
 
 
 def like(question: Question) -> Question:
@@ -155,7 +173,7 @@ def like(question: Question) -> Question:
 
 def _check_search(config: Config) -> None:
     search = config.search
-    takes = _KEYS[search.kind]
+    takes, sampler = _KEYS.get(search.kind, _BROUGHT), sampler_of(config)
     for name in ("points", "combinations", "seconds", "seed"):
         if getattr(search, name) and name not in takes:
             kinds = " or ".join(kind for kind, names in _KEYS.items() if name in names)
@@ -163,7 +181,7 @@ def _check_search(config: Config) -> None:
     if search.kind == "list" and not search.points:
         raise ConfigError("search.points: search.kind=list needs them, such as [{theta_queue: 0.01, ...}, ...]")
     bounded = search.combinations is not None or search.seconds is not None
-    if search.kind in SAMPLERS and not (bounded or SAMPLERS[search.kind].ends):
+    if sampler is not None and not (bounded or sampler.ends):
         raise ConfigError(f"search.combinations: search.kind={search.kind} needs it, such as 1000: how many are tried")
     if search.combinations is not None:
         limit = ROUNDS_LIMIT if in_rounds(config) else COMBINATION_LIMIT

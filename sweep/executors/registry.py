@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _on_ray(config: Config) -> Executor:
     from sweep.executors.on_ray import OnRay
 
-    return OnRay(config.address, workers_of(config))
+    return OnRay(config.address, workers_of(config), config.question.plugins)
 
 
 def cpus() -> int:

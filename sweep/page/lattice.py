@@ -72,6 +72,8 @@ class Lattice:
         Every place of the lattice has a combination.
     steps : tuple of float
         As of `sweep.charts.thresholds`.
+    rank : (K,) int64
+        As of `rank_of`.
     """
 
     axes: tuple[Varied, ...]
@@ -84,21 +86,12 @@ class Lattice:
     against: tuple[str, ...]
     whole: bool
     steps: tuple[float, ...]
+    rank: Int64
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Values per axis."""
         return tuple(len(axis.labels) for axis in self.axes)
-
-    @property
-    def rank(self) -> Int64:
-        """(K,) int64, the smaller the better: by what is saved as printed; then the best of a world, then the first."""
-        is_best = np.zeros(len(self.saved), bool)
-        is_best[self.bests] = True
-        order = np.lexsort((np.arange(len(self.saved)), ~is_best, -self.saved))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return rank
 
     def values(self, row: int) -> dict[str, str]:
         """The values of a combination as they are printed, by axis."""
@@ -163,7 +156,17 @@ def lattice_of(run: Run) -> Lattice:
         tuple(each["statistics"]["against"] for each in of_world),
         len(number) == prod(len(axis.labels) for axis in axes),
         tuple(thresholds(saved / 100)),
+        rank_of(saved, bests),
     )
+
+
+def rank_of(saved: Int64, bests: Sequence[int]) -> Int64:
+    """(K,) int64, the smaller the better: by what is saved as printed; then the best of a world, then the first."""
+    is_best = np.zeros(len(saved), bool)
+    is_best[list(bests)] = True
+    rank = np.empty(len(saved), np.int64)
+    rank[np.lexsort((np.arange(len(saved)), ~is_best, -saved))] = np.arange(len(saved))
+    return rank
 
 
 def _row_of(point: Mapping[str, Any], points: Mapping[str, Sequence[Any]], positions: Int64) -> int:

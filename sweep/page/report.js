@@ -204,7 +204,7 @@
       const number = figures.numbers ? figures.numbers[row] : row;
       const several = shown.count[cell] > 1 ? `; the best of ${shown.count[cell].toLocaleString("en-US")} here` : "";
       const set =
-        lattice.best.has(row) ? "; the best"
+        lattice.best.has(row) ? "; the best combination"
         : figures.inSet === null ? ""
         : lattice.inSet(row) ? "; cannot be told from the best" : "; can be told from the best";
       return `${values}: saves ${bps(figures.saved[row])} bps against ${figures.against[world]}${set}${several} (combination ${number}).`;
@@ -249,15 +249,21 @@
       );
     }
 
-    const details = tableOf.closest("details");
+    // Folded, it is wanted when it is opened or printed: then it is filled once the sliders rest.
+    let late = 0;
+    function tabulateSoon() {
+      clearTimeout(late);
+      if (tableOf.closest("details").open) tabulate();
+      else late = setTimeout(tabulate, 100);
+    }
+
     const refresh = (change) => {
       shown = slice(figures, lattice, state);
       if (cursor && (cursor[0] >= shown.columns.length || cursor[1] >= shown.rows.length)) cursor = null;
       readout.textContent = cursor ? describe(...cursor) : "";
-      if (details.open) tabulate();
+      tabulateSoon();
       return change();
     };
-    details.addEventListener("toggle", () => details.open && tabulate());
 
     // A slider moves faster than a screen draws: one drawing at a time, the last position wins.
     let waiting = false;
@@ -338,6 +344,7 @@
 
     chart.append(canvas);
     control();
+    tabulateSoon();
     live.hidden = false;
     width = chart.clientWidth;
     draw().then(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
-from allocator.baselines import LOOKING_AHEAD
 from allocator.book import OFF
 from allocator.money import NANO, rounded
 from allocator.order import execution_of
@@ -57,7 +56,7 @@ def strategies(totals: Mapping[str, Total]) -> dict[str, Any]:
     return {
         "optimized": money(totals["optimized"].execution),
         "baselines": {
-            name: {**money(run.execution), **({"lookahead": True} if name in LOOKING_AHEAD else {})}
+            name: {**money(run.execution), **({"lookahead": True} if run.lookahead else {})}
             for name, run in baselines.items()
         },
         "savings_vs_baselines_bps": {name: savings_bps(totals["optimized"], run) for name, run in baselines.items()},
@@ -297,6 +296,7 @@ def rules_section(question: Question) -> dict[str, Any]:
         "max_age_s": None if settings.book.max_age == OFF else settings.book.max_age / NANO,
         "warmup_s": settings.warmup / NANO,
         "policy": config.policy,
+        **({"switches": config.switches} if config.switches else {}),
         **switches(config),
         "participation": config.participation,
         "latency_s": _latency(settings),

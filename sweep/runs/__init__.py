@@ -3,9 +3,17 @@
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason, write_text
 from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, is_held, open_output
-from sweep.runs.log import NAME as LOG
-from sweep.runs.log import BufferedProgress
-from sweep.runs.manifest import MALFORMED, Manifest, config_of, describe_malformed, now, read_manifest, run_id
+from sweep.runs.log import LOG, BufferedProgress
+from sweep.runs.manifest import (
+    MALFORMED,
+    Manifest,
+    config_of,
+    describe_malformed,
+    now,
+    plugins_of,
+    read_manifest,
+    run_id,
+)
 from sweep.runs.store import Asked, Store, open_store
 from sweep.runs.table import read_columns, read_combinations, read_document, read_result, read_table
 
@@ -28,6 +36,7 @@ __all__ = [
     "open_output",
     "open_regular",
     "open_store",
+    "plugins_of",
     "quarantine",
     "read_columns",
     "read_combinations",

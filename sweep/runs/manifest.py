@@ -17,10 +17,12 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
+from feed.plugins import Plugin  # noqa: TC001 - msgspec reads the annotation
 from feed.source import located
 from sweep.config import EMBEDDED, WHERE_ONLY, assign, build_config, placed
 from sweep.environment import cpu_name, revision, sources_hash, versions
 from sweep.errors import ConfigError
+from sweep.plugins import refuse_missing
 from sweep.runs.files import open_regular, reason, write_text
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         SHA-256 of the finished files by name.
     places : list of int
         What a search in rounds has looked at, once the run is complete: places on the lattice of its axes, ascending.
+    plugins : list of Plugin
+        Those that it was made with, ascending.
     proof : str
         SHA-256 of all the other fields.
     """
@@ -113,6 +117,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: dict[str, Any]
     files: dict[str, str] = {}
     places: list[int] | UnsetType = UNSET
+    plugins: list[Plugin] | UnsetType = UNSET
     proof: str = ""
 
 
@@ -129,7 +134,7 @@ def new_manifest(identifier: str, question: Question, feed: dict[str, Any], plan
         status="running",
         created=now(),
         directory=str(Path.cwd()),
-        config=_without_infinite(msgspec.to_builtins(question.config)),
+        config=_without_infinite(_written(question.config)),
         config_hash=question.config_hash,
         sources_hash=sources_hash(),
         digest=feed["digest"],
@@ -138,7 +143,14 @@ def new_manifest(identifier: str, question: Question, feed: dict[str, Any], plan
         versions=versions(),
         revision=revision(),
         host={"cpu": cpu_name(), "cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.platform()},
+        plugins=list(question.plugins) or UNSET,
     )
+
+
+def _written(config: Config) -> dict[str, Any]:
+    """The keys of a configuration; without those about plug-ins that name none."""
+    tree: dict[str, Any] = msgspec.to_builtins(config)
+    return {name: value for name, value in tree.items() if value or name not in {"switches", "baselines"}}
 
 
 def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
@@ -159,6 +171,7 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
     """
     if any(word.partition("=")[0].strip() == "output" for word in assignments):
         raise ConfigError("output: a stored run stays in its folder")
+    refuse_missing(plugins_of(manifest), f"run {manifest.id}")
     tree = _with_infinite(manifest.config)
     if tree["source"] != EMBEDDED:
         tree["source"] = located(tree["source"], manifest.directory)
@@ -190,6 +203,11 @@ def config_of(manifest: Manifest, assignments: Sequence[str] = ()) -> Config:
     if not (config.question.searching and manifest.places and all(one < other for one, other in pairwise(ascending))):
         raise ConfigError(f"run {manifest.id}: its places are none of its grid; start the run anew with --force")
     return config.having(np.array(manifest.places, np.int64))
+
+
+def plugins_of(manifest: Manifest) -> list[Plugin]:
+    """The plug-ins that a run was made with."""
+    return [] if manifest.plugins is UNSET else manifest.plugins
 
 
 def write_manifest(home: Path, manifest: Manifest) -> None:
@@ -313,7 +331,8 @@ def _with_infinite(config: dict[str, Any]) -> dict[str, Any]:
 def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()) -> str:
     """16 hexadecimal digits: the same for the same question, data and code, wherever it runs and reads.
 
-    Of a search by optuna its version counts as well, as it decides what is looked at.
+    Of a search by optuna its version counts as well, as it decides what is looked at; of every plug-in its name, its
+    version and its sources.
     The embedded source brings a window and fees that the configuration does not name: their values count too.
     What is left out as empty stands in the document.
     """
@@ -323,7 +342,8 @@ def run_id(question: Question, tapes: Sequence[Facts], empty: Sequence[str] = ()
     resolved = [msgspec.to_builtins(settings, str_keys=True), *windows]
     content = hashlib.sha256(msgspec.json.encode(resolved, order="deterministic"))
     digests = "".join(facts.provenance.digest for facts in tapes)
-    chosen_by = (metadata.version("optuna"),) if question.config.search.kind == "optuna" else ()
+    chosen_by = [metadata.version("optuna")] if question.config.search.kind == "optuna" else []
+    chosen_by += [msgspec.json.encode(plugin).decode() for plugin in question.plugins]
     for part in (*chosen_by, question.config_hash, digests, metadata.version("sor-sweep"), sources_hash(), *empty):
         content.update(part.encode())
     return content.hexdigest()[:16]

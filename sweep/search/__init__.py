@@ -18,7 +18,7 @@ from sweep.search.grid import (
     rounded_values,
     spread,
 )
-from sweep.search.samplers import SAMPLERS, Sampler, make_sampler
+from sweep.search.samplers import SAMPLERS, Sampler, SamplerKind, Space, make_sampler
 
 __all__ = [
     "AXES",
@@ -32,6 +32,8 @@ __all__ = [
     "Grid",
     "Label",
     "Sampler",
+    "SamplerKind",
+    "Space",
     "build_grid",
     "build_lattice",
     "drawn",

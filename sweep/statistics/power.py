@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from allocator.baselines import LOOKING_AHEAD
 from sweep.statistics.blocks import blocks_of
 from sweep.statistics.inference import blocks_for, detectable
 from sweep.statistics.parts import notional_by_group, paid_by_group, parts_of
@@ -69,7 +68,7 @@ def powers(orders: Orders, baselines: Mapping[str, Outcome], arrivals: Sequence[
         smallest: dict[str, float | None] = {}
         days_for: dict[str, dict[float, int | None]] = {}
         for name, cash in paid.items():
-            if name in LOOKING_AHEAD or name == "best_ask":
+            if baselines[name].lookahead or name == "best_ask":
                 continue
             saved = np.bincount(position, BPS * (paid["best_ask"] - cash)[part.groups])
             differs = bool(saved.any())

@@ -46,6 +46,8 @@ class Outcome:
         Sums of the passive fills alone; () where there are none.
     placed : tuple of Placed
         What the policy `placement` decided and sent, some orders after others; () of any other.
+    lookahead : bool
+        Whether it used what nobody knows at the time.
     """
 
     rows: NDArray[np.int64]
@@ -55,6 +57,7 @@ class Outcome:
     waited: tuple[int | None, ...]
     passive: tuple[VenueFills, ...] = ()
     placed: tuple[Placed, ...] = ()
+    lookahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Total:
         The part of the fees that is below 0, 1e-9 $; None where fills are unknown.
     filling : Filling, optional
         None where fills are unknown.
+    lookahead : bool
+        Of `Outcome`.
     """
 
     execution: Execution
@@ -89,6 +94,7 @@ class Total:
     last: int | None = None
     rebates: int | None = None
     filling: Filling | None = None
+    lookahead: bool = False
 
 
 def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) -> Total:
@@ -112,6 +118,7 @@ def total(orders: Sequence[Order], outcome: Outcome, arrivals: Sequence[int]) ->
         last=_last(outcome.traces),
         rebates=None if filled is None else sum(rebates(outcome).tolist()),
         filling=filled,
+        lookahead=outcome.lookahead,
     )
     if not all(arrivals):
         return without

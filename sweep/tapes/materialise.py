@@ -16,7 +16,7 @@ from allocator.units import Scale
 from feed.console import printable, without_secrets
 from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
 from feed.instants import LAST_INSTANT, format_instant
-from feed.plan import TapeSpan
+from feed.plan import TapeSpan, plugins_of
 from feed.quality import check
 from feed.source import select
 from feed.tape import DAY
@@ -194,6 +194,8 @@ class Tapes:
     empty : tuple of str
         What the source holds beside them without a quote in the window: symbols and dates, and files without a row. It
         is refused unless `tapes.skip_empty` is set.
+    plugins : tuple of Plugin
+        Whose codecs or readers it takes.
     """
 
     def __init__(
@@ -205,7 +207,7 @@ class Tapes:
         here: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._executor, self._plan = executor, plan
+        self._executor, self._plan, self.plugins = executor, plan, plugins_of(plan)
         self._where: Where = "driver" if here else "spread"
         self._clock, self._began, self._deadline = clock, clock(), question.reading.deadline
         books, depth = question.variants.books, question.reading.depth

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from feed import synthetic
-from feed.codecs import CODECS
+from feed.codecs.registry import CODECS
 from feed.files.registry import read_file
 from feed.synthetic import (
     CENT,

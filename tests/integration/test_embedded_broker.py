@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from feed.access import CLIENTS, access_of
-from feed.codecs import CODECS
 from feed.codecs.json_codec import encode_json
+from feed.codecs.registry import CODECS
 from feed.errors import FeedCorrupt, FeedUnavailable
 from feed.kafka import consumer, probe
 from feed.kafka.address import parse_address

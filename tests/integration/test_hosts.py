@@ -12,6 +12,7 @@ import pytest
 from feed import synthetic
 from feed.tape import QUOTE_DTYPES, Tape
 from tests.support.cluster.hosts import HOME
+from tests.support.runfiles import TABLES
 from tests.support.runlogs import check_legs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -225,7 +226,7 @@ def test_a_host_without_power_between_tapes(running, symbols, record_testsuite_p
         sweep.kill()
         record_testsuite_property("longest stall, many", f"{sweep.longest_stall():.2f} s")
     off.boot()
-    for name in ("results.parquet", "orders.parquet", "venues.parquet"):
+    for name in TABLES:
         assert (sweep.home() / name).read_bytes() == (home / name).read_bytes()
     document = sweep.document()
     assert document["run"]["simulated"] == len(SYMBOLS) * combinations

@@ -22,6 +22,7 @@ from feed.kafka.producer import replay
 from feed.tape import DAY, QUOTE_DTYPES, Tape
 from sweep.runs.manifest import read_manifest, write_manifest
 from tests.support import ROOT
+from tests.support.runfiles import TABLES
 from tests.support.runlogs import check_legs, legs_of, log_of
 
 GRID = [
@@ -189,7 +190,7 @@ def test_a_driver_that_is_killed_between_tapes_goes_on_in_the_tape_where_it_was(
 
     expected = json.loads((whole / "result.json").read_text())
     assert home.name == whole.name == document["run"]["id"]
-    for name in ("results.parquet", "orders.parquet", "venues.parquet"):
+    for name in TABLES:
         assert (home / name).read_bytes() == (whole / name).read_bytes()
     assert json.loads((home / "result.json").read_text()) == document
     for each in (document, expected):
@@ -247,7 +248,7 @@ def test_222_orders_on_a_real_day_are_the_same_bytes_wherever_they_run_and_whate
         assert document["failed"] == []
         document.pop("run")
         assert document == documents["executor=inline"]
-    for name in ("results.parquet", "orders.parquet", "venues.parquet"):
+    for name in TABLES:
         assert len({(each / name).read_bytes() for each in homes.values()}) == 1
 
 

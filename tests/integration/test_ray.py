@@ -21,6 +21,7 @@ from sweep.executors.on_ray.lean_start import IDLE_AGENT
 from tests.support import ROOT
 from tests.support.conformance import ExecutorContract, keep_a_copy, make_column, taking, total
 from tests.support.footprint import make_book, worker_memory
+from tests.support.runfiles import TABLES
 from tests.support.runlogs import log_of
 
 pytestmark = pytest.mark.cluster
@@ -145,7 +146,7 @@ def test_rows_are_byte_identical_inline_and_on_one_and_two_workers(stream, envir
         document = json.loads(ran.stdout)
         documents.append({key: value for key, value in document.items() if key != "run"})
         (table,) = (tmp_path / executor).glob("runs/*/results.parquet")
-        names = ("results.parquet", "orders.parquet", "venues.parquet")
+        names = TABLES
         tables.append([table.with_name(name).read_bytes() for name in names])
         assert table.parent.name == document["run"]["id"]
         assert [line for line in ran.stderr.splitlines() if line.startswith("wrote ")]
@@ -179,7 +180,7 @@ def test_days_of_a_directory_are_byte_identical_inline_and_on_ray(stream, enviro
         ran = sweep(environment, f"source={folder}", *MANY, *executor, "--output", tmp_path / name)
         documents.append({key: value for key, value in json.loads(ran.stdout).items() if key != "run"})
         (table,) = (tmp_path / name).glob("runs/*/results.parquet")
-        names = ("results.parquet", "orders.parquet", "venues.parquet")
+        names = TABLES
         tables.append([table.with_name(name).read_bytes() for name in names])
     assert tables[0] == tables[1]
     assert documents[0] == documents[1]

@@ -75,7 +75,7 @@ def orders_frame(orders, cash):
 ONE = (("buy", 100, 52_200, 0, 10.0),)
 
 
-def made_run(found=None, orders=ONE, cash=None):
+def made_run(printed=None, orders=ONE, cash=None):
     """A run of some orders; without `cash` the best combination saves 1 bps of each."""
     if cash is None:
         cash = {
@@ -83,7 +83,7 @@ def made_run(found=None, orders=ONE, cash=None):
             "best_ask": [size * mid for _, size, _, _, mid in orders],
         }
     none = pd.DataFrame()
-    return Run(Path("run"), None, None, found or document(), none, orders_frame(orders, cash), none, none, none, none)
+    return Run(Path("run"), None, None, printed or document(), none, orders_frame(orders, cash), none, none, none, none)
 
 
 def words(made):

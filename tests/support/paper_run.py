@@ -54,7 +54,7 @@ def fills_frame(fills=FILLS):
         for name, at, after, venue, shares, cents, passive in fills
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({name: np.int64 for name in columns[1:-1]} | {"passive": bool})
+    return frame.astype(dict.fromkeys(columns[1:-1], np.int64) | {"passive": bool})
 
 
 def orders_frame(fills=FILLS, orders=ORDERS, mid=100 * NANO):

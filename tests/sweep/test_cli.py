@@ -11,6 +11,7 @@ import pytest
 from feed import cli as feed_cli
 from feed.signals import Terminated
 from sweep import cli
+from tests.support.runfiles import TABLES
 
 HEADER = "ts_event,publisher_id,sequence,bid_px_00,ask_px_00,bid_sz_00,ask_sz_00,symbol\n"
 ROW = "2024-08-01T13:36:32.5Z,2,1,100.00,100.01,100,100,XYZ\n"
@@ -46,8 +47,7 @@ def test_the_document_alone_is_on_stdout(stream, capsys, tmp_path):
     table = pd.read_parquet(home / "results.parquet")
     assert len(table) == 27
     assert (table["filled"] + table["unfilled"] - table["overfilled"] == 300).all()
-    tables = ("combinations", "fills", "orders", "paths", "results", "timeline", "venues")
-    files = {"lock", "log.jsonl", "manifest.json", "result.json", *(f"{name}.parquet" for name in tables)}
+    files = {"lock", "log.jsonl", "manifest.json", "result.json", *TABLES}
     assert {path.name for path in home.iterdir()} == files
 
 

@@ -96,10 +96,11 @@ def looks(monkeypatch):
     return seen
 
 
+WORLDS = {"liquidity": ["persist", "refresh"], "theta_queue": [0, 0.01], "lambda_under": [0, 0.2]}
 KEYS = {
     "orders of two days": {},
     "each combination": {"collapse": False},
-    "worlds": {"extra": {"grid": {"liquidity": ["persist", "refresh"], "theta_queue": [0, 0.01], "lambda_under": [0, 0.2]}}},
+    "worlds": {"extra": {"grid": WORLDS}},
     "pruned": {"prune": True},
     "in rounds": {
         "search": {"kind": "zoom"},

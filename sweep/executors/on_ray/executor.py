@@ -27,10 +27,12 @@ from sweep.executors.on_ray.lean_start import lean
 from sweep.executors.on_ray.losses import LOGS, Loss, describe, describe_room, judge
 from sweep.executors.on_ray.versions import NodeDiffers, refuse_different_nodes
 from sweep.executors.on_ray.worker import wrap_task
+from sweep.plugins import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from feed.plugins import Plugin
     from sweep.executors import Handle, Item, Where
 
 WAIT_SECONDS: Final = 0.2
@@ -60,6 +62,8 @@ class OnRay:
         ``local`` starts an instance that ends with this executor; ``auto`` or ``ray://HOST:PORT`` joins one.
     workers : int, optional
         CPUs of a local instance, or how many tasks are kept running on a cluster; all by default.
+    plugins : sequence of Plugin
+        Those that every node needs, as they are here.
     """
 
     WINDOW_PER_WORKER = 4
@@ -67,8 +71,8 @@ class OnRay:
     WANTED_PER_CPU = 64
     """Workers per CPU at most, whatever is asked for: the driver holds the waiting tasks of each."""
 
-    def __init__(self, address: str, workers: int | None) -> None:
-        self._address, self._requested = address, workers
+    def __init__(self, address: str, workers: int | None, plugins: Sequence[Plugin] = ()) -> None:
+        self._address, self._requested, self._plugins = address, workers, tuple(plugins)
         self._remote: dict[tuple[Callable[..., Any], bool], Any] = {}
         self._places: dict[str, dict[str, Any]] = {"spread": {"scheduling_strategy": "SPREAD"}}
         self._ending = ExitStack()
@@ -220,7 +224,9 @@ class OnRay:
 
         key = function, counted
         if key not in self._remote:
-            self._remote[key] = ray.remote(wrap_task(function, stamp(), counted=counted))
+            self._remote[key] = ray.remote(
+                wrap_task(function, stamp() | stamp_of(self._plugins), counted=counted, plugins=self._plugins)
+            )
         # an exception is a bug or bad data, the same on every attempt: only lost tasks are worth another
         return self._remote[key].options(**{"num_cpus": 1, "retry_exceptions": False, **options})
 
@@ -327,7 +333,7 @@ class OnRay:
         if self._address != "local":
             # a task that another version cannot unpickle or import fails before its stamp is checked
             try:
-                refuse_different_nodes()
+                refuse_different_nodes(self._plugins)
             except NodeDiffers as differs:
                 return differs
         if isinstance(cause, OSError | MemoryError):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sweep.environment import name_node, stamp
+from sweep.environment import named_node, stamp
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray.losses import LOGS
 from sweep.executors.on_ray.versions import refuse_other
+from sweep.plugins import stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from feed.plugins import Plugin
     from sweep.environment import Stamp
 
 CRASHES: Final = 5
@@ -22,7 +24,9 @@ CRASHES: Final = 5
 memory, in which other tasks on the node may finish."""
 
 
-def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -> Callable[..., Any]:
+def wrap_task(
+    function: Callable[..., Any], expected: Stamp, *, counted: bool, plugins: tuple[Plugin, ...] = ()
+) -> Callable[..., Any]:
     """Wrap a function into a task.
 
     Parameters
@@ -32,16 +36,15 @@ def wrap_task(function: Callable[..., Any], expected: Stamp, *, counted: bool) -
         The driver's stamp.
     counted : bool
         Bound how many worker processes it ends on a node; for tasks that Ray itself retries without a bound.
+    plugins : tuple of Plugin
+        Those that the stamp is about, too.
     """
 
     def task(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the function takes and gives
-        own_stamp = stamp()
+        own_stamp = stamp() | stamp_of(plugins) if plugins else stamp()
         if own_stamp != expected:
             refuse_other(expected, own_stamp, _node_address())
-        name_node(_node_label)
-        if not counted:
-            return function(*arguments)
-        with _count_crashes(_mark_file(), function.__name__):
+        with named_node(_node_label), _count_crashes(_mark_file(), function.__name__) if counted else nullcontext():
             return function(*arguments)
 
     task.__name__ = task.__qualname__ = function.__name__

@@ -31,6 +31,9 @@ COLUMNS: Final = 96
 DOTS: Final = 900
 """Of more orders every k-th is drawn."""
 
+EDGE: Final = 200
+"""Orders beyond the axis that are drawn at most."""
+
 MANY: Final = 50
 """Of more orders one in a hundred at either end may lie beyond the axis."""
 
@@ -116,11 +119,14 @@ def ends_of(each: Paired, reach: Reach | None) -> tuple[float, float]:
     return scale.low, scale.high
 
 
-def _thinned(each: Paired, most: int) -> NDArray[np.int64]:
-    """Orders that are drawn: every k-th by time, so that all times are there."""
-    known = np.flatnonzero(np.isfinite(each.bps))
+def _thinned(each: Paired, most: int, ends: tuple[float, float]) -> NDArray[np.int64]:
+    """Orders that are drawn: every k-th by time, so that all times are there, and those beyond the axis."""
+    values = each.bps
+    known = np.flatnonzero(np.isfinite(values))
     by_time = known[np.argsort(each.orders["start"].to_numpy(np.int64)[known], kind="stable")]
-    return by_time[:: -(-len(known) // most)]
+    outside = by_time[(values[by_time] < ends[0]) | (values[by_time] > ends[1])]
+    kept = outside[:: max(1, -(-len(outside) // EDGE))]
+    return np.union1d(by_time[:: -(-len(known) // most)], kept)
 
 
 def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
@@ -138,7 +144,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
             marks.append(bar(left, scale(reach.high), right - left, scale(reach.low) - scale(reach.high), "soft"))
         marks.append(axis_left(scale, left, "saved, bps", right=right, count=8))
         marks.append(line(left, scale(0), right, scale(0), "zero"))
-        marks.extend(_dots(_thinned(each, DOTS // 3 if narrow else DOTS), values, columns, band, scale))
+        marks.extend(_dots(_thinned(each, DOTS // 3 if narrow else DOTS, ends), values, columns, band, scale))
         for at, saved in enumerate(columns.saved.tolist()):
             y = scale.held(saved)
             marks.append(bar(band(at), y - 1.5, band.width, 3, "ink"))
@@ -148,7 +154,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
         first, last = (format_instant(int(columns.first[at]))[:16] for at in (0, -1))
         low, high = (bps(float(end)) for end in (columns.saved.min(), columns.saved.max()))
         quarter, three = (bps(float(end)) for end in np.nanquantile(values, (0.25, 0.75)))
-        said = (
+        description = (
             f"Blocks of time from {first} to {last} UTC save from {low} to {high} bps; the middle half of the orders "
             f"from {quarter} to {three} bps."
         )
@@ -156,7 +162,7 @@ def _drawn(run: Run, each: Paired, reach: Reach | None) -> Element:
             width,
             bottom + 40,
             f"What each order and each block saves against {run.against}",
-            said,
+            description,
             *marks,
             key="differences",
         )
@@ -235,11 +241,14 @@ def _caption(each: Paired, reach: Reach | None) -> str:
     if reach is not None and reach.low is not None:
         parts.append(f"The shaded band is the 95 % interval of the mean, {reach.between} bps.")
     if stride > 1:
-        parts.append(f"One order in {stride} is drawn, by time; lines and bars count all.")
+        parts.append(f"One order in {stride} is drawn, by time, and those beyond the axis; lines and bars count all.")
     if outside:
         extremes = f"{bps(float(np.nanmin(each.bps)))} to {bps(float(np.nanmax(each.bps)))} bps"
-        parts.append(f"{counted(outside, 'lie')} beyond the axis, drawn red at its edge; orders reach from {extremes}.")
-    parts.append("On a phone more neighbours share a line and fewer orders are drawn.")
+        every = -(-outside // EDGE)
+        drawn = "drawn red at its edge" if every == 1 else f"of which one in {every} is drawn red at its edge"
+        parts.append(f"{counted(outside, 'lie')} beyond the axis, {drawn}; orders reach from {extremes}.")
+    if len(columns.saved) > COLUMNS // 3 or len(each.orders) > DOTS // 3:
+        parts.append("On a phone more neighbours share a line and fewer orders are drawn.")
     return " ".join(parts)
 
 

@@ -27,19 +27,19 @@ def held_out(run: Run) -> Element:
     """In sample against out of sample, fold by fold."""
     document, statistics = run.document, run.document["statistics"]
     title = "In sample against out of sample"
-    found = statistics.get("held_out")
-    if found is None:
+    tested = statistics.get("held_out")
+    if tested is None:
         lead = (
             f"No blocks were held out: {whole(statistics['blocks'])} of the 20 that it takes. Savings are "
             f"{document.get('savings_are', 'in sample')}, of the data that the best combination was chosen on."
         )
         return section("held-out", title, lead=lead)
-    together, chosen = reach_of(found["saving_bps"]["strongest"]), reach_of(statistics["saving_bps"][run.against])
-    folds = found["folds"]
+    together, chosen = reach_of(tested["saving_bps"]["strongest"]), reach_of(statistics["saving_bps"][run.against])
+    folds = tested["folds"]
     return section(
         "held-out",
         title,
-        figure(_drawn(folds, together, found["validate"]), _caption(folds, document), _table(folds)),
+        figure(_drawn(folds, together, tested["validate"]), _caption(folds, document), _table(folds)),
         lead=_lead(folds, together, chosen),
     )
 
@@ -47,16 +47,16 @@ def held_out(run: Run) -> Element:
 def _lead(folds: Sequence[Mapping[str, Any]], together: Reach | None, chosen: Reach | None) -> str:
     better = sum((fold["saved_bps"] or 0) > 0 for fold in folds)
     lower = sum(_known(fold) and fold["saved_bps"] < fold["in_sample_bps"] for fold in folds)
-    said = (
+    sentence = (
         f"Of {whole(len(folds))} folds {counted(better, 'save')} on blocks that did not choose, and {whole(lower)} "
         f"less than in sample; together {together or NONE} bps"
     )
     if chosen is not None:
-        said += f", against {chosen} bps of the best combination in sample"
+        sentence += f", against {chosen} bps of the best combination in sample"
     choices = {repr(sorted(fold["best_parameters"].items())) for fold in folds}
     if len(choices) == 1:
-        return f"{said}. All folds choose the same combination."
-    return f"{said}. The folds choose {whole(len(choices))} different combinations."
+        return f"{sentence}. All folds choose the same combination."
+    return f"{sentence}. The folds choose {whole(len(choices))} different combinations."
 
 
 def _known(fold: Mapping[str, Any]) -> bool:
@@ -119,8 +119,10 @@ def _drawn(folds: Sequence[Mapping[str, Any]], together: Reach | None, validate:
             ]
             marks += marked(scale, together, y, bold=True)
         listed = "; ".join(f"{name}: {figures}" for name, figures in zip(names, printed, strict=True))
-        said = f"bps in sample to out of sample, by fold: {listed}; together {together or NONE}."
-        return drawing(width, bottom + 38, f"In sample against out of sample, {validate}", said, *marks, key="held-out")
+        sentence = f"bps in sample to out of sample, by fold: {listed}; together {together or NONE}."
+        return drawing(
+            width, bottom + 38, f"In sample against out of sample, {validate}", sentence, *marks, key="held-out"
+        )
 
     return fitted(make)
 

@@ -42,8 +42,8 @@ def _other_rule(run: Run) -> str:
     document = run.document
     tried = document.get("sensitivity") or {}
     own = document.get("savings_in_sample_bps", document["savings_vs_baselines_bps"]).get(run.against)
-    for rule, found in tried.items():
-        other = found["savings_vs_baselines_bps"].get(run.against)
+    for rule, answer in tried.items():
+        other = answer["savings_vs_baselines_bps"].get(run.against)
         if own is None or other is None:
             continue
         sign = "the sign changes" if np.sign(own) != np.sign(other) else "the sign stays"
@@ -73,6 +73,14 @@ def flips(first: Mapping[str, Any], world: Mapping[str, Any]) -> tuple[bool, boo
     return other, sign, world["verdict"]["kind"] != first["verdict"]["kind"]
 
 
+def shown(first: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
+    """Whether the intervals show another sign: of what each world's own best saves against best_ask."""
+    own, here = (reach_of(each["statistics"]["saving_bps"].get("best_ask")) for each in (first, world))
+    if own is None or here is None or own.low is None or own.high is None or here.low is None or here.high is None:
+        return False
+    return own.high < 0 < here.low or here.high < 0 < own.low
+
+
 def router(world: Mapping[str, Any]) -> dict[str, Any]:
     """The best parameters of a world, without what a router cannot choose."""
     return {name: value for name, value in world["best_parameters"].items() if name not in world["market"]}
@@ -92,18 +100,20 @@ def _lead(worlds: Sequence[Mapping[str, Any]]) -> str:
     known = [worth for world in worlds if (worth := _worth(world)) is not None]
     axes = " x ".join(first["market"])
     if not any((bests, signs, kinds)):
-        said = (
+        sentence = (
             f"The answer is the same in all {whole(len(worlds))} worlds ({axes}): best combination, sign and verdict."
         )
     else:
-        said = (
+        sure = sum(shown(first, world) for world, (_, sign, _) in zip(others, changed, strict=True) if sign)
+        certain = "" if not signs else f" (the intervals show that in {whole(sure)})"
+        sentence = (
             f"Of {whole(len(others))} other worlds ({axes}) {counted(bests, 'have')} another best combination, in "
-            f"{whole(signs)} the sign of what the first one's best saves against best_ask is another, and "
+            f"{whole(signs)} the sign of what the first one's best saves against best_ask is another{certain}, and "
             f"{counted(kinds, 'have')} another verdict."
         )
     if known:
-        said += f" That best saves from {bps(min(known))} to {bps(max(known))} bps of the cash of best_ask."
-    return said
+        sentence += f" That best saves from {bps(min(known))} to {bps(max(known))} bps of the cash of best_ask."
+    return sentence
 
 
 def _matrix(worlds: Sequence[Mapping[str, Any]]) -> Element:
@@ -147,7 +157,7 @@ def _cell(first: Mapping[str, Any], world: Mapping[str, Any], reach: Reach | Non
         element(
             "span",
             {"class": "flip" if sign else None},
-            f"first best: {bps(worth)} against best_ask{', other sign' if sign else ''}",
+            f"first best: {bps(worth)}{', other sign' if sign else ''}",
         ),
         element("span", {"class": "flip"}, "another best: " + _listed(router(world))) if other else "",
     ]

@@ -38,7 +38,7 @@ _PARTS: Final = (
 
 
 def verdict(run: Run) -> Element:
-    """What may be said of the best combination, in ten seconds."""
+    """What may be description of the best combination, in ten seconds."""
     document, statistics = run.document, run.document["statistics"]
     judged = document["verdict"]
     kind, called = KINDS.get(judged["kind"], ("unclear", str(judged["kind"])))
@@ -125,7 +125,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     each = paired(run)
     saved = int(sum(each.saved.tolist()))
     yield "Best parameters", ", ".join(f"{name} {label(at)}" for name, at in document["best_parameters"].items())
-    yield f"Saved against {run.against}", f"{'+' if saved > 0 else ''}{dollars(saved)} $"
+    yield f"Saved in sample against {run.against}", f"{'+' if saved > 0 else ''}{dollars(saved)} $"
     yield "Arrival notional", f"{dollars(round(float(each.notional.sum())), 0)} $"
     counted = document["orders"]
     yield "Orders, blocks of time, days", " / ".join(whole(counted[name]) for name in ("count", "blocks", "days"))
@@ -175,7 +175,17 @@ def _parts(statistics: Mapping[str, Any]) -> Element | None:
     reaches = [reach_of(part["saving_bps"][part["against"]]) for part in each]
     scale = sketch_scale(reaches)
     rows = [_part(part, reach, sketched(reach, scale)) for part, reach in zip(each[1:], reaches[1:], strict=True)]
-    columns = ("Orders", "Blocks", "Against", "Saving, bps", "95 % interval, bps", "", "Execution, bps", "p", "Verdict")
+    columns = (
+        "Orders",
+        "Blocks",
+        "Against",
+        "Saving, bps",
+        "95 % interval, bps",
+        "Drawn",
+        "Execution, bps",
+        "p",
+        "Verdict",
+    )
     left = len(rows) - MOST_PARTS
     return element(
         "div",

@@ -100,12 +100,12 @@ def losses_of(run: Run) -> list[Loss]:
     return [
         Loss(
             name,
-            _bps(found["shortfall"], notional),
-            found["shortfall"],
-            {part: BPS * found[part] / notional for part in PARTS if found.get(part) is not None},
+            _bps(figures["shortfall"], notional),
+            figures["shortfall"],
+            {part: BPS * figures[part] / notional for part in PARTS if figures.get(part) is not None},
             name in ahead,
         )
-        for name, found in each.items()
+        for name, figures in each.items()
     ]
 
 
@@ -233,8 +233,8 @@ def _stacked(losses: Sequence[Loss], against: str) -> Element:
             marks.extend(_row(loss, scale, y))
         marks.append(line(scale(0), top, scale(0), bottom, "zero"))
         listed = "; ".join(f"{labels[each.name]} {decimal(each.total)}" for each in losses)
-        said = f"Shortfall against the arrival mid, bps: {listed}."
-        return drawing(width, bottom + 38, "Shortfall of each strategy, by part", said, *marks, key="shortfall")
+        description = f"Shortfall against the arrival mid, bps: {listed}."
+        return drawing(width, bottom + 38, "Shortfall of each strategy, by part", description, *marks, key="shortfall")
 
     return element("div", {}, _legend(), fitted(make))
 
@@ -297,7 +297,7 @@ def _caption(losses: Sequence[Loss]) -> str:
 
 
 def _table(losses: Sequence[Loss], against: str) -> Element:
-    columns = ("Strategy", "Shortfall, bps", "Shortfall, $", *(f"{part.capitalize()}, bps" for part in PARTS), "")
+    columns = ("Strategy", "Shortfall, bps", "Shortfall, $", *(f"{part.capitalize()}, bps" for part in PARTS), "Note")
     rows = [
         (
             _label(each),

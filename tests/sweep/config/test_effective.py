@@ -149,11 +149,12 @@ def test_origins_are_no_lines_of_their_own(tmp_path):
     assert read_back(text, tmp_path).step == 5
 
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 TREES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(TREES)

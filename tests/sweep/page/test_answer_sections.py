@@ -4,8 +4,9 @@ import pytest
 
 from sweep.page.element import html
 from sweep.page.intervals import Reach, reach_of
+from sweep.page.numbers import counted
 from sweep.page.sections.held_out import held_out
-from sweep.page.sections.realism import flips, realism
+from sweep.page.sections.realism import flips, realism, shown
 from sweep.page.sections.verdict import KINDS, verdict
 from sweep.statistics.verdict import Kind
 from tests.support.made_runs import (
@@ -70,7 +71,7 @@ def test_a_verdict_with_everything():
 
     assert facts_of(made) == {
         "Best parameters": "lambda_over 0, theta_queue 0.02",
-        "Saved against best_ask": "+0.10 $",  # 1 bps of 1,000 $
+        "Saved in sample against best_ask": "+0.10 $",  # 1 bps of 1,000 $
         "Arrival notional": "1,000 $",
         "Orders, blocks of time, days": "1 / 1 / 1",
         "p of the best of 455": "below 0.001",
@@ -105,7 +106,7 @@ def test_one_order_has_no_interval_and_says_so():
     assert "No intervals: these take 20 blocks of time." in words(made)
     assert set(facts_of(made)) == {
         "Best parameters",
-        "Saved against best_ask",
+        "Saved in sample against best_ask",
         "Arrival notional",
         "Orders, blocks of time, days",
     }
@@ -177,6 +178,14 @@ def test_an_interval_in_words(section, printed, between):
     assert str(Reach(0.5, None, None)) == "+0.50"
 
 
+@pytest.mark.parametrize(
+    ("count", "verb", "printed"),
+    [(1, "save", "1 saves"), (0, "save", "0 save"), (1, "have", "1 has"), (2000, "are", "2,000 are")],
+)
+def test_verbs_agree(count, verb, printed):
+    assert counted(count, verb) == printed
+
+
 def fold(hour, trained, tested, queue=0.0):
     return {
         "from": f"2024-05-06T{hour:02}:00:00.000000000Z",
@@ -191,9 +200,9 @@ def fold(hour, trained, tested, queue=0.0):
 
 
 def held(folds, **known):
-    found = {"validate": "folds=2", "saving_bps": {"strongest": interval(0.5, -1.0, 2.0)}, "folds": folds}
+    outside = {"validate": "folds=2", "saving_bps": {"strongest": interval(0.5, -1.0, 2.0)}, "folds": folds}
     return made_run(
-        document(statistics=statistics(held_out=found, blocks=38), savings_are="held out by folds=2", **known)
+        document(statistics=statistics(held_out=outside, blocks=38), savings_are="held out by folds=2", **known)
     )
 
 
@@ -284,16 +293,29 @@ def test_worlds_are_a_matrix():
     heading, *rows = cells_of(made)
 
     assert lead_of(made) == (
-        "Of 3 other worlds (liquidity x latency) 1 has another best combination, in 1 the sign of what the first "
-        f"one's best saves against best_ask is another, and 1 has another verdict. That best saves from {MINUS}0.50 "
-        "to +0.50 bps of the cash of best_ask."
+        "Of 3 other worlds (liquidity x latency) 1 has another best combination, in 1 the sign of what the first one's "
+        "best saves against best_ask is another (the intervals show that in 0), and 1 has another verdict. That best "
+        f"saves from {MINUS}0.50 to +0.50 bps of the cash of best_ask."
     )
     assert heading == ["liquidity", "latency=0", "latency=5ms"]
     assert [row[0] for row in rows] == ["liquidity=persist", "liquidity=refresh"]
     assert f"{MINUS}0.25 ({MINUS}1.25 to +0.75)" in rows[0][1]
-    assert "first best: +0.50 against best_ask, other sign" in rows[0][2]
+    assert "first best: +0.50, other sign" in rows[0][2]
     assert "another best: theta_queue 0.02" in rows[1][1]
-    assert "first best: \N{EN DASH} against best_ask" in rows[1][2]
+    assert "first best: \N{EN DASH}" in rows[1][2]
+
+
+def test_a_sign_is_shown_where_no_interval_holds_0():
+    below, around, above = (world({"fees": name}, saved) for name, saved in (("a", -2.0), ("b", 0.5), ("c", 2.0)))
+
+    assert [shown(below, each) for each in (below, around, above)] == [False, False, True]
+    assert shown(above, below)
+    assert not shown(above, {**below, "statistics": statistics()})
+    lead = lead_of(realism(made_run(document(worlds=[below, around, above]))))
+    assert (
+        "in 2 the sign of what the first one's best saves against best_ask is another (the intervals show that in 1)"
+        in lead
+    )
 
 
 def test_worlds_that_agree_say_so():
@@ -328,7 +350,7 @@ def test_without_worlds_the_other_rule_is_said():
 
 @pytest.mark.parametrize("make", [verdict, held_out, realism], ids=lambda make: make.__name__)
 def test_hostile_text_is_text(make):
-    found = document(
+    hostile = document(
         HOSTILE,
         best_parameters={HOSTILE: HOSTILE},
         warnings=[HOSTILE],
@@ -346,7 +368,7 @@ def test_hostile_text_is_text(make):
         ),
     )
     cash = {"optimized": [999.0], "best_ask": [1000.0], HOSTILE: [1000.0]}
-    shown = html(make(made_run(found, cash=cash)))
+    shown = html(make(made_run(hostile, cash=cash)))
 
     assert "&lt;img" in shown
     assert not any(bad in shown for bad in ("<img", "\x1b", "\u202e", "</script"))

@@ -157,8 +157,8 @@ def many(count, saved=lambda _: 0.0, step=60, per_block=2):
     """Buys of 1,000 $, each of which saves so many bps."""
     orders = [("buy", 100, 52_200 + step * number, number // per_block, 10.0) for number in range(count)]
     cash = {"optimized": [1000 - saved(number) / 10 for number in range(count)], "best_ask": [1000.0] * count}
-    found = document(statistics=statistics(saving_bps={"best_ask": interval(0.0, -1.0, 1.0)}))
-    return made_run(found, orders, cash)
+    of_many = document(statistics=statistics(saving_bps={"best_ask": interval(0.0, -1.0, 1.0)}))
+    return made_run(of_many, orders, cash)
 
 
 def test_differences_are_counted():
@@ -208,7 +208,7 @@ def test_thousands_of_orders_are_thinned_and_it_is_said():
     dots = next(each for each in broad(made).iter("path") if each.get("class") == "dots").get("d")
 
     assert dots.count("M") == 834
-    assert "One order in 6 is drawn, by time; lines and bars count all." in words(made)
+    assert "One order in 6 is drawn, by time, and those beyond the axis; lines and bars count all." in words(made)
     assert len(html(made)) < 40_000
     assert html(differences(run)) == html(made)
     assert len(cells_of(made)) == 41

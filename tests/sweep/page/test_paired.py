@@ -60,8 +60,8 @@ def test_paired_differences_are_those_of_the_document(real):
     statistics = real.document["statistics"]
     for name, printed in statistics["saving_bps"].items():
         _, saved, notional = paired(real, name).by_block()
-        found = interval(1e4 * saved, notional)
-        figures = {"mean": found.mean, "low": found.low, "high": found.high}
+        computed = interval(1e4 * saved, notional)
+        figures = {"mean": computed.mean, "low": computed.low, "high": computed.high}
         assert {key: round(value, 2) + 0.0 for key, value in figures.items()} == {key: printed[key] for key in figures}
     best = real.combinations[real.combinations["world"] == 0].sort_values("saved").iloc[-1]
     assert int(paired(real).saved.sum()) == best["saved"]

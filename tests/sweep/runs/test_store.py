@@ -27,6 +27,7 @@ from sweep.runs.manifest import FORMAT, read_manifest
 from sweep.runs.manifest import config_of as stored_config
 from sweep.verification import verify
 from tests.support.minute import config_of
+from tests.support.runfiles import TABLES
 from tests.support.runlogs import log_of
 
 GRID = {"lambda_over": 0, "lambda_under": {"start": 0, "stop": 0.09, "num": 10}, "theta_queue": [0, 0.01, 0.02]}
@@ -551,8 +552,7 @@ def test_a_manifest_says_what_ran_where(ask):
     assert stored.versions.keys() >= {"python", "sor-sweep", "ray", "numpy", "numba"}
     assert stored.host.keys() == {"cpu", "cpus", "machine", "system"}
     assert stored.sources_hash == environment.sources_hash()
-    tables = ("combinations", "fills", "orders", "paths", "results", "timeline", "venues")
-    assert stored.files.keys() == {"result.json", *(f"{name}.parquet" for name in tables)}
+    assert stored.files.keys() == {"result.json", *TABLES}
     assert stored.created <= stored.finished
     assert stored.config["grid"] == GRID
     if (environment.HOME / ".git").exists():

@@ -1,8 +1,10 @@
 """What surrounds a task, without Ray: its places are made up."""
 
+import platform
+
 import pytest
 
-from sweep.environment import stamp
+from sweep.environment import node_name, stamp
 from sweep.errors import WorkersLost
 from sweep.executors.on_ray import worker
 from sweep.executors.on_ray.versions import NodeDiffers
@@ -26,6 +28,13 @@ def test_a_task_is_called_as_its_function_and_does_what_it_does(marks):
         task = wrap_task(double, stamp(), counted=counted)
         assert (task.__name__, task(21)) == ("double", 42)
     assert not marks.exists()
+
+
+def test_a_task_knows_what_its_node_is_called_and_nothing_after_it_does(marks, monkeypatch):
+    monkeypatch.setattr(worker, "_node_label", lambda: "10.0.0.5/abcdef")
+    for counted in (False, True):
+        assert wrap_task(node_name, stamp(), counted=counted)() == "10.0.0.5/abcdef"
+    assert node_name() == platform.node()
 
 
 def test_nothing_runs_on_a_node_that_differs(marks):

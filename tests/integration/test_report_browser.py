@@ -1,0 +1,305 @@
+"""The report of a real run of many orders in a browser: opened from disk, with scripts and without, on every screen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from feed import synthetic
+from feed.instants import format_instant
+from sweep.config.loading import build_config
+from sweep.driver import run
+from sweep.page.document import page
+from sweep.page.reading import read_run
+from tests.support.browser import browser, bundle, install, opened
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+TOPIC = "\x1b[31m[bold red]day[/bold red]\x1b]0;owned\x07</title><script>alert(2)</script>\u202e"
+READOUT = re.compile(r"^(.*): saves ([+\u2212]?[\d,.]+) bps against (\w+)(?:; .*)? \(combination (\d+)\)\.$")
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A run of 120 orders in 96 combinations and two worlds, one of a hostile name, and its page."""
+    bundle()
+    folder = tmp_path_factory.mktemp("reported")
+    stream = folder / "day.csv"
+    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0, levels=1), stream)
+    stream.write_text(stream.read_text().replace(",SYNTH\n", f",{HOSTILE}\n"))
+    start, end = map(format_instant, synthetic.window(60.0))
+    tables = {"today": {"default": {"taker": 0.003}}, HOSTILE: {"default": {"taker": 0.001}}}
+    config = {
+        "source": f"file:{stream}",
+        "executor": "inline",
+        "window": {"start": start, "end": end},
+        "order": {"size": [300, 1000], "every": "1s", "horizon": "1s"},
+        "grid": {
+            "fees": tables,
+            "lambda_over": [0, 0.01, 0.05, float("inf")],
+            "lambda_under": [0, 0.02, 0.03, 0.09],
+            "theta_queue": [0, 0.01, 0.02],
+        },
+        "output": str(folder),
+    }
+    home = run(build_config(config)).home
+    path = folder / "report.html"
+    path.write_text(page(read_run(home)), "utf-8")
+    return path, home
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def combinations(reported):
+    """combinations.parquet, held against the sums of results.parquet: what each world's best baseline paid more."""
+    _, home = reported
+    table = pd.read_parquet(home / "combinations.parquet").set_index("combination")
+    paid = pd.read_parquet(home / "results.parquet").groupby("combination")["total_cash"].sum()
+    orders = pd.read_parquet(home / "orders.parquet")
+    document = read_run(home).document
+    for world, answer in enumerate(document["worlds"]):
+        base = orders[(orders["world"] == world) & (orders["strategy"] == answer["statistics"]["against"])]
+        here = table[table["world"] == world]
+        saved = base["total_cash"].sum() - paid.loc[here.index]
+        pd.testing.assert_series_equal(saved, here["saved"], check_names=False)
+        notional = (base["size"] * base["arrival_mid2"]).sum() / 2
+        np.testing.assert_allclose(here["saving_bps"], 1e4 * saved / notional, rtol=1e-12)
+    assert table["in_set"].notna().all()
+    assert 0 < table["in_set"].sum() < len(table)
+    return table
+
+
+def printed(value):
+    text = f"{round(value, 2) + 0.0:,.2f}".replace("-", "\u2212")
+    return f"+{text}" if round(value, 2) > 0 else text
+
+
+def checked(shown, combinations, **held):
+    """The combination that the line below the heat map names; what it says is what the table holds."""
+    text = shown.page.inner_text("#landscape-readout")
+    values, saving, _, number = READOUT.match(text).groups()
+    row = combinations.loc[int(number)]
+    assert saving == printed(row["saving_bps"])
+    axes = {
+        "fee_table": "fees",
+        "lambda_over": "lambda_over",
+        "lambda_under": "lambda_under",
+        "theta_queue": "theta_queue",
+    }
+    texts = {column: row[column] if isinstance(row[column], str) else f"{row[column]:g}" for column in axes}
+    expected = ", ".join(
+        f"{name} {'.inf' if texts[column] == 'inf' else texts[column]}" for column, name in axes.items()
+    )
+    assert values == expected
+    assert ("; cannot be told from the best" in text or "; the best combination" in text) == bool(row["in_set"])
+    assert {name: row[name] for name in held} == held
+    return int(number)
+
+
+def walked(shown, combinations, columns, rows, **held):
+    """Every cell, by the arrow keys: the combinations that are named."""
+    shown.page.focus("#landscape-chart")
+    for _ in range(rows):
+        shown.page.keyboard.press("ArrowDown")
+    for _ in range(columns):
+        shown.page.keyboard.press("ArrowLeft")
+    numbers = []
+    for row in range(rows):
+        for column in range(columns):
+            numbers.append(checked(shown, combinations, **held))
+            if column < columns - 1:
+                shown.page.keyboard.press("ArrowRight" if row % 2 == 0 else "ArrowLeft")
+        shown.page.keyboard.press("ArrowUp")
+    return numbers
+
+
+def test_heat_map_sliders_and_hover_say_what_the_table_holds(reported, chromium, combinations):
+    path, home = reported
+    best = read_run(home).document["best_parameters"]["theta_queue"]
+    with opened(chromium, path) as shown:
+        before = shown.drawn()
+        assert shown.page.is_hidden("#landscape-still")
+        first = walked(shown, combinations, 4, 4, fee_table="today", theta_queue=best)
+        assert len(set(first)) == 16
+
+        shown.page.focus("#landscape-at-3")
+        shown.page.keyboard.press("End")
+        shown.redrawn(before)
+        before = shown.drawn()
+        second = walked(shown, combinations, 4, 4, fee_table="today", theta_queue=0.02)
+        assert len(set(second)) == 16
+
+        shown.page.focus("#landscape-at-0")
+        shown.page.keyboard.press("ArrowRight")
+        shown.redrawn(before)
+        before = shown.drawn()
+        third = walked(shown, combinations, 4, 4, fee_table=HOSTILE, theta_queue=0.02)
+        assert not set(second) & set(third)
+
+        shown.page.select_option("#landscape-x", label="theta_queue")
+        shown.redrawn(before)
+        walked(shown, combinations, 3, 4, fee_table=HOSTILE)
+
+        cells = shown.page.locator("#landscape-chart svg .layer_0_marks path")
+        assert cells.count() == 12
+        hovered = set()
+        for at in range(12):
+            box = cells.nth(at).bounding_box()
+            shown.page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 3)
+            hovered.add(checked(shown, combinations, fee_table=HOSTILE))
+        assert len(hovered) == 12
+        assert (shown.messages, shown.violations, shown.requests) == ([], [], [])
+
+
+def test_any_value_of_an_axis_shows_the_best_over_it(reported, chromium, combinations):
+    with opened(chromium, reported[0]) as shown:
+        before = shown.drawn()
+        shown.page.focus("#landscape-at-3")
+        shown.page.keyboard.press("Home")
+        shown.redrawn(before)
+        numbers = walked(shown, combinations, 4, 4, fee_table="today")
+        today = combinations[combinations["fee_table"] == "today"].copy()
+        today["printed"] = today["saving_bps"].round(2)
+        best = today.groupby(["lambda_over", "lambda_under"])["printed"].max()
+        for number in numbers:
+            row = today.loc[number]
+            assert row["printed"] == best[row["lambda_over"], row["lambda_under"]]
+
+
+def test_table_of_what_is_shown_follows_the_sliders(reported, chromium, combinations):
+    with opened(chromium, reported[0]) as shown:
+        before = shown.drawn()
+        shown.page.click("#landscape-live summary")
+        shown.page.focus("#landscape-at-3")
+        shown.page.keyboard.press("End")
+        shown.redrawn(before)
+        assert shown.page.is_visible("#landscape-table table")
+        rows = shown.page.locator("#landscape-table tbody tr")
+        cells = [rows.nth(at).locator("td").all_inner_texts() for at in range(rows.count())]
+        here = combinations[(combinations["fee_table"] == "today") & (combinations["theta_queue"] == 0.02)]
+        expected = here.pivot_table(index="lambda_under", columns="lambda_over", values=["saving_bps", "in_set"])
+        for (at, under), (column, over) in product(
+            enumerate(expected.index), enumerate(sorted(set(here["lambda_over"])))
+        ):
+            row = here[(here["lambda_under"] == under) & (here["lambda_over"] == over)].iloc[0]
+            assert cells[at][column] == printed(row["saving_bps"]) + (" *" if row["in_set"] else "")
+
+
+def test_drawing_without_scripts_has_the_same_figures(reported, chromium, combinations):
+    path, home = reported
+    with opened(chromium, path, java_script_enabled=False) as shown:
+        assert shown.page.is_visible("#landscape-still")
+        assert shown.page.is_hidden("#landscape-live")
+        texts = shown.page.locator("#landscape-still svg.broad text").all_text_contents()
+        best = read_run(home).document["best_parameters"]
+        here = combinations[
+            (combinations["fee_table"] == "today") & (combinations["theta_queue"] == best["theta_queue"])
+        ]
+        savings = sorted(printed(saving) for saving in here["saving_bps"])
+        assert (
+            sorted(text for text in texts if re.fullmatch(r"[+\u2212]?\d+\.\d\d", text) and text in savings) == savings
+        )
+        document = read_run(home).document
+        body = shown.page.inner_text("body")
+        assert document["verdict"]["sentence"][:60] in body
+        interval = document["statistics"]["saving_bps"][document["statistics"]["against"]]
+        assert printed(interval["low"]) in body or f"{interval['low']:.2f}".replace("-", "\u2212") in body
+        assert shown.page.locator("main svg[role=img]:visible").count() >= 5
+
+
+def test_dark_and_light_differ_and_both_can_be_read(reported, chromium):
+    colours = {}
+    for scheme in ("light", "dark"):
+        with opened(chromium, reported[0], color_scheme=scheme) as shown:
+            shown.drawn()
+            colours[scheme] = shown.page.evaluate(
+                "() => ['body', '#landscape-chart .layer_0_marks path'].flatMap((each) =>"
+                " [...document.querySelectorAll(each)].map((one) => getComputedStyle(one))"
+                ".map((style) => each === 'body' ? style.backgroundColor : style.fill))"
+            )
+            # A drawing follows the system while the page is open, without being drawn anew.
+            drawn = shown.drawn()
+            shown.page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+            other = shown.page.evaluate(
+                "() => getComputedStyle(document.querySelector('#landscape-chart .layer_0_marks path')).fill"
+            )
+            assert other != colours[scheme][1]
+            assert shown.drawn() == drawn
+    assert all(light != dark for light, dark in zip(colours["light"], colours["dark"], strict=True))
+
+
+def test_phone_scrolls_down_only(reported, chromium):
+    with opened(chromium, reported[0], width=360) as shown:
+        shown.drawn()
+        widths = shown.page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+        assert widths == [360, 360]
+        shown.page.set_viewport_size({"width": 1000, "height": 800})
+        shown.page.wait_for_function("() => document.querySelector('#landscape-chart svg').clientWidth > 600")
+        assert (shown.messages, shown.violations, shown.requests) == ([], [], [])
+
+
+def test_print_shows_what_is_folded(reported, chromium, tmp_path):
+    with opened(chromium, reported[0]) as shown:
+        shown.drawn()
+        shown.page.wait_for_selector("#landscape-table table", state="attached")
+        shown.page.emulate_media(media="print")
+        folded = shown.page.evaluate(
+            "() => [...document.querySelectorAll('main details:not([hidden] *)')].filter((each) =>"
+            " !each.lastElementChild.checkVisibility() || each.lastElementChild.getBoundingClientRect().height < 5)"
+            ".map((each) => each.closest('section').id + ': ' + each.querySelector('summary').textContent)"
+        )
+        assert folded == []
+        content = shown.page.pdf()
+        assert content.startswith(b"%PDF")
+        assert len(content) > 20_000
+        assert (shown.messages, shown.violations, shown.requests) == ([], [], [])
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
+def test_axe_finds_nothing(reported, chromium, scheme, width):
+    axe = (install() / "axe.min.js").read_text("utf-8")
+    with opened(chromium, reported[0], width, color_scheme=scheme, bypass_csp=True) as shown:
+        shown.drawn()
+        shown.page.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        shown.page.evaluate(axe)
+        problems = shown.page.evaluate(
+            "async () => (await axe.run()).violations.map((each) =>"
+            " [each.id, each.nodes.map((node) => node.html).slice(0, 3)])"
+        )
+        assert problems == []
+
+
+def test_hostile_names_are_text(reported, chromium, tmp_path):
+    stored = read_run(reported[1])
+    document = {**stored.document, "feed": {**stored.document["feed"], "topic": TOPIC, "place": TOPIC}}
+    path = tmp_path / "hostile.html"
+    path.write_text(page(replace(stored, document=document)), "utf-8")
+    with opened(chromium, path) as shown:
+        dialogs = []
+        shown.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        shown.drawn()
+        shown.page.focus("#landscape-at-0")
+        shown.page.keyboard.press("ArrowRight")
+        shown.page.select_option("#landscape-x", label="fees")
+        shown.page.wait_for_timeout(300)
+        assert HOSTILE in shown.page.title()
+        assert HOSTILE in shown.page.inner_text("main")
+        assert HOSTILE[:15] in shown.page.locator("#landscape-chart svg").text_content()
+        assert (
+            shown.page.evaluate("() => document.images.length + document.querySelectorAll('main script').length") == 0
+        )
+        text = shown.page.evaluate("() => document.documentElement.textContent")
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", shown.page.inner_text("body"))
+        assert "[bold red]day[/bold red]" in text
+        assert (dialogs, shown.messages, shown.violations, shown.requests) == ([], [], [], [])
