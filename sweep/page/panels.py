@@ -259,7 +259,7 @@ def _marked(places: Places, shape: str) -> str:
 
 
 def _stepped(ts: Int64, values: NDArray[np.float64], shown: NDArray[np.bool_], across: Time, scale: Linear) -> str:
-    """The path of a line that keeps each value until the next; of each column of px its first, lowest, highest, last."""
+    """The path of a line that keeps each value until the next; of each column of px what is seen."""
     places = [
         (across(int(at)), scale(float(value))) if each else None
         for at, value, each in zip(ts, values, shown, strict=True)
