@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.kafka]
 
 EXAMPLES = ("patient_policy", "psv_reader", "house_kit")
 PATIENT = ["policy=patient", "switches.patience=0.01", "participation=0.5"]
-GRID = ["grid.lambda_under={start: 0, stop: 0.09, num: 60}", "order.size=20000"]
+GRID = ["grid.lambda_under={start: 0, stop: 0.09, num: 10}", "order.size=20000"]
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +57,12 @@ def environment(installed, home):
 @pytest.fixture(scope="session")
 def day(tmp_path_factory):
     path = tmp_path_factory.mktemp("day") / "day.csv.gz"
-    synthetic.write_csv(synthetic.generate(seconds=60.0, warmup=10.0), path)
+    synthetic.write_csv(synthetic.generate(seconds=30.0, warmup=5.0), path)
     return path
 
 
 def words(day, *more):
-    start, end = map(format_instant, synthetic.window(60.0))
+    start, end = map(format_instant, synthetic.window(30.0))
     return [f"source={day}", f"window.start={start}", f"window.end={end}", *more]
 
 
