@@ -27,8 +27,8 @@ def is_table(source: object) -> bool:
 
 def plugins_of(plan: SourcePlan) -> tuple[Plugin, ...]:
     """The plug-ins that ranges of a plan are read by, each once, ascending."""
-    found = {getattr(each, "plugin", None) for each in plan.ranges}
-    return tuple(sorted(plugin for plugin in found if plugin is not None))
+    plugins = {getattr(each, "plugin", None) for each in plan.ranges}
+    return tuple(sorted(plugin for plugin in plugins if plugin is not None))
 
 
 class TapeSpan(NamedTuple):

@@ -188,13 +188,15 @@ class CodecSuite:
             values.append(bytes(changed))
         refused = 0
         for value in values:
-            told: list[int] = []
+            refused_offsets: list[int] = []
             records = [Record(0, 0, value), *(record._replace(offset=record.offset + 1) for record in good)]
-            decoded = self.codec.decode(records, lambda record, _, told=told: told.append(record.offset), 2**30)
-            assert set(told) <= {0}, f"{value!r:.80} had others refused"
+            decoded = self.codec.decode(
+                records, lambda record, _, refused_offsets=refused_offsets: refused_offsets.append(record.offset), 2**30
+            )
+            assert set(refused_offsets) <= {0}, f"{value!r:.80} had others refused"
             assert len(decoded.quote_counts) == len(records), "each message has a count, a refused one 0"
-            refused += len(told)
-            if told:
+            refused += len(refused_offsets)
+            if refused_offsets:
                 assert decoded.quote_counts[0] == decoded.trade_counts[0] == 0
                 assert same(decoded.tape("XYZ"), tape)
         assert refused >= 7, "it takes what is no message of its own"

@@ -129,15 +129,15 @@ def plugins_of(kind: Kind, names: Iterable[str]) -> list[Plugin]:
 
 def stamp_of(plugins: Iterable[Plugin]) -> dict[str, str]:
     """What this process has of some plug-ins, as a part of `sweep.environment.Stamp`."""
-    found = {}
+    stamped = {}
     for plugin in plugins:
         try:
             own = load(kinds()[plugin.kind], plugin.name).plugin
             what = f"{own.distribution} {own.version} (sources {own.sources[:12]})"
         except PluginError as error:
             what = f"of none that can be used ({error})"
-        found[f"{plugin.kind} {plugin.name}"] = what
-    return found
+        stamped[f"{plugin.kind} {plugin.name}"] = what
+    return stamped
 
 
 def refuse_missing(plugins: Iterable[Plugin], whose: str) -> None:

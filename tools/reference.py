@@ -37,6 +37,7 @@ MEANING: Final = {
     "order.to": "with order.every: when none starts any more, the last one itself included; `session`: after the close",
     "order.zone": "whose clocks order.from and order.to go by; UTC by default",
     "policy": "how shares are taken: [what is simulated](simulation.md)",
+    "switches": "of a policy that a plug-in brings, by the names of its fields: [plug-ins](extending.md#a-policy)",
     "step": "shares of a lot, of `pseudocode` and of `lots_only`",
     "reference": "what `static` measures prices from: the lowest cost displayed, the lowest that our takes have left, "
     "the mid of the moment, or that of the order's start",
@@ -64,6 +65,7 @@ MEANING: Final = {
     "leftover_band": "`sweep` takes up to this share above the lowest ask, the rest is valued there; null for no bound",
     "baseline": "as what twap, vwap and pov buy what is due: `best_ask` waits at the lowest ask displayed, "
     "`best_available` takes the lowest that is left",
+    "baselines": "of plug-ins, beside those that are built in: [plug-ins](extending.md#a-baseline)",
     "unfilled_penalty": "$/share on top of that value for what stayed unfilled",
     "fees": "a YAML file, a scenario or a mapping: publisher id, MIC or name of a venue, or `default`, to "
     "{taker, maker} in $/share, negative for a rebate: [markets](markets.md#fees)",
@@ -180,11 +182,11 @@ def _fields(struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, Any, 
         elif key == "grid":
             yield from ((f"grid.{axis}", field.type, list(kind.default)) for axis, kind in AXES.items())
         else:
-            yield key, field.type, field.default
+            yield key, field.type, {} if field.default is msgspec.NODEFAULT else field.default
 
 
 def _text(value: Any) -> str:
-    if value in (None, [], ()):
+    if value in (None, [], (), {}):
         return "none"
     text = value if isinstance(value, str) else json.dumps(value)
     return text.replace('"', "")

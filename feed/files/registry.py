@@ -205,8 +205,8 @@ def reader_of(path: str, quotes: QuoteMapping | None) -> Plugin | None:
         It cannot be used.
     """
     with refusing(path):
-        found = _loaded(path, quotes)
-    return None if found is None else found.plugin
+        loaded = _loaded(path, quotes)
+    return None if loaded is None else loaded.plugin
 
 
 def _loaded(path: str, quotes: QuoteMapping | None) -> Loaded | None:
@@ -218,21 +218,21 @@ def _loaded(path: str, quotes: QuoteMapping | None) -> Loaded | None:
     return None if name is None else load(READER, name)
 
 
-def _read_by(found: Loaded, path: Path, request: Request) -> FileBlock:
+def _read_by(loaded: Loaded, path: Path, request: Request) -> FileBlock:
     """Read a file by a plug-in, whose errors about what it holds are damage of the file."""
     with damage_reported(path):
         try:
-            made = found.target(path, request)
+            made = loaded.target(path, request)
             tapes = [made] if isinstance(made, Tape) else list(made)
         except (ValueError, LookupError, ArithmeticError) as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise FeedCorrupt(
-                f"reader {found.plugin.name}: {printable(why[:300])}", str(path), "export it again"
+                f"reader {loaded.plugin.name}: {printable(why[:300])}", str(path), "export it again"
             ) from None
     by_symbol = {tape.symbol: tape for tape in tapes if isinstance(tape, Tape)}
     if len(by_symbol) < len(tapes):
         raise FeedUnavailable(
-            "it returned what is no tape, or two of one symbol", str(path), f"see {found.plugin.distribution}"
+            "it returned what is no tape, or two of one symbol", str(path), f"see {loaded.plugin.distribution}"
         )
     if not any(tape.rows or len(tape.trades.ts) for tape in tapes):
         raise NoRows("there are no rows in it", str(path), "export it again")
@@ -250,7 +250,7 @@ def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
     if quotes is not None and quotes.format in FORMATS:
         return FORMATS[quotes.format].read
     try:
-        found = _loaded(str(path), quotes)
+        loaded = _loaded(str(path), quotes)
     except UnknownNameError:
         layouts = ", ".join((*FORMATS, *installed(READER)))
         raise FeedUnavailable(
@@ -258,8 +258,8 @@ def _reader(path: Path, quotes: QuoteMapping | None) -> Read:
         ) from None
     except PluginError as error:
         raise FeedUnavailable(str(error), str(path)) from None
-    if found is not None:
-        return partial(_read_by, found)
+    if loaded is not None:
+        return partial(_read_by, loaded)
     seen = next((format_.read for format_ in FORMATS.values() if format_.fits(path)), None)
     if seen is None and quotes is not None and (idle := sorted({*quotes.given} - {"prices"})):
         raise FeedUnavailable(

@@ -282,15 +282,15 @@ def _plugins(config: Config) -> tuple[Plugin, ...]:
     for name in _several("baselines", config.baselines) if config.baselines else ():
         if name in BASELINES:
             raise ConfigError(f"baselines: {name} is built in, and runs in any case; name those of plug-ins")
-    found = [
+    plugins = [
         *parsed(key, policies, lambda names: plugins_of(POLICY, names)),
         *parsed("baselines", config.baselines, lambda names: plugins_of(BASELINE, names)),
         *parsed("search.kind", [config.search.kind], lambda names: plugins_of(SAMPLER, names)),
     ]
     if config.quotes.format is not None:
-        found += parsed("quotes.format", [config.quotes.format], lambda names: plugins_of(kinds()["reader"], names))
+        plugins += parsed("quotes.format", [config.quotes.format], lambda names: plugins_of(kinds()["reader"], names))
     check_switches(config, policies)
-    return tuple(sorted(found))
+    return tuple(sorted(plugins))
 
 
 def _check_detail(config: Config, combinations: int) -> None:

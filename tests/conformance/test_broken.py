@@ -222,13 +222,13 @@ SAMPLER_FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("sampler", "test", "said"), SAMPLER_FAULTS.values(), ids=SAMPLER_FAULTS)
-def test_a_broken_sampler_fails_and_ends_a_run(monkeypatch, sampler, test, said):
+@pytest.mark.parametrize(("sampler", "test", "message"), SAMPLER_FAULTS.values(), ids=SAMPLER_FAULTS)
+def test_a_broken_sampler_fails_and_ends_a_run(monkeypatch, sampler, test, message):
     kind = SamplerKind(lambda space, seed, budget: _Held("own", space, sampler(space, seed, budget)), learns=True)
     monkeypatch.setattr("sweep.testing.sampler_named", lambda _: kind)
     suite = SamplerSuite()
     suite.name = "own"
-    with pytest.raises((AssertionError, ConfigError), match=said):
+    with pytest.raises((AssertionError, ConfigError), match=message):
         getattr(suite, test)()
 
 

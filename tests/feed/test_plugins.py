@@ -28,10 +28,10 @@ def test_a_name_is_found_and_says_which_code_it_is(tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, "one-thing", GROUP, {"theirs": "one_thing:X"}, "X = 1\n", "2.5")
     assert installed(KIND) == ("theirs",)
     assert "one_thing" not in sys.modules
-    found = load(KIND, "theirs")
-    assert found.target == 1
-    assert (found.plugin.kind, found.plugin.name) == ("thing", "theirs")
-    assert (found.plugin.distribution, found.plugin.version, len(found.plugin.sources)) == ("one-thing", "2.5", 64)
+    loaded = load(KIND, "theirs")
+    assert loaded.target == 1
+    assert (loaded.plugin.kind, loaded.plugin.name) == ("thing", "theirs")
+    assert (loaded.plugin.distribution, loaded.plugin.version, len(loaded.plugin.sources)) == ("one-thing", "2.5", 64)
     assert plugin_of(KIND, "ours") is None
 
 
@@ -74,12 +74,12 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize(("source", "said"), FAULTY.values(), ids=FAULTY)
-def test_what_cannot_be_used_is_one_line_with_its_distribution(tmp_path, monkeypatch, source, said):
+@pytest.mark.parametrize(("source", "message"), FAULTY.values(), ids=FAULTY)
+def test_what_cannot_be_used_is_one_line_with_its_distribution(tmp_path, monkeypatch, source, message):
     install(tmp_path, monkeypatch, "one-thing", GROUP, {"theirs": "one_thing:X"}, source)
     text = line_of(lambda: load(KIND, "theirs"))
     assert text.startswith("thing theirs of one-thing 1.0 (one_thing:X): ")
-    assert said in text
+    assert message in text
 
 
 def test_a_name_of_ours_is_not_taken(tmp_path, monkeypatch):
