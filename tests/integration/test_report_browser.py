@@ -12,6 +12,7 @@ import pytest
 
 from feed import synthetic
 from feed.instants import format_instant
+from sweep.charts import heat_map, parallel, strip
 from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.page.document import page
@@ -303,3 +304,39 @@ def test_hostile_names_are_text(reported, chromium, tmp_path):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", shown.page.inner_text("body"))
         assert "[bold red]day[/bold red]" in text
         assert (dialogs, shown.messages, shown.violations, shown.requests) == ([], [], [], [])
+
+
+DRAW = """
+async (spec) => {
+  const library = loadCharts();
+  const warnings = [];
+  const keep = (...parts) => { warnings.push(parts.join(" ")); return logger; };
+  const logger = { level: () => logger, error: keep, warn: keep, info: () => logger, debug: () => logger };
+  const compiled = library.compile(spec, { logger }).spec;
+  const runtime = library.parse(compiled, null, { ast: true, logger });
+  const view = new library.View(runtime, { expr: library.expressionInterpreter, renderer: "none", logger });
+  return [warnings, await view.runAsync().then(() => view.toSVG())];
+}
+"""
+
+
+def test_charts_of_notebooks_are_drawn_by_the_same_bundle(reported, chromium, combinations):
+    here = combinations[(combinations["fee_table"] == "today") & (combinations["theta_queue"] == 0.02)].reset_index()
+    orders = pd.read_parquet(reported[1] / "orders.parquet", columns=["strategy", "start", "total_cash"])
+    orders = orders[orders["strategy"] == "optimized"].assign(saving_bps=lambda each: each["total_cash"] % 7 - 3.0)
+    charts = {
+        "heat_map": heat_map(here, "lambda_over", "lambda_under", against="best_ask"),
+        "parallel": parallel(combinations.reset_index(), ["fee_table", "lambda_over", "lambda_under", "theta_queue"]),
+        "strip": strip(orders, interval=(-0.5, 0.7)),
+    }
+    drawings = {}
+    with opened(chromium, reported[0]) as shown:
+        for name, chart in charts.items():
+            warnings, drawings[name] = shown.page.evaluate(DRAW, chart.spec)
+            assert warnings == [], name
+            assert chart.title in drawings[name]
+    for saving in here["saving_bps"]:
+        assert f">{saving:+.2f}<" in drawings["heat_map"]
+    assert drawings["parallel"].count("saves, bps") == 1
+    assert drawings["parallel"].count(">.inf<") == 1
+    assert "saves against the strongest baseline, bps" in drawings["strip"]
