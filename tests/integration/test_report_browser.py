@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib import import_module
 from itertools import product
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -12,10 +14,13 @@ import pytest
 
 from feed import synthetic
 from feed.instants import format_instant
-from sweep.charts import heat_map, parallel, strip
+from sweep.charts import heat_map, parallel, strip, thresholds
 from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.page.document import page
+from sweep.page.element import html
+from sweep.page.embedding import data_script, scripts
+from sweep.page.lattice import Lattice, Varied, first_slice, rank_of, slice_of
 from sweep.page.reading import read_run
 from tests.support.browser import browser, bundle, install, opened
 
@@ -336,7 +341,66 @@ def test_charts_of_notebooks_are_drawn_by_the_same_bundle(reported, chromium, co
             assert warnings == [], name
             assert chart.title in drawings[name]
     for saving in here["saving_bps"]:
-        assert f">{saving:+.2f}<" in drawings["heat_map"]
+        assert f">{printed(saving)}<" in drawings["heat_map"]
     assert drawings["parallel"].count("saves, bps") == 1
     assert drawings["parallel"].count(">.inf<") == 1
     assert "saves against the strongest baseline, bps" in drawings["strip"]
+    for layer in ("mark-rect role-mark layer_0_marks", "mark-rule role-mark layer_2_marks"):  # the interval, and 0
+        assert len(re.findall(f"{layer}[^>]*><(?:path|line)", drawings["strip"])) == 1
+
+
+CELLS = """
+() => [...document.querySelectorAll("#landscape-chart .layer_0_marks path")].map((each) => each.__data__.datum)
+  .map(({ x, y, saving, best }) => [x, y, Math.round(saving * 100), best])
+"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_script_shows_the_slices_that_python_makes(chromium, tmp_path, monkeypatch, whole):
+    bundle()
+    rng = np.random.default_rng(7)
+    shape = (100, 47, 4) if whole else (60, 41, 9)
+    count = prod(shape)
+    places = np.arange(count) if whole else np.sort(rng.choice(count, 900, replace=False))
+    saved = rng.integers(-300, 300, len(places))
+    made = Lattice(
+        tuple(
+            Varied(f"axis_{at}", f"axis_{at}", tuple(map(str, range(n))), market=False) for at, n in enumerate(shape)
+        ),
+        places,
+        np.column_stack(np.unravel_index(places, shape)).astype(np.int64),
+        saved,
+        saved > 250,
+        np.zeros(len(places), np.int64),
+        np.array([np.argmax(saved)]),
+        ("best_ask",),
+        whole,
+        tuple(thresholds(saved / 100)),
+        rank_of(saved, [int(np.argmax(saved))]),
+    )
+    section = import_module("sweep.page.sections.landscape")
+    monkeypatch.setattr(section, "lattice_of", lambda _: made)
+    parts = [f"<script>{each}</script>" for each in scripts()]
+    figures = data_script("landscape-figures", section.landscape_figures(None))
+    path = tmp_path / "section.html"
+    path.write_text(f"<!doctype html><html><body>{html(section.landscape(None))}{figures}{''.join(parts)}", "utf-8")
+
+    def expected(x, y, at):
+        shown = slice_of(made, x, y, at)
+        rows = [(column, row, int(shown.best[row, column])) for row, column in np.argwhere(shown.best >= 0).tolist()]
+        return sorted([column, row, int(saved[best]), best in made.bests] for column, row, best in rows)
+
+    first = first_slice(made)
+    with opened(chromium, path) as shown:
+        before = shown.drawn()
+        assert sorted(shown.page.evaluate(CELLS)) == expected(0, 1, first.rest)
+        shown.page.focus("#landscape-at-2")
+        shown.page.keyboard.press("End")
+        shown.redrawn(before)
+        before = shown.drawn()
+        last = [*first.rest[:2], shape[2] - 1]
+        assert sorted(shown.page.evaluate(CELLS)) == expected(0, 1, last)
+        shown.page.select_option("#landscape-x", label="axis_2")
+        shown.redrawn(before)
+        assert sorted(shown.page.evaluate(CELLS)) == expected(2, 1, first.rest)
+        assert shown.messages == []
