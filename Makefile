@@ -125,7 +125,7 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 # The lock holds the digest of each package; none of their scripts is run.
 sweep/page/assets/charts.js: $(addprefix tools/charts/,absent.js bundle.mjs entry.js package-lock.json package.json)
 	@command -v npm >/dev/null 2>&1 || { \
-		echo "sor-sweep: npm is missing; install Node.js 20.11 or newer, or do without: reports then have no scripts" >&2; \
+		echo "sor-sweep: npm is missing; install Node.js 18 or newer, or do without: reports then have no scripts" >&2; \
 		exit 2; \
 	}
 	@cd tools/charts && npm ci --omit=dev --ignore-scripts --loglevel=error >&2

@@ -161,7 +161,8 @@ class PolicySuite:
 
     def test_it_is_a_frozen_dataclass_of_equal_values(self, policy: Any) -> None:  # noqa: ANN401
         assert is_dataclass(policy), "its fields are its switches: make it a dataclass"
-        assert policy.__dataclass_params__.frozen, "frozen=True, so that no decision depends on those before it"
+        made: Any = type(policy)
+        assert made.__dataclass_params__.frozen, "frozen=True, so that no decision depends on those before it"
         assert replace(policy) == policy  # type: ignore[type-var]
         assert hash(replace(policy)) == hash(policy)  # type: ignore[type-var]
         assert all(field.init for field in fields(policy)), "a field without init is no switch"

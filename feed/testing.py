@@ -107,7 +107,7 @@ def _tapes() -> Iterator[Tape]:
 
 def _at_one_instant(tape: Tape, times: int) -> Tape:
     """All rows of a tape so many times, at one instant, which is one message."""
-    columns = {name: np.tile(getattr(tape, name), times) for name in QUOTE_DTYPES if name != "ts"}
+    columns: dict[str, Any] = {name: np.tile(getattr(tape, name), times) for name in QUOTE_DTYPES if name != "ts"}
     behind = None
     if tape.levels is not None:
         behind = {name: np.tile(getattr(tape.levels, name), (times, 1)) for name in LEVEL_DTYPES}

@@ -381,7 +381,7 @@ def _monitor(router: str, *words: Any, log: str | None = None, follow: bool = Fa
 
 
 def _config(assignments: list[str], config: str | None = None, **layout: bool) -> int:
-    from sweep.config.effective import as_json, as_yaml, effective
+    from sweep.config import as_json, as_yaml, effective
 
     values = effective(config, assignments)
     _print(json.dumps(as_json(values), indent=2) if layout.get("json") else as_yaml(values))

@@ -15,8 +15,7 @@ from msgspec import Struct
 from allocator.policies import POLICIES
 from feed.access import CLIENTS, MECHANISMS, PROTOCOLS
 from feed.markets import SCENARIOS
-from sweep.config import EMBEDDED, SESSION, Config
-from sweep.config.keys import keys_of
+from sweep.config import EMBEDDED, SESSION, Config, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

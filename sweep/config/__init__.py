@@ -7,7 +7,8 @@ load_config : read a configuration from a YAML file and KEY=VALUE words.
 from __future__ import annotations
 
 from sweep.config.conventions import OTHER_LIQUIDITY, PLACED, TABLE, Fees, Settings, switches
-from sweep.config.keys import expected_of, placed
+from sweep.config.effective import as_json, as_yaml, effective
+from sweep.config.keys import expected_of, keys_of, placed
 from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping
 from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
 from sweep.config.rules import PLACEMENT
@@ -38,11 +39,15 @@ __all__ = [
     "Variants",
     "World",
     "as_config",
+    "as_json",
+    "as_yaml",
     "assign",
     "axis_values",
     "build_config",
+    "effective",
     "expected_of",
     "in_rounds",
+    "keys_of",
     "like",
     "load_config",
     "placed",

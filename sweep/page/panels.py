@@ -156,7 +156,7 @@ def _prices(path: Path, across: Time, top: float, bottom: float) -> Element:
     known = [int(price) / 1e9 for price in [*path.bid, *path.ask] if price > 0]
     known += [int(price) / 1e9 for fills in path.each for price in fills.price]
     scale = linear(known, bottom, top)
-    marks: list[Element | None] = [axis_left(scale, across.start, "Price, $", right=across.end)]
+    marks: list[Element | None] = [axis_left(scale, across.start, "Price, $", right=across.end, count=6)]
     ends: list[float] = []
     for name, prices in (("ask", path.ask), ("bid", path.bid)):
         shown = prices > 0
@@ -259,7 +259,7 @@ def _marked(places: Places, shape: str) -> str:
 
 
 def _stepped(ts: Int64, values: NDArray[np.float64], shown: NDArray[np.bool_], across: Time, scale: Linear) -> str:
-    """The path of a line that keeps each value until the next; of each column of px its first, lowest, highest, last."""
+    """The path of a line that keeps each value until the next; of each column of px what is seen."""
     places = [
         (across(int(at)), scale(float(value))) if each else None
         for at, value, each in zip(ts, values, shown, strict=True)

@@ -23,9 +23,9 @@ FEWER: Final = 2
 """And a stretch in which under one in so many of the usual venues publish."""
 
 RULE: Final = (
-    f"A stretch stands out where its longest gap or its spread is over {TIMES} times the usual one, where over half of its "
-    "snapshots are crossed, locked or one-sided, where under half of the usual number of venues publish, or where it has "
-    "no snapshot. Usual is the median over the stretches of its tape, each counted as often as it has snapshots."
+    f"A stretch stands out where its longest gap or its spread is over {TIMES} times the usual one, where over half of "
+    "its snapshots are crossed, locked or one-sided, where under half of the usual number of venues publish, or where "
+    "it has no snapshot. Usual is the median over the stretches of its tape, each counted as often as it has snapshots."
 )
 """The same in words."""
 

@@ -3,8 +3,7 @@
 from sweep.runs.bad_messages import quarantine
 from sweep.runs.files import open_regular, reason, write_text
 from sweep.runs.folder import COMBINATIONS, ORDERS, RUNS, VENUES, VIEWS, is_held, open_output
-from sweep.runs.log import NAME as LOG
-from sweep.runs.log import BufferedProgress
+from sweep.runs.log import LOG, BufferedProgress
 from sweep.runs.manifest import (
     MALFORMED,
     Manifest,

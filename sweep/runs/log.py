@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sweep.events import Finished, Started
     from sweep.progress import Progress
 
-NAME: Final = "log.jsonl"
+LOG: Final = "log.jsonl"
 
 
 class RunLog:
@@ -37,7 +37,7 @@ class RunLog:
     """
 
     def __init__(self, home: Path, run: str) -> None:
-        self._path, self._run = home / NAME, run
+        self._path, self._run = home / LOG, run
         try:
             if self._path.exists():
                 open_regular(self._path).close()

@@ -141,7 +141,7 @@ def seeing(book, order):
 BASELINES = {
     "wavers": (wavering, "test_it_is_the_same_twice_and_by_both_engines"),
     "looks ahead": (seeing, "test_it_does_not_look_ahead_or_says_so"),
-    "a function without a name": (lambda *asked: seeing(*asked),  # noqa: PLW0108 - it has no name "test_it_is_sent_to_other_processes"),
+    "a function without a name": (lambda book, order: seeing(book, order=order), "test_it_is_sent_to_other_processes"),
 }
 
 

@@ -63,18 +63,17 @@ def orders_frame(fills=FILLS, orders=ORDERS, mid=100 * NANO):
     for name in STRATEGIES:
         for at, (side, size) in enumerate(orders):
             own = [each for each in fills if each[:2] == (name, at)]
-            filled, cash = sum(each[4] for each in own), sum(each[4] * each[5] * CENT for each in own)
-            fees = sum(each[4] * FEES.get(each[3], 0) for each in own)
+            filled, fees = sum(each[4] for each in own), sum(each[4] * FEES.get(each[3], 0) for each in own)
+            cash = sum(each[4] * each[5] * CENT for each in own) + (fees if side == "buy" else -fees)
             unfilled = size - filled
             value = unfilled * mid
-            total = cash + value + (fees if side == "buy" else -fees)
             figures = dict.fromkeys(FIELDS, 0) | {
                 "filled": filled,
                 "unfilled": unfilled,
                 "cash_filled": cash,
                 "fees": fees,
                 "unfilled_value": value,
-                "total_cash": total,
+                "total_cash": cash + value,
             }
             start = START + at * 60 * SECOND
             place = {"tape": 0, "order": at, "group": at, "block": 0, "side": side, "size": size}

@@ -8,7 +8,17 @@ TOGETHER = {
         *("brokers", "foreign", "kafka_broker_lost", "kafka_incomplete", "kafka_secure", "kafka_topics", "kafka_whole"),
         *("partitions", "replays", "waiting", "message_examples", "foreign_shapes"),
     ),
-    "ray": ("killed", "kafka_sweep", "default_run", "documented", "ray", "ray_ended", "recovery", "frames"),
+    "ray": (
+        "killed",
+        "kafka_sweep",
+        "default_run",
+        "documented",
+        "ray",
+        "ray_ended",
+        "recovery",
+        "frames",
+        "extensions",
+    ),
     "browser": ("report_browser",),
     "clusters": ("cluster", "cluster_sweep", "cluster_yaml"),
 }

@@ -5,13 +5,14 @@
 // The same sources give the same bytes: no date, no path, packages in the order of their names.
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const UNUSED = [
   "vega-crossfilter", "vega-force", "vega-geo", "vega-hierarchy", "vega-label", "vega-regression", "vega-voronoi",
   "vega-wordcloud",
 ];
-const here = import.meta.dirname;
+const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = process.argv[2];
 
 // A function, so that a page that is opened compiles nothing of it until a chart is drawn.

@@ -29,7 +29,7 @@ ENDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """What one strategy filled of an order: the average price before fees, $, and how many fills that were."""
+    """What one strategy filled of an order: the average price after fees, $, and how many fills that were."""
 
     price: float | None
     fills: int | None
@@ -44,7 +44,7 @@ def extremes(run: Run) -> Element:
     if worst:
         parts = [("The ten that save the most", best), ("The ten that save the least", worst)]
     else:
-        parts = [("All orders, the largest saving first", best)]
+        parts = [("All orders, the largest saving first" if len(best) > 1 else "The order", best)]
     content = [
         each
         for title, chosen in parts
@@ -54,7 +54,7 @@ def extremes(run: Run) -> Element:
     of = f"All of {each_tape[0]}. " if len(each_tape) == 1 else ""
     note = (
         f"{of}Saved: against {run.against}, above 0 where the best combination is better; bps of size x arrival mid. "
-        "Average prices are before fees. Orders count from 0, as the rows of one strategy in orders.parquet."
+        "Average prices are after fees and rebates. Orders count from 0, as the rows of one strategy in orders.parquet."
     )
     return section(
         "extremes", "Best and worst orders", *content, element("p", {"class": "note"}, note), lead=_lead(pairs, inner)

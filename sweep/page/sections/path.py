@@ -46,9 +46,9 @@ def path(run: Run) -> Element:
     heading = TITLES[kind] if len(pairs.saved) > 1 else "The order"
     content = [element("h3", {"id": anchor(first.position)}, heading), _figure(first)]
     for name, one in others:
-        closed = folded(TITLES[name], element("p", {}, _summary(run, pairs, one)), _figure(one))
-        closed.set("id", anchor(one.position))
-        content.append(closed)
+        # the target is inside: a link to it opens what is folded
+        summary = element("p", {"id": anchor(one.position)}, _summary(run, pairs, one))
+        content.append(folded(TITLES[name], summary, _figure(one)))
     return section("path", title, *content, lead=_summary(run, pairs, first))
 
 
@@ -90,7 +90,7 @@ def _summary(run: Run, pairs: Paired, one: Path) -> str:
     if base is None:
         return f"{words}."
     saved = f"{dollars(int(pairs.saved[one.position]))} $ ({bps(float(pairs.bps[one.position]))} bps)"
-    return f"{words}, {run.against} {_filled(base)}. It saves {saved}."
+    return f"{words}, {run.against} {_filled(base)}. It saves {saved}, fees included."
 
 
 def _filled(fills: Fills) -> str:
@@ -99,7 +99,7 @@ def _filled(fills: Fills) -> str:
     venues = plural(len(np.unique(fills.venue)), "venue")
     return (
         f"{whole(fills.filled)} in {plural(len(fills.ts), 'fill')} at {venues} by {clock(int(fills.ts[-1]))}, at "
-        f"{decimal(_average(fills), 4)} $ on average"
+        f"{decimal(_average(fills), 4)} $ on average before fees"
     )
 
 
@@ -143,7 +143,7 @@ def _table(one: Path) -> Element:
     rests = bool(one.each[0].passive.any())
     columns = ["Venue"]
     for fills in one.each:
-        columns += [f"Shares, {fills.label}", f"Average, {fills.label}, $"]
+        columns += [f"Shares, {fills.label}", f"Average before fees, {fills.label}, $"]
         if rests and fills is one.each[0]:
             columns.append("Of them passive")
     rows = [[venue(number), *_cells(one, [number], rests=rests)] for number in numbers[:LISTED]]

@@ -63,7 +63,7 @@ def _lead(run: Run) -> str:
     feed, depth = run.document["feed"], run.document["feed"].get("depth") or {}
     several = plural(len(tapes(run.document)), "tape")
     total = _seconds(run).get("total")
-    took = "" if total is None else f" and took {decimal(total, 1)} s"
+    took = "" if total is None else f" and took {decimal(total, 1)}\N{NO-BREAK SPACE}s"
     return (
         f"Run {run.manifest.id} read {whole(feed.get('snapshots'))} snapshots of {plural(len(depth), 'venue')} "
         f"({several}, {feed['symbol']}){took}."

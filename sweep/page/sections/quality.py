@@ -72,10 +72,12 @@ def _lead(each: Sequence[Stretches], checked: Sequence[Mapping[str, Any]]) -> st
     if not each:
         return f"{first}."
     marked, total = sum(int(one.outstanding.sum()) for one in each), sum(len(one.start) for one in each)
+    if not marked:
+        return f"{first}; no stretch of time stands out."
     snapshots = [float(one.columns["snapshots"].sum()) for one in each]
     inside = sum(float(one.columns["snapshots"][one.outstanding].sum()) for one in each)
     share = f", with {decimal(100 * inside / sum(snapshots), 1)} % of the snapshots" if sum(snapshots) else ""
-    return f"{first}; {marked:,} of {total:,} stretches of time stand out{share}."
+    return f"{first}; {marked:,} of {total:,} stretches of time stand{'s' if marked == 1 else ''} out{share}."
 
 
 def _over_time(each: Sequence[Stretches], labels: Mapping[int, str]) -> Iterator[Element]:

@@ -42,8 +42,8 @@ def test_few_orders_are_all_shown_once():
         "All orders, the largest saving first": [
             ["Order", "Start, UTC", "Side", "Shares", "Arrival mid, $", "Average, best combination, $",
              "Average, best_ask, $", "Saved, $", "Saved, bps", "Fills, best combination", "Fills, best_ask"],
-            ["0", "14:30:00", "buy", "1,000", "100.0000", "100.0140", "100.0300", "+17.60", "+1.76", "2", "1"],
-            ["1", "14:31:00", "sell", "500", "100.0000", "99.9800", "99.9900", "-3.00", "-0.60", "1", "1"],
+            ["0", "14:30:00", "buy", "1,000", "100.0000", "100.0154", "100.0330", "+17.60", "+1.76", "2", "1"],
+            ["1", "14:31:00", "sell", "500", "100.0000", "99.9810", "99.9870", "-3.00", "-0.60", "1", "1"],
         ]
     }  # fmt: skip
 

@@ -116,6 +116,16 @@ def test_paths_fill_what_the_orders_table_says(run):
         assert (one.ts <= one.end).all()
 
 
+def test_a_path_has_the_average_price_of_its_order(run):
+    best = run.orders[run.orders["strategy"] == "optimized"]
+    for position in shown(run, paired(run)).values():
+        cash, filled, fees = (int(best[name].iloc[position]) for name in ("cash_filled", "filled", "fees"))
+        before_fees = cash - fees if best["side"].iloc[position] == "buy" else cash + fees
+        rows = tables(path(run))[f"Fills of order {position} by venue"]
+
+        assert rows[-1][1:3] == [f"{filled:,}", f"{rounded(before_fees, filled * NANO, 4):,.4f}"]
+
+
 def test_links_of_orders_lead_to_their_paths(run):
     anchors = {each.get("id") for each in path(run).iter() if each.get("id")}
     links = {each.get("href")[1:] for each in extremes(run).iter("a")}
@@ -129,7 +139,9 @@ def test_quality_counts_are_the_documents(run):
     rows = {row[0]: row[2] for row in tables(quality(run))["Checks that count something"][1:]}
 
     assert rows == {name: f"{count:,}" for name, count in counted.items() if count}
-    assert f"of {len(run.timeline)} stretches" in lead(quality(run))
+    (tape,) = tables(quality(run))["Quality by tape"][1:]
+    assert tape[1] == f"{run.timeline['snapshots'].sum():,}"
+    assert tape[-1].endswith(f" of {len(run.timeline)}")
 
 
 def test_the_command_asks_the_same_question(run):

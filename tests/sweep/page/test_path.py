@@ -35,8 +35,9 @@ def test_the_median_order_is_told_in_figures():
     # of two orders the lower one is the median: the sell
     assert lead(path(made_run())) == (
         "Order 1 sells 500 shares of XYZ 2025-03-12 from 14:31:00 to 14:31:30 UTC. The best combination fills 500 in "
-        "1 fill at 1 venue by 14:31:02.000, at 99.9800 $ on average, best_ask 500 in 1 fill at 1 venue by "
-        "14:31:01.000, at 99.9900 $ on average. It saves -3.00 $ (-0.60 bps)."
+        "1 fill at 1 venue by 14:31:02.000, at 99.9800 $ on average before fees, "
+        "best_ask 500 in 1 fill at 1 venue by 14:31:01.000, at 99.9900 $ on average before fees. "
+        "It saves -3.00 $ (-0.60 bps), fees included."
     )
 
 
@@ -44,7 +45,8 @@ def test_each_order_is_drawn_once_and_can_be_linked():
     made = path(made_run())
 
     assert [each.get("id") for each in made.iter("h3")] == ["path-1"]
-    assert [each.get("id") for each in made.iter("details") if each.get("id")] == ["path-0"]
+    # inside what is folded, which a link to it opens
+    assert [each.get("id") for fold in made.iter("details") for each in fold.findall("p")] == ["path-0"]
     ids = [each.get("id") for each in made.iter() if each.get("id")]
     assert len(ids) == len(set(ids))
 
@@ -53,8 +55,9 @@ def test_fills_by_venue_are_those_of_the_strategies():
     rows = tables(path(made_run()))["Fills of order 0 by venue"]
 
     assert rows == [
-        ["Venue", "Shares, best combination", "Average, best combination, $", "Of them passive",
-         "Shares, best_ask = twap", "Average, best_ask = twap, $", "Shares, vwap", "Average, vwap, $"],
+        ["Venue", "Shares, best combination", "Average before fees, best combination, $", "Of them passive",
+         "Shares, best_ask = twap", "Average before fees, best_ask = twap, $",
+         "Shares, vwap", "Average before fees, vwap, $"],
         ["XNAS (2)", "600", "100.0100", "0", "1,000", "100.0300", "0", "none"],
         ["XBOS (3)", "0", "none", "0", "0", "none", "1,000", "100.0400"],
         ["ARCX (43)", "400", "100.0200", "400", "0", "none", "0", "none"],
@@ -76,10 +79,10 @@ def test_the_drawing_says_quotes_and_fills():
     says = described(path(made_run()))[-1]
 
     assert says == (
-        "best bid from 99.9900 to 99.9900 $; best ask from 100.0100 to 100.0100 $; best combination fills 1,000 in 2 "
-        "fills at 2 venues by 14:30:05.000, at 100.0140 $ on average; best_ask = twap fills 1,000 in 1 fill at 1 venue "
-        "by 14:30:01.000, at 100.0300 $ on average; vwap fills 1,000 in 1 fill at 1 venue by 14:30:09.000, at 100.0400 "
-        "$ on average."
+        "best bid from 99.9900 to 99.9900 $; best ask from 100.0100 to 100.0100 $; "
+        "best combination fills 1,000 in 2 fills at 2 venues by 14:30:05.000, at 100.0140 $ on average before fees; "
+        "best_ask = twap fills 1,000 in 1 fill at 1 venue by 14:30:01.000, at 100.0300 $ on average before fees; "
+        "vwap fills 1,000 in 1 fill at 1 venue by 14:30:09.000, at 100.0400 $ on average before fees."
     )
 
 
@@ -116,7 +119,9 @@ def test_nothing_filled_and_no_quotes():
     }
     made = path(made_run(**frames))
 
-    assert "The best combination fills nothing, best_ask nothing. It saves 0.00 $ (0.00 bps)." in lead(made)
+    assert "The best combination fills nothing, best_ask nothing. It saves 0.00 $ (0.00 bps), fees included." in lead(
+        made
+    )
     assert "NaN" not in html(made)
     assert "nan" not in html(made)
 

@@ -93,7 +93,7 @@ def test_one_tape_in_figures():
     made = quality(made_run(timeline=timeline_frame(longest_gap=gaps)))
 
     assert lead(made) == (
-        "No check gives an error or a warning; 1 of 4 stretches of time stand out, with 25.0 % of the snapshots."
+        "No check gives an error or a warning; 1 of 4 stretches of time stands out, with 25.0 % of the snapshots."
     )
     assert tables(made)["Quality by tape"][1] == [
         "XYZ 2025-03-12", "400", "10.00", "0.00", "0.00", "3.000", "0.0200", "3 to 3", "1 of 4",
@@ -182,7 +182,7 @@ def test_checks_come_by_level_with_their_definition():
     ]
     assert len(tables(made)["Checks that count nothing"]) == 1 + len(CHECKS) - 3
     assert "twin_venues: venues 2 and 52 are both XNAS: choose, such as venues=[2]" in words(made)
-    assert lead(made).startswith("The checks give 1 error (no_quotes) and 1 warning (twin_venues); 0 of 4")
+    assert lead(made).startswith("The checks give 1 error (no_quotes) and 1 warning (twin_venues); no stretch")
 
 
 def test_an_old_document_without_checks():

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from sweep.errors import ConfigError
-from sweep.runs.log import NAME, RunLog
+from sweep.runs.log import LOG, RunLog
 
 
 def events(home):
-    return [json.loads(line)["event"] for line in (home / NAME).read_text().splitlines()]
+    return [json.loads(line)["event"] for line in (home / LOG).read_text().splitlines()]
 
 
 class Filling:
