@@ -51,7 +51,7 @@ def strip(
         for start, saving in zip(known["start"], known["saving_bps"], strict=True)
     ]
     y: dict[str, Any] = {"field": "saving", "type": "quantitative", "title": f"saves against {against}, bps"}
-    alone = {"values": [{}]}
+    alone: dict[str, Any] = {"values": [{}]}
     one_day = int(known["start"].max()) // DAY == int(known["start"].min()) // DAY
     clock = "%H:%M" if one_day else "%m-%d %H:%M"
     colour = {"condition": {"test": "datum.saving < 0", "value": theme.loss}, "value": theme.gain}
