@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sweep.charts.chart import SCHEMA, Chart
-from sweep.charts.labels import positions_in, text_of, texts, titled, values_of
+from sweep.charts.labels import positions_in, signed, text_of, texts, titled, values_of
 from sweep.charts.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def heat_map_spec(
                 "mark": {"type": "rect"},
                 "encoding": {
                     **span,
-                    "x": {**span["x"], "axis": across, "scale": fitted},
-                    "y": {**span["y"], "axis": upward, "scale": fitted},
+                    "x": {**span["x"], "axis": across, "scale": dict(fitted)},
+                    "y": {**span["y"], "axis": upward, "scale": dict(fitted)},
                     "color": colour,
                 },
             },
@@ -238,14 +238,14 @@ def heat_map(
         }
     )
     cells["in_set"] = frame["in_set"].fillna(value=False).to_numpy(bool) if "in_set" in frame else False
-    cells["best"] = cells["saving"] == cells["saving"].max()
+    cells["best"] = np.arange(len(frame)) == int(frame["saving_bps"].argmax())
     for axis in ("x", "y"):
         cells[f"{axis}0"], cells[f"{axis}1"] = cells[axis] - 0.5, cells[axis] + 0.5
     cells[x], cells[y] = (
         [names[at] for at in cells[axis]] for names, axis in ((texts(columns), "x"), (texts(rows), "y"))
     )
     small = len(cells) <= MOST_TEXTS
-    cells["text"] = [f"{saving:+.2f}" if small else "" for saving in cells["saving"]]
+    cells["text"] = [signed(saving) if small else "" for saving in cells["saving"].tolist()]
     members = np.zeros((len(rows), len(columns)), bool)
     members[cells["y"], cells["x"]] = cells["in_set"]
 
@@ -275,7 +275,7 @@ def _in_words(frame: pd.DataFrame, x: str, y: str, against: str) -> str:
     best, worst = (known.iloc[int(at)] for at in (known["saving_bps"].argmax(), known["saving_bps"].argmin()))
     words = (
         f"of {len(known):,} combinations of {x} and {y} the best, {x} {text_of(best[x])} and {y} {text_of(best[y])}, "
-        f"saves {best['saving_bps']:+.2f} bps against {against}, the worst {worst['saving_bps']:+.2f} bps"
+        f"saves {signed(best['saving_bps'])} bps against {against}, the worst {signed(worst['saving_bps'])} bps"
     )
     if "in_set" not in known or known["in_set"].isna().all():
         return f"{words}; too few blocks to say which cannot be told from the best"

@@ -24,6 +24,12 @@ def titled(axis: str) -> str:
     return f"{axis}, {UNITS[axis]}" if axis in UNITS else axis
 
 
+def signed(saving: float) -> str:
+    """A saving in bps: two decimals, signed above 0, too."""
+    text = f"{round(saving, 2) + 0.0:,.2f}".replace("-", MINUS)
+    return f"+{text}" if round(saving, 2) > 0 else text
+
+
 def text_of(value: object) -> str:
     """One value, with six digits at most; infinity as configurations write it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.charts.chart import SCHEMA, Chart
-from sweep.charts.labels import positions_in, texts, titled, values_of
+from sweep.charts.labels import positions_in, signed, texts, values_of
 from sweep.charts.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def parallel(
     of_axes = [height_of(positions_in(known[name], values[name]), len(values[name])) for name in axes]
     heights = np.column_stack([*of_axes, saving_heights(saved)])
     chosen = top(saved, percent)
-    names = [*(titled(name) for name in axes), "saves, bps"]
+    names = [*axes, "saves, bps"]
     lines = [
         {"line": int(row), "axis": at, "height": float(heights[row, at]), "saving": round(float(saved[row]), 2)}
         for row in chosen
@@ -139,7 +139,7 @@ def parallel(
         if position % -(-len(values[name]) // STRETCHES) == 0
     ]
     labels += [
-        {"axis": len(axes), "height": height, "text": f"{value:+.2f}"}
+        {"axis": len(axes), "height": height, "text": signed(value)}
         for height, value in ((0.0, saved.min()), (1.0, saved.max()))
     ]
     behind = [
@@ -150,7 +150,7 @@ def parallel(
         "field": "axis",
         "type": "quantitative",
         "title": None,
-        "scale": {"domain": [-0.2, len(names) - 0.8], "nice": False, "zero": False},
+        "scale": {"domain": [-0.3, len(names) - 0.6], "nice": False, "zero": False},
         "axis": {
             "values": list(range(len(names))),
             "labelExpr": "names[datum.value]",
@@ -159,6 +159,7 @@ def parallel(
             "ticks": False,
             "domain": False,
             "labelColor": theme.ink,
+            "labelLimit": 120,
         },
     }
     y: dict[str, Any] = {"field": "height", "type": "quantitative", "axis": None, "scale": {"domain": [0, 1]}}
@@ -168,7 +169,7 @@ def parallel(
         "width": 110 * len(names),
         "height": 300,
         "params": [{"name": "names", "value": names}],
-        "config": theme.config(),
+        "config": {**theme.config(), "view": {"stroke": None}},
         "datasets": {"lines": lines, "labels": labels, "density": behind},
         "layer": [
             {
@@ -206,8 +207,8 @@ def parallel(
     }
     drawn = known.iloc[chosen].reset_index(drop=True)
     words = (
-        f"the best {len(chosen):,} of {len(known):,} combinations save {saved[chosen].min():+.2f} to "
-        f"{saved[chosen].max():+.2f} bps against {against}; "
+        f"the best {len(chosen):,} of {len(known):,} combinations save {signed(saved[chosen].min())} to "
+        f"{signed(saved[chosen].max())} bps against {against}; "
         + "; ".join(f"{name} {_span(drawn[name])}" for name in axes)
     )
     return Chart(spec, drawn, title, words)

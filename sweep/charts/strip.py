@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sweep.charts.chart import SCHEMA, Chart
+from sweep.charts.labels import signed
 from sweep.charts.theme import LIGHT
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sweep.charts.theme import Theme
+
+DAY: Final = 86_400 * 10**9
+"""Nanoseconds."""
 
 
 def strip(
@@ -47,13 +51,21 @@ def strip(
         for start, saving in zip(known["start"], known["saving_bps"], strict=True)
     ]
     y: dict[str, Any] = {"field": "saving", "type": "quantitative", "title": f"saves against {against}, bps"}
+    alone: dict[str, Any] = {"values": [{}]}
+    one_day = int(known["start"].max()) // DAY == int(known["start"].min()) // DAY
+    clock = "%H:%M" if one_day else "%m-%d %H:%M"
     colour = {"condition": {"test": "datum.saving < 0", "value": theme.loss}, "value": theme.gain}
     layers: list[dict[str, Any]] = [
         {
             "data": {"name": "orders"},
             "mark": {"type": "tick", "thickness": 2, "opacity": 0.7, "orient": "horizontal", "bandSize": 10},
             "encoding": {
-                "x": {"field": "start", "type": "temporal", "scale": {"type": "utc"}, "title": "start, UTC"},
+                "x": {
+                    "field": "start",
+                    "type": "temporal",
+                    "scale": {"type": "utc"},
+                    "axis": {"title": "start, UTC", "format": clock, "grid": False},
+                },
                 "y": y,
                 "color": colour,
                 "tooltip": [
@@ -62,14 +74,20 @@ def strip(
                 ],
             },
         },
-        {"mark": {"type": "rule", "color": theme.ink}, "encoding": {"y": {"datum": 0, "type": "quantitative"}}},
+        {
+            "data": alone,
+            "mark": {"type": "rule", "color": theme.ink},
+            "encoding": {"y": {"datum": 0, "type": "quantitative"}},
+        },
     ]
     words = _in_words(known, against)
     if interval is not None:
         low, high = interval
         ends = {"y": {"datum": low, "type": "quantitative"}, "y2": {"datum": high}}
-        layers.insert(0, {"mark": {"type": "rect", "color": theme.best, "opacity": 0.25}, "encoding": ends})
-        words += f"; 95 % interval of the mean {low:+.2f} to {high:+.2f} bps"
+        layers.insert(
+            0, {"data": alone, "mark": {"type": "rect", "color": theme.best, "opacity": 0.25}, "encoding": ends}
+        )
+        words += f"; 95 % interval of the mean {signed(low)} to {signed(high)} bps"
     spec = {
         "$schema": SCHEMA,
         "title": title,
@@ -85,6 +103,6 @@ def strip(
 def _in_words(known: pd.DataFrame, against: str) -> str:
     saved = known["saving_bps"]
     return (
-        f"{len(known):,} orders save {saved.min():+.2f} to {saved.max():+.2f} bps against {against}, half of them "
-        f"{saved.median():+.2f} or more; {int((saved > 0).sum()):,} save, {int((saved < 0).sum()):,} lose"
+        f"{len(known):,} orders save {signed(saved.min())} to {signed(saved.max())} bps against {against}, half "
+        f"of them {signed(saved.median())} or more; {int((saved > 0).sum()):,} save, {int((saved < 0).sum()):,} lose"
     )

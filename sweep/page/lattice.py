@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Int64 = NDArray[np.int64]
 
-MOST: Final = 40
+MOST: Final = 30
 """Columns and rows of a heat map; of more values neighbours share one, which shows the best of them."""
 
 THIN: Final = 0.5

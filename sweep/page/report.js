@@ -92,6 +92,7 @@
     let cursor = null;
     let view = null;
     let drawn = 0;
+    let rows = [];
     const library = loadCharts();
 
     const label = (axis, [first, last]) =>
@@ -147,7 +148,7 @@
         encoding[channel].scale.domain = [-0.5, spans.length - 0.5];
       }
       spec.height = Math.max(200, Math.min(460, 110 + 30 * shown.rows.length));
-      return { ...spec, datasets: datasets() };
+      return { ...spec, datasets: { cells: [], edges: [], cursor: [] } };
     }
 
     /** Draw anew, after other axes were chosen. */
@@ -164,14 +165,27 @@
       });
       view.addEventListener("pointermove", (_, item) => point(item));
       view.addEventListener("pointerdown", (_, item) => point(item));
-      await view.runAsync();
-      finish();
+      rows = [];
+      await renew();
     }
 
-    /** Draw the same axes with other figures. */
+    /** Draw the same axes with other figures; cells that stay are changed in place, so that no mark is made anew. */
     async function renew() {
       const { cells, edges, cursor: at } = datasets();
-      await view.data("cells", cells).data("edges", edges).data("cursor", at).runAsync();
+      const same = cells.length === rows.length && cells.every(({ x, y }, each) => rows[each].x === x && rows[each].y === y);
+      if (same) {
+        const changes = view.changeset();
+        cells.forEach((cell, each) => {
+          for (const name of ["saving", "text", "best"]) {
+            if (rows[each][name] !== cell[name]) changes.modify(rows[each], name, cell[name]);
+          }
+        });
+        view.change("cells", changes);
+      } else {
+        rows = cells;
+        view.data("cells", rows);
+      }
+      await view.data("edges", edges).data("cursor", at).runAsync();
       finish();
     }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib import import_module
 from itertools import product
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,13 @@ import pytest
 
 from feed import synthetic
 from feed.instants import format_instant
+from sweep.charts import heat_map, parallel, strip, thresholds
 from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.page.document import page
+from sweep.page.element import html
+from sweep.page.embedding import data_script, scripts
+from sweep.page.lattice import Lattice, Varied, first_slice, rank_of, slice_of
 from sweep.page.reading import read_run
 from tests.support.browser import browser, bundle, install, opened
 
@@ -218,25 +224,21 @@ def test_drawing_without_scripts_has_the_same_figures(reported, chromium, combin
         assert shown.page.locator("main svg[role=img]:visible").count() >= 5
 
 
-def test_dark_and_light_differ_and_both_can_be_read(reported, chromium):
-    colours = {}
-    for scheme in ("light", "dark"):
-        with opened(chromium, reported[0], color_scheme=scheme) as shown:
-            shown.drawn()
-            colours[scheme] = shown.page.evaluate(
-                "() => ['body', '#landscape-chart .layer_0_marks path'].flatMap((each) =>"
-                " [...document.querySelectorAll(each)].map((one) => getComputedStyle(one))"
-                ".map((style) => each === 'body' ? style.backgroundColor : style.fill))"
-            )
-            # A drawing follows the system while the page is open, without being drawn anew.
-            drawn = shown.drawn()
-            shown.page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
-            other = shown.page.evaluate(
-                "() => getComputedStyle(document.querySelector('#landscape-chart .layer_0_marks path')).fill"
-            )
-            assert other != colours[scheme][1]
-            assert shown.drawn() == drawn
-    assert all(light != dark for light, dark in zip(colours["light"], colours["dark"], strict=True))
+COLOURS = """
+() => ["body", "#landscape-chart .layer_0_marks path"].flatMap((each) =>
+  [...document.querySelectorAll(each)].map((one) => getComputedStyle(one))
+    .map((style) => (each === "body" ? style.backgroundColor : style.fill)))
+"""
+
+
+def test_dark_follows_the_system_without_another_drawing(reported, chromium):
+    with opened(chromium, reported[0], color_scheme="light") as shown:
+        drawn, light = shown.drawn(), shown.page.evaluate(COLOURS)
+        shown.page.emulate_media(color_scheme="dark")
+        dark = shown.page.evaluate(COLOURS)
+        assert len(light) == 17
+        assert all(one != other for one, other in zip(light, dark, strict=True))
+        assert shown.drawn() == drawn
 
 
 def test_phone_scrolls_down_only(reported, chromium):
@@ -266,16 +268,21 @@ def test_print_shows_what_is_folded(reported, chromium, tmp_path):
         assert (shown.messages, shown.violations, shown.requests) == ([], [], [])
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
-def test_axe_finds_nothing(reported, chromium, scheme, width):
+LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
+"""Rules of axe that depend on colours and on the width."""
+
+
+@pytest.mark.parametrize(("scheme", "width", "rules"), [("light", 1200, None), ("dark", 360, LOOKS)])
+def test_axe_finds_nothing(reported, chromium, scheme, width, rules):
     axe = (install() / "axe.min.js").read_text("utf-8")
     with opened(chromium, reported[0], width, color_scheme=scheme, bypass_csp=True) as shown:
         shown.drawn()
         shown.page.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         shown.page.evaluate(axe)
         problems = shown.page.evaluate(
-            "async () => (await axe.run()).violations.map((each) =>"
-            " [each.id, each.nodes.map((node) => node.html).slice(0, 3)])"
+            "async (rules) => (await axe.run(document, rules ? { runOnly: rules } : {})).violations.map((each) =>"
+            " [each.id, each.nodes.map((node) => node.html).slice(0, 3)])",
+            rules,
         )
         assert problems == []
 
@@ -303,3 +310,98 @@ def test_hostile_names_are_text(reported, chromium, tmp_path):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", shown.page.inner_text("body"))
         assert "[bold red]day[/bold red]" in text
         assert (dialogs, shown.messages, shown.violations, shown.requests) == ([], [], [], [])
+
+
+DRAW = """
+async (spec) => {
+  const library = loadCharts();
+  const warnings = [];
+  const keep = (...parts) => { warnings.push(parts.join(" ")); return logger; };
+  const logger = { level: () => logger, error: keep, warn: keep, info: () => logger, debug: () => logger };
+  const compiled = library.compile(spec, { logger }).spec;
+  const runtime = library.parse(compiled, null, { ast: true, logger });
+  const view = new library.View(runtime, { expr: library.expressionInterpreter, renderer: "none", logger });
+  return [warnings, await view.runAsync().then(() => view.toSVG())];
+}
+"""
+
+
+def test_charts_of_notebooks_are_drawn_by_the_same_bundle(reported, chromium, combinations):
+    here = combinations[(combinations["fee_table"] == "today") & (combinations["theta_queue"] == 0.02)].reset_index()
+    orders = pd.read_parquet(reported[1] / "orders.parquet", columns=["strategy", "start", "total_cash"])
+    orders = orders[orders["strategy"] == "optimized"].assign(saving_bps=lambda each: each["total_cash"] % 7 - 3.0)
+    charts = {
+        "heat_map": heat_map(here, "lambda_over", "lambda_under", against="best_ask"),
+        "parallel": parallel(combinations.reset_index(), ["fee_table", "lambda_over", "lambda_under", "theta_queue"]),
+        "strip": strip(orders, interval=(-0.5, 0.7)),
+    }
+    drawings = {}
+    with opened(chromium, reported[0]) as shown:
+        for name, chart in charts.items():
+            warnings, drawings[name] = shown.page.evaluate(DRAW, chart.spec)
+            assert warnings == [], name
+            assert chart.title in drawings[name]
+    for saving in here["saving_bps"]:
+        assert f">{printed(saving)}<" in drawings["heat_map"]
+    assert drawings["parallel"].count("saves, bps") == 1
+    assert drawings["parallel"].count(">.inf<") == 1
+    assert "saves against the strongest baseline, bps" in drawings["strip"]
+    for layer in ("mark-rect role-mark layer_0_marks", "mark-rule role-mark layer_2_marks"):  # the interval, and 0
+        assert len(re.findall(f"{layer}[^>]*><(?:path|line)", drawings["strip"])) == 1
+
+
+CELLS = """
+() => [...document.querySelectorAll("#landscape-chart .layer_0_marks path")].map((each) => each.__data__.datum)
+  .map(({ x, y, saving, best }) => [x, y, Math.round(saving * 100), best])
+"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_script_shows_the_slices_that_python_makes(chromium, tmp_path, monkeypatch, whole):
+    bundle()
+    rng = np.random.default_rng(7)
+    shape = (100, 47, 4) if whole else (60, 41, 9)
+    count = prod(shape)
+    places = np.arange(count) if whole else np.sort(rng.choice(count, 900, replace=False))
+    saved = rng.integers(-300, 300, len(places))
+    made = Lattice(
+        tuple(
+            Varied(f"axis_{at}", f"axis_{at}", tuple(map(str, range(n))), market=False) for at, n in enumerate(shape)
+        ),
+        places,
+        np.column_stack(np.unravel_index(places, shape)).astype(np.int64),
+        saved,
+        saved > 250,
+        np.zeros(len(places), np.int64),
+        np.array([np.argmax(saved)]),
+        ("best_ask",),
+        whole,
+        tuple(thresholds(saved / 100)),
+        rank_of(saved, [int(np.argmax(saved))]),
+    )
+    section = import_module("sweep.page.sections.landscape")
+    monkeypatch.setattr(section, "lattice_of", lambda _: made)
+    parts = [f"<script>{each}</script>" for each in scripts()]
+    figures = data_script("landscape-figures", section.landscape_figures(None))
+    path = tmp_path / "section.html"
+    path.write_text(f"<!doctype html><html><body>{html(section.landscape(None))}{figures}{''.join(parts)}", "utf-8")
+
+    def expected(x, y, at):
+        shown = slice_of(made, x, y, at)
+        rows = [(column, row, int(shown.best[row, column])) for row, column in np.argwhere(shown.best >= 0).tolist()]
+        return sorted([column, row, int(saved[best]), best in made.bests] for column, row, best in rows)
+
+    first = first_slice(made)
+    with opened(chromium, path) as shown:
+        before = shown.drawn()
+        assert sorted(shown.page.evaluate(CELLS)) == expected(0, 1, first.rest)
+        shown.page.focus("#landscape-at-2")
+        shown.page.keyboard.press("End")
+        shown.redrawn(before)
+        before = shown.drawn()
+        last = [*first.rest[:2], shape[2] - 1]
+        assert sorted(shown.page.evaluate(CELLS)) == expected(0, 1, last)
+        shown.page.select_option("#landscape-x", label="axis_2")
+        shown.redrawn(before)
+        assert sorted(shown.page.evaluate(CELLS)) == expected(2, 1, first.rest)
+        assert shown.messages == []

@@ -390,8 +390,8 @@ def _dots_figure(lattice: Lattice, shown: Slice) -> Element:
     title = f"Saving by {axis.name}"
     made = fitted(lambda width: _dots(lattice, shown, width, title))
     caption = (
-        f"Saving in bps of the arrival notional by {axis.title}; + is better. Blue dots cannot be told from the best, "
-        f"grey ones can; the diamond is the best."
+        f"Saving in bps of the arrival notional by {axis.title}; + is better. Filled dots cannot be told from the "
+        f"best, hollow ones can; the diamond is the best."
         if lattice.in_set is not None
         else f"Saving in bps of the arrival notional by {axis.title}; + is better. The diamond is the best."
     )
@@ -413,7 +413,7 @@ def _dots(lattice: Lattice, shown: Slice, width: float, title: str) -> Element:
         if rows[at] in lattice.bests:
             marks.append(diamond(x, y, 6, "marked"))
         else:
-            marks.append(dot(x, y, 4, "best" if members[at] or lattice.in_set is None else "s6"))
+            marks.append(dot(x, y, 4, "best" if members[at] or lattice.in_set is None else "hollow"))
     marks += _across(lattice, shown, columns, above + height)
     marks.append(text((left + width) / 2, above + height + 36, lattice.axes[shown.x].title, "muted middle"))
     return drawing(width, above + height + 44, title, _described(lattice, shown), *marks, key="landscape")

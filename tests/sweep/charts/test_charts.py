@@ -54,7 +54,9 @@ def test_heat_map_draws_each_row_of_the_frame(frame):
         for row in frame.itertuples()
     }
     assert chart.spec["params"][0]["value"] == ["0", "0.01", ".inf"]
-    assert "saves +3.17 bps against best_ask, the worst \u22123.00" in chart.alternative.replace("-", "\u2212")
+    first = chart.spec["layer"][0]["encoding"]
+    assert [first[axis]["scale"]["domain"] for axis in ("x", "y")] == [[-0.5, 2.5], [-0.5, 1.5]]
+    assert "saves +3.17 bps against best_ask, the worst \u22123.00 bps" in chart.alternative
     assert "2 cannot be told from the best" in chart.alternative
 
 
@@ -154,7 +156,7 @@ def test_parallel_draws_the_best_over_all_axes(frame):
     chart = parallel(frame, ["lambda_over", "lambda_under"], against="best_ask")
     assert len(chart.spec["datasets"]["lines"]) == 6 * 3
     assert chart.frame["saving_bps"].is_monotonic_decreasing
-    assert "6 of 6 combinations save -3.00 to +3.17 bps against best_ask" in chart.alternative
+    assert "6 of 6 combinations save \u22123.00 to +3.17 bps against best_ask" in chart.alternative
     with pytest.raises(ValueError, match="none has one"):
         parallel(frame.assign(saving_bps=np.nan), ["lambda_over"])
 
@@ -163,8 +165,8 @@ def test_strip_is_in_the_order_of_time():
     orders = pd.DataFrame({"start": [3 * 10**18, 10**18, 2 * 10**18], "saving_bps": [1.0, -2.0, np.nan]})
     chart = strip(orders, interval=(-1.0, 0.5), against="twap")
     assert chart.spec["datasets"]["orders"] == [{"start": 10**12, "saving": -2.0}, {"start": 3 * 10**12, "saving": 1.0}]
-    assert "2 orders save -2.00 to +1.00 bps against twap" in chart.alternative
-    assert "95 % interval of the mean -1.00 to +0.50 bps" in chart.alternative
+    assert "2 orders save \u22122.00 to +1.00 bps against twap" in chart.alternative
+    assert "95 % interval of the mean \u22121.00 to +0.50 bps" in chart.alternative
     with pytest.raises(ValueError, match="none has one"):
         strip(orders.assign(saving_bps=np.nan))
 

@@ -159,7 +159,7 @@ def test_large_lattice_is_small(drawn):
     assert len(markup) < 120_000
     assert len(json.dumps(figures, separators=(",", ":"))) < 120_000
     assert markup.count("<tr>") < 60
-    assert "The 20 best and the 20 worst of 1,600 cells; all are in combinations.parquet." in markup
+    assert "The 20 best and the 20 worst of 900 cells; all are in combinations.parquet." in markup
 
 
 def test_more_combinations_than_a_page_holds_are_drawn_without_a_script(drawn):
