@@ -57,7 +57,7 @@ def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = T
     trades : bool
         Some, or none.
     signed : bool
-        Sequences below 0 among them, which messages hold and files do not.
+        Sequences of any int64 among them, as messages hold; otherwise those that files do.
     """
     rng = np.random.default_rng(seed)
     rows = int(rng.integers(1, 30))
@@ -72,7 +72,7 @@ def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = T
         "ask_px": np.where(shown[1], ask, 0),
         "bid_sz": rng.choice([1, 99, 100, 2**31 - 1], rows),
         "ask_sz": rng.choice([1, 40, 300, 2**31 - 1], rows),
-        "sequence": rng.choice([-(2**63) if signed else 5, 0, 7, 2**63 - 1], rows),
+        "sequence": rng.choice([-(2**63), 0, 7, 2**63 - 1] if signed else [0, 5, 7, 2**62], rows),
     }
     if seed % 4 == 0:
         columns["ts"][-1], columns["ask_px"][-1] = LAST_INSTANT, PRICE_LIMIT - 1
