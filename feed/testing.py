@@ -45,7 +45,7 @@ NOTHING: Final = Tape.build("XYZ", **_NO_ROWS)
 """A tape without a row."""
 
 
-def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = True) -> Tape:
+def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = True, signed: bool = True) -> Tape:
     """A small tape of a seed: several rows of an instant, sides without a quote, numbers as large as a tape holds.
 
     Parameters
@@ -56,6 +56,8 @@ def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = T
     symbol : str
     trades : bool
         Some, or none.
+    signed : bool
+        Sequences of any int64 among them, as messages hold; otherwise those that files do.
     """
     rng = np.random.default_rng(seed)
     rows = int(rng.integers(1, 30))
@@ -70,7 +72,7 @@ def tape_of(seed: int, levels: int = 1, symbol: str = "XYZ", *, trades: bool = T
         "ask_px": np.where(shown[1], ask, 0),
         "bid_sz": rng.choice([1, 99, 100, 2**31 - 1], rows),
         "ask_sz": rng.choice([1, 40, 300, 2**31 - 1], rows),
-        "sequence": rng.choice([-(2**63), 0, 7, 2**63 - 1], rows),
+        "sequence": rng.choice([-(2**63), 0, 7, 2**63 - 1] if signed else [0, 5, 7, 2**62], rows),
     }
     if seed % 4 == 0:
         columns["ts"][-1], columns["ask_px"][-1] = LAST_INSTANT, PRICE_LIMIT - 1
@@ -247,7 +249,7 @@ class ReaderSuite:
         """Tapes that a file can hold; by default any small one of a date, of as many levels as `depth`."""
         for seed in SEEDS:
             if seed % 4:  # the others end at the last instant that there is
-                yield tape_of(seed, 1 + seed % self.depth, trades=self.trades)
+                yield tape_of(seed, 1 + seed % self.depth, trades=self.trades, signed=False)
 
     def read(self, path: Path, **asked: Any) -> Any:  # noqa: ANN401 - a FileBlock
         """Read a file as a run does."""
@@ -273,7 +275,9 @@ class ReaderSuite:
         if not self.symbols:
             return
         path = tmp_path / f"day{self.ending}"
-        several = [tape_of(seed, trades=self.trades, symbol=name) for seed, name in ((1, "AAA"), (2, "BBB"))]
+        several = [
+            tape_of(seed, trades=self.trades, symbol=name, signed=False) for seed, name in ((1, "AAA"), (2, "BBB"))
+        ]
         self.write(several, path)
         for tape in several:
             assert self.read(path, symbol=tape.symbol).tape.digest() == tape.digest()
@@ -285,13 +289,13 @@ class ReaderSuite:
     def test_as_many_levels_as_are_asked_for(self, tmp_path: Path) -> None:
         if self.depth == 1:
             return
-        path, tape = tmp_path / f"day{self.ending}", tape_of(3, self.depth, trades=self.trades)
+        path, tape = tmp_path / f"day{self.ending}", tape_of(3, self.depth, trades=self.trades, signed=False)
         self.write([tape], path)
         assert self.read(path, depth=1).tape.digest() == tape.up_to(1).digest()
 
     def test_damage_is_one_line_and_no_bug(self, tmp_path: Path) -> None:
         path = tmp_path / f"day{self.ending}"
-        self.write([tape_of(5, trades=self.trades)], path)
+        self.write([tape_of(5, trades=self.trades, signed=False)], path)
         whole, rng = path.read_bytes(), np.random.default_rng(1)
         damaged = [whole[: len(whole) // 2], b"\xff\x00" * 50, b"a,b|c\n1|2\n", whole + b"\x00more", b"\n" * 20]
         for _ in range(60):
@@ -307,7 +311,7 @@ class ReaderSuite:
 
     def test_a_small_file_does_not_unpack_to_any_size(self, tmp_path: Path) -> None:
         path = tmp_path / f"day{self.ending}"
-        self.write([tape_of(5, trades=self.trades)], path)
+        self.write([tape_of(5, trades=self.trades, signed=False)], path)
         with pytest.raises(FeedError):
             self.read(path, max_bytes=8)
         if self.ending in READERS and self.layout is None:
@@ -320,6 +324,6 @@ class ReaderSuite:
 
     def test_what_was_read_is_sent_to_other_processes(self, tmp_path: Path) -> None:
         path = tmp_path / f"day{self.ending}"
-        self.write([tape_of(5, trades=self.trades)], path)
+        self.write([tape_of(5, trades=self.trades, signed=False)], path)
         block = self.read(path)
         assert pickle.loads(pickle.dumps(block)).tape.digest() == block.tape.digest()  # noqa: S301 - its own bytes
