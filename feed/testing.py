@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import pytest
 
-from feed.codecs.messages import Message, Record, quote_bytes, refuse
-from feed.codecs.registry import Codec
+from feed.codecs import Codec, Message, Record, quote_bytes, refuse
 from feed.errors import FeedCorrupt, FeedError
-from feed.files.registry import READERS, read_file
+from feed.files import READERS, read_file
 from feed.instants import LAST_INSTANT
 from feed.levels import LEVEL_DTYPES
 from feed.tables import QuoteMapping

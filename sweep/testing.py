@@ -26,7 +26,7 @@ from feed.instants import format_instant
 from feed.testing import CodecSuite, ReaderSuite
 from sweep.driver import run
 from sweep.plugins import BASELINE, policy_named, sampler_named
-from sweep.search.samplers import Space
+from sweep.search import Space
 
 if TYPE_CHECKING:
     from pathlib import Path

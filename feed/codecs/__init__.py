@@ -17,7 +17,20 @@ REFUSALS : the errors of decoding JSON.
 from feed.codecs.json_codec import decode_json
 from feed.codecs.json_fields import Fields, MissingField, names_in
 from feed.codecs.json_rows import REFUSALS
-from feed.codecs.messages import Decoded, Header, Messages, Record, batches, by_instant, gather, malformed, too_large
+from feed.codecs.messages import (
+    Decoded,
+    Header,
+    Message,
+    Messages,
+    Record,
+    batches,
+    by_instant,
+    gather,
+    malformed,
+    quote_bytes,
+    refuse,
+    too_large,
+)
 from feed.codecs.registry import CODEC, Codec, codec_named, known_codecs
 
 __all__ = [
@@ -27,6 +40,7 @@ __all__ = [
     "Decoded",
     "Fields",
     "Header",
+    "Message",
     "Messages",
     "MissingField",
     "Record",
@@ -38,5 +52,7 @@ __all__ = [
     "known_codecs",
     "malformed",
     "names_in",
+    "quote_bytes",
+    "refuse",
     "too_large",
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from feed.files.csv_writer import write_csv
     from feed.files.memory import plan_table
     from feed.files.plan import PASSED_OVER, plan_files
-    from feed.files.registry import READER, ending_of
+    from feed.files.registry import READER, READERS, ending_of, read_file
     from feed.files.s3 import plan_s3
     from feed.files.streams import trusted
     from feed.files.table_reader import propose_mapping
@@ -33,7 +33,7 @@ else:
             "csv_writer": ("write_csv",),
             "memory": ("plan_table",),
             "plan": ("PASSED_OVER", "plan_files"),
-            "registry": ("READER", "ending_of"),
+            "registry": ("READER", "READERS", "ending_of", "read_file"),
             "s3": ("plan_s3",),
             "streams": ("trusted",),
             "table_reader": ("propose_mapping",),
@@ -43,6 +43,7 @@ else:
 __all__ = [
     "PASSED_OVER",
     "READER",
+    "READERS",
     "check_place",
     "convert",
     "ending_of",
@@ -50,6 +51,7 @@ __all__ = [
     "plan_s3",
     "plan_table",
     "propose_mapping",
+    "read_file",
     "trusted",
     "write_csv",
 ]
