@@ -8,16 +8,13 @@ from sweep.charts.heat_map import MOST_TEXTS, bins_of, edges, heat_map, heat_map
 from sweep.charts.labels import texts, titled
 from sweep.charts.parallel import STRETCHES, density, height_of, parallel, saving_heights, top
 from sweep.charts.strip import strip
-from sweep.charts.theme import DARK, LIGHT, PAGE, Theme
+from sweep.charts.theme import PAGE
 
 __all__ = [
-    "DARK",
-    "LIGHT",
     "MOST_TEXTS",
     "PAGE",
     "STRETCHES",
     "Chart",
-    "Theme",
     "bins_of",
     "density",
     "edges",
