@@ -73,16 +73,3 @@ LIGHT: Final = Theme(
     heat=("#f1f5f9", "#cfdfee", "#9dc0de", "#5f97c5", "#2c6ea6", "#0b4a80"),
 )
 """Of notebooks, on white."""
-
-DARK: Final = Theme(
-    paper="#14171b",
-    ink="#e8ebee",
-    muted="#a9b2bc",
-    rule="#343a42",
-    strong_rule="#6d7680",
-    best="#74b6f2",
-    gain="#6fd096",
-    loss="#ff9c92",
-    heat=("#1d2229", "#20384f", "#255479", "#2f719f", "#57a0d6", "#a8d4f7"),
-)
-"""Of notebooks, on black."""
