@@ -13,7 +13,7 @@ pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c c
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
 
-.PHONY: help install run kafka charts test unit soak lint docs wheel sbom licences bench bench-stats peers fuzz
+.PHONY: help install run kafka charts test unit soak lint docs pictures wheel sbom licences bench bench-stats peers fuzz
 
 help: ## list the targets
 	@while IFS= read -r line; do \
@@ -52,6 +52,9 @@ lint: .venv/installed-test ## run ruff, mypy, the contracts between the packages
 
 docs: .venv/installed-test ## build these pages as a static site in site/, links checked; needs no network
 	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict $(ARGS)
+
+pictures: .venv/installed-test charts ## make the pictures of docs/ anew: a sweep, its report in Chromium, a terminal
+	@$(python) -m tools.pictures
 
 # The scripts of a report are packed though they are not in the tree, so a wheel is not made without them.
 wheel: .venv/installed charts ## build the wheel and the source archive into dist/; the version is that of the commit's tag

@@ -191,6 +191,7 @@ def test_help_is_the_default_and_lists_every_target(checkout):
             "run",
             "kafka",
             "charts",
+            "pictures",
             "test",
             "unit",
             "soak",

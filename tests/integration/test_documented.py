@@ -38,15 +38,16 @@ RUNNING = {page: commands(page) for page in PAGES if page.name not in OF_OTHERS 
 def test_the_pages_that_a_user_types_from_are_among_them():
     names = {page.name: len(lines) for page, lines in RUNNING.items()}
     assert names == {
-        "README.md": 8,
+        "README.md": 9,
         "kafka.md": 3,
         "mapping.md": 2,
         "markets.md": 3,
         "model.md": 1,
         "orders.md": 1,
         "plan.md": 1,
+        "report.md": 1,
         "router.md": 1,
-        "runs.md": 5,
+        "runs.md": 6,
         "search.md": 2,
         "simulation.md": 1,
     }
@@ -65,9 +66,12 @@ def test_they_run(page, l1_day, home, tmp_path):
         for number, line in enumerate(RUNNING[page]):
             stored = next(iter(tmp_path.glob("runs/*")), Path(RUN))
             words = line.replace(BROKER, f"'{broker.source()}'").replace(RUN, f"runs/{stored.name}")
-            if "-m sweep export" in line and stored == Path(RUN):  # the page begins with it
+            if re.search("-m sweep (export|report)", line) and stored == Path(RUN):  # the page begins with it
                 words = f"python -m sweep source=day.csv.gz --output . executor=inline; {words.replace(RUN, 'runs/*')}"
-            elif re.search("-m sweep (?!export|compare|watch)", line) and (page.name, number) != ("README.md", 1):
+            elif re.search("-m sweep (?!export|compare|watch|report)", line) and (page.name, number) != (
+                "README.md",
+                1,
+            ):
                 words += " executor=inline"
             ran = subprocess.run(
                 ["bash", "-ec", words],
