@@ -334,15 +334,17 @@ def _compare(run: str, other: str, assignments: list[str], **combinations: int) 
 
 def _report(run: str, assignments: list[str], *, to: str | None = None, open: bool = False) -> int:  # noqa: A002 - the option's name
     from feed.console import printable
-    from sweep.page import write_report
+    from sweep.page import has_scripts, write_report
 
     _refuse_keys("report", assignments)
     if to == "":
         raise _config_error("--to: expected a file, but it had nothing")
     path = write_report(run, to)
     _print(printable(str(path)))
+    if not has_scripts():
+        _remark("its charts do not move: this checkout lacks their scripts; make charts, which needs npm, makes them")
     if open and not _opened(path):
-        _tell(f"{path}: no browser was found to open it with")
+        _tell(f"{printable(str(path))}: no browser was found to open it with")
     return OK
 
 

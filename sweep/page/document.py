@@ -33,9 +33,8 @@ def page(run: Run) -> str:
             {"class": "page"},
             element("h1", {}, title),
             element("p", {"class": "muted"}, subtitle_of(run)),
-            contents(sections),
         ),
-        element("main", {"id": "main"}, *sections),
+        element("main", {"id": "main"}, sections[0], contents(sections[1:]), *sections[1:]),
         element(
             "footer",
             {"class": "page"},

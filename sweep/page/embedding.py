@@ -44,6 +44,11 @@ def script_hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
+def has_scripts() -> bool:
+    """Whether the bundle was made."""
+    return bool(scripts())
+
+
 @cache
 def scripts() -> tuple[str, ...]:
     """The scripts of a page, in their order: the bundle of ``make charts``, and ours; none without the bundle."""
