@@ -80,10 +80,12 @@ def subtitle_of(run: Run) -> str:
     sides = order["side"] if isinstance(order["side"], str) else " and ".join(order["side"])
     sizes = order["size"] if isinstance(order["size"], list) else [order["size"]]
     each = ", ".join(map(whole, sizes[:4])) + (f" and {len(sizes) - 4} more sizes" if len(sizes) > 4 else "")
-    combinations = whole(document["objective"]["combinations"])
+    worlds = document.get("worlds") or [document]
+    combinations = f"{whole(sum(world['objective']['combinations'] for world in worlds))} combinations"
+    where = f" in {len(worlds)} worlds" if len(worlds) > 1 else ""
     return (
         f"{whole(orders)} parent order{'' if orders == 1 else 's'} ({sides} {each} shares), "
-        f"{combinations} combinations, run {run.manifest.id} of {run.manifest.created[:16].replace('T', ' ')} UTC."
+        f"{combinations}{where}, run {run.manifest.id} of {run.manifest.created[:16].replace('T', ' ')} UTC."
     )
 
 
