@@ -326,6 +326,8 @@ def _run_more(market: _Market, name: str, make: Make, engine: Engine, *, record:
             run = _plain(market, policy, Parameters(0, 0, 0), record=record)
     except AllocatorError as error:
         raise type(error)(f"baseline {name}: {error}") from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise AllocatorError(f"baseline {name}: {type(error).__name__}: {error}") from error
     if run is None:
         raise AllocatorError(f"baseline {name}: a part of a share is left")
     return replace(run, lookahead=bool(getattr(make, "lookahead", False)))

@@ -235,6 +235,26 @@ def without_secrets(text: str) -> str:
     return text
 
 
+def mask_secrets(value: Any) -> Any:  # noqa: ANN401 - what YAML or JSON holds
+    """The same with possible secrets masked in each text, and whatever a key such as ``password`` names."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, list | tuple):
+        return type(value)(mask_secrets(each) for each in value)
+    if isinstance(value, dict):
+        return {
+            name: "..." if _names_secret(name) and isinstance(each, str | int | float) else mask_secrets(each)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _names_secret(name: object) -> bool:
+    """Whether a key names a secret, and not the file or the variable that holds one."""
+    held = re.search(SENSITIVE, text := str(name), re.IGNORECASE) is not None
+    return held and not text.lower().endswith(("_file", "_env", "_path"))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose error messages repeat no secret."""
 

@@ -12,6 +12,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -185,7 +186,7 @@ def _load(kind: Kind, name: str, path: tuple[str, ...]) -> Loaded:  # noqa: ARG0
     described = _described(kind, entry)
     try:
         target = entry.load()
-        sources = _hash_of(entry.module)
+        sources = _hash_of(entry.module, _home_of(target))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module does
         why = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
         raise PluginError(
@@ -212,12 +213,26 @@ def _described(kind: Kind, entry: EntryPoint) -> str:
     return f"{kind.noun} {printable(entry.name)} of {_source(entry)} ({printable(entry.value)})"
 
 
-def _hash_of(module: str) -> str:
-    """SHA-256 of the sources of the outermost package that a module lies in, or of the module itself.
+def _home_of(target: object) -> str:
+    """The module that defines what an entry point names, which may have imported it."""
+    home = getattr(target, "__module__", None) or type(target).__module__
+    return str(home)
 
-    By their names inside the package and their bytes: however it is installed, the same sources have the same hash. A
-    namespace, which several distributions may fill, is no package.
+
+def _hash_of(*modules: str) -> str:
+    """SHA-256 of the sources of the outermost packages that some modules lie in, or of the modules themselves.
+
+    By their names inside the package and their bytes, compiled extensions among them: however it is installed, the same
+    sources have the same hash. A namespace, which several distributions may fill, is no package.
     """
+    files: dict[str, Path] = {}
+    for module in dict.fromkeys(modules):
+        files |= _files_of(module)
+    return _hash(files.items())
+
+
+def _files_of(module: str) -> dict[str, Path]:
+    """The files of the outermost package of a module, or of the module, by their names in it."""
     parts = module.split(".")
     for count in range(1, len(parts) + 1):
         spec = find_spec(".".join(parts[:count]))
@@ -225,11 +240,19 @@ def _hash_of(module: str) -> str:
             break
         if spec.origin is None:
             continue
-        if spec.submodule_search_locations is not None:
-            folder = Path(spec.origin).parent
-            return _hash((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*.py"))
-        return _hash([(Path(spec.origin).name, Path(spec.origin))])
+        origin = Path(spec.origin)
+        if spec.submodule_search_locations is None:
+            return {origin.name: origin}
+        folder = origin.parent
+        return {
+            path.relative_to(folder.parent).as_posix(): path
+            for path in folder.rglob("*")
+            if path.name.endswith(_CODE) and path.is_file()
+        }
     raise ImportError(f"the sources of {module} are in no file")
+
+
+_CODE: Final = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
 
 def _hash(files: Iterable[tuple[str, Path]]) -> str:

@@ -191,6 +191,8 @@ def answer_of(
     markets: Sequence[Market],
     reduction: Reduction,
     pruned: int = 0,
+    *,
+    look: Callable[[int], None] | None = None,
 ) -> Answer:
     """Run what is best in each world once more, and say what it saves.
 
@@ -207,6 +209,8 @@ def answer_of(
     pruned : int
         Combinations that did not run on all tapes: only all orders together are judged then, as for some of them
         another one may be the best.
+    look : callable, optional
+        Given the number of each tape that has orders while it is fetched.
     """
     grid = question.grid
     answered = [at for at, best in enumerate(bests) if best is not None]
@@ -225,6 +229,8 @@ def answer_of(
     of_leaders: list[dict[int, list[Outcome]]] = [{at: [] for at in each} for each in apart]
     for number in tapes_of(orders):
         books = session.tapes.fetch(number).books
+        if look is not None:
+            look(number)
         for world, best in enumerate(chosen):
             variant = question.variants.each[grid.variant_of(best.combination)]
             own = by_itself(on_tape(job, orders, number), variant.settings)

@@ -412,6 +412,8 @@ def _watch(run: str, assignments: list[str], *, once: bool = False) -> int:
         watch(Path(run), sys.stdout, once=once)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:  # how one leaves; the run goes on
+        return INTERRUPTED
     return OK
 
 

@@ -52,7 +52,7 @@ from sweep.runs import (
 from sweep.sink import expand
 from sweep.statistics import shares_of
 from sweep.tapes import Phases, open_session
-from sweep.views import views_of
+from sweep.views import Timelines, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -336,10 +336,12 @@ def _answer(
             raise AllFailed(f"every combination failed, the first with {cause.message}\n{cause.details}") from None
         job = in_classes(job_of(question, orders), plan.classes, plan.kernels)
         pruned = pruned_of(reduction, len(failures)) if config.search.prune else 0
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned)
+        timelines = Timelines(session, orders)
+        look = timelines.look if store.keeps else None
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, pruned, look=look)
         views: dict[str, dict[str, Any]] = {}
         if store.keeps:
-            views = views_of(session, question, job, orders, answer.first)
+            views = views_of(session, question, job, orders, answer.first, timelines)
     result_document = {
         **answer.document,
         "warnings": early_warnings + _warn(answer.warnings, progress),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from sweep.errors import ConfigError
 from sweep.search import SAMPLERS, SamplerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -84,9 +85,20 @@ def sampler_named(name: str) -> SamplerKind:
     made = load(SAMPLER, name).target
 
     def make(space: Space, seed: int, budget: int | None) -> Sampler:
-        return _Held(name, space, made(space, seed, budget))
+        with _raising(name):
+            sampler = made(space, seed, budget)
+        return _Held(name, space, sampler)
 
     return SamplerKind(make, learns=bool(getattr(made, "learns", True)), ends=bool(getattr(made, "ends", False)))
+
+
+@contextmanager
+def _raising(name: str) -> Iterator[None]:
+    """Raise a ConfigError where a sampler of somebody else's fails."""
+    try:
+        yield
+    except Exception as error:
+        raise ConfigError(f"search.kind: the sampler {name} failed with {type(error).__name__}: {error}") from error
 
 
 class _Held:
@@ -101,7 +113,8 @@ class _Held:
 
     def ask(self, count: int) -> Int64:
         """As `sweep.search.Sampler.ask`; ConfigError."""
-        places = self._sampler.ask(count)
+        with _raising(self._name):
+            places = self._sampler.ask(count)
         if not isinstance(places, np.ndarray) or places.dtype != np.int64 or places.ndim != 1:
             raise self._refused("what is no (N,) int64")
         if len(places) > count:
@@ -116,7 +129,8 @@ class _Held:
     def tell(self, places: Int64, costs: Sequence[int | None]) -> None:
         """As `sweep.search.Sampler.tell`."""
         self._seen = np.union1d(self._seen, places)
-        self._sampler.tell(places, costs)
+        with _raising(self._name):
+            self._sampler.tell(places, costs)
 
     def _refused(self, what: str) -> ConfigError:
         return ConfigError(f"search.kind: the sampler {self._name} asks for {what}; it does not pass SamplerSuite")

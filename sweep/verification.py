@@ -40,7 +40,7 @@ from sweep.runs import (
 )
 from sweep.sink import KEYS
 from sweep.tapes import Phases, open_session
-from sweep.views import views_of
+from sweep.views import Timelines, views_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +191,9 @@ def _check(
         early += caveats.learned(question)
         checked["pruned"] = len(pruned)
         yield from _check_pruned(table, pruned, variants, grid, orders, bests, markets, reduction)
-        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, len(pruned))
+        timelines, looked = Timelines(session, orders), bool(tables.keys() & set(VIEWS.values()))
+        look = timelines.look if looked else None
+        answer = answer_of(session, question, job, orders, bests, of_worlds, reduction, len(pruned), look=look)
         yield from _check_document(stored, answer, early, session, question, orders, len(pruned), same_code=same_code)
         checked["document"] = [key for key in stored if key not in UNCHECKED]
         numbers = _draw(table, next(filter(None, bests)), sample, seed)
@@ -201,8 +203,8 @@ def _check(
         if COMBINATIONS in tables:
             parts = answer.landscape.columns()
             again[COMBINATIONS] = (_columns(combinations_frame(part, grid)) for part in parts)
-        if tables.keys() & set(VIEWS.values()):
-            views = views_of(session, question, job, orders, answer.first)
+        if looked:
+            views = views_of(session, question, job, orders, answer.first, timelines)
             again |= {VIEWS[name]: [columns] for name, columns in views.items()}
         for name, parts_again in again.items():
             if name in tables:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from allocator.order import Order, ParameterColumns
     from sweep.answering import FirstWorld
     from sweep.config import Question
+    from sweep.executors import Handle
     from sweep.statistics import Orders
     from sweep.tapes import Session
     from sweep.tasks import Job
@@ -78,7 +79,14 @@ def paths(book: Book, job: Job, parameters: ParameterColumns) -> tuple[Columns, 
                 book, order, settings.rules, settings.policy, fees, parameters, stood=stood, record=True
             ),
             **trace_baselines(
-                book, order, settings.rules, fees, settings.conventions, follower=settings.baseline, stood=stood
+                book,
+                order,
+                settings.rules,
+                fees,
+                settings.conventions,
+                follower=settings.baseline,
+                stood=stood,
+                more=dict(job.baselines),
             ),
         }
         fills = Fills.of([run.fills for run in runs.values()])
@@ -126,7 +134,36 @@ def joined(parts: Sequence[Columns]) -> Columns:
     }
 
 
-def views_of(session: Session, question: Question, job: Job, orders: Orders, first: FirstWorld) -> dict[str, Columns]:
+class Timelines:
+    """The quality over time of each tape that has orders, counted while the tape is at hand for something else.
+
+    Parameters
+    ----------
+    session : Session
+    orders : Orders
+    """
+
+    def __init__(self, session: Session, orders: Orders) -> None:
+        self._session = session
+        self._stretches = min(STRETCHES, max(4, MOST_STRETCHES // len(tapes_of(orders))))
+        self._begun: list[tuple[int, Handle]] = []
+
+    def look(self, number: int) -> None:
+        """Begin to count a tape, which is fetched."""
+        quoted = self._session.tapes.facts[number].quoted
+        if quoted is not None:
+            tape = self._session.tapes.fetch(number).tape
+            self._begun.append((number, self._session.executor.call(over_time, tape, *quoted, self._stretches)))
+
+    def columns(self) -> Columns:
+        """As of `feed.quality.over_time`, with the number of the ``tape`` before it."""
+        each = ((number, self._session.executor.get(handle)) for number, handle in self._begun)
+        return joined([{"tape": np.full(len(counted["start"]), number), **counted} for number, counted in each])
+
+
+def views_of(
+    session: Session, question: Question, job: Job, orders: Orders, first: FirstWorld, timelines: Timelines
+) -> dict[str, Columns]:
     """Look at the market, in the first world that has an answer.
 
     Parameters
@@ -134,34 +171,29 @@ def views_of(session: Session, question: Question, job: Job, orders: Orders, fir
     session, question, job, orders
         As of `sweep.answering.answer_of`.
     first : FirstWorld
+    timelines : Timelines
+        Of all tapes.
 
     Returns
     -------
     dict of str to columns
-        ``fills`` and ``paths`` as of `paths`, positions counted over all orders; ``timeline`` as of
-        `feed.quality.over_time`, with the number of the ``tape`` that has orders before it.
+        ``fills`` and ``paths`` as of `paths`, positions counted over all orders; ``timeline`` as of `timelines`.
     """
     wanted = extremes(np.nan_to_num(in_bps(*saved_by_order(first.orders, first.against))).tolist())
     variant = question.variants.each[question.grid.variant_of(first.best)]
     parameters = question.grid.parameters_of(np.array([first.best]))
     filled: list[Columns] = []
     market: list[Columns] = []
-    timeline: list[Columns] = []
-    tapes = tapes_of(orders)
-    stretches = min(STRETCHES, max(4, MOST_STRETCHES // len(tapes)))
-    for number in tapes:
-        tape, facts, span = session.tapes.fetch(number), session.tapes.facts[number], orders.span_of(number)
-        if facts.quoted is not None:
-            counts = session.executor.call(over_time, tape.tape, *facts.quoted, stretches)
-            counted = session.executor.get(counts)
-            timeline.append({"tape": np.full(len(counted["start"]), number), **counted})
+    for number in tapes_of(orders):
+        span = orders.span_of(number)
         inside = [position - span.start for position in wanted if position in span]
         if not inside:
             continue
+        book = session.tapes.fetch(number).books[variant.book]
         whole = by_itself(on_tape(job, orders, number), variant.settings)
         few = replace(whole, edges=(), orders=tuple(whole.orders[position] for position in inside))
-        each = session.executor.get(session.executor.call(paths, tape.books[variant.book], few, parameters))
+        each = session.executor.get(session.executor.call(paths, book, few, parameters))
         places = np.array(inside) + span.start
         for columns_of, table in zip(each, (filled, market), strict=True):
             table.append({**columns_of, "position": places[columns_of["position"]]})
-    return {"fills": joined(filled), "paths": joined(market), "timeline": joined(timeline)}
+    return {"fills": joined(filled), "paths": joined(market), "timeline": timelines.columns()}

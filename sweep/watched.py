@@ -79,7 +79,7 @@ class _Lost(_Line, frozen=True, tag="lost"):
 class Leading(_Line, frozen=True, tag="incumbent"):
     """What led at a time; figures in bps, as `sweep.incumbent.Incumbent`."""
 
-    parameters: Annotated[dict[Annotated[str, Meta(max_length=64)], float | Text | None], Meta(max_length=64)]
+    parameters: Annotated[dict[Annotated[str, Meta(max_length=64)], bool | float | Text | None], Meta(max_length=64)]
     mean_saving_bps: float
     groups: Count
     of: Count

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -87,9 +88,7 @@ def settled(printed: str) -> list[str]:
 
 def terminal_page(lines: Sequence[str]) -> str:
     """HTML of a terminal that shows some lines, colours included."""
-    console = Console(
-        record=True, width=COLUMNS, file=StringIO(), force_terminal=True
-    )
+    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
     frame = (

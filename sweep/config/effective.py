@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from feed.console import printable, without_secrets
+from feed.console import mask_secrets, printable
 from feed.yaml_text import line_of
 from sweep.config.conventions import PLACED, TABLE, places
 from sweep.config.keys import nested
@@ -129,20 +129,7 @@ def _section(struct: Struct, prefix: str, origins: _Origins) -> Iterator[Value]:
 
 def _value(key: str, value: Any, origins: _Origins) -> Value:  # noqa: ANN401 - each key has its own type
     plain = msgspec.to_builtins(value)
-    return Value(key, plain, origins.of(key), secret=any(without_secrets(text) != text for text in _texts(plain)))
-
-
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - the same
-    match value:
-        case str():
-            yield value
-        case dict():
-            for name, item in value.items():
-                yield from _texts(f"{name}")
-                yield from _texts(item)
-        case list() | tuple():
-            for item in value:
-                yield from _texts(item)
+    return Value(key, plain, origins.of(key), secret=mask_secrets(plain) != plain)
 
 
 def _implied(config: Config) -> Iterator[Value]:

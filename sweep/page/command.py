@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from feed.console import without_secrets
+from feed.console import mask_secrets
 from feed.plan import MEMORY
 from feed.yaml_text import parse_yaml
 from sweep.config import Config
@@ -57,7 +57,7 @@ def assignments(config: Config) -> Iterator[tuple[str, str]]:
 
     What may be a secret is masked: see `masked`.
     """
-    tree, default = msgspec.to_builtins(config), msgspec.to_builtins(Config())
+    tree, default = mask_secrets(msgspec.to_builtins(config)), msgspec.to_builtins(Config())
     if not config.feed.max_bad:  # which nothing is written to then
         tree["feed"] = {**tree["feed"], "quarantine": default["feed"]["quarantine"]}
     for key, value in tree.items():
@@ -74,7 +74,8 @@ def assignments(config: Config) -> Iterator[tuple[str, str]]:
 
 def masked(config: Config) -> bool:
     """Whether the command masks something that may be a secret, and so does not run as it stands."""
-    return any(text != without_secrets(text) for text in _texts(msgspec.to_builtins(config)))
+    plain = msgspec.to_builtins(config)
+    return bool(mask_secrets(plain) != plain)
 
 
 def written(value: Any, *, inside: bool = False) -> str:  # noqa: ANN401 - YAML holds anything
@@ -87,7 +88,7 @@ def written(value: Any, *, inside: bool = False) -> str:  # noqa: ANN401 - YAML 
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, str):
-        return _text(without_secrets(value), inside=inside)
+        return _text(value, inside=inside)
     if isinstance(value, float):
         return _float(value)
     return str(value)
@@ -135,12 +136,3 @@ def _read(text: str) -> Any:  # noqa: ANN401 - YAML holds anything
         return parse_yaml(text, "value")
     except ValueError:
         return None
-
-
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - YAML holds anything
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        parts: Any = [*value, *value.values()] if isinstance(value, dict) else value
-        for each in parts:
-            yield from _texts(each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from feed.console import mask_secrets
 from sweep.page.command import asking_again, masked, verifying
 from sweep.page.element import element
 from sweep.page.layout import folded, section, table
@@ -50,7 +51,9 @@ def provenance(run: Run) -> Element:
         _table(("What", "Value"), _read(run), "What was read"),
         folded(f"Each of {plural(len(each), 'tape')}", *_each_tape(each)) if len(each) > 1 else None,
         element("h3", {}, "Rules of the simulation"),
-        _halves(("Rule", "Value"), list(_rules(run.document.get("rules") or {})), "Rules of the simulation"),
+        _halves(
+            ("Rule", "Value"), list(_rules(mask_secrets(run.document.get("rules") or {}))), "Rules of the simulation"
+        ),
         element("h3", {}, "Code and machine"),
         _table(("What", "Value"), _code(run), "Code and machine"),
         folded("Time spent, by phase", _phases(run)) if _seconds(run) else None,
