@@ -186,7 +186,7 @@ def _load(kind: Kind, name: str, path: tuple[str, ...]) -> Loaded:  # noqa: ARG0
     described = _described(kind, entry)
     try:
         target = entry.load()
-        sources = _hash_of(entry.module, _home_of(target))
+        sources = _hash_of(entry.module, *_home_of(target))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module does
         why = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
         raise PluginError(
@@ -213,10 +213,14 @@ def _described(kind: Kind, entry: EntryPoint) -> str:
     return f"{kind.noun} {printable(entry.name)} of {_source(entry)} ({printable(entry.value)})"
 
 
-def _home_of(target: object) -> str:
-    """The module that defines what an entry point names, which may have imported it."""
-    home = getattr(target, "__module__", None) or type(target).__module__
-    return str(home)
+def _home_of(target: object) -> list[str]:
+    """The module that defines what an entry point names, if that may have imported it from another's package."""
+    home = str(getattr(target, "__module__", None) or type(target).__module__)
+    return [] if home.partition(".")[0] in _KNOWN else [home]
+
+
+_KNOWN: Final = sys.stdlib_module_names | {"allocator", "feed", "sweep"}
+"""Packages that count elsewhere: by the version of Python, and by the hash of our own sources."""
 
 
 def _hash_of(*modules: str) -> str:

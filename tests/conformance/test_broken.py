@@ -208,6 +208,11 @@ class Drifting(RandomSampler):
         super().__init__(space, next(COUNTER), budget)
 
 
+class Failing(RandomSampler):
+    def ask(self, count):
+        raise ZeroDivisionError("own")
+
+
 class Deaf(RandomSampler):
     def tell(self, places, costs):
         pass
@@ -218,6 +223,7 @@ SAMPLER_FAULTS = {
     "repeats": (Repeating, ONCE, "place 0 again"),
     "beyond": (Beyond, ONCE, "a place beyond"),
     "drifts": (Drifting, ONCE, "the same seed and costs"),
+    "fails": (Failing, ONCE, "the sampler own failed with ZeroDivisionError: own"),
     "deaf": (Deaf, "test_it_does_not_ask_for_what_it_was_told", "again"),
 }
 

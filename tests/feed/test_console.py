@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from feed import cli, source
-from feed.console import _COMPILED, guard_streams, reader_compiles, waiting
+from feed.console import _COMPILED, guard_streams, mask_secrets, reader_compiles, waiting
 from feed.errors import FeedUnavailable
 from feed.signals import Terminated, raise_on_signals
 
@@ -273,3 +273,12 @@ def test_what_is_being_compiled_is_named(monkeypatch, name, made, words):
     assert reader_compiles() == f"; {words} is compiled first, once for each version"
     monkeypatch.setattr(sys.modules[name], made, print, raising=False)
     assert reader_compiles() == ""
+
+
+def test_secrets_are_masked_by_the_names_of_keys_too():
+    tree = {"switches": {"api_token": "hunter2", "seed": 3, "note": "password=hunter2"}, "sasl_password_file": "/run/p"}
+    masked = mask_secrets(tree)
+    assert "hunter2" not in str(masked)
+    assert masked["switches"]["seed"] == 3
+    assert masked["sasl_password_file"] == "/run/p"
+    assert mask_secrets([1, None, {"x": ("a",)}]) == [1, None, {"x": ("a",)}]

@@ -1,6 +1,7 @@
 """Plug-ins: found by name, imported only when asked for, refused in one line."""
 
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
@@ -54,6 +55,31 @@ def test_all_modules_of_a_package_count(tmp_path, monkeypatch):
                 (tmp_path / place / "whole" / f"{name}.py").write_text(source)
             for module in ("whole", "whole.part"):
                 patch.delitem(sys.modules, module, raising=False)
+            hashes.append(load(KIND, "theirs").plugin.sources)
+    assert hashes[0] != hashes[1]
+
+
+def test_the_package_counts_that_defines_what_another_one_names(tmp_path, monkeypatch):
+    hashes = []
+    for place, value in (("a", 1), ("b", 2)):
+        with monkeypatch.context() as patch:
+            kind = Kind("thing", GROUP, (), lambda _: None)
+            install(tmp_path / place, patch, "one-thing", GROUP, {"theirs": "one_thing:X"}, "from behind import X\n")
+            (tmp_path / place / "behind.py").write_text(f"class X:\n    value = {value}\n")
+            patch.delitem(sys.modules, "behind", raising=False)
+            hashes.append(load(kind, "theirs").plugin.sources)
+    assert hashes[0] != hashes[1]
+
+
+def test_compiled_modules_of_a_package_count(tmp_path, monkeypatch):
+    hashes = []
+    for place, content in (("a", b"1"), ("b", b"2")):
+        with monkeypatch.context() as patch:
+            install(tmp_path / place, patch, "packed", GROUP, {"theirs": "whole:X"}, "")
+            (tmp_path / place / "whole").mkdir()
+            (tmp_path / place / "whole" / "__init__.py").write_text("X = 1\n")
+            (tmp_path / place / "whole" / f"fast{EXTENSION_SUFFIXES[0]}").write_bytes(content)
+            patch.delitem(sys.modules, "whole", raising=False)
             hashes.append(load(KIND, "theirs").plugin.sources)
     assert hashes[0] != hashes[1]
 

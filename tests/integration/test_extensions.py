@@ -169,6 +169,8 @@ def test_a_baseline_and_a_sampler_and_a_reader_are_taken_by_name(environment, da
     assert "lookahead" not in document["baselines"]["half_time"]
     orders = parquet.read_table(run_of(tmp_path / "out") / "orders.parquet")
     assert "half_time" in orders.column("strategy").to_pylist()
+    fills = parquet.read_table(run_of(tmp_path / "out") / "fills.parquet")
+    assert "half_time" in fills.column("strategy").to_pylist(), "a report shows its path"
     assert sweep(environment, "verify", run_of(tmp_path / "out"), "executor=inline")["identical"]
 
 

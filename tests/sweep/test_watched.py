@@ -13,7 +13,7 @@ STARTED = {"event": "started", "combinations": 100, "stored": 0, "bad_messages":
 LEADS = {
     "event": "incumbent",
     "combination": 3,
-    "parameters": {"theta_queue": 0.01, "reference": "mid"},
+    "parameters": {"theta_queue": 0.01, "reference": "mid", "uncross": True},
     "mean_saving_bps": 1.25,
     "low": 0.5,
     "high": 2.0,
@@ -51,7 +51,7 @@ def test_a_run_that_goes_on():
         "b": (1, 20),
     }
     assert watched.nodes["a"].load == 1.0 / 3.5
-    assert watched.leading.parameters == {"theta_queue": 0.01, "reference": "mid"}
+    assert watched.leading.parameters == {"theta_queue": 0.01, "reference": "mid", "uncross": True}
     assert (watched.leading.mean_saving_bps, watched.leading.low, watched.leading.groups) == (1.25, 0.5, 30)
     assert not watched.over
     assert watched.passed_over == 0

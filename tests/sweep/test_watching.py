@@ -251,6 +251,7 @@ def test_a_running_run_is_watched_live_until_its_driver_is_killed(tmp_path):
         code, drawn = interrupted_on_terminal([sys.executable, "-m", "sweep", "watch", str(home)], "best so far")
         process.kill()
     assert code == 130, drawn
+    assert "stored" not in drawn, "of the run that is watched nothing is lost"
     assert "42 of 100 combinations" in CONTROL.sub("", drawn)
     assert "best so far" in drawn
     assert "Traceback" not in drawn
