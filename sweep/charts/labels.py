@@ -31,12 +31,14 @@ def signed(saving: float) -> str:
 
 
 def text_of(value: object) -> str:
-    """One value, with six digits at most; infinity as configurations write it."""
+    """One value, a fraction with six digits at most; infinity as configurations write it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return str(value).replace("-", MINUS)
+    if isinstance(value, float):
         return ".inf" if value == math.inf else f"{value:g}".replace("-", MINUS)
     return str(value)
 

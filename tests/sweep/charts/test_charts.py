@@ -132,6 +132,7 @@ def test_labels_are_few(count):
 
 
 def test_texts_tell_values_apart():
+    assert texts([1_234_567, 1_000_000]) == ["1234567", "1000000"]
     assert texts([0.0, 0.5, float("inf"), None, True, "touch"]) == ["0", "0.5", ".inf", "none", "true", "touch"]
     assert len(set(texts([0.1234567, 0.1234568]))) == 2
 

@@ -372,3 +372,12 @@ def test_hostile_text_is_text(make):
 
     assert "&lt;img" in shown
     assert not any(bad in shown for bad in ("<img", "\x1b", "\u202e", "</script"))
+
+
+def test_worlds_whose_values_are_almost_alike_are_two():
+    worlds = [world({"latency": at, "fees": "a"}, saved) for at, saved in ((12345678, 1.0), (12345679, 2.0))]
+    heading, row = cells_of(realism(made_run(document(worlds=worlds))))
+
+    assert heading == ["fees", "latency=12345678", "latency=12345679"]
+    assert "+1.00" in row[1]
+    assert "+2.00" in row[2]
