@@ -158,10 +158,9 @@ def _lead(pairs: Paired, inner: Sequence[int]) -> str:
     every = range(len(pairs.saved))
     if len(every) == 1:
         return f"The order saves {_sums(pairs, every)}."
-    lowest, highest = float(np.nanmin(pairs.bps)), float(np.nanmax(pairs.bps))
-    total = (
-        f"The {len(every):,} orders save {_sums(pairs, every)} together, from {bps(lowest)} to {bps(highest)} bps each"
-    )
+    total = f"The {len(every):,} orders save {_sums(pairs, every)} together"
+    if len(known := pairs.bps[np.isfinite(pairs.bps)]):
+        total += f", from {bps(float(known.min()))} to {bps(float(known.max()))} bps each"
     if not inner:
         return f"{total}."
     return f"{total}; without the ten best and the ten worst, the other {len(inner):,} save {_sums(pairs, inner)}."

@@ -111,3 +111,10 @@ def test_fills_that_are_not_known_are_not_counted():
     _, *rows = tables(made)["All orders, the largest saving first"]
 
     assert [row[-2:] for row in rows] == [["2", "none"], ["1", "none"]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_orders_without_notional_have_no_bps():
+    orders = orders_frame([], mid=0)
+
+    assert lead(extremes(made_run(orders=orders))) == "The 2 orders save 0.00 $ together."
