@@ -96,7 +96,7 @@ class Plots:
     def _enough(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """(K,) bool: which rows may be the best of their world."""
         fills = [world["baselines"]["best_ask"] for world in self.worlds]
-        return fill_enough(dict(frame.items()), [each["filled"] - each["overfilled"] for each in fills])
+        return fill_enough(frame.to_dict("series"), [each["filled"] - each["overfilled"] for each in fills])
 
     def _against(self, frame: pd.DataFrame) -> str:
         """The baseline of the world of some combinations."""

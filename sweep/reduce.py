@@ -58,7 +58,8 @@ def fill_enough(combinations: Mapping[str, Any], filled: Sequence[int]) -> NDArr
     net = np.asarray(combinations["filled"], np.int64) - np.asarray(combinations["overfilled"], np.int64)
     enough: NDArray[np.bool_] = net >= np.asarray(filled)[world]
     none_does = np.bincount(world, enough, len(filled)) == 0
-    return enough | none_does[world]
+    enough |= none_does[world]
+    return enough
 
 
 @dataclass(frozen=True, slots=True)

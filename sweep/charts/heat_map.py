@@ -283,10 +283,11 @@ def heat_map(
 def _in_words(frame: pd.DataFrame, x: str, y: str, best: int | None, against: str) -> str:
     known = frame.dropna(subset="saving_bps")
     first = known.iloc[int(known["saving_bps"].argmax())] if best is None else frame.iloc[best]
+    kind = "one that saves most" if best is None else "best"
     return (
-        f"of {len(known):,} combinations of {x} and {y} the {'one that saves most' if best is None else 'best'}, "
-        f"{x} {text_of(first[x])} and {y} {text_of(first[y])}, saves {signed(first['saving_bps'])} bps against {against}, "
-        f"the worst {signed(known['saving_bps'].min())} bps"
+        f"of {len(known):,} combinations of {x} and {y} the {kind}, {x} {text_of(first[x])} and {y} "
+        f"{text_of(first[y])}, saves {signed(first['saving_bps'])} bps against {against}, the worst "
+        f"{signed(known['saving_bps'].min())} bps"
     )
 
 

@@ -151,7 +151,7 @@ def lattice_of(run: Run) -> Lattice:
     positions = np.column_stack(columns) if columns else np.zeros((len(number), 0), np.int64)
     of_world = run.worlds
     fills = [each["baselines"]["best_ask"] for each in of_world]
-    enough = fill_enough(dict(frame.items()), [each["filled"] - each["overfilled"] for each in fills])
+    enough = fill_enough(frame.to_dict("series"), [each["filled"] - each["overfilled"] for each in fills])
     saved = np.round(100 * frame["saving_bps"].round(2).to_numpy(float)).astype(np.int64)
     bests = [_row_of({**each.get("market", {}), **each["best_parameters"]}, points, positions) for each in of_world]
     return Lattice(

@@ -31,7 +31,8 @@ def held_out(run: Run) -> Element:
     if tested is None:
         why = f"{whole(statistics['blocks'])} of the 20 that it takes"
         if run.pruned:
-            why = f"{whole(run.pruned)} combinations were pruned (search.prune), and folds need all of them in every block"
+            pruned = f"{whole(run.pruned)} combinations were pruned (search.prune)"
+            why = f"{pruned}, and folds need all of them in every block"
         lead = (
             f"No blocks were held out: {why}. Savings are "
             f"{document.get('savings_are', 'in sample')}, of the data that the best combination was chosen on."
