@@ -44,7 +44,7 @@ def eligible(rows: NDArray[Any], filled: int) -> NDArray[np.bool_]:
     return enough
 
 
-def fill_enough(combinations: Mapping[str, Any], filled: Sequence[int]) -> NDArray[np.bool_]:
+def fill_enough(combinations: Mapping[Any, Any], filled: Sequence[int]) -> NDArray[np.bool_]:
     """(K,) bool: which of many combinations may be the best of their world, as `Reduction.ranked` has it.
 
     Parameters
