@@ -14,7 +14,7 @@ from allocator.order import FIELDS, amount
 from sweep.search import MARKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,24 @@ class Best:
 def eligible(rows: NDArray[Any], filled: int) -> NDArray[np.bool_]:
     """(K,) bool: which rows fill no less than best_ask does, whose shares are given."""
     enough: NDArray[np.bool_] = rows[:, FILLED] - rows[:, OVERFILLED] >= filled
+    return enough
+
+
+def fill_enough(combinations: Mapping[Any, Any], filled: Sequence[int]) -> NDArray[np.bool_]:
+    """(K,) bool: which of many combinations may be the best of their world, as `Reduction.ranked` has it.
+
+    Parameters
+    ----------
+    combinations : mapping of str to (K,) columns
+        ``filled``, ``overfilled``, ``world``, as of combinations.parquet.
+    filled : (W,) sequence of int
+        As of `Reduction.find_best`, of each world.
+    """
+    world = np.asarray(combinations["world"], np.int64)
+    net = np.asarray(combinations["filled"], np.int64) - np.asarray(combinations["overfilled"], np.int64)
+    enough: NDArray[np.bool_] = net >= np.asarray(filled)[world]
+    none_does = np.bincount(world, enough, len(filled)) == 0
+    enough |= none_does[world]
     return enough
 
 

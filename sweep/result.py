@@ -112,7 +112,10 @@ class Result:
         against = statistics["against"]
         axes = [axis.name for axis in self.config.question.grid.axes if len(axis) > 1]
         best = {AXIS_COLUMN.get(name, name): self.best[name] for name in axes}
-        return Plots(self.frame, self.orders_frame, tuple(best), best, statistics["saving_bps"][against], against)
+        interval = statistics["saving_bps"][against]
+        worlds = self.document.get("worlds") or [self.document]
+        pruned = bool((self.document.get("search") or {}).get("pruned"))
+        return Plots(self.frame, self.orders_frame, tuple(best), best, interval, worlds, pruned)
 
     @cached_property
     def table(self) -> NDArray[np.int64]:

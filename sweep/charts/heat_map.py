@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sweep.charts.chart import SCHEMA, Chart
-from sweep.charts.labels import positions_in, signed, text_of, texts, titled, values_of
+from sweep.charts.labels import lacking, positions_in, signed, text_of, texts, titled, values_of
 from sweep.charts.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -199,6 +199,9 @@ def heat_map(
     x: str,
     y: str,
     *,
+    best: int | None = None,
+    enough: NDArray[np.bool_] | None = None,
+    unknown: str = "too few blocks",
     against: str = "the strongest baseline",
     theme: Theme = LIGHT,
     title: str = "What each combination saves",
@@ -211,6 +214,12 @@ def heat_map(
         Of the columns of combinations.parquet the two axes and ``saving_bps``, and ``in_set`` where it is known.
     x, y : str
         Columns.
+    best : int, optional
+        The row of the best of all combinations, which is marked; none where the frame does not hold it.
+    enough : (K,) bool, optional
+        Rows that fill enough to be the best; all by default.
+    unknown : str
+        Why it is not known what can be told from the best, where ``in_set`` is missing.
     against : str
         What savings are measured against.
     theme : Theme
@@ -238,7 +247,7 @@ def heat_map(
         }
     )
     cells["in_set"] = frame["in_set"].fillna(value=False).to_numpy(bool) if "in_set" in frame else False
-    cells["best"] = np.arange(len(frame)) == int(frame["saving_bps"].argmax())
+    cells["best"] = np.arange(len(frame)) == (-1 if best is None else best)
     for axis in ("x", "y"):
         cells[f"{axis}0"], cells[f"{axis}1"] = cells[axis] - 0.5, cells[axis] + 0.5
     cells[x], cells[y] = (
@@ -265,21 +274,27 @@ def heat_map(
     ]
     outline = [dict(zip(("x", "y", "x2", "y2"), side, strict=True)) for side in edges(members)]
     spec["datasets"] = {"cells": cells.to_dict("records"), "edges": outline, "cursor": []}
-    return Chart(spec, frame, title, _in_words(frame, x, y, against))
+    words = f"no combination of {x} and {y} has a saving"
+    if frame["saving_bps"].notna().any():
+        words = _in_words(frame, x, y, best, against) + lacking(enough) + _alike(frame, unknown)
+    return Chart(spec, frame, title, words)
 
 
-def _in_words(frame: pd.DataFrame, x: str, y: str, against: str) -> str:
+def _in_words(frame: pd.DataFrame, x: str, y: str, best: int | None, against: str) -> str:
     known = frame.dropna(subset="saving_bps")
-    if known.empty:
-        return f"no combination of {x} and {y} has a saving"
-    best, worst = (known.iloc[int(at)] for at in (known["saving_bps"].argmax(), known["saving_bps"].argmin()))
-    words = (
-        f"of {len(known):,} combinations of {x} and {y} the best, {x} {text_of(best[x])} and {y} {text_of(best[y])}, "
-        f"saves {signed(best['saving_bps'])} bps against {against}, the worst {signed(worst['saving_bps'])} bps"
+    first = known.iloc[int(known["saving_bps"].argmax())] if best is None else frame.iloc[best]
+    kind = "one that saves most" if best is None else "best"
+    return (
+        f"of {len(known):,} combinations of {x} and {y} the {kind}, {x} {text_of(first[x])} and {y} "
+        f"{text_of(first[y])}, saves {signed(first['saving_bps'])} bps against {against}, the worst "
+        f"{signed(known['saving_bps'].min())} bps"
     )
-    if "in_set" not in known or known["in_set"].isna().all():
-        return f"{words}; too few blocks to say which cannot be told from the best"
-    return f"{words}; {int(known['in_set'].sum()):,} cannot be told from the best of all"
+
+
+def _alike(frame: pd.DataFrame, unknown: str) -> str:
+    if "in_set" not in frame or frame["in_set"].isna().all():
+        return f"; {unknown} to say which cannot be told from the best"
+    return f"; {int(frame['in_set'].sum()):,} cannot be told from the best of all"
 
 
 def _rule(dataset: dict[str, Any], line: dict[str, Any], colour: str, width: int) -> dict[str, Any]:

@@ -30,13 +30,21 @@ def signed(saving: float) -> str:
     return f"+{text}" if round(saving, 2) > 0 else text
 
 
+def lacking(enough: NDArray[np.bool_] | None) -> str:
+    """How many combinations do not fill enough to be the best, as the end of a sentence."""
+    count = 0 if enough is None else int((~enough).sum())
+    return f"; {count:,} of all fill less than best_ask and cannot be the best" if count else ""
+
+
 def text_of(value: object) -> str:
-    """One value, with six digits at most; infinity as configurations write it."""
+    """One value, a fraction with six digits at most; infinity as configurations write it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return str(value).replace("-", MINUS)
+    if isinstance(value, float):
         return ".inf" if value == math.inf else f"{value:g}".replace("-", MINUS)
     return str(value)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.charts.chart import SCHEMA, Chart
-from sweep.charts.labels import positions_in, signed, texts, values_of
+from sweep.charts.labels import lacking, positions_in, signed, texts, values_of
 from sweep.charts.theme import LIGHT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FEWEST_LINES = 10
 """Lines that are drawn at least, where there are as many combinations."""
 
 
-def top(saved: NDArray[np.float64], percent: float) -> NDArray[np.int64]:
+def top(saved: NDArray[np.float64], percent: float, enough: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """The positions of the best combinations, the best first: a part of those with a saving, `FEWEST_LINES` at least.
 
     Parameters
@@ -39,10 +39,13 @@ def top(saved: NDArray[np.float64], percent: float) -> NDArray[np.int64]:
         Bps; NaN is left out.
     percent : float
         Of all with a saving; `MOST_LINES` at most.
+    enough : (K,) bool, optional
+        Those that fill enough to be the best: they come first.
     """
     known = np.flatnonzero(~np.isnan(saved))
+    few = np.zeros(len(saved), bool) if enough is None else ~enough
     count = min(max(round(len(known) * percent / 100), FEWEST_LINES), MOST_LINES, len(known))
-    chosen: NDArray[np.int64] = known[np.argsort(-saved[known], kind="stable")[:count]]
+    chosen: NDArray[np.int64] = known[np.lexsort((-saved[known], few[known]))[:count]]
     return chosen
 
 
@@ -94,6 +97,7 @@ def parallel(
     axes: Sequence[str],
     *,
     percent: float = 5,
+    enough: NDArray[np.bool_] | None = None,
     against: str = "the strongest baseline",
     theme: Theme = LIGHT,
     title: str = "Where the best combinations lie",
@@ -108,6 +112,8 @@ def parallel(
         Columns, from left to right; the saving is the last.
     percent : float
         Which part of the combinations is drawn as lines.
+    enough : (K,) bool, optional
+        Rows that fill enough to be the best; all by default.
     against : str
         What savings are measured against.
     theme : Theme
@@ -118,14 +124,16 @@ def parallel(
     ValueError
         There is no combination with a saving.
     """
-    known = frame.dropna(subset="saving_bps").reset_index(drop=True)
+    has_saving = frame["saving_bps"].notna().to_numpy(bool)
+    known = frame[has_saving].reset_index(drop=True)
+    enough = None if enough is None else enough[has_saving]
     if known.empty:
         raise ValueError("parallel coordinates: expected a combination with a saving, but none has one")
     saved = known["saving_bps"].to_numpy(float)
     values = {name: values_of(known[name]) for name in axes}
     of_axes = [height_of(positions_in(known[name], values[name]), len(values[name])) for name in axes]
     heights = np.column_stack([*of_axes, saving_heights(saved)])
-    chosen = top(saved, percent)
+    chosen = top(saved, percent, enough)
     names = [*axes, "saves, bps"]
     lines = [
         {"line": int(row), "axis": at, "height": float(heights[row, at]), "saving": round(float(saved[row]), 2)}
@@ -210,6 +218,7 @@ def parallel(
         f"the best {len(chosen):,} of {len(known):,} combinations save {signed(saved[chosen].min())} to "
         f"{signed(saved[chosen].max())} bps against {against}; "
         + "; ".join(f"{name} {_span(drawn[name])}" for name in axes)
+        + lacking(enough)
     )
     return Chart(spec, drawn, title, words)
 

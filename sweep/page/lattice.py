@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sweep.charts import bins_of, texts, thresholds, titled
+from sweep.reduce import fill_enough
 from sweep.search import MARKET
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Lattice:
     saved : (K,) int64
         1/100 bps of the arrival notional, against the strongest honest baseline of its world.
     in_set : (K,) bool, optional
-        It cannot be told from the best of its world; None where there are too few blocks to say.
+        It cannot be told from the best of its world; None where there are too few blocks to say, or some were pruned.
     world : (K,) int64
     bests : (W,) int64
         Of each world the best, as a row of the above.
@@ -74,6 +75,10 @@ class Lattice:
         As of `sweep.charts.thresholds`.
     rank : (K,) int64
         As of `rank_of`.
+    enough : (K,) bool, optional
+        It fills no less than best_ask, so that it may be the best of its world; None where all may.
+    pruned : int
+        Combinations that were left out of later tapes.
     """
 
     axes: tuple[Varied, ...]
@@ -87,6 +92,8 @@ class Lattice:
     whole: bool
     steps: tuple[float, ...]
     rank: Int64
+    enough: NDArray[np.bool_] | None = None
+    pruned: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -142,7 +149,9 @@ def lattice_of(run: Run) -> Lattice:
             columns.append(column.astype(np.int64))
             points[axis.name] = printed
     positions = np.column_stack(columns) if columns else np.zeros((len(number), 0), np.int64)
-    of_world = run.document.get("worlds") or [run.document]
+    of_world = run.worlds
+    fills = [each["baselines"]["best_ask"] for each in of_world]
+    enough = fill_enough(frame.to_dict("series"), [each["filled"] - each["overfilled"] for each in fills])
     saved = np.round(100 * frame["saving_bps"].round(2).to_numpy(float)).astype(np.int64)
     bests = [_row_of({**each.get("market", {}), **each["best_parameters"]}, points, positions) for each in of_world]
     return Lattice(
@@ -156,16 +165,22 @@ def lattice_of(run: Run) -> Lattice:
         tuple(each["statistics"]["against"] for each in of_world),
         len(number) == prod(len(axis.labels) for axis in axes),
         tuple(thresholds(saved / 100)),
-        rank_of(saved, bests),
+        rank_of(saved, bests, enough),
+        None if enough.all() else enough,
+        run.pruned,
     )
 
 
-def rank_of(saved: Int64, bests: Sequence[int]) -> Int64:
-    """(K,) int64, the smaller the better: by what is saved as printed; then the best of a world, then the first."""
+def rank_of(saved: Int64, bests: Sequence[int], enough: NDArray[np.bool_] | None = None) -> Int64:
+    """(K,) int64, the smaller the better: what fills enough, then by what is saved as printed.
+
+    Of equal ones the best of a world is first, then the one of the smallest number.
+    """
+    enough = np.ones(len(saved), bool) if enough is None else enough
     is_best = np.zeros(len(saved), bool)
     is_best[list(bests)] = True
     rank = np.empty(len(saved), np.int64)
-    rank[np.lexsort((np.arange(len(saved)), ~is_best, -saved))] = np.arange(len(saved))
+    rank[np.lexsort((np.arange(len(saved)), ~is_best, -saved, ~enough))] = np.arange(len(saved))
     return rank
 
 

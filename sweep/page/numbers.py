@@ -42,7 +42,10 @@ def counted(count: int, verb: str) -> str:
 
 
 def label(value: object) -> str:
-    """A value of an axis, as the document prints it."""
+    """A value of an axis, with all of its digits."""
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else "none"
-    return f"{value:g}".replace("-", MINUS) if isinstance(value, int | float) else str(value)
+    if not isinstance(value, int | float):
+        return str(value)
+    short = str(value) if isinstance(value, int) else f"{value:g}"
+    return (short if float(short) == value or value != value else repr(value)).replace("-", MINUS)  # noqa: PLR0124 - NaN

@@ -22,6 +22,8 @@ from sweep.runs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from sweep.config import Config
@@ -45,8 +47,8 @@ class Run:
         ``filled``, ``unfilled`` and ``overfilled``
         (shares), ``fees`` and ``saved`` (int64, 1e-9 $; what it pays less than the strongest honest baseline of its
         world); ``saving_bps`` (float64, of the arrival notional: the mean that the statistics print); ``in_set``
-        (nullable bool: it cannot be told from the best of its world; null where there are too few blocks to say);
-        ``world`` (int64, counted from 0; 0 of a run with one world).
+        (nullable bool: it cannot be told from the best of its world; null where there are too few blocks to say, or
+        combinations were pruned); ``world`` (int64, counted from 0; 0 of a run with one world).
     orders : DataFrame
         orders.parquet of the first world: a row for each strategy and order, as `sweep.statistics.details`, and
         ``block``, the block of time. Strategies are ``optimized``, the baselines, and ``combination N``.
@@ -82,6 +84,17 @@ class Run:
         """The strongest honest baseline, which savings are measured against."""
         name: str = self.document["statistics"]["against"]
         return name
+
+    @property
+    def worlds(self) -> Sequence[dict[str, Any]]:
+        """The section of each world, the first one first; of a run with one world the document."""
+        return self.document.get("worlds") or [self.document]
+
+    @property
+    def pruned(self) -> int:
+        """Combinations that were left out of later tapes, so that nothing is known of single blocks."""
+        pruned: int = (self.document.get("search") or {}).get("pruned", 0)
+        return pruned
 
     @property
     def strategies(self) -> list[str]:

@@ -45,13 +45,16 @@
       }
     }
     const best = new Set(figures.best);
-    const inSet = (row) => figures.inSet !== null && ((parseInt(figures.inSet[row >> 2], 16) >> (3 - (row & 3))) & 1) === 1;
-    // Equal savings: the best of a world first, then the first combination.
+    const bit = (digits, row) => ((parseInt(digits[row >> 2], 16) >> (3 - (row & 3))) & 1) === 1;
+    const inSet = (row) => figures.inSet !== null && bit(figures.inSet, row);
+    const enough = (row) => figures.enough === null || bit(figures.enough, row);
+    // What fills enough first; of equal savings the best of a world first, then the first combination.
     const better = (one, other) =>
-      saved[one] !== saved[other] ? saved[one] > saved[other]
+      enough(one) !== enough(other) ? enough(one)
+      : saved[one] !== saved[other] ? saved[one] > saved[other]
       : best.has(one) !== best.has(other) ? best.has(one)
       : one < other;
-    return { positions, count, best, inSet, better };
+    return { positions, count, best, inSet, enough, better };
   }
 
   /** The first and last of `count` values in each of at most `most` neighbourhoods: value v is in v * bins / count. */
@@ -221,13 +224,15 @@
         lattice.best.has(row) ? "; the best combination"
         : figures.inSet === null ? ""
         : lattice.inSet(row) ? "; cannot be told from the best" : "; can be told from the best";
-      return `${values}: saves ${bps(figures.saved[row])} bps against ${figures.against[world]}${set}${several} (combination ${number}).`;
+      const lacks = lattice.enough(row) ? "" : "; fills less than best_ask, so it cannot be the best";
+      return `${values}: saves ${bps(figures.saved[row])} bps against ${figures.against[world]}${set}${lacks}${several} (combination ${number}).`;
     }
 
     /** The table of what is shown: columns and rows, or the extremes. */
     function tabulate() {
       const head = (text, scope) => element("th", { scope, class: scope === "col" ? "figure" : null }, text);
-      const figure = (row) => element("td", { class: "figure" }, row < 0 ? "" : bps(figures.saved[row]) + (lattice.inSet(row) ? " *" : ""));
+      const printed = (row) => bps(figures.saved[row]) + (lattice.enough(row) ? "" : " \u2020") + (lattice.inSet(row) ? " *" : "");
+      const figure = (row) => element("td", { class: "figure" }, row < 0 ? "" : printed(row));
       const body = element("tbody");
       let columns;
       let note = figures.inSet === null ? "" : "* cannot be told from the best. ";

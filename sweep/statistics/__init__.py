@@ -9,7 +9,7 @@ from sweep.statistics.details import details, fills_by_venue, stacked
 from sweep.statistics.differences import in_bps, saved_by_order
 from sweep.statistics.filling import Filling
 from sweep.statistics.folds import make_folds
-from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, interval
+from sweep.statistics.inference import FEWEST_BLOCKS, Interval, blocks_for, detectable, interval, t_quantile
 from sweep.statistics.orders import MOST_ROWS, NoOrder, Orders, joined, no_orders, orders_on
 from sweep.statistics.overfitting import Overfitting, pbo
 from sweep.statistics.parts import Part, notional_by_group, paid_by_group, parts_of
@@ -68,6 +68,7 @@ __all__ = [
     "savings_of",
     "shares_of",
     "stacked",
+    "t_quantile",
     "timings",
     "total",
     "verdict",

@@ -364,6 +364,8 @@ def test_script_shows_the_slices_that_python_makes(chromium, tmp_path, monkeypat
     count = prod(shape)
     places = np.arange(count) if whole else np.sort(rng.choice(count, 900, replace=False))
     saved = rng.integers(-300, 300, len(places))
+    enough = None if whole else rng.random(len(places)) < 0.5
+    best = int(np.argmax(saved if enough is None else np.where(enough, saved, -301)))
     made = Lattice(
         tuple(
             Varied(f"axis_{at}", f"axis_{at}", tuple(map(str, range(n))), market=False) for at, n in enumerate(shape)
@@ -373,11 +375,12 @@ def test_script_shows_the_slices_that_python_makes(chromium, tmp_path, monkeypat
         saved,
         saved > 250,
         np.zeros(len(places), np.int64),
-        np.array([np.argmax(saved)]),
+        np.array([best]),
         ("best_ask",),
         whole,
         tuple(thresholds(saved / 100)),
-        rank_of(saved, [int(np.argmax(saved))]),
+        rank_of(saved, [best], enough),
+        enough,
     )
     section = import_module("sweep.page.sections.landscape")
     monkeypatch.setattr(section, "lattice_of", lambda _: made)

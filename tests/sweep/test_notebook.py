@@ -1,12 +1,15 @@
 """A result in a notebook: one line, a short table, charts of the report's own specifications."""
 
 import math
+from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sweep.driver import run
 from sweep.errors import ConfigError
+from sweep.plotting import Plots
 from tests.support.minute import config_of
 
 MANY = {"side": ["buy", "sell"], "size": [500], "every": "2s", "horizon": "1s"}
@@ -89,4 +92,71 @@ def test_differences_are_those_whose_mean_the_statistics_print(result):
     mean = (chart.frame["saving_bps"] * notional).sum() / notional.sum()
     statistics = result.document["statistics"]
     assert mean == pytest.approx(statistics["saving_bps"][statistics["against"]]["mean"], abs=0.006)
-    assert len(result.plot.parallel().frame) == 10, "at least ten, if there are"
+    parallel = result.plot.parallel()
+    assert set(parallel.frame["world"]) == {0}
+    assert len(parallel.frame) == 6, "all of the first world"
+    assert f"bps against {statistics['against']}; lambda_over" in parallel.alternative
+
+
+LABELS = {"phi": [0.0, "auto"], "latency": [0, "5ms"], "lambda": [0.0, 0.01, math.inf]}
+
+
+def plots(saving=None, filled=(100, 100), pruned=False, **best):
+    """Of two worlds by latency; columns of labels of several types are of text, as in the stored tables."""
+    rows = [
+        {"combination": at, "world": int(latency != 0), "phi": str(phi), "latency": str(latency), "lambda": over}
+        for at, (phi, latency, over) in enumerate(product(*LABELS.values()))
+    ]
+    frame = pd.DataFrame(rows).astype({"phi": "string", "latency": "string"})
+    frame["saving_bps"] = np.arange(12.0) if saving is None else saving
+    frame["filled"] = [filled[over == 0] for over in frame["lambda"]]
+    frame["overfilled"], frame["in_set"] = 0, pd.array([pd.NA] * 12, "boolean")
+    base = {"baselines": {"best_ask": {"filled": 100, "overfilled": 0}}}
+    worlds = [{"statistics": {"against": name}, **base} for name in ("twap", "pov")]
+    best = {"phi": 0.0, "latency": 0, "lambda": ".inf", **best}
+    return Plots(lambda: frame, None, tuple(LABELS), best, {}, worlds, pruned)
+
+
+def marked(chart):
+    return [(cell["x"], cell["y"]) for cell in chart.spec["datasets"]["cells"] if cell["best"]]
+
+
+def test_labels_of_several_types_are_found():
+    chart = plots().heatmap("phi", "lambda")
+    assert set(chart.frame["latency"]) == {"0"}
+    assert set(plots().heatmap("latency", "lambda", phi=0.0).frame["phi"]) == {"0.0"}
+    assert set(plots().heatmap("latency", "lambda", phi="auto").frame["phi"]) == {"auto"}
+    with pytest.raises(ConfigError, match="no combination has latency='6ms'"):
+        plots().heatmap("phi", "lambda", latency="6ms")
+
+
+def test_the_diamond_is_at_the_best_combination_alone():
+    # others save more, as of those that fill too little, or of another market
+    assert marked(plots().heatmap("phi", "lambda")) == [(0, 2)]
+    assert marked(plots().heatmap("latency", "lambda")) == [(0, 2)]
+    assert marked(plots().heatmap("phi", "lambda", latency="5ms")) == []
+
+
+def test_savings_are_named_after_the_baseline_of_their_world():
+    assert "bps against twap" in plots().heatmap("phi", "lambda").alternative
+    elsewhere = plots().heatmap("phi", "lambda", latency="5ms")
+    assert "bps against pov" in elsewhere.alternative
+    assert elsewhere.spec["layer"][0]["encoding"]["tooltip"][2]["title"] == "saves against pov, bps"
+    assert "against the strongest baseline of its world" in plots().heatmap("latency", "lambda").alternative
+    lines = plots().parallel()
+    assert set(lines.frame["world"]) == {0}
+    assert lines.spec["params"][0]["value"] == ["phi", "lambda", "saves, bps"]
+    assert "bps against twap" in lines.alternative
+
+
+def test_why_the_set_is_not_known():
+    assert "too few blocks to say" in plots().heatmap("phi", "lambda").alternative
+    assert "pruning left out too much to say" in plots(pruned=True).heatmap("phi", "lambda").alternative
+
+
+def test_what_fills_too_little_comes_last():
+    # with filled (90, 100) those of lambda 0 alone fill as much as best_ask
+    lines = plots(filled=(90, 100), **{"lambda": 0.0}).parallel()
+    assert lines.frame["lambda"].tolist()[:2] == [0.0, 0.0]
+    assert "4 of all fill less than best_ask" in lines.alternative
+    assert "of all fill less" not in plots(filled=(90, 90)).parallel().alternative

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from allocator.money import rounded
 from allocator.order import SIGN, execution_of
 from sweep.chunks import Chunk
-from sweep.reduce import Reduction, group
+from sweep.reduce import Reduction, fill_enough, group
 from sweep.report.document import best_parameters, money, savings_bps
 from sweep.search.classes import each_alone
 from sweep.search.grid import PARAMETERS, Axis, Grid
@@ -239,3 +239,9 @@ def test_sink_and_reduction_take_a_bounded_memory_per_combination():
         tracemalloc.stop()
     assert kept / total < 92
     assert peak / total < 92 + 110
+
+
+def test_enough_is_what_the_best_ask_of_a_world_fills():
+    columns = {"filled": [10, 12, 9, 8, 7, 3], "overfilled": [0, 3, 0, 0, 0, 0], "world": [0, 0, 0, 1, 2, 2]}
+    # of the last world none fills enough, so that all may be best
+    assert fill_enough(columns, [10, 8, 9]).tolist() == [True, False, False, True, True, True]

@@ -15,6 +15,7 @@ from sweep.page.layout import figure, section, table
 from sweep.page.numbers import NONE, bps, decimal, whole
 from sweep.page.paired import paired
 from sweep.page.scales import Band, linear, time_step
+from sweep.statistics import t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +64,14 @@ class Cell:
         return self.orders >= FEW and self.mean is not None
 
     @property
+    def reach(self) -> float:
+        """How far the 95 % interval reaches to either side: by Student's t, as the error is estimated."""
+        return t_quantile(0.975, self.orders - 1) * self.error if self.error else 0.0
+
+    @property
     def apart(self) -> bool:
-        """Whether 0 is more than two standard errors away."""
-        return self.judged and self.error is not None and abs(self.mean or 0.0) > 2 * self.error
+        """Whether 0 is outside the 95 % interval."""
+        return self.judged and self.error is not None and abs(self.mean or 0.0) > self.reach
 
     def __str__(self) -> str:
         """As it is printed."""
@@ -144,8 +150,8 @@ def _lead(panels: Sequence[Panel], times: Sequence[str]) -> str:
     by_chance = f"about {decimal(0.05 * count, 1)} would be by chance alone if nothing were there"
     return (
         f"Means reach from {bps(low)} bps ({lowest}) to {bps(high)} bps ({highest}); {whole(apart)} of {whole(count)} "
-        f"cells with {FEW} orders or more are over two standard errors from 0, and {by_chance}. Cells describe; they "
-        "are not tests."
+        f"cells with {FEW} orders or more have a 95 % interval without 0, and {by_chance}. Cells describe; they are "
+        "not tests."
     )
 
 
@@ -160,7 +166,7 @@ def _drawn(panels: Sequence[Panel], times: Sequence[str], against: str) -> Eleme
             for panel in shown
             for cell in panel.by_time
             if cell.judged
-            for end in ((cell.mean or 0) - 2 * (cell.error or 0), (cell.mean or 0) + 2 * (cell.error or 0))
+            for end in ((cell.mean or 0) - cell.reach, (cell.mean or 0) + cell.reach)
         ]
         marks: list[Element | None] = []
         for at, panel in enumerate(shown):
@@ -193,7 +199,7 @@ def _panel(panel: Panel, times: Sequence[str], left: float, top: float, wide: fl
             marks.append(diamond(x, scale.held(cell.mean), 4, "hollow faint", f"{cell}: too few"))
             continue
         if cell.error:
-            ends = (cell.mean - 2 * cell.error, cell.mean + 2 * cell.error)
+            ends = (cell.mean - cell.reach, cell.mean + cell.reach)
             marks.append(interval(scale(ends[0]), scale(ends[1]), x, "whisker", upright=True))
         points.append((x, scale(cell.mean)))
     marks.append(dots(points, "solid-dots"))
@@ -203,9 +209,9 @@ def _panel(panel: Panel, times: Sequence[str], left: float, top: float, wide: fl
 
 def _caption(panels: Sequence[Panel]) -> str:
     caption = (
-        "Mean of what each order saves, bps of its arrival notional, each counting the same; lines are two standard "
-        "errors to either side, as if orders were independent. Times of day are UTC, of the start; n is the "
-        "number of orders."
+        "Mean of what each order saves, bps of its arrival notional, each counting the same; lines are 95 % intervals "
+        "by Student's t with n - 1 degrees of freedom, as if orders were independent. Times of day are UTC, of the "
+        "start; n is the number of orders."
     )
     if any(cell.orders and not cell.judged for panel in panels for cell in panel.by_time):
         caption += f" Hollow diamonds: fewer than {FEW} orders, not judged; they may lie beyond the axis."

@@ -46,14 +46,14 @@ BINS: Final = 25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Blocks of time, some neighbours together.
+    """Blocks of time that have a notional, some neighbours together.
 
     Attributes
     ----------
     together : int
         Blocks in a column.
     of_order : (N,) int64
-        The column of each order.
+        The column of each order; -1 where its block has no notional.
     saved : (C,) float64
         bps of the notional.
     first : (C,) int64
@@ -98,16 +98,19 @@ def _lead(each: Paired, reach: Reach | None) -> str:
 
 
 def columns_of(each: Paired, most: int) -> Columns:
-    """Put blocks into `most` columns at most, as many neighbours together in each."""
+    """Put blocks that have a notional into `most` columns at most, as many neighbours together in each."""
     blocks, saved, notional = each.by_block()
-    together = -(-len(blocks) // most)
-    column = np.arange(len(blocks)) // together
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = BPS * np.bincount(column, saved) / np.bincount(column, notional)
-    of_order = column[np.searchsorted(blocks, each.orders["block"].to_numpy(np.int64))]
+    known = notional > 0
+    together = -(-int(known.sum()) // most)
+    column = np.arange(known.sum()) // together
+    value = BPS * np.bincount(column, saved[known]) / np.bincount(column, notional[known])
+    of_block = np.full(len(blocks), -1)
+    of_block[known] = column
+    of_order = of_block[np.searchsorted(blocks, each.orders["block"].to_numpy(np.int64))]
     first = np.full(len(value), np.iinfo(np.int64).max)
-    np.minimum.at(first, of_order, each.orders["start"].to_numpy(np.int64))
-    return Columns(together, of_order, np.where(np.isfinite(value), value, 0.0), first)
+    inside = of_order >= 0
+    np.minimum.at(first, of_order[inside], each.orders["start"].to_numpy(np.int64)[inside])
+    return Columns(together, of_order, value, first)
 
 
 def ends_of(each: Paired, reach: Reach | None) -> tuple[float, float]:
@@ -254,13 +257,13 @@ def _caption(each: Paired, reach: Reach | None) -> str:
 
 def _table(each: Paired) -> Element:
     blocks, saved, notional = each.by_block()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = BPS * saved / notional
+    value = np.full(len(blocks), np.nan)
+    np.divide(BPS * saved, notional, out=value, where=notional > 0)
     chosen = np.arange(len(blocks))
     caption = f"What each of {whole(len(blocks))} blocks of time saves"
     if len(blocks) > ROWS:
-        by_value = np.argsort(value, kind="stable")
-        chosen = np.sort(np.concatenate([by_value[: ROWS // 2], by_value[-ROWS // 2 :]]))
+        by_value = np.argsort(value, kind="stable")[: np.isfinite(value).sum()]  # what has no notional is last
+        chosen = np.union1d(by_value[: ROWS // 2], by_value[-ROWS // 2 :])
         caption = f"The {ROWS // 2} blocks that save least and the {ROWS // 2} that save most of {whole(len(blocks))}"
     position = np.searchsorted(blocks, each.orders["block"].to_numpy(np.int64))
     starts = each.orders["start"].to_numpy(np.int64)
@@ -272,10 +275,12 @@ def _table(each: Paired) -> Element:
 
 def _block(each: Paired, at: NDArray[np.int64], starts: NDArray[np.int64], value: float) -> Sequence[str]:
     own = each.bps[at]
+    own = own[np.isfinite(own)]
+    low, high = (float(own.min()), float(own.max())) if len(own) else (None, None)
     return (
         format_instant(int(starts[at].min()))[:16].replace("T", " "),
         whole(len(at)),
         bps(value),
-        bps(float(own.min())),
-        bps(float(own.max())),
+        bps(low),
+        bps(high),
     )

@@ -29,7 +29,7 @@ ENDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """What one strategy filled of an order: the average price after fees, $, and how many fills that were."""
+    """What one strategy filled of an order: the average price after fees, $, and how many fills that were, if known."""
 
     price: float | None
     fills: int | None
@@ -147,7 +147,7 @@ def _fills(run: Run, strategy: str) -> Sequence[Fill]:
     for number, order, fills in zip(*(venues[name].tolist() for name in ("tape", "order", "fills")), strict=True):
         counts[number, order] += fills
     return [
-        Fill(rounded(cash, filled * NANO, 4) if filled else None, counts[number, order])
+        Fill(rounded(cash, filled * NANO, 4) if filled else None, (counts[number, order] or None) if filled else 0)
         for number, order, cash, filled in zip(
             *(orders[name].tolist() for name in ("tape", "order", "cash_filled", "filled")), strict=True
         )
@@ -158,10 +158,9 @@ def _lead(pairs: Paired, inner: Sequence[int]) -> str:
     every = range(len(pairs.saved))
     if len(every) == 1:
         return f"The order saves {_sums(pairs, every)}."
-    lowest, highest = float(np.nanmin(pairs.bps)), float(np.nanmax(pairs.bps))
-    total = (
-        f"The {len(every):,} orders save {_sums(pairs, every)} together, from {bps(lowest)} to {bps(highest)} bps each"
-    )
+    total = f"The {len(every):,} orders save {_sums(pairs, every)} together"
+    if len(known := pairs.bps[np.isfinite(pairs.bps)]):
+        total += f", from {bps(float(known.min()))} to {bps(float(known.max()))} bps each"
     if not inner:
         return f"{total}."
     return f"{total}; without the ten best and the ten worst, the other {len(inner):,} save {_sums(pairs, inner)}."

@@ -29,8 +29,12 @@ def held_out(run: Run) -> Element:
     title = "In sample against out of sample"
     tested = statistics.get("held_out")
     if tested is None:
+        why = f"{whole(statistics['blocks'])} of the 20 that it takes"
+        if run.pruned:
+            pruned = f"{whole(run.pruned)} combinations were pruned (search.prune)"
+            why = f"{pruned}, and folds need all of them in every block"
         lead = (
-            f"No blocks were held out: {whole(statistics['blocks'])} of the 20 that it takes. Savings are "
+            f"No blocks were held out: {why}. Savings are "
             f"{document.get('savings_are', 'in sample')}, of the data that the best combination was chosen on."
         )
         return section("held-out", title, lead=lead)

@@ -69,6 +69,9 @@ PERCENT: Final = 5
 MOST_AXES: Final = 8
 """Axes of parallel coordinates, the saving not counted."""
 
+LACKS: Final = "\N{DAGGER}"
+"""Marks what fills less than best_ask, in tables."""
+
 DARK_FROM: Final = 4
 """Steps of colour on which text is drawn in the colour of paper."""
 
@@ -96,6 +99,7 @@ def landscape(run: Run) -> Element | None:
         _legend(lattice) if shown.y >= 0 else None,
         drawn,
         _container(lattice) if live else None,
+        _lacking(lattice),
         element("p", {"class": "note"}, f"All {whole(len(lattice.number))} are in combinations.parquet.")
         if beyond
         else None,
@@ -113,7 +117,8 @@ def landscape_figures(run: Run) -> dict[str, Any] | None:
     """What report.js reads, in the element `landscape-figures`; None where it has nothing to do.
 
     Positions are left out where every place has a combination, the last axis fastest, and numbers where they are 0, 1,
-    2 and so on; ``inSet`` has a bit for each combination, four to a hexadecimal digit, the first the highest.
+    2 and so on; ``inSet`` and ``enough`` have a bit for each combination, four to a hexadecimal digit, the first the
+    highest; ``enough`` is null where all fill enough to be the best.
     """
     lattice = lattice_of(run)
     if not interactive(lattice):
@@ -129,6 +134,7 @@ def landscape_figures(run: Run) -> dict[str, Any] | None:
         "positions": None if lattice.whole else lattice.positions.T.tolist(),
         "numbers": None if counted else lattice.number.tolist(),
         "inSet": None if lattice.in_set is None else _hexadecimal(lattice.in_set),
+        "enough": None if lattice.enough is None else _hexadecimal(lattice.enough),
         "worlds": lattice.world.tolist() if len(lattice.bests) > 1 else None,
         "best": lattice.bests.tolist(),
         "against": lattice.against,
@@ -159,6 +165,9 @@ def _lead(lattice: Lattice) -> str:
         f"Of {whole(int(here.sum()))} combinations{of_world} the best saves {_saves(lattice, int(lattice.bests[0]))}, "
         f"the worst {bps(int(lattice.saved[worst]) / 100)} bps; "
     )
+    if lattice.in_set is None and lattice.pruned:
+        pruned = f"{whole(lattice.pruned)} combinations were pruned (search.prune)"
+        return f"{sentence}as {pruned}, it is not known which cannot be told from the best."
     if lattice.in_set is None:
         return f"{sentence}there are too few blocks of time to say which cannot be told from the best."
     alike = int((lattice.in_set & here).sum())
@@ -166,6 +175,16 @@ def _lead(lattice: Lattice) -> str:
     if alike == 1:
         return f"{sentence}every other one can be told from the best, at the level of 90 %."
     return f"{sentence}{whole(alike)} of them ({percent} %) cannot be told from the best, at the level of 90 %."
+
+
+def _lacking(lattice: Lattice) -> Element | None:
+    """Of combinations that are drawn but never chosen as a best."""
+    if lattice.enough is None:
+        return None
+    count = int((~lattice.enough).sum())
+    few = "1 combination fills" if count == 1 else f"{whole(count)} combinations fill"
+    words = f"{few} less than best_ask in its world and cannot be the best, whatever is saved; {LACKS} in tables."
+    return element("p", {"class": "note"}, words)
 
 
 def _container(lattice: Lattice) -> Element:
@@ -233,7 +252,7 @@ def _described(lattice: Lattice, shown: Slice) -> str:
     drawn = shown.best[shown.best >= 0]
     best, worst = drawn[np.argmin(lattice.rank[drawn])], drawn[np.argmin(lattice.saved[drawn])]
     words = []
-    for name, row in (("highest", int(best)), ("lowest", int(worst))):
+    for name, row in (("best", int(best)), ("lowest", int(worst))):
         values = lattice.values(row)
         axes = [lattice.axes[axis].name for axis in (shown.x, shown.y) if axis >= 0]
         words.append(
@@ -366,7 +385,7 @@ def _table_of(lattice: Lattice, shown: Slice, caption: str) -> Element:
             shown.y: _label(lattice, shown.y, shown.rows[row]) if shown.y >= 0 else "",
         }
         alike = "" if lattice.in_set is None else "no" if not members[row, at] else "yes"
-        rows.append([*(place[axis] for axis in axes), bps(int(lattice.saved[shown.best[row, at]]) / 100), alike])
+        rows.append([*(place[axis] for axis in axes), _printed(lattice, int(shown.best[row, at])), alike])
     columns = [*(lattice.axes[axis].title for axis in axes), "saves, bps", "cannot be told from the best"]
     made = table(columns, rows, caption, first_is_name=False)
     if len(listed) == len(cells):
@@ -381,7 +400,13 @@ def _cell(lattice: Lattice, shown: Slice, members: NDArray[np.bool_], row: int, 
     best = int(shown.best[row, at])
     if best < 0:
         return ""
-    return bps(int(lattice.saved[best]) / 100) + (" *" if members[row, at] else "")
+    return _printed(lattice, best) + (" *" if members[row, at] else "")
+
+
+def _printed(lattice: Lattice, row: int) -> str:
+    """What a combination saves, and whether it fills too little to be the best."""
+    lacks = lattice.enough is not None and not lattice.enough[row]
+    return bps(int(lattice.saved[row]) / 100) + (f" {LACKS}" if lacks else "")
 
 
 def _dots_figure(lattice: Lattice, shown: Slice) -> Element:
@@ -426,7 +451,7 @@ def _parallel_figure(lattice: Lattice) -> Element | None:
     if len(axes) < 3 or len(rows) < 2:
         return None
     saved = lattice.saved[rows] / 100
-    chosen = top(saved, PERCENT)
+    chosen = top(saved, PERCENT, None if lattice.enough is None else lattice.enough[rows])
     heights = np.column_stack(
         [*(height_of(lattice.positions[rows, at], lattice.shape[at]) for at in axes), saving_heights(saved)]
     )

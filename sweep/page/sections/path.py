@@ -53,7 +53,7 @@ def path(run: Run) -> Element:
 
 
 def path_of(run: Run, position: int) -> Path:
-    """The path of one order; strategies that fill exactly alike are one."""
+    """The path of one order: strategies that fill exactly alike are one; without those whose fills are not known."""
     order = run.orders[run.orders["strategy"] == "optimized"].iloc[position]
     market = run.paths[run.paths["position"] == position].sort_values("ts", kind="stable")
     own = run.fills[run.fills["position"] == position]
@@ -61,6 +61,8 @@ def path_of(run: Run, position: int) -> Path:
     apart: dict[bytes, Fills] = {}
     for name in names:
         rows = own[own["strategy"] == name].sort_values("ts", kind="stable")
+        if not len(rows) and _shares_of(run, name, position):
+            continue
         columns = {column: rows[column].to_numpy(np.int64) for column in ("ts", "venue", "shares", "price")}
         key = b"".join(column.tobytes() for column in columns.values()) + name.encode() * (name == "optimized")
         before = apart[key].names if key in apart else ()
@@ -70,6 +72,12 @@ def path_of(run: Run, position: int) -> Path:
     ts, bid, ask, shares = (market[column].to_numpy(np.int64) for column in ("ts", "bid", "ask", taken))
     size, start, end = (int(order[name]) for name in ("size", "start", "end"))
     return Path(position, side, size, start, end, ts, bid, ask, shares, tuple(apart.values()))
+
+
+def _shares_of(run: Run, name: str, position: int) -> float:
+    """What a strategy fills of an order as orders.parquet has it, whether its fills are known or not."""
+    filled = run.orders.loc[run.orders["strategy"] == name, "filled"]
+    return float(filled.iloc[position]) if len(filled) else 0.0
 
 
 def _figure(one: Path) -> Element:
@@ -87,10 +95,9 @@ def _summary(run: Run, pairs: Paired, one: Path) -> str:
         f"{clock(one.start, 0)} to {clock(one.end, 0)} UTC. The {BEST} fills {_filled(best)}"
     )
     base = next((fills for fills in others if run.against in fills.names), None)
-    if base is None:
-        return f"{words}."
     saved = f"{dollars(int(pairs.saved[one.position]))} $ ({bps(float(pairs.bps[one.position]))} bps)"
-    return f"{words}, {run.against} {_filled(base)}. It saves {saved}, fees included."
+    against = f", {run.against} {_filled(base)}" if base is not None else f"; the fills of {run.against} are not known"
+    return f"{words}{against}. It saves {saved}, fees included."
 
 
 def _filled(fills: Fills) -> str:

@@ -122,8 +122,8 @@ def _matrix(worlds: Sequence[Mapping[str, Any]]) -> Element:
     axes = list(shown[0]["market"])
     across = "latency" if "latency" in axes and len(axes) > 1 else axes[-1]
     down = [name for name in axes if name != across]
-    values = {name: list(dict.fromkeys(label(world["market"][name]) for world in shown)) for name in axes}
-    at = {tuple(label(world["market"][name]) for name in (*down, across)): world for world in shown}
+    values = {name: list(dict.fromkeys(world["market"][name] for world in shown)) for name in axes}
+    at = {tuple(world["market"][name] for name in (*down, across)): world for world in shown}
     reaches = {place: _own(world) for place, world in at.items()}
     scale = sketch_scale(reaches.values())
     rows = []
@@ -133,10 +133,12 @@ def _matrix(worlds: Sequence[Mapping[str, Any]]) -> Element:
             for value in values[across]
         ]
         if any(cell != NONE for cell in cells):
-            name = ", ".join(f"{axis}={value}" for axis, value in zip(down, place, strict=True)) or "all"
+            name = ", ".join(f"{axis}={label(value)}" for axis, value in zip(down, place, strict=True)) or "all"
             rows.append((name, *cells))
     heading = " x ".join(down) or "market"
-    return table((heading, *(f"{across}={value}" for value in values[across])), rows, f"Worlds: {heading} by {across}")
+    return table(
+        (heading, *(f"{across}={label(value)}" for value in values[across])), rows, f"Worlds: {heading} by {across}"
+    )
 
 
 def _own(world: Mapping[str, Any]) -> Reach | None:

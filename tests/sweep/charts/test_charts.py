@@ -42,21 +42,24 @@ def frame():
 
 
 def test_heat_map_draws_each_row_of_the_frame(frame):
-    chart = heat_map(frame, "lambda_over", "lambda_under", against="best_ask")
+    chart = heat_map(frame, "lambda_over", "lambda_under", best=3, against="best_ask")
     cells = chart.spec["datasets"]["cells"]
     drawn = {(cell["x"], cell["y"]): (cell["saving"], cell["in_set"], cell["best"]) for cell in cells}
     assert drawn == {
         (OVER.index(row.lambda_over), UNDER.index(row.lambda_under)): (
             round(row.saving_bps, 2),
             row.in_set,
-            row.saving_bps == frame["saving_bps"].max(),
+            row.Index == 3,
         )
         for row in frame.itertuples()
     }
     assert chart.spec["params"][0]["value"] == ["0", "0.01", ".inf"]
     first = chart.spec["layer"][0]["encoding"]
     assert [first[axis]["scale"]["domain"] for axis in ("x", "y")] == [[-0.5, 2.5], [-0.5, 1.5]]
-    assert "saves +3.17 bps against best_ask, the worst \u22123.00 bps" in chart.alternative
+    assert (
+        "the best, lambda_over 0.01 and lambda_under 0.03, saves +0.70 bps against best_ask, the worst \u22123.00 bps"
+        in chart.alternative
+    )
     assert "2 cannot be told from the best" in chart.alternative
 
 
@@ -84,6 +87,7 @@ def test_heat_map_of_too_few_blocks_says_so(frame):
     frame["in_set"] = pd.array([pd.NA] * len(frame), "boolean")
     chart = heat_map(frame, "lambda_over", "lambda_under")
     assert "too few blocks" in chart.alternative
+    assert "; pruning left" in heat_map(frame, "lambda_over", "lambda_under", unknown="pruning left").alternative
     assert chart.spec["datasets"]["edges"] == []
 
 
@@ -132,6 +136,7 @@ def test_labels_are_few(count):
 
 
 def test_texts_tell_values_apart():
+    assert texts([1_234_567, 1_000_000]) == ["1234567", "1000000"]
     assert texts([0.0, 0.5, float("inf"), None, True, "touch"]) == ["0", "0.5", ".inf", "none", "true", "touch"]
     assert len(set(texts([0.1234567, 0.1234568]))) == 2
 
@@ -141,6 +146,22 @@ def test_top_is_the_best_part():
     assert top(saved, 5).tolist() == list(range(399, 379, -1))
     assert len(top(saved, 0.1)) == 10
     assert len(top(np.arange(1e5), 5)) == 200
+
+
+def test_without_the_best_no_cell_is_marked(frame):
+    chart = heat_map(frame, "lambda_over", "lambda_under")
+    assert not any(cell["best"] for cell in chart.spec["datasets"]["cells"])
+    assert "the one that saves most, lambda_over .inf" in chart.alternative
+
+
+def test_what_does_not_fill_enough_is_not_among_the_best(frame):
+    assert top(np.arange(40.0), 5, np.arange(40) < 35).tolist() == list(range(34, 24, -1))
+    assert top(np.arange(12.0), 5, np.arange(12) < 3).tolist() == [2, 1, 0, 11, 10, 9, 8, 7, 6, 5]
+    enough = np.array([True] * 4 + [False] * 2)
+    chart = parallel(frame, ["lambda_over", "lambda_under"], enough=enough)
+    assert chart.frame["saving_bps"].iloc[0] == frame["saving_bps"].iloc[3]
+    for made in (chart, heat_map(frame, "lambda_over", "lambda_under", enough=enough)):
+        assert "; 2 of all fill less than best_ask and cannot be the best" in made.alternative
 
 
 @given(arrays.arrays(np.float64, st.tuples(st.integers(1, 50), st.just(3)), elements=st.floats(0, 1)))

@@ -372,3 +372,23 @@ def test_hostile_text_is_text(make):
 
     assert "&lt;img" in shown
     assert not any(bad in shown for bad in ("<img", "\x1b", "\u202e", "</script"))
+
+
+def test_worlds_whose_values_are_almost_alike_are_two():
+    worlds = [world({"latency": at, "fees": "a"}, saved) for at, saved in ((12345678, 1.0), (12345679, 2.0))]
+    heading, row = cells_of(realism(made_run(document(worlds=worlds))))
+
+    assert heading == ["fees", "latency=12345678", "latency=12345679"]
+    assert "+1.00" in row[1]
+    assert "+2.00" in row[2]
+
+
+def test_no_folds_because_of_pruning():
+    made = held_out(made_run(document(search={"pruned": 1200}, statistics=statistics(blocks=60))))
+
+    assert lead_of(made).startswith(
+        "No blocks were held out: 1,200 combinations were pruned (search.prune), and folds need all of them in every "
+        "block. Savings are in sample"
+    )
+    unpruned = held_out(made_run(document(search={"pruned": 0}, statistics=statistics(blocks=6))))
+    assert lead_of(unpruned).startswith("No blocks were held out: 6 of the 20 that it takes.")

@@ -104,3 +104,17 @@ def test_several_tapes_are_named_and_escaped():
 
     assert tables(made)["All orders, the largest saving first"][1][1] == f"{HOSTILE} 2025-03-12"
     assert "<img" not in html(made)
+
+
+def test_fills_that_are_not_known_are_not_counted():
+    made = extremes(made_run(venues=venues_frame([each for each in FILLS if each[0] != "best_ask"])))
+    _, *rows = tables(made)["All orders, the largest saving first"]
+
+    assert [row[-2:] for row in rows] == [["2", "none"], ["1", "none"]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_orders_without_notional_have_no_bps():
+    orders = orders_frame([], mid=0)
+
+    assert lead(extremes(made_run(orders=orders))) == "The 2 orders save 0.00 $ together."

@@ -18,8 +18,9 @@ from sweep.page.lattice import Lattice, Varied, first_slice, rank_of, slice_of
 section = import_module("sweep.page.sections.landscape")  # its room exports the function of its name
 
 
-def lattice(shape, rows, saved, in_set=None, market=()):
-    """Combinations at places of a lattice."""
+def lattice(shape, rows, saved, in_set=None, market=(), enough=None, pruned=0):
+    """Combinations at places of a lattice; `enough`: which may be the best."""
+    enough = None if enough is None else np.array(enough, bool)
     axes = tuple(
         Varied(f"axis_{at}", f"axis_{at}, $", tuple(f"v{value}" for value in range(count)), at in market)
         for at, count in enumerate(shape)
@@ -27,6 +28,7 @@ def lattice(shape, rows, saved, in_set=None, market=()):
     places = np.array(rows, np.int64)
     positions = np.column_stack(np.unravel_index(places, shape)).astype(np.int64) if shape else np.zeros((len(rows), 0))
     saved = np.array(saved, np.int64)
+    best = int(np.argmax(saved if enough is None else np.where(enough, saved, saved.min() - 1)))
     return Lattice(
         axes,
         places,
@@ -34,11 +36,13 @@ def lattice(shape, rows, saved, in_set=None, market=()):
         saved,
         None if in_set is None else np.array(in_set, bool),
         np.zeros(len(rows), np.int64),
-        np.array([int(np.argmax(saved))]),
+        np.array([best]),
         ("best_ask",),
         len(rows) == prod(shape),
         tuple(thresholds(saved / 100)),
-        rank_of(saved, [int(np.argmax(saved))]),
+        rank_of(saved, [best], enough),
+        enough,
+        pruned,
     )
 
 
@@ -58,7 +62,9 @@ def lattices(draw):
     shape = tuple(draw(st.lists(st.integers(2, 7), min_size=2, max_size=4)))
     rows = sorted(draw(st.sets(st.integers(0, prod(shape) - 1), min_size=1, max_size=60)))
     saved = draw(st.lists(st.integers(-5, 5), min_size=len(rows), max_size=len(rows)))
-    return lattice(shape, rows, saved, [each > 2 for each in saved])
+    some = draw(st.booleans())
+    enough = draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))) if some else [True]
+    return lattice(shape, rows, saved, [each > 2 for each in saved], enough=enough if not all(enough) else None)
 
 
 @given(lattices(), st.data())
@@ -77,7 +83,8 @@ def test_each_cell_shows_the_best_of_its_combinations(made, data):
                 and all(held in {-1, place[axis]} for axis, held in enumerate(at) if axis not in {x, y})
             ]
             assert shown.count[row, column] == len(inside)
-            best = max(inside, key=lambda each: (made.saved[each], each in made.bests, -each), default=-1)
+            enough = np.ones(len(made.saved)) if made.enough is None else made.enough
+            best = max(inside, key=lambda each: (enough[each], made.saved[each], each in made.bests, -each), default=-1)
             assert shown.best[row, column] == best
 
 
@@ -179,3 +186,23 @@ def test_hostile_labels_are_text(drawn):
     reader.feed(markup)
     assert not {"img", "script"} & reader.tags
     assert "&lt;img" in markup
+
+
+def test_what_fills_too_little_is_drawn_and_never_the_best(drawn):
+    of = lattice((2, 2, 2), range(8), range(100, 900, 100), enough=[True] * 6 + [False] * 2)
+    markup, figures = drawn(of)
+    assert figures["enough"] == "fc"
+    assert figures["saved"] == of.saved.tolist()
+    assert "the best saves +6.00 bps" in markup
+    assert "best +6.00 bps at axis_0 v1, axis_1 v0" in markup
+    assert "2 combinations fill less than best_ask in its world and cannot be the best" in markup
+    assert "+8.00 \u2020" in markup
+    untouched = drawn(lattice((2, 2, 2), range(8), range(8)))
+    assert untouched[1]["enough"] is None
+    assert "\u2020" not in untouched[0]
+
+
+def test_pruning_is_the_reason(drawn):
+    markup, _ = drawn(lattice((2, 2), range(4), range(4), pruned=1234))
+    assert "as 1,234 combinations were pruned (search.prune), it is not known which cannot be told" in markup
+    assert "too few blocks" not in markup

@@ -6,7 +6,7 @@ import pytest
 
 from sweep.page.layout import table
 from sweep.page.names import clock, moment, plural, strategy, tape, venue
-from sweep.page.numbers import NONE, dollars
+from sweep.page.numbers import NONE, dollars, label
 from tests.support.paper_run import START, words
 
 
@@ -46,3 +46,22 @@ def test_a_dash_is_no_reason_to_align_figures_to_the_left(column, aligned):
 
     assert [cell.get("class") == "figure" for cell in made.iter("td")] == [aligned, aligned]
     assert words(made.find(".//caption")) == "c"
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (1_234_567, "1234567"),
+        (-1_000_000, "\N{MINUS SIGN}1000000"),
+        (0.1234567, "0.1234567"),
+        (0.02, "0.02"),
+        (300.0, "300"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+        (True, "true"),
+        (None, "none"),
+        ("touch", "touch"),
+    ],
+)
+def test_a_value_of_an_axis_keeps_its_digits(value, printed):
+    assert label(value) == printed

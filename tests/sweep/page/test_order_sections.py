@@ -5,7 +5,7 @@ import pytest
 
 from sweep.page.element import html
 from sweep.page.paired import paired
-from sweep.page.sections.cells import cells, panels_of
+from sweep.page.sections.cells import FEW, Cell, cells, panels_of
 from sweep.page.sections.differences import columns_of, differences, ends_of
 from sweep.page.sections.waterfall import difference, losses_of, waterfall
 from tests.support.made_runs import (
@@ -202,6 +202,50 @@ def test_neighbouring_blocks_share_a_column_where_there_are_many():
     assert np.bincount(columns.of_order).tolist() == [6] * 66 + [4]
 
 
+def no_mid(count, per_block=2, without=()):
+    """Buys that save 1, 2, 3, ... bps; those of the blocks `without` have no arrival mid and cost nothing."""
+    lacks = [number // per_block in without for number in range(count)]
+    orders = [("buy", 100, 52_200 + 60 * at, at // per_block, 0.0 if lack else 10.0) for at, lack in enumerate(lacks)]
+    cash = {
+        "optimized": [0.0 if lack else 1000 - (at + 1) / 10 for at, lack in enumerate(lacks)],
+        "best_ask": [0.0 if lack else 1000.0 for lack in lacks],
+    }
+    return made_run(orders=orders, cash=cash)
+
+
+def test_blocks_without_notional_have_no_column_and_no_figure():
+    run = no_mid(8, without={0, 2})
+    columns = columns_of(paired(run), 96)
+    made = differences(run)
+
+    assert columns.saved == pytest.approx([3.5, 7.5])
+    assert columns.of_order.tolist() == [-1, -1, 0, 0, -1, -1, 1, 1]
+    assert columns.first.tolist() == [52_320 * 10**9, 52_560 * 10**9]
+    assert [row[2:] for row in cells_of(made)[1:]] == [
+        ["\N{EN DASH}"] * 3,
+        ["+3.50", "+3.00", "+4.00"],
+        ["\N{EN DASH}"] * 3,
+        ["+7.50", "+7.00", "+8.00"],
+    ]
+    assert "save from +3.50 to +7.50 bps" in descriptions(made)[0]
+    assert not any(bad in html(made) for bad in ("nan", "NaN", "inf"))
+
+
+def test_an_order_without_notional_leaves_its_block_a_lowest_and_a_highest():
+    run = no_mid(4, per_block=2)
+    run.orders.loc[0, "arrival_mid2"] = 0
+    run.orders.loc[run.orders["order"] == 0, "total_cash"] = 0
+
+    assert cells_of(differences(run))[1][3:] == ["+2.00", "+2.00"]
+
+
+def test_blocks_without_notional_are_not_among_the_extremes():
+    rows = cells_of(differences(no_mid(100, without=set(range(0, 50, 7)))))[1:]
+
+    assert len(rows) == 40
+    assert not any("\N{EN DASH}" in row for row in rows)
+
+
 def test_thousands_of_orders_are_thinned_and_it_is_said():
     run = many(5000, lambda number: float(number % 7), step=1)
     made = differences(run)
@@ -275,12 +319,42 @@ def test_cells_are_means_of_orders():
     made = cells(run)
     assert lead_of(made) == (
         "Means reach from +2.00 bps (buy 100 from 14:30) to +2.00 bps (buy 100 from 14:30); 1 of 1 cells with 5 "
-        "orders or more are over two standard errors from 0, and about 0.1 would be by chance alone if nothing were "
+        "orders or more have a 95 % interval without 0, and about 0.1 would be by chance alone if nothing were "
         "there. Cells describe; they are not tests."
     )
     assert cells_of(made)[1][:3] == ["buy 100", "+3.00 ± 0.73 (n 8)", "+2.00 ± 0.37 (n 6)"]
     assert "Hollow diamonds: fewer than 5 orders, not judged" in words(made)
     assert len(list(broad(made).iter("polygon"))) == 1
+
+
+@pytest.mark.parametrize(("orders", "quantile"), [(5, 2.776445), (6, 2.570582), (1000, 1.962341)])
+def test_a_cell_is_apart_by_the_t_distribution(orders, quantile):
+    # published quantiles of Student's t at 97.5 %, of 4, 5 and 999 degrees of freedom
+    at, beyond = (Cell(orders, -(quantile + step), 1.0) for step in (-1e-5, 1e-5))
+
+    assert at.reach == pytest.approx(quantile, abs=1e-6)
+    assert (at.apart, beyond.apart) == (False, True)
+
+
+def test_as_many_cells_are_apart_by_chance_as_the_lead_says():
+    draws = np.random.default_rng(1).normal(size=(20_000, FEW))
+    errors = draws.std(axis=1, ddof=1) / FEW**0.5
+    apart = [Cell(FEW, *each).apart for each in zip(draws.mean(axis=1).tolist(), errors.tolist(), strict=True)]
+
+    assert np.mean(apart) == pytest.approx(0.05, abs=0.005)
+
+
+def test_whiskers_are_as_long_as_the_interval():
+    orders = [("buy", 100, 52_200, 0, 10.0)] * FEW
+    cash = {"optimized": [1000 - bps / 10 for bps in (1, 2, 3, 4, 5)], "best_ask": [1000.0] * FEW}
+    drawn = broad(cells(made_run(orders=orders, cash=cash)))
+    (whisker,) = [each.get("d") for each in drawn.iter("path") if each.get("class") == "whisker"]
+    ends = [float(each.split(",")[1]) for each in whisker.split("M")[1].split("L")]
+    axis = [each for each in drawn.iter("text") if each.get("class") == "muted end"]
+    ticks = {float(each.text): float(each.get("y")) for each in axis if each.text in {"0", "2", "4"}}
+    one = abs(ticks[2] - ticks[0]) / 2
+
+    assert abs(ends[1] - ends[0]) == pytest.approx(2 * 2.776 * 0.5**0.5 * one, abs=0.4)
 
 
 def test_cells_of_few_orders():

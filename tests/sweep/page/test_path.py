@@ -188,3 +188,23 @@ def test_hostile_names_do_nothing():
     text = html(path(run))
     assert "<img" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_fills_that_are_not_known_are_neither_drawn_nor_nothing():
+    # vwap fills fractions of shares under the classic conventions, and no table has its fills
+    made = path(made_run(fills=fills_frame([each for each in FILLS if each[0] != "vwap"])))
+    head, *_ = tables(made)["Fills of order 0 by venue"]
+
+    assert head[-1] == "Average before fees, best_ask = twap, $"
+    (of_buy,) = {each for each in described(made) if "fills 1,000" in each}
+    assert "vwap" not in of_buy
+    assert "vwap fills nothing" in described(made)[0]  # of the other order, as orders.parquet says
+
+
+def test_a_strongest_baseline_whose_fills_are_not_known():
+    made = path(made_run(fills=fills_frame([each for each in FILLS if each[0] != "best_ask"])))
+
+    assert lead(made).endswith(
+        "at 99.9800 $ on average before fees; the fills of best_ask are not known. "
+        "It saves -3.00 $ (-0.60 bps), fees included."
+    )
