@@ -16,6 +16,7 @@ from allocator.policies import POLICIES
 from feed.access import CLIENTS, MECHANISMS, PROTOCOLS
 from feed.markets import SCENARIOS
 from sweep.config import EMBEDDED, SESSION, Config, keys_of
+from sweep.search import SAMPLERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,7 @@ NAMED: Final[dict[str, tuple[str, ...]]] = {
     "order.from": (SESSION,),
     "order.to": (SESSION,),
     "policy": tuple(POLICIES),
+    "search.kind": ("grid", *SAMPLERS),
     "posting": ("touch", "inside"),
     "fees": tuple(SCENARIOS),
     "validate": ("none", "rolling", "anchored", "leave_one_day_out"),

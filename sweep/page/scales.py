@@ -52,7 +52,7 @@ class Linear:
 
     def ticks(self, count: int = 5) -> tuple[list[float], list[str]]:
         """About `count` round values within the ends, and how they are printed."""
-        mantissa, exponent = _step((self.high / 2 - self.low / 2) / max(count, 1) * 2)
+        mantissa, exponent = _step(min((self.high / 2 - self.low / 2) / max(count, 1), _MOST / 2) * 2)
         step = mantissa * 10.0**exponent
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         values = [_times(at * mantissa, exponent) for at in range(first, last + 1)]

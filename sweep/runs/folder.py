@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -31,11 +30,8 @@ ASKED: Final = "asked.json"
 """Beside the parts of a round of a search: what it asked for."""
 LOCK: Final = "lock"
 
-_ATTEMPTS: Final = 50
-"""To lock a folder: whoever watches a run shares its lock for a few microseconds, unless it is interrupted in them."""
-
-_PAUSE: Final = 0.002
-"""Seconds between two of them."""
+_ATTEMPTS: Final = 5_000
+"""To lock a folder: whoever watches a run shares its lock for a few microseconds; others run between two attempts."""
 
 
 def unwritable(home: Path, error: OSError) -> NoReturn:
@@ -59,15 +55,15 @@ def locked(home: Path, *, make: bool = False) -> Iterator[None]:
     except OSError as error:
         unwritable(home, error)
     try:
-        if not any(_locks(descriptor, fcntl.LOCK_EX) or _wait() for _ in range(_ATTEMPTS)):
+        if not any(_locks(descriptor, fcntl.LOCK_EX) or _yield() for _ in range(_ATTEMPTS)):
             raise ConfigError(f"{home}: another process is writing this run; wait for it to end")
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait() -> bool:
-    time.sleep(_PAUSE)
+def _yield() -> bool:
+    os.sched_yield()
     return False
 
 

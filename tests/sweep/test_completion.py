@@ -52,7 +52,7 @@ def propose(capsys, tmp_path):
 
 def test_bash_completes_commands_options_keys_values_and_paths(propose):
     cases = {
-        "sor-sweep re": {"reference=", "resume", "replay="},
+        "sor-sweep re": {"reference=", "report", "resume", "replay="},
         "sor-sweep verify --s": {"--sample", "--seed"},
         "sor-sweep --": {f"--{name}" for name in (*cli.COMMANDS["run"].options, *cli.LOUD_OPTIONS, "help")},
         "sor-sweep plan order.s": {"order.side=", "order.size=", "order.start="},

@@ -97,7 +97,7 @@ def test_conditions_are_made_up_for():
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"search": {"kind": "raandom"}}, "search.kind: expected grid, list, random, sobol"),
+        ({"search": {"kind": "raandom"}}, "search.kind: expected one of grid, list, random, sobol"),
         ({"search": {"kind": "zoom", "seconds": 0}}, "search.seconds: expected above 0, but it had 0"),
         ({"search": {"kind": "zoom", "seed": 3}}, "search.seed: search.kind=zoom does not take it"),
         ({"search": {"kind": "zoom", "combinations": 10**7}}, "search.combinations: expected a whole number, 1"),

@@ -1,5 +1,7 @@
 """What blocks can show before anything is swept: parts of orders, what is paid in them, and the power of baselines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,12 +51,16 @@ def test_what_is_paid_is_signed_and_an_order_without_a_mid_counts_as_its_cash():
     assert notional_by_group(orders, outcome([5, 7, 11, 13]), [4, 0, 8, 3]).tolist() == [200.0, 7.0, 400.0, 150.0]
 
 
+def of_name(name, cash):
+    return replace(outcome(cash), lookahead=name == "vwap")
+
+
 def test_the_smallest_effect_is_that_of_each_baselines_blocks():
     rng = np.random.default_rng(3)
     orders, mids2 = orders_of(40), rng.integers(150, 160, 160) * 2 * 10**9
     cash = {name: rng.integers(10**12, 10**12 + 10**9, len(orders)) for name in ("best_ask", "twap", "pov", "vwap")}
     cash["touch"] = cash["best_ask"]
-    whole, *_, last = powers(orders, {name: outcome(each) for name, each in cash.items()}, mids2.tolist())
+    whole, *_, last = powers(orders, {name: of_name(name, each) for name, each in cash.items()}, mids2.tolist())
     assert (whole.blocks, whole.days, whole.side, whole.size) == (40, 1, None, None)
     assert (last.side, last.size) == ("sell", 300)
     assert list(whole.detectable) == ["twap", "pov", "touch"]  # none that looks ahead
