@@ -111,6 +111,7 @@ def script(shell: str, commands: Mapping[str, Completed], options: Mapping[str, 
         return "\n".join(line_of_case.format(name=name, words=" ".join(each)) for name, each in words)
 
     holes = {
+        "LOOKUPS": _LOOKUPS.strip("\n"),
         "COMMANDS": " ".join(commands),
         "KEYS": " ".join(f"{key}=" for key in values),
         "VALUED": "|".join(f"--{name}" for name, following in options.items() if following),
@@ -150,20 +151,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-_BASH: Final = r"""
-# bash completion of sor-sweep, made by sor-sweep completion bash. It completes sor-sweep, not python -m sweep.
-_sor_sweep_command() { # the command among some words, and how many words follow it
-    command="" places=0
-    local word before=""
-    for word in "$@"; do
-        case "$before" in @VALUED@) before="" && continue ;; esac
-        before="$word"
-        case "$word" in
-            -* | *=*) ;;
-            *) if [[ -z $command ]]; then command="$word"; else places=$((places + 1)); fi ;;
-        esac
-    done
-}
+_LOOKUPS: Final = r"""
 _sor_sweep_options() {
     case "$1" in
 @OPTIONS@
@@ -179,6 +167,24 @@ _sor_sweep_values() {
 @VALUES@
     esac
 }
+"""
+"""Functions of bash and zsh alike: what a command takes, and the values of a key."""
+
+_BASH: Final = r"""
+# bash completion of sor-sweep, made by sor-sweep completion bash. It completes sor-sweep, not python -m sweep.
+_sor_sweep_command() { # the command among some words, and how many words follow it
+    command="" places=0
+    local word before=""
+    for word in "$@"; do
+        case "$before" in @VALUED@) before="" && continue ;; esac
+        before="$word"
+        case "$word" in
+            -* | *=*) ;;
+            *) if [[ -z $command ]]; then command="$word"; else places=$((places + 1)); fi ;;
+        esac
+    done
+}
+@LOOKUPS@
 _sor_sweep() {
     local line="${COMP_LINE:0:COMP_POINT}" command places kind="" done=""
     local current="${line##*[[:space:]]}"
@@ -233,21 +239,7 @@ complete -F _sor_sweep sor-sweep
 _ZSH: Final = r"""
 #compdef sor-sweep
 # zsh completion of sor-sweep, made by sor-sweep completion zsh. It completes sor-sweep, not python -m sweep.
-_sor_sweep_options() {
-    case "$1" in
-@OPTIONS@
-    esac
-}
-_sor_sweep_places() {
-    case "$1" in
-@PLACES@
-    esac
-}
-_sor_sweep_values() {
-    case "$1" in
-@VALUES@
-    esac
-}
+@LOOKUPS@
 _sor_sweep() {
     local command="" before="" word kind=""
     local -i places=0

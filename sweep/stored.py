@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,8 @@ from sweep.runs import (
     config_of,
     describe_malformed,
     read_columns,
+    read_complete,
     read_document,
-    read_manifest,
     read_table,
 )
 from sweep.sink import KEYS
@@ -103,9 +102,7 @@ def read_stored(home: Path, combination: int | None = None) -> Stored:
     ConfigError
         The run is not complete or damaged, or the combination has no result.
     """
-    manifest = read_manifest(home)
-    if manifest.status != "complete":
-        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
+    manifest = read_complete(home)
     if ORDERS not in manifest.files:
         raise ConfigError(f"{home}: has no {ORDERS}, as earlier versions wrote none; start the run anew with --force")
     document = read_document(home, manifest)

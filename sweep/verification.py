@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +33,8 @@ from sweep.runs import (
     plugins_of,
     read_columns,
     read_combinations,
+    read_complete,
     read_document,
-    read_manifest,
     read_table,
 )
 from sweep.sink import KEYS
@@ -121,9 +120,7 @@ def verify(
         The source cannot be read.
     """
     home, progress = Path(home), progress or Silent()
-    manifest = read_manifest(home)
-    if manifest.status != "complete":
-        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
+    manifest = read_complete(home)
     question = config_of(manifest, assignments).question
     refuse_other(plugins_of(manifest), str(home))
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed

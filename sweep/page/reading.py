@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from sweep.runs import (
     describe_malformed,
     read_columns,
     read_combinations,
+    read_complete,
     read_document,
-    read_manifest,
 )
 
 if TYPE_CHECKING:
@@ -111,9 +110,7 @@ def read_run(home: Path | str) -> Run:
         It is not complete, a file of it is missing or damaged, or an earlier version wrote it.
     """
     home = Path(home)
-    manifest = read_manifest(home)
-    if manifest.status != "complete":
-        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
+    manifest = read_complete(home)
     if lacking := [name for name in VIEWS.values() if name not in manifest.files]:
         raise ConfigError(
             f"{home}: has no {lacking[0]}, as earlier versions wrote none; start the run anew with --force"

@@ -11,6 +11,7 @@ from sweep.runs.manifest import (
     describe_malformed,
     now,
     plugins_of,
+    read_complete,
     read_manifest,
     run_id,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "quarantine",
     "read_columns",
     "read_combinations",
+    "read_complete",
     "read_document",
     "read_manifest",
     "read_result",

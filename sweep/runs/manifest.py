@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import pairwise
@@ -263,6 +264,20 @@ def read_manifest(home: Path) -> Manifest:
         )
     if manifest.proof != _compute_proof(manifest):
         raise ConfigError(f"{path}: is damaged, or was changed; start the run anew with --force")
+    return manifest
+
+
+def read_complete(home: Path) -> Manifest:
+    """Read the manifest of a run that is complete.
+
+    Raises
+    ------
+    ConfigError
+        It is not complete; or as `read_manifest`.
+    """
+    manifest = read_manifest(home)
+    if manifest.status != "complete":
+        raise ConfigError(f"{home}: is not complete; python -m sweep resume {shlex.quote(str(home))} does the rest")
     return manifest
 
 
