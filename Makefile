@@ -8,7 +8,8 @@ SHELL := /bin/sh
 PYTHON ?=
 interpreters := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 python := .venv/bin/python
-pip_install := $(python) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# pip compiles the sources one after the other; `compileall` does it on every core.
+pip_install := $(python) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Images of containers like to set it; each of the hundreds of processes of a test run would compile the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 real_parts := kafka or s3 or cluster or browser or command
@@ -113,11 +114,12 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
 	@$(python) -m pip --version >/dev/null 2>&1 || $(python) -m ensurepip >&2
 	@$(pip_install) -e . >&2
-	@$(python) -m compileall -q allocator feed sweep >&2
-	@echo "sor-sweep: compiling the kernels (once)" >&2
-	@$(python) -m allocator.kernels >&2
-	@$(python) -c 'import feed.files.csv_kernel, feed.files.mbo_kernel, feed.quality.tally_kernel' >&2
-	@$(python) -c 'from sweep.statistics.signs_kernel import count_signs; count_signs.prepare()' >&2
+	@$(python) -m compileall -q -j 0 allocator feed sweep >&2
+	@$(python) -m compileall -qq -j 0 .venv/lib >/dev/null 2>&1 || true  # what some package has for another Python
+	@echo "sor-sweep: compiling the kernels (once; minutes)" >&2
+	@$(python) -c 'import feed.files.csv_kernel, feed.files.mbo_kernel, feed.quality.tally_kernel; \
+		from sweep.statistics.signs_kernel import count_signs; count_signs.prepare()' >&2 & \
+	$(python) -m allocator.kernels >&2; code=$$?; wait $$! && exit $$code
 	@touch $@
 
 .venv/installed-test: .venv/installed

@@ -74,7 +74,7 @@ INTERPRETER = """#!/bin/sh
 case "$1 $2" in
 "-m venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
 "-m pip") for file in pyproject.toml constraints.txt README.md LICENSE; do test -f $file || exit 1; done ;;
-"-m compileall") shift 3; for package; do test -d $package || exit 1; done ;;
+"-m compileall") shift 5; for package; do test -d $package || exit 1; done ;;
 "-m sweep") test -f sweep/__main__.py && echo swept ;;
 esac
 """

@@ -11,6 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tests.support import ROOT
@@ -37,6 +38,15 @@ def test_each_requirement_is_listed_at_its_version_with_a_licence(parts):
     tools = names(project["optional-dependencies"]["test"]) - required
     assert "pytest" in tools
     assert not tools & set(parts)
+
+
+def test_every_pin_admits_the_oldest_python_that_the_project_does():
+    """Some name a patch: pymdown-extensions 13 wants 3.11.5, and Debian 12 has 3.11.2."""
+    oldest = "3.11.0"
+    assert oldest[:-2] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"][2:]
+    wanted = {each.name: each.metadata["Requires-Python"] for each in metadata.distributions()}
+    assert len(wanted) > 100
+    assert {name: range_ for name, range_ in wanted.items() if oldest not in SpecifierSet(range_ or "")} == {}
 
 
 def test_what_a_requirement_s_extra_needs_is_listed_and_nothing_that_nobody_needs(parts):

@@ -6,37 +6,37 @@ does not see). Signatures are fixed. What belongs together is given as a named t
 arrays are read-only, as the object store gives them and as a book freezes its own, except those that a kernel fills.
 
 load : import every module of kernels: then each is compiled, or read from the cache, when it is first called.
-compile_all : compile every kernel, or read it from the cache; as at installation, once per version of the sources.
+compile_all : compile every kernel, or read it from the cache.
+python -m allocator.kernels : the same in several processes; as at installation, once per version of the sources.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
 
 
 def load() -> None:
     """Import every module of kernels."""
-    for _ in _modules():
-        pass
+    for name in names():
+        import_module(name)
 
 
 def compile_all() -> None:
-    """Import every module of kernels, and make each kernel ready."""
+    """Make each kernel of each module ready."""
+    for name in names():
+        compile_module(name)
+
+
+def compile_module(name: str) -> None:
+    """Make the kernels of one module ready; a kernel of another is compiled, too, where one of these calls it."""
     from allocator.kernels.compiling import Kernel  # which imports numba
 
-    for module in _modules():
-        for each in vars(module).values():
-            if isinstance(each, Kernel):
-                each.prepare()
+    for each in vars(import_module(name)).values():
+        if isinstance(each, Kernel) and each.__module__ == name:
+            each.prepare()
 
 
-def _modules() -> Iterator[ModuleType]:
-    for module in iter_modules(__path__):
-        if not module.name.startswith("__"):
-            yield import_module(f"{__name__}.{module.name}")
+def names() -> list[str]:
+    """The names of the modules of kernels, in order."""
+    return [module.name for module in iter_modules(__path__, f"{__name__}.") if not module.name.endswith("__main__")]
