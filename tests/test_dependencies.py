@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import tomllib
 from email.message import Message
@@ -47,6 +48,11 @@ def test_every_pin_admits_the_oldest_python_that_the_project_does():
     wanted = {each.name: each.metadata["Requires-Python"] for each in metadata.distributions()}
     assert len(wanted) > 100
     assert {name: range_ for name, range_ in wanted.items() if oldest not in SpecifierSet(range_ or "")} == {}
+
+
+def test_nothing_that_the_tests_need_makes_ray_start_late():
+    """`import ray` imports jsonschema, which builds a grammar for seconds where this package lies beside it."""
+    assert importlib.util.find_spec("rfc3987_syntax") is None
 
 
 def test_what_a_requirement_s_extra_needs_is_listed_and_nothing_that_nobody_needs(parts):
