@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,14 @@ EXPECTED = "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_expected():
 FAILED = "def test_failed(): assert False\n"
 
 
-def ci(place, suite):
+def ci(place, suite, limit=None):
     checkout = place / "a checkout"
     (checkout / ".ci").mkdir(parents=True)
     (checkout / ".venv" / "bin").mkdir(parents=True)
-    shutil.copy(ROOT / ".ci" / "run", checkout / ".ci")
+    script = checkout / ".ci" / "run"
+    shutil.copy(ROOT / ".ci" / "run", script)
+    if limit is not None:
+        script.write_text(re.sub(r"(?m)^limit_seconds=.*", f"limit_seconds={limit}", script.read_text()))
     python = checkout / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
@@ -31,7 +35,7 @@ def ci(place, suite):
     (checkout / "test_it.py").write_text(suite)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST_"))}
     return subprocess.run(
-        [checkout / ".ci" / "run"],
+        [script],
         cwd=place,
         env={**kept, "CI": "true"},
         capture_output=True,
@@ -60,6 +64,13 @@ def test_every_test_must_run_and_pytest_has_the_last_word(tmp_path, suite, passe
 
 def test_what_was_skipped_is_named(tmp_path):
     assert "test_it::test_skipped: no data" in ci(tmp_path, SKIPPED).stderr
+
+
+def test_a_suite_that_takes_too_long_says_what_failed_until_then(tmp_path):
+    done = ci(tmp_path, FAILED + "def test_endless():\n    while True: pass\n", limit=8)
+    assert done.returncode != 0
+    assert "FAILED test_it.py::test_failed" in done.stdout
+    assert ".ci/run: the tests took more than 8 s" in done.stdout
 
 
 def test_no_test_at_all_is_a_failure(tmp_path):

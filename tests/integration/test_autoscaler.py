@@ -172,14 +172,14 @@ class TestTheCluster:
         assert rows(output) == rows(tmp_path)
 
     def test_idle_workers_are_terminated(self, at):
-        at.wait(lambda: len(at.workers(state="terminated")) == MOST, 90)
-        assert len(at.workers()) == MOST
+        # a worker that a slow machine made late may have been given up, and another started in its place
+        at.wait(lambda: len(at.workers()) >= MOST and at.workers(state="terminated") == at.workers(), 170)
         (head,) = (instance for instance in at.instances.values() if instance["kind"] == "head")
         assert head["state"] == "running"
 
     def test_ray_down_leaves_nothing(self, at):
         ray(at, "down", "--yes", at.hosts.folder / "cluster.yaml")
-        at.wait(lambda: {instance["state"] for instance in at.instances.values()} == {"terminated"}, 60)
+        at.wait(lambda: {instance["state"] for instance in at.instances.values()} == {"terminated"}, 120)
 
     def test_what_the_head_asked_of_ec2_is_what_its_policy_allows(self, at):
         workers = cluster()["available_node_types"]["worker"]["node_config"]["InstanceType"]

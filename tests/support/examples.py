@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-TIMES = float(os.environ.get("SOR_SWEEP_EXAMPLES", "0.5"))
+TIMES = float(os.environ.get("SOR_SWEEP_EXAMPLES", "0.25"))
 
 
 def examples(count, **others):
