@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from allocator.kernels import compiling
 from tests.support import ROOT
 from tests.support.examples import examples
+from tests.support.long import is_long
 from tests.support.together import GROUP, TOGETHER
 from tools.kafka.cluster import Cluster
 from tools.kafka.jars import KafkaAbsentError, jars, java
@@ -61,8 +62,11 @@ def pytest_xdist_make_scheduler(config, log):
     return ByGroup(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Put unit tests first, as they are quick to fail; the groups, where tests run in several processes."""
+    for item in filter(is_long, items):
+        item.add_marker("soak")
     marks = {item: {mark.name for mark in item.iter_markers()} for item in items}
     groups = {item: GROUP.get(item.path.name) for item in items}
     order = [*TOGETHER, None]

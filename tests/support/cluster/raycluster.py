@@ -162,7 +162,7 @@ class RayCluster:
         """Attempts of tasks of the newest job that ran any: function, address of the node, state."""
         return json.loads(self.python(_TASKS))
 
-    def wait(self, addresses: Any, seconds: float = 60) -> None:
+    def wait(self, addresses: Any, seconds: float = 150) -> None:
         """Wait until the nodes that are alive are those with these addresses."""
         self.python(_WAIT, str(seconds), *sorted(addresses), timeout=seconds + 60)
 
