@@ -52,7 +52,7 @@ def test_every_pin_admits_the_oldest_python_that_the_project_does():
 
 def test_nothing_that_the_tests_need_makes_ray_start_late():
     """`import ray` imports jsonschema, which builds a grammar for seconds where this package lies beside it."""
-    assert importlib.util.find_spec("rfc3987_syntax") is None
+    assert importlib.util.find_spec("rfc3987_syntax") is None, "who brought it? findings/README.md says what it costs"
 
 
 def test_what_a_requirement_s_extra_needs_is_listed_and_nothing_that_nobody_needs(parts):

@@ -76,15 +76,15 @@ class WatchedSweep:
         times = [at for at, _ in self.stamps()]
         return max((after - before for before, after in pairwise(times)), default=0.0)
 
-    def until(self, combinations: int, seconds: float = 90) -> None:
+    def until(self, combinations: int, seconds: float = 150) -> None:
         """Wait until so many are done."""
         self._wait(lambda: any(done >= combinations for _, done in self.stamps()), seconds)
 
-    def until_busy(self, host: Host, seconds: float = 90) -> None:
+    def until_busy(self, host: Host, seconds: float = 150) -> None:
         """Wait until a host runs a chunk: on a slow machine one begins long after the other."""
         self._wait(lambda: host.run("bash", "-c", BUSY, check=False).returncode == 0, seconds)
 
-    def until_lost(self, seconds: float = 90) -> None:
+    def until_lost(self, seconds: float = 150) -> None:
         """Wait until a chunk had to run again."""
         self._wait(self.lost, seconds)
 
@@ -92,7 +92,7 @@ class WatchedSweep:
         """Whether a chunk had to run again."""
         return (self._folder / "again").exists()
 
-    def holder(self, seconds: float = 60) -> str:
+    def holder(self, seconds: float = 150) -> str:
         """Wait until the tape and the book are there and the sweep holds; the only address that has the book."""
         self._wait((self._folder / "holder").exists, seconds)
         (address,) = (self._folder / "holder").read_text().split()
