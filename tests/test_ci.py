@@ -73,6 +73,26 @@ def test_a_suite_that_takes_too_long_says_what_failed_until_then(tmp_path):
     assert ".ci/run: the tests took more than 8 s" in done.stdout
 
 
+def test_the_quickest_of_several_interpreters_is_taken(tmp_path):
+    """Of the same version; `make` would take the first on the path."""
+    folders = [tmp_path / name for name in ("slow", "quick", "broken")]
+    for folder, answer in zip(folders, ("echo 2.5", "echo 0.0001", "exit 1"), strict=True):
+        folder.mkdir()
+        (folder / "python3.11").write_text(f"#!/bin/sh\n{answer}\n")
+        (folder / "python3.11").chmod(0o755)
+    script = (ROOT / ".ci" / "run").read_text()
+    functions = re.findall(r"(?ms)^(?:usable|seconds|quickest)\(\) \{.*?^\}", script)
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join([*functions, "quickest"])],
+        env={"PATH": os.pathsep.join([*map(str, folders), "/usr/bin", "/bin"])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stdout == f"{folders[1]}/python3.11\n"
+
+
 def test_no_test_at_all_is_a_failure(tmp_path):
     assert ci(tmp_path, "").returncode != 0
 
@@ -80,7 +100,7 @@ def test_no_test_at_all_is_a_failure(tmp_path):
 APT = """#!/bin/sh
 echo "$@" >> "$(dirname "$0")/../apt.log"
 """
-TOOLS = ("bash", "cat", "dirname", "env", "grep", "mktemp", "rm", "sh", "tail", "tee", "timeout")
+TOOLS = ("bash", "cat", "dirname", "env", "grep", "mktemp", "rm", "sed", "sh", "sort", "tail", "tee", "timeout")
 
 
 def test_what_a_clean_machine_lacks_is_asked_of_apt_by_root_alone(tmp_path):

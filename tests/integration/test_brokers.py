@@ -114,6 +114,14 @@ def test_a_chosen_port_that_somebody_took_meanwhile_is_another_try(tmp_path, mon
             assert [path.name for path in sorted(tmp_path.iterdir())] == ["try-1", "try-2"]
 
 
+@pytest.mark.usefixtures("kafka_runs")
+def test_without_a_broker_that_runs_there_is_nobody_to_ask(tmp_path):
+    with brokers.Cluster(tmp_path) as cluster:
+        cluster.kill(0)
+        with pytest.raises(brokers.BrokerError, match="no broker runs"), cluster.admin():
+            pass
+
+
 def same_through(source):
     replay(tape(), source)
     return same(read_source(source)[0], tape())

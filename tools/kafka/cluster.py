@@ -281,15 +281,17 @@ class Cluster:
     def _lists(self, count: int) -> bool:
         """Whether the cluster lists that many brokers; a broker listens before it may serve."""
         # Whoever listens may be a stranger, or a broker of another run, where ours is about to find its port taken.
-        with suppress(kafka_python().errors.KafkaError), self.admin(seconds=2) as admin:
+        with suppress(kafka_python().errors.KafkaError, BrokerError), self.admin(seconds=2) as admin:
             described = admin.describe_cluster()
             return described["cluster_id"] == self._identity and len(described["brokers"]) == count
         return False
 
     @contextmanager
     def admin(self, seconds: float = 30) -> Iterator[Any]:
-        """A kafka-python admin client of the brokers that run, which must answer within so many seconds."""
+        """A kafka-python admin client of the brokers that run, one at least; it must answer within so many seconds."""
         servers = [f"{self._host}:{node.ports[PLAIN.name]}" for node in self.nodes if node.alive]
+        if not servers:  # kafka-python would choose one of them
+            raise BrokerError("no broker runs")
         client = kafka_python().KafkaAdminClient(
             bootstrap_servers=servers,
             bootstrap_timeout_ms=int(seconds * 1000),
