@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from feed.access import exposed, parse_words, refuse_literal
 from feed.console import Parser, guard_streams, printable, reader_compiles, refused, resembles, waiting, without_secrets
@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit:
             _answer("", end="")  # flushes what --help printed
             raise
+        except OSError as error:
+            _unwritten(error)
         raise_on_signals()
         code: int = arguments.run(arguments)
     except FeedError as error:
@@ -84,10 +86,15 @@ def _answer(text: str, end: str = "\n") -> None:
     try:
         print(text, end=end, flush=True)
     except OSError as error:
-        _drop(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise FeedUnavailable(f"stdout cannot be written: {error.strerror or error}") from error
+        _unwritten(error)
+
+
+def _unwritten(error: OSError) -> NoReturn:
+    """Give up on stdout, and say why; that its reader has closed it is raised as it is."""
+    _drop(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise FeedUnavailable(f"stdout cannot be written: {error.strerror or error}") from error
 
 
 def _tell(text: str) -> None:

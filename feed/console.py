@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from _typeshed import SupportsWrite
+
 
 TELL_SECONDS = 5.0
 """Seconds of waiting before the first line about it."""
@@ -261,6 +263,21 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, and exit."""
         super().error(without_secrets(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Raise where stdout cannot be written: some versions of argparse go on as if it were, others raise for stderr.
+
+        Raises
+        ------
+        OSError
+            A page of help or the version has nowhere to go.
+        """
+        stream = file or sys.stderr
+        try:
+            stream.write(message)
+        except OSError:
+            if stream is not sys.stderr:
+                raise
 
 
 def quoted(value: str | None) -> str:

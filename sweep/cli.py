@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from _typeshed import SupportsWrite
+
     from sweep.progress import Loudness, Progress
     from sweep.result import Result
 
@@ -51,6 +53,16 @@ class _Parser(argparse.ArgumentParser):
         from feed.console import without_secrets  # imported late: --help has to be fast
 
         super().error(without_secrets(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """As that of `feed.console.Parser`, which would load numpy."""
+        stream = file or sys.stderr
+        try:
+            if stream is not None:
+                stream.write(message)
+        except OSError:
+            if stream is not sys.stderr:
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Arguments without the program's name; the process's own by default.
     """
-    call = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            call = parse(sys.argv[1:] if argv is None else argv)
+        except SystemExit:
+            print(end="", flush=True)  # what a page of help left in the buffer
+            raise
+    except OSError as error:
+        if failure := _unwritten(error):
+            _tell(f"error: {failure}")
+            return UNUSABLE
+        return OK
     from sweep.progress import LOUDNESS  # after --help, which has to be fast
 
     token = LOUDNESS.set(call.loudness)
@@ -266,11 +288,15 @@ def _print(document: str) -> None:
 
     try:
         print(document, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ConfigError(f"stdout cannot be written ({error.strerror}); use --output DIR to keep results") from None
+        if failure := _unwritten(error):
+            raise ConfigError(f"{failure}; use --output DIR to keep results") from None
+
+
+def _unwritten(error: OSError) -> str | None:
+    """Give up on stdout, and say why, unless its reader has closed it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return None if isinstance(error, BrokenPipeError) else f"stdout cannot be written ({error.strerror})"
 
 
 def _run(assignments: list[str], config: str | None = None, *, force: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -205,6 +206,25 @@ def test_a_stream_that_is_gone_is_no_bug(stream, redirection, code, message):
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr + ran.stdout
     assert ran.stdout == ""
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "redirection", "code", "message"),
+    [
+        ("--help", ">/dev/full", 2, "error: stdout cannot be written (No space left on device)\n"),
+        ("report --help", ">/dev/full", 2, "error: stdout cannot be written (No space left on device)\n"),
+        ("--version", ">/dev/full", 2, "error: stdout cannot be written (No space left on device)\n"),
+        ("--version", "| true", 0, ""),
+        ("nonsense", "2>&-", 2, ""),
+    ],
+)
+def test_a_page_of_help_that_nobody_can_read_is_one_line(words, redirection, code, message, unbuffered):
+    command = f"set -o pipefail; {sys.executable} -m sweep {words} {redirection}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=environment)
+    assert (ran.returncode, ran.stderr) == (code, message)
 
 
 def test_help_loads_neither_ray_nor_numba():
