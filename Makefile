@@ -12,6 +12,8 @@ python := .venv/bin/python
 pip_install := $(python) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Images of containers like to set it; each of the hundreds of processes of a test run would compile the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
+# It names the interpreter of this .venv only, and not of what a test makes elsewhere.
+unexport PYTHON
 real_parts := kafka or s3 or cluster or browser or command
 
 .PHONY: help install run kafka charts test unit soak lint docs pictures wheel sbom licences bench bench-stats peers fuzz
