@@ -8,8 +8,10 @@ SHELL := /bin/sh
 PYTHON ?=
 interpreters := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 python := .venv/bin/python
-# pip compiles the sources one after the other; `compileall` does it on every core.
-pip_install := $(python) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+# pip compiles the sources one after the other; `compileall` does it on every core. What it warns of is for us, in a
+# build of our own.
+pip_install := PYTHONWARNINGS=ignore $(python) -m pip install --quiet --disable-pip-version-check --no-compile \
+	-c constraints.txt
 # Images of containers like to set it; each of the hundreds of processes of a test run would compile the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 # It names the interpreter of this .venv only, and not of what a test makes elsewhere.
@@ -112,21 +114,30 @@ fuzz: .venv/installed-test ## attack what reads files and messages; SECONDS=600 
 	fi >&2; \
 	"$$found" -m venv --clear .venv >&2
 
-.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+.venv/packages: .venv/bin/python pyproject.toml constraints.txt
 	@echo "sor-sweep: installing into .venv (once; a minute or two)" >&2
 	@$(python) -m pip --version >/dev/null 2>&1 || $(python) -m ensurepip >&2
+	@$(pip_install) pip >&2  # a distribution's may be years old, and take half as long again
 	@$(pip_install) -e . >&2
 	@$(python) -m compileall -q -j 0 allocator feed sweep >&2
 	@$(python) -m compileall -qq -j 0 .venv/lib >/dev/null 2>&1 || true  # what some package has for another Python
+	@touch $@
+
+.venv/installed: .venv/packages
 	@echo "sor-sweep: compiling the kernels (once; minutes)" >&2
 	@$(python) -c 'import feed.files.csv_kernel, feed.files.mbo_kernel, feed.quality.tally_kernel; \
 		from sweep.statistics.signs_kernel import count_signs; count_signs.prepare()' >&2 & \
 	$(python) -m allocator.kernels >&2; code=$$?; wait $$! && exit $$code
 	@touch $@
 
-.venv/installed-test: .venv/installed
+.venv/test-tools: .venv/packages
 	@echo "sor-sweep: installing the test tools into .venv" >&2
 	@$(pip_install) -e '.[test]' >&2
+	@touch $@
+
+# Beside each other: one waits for the network and unpacks, the other computes.
+.venv/installed-test: .venv/packages
+	@$(MAKE) --no-print-directory -j 2 .venv/installed .venv/test-tools
 	@touch $@
 
 # The lock holds the digest of each package; none of their scripts is run.

@@ -37,7 +37,7 @@ def ci(place, suite, limit=None):
     return subprocess.run(
         [script],
         cwd=place,
-        env={**kept, "CI": "true"},
+        env={**kept, "CI": "true", "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=60,
@@ -70,7 +70,7 @@ def test_a_suite_that_takes_too_long_says_what_failed_until_then(tmp_path):
     done = ci(tmp_path, FAILED + "def test_endless():\n    while True: pass\n", limit=8)
     assert done.returncode != 0
     assert "FAILED test_it.py::test_failed" in done.stdout
-    assert ".ci/run: the tests took more than 8 s" in done.stdout
+    assert ".ci/run: it took more than 8 s" in done.stdout
 
 
 def test_the_quickest_of_several_interpreters_is_taken(tmp_path):

@@ -126,8 +126,7 @@ def test_run_prints_the_json_only_and_installs_once(checkout):
     assert again.stdout == '{"arguments": "order.size=1000 executor=inline"}\n'
     assert "installing into .venv" in first.stderr
     assert again.stderr == ""
-    assert len(installs(checkout)) == 1
-    assert installs(checkout)[0].endswith("-c constraints.txt -e .")
+    assert [line.partition("-c constraints.txt ")[2] for line in installs(checkout)] == ["pip", "-e ."]
 
 
 def test_kafka_runs_on_the_port_that_is_asked_for(checkout):
@@ -169,7 +168,7 @@ def test_a_changed_requirement_is_installed(checkout, name):
     later = (checkout / ".venv" / "installed").stat().st_mtime + 5
     os.utime(checkout / name, (later, later))
     assert make(checkout, "install").returncode == 0
-    assert len(installs(checkout)) == 2
+    assert [line.endswith(" -e .") for line in installs(checkout)] == [False, True, False, True]
 
 
 def test_a_lost_interpreter_is_replaced(checkout):

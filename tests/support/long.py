@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LONG: dict[str, tuple[str, ...]] = {
     "test_autoscaler.py": ("TestTheCluster",),
+    "test_brokers.py": ("test_it_serves_until_its_end_and_nothing_is_left[15-143]",),
     "test_cluster.py": (
         "test_a_client_whose_process_on_the_cluster_crashed_at_its_start_asks_again",
         "test_worker_processes_that_another_job_ends_are_not_ours",
@@ -26,6 +27,7 @@ LONG: dict[str, tuple[str, ...]] = {
     ),
     "test_default_run.py": (
         "test_an_interrupt_ends_everything_that_was_started[15-143-False-combinations,-0]",
+        "test_an_interrupt_ends_everything_that_was_started[15-143-False-embedded broker-3.0]",
         "test_an_interrupt_ends_everything_that_was_started[2-130-True-replayed-0]",
         "test_below_uv_run_workers_run_in_the_environment_of_the_driver",
     ),
@@ -46,6 +48,7 @@ LONG: dict[str, tuple[str, ...]] = {
     ),
     "test_kafka_broker_lost.py": (
         "test_a_broker_that_dies_in_a_replay_and_comes_back[json-1-confluent]",
+        "test_a_broker_that_dies_in_a_replay_and_comes_back[json-1-kafka-python]",
         "test_the_leader_dies_in_a_replay_and_the_others_go_on[arrow-4-confluent]",
         "test_the_leader_dies_in_a_read_and_the_others_go_on[json-1]",
     ),
@@ -55,12 +58,16 @@ LONG: dict[str, tuple[str, ...]] = {
     ),
     "test_kafka_secure.py": ("test_the_commands_take_the_settings_and_nobody_hears_the_secret[file]",),
     "test_kafka_sweep.py": (
+        "test_a_topic_gives_the_document_of_the_file_that_filled_it[ray, waiting for an exact fit]",
+        "test_a_topic_of_two_symbols_is_two_tapes",
         "test_ten_levels_come_through_a_topic_and_a_reader_of_one_takes_the_first[json]",
         "test_what_is_tolerated_is_counted_and_put_into_a_file[ray]",
         "test_a_malformed_message_is_one_line_from_a_task_on_ray_too",
     ),
     "test_kafka_whole.py": (
         "test_a_day_through_kafka_is_the_day_of_the_file[three-json-4-taq_day]",
+        "test_a_day_through_kafka_is_the_day_of_the_file[one-json-1-l1_day]",
+        "test_a_day_through_kafka_is_the_day_of_the_file[three-arrow-4-l1_day]",
         "test_two_producers_at_once_are_two_whole_replays[arrow-4]",
     ),
     "test_killed.py": (
@@ -77,8 +84,12 @@ LONG: dict[str, tuple[str, ...]] = {
     "test_ray.py": (
         "test_rows_are_byte_identical_inline_and_on_one_and_two_workers[orders0-workers0]",
         "test_rows_are_byte_identical_inline_and_on_one_and_two_workers[orders2-workers2]",
+        "test_days_of_a_directory_are_byte_identical_inline_and_on_ray",
     ),
-    "test_ray_ended.py": ("test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed[raylet]",),
+    "test_ray_ended.py": (
+        "test_a_server_of_ray_that_is_killed_is_one_line_and_the_run_is_resumed[raylet]",
+        "test_workers_that_something_ends_each_time_as_they_begin_are_a_standstill",
+    ),
 }
 """File names to names of classes or tests: all variants of a test, or the one whose id is given, too."""
 
