@@ -132,7 +132,8 @@ def _lead(best: Loss, base: Loss | None, saved: Loss | None) -> str:
     most = max(PARTS, key=lambda part: abs(saved.parts[part]))
     if round(saved.parts[most], 2) == 0:
         return f"{loses}; the two do not differ in any part."
-    return f"{loses}; of the difference of {bps(saved.total)} bps most is {most}, {bps(saved.parts[most])} bps."
+    part = f"{most}, {bps(saved.parts[most])} bps"
+    return f"{loses}; of the difference of {bps(saved.total)} bps the largest part is {part}."
 
 
 def _amount(loss: Loss) -> str:

@@ -63,7 +63,7 @@ def test_the_shortfall_says_which_part_is_saved():
 
     assert lead_of(made) == (
         "The best combination loses 5.00 bps (0.50 $) against the arrival mid, best_ask loses 9.00 bps (0.90 $); of "
-        "the difference of +4.00 bps most is spread, +2.00 bps."
+        "the difference of +4.00 bps the largest part is spread, +2.00 bps."
     )
     assert descriptions(made)[0] == (
         "bps: spread +2.00, timing +1.00, fees 0.00, rebates +1.00, leftover 0.00, saving +4.00."
