@@ -272,6 +272,10 @@ def check_schedule(schedule: Schedule, book: Book, order: Order) -> None:
         raise AllocatorError(f"size: expected {order.size} shares in 1/unit of a share, but it had {schedule.size}")
     if schedule.first != first or getattr(due, "shape", None) != (past - first,) or due.dtype != np.int64:
         raise AllocatorError(f"due: expected ({past - first},) int64, one for each snapshot from {first} on")
+    if len(due) and not 0 <= int(due.min()) <= int(due.max()) <= schedule.size:
+        raise AllocatorError(f"due: expected 0 to {schedule.size}, but it had {int(due.min())} to {int(due.max())}")
+    if schedule.how in AT_ONCE and sum(due.tolist()) > schedule.size:
+        raise AllocatorError(f"due: expected {schedule.size} in all to buy at once, but it had {sum(due.tolist())}")
 
 
 FOLLOWING: Final = frozenset({"twap", "vwap", "pov"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from allocator.errors import AllocatorError, FractionLeftError, NoPriceError
+from allocator.errors import FractionLeftError, IllegalOrderError, NoPriceError
 from allocator.flight import Child, Flight
 from allocator.money import NANO, divide_half_even
 from allocator.order import FIELDS, Fill, execution_of
@@ -372,7 +372,7 @@ class Account:
         if excess <= 0:
             return
         if offer.other is None:
-            raise AllocatorError("a policy exceeded the order with nowhere to sell the excess")
+            raise IllegalOrderError("a policy exceeded the order with nowhere to sell the excess")
         self.over += excess
         self.over_cash += excess * offer.other[0]
         self.paid += excess * offer.other[1]
@@ -383,13 +383,13 @@ def _checked(children: Iterable[ChildOrder], available: Sequence[int]) -> list[C
     sent, left = [child for child in children if child.shares], list(available)
     for child in sent:
         if child.kind != "taker":
-            raise AllocatorError("a passive order needs an engine that keeps queues")
+            raise IllegalOrderError("a passive order needs an engine that keeps queues")
         if type(child.shares) is not int or type(child.venue) is not int:
-            raise AllocatorError(f"a policy sent {child.shares!r:.40} to {child.venue!r:.40}: expected two int")
+            raise IllegalOrderError(f"a policy sent {child.shares!r:.40} to {child.venue!r:.40}: expected two int")
         if not 0 <= child.venue < len(left):
-            raise AllocatorError(f"a policy sent to supply {child.venue}, and there are {len(left)}")
+            raise IllegalOrderError(f"a policy sent to supply {child.venue}, and there are {len(left)}")
         if not 0 < child.shares <= left[child.venue]:
-            raise AllocatorError(f"a policy sent {child.shares} units where {left[child.venue]} are available")
+            raise IllegalOrderError(f"a policy sent {child.shares} units where {left[child.venue]} are available")
         left[child.venue] -= child.shares
     return sent
 

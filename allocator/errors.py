@@ -11,5 +11,9 @@ class NoPriceError(AllocatorError):
     """Shares are left unfilled, and no quote was ever displayed to value them by."""
 
 
+class IllegalOrderError(AllocatorError):
+    """A policy sent what the engine cannot fill: more than there is, to nobody, or what is no whole number."""
+
+
 class FractionLeftError(AllocatorError):
     """A schedule of fractional slices ends on a part of a share, which nobody can hold."""

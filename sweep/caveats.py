@@ -303,14 +303,15 @@ def across(worlds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     queues = [world["placement"]["queues"] for world in worlds if world.get("placement")]
     if len(shares) > 1 and queues and all(each["rho"] is None for each in queues):
         yield "grid.rho: every tape shows trades of these venues, so that rho plays no part and its worlds are the same"
-    gained = first["savings_vs_baselines_bps"]["best_ask"]
+    own = first["first_best"]
+    gained = None if own is None else own["savings_vs_baselines_bps"]["best_ask"]
     for world in others:
         same = world["first_best"]
         here = None if same is None else same["savings_vs_baselines_bps"]["best_ask"]
         if gained is not None and here is not None and np.sign(gained) != np.sign(here):
             yield (
                 f"the answer hangs on the market: what is best with {named(first['market'])} saves {gained:,.2f} bps "
-                f"against best_ask, and {here:,.2f} bps with {named(world['market'])}"
+                f"in sample against best_ask, and {here:,.2f} bps with {named(world['market'])}"
             )
 
 

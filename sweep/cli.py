@@ -456,10 +456,14 @@ def _config_error(message: str) -> Exception:
 
 
 def _report_failures(result: Result, progress: Progress) -> Result:
-    """Say which combinations failed and why."""
+    """Say which combinations failed and why: those of one cause together, with one traceback."""
+    alike: dict[tuple[str, str], list[int]] = {}
     for failure in result.failures:
-        progress.warn(f"combination {failure.combination} failed: {failure.message}")
-        for line in failure.details.splitlines():
+        alike.setdefault((failure.message, failure.details), []).append(failure.combination)
+    for (message, details), (first, *others) in alike.items():
+        more = f" and {len(others):,} more" if others else ""
+        progress.warn(f"combination {first}{more} failed: {message}")
+        for line in details.splitlines():
             progress.warn(line)
     return result
 

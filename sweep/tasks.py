@@ -16,7 +16,7 @@ import numpy as np
 from allocator.baselines import twap_slices
 from allocator.collapse import ACTING, read_by
 from allocator.engine import as_row
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, IllegalOrderError
 from allocator.fills import Fills, by_venue, completion, stood_mids, waited
 from allocator.order import FIELDS, ParameterColumns
 from allocator.placement.records import placed_of
@@ -31,6 +31,7 @@ from allocator.simulate import (
     trace_combination,
 )
 from allocator.units import Scale, cost_units
+from feed.console import MACHINE
 from sweep.chunks import Chunk
 from sweep.environment import node_name
 from sweep.errors import WorkersLost
@@ -261,6 +262,11 @@ def _run_chunk(book: Book, job: Job, chunk: Chunk) -> ChunkRows:
     return ChunkRows(*sums.rows(), time.perf_counter() - began)
 
 
+def _is_of_the_question(error: BaseException) -> bool:
+    """Whether no combination of these orders could run; what a policy does wrong is of the combination alone."""
+    return isinstance(error, AllocatorError) and not isinstance(error, IllegalOrderError)
+
+
 def check_groups(book: Book, job: Job) -> None:
     """Refuse a job of which the orders of a group could together leave int64.
 
@@ -297,10 +303,10 @@ class _Sums:
             add_orders(
                 book, orders, settings.rules, settings.policy, settings.fees.of(book), parameters, rows, kernel=kernel
             )
-        except AllocatorError:
-            raise
-        except Exception:  # noqa: BLE001 - each combination is run by itself then, and says which fails and why
-            return False
+        except (Exception, SystemExit) as error:
+            if _is_of_the_question(error):
+                raise
+            return False  # each combination is run by itself then, and says which fails and why
         self._sums[group] += rows
         return True
 
@@ -371,12 +377,12 @@ def _simulate(
     """Simulate [first, past) of some orders; if that fails, each half, until the failing combination is alone."""
     try:
         of, rows = _run(book, job, orders, job.classes.parameters(first, past), job.kernel)
-    except AllocatorError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if _is_of_the_question(error):
+            raise
         if past - first == len(orders) == 1:
-            if isinstance(error, MemoryError | OSError):
-                raise
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in MACHINE):
+                raise  # the machine's fault, and not the combination's
             # interned: a bug in a million combinations has one traceback, here and in the answer
             details = sys.intern(traceback.format_exc())
             failure = Failure(_number(job, first), f"{type(error).__name__}: {error}", details)
@@ -493,10 +499,9 @@ def _measure(book: Book, job: Job, kernel: str, count: int) -> tuple[int, float]
     began = time.thread_time()  # other processes on this CPU say nothing about the kernel
     try:
         _run(book, job, orders, parameters, kernel)
-    except AllocatorError:
-        raise
-    except Exception:  # noqa: BLE001, S110 - a combination that fails is reported where it runs
-        pass
+    except (Exception, SystemExit) as error:
+        if _is_of_the_question(error):
+            raise  # a combination that fails is reported where it runs
     return count, time.thread_time() - began
 
 

@@ -237,7 +237,7 @@ def document_of_placement(minute):
 @pytest.fixture(scope="module")
 def document_of_blocks(minute):
     order = {"side": ["buy", "sell"], "size": 5000, "every": "2s", "horizon": "2s"}
-    grid = {"lambda_under": 0, "theta_queue": [n / 500 for n in range(36)]}
+    grid = {"lambda_under": 0, "theta_queue": [n / 500 for n in range(36)], "liquidity": ["persist", "refresh"]}
     fees = {"default": {"taker": 0.003}, "2": {"taker": 0}, "43": {"taker": 0.0011}}
     keys = {"source": minute, "order": order, "validate": "folds=3", "grid": grid, "fees": fees, "executor": "inline"}
     return json.loads(json.dumps(sweep.run(keys).document))

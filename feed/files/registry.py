@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from feed.console import printable
-from feed.errors import FeedCorrupt, FeedUnavailable, NoRows
+from feed.console import MACHINE, printable
+from feed.errors import FeedCorrupt, FeedError, FeedUnavailable, NoRows
 from feed.files.fragments import FileBlock, Fragment, check_symbols
 from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
 from feed.files.streams import COMPRESSIONS, check_there, damage_reported, open_bytes
@@ -224,7 +224,11 @@ def _read_by(loaded: Loaded, path: Path, request: Request) -> FileBlock:
         try:
             made = loaded.target(path, request)
             tapes = [made] if isinstance(made, Tape) else list(made)
-        except (ValueError, LookupError, ArithmeticError) as error:
+        except (FeedError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:  # whatever a foreign reader does
+            if isinstance(error, OSError) and error.errno in MACHINE:
+                raise
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise FeedCorrupt(
                 f"reader {loaded.plugin.name}: {printable(why[:300])}", str(path), "export it again"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from allocator.baselines import BASELINES
 from feed.instants import at_clock, format_instant, parse_clock, parse_duration, parse_instant
 from feed.markets import CALENDAR, check_calendar, session_on
 from feed.options import BYTES_LIMIT, MAX_BYTES, ReadOptions
@@ -280,7 +279,7 @@ def _plugins(config: Config) -> tuple[Plugin, ...]:
     key, varied = ("grid.policy", config.grid["policy"]) if "policy" in config.grid else ("policy", config.policy)
     policies = [varied] if isinstance(varied, str) else list(varied)
     for name in _several("baselines", config.baselines) if config.baselines else ():
-        if name in BASELINES:
+        if name in BASELINE.built_in:
             raise ConfigError(f"baselines: {name} is built in, and runs in any case; name those of plug-ins")
     plugins = [
         *parsed(key, policies, lambda names: plugins_of(POLICY, names)),

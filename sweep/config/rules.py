@@ -123,7 +123,13 @@ def _own_switches(config: Config, policy: type[Any], keyed: Mapping[str, Any]) -
     own: dict[str, Any] = {}
     for field in fields(policy):
         name = field.name
-        if name in keyed or not field.init:
+        if not field.init:
+            continue
+        if name in keyed:
+            try:
+                msgspec.convert(keyed[name], hints[name])
+            except (msgspec.ValidationError, TypeError) as error:
+                raise ConfigError(f"policy: the key {name} fills the field of {config.policy}: {error}") from None
             continue
         if name in config.switches:
             try:

@@ -136,7 +136,7 @@ def forecast(
     return {
         "combinations": len(grid),
         "orders": len(orders),
-        "blocks": orders.blocks,
+        "blocks": len(blocks_of(orders)),
         "result_rows": plan.combinations,
         "simulations": plan.simulations,
         "chunks": walk.chunks,

@@ -13,7 +13,7 @@ from allocator.order import execution_of
 from feed.instants import format_instant
 from sweep.config import PLACEMENT, switches
 from sweep.search import MARKET, PARAMETERS
-from sweep.statistics import Total, savings_of
+from sweep.statistics import Total, blocks_of, savings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,6 +127,7 @@ _OF_WORLD: Final = (
     "optimized",
     "baselines",
     "savings_vs_baselines_bps",
+    "savings_in_sample_bps",
     "room",
     "objective",
     "shortfall",
@@ -250,7 +251,7 @@ def orders_section(orders: Orders, outcomes: Mapping[str, Outcome], tapes: Seque
     return {
         "count": len(orders),
         "left_out": orders.left_out,
-        "blocks": orders.blocks,
+        "blocks": len(blocks_of(orders)),
         "days": len(days),
         "symbols": len(symbols),
         "cells": [_cell(orders, outcomes, *cell) for cell in orders.of_cells()],

@@ -32,13 +32,17 @@ def summary(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"best of {objective['combinations']:,} for {_plural(orders['count'], 'order')}: {chosen}")
     shares = sum(document["optimized"][name] for name in ("filled", "unfilled")) - document["optimized"]["overfilled"]
     parts = (document.get("shortfall") or {}).get("savings_parts_bps", {})
-    yield _row("saved, bps", "total", "timing", "execution", "filled, %")
+    held_out = document["savings_vs_baselines_bps"] if "savings_in_sample_bps" in document else None
+    last = () if held_out is None else ("held out",)
+    yield _row("saved, bps", "total" if held_out is None else "in sample", "timing", "execution", "filled, %", *last)
     for name, run in {**document["baselines"], "optimized": document["optimized"]}.items():
         saved = parts.get(name, {})
-        total = document["savings_vs_baselines_bps"].get(name)
+        total = _in_sample(document).get(name)
+        last = () if held_out is None else (_bps(held_out.get(name)),)
         looks_ahead = " *" if run.get("lookahead") else ""
         filled = 100 * (run["filled"] - run["overfilled"]) / shares if shares else None
-        yield _row(name + looks_ahead, *map(_bps, (total, saved.get("timing"), saved.get("execution"), filled)))
+        figures = map(_bps, (total, saved.get("timing"), saved.get("execution"), filled))
+        yield _row(name + looks_ahead, *figures, *last)
     if any(run.get("lookahead") for run in document["baselines"].values()):
         yield "* looks ahead: nobody could have traded so"
     room = document.get("room")
@@ -112,12 +116,13 @@ def _judged(label: str, figures: Sequence[str]) -> str:
 
 
 def _worlds(worlds: list[dict[str, Any]]) -> Iterator[str]:
-    """In each world what its own best saves against best_ask, and what the best of the first world does."""
-    yield f"  {'against best_ask, bps, where':<{_WORLD}}{'best there':>16}{'best above':>18}"
+    """In each world what its own best saves in sample against best_ask, and what the best of the first world does."""
+    where = "where" if "savings_in_sample_bps" not in worlds[0] else "in sample, where"
+    yield f"  {f'against best_ask, bps, {where}':<{_WORLD}}{'best there':>16}{'best above':>18}"
     chosen = _router(worlds[0])
     for world in worlds:
         same = world["first_best"]
-        saved = [each["savings_vs_baselines_bps"].get("best_ask") for each in (world, same) if each is not None]
+        saved = [_in_sample(each).get("best_ask") for each in (world, same) if each is not None]
         figures = [_bps(each) for each in saved] + [""] * (2 - len(saved))
         label = _named(world["market"])
         if len(label) > _WORLD:
@@ -126,6 +131,12 @@ def _worlds(worlds: list[dict[str, Any]]) -> Iterator[str]:
         yield f"  {label:<{_WORLD}}{figures[0]:>16}{figures[1]:>18}".rstrip()
         if _router(world) != chosen:
             yield from _wrapped(f"    best there: {_router(world)}")
+
+
+def _in_sample(answer: Mapping[str, Any]) -> Mapping[str, float | None]:
+    """What a document, or one of its worlds, saves against each baseline on the orders that chose its best, bps."""
+    savings: Mapping[str, float | None] = answer.get("savings_in_sample_bps", answer["savings_vs_baselines_bps"])
+    return savings
 
 
 def _named(values: Mapping[str, Any]) -> str:
@@ -158,7 +169,7 @@ def _cells(cells: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _row(label: str, *figures: str, wide: bool = False) -> str:
-    width = 17 if wide else 14
+    width = 17 if wide else 14 if len(figures) < 5 else 12
     first, *rest = figures
     return f"  {label:<{_LABEL}}{first:>{_FIGURE}}{''.join(f'{figure:>{width}}' for figure in rest)}".rstrip()
 

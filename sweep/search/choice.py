@@ -114,6 +114,8 @@ def drawn(grid: Grid, where: Sequence[str], sampler: Sampler, count: int) -> Gri
         parts.append(kept)
         missing -= len(kept)
     kept = np.concatenate(parts)
+    if not len(kept) and not where:
+        raise ConfigError("search.kind: the sampler asked for no combination at all; name another")
     if not len(kept):
         raise ConfigError(f"where: {'; '.join(where)} drops every combination that was drawn; widen it")
     return kept_of(grid, kept)

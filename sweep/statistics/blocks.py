@@ -49,7 +49,7 @@ def blocks_of(orders: Orders) -> Blocks:
     """Put the groups of orders of each date into blocks of time.
 
     The tape with the most groups of a cell says where the blocks of its date begin; a group of another tape is of the
-    block in which its first order starts, or of the first one if that is earlier.
+    block whose beginning is nearest to its own, so that symbols whose first quotes are a moment apart share their time.
     """
     groups = orders.groups
     first, last = np.empty(groups, np.int64), np.empty(groups, np.int64)
@@ -64,7 +64,8 @@ def blocks_of(orders: Orders) -> Blocks:
         tapes = np.unique(tape[on_date])
         starts = [np.unique(first[on_date][tape[on_date] == number]) for number in tapes]
         longest = max(starts, key=len)
-        of_group[on_date] = begins + np.maximum(np.searchsorted(longest, first[on_date], "right") - 1, 0)
+        halfway = longest[1:] - (longest[1:] - longest[:-1]) // 2
+        of_group[on_date] = begins + np.searchsorted(halfway, first[on_date], "right")
         begins += len(longest)
     block_first = np.full(begins, np.iinfo(np.int64).max)
     block_last = np.full(begins, np.iinfo(np.int64).min)

@@ -69,11 +69,6 @@ class Orders:
         return len(self.edges) - 1
 
     @property
-    def blocks(self) -> int:
-        """How many blocks of time."""
-        return self.groups // len(self.cells)
-
-    @property
     def signs(self) -> tuple[int, ...]:
         """1 or -1 for each group, as `Order.sign`."""
         return tuple(self.orders[first].sign for first in self.edges[:-1])

@@ -63,6 +63,27 @@ def test_worlds_stand_side_by_side(stream):
     assert sum("best there:" in line for line in lines) >= sum(theta != differ[0] for theta in differ)
 
 
+def test_what_is_held_out_stands_beside_what_its_parts_add_up_to(stream):
+    order = {"side": ["buy", "sell"], "size": 5000, "every": "2s", "horizon": "2s"}
+    grid = {"liquidity": ["persist", "refresh"], "lambda_under": 0, "theta_queue": [n / 500 for n in range(36)]}
+    fees = {"default": {"taker": 0.003}, "2": {"taker": 0}, "43": {"taker": 0.0011}}
+    document = run(config_of(stream, order=order, validate="folds=3", grid=grid, fees=fees)).document
+    lines = list(summary(document))
+    assert max(map(len, lines)) <= WIDTH
+    header = next(at for at, line in enumerate(lines) if line.split()[:2] == ["saved,", "bps"])
+    assert lines[header].split()[2:] == ["in", "sample", "timing", "execution", "filled,", "%", "held", "out"]
+    row = next(line for line in lines[header:] if line.split()[0] == "best_ask").split()
+    parts = document["shortfall"]["savings_parts_bps"]["best_ask"]
+    held_out, in_sample = (document[f"savings_{which}_bps"]["best_ask"] for which in ("vs_baselines", "in_sample"))
+    assert in_sample != held_out
+    assert row[1:4] == [f"{each:.2f}" for each in (in_sample, parts["timing"], parts["execution"])]
+    assert row[-1] == f"{held_out:.2f}"
+    assert in_sample == pytest.approx(parts["timing"] + parts["execution"], abs=0.011)
+    worlds = next(at for at, line in enumerate(lines) if line.endswith("best above"))
+    assert "in sample" in lines[worlds]
+    assert lines[worlds + 1].split()[-2:] == [f"{in_sample:.2f}"] * 2, "of the first world both are the same"
+
+
 def test_each_cell_of_many_orders_has_its_means(many):
     lines = list(summary(many))
     cells = lines[1 + next(at for at, line in enumerate(lines) if line.lstrip().startswith("mean, bps (s.e.)")) :][:4]

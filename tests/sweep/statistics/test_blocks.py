@@ -1,6 +1,7 @@
 """Blocks of time of many orders: on one tape, of several dates, and of symbols that share a date."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,9 +43,16 @@ def test_dates_are_apart_and_symbols_of_a_date_are_together():
 def test_a_symbol_whose_orders_start_at_other_times_joins_the_blocks_of_the_one_that_has_most():
     most, other = orders_from(OPEN, [10, 20, 30, 40, 50]), orders_from(OPEN, [0, 13, 29, 55])
     blocks = blocks_of(joined([other, most]))
-    assert blocks.of_group.tolist() == [0, 0, 1, 4, 0, 1, 2, 3, 4]
-    assert ((blocks.first - OPEN) // MINUTE).tolist() == [0, 20, 30, 40, 50]
-    assert ((blocks.last - OPEN) // MINUTE).tolist() == [18, 34, 35, 45, 60]
+    assert blocks.of_group.tolist() == [0, 0, 2, 4, 0, 1, 2, 3, 4]
+    assert ((blocks.first - OPEN) // MINUTE).tolist() == [0, 20, 29, 40, 50]
+    assert ((blocks.last - OPEN) // MINUTE).tolist() == [18, 25, 35, 45, 60]
+
+
+@pytest.mark.parametrize("nanoseconds", [-(10**6), -1, 0, 1, 10**6])
+def test_a_symbol_whose_first_quote_is_a_moment_earlier_or_later_shares_each_block(nanoseconds):
+    one, other = orders_from(OPEN, range(0, 60, 5)), orders_from(OPEN + nanoseconds, range(0, 60, 5))
+    blocks = blocks_of(joined([one, other]))
+    assert blocks.of_group.tolist() == [0, 1, 2, 3, 4, 5] * 2
 
 
 @given(st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=9, unique=True), min_size=1, max_size=4))

@@ -10,6 +10,7 @@ from feed.instants import at_clock, format_instant, parse_clock, parse_instant
 from sweep.config.loading import build_config, load_config
 from sweep.config.question import Clock, ParentOrders
 from sweep.errors import ConfigError
+from sweep.statistics import blocks_of
 from sweep.statistics import orders as module
 from sweep.statistics.orders import orders_on
 
@@ -29,12 +30,13 @@ def test_one_order_is_one_group_and_takes_the_window_where_nothing_else_is_asked
     orders = made(side="sell", size=700)
     (order,) = orders.orders
     assert (order.side, order.size, order.start, order.end) == ("sell", 700, START, END)
-    assert (orders.groups, orders.blocks, orders.edges, orders.signs, orders.left_out) == (1, 1, (0, 1), (-1,), 0)
+    assert (orders.groups, orders.edges, orders.signs, orders.left_out) == (1, (0, 1), (-1,), 0)
+    assert len(blocks_of(orders)) == 1
 
 
 def test_the_clock_of_a_zone_says_when_orders_start():
     orders = made(**{"every": "10m", "horizon": "10m", "from": "09:40", "to": "15:40", "zone": "America/New_York"})
-    assert (len(orders), orders.left_out, orders.blocks) == (37, 0, 19)
+    assert (len(orders), orders.left_out, len(blocks_of(orders))) == (37, 0, 19)
     assert (starts_of(orders)[0], starts_of(orders)[-1]) == ("14:40", "20:40")
     summer = [parse_instant(f"2018-07-02T{hour}:00:00Z") for hour in (13, 21)]
     keys = {"every": "10m", "horizon": "10m", "from": "09:40", "to": "15:40", "zone": "America/New_York"}
@@ -54,7 +56,7 @@ def test_sides_sizes_and_starts_are_numbered_in_this_order_and_groups_are_their_
     assert [(order.side, order.size) for order in orders.orders] == [cell for cell in orders.cells for _ in range(13)]
     for (first, past), group in zip(pairwise(orders.edges), range(orders.groups), strict=True):
         members = orders.orders[first:past]
-        assert {(order.side, order.size) for order in members} == {orders.cells[group // orders.blocks]}
+        assert {(order.side, order.size) for order in members} == {orders.cells[group // len(blocks_of(orders))]}
         assert members[-1].start - members[0].start < 40 * MINUTE
 
 
@@ -69,9 +71,9 @@ def test_what_does_not_fit_is_left_out_and_counted():
 def test_blocks_are_merged_in_pairs_where_their_rows_would_be_too_many(monkeypatch):
     monkeypatch.setattr(module, "MOST_ROWS", 500)
     keys = {"every": "10m", "horizon": "10m", "size": [1, 2]}
-    assert made(**keys, combinations=12).blocks == 20
-    assert made(**keys, combinations=13).blocks == 10
-    assert made(**keys, combinations=10**6).blocks == 1
+    assert len(blocks_of(made(**keys, combinations=12))) == 20
+    assert len(blocks_of(made(**keys, combinations=13))) == 10
+    assert len(blocks_of(made(**keys, combinations=10**6))) == 1
 
 
 @given(st.integers(1, 200), st.integers(1, 90), st.none() | st.integers(0, 86_399), st.none() | st.integers(0, 86_399))
