@@ -260,6 +260,12 @@ class Tape:
             levels=None if self.levels is None else self.levels.take(quotes),
         )
 
+    def by_date(self) -> list[Tape]:
+        """The parts of it on each UTC date with quotes, as views; itself if that is one, or none."""
+        if not self.rows or self.span[0] // DAY == self.span[1] // DAY:
+            return [self]
+        return [self.clip(day * DAY, day * DAY + DAY - 1) for day in np.unique(self.ts // DAY).tolist()]
+
     def of_venues(self, venues: Sequence[int]) -> Tape:
         """Keep the rows and trades of some publisher ids."""
         quotes, prints = np.isin(self.venue, venues), np.isin(self.trades.venue, venues)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from sweep import caveats, tasks
 from sweep.answering import answer_of, bests_of, check_detail, joined_market, markets_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
 from sweep.chunks import Suspects
-from sweep.config import as_config, sampler_of
+from sweep.config import sampler_of, with_keys
 from sweep.environment import sources_hash, versions
 from sweep.errors import ConfigError, SweepError, WorkersLost
 from sweep.events import Finished, NullListener, Started
@@ -55,7 +54,7 @@ from sweep.tapes import Phases, open_session
 from sweep.views import Timelines, views_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -169,7 +168,7 @@ def run(
     >>> {name: saved[name] for name in ("best_ask", "twap", "vwap", "best_available")}
     {'best_ask': 0.84, 'twap': 25.01, 'vwap': 22.95, 'best_available': 0.05}
     """
-    question = _asked(config, keys).question
+    question = with_keys(config, keys).question
     config = question.config
     sampler = sampler_of(config)
     if question.searching and sampler is not None and sampler.load is not None:
@@ -193,15 +192,6 @@ def run(
             if home is not None:
                 progress.say(f"wrote {home}: {len(result.table):,} rows in {time.perf_counter() - began:.1f} s")
             return replace(result, home=home)
-
-
-def _asked(config: Config | Mapping[str, Any] | None, keys: Mapping[str, Any]) -> Config:
-    """The configuration, with further keys on top."""
-    if config is None or not keys:
-        return as_config(keys if config is None else config)
-    if not isinstance(config, Mapping):
-        raise ConfigError(f"{next(iter(keys))}: a Config is whole; give a mapping to add keys to")
-    return as_config({**config, **keys})
 
 
 def put_aside(question: Question, session: Session, progress: Progress) -> None:

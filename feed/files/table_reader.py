@@ -310,14 +310,15 @@ def propose_mapping(place: str, words: Sequence[str]) -> str:
     except ValueError as error:
         raise FeedUnavailable(str(error), place) from None
     table, delimiter = sample(path, separator)
+    seen: dict[str, str] = {}
     if {*REQUIRED} <= {*table.column_names}:
         raise FeedUnavailable(
             "it has Databento's columns, which need no mapping", place, "name it as it is: source=FILE"
         )
     if delimiter not in {None, ","} and named is None:
-        given["delimiter"] = "tab" if delimiter == "\t" else delimiter
+        seen["delimiter"] = "tab" if delimiter == "\t" else delimiter
     try:
-        proposal = propose(table, given)
+        proposal = propose(table, given, seen)
     except ValueError as error:
         raise FeedUnavailable(str(error), place) from None
     if proposal.doubts:

@@ -43,6 +43,16 @@ _MANY = 100
 
 MOST_LOT = 100
 """Shares of the largest round lot there was."""
+CARRIED = (
+    "crossed_snapshots",
+    "locked_snapshots",
+    "one_sided_snapshots",
+    "stub_quotes",
+    "stale_quotes",
+    "old_quotes",
+)
+"""Checks of what stands, which of several dates each has its own of."""
+
 SHOWN = 20
 """Malformed messages that a table lists; `--json` lists all."""
 
@@ -185,6 +195,9 @@ def check(tape: Tape, *, beside_kernels: bool = False) -> Quality:
     counts["identical_rows"] = _identical_rows(tape, ordered=not counts["unordered_rows"]) if tallied.tied else 0
     start, end = tape.span if tape.rows or len(tape.trades.ts) else (None, None)
     counts["several_dates"] = end // DAY - start // DAY if start is not None and end is not None else 0
+    if counts["several_dates"] and not counts["unordered_rows"]:
+        of_dates = [(tally(part, beside_kernels=beside_kernels) or tally_any(part)).counts for part in tape.by_date()]
+        counts |= {name: sum(of_date[name] for of_date in of_dates) for name in CARRIED}
     dead = [venue for venue, last in tallied.last.items() if _is_dead(tape, last)]
     counts["dead_venues"] = len(dead)
     unknown = [venue for venue in tallied.venues if venue not in PUBLISHERS and venue not in VENUES]
@@ -410,7 +423,10 @@ def render(quality: Quality, provenance: Provenance) -> str:
         ("levels", ", ".join(f"{levels}: {rows:,}" for levels, rows in quality.levels.items()) or "none"),
         ("dead", ", ".join(map(str, quality.dead_venues)) or "none"),
         ("largest gap", f"{quality.largest_gap / 1e9:,.3f} s"),
-        *(("ignored", f"{reason}: {count:,}") for reason, count in provenance.ignored.items()),
+        *(
+            ("sorted in" if reason == "out_of_order" else "ignored", f"{reason}: {count:,}")
+            for reason, count in provenance.ignored.items()
+        ),
         *(("bad", f"partition {bad.partition}, offset {bad.offset}: {bad.reason}") for bad in provenance.bad[:SHOWN]),
         *(("note", note) for note in provenance.notes),
         *(

@@ -94,7 +94,7 @@ class Proposal:
         return {each.key: each.value for each in self.keys}
 
 
-def propose(table: Arrow, given: Mapping[str, Any]) -> Proposal:
+def propose(table: Arrow, given: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> Proposal:
     """Propose a mapping of a table's first rows.
 
     Parameters
@@ -103,9 +103,11 @@ def propose(table: Arrow, given: Mapping[str, Any]) -> Proposal:
         The first rows, with all columns; of a text file all of them text.
     given : mapping
         Keys that are settled already, as `parse_mapping` takes them.
+    seen : mapping, optional
+        Keys that reading the table settled.
     """
     columns = {name: _values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
-    return _Look(columns, dict(given)).all()
+    return _Look(columns, dict(given), dict(seen or {})).all()
 
 
 def _values(column: Arrow) -> Arrow:
@@ -119,10 +121,10 @@ def _values(column: Arrow) -> Arrow:
 class _Look:
     """One look at a table: what is found so far."""
 
-    def __init__(self, columns: dict[str, Arrow], given: dict[str, Any]) -> None:
+    def __init__(self, columns: dict[str, Arrow], given: dict[str, Any], seen: dict[str, Any]) -> None:
         check_keys(given)
         self.columns, self.given = columns, given
-        self.keys: dict[str, Proposed] = {}
+        self.keys = {key: Proposed(key, value, "as the first rows have it") for key, value in seen.items()}
         self.doubts: list[str] = []
         self.unlike = ""
         """A column that is called as one of sides, and holds other words."""
@@ -457,7 +459,7 @@ class _Look:
                 f"columns {', '.join(map(quoted, names))} hold no price in the first rows: quotes.price_unit=..."
             )
             return
-        middle = int(np.median(values))
+        middle = int(np.sort(values)[len(values) // 2])  # one of them, and not halfway between two
         fitting = [unit for unit, dollars in _PRICE_UNITS.items() if _PLAUSIBLE[0] <= middle * dollars < _PLAUSIBLE[1]]
         shown = {unit: f"{float(middle * _PRICE_UNITS[unit]):,.4f} $" for unit in fitting}
         if len(fitting) == 1:

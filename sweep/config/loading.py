@@ -106,6 +106,21 @@ def build_config(tree: Mapping[str, Any]) -> Config:
     return config
 
 
+def with_keys(config: Config | Mapping[str, Any] | None, keys: Mapping[str, Any]) -> Config:
+    """A configuration, with further keys on top, or of these alone.
+
+    Raises
+    ------
+    ConfigError
+        As `as_config`; or keys are added to a `Config`, which is whole.
+    """
+    if config is None or not keys:
+        return as_config(keys if config is None else config)
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{next(iter(keys))}: a Config is whole; give a mapping to add keys to")
+    return as_config({**config, **keys})
+
+
 def as_config(config: Config | Mapping[str, Any]) -> Config:
     """Return a configuration as it is, or make one from a mapping of its keys, nested or dotted.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import caveats, tasks
 from sweep.answering import Market, joined_market, outcomes_of
 from sweep.asking import calibrated, in_classes, job_of, on_tape, orders_of, scales_of, tapes_of
-from sweep.config import as_config, like
+from sweep.config import like, with_keys
 from sweep.executors import Inline, cpus, open_executor, surplus_workers_warning, workers_of
 from sweep.forecast.cluster_file import find_cluster
 from sweep.forecast.cost import REDUCING, cluster_section, reduce_seconds, seconds_range
@@ -51,11 +51,12 @@ TELLING = 1.3
 
 
 def forecast(
-    config: Config | Mapping[str, Any],
+    config: Config | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     *,
     prices: str | None = None,
     cluster: str | None = None,
+    **keys: Any,  # noqa: ANN401 - each key has its own type
 ) -> dict[str, Any]:
     """Predict what a sweep takes.
 
@@ -68,6 +69,8 @@ def forecast(
         A file that overrides prices of the package; see `sweep.forecast.prices.load_prices`.
     cluster : str, optional
         A cluster file; by default ``cluster.yaml`` in the working directory, if there is one.
+    **keys
+        More keys, or all of them, as of `sweep.driver.run`.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def forecast(
     ConfigError, FeedError, AllocatorError
         A file of prices or of a cluster cannot be used; or as `sweep.driver.run`.
     """
-    question, progress = as_config(config).question, progress or Silent()
+    question, progress = with_keys(config, keys).question, progress or Silent()
     if question.searching:
         if question.config.search.combinations is None:
             progress.warn(

@@ -454,7 +454,7 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
     """
     start, end = selection.window.start, selection.window.end
     merged = plan.merge(blocks)
-    dated = [(part, provenance) for tape, provenance in merged for part in _by_date(tape)]
+    dated = [(part, provenance) for tape, provenance in merged for part in tape.by_date()]
     beside: tuple[TapeSpan, ...] = ()
     empty: tuple[str, ...] = ()
     if selection.wanted is None:
@@ -558,13 +558,6 @@ def assemble(plan: SourcePlan, selection: Selection, *blocks: Block) -> tuple[Ta
         ),
         *books,
     )
-
-
-def _by_date(tape: Tape) -> list[Tape]:
-    """The parts of a tape on each UTC date with quotes; itself if that is one."""
-    if not tape.rows or tape.span[0] // DAY == tape.span[1] // DAY:
-        return [tape]
-    return [tape.clip(day * DAY, day * DAY + DAY - 1) for day in np.unique(tape.ts // DAY).tolist()]
 
 
 def _reaches_into(tape: Tape, window: Span) -> bool:

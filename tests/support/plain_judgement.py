@@ -89,7 +89,7 @@ def blocks_of(rows):
         most = max(len(each) for each in starts.values())
         begins = next(each for each in starts.values() if len(each) == most)
         for at, (first, _) in own.items():
-            of_group[at] = len(spans) + max(0, sum(begin <= first for begin in begins) - 1)
+            of_group[at] = len(spans) + min(range(len(begins)), key=lambda n: (abs(begins[n] - first), -n))
         spans += [None] * len(begins)
     for number in range(len(spans)):
         own = [rows.spans[at] for at, of in of_group.items() if of == number]

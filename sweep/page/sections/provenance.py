@@ -125,7 +125,7 @@ def _read(run: Run) -> Iterator[tuple[str, str]]:
     yield "Window, UTC", f"{window['start']} to {window['end']}"
     warmup = (run.document.get("rules") or {}).get("warmup_s")
     if warmup:
-        yield "Quotes before it", f"{decimal(warmup, 0)} s, which only build the book"
+        yield "Quotes before it", f"up to {decimal(warmup, 0)} s, which only build the book"
     depth = feed.get("depth") or {}
     yield "Venues (levels)", ", ".join(f"{venue(int(each))}: {levels}" for each, levels in depth.items()) or NONE
     counts = (f"{whole(feed.get(name))} {name}" for name in ("snapshots", "rows", "trades"))

@@ -31,7 +31,7 @@ LEVELS: Final = ("error", "warning", "info")
 
 BOOK: Final = {
     "crossed_snapshots": "snapshots with the best bid above the best ask, before anything is hidden",
-    "locked_snapshots": "snapshots with the best bid at the best ask",
+    "locked_snapshots": "snapshots with the best bid at the best ask, of what is not hidden",
     "own_crossed_quotes": "quotes hidden: their venue's own bid is above its own ask",
     "expired_quotes": "quotes hidden: older than max_age",
     "uncrossed_quotes": "quotes hidden: a later one of another venue crosses them",
@@ -182,7 +182,7 @@ def _counts(feed: Mapping[str, Any], checked: Sequence[Mapping[str, Any]]) -> It
         yield "messages sent twice and dropped", whole(feed.get("resent"))
         yield "offsets without a message", whole(feed.get("empty"))
     for reason, count in (feed.get("ignored") or {}).items():
-        yield f"left out: {reason}", whole(count)
+        yield f"{'sorted in' if reason == 'out_of_order' else 'left out'}: {reason}", whole(count)
     if not feed.get("ignored"):
         yield "left out by the reader", "0"
     if checked:

@@ -285,6 +285,25 @@ def test_dates_beyond_the_first_are_a_warning():
     assert quality.errors == ()
 
 
+def test_nothing_is_carried_over_a_date():
+    """Of two dates together what each has alone: quotes that stand at midnight cross none of the next day's."""
+    first = [(0, 2, 100, 102, 1), (1, 43, 99, 101, 1), (70, 2, 103, 104, 2)]
+    later = [(DAY // SECOND + each, *row) for each, *row in [(0, 2, 90, 95, 3), (5, 43, 96, 97, 2), (6, 2, 96, 97, 4)]]
+    together = check(build(*first, *later)).counts
+    apart = [check(build(*rows)).counts for rows in (first, later)]
+    carried = (
+        "crossed_snapshots",
+        "locked_snapshots",
+        "one_sided_snapshots",
+        "stub_quotes",
+        "stale_quotes",
+        "old_quotes",
+    )
+    assert {name: together[name] for name in carried} == {name: apart[0][name] + apart[1][name] for name in carried}
+    assert together["crossed_snapshots"] == 2
+    assert together["old_quotes"] == 2
+
+
 def plain_counts(tape):
     """The carried book in a loop over rows, without arrays."""
     counts = dict.fromkeys(("crossed", "locked", "one_sided", "stub"), 0)

@@ -22,7 +22,7 @@ def test_what_was_read():
         "Digest of the rows": "ab" * 32,
         "Symbol": "XYZ",
         "Window, UTC": "2025-03-12T14:30:00.000000000Z to 2025-03-12T14:32:00.000000000Z",
-        "Quotes before it": "300 s, which only build the book",
+        "Quotes before it": "up to 300 s, which only build the book",
         "Venues (levels)": "XNAS (2): 1, ARCX (43): 10",
         "Counts": "400 snapshots, 500 rows, 0 trades",
     }
