@@ -168,12 +168,12 @@ def printable(text: str) -> str:
 
 
 def listing(kind: str, names: Any) -> str:  # noqa: ANN401 - any collection of text
-    """List the names there are, at most ten, escaped."""
+    """List the names there are, at most ten; control characters escaped, so that others can be typed as they stand."""
     ordered = sorted(names)
     if not ordered:
         return f"there are no {kind}"
     more = f" and {len(ordered) - _LISTED} more" if len(ordered) > _LISTED else ""
-    return f"{kind} there: {', '.join(ascii(name)[1:-1][:80] for name in ordered[:_LISTED])}{more}"
+    return f"{kind} there: {', '.join(printable(str(name))[:80] for name in ordered[:_LISTED])}{more}"
 
 
 def unknown_key(key: str, valid: Iterable[str]) -> str:

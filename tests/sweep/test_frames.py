@@ -47,6 +47,15 @@ def answer(document):
     return json.dumps({name: value for name, value in document.items() if name not in {"feed", "run"}}, sort_keys=True)
 
 
+def test_a_plan_takes_a_frame_as_a_run_does(desk):
+    planned, swept = sweep.plan(source=desk, **ASKED), sweep.run(source=desk, **ASKED).document
+    assert planned["combinations"] == swept["objective"]["combinations"] == 2
+    assert planned["feed"]["digest"] == swept["feed"]["digest"]
+    assert planned["blocks"] == swept["orders"]["blocks"] == 1
+    with pytest.raises(ConfigError, match="a Config is whole"):
+        sweep.plan(Config(), source=desk)
+
+
 def test_a_frame_of_a_desk_is_swept_as_its_file_is(desk, tmp_path):
     result = sweep.run(source=desk, **ASKED)
     desk.to_csv(tmp_path / "desk.csv", index=False)

@@ -66,7 +66,7 @@ def test_a_password_is_refused_and_not_repeated():
 
 def test_listings_are_bounded_and_escaped():
     assert listing("topics", []) == "there are no topics"
-    assert listing("topics", ["b", "a\x1b"]) == r"topics there: a\x1b, b"
+    assert listing("topics", ["b", "a\x1b", "Börse"]) == r"topics there: Börse, a\x1b, b"
     assert listing("topics", [f"t{i:02}" for i in range(12)]).endswith("t09 and 2 more")
 
 
