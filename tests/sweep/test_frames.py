@@ -49,7 +49,7 @@ def answer(document):
 
 def test_a_plan_takes_a_frame_as_a_run_does(desk):
     planned, swept = sweep.plan(source=desk, **ASKED), sweep.run(source=desk, **ASKED).document
-    assert planned["combinations"] == swept["objective"]["combinations"] == 2
+    assert planned["combinations"] == swept["objective"]["combinations"] == 6
     assert planned["feed"]["digest"] == swept["feed"]["digest"]
     assert planned["blocks"] == swept["orders"]["blocks"] == 1
     with pytest.raises(ConfigError, match="a Config is whole"):
