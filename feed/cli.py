@@ -143,7 +143,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--start", type=_instant, metavar="ISO", help="first instant, such as 2024-08-01T13:36:32Z")
     replay.add_argument("--end", type=_instant, metavar="ISO", help="last instant, included")
-    replay.add_argument("--codec", default="json", help="how messages are written: json or arrow (default %(default)s)")
+    replay.add_argument(
+        "--codec", default="json", help="how messages are written: json, arrow or a plug-in's (default %(default)s)"
+    )
     replay.add_argument(
         "--partition",
         default="symbol",

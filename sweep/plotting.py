@@ -119,13 +119,15 @@ class Plots:
         Parameters
         ----------
         percent : float
-            Which part of the combinations is drawn as lines.
+            Which part of the combinations is drawn as lines, above 0 to 100.
 
         Raises
         ------
         ConfigError
-            No axis has several values.
+            No axis has several values, or that is no part.
         """
+        if not 0 < percent <= 100:
+            raise ConfigError(f"percent: expected above 0 to 100, but it had {percent}")
         frame = self.combinations()
         here = (frame["world"] == frame["world"].min()).to_numpy(bool)
         enough, frame = self._enough(frame)[here], frame[here].reset_index(drop=True)

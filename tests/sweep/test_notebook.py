@@ -82,6 +82,9 @@ def test_one_axis_alone_makes_no_heat_map(stream):
     single = run(config_of(stream, grid={"theta_queue": 0, "lambda_over": 0, "lambda_under": 0}))
     with pytest.raises(ConfigError, match="the grid has none"):
         single.plot.parallel()
+    for percent in (0, -5, 200, float("nan")):
+        with pytest.raises(ConfigError, match="percent: expected above 0 to 100"):
+            single.plot.parallel(percent)
 
 
 def test_differences_are_those_whose_mean_the_statistics_print(result):

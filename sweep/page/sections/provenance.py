@@ -182,6 +182,8 @@ def _code(run: Run) -> Iterator[tuple[str, str]]:
     yield "Hash of the sources", manifest.sources_hash
     yield "Revision", manifest.revision or "none: not run from a checkout"
     yield "Versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    for each in ran.get("plugins") or []:
+        yield f"Plug-in, {each['kind']} {each['name']}", f"{each['distribution']} {each['version']}, {each['sources']}"
     parts = [str(host[name]) for name in ("cpu", "machine", "system") if host.get(name)]
     if host.get("cpus"):
         parts.insert(1, plural(int(host["cpus"]), "CPU"))

@@ -83,6 +83,15 @@ def test_code_and_machine():
     assert tables(provenance(made_run()))["Seconds by phase"][1:] == [["sweep", "1.250"], ["total", "2.500"]]
 
 
+def test_plug_ins_are_named_with_what_they_are():
+    brought = {"kind": "policy", "name": "patient", "distribution": "desk", "version": "2.1", "sources": "0a" * 32}
+    document = document_of()
+    document["run"]["plugins"] = [brought]
+
+    code = pairs(provenance(made_run(document)), "Code and machine")
+    assert code["Plug-in, policy patient"] == f"desk 2.1, {'0a' * 32}"
+
+
 def test_both_commands_can_be_copied():
     first, second = provenance(made_run(config={"order.size": 300})).iter("pre")
 
@@ -126,6 +135,9 @@ def test_an_old_document_lacks_parts():
 def test_hostile_names_do_nothing():
     feed = feed_of(source="kafka", topic=ESCAPES, place=HOSTILE, symbol=HOSTILE, replay=ESCAPES)
     document = document_of(feed=feed, rules={HOSTILE: HOSTILE, "venues": {ESCAPES: 1}})
+    document["run"]["plugins"] = [
+        dict.fromkeys(("kind", "name", "distribution", "version", "sources"), HOSTILE + ESCAPES)
+    ]
     text = html(provenance(made_run(document, config={"source": HOSTILE, "symbol": ESCAPES})))
 
     assert "<img" not in text
