@@ -9,7 +9,7 @@ from __future__ import annotations
 from sweep.config.conventions import OTHER_LIQUIDITY, PLACED, TABLE, Fees, Settings, switches
 from sweep.config.effective import as_json, as_yaml, effective
 from sweep.config.keys import expected_of, keys_of, placed
-from sweep.config.loading import FILE_LIMIT, as_config, assign, build_config, load_config, read_mapping, with_keys
+from sweep.config.loading import FILE_LIMIT, assign, build_config, load_config, read_mapping, with_keys
 from sweep.config.question import SESSION, Clock, ParentOrders, Question, Span
 from sweep.config.rules import PLACEMENT
 from sweep.config.schema import EMBEDDED, WHERE_ONLY, Config
@@ -38,7 +38,6 @@ __all__ = [
     "Validation",
     "Variants",
     "World",
-    "as_config",
     "as_json",
     "as_yaml",
     "assign",
