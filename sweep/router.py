@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sweep.config import Config
+    from sweep.config import Config, World
     from sweep.search import Label
     from sweep.stored import Stored
 
@@ -316,7 +316,7 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
 
     First those of it, as far from the best and from one another as can be; of few blocks, which tell nothing apart, all
     combinations of the world are in it. Then those that pay least. What pays the same as one that was chosen, in every
-    group of orders, is none.
+    group of orders, is none; nor is what fills less than best_ask, which cannot be the best.
     """
     if not most:
         return []
@@ -350,7 +350,7 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
     places = np.column_stack([*_places(run, reduction.simulated)])
     paid = reduction.cube[:, :, FIELDS.index("total_cash")]
     costs = (paid * ground.signs[:, None].astype(np.float64)).sum(axis=0)
-    left, apart, chosen = np.ones(len(inside), np.bool_), np.full(len(inside), np.inf), best
+    left, apart, chosen = _filling(run, world, reduction, best), np.full(len(inside), np.inf), best
     numbers: list[tuple[int, bool | None]] = []
     while True:
         left &= (paid != paid[:, [chosen]]).any(axis=0)
@@ -362,6 +362,17 @@ def _challengers(run: Stored, against: str, most: int) -> list[tuple[int, bool |
             np.argmax(np.where(close, apart, -1.0)) if close.any() else np.argmin(np.where(left, costs, np.inf))
         )
         numbers.append((int(reduction.simulated[chosen]), bool(inside[chosen]) if enough else None))
+
+
+def _filling(run: Stored, world: World, reduction: Reduction, best: int) -> NDArray[np.bool_]:
+    """(R,) bool: what fills no less than best_ask does in its world; all, where not even the best of them does."""
+    section = next(
+        each for each in run.document.get("worlds") or [run.document] if each.get("market", {}) == world.point
+    )
+    base = section["baselines"]["best_ask"]
+    shares = reduction.cube[:, :, FIELDS.index("filled")] - reduction.cube[:, :, FIELDS.index("overfilled")]
+    enough: NDArray[np.bool_] = shares.sum(axis=0) >= base["filled"] - base["overfilled"]
+    return enough if enough[best] else np.ones_like(enough)
 
 
 def _places(run: Stored, numbers: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:

@@ -107,6 +107,19 @@ def test_challengers_of_the_confidence_set_come_first_then_what_pays_least(store
     assert export(home, 2).challengers == made.challengers[:2]
 
 
+def test_what_fills_less_than_best_ask_challenges_nobody(stored):
+    grid = {"lambda_over": 0, "lambda_under": [0, 0.03], "theta_queue": [0, 0.01], "participation": [0.2, 1]}
+    orders = {"side": ["buy", "sell"], "size": 30_000, "every": "1s", "horizon": "1s"}
+    home, result = stored(order=orders, grid=grid, liquidity="persist")
+    base, frame = result.document["baselines"]["best_ask"], result.frame()
+    least = base["filled"] - base["overfilled"]
+    filled = dict(zip(frame["combination"], frame["filled"] - frame["overfilled"], strict=True))
+    assert min(filled.values()) < least < max(filled.values())
+    made = export(home, 8)
+    chosen = [made.origin.combination, *(each.combination for each in made.challengers)]
+    assert sorted(chosen) == sorted(number for number, shares in filled.items() if shares >= least)
+
+
 def test_of_few_blocks_challengers_are_spread_over_the_grid(stored):
     made = export(stored(order={**LARGE, "every": "4s", "horizon": "4s"})[0], 2)
     assert [each.in_confidence_set for each in made.challengers] == [None, None]
