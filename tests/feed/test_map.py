@@ -65,7 +65,7 @@ def test_parquet_and_other_delimiters_are_looked_at_too(tmp_path, capsys):
     lines = ["|".join(DESK), *("|".join(row) for row in zip(*DESK.values(), strict=True))]
     (tmp_path / "desk.csv").write_text("\n".join(lines) + "\n")
     assert cli.main(["map", str(tmp_path / "desk.csv"), ZONE]) == 0
-    assert "  delimiter: '|'  # " in capsys.readouterr().out
+    assert "  delimiter: '|'  # as the first rows have it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

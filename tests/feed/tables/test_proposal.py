@@ -207,6 +207,11 @@ def test_a_time_of_day_takes_dates_in_the_order_that_fits():
     assert "date_order" not in keys(columns | {"Date": ["2024-08-01"] * 2}, ZONE)
 
 
+def test_a_price_that_is_shown_is_one_of_the_tables():
+    asked = doubts(DESK | {"Bid": ["15723", "4210"], "Ask": ["15725", "4212"]}, **ZONE)
+    assert "prices are whole numbers, such as 15723, of what nothing says" in asked
+
+
 def test_the_reasons_are_exact():
     reasons = {each.key: each.reason for each in propose(pa.table(DESK | {"Time": [1722519000000000123] * 2}), {}).keys}
     assert "as ns since 1970 the first is 2024-08-01T13:30:00.000000123Z" in reasons["time_unit"]
