@@ -45,6 +45,8 @@ def refuses(port):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except ConnectionRefusedError:
             return True
+        except (ConnectionResetError, TimeoutError):  # it is being closed at this very moment
+            pass
         time.sleep(0.05)
     return False
 
