@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from feed.console import MACHINE, printable
+from feed.console import printable
 from feed.errors import FeedCorrupt, FeedError, FeedUnavailable, NoRows
 from feed.files.fragments import FileBlock, Fragment, check_symbols
 from feed.files.names import book_of_messages, is_lean, is_lean_listed, is_lobster, is_taq, is_taq_name, is_tardis
@@ -219,20 +219,21 @@ def _loaded(path: str, quotes: QuoteMapping | None) -> Loaded | None:
 
 
 def _read_by(loaded: Loaded, path: Path, request: Request) -> FileBlock:
-    """Read a file by a plug-in, whose errors about what it holds are damage of the file."""
-    with damage_reported(path):
-        try:
+    """Read a file by a plug-in, whose errors about what it holds are damage of the file; others are the plug-in's."""
+
+    def said(error: BaseException) -> str:
+        return printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+
+    try:
+        with damage_reported(path):
             made = loaded.target(path, request)
             tapes = [made] if isinstance(made, Tape) else list(made)
-        except (FeedError, MemoryError):
-            raise
-        except (Exception, SystemExit) as error:  # whatever a foreign reader does
-            if isinstance(error, OSError) and error.errno in MACHINE:
-                raise
-            why = " ".join(f"{type(error).__name__}: {error}".split())
-            raise FeedCorrupt(
-                f"reader {loaded.plugin.name}: {printable(why[:300])}", str(path), "export it again"
-            ) from None
+    except (FeedError, MemoryError, OSError):
+        raise
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise FeedCorrupt(f"reader {loaded.plugin.name}: {said(error)}", str(path), "export it again") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign reader does
+        raise FeedUnavailable(f"{loaded.plugin} failed: {said(error)}", str(path), "mend or uninstall it") from None
     by_symbol = {tape.symbol: tape for tape in tapes if isinstance(tape, Tape)}
     if len(by_symbol) < len(tapes):
         raise FeedUnavailable(
