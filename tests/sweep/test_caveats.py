@@ -6,7 +6,7 @@ import pytest
 
 from feed.instants import format_instant, parse_instant
 from sweep import cli
-from sweep.caveats import tell
+from sweep.caveats import across, tell
 from sweep.config.loading import build_config
 from sweep.driver import run
 from sweep.forecast import forecast
@@ -390,3 +390,22 @@ def test_the_lines_stand_on_stderr_for_a_run_that_is_new_or_stored_and_where_one
     assert lines("verify", str(home)).count(line) == 1
     logged = [json.loads(each)["text"] for each in (home / "log.jsonl").read_text().splitlines() if "text" in each]
     assert line in logged
+
+
+@pytest.mark.parametrize(("there", "flips"), [(0.28, True), (-0.28, False)])
+def test_a_market_that_flips_the_answer_is_told_of_in_sample_whatever_is_held_out(there, flips):
+    """What is held out is of other orders, and chosen by them: here of the other sign."""
+
+    def world(liquidity, first_best):
+        return {
+            "market": {"liquidity": liquidity},
+            "savings_vs_baselines_bps": {"best_ask": 0.01},
+            "savings_in_sample_bps": {"best_ask": -0.01},
+            "first_best": {"savings_vs_baselines_bps": {"best_ask": first_best}},
+        }
+
+    told = list(across([world("persist", -0.01), world("refresh", there)]))
+    assert told == flips * [
+        "the answer hangs on the market: what is best with liquidity=persist saves -0.01 bps in sample against best_ask, "
+        "and 0.28 bps with liquidity=refresh"
+    ]
