@@ -405,7 +405,8 @@ def test_a_market_that_flips_the_answer_is_told_of_in_sample_whatever_is_held_ou
         }
 
     told = list(across([world("persist", -0.01), world("refresh", there)]))
-    assert told == flips * [
-        "the answer hangs on the market: what is best with liquidity=persist saves -0.01 bps in sample against best_ask, "
-        "and 0.28 bps with liquidity=refresh"
-    ]
+    line = (
+        "the answer hangs on the market: what is best with liquidity=persist saves -0.01 bps in sample against "
+        "best_ask, and 0.28 bps with liquidity=refresh"
+    )
+    assert told == [line] * flips
