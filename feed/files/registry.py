@@ -221,7 +221,7 @@ def _loaded(path: str, quotes: QuoteMapping | None) -> Loaded | None:
 def _read_by(loaded: Loaded, path: Path, request: Request) -> FileBlock:
     """Read a file by a plug-in, whose errors about what it holds are damage of the file; others are the plug-in's."""
 
-    def said(error: BaseException) -> str:
+    def one_line(error: BaseException) -> str:
         return printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
 
     try:
@@ -231,9 +231,9 @@ def _read_by(loaded: Loaded, path: Path, request: Request) -> FileBlock:
     except (FeedError, MemoryError, OSError):
         raise
     except (ValueError, LookupError, ArithmeticError) as error:
-        raise FeedCorrupt(f"reader {loaded.plugin.name}: {said(error)}", str(path), "export it again") from None
+        raise FeedCorrupt(f"reader {loaded.plugin.name}: {one_line(error)}", str(path), "export it again") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign reader does
-        raise FeedUnavailable(f"{loaded.plugin} failed: {said(error)}", str(path), "mend or uninstall it") from None
+        raise FeedUnavailable(f"{loaded.plugin} failed: {one_line(error)}", str(path), "mend or uninstall it") from None
     by_symbol = {tape.symbol: tape for tape in tapes if isinstance(tape, Tape)}
     if len(by_symbol) < len(tapes):
         raise FeedUnavailable(

@@ -392,8 +392,8 @@ def test_the_lines_stand_on_stderr_for_a_run_that_is_new_or_stored_and_where_one
     assert line in logged
 
 
-@pytest.mark.parametrize(("there", "flips"), [(0.28, True), (-0.28, False)])
-def test_a_market_that_flips_the_answer_is_told_of_in_sample_whatever_is_held_out(there, flips):
+@pytest.mark.parametrize(("saving", "flips"), [(0.28, True), (-0.28, False)])
+def test_a_market_that_flips_the_answer_is_told_of_in_sample_whatever_is_held_out(saving, flips):
     """What is held out is of other orders, and chosen by them: here of the other sign."""
 
     def world(liquidity, first_best):
@@ -404,9 +404,9 @@ def test_a_market_that_flips_the_answer_is_told_of_in_sample_whatever_is_held_ou
             "first_best": {"savings_vs_baselines_bps": {"best_ask": first_best}},
         }
 
-    told = list(across([world("persist", -0.01), world("refresh", there)]))
+    lines = list(across([world("persist", -0.01), world("refresh", saving)]))
     line = (
         "the answer hangs on the market: what is best with liquidity=persist saves -0.01 bps in sample against "
         "best_ask, and 0.28 bps with liquidity=refresh"
     )
-    assert told == [line] * flips
+    assert lines == [line] * flips
